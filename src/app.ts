@@ -1,0 +1,136 @@
+/** The HTTP side of Drawbridge: what every request passes through, then one line per surface. */
+import { DrizzleQueryError } from "drizzle-orm";
+import { Hono } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
+import { ConfigError, readConfig } from "./config";
+import { openDatabase } from "./db/open";
+import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
+import { problemSurface } from "./http/problem";
+import { SessionClient, Unavailable } from "./session/client";
+import { relaySurface } from "./surfaces/relay-sessions/errors";
+import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
+import { organisationRoutes } from "./surfaces/v1/organisations";
+import { serviceRoutes } from "./surfaces/v1/service";
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+const ownSurface = problemSurface("v1");
+
+/** Whose format an answer under this path has, also where no route matches. */
+function surfaceAt(path: string): Surface {
+  return path.startsWith("/v1/relays/") ? relaySurface : ownSurface;
+}
+
+/** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
+export function createApp(): Hono<AppEnv> {
+  const app = new Hono<AppEnv>({ router: new TrieRouter() });
+
+  app.use(async (c, next) => {
+    const startedAt = Date.now();
+    const asked = c.req.header("X-Request-Id");
+    c.set("requestId", asked && REQUEST_ID.test(asked) ? asked : crypto.randomUUID());
+    c.set("surface", surfaceAt(c.req.path));
+    c.set("caller", null);
+    c.set("bodyText", null);
+    await next();
+    // A websocket's answer cannot be changed.
+    if (c.res.status !== 101) c.res.headers.set("X-Request-Id", c.var.requestId);
+    logRequest(c, startedAt);
+  });
+  app.use(async (c, next) => {
+    c.set("config", readConfig(c.env));
+    c.set("db", openDatabase(c.env));
+    c.set("sessions", new SessionClient(c.env, c.executionCtx));
+    await next();
+  });
+
+  serviceRoutes(app);
+  organisationRoutes(app);
+  relaySessionRoutes(app);
+
+  const methodsAt = routeMethods(app);
+  app.notFound((c) => {
+    const allowed = methodsAt(c.req.path);
+    return c.var.surface.refuse(c as Call, allowed.length > 0 ? wrongMethod(allowed) : unknownPath);
+  });
+  app.onError((error, c) => {
+    const refusal = toRefusal(error);
+    if (refusal.status >= 500) logFailure(c as Call, error);
+    return c.var.surface.refuse(c as Call, refusal);
+  });
+  return app;
+}
+
+/** Which methods the app has for a path, in a router of its own: Hono itself answers 404 for both. */
+function routeMethods(app: Hono<AppEnv>): (path: string) => string[] {
+  const router = new TrieRouter<string>();
+  for (const { method, path } of app.routes) if (method !== "ALL") router.add("ANY", path, method);
+  return (path) => [...new Set(router.match("ANY", path)[0].map(([method]) => method))];
+}
+
+function wrongMethod(allowed: string[]): HttpRefusal {
+  const methods = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
+  return {
+    status: 405,
+    code: "method-not-allowed",
+    message: `This path takes ${methods.join(", ")}.`,
+    headers: { Allow: methods.join(", ") },
+  };
+}
+
+const unknownPath: HttpRefusal = {
+  status: 404,
+  code: "unknown-path",
+  message: "There is nothing at this path.",
+};
+
+function toRefusal(error: Error): HttpRefusal {
+  if (error instanceof Refused) return error.refusal;
+  if (error instanceof ConfigError) {
+    return { status: 503, code: "not-configured", message: error.message };
+  }
+  if (error instanceof Unavailable || error instanceof DrizzleQueryError) {
+    const seconds = error instanceof Unavailable ? error.retryAfterSeconds : 2;
+    return {
+      status: 503,
+      code: "unavailable",
+      message: "Something that Drawbridge stands on is not reachable. Try again shortly.",
+      headers: { "Retry-After": String(seconds) },
+    };
+  }
+  return {
+    status: 500,
+    code: "internal-error",
+    message: "Something went wrong on our side. Tell us the X-Request-Id.",
+  };
+}
+
+/** One line per request. The route's pattern, not the URL: a query holds the tokens of a websocket. */
+function logRequest(c: Call, startedAt: number): void {
+  console.log(
+    JSON.stringify({
+      message: "request",
+      request_id: c.var.requestId,
+      organisation: c.var.caller?.organisationId ?? null,
+      surface: c.var.surface.name,
+      method: c.req.method,
+      route: matchedRoute(c),
+      status: c.res.status,
+      duration_ms: Date.now() - startedAt,
+    }),
+  );
+}
+
+function logFailure(c: Call, error: Error): void {
+  console.error(
+    JSON.stringify({
+      message: "request failed",
+      request_id: c.var.requestId,
+      error: error.stack ?? String(error),
+    }),
+  );
+}
+
+function matchedRoute(c: Call): string | null {
+  return c.req.matchedRoutes.findLast((route) => route.method !== "ALL")?.path ?? null;
+}

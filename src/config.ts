@@ -1,0 +1,99 @@
+/**
+ * The deployment's settings: read from the vars once per isolate, checked whole, with their defaults.
+ * Everything else takes a `Config` and never looks at the vars itself.
+ */
+import { z } from "zod";
+import { parseRetrySeconds } from "./webhooks/schedule";
+
+/** Checked settings. Durations carry their unit in the name; a limit of 0 is switched off. */
+export interface Config {
+  /** Root of every derived secret. */
+  secret: string;
+  /** What creates, lists and deletes organisations, and expires sessions as `admin`. */
+  rootToken: string;
+  retentionDays: number;
+  failedAuthPerMinute: number;
+  relay: {
+    bytesPerSecond: number;
+    burstBytes: number;
+    messagesPerSecond: number;
+    burstMessages: number;
+    unheardBytes: number;
+  };
+  webhookRetrySeconds: number[];
+  allowInsecureWebhooks: boolean;
+}
+
+/** The settings do not allow serving; the message says which one is wrong and what to do. */
+export class ConfigError extends Error {}
+
+const secret = z
+  .string("is missing")
+  .min(32, "is shorter than 32 characters")
+  .describe("at least 32 random characters");
+const count = (fallback: number) =>
+  z.coerce
+    .number("must be a number")
+    .int("must be whole")
+    .min(0, "must not be negative")
+    .default(fallback);
+
+const vars = z.object({
+  DRAWBRIDGE_SECRET: secret,
+  DRAWBRIDGE_ROOT_TOKEN: secret,
+  RETENTION_DAYS: z.coerce.number("must be a number").positive("must be above 0").default(30),
+  FAILED_AUTH_PER_MINUTE: count(300),
+  RELAY_BYTES_PER_SECOND: count(262_144),
+  RELAY_BURST_BYTES: count(1_048_576),
+  RELAY_MESSAGES_PER_SECOND: count(500),
+  RELAY_BURST_MESSAGES: count(1_000),
+  RELAY_UNHEARD_BYTES: count(4_194_304),
+  WEBHOOK_RETRY_SECONDS: z.string().default("5,300,1800,7200,18000,36000,36000"),
+  ALLOW_INSECURE_WEBHOOKS: z.string().default(""),
+});
+
+const known = new WeakMap<object, Config>();
+
+/**
+ * The settings of this deployment.
+ * @throws ConfigError naming every var that is wrong.
+ */
+export function readConfig(env: Env): Config {
+  const before = known.get(env);
+  if (before) return before;
+  const parsed = vars.safeParse(env);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    throw new ConfigError(
+      `Drawbridge cannot serve: ${problems.join("; ")}. Set it in .dev.vars locally, or with "wrangler secret put" when deployed.`,
+    );
+  }
+  const v = parsed.data;
+  const config: Config = {
+    secret: v.DRAWBRIDGE_SECRET,
+    rootToken: v.DRAWBRIDGE_ROOT_TOKEN,
+    retentionDays: v.RETENTION_DAYS,
+    failedAuthPerMinute: v.FAILED_AUTH_PER_MINUTE,
+    relay: {
+      bytesPerSecond: v.RELAY_BYTES_PER_SECOND,
+      burstBytes: v.RELAY_BURST_BYTES,
+      messagesPerSecond: v.RELAY_MESSAGES_PER_SECOND,
+      burstMessages: v.RELAY_BURST_MESSAGES,
+      unheardBytes: v.RELAY_UNHEARD_BYTES,
+    },
+    webhookRetrySeconds: readRetrySeconds(v.WEBHOOK_RETRY_SECONDS),
+    allowInsecureWebhooks: !["", "0", "false", "no"].includes(
+      v.ALLOW_INSECURE_WEBHOOKS.toLowerCase(),
+    ),
+  };
+  known.set(env, config);
+  return config;
+}
+
+function readRetrySeconds(csv: string): number[] {
+  try {
+    return parseRetrySeconds(csv);
+  } catch (error) {
+    throw new ConfigError(`Drawbridge cannot serve: WEBHOOK_RETRY_SECONDS ${String(error)}`);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Every D1 table. The migrations come from this file (`npm run db:generate`), with two things added
+ * by hand that Drizzle cannot say: WITHOUT ROWID on each table whose key is not a rowid (an upsert
+ * then writes one row instead of two), and nothing else.
+ *
+ * Times are Unix milliseconds unless a name says otherwise. Rows are clustered by their primary key
+ * in the order in which lists read them, so that a list needs no index of its own.
+ */
+import { sql } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+/** A tenant. Kept until its data is swept: `deletedAt` hides it at once. */
+export const organisations = sqliteTable("organisations", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  name: text("name").notNull(),
+  createdAt: integer("created_at").notNull(),
+  webhookSecretVersion: integer("webhook_secret_version").notNull().default(1),
+  deletedAt: integer("deleted_at"),
+});
+
+/** An API key. `organisationIds` is a JSON array of numbers; the first is where it acts by default. */
+export const apiKeys = sqliteTable("api_keys", {
+  id: integer("id").primaryKey({ autoIncrement: true }),
+  name: text("name").notNull(),
+  organisationIds: text("organisation_ids", { mode: "json" }).$type<number[]>().notNull(),
+  permissions: text("permissions", { mode: "json" }).$type<string[]>().notNull(),
+  emails: text("emails", { mode: "json" }).$type<string[]>().notNull(),
+  labels: text("labels", { mode: "json" }).$type<string[]>().notNull(),
+  ipAllowlist: text("ip_allowlist", { mode: "json" }).$type<string[]>().notNull(),
+  dnsName: text("dns_name"),
+  blocked: integer("blocked", { mode: "boolean" }).notNull().default(false),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at"),
+  expiresAt: integer("expires_at"),
+  /** Shown part of the token (its first characters), and when and in which version it was made. */
+  tokenShort: text("token_short").notNull(),
+  tokenVersion: integer("token_version").notNull().default(1),
+  tokenCreatedAt: integer("token_created_at").notNull(),
+});
+
+/** Digests that authenticate a key: its token, and after a refresh with grace the one before. */
+export const keyTokens = sqliteTable("key_tokens", {
+  digest: text("digest").primaryKey(),
+  keyId: integer("key_id").notNull(),
+  /** `null`: current. A time: works until then. */
+  validUntil: integer("valid_until"),
+});
+
+/** Which keys an organisation has: the list of keys of an organisation, and their use in it. */
+export const organisationKeys = sqliteTable(
+  "organisation_keys",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    keyId: integer("key_id").notNull(),
+    createdAt: integer("created_at").notNull(),
+    lastUsedAt: integer("last_used_at"),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.keyId] })],
+);
+
+/**
+ * The read model of sessions. Clustered as (organisation, kind, ended, created, id): the live ones of
+ * an organisation are one range in the order of its list, its ended ones another in the order of
+ * retention. Ending a session moves its row, and costs one row like any other change.
+ */
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    kind: text("kind").$type<"relay" | "source">().notNull(),
+    ended: integer("ended", { mode: "boolean" }).notNull(),
+    createdAt: integer("created_at").notNull(),
+    id: text("id").notNull(),
+    endedAt: integer("ended_at"),
+    /** Of the session's state that this row shows: a lower one never overwrites a higher one. */
+    version: integer("version").notNull(),
+    /** All events up to this version are on the queue: the object's outbox is drained to here. */
+    announced: integer("announced").notNull(),
+    /** When the sweep has to look at it; null when nothing is owed any more. */
+    sweepAt: integer("sweep_at"),
+    /** The session's state as JSON; it holds no token (they are derived). */
+    state: text("state").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organisationId, t.kind, t.ended, t.createdAt, t.id] }),
+    index("sessions_sweep").on(t.sweepAt).where(sql`sweep_at is not null`),
+  ],
+);
+
+/** How many sessions live, kept by the projection so that a list counts nothing. */
+export const sessionCounts = sqliteTable(
+  "session_counts",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    kind: text("kind").notNull(),
+    live: integer("live").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.kind] })],
+);
+
+/** Join codes of live sessions, by keyed digest. */
+export const joinCodes = sqliteTable(
+  "join_codes",
+  {
+    digest: text("digest").primaryKey(),
+    sessionId: text("session_id").notNull(),
+    organisationId: integer("organisation_id").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+  },
+  (t) => [index("join_codes_expiry").on(t.expiresAt)],
+);
+
+/** Events, once each. The id is a UUIDv7, so that the key is also the order of time. */
+export const events = sqliteTable(
+  "events",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    id: text("id").notNull(),
+    type: text("type").notNull(),
+    at: integer("at").notNull(),
+    data: text("data").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+);
+
+/** One event owed to one address. The id begins with the event's, so it sorts by time as well. */
+export const deliveries = sqliteTable(
+  "deliveries",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    id: text("id").notNull(),
+    eventId: text("event_id").notNull(),
+    eventType: text("event_type").notNull(),
+    format: text("format").$type<"relay-session">().notNull(),
+    url: text("url").notNull(),
+    status: text("status").$type<"pending" | "delivered" | "failed" | "discarded">().notNull(),
+    /** JSON array of attempts, oldest first. */
+    attempts: text("attempts").notNull(),
+    /** How many attempts were made: which attempt a queue message asks for is checked against it. */
+    attemptCount: integer("attempt_count").notNull(),
+    nextAttemptAt: integer("next_attempt_at"),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+);
+
+/** Queue messages that nobody could use: unparseable, or out of retries. */
+export const deadLetters = sqliteTable("dead_letters", {
+  id: text("id").primaryKey(),
+  queue: text("queue").notNull(),
+  at: integer("at").notNull(),
+  reason: text("reason").notNull(),
+  body: text("body").notNull(),
+});
+
+/** The first answer to a POST with an Idempotency-Key. `answer` is null while it still runs. */
+export const idempotencyKeys = sqliteTable(
+  "idempotency_keys",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    keyId: integer("key_id").notNull(),
+    idempotencyKey: text("idempotency_key").notNull(),
+    requestDigest: text("request_digest").notNull(),
+    createdAt: integer("created_at").notNull(),
+    /** Encrypted: answers may show a secret. */
+    answer: text("answer"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organisationId, t.keyId, t.idempotencyKey] }),
+    index("idempotency_keys_age").on(t.createdAt),
+  ],
+);

@@ -1,0 +1,72 @@
+/** Events as the rest of Drawbridge sees them: an immutable fact of one organisation. */
+import { z } from "zod";
+import type { Session } from "../session/machine";
+
+/**
+ * An event. `data` is what it is about, as it was right after: for sessions the session's state.
+ * It never holds a token or a secret, so it may be stored, queued and logged.
+ */
+export interface DomainEvent {
+  /** UUIDv7: the same for every delivery of this event. */
+  readonly id: string;
+  readonly organisationId: number;
+  readonly type: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly data: SessionEventData;
+}
+
+/** The data of all `session.*` events. */
+export interface SessionEventData {
+  readonly session: Session;
+}
+
+/** What travels on the events queue. `v` rises when the shape does; a consumer knows all that are out. */
+export interface EventMessage {
+  readonly v: 1;
+  readonly event: DomainEvent;
+}
+
+const messageShape = z.object({
+  v: z.literal(1),
+  event: z.object({
+    id: z.uuid(),
+    organisationId: z.int(),
+    type: z.string().min(1),
+    at: z.int(),
+    data: z.object({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
+  }),
+});
+
+/** The message, or null when it is not one that this code knows. */
+export function parseEventMessage(body: unknown): EventMessage | null {
+  const parsed = messageShape.safeParse(body);
+  // The session inside was written by our own machine: its shape is checked as far as it is addressed.
+  return parsed.success ? (parsed.data as unknown as EventMessage) : null;
+}
+
+/**
+ * A UUIDv7 (RFC 9562, section 5.7): 48 bits of time, then random bits.
+ * @param now Unix milliseconds
+ * @param random 10 random bytes
+ */
+export function uuidV7(now: number, random: Uint8Array): string {
+  const bytes = new Uint8Array(16);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(now) << 16n);
+  bytes.set(random.subarray(0, 10), 6);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Buffer.from(bytes).toString("hex");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
+}
+
+/** A new event id for this moment. */
+export function newEventId(now: number): string {
+  return uuidV7(now, crypto.getRandomValues(new Uint8Array(10)));
+}

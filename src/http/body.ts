@@ -1,0 +1,92 @@
+/** Reads bodies and queries: size, JSON, schema; every problem named. */
+import type { z } from "zod";
+import { type Call, Refused } from "./context";
+
+/** The largest body of a request, in bytes. */
+export const MAX_BODY_BYTES = 65_536;
+
+/**
+ * The text of the body. Read once: handlers and the idempotency guard share it.
+ * @throws Refused 413 when it is too large, 400 when it is not UTF-8
+ */
+export function readBodyText(c: Call): Promise<string> {
+  const text = c.var.bodyText ?? readText(c);
+  c.set("bodyText", text);
+  return text;
+}
+
+async function readText(c: Call): Promise<string> {
+  const declared = Number(c.req.header("Content-Length") ?? 0);
+  const bytes = declared > MAX_BODY_BYTES ? null : await readAtMost(c.req.raw, MAX_BODY_BYTES);
+  if (bytes === null) {
+    throw new Refused({
+      status: 413,
+      code: "body-too-large",
+      message: `The body is larger than ${MAX_BODY_BYTES} bytes. Send less.`,
+    });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw new Refused({ status: 400, code: "invalid-body", message: "The body is not UTF-8." });
+  }
+}
+
+/**
+ * The body, checked.
+ * @throws Refused 400 naming every field that is wrong, 413
+ */
+export async function readBody<S extends z.ZodType>(c: Call, schema: S): Promise<z.output<S>> {
+  const text = await readBodyText(c);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new Refused({
+      status: 400,
+      code: "invalid-body",
+      message: "The body must be a JSON object.",
+    });
+  }
+  return check(schema, body, "invalid-body");
+}
+
+/**
+ * The query's parameters, checked. Of a repeated one the last counts.
+ * @throws Refused 400 naming every parameter that is wrong
+ */
+export function readQuery<S extends z.ZodType>(c: Call, schema: S): z.output<S> {
+  return check(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
+}
+
+function check<S extends z.ZodType>(schema: S, input: unknown, code: string): z.output<S> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.flatMap((issue) => {
+    if (issue.code !== "unrecognized_keys") {
+      return [{ path: issue.path.join("."), message: issue.message }];
+    }
+    return issue.keys.map((key) => ({
+      path: [...issue.path, key].join("."),
+      message: "is not a field of this call",
+    }));
+  });
+  const said = problems.map(({ path, message }) => (path === "" ? message : `${path} ${message}`));
+  throw new Refused({ status: 400, code, message: `${said.join("; ")}.`, problems });
+}
+
+async function readAtMost(request: Request, most: number): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  if (request.body) {
+    for await (const chunk of request.body) {
+      length += chunk.length;
+      if (length > most) return null;
+      chunks.push(chunk);
+    }
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,66 @@
+/** What every request carries: its id, its settings, its clients, and once known who is calling. */
+import type { Context } from "hono";
+import type { Config } from "../config";
+import type { Database } from "../db/open";
+import type { SessionClient } from "../session/client";
+
+/** Who is calling, as far as the guard has established it. */
+export interface Caller {
+  organisationId: number;
+  keyId: number;
+  permissions: readonly string[];
+}
+
+export interface AppEnv {
+  Bindings: Env;
+  Variables: {
+    requestId: string;
+    config: Config;
+    db: Database;
+    sessions: SessionClient;
+    /** The surface that answers: for the log, and for the format of errors. */
+    surface: Surface;
+    /** Set by the guard; for the log. */
+    caller: Caller | null;
+    /** The body's text, once read: the idempotency guard and the handler share it. */
+    bodyText: Promise<string> | null;
+  };
+}
+
+/** A request in hand. */
+export type Call = Context<AppEnv>;
+
+/** A surface's way to say what is wrong. */
+export interface Surface {
+  readonly name: string;
+  /** The status of a well-formed but unknown or blocked key. */
+  readonly unknownKeyStatus: 401 | 403;
+  /** Turns a refusal into the surface's own error answer. */
+  refuse(c: Call, refusal: HttpRefusal): Response;
+}
+
+/** A refusal that any surface can have to express. */
+export interface HttpRefusal {
+  status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 422 | 426 | 429 | 500 | 503;
+  /** Stable, kebab-case. */
+  code: string;
+  /** What was wrong, and what to do. */
+  message: string;
+  /** Every problem of a body or query, by the path of its field. */
+  problems?: readonly { path: string; message: string }[];
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** Thrown by what all surfaces share, answered by the app in the surface's own format. */
+export class Refused extends Error {
+  readonly refusal: HttpRefusal;
+  constructor(refusal: HttpRefusal) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+/** The caller's address: Cloudflare's word for it; locally the loopback address. */
+export function clientIp(c: Call): string {
+  return c.req.header("CF-Connecting-IP") ?? "127.0.0.1";
+}

@@ -1,0 +1,34 @@
+/** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
+import type { Permission } from "../keys/permissions";
+import { requireKey, requireRoot } from "./authenticate";
+import type { Call, Caller } from "./context";
+import { idempotently } from "./idempotency";
+
+type Handler = (c: Call) => Promise<Response>;
+
+/** A route for API keys that hold `permission`. */
+export function keyed(
+  permission: Permission,
+  handle: (c: Call, caller: Caller) => Promise<Response>,
+): Handler {
+  return async (c) => {
+    const caller = await requireKey(c, permission);
+    return once(c, caller, () => handle(c, caller));
+  };
+}
+
+/** A route for the root token. */
+export function rooted(handle: Handler): Handler {
+  return async (c) => {
+    requireRoot(c);
+    return once(c, { organisationId: 0, keyId: 0 }, () => handle(c));
+  };
+}
+
+function once(
+  c: Call,
+  caller: Pick<Caller, "organisationId" | "keyId">,
+  handle: () => Promise<Response>,
+): Promise<Response> {
+  return c.req.method === "POST" ? idempotently(c, caller, handle) : handle();
+}

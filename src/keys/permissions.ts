@@ -1,0 +1,37 @@
+/** What an API key may do, and the one rule that says whether it does. */
+
+/** The permissions that Drawbridge itself asks for. Names without a colon are the owner's own. */
+export const PERMISSIONS = [
+  "relays:read",
+  "relays:write",
+  "relay-permissions:get",
+  "relay-permissions:create",
+  "relay-permissions:update",
+  "relay-permissions:delete",
+  "connections:get",
+  "connections:create",
+  "connections:delete",
+  "sessions:read",
+  "sessions:write",
+  "devices:list",
+  "devices:approve",
+  "devices:remove",
+  "devices:manage",
+  "webhooks:read",
+  "webhooks:write",
+  "events:read",
+  "keys:read",
+  "keys:write",
+  "operator:sign-in",
+] as const;
+
+/** One of Drawbridge's own permissions. */
+export type Permission = (typeof PERMISSIONS)[number];
+
+/** Holds every permission, the owner's own too. */
+export const ALL_PERMISSIONS = "*";
+
+/** Whether who holds `held` may do what `needed` stands for. */
+export function holds(held: readonly string[], needed: string): boolean {
+  return held.includes(ALL_PERMISSIONS) || held.includes(needed);
+}

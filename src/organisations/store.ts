@@ -1,0 +1,132 @@
+/** Organisations in D1. */
+import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { organisations } from "../db/schema";
+import { ALL_PERMISSIONS } from "../keys/permissions";
+import { keyInsertion } from "../keys/store";
+
+/** A tenant. Times are Unix milliseconds. */
+export interface Organisation {
+  id: number;
+  name: string;
+  createdAt: number;
+  webhookSecretVersion: number;
+}
+
+const columns = {
+  id: organisations.id,
+  name: organisations.name,
+  createdAt: organisations.createdAt,
+  webhookSecretVersion: organisations.webhookSecretVersion,
+};
+
+/** Stores a new organisation with its first API key, which holds every permission. Both or neither. */
+export async function createOrganisation(
+  db: Database,
+  name: string,
+  token: string,
+  now: number,
+): Promise<{ organisation: Organisation; key: { id: number; tokenVersion: number } }> {
+  const first = {
+    name: "First key",
+    organisationIds: sql`json_array(last_insert_rowid())`,
+    permissions: [ALL_PERMISSIONS],
+  };
+  const [created, [key]] = await db.batch([
+    db.insert(organisations).values({ name, createdAt: now }).returning(columns),
+    ...keyInsertion(db, first, token, now),
+  ]);
+  if (!created[0] || !key) throw new Error("the organisation was not stored");
+  return { organisation: created[0], key };
+}
+
+/** A page of the organisations, newest first; `before` is the last id of the page before. */
+export async function listOrganisations(
+  db: Database,
+  query: { before: number | null; limit: number },
+): Promise<Organisation[]> {
+  return db
+    .select(columns)
+    .from(organisations)
+    .where(
+      and(
+        isNull(organisations.deletedAt),
+        query.before === null ? undefined : lt(organisations.id, query.before),
+      ),
+    )
+    .orderBy(desc(organisations.id))
+    .limit(query.limit);
+}
+
+/** Hides an organisation; false if there is none. The sweep ends its sessions and removes its data. */
+export async function markOrganisationDeleted(
+  db: Database,
+  id: number,
+  now: number,
+): Promise<boolean> {
+  const rows = await db
+    .update(organisations)
+    .set({ deletedAt: now })
+    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)))
+    .returning({ id: organisations.id });
+  return rows.length > 0;
+}
+
+/** The version of the secret that signs for an organisation; null if it is deleted or never was. */
+export async function findWebhookSecretVersion(db: Database, id: number): Promise<number | null> {
+  const rows = await db
+    .select({ version: organisations.webhookSecretVersion })
+    .from(organisations)
+    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)));
+  return rows[0]?.version ?? null;
+}
+
+/** Deleted organisations whose data is still to be removed. */
+export async function listDeletedOrganisations(db: Database, limit: number): Promise<number[]> {
+  const rows = await db
+    .select({ id: organisations.id })
+    .from(organisations)
+    .where(isNotNull(organisations.deletedAt))
+    .orderBy(asc(organisations.id))
+    .limit(limit);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * A share of all organisations: those whose id leaves this remainder. Work that is due now and then
+ * goes through all of them in `shares` runs.
+ */
+export async function listShareOfOrganisations(
+  db: Database,
+  share: { remainder: number; shares: number; after: number; limit: number },
+): Promise<number[]> {
+  const rows = await db
+    .select({ id: organisations.id })
+    .from(organisations)
+    .where(
+      and(
+        gt(organisations.id, share.after),
+        sql`${organisations.id} % ${share.shares} = ${share.remainder}`,
+      ),
+    )
+    .orderBy(asc(organisations.id))
+    .limit(share.limit);
+  return rows.map((row) => row.id);
+}
+
+/** Removes a deleted organisation's own row, when nothing of it is left. */
+export async function removeOrganisation(db: Database, id: number): Promise<void> {
+  await db.delete(organisations).where(eq(organisations.id, id));
+}
+
+/** A short form of a name for people: lower-case letters, digits and hyphens, at most 24. */
+export function shortName(name: string): string {
+  const short = name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/\p{M}/gu, "")
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .slice(0, 24)
+    .replace(/^-+|-+$/g, "");
+  return short === "" ? "organisation" : short;
+}

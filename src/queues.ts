@@ -1,0 +1,31 @@
+/** Hands a batch of queue messages to the consumer of its queue. */
+import { readConfig } from "./config";
+import { openDatabase } from "./db/open";
+import { consumeEvents } from "./events/consumer";
+import type { DomainEvent } from "./events/event";
+import { toRelaySession } from "./surfaces/relay-sessions/wire";
+import { consumeDeadLetters } from "./webhooks/dead-letters";
+import { consumeDeliveries } from "./webhooks/deliveries";
+
+/** The Worker's queue handler. */
+export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> {
+  const config = readConfig(env);
+  const db = openDatabase(env);
+  switch (batch.queue) {
+    case "drawbridge-events":
+      return consumeEvents(batch, { db, deliveries: env.DELIVERIES });
+    case "drawbridge-deliveries":
+      // Bodies are in wire formats, which only the surfaces know: they are handed in from here.
+      return consumeDeliveries(batch, {
+        db,
+        config,
+        deliveries: env.DELIVERIES,
+        render: {
+          "relay-session": ({ data: { session } }: DomainEvent) =>
+            toRelaySession(session, null, { origin: session.origin, secret: config.secret }),
+        },
+      });
+    default:
+      return consumeDeadLetters(batch, db);
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The frames of the relay's data plane, one per binary message. They are the datagrams of Edgegap's
+ * relay protocol without the two leading token words, since a socket is authenticated already.
+ * Little-endian. Pure.
+ *
+ *     client → relay   02 payload
+ *     host   → relay   02 connection id (int32) payload
+ *     relay  → client  02 payload
+ *     relay  → host    02 connection id (int32) payload
+ *     either → relay   01                        (ping; answered 01 state)
+ */
+
+/** The largest payload of a data frame, in bytes. */
+export const MAX_PAYLOAD_BYTES = 65_536;
+
+const PING = 1;
+const DATA = 2;
+const HOST_HEADER_BYTES = 5;
+const CLIENT_HEADER_BYTES = 1;
+
+/** What a ping is answered with; the numbers are the vendor's. */
+export const RELAY_STATE = {
+  disconnected: 0,
+  checking: 1,
+  valid: 2,
+  invalid: 3,
+  sessionTimeout: 4,
+  error: 5,
+} as const;
+
+/** A frame as a participant sent it. `to` is a connection id, and 0 (the host) in a client's frame. */
+export type Frame =
+  | { type: "ping" }
+  | { type: "data"; to: number; payload: Uint8Array }
+  | { type: "malformed" }
+  | { type: "too-large" };
+
+/** Reads a frame that a participant sent. The payload is a view, not a copy. */
+export function parseFrame(from: "host" | "client", message: ArrayBuffer): Frame {
+  const bytes = new Uint8Array(message);
+  if (bytes[0] === PING) return { type: bytes.length === 1 ? "ping" : "malformed" };
+  const header = from === "host" ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
+  if (bytes[0] !== DATA || bytes.length < header) return { type: "malformed" };
+  if (bytes.length - header > MAX_PAYLOAD_BYTES) return { type: "too-large" };
+  const to = from === "host" ? new DataView(message).getInt32(1, true) : 0;
+  return { type: "data", to, payload: bytes.subarray(header) };
+}
+
+/** A data frame for a client. */
+export function frameForClient(payload: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(CLIENT_HEADER_BYTES + payload.length);
+  frame[0] = DATA;
+  frame.set(payload, CLIENT_HEADER_BYTES);
+  return frame;
+}
+
+/** A data frame for the host, from the client with this connection id. */
+export function frameForHost(connectionId: number, payload: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(HOST_HEADER_BYTES + payload.length);
+  frame[0] = DATA;
+  new DataView(frame.buffer).setInt32(1, connectionId, true);
+  frame.set(payload, HOST_HEADER_BYTES);
+  return frame;
+}
+
+/** The answer to a ping. */
+export function pongFrame(state: number): Uint8Array {
+  return Uint8Array.of(PING, state);
+}

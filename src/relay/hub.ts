@@ -1,0 +1,265 @@
+/**
+ * The websockets of one relay session. Routes frames between the host and the clients, keeps each
+ * participant within its limits, and counts. Nothing here writes storage: what must survive the
+ * object's eviction is in the sockets' attachments, which hibernate with them.
+ */
+import { type Budget, type BudgetLimits, newBudget, spend } from "./budget";
+import { frameForClient, frameForHost, parseFrame, pongFrame, RELAY_STATE } from "./frames";
+
+/** Why a socket was closed: application close codes (RFC 6455, section 7.4.2) and 1009. */
+export const CLOSE = {
+  malformed: 4400,
+  revoked: 4403,
+  replaced: 4409,
+  ended: 4410,
+  overLimit: 4429,
+  tooLarge: 1009,
+} as const;
+
+/** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
+export const HOST = 0;
+
+/** What a user has sent and received over all of their sockets, in bytes of payload. */
+export interface Traffic {
+  bytesIn: number;
+  bytesOut: number;
+  /** Frames from this user that could not be passed on. */
+  dropped: number;
+  /** Cloudflare's view of where they connected from; null before that. */
+  latitude: number | null;
+  longitude: number | null;
+}
+
+/** Limits of every participant. */
+export interface RelayLimits extends BudgetLimits {
+  /** How much may be sent to one participant since it was last heard; 0 switches it off. */
+  unheardBytes: number;
+}
+
+interface Participant {
+  readonly ws: WebSocket;
+  readonly n: number;
+  /** When this socket connected: of two sockets of one user the later one counts. */
+  readonly since: number;
+  readonly traffic: Traffic;
+  readonly budget: Budget;
+  unheard: number;
+  savedAt: number;
+}
+
+interface Attachment {
+  n: number;
+  since: number;
+  traffic: Traffic;
+}
+
+/** How stale an attachment's counters may get: this much of the traffic figures an eviction may lose. */
+const SAVE_EVERY_MS = 5_000;
+
+/** A user who has never connected. */
+export function noTraffic(): Traffic {
+  return { bytesIn: 0, bytesOut: 0, dropped: 0, latitude: null, longitude: null };
+}
+
+export class RelayHub {
+  readonly #limits: RelayLimits;
+  readonly #users = new Map<number, Participant>();
+  readonly #bySocket = new Map<WebSocket, Participant>();
+  readonly #traffic: Map<number, Traffic>;
+
+  /**
+   * @param sockets all hibernatable sockets of the object: after an eviction they are still open
+   * @param saved the counters that were stored, by user
+   */
+  constructor(sockets: WebSocket[], limits: RelayLimits, saved: ReadonlyMap<number, Traffic>) {
+    this.#limits = limits;
+    this.#traffic = new Map(saved);
+    for (const ws of sockets) this.#restore(ws);
+  }
+
+  /** How many users have an open socket. */
+  get size(): number {
+    return this.#users.size;
+  }
+
+  /** True while this user has an open socket. */
+  isConnected(n: number): boolean {
+    return this.#users.has(n);
+  }
+
+  /** The counters of everyone who ever connected, by user. Live: they go on counting. */
+  get traffic(): ReadonlyMap<number, Traffic> {
+    return this.#traffic;
+  }
+
+  /**
+   * Takes in an accepted socket. One that this user had before is closed.
+   * @param place Cloudflare's view of where it connects from
+   * @param now Unix milliseconds
+   */
+  join(
+    ws: WebSocket,
+    n: number,
+    place: { latitude: number | null; longitude: number | null },
+    now: number,
+  ): void {
+    const since = Math.max(now, (this.#users.get(n)?.since ?? 0) + 1);
+    this.close(n, CLOSE.replaced, "replaced by a newer connection");
+    const traffic = { ...(this.#traffic.get(n) ?? noTraffic()), ...place };
+    const participant = this.#add(ws, { n, since, traffic });
+    save(participant, now);
+    tell(participant, { type: "ready", connection_id: n });
+    if (n === HOST) {
+      for (const other of this.#users.values()) {
+        if (other.n === HOST) continue;
+        tell(other, { type: "host_joined" });
+        tell(participant, { type: "peer_joined", connection_id: other.n });
+      }
+      return;
+    }
+    const host = this.#users.get(HOST);
+    if (host) {
+      tell(host, { type: "peer_joined", connection_id: n });
+      tell(participant, { type: "host_joined" });
+    }
+  }
+
+  /** Handles one message of a participant. */
+  receive(ws: WebSocket, message: ArrayBuffer | string, now: number): void {
+    const sender = this.#bySocket.get(ws);
+    // What a socket sent before it was closed or replaced counts no more.
+    if (!sender || this.#users.get(sender.n) !== sender) return;
+    sender.unheard = 0;
+    if (typeof message === "string") {
+      this.close(sender.n, CLOSE.malformed, "text messages are the relay's: send binary frames");
+      return;
+    }
+    if (!spend(sender.budget, this.#limits, message.byteLength, now)) {
+      this.close(sender.n, CLOSE.overLimit, "more bytes or messages per second than allowed");
+      return;
+    }
+    const frame = parseFrame(sender.n === HOST ? "host" : "client", message);
+    switch (frame.type) {
+      case "ping":
+        this.#send(sender, pongFrame(RELAY_STATE.valid), 0);
+        return;
+      case "malformed":
+        this.close(sender.n, CLOSE.malformed, "not a frame of this relay");
+        return;
+      case "too-large":
+        this.close(sender.n, CLOSE.tooLarge, "payload above 64 KB");
+        return;
+      case "data":
+        this.#pass(sender, frame.to, frame.payload);
+    }
+    if (now - sender.savedAt >= SAVE_EVERY_MS) save(sender, now);
+  }
+
+  /** Forgets a socket that has closed. */
+  leave(ws: WebSocket): void {
+    const participant = this.#bySocket.get(ws);
+    this.#bySocket.delete(ws);
+    if (!participant || this.#users.get(participant.n) !== participant) return;
+    this.#users.delete(participant.n);
+    this.#announceLeft(participant.n);
+  }
+
+  /** Closes a user's socket, if one is open. */
+  close(n: number, code: number, reason: string): void {
+    const participant = this.#users.get(n);
+    if (!participant) return;
+    this.#users.delete(n);
+    closeSocket(participant.ws, code, reason);
+    this.#announceLeft(n);
+  }
+
+  /** Tells everyone that the session ends, and why, and closes all sockets. */
+  end(reason: string): void {
+    const everyone = [...this.#users.values()];
+    this.#users.clear();
+    for (const participant of everyone) {
+      tell(participant, { type: "ending", reason });
+      closeSocket(participant.ws, CLOSE.ended, `session ended: ${reason}`);
+    }
+  }
+
+  #restore(ws: WebSocket): void {
+    const attached = ws.deserializeAttachment() as Attachment | null;
+    if (!attached || ws.readyState !== WebSocket.OPEN) return;
+    const rival = this.#users.get(attached.n);
+    if (!rival || rival.since < attached.since) this.#add(ws, attached);
+  }
+
+  #add(ws: WebSocket, { n, since, traffic }: Attachment): Participant {
+    const budget = newBudget(this.#limits, since);
+    const participant = { ws, n, since, traffic, budget, unheard: 0, savedAt: since };
+    this.#users.set(n, participant);
+    this.#bySocket.set(ws, participant);
+    this.#traffic.set(n, traffic);
+    return participant;
+  }
+
+  #pass(sender: Participant, to: number, payload: Uint8Array): void {
+    sender.traffic.bytesIn += payload.length;
+    const receiver = to === sender.n ? undefined : this.#users.get(to);
+    if (!receiver) {
+      sender.traffic.dropped += 1;
+      return;
+    }
+    const frame = receiver.n === HOST ? frameForHost(sender.n, payload) : frameForClient(payload);
+    this.#send(receiver, frame, payload.length);
+  }
+
+  #send(receiver: Participant, frame: Uint8Array, payloadBytes: number): void {
+    receiver.unheard += frame.length;
+    // workerd shows no send buffer (2026-11), so what cannot be seen to drain is bounded by what has
+    // been sent since the participant was last heard: a reader that stalls is closed, not buffered for.
+    if (this.#limits.unheardBytes > 0 && receiver.unheard > this.#limits.unheardBytes) {
+      this.close(
+        receiver.n,
+        CLOSE.overLimit,
+        "too much sent to you without hearing from you: ping",
+      );
+      return;
+    }
+    try {
+      receiver.ws.send(frame);
+    } catch {
+      // It closed under us; its close event does the rest.
+      return;
+    }
+    receiver.traffic.bytesOut += payloadBytes;
+  }
+
+  #announceLeft(n: number): void {
+    if (n !== HOST) {
+      const host = this.#users.get(HOST);
+      if (host) tell(host, { type: "peer_left", connection_id: n });
+      return;
+    }
+    for (const other of this.#users.values()) tell(other, { type: "host_left" });
+  }
+}
+
+function save(participant: Participant, now: number): void {
+  participant.savedAt = now;
+  const { n, since, traffic } = participant;
+  participant.ws.serializeAttachment({ n, since, traffic } satisfies Attachment);
+}
+
+function tell(participant: Participant, control: object): void {
+  try {
+    participant.ws.send(JSON.stringify(control));
+  } catch {
+    // It closed under us; its close event does the rest.
+  }
+}
+
+/** Closes a socket that may be closed already; a reason is at most 123 bytes (RFC 6455, 5.5). */
+export function closeSocket(ws: WebSocket, code: number, reason: string): void {
+  try {
+    ws.close(code, reason.slice(0, 120));
+  } catch {
+    // Already closed.
+  }
+}

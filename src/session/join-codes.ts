@@ -1,0 +1,54 @@
+/** Join codes: short codes that let a player in without an API key in their game. */
+import { and, eq, gt, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { joinCodes } from "../db/schema";
+import { joinCode, joinCodeDigest } from "./tokens";
+
+/** Draws before giving up: with a million live codes, each draw is taken with a chance of 1 in 244. */
+const MOST_DRAWS = 8;
+
+/**
+ * Reserves a code for a session that is about to be made.
+ * @returns the number that the code is derived from, with the session's id
+ */
+export async function reserveJoinCode(
+  db: Database,
+  secret: string,
+  session: { id: string; organisationId: number; expiresAt: number },
+): Promise<number> {
+  for (let draw = 0; draw < MOST_DRAWS; draw++) {
+    const inserted = await db
+      .insert(joinCodes)
+      .values({
+        digest: joinCodeDigest(secret, joinCode(secret, session.id, draw)),
+        sessionId: session.id,
+        organisationId: session.organisationId,
+        expiresAt: session.expiresAt,
+      })
+      .onConflictDoNothing()
+      .returning({ digest: joinCodes.digest });
+    if (inserted.length > 0) return draw;
+  }
+  throw new Error("no free join code was drawn");
+}
+
+/** The session that a code belongs to; null for an unknown code, and for one past its session's life. */
+export async function findByJoinCode(
+  db: Database,
+  secret: string,
+  code: string,
+  now: number,
+): Promise<{ sessionId: string; organisationId: number } | null> {
+  const rows = await db
+    .select({ sessionId: joinCodes.sessionId, organisationId: joinCodes.organisationId })
+    .from(joinCodes)
+    .where(and(eq(joinCodes.digest, joinCodeDigest(secret, code)), gt(joinCodes.expiresAt, now)));
+  return rows[0] ?? null;
+}
+
+/** Removes a page of the codes whose session's life is over; returns how many. */
+export async function sweepJoinCodes(db: Database, now: number, limit: number): Promise<number> {
+  const { meta } = await db.run(sql`delete from ${joinCodes} where digest in (
+    select digest from ${joinCodes} where expires_at < ${now} order by expires_at limit ${limit})`);
+  return meta.changes;
+}

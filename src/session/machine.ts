@@ -1,0 +1,258 @@
+/**
+ * What a session is and how it may change: the same rules for relay and for source sessions.
+ *
+ * Pure. `decide` answers a command with events or a refusal, `evolve` applies one event; the time and
+ * every random value arrive as arguments. The Durable Object around it stores what comes out.
+ */
+
+/** The kinds of session: `relay` joins users, `source` is access to a third party's service. */
+export type SessionKind = "relay" | "source";
+
+/** Why a session expired: its third party, ourselves (idle, or its life is over), its organisation, or the root token. */
+export type ExpiryReason = "service" | "api" | "organisation" | "admin";
+
+/** Someone authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
+export interface RelayUser {
+  /** Ordinal, from 0, never used again in this session. 0 is the host; above 0 it is the connection id. */
+  readonly n: number;
+  /** Drawn by the caller so that the derived token is unlike all others of the session. */
+  readonly draw: number;
+  /** Normalised IPv4 or IPv6. */
+  readonly ip: string;
+  readonly connectionId: string | null;
+  readonly deviceId: string | null;
+}
+
+/** A user as asked for, before it has its ordinal. */
+export type NewRelayUser = Omit<RelayUser, "n">;
+
+/** What a session is born with and keeps for life. Times are Unix milliseconds. */
+export interface SessionFacts {
+  readonly id: string;
+  readonly kind: SessionKind;
+  readonly organisationId: number;
+  readonly keyId: number;
+  readonly createdAt: number;
+  /** No activity for this long ends it. */
+  readonly idleSeconds: number;
+  /** Users at most; 0 for kinds without users. */
+  readonly maxUsers: number;
+  /** Where the API was called, such as `https://relay.example.com`: links are built on it. */
+  readonly origin: string;
+  readonly webhookUrl: string | null;
+  readonly metadata: Readonly<Record<string, string>> | null;
+  /** A Durable Object location hint. */
+  readonly region: string | null;
+  /** Which join code it has: the code is derived from the id and this number. Null: none. */
+  readonly joinCodeDraw: number | null;
+}
+
+interface Common extends SessionFacts {
+  /** Rises by one with every event. */
+  readonly version: number;
+  readonly expiresAt: number;
+  readonly users: readonly RelayUser[];
+  /** The ordinal of the next user. */
+  readonly nextUser: number;
+}
+
+export interface PendingSession extends Common {
+  readonly status: "pending";
+}
+export interface ActiveSession extends Common {
+  readonly status: "active";
+}
+export interface FailedSession extends Common {
+  readonly status: "failed";
+  readonly endedAt: number;
+  readonly error: string;
+}
+export interface ExpiredSession extends Common {
+  readonly status: "expired";
+  readonly endedAt: number;
+  readonly reason: ExpiryReason;
+}
+
+/** A session's state. `failed` and `expired` are final. */
+export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSession;
+
+/** What can be asked of a session. */
+export type SessionCommand =
+  | {
+      type: "create";
+      facts: SessionFacts;
+      expiresAt: number;
+      users: readonly NewRelayUser[];
+      /** True where nothing has to be verified first: the session is born active. */
+      active: boolean;
+    }
+  | { type: "activate"; expiresAt: number | null }
+  | { type: "fail"; error: string }
+  | { type: "authorize-user"; user: NewRelayUser }
+  | { type: "revoke-user"; n: number }
+  | { type: "expire"; reason: ExpiryReason };
+
+interface EventBase {
+  readonly version: number;
+  /** When it happened, Unix milliseconds. */
+  readonly at: number;
+}
+interface Born {
+  readonly facts: SessionFacts;
+  readonly expiresAt: number;
+  readonly users: readonly RelayUser[];
+}
+
+/** What happened to a session. Each is announced under its `type`. */
+export type SessionEvent = EventBase &
+  (
+    | { readonly type: "session.created"; readonly born: Born }
+    | { readonly type: "session.active"; readonly born: Born | null; readonly expiresAt: number }
+    | { readonly type: "session.failed"; readonly error: string }
+    | { readonly type: "session.expired"; readonly reason: ExpiryReason }
+    | { readonly type: "session.user_authorized"; readonly user: RelayUser }
+    | { readonly type: "session.user_revoked"; readonly n: number }
+  );
+
+/** Why a command was refused. Nothing changed. */
+export type SessionRefusal =
+  | { code: "not-found" }
+  | { code: "exists" }
+  | { code: "ended"; status: Session["status"]; reason: string }
+  | { code: "not-pending"; status: Session["status"] }
+  | { code: "not-active"; status: Session["status"] }
+  | { code: "full"; maxUsers: number }
+  | { code: "unknown-user" };
+
+export type Decision =
+  | { ok: true; events: readonly SessionEvent[] }
+  | { ok: false; refusal: SessionRefusal };
+
+/** True once nothing can change any more. */
+export function isFinal(state: Session): state is FailedSession | ExpiredSession {
+  return state.status === "failed" || state.status === "expired";
+}
+
+/**
+ * Answers a command. At or after `expiresAt` a session takes no command but `expire`, whether or not
+ * its end was recorded yet.
+ * @param now Unix milliseconds
+ */
+export function decide(state: Session | null, command: SessionCommand, now: number): Decision {
+  if (command.type === "create") {
+    return state === null ? create(command, now) : refuse({ code: "exists" });
+  }
+  if (state === null) return refuse({ code: "not-found" });
+  if (isFinal(state)) {
+    const reason = state.status === "failed" ? state.error : state.reason;
+    return refuse({ code: "ended", status: state.status, reason });
+  }
+  const base = { version: state.version + 1, at: now };
+  if (command.type === "expire") {
+    return accept({ ...base, type: "session.expired", reason: command.reason });
+  }
+  if (now >= state.expiresAt) return refuse({ code: "ended", status: "expired", reason: "api" });
+  switch (command.type) {
+    case "activate":
+      if (state.status !== "pending") return refuse({ code: "not-pending", status: state.status });
+      return accept({
+        ...base,
+        type: "session.active",
+        born: null,
+        expiresAt: command.expiresAt ?? state.expiresAt,
+      });
+    case "fail":
+      if (state.status !== "pending") return refuse({ code: "not-pending", status: state.status });
+      return accept({ ...base, type: "session.failed", error: command.error });
+    case "authorize-user":
+      if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
+      if (state.users.length >= state.maxUsers) {
+        return refuse({ code: "full", maxUsers: state.maxUsers });
+      }
+      return accept({
+        ...base,
+        type: "session.user_authorized",
+        user: { ...command.user, n: state.nextUser },
+      });
+    case "revoke-user":
+      if (!state.users.some((user) => user.n === command.n)) {
+        return refuse({ code: "unknown-user" });
+      }
+      return accept({ ...base, type: "session.user_revoked", n: command.n });
+    default:
+      return unreachable(command);
+  }
+}
+
+/**
+ * The state after an event.
+ * @throws Error when the event does not follow from the state: stored events would be damaged then.
+ */
+export function evolve(state: Session | null, event: SessionEvent): Session {
+  const version = state === null ? 1 : state.version + 1;
+  if (event.version !== version) {
+    throw new Error(
+      `session event ${event.type} has version ${event.version}, expected ${version}`,
+    );
+  }
+  if (state === null) {
+    const born = "born" in event ? event.born : null;
+    if (born === null) throw new Error(`session event ${event.type} has no session to change`);
+    return {
+      ...born.facts,
+      version,
+      status: event.type === "session.active" ? "active" : "pending",
+      expiresAt: born.expiresAt,
+      users: born.users,
+      nextUser: born.users.length,
+    };
+  }
+  if (isFinal(state)) throw new Error(`session event ${event.type} follows the session's end`);
+  switch (event.type) {
+    case "session.created":
+      throw new Error("session.created follows a session that exists");
+    case "session.active":
+      return { ...state, version, status: "active", expiresAt: event.expiresAt };
+    case "session.failed":
+      return { ...state, version, status: "failed", endedAt: event.at, error: event.error };
+    case "session.expired":
+      return { ...state, version, status: "expired", endedAt: event.at, reason: event.reason };
+    case "session.user_authorized":
+      return {
+        ...state,
+        version,
+        users: [...state.users, event.user],
+        nextUser: event.user.n + 1,
+      };
+    case "session.user_revoked":
+      return { ...state, version, users: state.users.filter((user) => user.n !== event.n) };
+    default:
+      return unreachable(event);
+  }
+}
+
+function create(command: Extract<SessionCommand, { type: "create" }>, now: number): Decision {
+  const { facts, expiresAt } = command;
+  if (command.users.length > facts.maxUsers) {
+    return refuse({ code: "full", maxUsers: facts.maxUsers });
+  }
+  const users = command.users.map((user, n) => ({ ...user, n }));
+  const born = { facts, expiresAt, users };
+  return accept(
+    command.active
+      ? { version: 1, at: now, type: "session.active", born, expiresAt }
+      : { version: 1, at: now, type: "session.created", born },
+  );
+}
+
+function accept(event: SessionEvent): Decision {
+  return { ok: true, events: [event] };
+}
+
+function refuse(refusal: SessionRefusal): Decision {
+  return { ok: false, refusal };
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unhandled ${JSON.stringify(value)}`);
+}

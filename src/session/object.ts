@@ -1,0 +1,428 @@
+/**
+ * One session: the Durable Object around the machine. It loads, decides, stores the new state with
+ * the events that are owed in one synchronous write, replies, and announces.
+ *
+ * Storage, in the object's own key-value store (no table: making one costs rows):
+ * `session` the log (state and outbox), `traffic` the counters of closed sockets. A read of an object
+ * that has no session writes nothing.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { timingSafeEqual } from "node:crypto";
+import { type Config, readConfig } from "../config";
+import { openDatabase } from "../db/open";
+import { newEventId } from "../events/event";
+import { CLOSE, closeSocket, HOST, RelayHub, type Traffic } from "../relay/hub";
+import { FailureLock } from "../relay/lock";
+import {
+  decide,
+  type ExpiryReason,
+  isFinal,
+  type NewRelayUser,
+  type Session,
+  type SessionCommand,
+  type SessionEvent,
+  type SessionFacts,
+  type SessionRefusal,
+} from "./machine";
+import { Outbox, replay, type SessionLog, within } from "./outbox";
+import { findAnnounced, projectSession } from "./projection";
+import { drainBackoffMs, dueAt, planAlarm } from "./timing";
+import { drawUser, type SessionTokens, sessionTokens } from "./tokens";
+
+/** A user as asked for: the object draws what their token needs. */
+export type UserRequest = Omit<NewRelayUser, "draw">;
+
+/** A session as it is now, with the figures of its sockets. */
+export interface SessionView {
+  session: Session;
+  /** By user ordinal; who never connected is left out. */
+  traffic: Record<number, Traffic & { connected: boolean }>;
+}
+
+/** What a call on a session answers: the session, or why not. */
+export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal: SessionRefusal };
+
+/** Why a websocket was not let in. */
+export type AdmissionRefusal =
+  | SessionRefusal
+  | { code: "wrong-token" }
+  | { code: "locked"; retryAfterSeconds: number };
+
+/** The caller waits this long for the announcement, so that a list right after shows the change. */
+const ANNOUNCE_WAIT_MS = 2_000;
+/** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
+const TRAFFIC_SAVE_MS = 5_000;
+
+interface Held {
+  log: SessionLog;
+  session: Session;
+  outbox: Outbox;
+  tokens: SessionTokens;
+  hub: RelayHub;
+  /**
+   * When the session counts as idle if nobody calls and no socket is open, Unix milliseconds. Null:
+   * not known, because the object was evicted and its alarm is lost or running.
+   */
+  idleAt: number | null;
+}
+
+export class SessionObject extends DurableObject<Env> {
+  readonly #config: Config;
+  readonly #lock = new FailureLock();
+  #held: Held | null = null;
+  #alarmAt: number | null = null;
+  #draining: Promise<void> | null = null;
+  #trafficSavedAt = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#config = readConfig(env);
+    const log = ctx.storage.kv.get<SessionLog>("session");
+    if (!log) return;
+    ctx.blockConcurrencyWhile(async () => {
+      this.#alarmAt = await ctx.storage.getAlarm();
+      this.#hold(log, null, log.retry?.idleAt ?? this.#alarmAt);
+    });
+  }
+
+  /** Makes the session. Users beyond `maxUsers`, or a taken id, are refused. */
+  async create(
+    facts: SessionFacts,
+    expiresAt: number,
+    users: readonly UserRequest[],
+    active: boolean,
+  ): Promise<SessionResult> {
+    if (this.#held) return { ok: false, refusal: { code: "exists" } };
+    const now = Date.now();
+    const tokens = sessionTokens(this.#config.secret, facts.id);
+    const taken = new Set<number>();
+    const drawn = users.map((user, n) => {
+      const draw = drawUser(tokens, n, taken);
+      taken.add(tokens.user({ n, draw }));
+      return { ...user, draw };
+    });
+    const command = { type: "create", facts, expiresAt, users: drawn, active } as const;
+    const decision = decide(null, command, now);
+    if (!decision.ok) return decision;
+    const events = decision.events.map((event) => ({ id: newEventId(now), event }));
+    const log: SessionLog = { v: 1, base: null, events, retry: null };
+    this.ctx.storage.transactionSync(() => this.ctx.storage.kv.put("session", log));
+    const held = this.#hold(log, 0, now + facts.idleSeconds * 1_000);
+    this.#arm(now);
+    await this.#announce();
+    return this.#view(held);
+  }
+
+  /** The session as it is now. Costs no write, unless its end was due and not yet recorded. */
+  async read(organisationId: number): Promise<SessionResult> {
+    const held = await this.#open(organisationId);
+    if (!held) return { ok: false, refusal: { code: "not-found" } };
+    this.#touch(held, Date.now());
+    return this.#view(held);
+  }
+
+  /** Adds a user; they are the last of the answer's `users`. */
+  async authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult> {
+    return this.#command(organisationId, ({ session, tokens }) => {
+      const taken = new Set(session.users.map((other) => tokens.user(other)));
+      const draw = drawUser(tokens, session.nextUser, taken);
+      return { type: "authorize-user", user: { ...user, draw } };
+    });
+  }
+
+  /** Removes the user with this token, and closes their socket before the answer. */
+  async revokeUser(organisationId: number, token: number): Promise<SessionResult> {
+    return this.#command(organisationId, ({ session, tokens }) => {
+      const user = session.users.find((other) => sameToken(tokens.user(other), token));
+      // An ordinal that no user has: the machine says what is wrong.
+      return { type: "revoke-user", n: user?.n ?? -1 };
+    });
+  }
+
+  /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
+  async expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult> {
+    return this.#command(organisationId, () => ({ type: "expire", reason }));
+  }
+
+  /**
+   * For the sweep: ends what is due, announces what is owed, sets a lost alarm, repairs the row in D1.
+   * @returns whether there is a session here at all
+   */
+  async poke(): Promise<boolean> {
+    if (!this.#held) return false;
+    const now = Date.now();
+    this.#settle(this.#held, now);
+    this.#arm(now);
+    await this.#drain(true);
+    return true;
+  }
+
+  /** Forgets everything, for good: retention. Open sockets are closed. */
+  async purge(): Promise<void> {
+    this.#held?.hub.end("deleted");
+    this.#held = null;
+    this.#alarmAt = null;
+    // Takes the alarm with it (compatibility date 2026-02-24 and later).
+    await this.ctx.storage.deleteAll();
+  }
+
+  /**
+   * Admits a websocket of the data plane: `…/server` for the host, `…/client` for everyone else. The
+   * only use of `fetch`, since a websocket cannot be handed over by a method call. A refusal is JSON.
+   */
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const now = Date.now();
+    const refused = (refusal: AdmissionRefusal) => Response.json(refusal);
+    const held = await this.#open(null);
+    if (!held) return refused({ code: "not-found" });
+    if (isFinal(held.session)) return refused(endedRefusal(held.session));
+    const ip = request.headers.get("CF-Connecting-IP") ?? "";
+    const retryAfterSeconds = this.#lock.secondsLeft(ip, now);
+    if (retryAfterSeconds > 0) return refused({ code: "locked", retryAfterSeconds });
+
+    const asHost = url.pathname.endsWith("/server");
+    const user = this.#identify(held, url.searchParams);
+    if (!user || asHost !== (user.n === HOST)) {
+      this.#lock.fail(ip, now);
+      return refused({ code: "wrong-token" });
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    held.hub.join(server, user.n, placeOf(request), now);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    this.#held?.hub.receive(ws, message, Date.now());
+  }
+
+  override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
+    // Without an answering close, clients wait ten seconds for a 1006 (2026-11).
+    closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
+    this.#left(ws);
+  }
+
+  override async webSocketError(ws: WebSocket): Promise<void> {
+    this.#left(ws);
+  }
+
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    const scheduledAt = info?.scheduledTime ?? this.#alarmAt;
+    this.#alarmAt = null;
+    const held = this.#held;
+    if (!held) return;
+    // Evicted since: what is left of the idle clock is the time for which this alarm was set.
+    held.idleAt ??= scheduledAt;
+    try {
+      this.#settle(held, Date.now());
+      await this.#drain(false);
+    } finally {
+      // The platform gives up after six throws: the next alarm never depends on this one's success.
+      this.#arm(Date.now());
+    }
+  }
+
+  #hold(log: SessionLog, announced: number | null, idleAt: number | null): Held {
+    const session = replay(log);
+    if (!session) throw new Error("a stored session has no events");
+    const db = openDatabase(this.env);
+    const outbox = new Outbox(
+      {
+        findAnnounced: (of) => findAnnounced(db, of),
+        send: async (events) => {
+          for (let i = 0; i < events.length; i += SEND_AT_ONCE) {
+            const messages = events
+              .slice(i, i + SEND_AT_ONCE)
+              .map((event) => ({ body: { v: 1, event } }));
+            await this.env.EVENTS.sendBatch(messages);
+          }
+        },
+        project: (of, version) => projectSession(db, of, version, Date.now()),
+      },
+      announced,
+    );
+    const saved = this.ctx.storage.kv.get<Map<number, Traffic>>("traffic") ?? new Map();
+    const hub = new RelayHub(this.ctx.getWebSockets(), this.#config.relay, saved);
+    const tokens = sessionTokens(this.#config.secret, session.id);
+    this.#held = { log, session, outbox, tokens, hub, idleAt };
+    return this.#held;
+  }
+
+  /** The session for a caller, ended if that was due. Null also for another organisation's. */
+  async #open(organisationId: number | null): Promise<Held | null> {
+    const held = this.#held;
+    if (!held || (organisationId !== null && held.session.organisationId !== organisationId)) {
+      return null;
+    }
+    if (this.#settle(held, Date.now())) await this.#announce();
+    return held;
+  }
+
+  async #command(
+    organisationId: number | null,
+    toCommand: (held: Held) => SessionCommand,
+  ): Promise<SessionResult> {
+    const held = await this.#open(organisationId);
+    if (!held) return { ok: false, refusal: { code: "not-found" } };
+    const now = Date.now();
+    const decision = decide(held.session, toCommand(held), now);
+    if (!decision.ok) return decision;
+    this.#commit(held, decision.events, now);
+    this.#touch(held, now);
+    await this.#announce();
+    return this.#view(held);
+  }
+
+  /** Ends the session if its time is over; true if it did. Late alarms change nothing for callers. */
+  #settle(held: Held, now: number): boolean {
+    if (isFinal(held.session)) return false;
+    const idleAt = held.hub.size > 0 ? null : held.idleAt;
+    if (now < dueAt(held.session, idleAt)) return false;
+    const decision = decide(held.session, { type: "expire", reason: "api" }, now);
+    if (decision.ok) this.#commit(held, decision.events, now);
+    return decision.ok;
+  }
+
+  /** Stores state and outbox in one write, then does to the sockets what the events mean. */
+  #commit(held: Held, events: readonly SessionEvent[], now: number): void {
+    const stored = events.map((event) => ({ id: newEventId(now), event }));
+    const log = held.outbox.append(held.log, stored);
+    const session = replay(log);
+    if (!session) throw new Error("a stored session has no events");
+    this.ctx.storage.transactionSync(() => this.ctx.storage.kv.put("session", log));
+    held.log = log;
+    held.session = session;
+    for (const event of events) this.#applyToSockets(held, event);
+  }
+
+  #applyToSockets(held: Held, event: SessionEvent): void {
+    if (event.type === "session.user_revoked") {
+      held.hub.close(event.n, CLOSE.revoked, "revoked");
+    } else if (event.type === "session.expired") {
+      held.hub.end(event.reason);
+    } else if (event.type === "session.failed") {
+      held.hub.end(event.error);
+    }
+  }
+
+  #touch(held: Held, now: number): void {
+    if (isFinal(held.session)) return;
+    held.idleAt = now + held.session.idleSeconds * 1_000;
+    this.#arm(now);
+  }
+
+  /** Sets the alarm if it has to move; one write if so. */
+  #arm(now: number): void {
+    const held = this.#held;
+    if (!held) return;
+    const at = this.#nextAlarm(held, now);
+    if (at === null) return;
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+
+  #nextAlarm(held: Held, now: number): number | null {
+    const { retry } = held.log;
+    if (retry) {
+      const retryAt = now + drainBackoffMs(retry.attempt);
+      return this.#alarmAt === null || this.#alarmAt > retryAt ? retryAt : null;
+    }
+    if (isFinal(held.session)) return null;
+    return planAlarm(held.session, held.hub.size > 0 ? null : held.idleAt, this.#alarmAt);
+  }
+
+  /** Announces, but keeps the caller no longer than the bound: the rest happens behind the answer. */
+  async #announce(): Promise<void> {
+    await within(ANNOUNCE_WAIT_MS, this.#drain(false)).catch(() => undefined);
+  }
+
+  /** Drains the outbox until it is empty or fails; a failure sets the alarm. Never throws. */
+  #drain(reproject: boolean): Promise<void> {
+    this.#draining ??= this.#drainAll(reproject).finally(() => {
+      this.#draining = null;
+    });
+    this.ctx.waitUntil(this.#draining);
+    return this.#draining;
+  }
+
+  async #drainAll(reproject: boolean): Promise<void> {
+    try {
+      for (let again = reproject; this.#held; again = false) {
+        const held = this.#held;
+        if (!again && held.outbox.isDrained(held.session)) break;
+        await held.outbox.drain(held.log, again);
+      }
+      if (this.#held?.log.retry) this.#setRetry(this.#held, null);
+    } catch (error) {
+      console.warn(JSON.stringify({ message: "session outbox not drained", error: String(error) }));
+      const held = this.#held;
+      if (!held) return;
+      const attempt = (held.log.retry?.attempt ?? -1) + 1;
+      this.#setRetry(held, { attempt, idleAt: held.idleAt });
+    }
+  }
+
+  #setRetry(held: Held, retry: SessionLog["retry"]): void {
+    held.log = { ...held.log, retry };
+    this.ctx.storage.kv.put("session", held.log);
+    this.#arm(Date.now());
+  }
+
+  #left(ws: WebSocket): void {
+    const held = this.#held;
+    if (!held) return;
+    const now = Date.now();
+    held.hub.leave(ws);
+    if (isFinal(held.session)) return;
+    if (now - this.#trafficSavedAt >= TRAFFIC_SAVE_MS) this.#saveTraffic(held, now);
+    if (held.hub.size === 0) this.#touch(held, now);
+  }
+
+  #saveTraffic(held: Held, now: number): void {
+    if (held.hub.traffic.size === 0) return;
+    this.#trafficSavedAt = now;
+    this.ctx.storage.kv.put("traffic", new Map(held.hub.traffic));
+  }
+
+  #identify(held: Held, params: URLSearchParams) {
+    const sessionToken = Number(params.get("session_token") ?? Number.NaN);
+    const userToken = Number(params.get("user_token") ?? Number.NaN);
+    if (!sameToken(held.tokens.session, sessionToken)) return undefined;
+    return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
+  }
+
+  #view(held: Held): SessionResult {
+    const traffic: SessionView["traffic"] = {};
+    for (const [n, figures] of held.hub.traffic) {
+      traffic[n] = { ...figures, connected: held.hub.isConnected(n) };
+    }
+    return { ok: true, session: held.session, traffic };
+  }
+}
+
+/** A queue batch holds 256 KB, and an event with a full session is under 12 KB. */
+const SEND_AT_ONCE = 20;
+
+function endedRefusal(session: Session): SessionRefusal {
+  const reason =
+    session.status === "failed"
+      ? session.error
+      : session.status === "expired"
+        ? session.reason
+        : "";
+  return { code: "ended", status: session.status, reason };
+}
+
+function sameToken(a: number, b: number): boolean {
+  if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;
+  const left = new Uint32Array([a]);
+  const right = new Uint32Array([b]);
+  return timingSafeEqual(left, right);
+}
+
+function placeOf(request: Request): { latitude: number | null; longitude: number | null } {
+  const cf = request.cf as IncomingRequestCfProperties | undefined;
+  const toNumber = (text: string | undefined) => (text === undefined ? null : Number(text));
+  return { latitude: toNumber(cf?.latitude), longitude: toNumber(cf?.longitude) };
+}

@@ -1,0 +1,129 @@
+/**
+ * Announces what a session's object has stored: its events on the queue first, then its state in D1
+ * with the mark that they are there. Whatever fails is repeated from where it stopped, so an event
+ * may be sent twice and is never lost; consumers know events by their id.
+ */
+import type { DomainEvent } from "../events/event";
+import { evolve, type Session, type SessionEvent } from "./machine";
+
+/** An event with the id under which it is announced. */
+export interface StoredEvent {
+  readonly id: string;
+  readonly event: SessionEvent;
+}
+
+/**
+ * What the object stores: a state whose events are announced, and the events since. The state now is
+ * `base` with `events` applied, so the outbox and the state are one value, written in one row.
+ */
+export interface SessionLog {
+  readonly v: 1;
+  readonly base: Session | null;
+  readonly events: readonly StoredEvent[];
+  /** Set while announcing fails: how often it did, and when the session counts as idle meanwhile. */
+  readonly retry: { readonly attempt: number; readonly idleAt: number | null } | null;
+}
+
+/** The outside that an outbox drains into. Each may throw; the outbox tries again later. */
+export interface OutboxPorts {
+  findAnnounced(session: Session): Promise<number | null>;
+  send(events: DomainEvent[]): Promise<void>;
+  project(session: Session, announced: number): Promise<void>;
+}
+
+/** A port that has not answered by then has failed: an object must not hang on D1 or a queue. */
+const PORT_TIMEOUT_MS = 10_000;
+
+/** The state that a log stands for. */
+export function replay(log: SessionLog): Session | null {
+  return log.events.reduce<Session | null>((state, { event }) => evolve(state, event), log.base);
+}
+
+/** Drains one session's log. Lives as long as the object's instance. */
+export class Outbox {
+  readonly #ports: OutboxPorts;
+  /** Events up to this version are on the queue; null: unknown since the object was evicted. */
+  #announced: number | null;
+  /** D1 shows this version and all its events as announced. */
+  #projected = 0;
+
+  constructor(ports: OutboxPorts, announced: number | null) {
+    this.#ports = ports;
+    this.#announced = announced;
+  }
+
+  /** True when everything in the log is known to be announced. */
+  isDrained(session: Session): boolean {
+    return this.#announced === session.version && this.#projected === session.version;
+  }
+
+  /** The log with a new event: what is known to be announced is folded into its base. */
+  append(log: SessionLog, added: readonly StoredEvent[]): SessionLog {
+    const announced = this.#announced ?? 0;
+    const done = log.events.filter(({ event }) => event.version <= announced);
+    const base = done.reduce<Session | null>((state, { event }) => evolve(state, event), log.base);
+    return { ...log, base, events: [...log.events.slice(done.length), ...added] };
+  }
+
+  /**
+   * Announces all of the log.
+   * @param reproject write the row in D1 also when it should be right already
+   * @throws whatever a port threw; what was done by then is remembered
+   */
+  async drain(log: SessionLog, reproject = false): Promise<void> {
+    const session = replay(log);
+    if (session === null) return;
+    if (this.#announced === null) {
+      const found = await within(PORT_TIMEOUT_MS, this.#ports.findAnnounced(session));
+      this.#announced = found ?? log.base?.version ?? 0;
+      this.#projected = this.#announced;
+    }
+    if (this.#announced < session.version) {
+      try {
+        await within(PORT_TIMEOUT_MS, this.#ports.send(this.#unsent(log, this.#announced)));
+        this.#announced = session.version;
+      } catch (error) {
+        // The list still shows the new state, and the row tells the sweep that events are owed.
+        await within(PORT_TIMEOUT_MS, this.#ports.project(session, this.#announced));
+        throw error;
+      }
+    }
+    if (this.#projected < session.version || reproject) {
+      await within(PORT_TIMEOUT_MS, this.#ports.project(session, this.#announced));
+      this.#projected = session.version;
+    }
+  }
+
+  #unsent(log: SessionLog, announced: number): DomainEvent[] {
+    const unsent: DomainEvent[] = [];
+    let state = log.base;
+    for (const { id, event } of log.events) {
+      state = evolve(state, event);
+      if (event.version <= announced) continue;
+      unsent.push({
+        id,
+        organisationId: state.organisationId,
+        type: event.type,
+        at: event.at,
+        data: { session: state },
+      });
+    }
+    return unsent;
+  }
+}
+
+/**
+ * What `work` gives.
+ * @throws Error when it has not settled by then; the work itself goes on
+ */
+export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The read model of sessions in D1. Written by the object after each change, by version: a duplicate
+ * or late write changes nothing. `announced` doubles as the mark of the object's outbox: a row that
+ * says so was written after the events up to that version had been put on the queue, so the object
+ * needs no write of its own to remember it.
+ */
+import { and, desc, eq, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { sessionCounts, sessions } from "../db/schema";
+import { isFinal, type Session, type SessionKind } from "./machine";
+
+/** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */
+const SWEEP_GRACE_MS = 60_000;
+/** How soon the sweep looks for an object that could not drain its outbox. */
+const UNDRAINED_SWEEP_MS = 120_000;
+
+/** The names of a row: all of a session that its primary key needs, none of which ever changes. */
+export type SessionKey = Pick<Session, "organisationId" | "kind" | "createdAt" | "id">;
+
+/**
+ * Shows this state in D1, unless a later one is shown already.
+ * @param announced all events up to this version are on the queue
+ * @param now Unix milliseconds
+ */
+export async function projectSession(
+  db: Database,
+  session: Session,
+  announced: number,
+  now: number,
+): Promise<void> {
+  const ended = isFinal(session);
+  const shown = {
+    ended,
+    endedAt: ended ? session.endedAt : null,
+    version: session.version,
+    announced,
+    sweepAt: sweepTime(session, announced, now),
+    state: JSON.stringify(session),
+  };
+  const isNewer = sql`(${shown.version} > ${sessions.version} or (${shown.version} = ${sessions.version}
+    and (${announced} > ${sessions.announced} or ${shown.sweepAt} is not ${sessions.sweepAt})))`;
+  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, false)})`;
+  const endedRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, true)})`;
+  // The count moves in the transaction in which a live row appears or disappears: it cannot drift.
+  const appears = sql`not ${liveRow} and not ${endedRow}`;
+  const count = db
+    .insert(sessionCounts)
+    .select(
+      sql`select ${session.organisationId}, ${session.kind}, 1 where ${ended ? liveRow : appears}`,
+    )
+    .onConflictDoUpdate({
+      target: [sessionCounts.organisationId, sessionCounts.kind],
+      set: { live: sql`${sessionCounts.live} + ${ended ? -1 : 1}` },
+    });
+  // An ended row sits under another key than a live one: the live one is moved there first, and a
+  // late write of a live state must not appear beside it.
+  const move = db
+    .update(sessions)
+    .set(shown)
+    .where(and(hasKey(session, false), isNewer));
+  const upsert = db
+    .insert(sessions)
+    .select(
+      sql`select ${session.organisationId}, ${session.kind}, ${Number(ended)}, ${session.createdAt},
+        ${session.id}, ${shown.endedAt}, ${shown.version}, ${announced}, ${shown.sweepAt}, ${shown.state}
+        where ${ended ? sql`true` : sql`not ${endedRow}`}`,
+    )
+    .onConflictDoUpdate({
+      target: [
+        sessions.organisationId,
+        sessions.kind,
+        sessions.ended,
+        sessions.createdAt,
+        sessions.id,
+      ],
+      set: shown,
+      setWhere: isNewer,
+    });
+  await (ended ? db.batch([count, move, upsert]) : db.batch([count, upsert]));
+}
+
+/** Up to which version the events of a session are known to be on the queue; null without a row. */
+export async function findAnnounced(db: Database, key: SessionKey): Promise<number | null> {
+  const rows = await db
+    .select({ announced: sessions.announced })
+    .from(sessions)
+    .where(or(hasKey(key, false), hasKey(key, true)))
+    .orderBy(desc(sessions.announced))
+    .limit(1);
+  return rows[0]?.announced ?? null;
+}
+
+/** A page of an organisation's live sessions, newest first, and how many there are in all. */
+export async function listLiveSessions(
+  db: Database,
+  query: { organisationId: number; kind: SessionKind; offset: number; limit: number },
+): Promise<{ sessions: Session[]; total: number }> {
+  const [rows, counts] = await db.batch([
+    db
+      .select({ state: sessions.state })
+      .from(sessions)
+      .where(
+        and(
+          eq(sessions.organisationId, query.organisationId),
+          eq(sessions.kind, query.kind),
+          eq(sessions.ended, false),
+        ),
+      )
+      .orderBy(desc(sessions.createdAt), desc(sessions.id))
+      .limit(query.limit)
+      .offset(query.offset),
+    db
+      .select({ live: sessionCounts.live })
+      .from(sessionCounts)
+      .where(
+        and(
+          eq(sessionCounts.organisationId, query.organisationId),
+          eq(sessionCounts.kind, query.kind),
+        ),
+      ),
+  ]);
+  return { sessions: rows.map((row) => JSON.parse(row.state)), total: counts[0]?.live ?? 0 };
+}
+
+/** A session that the sweep has to look at. */
+export type DueSession = SessionKey & { ended: boolean; sweepAt: number };
+
+/** A page of the sessions whose time to be swept has come, the longest due first. */
+export async function findDueSessions(
+  db: Database,
+  now: number,
+  after: DueSession | null,
+  limit: number,
+): Promise<DueSession[]> {
+  const position = sql`(${sessions.sweepAt}, ${sessions.organisationId}, ${sessions.kind},
+    ${sessions.ended}, ${sessions.createdAt}, ${sessions.id})`;
+  return db
+    .select({ ...keyColumns, ended: sessions.ended, sweepAt: sql<number>`${sessions.sweepAt}` })
+    .from(sessions)
+    .where(
+      and(
+        lte(sessions.sweepAt, now),
+        after === null
+          ? undefined
+          : sql`${position} > (${after.sweepAt}, ${after.organisationId}, ${after.kind},
+              ${Number(after.ended)}, ${after.createdAt}, ${after.id})`,
+      ),
+    )
+    .orderBy(
+      sessions.sweepAt,
+      sessions.organisationId,
+      sessions.kind,
+      sessions.ended,
+      sessions.createdAt,
+      sessions.id,
+    )
+    .limit(limit);
+}
+
+/**
+ * A page of an organisation's sessions of a kind that ended before `cutoff` (Unix milliseconds). Rows
+ * are in order of creation, so what is read and left are the sessions that lived at the cutoff.
+ */
+export async function findEndedBefore(
+  db: Database,
+  query: { organisationId: number; kind: SessionKind; cutoff: number; limit: number },
+): Promise<SessionKey[]> {
+  return db
+    .select(keyColumns)
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.organisationId, query.organisationId),
+        eq(sessions.kind, query.kind),
+        eq(sessions.ended, true),
+        lt(sessions.createdAt, query.cutoff),
+        lt(sessions.endedAt, query.cutoff),
+      ),
+    )
+    .orderBy(sessions.createdAt, sessions.id)
+    .limit(query.limit);
+}
+
+/** Removes the row of a session whose object is gone, and takes a live one out of the count. */
+export async function forgetSession(db: Database, key: SessionKey): Promise<void> {
+  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(key, false)})`;
+  await db.batch([
+    db
+      .update(sessionCounts)
+      .set({ live: sql`live - 1` })
+      .where(
+        and(
+          eq(sessionCounts.organisationId, key.organisationId),
+          eq(sessionCounts.kind, key.kind),
+          liveRow,
+        ),
+      ),
+    db.delete(sessions).where(or(hasKey(key, false), hasKey(key, true))),
+  ]);
+}
+
+const keyColumns = {
+  organisationId: sessions.organisationId,
+  kind: sessions.kind,
+  createdAt: sessions.createdAt,
+  id: sessions.id,
+};
+
+function hasKey(key: SessionKey, ended: boolean): SQL {
+  return sql`(${sessions.organisationId} = ${key.organisationId} and ${sessions.kind} = ${key.kind}
+    and ${sessions.ended} = ${Number(ended)} and ${sessions.createdAt} = ${key.createdAt}
+    and ${sessions.id} = ${key.id})`;
+}
+
+function sweepTime(session: Session, announced: number, now: number): number | null {
+  if (announced < session.version) return now + UNDRAINED_SWEEP_MS;
+  return isFinal(session) ? null : session.expiresAt + SWEEP_GRACE_MS;
+}

@@ -1,0 +1,73 @@
+/**
+ * The secrets of a relay session: its token, its users' tokens, its join code. All are derived from
+ * the deployment's secret and the session's id, so that none is stored anywhere and a list can still
+ * show them, as this surface's clients expect of it.
+ */
+import { createHmac, hkdfSync } from "node:crypto";
+
+/** Derives the tokens of one session. */
+export interface SessionTokens {
+  /** The session's own token, 1…2³¹−1. */
+  readonly session: number;
+  /** The token of the user with ordinal `n` and this `draw`, 1…2³¹−1. */
+  user(user: { n: number; draw: number }): number;
+}
+
+const LARGEST_TOKEN = 0x7fff_ffff;
+
+/** The tokens of a session: some typed clients hold them in a signed 32-bit integer. */
+export function sessionTokens(secret: string, sessionId: string): SessionTokens {
+  const key = deriveKey(secret, `relay-tokens/${sessionId}`);
+  return {
+    session: toToken(key, "session"),
+    user: ({ n, draw }) => toToken(key, `user/${n}/${draw}`),
+  };
+}
+
+/**
+ * The smallest `draw` from 0 with which the token of user `n` is unlike the session's token and the
+ * `taken` ones. Two of 64 tokens agree by chance about once in a million sessions.
+ */
+export function drawUser(tokens: SessionTokens, n: number, taken: ReadonlySet<number>): number {
+  let draw = 0;
+  for (;;) {
+    const token = tokens.user({ n, draw });
+    if (token !== tokens.session && !taken.has(token)) return draw;
+    draw += 1;
+  }
+}
+
+/** Digits and capitals without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B. */
+const JOIN_ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";
+const JOIN_CODE_LENGTH = 6;
+
+/** The join code of a session: 6 characters, 244 million codes. `draw` goes up when one is taken. */
+export function joinCode(secret: string, sessionId: string, draw: number): string {
+  const bytes = createHmac("sha256", deriveKey(secret, `join-code/${sessionId}`))
+    .update(String(draw))
+    .digest();
+  let rest = bytes.readBigUInt64BE(0);
+  let code = "";
+  for (let i = 0; i < JOIN_CODE_LENGTH; i++) {
+    code += JOIN_ALPHABET.charAt(Number(rest % BigInt(JOIN_ALPHABET.length)));
+    rest /= BigInt(JOIN_ALPHABET.length);
+  }
+  return code;
+}
+
+/** What is stored of a join code: a keyed digest, since 6 characters could be guessed from a plain one. */
+export function joinCodeDigest(secret: string, code: string): string {
+  return createHmac("sha256", deriveKey(secret, "join-code-digest"))
+    .update(code.trim().toUpperCase())
+    .digest("base64url");
+}
+
+function toToken(key: Buffer, label: string): number {
+  const digest = createHmac("sha256", key).update(label).digest();
+  // 2³¹−1 values; the bias of the remainder of 48 random bits is below 2⁻¹⁶.
+  return (digest.readUIntBE(0, 6) % LARGEST_TOKEN) + 1;
+}
+
+function deriveKey(secret: string, purpose: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, "drawbridge", purpose, 32));
+}

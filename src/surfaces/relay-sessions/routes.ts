@@ -1,0 +1,169 @@
+/** Relay sessions over HTTP: `contracts/relay-sessions.md`. */
+import type { Hono } from "hono";
+import { readBody, readQuery } from "../../http/body";
+import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
+import { MinuteLimit } from "../../http/limits";
+import { keyed } from "../../http/routes";
+import type { AdmissionRefusal, SessionResult } from "../../session/object";
+import { listLiveSessions } from "../../session/projection";
+import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
+import { judgeAddress } from "../../webhooks/address";
+import { toHttpRefusal } from "./errors";
+import {
+  authorizeBody,
+  createBody,
+  joinBody,
+  listQuery,
+  type Place,
+  revokeBody,
+  toAuthorized,
+  toJoined,
+  toList,
+  toRelaySession,
+} from "./wire";
+
+/** Join codes tried by one address in a minute: 244 million codes make guessing hopeless at this rate. */
+const JOINS_PER_MINUTE = 30;
+const joins = new MinuteLimit();
+
+/** Adds the surface to the app. */
+export function relaySessionRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/v1/relays/sessions",
+    keyed("relays:write", async (c, caller) => {
+      const input = await readBody(c, createBody);
+      const { origin } = new URL(c.req.url);
+      if (input.webhookUrl !== null) requireSendable(c, input.webhookUrl);
+      const result = await createRelaySession(depsOf(c), caller, { ...input, origin }, Date.now());
+      const { session, traffic } = requireSession(result, 409);
+      return c.json(toRelaySession(session, traffic, placeOf(c)));
+    }),
+  );
+
+  app.get(
+    "/v1/relays/sessions",
+    keyed("relays:read", async (c, { organisationId }) => {
+      const query = readQuery(c, listQuery);
+      const page = await listLiveSessions(c.var.db, {
+        organisationId,
+        kind: "relay",
+        offset: (query.page - 1) * query.limit,
+        limit: query.limit,
+      });
+      return c.json(toList(page, query, placeOf(c)));
+    }),
+  );
+
+  app.get(
+    "/v1/relays/sessions/:id",
+    keyed("relays:read", async (c, { organisationId }) => {
+      const result = await c.var.sessions.read(organisationId, requireId(c.req.param("id")));
+      const { session, traffic } = requireSession(result, 404);
+      if (session.status === "failed" || session.status === "expired") throw new Refused(notThere);
+      return c.json(toRelaySession(session, traffic, placeOf(c)));
+    }),
+  );
+
+  app.delete(
+    "/v1/relays/sessions/:id",
+    keyed("relays:write", async (c, { organisationId }) => {
+      const id = requireId(c.req.param("id"));
+      requireSession(await c.var.sessions.expire(organisationId, id, "organisation"), 404);
+      return c.body(null, 204);
+    }),
+  );
+
+  app.post(
+    "/v1/relays/sessions:authorize-user",
+    keyed("relays:write", async (c, { organisationId }) => {
+      const { sessionId, user } = await readBody(c, authorizeBody);
+      const id = requireId(sessionId);
+      const result = await c.var.sessions.authorizeUser(organisationId, id, user);
+      const { session, traffic } = requireSession(result, 409);
+      return c.json(toAuthorized(session, traffic, placeOf(c)));
+    }),
+  );
+
+  app.post(
+    "/v1/relays/sessions:revoke-user",
+    keyed("relays:write", async (c, { organisationId }) => {
+      const { sessionId, token } = await readBody(c, revokeBody);
+      const result = await c.var.sessions.revokeUser(organisationId, requireId(sessionId), token);
+      const { session, traffic } = requireSession(result, 409);
+      return c.json(toRelaySession(session, traffic, placeOf(c)));
+    }),
+  );
+
+  app.post("/v1/relays/join", async (c) => {
+    requireFewJoins(c);
+    const code = await readBody(c, joinBody);
+    const result = await joinRelaySession(depsOf(c), code, clientIp(c), Date.now());
+    return c.json(toJoined(requireSession(result, 404).session, placeOf(c)));
+  });
+
+  for (const side of ["server", "client"] as const) {
+    app.get(`/v1/relays/sessions/:id/${side}`, async (c) => {
+      if (c.req.header("Upgrade")?.toLowerCase() !== "websocket")
+        throw new Refused(upgradeRequired);
+      const answer = await c.var.sessions.connect(requireId(c.req.param("id")), c.req.raw);
+      if (answer.status === 101) return answer;
+      throw new Refused(toHttpRefusal(await answer.json<AdmissionRefusal>(), 410));
+    });
+  }
+}
+
+const notThere = toHttpRefusal({ code: "not-found" }, 404);
+const upgradeRequired = {
+  status: 426,
+  code: "upgrade-required",
+  message: "This is a websocket link: connect to it with a websocket client.",
+  headers: { Upgrade: "websocket" },
+} as const;
+
+function requireSession(result: SessionResult, whenEnded: 404 | 409) {
+  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal, whenEnded));
+  return result;
+}
+
+/** An id of another form never existed: it is not worth waking an object for. */
+function requireId(id: string | undefined): string {
+  if (id === undefined || !SESSION_ID.test(id)) throw new Refused(notThere);
+  return id;
+}
+
+function requireSendable(c: Call, url: string): void {
+  const judged = judgeAddress(url, {
+    allowInsecure: c.var.config.allowInsecureWebhooks,
+    ownHost: new URL(c.req.url).host,
+  });
+  if (judged.ok) return;
+  const problem = { path: "webhook_url", message: judged.refusal.reason };
+  throw new Refused({
+    status: 400,
+    code: judged.refusal.code,
+    message: `webhook_url is refused: ${judged.refusal.reason}`,
+    problems: [problem],
+  });
+}
+
+function requireFewJoins(c: Call): void {
+  const now = Date.now();
+  const retryAfter = joins.retryAfterSeconds(clientIp(c), JOINS_PER_MINUTE, now);
+  if (retryAfter > 0) {
+    throw new Refused({
+      status: 429,
+      code: "too-many-joins",
+      message: "Too many joins from your address. Wait as long as Retry-After says.",
+      headers: { "Retry-After": String(retryAfter) },
+    });
+  }
+  joins.count(clientIp(c), now);
+}
+
+function depsOf(c: Call) {
+  return { db: c.var.db, sessions: c.var.sessions, secret: c.var.config.secret };
+}
+
+function placeOf(c: Call): Place {
+  return { origin: new URL(c.req.url).origin, secret: c.var.config.secret };
+}

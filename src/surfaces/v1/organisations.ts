@@ -1,0 +1,81 @@
+/** Organisations on `/v1`: made, listed and deleted with the root token. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { readBody, readQuery } from "../../http/body";
+import { type AppEnv, Refused } from "../../http/context";
+import { cursorQuery, toPage } from "../../http/paging";
+import { rooted } from "../../http/routes";
+import { humanText } from "../../http/text";
+import { accessKey } from "../../keys/access-key";
+import { ALL_PERMISSIONS } from "../../keys/permissions";
+import { removeOrganisationKeys } from "../../keys/store";
+import { newToken } from "../../keys/token";
+import {
+  createOrganisation,
+  listOrganisations,
+  markOrganisationDeleted,
+  type Organisation,
+  shortName,
+} from "../../organisations/store";
+import { organisationSecret } from "../../webhooks/signature";
+
+const createBody = z.strictObject({ name: humanText(1, 100) });
+
+/** Adds the routes to the app. */
+export function organisationRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/v1/organisations",
+    rooted(async (c) => {
+      const { name } = await readBody(c, createBody);
+      const { secret } = c.var.config;
+      const token = newToken();
+      const { organisation, key } = await createOrganisation(c.var.db, name, token, Date.now());
+      const body = {
+        ...toWire(organisation),
+        webhook_secret: organisationSecret(secret, organisation),
+        api_key: {
+          id: key.id,
+          token,
+          access_key: accessKey(secret, key),
+          permissions: [ALL_PERMISSIONS],
+        },
+      };
+      return c.json(body, 201);
+    }),
+  );
+
+  app.get(
+    "/v1/organisations",
+    rooted(async (c) => {
+      const { limit, after } = readQuery(c, cursorQuery);
+      const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
+      return c.json(toPage(rows, limit, toWire));
+    }),
+  );
+
+  app.delete(
+    "/v1/organisations/:id",
+    rooted(async (c) => {
+      const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
+      const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
+      if (!deleted) {
+        throw new Refused({
+          status: 404,
+          code: "organisation-not-found",
+          message: "There is no such organisation.",
+        });
+      }
+      await removeOrganisationKeys(c.var.db, id);
+      return c.body(null, 204);
+    }),
+  );
+}
+
+function toWire(organisation: Organisation) {
+  return {
+    id: organisation.id,
+    name: organisation.name,
+    short: shortName(organisation.name),
+    created_at: new Date(organisation.createdAt).toISOString(),
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * The sweep, each minute: the net beneath alarms and queues, and what keeps tables from growing. It
+ * finds what is due by index, in pages, and a run is bounded; what is left is found by the next one.
+ */
+import { type Config, readConfig } from "../config";
+import { type Database, openDatabase } from "../db/open";
+import { sweepEvents } from "../events/store";
+import { sweepIdempotencyKeys } from "../idempotency/store";
+import { removeOrganisationKeys } from "../keys/store";
+import {
+  listDeletedOrganisations,
+  listShareOfOrganisations,
+  removeOrganisation,
+} from "../organisations/store";
+import { SessionClient } from "../session/client";
+import { sweepJoinCodes } from "../session/join-codes";
+import type { SessionKind } from "../session/machine";
+import {
+  type DueSession,
+  findDueSessions,
+  findEndedBefore,
+  forgetSession,
+  listLiveSessions,
+  type SessionKey,
+} from "../session/projection";
+import { sweepDeadLetters } from "../webhooks/dead-letters";
+import { sweepDeliveries } from "../webhooks/delivery-store";
+
+/** Rows per page: a page of pokes takes about a second. */
+const PAGE = 100;
+/** Pages per kind of work and run, so that a run ends well before the next begins. */
+const MOST_PAGES = 10;
+/** Objects reached side by side. */
+const AT_ONCE = 10;
+/** Retention goes through all organisations once in this many runs. */
+const SHARES = 60;
+const KINDS: readonly SessionKind[] = ["relay", "source"];
+const DAY_MS = 86_400_000;
+
+interface Deps {
+  db: Database;
+  sessions: SessionClient;
+  config: Config;
+}
+
+/**
+ * One run of the sweep.
+ * @param scheduledAt the minute it stands for, Unix milliseconds: it picks the share of organisations
+ */
+export async function sweep(env: Env, ctx: ExecutionContext, scheduledAt: number): Promise<void> {
+  const config = readConfig(env);
+  const deps = { db: openDatabase(env), sessions: new SessionClient(env, ctx), config };
+  const now = Date.now();
+  const cutoff = now - config.retentionDays * DAY_MS;
+  // Each stands alone: one that fails is logged and must not keep the others from their work.
+  await run("due sessions", () => sweepDueSessions(deps, now));
+  await run("retention", () => sweepRetention(deps, cutoff, Math.floor(scheduledAt / 60_000)));
+  await run("deleted organisations", () => sweepDeletedOrganisations(deps));
+  await run("join codes", () => inPages(() => sweepJoinCodes(deps.db, now, PAGE)));
+  await run("idempotency keys", () => inPages(() => sweepIdempotencyKeys(deps.db, now, PAGE)));
+  await run("dead letters", () => inPages(() => sweepDeadLetters(deps.db, cutoff, PAGE)));
+}
+
+async function run(work: string, job: () => Promise<unknown>): Promise<void> {
+  try {
+    await job();
+  } catch (error) {
+    console.error(JSON.stringify({ message: "sweep failed", work, error: String(error) }));
+  }
+}
+
+/** Repeats a job that does a page and says how many it did, until a page is not full. */
+async function inPages(page: () => Promise<number>): Promise<void> {
+  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < PAGE) return;
+}
+
+async function sweepDueSessions(deps: Deps, now: number): Promise<void> {
+  let after: DueSession | null = null;
+  for (let i = 0; i < MOST_PAGES; i++) {
+    const due: DueSession[] = await findDueSessions(deps.db, now, after, PAGE);
+    await sideBySide(due, async (key) => {
+      const known = await deps.sessions.poke(key.id);
+      // A row whose object holds nothing stands for nothing.
+      if (!known) await forgetSession(deps.db, key);
+    });
+    after = due.at(-1) ?? null;
+    if (due.length < PAGE) return;
+  }
+}
+
+async function sweepRetention(deps: Deps, cutoff: number, minute: number): Promise<void> {
+  let after = 0;
+  for (let i = 0; i < MOST_PAGES; i++) {
+    const share = { remainder: minute % SHARES, shares: SHARES, after, limit: PAGE };
+    const ids = await listShareOfOrganisations(deps.db, share);
+    await sideBySide(ids, (id) => sweepOrganisation(deps, id, cutoff));
+    after = ids.at(-1) ?? 0;
+    if (ids.length < PAGE) return;
+  }
+}
+
+/** Removes what ended before `cutoff`; true when nothing of that is left. */
+async function sweepOrganisation(
+  { db, sessions }: Deps,
+  organisationId: number,
+  cutoff: number,
+): Promise<void> {
+  for (const kind of KINDS) {
+    await inPages(async () => {
+      const ended = await findEndedBefore(db, { organisationId, kind, cutoff, limit: PAGE });
+      await sideBySide(ended, (key) => removeSession(db, sessions, key));
+      return ended.length;
+    });
+  }
+  await inPages(() => sweepDeliveries(db, organisationId, cutoff, PAGE));
+  await inPages(() => sweepEvents(db, organisationId, cutoff, PAGE));
+}
+
+/** The object first: its row is what finds it again if that fails. */
+async function removeSession(
+  db: Database,
+  sessions: SessionClient,
+  key: SessionKey,
+): Promise<void> {
+  await sessions.purge(key.id);
+  await forgetSession(db, key);
+}
+
+/** Ends and removes all that deleted organisations had, then the organisations. */
+async function sweepDeletedOrganisations(deps: Deps): Promise<void> {
+  const { db, sessions } = deps;
+  for (const organisationId of await listDeletedOrganisations(db, PAGE)) {
+    await removeOrganisationKeys(db, organisationId);
+    for (const kind of KINDS) {
+      await inPages(async () => {
+        const query = { organisationId, kind, offset: 0, limit: PAGE };
+        const live = (await listLiveSessions(db, query)).sessions;
+        await sideBySide(live, (key) => removeSession(db, sessions, key));
+        return live.length;
+      });
+    }
+    await sweepOrganisation(deps, organisationId, Number.MAX_SAFE_INTEGER);
+    const query = { organisationId, kind: "relay" as const, offset: 0, limit: 1 };
+    const left = (await listLiveSessions(db, query)).sessions.length;
+    if (left === 0) await removeOrganisation(db, organisationId);
+  }
+}
+
+async function sideBySide<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  for (let i = 0; i < items.length; i += AT_ONCE) {
+    const done = await Promise.allSettled(items.slice(i, i + AT_ONCE).map(work));
+    for (const one of done) {
+      if (one.status === "rejected") {
+        console.error(JSON.stringify({ message: "sweep item failed", error: String(one.reason) }));
+      }
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/** The Worker: where the platform comes in. */
+import { createApp } from "./app";
+import { handleBatch } from "./queues";
+import { sweep } from "./sweep/sweep";
+
+export { SessionObject } from "./session/object";
+
+const app = createApp();
+
+export default {
+  fetch: app.fetch,
+  queue: handleBatch,
+  scheduled: (controller, env, ctx) => sweep(env, ctx, controller.scheduledTime),
+} satisfies ExportedHandler<Env>;
