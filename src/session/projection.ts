@@ -38,7 +38,7 @@ export async function projectSession(
     state: JSON.stringify(session),
   };
   const isNewer = sql`(${shown.version} > ${sessions.version} or (${shown.version} = ${sessions.version}
-    and (${announced} > ${sessions.announced} or ${shown.sweepAt} is not ${sessions.sweepAt})))`;
+    and ${announced} > ${sessions.announced}))`;
   const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, false)})`;
   const endedRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, true)})`;
   // The count moves in the transaction in which a live row appears or disappears: it cannot drift.
@@ -73,10 +73,24 @@ export async function projectSession(
         sessions.createdAt,
         sessions.id,
       ],
-      set: shown,
+      set: { version: shown.version, announced, state: shown.state },
       setWhere: isNewer,
     });
-  await (ended ? db.batch([count, move, upsert]) : db.batch([count, upsert]));
+  // By itself, because naming an indexed column writes its index entry even where it stays the same.
+  const reschedule = db
+    .update(sessions)
+    .set({ sweepAt: shown.sweepAt })
+    .where(
+      and(
+        hasKey(session, ended),
+        eq(sessions.version, session.version),
+        eq(sessions.announced, announced),
+        sql`${sessions.sweepAt} is not ${shown.sweepAt}`,
+      ),
+    );
+  await (ended
+    ? db.batch([count, move, upsert, reschedule])
+    : db.batch([count, upsert, reschedule]));
 }
 
 /** Up to which version the events of a session are known to be on the queue; null without a row. */

@@ -1,0 +1,58 @@
+/** Calls the Worker as a client would: over HTTP and websockets, in workerd. */
+import { env, exports } from "cloudflare:workers";
+
+/** Where the tests' Worker seems to be. */
+export const ORIGIN = "http://localhost:8787";
+
+/** One call; a body that is not a string is sent as JSON. */
+export async function call(
+  method: string,
+  path: string,
+  options: { key?: string; body?: unknown; headers?: Record<string, string>; ip?: string } = {},
+): Promise<Answer> {
+  const headers = new Headers(options.headers);
+  if (options.key !== undefined) headers.set("Authorization", `token ${options.key}`);
+  if (options.ip !== undefined) headers.set("CF-Connecting-IP", options.ip);
+  const { body } = options;
+  const response = await exports.default.fetch(
+    new Request(`${ORIGIN}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    }),
+  );
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: parse(text) };
+}
+
+/** What came back. `body` is the parsed JSON, or undefined. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
+  body: any;
+}
+
+/** A new organisation of this test's own, with its first key. */
+export async function newOrganisation(name = "Test"): Promise<Tenant> {
+  const { body } = await call("POST", "/v1/organisations", {
+    key: env.DRAWBRIDGE_ROOT_TOKEN,
+    body: { name },
+  });
+  return { id: body.id, key: body.api_key.token, webhookSecret: body.webhook_secret };
+}
+
+export interface Tenant {
+  id: number;
+  key: string;
+  webhookSecret: string;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The tests' side of the webhook receiver that `receiver-server.ts` runs: each test makes itself a
+ * mailbox, says how it should answer, and reads what arrived. Uses `fetch` only, so that it works
+ * inside workerd.
+ */
+
+/** How the receiver answers one request. */
+export type Behaviour =
+  | {
+      kind: "status";
+      status: number;
+      headers?: Record<string, string>;
+      body?: string;
+      delayMs?: number;
+    }
+  /** Never answers; the socket is destroyed after a minute. */
+  | { kind: "hang" }
+  /** Destroys the socket at once. */
+  | { kind: "reset" }
+  | { kind: "redirect"; to: string };
+
+export type ReceivedRequest = {
+  /** Milliseconds since the epoch, by the receiver's clock, which tests cannot fake. */
+  at: number;
+  method: string;
+  /** Path and query. */
+  path: string;
+  /** Names in lower case. */
+  headers: Record<string, string>;
+  body: string;
+};
+
+export type Mailbox = {
+  /** Where to send webhooks. */
+  url: string;
+  /** Sets the answers to come, in order; the last one repeats. At first: 204. */
+  answer(...behaviours: Behaviour[]): Promise<void>;
+  /** What has arrived so far, oldest first. */
+  requests(): Promise<ReceivedRequest[]>;
+  /** Resolves as soon as at least so many have arrived, with all of them; rejects otherwise. */
+  waitForRequests(count: number, timeoutMs?: number): Promise<ReceivedRequest[]>;
+};
+
+/** A new mailbox that no other test knows. `receiverUrl` is `inject("receiverUrl")`. */
+export function createMailbox(receiverUrl: string): Mailbox {
+  const name = crypto.randomUUID();
+  const control = `${receiverUrl}/control/${name}`;
+
+  async function requests(query = ""): Promise<ReceivedRequest[]> {
+    const response = await fetch(control + query);
+    if (!response.ok) throw new Error(`receiver: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  return {
+    url: `${receiverUrl}/hooks/${name}`,
+    requests: () => requests(),
+
+    async answer(...behaviours) {
+      const response = await fetch(control, { method: "PUT", body: JSON.stringify(behaviours) });
+      if (!response.ok) throw new Error(`receiver: ${response.status} ${await response.text()}`);
+    },
+
+    // The receiver holds the answer back until the condition is true, or the time is up. Polling
+    // from here would move a faked clock: `vi.waitFor` advances it at every try.
+    async waitForRequests(count, timeoutMs = 10_000) {
+      const received = await requests(`?count=${count}&timeoutMs=${timeoutMs}`);
+      if (received.length < count) {
+        throw new Error(
+          `expected ${count} requests within ${timeoutMs} ms, received ${received.length}: ` +
+            JSON.stringify(received.map(({ method, path }) => `${method} ${path}`)),
+        );
+      }
+      return received;
+    },
+  };
+}
