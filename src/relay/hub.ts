@@ -187,7 +187,11 @@ export class RelayHub {
     const attached = ws.deserializeAttachment() as Attachment | null;
     if (!attached || ws.readyState !== WebSocket.OPEN) return;
     const rival = this.#users.get(attached.n);
-    if (!rival || rival.since < attached.since) this.#add(ws, attached);
+    if (rival && rival.since > attached.since) return;
+    // What was stored when another socket closed may be newer than what this one carries.
+    const saved = this.#traffic.get(attached.n);
+    const traffic = saved && total(saved) > total(attached.traffic) ? saved : attached.traffic;
+    this.#add(ws, { ...attached, traffic });
   }
 
   #add(ws: WebSocket, { n, since, traffic }: Attachment): Participant {
@@ -239,6 +243,10 @@ export class RelayHub {
     }
     for (const other of this.#users.values()) tell(other, { type: "host_left" });
   }
+}
+
+function total(traffic: Traffic): number {
+  return traffic.bytesIn + traffic.bytesOut;
 }
 
 function save(participant: Participant, now: number): void {

@@ -133,6 +133,12 @@ export function isFinal(state: Session): state is FailedSession | ExpiredSession
   return state.status === "failed" || state.status === "expired";
 }
 
+/** Why a session ended: the code of its failure, or the reason of its expiry; null while it lives. */
+export function errorOf(state: Session): string | null {
+  if (state.status === "failed") return state.error;
+  return state.status === "expired" ? state.reason : null;
+}
+
 /**
  * Answers a command. At or after `expiresAt` a session takes no command but `expire`, whether or not
  * its end was recorded yet.
@@ -143,10 +149,7 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
     return state === null ? create(command, now) : refuse({ code: "exists" });
   }
   if (state === null) return refuse({ code: "not-found" });
-  if (isFinal(state)) {
-    const reason = state.status === "failed" ? state.error : state.reason;
-    return refuse({ code: "ended", status: state.status, reason });
-  }
+  if (isFinal(state)) return refuse(endedRefusal(state));
   const base = { version: state.version + 1, at: now };
   if (command.type === "expire") {
     return accept({ ...base, type: "session.expired", reason: command.reason });
@@ -243,6 +246,11 @@ function create(command: Extract<SessionCommand, { type: "create" }>, now: numbe
       ? { version: 1, at: now, type: "session.active", born, expiresAt }
       : { version: 1, at: now, type: "session.created", born },
   );
+}
+
+/** The refusal of a session that has ended. */
+export function endedRefusal(state: Session): SessionRefusal {
+  return { code: "ended", status: state.status, reason: errorOf(state) ?? "" };
 }
 
 function accept(event: SessionEvent): Decision {

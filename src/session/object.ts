@@ -16,6 +16,7 @@ import { FailureLock } from "../relay/lock";
 import {
   decide,
   type ExpiryReason,
+  endedRefusal,
   isFinal,
   type NewRelayUser,
   type Session,
@@ -339,9 +340,11 @@ export class SessionObject extends DurableObject<Env> {
 
   /** Drains the outbox until it is empty or fails; a failure sets the alarm. Never throws. */
   #drain(reproject: boolean): Promise<void> {
-    this.#draining ??= this.#drainAll(reproject).finally(() => {
-      this.#draining = null;
-    });
+    const held = this.#held;
+    if (!held || (!reproject && !held.log.retry && held.outbox.isDrained(held.session))) {
+      return Promise.resolve();
+    }
+    this.#draining ??= this.#drainAll(reproject);
     this.ctx.waitUntil(this.#draining);
     return this.#draining;
   }
@@ -357,9 +360,11 @@ export class SessionObject extends DurableObject<Env> {
     } catch (error) {
       console.warn(JSON.stringify({ message: "session outbox not drained", error: String(error) }));
       const held = this.#held;
-      if (!held) return;
-      const attempt = (held.log.retry?.attempt ?? -1) + 1;
-      this.#setRetry(held, { attempt, idleAt: held.idleAt });
+      const attempt = (held?.log.retry?.attempt ?? -1) + 1;
+      if (held) this.#setRetry(held, { attempt, idleAt: held.idleAt });
+    } finally {
+      // In the turn in which the last event was seen to be announced: a later one starts a new drain.
+      this.#draining = null;
     }
   }
 
@@ -403,16 +408,6 @@ export class SessionObject extends DurableObject<Env> {
 
 /** A queue batch holds 256 KB, and an event with a full session is under 12 KB. */
 const SEND_AT_ONCE = 20;
-
-function endedRefusal(session: Session): SessionRefusal {
-  const reason =
-    session.status === "failed"
-      ? session.error
-      : session.status === "expired"
-        ? session.reason
-        : "";
-  return { code: "ended", status: session.status, reason };
-}
 
 function sameToken(a: number, b: number): boolean {
   if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;

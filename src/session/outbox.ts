@@ -54,7 +54,7 @@ export class Outbox {
 
   /** True when everything in the log is known to be announced. */
   isDrained(session: Session): boolean {
-    return this.#announced === session.version && this.#projected === session.version;
+    return (this.#announced ?? -1) >= session.version && this.#projected >= session.version;
   }
 
   /** The log with a new event: what is known to be announced is folded into its base. */

@@ -5,7 +5,7 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { humanText } from "../../http/text";
-import type { Session } from "../../session/machine";
+import { errorOf, type Session } from "../../session/machine";
 import type { SessionView } from "../../session/object";
 import { joinCode, sessionTokens } from "../../session/tokens";
 
@@ -219,12 +219,7 @@ function withoutUsers(session: Session, at: Place) {
     status: statusWords[session.status],
     ready: active,
     linked: active,
-    error:
-      session.status === "failed"
-        ? session.error
-        : session.status === "expired"
-          ? session.reason
-          : null,
+    error: errorOf(session),
     relay: toRelay(session.id, at.origin),
     webhook_url: session.webhookUrl,
     created_at: new Date(session.createdAt).toISOString(),
@@ -253,7 +248,6 @@ function toSessionUser(
   const user = session.users[index];
   if (!user) throw new Error("the session has no such user");
   const figures = traffic?.[user.n];
-  const unknown = traffic === null ? null : undefined;
   return {
     ip_address: user.ip,
     latitude: figures?.latitude ?? null,
@@ -261,10 +255,21 @@ function toSessionUser(
     authorization_token: sessionTokens(at.secret, session.id).user(user),
     connection_id: user.connectionId,
     device_id: user.deviceId,
-    connected: unknown === null ? null : (figures?.connected ?? false),
-    bytes_in: unknown === null ? null : (figures?.bytesIn ?? 0),
-    bytes_out: unknown === null ? null : (figures?.bytesOut ?? 0),
-    frames_dropped: unknown === null ? null : (figures?.dropped ?? 0),
+    ...toFigures(traffic, user.n),
+  };
+}
+
+/** Null: not known here. Someone who never connected has figures, of nothing. */
+function toFigures(traffic: SessionView["traffic"] | null, n: number) {
+  if (traffic === null) {
+    return { connected: null, bytes_in: null, bytes_out: null, frames_dropped: null };
+  }
+  const figures = traffic[n] ?? { connected: false, bytesIn: 0, bytesOut: 0, dropped: 0 };
+  return {
+    connected: figures.connected,
+    bytes_in: figures.bytesIn,
+    bytes_out: figures.bytesOut,
+    frames_dropped: figures.dropped,
   };
 }
 
