@@ -2,4 +2,5 @@
 import { ensureInstalled, runNode } from "./setup.mjs";
 
 await ensureInstalled();
-process.exitCode = await runNode(["bench/bench.mjs"]);
+const { code } = await runNode(["bench/bench.mjs"]);
+process.exitCode = code;

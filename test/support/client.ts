@@ -18,7 +18,9 @@ export async function call(
     new Request(`${ORIGIN}${path}`, {
       method,
       headers,
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     }),
   );
   const text = await response.text();

@@ -59,7 +59,11 @@ async function listen(): Promise<void> {
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-function after(target: Record<string, Method>, name: string, heard: (answer: unknown) => void): void {
+function after(
+  target: Record<string, Method>,
+  name: string,
+  heard: (answer: unknown) => void,
+): void {
   const method = target[name];
   if (!method) throw new Error(`the runtime has no ${name} any more`);
   target[name] = function (...args) {

@@ -1,0 +1,235 @@
+/**
+ * `npm run demo`, beside a running `npm start`: the main job, for a person to watch. A host and
+ * two clients meet in a session, talk, one is let in and one thrown out, and the end is announced
+ * by a signed webhook. Exits 0 only if every step did what it should.
+ *
+ * DRAWBRIDGE_URL names the service, DRAWBRIDGE_KEY an API key; by default what `npm start` made.
+ */
+
+import { createServer } from "node:http";
+import { performance } from "node:perf_hooks";
+import { clientFrame, hostFrame, linkWith, Participant, WAIT_MS, within } from "./participant.mjs";
+import { fail, isInstalled, readOrganisation, runNode } from "./setup.mjs";
+
+// It installs nothing, as the other scripts would: the first `npm start` may just be doing so.
+if (!isInstalled()) fail("Run `npm start` first, in another terminal, and wait until it is ready.");
+if (!globalThis.WebSocket) {
+  // This is an older Node: start again with the one that has a WebSocket.
+  const { code } = await runNode([process.argv[1]]);
+  process.exit(code);
+}
+const { Webhook } = await import("standardwebhooks");
+
+/** Goes through a queue twice, and the first attempt of a delivery may be made again after 5 s. */
+const WEBHOOK_WAIT_MS = 30_000;
+
+const baseUrl = (process.env.DRAWBRIDGE_URL || "http://localhost:8787").replace(/\/$/, "");
+const organisation = readOrganisation();
+const key = process.env.DRAWBRIDGE_KEY || organisation?.api_key;
+if (!key) fail("No API key. Run `npm start` first, in another terminal, or set DRAWBRIDGE_KEY.");
+
+const started = performance.now();
+const webhooks = [];
+const wakeOnWebhook = new Set();
+let receiver;
+
+try {
+  await play();
+  console.log(`\nAll of it worked, in ${Math.round(performance.now() - started)} ms.`);
+  process.exit(0);
+} catch (error) {
+  console.log(`  FAILED      ${error.message}`);
+  process.exit(1);
+}
+
+async function play() {
+  console.log(`Drawbridge at ${baseUrl}\n`);
+  const secret = await step("the organisation's webhook secret", findWebhookSecret);
+  const webhookUrl = await step("a receiver of webhooks listens", () => startReceiver(secret));
+
+  const session = await step("a session for a host and two clients", () =>
+    createSession(webhookUrl),
+  );
+  const [hostUser, annaUser, benUser] = session.session_users;
+  const { server, client } = session.relay.ports;
+  const open = (name, link, userToken) =>
+    Participant.connect(name, link, session.authorization_token, userToken);
+
+  const host = await step("the host connects: ready", () =>
+    open("host", server.link, hostUser.authorization_token),
+  );
+  const anna = await step("Anna connects: ready, and the host is told", () =>
+    join(host, open("Anna", client.link, annaUser.authorization_token)),
+  );
+  const ben = await step("Ben connects: ready, and the host is told", () =>
+    join(host, open("Ben", client.link, benUser.authorization_token)),
+  );
+
+  await step("Anna → host: a frame with Anna's connection id", async () => {
+    anna.socket.send(clientFrame("good evening"));
+    await host.frame(hostFrame(anna.id, "good evening"));
+  });
+  await step("host → Ben: a frame for Ben alone", async () => {
+    host.socket.send(hostFrame(ben.id, "welcome"));
+    await ben.frame(clientFrame("welcome"));
+    // A pong comes after whatever was sent to Anna before, so this needs no waiting for nothing.
+    await anna.ping();
+    expect(anna.frames.length === 0, "nothing at Anna's", `${anna.frames.length} frames`);
+  });
+  await step("host and Ben ping: valid", () => Promise.all([host.ping(), ben.ping()]));
+
+  const cleo = await step("a further user, Cleo, is authorised and connects", async () => {
+    const { session_user: user } = await api("POST", "/v1/relays/sessions:authorize-user", 200, {
+      session_id: session.session_id,
+      user_ip: "198.51.100.4",
+    });
+    return join(host, open("Cleo", client.link, user.authorization_token));
+  });
+  const dora = await step(`Dora joins with the code ${session.join_code}, no key`, async () => {
+    const ticket = await api("POST", "/v1/relays/join", 200, { join_code: session.join_code }, "");
+    return join(
+      host,
+      Participant.connect("Dora", ticket.link, ticket.session_token, ticket.user_token),
+    );
+  });
+
+  await step("Anna is revoked: closed with 4403, and the host is told", async () => {
+    await api("POST", "/v1/relays/sessions:revoke-user", 200, {
+      session_id: session.session_id,
+      authorization_token: annaUser.authorization_token,
+    });
+    await anna.closedWith(4403);
+    await host.text("peer_left", ({ connection_id }) => connection_id === anna.id);
+  });
+  await step("Anna's token opens nothing any more", async () => {
+    const again = new WebSocket(
+      linkWith(client.link, session.authorization_token, annaUser.authorization_token),
+    );
+    const opened = await within("an answer to the refused connection", (done) => {
+      again.onopen = () => done(true);
+      again.onerror = () => done(false);
+    });
+    expect(!opened, "the connection to be refused", "it was opened");
+  });
+
+  await step("the session is deleted: all are closed with 4410", async () => {
+    await api("DELETE", `/v1/relays/sessions/${session.session_id}`, 204);
+    await Promise.all([host, ben, cleo, dora].map((participant) => participant.closedWith(4410)));
+    await api("GET", `/v1/relays/sessions/${session.session_id}`, 404);
+  });
+  await step("webhook session.active: READY, signature verified", () =>
+    webhook(session.session_id, "READY"),
+  );
+  await step("webhook session.expired: Ended, signature verified", () =>
+    webhook(session.session_id, "Ended"),
+  );
+}
+
+/** Runs one step and prints what it took; its error says what was expected instead. */
+async function step(name, run) {
+  const start = performance.now();
+  try {
+    const result = await run();
+    const took = `${Math.round(performance.now() - start)} ms`;
+    console.log(`  ok ${took.padStart(8)} ${name}`);
+    return result;
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`, { cause: error });
+  }
+}
+
+function expect(condition, expected, actual) {
+  if (!condition) throw new Error(`expected ${expected}, but got ${actual}`);
+}
+
+async function api(method, path, expectedStatus, body = undefined, token = key) {
+  let response;
+  try {
+    response = await fetch(baseUrl + path, {
+      method,
+      headers: token ? { authorization: `token ${token}` } : {},
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(WAIT_MS),
+    });
+  } catch (error) {
+    throw new Error(`${method} ${path}: ${error.cause?.message ?? error.message}. Is it running?`);
+  }
+  const text = await response.text();
+  expect(
+    response.status === expectedStatus,
+    `${method} ${path} to answer ${expectedStatus}`,
+    `${response.status} ${text}`,
+  );
+  return text === "" ? undefined : JSON.parse(text);
+}
+
+/** Asked for, since it may have been rotated; what `npm start` remembered is the second choice. */
+async function findWebhookSecret() {
+  try {
+    return (await api("GET", "/v1/webhooks/secret", 200)).secret;
+  } catch (error) {
+    if (organisation && key === organisation.api_key) return organisation.webhook_secret;
+    throw error;
+  }
+}
+
+/** Answers 204 to what is signed with the secret, and 401 to anything else. */
+function startReceiver(secret) {
+  const verifier = new Webhook(secret);
+  receiver = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    try {
+      webhooks.push(verifier.verify(Buffer.concat(chunks).toString(), request.headers));
+      response.writeHead(204).end();
+    } catch (error) {
+      webhooks.push({ refused: error.message });
+      response.writeHead(401).end();
+    }
+    for (const wake of wakeOnWebhook) wake();
+  });
+  return within("a free port", (done, give) => {
+    receiver.once("error", (error) => give(error.message));
+    receiver.listen(0, "127.0.0.1", () =>
+      done(`http://127.0.0.1:${receiver.address().port}/session`),
+    );
+  });
+}
+
+function webhook(sessionId, status) {
+  return within(
+    `a webhook with status ${status} for ${sessionId}`,
+    (done, give) => {
+      const check = () => {
+        const refused = webhooks.find((body) => body.refused);
+        if (refused) give(`one came whose signature is wrong: ${refused.refused}`);
+        if (webhooks.some((body) => body.session_id === sessionId && body.status === status)) {
+          done();
+        }
+      };
+      wakeOnWebhook.add(check);
+      check();
+    },
+    WEBHOOK_WAIT_MS,
+  );
+}
+
+async function createSession(webhookUrl) {
+  const session = await api("POST", "/v1/relays/sessions", 200, {
+    users: [{ ip: "198.51.100.1" }, { ip: "198.51.100.2" }, { ip: "198.51.100.3" }],
+    webhook_url: webhookUrl,
+    join_code: true,
+    ttl_seconds: 600,
+  });
+  expect(session.status === "READY" && session.ready, "status READY", session.status);
+  expect(session.session_users.length === 3, "three users", session.session_users.length);
+  expect(/^[0-9A-Z]{6}$/.test(session.join_code), "a join code", session.join_code);
+  return session;
+}
+
+/** Waits until the client is in, and until the host has heard of it. */
+async function join(host, connecting) {
+  const client = await connecting;
+  await host.text("peer_joined", ({ connection_id }) => connection_id === client.id);
+  return client;
+}

@@ -1,0 +1,217 @@
+/**
+ * A relay session of a test's own, and real websockets into it. Everything here waits for events, with
+ * a limit that only a failing test reaches, so it works under a faked clock too.
+ */
+import { env, exports } from "cloudflare:workers";
+import { call, newOrganisation, ORIGIN } from "./client";
+
+/** How long to wait for what must come; no test relies on how long it takes. */
+const LIMIT_MS = 10_000;
+
+/** A relay session, with what its users need to connect. */
+export interface Relay {
+  id: string;
+  /** Of the organisation that owns it. */
+  key: string;
+  sessionToken: number;
+  /** By ordinal: 0 is the host. */
+  userTokens: number[];
+  stub: DurableObjectStub<import("../../src/session/object").SessionObject>;
+}
+
+/** A new session of a new organisation, with so many users; `more` goes into the create. */
+export async function newRelay(users: number, more: Record<string, unknown> = {}): Promise<Relay> {
+  const { key } = await newOrganisation();
+  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
+    key,
+    body: { users: Array.from({ length: users }, () => ({ ip: "192.0.2.1" })), ...more },
+  });
+  if (status !== 200) throw new Error(`the session was not made: ${status} ${text}`);
+  const userTokens = body.session_users.map(
+    (user: { authorization_token: number }) => user.authorization_token,
+  );
+  const { session_id: id, authorization_token: sessionToken } = body;
+  return { id, key, sessionToken, userTokens, stub: env.SESSIONS.getByName(id) };
+}
+
+/** How to connect, where it is not the ordinary way of user `n`. */
+export interface Way {
+  side?: string;
+  /** The query as it is, instead of both tokens. */
+  query?: string;
+  ip?: string;
+  /** Cloudflare's view of where the client is. */
+  cf?: Record<string, string>;
+  /** Does not answer a close of the relay by itself: a client whose network is gone. */
+  halfOpen?: boolean;
+}
+
+/** Asks for an upgrade and returns whatever was answered. */
+export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<Response> {
+  const side = way.side ?? (n === 0 ? "server" : "client");
+  const query = way.query ?? tokensOf(relay, n);
+  const headers = new Headers({ Upgrade: "websocket" });
+  if (way.ip !== undefined) headers.set("CF-Connecting-IP", way.ip);
+  const url = `${ORIGIN}/v1/relays/sessions/${relay.id}/${side}?${query}`;
+  return exports.default.fetch(
+    new Request<unknown, CfProperties>(url, { headers, ...(way.cf ? { cf: way.cf } : {}) }),
+  );
+}
+
+/** The query with which user `n` connects. */
+export function tokensOf(relay: Relay, n: number): string {
+  return `session_token=${relay.sessionToken}&user_token=${relay.userTokens[n]}`;
+}
+
+/** Connects user `n`, and waits until the relay has said that it is ready. */
+export async function connect(relay: Relay, n: number, way: Way = {}): Promise<Socket> {
+  const answer = await upgrade(relay, n, way);
+  if (!answer.webSocket) throw new Error(`not let in: ${answer.status} ${await answer.text()}`);
+  const socket = new Socket(answer.webSocket, way.halfOpen ?? false);
+  await socket.control("ready");
+  return socket;
+}
+
+/** A control message of the relay. */
+export interface Control {
+  type: string;
+  connection_id?: number;
+  reason?: string;
+}
+
+type Received = { control: Control } | { frame: Uint8Array };
+
+/** A participant's end of a websocket. Messages are kept in their order until they are taken. */
+export class Socket {
+  /** Resolves when the socket is closed by either side. */
+  readonly closed: Promise<{ code: number; reason: string }>;
+  /** All control messages so far, taken or not. */
+  readonly controls: Control[] = [];
+  readonly #ws: WebSocket;
+  readonly #inbox: Received[] = [];
+  #wake: () => void = () => {};
+  #close: { code: number; reason: string } | null = null;
+
+  constructor(ws: WebSocket, halfOpen: boolean) {
+    this.#ws = ws;
+    ws.binaryType = "arraybuffer";
+    ws.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") this.controls.push(JSON.parse(data));
+      this.#inbox.push(
+        typeof data === "string"
+          ? { control: JSON.parse(data) }
+          : { frame: new Uint8Array(data as ArrayBuffer) },
+      );
+      this.#wake();
+    });
+    const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+      ws.addEventListener("close", ({ code, reason }) => {
+        this.#close = { code, reason };
+        this.#wake();
+        resolve(this.#close);
+      });
+    });
+    this.closed = limited(closed, "the socket to close");
+    // Awaited only by the tests that expect it.
+    this.closed.catch(() => undefined);
+    ws.accept({ allowHalfOpen: halfOpen });
+  }
+
+  /** True until either side has closed it. */
+  get open(): boolean {
+    return this.#close === null;
+  }
+
+  send(...bytes: number[]): void {
+    this.#ws.send(Uint8Array.from(bytes));
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    this.#ws.send(bytes);
+  }
+
+  sendText(text: string): void {
+    this.#ws.send(text);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#ws.close(code, reason);
+  }
+
+  /** The next binary message, as numbers; control messages before it stay. */
+  async frame(): Promise<number[]> {
+    return [...(await this.frameBytes())];
+  }
+
+  /** The next binary message. */
+  async frameBytes(): Promise<Uint8Array> {
+    const found = await this.#take((received) => "frame" in received, "a frame");
+    return (found as { frame: Uint8Array }).frame;
+  }
+
+  /** The next control message of this type; what came before it stays. */
+  async control(type: string): Promise<Control> {
+    const found = await this.#take(
+      (received) => "control" in received && received.control.type === type,
+      `a control message ${type}`,
+    );
+    return (found as { control: Control }).control;
+  }
+
+  /**
+   * Pings, and returns the data frames that were there before the answer: all that the relay had sent
+   * to this participant until it handled the ping.
+   */
+  async settle(): Promise<number[][]> {
+    const before: number[][] = [];
+    this.send(1);
+    for (;;) {
+      const frame = await this.frame();
+      if (frame[0] === 1) return before;
+      before.push(frame);
+    }
+  }
+
+  async #take(fits: (received: Received) => boolean, what: string): Promise<Received> {
+    const search = async (): Promise<Received> => {
+      for (;;) {
+        const index = this.#inbox.findIndex(fits);
+        const [found] = index < 0 ? [] : this.#inbox.splice(index, 1);
+        if (found) return found;
+        if (this.#close) throw new Error(`closed with ${this.#close.code}, waiting for ${what}`);
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    };
+    return limited(search(), what);
+  }
+}
+
+async function limited<T>(work: Promise<T>, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), LIMIT_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A client's data frame. */
+export function fromClient(...payload: number[]): number[] {
+  return [2, ...payload];
+}
+
+/** A data frame of the host, or one for the host, with a client's connection id (below 128). */
+export function withId(connectionId: number, ...payload: number[]): number[] {
+  return [2, connectionId, 0, 0, 0, ...payload];
+}
+
+/** What the API says about user `n` now. */
+export async function readUser(relay: Relay, n: number) {
+  const { body } = await call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
+  return body.session_users[n];
+}
