@@ -62,6 +62,7 @@ async function store({ db, deliveries }: Deps, events: readonly DomainEvent[]): 
 }
 
 function owedDeliveries(event: DomainEvent): Delivery[] {
+  if (!("session" in event.data)) return [];
   const { kind, webhookUrl } = event.data.session;
   if (kind !== "relay" || webhookUrl === null) return [];
   if (!ANNOUNCED_TO_SESSION_URL.includes(event.type)) return [];

@@ -1,5 +1,6 @@
 /** Events as the rest of Drawbridge sees them: an immutable fact of one organisation. */
 import { z } from "zod";
+import type { Connection, RelayPermission } from "../permissions/permission";
 import type { Session } from "../session/machine";
 
 /**
@@ -13,12 +14,34 @@ export interface DomainEvent {
   readonly type: string;
   /** Unix milliseconds. */
   readonly at: number;
-  readonly data: SessionEventData;
+  readonly data: EventData;
 }
+
+/** What an event is about. */
+export type EventData = SessionEventData | PermissionEventData | ConnectionEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
   readonly session: Session;
+}
+
+/** The data of all `relay-permission.*` events. */
+export interface PermissionEventData {
+  readonly permission: RelayPermission;
+}
+
+/** The data of all `connection.*` events. What a deleted one permitted is gone without events of its own. */
+export interface ConnectionEventData {
+  readonly connection: Connection;
+}
+
+/**
+ * The session that an event is about.
+ * @throws Error when it is about something else
+ */
+export function sessionOf({ type, data }: DomainEvent): Session {
+  if (!("session" in data)) throw new Error(`${type} is not about a session`);
+  return data.session;
 }
 
 /** What travels on the events queue. `v` rises when the shape does; a consumer knows all that are out. */
@@ -34,14 +57,18 @@ const messageShape = z.object({
     organisationId: z.int(),
     type: z.string().min(1),
     at: z.int(),
-    data: z.object({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
+    data: z.union([
+      z.looseObject({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
+      z.looseObject({ permission: z.looseObject({ connectionId: z.string() }) }),
+      z.looseObject({ connection: z.looseObject({ connectionId: z.string() }) }),
+    ]),
   }),
 });
 
 /** The message, or null when it is not one that this code knows. */
 export function parseEventMessage(body: unknown): EventMessage | null {
   const parsed = messageShape.safeParse(body);
-  // The session inside was written by our own machine: its shape is checked as far as it is addressed.
+  // What is inside was written by ourselves: its shape is checked as far as it is addressed.
   return parsed.success ? (parsed.data as unknown as EventMessage) : null;
 }
 

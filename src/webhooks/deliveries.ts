@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { Config } from "../config";
 import type { Database } from "../db/open";
-import type { DomainEvent } from "../events/event";
+import { type DomainEvent, sessionOf } from "../events/event";
 import { findWebhookSecretVersion } from "../organisations/store";
 import { judgeAddress } from "./address";
 import { recordDeadLetter } from "./dead-letters";
@@ -105,7 +105,7 @@ async function makeAttempt(
     const attempt = noAttempt("the organisation was deleted");
     return recordAttempt(deps.db, delivery, attempt, "discarded", null);
   }
-  const session = delivery.event.data.session;
+  const session = sessionOf(delivery.event);
   const judged = judgeAddress(delivery.url, {
     allowInsecure: deps.config.allowInsecureWebhooks,
     ownHost: new URL(session.origin).host,
