@@ -12,6 +12,7 @@ import {
   listShareOfOrganisations,
   removeOrganisation,
 } from "../organisations/store";
+import { removePermissionsOf } from "../permissions/removal";
 import { SessionClient } from "../session/client";
 import { sweepJoinCodes } from "../session/join-codes";
 import type { SessionKind } from "../session/machine";
@@ -69,9 +70,10 @@ async function run(work: string, job: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Repeats a job that does a page and says how many it did, until a page is not full. */
-async function inPages(page: () => Promise<number>): Promise<void> {
-  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < PAGE) return;
+/** Repeats a job that does a page and says how many it did; true once a page was not full. */
+async function inPages(page: () => Promise<number>): Promise<boolean> {
+  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < PAGE) return true;
+  return false;
 }
 
 async function sweepDueSessions(deps: Deps, now: number): Promise<void> {
@@ -140,9 +142,10 @@ async function sweepDeletedOrganisations(deps: Deps): Promise<void> {
       });
     }
     await sweepOrganisation(deps, organisationId, Number.MAX_SAFE_INTEGER);
+    const emptied = await inPages(() => removePermissionsOf(db, organisationId, PAGE));
     const query = { organisationId, kind: "relay" as const, offset: 0, limit: 1 };
     const left = (await listLiveSessions(db, query)).sessions.length;
-    if (left === 0) await removeOrganisation(db, organisationId);
+    if (emptied && left === 0) await removeOrganisation(db, organisationId);
   }
 }
 

@@ -1,0 +1,204 @@
+/**
+ * Changing connections and relay permissions: the change with its event in one batch of D1, then the
+ * news of it to the queue and to the live sessions that it concerns.
+ */
+import type { Database } from "../db/open";
+import { recordEvent } from "../events/record";
+import type { SessionClient } from "../session/client";
+import * as connectionStore from "./connections";
+import { findSessionsHolding } from "./live";
+import {
+  among,
+  type Connection,
+  type MissingPermission,
+  mayRelay,
+  neededPermissions,
+  type PermissionKey,
+  type RelayPermission,
+} from "./permission";
+import * as store from "./store";
+
+/** What the changes stand on. */
+export interface PermissionDeps {
+  db: Database;
+  sessions: SessionClient;
+  events: Queue;
+  /** Keeps the Worker alive for what goes on behind the answer. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Why a change was refused. Nothing changed. */
+export type PermissionRefusal =
+  | { code: "permission-exists"; key: PermissionKey }
+  | { code: "permission-not-found" }
+  | { code: "connection-not-registered"; connectionId: string }
+  | { code: "connection-exists"; connectionId: string }
+  | { code: "connection-not-found" };
+
+/** What a change answers. */
+export type PermissionResult<T> =
+  | { ok: true; value: T }
+  | { ok: false; refusal: PermissionRefusal };
+
+/** Live sessions told of one change; those beyond notice when what they know is too old. */
+const MOST_TOLD = 500;
+/** Sessions told side by side. */
+const AT_ONCE = 25;
+
+/** Creates a relay permission. */
+export async function createPermission(
+  deps: PermissionDeps,
+  organisationId: number,
+  permission: RelayPermission,
+  now: number,
+): Promise<PermissionResult<RelayPermission>> {
+  const type = "relay-permission.created";
+  const event = recordEvent(deps.db, { organisationId, type, data: { permission } }, now);
+  const outcome = await store.insertPermission(deps.db, organisationId, permission, event);
+  if (outcome === "unregistered") {
+    const { connectionId } = permission;
+    return refuse({ code: "connection-not-registered", connectionId });
+  }
+  if (outcome === "exists") return refuse({ code: "permission-exists", key: permission });
+  announce(deps, event, organisationId, partiesOf(permission));
+  return { ok: true, value: permission };
+}
+
+/** Changes what of a relay permission is given; a change to what it says already is none. */
+export async function updatePermission(
+  deps: PermissionDeps,
+  organisationId: number,
+  key: PermissionKey,
+  change: { enabled?: boolean | undefined; memo?: string | undefined },
+  now: number,
+): Promise<PermissionResult<RelayPermission>> {
+  // Each round that fails means that somebody else's change was made.
+  for (;;) {
+    const before = await store.findPermission(deps.db, organisationId, key);
+    if (!before) return refuse({ code: "permission-not-found" });
+    const permission = {
+      ...before,
+      enabled: change.enabled ?? before.enabled,
+      memo: change.memo ?? before.memo,
+    };
+    if (permission.enabled === before.enabled && permission.memo === before.memo) {
+      return { ok: true, value: before };
+    }
+    const type = "relay-permission.updated";
+    const event = recordEvent(deps.db, { organisationId, type, data: { permission } }, now);
+    if (await store.replacePermission(deps.db, organisationId, before, permission, event)) {
+      announce(deps, event, organisationId, partiesOf(key));
+      return { ok: true, value: permission };
+    }
+  }
+}
+
+/** Removes a relay permission. */
+export async function deletePermission(
+  deps: PermissionDeps,
+  organisationId: number,
+  key: PermissionKey,
+  now: number,
+): Promise<PermissionResult<RelayPermission>> {
+  for (;;) {
+    const permission = await store.findPermission(deps.db, organisationId, key);
+    if (!permission) return refuse({ code: "permission-not-found" });
+    const type = "relay-permission.deleted";
+    const event = recordEvent(deps.db, { organisationId, type, data: { permission } }, now);
+    if (await store.removePermission(deps.db, organisationId, permission, event)) {
+      announce(deps, event, organisationId, partiesOf(key));
+      return { ok: true, value: permission };
+    }
+  }
+}
+
+/** Registers a connection. */
+export async function createConnection(
+  deps: PermissionDeps,
+  organisationId: number,
+  connection: Connection,
+  now: number,
+): Promise<PermissionResult<Connection>> {
+  const type = "connection.created";
+  const event = recordEvent(deps.db, { organisationId, type, data: { connection } }, now);
+  if (!(await connectionStore.insertConnection(deps.db, organisationId, connection, event))) {
+    return refuse({ code: "connection-exists", connectionId: connection.connectionId });
+  }
+  // No live session has to know: without permissions of its own it may not relay anyway.
+  announce(deps, event, organisationId, null);
+  return { ok: true, value: connection };
+}
+
+/**
+ * Removes a connection, with the permissions in which it is the local side. Its users are revoked from
+ * the live sessions that hold it.
+ */
+export async function deleteConnection(
+  deps: PermissionDeps,
+  organisationId: number,
+  connectionId: string,
+  now: number,
+): Promise<PermissionResult<Connection>> {
+  for (;;) {
+    const connection = await connectionStore.findConnection(deps.db, organisationId, connectionId);
+    if (!connection) return refuse({ code: "connection-not-found" });
+    const type = "connection.deleted";
+    const event = recordEvent(deps.db, { organisationId, type, data: { connection } }, now);
+    if (await connectionStore.removeConnection(deps.db, organisationId, connection, event)) {
+      announce(deps, event, organisationId, [connectionId]);
+      return { ok: true, value: connection };
+    }
+  }
+}
+
+/** Whether `from` may send to `to` in this organisation, and what is missing if not. */
+export async function checkRelay(
+  db: Database,
+  organisationId: number,
+  from: string,
+  to: string,
+): Promise<{ allowed: boolean; missing: MissingPermission[] }> {
+  const needed = neededPermissions(from, to);
+  return mayRelay(from, to, among(await store.findPermissions(db, organisationId, needed)));
+}
+
+/** What is lost here is made good: the event is recorded, and what a session knows grows too old. */
+function announce(
+  deps: PermissionDeps,
+  event: ReturnType<typeof recordEvent>,
+  organisationId: number,
+  parties: readonly [string, string?] | null,
+): void {
+  const told = parties === null ? Promise.resolve() : tellSessions(deps, organisationId, parties);
+  deps.waitUntil(told.catch((error) => logLost("live sessions not told", error)));
+  deps.waitUntil(
+    event.announce(deps.events).catch((error) => logLost("event not announced", error)),
+  );
+}
+
+async function tellSessions(
+  { db, sessions }: PermissionDeps,
+  organisationId: number,
+  parties: readonly [string, string?],
+): Promise<void> {
+  const ids = await findSessionsHolding(db, organisationId, parties, MOST_TOLD);
+  for (let i = 0; i < ids.length; i += AT_ONCE) {
+    const some = ids.slice(i, i + AT_ONCE);
+    const told = some.map((id) => sessions.permissionsChanged(organisationId, id));
+    for (const one of await Promise.allSettled(told)) {
+      if (one.status === "rejected") logLost("live session not told", one.reason);
+    }
+  }
+}
+
+function partiesOf({ connectionId, remoteConnectionId }: PermissionKey): [string, string] {
+  return [connectionId, remoteConnectionId];
+}
+
+function logLost(message: string, error: unknown): void {
+  console.warn(JSON.stringify({ message, error: String(error) }));
+}
+
+function refuse(refusal: PermissionRefusal): { ok: false; refusal: PermissionRefusal } {
+  return { ok: false, refusal };
+}
