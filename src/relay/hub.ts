@@ -3,8 +3,19 @@
  * participant within its limits, and counts. Nothing here writes storage: what must survive the
  * object's eviction is in the sockets' attachments, which hibernate with them.
  */
-import { type Budget, type BudgetLimits, newBudget, spend } from "./budget";
+import { type BudgetLimits, newBudget, spend } from "./budget";
 import { frameForClient, frameForHost, parseFrame, pongFrame, RELAY_STATE } from "./frames";
+import {
+  type Attachment,
+  closeSocket,
+  HOST,
+  noTraffic,
+  type Participant,
+  save,
+  type Traffic,
+  tell,
+} from "./participant";
+import type { FrameGate } from "./permissions-view";
 
 /** Why a socket was closed: application close codes (RFC 6455, section 7.4.2) and 1009. */
 export const CLOSE = {
@@ -16,53 +27,18 @@ export const CLOSE = {
   tooLarge: 1009,
 } as const;
 
-/** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
-export const HOST = 0;
-
-/** What a user has sent and received over all of their sockets, in bytes of payload. */
-export interface Traffic {
-  bytesIn: number;
-  bytesOut: number;
-  /** Frames from this user that could not be passed on. */
-  dropped: number;
-  /** Cloudflare's view of where they connected from; null before that. */
-  latitude: number | null;
-  longitude: number | null;
-}
-
 /** Limits of every participant. */
 export interface RelayLimits extends BudgetLimits {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
 }
 
-interface Participant {
-  readonly ws: WebSocket;
-  readonly n: number;
-  /** When this socket connected: of two sockets of one user the later one counts. */
-  readonly since: number;
-  readonly traffic: Traffic;
-  readonly budget: Budget;
-  unheard: number;
-  savedAt: number;
-}
-
-interface Attachment {
-  n: number;
-  since: number;
-  traffic: Traffic;
-}
-
 /** How stale an attachment's counters may get: this much of the traffic figures an eviction may lose. */
 const SAVE_EVERY_MS = 5_000;
 
-/** A user who has never connected. */
-export function noTraffic(): Traffic {
-  return { bytesIn: 0, bytesOut: 0, dropped: 0, latitude: null, longitude: null };
-}
-
 export class RelayHub {
   readonly #limits: RelayLimits;
+  readonly #gate: FrameGate;
   readonly #users = new Map<number, Participant>();
   readonly #bySocket = new Map<WebSocket, Participant>();
   readonly #traffic: Map<number, Traffic>;
@@ -71,8 +47,14 @@ export class RelayHub {
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
    * @param saved the counters that were stored, by user
    */
-  constructor(sockets: WebSocket[], limits: RelayLimits, saved: ReadonlyMap<number, Traffic>) {
+  constructor(
+    sockets: WebSocket[],
+    limits: RelayLimits,
+    saved: ReadonlyMap<number, Traffic>,
+    gate: FrameGate,
+  ) {
     this.#limits = limits;
+    this.#gate = gate;
     this.#traffic = new Map(saved);
     for (const ws of sockets) this.#restore(ws);
   }
@@ -124,6 +106,23 @@ export class RelayHub {
     }
   }
 
+  /** Null, or what has to be awaited before the next message of this socket can be handled. */
+  whenReady(ws: WebSocket, now: number): Promise<unknown> | null {
+    const sender = this.#bySocket.get(ws);
+    return sender ? this.#gate.whenKnown(sender.n, now) : null;
+  }
+
+  /** The gate has changed its mind: who is within reach again will be told of the next refusal. */
+  forgetRefusals(now: number): void {
+    for (const sender of this.#users.values()) {
+      const before = sender.refused.size;
+      for (const peer of sender.refused) {
+        if (this.#gate.mayPass(sender.n, peer, now)) sender.refused.delete(peer);
+      }
+      if (sender.refused.size < before) save(sender, now);
+    }
+  }
+
   /** Handles one message of a participant. */
   receive(ws: WebSocket, message: ArrayBuffer | string, now: number): void {
     const sender = this.#bySocket.get(ws);
@@ -150,7 +149,7 @@ export class RelayHub {
         this.close(sender.n, CLOSE.tooLarge, "payload above 64 KB");
         return;
       case "data":
-        this.#pass(sender, frame.to, frame.payload);
+        this.#pass(sender, frame.to, frame.payload, now);
     }
     if (now - sender.savedAt >= SAVE_EVERY_MS) save(sender, now);
   }
@@ -194,24 +193,45 @@ export class RelayHub {
     this.#add(ws, { ...attached, traffic });
   }
 
-  #add(ws: WebSocket, { n, since, traffic }: Attachment): Participant {
-    const budget = newBudget(this.#limits, since);
-    const participant = { ws, n, since, traffic, budget, unheard: 0, savedAt: since };
+  #add(ws: WebSocket, { n, since, traffic, refused }: Attachment): Participant {
+    const participant = {
+      ws,
+      n,
+      since,
+      traffic,
+      refused: new Set(refused),
+      budget: newBudget(this.#limits, since),
+      unheard: 0,
+      savedAt: since,
+    };
     this.#users.set(n, participant);
     this.#bySocket.set(ws, participant);
     this.#traffic.set(n, traffic);
     return participant;
   }
 
-  #pass(sender: Participant, to: number, payload: Uint8Array): void {
+  #pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
     sender.traffic.bytesIn += payload.length;
     const receiver = to === sender.n ? undefined : this.#users.get(to);
     if (!receiver) {
       sender.traffic.dropped += 1;
       return;
     }
+    if (!this.#gate.mayPass(sender.n, receiver.n, now)) {
+      this.#refuse(sender, receiver.n, now);
+      return;
+    }
     const frame = receiver.n === HOST ? frameForHost(sender.n, payload) : frameForClient(payload);
     this.#send(receiver, frame, payload.length);
+  }
+
+  #refuse(sender: Participant, to: number, now: number): void {
+    sender.traffic.dropped += 1;
+    if (sender.refused.has(to)) return;
+    sender.refused.add(to);
+    // Kept with the socket: an object that wakes must not say it again.
+    save(sender, now);
+    tell(sender, { type: "refused", ...(sender.n === HOST ? { connection_id: to } : {}) });
   }
 
   #send(receiver: Participant, frame: Uint8Array, payloadBytes: number): void {
@@ -247,27 +267,4 @@ export class RelayHub {
 
 function total(traffic: Traffic): number {
   return traffic.bytesIn + traffic.bytesOut;
-}
-
-function save(participant: Participant, now: number): void {
-  participant.savedAt = now;
-  const { n, since, traffic } = participant;
-  participant.ws.serializeAttachment({ n, since, traffic } satisfies Attachment);
-}
-
-function tell(participant: Participant, control: object): void {
-  try {
-    participant.ws.send(JSON.stringify(control));
-  } catch {
-    // It closed under us; its close event does the rest.
-  }
-}
-
-/** Closes a socket that may be closed already; a reason is at most 123 bytes (RFC 6455, 5.5). */
-export function closeSocket(ws: WebSocket, code: number, reason: string): void {
-  try {
-    ws.close(code, reason.slice(0, 120));
-  } catch {
-    // Already closed.
-  }
 }

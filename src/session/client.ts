@@ -17,7 +17,15 @@ export class Unavailable extends Error {
 /** The object's calls, with what they take and give as plain values: RPC clones them. */
 type SessionStub = Pick<
   SessionObject,
-  "create" | "read" | "authorizeUser" | "revokeUser" | "expire" | "poke" | "purge" | "fetch"
+  | "create"
+  | "read"
+  | "authorizeUser"
+  | "revokeUser"
+  | "expire"
+  | "permissionsChanged"
+  | "poke"
+  | "purge"
+  | "fetch"
 >;
 
 /** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */
@@ -55,6 +63,10 @@ export class SessionClient {
 
   expire(organisationId: number | null, id: string, reason: ExpiryReason): Promise<SessionResult> {
     return this.#once(id, null, (stub) => stub.expire(organisationId, reason));
+  }
+
+  permissionsChanged(organisationId: number, id: string): Promise<void> {
+    return this.#again(id, (stub) => stub.permissionsChanged(organisationId));
   }
 
   poke(id: string): Promise<boolean> {

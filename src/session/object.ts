@@ -11,8 +11,11 @@ import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
 import { newEventId } from "../events/event";
-import { CLOSE, closeSocket, HOST, RelayHub, type Traffic } from "../relay/hub";
+import { loadLivePermissions } from "../permissions/live";
+import { CLOSE, RelayHub } from "../relay/hub";
 import { FailureLock } from "../relay/lock";
+import { closeSocket, HOST, type Traffic } from "../relay/participant";
+import { PermissionsView } from "../relay/permissions-view";
 import {
   decide,
   type ExpiryReason,
@@ -47,10 +50,13 @@ export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal:
 export type AdmissionRefusal =
   | SessionRefusal
   | { code: "wrong-token" }
+  | { code: "unavailable" }
   | { code: "locked"; retryAfterSeconds: number };
 
 /** The caller waits this long for the announcement, so that a list right after shows the change. */
 const ANNOUNCE_WAIT_MS = 2_000;
+/** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
+const PERMISSIONS_TIMEOUT_MS = 2_000;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
 
@@ -60,6 +66,7 @@ interface Held {
   outbox: Outbox;
   tokens: SessionTokens;
   hub: RelayHub;
+  permissions: PermissionsView;
   /**
    * When the session counts as idle if nobody calls and no socket is open, Unix milliseconds. Null:
    * not known, because the object was evicted and its alarm is lost or running.
@@ -145,6 +152,12 @@ export class SessionObject extends DurableObject<Env> {
     return this.#command(organisationId, () => ({ type: "expire", reason }));
   }
 
+  /** Notice that permissions of this session's connections may have changed: they are read again. */
+  async permissionsChanged(organisationId: number): Promise<void> {
+    const held = await this.#open(organisationId);
+    if (held && !isFinal(held.session)) await held.permissions.refresh();
+  }
+
   /**
    * For the sweep: ends what is due, announces what is owed, sets a lost alarm, repairs the row in D1.
    * @returns whether there is a session here at all
@@ -188,13 +201,23 @@ export class SessionObject extends DurableObject<Env> {
       this.#lock.fail(ip, now);
       return refused({ code: "wrong-token" });
     }
+    if (user.connectionId !== null) {
+      // A join relies on nothing that was known before; and while it reads, anything may happen.
+      if (!(await held.permissions.refresh())) return refused({ code: "unavailable" });
+      if (this.#held !== held) return refused({ code: "not-found" });
+      if (isFinal(held.session)) return refused(endedRefusal(held.session));
+      const stays = held.session.users.some(({ n }) => n === user.n);
+      if (!stays) return refused({ code: "wrong-token" });
+    }
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    held.hub.join(server, user.n, placeOf(request), now);
+    held.hub.join(server, user.n, placeOf(request), Date.now());
     return new Response(null, { status: 101, webSocket: client });
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    const ready = this.#held?.hub.whenReady(ws, Date.now());
+    if (ready) await ready;
     this.#held?.hub.receive(ws, message, Date.now());
   }
 
@@ -244,9 +267,18 @@ export class SessionObject extends DurableObject<Env> {
       announced,
     );
     const saved = this.ctx.storage.kv.get<Map<number, Traffic>>("traffic") ?? new Map();
-    const hub = new RelayHub(this.ctx.getWebSockets(), this.#config.relay, saved);
+    const { organisationId, id: sessionId } = session;
+    const permissions = new PermissionsView({
+      users: () => (this.#held?.session ?? session).users,
+      load: (host, clients) => {
+        const query = { organisationId, sessionId, host, clients };
+        return within(PERMISSIONS_TIMEOUT_MS, loadLivePermissions(db, query));
+      },
+      changed: (cut) => this.#applyPermissions(cut),
+    });
+    const hub = new RelayHub(this.ctx.getWebSockets(), this.#config.relay, saved, permissions);
     const tokens = sessionTokens(this.#config.secret, session.id);
-    this.#held = { log, session, outbox, tokens, hub, idleAt };
+    this.#held = { log, session, outbox, tokens, hub, permissions, idleAt };
     return this.#held;
   }
 
@@ -305,6 +337,19 @@ export class SessionObject extends DurableObject<Env> {
     } else if (event.type === "session.failed") {
       held.hub.end(event.error);
     }
+  }
+
+  /** Revokes the users whose connection was deleted, and lets the hub know that permissions moved. */
+  #applyPermissions(cut: readonly number[]): void {
+    const held = this.#held;
+    if (!held) return;
+    const now = Date.now();
+    for (const n of cut) {
+      const decision = decide(held.session, { type: "revoke-user", n }, now);
+      if (decision.ok) this.#commit(held, decision.events, now);
+    }
+    if (cut.length > 0) void this.#announce();
+    held.hub.forgetRefusals(now);
   }
 
   #touch(held: Held, now: number): void {

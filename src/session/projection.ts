@@ -7,6 +7,7 @@
 import { and, desc, eq, lt, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema";
+import { holdStatements, releaseStatement } from "../permissions/live";
 import { isFinal, type Session, type SessionKind } from "./machine";
 
 /** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */
@@ -88,9 +89,16 @@ export async function projectSession(
         sql`${sessions.sweepAt} is not ${shown.sweepAt}`,
       ),
     );
+  // Last, when the row says whether this state is the newest: a late one must hold nothing.
+  const isShown = sql`exists (select 1 from ${sessions} where ${hasKey(session, ended)}
+    and ${sessions.version} = ${session.version})`;
+  const held = connectionsOf(session);
+  // Nobody in it has a connection, and nobody was revoked who may have had one: nothing to show.
+  const isPlain = held.length === 0 && session.users.length === session.nextUser;
+  const hold = isPlain ? [] : holdStatements(db, session, ended ? [] : held, isShown);
   await (ended
-    ? db.batch([count, move, upsert, reschedule])
-    : db.batch([count, upsert, reschedule]));
+    ? db.batch([count, move, upsert, reschedule, ...hold])
+    : db.batch([count, upsert, reschedule, ...hold]));
 }
 
 /** Up to which version the events of a session are known to be on the queue; null without a row. */
@@ -210,7 +218,12 @@ export async function forgetSession(db: Database, key: SessionKey): Promise<void
         ),
       ),
     db.delete(sessions).where(or(hasKey(key, false), hasKey(key, true))),
+    releaseStatement(db, key),
   ]);
+}
+
+function connectionsOf({ users }: Session): string[] {
+  return users.flatMap(({ connectionId }) => (connectionId === null ? [] : [connectionId]));
 }
 
 const keyColumns = {

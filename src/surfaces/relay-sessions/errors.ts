@@ -53,6 +53,13 @@ export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 
         message:
           "session_token or user_token is wrong, revoked, or for the other link: user 0 uses the server link, everyone else the client link.",
       };
+    case "unavailable":
+      return {
+        status: 503,
+        code: "unavailable",
+        message: "The relay permissions of your connection cannot be read. Try again shortly.",
+        headers: { "Retry-After": "2" },
+      };
     case "locked":
       return {
         status: 429,

@@ -8,6 +8,7 @@ import { humanText } from "../../http/text";
 import { errorOf, type Session } from "../../session/machine";
 import type { SessionView } from "../../session/object";
 import { joinCode, sessionTokens } from "../../session/tokens";
+import { connectionId } from "../relay-permissions/wire";
 
 /** Cloudflare's location hints for Durable Objects (2026-11). */
 const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
@@ -31,9 +32,6 @@ const ip = z.string("must be an IPv4 or IPv6 address").transform((text, issues) 
   return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
 });
 
-const connectionId = z
-  .string("must be a string")
-  .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,16}$/, "must be 1 to 16 letters, digits, dots, _ or -");
 const deviceId = z
   .string("must be a string")
   .regex(/^[A-Za-z0-9._-]{1,64}$/, "must be 1 to 64 letters, digits, dots, _ or -");

@@ -1,0 +1,145 @@
+/**
+ * What a session's object knows of the relay permissions between its users, so that a frame asks
+ * nobody. It is read when a user with a connection joins, when the Worker gives notice of a change, and
+ * when frames flow and it grows old; beyond its greatest age it lets nothing pass. Nothing of it is
+ * stored: an object that wakes reads it again, and the frames that woke it wait for that.
+ */
+import { among, mayRelay, type PermissionState } from "../permissions/permission";
+import { HOST } from "./participant";
+
+/** From this age on, a frame has it read again, behind the frames. */
+export const REFRESH_AFTER_MS = 20_000;
+/** Beyond this age nothing passes on it: the bound on how long a change goes unnoticed, whatever is lost. */
+export const MOST_AGE_MS = 30_000;
+/** After a failure it is read again no sooner. */
+const RETRY_AFTER_MS = 1_000;
+/** Frames that may wait at once, of at most 64 KB each; those beyond are judged by what is known. */
+const MOST_WAITING = 256;
+
+/** Says between whom frames may pass. Asked for every frame: it must cost nothing. */
+export interface FrameGate {
+  /** @param now Unix milliseconds */
+  mayPass(from: number, to: number, now: number): boolean;
+  /** Null, or what a frame of this user has to wait for before it can be judged. */
+  whenKnown(from: number, now: number): Promise<unknown> | null;
+}
+
+/** A user, as far as permissions go. */
+interface User {
+  readonly n: number;
+  readonly connectionId: string | null;
+}
+
+/** The outside of a view. */
+export interface ViewPorts {
+  /** The session's users now. The same array as long as they are the same. */
+  users(): readonly User[];
+  /** Reads the permissions between these connections; rejects when that takes too long. */
+  load(
+    host: string | null,
+    clients: readonly string[],
+  ): Promise<{ permissions: readonly PermissionState[]; cut: readonly string[] }>;
+  /** Called after each reading, with the users whose connection was deleted. */
+  changed(cut: readonly number[]): void;
+}
+
+export class PermissionsView implements FrameGate {
+  readonly #ports: ViewPorts;
+  /** When the reading began that this is from, Unix milliseconds. */
+  #readAt = Number.NEGATIVE_INFINITY;
+  #retryAt = Number.NEGATIVE_INFINITY;
+  /** Clients to whom the host may send, and clients who may send to the host. */
+  #toClient: ReadonlySet<number> = new Set();
+  #toHost: ReadonlySet<number> = new Set();
+  #users: readonly User[] = [];
+  #connections: ReadonlyMap<number, string> = new Map();
+  #running: Promise<boolean> | null = null;
+  #next: Promise<boolean> | null = null;
+  #waiting = 0;
+
+  constructor(ports: ViewPorts) {
+    this.#ports = ports;
+  }
+
+  mayPass(from: number, to: number, now: number): boolean {
+    const connections = this.#connectionsNow();
+    if (!connections.has(from) || !connections.has(to)) return true;
+    if (this.#ageAt(now) > MOST_AGE_MS) return false;
+    return from === HOST ? this.#toClient.has(to) : this.#toHost.has(from);
+  }
+
+  whenKnown(from: number, now: number): Promise<unknown> | null {
+    const connections = this.#connectionsNow();
+    if (!connections.has(from) || !connections.has(HOST) || connections.size < 2) return null;
+    const age = this.#ageAt(now);
+    if (age <= REFRESH_AFTER_MS || now < this.#retryAt) return null;
+    const reading = this.#running ?? this.refresh();
+    if (age <= MOST_AGE_MS || this.#waiting >= MOST_WAITING) return null;
+    this.#waiting += 1;
+    return reading.finally(() => {
+      this.#waiting -= 1;
+    });
+  }
+
+  /**
+   * Reads the permissions as they are now. One reading runs at a time, so that none overtakes another.
+   * @returns false when they could not be read; what was known goes on ageing
+   */
+  refresh(): Promise<boolean> {
+    if (this.#running === null) {
+      this.#running = this.#read().finally(() => {
+        this.#running = null;
+      });
+      return this.#running;
+    }
+    // The one that runs may have read before the change that this call is about: one more after it.
+    this.#next ??= this.#running.then(() => {
+      this.#next = null;
+      return this.refresh();
+    });
+    return this.#next;
+  }
+
+  async #read(): Promise<boolean> {
+    const startedAt = Date.now();
+    const connections = this.#connectionsNow();
+    const host = connections.get(HOST) ?? null;
+    const clients = [...connections].filter(([n]) => n !== HOST);
+    try {
+      const { permissions, cut } = await this.#ports.load(
+        host,
+        clients.map(([, connection]) => connection),
+      );
+      const isEnabled = among(permissions);
+      const allows = (from: string, to: string) => mayRelay(from, to, isEnabled).allowed;
+      const ordinals = (fits: (connection: string) => boolean) =>
+        new Set(clients.filter(([, connection]) => fits(connection)).map(([n]) => n));
+      this.#toClient = ordinals((client) => host !== null && allows(host, client));
+      this.#toHost = ordinals((client) => host !== null && allows(client, host));
+      this.#readAt = startedAt;
+      const isCut = ([, connection]: [number, string]) => cut.includes(connection);
+      this.#ports.changed([...connections].filter(isCut).map(([n]) => n));
+      return true;
+    } catch (error) {
+      this.#retryAt = Date.now() + RETRY_AFTER_MS;
+      console.warn(JSON.stringify({ message: "permissions not read", error: String(error) }));
+      return false;
+    }
+  }
+
+  /** A clock that went backwards says nothing about an age. */
+  #ageAt(now: number): number {
+    return now < this.#readAt ? Number.POSITIVE_INFINITY : now - this.#readAt;
+  }
+
+  #connectionsNow(): ReadonlyMap<number, string> {
+    const users = this.#ports.users();
+    if (users !== this.#users) {
+      this.#users = users;
+      this.#connections = new Map(
+        users.flatMap(({ n, connectionId }) => (connectionId === null ? [] : [[n, connectionId]])),
+      );
+    }
+    return this.#connections;
+  }
+}

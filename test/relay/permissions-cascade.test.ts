@@ -1,0 +1,149 @@
+/** A connection that is deleted goes from live sessions too: its users are revoked. */
+import { env } from "cloudflare:workers";
+import { describe, expect, test, vi } from "vitest";
+import { call, newOrganisation } from "../support/client";
+import { whileD1Refuses } from "../support/faults";
+import { allowBoth, newConnectedRelay, passes, register } from "../support/permissions";
+import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
+
+const remove = (relay: Relay, id: string) =>
+  call("DELETE", `/api/v2/connections/definition/${id}`, { key: relay.key });
+const read = (relay: Relay) => call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
+
+test("its sockets close with 4403 within a second, the others stay, and its token opens nothing", async () => {
+  const relay = await newConnectedRelay("host", "gone", "stays");
+  const host = await connect(relay, 0);
+  const gone = await connect(relay, 1);
+  const stays = await connect(relay, 2);
+  await remove(relay, "gone");
+  const answered = Date.now();
+  expect((await gone.closed).code).toBe(4403);
+  expect(Date.now() - answered).toBeLessThan(1_000);
+  expect(await host.control("peer_left")).toMatchObject({ connection_id: 1 });
+  await stays.settle();
+  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await read(relay)).body.session_users).toHaveLength(2);
+});
+
+test("a host's connection takes the host out", async () => {
+  const relay = await newConnectedRelay("host", "client");
+  const host = await connect(relay, 0);
+  const client = await connect(relay, 1);
+  await remove(relay, "host");
+  expect((await host.closed).code).toBe(4403);
+  await client.control("host_left");
+  expect((await knock(relay, 0)).status).toBe(403);
+});
+
+test("a user who is not connected is out as well", async () => {
+  const relay = await newConnectedRelay("host", "gone");
+  await remove(relay, "gone");
+  expect((await knock(relay, 1)).status).toBe(403);
+});
+
+test("registered again, it may be authorised again, and the old token stays dead", async () => {
+  const relay = await newConnectedRelay("host", "again");
+  const host = await connect(relay, 0);
+  const before = await connect(relay, 1);
+  await remove(relay, "again");
+  await before.closed;
+  await register(relay.key, "again");
+  await allowBoth(relay.key, "host", "again");
+  const { body } = await call("POST", "/v1/relays/sessions:authorize-user", {
+    key: relay.key,
+    body: { session_id: relay.id, user_ip: "192.0.2.1", connection_id: "again" },
+  });
+  expect((await knock(relay, 1)).status).toBe(403);
+  relay.userTokens[2] = body.session_user.authorization_token;
+  const client = await connect(relay, 2);
+  expect(await passes(host, client, withId(2, 1))).toBe(true);
+});
+
+test("with the notice lost, a reconnect is refused, and the other side's frames reach nobody", async () => {
+  const relay = await newConnectedRelay("host", "gone");
+  await allowBoth(relay.key, "host", "gone");
+  const host = await connect(relay, 0);
+  const gone = await connect(relay, 1);
+  await whileD1Refuses(/select "session_id" from "session_connections"/, () =>
+    remove(relay, "gone"),
+  );
+  expect(await passes(host, gone, withId(1, 1))).toBe(true);
+  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await gone.closed).code).toBe(4403);
+});
+
+test("a connection of another organisation, by the same name, goes alone", async () => {
+  const ours = await newConnectedRelay("host", "client");
+  const theirs = await newConnectedRelay("host", "client");
+  await allowBoth(ours.key, "host", "client");
+  const host = await connect(ours, 0);
+  const client = await connect(ours, 1);
+  const gone = await connect(theirs, 1);
+  await remove(theirs, "client");
+  expect((await gone.closed).code).toBe(4403);
+  expect(await passes(client, host, fromClient(1))).toBe(true);
+});
+
+describe("which live sessions hold which connection", () => {
+  const heldBy = async (relay: Relay) => {
+    const { results } = await env.DB.prepare(
+      "select connection_id from session_connections where session_id = ? order by 1",
+    )
+      .bind(relay.id)
+      .all<{ connection_id: string }>();
+    return results.map((row) => row.connection_id);
+  };
+
+  test("is known while they live, and forgotten with a revoked user and with the end", async () => {
+    const relay = await newConnectedRelay("host", "a", "a", "b", null);
+    const revoke = (n: number) =>
+      call("POST", "/v1/relays/sessions:revoke-user", {
+        key: relay.key,
+        body: { session_id: relay.id, authorization_token: relay.userTokens[n] },
+      });
+    expect(await heldBy(relay)).toEqual(["a", "b", "host"]);
+    await revoke(1);
+    expect(await heldBy(relay)).toEqual(["a", "b", "host"]);
+    await revoke(2);
+    expect(await heldBy(relay)).toEqual(["b", "host"]);
+    await call("DELETE", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
+    expect(await heldBy(relay)).toEqual([]);
+  });
+
+  test("is put right by the object when D1 could not be written", async () => {
+    const relay = await newConnectedRelay("host", "a");
+    const writes = /"sessions"/;
+    await whileD1Refuses(writes, async () => {
+      await call("POST", "/v1/relays/sessions:authorize-user", {
+        key: relay.key,
+        body: { session_id: relay.id, user_ip: "192.0.2.1", connection_id: "late" },
+      });
+      expect(await heldBy(relay)).toEqual(["a", "host"]);
+    });
+    await relay.stub.poke();
+    await vi.waitFor(async () => expect(await heldBy(relay)).toEqual(["a", "host", "late"]));
+  });
+});
+
+test("an organisation that is deleted leaves no connection, permission or count behind", async () => {
+  const { id, key } = await newOrganisation();
+  await register(key, "a", "b");
+  await allowBoth(key, "a", "b");
+  await call("DELETE", `/v1/organisations/${id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
+  const { sweep } = await import("../../src/sweep/sweep");
+  const ctx = { waitUntil: () => {} } as unknown as ExecutionContext;
+  await sweep(env as unknown as Env, ctx, Date.now());
+  for (const table of [
+    "connections",
+    "connection_counts",
+    "relay_permissions",
+    "relay_permission_counts",
+  ]) {
+    const left = await env.DB.prepare(`select count(*) n from ${table} where organisation_id = ?`)
+      .bind(id)
+      .first("n");
+    expect([table, left]).toEqual([table, 0]);
+  }
+  const left = await env.DB.prepare("select count(*) n from organisations where id = ?").bind(id);
+  expect(await left.first("n")).toBe(0);
+});

@@ -1,0 +1,123 @@
+/** What is lost does not keep a permission in force: notices, readings, the object itself. */
+import { evictDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
+import { whileD1Refuses } from "../support/faults";
+import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
+import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
+
+/** What finds the sessions to tell of a change. */
+const NOTICES = /select "session_id" from "session_connections"/;
+/** What an object reads of its users' permissions. */
+const READINGS = /from "relay_permissions".+json_each/s;
+
+const toClient = withId(1, 7);
+const sending = at("host", "client", "send");
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const later = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
+
+async function flowing() {
+  const relay = await newConnectedRelay("host", "client");
+  await allowBoth(relay.key, "host", "client");
+  const host = await connect(relay, 0);
+  const client = await connect(relay, 1);
+  expect(await passes(host, client, toClient)).toBe(true);
+  return { relay, host, client };
+}
+
+/** Switches it, and loses the notice. */
+async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
+  const lost = vi.spyOn(console, "warn").mockImplementation(() => {});
+  try {
+    await whileD1Refuses(NOTICES, async () => {
+      await set(relay.key, sending, enabled);
+      await vi.waitFor(() =>
+        expect(lost.mock.calls.flat().join()).toContain("live sessions not told"),
+      );
+    });
+  } finally {
+    lost.mockRestore();
+  }
+}
+
+test("a lost notice is made good when what the object knows is old, both ways, without a reconnect", async () => {
+  const { relay, host, client } = await flowing();
+  await setUnnoticed(relay, false);
+  expect(await passes(host, client, toClient)).toBe(true);
+  later(REFRESH_AFTER_MS + 1);
+  // The frame that finds it old passes on what is known; those after it do not.
+  await until(false, host, client, toClient);
+  await setUnnoticed(relay, true);
+  expect(await passes(host, client, toClient)).toBe(false);
+  later(REFRESH_AFTER_MS + 1);
+  await until(true, host, client, toClient);
+});
+
+test("not one frame passes on what is older than the bound: it waits for a new reading", async () => {
+  const { relay, host, client } = await flowing();
+  await setUnnoticed(relay, false);
+  later(MOST_AGE_MS + 1);
+  expect(await passes(host, client, toClient)).toBe(false);
+  await setUnnoticed(relay, true);
+  later(MOST_AGE_MS + 1);
+  expect(await passes(host, client, toClient)).toBe(true);
+});
+
+test("while D1 cannot be read, what is known holds up to the bound and no longer, and comes back", async () => {
+  const { host, client } = await flowing();
+  await whileD1Refuses(READINGS, async () => {
+    later(REFRESH_AFTER_MS + 1);
+    expect(await passes(host, client, toClient)).toBe(true);
+    expect(await passes(host, client, toClient)).toBe(true);
+    later(MOST_AGE_MS - REFRESH_AFTER_MS);
+    expect(await passes(host, client, toClient)).toBe(false);
+  });
+  later(1_001);
+  await until(true, host, client, toClient);
+});
+
+test("an eviction with a lost notice lets nothing pass that is no longer allowed", async () => {
+  const { relay, host, client } = await flowing();
+  await evictDurableObject(relay.stub);
+  await setUnnoticed(relay, false);
+  expect(await passes(host, client, toClient)).toBe(false);
+  await setUnnoticed(relay, true);
+  await evictDurableObject(relay.stub);
+  expect(await passes(host, client, toClient)).toBe(true);
+});
+
+test("a reconnect sees the change, whatever became of the notice", async () => {
+  const { relay, host } = await flowing();
+  await setUnnoticed(relay, false);
+  const again = await connect(relay, 1);
+  expect(await passes(host, again, toClient)).toBe(false);
+  expect(await passes(again, host, fromClient(1))).toBe(true);
+});
+
+test("who has a connection is not let in while permissions cannot be read, and is asked to come back", async () => {
+  const relay = await newConnectedRelay("host", "client", null);
+  await whileD1Refuses(READINGS, async () => {
+    const refused = await knock(relay, 1);
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("Retry-After")).toBe("2");
+    expect((await knock(relay, 2)).status).toBe(101);
+  });
+  expect((await knock(relay, 1)).status).toBe(101);
+});
+
+test("a woken object that cannot read permissions lets nothing pass between connections", async () => {
+  const { relay, host, client } = await flowing();
+  await evictDurableObject(relay.stub);
+  await whileD1Refuses(READINGS, async () => {
+    expect(await passes(host, client, toClient)).toBe(false);
+  });
+  later(1_001);
+  await until(true, host, client, toClient);
+});
