@@ -7,18 +7,24 @@ import { openDatabase } from "./db/open";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
 import { SessionClient, Unavailable } from "./session/client";
+import { permissionSurface } from "./surfaces/relay-permissions/errors";
+import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
 import { organisationRoutes } from "./surfaces/v1/organisations";
+import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { serviceRoutes } from "./surfaces/v1/service";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+const PERMISSION_PATHS = /^(?:\/api\/v2)?\/(?:relay\/permission|connections\/definition)(?:\/|$)/;
 
 const ownSurface = problemSurface("v1");
 
 /** Whose format an answer under this path has, also where no route matches. */
 function surfaceAt(path: string): Surface {
-  return path.startsWith("/v1/relays/") ? relaySurface : ownSurface;
+  if (path.startsWith("/v1/relays/")) return relaySurface;
+  return PERMISSION_PATHS.test(path) ? permissionSurface : ownSurface;
 }
 
 /** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
@@ -47,6 +53,8 @@ export function createApp(): Hono<AppEnv> {
   serviceRoutes(app);
   organisationRoutes(app);
   relaySessionRoutes(app);
+  relayPermissionRoutes(app);
+  relayPermissionCheckRoutes(app);
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

@@ -1,0 +1,48 @@
+/** How relay permissions say what is wrong: RFC 9457, as `/v1` does. The vendor's format is not public. */
+import type { HttpRefusal } from "../../http/context";
+import { problemSurface } from "../../http/problem";
+import type { PermissionRefusal } from "../../permissions/manage";
+
+/** The surface of relay permissions and connections. */
+export const permissionSurface = problemSurface("relay-permissions");
+
+/** The one table from refusals to this surface's errors. */
+export function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {
+  switch (refusal.code) {
+    case "permission-exists": {
+      const { connectionId, remoteConnectionId, direction } = refusal.key;
+      return {
+        status: 409,
+        code: "permission-exists",
+        message: `There is a relay permission ${connectionId}/${remoteConnectionId}/${direction} already. Change it with PUT.`,
+      };
+    }
+    case "permission-not-found":
+      return {
+        status: 404,
+        code: "permission-not-found",
+        message: "There is no such relay permission.",
+      };
+    case "connection-not-registered": {
+      const message = "must be a connection of your organisation: register it first";
+      return {
+        status: 400,
+        code: "connection-not-registered",
+        message: `connectionId ${message}.`,
+        problems: [{ path: "connectionId", message }],
+      };
+    }
+    case "connection-exists":
+      return {
+        status: 409,
+        code: "connection-exists",
+        message: `There is a connection ${refusal.connectionId} already.`,
+      };
+    case "connection-not-found":
+      return {
+        status: 404,
+        code: "connection-not-found",
+        message: "There is no such connection.",
+      };
+  }
+}

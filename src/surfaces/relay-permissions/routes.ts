@@ -1,0 +1,182 @@
+/** Relay permissions and connections over HTTP: `contracts/relay-permissions.md`. */
+import type { Hono } from "hono";
+import { readBody, readQuery } from "../../http/body";
+import { type AppEnv, type Call, Refused } from "../../http/context";
+import { keyed } from "../../http/routes";
+import { listConnections } from "../../permissions/connections";
+import { listPermissions } from "../../permissions/list";
+import {
+  createConnection,
+  createPermission,
+  deleteConnection,
+  deletePermission,
+  type PermissionDeps,
+  type PermissionRefusal,
+  type PermissionResult,
+  updatePermission,
+} from "../../permissions/manage";
+import { CONNECTION_ID, type PermissionKey } from "../../permissions/permission";
+import { findPermission } from "../../permissions/store";
+import { toHttpRefusal } from "./errors";
+import {
+  connectionQuery,
+  createConnectionBody,
+  createPermissionBody,
+  FIRST_PAGE,
+  permissionQuery,
+  readKey,
+  toDefinition,
+  toEnvelope,
+  toPermission,
+  updatePermissionBody,
+} from "./wire";
+
+/** Where the surface is: the vendor's page writes its paths without the prefix, its examples with it. */
+const PREFIXES = ["/api/v2", ""];
+
+/** Adds the surface to the app. */
+export function relayPermissionRoutes(app: Hono<AppEnv>): void {
+  for (const prefix of PREFIXES) {
+    permissionRoutes(app, `${prefix}/relay/permission`);
+    connectionRoutes(app, `${prefix}/connections/definition`);
+  }
+}
+
+function permissionRoutes(app: Hono<AppEnv>, path: string): void {
+  const one = `${path}/:connectionId/:remoteConnectionId/:direction`;
+
+  app.get(
+    path,
+    keyed("relay-permissions:get", async (c, { organisationId }) => list(c, organisationId, null)),
+  );
+
+  app.get(
+    `${path}/:connectionId`,
+    keyed("relay-permissions:get", async (c, { organisationId }) =>
+      list(c, organisationId, requireConnectionId(c)),
+    ),
+  );
+
+  app.get(
+    one,
+    keyed("relay-permissions:get", async (c, { organisationId }) => {
+      const permission = await findPermission(c.var.db, organisationId, requireKeyOf(c));
+      if (!permission) throw refused({ code: "permission-not-found" });
+      const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
+      return c.json({ ...envelope, permission: [toPermission(permission)] });
+    }),
+  );
+
+  app.post(
+    path,
+    keyed("relay-permissions:create", async (c, { organisationId }) => {
+      const body = await readBody(c, createPermissionBody);
+      const result = await createPermission(depsOf(c), organisationId, body, Date.now());
+      const created = requireDone(result);
+      const { connectionId, remoteConnectionId, direction } = created;
+      const location = `${path}/${connectionId}/${remoteConnectionId}/${direction}`;
+      return c.json(toPermission(created), 201, { Location: location });
+    }),
+  );
+
+  app.put(
+    one,
+    keyed("relay-permissions:update", async (c, { organisationId }) => {
+      const key = requireKeyOf(c);
+      const change = await readBody(c, updatePermissionBody);
+      const result = await updatePermission(depsOf(c), organisationId, key, change, Date.now());
+      return c.json(toPermission(requireDone(result)));
+    }),
+  );
+
+  app.delete(
+    one,
+    keyed("relay-permissions:delete", async (c, { organisationId }) => {
+      const key = requireKeyOf(c);
+      requireDone(await deletePermission(depsOf(c), organisationId, key, Date.now()));
+      return c.body(null, 200);
+    }),
+  );
+}
+
+function connectionRoutes(app: Hono<AppEnv>, path: string): void {
+  app.get(
+    path,
+    keyed("connections:get", async (c, { organisationId }) => {
+      const query = readQuery(c, connectionQuery);
+      const { connections, total } = await listConnections(c.var.db, organisationId, {
+        after: query.after,
+        offset: query.startIndex,
+        limit: query.maxResults,
+      });
+      const envelope = toEnvelope({ total, fetched: connections.length }, query);
+      return c.json({ ...envelope, definitions: connections.map(toDefinition) });
+    }),
+  );
+
+  app.post(
+    path,
+    keyed("connections:create", async (c, { organisationId }) => {
+      const body = await readBody(c, createConnectionBody);
+      const result = await createConnection(depsOf(c), organisationId, body, Date.now());
+      const created = requireDone(result);
+      return c.json(toDefinition(created), 201, { Location: `${path}/${created.connectionId}` });
+    }),
+  );
+
+  app.delete(
+    `${path}/:connectionId`,
+    keyed("connections:delete", async (c, { organisationId }) => {
+      const id = requireConnectionId(c);
+      requireDone(await deleteConnection(depsOf(c), organisationId, id, Date.now()));
+      return c.body(null, 200);
+    }),
+  );
+}
+
+/** A list of permissions: all of the organisation, or those of one local side. */
+async function list(
+  c: Call,
+  organisationId: number,
+  connectionId: string | null,
+): Promise<Response> {
+  const { startIndex, maxResults, ...wanted } = readQuery(c, permissionQuery);
+  const found = await listPermissions(c.var.db, organisationId, {
+    ...wanted,
+    connectionId,
+    offset: startIndex,
+    limit: maxResults,
+  });
+  if (!found) throw refused({ code: "connection-not-found" });
+  const { permissions, total } = found;
+  const envelope = toEnvelope({ total, fetched: permissions.length }, { startIndex, maxResults });
+  return c.json({ ...envelope, permission: permissions.map(toPermission) });
+}
+
+/** An id of another form was never registered. */
+function requireConnectionId(c: Call): string {
+  const id = c.req.param("connectionId");
+  if (id === undefined || !CONNECTION_ID.test(id)) throw refused({ code: "connection-not-found" });
+  return id;
+}
+
+function requireKeyOf(c: Call): PermissionKey {
+  const { connectionId, remoteConnectionId, direction } = c.req.param();
+  const key = readKey(connectionId, remoteConnectionId, direction);
+  if (!key) throw refused({ code: "permission-not-found" });
+  return key;
+}
+
+function requireDone<T>(result: PermissionResult<T>): T {
+  if (!result.ok) throw refused(result.refusal);
+  return result.value;
+}
+
+function refused(refusal: PermissionRefusal): Refused {
+  return new Refused(toHttpRefusal(refusal));
+}
+
+function depsOf(c: Call): PermissionDeps {
+  const waitUntil = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
+  return { db: c.var.db, sessions: c.var.sessions, events: c.env.EVENTS, waitUntil };
+}

@@ -1,0 +1,124 @@
+/** Every change of a connection or a permission is an event, recorded once; what changes nothing is none. */
+import { env } from "cloudflare:workers";
+import { afterEach, expect, test, vi } from "vitest";
+import { call, newOrganisation } from "../support/client";
+import { at, create, register, set } from "../support/permissions";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** The events of an organisation, oldest first; those of one millisecond in no order. */
+async function eventsOf(organisationId: number) {
+  const { results } = await env.DB.prepare(
+    "select id, type, at, data from events where organisation_id = ? order by id",
+  )
+    .bind(organisationId)
+    .all<{ id: string; type: string; at: number; data: string }>();
+  return results.map((row) => ({ ...row, data: JSON.parse(row.data) }));
+}
+
+const permission = {
+  connectionId: "A",
+  remoteConnectionId: "B",
+  direction: "send",
+  enabled: false,
+  memo: "",
+};
+
+test("each change is one event with what it left behind", async () => {
+  const { id, key } = await newOrganisation();
+  const path = at("A", "B", "send");
+  const steps: [() => Promise<unknown>, string, object][] = [
+    [
+      () => register(key, "A"),
+      "connection.created",
+      { connection: { connectionId: "A", memo: "" } },
+    ],
+    [() => create(key, "A", "B", "send"), "relay-permission.created", { permission }],
+    [
+      () => set(key, path, true),
+      "relay-permission.updated",
+      { permission: { ...permission, enabled: true } },
+    ],
+    [
+      () => call("PUT", path, { key, body: { memo: "x" } }),
+      "relay-permission.updated",
+      { permission: { ...permission, enabled: true, memo: "x" } },
+    ],
+    [
+      () => call("DELETE", path, { key }),
+      "relay-permission.deleted",
+      { permission: { ...permission, enabled: true, memo: "x" } },
+    ],
+    [
+      () => call("DELETE", "/connections/definition/A", { key }),
+      "connection.deleted",
+      { connection: { connectionId: "A", memo: "" } },
+    ],
+  ];
+  const seen = new Set<string>();
+  for (const [step, type, data] of steps) {
+    await step();
+    const fresh = (await eventsOf(id)).filter((event) => !seen.has(event.id));
+    expect(fresh.map((event) => [event.type, event.data])).toEqual([[type, data]]);
+    for (const event of fresh) seen.add(event.id);
+  }
+});
+
+test("a refused call and a change to the same are no events", async () => {
+  const { id, key } = await newOrganisation();
+  await register(key, "A");
+  await create(key, "A", "B", "send");
+  const before = await eventsOf(id);
+  await call("POST", "/connections/definition", { key, body: { connectionId: "A" } });
+  await create(key, "A", "B", "send");
+  await create(key, "unregistered", "B", "send");
+  await set(key, at("A", "B", "send"), false);
+  await call("PUT", at("A", "B", "receive"), { key, body: { enabled: "true" } });
+  await call("DELETE", at("A", "B", "receive"), { key });
+  await call("DELETE", "/connections/definition/unregistered", { key });
+  expect(await eventsOf(id)).toEqual(before);
+});
+
+test("of twins at once, one makes the change and the event", async () => {
+  const { id, key } = await newOrganisation();
+  await register(key, "A");
+  const path = at("A", "B", "send");
+  await Promise.all(Array.from({ length: 8 }, () => create(key, "A", "B", "send")));
+  await Promise.all(Array.from({ length: 8 }, () => set(key, path, true)));
+  await Promise.all(Array.from({ length: 8 }, () => call("DELETE", path, { key })));
+  const types = (await eventsOf(id)).map(({ type }) => type);
+  expect(types.sort()).toEqual([
+    "connection.created",
+    "relay-permission.created",
+    "relay-permission.deleted",
+    "relay-permission.updated",
+  ]);
+});
+
+test("an event that is recorded goes on the queue, and its consumer takes it for known", async () => {
+  const sent: unknown[] = [];
+  const queue = Object.getPrototypeOf(env.EVENTS);
+  const send = queue.send;
+  vi.spyOn(queue, "send").mockImplementation(function (this: Queue, ...args: unknown[]) {
+    sent.push(args[0]);
+    return send.apply(this, args);
+  });
+  const { id, key } = await newOrganisation();
+  await register(key, "A");
+  const [event] = await eventsOf(id);
+  await vi.waitFor(() => expect(sent).toMatchObject([{ v: 1, event: { id: event?.id } }]));
+  const letters = () =>
+    env.DB.prepare("select count(*) n from dead_letters where body like ?").bind(`%${event?.id}%`);
+  expect(await eventsOf(id)).toHaveLength(1);
+  expect(await letters().first("n")).toBe(0);
+});
+
+test("a change whose event cannot be queued is made, and its event recorded", async () => {
+  const queue = Object.getPrototypeOf(env.EVENTS);
+  vi.spyOn(queue, "send").mockRejectedValue(new Error("refused by the test"));
+  const { id, key } = await newOrganisation();
+  await register(key, "A");
+  expect((await eventsOf(id)).map(({ type }) => type)).toEqual(["connection.created"]);
+});
