@@ -82,6 +82,7 @@ test("a connection of another organisation, by the same name, goes alone", async
   await remove(theirs, "client");
   expect((await gone.closed).code).toBe(4403);
   expect(await passes(client, host, fromClient(1))).toBe(true);
+  expect((await knock(ours, 1)).status).toBe(101);
 });
 
 describe("which live sessions hold which connection", () => {
