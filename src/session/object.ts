@@ -11,6 +11,7 @@ import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
 import { newEventId } from "../events/event";
+import { describeError, log } from "../log";
 import { CLOSE, closeSocket, HOST, RelayHub, type Traffic } from "../relay/hub";
 import { FailureLock } from "../relay/lock";
 import {
@@ -111,7 +112,7 @@ export class SessionObject extends DurableObject<Env> {
     const held = this.#hold(log, 0, now + facts.idleSeconds * 1_000);
     this.#arm(now);
     await this.#announce();
-    return this.#view(held);
+    return this.#view(held, held.session);
   }
 
   /** The session as it is now. Costs no write, unless its end was due and not yet recorded. */
@@ -119,7 +120,7 @@ export class SessionObject extends DurableObject<Env> {
     const held = await this.#open(organisationId);
     if (!held) return { ok: false, refusal: { code: "not-found" } };
     this.#touch(held, Date.now());
-    return this.#view(held);
+    return this.#view(held, held.session);
   }
 
   /** Adds a user; they are the last of the answer's `users`. */
@@ -195,17 +196,22 @@ export class SessionObject extends DurableObject<Env> {
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    this.#held?.hub.receive(ws, message, Date.now());
+    const held = this.#held;
+    if (!held) return;
+    const now = Date.now();
+    const before = held.hub.size;
+    held.hub.receive(ws, message, now);
+    if (held.hub.size < before) this.#left(held, now);
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
     // Without an answering close, clients wait ten seconds for a 1006 (2026-11).
     closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
-    this.#left(ws);
+    this.#leave(ws);
   }
 
   override async webSocketError(ws: WebSocket): Promise<void> {
-    this.#left(ws);
+    this.#leave(ws);
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
@@ -271,8 +277,10 @@ export class SessionObject extends DurableObject<Env> {
     if (!decision.ok) return decision;
     this.#commit(held, decision.events, now);
     this.#touch(held, now);
+    // As this command left it: others may change the session while this one is announced.
+    const { session } = held;
     await this.#announce();
-    return this.#view(held);
+    return this.#view(held, session);
   }
 
   /** Ends the session if its time is over; true if it did. Late alarms change nothing for callers. */
@@ -358,8 +366,12 @@ export class SessionObject extends DurableObject<Env> {
       }
       if (this.#held?.log.retry) this.#setRetry(this.#held, null);
     } catch (error) {
-      console.warn(JSON.stringify({ message: "session outbox not drained", error: String(error) }));
       const held = this.#held;
+      log("session outbox not drained", {
+        session: held?.session.id,
+        organisation: held?.session.organisationId,
+        error: describeError(error),
+      });
       const attempt = (held?.log.retry?.attempt ?? -1) + 1;
       if (held) this.#setRetry(held, { attempt, idleAt: held.idleAt });
     } finally {
@@ -374,11 +386,13 @@ export class SessionObject extends DurableObject<Env> {
     this.#arm(Date.now());
   }
 
-  #left(ws: WebSocket): void {
-    const held = this.#held;
-    if (!held) return;
-    const now = Date.now();
-    held.hub.leave(ws);
+  #leave(ws: WebSocket): void {
+    this.#held?.hub.leave(ws);
+    if (this.#held) this.#left(this.#held, Date.now());
+  }
+
+  /** A socket has closed: its counters are kept, and after the last one the idle clock starts. */
+  #left(held: Held, now: number): void {
     if (isFinal(held.session)) return;
     if (now - this.#trafficSavedAt >= TRAFFIC_SAVE_MS) this.#saveTraffic(held, now);
     if (held.hub.size === 0) this.#touch(held, now);
@@ -397,12 +411,12 @@ export class SessionObject extends DurableObject<Env> {
     return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
   }
 
-  #view(held: Held): SessionResult {
+  #view(held: Held, session: Session): SessionResult {
     const traffic: SessionView["traffic"] = {};
     for (const [n, figures] of held.hub.traffic) {
       traffic[n] = { ...figures, connected: held.hub.isConnected(n) };
     }
-    return { ok: true, session: held.session, traffic };
+    return { ok: true, session, traffic };
   }
 }
 
