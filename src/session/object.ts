@@ -26,9 +26,9 @@ import {
   type SessionFacts,
   type SessionRefusal,
 } from "./machine";
-import { Outbox, replay, type SessionLog, within } from "./outbox";
+import { type DrainRetry, Outbox, replay, type SessionLog, within } from "./outbox";
 import { findAnnounced, projectSession } from "./projection";
-import { drainBackoffMs, dueAt, planAlarm } from "./timing";
+import { drainBackoffMs, dueAt, idleSlackMs, latestAlarm, planAlarm } from "./timing";
 import { drawUser, type SessionTokens, sessionTokens } from "./tokens";
 
 /** A user as asked for: the object draws what their token needs. */
@@ -110,7 +110,7 @@ export class SessionObject extends DurableObject<Env> {
     const log: SessionLog = { v: 1, base: null, events, retry: null };
     this.ctx.storage.transactionSync(() => this.ctx.storage.kv.put("session", log));
     const held = this.#hold(log, 0, now + facts.idleSeconds * 1_000);
-    this.#arm(now);
+    this.#arm();
     await this.#announce();
     return this.#view(held, held.session);
   }
@@ -154,7 +154,7 @@ export class SessionObject extends DurableObject<Env> {
     if (!this.#held) return false;
     const now = Date.now();
     this.#settle(this.#held, now);
-    this.#arm(now);
+    this.#arm();
     await this.#drain(true);
     return true;
   }
@@ -220,13 +220,16 @@ export class SessionObject extends DurableObject<Env> {
     const held = this.#held;
     if (!held) return;
     // Evicted since: what is left of the idle clock is the time for which this alarm was set.
-    held.idleAt ??= scheduledAt;
+    // An alarm for a retry says nothing of it; the retry's own time has come, early or late.
+    const { retry } = held.log;
+    if (retry) held.log = { ...held.log, retry: { ...retry, at: Math.min(retry.at, Date.now()) } };
+    else held.idleAt ??= scheduledAt;
     try {
       this.#settle(held, Date.now());
       await this.#drain(false);
     } finally {
       // The platform gives up after six throws: the next alarm never depends on this one's success.
-      this.#arm(Date.now());
+      this.#arm();
     }
   }
 
@@ -315,30 +318,37 @@ export class SessionObject extends DurableObject<Env> {
     }
   }
 
+  /** Restarts the idle clock. */
   #touch(held: Held, now: number): void {
     if (isFinal(held.session)) return;
     held.idleAt = now + held.session.idleSeconds * 1_000;
-    this.#arm(now);
+    const { retry } = held.log;
+    if (retry && held.idleAt > (retry.idleAt ?? 0)) {
+      this.#setRetry(held, { ...retry, idleAt: this.#durableIdleAt(held) });
+    }
+    this.#arm();
+  }
+
+  /** What is stored of the idle clock: with slack, so that not every call has to store it. */
+  #durableIdleAt({ idleAt, session }: Held): number | null {
+    return idleAt === null ? null : idleAt + idleSlackMs(session.idleSeconds);
   }
 
   /** Sets the alarm if it has to move; one write if so. */
-  #arm(now: number): void {
+  #arm(): void {
     const held = this.#held;
     if (!held) return;
-    const at = this.#nextAlarm(held, now);
+    const at = this.#nextAlarm(held);
     if (at === null) return;
     this.#alarmAt = at;
     void this.ctx.storage.setAlarm(at);
   }
 
-  #nextAlarm(held: Held, now: number): number | null {
-    const { retry } = held.log;
-    if (retry) {
-      const retryAt = now + drainBackoffMs(retry.attempt);
-      return this.#alarmAt === null || this.#alarmAt > retryAt ? retryAt : null;
-    }
-    if (isFinal(held.session)) return null;
-    return planAlarm(held.session, held.hub.size > 0 ? null : held.idleAt, this.#alarmAt);
+  #nextAlarm({ session, hub, idleAt, log: { retry } }: Held): number | null {
+    const clock = hub.size > 0 ? null : idleAt;
+    if (!retry) return isFinal(session) ? null : planAlarm(session, clock, this.#alarmAt);
+    const latest = isFinal(session) ? retry.at : Math.min(retry.at, latestAlarm(session, clock));
+    return this.#alarmAt === null || this.#alarmAt > latest ? latest : null;
   }
 
   /** Announces, but keeps the caller no longer than the bound: the rest happens behind the answer. */
@@ -372,18 +382,26 @@ export class SessionObject extends DurableObject<Env> {
         organisation: held?.session.organisationId,
         error: describeError(error),
       });
-      const attempt = (held?.log.retry?.attempt ?? -1) + 1;
-      if (held) this.#setRetry(held, { attempt, idleAt: held.idleAt });
+      if (held) this.#retryLater(held, Date.now());
     } finally {
       // In the turn in which the last event was seen to be announced: a later one starts a new drain.
       this.#draining = null;
     }
   }
 
-  #setRetry(held: Held, retry: SessionLog["retry"]): void {
+  #retryLater(held: Held, now: number): void {
+    const before = held.log.retry;
+    // A command's own try in between neither brings the planned one forward nor puts it off.
+    if (before && now < before.at) return;
+    const attempt = (before?.attempt ?? -1) + 1;
+    const at = now + drainBackoffMs(attempt);
+    this.#setRetry(held, { attempt, at, idleAt: this.#durableIdleAt(held) });
+  }
+
+  #setRetry(held: Held, retry: DrainRetry | null): void {
     held.log = { ...held.log, retry };
     this.ctx.storage.kv.put("session", held.log);
-    this.#arm(Date.now());
+    this.#arm();
   }
 
   #leave(ws: WebSocket): void {
