@@ -1,11 +1,11 @@
 /** The HTTP side of Drawbridge: what every request passes through, then one line per surface. */
-import { DrizzleQueryError } from "drizzle-orm";
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { ConfigError, readConfig } from "./config";
 import { openDatabase } from "./db/open";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
+import { describeError, isDatabaseError, log } from "./log";
 import { SessionClient, Unavailable } from "./session/client";
 import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
@@ -63,7 +63,9 @@ export function createApp(): Hono<AppEnv> {
   });
   app.onError((error, c) => {
     const refusal = toRefusal(error);
-    if (refusal.status >= 500) logFailure(c as Call, error);
+    if (refusal.status >= 500) {
+      log("request failed", { request_id: c.var.requestId, error: describeError(error) });
+    }
     return c.var.surface.refuse(c as Call, refusal);
   });
   return app;
@@ -97,7 +99,7 @@ function toRefusal(error: Error): HttpRefusal {
   if (error instanceof ConfigError) {
     return { status: 503, code: "not-configured", message: error.message };
   }
-  if (error instanceof Unavailable || error instanceof DrizzleQueryError) {
+  if (error instanceof Unavailable || isDatabaseError(error)) {
     const seconds = error instanceof Unavailable ? error.retryAfterSeconds : 2;
     return {
       status: 503,
@@ -115,28 +117,15 @@ function toRefusal(error: Error): HttpRefusal {
 
 /** One line per request. The route's pattern, not the URL: a query holds the tokens of a websocket. */
 function logRequest(c: Call, startedAt: number): void {
-  console.log(
-    JSON.stringify({
-      message: "request",
-      request_id: c.var.requestId,
-      organisation: c.var.caller?.organisationId ?? null,
-      surface: c.var.surface.name,
-      method: c.req.method,
-      route: matchedRoute(c),
-      status: c.res.status,
-      duration_ms: Date.now() - startedAt,
-    }),
-  );
-}
-
-function logFailure(c: Call, error: Error): void {
-  console.error(
-    JSON.stringify({
-      message: "request failed",
-      request_id: c.var.requestId,
-      error: error.stack ?? String(error),
-    }),
-  );
+  log("request", {
+    request_id: c.var.requestId,
+    organisation: c.var.caller?.organisationId ?? null,
+    surface: c.var.surface.name,
+    method: c.req.method,
+    route: matchedRoute(c),
+    status: c.res.status,
+    duration_ms: Date.now() - startedAt,
+  });
 }
 
 function matchedRoute(c: Call): string | null {

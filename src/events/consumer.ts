@@ -3,7 +3,8 @@
  * keyed by the event's id, so that a message that comes twice changes nothing the second time.
  */
 import type { Database } from "../db/open";
-import { recordDeadLetter } from "../webhooks/dead-letters";
+import { describeError, log } from "../log";
+import { buryMessage } from "../webhooks/dead-letters";
 import type { DeliveryMessage } from "../webhooks/deliveries";
 import { type Delivery, deliveryInsertion, newDelivery } from "../webhooks/delivery-store";
 import { type DomainEvent, parseEventMessage } from "./event";
@@ -25,7 +26,7 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
   for (const message of batch.messages) {
     const parsed = parseEventMessage(message.body);
     if (parsed) readable.push({ message, event: parsed.event });
-    else await recordDeadLetter(deps.db, batch.queue, message, "not an event message");
+    else await buryMessage(deps.db, batch.queue, message, "not an event message");
   }
   if (readable.length === 0) return;
   try {
@@ -41,7 +42,13 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
         await store(deps, [event]);
         message.ack();
       } catch (error) {
-        logFailure(batch.queue, message, event, error);
+        log("queue message failed", {
+          queue: batch.queue,
+          message_id: message.id,
+          organisation: event.organisationId,
+          event: event.id,
+          error: describeError(error),
+        });
         message.retry({ delaySeconds: RETRY_SECONDS });
       }
     }
@@ -71,17 +78,4 @@ function owedDeliveries(event: DomainEvent): Delivery[] {
 
 function toMessage({ organisationId, id }: Delivery): DeliveryMessage {
   return { v: 1, organisationId, id, attempt: 1 };
-}
-
-function logFailure(queue: string, message: Message, event: DomainEvent, error: unknown): void {
-  console.error(
-    JSON.stringify({
-      message: "queue message failed",
-      queue,
-      message_id: message.id,
-      organisation: event.organisationId,
-      event: event.id,
-      error: String(error),
-    }),
-  );
 }

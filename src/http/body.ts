@@ -1,6 +1,7 @@
 /** Reads bodies and queries: size, JSON, schema; every problem named. */
 import type { z } from "zod";
 import { type Call, Refused } from "./context";
+import { escapeHarmful } from "./text";
 
 /** The largest body of a request, in bytes. */
 export const MAX_BODY_BYTES = 65_536;
@@ -66,16 +67,25 @@ function check<S extends z.ZodType>(schema: S, input: unknown, code: string): z.
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.flatMap((issue) => {
-    if (issue.code !== "unrecognized_keys") {
-      return [{ path: issue.path.join("."), message: issue.message }];
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        path: toPath([...issue.path, key]),
+        message: "is not a field of this call",
+      }));
     }
-    return issue.keys.map((key) => ({
-      path: [...issue.path, key].join("."),
-      message: "is not a field of this call",
-    }));
+    if (issue.code === "invalid_key") {
+      const path = toPath(issue.path.slice(0, -1));
+      return issue.issues.map(({ message }) => ({ path, message: `has a key that ${message}` }));
+    }
+    return [{ path: toPath(issue.path), message: issue.message }];
   });
   const said = problems.map(({ path, message }) => (path === "" ? message : `${path} ${message}`));
   throw new Refused({ status: 400, code, message: `${said.join("; ")}.`, problems });
+}
+
+/** The path of a field, printable whatever the keys of a body are. */
+function toPath(path: readonly PropertyKey[]): string {
+  return path.map((part) => escapeHarmful(String(part)).slice(0, 64)).join(".");
 }
 
 async function readAtMost(request: Request, most: number): Promise<Uint8Array | null> {

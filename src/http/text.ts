@@ -4,6 +4,13 @@ import { z } from "zod";
 // Control characters, and the characters that make text read in another order than it is written.
 const HARMFUL = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
+/** Text that may be shown: what `humanText` refuses is spelled out. */
+export function escapeHarmful(text: string): string {
+  return text.replace(new RegExp(HARMFUL, "gu"), (character) => {
+    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
+  });
+}
+
 /**
  * A string of `least` to `most` code points, NFC-normalised, without control characters or
  * bidirectional overrides.

@@ -4,6 +4,7 @@
  */
 import type { Database } from "../db/open";
 import { recordEvent } from "../events/record";
+import { describeError, log } from "../log";
 import type { SessionClient } from "../session/client";
 import * as connectionStore from "./connections";
 import { findSessionsHolding } from "./live";
@@ -170,9 +171,13 @@ function announce(
   parties: readonly [string, string?] | null,
 ): void {
   const told = parties === null ? Promise.resolve() : tellSessions(deps, organisationId, parties);
-  deps.waitUntil(told.catch((error) => logLost("live sessions not told", error)));
   deps.waitUntil(
-    event.announce(deps.events).catch((error) => logLost("event not announced", error)),
+    told.catch((error) => log("live sessions not told", { error: describeError(error) })),
+  );
+  deps.waitUntil(
+    event
+      .announce(deps.events)
+      .catch((error) => log("event not announced", { error: describeError(error) })),
   );
 }
 
@@ -186,17 +191,14 @@ async function tellSessions(
     const some = ids.slice(i, i + AT_ONCE);
     const told = some.map((id) => sessions.permissionsChanged(organisationId, id));
     for (const one of await Promise.allSettled(told)) {
-      if (one.status === "rejected") logLost("live session not told", one.reason);
+      if (one.status === "rejected")
+        log("live session not told", { error: describeError(one.reason) });
     }
   }
 }
 
 function partiesOf({ connectionId, remoteConnectionId }: PermissionKey): [string, string] {
   return [connectionId, remoteConnectionId];
-}
-
-function logLost(message: string, error: unknown): void {
-  console.warn(JSON.stringify({ message, error: String(error) }));
 }
 
 function refuse(refusal: PermissionRefusal): { ok: false; refusal: PermissionRefusal } {

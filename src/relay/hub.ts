@@ -3,10 +3,11 @@
  * participant within its limits, and counts. Nothing here writes storage: what must survive the
  * object's eviction is in the sockets' attachments, which hibernate with them.
  */
-import { type BudgetLimits, newBudget, spend } from "./budget";
+import { type Budget, type BudgetLimits, newBudget, spend } from "./budget";
 import { frameForClient, frameForHost, parseFrame, pongFrame, RELAY_STATE } from "./frames";
 import {
   type Attachment,
+  attach,
   closeSocket,
   HOST,
   noTraffic,
@@ -42,6 +43,8 @@ export class RelayHub {
   readonly #users = new Map<number, Participant>();
   readonly #bySocket = new Map<WebSocket, Participant>();
   readonly #traffic: Map<number, Traffic>;
+  /** By user, not by socket: who connects again gets no new burst. */
+  readonly #budgets = new Map<number, Budget>();
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
@@ -88,7 +91,7 @@ export class RelayHub {
     const since = Math.max(now, (this.#users.get(n)?.since ?? 0) + 1);
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
     const traffic = { ...(this.#traffic.get(n) ?? noTraffic()), ...place };
-    const participant = this.#add(ws, { n, since, traffic });
+    const participant = this.#add(ws, { n, since, traffic, closed: false }, now);
     save(participant, now);
     tell(participant, { type: "ready", connection_id: n });
     if (n === HOST) {
@@ -133,34 +136,35 @@ export class RelayHub {
       this.close(sender.n, CLOSE.malformed, "text messages are the relay's: send binary frames");
       return;
     }
-    if (!spend(sender.budget, this.#limits, message.byteLength, now)) {
-      this.close(sender.n, CLOSE.overLimit, "more bytes or messages per second than allowed");
-      return;
-    }
     const frame = parseFrame(sender.n === HOST ? "host" : "client", message);
-    switch (frame.type) {
-      case "ping":
-        this.#send(sender, pongFrame(RELAY_STATE.valid), 0);
-        return;
-      case "malformed":
-        this.close(sender.n, CLOSE.malformed, "not a frame of this relay");
-        return;
-      case "too-large":
-        this.close(sender.n, CLOSE.tooLarge, "payload above 64 KB");
-        return;
-      case "data":
-        this.#pass(sender, frame.to, frame.payload, now);
+    if (frame.type === "malformed") {
+      this.close(sender.n, CLOSE.malformed, "not a frame of this relay");
+    } else if (frame.type === "too-large") {
+      this.close(sender.n, CLOSE.tooLarge, "payload above 64 KB");
+    } else if (!spend(sender.budget, this.#limits, message.byteLength, now)) {
+      this.close(sender.n, CLOSE.overLimit, "more bytes or messages per second than allowed");
+    } else if (frame.type === "ping") {
+      this.#send(sender, pongFrame(RELAY_STATE.valid), 0, now);
+    } else {
+      this.#pass(sender, frame.to, frame.payload, now);
     }
-    if (now - sender.savedAt >= SAVE_EVERY_MS) save(sender, now);
   }
 
   /** Forgets a socket that has closed. */
   leave(ws: WebSocket): void {
     const participant = this.#bySocket.get(ws);
     this.#bySocket.delete(ws);
-    if (!participant || this.#users.get(participant.n) !== participant) return;
-    this.#users.delete(participant.n);
-    this.#announceLeft(participant.n);
+    if (participant) {
+      if (this.#users.get(participant.n) !== participant) return;
+      this.#users.delete(participant.n);
+      this.#announceLeft(participant.n);
+      return;
+    }
+    // Its closing woke the object, which did not take it in any more.
+    const attached = ws.deserializeAttachment() as Attachment | null;
+    if (attached && !attached.closed && !this.#users.has(attached.n)) {
+      this.#announceLeft(attached.n);
+    }
   }
 
   /** Closes a user's socket, if one is open. */
@@ -168,6 +172,7 @@ export class RelayHub {
     const participant = this.#users.get(n);
     if (!participant) return;
     this.#users.delete(n);
+    attach(participant, true);
     closeSocket(participant.ws, code, reason);
     this.#announceLeft(n);
   }
@@ -184,34 +189,39 @@ export class RelayHub {
 
   #restore(ws: WebSocket): void {
     const attached = ws.deserializeAttachment() as Attachment | null;
-    if (!attached || ws.readyState !== WebSocket.OPEN) return;
-    const rival = this.#users.get(attached.n);
-    if (rival && rival.since > attached.since) return;
+    if (!attached) return;
     // What was stored when another socket closed may be newer than what this one carries.
     const saved = this.#traffic.get(attached.n);
     const traffic = saved && total(saved) > total(attached.traffic) ? saved : attached.traffic;
-    this.#add(ws, { ...attached, traffic });
+    this.#traffic.set(attached.n, traffic);
+    const rival = this.#users.get(attached.n);
+    if (attached.closed || ws.readyState !== WebSocket.OPEN) return;
+    if (!rival || rival.since < attached.since)
+      this.#add(ws, { ...attached, traffic }, attached.since);
   }
 
-  #add(ws: WebSocket, { n, since, traffic, refused }: Attachment): Participant {
+  #add(ws: WebSocket, { n, since, traffic, refused }: Attachment, now: number): Participant {
+    const budget = this.#budgets.get(n) ?? newBudget(this.#limits, now);
     const participant = {
       ws,
       n,
       since,
       traffic,
       refused: new Set(refused),
-      budget: newBudget(this.#limits, since),
+      budget,
       unheard: 0,
-      savedAt: since,
+      savedAt: now,
     };
     this.#users.set(n, participant);
     this.#bySocket.set(ws, participant);
     this.#traffic.set(n, traffic);
+    this.#budgets.set(n, budget);
     return participant;
   }
 
   #pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
     sender.traffic.bytesIn += payload.length;
+    saveInTime(sender, now);
     const receiver = to === sender.n ? undefined : this.#users.get(to);
     if (!receiver) {
       sender.traffic.dropped += 1;
@@ -222,7 +232,7 @@ export class RelayHub {
       return;
     }
     const frame = receiver.n === HOST ? frameForHost(sender.n, payload) : frameForClient(payload);
-    this.#send(receiver, frame, payload.length);
+    this.#send(receiver, frame, payload.length, now);
   }
 
   #refuse(sender: Participant, to: number, now: number): void {
@@ -234,7 +244,7 @@ export class RelayHub {
     tell(sender, { type: "refused", ...(sender.n === HOST ? { connection_id: to } : {}) });
   }
 
-  #send(receiver: Participant, frame: Uint8Array, payloadBytes: number): void {
+  #send(receiver: Participant, frame: Uint8Array, payloadBytes: number, now: number): void {
     receiver.unheard += frame.length;
     // workerd shows no send buffer (2026-11), so what cannot be seen to drain is bounded by what has
     // been sent since the participant was last heard: a reader that stalls is closed, not buffered for.
@@ -253,6 +263,7 @@ export class RelayHub {
       return;
     }
     receiver.traffic.bytesOut += payloadBytes;
+    saveInTime(receiver, now);
   }
 
   #announceLeft(n: number): void {
@@ -267,4 +278,8 @@ export class RelayHub {
 
 function total(traffic: Traffic): number {
   return traffic.bytesIn + traffic.bytesOut;
+}
+
+function saveInTime(participant: Participant, now: number): void {
+  if (now - participant.savedAt >= SAVE_EVERY_MS) save(participant, now);
 }

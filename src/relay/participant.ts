@@ -35,6 +35,8 @@ export interface Attachment {
   since: number;
   traffic: Traffic;
   refused?: readonly number[];
+  /** We closed it: its close event, which may come after an eviction, tells nobody anything new. */
+  closed: boolean;
 }
 
 /** A user who has never connected. */
@@ -45,9 +47,14 @@ export function noTraffic(): Traffic {
 /** Keeps with the socket what must survive. */
 export function save(participant: Participant, now: number): void {
   participant.savedAt = now;
-  const { n, since, traffic, refused } = participant;
-  const attachment: Attachment = { n, since, traffic, refused: [...refused] };
-  participant.ws.serializeAttachment(attachment);
+  attach(participant, false);
+}
+
+/** Writes the attachment; `closed` once we have closed the socket. */
+export function attach(participant: Participant, closed: boolean): void {
+  const { ws, n, since, traffic, refused } = participant;
+  const attachment: Attachment = { n, since, traffic, refused: [...refused], closed };
+  ws.serializeAttachment(attachment);
 }
 
 /** Sends a control message. */

@@ -4,6 +4,7 @@
  * when frames flow and it grows old; beyond its greatest age it lets nothing pass. Nothing of it is
  * stored: an object that wakes reads it again, and the frames that woke it wait for that.
  */
+import { describeError, log } from "../log";
 import { among, mayRelay, type PermissionState } from "../permissions/permission";
 import { HOST } from "./participant";
 
@@ -122,7 +123,7 @@ export class PermissionsView implements FrameGate {
       return true;
     } catch (error) {
       this.#retryAt = Date.now() + RETRY_AFTER_MS;
-      console.warn(JSON.stringify({ message: "permissions not read", error: String(error) }));
+      log("permissions not read", { error: describeError(error) });
       return false;
     }
   }

@@ -11,6 +11,7 @@ import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
 import { newEventId } from "../events/event";
+import { describeError, log } from "../log";
 import { loadLivePermissions } from "../permissions/live";
 import { CLOSE, RelayHub } from "../relay/hub";
 import { FailureLock } from "../relay/lock";
@@ -28,9 +29,9 @@ import {
   type SessionFacts,
   type SessionRefusal,
 } from "./machine";
-import { Outbox, replay, type SessionLog, within } from "./outbox";
+import { type DrainRetry, Outbox, replay, type SessionLog, within } from "./outbox";
 import { findAnnounced, projectSession } from "./projection";
-import { drainBackoffMs, dueAt, planAlarm } from "./timing";
+import { drainBackoffMs, dueAt, idleSlackMs, latestAlarm, planAlarm } from "./timing";
 import { drawUser, type SessionTokens, sessionTokens } from "./tokens";
 
 /** A user as asked for: the object draws what their token needs. */
@@ -116,9 +117,9 @@ export class SessionObject extends DurableObject<Env> {
     const log: SessionLog = { v: 1, base: null, events, retry: null };
     this.ctx.storage.transactionSync(() => this.ctx.storage.kv.put("session", log));
     const held = this.#hold(log, 0, now + facts.idleSeconds * 1_000);
-    this.#arm(now);
+    this.#arm();
     await this.#announce();
-    return this.#view(held);
+    return this.#view(held, held.session);
   }
 
   /** The session as it is now. Costs no write, unless its end was due and not yet recorded. */
@@ -126,7 +127,7 @@ export class SessionObject extends DurableObject<Env> {
     const held = await this.#open(organisationId);
     if (!held) return { ok: false, refusal: { code: "not-found" } };
     this.#touch(held, Date.now());
-    return this.#view(held);
+    return this.#view(held, held.session);
   }
 
   /** Adds a user; they are the last of the answer's `users`. */
@@ -166,7 +167,7 @@ export class SessionObject extends DurableObject<Env> {
     if (!this.#held) return false;
     const now = Date.now();
     this.#settle(this.#held, now);
-    this.#arm(now);
+    this.#arm();
     await this.#drain(true);
     return true;
   }
@@ -218,17 +219,22 @@ export class SessionObject extends DurableObject<Env> {
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
     const ready = this.#held?.hub.whenReady(ws, Date.now());
     if (ready) await ready;
-    this.#held?.hub.receive(ws, message, Date.now());
+    const held = this.#held;
+    if (!held) return;
+    const now = Date.now();
+    const before = held.hub.size;
+    held.hub.receive(ws, message, now);
+    if (held.hub.size < before) this.#left(held, now);
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
     // Without an answering close, clients wait ten seconds for a 1006 (2026-11).
     closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
-    this.#left(ws);
+    this.#leave(ws);
   }
 
   override async webSocketError(ws: WebSocket): Promise<void> {
-    this.#left(ws);
+    this.#leave(ws);
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
@@ -237,13 +243,16 @@ export class SessionObject extends DurableObject<Env> {
     const held = this.#held;
     if (!held) return;
     // Evicted since: what is left of the idle clock is the time for which this alarm was set.
-    held.idleAt ??= scheduledAt;
+    // An alarm for a retry says nothing of it; the retry's own time has come, early or late.
+    const { retry } = held.log;
+    if (retry) held.log = { ...held.log, retry: { ...retry, at: Math.min(retry.at, Date.now()) } };
+    else held.idleAt ??= scheduledAt;
     try {
       this.#settle(held, Date.now());
       await this.#drain(false);
     } finally {
       // The platform gives up after six throws: the next alarm never depends on this one's success.
-      this.#arm(Date.now());
+      this.#arm();
     }
   }
 
@@ -303,8 +312,10 @@ export class SessionObject extends DurableObject<Env> {
     if (!decision.ok) return decision;
     this.#commit(held, decision.events, now);
     this.#touch(held, now);
+    // As this command left it: others may change the session while this one is announced.
+    const { session } = held;
     await this.#announce();
-    return this.#view(held);
+    return this.#view(held, session);
   }
 
   /** Ends the session if its time is over; true if it did. Late alarms change nothing for callers. */
@@ -348,34 +359,43 @@ export class SessionObject extends DurableObject<Env> {
       const decision = decide(held.session, { type: "revoke-user", n }, now);
       if (decision.ok) this.#commit(held, decision.events, now);
     }
-    if (cut.length > 0) void this.#announce();
     held.hub.forgetRefusals(now);
+    if (cut.length === 0) return;
+    this.#left(held, now);
+    void this.#announce();
   }
 
+  /** Restarts the idle clock. */
   #touch(held: Held, now: number): void {
     if (isFinal(held.session)) return;
     held.idleAt = now + held.session.idleSeconds * 1_000;
-    this.#arm(now);
+    const { retry } = held.log;
+    if (retry && held.idleAt > (retry.idleAt ?? 0)) {
+      this.#setRetry(held, { ...retry, idleAt: this.#durableIdleAt(held) });
+    }
+    this.#arm();
+  }
+
+  /** What is stored of the idle clock: with slack, so that not every call has to store it. */
+  #durableIdleAt({ idleAt, session }: Held): number | null {
+    return idleAt === null ? null : idleAt + idleSlackMs(session.idleSeconds);
   }
 
   /** Sets the alarm if it has to move; one write if so. */
-  #arm(now: number): void {
+  #arm(): void {
     const held = this.#held;
     if (!held) return;
-    const at = this.#nextAlarm(held, now);
+    const at = this.#nextAlarm(held);
     if (at === null) return;
     this.#alarmAt = at;
     void this.ctx.storage.setAlarm(at);
   }
 
-  #nextAlarm(held: Held, now: number): number | null {
-    const { retry } = held.log;
-    if (retry) {
-      const retryAt = now + drainBackoffMs(retry.attempt);
-      return this.#alarmAt === null || this.#alarmAt > retryAt ? retryAt : null;
-    }
-    if (isFinal(held.session)) return null;
-    return planAlarm(held.session, held.hub.size > 0 ? null : held.idleAt, this.#alarmAt);
+  #nextAlarm({ session, hub, idleAt, log: { retry } }: Held): number | null {
+    const clock = hub.size > 0 ? null : idleAt;
+    if (!retry) return isFinal(session) ? null : planAlarm(session, clock, this.#alarmAt);
+    const latest = isFinal(session) ? retry.at : Math.min(retry.at, latestAlarm(session, clock));
+    return this.#alarmAt === null || this.#alarmAt > latest ? latest : null;
   }
 
   /** Announces, but keeps the caller no longer than the bound: the rest happens behind the answer. */
@@ -403,27 +423,41 @@ export class SessionObject extends DurableObject<Env> {
       }
       if (this.#held?.log.retry) this.#setRetry(this.#held, null);
     } catch (error) {
-      console.warn(JSON.stringify({ message: "session outbox not drained", error: String(error) }));
       const held = this.#held;
-      const attempt = (held?.log.retry?.attempt ?? -1) + 1;
-      if (held) this.#setRetry(held, { attempt, idleAt: held.idleAt });
+      log("session outbox not drained", {
+        session: held?.session.id,
+        organisation: held?.session.organisationId,
+        error: describeError(error),
+      });
+      if (held) this.#retryLater(held, Date.now());
     } finally {
       // In the turn in which the last event was seen to be announced: a later one starts a new drain.
       this.#draining = null;
     }
   }
 
-  #setRetry(held: Held, retry: SessionLog["retry"]): void {
-    held.log = { ...held.log, retry };
-    this.ctx.storage.kv.put("session", held.log);
-    this.#arm(Date.now());
+  #retryLater(held: Held, now: number): void {
+    const before = held.log.retry;
+    // A command's own try in between neither brings the planned one forward nor puts it off.
+    if (before && now < before.at) return;
+    const attempt = (before?.attempt ?? -1) + 1;
+    const at = now + drainBackoffMs(attempt);
+    this.#setRetry(held, { attempt, at, idleAt: this.#durableIdleAt(held) });
   }
 
-  #left(ws: WebSocket): void {
-    const held = this.#held;
-    if (!held) return;
-    const now = Date.now();
-    held.hub.leave(ws);
+  #setRetry(held: Held, retry: DrainRetry | null): void {
+    held.log = { ...held.log, retry };
+    this.ctx.storage.kv.put("session", held.log);
+    this.#arm();
+  }
+
+  #leave(ws: WebSocket): void {
+    this.#held?.hub.leave(ws);
+    if (this.#held) this.#left(this.#held, Date.now());
+  }
+
+  /** A socket has closed: its counters are kept, and after the last one the idle clock starts. */
+  #left(held: Held, now: number): void {
     if (isFinal(held.session)) return;
     if (now - this.#trafficSavedAt >= TRAFFIC_SAVE_MS) this.#saveTraffic(held, now);
     if (held.hub.size === 0) this.#touch(held, now);
@@ -442,12 +476,12 @@ export class SessionObject extends DurableObject<Env> {
     return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
   }
 
-  #view(held: Held): SessionResult {
+  #view(held: Held, session: Session): SessionResult {
     const traffic: SessionView["traffic"] = {};
     for (const [n, figures] of held.hub.traffic) {
       traffic[n] = { ...figures, connected: held.hub.isConnected(n) };
     }
-    return { ok: true, session: held.session, traffic };
+    return { ok: true, session, traffic };
   }
 }
 

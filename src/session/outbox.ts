@@ -20,8 +20,21 @@ export interface SessionLog {
   readonly v: 1;
   readonly base: Session | null;
   readonly events: readonly StoredEvent[];
-  /** Set while announcing fails: how often it did, and when the session counts as idle meanwhile. */
-  readonly retry: { readonly attempt: number; readonly idleAt: number | null } | null;
+  /** Set while announcing fails. */
+  readonly retry: DrainRetry | null;
+}
+
+/** What is remembered while announcing fails. Times are Unix milliseconds. */
+export interface DrainRetry {
+  /** How often it has failed when its time had come. */
+  readonly attempt: number;
+  /** When to try again. */
+  readonly at: number;
+  /**
+   * When the session counts as idle, with slack, as the alarm alone says otherwise: the alarm may be
+   * set for the retry now. Null: not known.
+   */
+  readonly idleAt: number | null;
 }
 
 /** The outside that an outbox drains into. Each may throw; the outbox tries again later. */

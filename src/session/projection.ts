@@ -115,7 +115,7 @@ export async function findAnnounced(db: Database, key: SessionKey): Promise<numb
 /** A page of an organisation's live sessions, newest first, and how many there are in all. */
 export async function listLiveSessions(
   db: Database,
-  query: { organisationId: number; kind: SessionKind; offset: number; limit: number },
+  query: { organisationId: number; kind: SessionKind; offset: number; limit: number; now: number },
 ): Promise<{ sessions: Session[]; total: number }> {
   const [rows, counts] = await db.batch([
     db
@@ -141,7 +141,10 @@ export async function listLiveSessions(
         ),
       ),
   ]);
-  return { sessions: rows.map((row) => JSON.parse(row.state)), total: counts[0]?.live ?? 0 };
+  const live: Session[] = rows.map((row) => JSON.parse(row.state));
+  // One whose time is over is gone for every reader, also while its alarm is late.
+  const sessionsNow = live.filter((session) => session.expiresAt > query.now);
+  return { sessions: sessionsNow, total: counts[0]?.live ?? 0 };
 }
 
 /** A session that the sweep has to look at. */

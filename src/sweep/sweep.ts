@@ -7,6 +7,7 @@ import { type Database, openDatabase } from "../db/open";
 import { sweepEvents } from "../events/store";
 import { sweepIdempotencyKeys } from "../idempotency/store";
 import { removeOrganisationKeys } from "../keys/store";
+import { describeError, log } from "../log";
 import {
   listDeletedOrganisations,
   listShareOfOrganisations,
@@ -66,7 +67,7 @@ async function run(work: string, job: () => Promise<unknown>): Promise<void> {
   try {
     await job();
   } catch (error) {
-    console.error(JSON.stringify({ message: "sweep failed", work, error: String(error) }));
+    log("sweep failed", { work, error: describeError(error) });
   }
 }
 
@@ -135,7 +136,7 @@ async function sweepDeletedOrganisations(deps: Deps): Promise<void> {
     await removeOrganisationKeys(db, organisationId);
     for (const kind of KINDS) {
       await inPages(async () => {
-        const query = { organisationId, kind, offset: 0, limit: PAGE };
+        const query = { organisationId, kind, offset: 0, limit: PAGE, now: 0 };
         const live = (await listLiveSessions(db, query)).sessions;
         await sideBySide(live, (key) => removeSession(db, sessions, key));
         return live.length;
@@ -143,7 +144,7 @@ async function sweepDeletedOrganisations(deps: Deps): Promise<void> {
     }
     await sweepOrganisation(deps, organisationId, Number.MAX_SAFE_INTEGER);
     const emptied = await inPages(() => removePermissionsOf(db, organisationId, PAGE));
-    const query = { organisationId, kind: "relay" as const, offset: 0, limit: 1 };
+    const query = { organisationId, kind: "relay" as const, offset: 0, limit: 1, now: 0 };
     const left = (await listLiveSessions(db, query)).sessions.length;
     if (emptied && left === 0) await removeOrganisation(db, organisationId);
   }
@@ -157,7 +158,7 @@ async function sideBySide<T>(
     const done = await Promise.allSettled(items.slice(i, i + AT_ONCE).map(work));
     for (const one of done) {
       if (one.status === "rejected") {
-        console.error(JSON.stringify({ message: "sweep item failed", error: String(one.reason) }));
+        log("sweep item failed", { error: describeError(one.reason) });
       }
     }
   }

@@ -2,12 +2,15 @@
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { deadLetters } from "../db/schema";
+import { describeError, log } from "../log";
 
 /** How much of a message is kept. */
 const KEPT_BODY_LENGTH = 4_096;
+/** When D1 fails, the message comes back after this. */
+const RETRY_SECONDS = 30;
 
 /** Records a message that is of no use; twice recorded, it is one. */
-export async function recordDeadLetter(
+async function recordDeadLetter(
   db: Database,
   queue: string,
   message: Message,
@@ -18,14 +21,29 @@ export async function recordDeadLetter(
     .insert(deadLetters)
     .values({ id: message.id, queue, at: message.timestamp.getTime(), reason, body })
     .onConflictDoNothing();
-  console.error(JSON.stringify({ message: "dead letter", queue, message_id: message.id, reason }));
+  log("dead letter", { queue, message_id: message.id, reason });
+}
+
+/** Records a message and takes it off its queue; where D1 fails, it comes back later, alone. */
+export async function buryMessage(
+  db: Database,
+  queue: string,
+  message: Message,
+  reason: string,
+): Promise<void> {
+  try {
+    await recordDeadLetter(db, queue, message, reason);
+    message.ack();
+  } catch (error) {
+    log("dead letter not recorded", { queue, message_id: message.id, error: describeError(error) });
+    message.retry({ delaySeconds: RETRY_SECONDS });
+  }
 }
 
 /** Consumes the dead-letter queue: what ran out of retries while D1 or a queue was down. */
 export async function consumeDeadLetters(batch: MessageBatch, db: Database): Promise<void> {
   for (const message of batch.messages) {
-    await recordDeadLetter(db, batch.queue, message, "out of retries");
-    message.ack();
+    await buryMessage(db, batch.queue, message, "out of retries");
   }
 }
 

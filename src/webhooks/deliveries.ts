@@ -7,9 +7,10 @@ import { z } from "zod";
 import type { Config } from "../config";
 import type { Database } from "../db/open";
 import { type DomainEvent, sessionOf } from "../events/event";
+import { describeError, log } from "../log";
 import { findWebhookSecretVersion } from "../organisations/store";
 import { judgeAddress } from "./address";
-import { recordDeadLetter } from "./dead-letters";
+import { buryMessage } from "./dead-letters";
 import {
   type Attempt,
   type DeliveryFormat,
@@ -60,23 +61,19 @@ export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps)
     batch.messages.map(async (message) => {
       try {
         const parsed = messageShape.safeParse(message.body);
-        if (parsed.success && (await attemptDelivery(deps, parsed.data)) === "too-early") {
-          message.retry({ delaySeconds: EARLY_SECONDS });
-          return;
-        }
         if (!parsed.success) {
-          await recordDeadLetter(deps.db, batch.queue, message, "not a delivery message");
+          await buryMessage(deps.db, batch.queue, message, "not a delivery message");
+        } else if ((await attemptDelivery(deps, parsed.data)) === "too-early") {
+          message.retry({ delaySeconds: EARLY_SECONDS });
+        } else {
+          message.ack();
         }
-        message.ack();
       } catch (error) {
-        console.error(
-          JSON.stringify({
-            message: "queue message failed",
-            queue: batch.queue,
-            message_id: message.id,
-            error: String(error),
-          }),
-        );
+        log("queue message failed", {
+          queue: batch.queue,
+          message_id: message.id,
+          error: describeError(error),
+        });
         message.retry({ delaySeconds: RETRY_SECONDS });
       }
     }),

@@ -34,7 +34,7 @@ async function flowing() {
 
 /** Switches it, and loses the notice. */
 async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
-  const lost = vi.spyOn(console, "warn").mockImplementation(() => {});
+  const lost = vi.spyOn(console, "log").mockImplementation(() => {});
   try {
     await whileD1Refuses(NOTICES, async () => {
       await set(relay.key, sending, enabled);

@@ -49,6 +49,7 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
         kind: "relay",
         offset: (query.page - 1) * query.limit,
         limit: query.limit,
+        now: Date.now(),
       });
       return c.json(toList(page, query, placeOf(c)));
     }),

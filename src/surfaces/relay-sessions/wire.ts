@@ -23,14 +23,25 @@ function optional<S extends z.ZodType>(schema: S) {
 
 /** An address in one spelling: IPv4 dotted, IPv6 as RFC 5952 has it, IPv4-mapped as IPv4. */
 const ip = z.string("must be an IPv4 or IPv6 address").transform((text, issues) => {
-  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
-  if (!isAddress || text.includes("%")) {
+  // ipaddr.js is lenient with a dotted tail (octal, hex, no `ffff:`), so that is read as two groups.
+  const plain = text.replace(DOTTED_TAIL, (_, start: string, a, b, c, d) => {
+    return `${start}${toGroup(a, b)}:${toGroup(c, d)}`;
+  });
+  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(plain) || ipaddr.IPv6.isValid(plain);
+  if (!isAddress || /[%]|:.*\./.test(plain)) {
     issues.addIssue("must be an IPv4 or IPv6 address");
     return z.NEVER;
   }
-  const address = ipaddr.process(text);
+  const address = ipaddr.process(plain);
   return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
 });
+
+const BYTE = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const DOTTED_TAIL = new RegExp(`^(.*:)${BYTE}\\.${BYTE}\\.${BYTE}\\.${BYTE}$`);
+
+function toGroup(high: string, low: string): string {
+  return (Number(high) * 256 + Number(low)).toString(16);
+}
 
 const deviceId = z
   .string("must be a string")
@@ -110,16 +121,7 @@ const TOKEN = "must be a number, or a string of digits";
 export const revokeBody = z
   .object({
     session_id: sessionId,
-    authorization_token: z.union(
-      [
-        z.int(),
-        z
-          .string()
-          .regex(/^\d{1,10}$/)
-          .transform(Number),
-      ],
-      TOKEN,
-    ),
+    authorization_token: z.union([z.int(), z.string().regex(/^\d+$/).transform(Number)], TOKEN),
   })
   .transform((body) => ({ sessionId: body.session_id, token: body.authorization_token }));
 
