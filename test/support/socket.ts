@@ -3,7 +3,7 @@
  * a limit that only a failing test reaches, so it works under a faked clock too.
  */
 import { env, exports } from "cloudflare:workers";
-import { call, newOrganisation, ORIGIN } from "./client";
+import { type Answer, call, newOrganisation, ORIGIN } from "./client";
 
 /** How long to wait for what must come; no test relies on how long it takes. */
 const LIMIT_MS = 10_000;
@@ -56,6 +56,20 @@ export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<R
   return exports.default.fetch(
     new Request<unknown, CfProperties>(url, { headers, ...(way.cf ? { cf: way.cf } : {}) }),
   );
+}
+
+/** Asks for an upgrade, and leaves at once if let in: for tests of who is. */
+export async function knock(relay: Relay, n: number, way: Way = {}): Promise<Answer> {
+  const response = await upgrade(relay, n, way);
+  const { status, headers, webSocket } = response;
+  if (webSocket) {
+    const socket = new Socket(webSocket, false);
+    socket.close(1000);
+    await socket.closed;
+    return { status, headers, text: "", body: undefined };
+  }
+  const text = await response.text();
+  return { status, headers, text, body: JSON.parse(text) };
 }
 
 /** The query with which user `n` connects. */
