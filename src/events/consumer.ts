@@ -4,7 +4,7 @@
  */
 import type { Database } from "../db/open";
 import { describeError, log } from "../log";
-import { buryMessage } from "../webhooks/dead-letters";
+import { buryMessage, retryLater } from "../webhooks/dead-letters";
 import type { DeliveryMessage } from "../webhooks/deliveries";
 import { type Delivery, deliveryInsertion, newDelivery } from "../webhooks/delivery-store";
 import { type DomainEvent, parseEventMessage } from "./event";
@@ -12,8 +12,6 @@ import { eventInsertion } from "./store";
 
 /** What a session's own `webhook_url` hears. */
 const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];
-/** When D1 or a queue fails, the message comes back after this. */
-const RETRY_SECONDS = 10;
 
 interface Deps {
   db: Database;
@@ -49,7 +47,7 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
           event: event.id,
           error: describeError(error),
         });
-        message.retry({ delaySeconds: RETRY_SECONDS });
+        retryLater(message);
       }
     }
   }

@@ -1,7 +1,7 @@
 /** Organisations in D1. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { organisations } from "../db/schema";
+import { deliveries, events, organisations, sessionCounts, sessions } from "../db/schema";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 import { keyInsertion } from "../keys/store";
 
@@ -82,14 +82,16 @@ export async function findWebhookSecretVersion(db: Database, id: number): Promis
 }
 
 /** Deleted organisations whose data is still to be removed. */
-export async function listDeletedOrganisations(db: Database, limit: number): Promise<number[]> {
-  const rows = await db
-    .select({ id: organisations.id })
+export async function listDeletedOrganisations(
+  db: Database,
+  limit: number,
+): Promise<{ id: number; deletedAt: number }[]> {
+  return db
+    .select({ id: organisations.id, deletedAt: sql<number>`${organisations.deletedAt}` })
     .from(organisations)
     .where(isNotNull(organisations.deletedAt))
     .orderBy(asc(organisations.id))
     .limit(limit);
-  return rows.map((row) => row.id);
 }
 
 /**
@@ -114,9 +116,15 @@ export async function listShareOfOrganisations(
   return rows.map((row) => row.id);
 }
 
-/** Removes a deleted organisation's own row, when nothing of it is left. */
-export async function removeOrganisation(db: Database, id: number): Promise<void> {
-  await db.delete(organisations).where(eq(organisations.id, id));
+/** Removes a deleted organisation's own rows, unless something else of it is left. */
+export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
+  const isEmpty = sql`not exists (select 1 from ${sessions} where organisation_id = ${id})
+    and not exists (select 1 from ${events} where organisation_id = ${id})
+    and not exists (select 1 from ${deliveries} where organisation_id = ${id})`;
+  await db.batch([
+    db.delete(organisations).where(and(eq(organisations.id, id), isEmpty)),
+    db.delete(sessionCounts).where(and(eq(sessionCounts.organisationId, id), isEmpty)),
+  ]);
 }
 
 /** A short form of a name for people: lower-case letters, digits and hyphens, at most 24. */

@@ -222,6 +222,8 @@ export class SessionObject extends DurableObject<Env> {
     const held = this.#held;
     if (!held) return;
     const now = Date.now();
+    // Only the end of its life: idle it cannot be, with this socket open.
+    if (now >= held.session.expiresAt && this.#settle(held, now)) return this.#announce();
     const before = held.hub.size;
     held.hub.receive(ws, message, now);
     if (held.hub.size < before) this.#left(held, now);

@@ -11,7 +11,7 @@ import { describeError, log } from "../log";
 import {
   listDeletedOrganisations,
   listShareOfOrganisations,
-  removeOrganisation,
+  removeEmptyOrganisation,
 } from "../organisations/store";
 import { removePermissionsOf } from "../permissions/removal";
 import { SessionClient } from "../session/client";
@@ -38,6 +38,8 @@ const AT_ONCE = 10;
 const SHARES = 60;
 const KINDS: readonly SessionKind[] = ["relay", "source"];
 const DAY_MS = 86_400_000;
+/** How long after its deletion something of an organisation may still arrive. */
+const LATE_ARRIVALS_MS = 3_600_000;
 
 interface Deps {
   db: Database;
@@ -57,7 +59,7 @@ export async function sweep(env: Env, ctx: ExecutionContext, scheduledAt: number
   // Each stands alone: one that fails is logged and must not keep the others from their work.
   await run("due sessions", () => sweepDueSessions(deps, now));
   await run("retention", () => sweepRetention(deps, cutoff, Math.floor(scheduledAt / 60_000)));
-  await run("deleted organisations", () => sweepDeletedOrganisations(deps));
+  await run("deleted organisations", () => sweepDeletedOrganisations(deps, now));
   await run("join codes", () => inPages(() => sweepJoinCodes(deps.db, now, PAGE)));
   await run("idempotency keys", () => inPages(() => sweepIdempotencyKeys(deps.db, now, PAGE)));
   await run("dead letters", () => inPages(() => sweepDeadLetters(deps.db, cutoff, PAGE)));
@@ -129,10 +131,14 @@ async function removeSession(
   await forgetSession(db, key);
 }
 
-/** Ends and removes all that deleted organisations had, then the organisations. */
-async function sweepDeletedOrganisations(deps: Deps): Promise<void> {
+/**
+ * Ends and removes all that deleted organisations had. What was on its way when they were deleted
+ * (a message on a queue, a call with a key that an isolate still trusted) arrives in the hour after,
+ * and goes like the rest: then the organisation itself does.
+ */
+async function sweepDeletedOrganisations(deps: Deps, now: number): Promise<void> {
   const { db, sessions } = deps;
-  for (const organisationId of await listDeletedOrganisations(db, PAGE)) {
+  for (const { id: organisationId, deletedAt } of await listDeletedOrganisations(db, PAGE)) {
     await removeOrganisationKeys(db, organisationId);
     for (const kind of KINDS) {
       await inPages(async () => {
@@ -144,9 +150,8 @@ async function sweepDeletedOrganisations(deps: Deps): Promise<void> {
     }
     await sweepOrganisation(deps, organisationId, Number.MAX_SAFE_INTEGER);
     const emptied = await inPages(() => removePermissionsOf(db, organisationId, PAGE));
-    const query = { organisationId, kind: "relay" as const, offset: 0, limit: 1, now: 0 };
-    const left = (await listLiveSessions(db, query)).sessions.length;
-    if (emptied && left === 0) await removeOrganisation(db, organisationId);
+    const isOld = deletedAt < now - LATE_ARRIVALS_MS;
+    if (emptied && isOld) await removeEmptyOrganisation(db, organisationId);
   }
 }
 

@@ -4,10 +4,13 @@ import type { Database } from "../db/open";
 import { deadLetters } from "../db/schema";
 import { describeError, log } from "../log";
 
-/** How much of a message is kept. */
-const KEPT_BODY_LENGTH = 4_096;
-/** When D1 fails, the message comes back after this. */
-const RETRY_SECONDS = 30;
+/**
+ * Puts a message back on its queue because D1 or a queue failed: first for ten seconds, then ever
+ * longer, so that the hundred retries which the platform allows outlast an outage of a day.
+ */
+export function retryLater(message: Message): void {
+  message.retry({ delaySeconds: Math.min(10 * 2 ** Math.min(message.attempts - 1, 10), 900) });
+}
 
 /** Records a message that is of no use; twice recorded, it is one. */
 async function recordDeadLetter(
@@ -16,7 +19,8 @@ async function recordDeadLetter(
   message: Message,
   reason: string,
 ): Promise<void> {
-  const body = (JSON.stringify(message.body) ?? "null").slice(0, KEPT_BODY_LENGTH);
+  // Whole, so that it can be sent again: a message is at most 128 KB.
+  const body = JSON.stringify(message.body) ?? "null";
   await db
     .insert(deadLetters)
     .values({ id: message.id, queue, at: message.timestamp.getTime(), reason, body })
@@ -36,7 +40,7 @@ export async function buryMessage(
     message.ack();
   } catch (error) {
     log("dead letter not recorded", { queue, message_id: message.id, error: describeError(error) });
-    message.retry({ delaySeconds: RETRY_SECONDS });
+    retryLater(message);
   }
 }
 

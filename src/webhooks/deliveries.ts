@@ -10,7 +10,7 @@ import { type DomainEvent, sessionOf } from "../events/event";
 import { describeError, log } from "../log";
 import { findWebhookSecretVersion } from "../organisations/store";
 import { judgeAddress } from "./address";
-import { buryMessage } from "./dead-letters";
+import { buryMessage, retryLater } from "./dead-letters";
 import {
   type Attempt,
   type DeliveryFormat,
@@ -50,8 +50,6 @@ const messageShape = z.object({
 const TIMEOUT_MS = 15_000;
 /** How much of an answer is kept. */
 const KEPT_RESPONSE_BYTES = 1_024;
-/** When D1 or the queue fails, the message comes back after this. */
-const RETRY_SECONDS = 30;
 /** How long a message waits for the record of the attempt before its own. */
 const EARLY_SECONDS = 5;
 
@@ -74,7 +72,7 @@ export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps)
           message_id: message.id,
           error: describeError(error),
         });
-        message.retry({ delaySeconds: RETRY_SECONDS });
+        retryLater(message);
       }
     }),
   );

@@ -2,7 +2,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
-import { whileD1Refuses } from "../support/faults";
+import { whileD1Refuses } from "../support/d1-refuses";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
 import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
 

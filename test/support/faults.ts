@@ -1,18 +1,187 @@
-/** Makes D1 really fail, for the statements that a test names. */
+/**
+ * Faults of what a session's object stands on, made in the real thing: an object that dies between two
+ * steps of a command, a queue that refuses, an alarm that is early, late or lost, a sweep on demand.
+ * Everything patched is undone when `work` is over.
+ */
+import {
+  createExecutionContext,
+  createScheduledController,
+  runInDurableObject,
+  waitOnExecutionContext,
+} from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { vi } from "vitest";
+import { type EventMessage, sessionOf } from "../../src/events/event";
+import { SessionObject } from "../../src/session/object";
+import { sweep } from "../../src/sweep/sweep";
 
-/** While `work` runs, D1 refuses every call one of whose statements matches. */
-export async function whileD1Refuses<T>(statements: RegExp, work: () => Promise<T>): Promise<T> {
-  const session = Object.getPrototypeOf(env.DB.withSession());
-  const send = session._send;
-  session._send = function (...args: unknown[]) {
-    return statements.test([args[1]].flat().join("\n"))
-      ? Promise.reject(new Error("D1_ERROR: refused by the test"))
-      : send.apply(this, args);
+export type SessionStub = DurableObjectStub<SessionObject>;
+
+export function stubOf(id: string): SessionStub {
+  return env.SESSIONS.getByName(id);
+}
+
+/**
+ * Stops the clock of the Worker and its objects, an hour ahead of the platform's: alarms that are set
+ * for soon do not ring by themselves. Undo with `vi.useRealTimers()`.
+ */
+export function holdTheClock(): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
+}
+
+export function advance(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1_000);
+}
+
+/** When the object will be woken, in seconds from now; null: never. */
+export async function alarmIn(id: string): Promise<number | null> {
+  const at = await runInDurableObject(stubOf(id), (_, { storage }) => storage.getAlarm());
+  return at === null ? null : (at - Date.now()) / 1_000;
+}
+
+/** Calls the alarm's handler, `times` side by side, whether or not an alarm is set. */
+export async function ring(id: string, times = 1): Promise<void> {
+  await runInDurableObject<SessionObject, unknown>(stubOf(id), (object) =>
+    Promise.all(Array.from({ length: times }, () => object.alarm())),
+  );
+}
+
+export async function loseAlarm(id: string): Promise<void> {
+  await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());
+}
+
+/** One run of the Worker's cron handler, at the time that the clock says or at another minute. */
+export async function runSweep(scheduledTime = Date.now()): Promise<void> {
+  const ctx = createExecutionContext();
+  const controller = createScheduledController({ scheduledTime, cron: "* * * * *" });
+  await sweep(env, ctx, controller.scheduledTime);
+  await waitOnExecutionContext(ctx);
+}
+
+type Send = (this: unknown, messages: { body: unknown }[], ...more: unknown[]) => Promise<unknown>;
+type Query = (this: unknown, ...args: unknown[]) => Promise<unknown>;
+
+/** Stands before each batch that an object sends to the events queue; `send` lets it through. */
+export type OnSend = (events: EventMessage["event"][], send: () => Promise<unknown>) => unknown;
+
+/** Runs `work` while `onSend` decides what becomes of events on their way to the queue. */
+export async function withEventQueue<T>(onSend: OnSend, work: () => Promise<T>): Promise<T> {
+  const queue = Object.getPrototypeOf(env.EVENTS) as { sendBatch: Send };
+  const { sendBatch } = queue;
+  queue.sendBatch = async function (messages, ...more) {
+    const bodies = messages.map(({ body }) => body as Partial<EventMessage>);
+    const send = () => sendBatch.call(this, messages, ...more);
+    const events = bodies.flatMap(({ event }) => event ?? []);
+    // Both queues have the same prototype: deliveries pass.
+    return events.length === 0 ? send() : onSend(events, send);
   };
   try {
     return await work();
   } finally {
-    session._send = send;
+    queue.sendBatch = sendBatch;
+  }
+}
+
+/** What a queue that takes nothing throws. */
+export function queueRefuses(): never {
+  throw new Error("Queue sendBatch failed: Too Many Requests");
+}
+
+/** A step of announcing a change, at which an object may die. */
+export const DEATHS = [
+  "before its events are sent",
+  "after its events are sent",
+  "before D1 shows it",
+  "after D1 shows it",
+] as const;
+export type Death = (typeof DEATHS)[number];
+
+/** What writes a session's row, and nothing else does. */
+export const isProjection = (sql: string) => /insert into "sessions"/.test(sql);
+
+/** Runs `work` while D1 does what such a statement says, and its answer never arrives. */
+export async function losingAnswers<T>(
+  isLost: (sql: string) => boolean,
+  work: () => Promise<T>,
+): Promise<T> {
+  return withQueries(async (sql, query) => {
+    const answer = await query();
+    if (isLost(sql)) throw new Error("D1_ERROR: Network connection lost.");
+    return answer;
+  }, work);
+}
+
+/** Runs `work` while the first object that comes to this step dies there, without another word. */
+export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<T> {
+  let sessionId: string | undefined;
+  let dead = false;
+  const never = () => {
+    dead = true;
+    return new Promise<never>(() => undefined);
+  };
+  const onQuery: OnQuery = async (sql, query) => {
+    const here = !dead && isProjection(sql);
+    if (here && death === "before D1 shows it") return never();
+    const answer = await query();
+    return here && death === "after D1 shows it" ? never() : answer;
+  };
+  const onSend: OnSend = async (events, send) => {
+    const here = !dead;
+    if (here) sessionId = events.map((event) => sessionOf(event).id)[0];
+    if (here && death === "before its events are sent") return never();
+    const answer = await send();
+    return here && death === "after its events are sent" ? never() : answer;
+  };
+  const kills = async () => {
+    const done = work();
+    await vi.waitFor(
+      () => {
+        if (!dead) throw new Error(`no object came to die ${death}`);
+      },
+      { timeout: 10_000, interval: 5 },
+    );
+    await kill(sessionId ?? "");
+    return done;
+  };
+  return withEventQueue(onSend, () => withQueries(onQuery, kills));
+}
+
+/**
+ * Makes a call on the objects with these names fail, until the mocks are restored.
+ * @returns the names on which the call was made, of all objects, as they come
+ */
+export function breakObjects(
+  call: "poke" | "purge",
+  isBroken: (name: string) => boolean,
+): string[] {
+  const called: string[] = [];
+  const works = SessionObject.prototype[call] as () => Promise<never>;
+  vi.spyOn(SessionObject.prototype, call).mockImplementation(async function (this: SessionObject) {
+    const { id } = (this as unknown as { ctx: DurableObjectState }).ctx;
+    called.push(id.name ?? "");
+    if (isBroken(id.name ?? "")) throw new Error("this object is broken");
+    return works.call(this);
+  });
+  return called;
+}
+
+/** Ends the object's instance at once, with all that it is doing; what it stored stays. */
+export async function kill(id: string): Promise<void> {
+  const killed = runInDurableObject(stubOf(id), (_, state) => state.abort("killed by a test"));
+  await killed.catch(() => undefined);
+}
+
+type OnQuery = (sql: string, query: () => Promise<unknown>) => Promise<unknown>;
+
+async function withQueries<T>(onQuery: OnQuery, work: () => Promise<T>): Promise<T> {
+  const database = Object.getPrototypeOf(env.DB.withSession()) as { _send: Query };
+  const { _send } = database;
+  database._send = function (...args) {
+    return onQuery([args[1]].flat().join(";\n"), () => _send.apply(this, args));
+  };
+  try {
+    return await work();
+  } finally {
+    database._send = _send;
   }
 }

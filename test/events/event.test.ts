@@ -1,0 +1,80 @@
+/** Event ids are UUIDs of version 7 in the order of time, and only messages of our own form are taken. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { newEventId, parseEventMessage, uuidV7 } from "../../src/events/event";
+import { firstIdAt } from "../../src/events/store";
+
+const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });
+const randoms = fc.uint8Array({ minLength: 10, maxLength: 10 });
+
+describe("an event id", () => {
+  test("is the example of RFC 9562 for the example's time and bits", () => {
+    const random = Uint8Array.of(0x0c, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f);
+    expect(uuidV7(0x017f22e279b0, random)).toBe("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+  });
+
+  test("has version 7, the variant of the RFC, and its time, whatever the random bits", () => {
+    fc.assert(
+      fc.property(times, randoms, (now, random) => {
+        const id = uuidV7(now, random);
+        expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+        expect(Number.parseInt(id.replace("-", "").slice(0, 12), 16)).toBe(now);
+      }),
+    );
+  });
+
+  test("of a later moment sorts after all of an earlier one", () => {
+    fc.assert(
+      fc.property(times, times, randoms, randoms, (one, other, first, second) => {
+        fc.pre(one < other);
+        expect(uuidV7(one, first) < uuidV7(other, second)).toBe(true);
+        expect(uuidV7(one, first) < firstIdAt(other)).toBe(true);
+        expect(firstIdAt(one) <= uuidV7(one, first)).toBe(true);
+      }),
+    );
+  });
+
+  test("is another one each time, also in the same millisecond", () => {
+    const ids = Array.from({ length: 1_000 }, () => newEventId(1_790_000_000_000));
+    expect(new Set(ids).size).toBe(1_000);
+  });
+});
+
+describe("an event message", () => {
+  const event = {
+    id: newEventId(1_790_000_000_000),
+    organisationId: 7,
+    type: "session.active",
+    at: 1_790_000_000_000,
+    data: { session: { id: "0123456789ab-S", version: 1, more: "kept" } },
+  };
+
+  test("of our own form is taken whole", () => {
+    expect(parseEventMessage({ v: 1, event })).toEqual({ v: 1, event });
+  });
+
+  test.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["a text", "session.active"],
+    ["a list", [event]],
+    ["a version to come", { v: 2, event }],
+    ["no version", { event }],
+    ["no event", { v: 1 }],
+    ["an id that is no UUID", { v: 1, event: { ...event, id: "1" } }],
+    ["an organisation by name", { v: 1, event: { ...event, organisationId: "7" } }],
+    ["no type", { v: 1, event: { ...event, type: "" } }],
+    ["a time in words", { v: 1, event: { ...event, at: "2026-11-22" } }],
+    ["no session", { v: 1, event: { ...event, data: {} } }],
+    ["a session without a version", { v: 1, event: { ...event, data: { session: { id: "x" } } } }],
+  ])("that is %s is not taken, and nothing is thrown", (_, body) => {
+    expect(parseEventMessage(body)).toBeNull();
+  });
+
+  test("is judged without a throw, whatever it is", () => {
+    fc.assert(
+      fc.property(fc.anything(), (body) => {
+        expect(parseEventMessage(body)).toBeNull();
+      }),
+    );
+  });
+});

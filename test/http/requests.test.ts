@@ -1,0 +1,217 @@
+/** What every request goes through, whatever it asks for: its body, its id, its path and its verb. */
+import { env, exports } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { call, newOrganisation, ORIGIN } from "../support/client";
+import { create, list, SESSIONS } from "../support/sessions";
+
+const LARGEST = 65_536;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Sends these bytes as they are: without a Content-Type unless one is named. */
+async function send(path: string, key: string, body: BodyInit, contentType?: string) {
+  const headers = new Headers({ Authorization: `token ${key}` });
+  if (contentType !== undefined) headers.set("Content-Type", contentType);
+  const request = new Request(ORIGIN + path, { method: "POST", headers, body });
+  const answer = await exports.default.fetch(request);
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** JSON of exactly so many bytes. */
+function bodyOf(size: number, character = "x"): string {
+  const frame = '{"pad":""}';
+  const wide = bytes(character).length;
+  const room = size - frame.length;
+  return `{"pad":"${character.repeat(Math.floor(room / wide))}${"y".repeat(room % wide)}"}`;
+}
+
+/** The same bytes, a few at a time and with no length declared. */
+function streamed(text: string): ReadableStream<Uint8Array> {
+  let rest = bytes(text);
+  return new ReadableStream({
+    pull(controller) {
+      if (rest.length === 0) return controller.close();
+      controller.enqueue(rest.slice(0, 5_000));
+      rest = rest.slice(5_000);
+    },
+  });
+}
+
+describe("a body of 64 KB", () => {
+  test.each<[string, (size: number) => BodyInit]>([
+    ["in ASCII", (size) => bodyOf(size)],
+    ["in characters of four bytes", (size) => bodyOf(size, "😀")],
+    ["with no length declared", (size) => streamed(bodyOf(size))],
+  ])("%s is read, and one byte more is not", async (_, make) => {
+    const { key } = await newOrganisation();
+    expect((await send(SESSIONS, key, make(LARGEST))).status).toBe(200);
+    const refused = await send(SESSIONS, key, make(LARGEST + 1));
+    expect(refused.status).toBe(413);
+    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect((await list(key)).body.total_count).toBe(1);
+  });
+
+  test("is the most on our own surface as well, in its own format", async () => {
+    const refused = await send("/v1/organisations", env.DRAWBRIDGE_ROOT_TOKEN, bodyOf(LARGEST + 1));
+    expect(refused.status).toBe(413);
+    expect(refused.body).toMatchObject({ status: 413, code: "body-too-large" });
+  });
+});
+
+describe("a body is JSON whatever its Content-Type says", () => {
+  test.each([undefined, "application/json", "text/plain", "application/octet-stream", "no/such"])(
+    "%s",
+    async (contentType) => {
+      const { key } = await newOrganisation();
+      const body = bytes('{"users":[{"ip":"1.1.1.1"}]}');
+      const { status, body: session } = await send(SESSIONS, key, body, contentType);
+      expect(status).toBe(200);
+      expect(session.session_users).toHaveLength(1);
+    },
+  );
+});
+
+describe("a body that is no JSON object is refused in the surface's own format", () => {
+  test.each<[string, BodyInit]>([
+    ["nothing", ""],
+    ["spaces", "  "],
+    ["text", "users"],
+    ["an array", "[]"],
+    ["an array of objects", '[{"users":[]}]'],
+    ["null", "null"],
+    ["a number", "1"],
+    ["a string", '"{}"'],
+    ["true", "true"],
+    ["JSON that was cut", '{"users":['],
+    ["JSON with a comma too many", '{"users":[],}'],
+    ["JSON with single quotes", "{'users':[]}"],
+    ["two objects", "{}{}"],
+    ["a form", "users=1"],
+    ["bytes that are no UTF-8", new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])],
+    ["an overlong encoding", new Uint8Array([0x7b, 0xc0, 0xaf, 0x7d])],
+    ["half a surrogate pair in UTF-8", new Uint8Array([0x7b, 0xed, 0xa0, 0x80, 0x7d])],
+    ["UTF-16", new Uint8Array([0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00])],
+  ])("%s", async (_, body) => {
+    const { key } = await newOrganisation();
+    const ours = await send("/v1/organisations", env.DRAWBRIDGE_ROOT_TOKEN, body);
+    expect(ours.status).toBe(400);
+    expect(ours.body).toMatchObject({ status: 400, code: "invalid-body" });
+    for (const path of [SESSIONS, `${SESSIONS}:authorize-user`, `${SESSIONS}:revoke-user`]) {
+      const theirs = await send(path, key, body);
+      expect(theirs.status).toBe(400);
+      expect(Object.keys(theirs.body)).toEqual(["message"]);
+    }
+    expect((await list(key)).body.total_count).toBe(0);
+  });
+});
+
+test("a body with a byte order mark is read", async () => {
+  const { key } = await newOrganisation();
+  const body = new Uint8Array([0xef, 0xbb, 0xbf, ...bytes('{"max_users":2}')]);
+  expect((await send(SESSIONS, key, body)).body.max_users).toBe(2);
+});
+
+describe("a request's id", () => {
+  test.each(["a", "req-1", "A.b_C-9", "0".repeat(128), crypto.randomUUID()])(
+    "is taken as it is: %s",
+    async (id) => {
+      const { headers } = await call("GET", "/v1/ip", { headers: { "X-Request-Id": id } });
+      expect(headers.get("X-Request-Id")).toBe(id);
+    },
+  );
+
+  test.each(["", "a b", "0".repeat(129), "a/b", '"a"', "é", "a;b"])(
+    "is made where the one given has another form: %s",
+    async (id) => {
+      const { headers } = await call("GET", "/v1/ip", { headers: { "X-Request-Id": id } });
+      expect(headers.get("X-Request-Id")).toMatch(UUID);
+    },
+  );
+
+  test("is on every answer, and new each time", async () => {
+    const { key } = await newOrganisation();
+    const { session_id: id } = (await create(key)).body;
+    const answers = [
+      await call("GET", "/v1/health"),
+      await call("GET", "/nowhere"),
+      await call("PATCH", SESSIONS),
+      await call("GET", SESSIONS),
+      await call("POST", SESSIONS, { key, body: "[" }),
+      await call("HEAD", SESSIONS, { key }),
+      await call("GET", `${SESSIONS}/${id}/server`),
+      await call("DELETE", `${SESSIONS}/${id}`, { key }),
+    ];
+    const ids = answers.map(({ headers }) => headers.get("X-Request-Id"));
+    for (const one of ids) expect(one).toMatch(UUID);
+    expect(new Set(ids).size).toBe(answers.length);
+  });
+
+  test("is named in a problem of our own surface", async () => {
+    const { body, headers } = await call("GET", "/nowhere");
+    expect(body.request_id).toBe(headers.get("X-Request-Id"));
+  });
+});
+
+describe("a path that does not exist", () => {
+  test.each(["/v1/relays/nowhere", "/v1/relays/sessions/", "/v1/relays/sessions:destroy"])(
+    "is said in the format of relay sessions: %s",
+    async (path) => {
+      for (const method of ["GET", "POST", "DELETE", "OPTIONS"]) {
+        const { status, body, headers } = await call(method, path);
+        expect(status).toBe(404);
+        expect(headers.get("Content-Type")).toMatch(/^application\/json/);
+        expect(Object.keys(body)).toEqual(["message"]);
+      }
+    },
+  );
+
+  test.each(["/", "/v1", "/v1/", "/v2/relays/sessions", "/v1/organisations/1/keys", "/%00", "/é"])(
+    "is said as a problem elsewhere: %s",
+    async (path) => {
+      const { status, body, headers } = await call("GET", path);
+      expect(status).toBe(404);
+      expect(headers.get("Content-Type")).toBe("application/problem+json");
+      expect(body).toMatchObject({ status: 404, code: "unknown-path" });
+    },
+  );
+});
+
+describe("a verb that a path does not take is refused, and those that it takes are named", () => {
+  const ID = "0123456789ab-S";
+
+  test.each([
+    [SESSIONS, ["GET", "HEAD", "POST"], ["PUT", "PATCH", "DELETE", "OPTIONS"]],
+    [`${SESSIONS}/${ID}`, ["DELETE", "GET", "HEAD"], ["PUT", "PATCH", "POST"]],
+    [`${SESSIONS}:authorize-user`, ["POST"], ["GET", "PUT", "DELETE", "HEAD"]],
+    [`${SESSIONS}:revoke-user`, ["POST"], ["GET", "PUT", "DELETE"]],
+    ["/v1/relays/join", ["POST"], ["GET", "PUT", "DELETE"]],
+    ["/v1/organisations", ["GET", "HEAD", "POST"], ["PUT", "PATCH", "DELETE"]],
+    ["/v1/organisations/1", ["DELETE"], ["GET", "PUT", "PATCH", "POST"]],
+    ["/v1/health", ["GET", "HEAD"], ["POST", "DELETE"]],
+    ["/v1/ip", ["GET", "HEAD"], ["POST", "PUT"]],
+  ])("%s", async (path, allowed, refused) => {
+    for (const method of refused) {
+      const { status, headers, body } = await call(method, path);
+      expect(status).toBe(405);
+      expect(headers.get("Allow")?.split(", ").sort()).toEqual(allowed);
+      if (method === "HEAD") continue;
+      if (path.startsWith("/v1/relays/")) expect(Object.keys(body)).toEqual(["message"]);
+      else expect(body).toMatchObject({ status: 405, code: "method-not-allowed" });
+    }
+  });
+});
+
+test("HEAD answers as GET does, without a body", async () => {
+  const { key } = await newOrganisation();
+  const { session_id: id } = (await create(key)).body;
+  for (const [path, status] of [
+    [SESSIONS, 200],
+    [`${SESSIONS}/${id}`, 200],
+    [`${SESSIONS}/0123456789ab-S`, 404],
+  ] as const) {
+    const head = await call("HEAD", path, { key });
+    expect(head.status).toBe(status);
+    expect(head.text).toBe("");
+  }
+});

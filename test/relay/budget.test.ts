@@ -1,0 +1,153 @@
+/** A participant never passes more than the burst and what the rate has filled since, and 0 means no limit. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type BudgetLimits, newBudget, spend } from "../../src/relay/budget";
+
+const START = 1_790_000_000_000;
+const LIMITS: BudgetLimits = {
+  bytesPerSecond: 100,
+  burstBytes: 1_000,
+  messagesPerSecond: 5,
+  burstMessages: 10,
+};
+const unlimited = { bytesPerSecond: 0, messagesPerSecond: 0 };
+
+/** How many of `count` messages of `size` bytes pass at this moment. */
+function passed(
+  budget: ReturnType<typeof newBudget>,
+  limits: BudgetLimits,
+  count: number,
+  size: number,
+  now: number,
+): number {
+  let through = 0;
+  for (let i = 0; i < count; i++) if (spend(budget, limits, size, now)) through += 1;
+  return through;
+}
+
+describe("at one moment", () => {
+  test("the burst of messages passes, and not one more", () => {
+    const budget = newBudget(LIMITS, START);
+    expect(passed(budget, LIMITS, 100, 1, START)).toBe(10);
+  });
+
+  test("the burst of bytes passes, and not one more", () => {
+    const budget = newBudget(LIMITS, START);
+    expect(spend(budget, LIMITS, 1_001, START)).toBe(false);
+    expect(spend(budget, LIMITS, 1_000, START)).toBe(true);
+    expect(spend(budget, LIMITS, 1, START)).toBe(false);
+  });
+
+  test("a message that was refused takes nothing from the budget", () => {
+    const budget = newBudget(LIMITS, START);
+    expect(passed(budget, LIMITS, 50, 5_000, START)).toBe(0);
+    expect(spend(budget, LIMITS, 1_000, START)).toBe(true);
+  });
+});
+
+describe("as time goes by", () => {
+  test("a second gives back a second's messages and bytes", () => {
+    const budget = newBudget(LIMITS, START);
+    passed(budget, LIMITS, 10, 100, START);
+    expect(passed(budget, LIMITS, 100, 1, START + 1_000)).toBe(5);
+    const other = newBudget(LIMITS, START);
+    spend(other, LIMITS, 1_000, START);
+    expect(spend(other, LIMITS, 101, START + 1_000)).toBe(false);
+    expect(spend(other, LIMITS, 100, START + 1_000)).toBe(true);
+  });
+
+  test("a long silence gives no more than the burst", () => {
+    const budget = newBudget(LIMITS, START);
+    passed(budget, LIMITS, 10, 1, START);
+    expect(passed(budget, LIMITS, 100, 1, START + 3_600_000)).toBe(10);
+  });
+
+  test("many small steps give what one large one gives", () => {
+    const budget = newBudget(LIMITS, START);
+    passed(budget, LIMITS, 10, 1, START);
+    let through = 0;
+    for (let now = START; now <= START + 10_000; now += 10) {
+      if (spend(budget, LIMITS, 1, now)) through += 1;
+    }
+    expect(through).toBeGreaterThanOrEqual(49);
+    expect(through).toBeLessThanOrEqual(50);
+  });
+
+  test("a clock that goes backwards gives nothing", () => {
+    const budget = newBudget(LIMITS, START);
+    passed(budget, LIMITS, 10, 1, START);
+    expect(spend(budget, LIMITS, 1, START - 60_000)).toBe(false);
+  });
+});
+
+describe("switched off", () => {
+  test("a rate of 0 bytes limits no bytes, and still limits messages", () => {
+    const limits = { ...LIMITS, bytesPerSecond: 0 };
+    const budget = newBudget(limits, START);
+    expect(passed(budget, limits, 100, 1_000_000, START)).toBe(10);
+  });
+
+  test("a rate of 0 messages limits no messages, and still limits bytes", () => {
+    const limits = { ...LIMITS, messagesPerSecond: 0 };
+    const budget = newBudget(limits, START);
+    expect(passed(budget, limits, 5_000, 1, START)).toBe(1_000);
+  });
+
+  test("with both off everything passes", () => {
+    const limits = { ...LIMITS, ...unlimited };
+    const budget = newBudget(limits, START);
+    expect(passed(budget, limits, 1_000, 1_000_000, START)).toBe(1_000);
+  });
+});
+
+describe("whatever is sent", () => {
+  const limits = fc.record({
+    bytesPerSecond: fc.integer({ min: 1, max: 100_000 }),
+    burstBytes: fc.integer({ min: 0, max: 200_000 }),
+    messagesPerSecond: fc.integer({ min: 1, max: 1_000 }),
+    burstMessages: fc.integer({ min: 0, max: 200 }),
+  });
+  const messages = fc.array(fc.record({ afterMs: fc.nat(3_000), size: fc.nat(70_000) }), {
+    maxLength: 200,
+  });
+
+  test("never more passes than the burst and the rate times the time since", () => {
+    fc.assert(
+      fc.property(limits, messages, (bounds, sent) => {
+        const budget = newBudget(bounds, START);
+        let now = START;
+        let bytes = 0;
+        let count = 0;
+        for (const { afterMs, size } of sent) {
+          now += afterMs;
+          if (!spend(budget, bounds, size, now)) continue;
+          bytes += size;
+          count += 1;
+          const seconds = (now - START) / 1_000;
+          // A millionth for the rounding of fractions.
+          const most = (burst: number, rate: number) => burst + rate * seconds + 1e-6;
+          expect(bytes).toBeLessThanOrEqual(most(bounds.burstBytes, bounds.bytesPerSecond));
+          expect(count).toBeLessThanOrEqual(most(bounds.burstMessages, bounds.messagesPerSecond));
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("who stays within the rate is never refused", () => {
+    fc.assert(
+      fc.property(limits, fc.integer({ min: 1, max: 300 }), (bounds, count) => {
+        fc.pre(bounds.burstMessages >= 1);
+        const budget = newBudget(bounds, START);
+        const pauseMs = Math.ceil(1_000 / bounds.messagesPerSecond);
+        const filled = Math.floor((bounds.bytesPerSecond * pauseMs) / 1_000);
+        const size = Math.min(bounds.burstBytes, filled);
+        // A millisecond more, for the rounding of fractions.
+        const everyMs = pauseMs + 1;
+        for (let i = 1; i <= count; i++) {
+          expect(spend(budget, bounds, size, START + i * everyMs)).toBe(true);
+        }
+      }),
+    );
+  });
+});

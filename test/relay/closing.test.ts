@@ -1,0 +1,279 @@
+/** A websocket closes when its user is replaced or revoked and when the session ends, with a code that says why. */
+import { runDurableObjectAlarm } from "cloudflare:test";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { call } from "../support/client";
+import {
+  connect,
+  fromClient,
+  knock,
+  newRelay,
+  type Relay,
+  readUser,
+  Socket,
+  upgrade,
+  withId,
+} from "../support/socket";
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const path = (relay: Relay) => `/v1/relays/sessions/${relay.id}`;
+const statusOf = async (relay: Relay) =>
+  (await call("GET", path(relay), { key: relay.key })).status;
+const revoke = (relay: Relay, n: number) =>
+  call("POST", "/v1/relays/sessions:revoke-user", {
+    key: relay.key,
+    body: { session_id: relay.id, authorization_token: relay.userTokens[n] },
+  });
+function holdTheClock(): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+}
+function advance(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1_000);
+}
+
+describe("a second socket of a user", () => {
+  test("replaces the first, and frames go to the new one only", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const first = await connect(relay, 1);
+    const second = await connect(relay, 1);
+    expect((await first.closed).code).toBe(4409);
+    expect(second.controls[0]).toEqual({ type: "ready", connection_id: 1 });
+    host.send(...withId(1, 7));
+    expect(await second.frame()).toEqual(fromClient(7));
+    second.send(...fromClient(8));
+    expect(await host.frame()).toEqual(withId(1, 8));
+    expect(await readUser(relay, 1)).toMatchObject({ connected: true });
+  });
+
+  test("replaces the host's too, and the clients stay", async () => {
+    const relay = await newRelay(2);
+    const first = await connect(relay, 0);
+    const client = await connect(relay, 1);
+    const second = await connect(relay, 0);
+    expect((await first.closed).code).toBe(4409);
+    expect(await second.control("peer_joined")).toMatchObject({ connection_id: 1 });
+    client.send(...fromClient(1));
+    expect(await second.frame()).toEqual(withId(1, 1));
+  });
+
+  test("the close of the first does not take the second with it", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const first = await connect(relay, 1, { halfOpen: true });
+    const second = await connect(relay, 1);
+    await first.closed;
+    first.close(1000);
+    await second.settle();
+    expect(await readUser(relay, 1)).toMatchObject({ connected: true });
+    expect(host.controls.at(-1)).toEqual({ type: "peer_joined", connection_id: 1 });
+  });
+
+  test("what the first still sends counts no more", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const first = await connect(relay, 1, { halfOpen: true });
+    const second = await connect(relay, 1);
+    await first.closed;
+    first.send(...fromClient(66));
+    second.send(...fromClient(7));
+    expect(await host.frame()).toEqual(withId(1, 7));
+    expect(await host.settle()).toEqual([]);
+  });
+
+  test("two at once leave exactly one open, and that one works", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const answers = await Promise.all([upgrade(relay, 1), upgrade(relay, 1), upgrade(relay, 1)]);
+    const sockets = answers.map(({ webSocket }) => {
+      if (!webSocket) throw new Error("not let in");
+      return new Socket(webSocket, false);
+    });
+    const codes: number[] = [];
+    const closes = sockets.map(({ closed }) => closed.then(({ code }) => codes.push(code)));
+    await Promise.any(closes);
+    host.send(...withId(1, 5));
+    await host.settle();
+    const open = sockets.filter((socket) => socket.open);
+    expect(open).toHaveLength(1);
+    expect(codes).toEqual([4409, 4409]);
+    expect(await open[0]?.frame()).toEqual(fromClient(5));
+  });
+});
+
+describe("revoking a user", () => {
+  test("closes the socket before the answer, and only that one", async () => {
+    const relay = await newRelay(3);
+    const [host, other] = [await connect(relay, 0), await connect(relay, 2)];
+    const revoked = await connect(relay, 1);
+    const close = vi.spyOn(WebSocket.prototype, "close");
+    const { status } = await revoke(relay, 1);
+    // Taken when the answer is here: the relay had closed by then.
+    const codes = close.mock.calls.map(([code]) => code);
+    expect(status).toBe(200);
+    expect(codes[0]).toBe(4403);
+    expect((await revoked.closed).code).toBe(4403);
+    expect(await host.control("peer_left")).toEqual({ type: "peer_left", connection_id: 1 });
+    expect(await other.settle()).toEqual([]);
+    expect((await knock(relay, 1)).status).toBe(403);
+  });
+
+  test("in the middle of its frames: none passes after the answer", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const client = await connect(relay, 1, { halfOpen: true });
+    for (let i = 0; i < 50; i++) client.send(...fromClient(1, i));
+    const answer = revoke(relay, 1);
+    for (let i = 0; i < 50; i++) client.send(...fromClient(2, i));
+    expect((await answer).status).toBe(200);
+    await host.settle();
+    for (let i = 0; i < 50; i++) client.send(...fromClient(3, i));
+    expect((await client.closed).code).toBe(4403);
+    client.close(1000);
+    // One more round through the object, after all that the client had sent.
+    await readUser(relay, 0);
+    expect(await host.settle()).toEqual([]);
+    expect(host.open).toBe(true);
+  });
+
+  test("frames of the host to it are dropped from then on", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    await connect(relay, 1);
+    await revoke(relay, 1);
+    host.send(...withId(1, 1));
+    await host.settle();
+    expect(await readUser(relay, 0)).toMatchObject({ frames_dropped: 1 });
+  });
+});
+
+describe("the session's end", () => {
+  test("by its organisation is told to everyone, with the reason, before the close", async () => {
+    const relay = await newRelay(3);
+    const sockets = [await connect(relay, 0), await connect(relay, 1), await connect(relay, 2)];
+    expect((await call("DELETE", path(relay), { key: relay.key })).status).toBe(204);
+    for (const socket of sockets) {
+      expect((await socket.closed).code).toBe(4410);
+      expect(socket.controls.at(-1)).toEqual({ type: "ending", reason: "organisation" });
+    }
+  });
+
+  test("by its time comes with the alarm, on time and not before", async () => {
+    holdTheClock();
+    const relay = await newRelay(2, { ttl_seconds: 60 });
+    const sockets = [await connect(relay, 0), await connect(relay, 1)];
+    advance(59.999);
+    expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
+    expect(await statusOf(relay)).toBe(200);
+    advance(0.001);
+    expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
+    for (const socket of sockets) {
+      expect((await socket.closed).code).toBe(4410);
+      expect(socket.controls.at(-1)).toEqual({ type: "ending", reason: "api" });
+    }
+    expect(await statusOf(relay)).toBe(404);
+  });
+
+  test("by its time comes with a frame too, before the alarm: that frame does not pass", async () => {
+    holdTheClock();
+    const relay = await newRelay(2, { ttl_seconds: 60 });
+    const host = await connect(relay, 0);
+    const client = await connect(relay, 1);
+    advance(60);
+    client.send(...fromClient(1));
+    expect((await client.closed).code).toBe(4410);
+    expect((await host.closed).code).toBe(4410);
+    expect(host.controls.at(-1)).toEqual({ type: "ending", reason: "api" });
+    await expect(host.frame()).rejects.toThrow();
+  });
+
+  test("leaves nothing to replace: what is sent afterwards reaches nobody", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const client = await connect(relay, 1, { halfOpen: true });
+    await call("DELETE", path(relay), { key: relay.key });
+    await client.closed;
+    client.send(...fromClient(1));
+    client.close(1000);
+    await host.closed;
+    expect((await knock(relay, 1)).status).toBe(410);
+  });
+});
+
+describe("an idle session", () => {
+  const quick = { idle_seconds: 10, ttl_seconds: 86_400 };
+
+  test("does not end while a socket is open, however silent", async () => {
+    holdTheClock();
+    const relay = await newRelay(2, quick);
+    const client = await connect(relay, 1);
+    advance(3_600);
+    expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
+    expect(await client.settle()).toEqual([]);
+    expect(await statusOf(relay)).toBe(200);
+  });
+
+  test("ends when its time has passed since the last socket closed, not before", async () => {
+    holdTheClock();
+    const relay = await newRelay(2, quick);
+    const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
+    advance(3_600);
+    client.close(1000);
+    await host.control("peer_left");
+    host.close(1000);
+    await host.closed;
+    advance(9.999);
+    expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
+    expect((await knock(relay, 1)).status).toBe(101);
+    advance(12.5);
+    expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
+    expect((await knock(relay, 1)).status).toBe(410);
+  });
+
+  test.each([
+    ["malformed", [9], 4400],
+    ["too large", Array<number>(70_000).fill(2), 1009],
+  ])(
+    "has its whole time from when the relay closed the last socket as %s",
+    async (_, bytes, code) => {
+      holdTheClock();
+      const relay = await newRelay(2, quick);
+      const client = await connect(relay, 1, { halfOpen: true });
+      advance(3_600);
+      client.send(...bytes);
+      expect((await client.closed).code).toBe(code);
+      expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
+      expect(await statusOf(relay)).toBe(200);
+    },
+  );
+});
+
+describe("a client that closes", () => {
+  test.each([1000, 3000, 4321, 4999])("with %i gets that code back", async (code) => {
+    const relay = await newRelay(2);
+    const client = await connect(relay, 1);
+    client.close(code, "bye");
+    expect((await client.closed).code).toBe(code);
+  });
+
+  test("without a code is answered too, and not cut off", async () => {
+    const relay = await newRelay(2);
+    const client = await connect(relay, 1);
+    client.close();
+    expect([1000, 1005]).toContain((await client.closed).code);
+  });
+
+  test("is not connected any more, and the host goes on", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const client = await connect(relay, 1);
+    client.close(1000);
+    await client.closed;
+    await host.control("peer_left");
+    expect(await readUser(relay, 1)).toMatchObject({ connected: false });
+    expect(await host.settle()).toEqual([]);
+  });
+});

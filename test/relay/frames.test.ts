@@ -1,0 +1,129 @@
+/** The frames of the data plane are the bytes that the contract writes down, and nothing breaks reading them. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  frameForClient,
+  frameForHost,
+  MAX_PAYLOAD_BYTES,
+  parseFrame,
+  pongFrame,
+  RELAY_STATE,
+} from "../../src/relay/frames";
+
+const bytes = (...values: number[]) => Uint8Array.from(values);
+/** A buffer of exactly these bytes. */
+const buffer = (values: Uint8Array) => values.slice().buffer as ArrayBuffer;
+const parse = (from: "host" | "client", ...values: number[]) =>
+  parseFrame(from, buffer(bytes(...values)));
+const sized = (length: number) => {
+  const frame = new Uint8Array(length);
+  frame[0] = 2;
+  return frame.buffer;
+};
+
+const payloads = fc.uint8Array({ maxLength: 300 });
+const connectionIds = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+const sides = fc.constantFrom("host" as const, "client" as const);
+
+describe("the bytes", () => {
+  test("a frame for the host holds the connection id in four bytes, least significant first", () => {
+    expect(frameForHost(0x01020304, bytes(0xaa, 0xbb))).toEqual(
+      bytes(2, 0x04, 0x03, 0x02, 0x01, 0xaa, 0xbb),
+    );
+    expect(frameForHost(1, bytes())).toEqual(bytes(2, 1, 0, 0, 0));
+    expect(frameForHost(-2, bytes())).toEqual(bytes(2, 0xfe, 0xff, 0xff, 0xff));
+  });
+
+  test("a frame for a client is the payload behind a 2", () => {
+    expect(frameForClient(bytes(0xaa, 0xbb))).toEqual(bytes(2, 0xaa, 0xbb));
+    expect(frameForClient(bytes())).toEqual(bytes(2));
+  });
+
+  test("a ping is answered with 1 and the state, whose numbers are the vendor's", () => {
+    expect(pongFrame(RELAY_STATE.valid)).toEqual(bytes(1, 2));
+    expect(RELAY_STATE).toEqual({
+      disconnected: 0,
+      checking: 1,
+      valid: 2,
+      invalid: 3,
+      sessionTimeout: 4,
+      error: 5,
+    });
+  });
+
+  test.each([
+    ["client", [2], { type: "data", to: 0, payload: bytes() }],
+    ["client", [2, 7, 8], { type: "data", to: 0, payload: bytes(7, 8) }],
+    ["client", [2, 1, 0, 0, 0, 9], { type: "data", to: 0, payload: bytes(1, 0, 0, 0, 9) }],
+    ["host", [2, 5, 0, 0, 0], { type: "data", to: 5, payload: bytes() }],
+    ["host", [2, 4, 3, 2, 1, 9], { type: "data", to: 0x01020304, payload: bytes(9) }],
+    ["host", [2, 0xff, 0xff, 0xff, 0xff, 9], { type: "data", to: -1, payload: bytes(9) }],
+    ["client", [1], { type: "ping" }],
+    ["host", [1], { type: "ping" }],
+  ] as const)("from the %s, %j is understood", (from, values, expected) => {
+    expect(parse(from, ...values)).toEqual(expected);
+  });
+
+  test.each([
+    ["client", []],
+    ["host", []],
+    ["client", [0]],
+    ["client", [3, 1, 2]],
+    ["client", [0xff]],
+    ["client", [1, 0]],
+    ["host", [1, 2]],
+    ["host", [2]],
+    ["host", [2, 1, 0, 0]],
+  ] as const)("from the %s, %j is malformed", (from, values) => {
+    expect(parse(from, ...values)).toEqual({ type: "malformed" });
+  });
+
+  test.each([
+    ["client", 1],
+    ["host", 5],
+  ] as const)("a payload of the %s may be 64 KB and not one byte more", (from, header) => {
+    expect(MAX_PAYLOAD_BYTES).toBe(65_536);
+    expect(parseFrame(from, sized(header + 65_536))).toMatchObject({ type: "data" });
+    expect(parseFrame(from, sized(header + 65_537))).toEqual({ type: "too-large" });
+  });
+});
+
+describe("whatever the bytes", () => {
+  test("a payload that a client sends arrives at the host unchanged, with the client's id", () => {
+    fc.assert(
+      fc.property(payloads, connectionIds, (payload, id) => {
+        const sent = parseFrame("client", buffer(frameForClient(payload)));
+        if (sent.type !== "data") throw new Error(sent.type);
+        expect(sent.to).toBe(0);
+        const received = parseFrame("host", buffer(frameForHost(id, sent.payload)));
+        expect(received).toEqual({ type: "data", to: id, payload });
+      }),
+    );
+  });
+
+  test("reading never throws, and gives exactly one of the four answers", () => {
+    fc.assert(
+      fc.property(sides, payloads, (from, message) => {
+        const frame = parseFrame(from, buffer(message));
+        const isPing = message.length === 1 && message[0] === 1;
+        const isData = message[0] === 2 && message.length >= (from === "host" ? 5 : 1);
+        expect(frame.type).toBe(isPing ? "ping" : isData ? "data" : "malformed");
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("what is read as data can be written again to the very same bytes", () => {
+    fc.assert(
+      fc.property(sides, payloads, (from, rest) => {
+        const message = bytes(2, ...rest);
+        const frame = parseFrame(from, buffer(message));
+        fc.pre(frame.type === "data");
+        if (frame.type !== "data") return;
+        const again =
+          from === "host" ? frameForHost(frame.to, frame.payload) : frameForClient(frame.payload);
+        expect(again).toEqual(message);
+      }),
+    );
+  });
+});

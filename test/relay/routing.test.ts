@@ -1,0 +1,257 @@
+/** Frames pass between the host and the clients with their exact bytes, and everyone hears who is there. */
+import { describe, expect, test } from "vitest";
+import { rowsOf } from "../support/rows";
+import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";
+
+const KB_64 = 65_536;
+
+/** A frame of a client (header 1 byte) or of the host (5 bytes) with so large a payload. */
+function large(header: number[], payloadBytes: number): Uint8Array {
+  const frame = new Uint8Array(header.length + payloadBytes).fill(0xa5);
+  frame.set(header);
+  return frame;
+}
+
+async function pair(): Promise<{ host: Socket; client: Socket }> {
+  const relay = await newRelay(2);
+  return { host: await connect(relay, 0), client: await connect(relay, 1) };
+}
+
+describe("who is there", () => {
+  test("each is told that it is ready, with an id of its own that is not 0 for a client", async () => {
+    const relay = await newRelay(3);
+    const sockets = [await connect(relay, 0), await connect(relay, 1), await connect(relay, 2)];
+    const ids = sockets.map(({ controls }) => controls[0]?.connection_id);
+    expect(sockets.map(({ controls }) => controls[0]?.type)).toEqual(Array(3).fill("ready"));
+    expect(new Set(ids).size).toBe(3);
+    expect(ids.slice(1)).not.toContain(0);
+  });
+
+  test("the host hears of clients that come and go, and of those that were there before", async () => {
+    const relay = await newRelay(3);
+    const early = await connect(relay, 1);
+    const host = await connect(relay, 0);
+    const late = await connect(relay, 2);
+    late.close(1000);
+    await late.closed;
+    await host.control("peer_left");
+    early.close(1000);
+    await host.control("peer_left");
+    expect(host.controls).toEqual([
+      { type: "ready", connection_id: 0 },
+      { type: "peer_joined", connection_id: 1 },
+      { type: "peer_joined", connection_id: 2 },
+      { type: "peer_left", connection_id: 2 },
+      { type: "peer_left", connection_id: 1 },
+    ]);
+  });
+
+  test("clients hear of the host and not of each other", async () => {
+    const relay = await newRelay(3);
+    const early = await connect(relay, 1);
+    const host = await connect(relay, 0);
+    const late = await connect(relay, 2);
+    await late.control("host_joined");
+    host.close(1000);
+    await Promise.all([early.control("host_left"), late.control("host_left")]);
+    expect(early.controls.map(({ type }) => type)).toEqual(["ready", "host_joined", "host_left"]);
+    expect(late.controls.map(({ type }) => type)).toEqual(["ready", "host_joined", "host_left"]);
+  });
+
+  test("a client keeps its id when it comes again, and no other gets it", async () => {
+    const relay = await newRelay(3);
+    const first = await connect(relay, 1);
+    first.close(1000);
+    await first.closed;
+    await connect(relay, 2);
+    const again = await connect(relay, 1);
+    expect(again.controls[0]).toEqual(first.controls[0]);
+  });
+});
+
+describe("frames", () => {
+  test("of a client reach the host with the client's id before the same bytes", async () => {
+    const relay = await newRelay(3);
+    const host = await connect(relay, 0);
+    const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
+    one.send(...fromClient(1, 2, 255));
+    expect(await host.frame()).toEqual(withId(1, 1, 2, 255));
+    two.send(...fromClient(0));
+    expect(await host.frame()).toEqual(withId(2, 0));
+  });
+
+  test("of the host reach only the client that they name, without its id", async () => {
+    const relay = await newRelay(3);
+    const host = await connect(relay, 0);
+    const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
+    host.send(...withId(2, 9, 8, 7));
+    expect(await two.frame()).toEqual(fromClient(9, 8, 7));
+    await host.settle();
+    expect(await one.settle()).toEqual([]);
+  });
+
+  test("of a client never reach another client", async () => {
+    const relay = await newRelay(3);
+    const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
+    one.send(...withId(2, 1));
+    await one.settle();
+    expect(await two.settle()).toEqual([]);
+  });
+
+  test("keep their order", async () => {
+    const { host, client } = await pair();
+    for (let i = 0; i < 200; i++) client.send(...fromClient(i));
+    for (let i = 0; i < 200; i++) expect(await host.frame()).toEqual(withId(1, i));
+  });
+
+  test("without a payload pass both ways", async () => {
+    const { host, client } = await pair();
+    client.send(...fromClient());
+    expect(await host.frame()).toEqual(withId(1));
+    host.send(...withId(1));
+    expect(await client.frame()).toEqual(fromClient());
+  });
+
+  test("with every byte value pass unchanged both ways", async () => {
+    const { host, client } = await pair();
+    const all = Array.from({ length: 256 }, (_, value) => value);
+    client.send(...fromClient(...all));
+    expect(await host.frame()).toEqual(withId(1, ...all));
+    host.send(...withId(1, ...all));
+    expect(await client.frame()).toEqual(fromClient(...all));
+  });
+
+  test("with 64 KB pass both ways", async () => {
+    const { host, client } = await pair();
+    client.sendBytes(large([2], KB_64));
+    expect(await host.frameBytes()).toEqual(large(withId(1), KB_64));
+    host.sendBytes(large(withId(1), KB_64));
+    expect(await client.frameBytes()).toEqual(large([2], KB_64));
+  });
+
+  test("for an id that is not connected are dropped and counted, and the host stays", async () => {
+    const relay = await newRelay(3);
+    const host = await connect(relay, 0);
+    const client = await connect(relay, 1);
+    for (const id of [2, 77]) host.send(...withId(id, 1));
+    host.send(...withId(0, 1));
+    host.send(2, 255, 255, 255, 255, 1);
+    expect(await host.settle()).toEqual([]);
+    expect(await client.settle()).toEqual([]);
+    expect(await readUser(relay, 0)).toMatchObject({ connected: true, frames_dropped: 4 });
+  });
+
+  test("of a client without a host are dropped and counted, and the client stays", async () => {
+    const relay = await newRelay(2);
+    const client = await connect(relay, 1);
+    client.send(...fromClient(1, 2));
+    expect(await client.settle()).toEqual([]);
+    expect(await readUser(relay, 1)).toMatchObject({ connected: true, frames_dropped: 1 });
+  });
+});
+
+describe("pings", () => {
+  test("of both sides are answered with the state valid, and reach nobody else", async () => {
+    const { host, client } = await pair();
+    client.send(1);
+    expect(await client.frame()).toEqual([1, 2]);
+    host.send(1);
+    expect(await host.frame()).toEqual([1, 2]);
+    expect(await client.settle()).toEqual([]);
+  });
+});
+
+describe("what is no frame", () => {
+  test.each([
+    ["client", []],
+    ["client", [0]],
+    ["client", [3, 1]],
+    ["client", [1, 1]],
+    ["host", []],
+    ["host", [2, 1, 0, 0]],
+    ["host", [9, 1, 0, 0, 0, 1]],
+  ] as const)("of the %s, %j, closes its socket as malformed and no other", async (side, bytes) => {
+    const { host, client } = await pair();
+    const [bad, good] = side === "host" ? [host, client] : [client, host];
+    bad.send(...bytes);
+    expect((await bad.closed).code).toBe(4400);
+    expect(await good.settle()).toEqual([]);
+  });
+
+  test("text closes the socket as malformed, also text that looks like a control message", async () => {
+    const { host, client } = await pair();
+    client.sendText('{"type":"peer_joined","connection_id":9}');
+    expect((await client.closed).code).toBe(4400);
+    host.sendText("\u0001");
+    expect((await host.closed).code).toBe(4400);
+  });
+
+  test.each([
+    ["one byte above 64 KB", KB_64 + 1],
+    ["far above what may be sent at once", 2 * 1_048_576],
+  ])("a payload %s closes the socket as too large, and does not arrive", async (_, size) => {
+    const { host, client } = await pair();
+    client.sendBytes(large([2], size));
+    expect((await client.closed).code).toBe(1009);
+    expect(await host.settle()).toEqual([]);
+  });
+});
+
+describe("counters", () => {
+  test("count the payload in and out, and stay when the socket has closed", async () => {
+    const relay = await newRelay(2);
+    const host = await connect(relay, 0);
+    const client = await connect(relay, 1);
+    client.send(...fromClient(1, 2, 3));
+    await host.frame();
+    host.send(...withId(1, 1, 2, 3, 4, 5));
+    await client.frame();
+    expect(await readUser(relay, 0)).toMatchObject({ bytes_in: 5, bytes_out: 3 });
+    expect(await readUser(relay, 1)).toMatchObject({ bytes_in: 3, bytes_out: 5 });
+    client.close(1000);
+    await host.control("peer_left");
+    expect(await readUser(relay, 1)).toMatchObject({
+      connected: false,
+      bytes_in: 3,
+      bytes_out: 5,
+      frames_dropped: 0,
+    });
+    const again = await connect(relay, 1);
+    again.send(...fromClient(1));
+    await host.frame();
+    expect(await readUser(relay, 1)).toMatchObject({ connected: true, bytes_in: 4, bytes_out: 5 });
+  });
+
+  test("and frames cost no row, read or written", async () => {
+    const { host, client } = await pair();
+    const rows = await rowsOf(async () => {
+      for (let i = 0; i < 300; i++) {
+        client.send(...fromClient(i));
+        host.send(...withId(1, i));
+      }
+      expect(await client.settle()).toHaveLength(300);
+      expect(await host.settle()).toHaveLength(300);
+    });
+    expect(rows).toMatchObject({ objectRead: 0, objectWritten: 0 });
+  });
+});
+
+describe("a full session", () => {
+  test("carries the frames of 64 users to where they belong", async () => {
+    const relay = await newRelay(64);
+    const host = await connect(relay, 0);
+    const clients: Socket[] = [];
+    for (let n = 1; n < 64; n++) clients.push(await connect(relay, n));
+    for (const [index, client] of clients.entries()) client.send(...fromClient(index, 1));
+    const heard: number[][] = [];
+    for (const _ of clients) heard.push(await host.frame());
+    expect(heard.toSorted((a, b) => (a[1] ?? 0) - (b[1] ?? 0))).toEqual(
+      clients.map((_, index) => withId(index + 1, index, 1)),
+    );
+    for (const n of clients.keys()) host.send(...withId(n + 1, n, 2));
+    await host.settle();
+    for (const [n, client] of clients.entries()) {
+      expect(await client.settle()).toEqual([fromClient(n, 2)]);
+    }
+  });
+});

@@ -1,0 +1,249 @@
+/** The alarm is late, early, repeated or lost: a session ends when it has to, once, and not before. */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { newOrganisation, type Tenant } from "../support/client";
+import {
+  advance,
+  alarmIn,
+  holdTheClock,
+  loseAlarm,
+  queueRefuses,
+  ring,
+  runSweep,
+  stubOf,
+  withEventQueue,
+} from "../support/faults";
+import { eventRows, eventually } from "../support/pipeline";
+import { authorize, create, list, read, remove, revoke } from "../support/sessions";
+import { connect, newRelay, upgrade } from "../support/socket";
+
+beforeEach(holdTheClock);
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A session that idles after 10 s and lives a minute, unless its test says otherwise. */
+async function shortSession(more: Record<string, unknown> = {}) {
+  const tenant = await newOrganisation();
+  const settings = { ttl_seconds: 60, idle_seconds: 10, users: [{ ip: "192.0.2.1" }], ...more };
+  const { body } = await create(tenant.key, settings);
+  const id: string = body.session_id;
+  return { tenant, id, stub: stubOf(id), token: body.session_users[0].authorization_token };
+}
+
+/** The session has ended exactly once, for everyone. */
+async function expectEnded(tenant: Tenant, id: string, reason = "api"): Promise<void> {
+  const ends = await eventually(async () => {
+    const rows = (await eventRows(tenant)).filter(({ type }) => type === "session.expired");
+    expect(rows.length).toBeGreaterThan(0);
+    return rows;
+  });
+  expect(ends).toHaveLength(1);
+  expect(JSON.parse(ends[0]?.data ?? "").session).toMatchObject({ status: "expired", reason });
+  expect((await read(tenant.key, id)).status).toBe(404);
+  expect((await list(tenant.key)).body).toMatchObject({ total_count: 0, sessions: [] });
+}
+
+async function expectLives(tenant: Tenant, id: string): Promise<void> {
+  expect((await list(tenant.key)).body).toMatchObject({ total_count: 1 });
+  expect((await eventRows(tenant)).map(({ type }) => type)).not.toContain("session.expired");
+  expect((await read(tenant.key, id)).status).toBe(200);
+}
+
+describe("the alarm has not rung yet, and the session's life is over", () => {
+  const life = { idle_seconds: 3_600 };
+  test("a read sees it as ended, and so does the list from then on", async () => {
+    const { tenant, id } = await shortSession(life);
+    advance(60);
+    expect((await read(tenant.key, id)).status).toBe(404);
+    await expectEnded(tenant, id);
+  });
+
+  test("a millisecond earlier it lives", async () => {
+    const { tenant, id } = await shortSession(life);
+    advance(59.999);
+    await expectLives(tenant, id);
+  });
+
+  test("no user is let in or revoked", async () => {
+    const { tenant, id, token } = await shortSession(life);
+    advance(60);
+    expect((await authorize(tenant.key, id)).status).toBe(409);
+    expect((await revoke(tenant.key, id, token)).status).toBe(409);
+    await expectEnded(tenant, id);
+  });
+
+  test("deleting it is too late: it ended by itself", async () => {
+    const { tenant, id } = await shortSession(life);
+    advance(60);
+    expect((await remove(tenant.key, id)).status).toBe(404);
+    await expectEnded(tenant, id);
+  });
+
+  test("no websocket is let in, also after an eviction", async () => {
+    const relay = await newRelay(2, { ttl_seconds: 60 });
+    advance(60);
+    await evictDurableObject(relay.stub);
+    expect((await upgrade(relay, 1)).status).toBe(410);
+  });
+
+  test("an evicted object sees it as ended too", async () => {
+    const { tenant, id, stub } = await shortSession(life);
+    advance(60);
+    await evictDurableObject(stub);
+    expect((await read(tenant.key, id)).status).toBe(404);
+    await expectEnded(tenant, id);
+  });
+
+  test("when the alarm does ring, nothing happens any more", async () => {
+    const { tenant, id, stub } = await shortSession(life);
+    advance(60);
+    await read(tenant.key, id);
+    await runDurableObjectAlarm(stub);
+    await expectEnded(tenant, id);
+    expect(await alarmIn(id)).toBeNull();
+  });
+});
+
+describe("the alarm rings", () => {
+  test("at the end of life: the session ends, and no alarm is left", async () => {
+    const { tenant, id, stub } = await shortSession({ idle_seconds: 3_600 });
+    expect(await alarmIn(id)).toBe(60);
+    advance(60);
+    await runDurableObjectAlarm(stub);
+    expect(await alarmIn(id)).toBeNull();
+    await expectEnded(tenant, id);
+  });
+
+  test("twice: the session ends once", async () => {
+    const { tenant, id } = await shortSession();
+    advance(60);
+    await ring(id, 2);
+    await ring(id);
+    await expectEnded(tenant, id);
+  });
+
+  test("early: the session lives, and is woken again in time", async () => {
+    const { tenant, id, stub } = await shortSession();
+    for (let second = 1; second <= 9; second++) {
+      advance(1);
+      expect(await runDurableObjectAlarm(stub)).toBe(true);
+    }
+    expect(await alarmIn(id)).toBe(3.5);
+    await expectLives(tenant, id);
+  });
+
+  test("early, in an object that was evicted: the session lives, and is woken again", async () => {
+    const { tenant, id, stub } = await shortSession();
+    advance(5);
+    await evictDurableObject(stub);
+    await ring(id);
+    expect(await alarmIn(id)).toBeGreaterThan(0);
+    await expectLives(tenant, id);
+  });
+
+  test("with nobody there and no call: the session ends as idle, not before its time", async () => {
+    const { tenant, id, stub } = await shortSession();
+    advance(9.999);
+    await runDurableObjectAlarm(stub);
+    expect((await list(tenant.key)).body.total_count).toBe(1);
+    advance(0.001);
+    await runDurableObjectAlarm(stub);
+    await expectEnded(tenant, id);
+  });
+
+  test("by the platform, in an object that was evicted: an idle session ends without any call", async () => {
+    const { tenant, id, stub } = await shortSession();
+    advance(12.5);
+    await runInDurableObject(stub, (_, { storage }) => storage.setAlarm(1));
+    await evictDurableObject(stub);
+    await expectEnded(tenant, id);
+  });
+
+  test("while a socket is open: the session lives as long as its life, however silent", async () => {
+    const relay = await newRelay(1, { ttl_seconds: 60, idle_seconds: 10 });
+    const host = await connect(relay, 0);
+    for (let times = 1; times <= 4; times++) {
+      advance(14);
+      await evictDurableObject(relay.stub);
+      await runDurableObjectAlarm(relay.stub);
+    }
+    expect(host.open).toBe(true);
+    advance(4);
+    await runDurableObjectAlarm(relay.stub);
+    expect((await host.closed).code).toBe(4410);
+  });
+
+  test("while the queue refuses, websockets are closed at the end of life all the same", async () => {
+    const relay = await newRelay(1, { ttl_seconds: 60 });
+    const host = await connect(relay, 0);
+    await withEventQueue(queueRefuses, async () => {
+      await authorize(relay.key, relay.id);
+      for (let failed = 1; failed <= 6; failed++) await runDurableObjectAlarm(relay.stub);
+      expect(await alarmIn(relay.id)).toBeLessThanOrEqual(60);
+      advance(60);
+      await runDurableObjectAlarm(relay.stub);
+    });
+    expect((await host.closed).code).toBe(4410);
+  });
+});
+
+describe("a session that is polled", () => {
+  test("stays alive across evictions, and ends in its time when the polling stops", async () => {
+    const { tenant, id, stub } = await shortSession({ ttl_seconds: 3_600 });
+    for (let polled = 1; polled <= 20; polled++) {
+      advance(8);
+      await evictDurableObject(stub);
+      expect((await read(tenant.key, id)).status, `poll ${polled}`).toBe(200);
+    }
+    expect(await alarmIn(id)).toBeGreaterThanOrEqual(10);
+    expect(await alarmIn(id)).toBeLessThanOrEqual(12.5);
+    advance(12.5);
+    await runDurableObjectAlarm(stub);
+    await expectEnded(tenant, id);
+  });
+
+  test("stays alive when its alarm rings between the polls", async () => {
+    const { tenant, id, stub } = await shortSession({ ttl_seconds: 3_600 });
+    for (let polled = 1; polled <= 10; polled++) {
+      advance(8);
+      await runDurableObjectAlarm(stub);
+      expect((await read(tenant.key, id)).status, `poll ${polled}`).toBe(200);
+    }
+  });
+
+  test("ends at the end of its life", async () => {
+    const { tenant, id } = await shortSession();
+    for (let polled = 1; polled <= 7; polled++) {
+      advance(8);
+      expect((await read(tenant.key, id)).status).toBe(200);
+    }
+    advance(4);
+    expect((await read(tenant.key, id)).status).toBe(404);
+    await expectEnded(tenant, id);
+  });
+});
+
+describe("the alarm is lost", () => {
+  test("the sweep ends the session, evicted or not", async () => {
+    for (const evicted of [false, true]) {
+      const { tenant, id, stub } = await shortSession();
+      await loseAlarm(id);
+      if (evicted) await evictDurableObject(stub);
+      advance(60 + 59);
+      await runSweep();
+      expect((await list(tenant.key)).body.total_count).toBe(1);
+      advance(1);
+      await runSweep();
+      await expectEnded(tenant, id);
+    }
+  });
+
+  test("the next call on an evicted object sets it again", async () => {
+    const { tenant, id, stub } = await shortSession();
+    await loseAlarm(id);
+    await evictDurableObject(stub);
+    await expectLives(tenant, id);
+    expect(await alarmIn(id)).toBe(12.5);
+  });
+});

@@ -1,0 +1,207 @@
+/** The queue refuses, or delivers twice: no event is lost, none is recorded twice, none holds a session up. */
+import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { newOrganisation, type Tenant } from "../support/client";
+import {
+  advance,
+  alarmIn,
+  holdTheClock,
+  queueRefuses,
+  stubOf,
+  withEventQueue,
+} from "../support/faults";
+import { consume, deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
+import { authorize, create, idsOf, list, read, remove, revoke } from "../support/sessions";
+
+beforeEach(holdTheClock);
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const refusing = <T>(work: () => Promise<T>) => withEventQueue(queueRefuses, work);
+
+/** The types of all events of an organisation, by version, once there are so many. */
+async function typesOf(tenant: Tenant, count: number): Promise<string[]> {
+  return eventually(async () => {
+    const rows = await eventRows(tenant);
+    expect(rows).toHaveLength(count);
+    const version = ({ data }: { data: string }) => JSON.parse(data).session.version;
+    return rows.sort((a, b) => version(a) - version(b)).map(({ type }) => type);
+  });
+}
+
+async function rowOf(tenant: Tenant) {
+  return env.DB.prepare(
+    "select version, announced, sweep_at from sessions where organisation_id = ?",
+  )
+    .bind(tenant.id)
+    .first<{ version: number; announced: number; sweep_at: number | null }>();
+}
+
+describe("while the queue refuses", () => {
+  test("a create succeeds and is in the list at once; the alarm sends its event", async () => {
+    const tenant = await newOrganisation();
+    const made = await refusing(() => create(tenant.key));
+    expect(made).toMatchObject({ status: 200, body: { status: "READY" } });
+    const id = made.body.session_id;
+    expect(idsOf(await list(tenant.key))).toEqual([id]);
+    expect(await eventRows(tenant)).toEqual([]);
+    expect(await rowOf(tenant)).toMatchObject({ version: 1, announced: 0 });
+
+    expect(await runDurableObjectAlarm(stubOf(id))).toBe(true);
+    expect(await typesOf(tenant, 1)).toEqual(["session.active"]);
+    expect(await rowOf(tenant)).toMatchObject({ version: 1, announced: 1 });
+  });
+
+  test("its row tells the sweep to look soon, and no more once the events are sent", async () => {
+    const tenant = await newOrganisation();
+    const made = await refusing(() => create(tenant.key, { ttl_seconds: 3_600 }));
+    expect(await rowOf(tenant)).toMatchObject({ sweep_at: Date.now() + 120_000 });
+    await runDurableObjectAlarm(stubOf(made.body.session_id));
+    const endsAt = Date.parse(made.body.expires_at);
+    expect(await rowOf(tenant)).toMatchObject({ sweep_at: endsAt + 60_000 });
+  });
+
+  test("a whole life leaves nothing out: all events come in the end, each with its own state", async () => {
+    const tenant = await newOrganisation();
+    const id = await refusing(async () => {
+      const { body } = await create(tenant.key, { users: [{ ip: "192.0.2.1" }] });
+      await authorize(tenant.key, body.session_id);
+      await revoke(tenant.key, body.session_id, body.session_users[0].authorization_token);
+      expect((await remove(tenant.key, body.session_id)).status).toBe(204);
+      return body.session_id;
+    });
+    expect((await list(tenant.key)).body.total_count).toBe(0);
+    expect(await eventRows(tenant)).toEqual([]);
+    await runDurableObjectAlarm(stubOf(id));
+    expect(await typesOf(tenant, 4)).toEqual([
+      "session.active",
+      "session.user_authorized",
+      "session.user_revoked",
+      "session.expired",
+    ]);
+    const users = (await eventRows(tenant)).map(
+      ({ data }) => JSON.parse(data).session.users.length,
+    );
+    expect(users.sort()).toEqual([1, 1, 1, 2]);
+    expect(await alarmIn(id)).toBeNull();
+  });
+
+  test("an object that is evicted as well still sends everything", async () => {
+    const tenant = await newOrganisation();
+    const id = await refusing(async () => {
+      const { body } = await create(tenant.key);
+      await evictDurableObject(stubOf(body.session_id));
+      await authorize(tenant.key, body.session_id);
+      await evictDurableObject(stubOf(body.session_id));
+      return body.session_id;
+    });
+    await runDurableObjectAlarm(stubOf(id));
+    expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.user_authorized"]);
+  });
+
+  test("more events than one batch holds all come, also when the second batch is refused", async () => {
+    const tenant = await newOrganisation();
+    const id = await refusing(async () => {
+      const { body } = await create(tenant.key, { max_users: 64 });
+      for (let i = 0; i < 44; i++) await authorize(tenant.key, body.session_id);
+      return body.session_id;
+    });
+    let batches = 0;
+    const refuseTheSecond = (_: unknown, send: () => Promise<unknown>) => {
+      batches += 1;
+      return batches === 2 ? queueRefuses() : send();
+    };
+    await withEventQueue(refuseTheSecond, async () => {
+      await runDurableObjectAlarm(stubOf(id));
+      await runDurableObjectAlarm(stubOf(id));
+    });
+    expect(batches).toBeGreaterThan(3);
+    expect(await typesOf(tenant, 45)).toEqual([
+      "session.active",
+      ...Array.from({ length: 44 }, () => "session.user_authorized"),
+    ]);
+  });
+
+  test("a webhook is told of the start and the end when the queue is back", async () => {
+    const tenant = await newOrganisation();
+    const mailbox = newMailbox();
+    const id = await refusing(async () => {
+      const { body } = await create(tenant.key, { webhook_url: mailbox.url });
+      await remove(tenant.key, body.session_id);
+      return body.session_id;
+    });
+    await runDurableObjectAlarm(stubOf(id));
+    const requests = await mailbox.waitForRequests(2);
+    const bodies = requests.map(({ body }) => JSON.parse(body));
+    expect(bodies.map(({ status }) => status).sort()).toEqual(["Ended", "READY"]);
+  });
+
+  test.each([false, true])(
+    "a session without sockets ends no later than a quarter after its idle time (evicted: %s)",
+    async (evicted) => {
+      const tenant = await newOrganisation();
+      await refusing(async () => {
+        const { body } = await create(tenant.key, { idle_seconds: 10 });
+        const id = body.session_id;
+        if (evicted) await evictDurableObject(stubOf(id));
+        // Each try comes twice as late: the next is far beyond the session's idle time.
+        for (let failed = 1; failed <= 6; failed++) await runDurableObjectAlarm(stubOf(id));
+        expect(await alarmIn(id)).toBeLessThanOrEqual(12.5);
+      });
+    },
+  );
+
+  test("a polled session stays alive across evictions", async () => {
+    const tenant = await newOrganisation();
+    await refusing(async () => {
+      const { body } = await create(tenant.key, { idle_seconds: 10 });
+      for (let failed = 1; failed <= 6; failed++)
+        await runDurableObjectAlarm(stubOf(body.session_id));
+      for (let polled = 1; polled <= 4; polled++) {
+        advance(8);
+        await evictDurableObject(stubOf(body.session_id));
+        expect((await read(tenant.key, body.session_id)).status, `poll ${polled}`).toBe(200);
+      }
+    });
+  });
+});
+
+test("a message that the queue delivers twice is one event, one delivery and one attempt", async () => {
+  const tenant = await newOrganisation();
+  const mailbox = newMailbox();
+  await withEventQueue(
+    async (_, send) => {
+      await send();
+      await send();
+    },
+    () => create(tenant.key, { webhook_url: mailbox.url }),
+  );
+  await mailbox.waitForRequests(1);
+  const [delivery] = await eventually(async () => {
+    const rows = await deliveryRows(tenant);
+    expect(rows[0]?.status).toBe("delivered");
+    return rows;
+  });
+  expect(await typesOf(tenant, 1)).toEqual(["session.active"]);
+  expect(await deliveryRows(tenant)).toHaveLength(1);
+  expect(delivery?.attempts).toHaveLength(1);
+});
+
+test("a message that comes again is taken as done, alone and beside its twin", async () => {
+  const tenant = await newOrganisation();
+  const mailbox = newMailbox();
+  let message: unknown;
+  await withEventQueue(
+    ([event]) => {
+      message = { v: 1, event };
+    },
+    () => create(tenant.key, { webhook_url: mailbox.url }),
+  );
+  const taken = { acknowledged: [0, 1], retried: [] };
+  expect(await consume("drawbridge-events", [message, message])).toEqual(taken);
+  expect(await consume("drawbridge-events", [message, message])).toEqual(taken);
+  expect(await eventRows(tenant)).toHaveLength(1);
+  expect(await deliveryRows(tenant)).toHaveLength(1);
+});

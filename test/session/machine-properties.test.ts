@@ -1,0 +1,209 @@
+/** What holds for a session whatever is asked of it, in whatever order, as time goes by. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  decide,
+  evolve,
+  isFinal,
+  type Session,
+  type SessionCommand,
+  type SessionEvent,
+} from "../../src/session/machine";
+import { BORN_AT, creation, userAt } from "../support/session-state";
+
+const maxUsers = 4;
+const lifeMs = 1_000;
+
+const commands: fc.Arbitrary<SessionCommand> = fc.oneof(
+  fc
+    .record({ users: fc.nat(5), active: fc.boolean() })
+    .map((made) => creation({ ...made, maxUsers, expiresAt: BORN_AT + lifeMs })),
+  fc
+    .option(fc.integer({ min: 1, max: 2 * lifeMs }))
+    .map((ms): SessionCommand => ({ type: "activate", expiresAt: ms && BORN_AT + ms })),
+  fc
+    .constantFrom("wrong-password", "unreachable")
+    .map((error) => ({ type: "fail", error }) as const),
+  {
+    weight: 4,
+    arbitrary: fc.nat(200).map((h) => ({ type: "authorize-user", user: userAt(h) }) as const),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.integer({ min: -1, max: 9 }).map((n) => ({ type: "revoke-user", n }) as const),
+  },
+  fc
+    .constantFrom("service", "api", "organisation", "admin")
+    .map((reason) => ({ type: "expire", reason }) as const),
+);
+
+/** Commands with the milliseconds before each. Most stories are short against a session's life. */
+const stories = fc.array(fc.tuple(fc.oneof(fc.nat(20), fc.nat(lifeMs)), commands), {
+  maxLength: 40,
+});
+
+interface Step {
+  before: Session | null;
+  command: SessionCommand;
+  now: number;
+  events: readonly SessionEvent[] | null;
+  after: Session | null;
+}
+
+/** Runs a story on states that nobody can change in place. */
+function run(story: [number, SessionCommand][]): Step[] {
+  const steps: Step[] = [];
+  let state: Session | null = null;
+  let now = BORN_AT;
+  for (const [ms, command] of story) {
+    now += ms;
+    const before: Session | null = state;
+    const decision = decide(before, command, now);
+    const events = decision.ok ? decision.events : null;
+    state = (events ?? []).reduce<Session | null>((s, event) => freeze(evolve(s, event)), before);
+    steps.push({ before, command, now, events, after: state });
+  }
+  return steps;
+}
+
+function freeze(session: Session): Session {
+  Object.freeze(session.users);
+  return Object.freeze(session);
+}
+
+function holds(check: (steps: Step[]) => void): void {
+  fc.assert(
+    fc.property(stories, (story) => check(run(story))),
+    { numRuns: 500 },
+  );
+}
+
+describe("whatever is asked of a session", () => {
+  test("the stories reach every state, and every way into one", () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(stories, (story) => {
+        for (const step of run(story)) {
+          seen.add(step.events?.[0]?.type ?? decisionCode(step));
+        }
+      }),
+      { numRuns: 2_000, seed: 1 },
+    );
+    expect([...seen].sort()).toEqual([
+      "ended",
+      "exists",
+      "full",
+      "not-active",
+      "not-found",
+      "not-pending",
+      "session.active",
+      "session.created",
+      "session.expired",
+      "session.failed",
+      "session.user_authorized",
+      "session.user_revoked",
+      "unknown-user",
+    ]);
+  });
+
+  test("once it has ended nothing is taken any more", () => {
+    holds((steps) => {
+      for (const { before, events } of steps) {
+        if (before !== null && isFinal(before)) expect(events).toBeNull();
+      }
+    });
+  });
+
+  test("at and after the end of its life nothing but expire is taken", () => {
+    holds((steps) => {
+      for (const { before, now, command, events } of steps) {
+        if (before === null || now < before.expiresAt || events === null) continue;
+        expect(command.type).toBe("expire");
+      }
+    });
+  });
+
+  test("what is taken makes an event and changes the state, what is refused does neither", () => {
+    holds((steps) => {
+      for (const { before, after, events } of steps) {
+        if (events === null) {
+          expect(after).toBe(before);
+          continue;
+        }
+        expect(events.length).toBeGreaterThan(0);
+        expect({ ...after, version: 0 }).not.toEqual({ ...before, version: 0 });
+      }
+    });
+  });
+
+  test("the version rises by one with each event, from one, and each says when it happened", () => {
+    holds((steps) => {
+      let version = 0;
+      for (const { events, now, after } of steps) {
+        for (const event of events ?? []) {
+          version += 1;
+          expect(event).toMatchObject({ version, at: now });
+        }
+        expect(after?.version ?? 0).toBe(version);
+      }
+    });
+  });
+
+  test("all of its events, applied again, give its state, from any state on the way", () => {
+    holds((steps) => {
+      const events = steps.flatMap((step) => step.events ?? []);
+      const last = steps.at(-1)?.after ?? null;
+      const states: (Session | null)[] = [null];
+      for (const event of events) states.push(evolve(states.at(-1) ?? null, event));
+      states.forEach((state, i) => {
+        expect(events.slice(i).reduce<Session | null>(evolve, state)).toEqual(last);
+      });
+    });
+  });
+
+  test("there are never more users than it may have", () => {
+    holds((steps) => {
+      for (const { after } of steps) {
+        expect(after?.users.length ?? 0).toBeLessThanOrEqual(maxUsers);
+      }
+    });
+  });
+
+  test("an ordinal is never given twice, and rises", () => {
+    holds((steps) => {
+      const given = steps.flatMap(({ events }) => (events ?? []).flatMap(ordinalsGiven));
+      expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
+    });
+  });
+
+  test("what it was born with stays", () => {
+    holds((steps) => {
+      const made = steps.find(({ events }) => events !== null);
+      const facts = made?.command.type === "create" ? made.command.facts : {};
+      for (const { after } of steps) if (after !== null) expect(after).toMatchObject(facts);
+    });
+  });
+
+  test("an event out of its turn is never applied", () => {
+    fc.assert(
+      fc.property(stories, fc.integer(), (story, version) => {
+        const steps = run(story);
+        for (const { before, events } of steps) {
+          const [event] = events ?? [];
+          if (!event || event.version === version) continue;
+          expect(() => evolve(before, { ...event, version })).toThrow();
+        }
+      }),
+    );
+  });
+});
+
+function ordinalsGiven(event: SessionEvent): number[] {
+  if (event.type === "session.user_authorized") return [event.user.n];
+  return "born" in event && event.born !== null ? event.born.users.map(({ n }) => n) : [];
+}
+
+function decisionCode({ before, command, now }: Step): string {
+  const decision = decide(before, command, now);
+  return decision.ok ? "ok" : decision.refusal.code;
+}

@@ -1,0 +1,263 @@
+/** What a session may become: each command in each state, at each time, as a table. */
+import { describe, expect, test } from "vitest";
+import {
+  decide,
+  errorOf,
+  evolve,
+  isFinal,
+  type Session,
+  type SessionCommand,
+  type SessionEvent,
+} from "../../src/session/machine";
+import { after, BORN_AT, creation, TTL_MS, userAt } from "../support/session-state";
+
+const NOW = BORN_AT + 60_000;
+const EXPIRES_AT = BORN_AT + TTL_MS;
+
+const activate: SessionCommand = { type: "activate", expiresAt: null };
+const fail: SessionCommand = { type: "fail", error: "wrong-password" };
+const authorize: SessionCommand = { type: "authorize-user", user: userAt(9) };
+const revoke: SessionCommand = { type: "revoke-user", n: 0 };
+const expire: SessionCommand = { type: "expire", reason: "organisation" };
+
+const pending = after(creation({ active: false }));
+const active = after(creation());
+const full = after(creation({ users: 3 }));
+const failed = after(creation({ active: false }), fail);
+const expired = after(creation(), expire);
+
+const refused = (code: string, more: object = {}) => ({ ok: false, refusal: { code, ...more } });
+const happened = (type: string, more: object = {}) => ({
+  ok: true,
+  events: [{ version: 2, at: NOW, type, ...more }],
+});
+
+describe("making a session", () => {
+  test("where nothing is to be verified, it is born active, with its users in the order asked for", () => {
+    const command = creation({ users: 2 });
+    const users = [
+      { ...userAt(0), n: 0 },
+      { ...userAt(1), n: 1 },
+    ];
+    const born = { facts: command.facts, expiresAt: EXPIRES_AT, users };
+    expect(decide(null, command, NOW)).toEqual({
+      ok: true,
+      events: [{ version: 1, at: NOW, type: "session.active", born, expiresAt: EXPIRES_AT }],
+    });
+  });
+
+  test("where something is, it is born pending", () => {
+    const command = creation({ active: false, users: 0 });
+    const born = { facts: command.facts, expiresAt: EXPIRES_AT, users: [] };
+    expect(decide(null, command, NOW)).toEqual({
+      ok: true,
+      events: [{ version: 1, at: NOW, type: "session.created", born }],
+    });
+  });
+
+  test("a session has all of its facts, its users, and the ordinal of the next one", () => {
+    const command = creation({ users: 2, metadata: { map: "dust" }, joinCodeDraw: 4 });
+    expect(after(command)).toEqual({
+      ...command.facts,
+      version: 1,
+      status: "active",
+      expiresAt: EXPIRES_AT,
+      users: [
+        { ...userAt(0), n: 0 },
+        { ...userAt(1), n: 1 },
+      ],
+      nextUser: 2,
+    });
+  });
+
+  test("as many users as it may have are let in, and one more is refused", () => {
+    expect(decide(null, creation({ users: 3 }), NOW).ok).toBe(true);
+    expect(decide(null, creation({ users: 4 }), NOW)).toEqual(refused("full", { maxUsers: 3 }));
+  });
+
+  test.each([
+    ["pending", pending],
+    ["active", active],
+    ["failed", failed],
+    ["expired", expired],
+  ])("a second one under the id of a %s one is refused", (_, state) => {
+    expect(decide(state, creation(), NOW)).toEqual(refused("exists"));
+  });
+});
+
+describe("given a state, when a command", () => {
+  const ended = { status: "expired", reason: "organisation" };
+  const table: [string, Session | null, SessionCommand, object][] = [
+    ["nothing, activate", null, activate, refused("not-found")],
+    ["nothing, fail", null, fail, refused("not-found")],
+    ["nothing, authorize", null, authorize, refused("not-found")],
+    ["nothing, revoke", null, revoke, refused("not-found")],
+    ["nothing, expire", null, expire, refused("not-found")],
+    [
+      "pending, activate",
+      pending,
+      activate,
+      happened("session.active", { born: null, expiresAt: EXPIRES_AT }),
+    ],
+    [
+      "pending, activate with another end",
+      pending,
+      { type: "activate", expiresAt: 77 },
+      happened("session.active", { born: null, expiresAt: 77 }),
+    ],
+    ["pending, fail", pending, fail, happened("session.failed", { error: "wrong-password" })],
+    ["pending, authorize", pending, authorize, refused("not-active", { status: "pending" })],
+    ["pending, revoke", pending, revoke, happened("session.user_revoked", { n: 0 })],
+    ["pending, expire", pending, expire, happened("session.expired", { reason: "organisation" })],
+    ["active, activate", active, activate, refused("not-pending", { status: "active" })],
+    ["active, fail", active, fail, refused("not-pending", { status: "active" })],
+    [
+      "active, authorize",
+      active,
+      authorize,
+      happened("session.user_authorized", { user: { ...userAt(9), n: 1 } }),
+    ],
+    ["active and full, authorize", full, authorize, refused("full", { maxUsers: 3 })],
+    ["active, revoke", active, revoke, happened("session.user_revoked", { n: 0 })],
+    ["active, revoke nobody", active, { type: "revoke-user", n: 1 }, refused("unknown-user")],
+    ["active, expire", active, expire, happened("session.expired", { reason: "organisation" })],
+    ["expired, activate", expired, activate, refused("ended", ended)],
+    ["expired, fail", expired, fail, refused("ended", ended)],
+    ["expired, authorize", expired, authorize, refused("ended", ended)],
+    ["expired, revoke", expired, revoke, refused("ended", ended)],
+    ["expired, expire", expired, expire, refused("ended", ended)],
+    [
+      "failed, authorize",
+      failed,
+      authorize,
+      refused("ended", { status: "failed", reason: "wrong-password" }),
+    ],
+    [
+      "failed, expire",
+      failed,
+      expire,
+      refused("ended", { status: "failed", reason: "wrong-password" }),
+    ],
+  ];
+  test.each(table)("%s", (_, state, command, expected) => {
+    expect(decide(state, command, NOW)).toEqual(expected);
+  });
+});
+
+describe("at the end of its life", () => {
+  const tooLate = refused("ended", { status: "expired", reason: "api" });
+  test.each([
+    ["activate", pending, activate],
+    ["fail", pending, fail],
+    ["authorize", active, authorize],
+    ["revoke", active, revoke],
+  ])("%s is taken a millisecond before, and from then on refused as ended", (_, state, command) => {
+    expect(decide(state, command, EXPIRES_AT - 1).ok).toBe(true);
+    expect(decide(state, command, EXPIRES_AT)).toEqual(tooLate);
+    expect(decide(state, command, EXPIRES_AT + 1)).toEqual(tooLate);
+  });
+
+  test("a full session is refused as ended, not as full", () => {
+    expect(decide(full, authorize, EXPIRES_AT)).toEqual(tooLate);
+  });
+
+  test.each([pending, active])("expire is still taken ($status)", (state) => {
+    expect(decide(state, { type: "expire", reason: "api" }, EXPIRES_AT + 5)).toEqual({
+      ok: true,
+      events: [{ version: 2, at: EXPIRES_AT + 5, type: "session.expired", reason: "api" }],
+    });
+  });
+});
+
+describe("an event changes", () => {
+  const base = { version: 2, at: NOW };
+  test.each<[string, Session, SessionEvent, Session]>([
+    [
+      "pending to active, with the end that it names",
+      pending,
+      { ...base, type: "session.active", born: null, expiresAt: 77 },
+      { ...pending, version: 2, status: "active", expiresAt: 77 } as Session,
+    ],
+    [
+      "pending to failed, with the reason and the time",
+      pending,
+      { ...base, type: "session.failed", error: "wrong-password" },
+      {
+        ...pending,
+        version: 2,
+        status: "failed",
+        endedAt: NOW,
+        error: "wrong-password",
+      } as Session,
+    ],
+    [
+      "active to expired, with the reason and the time",
+      active,
+      { ...base, type: "session.expired", reason: "admin" },
+      { ...active, version: 2, status: "expired", endedAt: NOW, reason: "admin" } as Session,
+    ],
+    [
+      "who may use it, and the next ordinal",
+      active,
+      { ...base, type: "session.user_authorized", user: { ...userAt(9), n: 1 } },
+      { ...active, version: 2, users: [...active.users, { ...userAt(9), n: 1 }], nextUser: 2 },
+    ],
+    [
+      "who may use it, and not the next ordinal when one is revoked",
+      active,
+      { ...base, type: "session.user_revoked", n: 0 },
+      { ...active, version: 2, users: [] },
+    ],
+  ])("%s", (_, state, event, expected) => {
+    expect(evolve(state, event)).toEqual(expected);
+  });
+
+  test("nothing when its version is not the next", () => {
+    const event = { at: NOW, type: "session.expired", reason: "api" } as const;
+    for (const version of [0, 1, 3, 4]) {
+      expect(() => evolve(active, { ...event, version })).toThrow(/version/);
+    }
+    const [birth] = decisionEvents(creation());
+    expect(() => evolve(null, { ...birth, version: 2 } as SessionEvent)).toThrow(/version/);
+  });
+
+  test("nothing where there is no session", () => {
+    const event = { version: 1, at: NOW, type: "session.expired", reason: "api" } as const;
+    expect(() => evolve(null, event)).toThrow(/no session/);
+    const reborn = {
+      version: 1,
+      at: NOW,
+      type: "session.active",
+      born: null,
+      expiresAt: 1,
+    } as const;
+    expect(() => evolve(null, reborn)).toThrow(/no session/);
+  });
+
+  test("nothing after the end", () => {
+    for (const state of [failed, expired]) {
+      const event = { version: 3, at: NOW, type: "session.user_revoked", n: 0 } as const;
+      expect(() => evolve(state, event)).toThrow(/end/);
+    }
+  });
+
+  test("nothing when it makes a session that exists", () => {
+    const [birth] = decisionEvents(creation({ active: false }));
+    expect(() => evolve(active, { ...birth, version: 2 } as SessionEvent)).toThrow(/exists/);
+  });
+});
+
+test("why a session ended is its failure or its reason, and nothing while it lives", () => {
+  expect([pending, active, failed, expired].map(errorOf)).toEqual([
+    null,
+    null,
+    "wrong-password",
+    "organisation",
+  ]);
+  expect([pending, active, failed, expired].map(isFinal)).toEqual([false, false, true, true]);
+});
+
+function decisionEvents(command: SessionCommand): readonly SessionEvent[] {
+  const decision = decide(null, command, NOW);
+  return decision.ok ? decision.events : [];
+}

@@ -1,0 +1,363 @@
+/** The outbox: whichever of its ports fails at whichever call, no event is lost, skipped or claimed too early. */
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { type DomainEvent, sessionOf } from "../../src/events/event";
+import type { Session, SessionCommand } from "../../src/session/machine";
+import {
+  Outbox,
+  type OutboxPorts,
+  replay,
+  type SessionLog,
+  within,
+} from "../../src/session/outbox";
+import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** How a call of a port goes. `lost`: it was done, but its answer never came. */
+type Outcome = "done" | "failed" | "lost" | "command-meanwhile";
+type Port = keyof OutboxPorts;
+
+const EMPTY: SessionLog = { v: 1, base: null, events: [], retry: null };
+
+/** A session's object around its outbox, with a queue and a row in D1 that do as they are told. */
+class World {
+  /** What an eviction leaves. */
+  log: SessionLog;
+  outbox: Outbox;
+  readonly queue: DomainEvent[] = [];
+  row: { version: number; announced: number; state: Session } | null = null;
+  /** Each call of a port, in order. */
+  readonly calls: Port[] = [];
+  readonly #outcomes: Outcome[];
+  #nextEvent = 1;
+
+  constructor(outcomes: readonly Outcome[] = []) {
+    this.#outcomes = [...outcomes];
+    this.log = { ...EMPTY, events: [this.#store(null, creation({ maxUsers: 64 }))] };
+    this.outbox = new Outbox(this.#ports(), 0);
+  }
+
+  get session(): Session {
+    const session = replay(this.log);
+    if (!session) throw new Error("the log holds no session");
+    return session;
+  }
+
+  get isDrained(): boolean {
+    return this.outbox.isDrained(this.session);
+  }
+
+  command(command: SessionCommand = { type: "authorize-user", user: userAt(1) }): void {
+    this.log = this.outbox.append(this.log, [this.#store(this.session, command)]);
+  }
+
+  evict(): void {
+    this.outbox = new Outbox(this.#ports(), null);
+  }
+
+  /** Drains as the object does: until nothing is left, or something fails. True if all went well. */
+  async drain(reproject = false): Promise<boolean> {
+    try {
+      for (let again = reproject; again || !this.isDrained; again = false) {
+        await this.outbox.drain(this.log, again);
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  versionsSent(): number[] {
+    return this.queue.map((event) => sessionOf(event).version);
+  }
+
+  #store(state: Session | null, command: SessionCommand) {
+    const [event] = eventsOf(state, command, BORN_AT + this.#nextEvent);
+    if (!event) throw new Error("no event was made");
+    return { id: `event-${this.#nextEvent++}`, event };
+  }
+
+  #ports(): OutboxPorts {
+    return {
+      findAnnounced: () => this.#call("findAnnounced", () => this.row?.announced ?? null),
+      send: (events) => this.#call("send", () => void this.queue.push(...events)),
+      project: (state, announced) =>
+        this.#call("project", () => {
+          const { row } = this;
+          const isNewer =
+            row === null ||
+            state.version > row.version ||
+            (state.version === row.version && announced > row.announced);
+          if (isNewer) this.row = { version: state.version, announced, state };
+        }),
+    };
+  }
+
+  async #call<T>(port: Port, effect: () => T): Promise<T> {
+    this.calls.push(port);
+    const outcome = this.#outcomes.shift() ?? "done";
+    await Promise.resolve();
+    if (outcome === "failed") throw new Error(`${port} failed`);
+    const answer = effect();
+    if (outcome === "command-meanwhile" && this.session.users.length < 60) this.command();
+    await Promise.resolve();
+    if (outcome === "lost") throw new Error(`the answer of ${port} was lost`);
+    return answer;
+  }
+}
+
+/** What must hold at every moment. */
+function expectHonest(world: World): void {
+  const sent = new Set(world.versionsSent());
+  for (let version = 1; version <= (world.row?.announced ?? 0); version++) {
+    expect(sent.has(version), `version ${version} is marked as announced`).toBe(true);
+  }
+  expect(world.session.version).toBe((world.log.base?.version ?? 0) + world.log.events.length);
+}
+
+const authorize: SessionCommand = { type: "authorize-user", user: userAt(1) };
+
+describe("a drain", () => {
+  test("sends the events, then shows the state with the mark that they are sent", async () => {
+    const world = new World();
+    world.command(authorize);
+    await world.drain();
+    expect(world.calls).toEqual(["send", "project"]);
+    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.row).toEqual({ version: 2, announced: 2, state: world.session });
+    expect(world.isDrained).toBe(true);
+  });
+
+  test("gives each event the state right after it, its own time and id", async () => {
+    const world = new World();
+    const born = world.session;
+    world.command(authorize);
+    await world.drain();
+    expect(world.queue).toEqual([
+      {
+        id: "event-1",
+        organisationId: 7,
+        type: "session.active",
+        at: BORN_AT + 1,
+        data: { session: born },
+      },
+      {
+        id: "event-2",
+        organisationId: 7,
+        type: "session.user_authorized",
+        at: BORN_AT + 2,
+        data: { session: world.session },
+      },
+    ]);
+  });
+
+  test("of what is drained calls nothing", async () => {
+    const world = new World();
+    await world.drain();
+    const before = world.calls.length;
+    await world.outbox.drain(world.log);
+    expect(world.calls.length).toBe(before);
+  });
+
+  test("of what is drained shows the state again, when asked to", async () => {
+    const world = new World();
+    await world.drain();
+    world.row = null;
+    await world.drain(true);
+    expect(world.row).toEqual({ version: 1, announced: 1, state: world.session });
+    expect(world.versionsSent()).toEqual([1]);
+  });
+
+  test("when the queue refuses, shows the new state all the same, and that its event is owed", async () => {
+    const world = new World(["done", "done", "failed"]);
+    await world.drain();
+    world.command(authorize);
+    expect(await world.drain()).toBe(false);
+    expect(world.row).toEqual({ version: 2, announced: 1, state: world.session });
+    expect(world.isDrained).toBe(false);
+    await world.drain();
+    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.row).toMatchObject({ version: 2, announced: 2 });
+  });
+
+  test("when D1 fails, does not send the events again", async () => {
+    const world = new World(["done", "failed"]);
+    expect(await world.drain()).toBe(false);
+    expect(world.isDrained).toBe(false);
+    expect(await world.drain()).toBe(true);
+    expect(world.calls).toEqual(["send", "project", "project"]);
+  });
+
+  test("after an eviction asks D1 how far it got, and sends only what is beyond", async () => {
+    const world = new World();
+    await world.drain();
+    world.evict();
+    world.command(authorize);
+    await world.drain();
+    expect(world.calls).toEqual(["send", "project", "findAnnounced", "send", "project"]);
+    expect(world.versionsSent()).toEqual([1, 2]);
+  });
+
+  test("after an eviction before anything was sent, sends everything", async () => {
+    const world = new World();
+    world.command(authorize);
+    world.evict();
+    await world.drain();
+    expect(world.versionsSent()).toEqual([1, 2]);
+  });
+
+  test("after an eviction without a row in D1, sends what the log holds beyond its base", async () => {
+    const world = new World();
+    await world.drain();
+    world.command(authorize);
+    expect(world.log.base?.version).toBe(1);
+    world.row = null;
+    world.evict();
+    await world.drain();
+    expect(world.versionsSent()).toEqual([1, 2]);
+  });
+
+  test("that does not learn how far it got sends nothing", async () => {
+    const world = new World(["done", "done", "failed"]);
+    await world.drain();
+    world.evict();
+    expect(await world.drain()).toBe(false);
+    expect(world.versionsSent()).toEqual([1]);
+  });
+});
+
+describe("the log", () => {
+  test("folds what is announced into its base, and keeps what is not", async () => {
+    const world = new World(["done", "done", "failed", "done", "failed"]);
+    await world.drain();
+    world.command(authorize);
+    expect(world.log.events.map(({ event }) => event.version)).toEqual([2]);
+    await world.drain();
+    world.command(authorize);
+    expect(world.log.base?.version).toBe(1);
+    expect(world.log.events.map(({ event }) => event.version)).toEqual([2, 3]);
+  });
+
+  test("folds nothing that it does not know to be announced", async () => {
+    const world = new World();
+    await world.drain();
+    world.evict();
+    world.command(authorize);
+    expect(world.log.base).toBeNull();
+    expect(world.log.events.map(({ event }) => event.version)).toEqual([1, 2]);
+  });
+
+  test("without events and base stands for no session, and drains to nothing", async () => {
+    const world = new World();
+    expect(replay(EMPTY)).toBeNull();
+    await world.outbox.drain(EMPTY);
+    expect(world.calls).toEqual([]);
+  });
+});
+
+describe("a port that never answers", () => {
+  const stuck = () => new Promise<never>(() => undefined);
+
+  test.each<[Port, number | null]>([
+    ["findAnnounced", null],
+    ["send", 0],
+    ["project", 0],
+  ])("%s counts as failed after ten seconds", async (port, announced) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const ports: OutboxPorts = {
+      findAnnounced: async () => null,
+      send: async () => undefined,
+      project: async () => undefined,
+      [port]: stuck,
+    };
+    const world = new World();
+    const drained = new Outbox(ports, announced).drain(world.log).then(
+      () => "drained",
+      (error: Error) => error.message,
+    );
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await drained).toBe("no answer in time");
+  });
+
+  test("leaves no timer behind when it did answer, or failed", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    expect(await within(50, Promise.resolve("here"))).toBe("here");
+    await expect(within(50, Promise.reject(new Error("broken")))).rejects.toThrow("broken");
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+type Step = "command" | "drain" | "reproject" | "evict";
+
+describe("whichever calls of the queue and of D1 fail, get lost, or see a command come in between", () => {
+  const outcomes = fc.array(
+    fc.constantFrom<Outcome>("done", "done", "failed", "lost", "command-meanwhile"),
+    { maxLength: 40 },
+  );
+  const steps = fc.array(
+    fc.constantFrom<Step>("command", "command", "drain", "drain", "drain", "reproject", "evict"),
+    { maxLength: 30 },
+  );
+
+  async function play(story: Step[], script: Outcome[]): Promise<World> {
+    const world = new World(script);
+    for (const step of story) {
+      if (step === "command") world.command();
+      else if (step === "evict") world.evict();
+      else await world.drain(step === "reproject");
+      expectHonest(world);
+    }
+    return world;
+  }
+
+  test("each event is sent, in order, and D1 shows the last state as announced", async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, outcomes, async (story, script) => {
+        const world = await play([...story, "command"], script);
+        // The failures are over at some time: as many tries as there may be failures left.
+        for (let i = 0; !world.isDrained && i <= script.length; i++) await world.drain();
+        expect(world.isDrained).toBe(true);
+        const { version } = world.session;
+        const firsts = [...new Set(world.versionsSent())];
+        expect(firsts).toEqual(Array.from({ length: version }, (_, i) => i + 1));
+        expect(world.row).toEqual({ version, announced: version, state: world.session });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("an event that is sent again has the same id and says the same", async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, outcomes, async (story, script) => {
+        const world = await play(story, script);
+        const byVersion = new Map<number, DomainEvent>();
+        for (const event of world.queue) {
+          const { version } = sessionOf(event);
+          expect(event).toEqual(byVersion.get(version) ?? event);
+          byVersion.set(version, event);
+        }
+        expect(new Set([...byVersion.values()].map(({ id }) => id)).size).toBe(byVersion.size);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("without a failure and an eviction each event is sent once", async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (story) => {
+        const world = await play(
+          story.filter((step) => step !== "evict"),
+          [],
+        );
+        await world.drain();
+        const { version } = world.session;
+        expect(world.versionsSent()).toEqual(Array.from({ length: version }, (_, i) => i + 1));
+      }),
+    );
+  });
+});

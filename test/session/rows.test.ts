@@ -1,0 +1,277 @@
+/** What each command costs in rows, exactly: rows written are most of the bill, so a change here is a decision. */
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { newOrganisation, type Tenant } from "../support/client";
+import { stubOf } from "../support/faults";
+import { eventRows, eventually } from "../support/pipeline";
+import { type Rows, rowsOf, written } from "../support/rows";
+import { authorize, create, list, read, remove, revoke } from "../support/sessions";
+import { connect, fromClient, newRelay, type Relay, type Socket } from "../support/socket";
+
+/** An organisation whose key this isolate has read already, and whose count of sessions has its row. */
+async function warmTenant(): Promise<Tenant> {
+  const tenant = await newOrganisation();
+  await list(tenant.key);
+  return tenant;
+}
+
+const pair = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
+
+/** Waits until so many events of the organisation are recorded; its own reads are taken off. */
+async function recorded(tenant: Pick<Tenant, "id">, count: number): Promise<void> {
+  await eventually(async () => expect(await eventRows(tenant as Tenant)).toHaveLength(count));
+}
+
+/** What announcing leaves behind an answer is done: whatever is measured next is only what it costs. */
+async function settledSession(more: Record<string, unknown> = pair) {
+  const tenant = await warmTenant();
+  const { body } = await create(tenant.key, more);
+  await recorded(tenant, 1);
+  return { tenant, id: body.session_id as string, users: body.session_users };
+}
+
+const writes = ({ d1Written, objectWritten }: Rows) => ({ d1Written, objectWritten });
+
+describe("rows written", () => {
+  test("by a create with two users: its state and alarm; its row, index and count; its event", async () => {
+    const tenant = await warmTenant();
+    const rows = await rowsOf(async () => {
+      await create(tenant.key, pair);
+      await recorded(tenant, 1);
+    });
+    expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 3 + 1 });
+  });
+
+  test("by a create with 64 users: no more", async () => {
+    const tenant = await warmTenant();
+    const users = Array.from({ length: 64 }, () => ({ ip: "192.0.2.1" }));
+    const rows = await rowsOf(async () => {
+      await create(tenant.key, { users });
+      await recorded(tenant, 1);
+    });
+    expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 4 });
+  });
+
+  test("by a create with a join code: the code and its index", async () => {
+    const tenant = await warmTenant();
+    const rows = await rowsOf(async () => {
+      await create(tenant.key, { join_code: true });
+      await recorded(tenant, 1);
+    });
+    expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 4 + 2 });
+  });
+
+  test("by an authorize: its state, its row, its event", async () => {
+    const { tenant, id } = await settledSession();
+    const rows = await rowsOf(async () => {
+      await authorize(tenant.key, id);
+      await recorded(tenant, 2);
+    });
+    expect(writes(rows)).toEqual({ objectWritten: 1, d1Written: 1 + 1 });
+  });
+
+  test("by a revoke: its state, its row, its event", async () => {
+    const { tenant, id, users } = await settledSession();
+    const rows = await rowsOf(async () => {
+      await revoke(tenant.key, id, users[1].authorization_token);
+      await recorded(tenant, 2);
+    });
+    expect(writes(rows)).toEqual({ objectWritten: 1, d1Written: 1 + 1 });
+  });
+
+  test("by a delete: its state; its row moved out of the index, its count; its event", async () => {
+    const { tenant, id } = await settledSession();
+    const rows = await rowsOf(async () => {
+      await remove(tenant.key, id);
+      await recorded(tenant, 2);
+    });
+    expect({ object: rows.objectWritten, all: written(rows) }).toEqual({
+      object: 1,
+      all: 1 + 2 + 1,
+    });
+  });
+
+  test("by what is refused: none", async () => {
+    const { tenant, id } = await settledSession({ ...pair, max_users: 2 });
+    const stranger = await warmTenant();
+    const rows = await rowsOf(async () => {
+      expect((await authorize(tenant.key, id)).status).toBe(409);
+      expect((await revoke(tenant.key, id, 1)).status).toBe(404);
+      expect((await remove(stranger.key, id)).status).toBe(404);
+      expect((await create(tenant.key, { users: "none" })).status).toBe(400);
+    });
+    expect(written(rows)).toBe(0);
+  });
+
+  test("by a join, relayed frames and pings: none; by a leave: the counters", async () => {
+    const relay = await newRelay(2);
+    await recorded(await owner(relay), 1);
+    const host = await connect(relay, 0);
+    const connecting = Promise.withResolvers<Socket>();
+    const joined = await rowsOf(async () => connecting.resolve(await connect(relay, 1)));
+    expect(written(joined)).toBe(0);
+    const client = await connecting.promise;
+    const relayed = await rowsOf(async () => {
+      for (let i = 0; i < 20; i++) client.send(...fromClient(i));
+      for (let i = 0; i < 20; i++) await host.frame();
+      await client.settle();
+      await host.settle();
+    });
+    expect(relayed).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
+    const left = await rowsOf(async () => {
+      client.close(1000);
+      await client.closed;
+      await host.settle();
+    });
+    expect(writes(left)).toEqual({ d1Written: 0, objectWritten: 1 });
+  });
+});
+
+describe("a whole life writes", () => {
+  test("16 rows, with two users authorised", async () => {
+    const tenant = await warmTenant();
+    const rows = await rowsOf(async () => {
+      const { body } = await create(tenant.key, pair);
+      await authorize(tenant.key, body.session_id);
+      await authorize(tenant.key, body.session_id);
+      await remove(tenant.key, body.session_id);
+      await recorded(tenant, 4);
+    });
+    expect(written(rows)).toBe(16);
+  });
+
+  test("as many with two websockets that play for a while, and their counters", async () => {
+    const tenant = await warmTenant();
+    const rows = await rowsOf(async () => {
+      const { body } = await create(tenant.key, pair);
+      const relay = {
+        id: body.session_id,
+        key: tenant.key,
+        sessionToken: body.authorization_token,
+        userTokens: body.session_users.map(
+          (user: { authorization_token: number }) => user.authorization_token,
+        ),
+        stub: stubOf(body.session_id),
+      };
+      const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
+      client.send(...fromClient(1, 2, 3));
+      await host.frame();
+      await remove(tenant.key, relay.id);
+      await Promise.all([host.closed, client.closed]);
+      await recorded(tenant, 2);
+    });
+    expect(written(rows)).toBe(2 + 4 + 1 + 2 + 1);
+  });
+});
+
+describe("rows read", () => {
+  test("by a read: none, while the object and the key are in memory", async () => {
+    const { tenant, id } = await settledSession();
+    const rows = await rowsOf(() => read(tenant.key, id));
+    expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
+  });
+
+  test("by a read after an eviction: state, counters and alarm, and none in D1", async () => {
+    const { tenant, id } = await settledSession();
+    await evictDurableObject(stubOf(id));
+    const rows = await rowsOf(() => read(tenant.key, id));
+    expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 3, objectWritten: 0 });
+  });
+
+  test("by a key that this isolate has not seen: the token and the key", async () => {
+    const tenant = await newOrganisation();
+    const rows = await rowsOf(() => read(tenant.key, "ffffffffffff-S"));
+    expect(rows).toMatchObject({ d1Read: 2, d1Written: 0 });
+  });
+
+  test("by a list of one session: its row, the next organisation's where it stops, the count", async () => {
+    await settledSession();
+    const { tenant } = await settledSession();
+    const rows = await rowsOf(() => list(tenant.key));
+    expect(rows).toEqual({ d1Read: 3, d1Written: 0, objectRead: 0, objectWritten: 0 });
+  });
+});
+
+describe("with 3,000 ended and 300 live sessions of the organisation, and as many of its neighbours", () => {
+  test.each([
+    ["the first page", "?limit=20", 20, 20 + 1],
+    ["the second page", "?limit=20&page=2", 20, 40 + 1],
+    ["a page of one hundred", "?limit=100&page=3", 100, 300 + 1],
+    ["a page past the last", "?limit=100&page=9", 0, 300 + 1 + 1],
+  ])(
+    "%s reads the live rows up to its end, and the count",
+    async (_, query, sessions, rowsRead) => {
+      await settledSession();
+      const [before, tenant, after] = [await warmTenant(), await warmTenant(), await warmTenant()];
+      for (const { id } of [before, tenant, after]) {
+        await insertSessions(id, { count: 3_000, ended: true });
+        await insertSessions(id, { count: 300, ended: false });
+      }
+      let page = await list(tenant.key);
+      const rows = await rowsOf(async () => {
+        page = await list(tenant.key, query);
+      });
+      expect(page.body).toMatchObject({ total_count: 300 });
+      expect(page.body.sessions).toHaveLength(sessions);
+      expect(rows).toEqual({ d1Read: rowsRead, d1Written: 0, objectRead: 0, objectWritten: 0 });
+    },
+  );
+
+  test("a create, an authorize and a delete read and write as few rows as without them", async () => {
+    const [small, large] = [await warmTenant(), await warmTenant()];
+    await create(small.key);
+    await recorded(small, 1);
+    await create(large.key);
+    await recorded(large, 1);
+    await insertSessions(large.id, { count: 3_000, ended: true });
+    await insertSessions(large.id, { count: 300, ended: false });
+    const life = async (tenant: Tenant) =>
+      rowsOf(async () => {
+        const { body } = await create(tenant.key, pair);
+        await authorize(tenant.key, body.session_id);
+        await remove(tenant.key, body.session_id);
+      });
+    const [cheap, alsoCheap] = [await life(small), await life(large)];
+    expect(alsoCheap.d1Read).toBeLessThanOrEqual(cheap.d1Read);
+    expect(written(alsoCheap)).toBe(written(cheap));
+  });
+});
+
+async function owner(relay: Relay): Promise<Pick<Tenant, "id">> {
+  const { organisationId } = await env.DB.prepare(
+    "select organisation_id as organisationId from sessions where id = ?",
+  )
+    .bind(relay.id)
+    .first<{ organisationId: number }>()
+    .then((row) => row ?? { organisationId: 0 });
+  return { id: organisationId };
+}
+
+/** Puts rows of sessions without objects into the table, as they would be, and counts the live ones. */
+async function insertSessions(
+  organisationId: number,
+  { count, ended }: { count: number; ended: boolean },
+): Promise<void> {
+  const { results } = await env.DB.prepare("select state from sessions limit 1").all<{
+    state: string;
+  }>();
+  const endedAt = ended ? Date.now() : null;
+  const state = JSON.stringify({
+    ...JSON.parse(results[0]?.state ?? "{}"),
+    organisationId,
+    expiresAt: Date.now() + 3_600_000,
+  });
+  await env.DB.batch([
+    env.DB.prepare(
+      `insert into sessions
+       with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)
+       select ?2, 'relay', ?3, 1000000 + i, printf('%012x-S', i + ?3 * 100000), ?4, 1, 1,
+              iif(?3, null, 9000000000000), ?5 from n`,
+    ).bind(count, organisationId, Number(ended), endedAt, state),
+    env.DB.prepare(
+      `insert into session_counts values (?1, 'relay', ?2)
+       on conflict do update set live = live + ?2`,
+    ).bind(organisationId, ended ? 0 : count),
+  ]);
+}

@@ -1,0 +1,44 @@
+/**
+ * Stands between the Worker and its D1: sees every statement, and can make one fail or wait. What is
+ * let through runs on the real database. Undone when `work` is over.
+ */
+import { env } from "cloudflare:workers";
+
+/** Is told the SQL of one request to D1 (of a batch, all of it); throws, or is waited for. */
+export type OnStatement = (sql: string) => void | Promise<void>;
+
+type Send = (this: unknown, ...args: unknown[]) => Promise<unknown>;
+
+/** Runs `work` while every request to D1 first goes through `onStatement`. */
+export async function withD1<T>(onStatement: OnStatement, work: () => Promise<T>): Promise<T> {
+  const session = Object.getPrototypeOf(env.DB.withSession()) as { _send: Send };
+  const send = session._send;
+  session._send = async function (...args) {
+    await onStatement([args[1]].flat().join(";\n"));
+    return send.apply(this, args);
+  };
+  try {
+    return await work();
+  } finally {
+    session._send = send;
+  }
+}
+
+/** What a D1 that cannot be reached throws. */
+export function d1Lost(): never {
+  throw new Error("D1_ERROR: Network connection lost.");
+}
+
+/** A gate that a statement waits at: `reached` resolves when one does, `open` lets all go on. */
+export function newGate() {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  return {
+    reached: reached.promise,
+    open: () => opened.resolve(),
+    wait: () => {
+      reached.resolve();
+      return opened.promise;
+    },
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * The webhook pipeline as tests see it: its rows in D1, and its consumers run by hand on the real
+ * database and the real receiver, where a test must decide what comes when.
+ */
+import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { Webhook } from "standardwebhooks";
+import { vi } from "vitest";
+import { type Config, readConfig } from "../../src/config";
+import { openDatabase } from "../../src/db/open";
+import { type DomainEvent, newEventId, sessionOf } from "../../src/events/event";
+import { eventInsertion } from "../../src/events/store";
+import { handleBatch } from "../../src/queues";
+import { consumeDeliveries, type DeliveryMessage } from "../../src/webhooks/deliveries";
+import { type Attempt, deliveryInsertion, newDelivery } from "../../src/webhooks/delivery-store";
+import { newOrganisation, type Tenant } from "./client";
+import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
+import { create } from "./sessions";
+
+export type QueueName = "drawbridge-events" | "drawbridge-deliveries";
+
+/** A receiver of this test's own. */
+export function newMailbox(): Mailbox {
+  return createMailbox(env.TEST_RECEIVER_URL);
+}
+
+/** Resolves with what `look` gives once it throws no more; only a failing test waits long. */
+export function eventually<T>(look: () => Promise<T>): Promise<T> {
+  return vi.waitFor(look, { timeout: 20_000, interval: 50 });
+}
+
+/** A row of the table of events. */
+export interface EventRow {
+  organisation_id: number;
+  id: string;
+  type: string;
+  at: number;
+  data: string;
+}
+
+/** All events of an organisation, oldest first, as they are stored. */
+export async function eventRows(tenant: Tenant): Promise<EventRow[]> {
+  return rowsWhere<EventRow>("events", tenant);
+}
+
+/** A delivery as it is stored, with its attempts read. */
+export interface DeliveryRow {
+  id: string;
+  event_id: string;
+  event_type: string;
+  url: string;
+  status: string;
+  attempts: Attempt[];
+  attempt_count: number;
+  next_attempt_at: number | null;
+}
+
+/** All deliveries of an organisation, oldest event first. */
+export async function deliveryRows(tenant: Tenant): Promise<DeliveryRow[]> {
+  const rows = await rowsWhere<DeliveryRow & { attempts: string }>("deliveries", tenant);
+  return rows.map((row) => ({ ...row, attempts: JSON.parse(row.attempts) }));
+}
+
+/** The dead letters whose body holds this text. */
+export async function deadLetters(
+  marker: string,
+): Promise<{ queue: string; reason: string; body: string }[]> {
+  const { results } = await env.DB.prepare("select * from dead_letters where instr(body, ?) > 0")
+    .bind(marker)
+    .all<{ queue: string; reason: string; body: string }>();
+  return results;
+}
+
+/** What the `standardwebhooks` package reads out of a request signed with this secret; else it throws. */
+// biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
+export function verified(request: ReceivedRequest | undefined, secret: string): any {
+  if (!request) throw new Error("there is no such request");
+  return new Webhook(secret).verify(request.body, request.headers);
+}
+
+/** An event of a session of this organisation, that nobody has announced yet. */
+export async function newEvent(
+  tenant: Tenant,
+  type: string,
+  webhookUrl: string | null,
+): Promise<DomainEvent> {
+  const { body } = await create(tenant.key);
+  const row = await eventually(async () => {
+    const found = (await eventRows(tenant)).find(({ data }) => data.includes(body.session_id));
+    if (!found) throw new Error("the session's own event is not stored yet");
+    return found;
+  });
+  const { session } = JSON.parse(row.data);
+  const now = Date.now();
+  const data = { session: { ...session, webhookUrl } };
+  return { id: newEventId(now), organisationId: tenant.id, type, at: now, data };
+}
+
+/** A delivery that is owed, of which no queue knows. */
+export interface Owed {
+  tenant: Tenant;
+  mailbox: Mailbox;
+  /** The message that asks for the first attempt. */
+  message: DeliveryMessage;
+}
+
+/** Stores an event and its delivery, and leaves it to the test to send the message. */
+export async function newOwed(mailbox = newMailbox()): Promise<Owed> {
+  const tenant = await newOrganisation();
+  const event = await newEvent(tenant, "session.active", mailbox.url);
+  const delivery = newDelivery(event, "relay-session", mailbox.url);
+  const db = openDatabase(env);
+  await db.batch([eventInsertion(db, event), deliveryInsertion(db, delivery)]);
+  return {
+    tenant,
+    mailbox,
+    message: { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 },
+  };
+}
+
+/** The only delivery of an owed one's organisation. */
+export async function deliveryOf({ tenant }: Owed): Promise<DeliveryRow> {
+  const [row, ...more] = await deliveryRows(tenant);
+  if (!row || more.length > 0) throw new Error("not exactly one delivery");
+  return row;
+}
+
+/** What a consumer did with the messages of a batch, by their place in it. */
+export interface Consumed {
+  acknowledged: number[];
+  retried: { index: number; delaySeconds: number | undefined }[];
+}
+
+/** Hands these messages to the Worker's consumer, as one batch of the queue. */
+export function consume(queue: QueueName, bodies: unknown[]): Promise<Consumed> {
+  return runBatch(queue, bodies, (batch) => handleBatch(batch, env));
+}
+
+/** Hands delivery messages to their consumer with other settings than the deployment's. */
+export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promise<Consumed> {
+  return runBatch("drawbridge-deliveries", bodies, (batch) =>
+    consumeDeliveries(batch, {
+      db: openDatabase(env),
+      config: { ...readConfig(env), ...settings },
+      deliveries: env.DELIVERIES,
+      render: { "relay-session": (event) => ({ session_id: sessionOf(event).id }) },
+    }),
+  );
+}
+
+async function runBatch(
+  queue: QueueName,
+  bodies: unknown[],
+  work: (batch: MessageBatch) => Promise<void>,
+): Promise<Consumed> {
+  const messages = bodies.map((body) => ({
+    id: crypto.randomUUID(),
+    timestamp: new Date(),
+    attempts: 1,
+    body,
+  }));
+  const indexOf = (id: string) => messages.findIndex((message) => message.id === id);
+  const batch = createMessageBatch(queue, messages);
+  const delays = new Map<string, number | undefined>();
+  for (const message of batch.messages) {
+    const retry = message.retry.bind(message);
+    // The batch's result does not tell the delay.
+    message.retry = (options) => {
+      delays.set(message.id, options?.delaySeconds);
+      retry(options);
+    };
+  }
+  await work(batch);
+  const result = await getQueueResult(batch, createExecutionContext());
+  const retried = result.retryMessages.map(({ msgId }) => ({
+    index: indexOf(msgId),
+    delaySeconds: delays.get(msgId),
+  }));
+  // The platform acknowledges what a consumer that did not throw left as it was.
+  const acknowledged = [...messages.keys()].filter(
+    (index) => !retried.some((other) => other.index === index),
+  );
+  return { acknowledged, retried };
+}
+
+async function rowsWhere<T>(table: "events" | "deliveries", tenant: Tenant): Promise<T[]> {
+  const { results } = await env.DB.prepare(
+    `select * from ${table} where organisation_id = ? order by id`,
+  )
+    .bind(tenant.id)
+    .all<T>();
+  return results;
+}

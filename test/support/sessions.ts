@@ -1,0 +1,58 @@
+/** The calls on relay sessions, as a game's backend makes them. */
+import { type Answer, call } from "./client";
+
+/** Where relay sessions are. */
+export const SESSIONS = "/v1/relays/sessions";
+
+/** Creates a session; without a body, of an empty object. */
+export function create(key: string, body: unknown = {}, headers: Record<string, string> = {}) {
+  return call("POST", SESSIONS, { key, body, headers });
+}
+
+export function read(key: string, id: string): Promise<Answer> {
+  return call("GET", `${SESSIONS}/${id}`, { key });
+}
+
+/** Lists; `query` with its question mark. */
+export function list(key: string, query = ""): Promise<Answer> {
+  return call("GET", SESSIONS + query, { key });
+}
+
+export function remove(key: string, id: string): Promise<Answer> {
+  return call("DELETE", `${SESSIONS}/${id}`, { key });
+}
+
+export function authorize(
+  key: string,
+  id: string,
+  ip = "192.0.2.77",
+  more: Record<string, unknown> = {},
+) {
+  return call("POST", `${SESSIONS}:authorize-user`, {
+    key,
+    body: { session_id: id, user_ip: ip, ...more },
+  });
+}
+
+export function revoke(key: string, id: string, token: unknown): Promise<Answer> {
+  return call("POST", `${SESSIONS}:revoke-user`, {
+    key,
+    body: { session_id: id, authorization_token: token },
+  });
+}
+
+/** Joins with a code: no key, from an address of its own unless one is named. */
+export function join(code: unknown, ip = anyAddress()): Promise<Answer> {
+  return call("POST", "/v1/relays/join", { body: { join_code: code }, ip });
+}
+
+/** An address that no other call of a test has: limits per address then meet only who they are for. */
+export function anyAddress(): string {
+  const group = () => Math.floor(Math.random() * 0x1_0000).toString(16);
+  return `2001:db8:${group()}:${group()}:${group()}:${group()}:${group()}:1`;
+}
+
+/** The ids of a list's page. */
+export function idsOf(page: Answer): string[] {
+  return page.body.sessions.map((session: { session_id: string }) => session.session_id);
+}

@@ -1,0 +1,181 @@
+/** Whatever is sent to relay sessions, the fault is never ours, and a refusal is a message. */
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import { call, newOrganisation } from "../../support/client";
+import {
+  anyBody,
+  anyQuery,
+  brokenBody,
+  expectOwnFormat,
+  headerValue,
+  rawPart,
+} from "../../support/hostile";
+import { anyAddress, create, read, SESSIONS } from "../../support/sessions";
+
+const RUNS = 80;
+
+let key: string;
+let id: string;
+
+beforeAll(async () => {
+  ({ key } = await newOrganisation());
+  id = (await create(key, { users: [{ ip: "1.1.1.1" }], max_users: 64 })).body.session_id;
+});
+
+/** Sends each generated body to a call, and judges what comes back. */
+async function fuzzBodies(path: string, bodies: fc.Arbitrary<string>): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const answer = await call("POST", path, { key, body, ip: anyAddress() });
+      expectOwnFormat(answer, "relay");
+    }),
+    { numRuns: RUNS },
+  );
+  expect((await call("GET", SESSIONS, { key })).status).toBe(200);
+}
+
+describe("a create", () => {
+  const valid = {
+    users: [{ ip: "1.1.1.1", connection_id: "a", device_id: "b" }],
+    filters: [{ field: "a", values: ["b"], filter_type: "any" }],
+    webhook_url: "",
+    ttl_seconds: 60,
+    idle_seconds: 60,
+    max_users: 4,
+    metadata: { mode: "duel" },
+    region: "weur",
+    join_code: true,
+  };
+
+  test("with any body is answered", () => fuzzBodies(SESSIONS, anyBody));
+  test("with broken fields is answered", () => fuzzBodies(SESSIONS, brokenBody(valid)));
+
+  test("with broken users is answered", () => {
+    const user = brokenBody({ ip: "1.1.1.1", connection_id: "a", device_id: "b" });
+    return fuzzBodies(
+      SESSIONS,
+      fc.array(user, { maxLength: 4 }).map((users) => `{"users":[${users.join()}]}`),
+    );
+  });
+
+  test("with broken filters is answered", () => {
+    const filter = brokenBody({ field: "a", values: [], filter_type: "any" });
+    return fuzzBodies(
+      SESSIONS,
+      fc.array(filter, { maxLength: 4 }).map((filters) => `{"filters":[${filters.join()}]}`),
+    );
+  });
+
+  test("with any text for metadata keeps it in its own form, or refuses it", async () => {
+    const text = fc.string({ unit: "binary", maxLength: 70 });
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(text, text, { maxKeys: 4 }), async (metadata) => {
+        const made = await create(key, { metadata });
+        expectOwnFormat(made, "relay");
+        if (made.status !== 200) return;
+        const kept: Record<string, string> = made.body.metadata;
+        for (const part of Object.entries(kept).flat()) {
+          expect(part).toBe(part.normalize("NFC"));
+          expect(part).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+        }
+        expect((await read(key, made.body.session_id)).body.metadata).toEqual(kept);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+describe("the calls on users", () => {
+  test("with any body are answered", async () => {
+    for (const verb of ["authorize-user", "revoke-user"]) {
+      await fuzzBodies(`${SESSIONS}:${verb}`, anyBody);
+    }
+  });
+
+  test("with broken fields are answered", async () => {
+    const connection = { connection_id: "a", device_id: "b" };
+    const authorization = { session_id: id, user_ip: "1.1.1.1", ...connection };
+    await fuzzBodies(`${SESSIONS}:authorize-user`, brokenBody(authorization));
+    const revocation = { session_id: id, authorization_token: 7 };
+    await fuzzBodies(`${SESSIONS}:revoke-user`, brokenBody(revocation));
+    expect((await read(key, id)).status).toBe(200);
+  });
+});
+
+describe("a join", () => {
+  test("with any body is answered", () => fuzzBodies("/v1/relays/join", anyBody));
+  test("with a broken code is answered", () =>
+    fuzzBodies("/v1/relays/join", brokenBody({ join_code: "333333" })));
+});
+
+test("a list with any query is answered", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyQuery("page", "limit"), async (query) => {
+      expectOwnFormat(await call("GET", `${SESSIONS}?${query}`, { key }), "relay");
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("any path beneath relay sessions with any verb is answered", async () => {
+  const path = fc.array(rawPart, { maxLength: 3 }).map((parts) => parts.join("/"));
+  const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY");
+  const root = fc.constantFrom(`${SESSIONS}/`, `${SESSIONS}:`, "/v1/relays/x");
+  await fc.assert(
+    fc.asyncProperty(verb, root, path, async (method, start, rest) => {
+      const answer = await call(method, start + rest, { key });
+      // Dots may lead the path out of this surface.
+      const isOurs = new URL(`http://localhost${start}${rest}`).pathname.startsWith("/v1/relays/");
+      expectOwnFormat(answer, isOurs ? "relay" : "v1");
+      expect(answer.status).not.toBe(200);
+    }),
+    { numRuns: RUNS * 2 },
+  );
+  expect((await read(key, id)).status).toBe(200);
+});
+
+test("any header with any value is answered", async () => {
+  const name = fc.constantFrom(
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "X-Request-Id",
+    "Accept",
+    "Upgrade",
+    "Range",
+    "If-None-Match",
+    "Content-Encoding",
+    "X-Forwarded-For",
+    "Cookie",
+    "Origin",
+  );
+  const target = fc.constantFrom<[string, string]>(
+    ["GET", SESSIONS],
+    ["POST", SESSIONS],
+    ["POST", `${SESSIONS}:authorize-user`],
+    ["GET", `${SESSIONS}/0123456789ab-S`],
+    ["GET", `${SESSIONS}/0123456789ab-S/server`],
+    ["DELETE", `${SESSIONS}/0123456789ab-S`],
+  );
+  await fc.assert(
+    fc.asyncProperty(target, name, headerValue, async ([method, path], header, value) => {
+      const answer = await call(method, path, {
+        ip: anyAddress(),
+        headers: { Authorization: `token ${key}`, [header]: value },
+        ...(method === "POST" ? { body: { max_users: 2 } } : {}),
+      });
+      expectOwnFormat(answer, "relay");
+      if (header === "Authorization") expect([401, 403, 426]).toContain(answer.status);
+    }),
+    { numRuns: RUNS * 2 },
+  );
+});
+
+test("any address of a caller is answered", async () => {
+  await fc.assert(
+    fc.asyncProperty(headerValue, async (ip) => {
+      expectOwnFormat(await call("GET", SESSIONS, { key, ip }), "relay");
+    }),
+    { numRuns: RUNS },
+  );
+});

@@ -1,0 +1,182 @@
+/** The list shows an organisation's live sessions, newest first, in pages, and every change at once. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { call, newOrganisation } from "../../support/client";
+import { withD1 } from "../../support/d1";
+import { authorize, create, idsOf, list, remove, revoke } from "../../support/sessions";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Sessions made one after the other, newest first. */
+async function makeSessions(key: string, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let i = 0; i < count; i++) ids.unshift((await create(key)).body.session_id);
+  return ids;
+}
+
+test("the list of an organisation that has nothing is empty", async () => {
+  const { key } = await newOrganisation();
+  const { status, body } = await list(key);
+  expect(status).toBe(200);
+  expect(body).toEqual({
+    sessions: [],
+    total_count: 0,
+    pagination: {
+      number: 1,
+      next_page_number: null,
+      previous_page_number: null,
+      paginator: { num_pages: 0 },
+      has_next: false,
+      has_previous: false,
+    },
+  });
+});
+
+describe("pages", () => {
+  test("together hold every session once, newest first, and say where they are", async () => {
+    const { key } = await newOrganisation();
+    // A second apart each, so that the order of time is not that of the ids.
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now });
+    const ids: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      vi.setSystemTime(now + i * 1_000);
+      ids.unshift((await create(key)).body.session_id);
+    }
+    const pages = [
+      { number: 1, next: 2, previous: null, ids: ids.slice(0, 2) },
+      { number: 2, next: 3, previous: 1, ids: ids.slice(2, 4) },
+      { number: 3, next: null, previous: 2, ids: ids.slice(4) },
+    ];
+    for (const { number, next, previous, ids: expected } of pages) {
+      const page = await list(key, `?page=${number}&limit=2`);
+      expect(idsOf(page)).toEqual(expected);
+      expect(page.body.total_count).toBe(5);
+      expect(page.body.pagination).toEqual({
+        number,
+        next_page_number: next,
+        previous_page_number: previous,
+        paginator: { num_pages: 3 },
+        has_next: next !== null,
+        has_previous: previous !== null,
+      });
+    }
+  });
+
+  test.each([4, 5, 999_999_999_999_999])("past the last are empty: page %i", async (number) => {
+    const { key } = await newOrganisation();
+    await makeSessions(key, 3);
+    const { status, body } = await list(key, `?page=${number}&limit=1`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ sessions: [], total_count: 3 });
+    expect(body.pagination).toMatchObject({ number, next_page_number: null, has_next: false });
+  });
+
+  test("hold 20 where no limit is named, and 100 where one is", async () => {
+    const { key } = await newOrganisation();
+    const ids = await makeSessions(key, 21);
+    const first = await list(key);
+    expect(idsOf(first)).toHaveLength(20);
+    expect(first.body.pagination).toMatchObject({ next_page_number: 2, has_next: true });
+    expect(new Set([...idsOf(first), ...idsOf(await list(key, "?page=2"))])).toEqual(new Set(ids));
+    expect(idsOf(await list(key, "?limit=100"))).toHaveLength(21);
+  });
+
+  test("that are exactly full have no page after them", async () => {
+    const { key } = await newOrganisation();
+    await makeSessions(key, 2);
+    const { body } = await list(key, "?limit=2");
+    expect(body.pagination).toMatchObject({ has_next: false, paginator: { num_pages: 1 } });
+  });
+});
+
+test.each([
+  "page=0",
+  "page=-1",
+  "page=1.5",
+  "page=",
+  "page=one",
+  "page=1e1",
+  "page=0x1",
+  "page=%201",
+  "page=9999999999999999",
+  "page=1&page=0",
+  "limit=0",
+  "limit=101",
+  "limit=-1",
+  "limit=",
+  "limit=2.0",
+  "limit=all",
+  "limit=%F0%9F%98%80",
+])("a list with ?%s is refused, and the parameter is named", async (query) => {
+  const { key } = await newOrganisation();
+  const { status, body } = await list(key, `?${query}`);
+  expect(status).toBe(400);
+  expect(Object.keys(body)).toEqual(["message"]);
+  expect(body.message).toContain(`${query.split("=")[0]} must be a whole number from 1`);
+});
+
+test("parameters that nobody knows are ignored in a list", async () => {
+  const { key } = await newOrganisation();
+  await makeSessions(key, 1);
+  expect((await list(key, "?status=READY&__proto__=1")).body.total_count).toBe(1);
+});
+
+describe("a list right after", () => {
+  test("a create shows the session, and right after its end does not", async () => {
+    const { key } = await newOrganisation();
+    for (let i = 0; i < 5; i++) {
+      const { session_id: id } = (await create(key)).body;
+      const shown = await list(key);
+      expect(idsOf(shown)).toEqual([id]);
+      expect(shown.body.total_count).toBe(1);
+      await remove(key, id);
+      expect((await list(key)).body).toMatchObject({ sessions: [], total_count: 0 });
+    }
+  });
+
+  test("a change of the users shows the change", async () => {
+    const { key } = await newOrganisation();
+    const { session_id: id } = (await create(key)).body;
+    const { authorization_token: token } = (await authorize(key, id)).body.session_user;
+    const users = async () => (await list(key)).body.sessions[0].session_users;
+    expect((await users())[0].authorization_token).toBe(token);
+    await revoke(key, id, token);
+    expect(await users()).toEqual([]);
+  });
+
+  test("a change that D1 is slow to take shows it all the same", async () => {
+    const { key } = await newOrganisation();
+    // Time enough for a list to be answered before the change is there, if nobody waited for it.
+    const slowly = async (sql: string) => {
+      if (!sql.includes('insert into "sessions"')) return;
+      for (let i = 0; i < 5; i++) await call("GET", "/v1/health");
+    };
+    await withD1(slowly, async () => {
+      const { session_id: id } = (await create(key)).body;
+      expect(idsOf(await list(key))).toEqual([id]);
+      await authorize(key, id);
+      expect((await list(key)).body.sessions[0].session_users).toHaveLength(1);
+      await remove(key, id);
+      expect(idsOf(await list(key))).toEqual([]);
+    });
+  });
+
+  test("many creates side by side shows and counts all of them", async () => {
+    const { key } = await newOrganisation();
+    const made = await Promise.all(Array.from({ length: 12 }, () => create(key)));
+    const page = await list(key);
+    expect(new Set(idsOf(page))).toEqual(new Set(made.map(({ body }) => body.session_id)));
+    expect(page.body.total_count).toBe(12);
+  });
+});
+
+test("a list shows ready sessions only while their time is not over", async () => {
+  const { key } = await newOrganisation();
+  const { session_id: brief } = (await create(key, { ttl_seconds: 60 })).body;
+  const { session_id: long } = (await create(key, { ttl_seconds: 600, idle_seconds: 600 })).body;
+  expect(new Set(idsOf(await list(key)))).toEqual(new Set([brief, long]));
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
+  expect(idsOf(await list(key))).toEqual([long]);
+});

@@ -1,0 +1,182 @@
+/** The sweep ends what is due, drains what was not drained, and goes on past what fails. */
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { newOrganisation, type Tenant } from "../support/client";
+import { d1Lost, withD1 } from "../support/d1";
+import {
+  advance,
+  alarmIn,
+  breakObjects,
+  holdTheClock,
+  isProjection,
+  loseAlarm,
+  queueRefuses,
+  runSweep,
+  stubOf,
+  withEventQueue,
+} from "../support/faults";
+import { eventRows, eventually } from "../support/pipeline";
+import { rowsOf } from "../support/rows";
+import { authorize, create, idsOf, list, read } from "../support/sessions";
+import { countRows, insertSessionRows } from "../support/sweeping";
+
+beforeEach(holdTheClock);
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** Sessions that live a minute, whose alarms are lost. */
+async function forgotten(tenant: Tenant, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const { body } = await create(tenant.key, { ttl_seconds: 60 });
+    await loseAlarm(body.session_id);
+    ids.push(body.session_id);
+  }
+  return ids;
+}
+
+async function typesOf(tenant: Tenant, count: number): Promise<string[]> {
+  const rows = await eventually(async () => {
+    const found = await eventRows(tenant);
+    expect(found).toHaveLength(count);
+    return found;
+  });
+  return rows.map(({ type }) => type).sort();
+}
+
+describe("a session whose end is due and was not recorded", () => {
+  test("is ended a minute after it, and leaves the list", async () => {
+    const tenant = await newOrganisation();
+    await forgotten(tenant, 1);
+    advance(120);
+    await runSweep();
+    expect((await list(tenant.key)).body.total_count).toBe(0);
+    expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.expired"]);
+    const row = await env.DB.prepare(
+      "select ended, sweep_at from sessions where organisation_id = ?",
+    )
+      .bind(tenant.id)
+      .first();
+    expect(row).toEqual({ ended: 1, sweep_at: null });
+  });
+
+  test("is left alone before that", async () => {
+    const tenant = await newOrganisation();
+    const poked = breakObjects("poke", () => false);
+    const [id] = await forgotten(tenant, 1);
+    advance(119.999);
+    await runSweep();
+    expect(poked).not.toContain(id);
+    expect((await list(tenant.key)).body.total_count).toBe(1);
+  });
+
+  test("is looked at once: the next run does not find it", async () => {
+    const tenant = await newOrganisation();
+    const poked = breakObjects("poke", () => false);
+    const [id] = await forgotten(tenant, 1);
+    advance(120);
+    await runSweep();
+    await runSweep();
+    expect(poked.filter((name) => name === id)).toHaveLength(1);
+    expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.expired"]);
+  });
+});
+
+describe("a session whose outbox was not drained, and whose alarm is lost", () => {
+  test("is drained when the sweep finds it, and its alarm is set again", async () => {
+    const tenant = await newOrganisation();
+    const made = await withEventQueue(queueRefuses, () => create(tenant.key));
+    const id = made.body.session_id;
+    await loseAlarm(id);
+    await evictDurableObject(stubOf(id));
+    advance(119.999);
+    await runSweep();
+    expect(await eventRows(tenant)).toEqual([]);
+    advance(0.001);
+    await runSweep();
+    expect(await typesOf(tenant, 1)).toEqual(["session.active"]);
+    expect((await read(tenant.key, id)).status).toBe(200);
+    expect(await alarmIn(id)).toBeGreaterThan(0);
+  });
+
+  test("is tried again two minutes later, while the queue still refuses", async () => {
+    const tenant = await newOrganisation();
+    const id = await withEventQueue(queueRefuses, async () => {
+      const { body } = await create(tenant.key);
+      advance(120);
+      await runSweep();
+      await loseAlarm(body.session_id);
+      await evictDurableObject(stubOf(body.session_id));
+      return body.session_id;
+    });
+    expect(await eventRows(tenant)).toEqual([]);
+    advance(120);
+    await runSweep();
+    expect(await typesOf(tenant, 1)).toEqual(["session.active"]);
+    expect(idsOf(await list(tenant.key))).toEqual([id]);
+  });
+
+  test("shows a change that D1 missed when its end is due at the latest", async () => {
+    const tenant = await newOrganisation();
+    const [id = ""] = await forgotten(tenant, 1);
+    await withD1(
+      (sql) => (isProjection(sql) ? d1Lost() : undefined),
+      () => authorize(tenant.key, id),
+    );
+    await loseAlarm(id);
+    await evictDurableObject(stubOf(id));
+    advance(120);
+    await runSweep();
+    expect(await typesOf(tenant, 3)).toEqual([
+      "session.active",
+      "session.expired",
+      "session.user_authorized",
+    ]);
+    expect((await list(tenant.key)).body.total_count).toBe(0);
+  });
+});
+
+describe("a run", () => {
+  test("goes on past an object that fails, and finds it again", async () => {
+    const tenant = await newOrganisation();
+    const ids = await forgotten(tenant, 12);
+    breakObjects("poke", (name) => name === ids[0]);
+    advance(120);
+    await runSweep();
+    expect((await list(tenant.key)).body.total_count).toBe(1);
+    vi.restoreAllMocks();
+    await runSweep();
+    expect((await list(tenant.key)).body.total_count).toBe(0);
+    expect(await typesOf(tenant, 2 * ids.length)).toHaveLength(24);
+  });
+
+  test("removes a row whose object holds nothing, and takes it out of the count", async () => {
+    const tenant = await newOrganisation();
+    await insertSessionRows(tenant.id, 3, { sweepAt: Date.now() });
+    expect((await list(tenant.key, "?limit=1")).body.total_count).toBe(3);
+    await runSweep();
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+    expect((await list(tenant.key)).body.total_count).toBe(0);
+  });
+
+  test("goes through more than a page", async () => {
+    const tenant = await newOrganisation();
+    await insertSessionRows(tenant.id, 110, { sweepAt: Date.now() });
+    await runSweep();
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+  });
+
+  test("reads what is due and nothing of the sessions that are not", async () => {
+    const [one, other] = [await newOrganisation(), await newOrganisation()];
+    await runSweep();
+    const idle = await rowsOf(runSweep);
+    await insertSessionRows(one.id, 3_000, { sweepAt: Date.now() + 600_000 });
+    await insertSessionRows(other.id, 2_000, { endedAt: Date.now() });
+    const rows = await rowsOf(runSweep);
+    expect(rows.d1Read - idle.d1Read).toBeLessThanOrEqual(4);
+    expect(rows).toMatchObject({ d1Written: 0, objectRead: 0, objectWritten: 0 });
+  });
+});

@@ -1,0 +1,243 @@
+/** What is older than the retention goes, in pages and from both stores; what is younger stays. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { readConfig } from "../../src/config";
+import { newOrganisation, type Tenant } from "../support/client";
+import { d1Lost, withD1 } from "../support/d1";
+import { breakObjects, holdTheClock, runSweep, stubOf } from "../support/faults";
+import { deadLetters, eventRows, eventually } from "../support/pipeline";
+import { rowsOf } from "../support/rows";
+import { create, list, read, remove } from "../support/sessions";
+import {
+  countRows,
+  insertDeadLetters,
+  insertDeliveries,
+  insertEvents,
+  insertIdempotencyKeys,
+  insertJoinCodes,
+  insertSessionRows,
+} from "../support/sweeping";
+
+const DAY_MS = 86_400_000;
+const retentionMs = readConfig(env).retentionDays * DAY_MS;
+
+beforeEach(holdTheClock);
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** A run in the minute that is this organisation's, once an hour. */
+function sweepFor({ id }: Pick<Tenant, "id">): Promise<void> {
+  return runSweep((60 + (id % 60)) * 60_000);
+}
+
+function passRetention(): void {
+  vi.setSystemTime(Date.now() + retentionMs + 1_000);
+}
+
+async function endedSession(tenant: Tenant): Promise<string> {
+  const { body } = await create(tenant.key);
+  await remove(tenant.key, body.session_id);
+  return body.session_id;
+}
+
+function keysOf(id: string): Promise<string[]> {
+  return runInDurableObject(stubOf(id), (_, { storage }) =>
+    [...storage.kv.list()].map(([key]) => key),
+  );
+}
+
+async function recorded(tenant: Tenant, count: number): Promise<void> {
+  await eventually(async () => expect(await eventRows(tenant)).toHaveLength(count));
+}
+
+describe("a session that ended longer ago than the retention", () => {
+  test("is gone from D1 and from its object", async () => {
+    const tenant = await newOrganisation();
+    const id = await endedSession(tenant);
+    await recorded(tenant, 2);
+    expect(await keysOf(id)).toEqual(["session"]);
+    passRetention();
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+    expect(await keysOf(id)).toEqual([]);
+    expect(await countRows("events", tenant.id)).toBe(0);
+    expect((await read(tenant.key, id)).status).toBe(404);
+  });
+
+  test("stays until then, with its events", async () => {
+    const tenant = await newOrganisation();
+    const id = await endedSession(tenant);
+    await recorded(tenant, 2);
+    vi.setSystemTime(Date.now() + retentionMs - 60_000);
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(1);
+    expect(await countRows("events", tenant.id)).toBe(2);
+    expect(await keysOf(id)).toEqual(["session"]);
+  });
+
+  test("stays in the minutes of the hour that belong to other organisations", async () => {
+    const tenant = await newOrganisation();
+    await endedSession(tenant);
+    passRetention();
+    await sweepFor({ id: tenant.id + 1 });
+    await sweepFor({ id: tenant.id + 59 });
+    expect(await countRows("sessions", tenant.id)).toBe(1);
+  });
+
+  test("goes although it began before one that lives, which stays", async () => {
+    const tenant = await newOrganisation();
+    await endedSession(tenant);
+    vi.setSystemTime(Date.now() + retentionMs);
+    const { session_id: live } = (await create(tenant.key)).body;
+    vi.setSystemTime(Date.now() + 1_000);
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(1);
+    expect((await read(tenant.key, live)).status).toBe(200);
+    expect((await list(tenant.key)).body.total_count).toBe(1);
+  });
+
+  test("that began before the retention and ended within it stays", async () => {
+    const tenant = await newOrganisation();
+    const { session_id: id } = (await create(tenant.key, { ttl_seconds: 86_400 })).body;
+    vi.setSystemTime(Date.now() + DAY_MS);
+    await read(tenant.key, id);
+    vi.setSystemTime(Date.now() + retentionMs - DAY_MS / 2);
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(1);
+  });
+
+  test("stays in D1 while its object fails, is found again, and holds up none of the others", async () => {
+    const tenant = await newOrganisation();
+    const ids: string[] = [];
+    for (let i = 0; i < 12; i++) ids.push(await endedSession(tenant));
+    passRetention();
+    const broken = ids[3] ?? "";
+    breakObjects("purge", (name) => name === broken);
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(1);
+    expect(await keysOf(broken)).toEqual(["session"]);
+    vi.restoreAllMocks();
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+    expect(await keysOf(broken)).toEqual([]);
+  });
+
+  test("goes with all others of its age, however many pages those are", async () => {
+    const tenant = await newOrganisation();
+    await insertSessionRows(tenant.id, 110, { endedAt: Date.now() - retentionMs - 1_000 });
+    await sweepFor(tenant);
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+  });
+});
+
+describe("what is older than the retention", () => {
+  const old = () => Date.now() - retentionMs - 1_000;
+  const young = () => Date.now() - retentionMs + 60_000;
+
+  test("goes in pages, and what is younger stays: events", async () => {
+    const tenant = await newOrganisation();
+    await insertEvents(tenant.id, 250, old());
+    await insertEvents(tenant.id, 5, young());
+    await sweepFor(tenant);
+    expect(await countRows("events", tenant.id)).toBe(5);
+  });
+
+  test("goes in pages, and what is younger stays: deliveries", async () => {
+    const tenant = await newOrganisation();
+    await insertDeliveries(tenant.id, 250, old());
+    await insertDeliveries(tenant.id, 5, young());
+    await sweepFor(tenant);
+    expect(await countRows("deliveries", tenant.id)).toBe(5);
+  });
+
+  test("goes in pages, and what is younger stays: dead letters", async () => {
+    await insertDeadLetters(250, old(), "<old>");
+    await insertDeadLetters(5, young(), "<young>");
+    await runSweep();
+    expect(await deadLetters("<old>")).toHaveLength(0);
+    expect(await deadLetters("<young>")).toHaveLength(5);
+  });
+
+  test("costs a bounded run: what is left after it goes with the next", async () => {
+    const tenant = await newOrganisation();
+    await insertEvents(tenant.id, 1_100, old());
+    await sweepFor(tenant);
+    expect(await countRows("events", tenant.id)).toBe(100);
+    await sweepFor(tenant);
+    expect(await countRows("events", tenant.id)).toBe(0);
+  });
+
+  test("is found without reading what is younger", async () => {
+    const tenant = await newOrganisation();
+    await sweepFor(tenant);
+    const empty = await rowsOf(() => sweepFor(tenant));
+    await insertEvents(tenant.id, 2_000, young());
+    await insertDeliveries(tenant.id, 2_000, young());
+    await insertDeadLetters(20, young(), "<unread>");
+    const full = await rowsOf(() => sweepFor(tenant));
+    expect(full.d1Read - empty.d1Read).toBeLessThanOrEqual(25);
+    expect(full.d1Written).toBe(0);
+  });
+});
+
+describe("what has its own time", () => {
+  test("join codes go when their session's life is over, in pages", async () => {
+    const tenant = await newOrganisation();
+    await insertJoinCodes(tenant.id, 250, Date.now() - 1);
+    await insertJoinCodes(tenant.id, 5, Date.now() + 60_000);
+    await runSweep();
+    expect(await countRows("join_codes", tenant.id)).toBe(5);
+  });
+
+  test("kept answers go after a day, in pages", async () => {
+    const tenant = await newOrganisation();
+    await insertIdempotencyKeys(tenant.id, 250, Date.now() - DAY_MS - 1);
+    await insertIdempotencyKeys(tenant.id, 5, Date.now() - DAY_MS + 60_000);
+    await runSweep();
+    expect(await countRows("idempotency_keys", tenant.id)).toBe(5);
+  });
+
+  test("is found without reading what is younger", async () => {
+    const tenant = await newOrganisation();
+    await runSweep(0);
+    const empty = await rowsOf(() => runSweep(0));
+    await insertJoinCodes(tenant.id, 2_000, Date.now() + 60_000);
+    await insertIdempotencyKeys(tenant.id, 2_000, Date.now());
+    const full = await rowsOf(() => runSweep(0));
+    expect(full.d1Read - empty.d1Read).toBeLessThanOrEqual(4);
+  });
+});
+
+test.each([
+  ["the due sessions", /"sweep_at" <=/],
+  ["the retention", /% \?/],
+  ["the deleted organisations", /"deleted_at" is not null/],
+  ["the join codes", /delete from "join_codes"/],
+])("a run in which %s cannot be read still does all of the rest", async (_, failing) => {
+  const tenant = await newOrganisation();
+  await insertJoinCodes(tenant.id, 3, Date.now() - 1);
+  await insertIdempotencyKeys(tenant.id, 3, Date.now() - 2 * DAY_MS);
+  await insertEvents(tenant.id, 3, Date.now() - 2 * retentionMs);
+  await insertSessionRows(tenant.id, 3, { sweepAt: Date.now() });
+  let failures = 0;
+  await withD1(
+    (sql) => {
+      if (!failing.test(sql)) return;
+      failures += 1;
+      d1Lost();
+    },
+    () => sweepFor(tenant),
+  );
+  expect(failures).toBeGreaterThan(0);
+  const tables = ["join_codes", "idempotency_keys", "events", "sessions"];
+  const left = await Promise.all(tables.map((table) => countRows(table, tenant.id)));
+  const undone = left.filter((count) => count > 0).length;
+  expect(undone).toBeLessThanOrEqual(1);
+  await sweepFor(tenant);
+  expect(await Promise.all(tables.map((table) => countRows(table, tenant.id)))).toEqual([
+    0, 0, 0, 0,
+  ]);
+});

@@ -1,0 +1,274 @@
+/** Whatever a queue does with delivery messages, and whatever fails beneath, nothing owed is lost or falsely done. */
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { call } from "../support/client";
+import { d1Lost, newGate, withD1 } from "../support/d1";
+import {
+  consume,
+  deadLetters,
+  deliverWith,
+  deliveryOf,
+  eventually,
+  newOwed,
+  type Owed,
+} from "../support/pipeline";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const QUEUE = "drawbridge-deliveries";
+const ACKNOWLEDGED = { acknowledged: [0], retried: [] };
+const deliver = (...messages: unknown[]) => consume(QUEUE, messages);
+const idsSeen = async ({ mailbox }: Owed) =>
+  (await mailbox.requests()).map(({ headers }) => headers["webhook-id"]);
+
+describe("a message that comes again", () => {
+  test("once the delivery is done makes no second request", async () => {
+    const owed = await newOwed();
+    expect(await deliver(owed.message)).toEqual(ACKNOWLEDGED);
+    expect(await deliver(owed.message, { ...owed.message, attempt: 2 })).toEqual({
+      acknowledged: [0, 1],
+      retried: [],
+    });
+    expect(await owed.mailbox.requests()).toHaveLength(1);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+  });
+
+  test("once its attempt is recorded makes no second request while the next one is owed", async () => {
+    const owed = await newOwed();
+    await owed.mailbox.answer({ kind: "status", status: 500 });
+    await deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
+    expect(await deliver(owed.message)).toEqual(ACKNOWLEDGED);
+    expect(await owed.mailbox.requests()).toHaveLength(1);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 1 });
+  });
+
+  test("after the last attempt changes nothing", async () => {
+    const owed = await newOwed();
+    await owed.mailbox.answer({ kind: "status", status: 500 });
+    await deliverWith({ webhookRetrySeconds: [] }, [owed.message]);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "failed", attempt_count: 1 });
+    expect(await deliver(owed.message, { ...owed.message, attempt: 2 })).toMatchObject({
+      acknowledged: [0, 1],
+    });
+    expect(await owed.mailbox.requests()).toHaveLength(1);
+  });
+
+  test("twice at once is recorded once, and repeats the request at most under the same id", async () => {
+    const owed = await newOwed();
+    await Promise.all([deliver(owed.message), deliver(owed.message)]);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+    expect(new Set(await idsSeen(owed)).size).toBe(1);
+  });
+
+  test("and fails where the first one succeeded does not undo what was delivered", async () => {
+    const owed = await newOwed();
+    await owed.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
+    const gate = newGate();
+    let records = 0;
+    await withD1(
+      // The failure is recorded last, though its request was the first.
+      (sql) => (sql.startsWith("update") && ++records === 1 ? gate.wait() : undefined),
+      async () => {
+        const failing = deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
+        await gate.reached;
+        await deliver(owed.message);
+        gate.open();
+        await failing;
+      },
+    );
+    expect(await deliveryOf(owed)).toMatchObject({
+      status: "delivered",
+      attempts: [{ statusCode: 204 }],
+      next_attempt_at: null,
+    });
+  });
+});
+
+describe("a message that comes too early", () => {
+  test("waits for the record of the attempt before its own, and sends nothing", async () => {
+    const owed = await newOwed();
+    const second = { ...owed.message, attempt: 2 };
+    const waited = await deliver(second);
+    expect(waited).toEqual({ acknowledged: [], retried: [{ index: 0, delaySeconds: 5 }] });
+    expect(await owed.mailbox.requests()).toEqual([]);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
+  });
+
+  test("makes its attempt when that record is there", async () => {
+    const owed = await newOwed();
+    await owed.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
+    await deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
+    expect(await deliver({ ...owed.message, attempt: 2 })).toEqual(ACKNOWLEDGED);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 2 });
+  });
+});
+
+describe("a message that is of no use", () => {
+  test("since nothing is owed under its id is acknowledged", async () => {
+    const owed = await newOwed();
+    expect(await deliver({ ...owed.message, id: "whd_none" })).toEqual(ACKNOWLEDGED);
+    expect(await owed.mailbox.requests()).toEqual([]);
+  });
+
+  test("since the id is another organisation's sends nothing for it", async () => {
+    const [owed, other] = [await newOwed(), await newOwed()];
+    await deliver({ ...owed.message, organisationId: other.tenant.id });
+    expect(await owed.mailbox.requests()).toEqual([]);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
+  });
+
+  test.each([
+    ["nothing", null],
+    ["a text", "hello"],
+    ["another version", { v: 2, organisationId: 1, id: "whd_1", attempt: 1 }],
+    ["no attempt", { v: 1, organisationId: 1, id: "whd_1" }],
+    ["an attempt before the first", { v: 1, organisationId: 1, id: "whd_1", attempt: 0 }],
+  ])("since it is %s is acknowledged, and kept for a person to see", async (_, body) => {
+    const marker = crypto.randomUUID();
+    const unreadable =
+      typeof body === "object" && body !== null ? { ...body, marker } : [body, marker];
+    expect(await deliver(unreadable)).toEqual(ACKNOWLEDGED);
+    expect(await deadLetters(marker)).toEqual([
+      expect.objectContaining({ queue: QUEUE, body: JSON.stringify(unreadable) }),
+    ]);
+  });
+
+  test("does not keep the others of its batch from being sent", async () => {
+    const owed = await newOwed();
+    expect(await deliver({ nonsense: true }, owed.message)).toMatchObject({
+      acknowledged: [0, 1],
+    });
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered" });
+  });
+
+  test("on the real queue ends as a dead letter", async () => {
+    const marker = crypto.randomUUID();
+    await env.DELIVERIES.send({ marker } as never);
+    await eventually(async () => {
+      expect(await deadLetters(marker)).toMatchObject([{ queue: QUEUE }]);
+    });
+  });
+});
+
+describe("when D1 fails", () => {
+  test("at the start of an attempt, nothing is sent, and the message comes back", async () => {
+    const owed = await newOwed();
+    const failed = await withD1(d1Lost, () => deliver(owed.message));
+    expect(failed).toEqual({ acknowledged: [], retried: [{ index: 0, delaySeconds: 10 }] });
+    expect(await owed.mailbox.requests()).toEqual([]);
+    expect(await deliver(owed.message)).toEqual(ACKNOWLEDGED);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+  });
+
+  test("at the record of a success, the request is repeated under the same id", async () => {
+    const owed = await newOwed();
+    const failed = await withD1(
+      (sql) => void (sql.startsWith("update") && d1Lost()),
+      () => deliver(owed.message),
+    );
+    expect(failed).toMatchObject({ acknowledged: [], retried: [{ index: 0 }] });
+    expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
+    await deliver(owed.message);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+    const ids = await idsSeen(owed);
+    expect(ids).toHaveLength(2);
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  test("what the receiver answered is not in the log: it may quote the tokens", async () => {
+    const owed = await newOwed();
+    const answer = `quoted-${crypto.randomUUID()}`;
+    await owed.mailbox.answer({ kind: "status", status: 200, body: answer });
+    const logs = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level));
+    await withD1(
+      (sql) => void (sql.startsWith("update") && d1Lost()),
+      () => deliver(owed.message),
+    );
+    const logged = logs.flatMap(({ mock }) => mock.calls.map(String)).join("\n");
+    expect(logged).toContain("queue message failed");
+    expect(logged).not.toContain(answer);
+  });
+
+  test("in the middle of a batch, what it failed for comes back and the rest is done", async () => {
+    const deliveries = [await newOwed(), await newOwed(), await newOwed()];
+    let updates = 0;
+    const result = await withD1(
+      (sql) => {
+        if (sql.startsWith("update") && ++updates === 2) d1Lost();
+      },
+      () => deliver(...deliveries.map(({ message }) => message)),
+    );
+    expect(result.acknowledged).toHaveLength(2);
+    const again = result.retried.map(({ index }) => deliveries[index]?.message);
+    expect(again).toHaveLength(1);
+    await deliver(...again);
+    for (const owed of deliveries) {
+      expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+    }
+  });
+});
+
+describe("when the queue fails", () => {
+  test("to take the next attempt, the one that failed is not recorded, and comes back", async () => {
+    const owed = await newOwed();
+    await owed.mailbox.answer({ kind: "status", status: 500 });
+    const lost = vi
+      .spyOn(Object.getPrototypeOf(env.DELIVERIES), "send")
+      .mockRejectedValue(new Error("Queue is overloaded"));
+    const failed = await deliver(owed.message);
+    lost.mockRestore();
+    expect(failed).toMatchObject({ acknowledged: [], retried: [{ index: 0 }] });
+    expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
+    await owed.mailbox.answer({ kind: "status", status: 204 });
+    await deliver(owed.message);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+  });
+});
+
+describe("an address", () => {
+  test("that is slow delays no other of its batch", async () => {
+    const [slow, quick] = [await newOwed(), await newOwed()];
+    await slow.mailbox.answer({ kind: "status", status: 204, delayMs: 3_000 });
+    const gate = newGate();
+    const batch = withD1(
+      // The slow one's record waits until the quick one has been seen to be done.
+      (sql) => (sql.startsWith("update") ? recordOf() : undefined),
+      () => deliver(slow.message, quick.message),
+    );
+    let records = 0;
+    function recordOf(): Promise<void> | undefined {
+      records += 1;
+      return records === 1 ? undefined : gate.wait();
+    }
+    await eventually(async () => {
+      expect(await deliveryOf(quick)).toMatchObject({ status: "delivered" });
+    });
+    expect(await deliveryOf(slow)).toMatchObject({ status: "pending", attempt_count: 0 });
+    gate.open();
+    await batch;
+    expect(await deliveryOf(slow)).toMatchObject({ status: "delivered" });
+  });
+
+  test("of a deleted organisation gets nothing more, and the delivery is discarded", async () => {
+    const owed = await newOwed();
+    await call("DELETE", `/v1/organisations/${owed.tenant.id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
+    expect(await deliver(owed.message)).toEqual(ACKNOWLEDGED);
+    expect(await owed.mailbox.requests()).toEqual([]);
+    expect(await deliveryOf(owed)).toMatchObject({
+      status: "discarded",
+      next_attempt_at: null,
+      attempts: [{ statusCode: null, error: expect.stringContaining("deleted") }],
+    });
+  });
+
+  test("to which we may not send any more gets nothing, and the delivery is discarded", async () => {
+    const owed = await newOwed();
+    expect(await deliverWith({ allowInsecureWebhooks: false }, [owed.message])).toEqual(
+      ACKNOWLEDGED,
+    );
+    expect(await owed.mailbox.requests()).toEqual([]);
+    expect(await deliveryOf(owed)).toMatchObject({ status: "discarded" });
+  });
+});

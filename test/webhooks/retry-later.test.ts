@@ -1,0 +1,31 @@
+/** Proves for how long a message outlives an outage of D1 or a queue. */
+import { expect, test } from "vitest";
+import { retryLater } from "../../src/webhooks/dead-letters";
+
+/** In how many seconds a message comes back that failed for the nth time. */
+function delayOf(attempts: number): number {
+  let delay = 0;
+  retryLater({
+    attempts,
+    retry: (options?: QueueRetryOptions) => {
+      delay = options?.delaySeconds ?? 0;
+    },
+  } as Message);
+  return delay;
+}
+
+test.each([
+  [1, 10],
+  [2, 20],
+  [3, 40],
+  [7, 640],
+  [8, 900],
+  [100, 900],
+])("after failure %i a message comes back in %i seconds", (attempts, seconds) => {
+  expect(delayOf(attempts)).toBe(seconds);
+});
+
+test("the hundred retries of a queue outlast an outage of twenty hours", () => {
+  const total = Array.from({ length: 100 }, (_, i) => delayOf(i + 1)).reduce((a, b) => a + b);
+  expect(total).toBeGreaterThan(20 * 3_600);
+});
