@@ -11,6 +11,7 @@ import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
 import { newEventId } from "../events/event";
+import { sendEvents } from "../events/queue";
 import { describeError, log } from "../log";
 import { CLOSE, closeSocket, HOST, RelayHub, type Traffic } from "../relay/hub";
 import { FailureLock } from "../relay/lock";
@@ -240,14 +241,7 @@ export class SessionObject extends DurableObject<Env> {
     const outbox = new Outbox(
       {
         findAnnounced: (of) => findAnnounced(db, of),
-        send: async (events) => {
-          for (let i = 0; i < events.length; i += SEND_AT_ONCE) {
-            const messages = events
-              .slice(i, i + SEND_AT_ONCE)
-              .map((event) => ({ body: { v: 1, event } }));
-            await this.env.EVENTS.sendBatch(messages);
-          }
-        },
+        send: (events) => sendEvents(this.env.EVENTS, events),
         project: (of, version) => projectSession(db, of, version, Date.now()),
       },
       announced,
@@ -438,8 +432,6 @@ export class SessionObject extends DurableObject<Env> {
   }
 }
 
-/** A queue batch holds 256 KB, and an event with a full session is under 12 KB. */
-const SEND_AT_ONCE = 20;
 
 function sameToken(a: number, b: number): boolean {
   if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;
