@@ -8,6 +8,7 @@
 import { and, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { events, owedEvents } from "../db/schema";
+import { describeError, log } from "../log";
 import type { DomainEvent } from "./event";
 import { sendEvents } from "./queue";
 import { firstIdAt } from "./store";
@@ -58,7 +59,7 @@ export class EventOutbox {
   announce(stored: readonly DomainEvent[]): void {
     this.#ctx.waitUntil(
       this.#send(stored).catch((error) =>
-        console.warn(JSON.stringify({ message: "events still owed", error: String(error) })),
+        log("events still owed", { error: describeError(error) }),
       ),
     );
   }

@@ -3,7 +3,7 @@ import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm"
 import type { Database } from "../db/open";
 import { organisations } from "../db/schema";
 import { ALL_PERMISSIONS } from "../keys/permissions";
-import { keyInsertion } from "../keys/store";
+import { keyInsertion } from "../keys/writes";
 
 /** A tenant. Times are Unix milliseconds. */
 export interface Organisation {

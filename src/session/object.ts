@@ -432,7 +432,6 @@ export class SessionObject extends DurableObject<Env> {
   }
 }
 
-
 function sameToken(a: number, b: number): boolean {
   if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;
   const left = new Uint32Array([a]);

@@ -72,7 +72,6 @@ describe("an event of a change in D1", () => {
   });
 
   it("survives a queue that refuses: the change stands, and the sweep sends it later, once", async () => {
-    vi.spyOn(console, "warn").mockImplementation(() => undefined);
     const refusing = spyQueue(true);
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
