@@ -164,8 +164,8 @@ export async function removeOrganisationKeys(db: Database, organisationId: numbe
     db.delete(keyTokens).where(sql`${keyTokens.keyId} in (${orphans})`),
     db.delete(signedOutTokens).where(sql`${signedOutTokens.keyId} in (${orphans})`),
     db.delete(operatorEmails).where(
-      sql`(email, key_id) in (select lower(value), id from ${apiKeys}, json_each(emails)
-        where id in (${orphans}))`,
+      sql`(email, key_id) in (select lower(value), ${apiKeys.id} from ${apiKeys}, json_each(emails)
+        where ${apiKeys.id} in (${orphans}))`,
     ),
     db.delete(apiKeys).where(and(sql`id in (${mine})`, sql`organisation_ids = '[]'`)),
     db.delete(organisationKeys).where(eq(organisationKeys.organisationId, organisationId)),
