@@ -31,25 +31,25 @@ export async function requireKey(
   freshness: Freshness = "cached",
 ): Promise<Caller> {
   const credential = readCredential(c, Date.now());
-  return isSessionToken(credential)
-    ? requireOperator(c, credential, permission, freshness)
-    : requireToken(c, credential, permission, freshness);
+  if (isSessionToken(credential)) return requireOperator(c, credential, permission, freshness);
+  return (await requireToken(c, credential, permission, freshness)).caller;
 }
 
-/** The caller whose API key has this token; see `requireKey`. */
+/** The caller whose API key has this token, and the key; see `requireKey`. */
 export async function requireToken(
   c: Call,
   token: string,
   permission: Permission,
   freshness: Freshness = "cached",
-): Promise<Caller> {
+): Promise<{ caller: Caller; key: HeldKey }> {
   const now = Date.now();
   requireFewFailures(c, now);
   if (!isWellFormedToken(token)) {
     fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
   }
-  const key = await findKeyByToken(c.var.db, token, now, freshness);
-  return admit(c, key ?? fail(c, now, unknownKey(c)), null, permission, now);
+  const found = await findKeyByToken(c.var.db, token, now, freshness);
+  const key = found ?? fail(c, now, unknownKey(c));
+  return { key, caller: await admit(c, key, null, permission, now) };
 }
 
 /** The caller who has established by other means that this key is theirs; see `requireKey`. */

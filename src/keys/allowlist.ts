@@ -3,13 +3,22 @@ import ipaddr from "ipaddr.js";
 
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
+/** Whether this is an IPv4 or IPv6 address as people write them, without a zone. */
+export function isAddress(text: string): boolean {
+  // ipaddr.js also takes octal, hex and short forms of IPv4, and those as the tail of IPv6.
+  const [, mapped] = /^::ffff:([^:]+\..*)$/i.exec(text) ?? [];
+  if (mapped !== undefined) return ipaddr.IPv4.isValidFourPartDecimal(mapped);
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return true;
+  return !/[%.]/.test(text) && ipaddr.IPv6.isValid(text);
+}
+
 /**
  * A CIDR in one spelling, the bits behind the prefix cleared; a bare address stands for itself alone.
  * IPv4-mapped IPv6 is IPv4. Null when it is neither.
  */
 export function parseCidr(text: string): string | null {
-  const [, spelt = "", bits] = /^([^/%]+)(?:\/([0-9]{1,3}))?$/.exec(text) ?? [];
-  if (!ipaddr.IPv4.isValidFourPartDecimal(spelt) && !ipaddr.IPv6.isValid(spelt)) return null;
+  const [, spelt = "", bits] = /^([^/]+)(?:\/([0-9]{1,3}))?$/.exec(text) ?? [];
+  if (!isAddress(spelt)) return null;
   let address = ipaddr.parse(spelt);
   const most = address.kind() === "ipv4" ? 32 : 128;
   let prefix = bits === undefined ? most : Number(bits);

@@ -8,7 +8,7 @@ import { EventOutbox } from "../events/outbox";
 import { sweepEvents } from "../events/store";
 import { sweepIdempotencyKeys } from "../idempotency/store";
 import { announceExpiringKeys } from "../keys/expiring";
-import { removeOrganisationKeys } from "../keys/writes";
+import { removeOrganisationKeys } from "../keys/removal";
 import { describeError, log } from "../log";
 import { sweepSignedOut } from "../operators/store";
 import {

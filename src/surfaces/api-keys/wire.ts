@@ -56,7 +56,7 @@ const organisationIds = list(z.int("must be a number"), 100).refine(
   "must have at least one entry",
 );
 
-/** Fields that the page spells in two ways, of which one has to be there. */
+/** What both bodies set. */
 const settings = {
   name: humanText(1, 100),
   emails: list(email, 20),
@@ -206,8 +206,8 @@ function toInstant(time: number | null): string | null {
 /** The page writes `organizationsIds` in its tables and `organizationIds` in an example. */
 function withOneSpelling(body: unknown): unknown {
   if (typeof body !== "object" || body === null) return body;
-  const { organizationIds, ...rest } = body as Record<string, unknown>;
-  return { organizationsIds: organizationIds, ...rest };
+  const { organizationIds, organizationsIds, ...rest } = body as Record<string, unknown>;
+  return { ...rest, organizationsIds: organizationsIds ?? organizationIds };
 }
 
 function present<K extends string, V>(name: K, value: V | null | undefined): { [P in K]?: V } {

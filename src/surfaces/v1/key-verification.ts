@@ -1,11 +1,11 @@
 /** Other services of the owner ask on `/v1` whether a key is good: `contracts/api-keys.md`. */
 import type { Hono } from "hono";
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { noteUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
 import type { AppEnv } from "../../http/context";
 import { keyed } from "../../http/routes";
+import { isAddress } from "../../keys/allowlist";
 import { findKeyByToken } from "../../keys/cache";
 import { isWellFormedToken } from "../../keys/token";
 import { type Verification, verifyKey } from "../../keys/verify";
@@ -17,7 +17,7 @@ const verifyBody = z
   .strictObject({
     token: z.string("must be a string").max(1_024, "is too long for a token"),
     permission: text(64),
-    ip: z.string("must be a string").refine(ipaddr.isValid, "must be an IP address").nullish(),
+    ip: z.string("must be a string").refine(isAddress, "must be an IP address").nullish(),
     dns_name: text(63),
     organisation_id: z.int("must be a whole number").nullish(),
   })

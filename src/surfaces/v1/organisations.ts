@@ -9,8 +9,8 @@ import { rooted } from "../../http/routes";
 import { humanText } from "../../http/text";
 import { accessKey } from "../../keys/access-key";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
+import { removeOrganisationKeys } from "../../keys/removal";
 import { newToken } from "../../keys/token";
-import { removeOrganisationKeys } from "../../keys/writes";
 import {
   createOrganisation,
   listOrganisations,

@@ -6,7 +6,6 @@ import { readBody, readBodyText } from "../../http/body";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/context";
 import { MinuteLimit } from "../../http/limits";
 import { keyed, once } from "../../http/routes";
-import { findKeyByToken } from "../../keys/cache";
 import type { HeldKey } from "../../keys/key";
 import { SIGN_IN } from "../../keys/permissions";
 import { readAssertion } from "../../operators/access";
@@ -58,11 +57,7 @@ interface Person {
 /** Who sends an API key. */
 async function readPersonFromToken(c: Call): Promise<Person> {
   const { token } = await readBody(c, signInBody);
-  const caller = await requireToken(c, token, SIGN_IN, "fresh");
-  // Just read: this is the isolate's copy.
-  const key = await findKeyByToken(c.var.db, token, Date.now());
-  if (!key) throw new Error("a key that was let in is gone");
-  return { caller, key };
+  return requireToken(c, token, SIGN_IN, "fresh");
 }
 
 /** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
