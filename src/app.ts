@@ -3,22 +3,28 @@ import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { ConfigError, readConfig } from "./config";
 import { openDatabase } from "./db/open";
+import { EventOutbox } from "./events/outbox";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
 import { describeError, isDatabaseError, log } from "./log";
 import { SessionClient, Unavailable } from "./session/client";
+import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
+import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
 import { serviceRoutes } from "./surfaces/v1/service";
+import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 const ownSurface = problemSurface("v1");
+const keySurface = problemSurface("api-keys");
 
 /** Whose format an answer under this path has, also where no route matches. */
 function surfaceAt(path: string): Surface {
-  return path.startsWith("/v1/relays/") ? relaySurface : ownSurface;
+  if (path.startsWith("/v1/relays/")) return relaySurface;
+  return path === "/api-keys" || path.startsWith("/api-keys/") ? keySurface : ownSurface;
 }
 
 /** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
@@ -39,13 +45,18 @@ export function createApp(): Hono<AppEnv> {
   });
   app.use(async (c, next) => {
     c.set("config", readConfig(c.env));
-    c.set("db", openDatabase(c.env));
+    const db = openDatabase(c.env);
+    c.set("db", db);
+    c.set("events", new EventOutbox(db, c.env.EVENTS, c.executionCtx));
     c.set("sessions", new SessionClient(c.env, c.executionCtx));
     await next();
   });
 
   serviceRoutes(app);
   organisationRoutes(app);
+  sessionTokenRoutes(app);
+  keyVerificationRoutes(app);
+  apiKeyRoutes(app);
   relaySessionRoutes(app);
 
   const methodsAt = routeMethods(app);

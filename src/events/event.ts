@@ -1,24 +1,38 @@
 /** Events as the rest of Drawbridge sees them: an immutable fact of one organisation. */
 import { z } from "zod";
+import type { KeyFacts } from "../keys/key";
 import type { Session } from "../session/machine";
 
 /**
- * An event. `data` is what it is about, as it was right after: for sessions the session's state.
+ * An event. `data` is what it is about, as it was right after, under the name of its kind.
  * It never holds a token or a secret, so it may be stored, queued and logged.
  */
-export interface DomainEvent {
+export interface DomainEvent<D extends EventData = EventData> {
   /** UUIDv7: the same for every delivery of this event. */
   readonly id: string;
   readonly organisationId: number;
   readonly type: string;
   /** Unix milliseconds. */
   readonly at: number;
-  readonly data: SessionEventData;
+  readonly data: D;
 }
+
+/** What events are about: one arm for each kind, told apart by the name of its only field. */
+export type EventData = SessionEventData | KeyEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
   readonly session: Session;
+}
+
+/** The data of all `key.*` events. */
+export interface KeyEventData {
+  readonly key: KeyFacts;
+}
+
+/** Whether an event is about a session. */
+export function isSessionEvent(event: DomainEvent): event is DomainEvent<SessionEventData> {
+  return "session" in event.data;
 }
 
 /** What travels on the events queue. `v` rises when the shape does; a consumer knows all that are out. */
@@ -34,14 +48,17 @@ const messageShape = z.object({
     organisationId: z.int(),
     type: z.string().min(1),
     at: z.int(),
-    data: z.object({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
+    data: z.union([
+      z.strictObject({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
+      z.strictObject({ key: z.looseObject({ id: z.int(), version: z.int() }) }),
+    ]),
   }),
 });
 
 /** The message, or null when it is not one that this code knows. */
 export function parseEventMessage(body: unknown): EventMessage | null {
   const parsed = messageShape.safeParse(body);
-  // The session inside was written by our own machine: its shape is checked as far as it is addressed.
+  // What is inside was written by our own code: its shape is checked as far as it is addressed.
   return parsed.success ? (parsed.data as unknown as EventMessage) : null;
 }
 

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { Config } from "../config";
 import type { Database } from "../db/open";
-import type { DomainEvent } from "../events/event";
+import type { DomainEvent, SessionEventData } from "../events/event";
 import { describeError, log } from "../log";
 import { findWebhookSecretVersion } from "../organisations/store";
 import { judgeAddress } from "./address";
@@ -36,7 +36,7 @@ export interface DeliveryDeps {
   config: Config;
   deliveries: Queue;
   /** The JSON body of an event in each format. */
-  render: Record<DeliveryFormat, (event: DomainEvent) => unknown>;
+  render: Record<DeliveryFormat, (event: DomainEvent<SessionEventData>) => unknown>;
 }
 
 const messageShape = z.object({

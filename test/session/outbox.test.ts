@@ -10,6 +10,7 @@ import {
   type SessionLog,
   within,
 } from "../../src/session/outbox";
+import { asSessionEvent } from "../support/session-event";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 
 afterEach(() => {
@@ -71,7 +72,7 @@ class World {
   }
 
   versionsSent(): number[] {
-    return this.queue.map(({ data }) => data.session.version);
+    return this.queue.map((event) => asSessionEvent(event).data.session.version);
   }
 
   #store(state: Session | null, command: SessionCommand) {
@@ -337,7 +338,7 @@ describe("whichever calls of the queue and of D1 fail, get lost, or see a comman
         const world = await play(story, script);
         const byVersion = new Map<number, DomainEvent>();
         for (const event of world.queue) {
-          const { version } = event.data.session;
+          const { version } = asSessionEvent(event).data.session;
           expect(event).toEqual(byVersion.get(version) ?? event);
           byVersion.set(version, event);
         }
