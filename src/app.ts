@@ -3,28 +3,34 @@ import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { ConfigError, readConfig } from "./config";
 import { openDatabase } from "./db/open";
+import { EventOutbox } from "./events/outbox";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
 import { describeError, isDatabaseError, log } from "./log";
 import { SessionClient, Unavailable } from "./session/client";
+import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
+import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { serviceRoutes } from "./surfaces/v1/service";
+import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 const PERMISSION_PATHS = /^(?:\/api\/v2)?\/(?:relay\/permission|connections\/definition)(?:\/|$)/;
 
 const ownSurface = problemSurface("v1");
+const keySurface = problemSurface("api-keys");
 
 /** Whose format an answer under this path has, also where no route matches. */
 function surfaceAt(path: string): Surface {
   if (path.startsWith("/v1/relays/")) return relaySurface;
-  return PERMISSION_PATHS.test(path) ? permissionSurface : ownSurface;
+  if (PERMISSION_PATHS.test(path)) return permissionSurface;
+  return path === "/api-keys" || path.startsWith("/api-keys/") ? keySurface : ownSurface;
 }
 
 /** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
@@ -45,13 +51,18 @@ export function createApp(): Hono<AppEnv> {
   });
   app.use(async (c, next) => {
     c.set("config", readConfig(c.env));
-    c.set("db", openDatabase(c.env));
+    const db = openDatabase(c.env);
+    c.set("db", db);
+    c.set("events", new EventOutbox(db, c.env.EVENTS, c.executionCtx));
     c.set("sessions", new SessionClient(c.env, c.executionCtx));
     await next();
   });
 
   serviceRoutes(app);
   organisationRoutes(app);
+  sessionTokenRoutes(app);
+  keyVerificationRoutes(app);
+  apiKeyRoutes(app);
   relaySessionRoutes(app);
   relayPermissionRoutes(app);
   relayPermissionCheckRoutes(app);

@@ -22,6 +22,16 @@ export interface Config {
   };
   webhookRetrySeconds: number[];
   allowInsecureWebhooks: boolean;
+  /** Cloudflare Access, where operators may sign in with it. */
+  access: AccessConfig | null;
+}
+
+/** Whose assertions are taken, and for which application. */
+export interface AccessConfig {
+  /** Such as `https://team.cloudflareaccess.com`. */
+  issuer: string;
+  /** The application's AUD tag. */
+  audience: string;
 }
 
 /** The settings do not allow serving; the message says which one is wrong and what to do. */
@@ -31,12 +41,17 @@ const secret = z
   .string("is missing")
   .min(32, "is shorter than 32 characters")
   .describe("at least 32 random characters");
+/** An empty var is one that is not set: 0 would switch a limit off. */
+const unlessEmpty = (value: unknown) => (value === "" ? undefined : value);
 const count = (fallback: number) =>
-  z.coerce
-    .number("must be a number")
-    .int("must be whole")
-    .min(0, "must not be negative")
-    .default(fallback);
+  z.preprocess(
+    unlessEmpty,
+    z.coerce
+      .number("must be a number")
+      .int("must be whole")
+      .min(0, "must not be negative")
+      .default(fallback),
+  );
 
 const vars = z.object({
   DRAWBRIDGE_SECRET: secret,
@@ -50,6 +65,11 @@ const vars = z.object({
   RELAY_UNHEARD_BYTES: count(4_194_304),
   WEBHOOK_RETRY_SECONDS: z.string().default("5,300,1800,7200,18000,36000,36000"),
   ALLOW_INSECURE_WEBHOOKS: z.string().default(""),
+  CF_ACCESS_TEAM: z
+    .string()
+    .regex(/^([a-z0-9-]+(\.cloudflareaccess\.com)?)?$/i, "must be the name of an Access team")
+    .default(""),
+  CF_ACCESS_AUD: z.string().default(""),
 });
 
 const known = new WeakMap<object, Config>();
@@ -85,6 +105,7 @@ export function readConfig(env: Env): Config {
     allowInsecureWebhooks: !["", "0", "false", "no"].includes(
       v.ALLOW_INSECURE_WEBHOOKS.toLowerCase(),
     ),
+    access: readAccess(v.CF_ACCESS_TEAM, v.CF_ACCESS_AUD),
   };
   known.set(env, config);
   return config;
@@ -96,4 +117,15 @@ function readRetrySeconds(csv: string): number[] {
   } catch (error) {
     throw new ConfigError(`Drawbridge cannot serve: WEBHOOK_RETRY_SECONDS ${String(error)}`);
   }
+}
+
+function readAccess(team: string, audience: string): AccessConfig | null {
+  if (team === "" && audience === "") return null;
+  if (team === "" || audience === "") {
+    throw new ConfigError(
+      "Drawbridge cannot serve: CF_ACCESS_TEAM and CF_ACCESS_AUD go together. Set both, or neither.",
+    );
+  }
+  const name = team.toLowerCase().replace(/\.cloudflareaccess\.com$/, "");
+  return { issuer: `https://${name}.cloudflareaccess.com`, audience };
 }

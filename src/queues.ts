@@ -2,7 +2,6 @@
 import { readConfig } from "./config";
 import { openDatabase } from "./db/open";
 import { consumeEvents } from "./events/consumer";
-import { type DomainEvent, sessionOf } from "./events/event";
 import { toRelaySession } from "./surfaces/relay-sessions/wire";
 import { consumeDeadLetters } from "./webhooks/dead-letters";
 import { consumeDeliveries } from "./webhooks/deliveries";
@@ -21,10 +20,8 @@ export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> 
         config,
         deliveries: env.DELIVERIES,
         render: {
-          "relay-session": (event: DomainEvent) => {
-            const session = sessionOf(event);
-            return toRelaySession(session, null, { origin: session.origin, secret: config.secret });
-          },
+          "relay-session": ({ data: { session } }) =>
+            toRelaySession(session, null, { origin: session.origin, secret: config.secret }),
         },
       });
     default:

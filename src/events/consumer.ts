@@ -7,7 +7,7 @@ import { describeError, log } from "../log";
 import { buryMessage, retryLater } from "../webhooks/dead-letters";
 import type { DeliveryMessage } from "../webhooks/deliveries";
 import { type Delivery, deliveryInsertion, newDelivery } from "../webhooks/delivery-store";
-import { type DomainEvent, parseEventMessage } from "./event";
+import { type DomainEvent, isSessionEvent, parseEventMessage } from "./event";
 import { eventInsertion } from "./store";
 
 /** What a session's own `webhook_url` hears. */
@@ -67,7 +67,7 @@ async function store({ db, deliveries }: Deps, events: readonly DomainEvent[]): 
 }
 
 function owedDeliveries(event: DomainEvent): Delivery[] {
-  if (!("session" in event.data)) return [];
+  if (!isSessionEvent(event)) return [];
   const { kind, webhookUrl } = event.data.session;
   if (kind !== "relay" || webhookUrl === null) return [];
   if (!ANNOUNCED_TO_SESSION_URL.includes(event.type)) return [];

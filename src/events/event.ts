@@ -1,28 +1,34 @@
 /** Events as the rest of Drawbridge sees them: an immutable fact of one organisation. */
 import { z } from "zod";
+import type { KeyFacts } from "../keys/key";
 import type { Connection, RelayPermission } from "../permissions/permission";
 import type { Session } from "../session/machine";
 
 /**
- * An event. `data` is what it is about, as it was right after: for sessions the session's state.
+ * An event. `data` is what it is about, as it was right after, under the name of its kind.
  * It never holds a token or a secret, so it may be stored, queued and logged.
  */
-export interface DomainEvent {
+export interface DomainEvent<D extends EventData = EventData> {
   /** UUIDv7: the same for every delivery of this event. */
   readonly id: string;
   readonly organisationId: number;
   readonly type: string;
   /** Unix milliseconds. */
   readonly at: number;
-  readonly data: EventData;
+  readonly data: D;
 }
 
-/** What an event is about. */
-export type EventData = SessionEventData | PermissionEventData | ConnectionEventData;
+/** What events are about: one arm for each kind, told apart by the name of its only field. */
+export type EventData = SessionEventData | KeyEventData | PermissionEventData | ConnectionEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
   readonly session: Session;
+}
+
+/** The data of all `key.*` events. */
+export interface KeyEventData {
+  readonly key: KeyFacts;
 }
 
 /** The data of all `relay-permission.*` events. */
@@ -35,13 +41,9 @@ export interface ConnectionEventData {
   readonly connection: Connection;
 }
 
-/**
- * The session that an event is about.
- * @throws Error when it is about something else
- */
-export function sessionOf({ type, data }: DomainEvent): Session {
-  if (!("session" in data)) throw new Error(`${type} is not about a session`);
-  return data.session;
+/** Whether an event is about a session. */
+export function isSessionEvent(event: DomainEvent): event is DomainEvent<SessionEventData> {
+  return "session" in event.data;
 }
 
 /** What travels on the events queue. `v` rises when the shape does; a consumer knows all that are out. */
@@ -58,9 +60,10 @@ const messageShape = z.object({
     type: z.string().min(1),
     at: z.int(),
     data: z.union([
-      z.looseObject({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
-      z.looseObject({ permission: z.looseObject({ connectionId: z.string() }) }),
-      z.looseObject({ connection: z.looseObject({ connectionId: z.string() }) }),
+      z.strictObject({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
+      z.strictObject({ key: z.looseObject({ id: z.int(), version: z.int() }) }),
+      z.strictObject({ permission: z.looseObject({ connectionId: z.string() }) }),
+      z.strictObject({ connection: z.looseObject({ connectionId: z.string() }) }),
     ]),
   }),
 });
@@ -68,7 +71,7 @@ const messageShape = z.object({
 /** The message, or null when it is not one that this code knows. */
 export function parseEventMessage(body: unknown): EventMessage | null {
   const parsed = messageShape.safeParse(body);
-  // What is inside was written by ourselves: its shape is checked as far as it is addressed.
+  // What is inside was written by our own code: its shape is checked as far as it is addressed.
   return parsed.success ? (parsed.data as unknown as EventMessage) : null;
 }
 

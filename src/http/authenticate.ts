@@ -3,65 +3,110 @@
  * and from nowhere else.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { judgeKey } from "../keys/key";
-import { holds, type Permission } from "../keys/permissions";
-import { findKeyByToken } from "../keys/store";
+import { type Freshness, findKeyById, findKeyByToken } from "../keys/cache";
+import { type HeldKey, judgeKey, type KeyRefusal } from "../keys/key";
+import { LastUses } from "../keys/last-use";
+import { holds, type Permission, SIGN_IN } from "../keys/permissions";
 import { isWellFormedToken } from "../keys/token";
+import {
+  isLive,
+  isSessionToken,
+  type OperatorSession,
+  readSession,
+} from "../operators/session-token";
 import { type Call, type Caller, clientIp, type HttpRefusal, Refused } from "./context";
 import { MinuteLimit } from "./limits";
 
 const failures = new MinuteLimit();
+const lastUses = new LastUses();
 
 /**
- * The caller, who holds `permission`.
- * @throws Refused 401 or 403 (see `contracts/conventions.md`), 429 after too many failures or requests
+ * The caller, who holds `permission`: an API key, or an operator with a session token.
+ * @throws Refused 401 or 403 (see `contracts/conventions.md`), 404 for an organisation that is not the
+ *   caller's, 429 after too many failures or requests
  */
-export async function requireKey(c: Call, permission: Permission): Promise<Caller> {
+export async function requireKey(
+  c: Call,
+  permission: Permission,
+  freshness: Freshness = "cached",
+): Promise<Caller> {
+  const credential = readCredential(c, Date.now());
+  if (isSessionToken(credential)) return requireOperator(c, credential, permission, freshness);
+  return (await requireToken(c, credential, permission, freshness)).caller;
+}
+
+/** The caller whose API key has this token, and the key; see `requireKey`. */
+export async function requireToken(
+  c: Call,
+  token: string,
+  permission: Permission,
+  freshness: Freshness = "cached",
+): Promise<{ caller: Caller; key: HeldKey }> {
   const now = Date.now();
-  const token = credential(c, now);
-  const key = isWellFormedToken(token)
-    ? await findKeyByToken(c.var.db, token, now)
-    : fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
-  const status = c.var.surface.unknownKeyStatus;
-  if (!key)
-    return fail(c, now, {
-      status,
-      code: "unknown-key",
-      message: "This API key does not exist. Make one, or use another.",
-    });
-  switch (judgeKey(key, clientIp(c), now)) {
-    case "unknown":
-      return fail(c, now, {
-        status,
-        code: "unknown-key",
-        message: "This API key does not exist. Make one, or use another.",
-      });
-    case "blocked":
-      return fail(c, now, {
-        status,
-        code: "blocked-key",
-        message: "This API key is blocked. An operator can unblock it.",
-      });
-    case "expired":
-      return fail(c, now, {
-        status,
-        code: "expired-key",
-        message: "This API key has expired. An operator can extend it.",
-      });
-    case "ip-refused":
-      return fail(c, now, {
-        status: 403,
-        code: "address-refused",
-        message:
-          "This API key may not be used from your address. Add the address to its allowlist.",
-      });
-    case null:
-      break;
+  requireFewFailures(c, now);
+  if (!isWellFormedToken(token)) {
+    fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
   }
+  const found = await findKeyByToken(c.var.db, token, now, freshness);
+  const key = found ?? fail(c, now, unknownKey(c));
+  return { key, caller: await admit(c, key, null, permission, now) };
+}
+
+/** The caller who has established by other means that this key is theirs; see `requireKey`. */
+export function requireUsable(c: Call, key: HeldKey, permission: Permission): Promise<Caller> {
+  return admit(c, key, null, permission, Date.now());
+}
+
+/** Notes that a key is in use; costs no write of its own. */
+export function noteUse(c: Call, keyId: number, organisationId: number): void {
+  lastUses.note(c.var.db, c.executionCtx, { keyId, organisationId, at: Date.now() });
+}
+
+/** The organisation that the request names to act in; null when it names none, 0 when it cannot be one. */
+export function namedOrganisation(c: Call): number | null {
+  const named = c.req.header("X-Organisation-Id");
+  if (named === undefined) return null;
+  return /^[0-9]{1,15}$/.test(named) ? Number(named) : 0;
+}
+
+async function requireOperator(
+  c: Call,
+  token: string,
+  permission: Permission,
+  freshness: Freshness,
+): Promise<Caller> {
+  const now = Date.now();
+  const session = await readSession(c.var.config.secret, token, now);
+  if (session === "malformed") {
+    return fail(c, now, malformed("is neither one of our API keys nor a session token of ours"));
+  }
+  if (session === "expired") return fail(c, now, endedSession);
+  const key = await findKeyById(c.var.db, session.keyId, now, freshness);
+  if (!key || !isLive(session, key)) return fail(c, now, endedSession);
+  // A key that no longer lets operators in ends the sessions that it opened.
+  if (!holds(key.permissions, SIGN_IN)) return fail(c, now, endedSession);
+  return admit(c, key, session, permission, now);
+}
+
+/** The one place that says whether a key gets through. */
+async function admit(
+  c: Call,
+  key: HeldKey,
+  session: OperatorSession | null,
+  permission: Permission,
+  now: number,
+): Promise<Caller> {
+  const refusal = judgeKey(key, clientIp(c), now);
+  if (refusal) fail(c, now, toHttpRefusal(c, refusal));
+  const named = namedOrganisation(c);
+  if (named !== null && !key.organisationIds.includes(named))
+    throw new Refused(unknownOrganisation);
   const caller: Caller = {
-    organisationId: key.organisationIds[0] ?? 0,
+    organisationId: named ?? key.organisationIds[0] ?? 0,
+    organisationIds: key.organisationIds,
     keyId: key.id,
     permissions: key.permissions,
+    session,
   };
   c.set("caller", caller);
   const { success } = await c.env.KEY_LIMIT.limit({ key: String(key.id) });
@@ -73,6 +118,7 @@ export async function requireKey(c: Call, permission: Permission): Promise<Calle
       headers: { "Retry-After": "10" },
     });
   }
+  noteUse(c, key.id, caller.organisationId);
   if (!holds(caller.permissions, permission)) {
     throw new Refused({
       status: 403,
@@ -83,13 +129,62 @@ export async function requireKey(c: Call, permission: Permission): Promise<Calle
   return caller;
 }
 
+function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
+  const status = c.var.surface.unknownKeyStatus;
+  switch (refusal) {
+    case "unknown":
+      return unknownKey(c);
+    case "blocked":
+      return {
+        status,
+        code: "blocked-key",
+        message: "This API key is blocked. An operator can unblock it.",
+      };
+    case "expired":
+      return {
+        status,
+        code: "expired-key",
+        message: "This API key has expired. An operator can extend it.",
+      };
+    case "ip-refused":
+      return {
+        status: 403,
+        code: "address-refused",
+        message:
+          "This API key may not be used from your address. Add the address to its allowlist.",
+      };
+  }
+}
+
+/** What an organisation that is not the caller's is to them, whether or not it exists. */
+export const unknownOrganisation: HttpRefusal = {
+  status: 404,
+  code: "organisation-not-found",
+  message: "There is no such organisation.",
+};
+
+const endedSession: HttpRefusal = {
+  status: 401,
+  code: "session-ended",
+  message: "This session token is over: it expired, was signed out, or its key changed. Sign in.",
+  headers: { "WWW-Authenticate": "Bearer" },
+};
+
+function unknownKey(c: Call): HttpRefusal {
+  return {
+    status: c.var.surface.unknownKeyStatus,
+    code: "unknown-key",
+    message: "This API key does not exist. Make one, or use another.",
+  };
+}
+
 /**
  * Lets only the root token pass.
  * @throws Refused 401, or 429 after too many failures
  */
 export function requireRoot(c: Call): void {
   const now = Date.now();
-  const token = credential(c, now);
+  const token = readCredential(c, now);
   const digest = (text: string) => createHash("sha256").update(text).digest();
   if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
   fail(c, now, {
@@ -100,27 +195,26 @@ export function requireRoot(c: Call): void {
 }
 
 /** The credential of the Authorization header: the schemes token, Token and Bearer are one. */
-function credential(c: Call, now: number): string {
-  const retryAfterSeconds = failures.retryAfterSeconds(
-    clientIp(c),
-    c.var.config.failedAuthPerMinute,
-    now,
-  );
-  if (retryAfterSeconds > 0) {
-    throw new Refused({
-      status: 429,
-      code: "too-many-failures",
-      message:
-        "Too many failed authentications from your address. Wait as long as Retry-After says.",
-      headers: { "Retry-After": String(retryAfterSeconds) },
-    });
-  }
+function readCredential(c: Call, now: number): string {
+  requireFewFailures(c, now);
   const header = c.req.header("Authorization");
   if (header === undefined || header.trim() === "") {
     return fail(c, now, malformed('is missing: send "Authorization: token <API key>"'));
   }
   const match = /^(?:token|bearer)\s+(\S+)$/i.exec(header.trim());
   return match?.[1] ?? fail(c, now, malformed('has another form than "token <API key>"'));
+}
+
+function requireFewFailures(c: Call, now: number): void {
+  const { failedAuthPerMinute } = c.var.config;
+  const retryAfterSeconds = failures.retryAfterSeconds(clientIp(c), failedAuthPerMinute, now);
+  if (retryAfterSeconds === 0) return;
+  throw new Refused({
+    status: 429,
+    code: "too-many-failures",
+    message: "Too many failed authentications from your address. Wait as long as Retry-After says.",
+    headers: { "Retry-After": String(retryAfterSeconds) },
+  });
 }
 
 function malformed(problem: string): HttpRefusal {

@@ -2,13 +2,20 @@
 import type { Context } from "hono";
 import type { Config } from "../config";
 import type { Database } from "../db/open";
+import type { EventOutbox } from "../events/outbox";
+import type { OperatorSession } from "../operators/session-token";
 import type { SessionClient } from "../session/client";
 
 /** Who is calling, as far as the guard has established it. */
 export interface Caller {
+  /** Where they act: what belongs to any other organisation does not exist for this request. */
   organisationId: number;
+  /** All in which their key acts. */
+  organisationIds: readonly number[];
   keyId: number;
   permissions: readonly string[];
+  /** An operator's, with the permissions of the key that signed them in; null: the key itself. */
+  session: OperatorSession | null;
 }
 
 export interface AppEnv {
@@ -18,6 +25,8 @@ export interface AppEnv {
     config: Config;
     db: Database;
     sessions: SessionClient;
+    /** Announces changes of what lives in D1. */
+    events: EventOutbox;
     /** The surface that answers: for the log, and for the format of errors. */
     surface: Surface;
     /** Set by the guard; for the log. */

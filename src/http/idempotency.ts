@@ -88,7 +88,16 @@ async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
       headers: { "Retry-After": "1" },
     });
   }
-  return JSON.parse(decrypt(config.secret, first.answer));
+  const answer = decrypt(config.secret, first.answer);
+  if (answer === null) {
+    throw new Refused({
+      status: 409,
+      code: "idempotent-answer-lost",
+      message:
+        "The first answer to this Idempotency-Key cannot be read any more: the deployment's secret has changed. Look at what the first request did before you use a new key.",
+    });
+  }
+  return JSON.parse(answer);
 }
 
 function replay(kept: Kept): Response {
@@ -105,11 +114,16 @@ function encrypt(secret: string, text: string): string {
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString("base64");
 }
 
-function decrypt(secret: string, sealed: string): string {
+/** The text, or null when it was sealed with another secret. */
+function decrypt(secret: string, sealed: string): string | null {
   const bytes = Buffer.from(sealed, "base64");
   const decipher = createDecipheriv("aes-256-gcm", answerKey(secret), bytes.subarray(0, 12));
   decipher.setAuthTag(bytes.subarray(12, 28));
-  return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString("utf8");
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString("utf8");
+  } catch {
+    return null;
+  }
 }
 
 function answerKey(secret: string): Uint8Array {

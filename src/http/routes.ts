@@ -1,4 +1,5 @@
 /** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
+import type { Freshness } from "../keys/cache";
 import type { Permission } from "../keys/permissions";
 import { requireKey, requireRoot } from "./authenticate";
 import type { Call, Caller } from "./context";
@@ -6,13 +7,17 @@ import { idempotently } from "./idempotency";
 
 type Handler = (c: Call) => Promise<Response>;
 
-/** A route for API keys that hold `permission`. */
+/**
+ * A route for API keys, and operators of API keys, that hold `permission`.
+ * @param freshness `fresh` where a key that was revoked seconds ago must not get through
+ */
 export function keyed(
   permission: Permission,
   handle: (c: Call, caller: Caller) => Promise<Response>,
+  freshness: Freshness = "cached",
 ): Handler {
   return async (c) => {
-    const caller = await requireKey(c, permission);
+    const caller = await requireKey(c, permission, freshness);
     return once(c, caller, () => handle(c, caller));
   };
 }
@@ -25,7 +30,8 @@ export function rooted(handle: Handler): Handler {
   };
 }
 
-function once(
+/** Idempotency for a POST, whose caller the guard has established. */
+export function once(
   c: Call,
   caller: Pick<Caller, "organisationId" | "keyId">,
   handle: () => Promise<Response>,

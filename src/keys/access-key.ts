@@ -7,9 +7,31 @@ export interface AccessKey {
   secret: string;
 }
 
+const ID = /^DRBAK([0-9]{11,15})$/;
+
 /** The pair of this key's current token: refreshing the token renews the secret. */
 export function accessKey(secret: string, key: { id: number; tokenVersion: number }): AccessKey {
   const info = `access-key/${key.id}/${key.tokenVersion}`;
   const bytes = Buffer.from(hkdfSync("sha256", secret, "drawbridge", info, 30));
   return { id: `DRBAK${String(key.id).padStart(11, "0")}`, secret: bytes.toString("base64url") };
+}
+
+/** Which key an access key id names; null when it has another form. */
+export function keyIdOf(accessKeyId: string): number | null {
+  const digits = ID.exec(accessKeyId)?.[1];
+  const id = Number(digits);
+  return digits !== undefined && String(id).padStart(11, "0") === digits ? id : null;
+}
+
+/** The secrets that a signature may be made with now: the current, and in its grace the one before. */
+export function liveAccessSecrets(
+  secret: string,
+  key: { id: number; tokenVersion: number; previousTokenUntil: number | null },
+  now: number,
+): string[] {
+  const versions = [key.tokenVersion];
+  if (key.previousTokenUntil !== null && now < key.previousTokenUntil) {
+    versions.push(key.tokenVersion - 1);
+  }
+  return versions.map((tokenVersion) => accessKey(secret, { id: key.id, tokenVersion }).secret);
 }

@@ -1,5 +1,5 @@
-/** An API key as a request meets it, and what makes it unusable. Pure. */
-import ipaddr from "ipaddr.js";
+/** An API key as a request meets it, as it is managed, and what makes it unusable. Pure. */
+import { isAllowedFrom } from "./allowlist";
 
 /** What of a key decides about a request. Times are Unix milliseconds. */
 export interface ApiKey {
@@ -15,6 +15,88 @@ export interface ApiKey {
   tokenValidUntil: number | null;
 }
 
+/** A key as the Worker holds it for a while: with what tells who it is, and what ends its sessions. */
+export interface HeldKey extends ApiKey {
+  name: string;
+  dnsName: string | null;
+  /** Rises with every refresh; session tokens and access keys belong to one. */
+  tokenVersion: number;
+  /** Until when the token of the version before works. */
+  previousTokenUntil: number | null;
+  /** The ids of session tokens of this key whose operator has signed out. */
+  signedOut: readonly string[];
+}
+
+/** A key as it is managed. Times are Unix milliseconds. */
+export interface KeyRecord {
+  id: number;
+  /** Rises with every change. */
+  version: number;
+  name: string;
+  organisationIds: readonly number[];
+  permissions: readonly string[];
+  /** Whom to notify; of a key with operator:sign-in also who may sign in through Cloudflare Access. */
+  emails: readonly string[];
+  labels: readonly string[];
+  ipAllowlist: readonly string[];
+  /** A user name for other services of the owner; unique in the deployment. */
+  dnsName: string | null;
+  blocked: boolean;
+  createdAt: number;
+  updatedAt: number | null;
+  expiresAt: number | null;
+  tokenShort: string;
+  tokenVersion: number;
+  tokenCreatedAt: number;
+  previousTokenUntil: number | null;
+}
+
+/** What events tell of a key. Not its organisations: an event is read by one of them. */
+export type KeyFacts = Pick<
+  KeyRecord,
+  | "id"
+  | "version"
+  | "name"
+  | "permissions"
+  | "emails"
+  | "labels"
+  | "ipAllowlist"
+  | "dnsName"
+  | "blocked"
+  | "createdAt"
+  | "updatedAt"
+  | "expiresAt"
+>;
+
+/** What events tell of this key, field by field. */
+export function keyFacts(key: KeyFacts): KeyFacts {
+  const { id, version, name, permissions, emails, labels, ipAllowlist, dnsName } = key;
+  const { blocked, createdAt, updatedAt, expiresAt } = key;
+  return {
+    id,
+    version,
+    name,
+    permissions,
+    emails,
+    labels,
+    ipAllowlist,
+    dnsName,
+    blocked,
+    createdAt,
+    updatedAt,
+    expiresAt,
+  };
+}
+
+/** Whether a key opens anything now, from an address that it allows. */
+export function isUsable(
+  key: Pick<KeyRecord, "blocked" | "expiresAt" | "organisationIds">,
+  now: number,
+): boolean {
+  const ended = key.expiresAt !== null && key.expiresAt <= now;
+  return !key.blocked && !ended && key.organisationIds.length > 0;
+}
+
 /** Why a key does not open anything now. */
 export type KeyRefusal = "unknown" | "blocked" | "expired" | "ip-refused";
 
@@ -25,15 +107,4 @@ export function judgeKey(key: ApiKey, ip: string, now: number): KeyRefusal | nul
   if (key.blocked) return "blocked";
   if (key.expiresAt !== null && key.expiresAt <= now) return "expired";
   return isAllowedFrom(key.ipAllowlist, ip) ? null : "ip-refused";
-}
-
-function isAllowedFrom(cidrs: readonly string[], ip: string): boolean {
-  if (cidrs.length === 0) return true;
-  if (!ipaddr.isValid(ip)) return false;
-  // An IPv4 caller may show up as IPv4-mapped IPv6; both spellings are the same address.
-  const address = ipaddr.process(ip);
-  return cidrs.some((cidr) => {
-    const range = ipaddr.parseCIDR(cidr);
-    return address.kind() === range[0].kind() && address.match(range);
-  });
 }

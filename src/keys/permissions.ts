@@ -28,8 +28,22 @@ export const PERMISSIONS = [
 /** One of Drawbridge's own permissions. */
 export type Permission = (typeof PERMISSIONS)[number];
 
+/** What a key needs for operators to sign in as it, and to stay signed in. */
+export const SIGN_IN: Permission = "operator:sign-in";
+
 /** Holds every permission, the owner's own too. */
 export const ALL_PERMISSIONS = "*";
+
+const OWN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** Whether a key can be given this: all, one of ours, or a name of the owner's own. */
+export function isPermission(name: string): boolean {
+  return (
+    name === ALL_PERMISSIONS ||
+    (PERMISSIONS as readonly string[]).includes(name) ||
+    OWN_NAME.test(name)
+  );
+}
 
 /** Whether who holds `held` may do what `needed` stands for. */
 export function holds(held: readonly string[], needed: string): boolean {

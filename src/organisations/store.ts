@@ -3,7 +3,7 @@ import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm"
 import type { Database } from "../db/open";
 import { deliveries, events, organisations, sessionCounts, sessions } from "../db/schema";
 import { ALL_PERMISSIONS } from "../keys/permissions";
-import { keyInsertion } from "../keys/store";
+import { keyInsertion } from "../keys/writes";
 
 /** A tenant. Times are Unix milliseconds. */
 export interface Organisation {
@@ -81,7 +81,7 @@ export async function findWebhookSecretVersion(db: Database, id: number): Promis
   return rows[0]?.version ?? null;
 }
 
-/** Deleted organisations whose data is still to be removed. */
+/** Deleted organisations whose data is still to be removed, the latest first: they may have live sessions. */
 export async function listDeletedOrganisations(
   db: Database,
   limit: number,
@@ -90,7 +90,7 @@ export async function listDeletedOrganisations(
     .select({ id: organisations.id, deletedAt: sql<number>`${organisations.deletedAt}` })
     .from(organisations)
     .where(isNotNull(organisations.deletedAt))
-    .orderBy(asc(organisations.id))
+    .orderBy(desc(organisations.deletedAt))
     .limit(limit);
 }
 

@@ -1,8 +1,8 @@
 /** Connections in D1. */
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { connectionCounts, connections, relayPermissions, sessionConnections } from "../db/schema";
-import type { RecordedEvent } from "../events/record";
+import type { EventInsertion } from "../events/outbox";
 import { countRemovalOfLocal } from "./counts";
 import type { Connection } from "./permission";
 
@@ -50,10 +50,10 @@ export async function insertConnection(
   db: Database,
   organisationId: number,
   { connectionId, memo }: Connection,
-  event: RecordedEvent,
+  record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const isNew = sql`not exists (select 1 from ${connections} where ${isAt(organisationId, connectionId)})`;
-  const [, , inserted] = await db.batch([
+  const [, , , inserted] = await db.batch([
     db
       .insert(connectionCounts)
       .select(sql`select ${organisationId}, 1 where ${isNew}`)
@@ -61,7 +61,7 @@ export async function insertConnection(
         target: connectionCounts.organisationId,
         set: { registered: sql`${connectionCounts.registered} + 1` },
       }),
-    event.statement(isNew),
+    ...record(isNew),
     db
       .insert(connections)
       .select(sql`select ${organisationId}, ${connectionId}, ${memo} where ${isNew}`)
@@ -78,7 +78,7 @@ export async function removeConnection(
   db: Database,
   organisationId: number,
   before: Connection,
-  event: RecordedEvent,
+  record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const { connectionId } = before;
   const asBefore = and(isAt(organisationId, connectionId), eq(connections.memo, before.memo));
@@ -108,10 +108,10 @@ export async function removeConnection(
       .update(connectionCounts)
       .set({ registered: sql`${connectionCounts.registered} - 1` })
       .where(and(eq(connectionCounts.organisationId, organisationId), still)),
-    event.statement(still),
+    ...record(still),
     db.delete(connections).where(asBefore).returning({ connectionId: connections.connectionId }),
   ]);
-  return batch[8].length > 0;
+  return batch[9].length > 0;
 }
 
 /** The query that finds a row where a connection is registered. */

@@ -2,8 +2,10 @@
  * Changing connections and relay permissions: the change with its event in one batch of D1, then the
  * news of it to the queue and to the live sessions that it concerns.
  */
+import type { SQL } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { recordEvent } from "../events/record";
+import { type DomainEvent, type EventData, newEventId } from "../events/event";
+import type { EventOutbox } from "../events/outbox";
 import { describeError, log } from "../log";
 import type { SessionClient } from "../session/client";
 import * as connectionStore from "./connections";
@@ -23,7 +25,7 @@ import * as store from "./store";
 export interface PermissionDeps {
   db: Database;
   sessions: SessionClient;
-  events: Queue;
+  events: EventOutbox;
   /** Keeps the Worker alive for what goes on behind the answer. */
   waitUntil(work: Promise<unknown>): void;
 }
@@ -53,15 +55,15 @@ export async function createPermission(
   permission: RelayPermission,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  const type = "relay-permission.created";
-  const event = recordEvent(deps.db, { organisationId, type, data: { permission } }, now);
-  const outcome = await store.insertPermission(deps.db, organisationId, permission, event);
+  const event = newEvent(organisationId, "relay-permission.created", { permission }, now);
+  const recorded = record(deps, event);
+  const outcome = await store.insertPermission(deps.db, organisationId, permission, recorded);
   if (outcome === "unregistered") {
     const { connectionId } = permission;
     return refuse({ code: "connection-not-registered", connectionId });
   }
   if (outcome === "exists") return refuse({ code: "permission-exists", key: permission });
-  announce(deps, event, organisationId, partiesOf(permission));
+  announce(deps, event, partiesOf(permission));
   return { ok: true, value: permission };
 }
 
@@ -85,10 +87,10 @@ export async function updatePermission(
     if (permission.enabled === before.enabled && permission.memo === before.memo) {
       return { ok: true, value: before };
     }
-    const type = "relay-permission.updated";
-    const event = recordEvent(deps.db, { organisationId, type, data: { permission } }, now);
-    if (await store.replacePermission(deps.db, organisationId, before, permission, event)) {
-      announce(deps, event, organisationId, partiesOf(key));
+    const event = newEvent(organisationId, "relay-permission.updated", { permission }, now);
+    const recorded = record(deps, event);
+    if (await store.replacePermission(deps.db, organisationId, before, permission, recorded)) {
+      announce(deps, event, partiesOf(key));
       return { ok: true, value: permission };
     }
   }
@@ -104,10 +106,10 @@ export async function deletePermission(
   for (;;) {
     const permission = await store.findPermission(deps.db, organisationId, key);
     if (!permission) return refuse({ code: "permission-not-found" });
-    const type = "relay-permission.deleted";
-    const event = recordEvent(deps.db, { organisationId, type, data: { permission } }, now);
-    if (await store.removePermission(deps.db, organisationId, permission, event)) {
-      announce(deps, event, organisationId, partiesOf(key));
+    const event = newEvent(organisationId, "relay-permission.deleted", { permission }, now);
+    const recorded = record(deps, event);
+    if (await store.removePermission(deps.db, organisationId, permission, recorded)) {
+      announce(deps, event, partiesOf(key));
       return { ok: true, value: permission };
     }
   }
@@ -120,13 +122,13 @@ export async function createConnection(
   connection: Connection,
   now: number,
 ): Promise<PermissionResult<Connection>> {
-  const type = "connection.created";
-  const event = recordEvent(deps.db, { organisationId, type, data: { connection } }, now);
-  if (!(await connectionStore.insertConnection(deps.db, organisationId, connection, event))) {
+  const event = newEvent(organisationId, "connection.created", { connection }, now);
+  const recorded = record(deps, event);
+  if (!(await connectionStore.insertConnection(deps.db, organisationId, connection, recorded))) {
     return refuse({ code: "connection-exists", connectionId: connection.connectionId });
   }
   // No live session has to know: without permissions of its own it may not relay anyway.
-  announce(deps, event, organisationId, null);
+  announce(deps, event, null);
   return { ok: true, value: connection };
 }
 
@@ -143,10 +145,10 @@ export async function deleteConnection(
   for (;;) {
     const connection = await connectionStore.findConnection(deps.db, organisationId, connectionId);
     if (!connection) return refuse({ code: "connection-not-found" });
-    const type = "connection.deleted";
-    const event = recordEvent(deps.db, { organisationId, type, data: { connection } }, now);
-    if (await connectionStore.removeConnection(deps.db, organisationId, connection, event)) {
-      announce(deps, event, organisationId, [connectionId]);
+    const event = newEvent(organisationId, "connection.deleted", { connection }, now);
+    const recorded = record(deps, event);
+    if (await connectionStore.removeConnection(deps.db, organisationId, connection, recorded)) {
+      announce(deps, event, [connectionId]);
       return { ok: true, value: connection };
     }
   }
@@ -163,21 +165,25 @@ export async function checkRelay(
   return mayRelay(from, to, among(await store.findPermissions(db, organisationId, needed)));
 }
 
-/** What is lost here is made good: the event is recorded, and what a session knows grows too old. */
+function newEvent(organisationId: number, type: string, data: EventData, now: number): DomainEvent {
+  return { id: newEventId(now), organisationId, type, at: now, data };
+}
+
+function record(deps: PermissionDeps, event: DomainEvent) {
+  return (when: SQL) => deps.events.insertion([event], when);
+}
+
+/** A notice that is lost here is made good: what a session knows grows too old. */
 function announce(
   deps: PermissionDeps,
-  event: ReturnType<typeof recordEvent>,
-  organisationId: number,
+  event: DomainEvent,
   parties: readonly [string, string?] | null,
 ): void {
-  const told = parties === null ? Promise.resolve() : tellSessions(deps, organisationId, parties);
+  deps.events.announce([event]);
+  if (parties === null) return;
+  const told = tellSessions(deps, event.organisationId, parties);
   deps.waitUntil(
     told.catch((error) => log("live sessions not told", { error: describeError(error) })),
-  );
-  deps.waitUntil(
-    event
-      .announce(deps.events)
-      .catch((error) => log("event not announced", { error: describeError(error) })),
   );
 }
 

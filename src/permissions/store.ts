@@ -2,7 +2,7 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema";
-import type { RecordedEvent } from "../events/record";
+import type { EventInsertion } from "../events/outbox";
 import { registeredQuery } from "./connections";
 import { countChange, forgetEmptyRemote } from "./counts";
 import type { PermissionKey, RelayPermission } from "./permission";
@@ -44,15 +44,15 @@ export async function insertPermission(
   db: Database,
   organisationId: number,
   permission: RelayPermission,
-  event: RecordedEvent,
+  record: (when: SQL) => EventInsertion,
 ): Promise<"inserted" | "exists" | "unregistered"> {
   const { connectionId, remoteConnectionId, direction, enabled, memo } = permission;
   const isNew = sql`exists ${registeredQuery(db, organisationId, connectionId)}
     and not exists (select 1 from ${permissions} where ${isAt(organisationId, permission)})`;
-  const [known, , , inserted] = await db.batch([
+  const [known, , , , inserted] = await db.batch([
     registeredQuery(db, organisationId, connectionId),
     countChange(db, organisationId, permission, [{ state: permission, by: 1 }], isNew),
-    event.statement(isNew),
+    ...record(isNew),
     db
       .insert(permissions)
       .select(
@@ -71,7 +71,7 @@ export async function replacePermission(
   organisationId: number,
   before: RelayPermission,
   after: Pick<RelayPermission, "enabled" | "memo">,
-  event: RecordedEvent,
+  record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const asBefore = isStill(organisationId, before);
   const change = db
@@ -82,16 +82,16 @@ export async function replacePermission(
     .returning({ direction: permissions.direction });
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
   if (before.enabled === after.enabled) {
-    const [, changed] = await db.batch([event.statement(still), change]);
+    const [, , changed] = await db.batch([...record(still), change]);
     return changed.length > 0;
   }
   const states = [
     { state: before, by: -1 },
     { state: { ...before, enabled: after.enabled }, by: 1 },
   ] as const;
-  const [, , changed] = await db.batch([
+  const [, , , changed] = await db.batch([
     countChange(db, organisationId, before, states, still),
-    event.statement(still),
+    ...record(still),
     change,
   ]);
   return changed.length > 0;
@@ -102,14 +102,14 @@ export async function removePermission(
   db: Database,
   organisationId: number,
   before: RelayPermission,
-  event: RecordedEvent,
+  record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const asBefore = isStill(organisationId, before);
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
-  const [, , , removed] = await db.batch([
+  const [, , , , removed] = await db.batch([
     countChange(db, organisationId, before, [{ state: before, by: -1 }], still),
     forgetEmptyRemote(db, organisationId, before.remoteConnectionId),
-    event.statement(still),
+    ...record(still),
     db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),
   ]);
   return removed.length > 0;

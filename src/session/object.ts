@@ -11,6 +11,7 @@ import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
 import { newEventId } from "../events/event";
+import { sendEvents } from "../events/queue";
 import { describeError, log } from "../log";
 import { loadLivePermissions } from "../permissions/live";
 import { CLOSE, RelayHub } from "../relay/hub";
@@ -31,7 +32,7 @@ import {
 } from "./machine";
 import { type DrainRetry, Outbox, replay, type SessionLog, within } from "./outbox";
 import { findAnnounced, projectSession } from "./projection";
-import { drainBackoffMs, dueAt, idleSlackMs, latestAlarm, planAlarm } from "./timing";
+import { drainBackoffMs, dueAt, idleSlackMs, planAlarm } from "./timing";
 import { drawUser, type SessionTokens, sessionTokens } from "./tokens";
 
 /** A user as asked for: the object draws what their token needs. */
@@ -265,14 +266,7 @@ export class SessionObject extends DurableObject<Env> {
     const outbox = new Outbox(
       {
         findAnnounced: (of) => findAnnounced(db, of),
-        send: async (events) => {
-          for (let i = 0; i < events.length; i += SEND_AT_ONCE) {
-            const messages = events
-              .slice(i, i + SEND_AT_ONCE)
-              .map((event) => ({ body: { v: 1, event } }));
-            await this.env.EVENTS.sendBatch(messages);
-          }
-        },
+        send: (events) => sendEvents(this.env.EVENTS, events),
         project: (of, version) => projectSession(db, of, version, Date.now()),
       },
       announced,
@@ -396,7 +390,8 @@ export class SessionObject extends DurableObject<Env> {
   #nextAlarm({ session, hub, idleAt, log: { retry } }: Held): number | null {
     const clock = hub.size > 0 ? null : idleAt;
     if (!retry) return isFinal(session) ? null : planAlarm(session, clock, this.#alarmAt);
-    const latest = isFinal(session) ? retry.at : Math.min(retry.at, latestAlarm(session, clock));
+    // What is stored of the idle clock has its slack already. An early alarm is set again.
+    const latest = isFinal(session) ? retry.at : Math.min(retry.at, dueAt(session, clock));
     return this.#alarmAt === null || this.#alarmAt > latest ? latest : null;
   }
 
@@ -486,9 +481,6 @@ export class SessionObject extends DurableObject<Env> {
     return { ok: true, session, traffic };
   }
 }
-
-/** A queue batch holds 256 KB, and an event with a full session is under 12 KB. */
-const SEND_AT_ONCE = 20;
 
 function sameToken(a: number, b: number): boolean {
   if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;

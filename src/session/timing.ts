@@ -20,12 +20,6 @@ export function dueAt(session: Session, idleAt: number | null): number {
   return idleAt === null ? session.expiresAt : Math.min(session.expiresAt, idleAt);
 }
 
-/** The latest time at which the alarm may stand: what is due ends by then. */
-export function latestAlarm(session: Session, idleAt: number | null): number {
-  const slack = idleSlackMs(session.idleSeconds);
-  return Math.min(session.expiresAt, dueAt(session, idleAt) + slack);
-}
-
 /**
  * The time to which the alarm must move, or null when it may stay where it is.
  * @param alarmAt where it is; null when none is set
@@ -35,7 +29,8 @@ export function planAlarm(
   idleAt: number | null,
   alarmAt: number | null,
 ): number | null {
-  const latest = latestAlarm(session, idleAt);
+  const slack = idleSlackMs(session.idleSeconds);
+  const latest = Math.min(session.expiresAt, dueAt(session, idleAt) + slack);
   if (alarmAt === null) return latest;
   // With a socket open an early alarm finds it open and is set again: moving it now would be a write
   // for nothing. Without one, an early alarm would end the session if the object forgot by then.

@@ -4,10 +4,13 @@
  */
 import { type Config, readConfig } from "../config";
 import { type Database, openDatabase } from "../db/open";
+import { EventOutbox } from "../events/outbox";
 import { sweepEvents } from "../events/store";
 import { sweepIdempotencyKeys } from "../idempotency/store";
-import { removeOrganisationKeys } from "../keys/store";
+import { announceExpiringKeys } from "../keys/expiring";
+import { removeOrganisationKeys } from "../keys/removal";
 import { describeError, log } from "../log";
+import { sweepSignedOut } from "../operators/store";
 import {
   listDeletedOrganisations,
   listShareOfOrganisations,
@@ -53,14 +56,19 @@ interface Deps {
  */
 export async function sweep(env: Env, ctx: ExecutionContext, scheduledAt: number): Promise<void> {
   const config = readConfig(env);
-  const deps = { db: openDatabase(env), sessions: new SessionClient(env, ctx), config };
+  const db = openDatabase(env);
+  const deps = { db, sessions: new SessionClient(env, ctx), config };
+  const events = new EventOutbox(db, env.EVENTS, ctx);
   const now = Date.now();
   const cutoff = now - config.retentionDays * DAY_MS;
   // Each stands alone: one that fails is logged and must not keep the others from their work.
   await run("due sessions", () => sweepDueSessions(deps, now));
+  await run("owed events", () => inPages(() => events.sweep(now, PAGE)));
+  await run("expiring keys", () => inPages(() => announceExpiringKeys({ db, events }, now, PAGE)));
   await run("retention", () => sweepRetention(deps, cutoff, Math.floor(scheduledAt / 60_000)));
   await run("deleted organisations", () => sweepDeletedOrganisations(deps, now));
   await run("join codes", () => inPages(() => sweepJoinCodes(deps.db, now, PAGE)));
+  await run("signed-out tokens", () => inPages(() => sweepSignedOut(deps.db, now, PAGE)));
   await run("idempotency keys", () => inPages(() => sweepIdempotencyKeys(deps.db, now, PAGE)));
   await run("dead letters", () => inPages(() => sweepDeadLetters(deps.db, cutoff, PAGE)));
 }

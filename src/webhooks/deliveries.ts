@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { Config } from "../config";
 import type { Database } from "../db/open";
-import { type DomainEvent, sessionOf } from "../events/event";
+import type { DomainEvent, SessionEventData } from "../events/event";
 import { describeError, log } from "../log";
 import { findWebhookSecretVersion } from "../organisations/store";
 import { judgeAddress } from "./address";
@@ -36,7 +36,7 @@ export interface DeliveryDeps {
   config: Config;
   deliveries: Queue;
   /** The JSON body of an event in each format. */
-  render: Record<DeliveryFormat, (event: DomainEvent) => unknown>;
+  render: Record<DeliveryFormat, (event: DomainEvent<SessionEventData>) => unknown>;
 }
 
 const messageShape = z.object({
@@ -100,7 +100,7 @@ async function makeAttempt(
     const attempt = noAttempt("the organisation was deleted");
     return recordAttempt(deps.db, delivery, attempt, "discarded", null);
   }
-  const session = sessionOf(delivery.event);
+  const session = delivery.event.data.session;
   const judged = judgeAddress(delivery.url, {
     allowInsecure: deps.config.allowInsecureWebhooks,
     ownHost: new URL(session.origin).host,

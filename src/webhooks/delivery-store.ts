@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { deliveries, events } from "../db/schema";
-import type { DomainEvent } from "../events/event";
+import type { DomainEvent, SessionEventData } from "../events/event";
 import { firstIdAt } from "../events/store";
 
 /** In which format the event is posted. */
@@ -33,11 +33,16 @@ export interface Delivery {
 /** A delivery that may be due, with all that an attempt needs. */
 export interface PendingDelivery extends Delivery {
   attempts: Attempt[];
-  event: DomainEvent;
+  /** Of a session: only the addresses that sessions name are delivered to. */
+  event: DomainEvent<SessionEventData>;
 }
 
 /** What is owed to an address. The id is made of the event and the address: twice made, it is one. */
-export function newDelivery(event: DomainEvent, format: DeliveryFormat, url: string): Delivery {
+export function newDelivery(
+  event: DomainEvent<SessionEventData>,
+  format: DeliveryFormat,
+  url: string,
+): Delivery {
   const suffix = createHash("sha256").update(`${format} ${url}`).digest("hex").slice(0, 12);
   return {
     organisationId: event.organisationId,

@@ -1,7 +1,7 @@
 /** Each event is recorded once and makes the deliveries it owes, whatever the queue repeats and whatever fails. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type DomainEvent, sessionOf } from "../../src/events/event";
+import type { DomainEvent } from "../../src/events/event";
 import { newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import {
@@ -75,7 +75,7 @@ describe("an event", () => {
   test("of a source session is owed to no relay's webhook_url", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const event = await newEvent(tenant, "session.active", mailbox.url);
-    const session = { ...sessionOf(event), kind: "source" as const };
+    const session = { ...event.data.session, kind: "source" as const };
     await store({ ...event, data: { session } });
     expect(await deliveryRows(tenant)).toEqual([]);
   });

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MinuteLimit } from "../../src/http/limits";
-import { KEY_CACHE_MS } from "../../src/keys/store";
+import { KEY_CACHE_MS } from "../../src/keys/cache";
 import { newToken } from "../../src/keys/token";
 import { call, newOrganisation } from "../support/client";
 import { withD1 } from "../support/d1";

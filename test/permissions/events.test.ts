@@ -2,10 +2,11 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { advance, holdTheClock, queueRefuses, runSweep, withEventQueue } from "../support/faults";
 import { at, create, register, set } from "../support/permissions";
 
 afterEach(() => {
-  vi.restoreAllMocks();
+  vi.useRealTimers();
 });
 
 /** The events of an organisation, oldest first; those of one millisecond in no order. */
@@ -97,28 +98,30 @@ test("of twins at once, one makes the change and the event", async () => {
   ]);
 });
 
-test("an event that is recorded goes on the queue, and its consumer takes it for known", async () => {
-  const sent: unknown[] = [];
-  const queue = Object.getPrototypeOf(env.EVENTS);
-  const send = queue.send;
-  vi.spyOn(queue, "send").mockImplementation(function (this: Queue, ...args: unknown[]) {
-    sent.push(args[0]);
-    return send.apply(this, args);
-  });
+test("an event goes on the queue when it is recorded, and is owed while the queue refuses", async () => {
+  holdTheClock();
   const { id, key } = await newOrganisation();
-  await register(key, "A");
-  const [event] = await eventsOf(id);
-  await vi.waitFor(() => expect(sent).toMatchObject([{ v: 1, event: { id: event?.id } }]));
-  const letters = () =>
-    env.DB.prepare("select count(*) n from dead_letters where body like ?").bind(`%${event?.id}%`);
-  expect(await eventsOf(id)).toHaveLength(1);
-  expect(await letters().first("n")).toBe(0);
-});
-
-test("a change whose event cannot be queued is made, and its event recorded", async () => {
-  const queue = Object.getPrototypeOf(env.EVENTS);
-  vi.spyOn(queue, "send").mockRejectedValue(new Error("refused by the test"));
-  const { id, key } = await newOrganisation();
-  await register(key, "A");
-  expect((await eventsOf(id)).map(({ type }) => type)).toEqual(["connection.created"]);
+  const sent: string[] = [];
+  await withEventQueue(
+    (events, send) => {
+      sent.push(...events.map(({ type }) => type));
+      return send();
+    },
+    async () => {
+      await register(key, "A");
+      await vi.waitFor(() => expect(sent).toEqual(["connection.created"]));
+    },
+  );
+  await withEventQueue(queueRefuses, () => create(key, "A", "B", "send"));
+  const types = (await eventsOf(id)).map(({ type }) => type);
+  expect(types).toEqual(["connection.created", "relay-permission.created"]);
+  advance(61);
+  await withEventQueue(
+    (events, send) => {
+      sent.push(...events.map(({ type }) => type));
+      return send();
+    },
+    () => runSweep(),
+  );
+  expect(sent).toEqual(["connection.created", "relay-permission.created"]);
 });

@@ -50,7 +50,7 @@ async function expectLives(tenant: Tenant, id: string): Promise<void> {
   expect((await read(tenant.key, id)).status).toBe(200);
 }
 
-describe("the alarm has not rung yet, and the session's life is over", () => {
+describe("the alarm has not rung yet, and the session's time is over", () => {
   const life = { idle_seconds: 3_600 };
   test("a read sees it as ended, and so does the list from then on", async () => {
     const { tenant, id } = await shortSession(life);
@@ -91,6 +91,18 @@ describe("the alarm has not rung yet, and the session's life is over", () => {
     const { tenant, id, stub } = await shortSession(life);
     advance(60);
     await evictDurableObject(stub);
+    expect((await read(tenant.key, id)).status).toBe(404);
+    await expectEnded(tenant, id);
+  });
+
+  test.each([
+    ["", false, 10],
+    [" by an object that was evicted", true, 12.5],
+  ])("an idle session is seen as ended too%s", async (_, evicted, seconds) => {
+    const { tenant, id, stub } = await shortSession();
+    advance(seconds - 0.001);
+    if (evicted) await evictDurableObject(stub);
+    advance(0.001);
     expect((await read(tenant.key, id)).status).toBe(404);
     await expectEnded(tenant, id);
   });

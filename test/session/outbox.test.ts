@@ -1,7 +1,7 @@
 /** The outbox: whichever of its ports fails at whichever call, no event is lost, skipped or claimed too early. */
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type DomainEvent, sessionOf } from "../../src/events/event";
+import type { DomainEvent } from "../../src/events/event";
 import type { Session, SessionCommand } from "../../src/session/machine";
 import {
   Outbox,
@@ -10,6 +10,7 @@ import {
   type SessionLog,
   within,
 } from "../../src/session/outbox";
+import { asSessionEvent } from "../support/session-event";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 
 afterEach(() => {
@@ -71,7 +72,7 @@ class World {
   }
 
   versionsSent(): number[] {
-    return this.queue.map((event) => sessionOf(event).version);
+    return this.queue.map((event) => asSessionEvent(event).data.session.version);
   }
 
   #store(state: Session | null, command: SessionCommand) {
@@ -337,7 +338,7 @@ describe("whichever calls of the queue and of D1 fail, get lost, or see a comman
         const world = await play(story, script);
         const byVersion = new Map<number, DomainEvent>();
         for (const event of world.queue) {
-          const { version } = sessionOf(event);
+          const { version } = asSessionEvent(event).data.session;
           expect(event).toEqual(byVersion.get(version) ?? event);
           byVersion.set(version, event);
         }

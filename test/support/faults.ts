@@ -11,9 +11,10 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import { type EventMessage, sessionOf } from "../../src/events/event";
+import type { EventMessage } from "../../src/events/event";
 import { SessionObject } from "../../src/session/object";
 import { sweep } from "../../src/sweep/sweep";
+import { asSessionEvent } from "./session-event";
 
 export type SessionStub = DurableObjectStub<SessionObject>;
 
@@ -127,7 +128,7 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
   };
   const onSend: OnSend = async (events, send) => {
     const here = !dead;
-    if (here) sessionId = events.map((event) => sessionOf(event).id)[0];
+    if (here && events[0]) sessionId = asSessionEvent(events[0]).data.session.id;
     if (here && death === "before its events are sent") return never();
     const answer = await send();
     return here && death === "after its events are sent" ? never() : answer;

@@ -1,8 +1,103 @@
-/** API keys with less than every permission, put where the Worker reads them. */
+/** API keys for tests: made over HTTP as an operator would, or in bulk straight into D1. */
 import { env } from "cloudflare:workers";
+import { expect } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { keyInsertion } from "../../src/keys/store";
 import { newToken } from "../../src/keys/token";
+import { keyInsertion } from "../../src/keys/writes";
+import { type Answer, call, type Tenant } from "./client";
+
+/** A key that a test made. */
+export interface TestKey {
+  id: number;
+  token: string;
+  short: string;
+  accessKey: { id: string; secret: string };
+}
+
+/** The body of a create, with what a test wants otherwise. */
+export function keyBody(tenant: Tenant, overrides: Record<string, unknown> = {}) {
+  return {
+    name: "Key",
+    emails: [],
+    organizationsIds: [tenant.id],
+    permissions: ["relays:read"],
+    ...overrides,
+  };
+}
+
+/** A new key of this organisation, made with its first key. */
+export async function newKey(
+  tenant: Tenant,
+  overrides: Record<string, unknown> = {},
+): Promise<TestKey> {
+  const answer = await call("POST", "/api-keys", {
+    key: tenant.key,
+    body: keyBody(tenant, overrides),
+  });
+  expect(answer.status, answer.text).toBe(201);
+  const { id, token, access_key: accessKey } = answer.body;
+  return { id, token: token.value, short: token.short, accessKey };
+}
+
+/** Changes a key, with the organisation's first key unless told otherwise. */
+export function patchKey(
+  tenant: Tenant,
+  id: number,
+  body: Record<string, unknown>,
+  key = tenant.key,
+): Promise<Answer> {
+  return call("PATCH", `/api-keys/${id}`, { key, body });
+}
+
+/** A session token, signed in with an API key. */
+export async function signIn(token: string): Promise<string> {
+  const answer = await call("POST", "/v1/auth/session-tokens", { body: { token } });
+  expect(answer.status, answer.text).toBe(201);
+  return answer.body.session_token;
+}
+
+/** Gives a key a second organisation, as only someone with keys in both could. */
+export async function joinOrganisations(keyId: number, organisationIds: number[]): Promise<void> {
+  await env.DB.batch([
+    env.DB.prepare("update api_keys set organisation_ids = ? where id = ?").bind(
+      JSON.stringify(organisationIds),
+      keyId,
+    ),
+    env.DB.prepare(
+      `insert or ignore into organisation_keys (organisation_id, key_id, created_at)
+       select value, ?, 0 from json_each(?)`,
+    ).bind(keyId, JSON.stringify(organisationIds)),
+  ]);
+}
+
+/** Stores so many keys of an organisation, named `Bulk 1` and so on, every hundredth blocked. */
+export async function manyKeys(tenant: Tenant, count: number): Promise<void> {
+  const range = `with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count})`;
+  const first = await env.DB.prepare("select max(id) as id from api_keys").first<{ id: number }>();
+  const base = first?.id ?? 0;
+  await env.DB.batch([
+    env.DB.prepare(
+      `insert into api_keys (id, name, name_folded, organisation_ids, permissions, emails, labels,
+         ip_allowlist, blocked, created_at, token_short, token_created_at)
+       ${range} select ${base} + i, 'Bulk ' || i, 'bulk ' || i, '[${tenant.id}]', '[]', '[]', '[]',
+         '[]', i % 100 = 0, 1, 'drb_' || printf('%08d', ${base} + i), 1 from n`,
+    ),
+    env.DB.prepare(
+      `insert into organisation_keys (organisation_id, key_id, created_at, blocked)
+       ${range} select ${tenant.id}, ${base} + i, 1, i % 100 = 0 from n`,
+    ),
+  ]);
+}
+
+/** The types of the events of an organisation about a key, in order. */
+export async function keyEventTypes(organisationId: number, keyId: number): Promise<string[]> {
+  const { results } = await env.DB.prepare(
+    "select type from events where organisation_id = ? and data ->> '$.key.id' = ? order by id",
+  )
+    .bind(organisationId, keyId)
+    .all<{ type: string }>();
+  return results.map(({ type }) => type);
+}
 
 /** What a key of a test is like, where it is not an ordinary one. */
 export interface KeyTraits {

@@ -8,7 +8,7 @@ import { Webhook } from "standardwebhooks";
 import { vi } from "vitest";
 import { type Config, readConfig } from "../../src/config";
 import { openDatabase } from "../../src/db/open";
-import { type DomainEvent, newEventId, sessionOf } from "../../src/events/event";
+import { type DomainEvent, newEventId, type SessionEventData } from "../../src/events/event";
 import { eventInsertion } from "../../src/events/store";
 import { handleBatch } from "../../src/queues";
 import { consumeDeliveries, type DeliveryMessage } from "../../src/webhooks/deliveries";
@@ -83,7 +83,7 @@ export async function newEvent(
   tenant: Tenant,
   type: string,
   webhookUrl: string | null,
-): Promise<DomainEvent> {
+): Promise<DomainEvent<SessionEventData>> {
   const { body } = await create(tenant.key);
   const row = await eventually(async () => {
     const found = (await eventRows(tenant)).find(({ data }) => data.includes(body.session_id));
@@ -143,7 +143,7 @@ export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promi
       db: openDatabase(env),
       config: { ...readConfig(env), ...settings },
       deliveries: env.DELIVERIES,
-      render: { "relay-session": (event) => ({ session_id: sessionOf(event).id }) },
+      render: { "relay-session": ({ data }) => ({ session_id: data.session.id }) },
     }),
   );
 }

@@ -15,6 +15,7 @@ export interface Rows {
 }
 
 const total: Rows = { d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 };
+const d1Statements: string[] = [];
 let listening = false;
 
 /** The rows that `work` cost. Wait inside it for what goes on behind an answer. */
@@ -30,6 +31,14 @@ export async function rowsOf(work: () => Promise<unknown>): Promise<Rows> {
   };
 }
 
+/** The calls of D1 that `work` made, each with its SQL, whether or not they found a row. */
+export async function d1CallsOf(work: () => Promise<unknown>): Promise<string[]> {
+  await listen();
+  const before = d1Statements.length;
+  await work();
+  return d1Statements.slice(before);
+}
+
 /** All rows written, of both stores. */
 export function written(rows: Rows): number {
   return rows.d1Written + rows.objectWritten;
@@ -39,7 +48,11 @@ async function listen(): Promise<void> {
   if (listening) return;
   listening = true;
   const session = Object.getPrototypeOf(env.DB.withSession());
-  after(session, "_send", (answer) => {
+  after(session, "_send", (answer, args) => {
+    const statements = JSON.stringify(args);
+    // Written behind the answers of many requests, once a minute for each key: no request's own cost.
+    if (statements.includes("set last_used_at")) return;
+    d1Statements.push(statements);
     for (const { meta } of [answer].flat() as { meta: D1Meta }[]) {
       total.d1Read += meta.rows_read;
       total.d1Written += meta.rows_written;
@@ -62,7 +75,7 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
 function after(
   target: Record<string, Method>,
   name: string,
-  heard: (answer: unknown) => void,
+  heard: (answer: unknown, args: unknown[]) => void,
 ): void {
   const method = target[name];
   if (!method) throw new Error(`the runtime has no ${name} any more`);
@@ -70,11 +83,11 @@ function after(
     const answer = method.apply(this, args);
     if (answer instanceof Promise) {
       return answer.then((value) => {
-        heard(value);
+        heard(value, args);
         return value;
       });
     }
-    heard(answer);
+    heard(answer, args);
     return answer;
   };
 }

@@ -138,11 +138,15 @@ describe("a deleted organisation", () => {
     expect(await keysOf(fine.relay.id)).toEqual([]);
   });
 
-  test("leaves no count of its sessions behind", async () => {
+  test("leaves no count of its sessions behind, and no row of its own", async () => {
+    holdTheClock();
     const { tenant } = await inUse();
     await deleteOrganisation(tenant);
     await runSweep();
+    advance(86_400);
+    await runSweep();
     expect(await countRows("session_counts", tenant.id)).toBe(0);
+    expect(await countRows("organisations", tenant.id)).toBe(0);
   });
 
   test("leaves nothing of what comes late, such as an event that was still on the queue, nor its row", async () => {
@@ -155,6 +159,7 @@ describe("a deleted organisation", () => {
     advance(40 * 86_400);
     await runSweep();
     await runSweep((60 + (tenant.id % 60)) * 60_000);
+    await runSweep();
     expect(await left(tenant)).toEqual({});
     expect(await countRows("organisations", tenant.id)).toBe(0);
   });

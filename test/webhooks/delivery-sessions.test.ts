@@ -1,9 +1,7 @@
 /** What happens to a relay session is posted to its webhook_url: the very RelaySession, signed, and once. */
-
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { sessionOf } from "../../src/events/event";
 import { newOrganisation } from "../support/client";
 import {
   consume,
@@ -133,7 +131,7 @@ describe("a session that failed", () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const event = await newEvent(tenant, "session.failed", mailbox.url);
     const failed = {
-      ...sessionOf(event),
+      ...event.data.session,
       status: "failed",
       endedAt: event.at,
       error: "no relay",
@@ -141,7 +139,7 @@ describe("a session that failed", () => {
     await consume("drawbridge-events", [{ v: 1, event: { ...event, data: { session: failed } } }]);
     const [request] = await mailbox.waitForRequests(1);
     expect(verified(request, tenant.webhookSecret)).toMatchObject({
-      session_id: sessionOf(event).id,
+      session_id: event.data.session.id,
       status: "Error",
       ready: false,
       error: "no relay",

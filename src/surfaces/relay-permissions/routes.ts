@@ -178,5 +178,5 @@ function refused(refusal: PermissionRefusal): Refused {
 
 function depsOf(c: Call): PermissionDeps {
   const waitUntil = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
-  return { db: c.var.db, sessions: c.var.sessions, events: c.env.EVENTS, waitUntil };
+  return { db: c.var.db, sessions: c.var.sessions, events: c.var.events, waitUntil };
 }

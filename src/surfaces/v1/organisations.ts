@@ -1,6 +1,7 @@
 /** Organisations on `/v1`: made, listed and deleted with the root token. */
 import type { Hono } from "hono";
 import { z } from "zod";
+import { unknownOrganisation } from "../../http/authenticate";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, Refused } from "../../http/context";
 import { cursorQuery, toPage } from "../../http/paging";
@@ -8,7 +9,7 @@ import { rooted } from "../../http/routes";
 import { humanText } from "../../http/text";
 import { accessKey } from "../../keys/access-key";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
-import { removeOrganisationKeys } from "../../keys/store";
+import { removeOrganisationKeys } from "../../keys/removal";
 import { newToken } from "../../keys/token";
 import {
   createOrganisation,
@@ -59,11 +60,7 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
       const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
       const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
       if (!deleted) {
-        throw new Refused({
-          status: 404,
-          code: "organisation-not-found",
-          message: "There is no such organisation.",
-        });
+        throw new Refused(unknownOrganisation);
       }
       await removeOrganisationKeys(c.var.db, id);
       return c.body(null, 204);

@@ -1,47 +1,10 @@
-/** Who may call the surface: the guard of every call, and that nothing of another organisation exists. */
-import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
-import { newToken, tokenDigest, tokenShort } from "../../../src/keys/token";
+/** Nothing of another organisation exists; that the guard is before every call is in test/http. */
+import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { allowBoth, at, create, register } from "../../support/permissions";
 
 const permission = { connectionId: "A", remoteConnectionId: "B", direction: "send" };
 const ONE = "/relay/permission/A/B/send";
-
-/** Every call of the surface, with the permission that it needs. */
-const CALLS = [
-  ["GET", "/relay/permission", "relay-permissions:get", undefined],
-  ["GET", "/relay/permission/A", "relay-permissions:get", undefined],
-  ["GET", ONE, "relay-permissions:get", undefined],
-  ["POST", "/relay/permission", "relay-permissions:create", permission],
-  ["PUT", ONE, "relay-permissions:update", { enabled: "true" }],
-  ["DELETE", ONE, "relay-permissions:delete", undefined],
-  ["GET", "/connections/definition", "connections:get", undefined],
-  ["POST", "/connections/definition", "connections:create", { connectionId: "new" }],
-  ["DELETE", "/connections/definition/A", "connections:delete", undefined],
-  ["POST", "/v1/relay-permissions:check", "relay-permissions:get", { from: "A", to: "B" }],
-] as const;
-const BOTH_FORMS = CALLS.flatMap(([method, path, needed, body]) =>
-  (path.startsWith("/v1") ? [path] : [path, `/api/v2${path}`]).map(
-    (form) => [method, form, needed, body] as const,
-  ),
-);
-
-/** A key of an organisation with these permissions. */
-async function keyWith(organisationId: number, ...permissions: string[]): Promise<string> {
-  const token = newToken();
-  const keyId = await env.DB.prepare(
-    `insert into api_keys (name, organisation_ids, permissions, emails, labels, ip_allowlist,
-       created_at, token_short, token_created_at) values ('k', ?, ?, '[]', '[]', '[]', 0, ?, 0)
-     returning id`,
-  )
-    .bind(JSON.stringify([organisationId]), JSON.stringify(permissions), tokenShort(token))
-    .first<number>("id");
-  await env.DB.prepare("insert into key_tokens (digest, key_id) values (?, ?)")
-    .bind(tokenDigest(token), keyId)
-    .run();
-  return token;
-}
 
 async function tenantWithRow() {
   const tenant = await newOrganisation();
@@ -49,31 +12,6 @@ async function tenantWithRow() {
   await create(tenant.key, "A", "B", "send");
   return tenant;
 }
-
-describe.each(BOTH_FORMS)("%s %s", (method, path, needed, body) => {
-  const options = body === undefined ? {} : { body };
-
-  test("needs a key", async () => {
-    const none = await call(method, path, options);
-    expect(none.status).toBe(401);
-    expect(none.headers.get("Content-Type")).toBe("application/problem+json");
-    const unknown = await call(method, path, { ...options, key: newToken() });
-    expect(unknown.status).toBe(401);
-  });
-
-  test(`needs the permission ${needed}, and no other`, async () => {
-    const tenant = await tenantWithRow();
-    const others = [...new Set(CALLS.map(([, , name]) => name))].filter((name) => name !== needed);
-    const without = await call(method, path, {
-      ...options,
-      key: await keyWith(tenant.id, ...others),
-    });
-    expect(without.status).toBe(403);
-    expect(without.body.detail).toContain(needed);
-    const withIt = await call(method, path, { ...options, key: await keyWith(tenant.id, needed) });
-    expect([200, 201, 409]).toContain(withIt.status);
-  });
-});
 
 test.each([
   ["GET", "/relay/permission/A", undefined],

@@ -1,0 +1,114 @@
+/**
+ * What an operator who signed in carries: a JWT, signed with a key derived from the deployment's secret
+ * and bound to an API key in one version of its token. It says who signed in, not what they may do:
+ * that is read from the key at every use.
+ */
+import { hkdfSync } from "node:crypto";
+import { errors, jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+
+/** How long an operator stays signed in. */
+export const SESSION_MS = 12 * 3_600_000;
+
+const ISSUER = "drawbridge";
+const TYPE = "drawbridge-session+jwt";
+const SHAPE = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** An operator's session. */
+export interface OperatorSession {
+  keyId: number;
+  /** Of the key's token: a refresh ends the sessions before it. */
+  tokenVersion: number;
+  /** By this it is signed out. */
+  tokenId: string;
+  /** Unix milliseconds, whole seconds. */
+  expiresAt: number;
+}
+
+const claimsShape = z.object({
+  sub: z.string().regex(/^[0-9]{1,15}$/),
+  ver: z.int(),
+  jti: z.string(),
+  exp: z.int(),
+});
+
+/** Whether a credential has the form of a session token. */
+export function isSessionToken(credential: string): boolean {
+  return SHAPE.test(credential);
+}
+
+/**
+ * A session of a key, from now on: at most 12 hours, and never longer than the key or the token that was
+ * used to sign in.
+ */
+export function newSession(
+  key: {
+    id: number;
+    tokenVersion: number;
+    expiresAt: number | null;
+    tokenValidUntil: number | null;
+  },
+  now: number,
+): OperatorSession {
+  const end = Math.min(
+    now + SESSION_MS,
+    key.expiresAt ?? Number.POSITIVE_INFINITY,
+    key.tokenValidUntil ?? Number.POSITIVE_INFINITY,
+  );
+  return {
+    keyId: key.id,
+    tokenVersion: key.tokenVersion,
+    tokenId: crypto.randomUUID(),
+    expiresAt: Math.floor(end / 1_000) * 1_000,
+  };
+}
+
+/** The token of a session. */
+export async function signSession(
+  secret: string,
+  session: OperatorSession,
+  now: number,
+): Promise<string> {
+  return new SignJWT({ ver: session.tokenVersion })
+    .setProtectedHeader({ alg: "HS256", typ: TYPE })
+    .setIssuer(ISSUER)
+    .setSubject(String(session.keyId))
+    .setJti(session.tokenId)
+    .setIssuedAt(new Date(now))
+    .setExpirationTime(new Date(session.expiresAt))
+    .sign(signingKey(secret));
+}
+
+/** The session that a token stands for, or why it stands for none. */
+export async function readSession(
+  secret: string,
+  token: string,
+  now: number,
+): Promise<OperatorSession | "malformed" | "expired"> {
+  try {
+    const { payload } = await jwtVerify(token, signingKey(secret), {
+      algorithms: ["HS256"],
+      typ: TYPE,
+      issuer: ISSUER,
+      currentDate: new Date(now),
+    });
+    const { sub, ver, jti, exp } = claimsShape.parse(payload);
+    return { keyId: Number(sub), tokenVersion: ver, tokenId: jti, expiresAt: exp * 1_000 };
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) return "expired";
+    if (error instanceof errors.JOSEError || error instanceof z.ZodError) return "malformed";
+    throw error;
+  }
+}
+
+/** Whether the session still stands with its key as it is. */
+export function isLive(
+  session: OperatorSession,
+  key: { tokenVersion: number; signedOut: readonly string[] },
+): boolean {
+  return session.tokenVersion === key.tokenVersion && !key.signedOut.includes(session.tokenId);
+}
+
+function signingKey(secret: string): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", secret, "drawbridge", "session-tokens", 32));
+}

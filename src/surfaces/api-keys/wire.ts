@@ -1,0 +1,215 @@
+/**
+ * The wire format of API keys: Khomp REC's, with our additions. What leaves is listed field by field
+ * here, and nowhere else.
+ */
+import { z } from "zod";
+import { humanText } from "../../http/text";
+import { accessKey } from "../../keys/access-key";
+import { parseCidr } from "../../keys/allowlist";
+import type { KeyChange } from "../../keys/change";
+import { isUsable } from "../../keys/key";
+import type { KeyCreation } from "../../keys/manage";
+import { isPermission, PERMISSIONS } from "../../keys/permissions";
+import type { KeyView } from "../../keys/store";
+import { shortName } from "../../organisations/store";
+
+const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const WEEK_SECONDS = 604_800;
+
+function list<S extends z.ZodType>(entry: S, most: number) {
+  return z
+    .array(entry, "must be an array")
+    .max(most, `must have at most ${most} entries`)
+    .transform((entries) => [...new Set(entries)]);
+}
+
+const permission = z
+  .string("must be a string")
+  .refine(
+    isPermission,
+    `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`,
+  );
+
+const email = z.email("must be an e-mail address").max(254, "must have at most 254 characters");
+
+const cidr = z.string("must be a string").transform((text, issues) => {
+  const parsed = parseCidr(text);
+  if (parsed !== null) return parsed;
+  issues.addIssue("must be a CIDR of IPv4 or IPv6, such as 192.0.2.0/24");
+  return z.NEVER;
+});
+
+const dnsName = z
+  .string("must be a string")
+  .toLowerCase()
+  .regex(DNS_LABEL, "must be a DNS label: 1 to 63 letters, digits or hyphens")
+  .nullable();
+
+const instant = z.iso
+  .datetime({ offset: true, error: "must be an ISO 8601 date and time" })
+  .transform((text) => Date.parse(text))
+  .refine((time) => time > Date.now(), "must be in the future")
+  .nullable();
+
+const organisationIds = list(z.int("must be a number"), 100).refine(
+  (ids) => ids.length > 0,
+  "must have at least one entry",
+);
+
+/** What both bodies set. */
+const settings = {
+  name: humanText(1, 100),
+  emails: list(email, 20),
+  permissions: list(permission, 100),
+  dnsName: dnsName.optional(),
+  expiresAt: instant.optional(),
+  ipAllowlist: list(cidr, 100).nullish(),
+};
+
+/** The body of a create. Unknown fields are ignored, as clients of the page may send them. */
+export const createBody = z
+  .preprocess(withOneSpelling, z.object({ ...settings, organizationsIds: organisationIds }))
+  .transform(
+    (body): KeyCreation => ({
+      name: body.name,
+      organisationIds: body.organizationsIds,
+      permissions: body.permissions,
+      emails: body.emails,
+      dnsName: body.dnsName ?? null,
+      expiresAt: body.expiresAt ?? null,
+      ipAllowlist: body.ipAllowlist ?? [],
+    }),
+  );
+
+const changes = {
+  name: settings.name.nullish(),
+  emails: settings.emails.nullish(),
+  permissions: settings.permissions.nullish(),
+  organizationsIds: organisationIds.nullish(),
+  labels: list(humanText(1, 64), 20).nullish(),
+  blocked: z.boolean("must be true or false").nullish(),
+  refreshApiToken: z.boolean("must be true or false").nullish(),
+  refreshGraceSeconds: z
+    .int(`must be a whole number from 0 to ${WEEK_SECONDS}`)
+    .min(0, `must be a whole number from 0 to ${WEEK_SECONDS}`)
+    .max(WEEK_SECONDS, `must be a whole number from 0 to ${WEEK_SECONDS}`)
+    .nullish(),
+};
+
+/** The body of a change: null is as good as absent, but of dnsName and expiresAt it takes them away. */
+export const changeBody = z
+  .preprocess(withOneSpelling, z.object({ ...settings, ...changes }))
+  .transform((body): KeyChange => {
+    const refresh = body.refreshApiToken
+      ? { refresh: { graceSeconds: body.refreshGraceSeconds ?? 0 } }
+      : {};
+    return {
+      ...refresh,
+      ...present("name", body.name),
+      ...present("organisationIds", body.organizationsIds),
+      ...present("permissions", body.permissions),
+      ...present("emails", body.emails),
+      ...present("labels", body.labels),
+      ...present("ipAllowlist", body.ipAllowlist),
+      ...present("blocked", body.blocked),
+      ...(body.dnsName === undefined ? {} : { dnsName: body.dnsName }),
+      ...(body.expiresAt === undefined ? {} : { expiresAt: body.expiresAt }),
+    };
+  });
+
+const OPTIONAL_FIELDS = ["email", "emails", "labels", "permissions"] as const;
+
+/** A field that is shown when it is asked for. */
+export type OptionalField = (typeof OPTIONAL_FIELDS)[number];
+
+const optFields = z
+  .string()
+  .transform((text) => text.split(",").map((name) => name.trim()))
+  .pipe(z.array(z.enum(OPTIONAL_FIELDS, `must be any of ${OPTIONAL_FIELDS.join(", ")}`)))
+  .default([]);
+
+/** The query of one key. */
+export const viewQuery = z.object({ optFields });
+
+/** The query of the list. */
+export const listQuery = z.object({
+  optFields,
+  blocked: z
+    .enum(["true", "false"], "must be true or false")
+    .transform((text) => text === "true")
+    .nullable()
+    .default(null),
+  name: z.string().max(100, "must have at most 100 characters").nullable().default(null),
+  token: z.string().max(1_024, "is too long for a token").nullable().default(null),
+  limit: z
+    .string()
+    .regex(/^(?:[1-9][0-9]?|100)$/, "must be a whole number from 1 to 100")
+    .transform(Number)
+    .default(100),
+  after: z
+    .string()
+    .regex(/^[0-9]{1,15}$/, "must be the id of an API key")
+    .transform(Number)
+    .default(0),
+});
+
+/** A key as it is shown: the union of what the page's three shapes have. */
+export function toApiKey(key: KeyView, now: number, fields: readonly OptionalField[] = []) {
+  const lastUsedAt = Math.max(0, ...key.organisations.map((o) => o.lastUsedAt ?? 0));
+  return {
+    id: key.id,
+    name: key.name,
+    blocked: key.blocked,
+    isValid: isUsable(key, now),
+    dnsName: key.dnsName,
+    creationTimestamp: toInstant(key.createdAt),
+    updateTimestamp: toInstant(key.updatedAt),
+    expiresAt: toInstant(key.expiresAt),
+    ipAllowlist: key.ipAllowlist,
+    organizations: key.organisations.map((organisation) => ({
+      id: organisation.id,
+      name: organisation.name,
+      short: shortName(organisation.name),
+      creationTimestamp: toInstant(organisation.createdAt),
+      lastUseTimestamp: toInstant(organisation.lastUsedAt),
+    })),
+    token: {
+      id: key.id,
+      name: key.name,
+      creationTimestamp: toInstant(key.tokenCreatedAt),
+      // Of this token: what its predecessor was used for ended with it.
+      lastUseTimestamp: lastUsedAt < key.tokenCreatedAt ? null : toInstant(lastUsedAt),
+      short: key.tokenShort,
+    },
+    ...(fields.includes("email") || fields.includes("emails") ? { emails: key.emails } : {}),
+    ...(fields.includes("labels") ? { labels: key.labels } : {}),
+    ...(fields.includes("permissions") ? { permissions: key.permissions } : {}),
+  };
+}
+
+/** A key with its new token and access key: the only time that they are shown. */
+export function toNewApiKey(key: KeyView, token: string, secret: string, now: number) {
+  const shown = toApiKey(key, now);
+  return {
+    ...shown,
+    token: { ...shown.token, value: token },
+    access_key: accessKey(secret, key),
+  };
+}
+
+function toInstant(time: number): string;
+function toInstant(time: number | null): string | null;
+function toInstant(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
+}
+
+/** The page writes `organizationsIds` in its tables and `organizationIds` in an example. */
+function withOneSpelling(body: unknown): unknown {
+  if (typeof body !== "object" || body === null) return body;
+  const { organizationIds, organizationsIds, ...rest } = body as Record<string, unknown>;
+  return { ...rest, organizationsIds: organizationsIds ?? organizationIds };
+}
+
+function present<K extends string, V>(name: K, value: V | null | undefined): { [P in K]?: V } {
+  return value === null || value === undefined ? {} : ({ [name]: value } as { [P in K]: V });
+}

@@ -1,0 +1,61 @@
+/** Other services of the owner ask on `/v1` whether a key is good: `contracts/api-keys.md`. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { noteUse } from "../../http/authenticate";
+import { readBody } from "../../http/body";
+import type { AppEnv } from "../../http/context";
+import { keyed } from "../../http/routes";
+import { isAddress } from "../../keys/allowlist";
+import { findKeyByToken } from "../../keys/cache";
+import { isWellFormedToken } from "../../keys/token";
+import { type Verification, verifyKey } from "../../keys/verify";
+
+const text = (most: number) =>
+  z.string("must be a string").max(most, `must have at most ${most} characters`).nullish();
+
+const verifyBody = z
+  .strictObject({
+    token: z.string("must be a string").max(1_024, "is too long for a token"),
+    permission: text(64),
+    ip: z.string("must be a string").refine(isAddress, "must be an IP address").nullish(),
+    dns_name: text(63),
+    organisation_id: z.int("must be a whole number").nullish(),
+  })
+  .transform((body) => ({
+    token: body.token,
+    asked: {
+      permission: body.permission ?? null,
+      ip: body.ip ?? null,
+      dnsName: body.dns_name ?? null,
+      organisationId: body.organisation_id ?? null,
+    },
+  }));
+
+/** Adds the route to the app. */
+export function keyVerificationRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/v1/keys:verify",
+    keyed("keys:read", async (c, { organisationIds }) => {
+      const { token, asked } = await readBody(c, verifyBody);
+      const now = Date.now();
+      const key = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;
+      const verification = verifyKey(key, organisationIds, asked, now);
+      const used = asked.organisationId ?? verification.organisationIds[0];
+      if (key && verification.code === "valid" && used !== undefined) noteUse(c, key.id, used);
+      return c.json(toWire(verification));
+    }),
+  );
+}
+
+function toWire({ code, key, organisationIds }: Verification) {
+  const expiresAt = key?.expiresAt ?? null;
+  return {
+    valid: code === "valid",
+    code,
+    key_id: key?.id ?? null,
+    name: key?.name ?? null,
+    organisations: organisationIds,
+    permissions: key?.permissions ?? [],
+    expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+  };
+}

@@ -1,0 +1,109 @@
+/** Operators sign in and out on `/v1`: `contracts/api-keys.md`. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { namedOrganisation, requireToken, requireUsable } from "../../http/authenticate";
+import { readBody, readBodyText } from "../../http/body";
+import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/context";
+import { MinuteLimit } from "../../http/limits";
+import { keyed, once } from "../../http/routes";
+import type { HeldKey } from "../../keys/key";
+import { SIGN_IN } from "../../keys/permissions";
+import { readAssertion } from "../../operators/access";
+import { newSession, signSession } from "../../operators/session-token";
+import { chooseOperatorKey } from "../../operators/sign-in";
+import { signOut } from "../../operators/store";
+
+/** Sign-ins of one key in a minute: each may be signed out, and is remembered until it would end. */
+const SIGN_INS_PER_MINUTE = 60;
+const signIns = new MinuteLimit();
+
+const signInBody = z.strictObject({ token: z.string("must be an API key") });
+
+/** Adds the routes to the app. */
+export function sessionTokenRoutes(app: Hono<AppEnv>): void {
+  app.post("/v1/auth/session-tokens", async (c) => {
+    const { caller, key } = (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
+    return once(c, caller, async () => {
+      requireFewSignIns(key.id);
+      const now = Date.now();
+      const session = newSession(key, now);
+      const token = await signSession(c.var.config.secret, session, now);
+      const expiresAt = new Date(session.expiresAt).toISOString();
+      return c.json({ session_token: token, expires_at: expiresAt }, 201);
+    });
+  });
+
+  app.delete(
+    "/v1/auth/session-tokens",
+    keyed(SIGN_IN, async (c, { session }) => {
+      if (!session) {
+        throw new Refused({
+          status: 400,
+          code: "not-a-session-token",
+          message: "This ends the session token in the Authorization header: an API key has none.",
+        });
+      }
+      await signOut(c.var.db, session);
+      return c.body(null, 204);
+    }),
+  );
+}
+
+interface Person {
+  caller: Caller;
+  key: HeldKey;
+}
+
+/** Who sends an API key. */
+async function readPersonFromToken(c: Call): Promise<Person> {
+  const { token } = await readBody(c, signInBody);
+  return requireToken(c, token, SIGN_IN, "fresh");
+}
+
+/** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
+async function readPersonFromAccess(c: Call): Promise<Person | null> {
+  const { access } = c.var.config;
+  const assertion = c.req.header("Cf-Access-Jwt-Assertion");
+  if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
+  const now = Date.now();
+  const email = await readAssertion(access, assertion, now);
+  if (email === null) throw new Refused(refusedAssertion);
+  const organisationId = namedOrganisation(c);
+  const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
+  if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
+  const caller = await requireUsable(c, choice.key, SIGN_IN);
+  return { caller, key: choice.key };
+}
+
+const refusedAssertion = {
+  status: 401,
+  code: "access-refused",
+  message: "Cloudflare Access did not vouch for you here. Go through it again.",
+} as const;
+
+const choiceRefusals = {
+  "not-an-operator": {
+    status: 403,
+    code: "not-an-operator",
+    message: `No API key with ${SIGN_IN} lists your e-mail address. An operator can add it to one.`,
+  },
+  "several-organisations": {
+    status: 409,
+    code: "several-organisations",
+    message: "You may sign in to several organisations: name one with X-Organisation-Id.",
+  },
+} as const;
+
+function requireFewSignIns(keyId: number): void {
+  const now = Date.now();
+  const retryAfter = signIns.retryAfterSeconds(String(keyId), SIGN_INS_PER_MINUTE, now);
+  if (retryAfter > 0) {
+    throw new Refused({
+      status: 429,
+      code: "too-many-sign-ins",
+      message: "Too many sign-ins with this API key. Wait as long as Retry-After says.",
+      headers: { "Retry-After": String(retryAfter) },
+    });
+  }
+  signIns.count(String(keyId), now);
+}

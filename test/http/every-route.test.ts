@@ -1,0 +1,158 @@
+/**
+ * Every route of the app stands behind the one guard: nobody, garbage, a stranger, a blocked, expired
+ * or refreshed-away key, the wrong permission and another organisation are turned away, and the right
+ * key gets through. The routes are those that the app itself has: one without a row fails.
+ */
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { createApp } from "../../src/app";
+import { PERMISSIONS } from "../../src/keys/permissions";
+import { newToken } from "../../src/keys/token";
+import { call, newOrganisation, type Tenant } from "../support/client";
+import { newKey, patchKey, signIn } from "../support/keys";
+import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";
+import { d1CallsOf } from "../support/rows";
+
+const routes = createApp()
+  .routes.filter(({ method }) => method !== "ALL")
+  .map(({ method, path }) => `${method} ${path}`);
+
+it("has a row for every route, and for no other", () => {
+  expect([...new Set(routes)].sort()).toEqual(Object.keys(routeTable).sort());
+});
+
+const rows = [...new Set(routes)].flatMap((route) => {
+  const row = routeTable[route];
+  return row ? [{ route, method: route.split(" ")[0] ?? "", row }] : [];
+});
+const keyed = rows.filter(({ row }) => row.guard !== "root" && row.guard !== "open");
+
+let addresses = 0;
+
+/** Failures are limited by address: every route has one of its own. */
+function sender(method: string, row: RouteRow, { path, body }: GoodRequest) {
+  addresses += 1;
+  const ip = `2001:db8::${addresses.toString(16)}`;
+  return async (credential: string | null, headers: Record<string, string> = {}) => {
+    const inBody = row.credential === "body";
+    const sent = inBody && credential !== null ? { ...body, token: credential } : body;
+    return call(method, path, {
+      ip,
+      headers,
+      ...(credential === null || inBody ? {} : { key: credential }),
+      ...(sent === undefined ? {} : { body: sent }),
+    });
+  };
+}
+
+/** A key that holds this and nothing else; for routes that operators alone use, their session token. */
+async function credentialFor(tenant: Tenant, row: RouteRow): Promise<string> {
+  const { token } = await newKey(tenant, { permissions: [row.guard] });
+  return row.credential === "session token" ? signIn(token) : token;
+}
+
+describe.each(keyed)("$route", ({ route, method, row }) => {
+  const unknownStatus = route.includes("/v1/relays/") ? 403 : 401;
+
+  it("turns away who shows nothing, and what cannot be a key, without a query", async () => {
+    const tenant = await newOrganisation();
+    const send = sender(method, row, await row.request(tenant));
+    const calls = await d1CallsOf(async () => {
+      const nothing = await send(null);
+      expect(nothing.status).toBe(row.credential === "body" ? 400 : 401);
+      for (const garbage of [
+        "garbage",
+        "drb_qkJaB6MffYVzZXWqmcoF49yrUxP3wf0LsakQ",
+        `${newToken()}0`,
+        "eyJhbGciOiJub25lIn0.e30.AAAA",
+      ]) {
+        expect((await send(garbage)).status).toBe(401);
+      }
+      const basic = await send(null, { Authorization: "Basic YTpi" });
+      expect(basic.status).toBe(row.credential === "body" ? 400 : 401);
+    });
+    expect(calls.filter((sql) => /key_tokens|api_keys/.test(sql))).toEqual([]);
+  });
+
+  it("turns away an unknown, a blocked, an expired and a refreshed-away key", async () => {
+    const tenant = await newOrganisation();
+    const send = sender(method, row, await row.request(tenant));
+    expect((await send(newToken())).status).toBe(unknownStatus);
+    const keys = [];
+    for (let i = 0; i < 3; i++) keys.push(await newKey(tenant, { permissions: ["*"] }));
+    const [blocked, expired, refreshed] = keys;
+    if (!blocked || !expired || !refreshed) throw new Error("no keys");
+    await patchKey(tenant, blocked.id, { blocked: true });
+    await env.DB.prepare("update api_keys set expires_at = 1 where id = ?").bind(expired.id).run();
+    await patchKey(tenant, refreshed.id, { refreshApiToken: true });
+    for (const { token } of keys) expect((await send(token)).status).toBe(unknownStatus);
+  });
+
+  it("turns away a key that holds everything but what it takes, and names that", async () => {
+    const tenant = await newOrganisation();
+    const send = sender(method, row, await row.request(tenant));
+    const others = PERMISSIONS.filter((permission) => permission !== row.guard);
+    const { token } = await newKey(tenant, { permissions: others });
+    const answer = await send(token);
+    expect(answer.status).toBe(403);
+    expect(answer.text).toContain(row.guard);
+  });
+
+  it("does not let another organisation's key act here", async () => {
+    const [tenant, other] = [await newOrganisation(), await newOrganisation()];
+    const request = await row.request(tenant);
+    const send = sender(method, row, request);
+    const foreign = await credentialFor(other, row);
+    const named = await send(foreign, { "X-Organisation-Id": String(tenant.id) });
+    const unheard = await send(foreign, { "X-Organisation-Id": "999999999" });
+    expect([named.status, unheard.status]).toEqual([404, 404]);
+    const aboutOne = route.includes(":id") || JSON.stringify(request.body)?.includes("session_id");
+    if (aboutOne) expect((await send(foreign)).status).toBe(404);
+    // It is still there for its own.
+    expect((await send(await credentialFor(tenant, row))).status).toBe(request.status);
+  });
+
+  it("lets the right key through, as every scheme spells it, and its operator", async () => {
+    const tenant = await newOrganisation();
+    const { token } = await newKey(tenant, { permissions: [row.guard, "operator:sign-in"] });
+    const credentials = row.credential === undefined ? [token, await signIn(token)] : [];
+    const own = [...credentials, await credentialFor(tenant, row)];
+    for (const credential of own) {
+      const request = await row.request(tenant);
+      expect((await sender(method, row, request)(credential)).status).toBe(request.status);
+    }
+    if (row.credential !== undefined) return;
+    for (const scheme of ["token", "Token", "Bearer", "bEARER"]) {
+      const request = await row.request(tenant);
+      const headers = { Authorization: `${scheme} ${token}` };
+      expect((await sender(method, row, request)(null, headers)).status).toBe(request.status);
+    }
+  });
+});
+
+describe.each(rows.filter(({ row }) => row.guard === "root"))("$route", ({ method, row }) => {
+  it("takes the root token, and no key, whatever it holds", async () => {
+    const tenant = await newOrganisation();
+    const request = await row.request(tenant);
+    const send = sender(method, row, request);
+    expect((await send(null)).status).toBe(401);
+    expect((await send(tenant.key)).status).toBe(401);
+    expect((await send(await signIn(tenant.key))).status).toBe(401);
+    expect((await send(env.DRAWBRIDGE_ROOT_TOKEN)).status).toBe(request.status);
+  });
+});
+
+describe.each(rows.filter(({ row }) => row.guard === "open"))("$route", ({ method, row }) => {
+  it("is open, and the table says why", async () => {
+    const request = await row.request(await newOrganisation());
+    expect((await sender(method, row, request)(null)).status).toBe(request.status);
+    expect(row.why).toBeTruthy();
+  });
+});
+
+it("takes no root token where a key is asked for", async () => {
+  for (const { method, row } of keyed) {
+    const send = sender(method, row, await row.request(await newOrganisation()));
+    expect((await send(env.DRAWBRIDGE_ROOT_TOKEN)).status).toBe(401);
+  }
+});

@@ -1,0 +1,66 @@
+/** CIDRs in one spelling, what they let in, and when one list lets in more than another. */
+import { describe, expect, it } from "vitest";
+import { isAddress, isAllowedFrom, isLooser, parseCidr } from "../../src/keys/allowlist";
+
+describe("a CIDR", () => {
+  it.each([
+    ["192.0.2.77/24", "192.0.2.0/24"],
+    ["192.0.2.77", "192.0.2.77/32"],
+    ["0.0.0.0/0", "0.0.0.0/0"],
+    ["2001:DB8:0:0::1/32", "2001:db8::/32"],
+    ["2001:db8::1", "2001:db8::1/128"],
+    ["::/0", "::/0"],
+    ["::ffff:203.0.113.9/120", "203.0.113.0/24"],
+    ["::ffff:0:0/96", "0.0.0.0/0"],
+  ])("%s is %s", (text, cidr) => {
+    expect(parseCidr(text)).toBe(cidr);
+  });
+
+  it.each([
+    "",
+    "192.0.2.0/33",
+    "192.0.2.0/-1",
+    "192.0.2.0/",
+    "192.0.2/24",
+    "0300.0.2.1/32",
+    "0xc0.0.2.1",
+    "3221225985",
+    "2001:db8::/129",
+    "fe80::1%eth0/64",
+    "::ffff:0300.0.2.1/128",
+    "::192.0.2.1/128",
+    "example.com",
+  ])("%s is none", (text) => {
+    expect(parseCidr(text)).toBeNull();
+    expect(isAddress(text)).toBe(false);
+  });
+});
+
+describe("an allowlist", () => {
+  it.each([
+    [[], "198.51.100.1", true],
+    [["192.0.2.0/24"], "192.0.2.255", true],
+    [["192.0.2.0/24"], "::ffff:192.0.2.255", true],
+    [["192.0.2.0/24"], "192.0.3.0", false],
+    [["192.0.2.0/24"], "2001:db8::1", false],
+    [["2001:db8::/32", "192.0.2.0/24"], "2001:db8:ffff::1", true],
+    [["2001:db8::/32"], "2001:db9::", false],
+    [["::/0"], "192.0.2.1", false],
+    [["0.0.0.0/0"], "unknown", false],
+  ])("of %j lets %s in: %s", (cidrs, ip, allowed) => {
+    expect(isAllowedFrom(cidrs, ip)).toBe(allowed);
+  });
+
+  it.each([
+    [[], [], false],
+    [["192.0.2.0/24"], [], false],
+    [[], ["192.0.2.0/24"], true],
+    [["192.0.2.0/25"], ["192.0.2.0/24"], false],
+    [["192.0.0.0/16"], ["192.0.2.0/24"], true],
+    [["192.0.2.0/24", "198.51.100.7/32"], ["192.0.2.0/24"], true],
+    [["2001:db8:1::/48"], ["192.0.2.0/24", "2001:db8::/32"], false],
+    [["::/0"], ["0.0.0.0/0"], true],
+  ])("%j is looser than %j: %s", (next, before, looser) => {
+    expect(isLooser(next, before)).toBe(looser);
+  });
+});

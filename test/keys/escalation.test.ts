@@ -1,0 +1,239 @@
+/** Nobody makes, or makes of a key, more than they hold; no key frees itself; tenants stay apart. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { forgetKey } from "../../src/keys/cache";
+import { call, newOrganisation, type Tenant } from "../support/client";
+import { joinOrganisations, keyBody, newKey, patchKey } from "../support/keys";
+
+const MANAGER = ["keys:read", "keys:write", "relays:read", "accessFtp"];
+
+async function manager(tenant: Tenant, overrides: Record<string, unknown> = {}) {
+  return newKey(tenant, { name: "Manager", permissions: MANAGER, ...overrides });
+}
+
+const rowOf = (id: number) =>
+  env.DB.prepare("select * from api_keys where id = ?").bind(id).first();
+
+describe("a manager of keys", () => {
+  it.each(["relays:write", "editLabels", "*", "operator:sign-in"])(
+    "cannot make a key with %s, which they do not hold",
+    async (permission) => {
+      const tenant = await newOrganisation();
+      const { token } = await manager(tenant);
+      const body = keyBody(tenant, { permissions: ["relays:read", permission] });
+      const answer = await call("POST", "/api-keys", { key: token, body });
+      expect(answer.body).toMatchObject({ status: 403, code: "permission-not-held" });
+      expect(answer.body.detail).toContain(permission);
+      const list = await call("GET", "/api-keys?name=key", { key: tenant.key });
+      expect(list.body.map((key: { name: string }) => key.name)).not.toContain("Key");
+    },
+  );
+
+  it("makes keys with what they hold, the owner's own names too", async () => {
+    const tenant = await newOrganisation();
+    const { token } = await manager(tenant);
+    const body = keyBody(tenant, { permissions: ["relays:read", "accessFtp"] });
+    expect((await call("POST", "/api-keys", { key: token, body })).status).toBe(201);
+  });
+
+  it.each([
+    ["a permission", { permissions: ["relays:read", "relays:write"] }],
+    ["all permissions", { permissions: ["*"] }],
+  ])("cannot give a key %s that they do not hold", async (_, change) => {
+    const tenant = await newOrganisation();
+    const { token } = await manager(tenant);
+    const key = await newKey(tenant);
+    const before = await rowOf(key.id);
+    const answer = await patchKey(tenant, key.id, change, token);
+    expect(answer.body).toMatchObject({ status: 403, code: "permission-not-held" });
+    expect(await rowOf(key.id)).toEqual(before);
+  });
+
+  it("cannot give themselves more", async () => {
+    const tenant = await newOrganisation();
+    const key = await manager(tenant);
+    const answer = await patchKey(tenant, key.id, { permissions: [...MANAGER, "*"] }, key.token);
+    expect(answer.body.code).toBe("permission-not-held");
+  });
+
+  it.each([
+    ["refreshed", { refreshApiToken: true }],
+    ["unblocked", { blocked: false }],
+    ["extended", { expiresAt: null }],
+    ["used from anywhere", { ipAllowlist: [] }],
+    ["used from more places", { ipAllowlist: ["192.0.0.0/16"] }],
+    ["signed in to by others", { emails: ["mallory@example.com"] }],
+    ["named otherwise", { dnsName: "mine" }],
+    ["refreshed, in passing", { name: "Harmless", refreshApiToken: true }],
+  ])("cannot have a key that holds more than they do %s", async (_, change) => {
+    const tenant = await newOrganisation();
+    const { token } = await manager(tenant);
+    const strong = await newKey(tenant, {
+      permissions: ["*"],
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+      ipAllowlist: ["192.0.2.0/24"],
+    });
+    await patchKey(tenant, strong.id, { blocked: true });
+    const before = await rowOf(strong.id);
+    const answer = await patchKey(tenant, strong.id, change, token);
+    expect(answer.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    expect(await rowOf(strong.id)).toEqual(before);
+  });
+
+  it("may still block, narrow and delete a key that holds more", async () => {
+    const tenant = await newOrganisation();
+    const { token } = await manager(tenant);
+    const strong = await newKey(tenant, { permissions: ["relays:write", "relays:read"] });
+    for (const change of [
+      { name: "Stopped" },
+      { blocked: true },
+      { ipAllowlist: ["192.0.2.0/24"] },
+      { permissions: ["relays:write"] },
+    ]) {
+      const answer = await patchKey(tenant, strong.id, change, token);
+      expect(answer.status, answer.text).toBe(200);
+    }
+    expect((await call("DELETE", `/api-keys/${strong.id}`, { key: token })).status).toBe(200);
+  });
+
+  it("who was narrowed a moment ago gives no more what they lost, whatever is remembered", async () => {
+    const tenant = await newOrganisation();
+    const key = await manager(tenant);
+    await call("GET", "/api-keys", { key: key.token });
+    // Another isolate's change: this one still remembers what the key held.
+    await env.DB.prepare("update api_keys set permissions = ? where id = ?")
+      .bind(JSON.stringify(["keys:write"]), key.id)
+      .run();
+    const made = await call("POST", "/api-keys", { key: key.token, body: keyBody(tenant) });
+    expect(made.body).toMatchObject({ status: 403, code: "permission-not-held" });
+  });
+});
+
+describe("an API key", () => {
+  it("cannot lift its own block, not even where it is still remembered as open", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, { permissions: ["*"] });
+    await call("GET", "/api-keys", { key: key.token });
+    await env.DB.prepare("update api_keys set blocked = 1 where id = ?").bind(key.id).run();
+    const answer = await patchKey(tenant, key.id, { blocked: false }, key.token);
+    expect(answer.body).toMatchObject({ status: 401, code: "blocked-key" });
+    expect(await rowOf(key.id)).toMatchObject({ blocked: 1 });
+  });
+
+  it("blocked by itself stays blocked for itself", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, { permissions: ["*"] });
+    expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
+    expect((await patchKey(tenant, key.id, { blocked: false }, key.token)).status).toBe(401);
+    expect((await patchKey(tenant, key.id, { blocked: false })).status).toBe(200);
+  });
+
+  it.each([
+    ["end later", { expiresAt: new Date(Date.now() + 7_200_000).toISOString() }],
+    ["never end", { expiresAt: null }],
+    ["be used from anywhere", { ipAllowlist: [] }],
+    ["be used from elsewhere", { ipAllowlist: ["127.0.0.0/8", "198.51.100.0/24"] }],
+  ])("cannot make itself %s", async (_, change) => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, {
+      permissions: ["*"],
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+      ipAllowlist: ["127.0.0.0/8"],
+    });
+    const answer = await patchKey(tenant, key.id, change, key.token);
+    expect(answer.body).toMatchObject({ status: 403, code: "own-limits" });
+  });
+
+  it("may narrow itself", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, { permissions: ["*"], ipAllowlist: ["127.0.0.0/8"] });
+    const change = { ipAllowlist: ["127.0.0.1/32"], permissions: ["relays:read"] };
+    expect((await patchKey(tenant, key.id, change, key.token)).status).toBe(200);
+    expect((await patchKey(tenant, key.id, { name: "x" }, key.token)).status).toBe(403);
+  });
+});
+
+describe("organisations", () => {
+  it("that are not the caller's cannot be given to a key, and answer as if they did not exist", async () => {
+    const [tenant, other] = [await newOrganisation(), await newOrganisation()];
+    const key = await newKey(tenant);
+    const refusals = [];
+    for (const id of [other.id, 999_999_999]) {
+      const body = keyBody(tenant, { organizationsIds: [tenant.id, id] });
+      refusals.push(
+        await call("POST", "/api-keys", { key: tenant.key, body }),
+        await patchKey(tenant, key.id, { organizationsIds: [id] }),
+      );
+    }
+    const said = refusals.map(({ body: { request_id: _id, ...rest } }) => rest);
+    expect(said[0]).toMatchObject({ status: 404, code: "organisation-not-found" });
+    for (const one of said) expect(one).toEqual(said[0]);
+  });
+
+  it("do not see each other's keys: the answer is that of a key that never was", async () => {
+    const [tenant, other] = [await newOrganisation(), await newOrganisation()];
+    const foreign = await newKey(other);
+    for (const method of ["GET", "PATCH", "DELETE"]) {
+      const body = method === "PATCH" ? { body: { name: "Mine" } } : {};
+      const said = [];
+      for (const id of [foreign.id, 999_999_999]) {
+        const answer = await call(method, `/api-keys/${id}`, { key: tenant.key, ...body });
+        const { request_id: _id, ...rest } = answer.body;
+        said.push(rest);
+      }
+      expect(said[0]).toMatchObject({ status: 404, code: "api-key-not-found" });
+      expect(said[1]).toEqual(said[0]);
+    }
+    expect(await rowOf(foreign.id)).toMatchObject({ name: "Key", version: 1 });
+  });
+
+  it("sharing a key: whoever holds one of them cannot change it for the other", async () => {
+    const [tenant, other] = [await newOrganisation(), await newOrganisation()];
+    const key = await newKey(tenant);
+    await joinOrganisations(key.id, [tenant.id, other.id]);
+    for (const change of [{ name: "Mine" }, { organizationsIds: [tenant.id] }, { blocked: true }]) {
+      const answer = await patchKey(tenant, key.id, change);
+      expect(answer.body).toMatchObject({ status: 403, code: "shared-key" });
+    }
+  });
+
+  it("are chosen by the header, of the key's own only; the first one without it", async () => {
+    const [one, two, three] = [
+      await newOrganisation(),
+      await newOrganisation(),
+      await newOrganisation(),
+    ];
+    const both = await newKey(one, { permissions: ["*"] });
+    await joinOrganisations(both.id, [one.id, two.id]);
+    forgetKey(both.id);
+    const seenIn = async (header?: string) => {
+      const headers = header === undefined ? {} : { "X-Organisation-Id": header };
+      return call("GET", "/api-keys", { key: both.token, headers });
+    };
+    const names = (answer: { body: { organizations: { id: number }[] }[] }) =>
+      answer.body.every(({ organizations }) =>
+        organizations.some(({ id }) => [one.id, two.id].includes(id)),
+      );
+    const first = await seenIn();
+    const second = await seenIn(String(two.id));
+    expect(names(first) && names(second)).toBe(true);
+    expect(first.body).toHaveLength(2);
+    expect(second.body).toHaveLength(2);
+    expect(first.body[0].id).not.toBe(second.body[0].id);
+    for (const foreign of [String(three.id), "999999999", "abc", ""]) {
+      const { request_id: _id, ...problem } = (await seenIn(foreign)).body;
+      expect(problem).toMatchObject({ status: 404, code: "organisation-not-found" });
+    }
+    const made = await call("POST", "/api-keys", {
+      key: both.token,
+      body: { ...keyBody(two), organizationsIds: [two.id, one.id] },
+    });
+    expect(made.status).toBe(201);
+    const relays = await call("POST", "/v1/relays/sessions", {
+      key: both.token,
+      headers: { "X-Organisation-Id": String(three.id) },
+      body: {},
+    });
+    expect([relays.status, relays.body]).toEqual([404, { message: expect.any(String) }]);
+  });
+});

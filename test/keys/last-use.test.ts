@@ -1,0 +1,108 @@
+/** Last-used times: never a write for a request, at most one a minute for a key, a minute late at most. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import { openDatabase } from "../../src/db/open";
+import { LastUses } from "../../src/keys/last-use";
+import { call, newOrganisation } from "../support/client";
+import { newKey } from "../support/keys";
+import { d1CallsOf } from "../support/rows";
+
+const lastUsed = async (keyId: number) =>
+  (
+    await env.DB.prepare("select last_used_at from organisation_keys where key_id = ?")
+      .bind(keyId)
+      .first<{ last_used_at: number | null }>()
+  )?.last_used_at;
+
+/** Gathers as an isolate does, and says when all that is gathered is written. */
+function isolate() {
+  const uses = new LastUses();
+  const db = openDatabase(env);
+  let work: Promise<unknown>[] = [];
+  const ctx = { waitUntil: (promise: Promise<unknown>) => void work.push(promise) };
+  return {
+    note: (keyId: number, organisationId: number, at: number) =>
+      uses.note(db, ctx, { keyId, organisationId, at }),
+    async written(): Promise<number> {
+      const waiting = work;
+      work = [];
+      vi.advanceTimersByTime(5_000);
+      await Promise.all(waiting);
+      return waiting.length;
+    },
+  };
+}
+
+describe("the last use of a key", () => {
+  it("is shown for the key and its organisation soon after, and no request wrote it", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const usedAt = Date.now();
+    const calls = await d1CallsOf(async () => {
+      for (let i = 0; i < 5; i++) await call("GET", "/v1/relays/sessions", { key: key.token });
+    });
+    expect(calls.filter((sql) => /insert|update|delete/i.test(sql))).toEqual([]);
+    await vi.waitFor(
+      async () => {
+        const { body } = await call("GET", `/api-keys/${key.id}`, { key: tenant.key });
+        expect(Date.parse(body[0].token.lastUseTimestamp)).toBeGreaterThanOrEqual(usedAt);
+        expect(body[0].organizations[0].lastUseTimestamp).toBe(body[0].token.lastUseTimestamp);
+      },
+      { timeout: 20_000, interval: 250 },
+    );
+  });
+
+  it("gathers many uses of many keys into one write, the latest of each", async () => {
+    const tenant = await newOrganisation();
+    const [a, b] = [await newKey(tenant), await newKey(tenant)];
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const { note, written } = isolate();
+    const now = Date.now();
+    for (let i = 0; i < 100; i++) {
+      note(a.id, tenant.id, now + i);
+      note(b.id, tenant.id, now + 2 * i);
+    }
+    expect(await written()).toBe(1);
+    vi.useRealTimers();
+    expect([await lastUsed(a.id), await lastUsed(b.id)]).toEqual([now + 99, now + 198]);
+  });
+
+  it("is written again only after a minute, and never goes back", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const { note, written } = isolate();
+    const now = Date.now();
+    note(key.id, tenant.id, now);
+    expect(await written()).toBe(1);
+    note(key.id, tenant.id, now + 54_999);
+    expect(await written()).toBe(0);
+    note(key.id, tenant.id, now + 55_000);
+    expect(await written()).toBe(1);
+    const other = isolate();
+    other.note(key.id, tenant.id, now + 1);
+    await other.written();
+    vi.useRealTimers();
+    expect(await lastUsed(key.id)).toBe(now + 55_000);
+  });
+
+  it("that cannot be written harms no request, and the next use writes it", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const { note, written } = isolate();
+    const now = Date.now();
+    const d1 = Object.getPrototypeOf(env.DB.withSession());
+    const broken = vi.spyOn(d1, "_send").mockRejectedValue(new Error("D1 is down"));
+    note(key.id, tenant.id, now);
+    await written();
+    broken.mockRestore();
+    expect(log.mock.calls.join()).toContain("last uses not written");
+    log.mockRestore();
+    note(key.id, tenant.id, now + 1);
+    expect(await written()).toBe(1);
+    vi.useRealTimers();
+    expect(await lastUsed(key.id)).toBe(now + 1);
+  });
+});

@@ -1,0 +1,171 @@
+/**
+ * Operators who come through Cloudflare Access sign in without a token. Access is played by a key set
+ * that a real HTTP server hands out; the assertions are signed with its private key.
+ */
+import { env } from "cloudflare:workers";
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { readConfig } from "../../src/config";
+import { call, newOrganisation } from "../support/client";
+import { otherIsolate } from "../support/isolates";
+import { newKey, patchKey } from "../support/keys";
+import { createMailbox } from "../support/receiver";
+
+const AUDIENCE = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
+const ISSUER = "https://acme.cloudflareaccess.com";
+const bindings = { CF_ACCESS_TEAM: "acme", CF_ACCESS_AUD: AUDIENCE } as Partial<Env>;
+
+let keys: CryptoKeyPair;
+let keySet: string;
+
+beforeAll(async () => {
+  keys = await generateKeyPair("RS256", { extractable: true });
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: "one", alg: "RS256", use: "sig" };
+  keySet = JSON.stringify({ keys: [jwk] });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** A Worker behind Access whose certificates come from `mailbox`. */
+async function behindAccess() {
+  const mailbox = createMailbox(inject("receiverUrl"));
+  const headers = { "content-type": "application/json" };
+  await mailbox.answer({ kind: "status", status: 200, headers, body: keySet });
+  const outside = globalThis.fetch;
+  vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
+    const url = String(input instanceof Request ? input.url : input);
+    const isCerts = url === `${ISSUER}/cdn-cgi/access/certs`;
+    return outside(isCerts ? mailbox.url : input, init);
+  });
+  return { mailbox, call: await otherIsolate(bindings) };
+}
+
+async function assertion(email: string, overrides: JWTPayload = {}, signer = keys.privateKey) {
+  const now = Math.floor(Date.now() / 1_000);
+  return new SignJWT({ email, iss: ISSUER, aud: [AUDIENCE], exp: now + 60, ...overrides })
+    .setProtectedHeader({ alg: "RS256", kid: "one" })
+    .sign(signer);
+}
+
+const header = (token: string) => ({ "Cf-Access-Jwt-Assertion": token });
+const SIGN_IN = "/v1/auth/session-tokens";
+const operatorKey = (tenant: Awaited<ReturnType<typeof newOrganisation>>, emails: string[]) =>
+  newKey(tenant, { permissions: ["operator:sign-in", "keys:read"], emails });
+
+describe("an operator behind Access", () => {
+  it("signs in as the key that lists their address, in whatever case", async () => {
+    const tenant = await newOrganisation();
+    const email = `Ana-${tenant.id}@example.com`;
+    await operatorKey(tenant, ["other@example.com", email]);
+    const worker = await behindAccess();
+    const headers = header(await assertion(email.toUpperCase()));
+    const answer = await worker.call("POST", SIGN_IN, { headers });
+    expect(answer.status, answer.text).toBe(201);
+    const list = await call("GET", "/api-keys", { key: answer.body.session_token });
+    expect(list.status).toBe(200);
+    expect(list.body[0].organizations[0].id).toBe(tenant.id);
+    const write = await call("DELETE", "/api-keys/1", { key: answer.body.session_token });
+    expect(write.status).toBe(403);
+  });
+
+  it("is refused when no key lists them, or none that opens", async () => {
+    const tenant = await newOrganisation();
+    const email = `bob-${tenant.id}@example.com`;
+    const worker = await behindAccess();
+    const signIn = async () =>
+      worker.call("POST", SIGN_IN, { headers: header(await assertion(email)) });
+    expect((await signIn()).body).toMatchObject({ status: 403, code: "not-an-operator" });
+    await newKey(tenant, { permissions: ["keys:read"], emails: [email] });
+    expect((await signIn()).status).toBe(403);
+    const key = await operatorKey(tenant, [email]);
+    expect((await signIn()).status).toBe(201);
+    await patchKey(tenant, key.id, { blocked: true });
+    expect((await signIn()).status).toBe(403);
+    await patchKey(tenant, key.id, { blocked: false, emails: [] });
+    expect((await signIn()).status).toBe(403);
+    await patchKey(tenant, key.id, { emails: [email] });
+    expect((await signIn()).status).toBe(201);
+    await call("DELETE", `/api-keys/${key.id}`, { key: tenant.key });
+    expect((await signIn()).status).toBe(403);
+  });
+
+  it("of several organisations says which one", async () => {
+    const [one, two] = [await newOrganisation(), await newOrganisation()];
+    const email = `eva-${one.id}@example.com`;
+    await operatorKey(one, [email]);
+    await operatorKey(two, [email]);
+    const worker = await behindAccess();
+    const headers = header(await assertion(email));
+    const unsaid = await worker.call("POST", SIGN_IN, { headers });
+    expect(unsaid.body).toMatchObject({ status: 409, code: "several-organisations" });
+    const said = { ...headers, "X-Organisation-Id": String(two.id) };
+    const answer = await worker.call("POST", SIGN_IN, { headers: said });
+    const list = await call("GET", "/api-keys", { key: answer.body.session_token });
+    expect(list.body[0].organizations[0].id).toBe(two.id);
+    const foreign = { ...headers, "X-Organisation-Id": "999999999" };
+    expect((await worker.call("POST", SIGN_IN, { headers: foreign })).status).toBe(403);
+  });
+
+  it("is not taken at their word: another signer, issuer, application or time is refused", async () => {
+    const tenant = await newOrganisation();
+    const email = `mal-${tenant.id}@example.com`;
+    await operatorKey(tenant, [email]);
+    const worker = await behindAccess();
+    const stranger = await generateKeyPair("RS256");
+    const past = Math.floor(Date.now() / 1_000) - 1;
+    const secret = new TextEncoder().encode(keySet);
+    for (const token of [
+      await assertion(email, {}, stranger.privateKey),
+      await assertion(email, { iss: "https://other.cloudflareaccess.com" }),
+      await assertion(email, { aud: ["another"] }),
+      await assertion(email, { exp: past }),
+      await assertion(email, { email: undefined }),
+      await new SignJWT({ email, iss: ISSUER, aud: AUDIENCE })
+        .setProtectedHeader({ alg: "HS256", kid: "one" })
+        .setExpirationTime("1m")
+        .sign(secret),
+      "nonsense",
+    ]) {
+      const answer = await worker.call("POST", SIGN_IN, { headers: header(token) });
+      expect(answer.body).toMatchObject({ status: 401, code: "access-refused" });
+    }
+  });
+
+  it("may still sign in with an API key", async () => {
+    const tenant = await newOrganisation();
+    const worker = await behindAccess();
+    const headers = header(await assertion("nobody@example.com"));
+    const body = { token: tenant.key };
+    expect((await worker.call("POST", SIGN_IN, { headers, body })).status).toBe(201);
+  });
+
+  it("is asked to come back while Access's keys cannot be read", async () => {
+    const worker = await behindAccess();
+    await worker.mailbox.answer({ kind: "status", status: 500 });
+    const headers = header(await assertion("nobody@example.com"));
+    const answer = await worker.call("POST", SIGN_IN, { headers });
+    expect([answer.status, answer.body.code]).toEqual([503, "unavailable"]);
+    expect(answer.headers.get("Retry-After")).toBe("2");
+  });
+
+  it("is nobody where Access is not set up: the assertion counts for nothing", async () => {
+    const answer = await call("POST", SIGN_IN, { headers: header(await assertion("a@b.c")) });
+    expect(answer.body).toMatchObject({ status: 400, code: "invalid-body" });
+  });
+});
+
+describe("the settings of Access", () => {
+  it("go together, and name a team", () => {
+    const read = (vars: object) => () => readConfig({ ...env, ...vars } as Env);
+    expect(read({ CF_ACCESS_TEAM: "acme" })).toThrow(/CF_ACCESS_AUD/);
+    expect(read({ CF_ACCESS_AUD: AUDIENCE })).toThrow(/CF_ACCESS_TEAM/);
+    expect(read({ CF_ACCESS_TEAM: "https://evil.example", CF_ACCESS_AUD: "x" })).toThrow(/team/);
+    const team = "Acme.cloudflareaccess.com";
+    expect(read({ CF_ACCESS_TEAM: team, CF_ACCESS_AUD: AUDIENCE })().access).toEqual({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+    });
+  });
+});

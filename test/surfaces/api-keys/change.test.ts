@@ -1,0 +1,209 @@
+/** What changing and deleting an API key does, answers and announces. */
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { accessKey } from "../../../src/keys/access-key";
+import { call, newOrganisation } from "../../support/client";
+import { joinOrganisations, keyEventTypes, newKey, patchKey } from "../../support/keys";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const use = async (key: string) => (await call("GET", "/v1/relays/sessions", { key })).status;
+
+describe("a change of an API key", () => {
+  it("changes what it names, leaves the rest, and is announced", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, { emails: ["a@example.com"], dnsName: `d-${tenant.id}` });
+    const answer = await patchKey(tenant, key.id, {
+      name: "Renamed",
+      labels: ["a", "b"],
+      permissions: ["relays:write", "accessFtp"],
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({
+      id: key.id,
+      name: "Renamed",
+      blocked: false,
+      isValid: true,
+      dnsName: `d-${tenant.id}`,
+      updateTimestamp: expect.any(String),
+      token: { short: key.short },
+    });
+    expect(answer.body.token).not.toHaveProperty("value");
+    expect(answer.body).not.toHaveProperty("access_key");
+    const seen = await call("GET", `/api-keys/${key.id}?optFields=emails,labels,permissions`, {
+      key: tenant.key,
+    });
+    expect(seen.body[0]).toMatchObject({
+      emails: ["a@example.com"],
+      labels: ["a", "b"],
+      permissions: ["relays:write", "accessFtp"],
+    });
+    expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.updated"]);
+  });
+
+  it("that changes nothing writes and announces nothing", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const answer = await patchKey(tenant, key.id, { name: "Key", blocked: false });
+    expect(answer.status).toBe(200);
+    expect(answer.body.updateTimestamp).toBeNull();
+    expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created"]);
+  });
+
+  it("takes a dnsName and an end away with null, and frees the name", async () => {
+    const tenant = await newOrganisation();
+    const dnsName = `free-${tenant.id}`;
+    const expiresAt = new Date(Date.now() + 60_000).toISOString();
+    const key = await newKey(tenant, { dnsName, expiresAt });
+    const answer = await patchKey(tenant, key.id, { dnsName: null, expiresAt: null });
+    expect(answer.body).toMatchObject({ dnsName: null, expiresAt: null });
+    expect((await patchKey(tenant, (await newKey(tenant)).id, { dnsName })).status).toBe(200);
+    expect((await patchKey(tenant, key.id, { dnsName })).body.code).toBe("dns-name-taken");
+  });
+
+  it("blocks a key and says so, and lets it work again", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const blocked = await patchKey(tenant, key.id, { blocked: true });
+    expect(blocked.body).toMatchObject({ blocked: true, isValid: false });
+    expect(await use(key.token)).toBe(403);
+    const unblocked = await patchKey(tenant, key.id, { blocked: false });
+    expect(unblocked.body).toMatchObject({ blocked: false, isValid: true });
+    expect(await use(key.token)).toBe(200);
+    expect(await keyEventTypes(tenant.id, key.id)).toEqual([
+      "key.created",
+      "key.blocked",
+      "key.updated",
+    ]);
+  });
+
+  it("refreshes the token and the access key, shown this once; the old token ends", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const answer = await patchKey(tenant, key.id, { refreshApiToken: true });
+    expect(answer.status).toBe(200);
+    const { value, short, lastUseTimestamp } = answer.body.token;
+    expect(value).not.toBe(key.token);
+    expect(short).toBe(value.slice(0, 12));
+    expect(lastUseTimestamp).toBeNull();
+    expect(answer.body.access_key).toEqual(
+      accessKey(env.DRAWBRIDGE_SECRET, { id: key.id, tokenVersion: 2 }),
+    );
+    expect(answer.body.access_key.id).toBe(key.accessKey.id);
+    expect(answer.body.access_key.secret).not.toBe(key.accessKey.secret);
+    expect(await use(key.token)).toBe(403);
+    expect(await use(value)).toBe(200);
+    expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.refreshed"]);
+  });
+
+  it("refreshes with a grace in which both tokens work, then only the new one", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const answer = await patchKey(tenant, key.id, {
+      refreshApiToken: true,
+      refreshGraceSeconds: 3_600,
+    });
+    const { value } = answer.body.token;
+    expect(await use(key.token)).toBe(200);
+    expect(await use(value)).toBe(200);
+    const refreshedAt = Date.parse(answer.body.token.creationTimestamp);
+    vi.useFakeTimers({ toFake: ["Date"], now: refreshedAt + 3_600_000 - 1 });
+    expect(await use(key.token)).toBe(200);
+    vi.setSystemTime(refreshedAt + 3_600_000);
+    expect(await use(key.token)).toBe(403);
+    expect(await use(value)).toBe(200);
+  });
+
+  it("refreshed twice leaves only the last grace: the token before the last is over", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const refresh = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
+    const second = (await patchKey(tenant, key.id, refresh)).body.token.value;
+    const third = (await patchKey(tenant, key.id, refresh)).body.token.value;
+    expect(await use(key.token)).toBe(403);
+    expect(await use(second)).toBe(200);
+    expect(await use(third)).toBe(200);
+  });
+
+  it("made by two at once is made whole by both, one after the other", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const answers = await Promise.all([
+      patchKey(tenant, key.id, { name: "Twin" }),
+      patchKey(tenant, key.id, { labels: ["twin"] }),
+      patchKey(tenant, key.id, { refreshApiToken: true }),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const seen = await call("GET", `/api-keys/${key.id}?optFields=labels`, { key: tenant.key });
+    expect(seen.body[0]).toMatchObject({ name: "Twin", labels: ["twin"] });
+    expect(await keyEventTypes(tenant.id, key.id)).toHaveLength(4);
+    const row = await env.DB.prepare(
+      `select version, (select count(*) from key_tokens where key_id = api_keys.id) as tokens
+       from api_keys where id = ?`,
+    )
+      .bind(key.id)
+      .first();
+    expect(row).toEqual({ version: 4, tokens: 1 });
+  });
+
+  it.each([
+    ["blocked", { blocked: "yes" }],
+    ["labels.0", { labels: [""] }],
+    ["organizationsIds", { organizationsIds: [] }],
+    ["refreshGraceSeconds", { refreshApiToken: true, refreshGraceSeconds: 604_801 }],
+  ])("is refused for a wrong %s", async (path, body) => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const answer = await patchKey(tenant, key.id, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body.errors).toEqual([expect.objectContaining({ path })]);
+  });
+
+  it.each(["0", "999999999", "abc", "1e3", "-1"])("of key %s finds none", async (id) => {
+    const tenant = await newOrganisation();
+    for (const method of ["GET", "PATCH", "DELETE"]) {
+      const body = method === "PATCH" ? { name: "x" } : undefined;
+      const answer = await call(method, `/api-keys/${id}`, {
+        key: tenant.key,
+        ...(body ? { body } : {}),
+      });
+      expect(answer.body).toMatchObject({ status: 404, code: "api-key-not-found" });
+    }
+  });
+});
+
+describe("a deleted API key", () => {
+  it("is gone with everything of it, at once, with an empty answer", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, {
+      emails: ["gone@example.com"],
+      permissions: ["operator:sign-in"],
+    });
+    const answer = await call("DELETE", `/api-keys/${key.id}`, { key: tenant.key });
+    expect([answer.status, answer.text]).toEqual([200, ""]);
+    expect(await use(key.token)).toBe(403);
+    const seen = await call("GET", `/api-keys/${key.id}`, { key: tenant.key });
+    expect(seen.status).toBe(404);
+    for (const table of ["key_tokens", "organisation_keys", "operator_emails"]) {
+      const left = await env.DB.prepare(`select count(*) as n from ${table} where key_id = ?`)
+        .bind(key.id)
+        .first();
+      expect(left, table).toEqual({ n: 0 });
+    }
+    expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.deleted"]);
+  });
+
+  it("that also acts elsewhere ends only where its deleter acts", async () => {
+    const [one, other] = [await newOrganisation(), await newOrganisation()];
+    const key = await newKey(one);
+    await joinOrganisations(key.id, [one.id, other.id]);
+    expect((await call("DELETE", `/api-keys/${key.id}`, { key: one.key })).status).toBe(200);
+    expect((await call("GET", `/api-keys/${key.id}`, { key: one.key })).status).toBe(404);
+    const seen = await call("GET", `/api-keys/${key.id}`, { key: other.key });
+    expect(seen.body[0].organizations.map((o: { id: number }) => o.id)).toEqual([other.id]);
+    expect(await use(key.token)).toBe(200);
+    expect(await keyEventTypes(other.id, key.id)).toEqual(["key.updated"]);
+  });
+});

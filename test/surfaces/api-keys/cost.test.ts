@@ -1,0 +1,35 @@
+/** The rows that managing a key costs, index entries, event and outbox included. */
+import { env } from "cloudflare:workers";
+import { expect, it, vi } from "vitest";
+import { call, newOrganisation } from "../../support/client";
+import { keyBody, newKey, patchKey } from "../../support/keys";
+import { type Rows, rowsOf } from "../../support/rows";
+
+/** With what goes on behind the answer: the event is sent, and owed no more. */
+function costOf(organisationId: number, work: () => Promise<unknown>): Promise<Rows> {
+  return rowsOf(async () => {
+    await work();
+    const owed = env.DB.prepare("select count(*) as n from owed_events where organisation_id = ?");
+    await vi.waitFor(async () => {
+      expect(await owed.bind(organisationId).first()).toEqual({ n: 0 });
+    });
+  });
+}
+
+it("a key costs ten rows to make, four to change, eight to refresh, six to delete", async () => {
+  const tenant = await newOrganisation();
+  let key = { id: 0 };
+  await costOf(tenant.id, async () => {
+    key = await newKey(tenant);
+  });
+  const written = async (work: () => Promise<unknown>) => (await costOf(tenant.id, work)).d1Written;
+  const create = () => call("POST", "/api-keys", { key: tenant.key, body: keyBody(tenant) });
+  expect({
+    create: await written(create),
+    rename: await written(() => patchKey(tenant, key.id, { name: "Renamed" })),
+    nothing: await written(() => patchKey(tenant, key.id, { name: "Renamed" })),
+    block: await written(() => patchKey(tenant, key.id, { blocked: true })),
+    refresh: await written(() => patchKey(tenant, key.id, { refreshApiToken: true })),
+    delete: await written(() => call("DELETE", `/api-keys/${key.id}`, { key: tenant.key })),
+  }).toEqual({ create: 10, rename: 4, nothing: 0, block: 6, refresh: 8, delete: 6 });
+});
