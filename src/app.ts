@@ -11,10 +11,14 @@ import { SessionClient, Unavailable } from "./session/client";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
+import { isSourcePath, sourceSurface } from "./surfaces/source-sessions/errors";
+import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
+import { connectorRoutes } from "./surfaces/v1/connectors";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
 import { serviceRoutes } from "./surfaces/v1/service";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
+import { sessionActionRoutes } from "./surfaces/v1/sessions";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
@@ -24,7 +28,8 @@ const keySurface = problemSurface("api-keys");
 /** Whose format an answer under this path has, also where no route matches. */
 function surfaceAt(path: string): Surface {
   if (path.startsWith("/v1/relays/")) return relaySurface;
-  return path === "/api-keys" || path.startsWith("/api-keys/") ? keySurface : ownSurface;
+  if (path === "/api-keys" || path.startsWith("/api-keys/")) return keySurface;
+  return isSourcePath(path) ? sourceSurface : ownSurface;
 }
 
 /** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
@@ -58,6 +63,9 @@ export function createApp(): Hono<AppEnv> {
   keyVerificationRoutes(app);
   apiKeyRoutes(app);
   relaySessionRoutes(app);
+  sourceSessionRoutes(app);
+  connectorRoutes(app);
+  sessionActionRoutes(app);
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

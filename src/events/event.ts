@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { KeyFacts } from "../keys/key";
 import type { Session } from "../session/machine";
+import type { WebhookEndpoint } from "../webhooks/endpoints";
 
 /**
  * An event. `data` is what it is about, as it was right after, under the name of its kind.
@@ -18,11 +19,16 @@ export interface DomainEvent<D extends EventData = EventData> {
 }
 
 /** What events are about: one arm for each kind, told apart by the name of its only field. */
-export type EventData = SessionEventData | KeyEventData;
+export type EventData = SessionEventData | KeyEventData | EndpointEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
   readonly session: Session;
+}
+
+/** The data of all `webhook_config.*` events. */
+export interface EndpointEventData {
+  readonly endpoint: WebhookEndpoint;
 }
 
 /** The data of all `key.*` events. */
@@ -51,6 +57,7 @@ const messageShape = z.object({
     data: z.union([
       z.strictObject({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
       z.strictObject({ key: z.looseObject({ id: z.int(), version: z.int() }) }),
+      z.strictObject({ endpoint: z.looseObject({ id: z.string() }) }),
     ]),
   }),
 });
