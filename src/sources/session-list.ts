@@ -5,7 +5,8 @@
  *
  * With more than one filter the narrowest is looked up and the others are tested on its rows. What is
  * narrow is found out by reading at most `NARROW` index entries. Where none is, matches are dense
- * among the newest rows, as a rule: two wide filters that have little in common make it read on.
+ * among the newest rows, as a rule: two wide filters that have little in common make it read on, and a
+ * wide `date_expired` also reads the sessions that lived at its upper bound.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -112,26 +113,48 @@ function endedStates({ states, expired }: SessionFilter): Ended[] {
 }
 
 /** All that a row must be. */
-function conditions({ filter, after, before, now }: SessionQuery, ended: Ended): SQL {
-  const { states, keyId, userId, sourceId, created, expired } = filter;
+function conditions(query: SessionQuery, ended: Ended): SQL {
+  const { filter, after, before, now } = query;
+  const { states, keyId, userId, sourceId, expired } = filter;
+  const live = STATES[0].filter((state) => states.includes(state));
+  const onlyState = ended === 0 && live.length === 1 ? live[0] : null;
   const all = [
-    inTime(sql`created_at`, created),
+    inTime(sql`created_at`, creationRange(query, onlyState === "pending")),
     inTime(sql`ended_at`, expired),
-    // What has expired was made before: the newer ones need not be looked at.
-    inTime(sql`created_at`, { from: null, until: expired.until }),
   ];
   if (keyId !== null) all.push(sql`key_id = ${keyId}`);
   if (userId !== null) all.push(sql`user_id = ${userId}`);
   if (sourceId !== null) all.push(sql`source_id = ${sourceId}`);
-  if (after) all.push(sql`(created_at, id) < (${after.createdAt}, ${after.id})`);
-  if (before) all.push(sql`(created_at, id) > (${before.createdAt}, ${before.id})`);
-  const live = STATES[0].filter((state) => states.includes(state));
-  if (ended === 0 && live.length === 1) {
-    all.push(sql`state ->> 'status' = ${live[0]} and state ->> 'expiresAt' > ${now}`);
-    // None is pending for longer, though its row may say so for a moment: active ones need no reading.
-    if (live[0] === "pending") all.push(sql`created_at > ${now - LONGEST_PENDING_MS}`);
+  if (after) all.push(sql`(created_at < ${after.createdAt} or id < ${after.id})`);
+  if (before) all.push(sql`(created_at > ${before.createdAt} or id > ${before.id})`);
+  if (onlyState) {
+    all.push(sql`state ->> 'status' = ${onlyState} and state ->> 'expiresAt' > ${now}`);
   }
   return sql.join(all, sql` and `);
+}
+
+/**
+ * When what is asked for was made. One range, since SQLite looks up by one bound on either side and
+ * tests all others row by row.
+ */
+function creationRange(query: SessionQuery, onlyPending: boolean): TimeRange {
+  const { filter, after, before, now } = query;
+  const froms = [
+    filter.created.from,
+    before?.createdAt ?? null,
+    // None is pending for longer, though its row may say so for a moment.
+    onlyPending ? now - LONGEST_PENDING_MS : null,
+  ].filter((from) => from !== null);
+  const untils = [
+    filter.created.until,
+    after ? after.createdAt + 1 : null,
+    // What has expired was made before.
+    filter.expired.until,
+  ].filter((until) => until !== null);
+  return {
+    from: froms.length > 0 ? Math.max(...froms) : null,
+    until: untils.length > 0 ? Math.min(...untils) : null,
+  };
 }
 
 async function pickLane(
