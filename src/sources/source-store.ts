@@ -142,20 +142,17 @@ export async function listSources(
   narrow(filter.state, sources.state, sql`sources_by_state`);
   narrow(filter.type, sources.type, sql`sources_by_type`);
   // Named, since SQLite would rather read the table in the order of the list.
-  const from = lanes[0] ? sql`${sources} indexed by ${lanes[0].index}` : sources;
+  const from = lanes[0] ? sql`${sources} indexed by ${lanes[0].index}` : sql`${sources}`;
+  const isOurs = eq(sources.organisationId, organisationId);
+  const conditions = lanes.map(({ condition }) => condition);
+  const ids = sql`(select id from ${from} where ${and(isOurs, ...conditions, inRange(sql`${sources.id}`, range))}
+    order by id desc limit ${range.limit + 1})`;
   const [rows, total] = await db.batch([
     db
       .select(sourceColumns)
-      .from(from)
-      .where(
-        and(
-          eq(sources.organisationId, organisationId),
-          ...lanes.map(({ condition }) => condition),
-          inRange(sql`${sources.id}`, range),
-        ),
-      )
-      .orderBy(desc(sources.id))
-      .limit(range.limit + 1),
+      .from(sources)
+      .where(and(isOurs, inArray(sources.id, ids)))
+      .orderBy(desc(sources.id)),
     db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
   ]);
   return toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
