@@ -13,7 +13,12 @@ import { ensureInstalled, fail, ROOT, runWrangler } from "./setup.mjs";
 const CONFIG = join(ROOT, "wrangler.toml");
 const NO_DATABASE = "00000000-0000-0000-0000-000000000000";
 const DATABASE = "drawbridge";
-const QUEUES = ["drawbridge-events", "drawbridge-deliveries", "drawbridge-dead-letters"];
+const QUEUES = [
+  "drawbridge-events",
+  "drawbridge-deliveries",
+  "drawbridge-checks",
+  "drawbridge-dead-letters",
+];
 const SECRETS = ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"];
 
 ensureInstalled();

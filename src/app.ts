@@ -13,11 +13,15 @@ import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
+import { isSourcePath, sourceSurface } from "./surfaces/source-sessions/errors";
+import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
+import { connectorRoutes } from "./surfaces/v1/connectors";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { serviceRoutes } from "./surfaces/v1/service";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
+import { sessionActionRoutes } from "./surfaces/v1/sessions";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
@@ -30,7 +34,8 @@ const keySurface = problemSurface("api-keys");
 function surfaceAt(path: string): Surface {
   if (path.startsWith("/v1/relays/")) return relaySurface;
   if (PERMISSION_PATHS.test(path)) return permissionSurface;
-  return path === "/api-keys" || path.startsWith("/api-keys/") ? keySurface : ownSurface;
+  if (path === "/api-keys" || path.startsWith("/api-keys/")) return keySurface;
+  return isSourcePath(path) ? sourceSurface : ownSurface;
 }
 
 /** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
@@ -66,6 +71,9 @@ export function createApp(): Hono<AppEnv> {
   relaySessionRoutes(app);
   relayPermissionRoutes(app);
   relayPermissionCheckRoutes(app);
+  sourceSessionRoutes(app);
+  connectorRoutes(app);
+  sessionActionRoutes(app);
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

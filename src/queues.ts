@@ -2,7 +2,10 @@
 import { readConfig } from "./config";
 import { openDatabase } from "./db/open";
 import { consumeEvents } from "./events/consumer";
+import { SessionClient } from "./session/client";
+import { consumeChecks } from "./sources/checks";
 import { toRelaySession } from "./surfaces/relay-sessions/wire";
+import { toEvent } from "./surfaces/source-sessions/wire";
 import { consumeDeadLetters } from "./webhooks/dead-letters";
 import { consumeDeliveries } from "./webhooks/deliveries";
 
@@ -22,8 +25,18 @@ export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> 
         render: {
           "relay-session": ({ data: { session } }) =>
             toRelaySession(session, null, { origin: session.origin, secret: config.secret }),
+          ricloud: (event, retries) =>
+            toEvent(event, { state: "pending", retries, deliveredAt: null }),
         },
       });
+    case "drawbridge-checks": {
+      const background: Promise<unknown>[] = [];
+      const sessions = new SessionClient(env, { waitUntil: (work) => background.push(work) });
+      const { secret, allowInsecureWebhooks: allowInsecure } = config;
+      await consumeChecks(batch, { db, sessions, secret, allowInsecure });
+      await Promise.allSettled(background);
+      return;
+    }
     default:
       return consumeDeadLetters(batch, db);
   }

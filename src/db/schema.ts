@@ -127,7 +127,8 @@ export const sessions = sqliteTable(
   {
     organisationId: integer("organisation_id").notNull(),
     kind: text("kind").$type<"relay" | "source">().notNull(),
-    ended: integer("ended", { mode: "boolean" }).notNull(),
+    /** 0: it lives; 1: it expired; 2: it failed. */
+    ended: integer("ended").$type<0 | 1 | 2>().notNull(),
     createdAt: integer("created_at").notNull(),
     id: text("id").notNull(),
     endedAt: integer("ended_at"),
@@ -139,20 +140,39 @@ export const sessions = sqliteTable(
     sweepAt: integer("sweep_at"),
     /** The session's state as JSON; it holds no token (they are derived). */
     state: text("state").notNull(),
+    /** What source sessions are looked up by; null in relay sessions, which then cost no index entry. */
+    keyId: integer("key_id"),
+    userId: integer("user_id"),
+    sourceId: integer("source_id"),
   },
   (t) => [
     primaryKey({ columns: [t.organisationId, t.kind, t.ended, t.createdAt, t.id] }),
     index("sessions_sweep").on(t.sweepAt).where(sql`sweep_at is not null`),
+    // Each filter of the list of source sessions, in the order of the list, per way of having ended.
+    index("sessions_by_key")
+      .on(t.organisationId, t.keyId, t.ended, t.createdAt, t.id)
+      .where(sql`key_id is not null`),
+    index("sessions_by_user")
+      .on(t.organisationId, t.userId, t.ended, t.createdAt, t.id)
+      .where(sql`user_id is not null`),
+    index("sessions_by_source")
+      .on(t.organisationId, t.sourceId, t.ended, t.createdAt, t.id)
+      .where(sql`source_id is not null`),
+    index("sessions_by_end")
+      .on(t.organisationId, t.endedAt)
+      .where(sql`source_id is not null and ended = 1`),
   ],
 );
 
-/** How many sessions live, kept by the projection so that a list counts nothing. */
+/** How many sessions there are, kept by the projection so that a list counts nothing. */
 export const sessionCounts = sqliteTable(
   "session_counts",
   {
     organisationId: integer("organisation_id").notNull(),
     kind: text("kind").notNull(),
     live: integer("live").notNull(),
+    /** The ended ones too. Kept for source sessions only: their list shows both. */
+    total: integer("total").notNull().default(0),
   },
   (t) => [primaryKey({ columns: [t.organisationId, t.kind] })],
 );
@@ -199,7 +219,7 @@ export const deliveries = sqliteTable(
     id: text("id").notNull(),
     eventId: text("event_id").notNull(),
     eventType: text("event_type").notNull(),
-    format: text("format").$type<"relay-session">().notNull(),
+    format: text("format").$type<"relay-session" | "ricloud">().notNull(),
     url: text("url").notNull(),
     status: text("status").$type<"pending" | "delivered" | "failed" | "discarded">().notNull(),
     /** JSON array of attempts, oldest first. */
@@ -207,8 +227,89 @@ export const deliveries = sqliteTable(
     /** How many attempts were made: which attempt a queue message asks for is checked against it. */
     attemptCount: integer("attempt_count").notNull(),
     nextAttemptAt: integer("next_attempt_at"),
+    /** The webhook endpoint it is owed to, whose address then counts; null: just to `url`. */
+    endpointId: text("endpoint_id"),
   },
   (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+);
+
+/** Who wants to hear of an organisation's events. */
+export const webhookEndpoints = sqliteTable(
+  "webhook_endpoints",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    id: text("id").notNull(),
+    url: text("url").notNull(),
+    format: text("format").$type<"ricloud">().notNull(),
+    enabled: integer("enabled", { mode: "boolean" }).notNull(),
+    /** What the last test delivery found; null: none has come back yet. */
+    valid: integer("valid", { mode: "boolean" }),
+    secretVersion: integer("secret_version").notNull().default(1),
+    /** Where the API was called when it was made: its own host gets no webhooks. */
+    origin: text("origin").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+);
+
+/** People or accounts at an organisation, to whom sources belong. Ids count up per organisation. */
+export const users = sqliteTable(
+  "users",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    id: integer("id").notNull(),
+    identifier: text("identifier").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organisationId, t.id] }),
+    uniqueIndex("users_identifier").on(t.organisationId, t.identifier),
+  ],
+);
+
+/**
+ * Third-party accounts. Ids count up per organisation. Each filter of their list has an index: a
+ * source is made once and used for long.
+ */
+export const sources = sqliteTable(
+  "sources",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    id: integer("id").notNull(),
+    userId: integer("user_id").notNull(),
+    type: text("type").notNull(),
+    identifier: text("identifier").notNull(),
+    state: text("state")
+      .$type<"unvalidated" | "active" | "deactivated" | "blocked" | "locked">()
+      .notNull(),
+    /** When the session was made that `state` comes from: an older one never overwrites it. */
+    stateAt: integer("state_at").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.organisationId, t.id] }),
+    uniqueIndex("sources_identity").on(t.organisationId, t.identifier, t.type, t.userId),
+    index("sources_by_user").on(t.organisationId, t.userId, t.id),
+    index("sources_by_type").on(t.organisationId, t.type, t.id),
+    index("sources_by_state").on(t.organisationId, t.state, t.id),
+  ],
+);
+
+/** The adapters that verify access to sources, one per organisation and type. Their secret is derived. */
+export const connectors = sqliteTable(
+  "connectors",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    type: text("type").notNull(),
+    url: text("url").notNull(),
+    timeoutSeconds: integer("timeout_seconds").notNull(),
+    checkIntervalSeconds: integer("check_interval_seconds"),
+    sessionTtlSeconds: integer("session_ttl_seconds").notNull(),
+    idleSeconds: integer("idle_seconds").notNull(),
+    /** Also the version of its secret: one that is deleted and made again gets another. */
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.type] })],
 );
 
 /** Queue messages that nobody could use: unparseable, or out of retries. */

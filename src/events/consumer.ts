@@ -7,11 +7,14 @@ import { describeError, log } from "../log";
 import { buryMessage, retryLater } from "../webhooks/dead-letters";
 import type { DeliveryMessage } from "../webhooks/deliveries";
 import { type Delivery, deliveryInsertion, newDelivery } from "../webhooks/delivery-store";
+import { findListening, TEST_EVENT } from "../webhooks/endpoints";
 import { type DomainEvent, isSessionEvent, parseEventMessage } from "./event";
 import { eventInsertion } from "./store";
 
 /** What a session's own `webhook_url` hears. */
 const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];
+/** The most messages that a queue takes in one call. */
+const SEND_AT_ONCE = 100;
 
 interface Deps {
   db: Database;
@@ -54,7 +57,11 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
 }
 
 async function store({ db, deliveries }: Deps, events: readonly DomainEvent[]): Promise<void> {
-  const owed = events.flatMap(owedDeliveries);
+  const listening = await findListening(
+    db,
+    events.map(({ organisationId }) => organisationId),
+  );
+  const owed = events.flatMap((event) => owedDeliveries(event, listening));
   const [first, ...rest] = [
     ...events.map((event) => eventInsertion(db, event)),
     ...owed.map((delivery) => deliveryInsertion(db, delivery)),
@@ -62,11 +69,27 @@ async function store({ db, deliveries }: Deps, events: readonly DomainEvent[]): 
   if (first) await db.batch([first, ...rest]);
   // After the rows: a message without its row would be dropped, a row without its message is sent
   // when this one comes back.
-  if (owed.length === 0) return;
-  await deliveries.sendBatch(owed.map((delivery) => ({ body: toMessage(delivery) })));
+  for (let i = 0; i < owed.length; i += SEND_AT_ONCE) {
+    const messages = owed.slice(i, i + SEND_AT_ONCE);
+    await deliveries.sendBatch(messages.map((delivery) => ({ body: toMessage(delivery) })));
+  }
 }
 
-function owedDeliveries(event: DomainEvent): Delivery[] {
+type Listening = Awaited<ReturnType<typeof findListening>>;
+
+function owedDeliveries(event: DomainEvent, listening: Listening): Delivery[] {
+  const { data } = event;
+  const toEndpoints = listening
+    .filter(({ organisationId }) => organisationId === event.organisationId)
+    // An endpoint is tried out alone.
+    .filter(
+      ({ id }) => event.type !== TEST_EVENT || ("endpoint" in data && data.endpoint.id === id),
+    )
+    .map(({ id, url, format }) => newDelivery(event, format, url, id));
+  return [...owedToSession(event), ...toEndpoints];
+}
+
+function owedToSession(event: DomainEvent): Delivery[] {
   if (!isSessionEvent(event)) return [];
   const { kind, webhookUrl } = event.data.session;
   if (kind !== "relay" || webhookUrl === null) return [];

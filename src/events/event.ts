@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { KeyFacts } from "../keys/key";
 import type { Connection, RelayPermission } from "../permissions/permission";
 import type { Session } from "../session/machine";
+import type { WebhookEndpoint } from "../webhooks/endpoints";
 
 /**
  * An event. `data` is what it is about, as it was right after, under the name of its kind.
@@ -19,11 +20,21 @@ export interface DomainEvent<D extends EventData = EventData> {
 }
 
 /** What events are about: one arm for each kind, told apart by the name of its only field. */
-export type EventData = SessionEventData | KeyEventData | PermissionEventData | ConnectionEventData;
+export type EventData =
+  | SessionEventData
+  | KeyEventData
+  | PermissionEventData
+  | ConnectionEventData
+  | EndpointEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
   readonly session: Session;
+}
+
+/** The data of all `webhook_config.*` events. */
+export interface EndpointEventData {
+  readonly endpoint: WebhookEndpoint;
 }
 
 /** The data of all `key.*` events. */
@@ -64,6 +75,7 @@ const messageShape = z.object({
       z.strictObject({ key: z.looseObject({ id: z.int(), version: z.int() }) }),
       z.strictObject({ permission: z.looseObject({ connectionId: z.string() }) }),
       z.strictObject({ connection: z.looseObject({ connectionId: z.string() }) }),
+      z.strictObject({ endpoint: z.looseObject({ id: z.string() }) }),
     ]),
   }),
 });

@@ -14,20 +14,22 @@ import {
   type OperatorSession,
   readSession,
 } from "../operators/session-token";
+import { verifyWebhook } from "../webhooks/signature";
 import { type Call, type Caller, clientIp, type HttpRefusal, Refused } from "./context";
 import { MinuteLimit } from "./limits";
 
 const failures = new MinuteLimit();
+const SIGNATURE_TOLERANCE_SECONDS = 300;
 const lastUses = new LastUses();
 
 /**
- * The caller, who holds `permission`: an API key, or an operator with a session token.
+ * The caller, who holds `permission` (null: none is needed): an API key, or an operator with a session token.
  * @throws Refused 401 or 403 (see `contracts/conventions.md`), 404 for an organisation that is not the
  *   caller's, 429 after too many failures or requests
  */
 export async function requireKey(
   c: Call,
-  permission: Permission,
+  permission: Permission | null,
   freshness: Freshness = "cached",
 ): Promise<Caller> {
   const credential = readCredential(c, Date.now());
@@ -39,7 +41,7 @@ export async function requireKey(
 export async function requireToken(
   c: Call,
   token: string,
-  permission: Permission,
+  permission: Permission | null,
   freshness: Freshness = "cached",
 ): Promise<{ caller: Caller; key: HeldKey }> {
   const now = Date.now();
@@ -53,7 +55,11 @@ export async function requireToken(
 }
 
 /** The caller who has established by other means that this key is theirs; see `requireKey`. */
-export function requireUsable(c: Call, key: HeldKey, permission: Permission): Promise<Caller> {
+export function requireUsable(
+  c: Call,
+  key: HeldKey,
+  permission: Permission | null,
+): Promise<Caller> {
   return admit(c, key, null, permission, Date.now());
 }
 
@@ -72,7 +78,7 @@ export function namedOrganisation(c: Call): number | null {
 async function requireOperator(
   c: Call,
   token: string,
-  permission: Permission,
+  permission: Permission | null,
   freshness: Freshness,
 ): Promise<Caller> {
   const now = Date.now();
@@ -93,7 +99,7 @@ async function admit(
   c: Call,
   key: HeldKey,
   session: OperatorSession | null,
-  permission: Permission,
+  permission: Permission | null,
   now: number,
 ): Promise<Caller> {
   const refusal = judgeKey(key, clientIp(c), now);
@@ -119,7 +125,7 @@ async function admit(
     });
   }
   noteUse(c, key.id, caller.organisationId);
-  if (!holds(caller.permissions, permission)) {
+  if (permission !== null && !holds(caller.permissions, permission)) {
     throw new Refused({
       status: 403,
       code: "missing-permission",
@@ -191,6 +197,43 @@ export function requireRoot(c: Call): void {
     status: 401,
     code: "not-the-root-token",
     message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
+  });
+}
+
+/**
+ * Whoever has signed this request, as a Standard Webhook, at most five minutes ago.
+ * @param findSigner who it has to be, with their secrets; asked once the headers have the right form
+ * @throws Refused 401, or 429 after too many failures
+ */
+export async function requireSigner<T>(
+  c: Call,
+  body: string,
+  findSigner: () => Promise<{ signer: T; secrets: readonly string[] } | null>,
+): Promise<T> {
+  const now = Date.now();
+  requireFewFailures(c, now);
+  const id = c.req.header("webhook-id") ?? "";
+  const timestamp = c.req.header("webhook-timestamp") ?? "";
+  const signatureHeader = c.req.header("webhook-signature") ?? "";
+  const isFormed = id !== "" && /^[0-9]{1,15}$/.test(timestamp) && signatureHeader !== "";
+  const found = isFormed ? await findSigner() : null;
+  const isSigned =
+    found !== null &&
+    verifyWebhook({
+      secrets: found.secrets,
+      id,
+      timestampSeconds: Number(timestamp),
+      body,
+      signatureHeader,
+      nowSeconds: Math.floor(now / 1_000),
+      toleranceSeconds: SIGNATURE_TOLERANCE_SECONDS,
+    });
+  if (isSigned) return found.signer;
+  return fail(c, now, {
+    status: 401,
+    code: "wrong-signature",
+    message:
+      "This call takes the root token, or the signature of the session's connector: a Standard Webhook (webhook-id, webhook-timestamp, webhook-signature) signed with its secret within the last five minutes.",
   });
 }
 

@@ -38,7 +38,22 @@ async function readText(c: Call): Promise<string> {
  * @throws Refused 400 naming every field that is wrong, 413
  */
 export async function readBody<S extends z.ZodType>(c: Call, schema: S): Promise<z.output<S>> {
-  const text = await readBodyText(c);
+  return parseBody(await readBodyText(c), schema);
+}
+
+/**
+ * The body, checked; none at all, or `null`, is one without fields.
+ * @throws Refused 400 naming every field that is wrong, 413
+ */
+export async function readOptionalBody<S extends z.ZodType>(
+  c: Call,
+  schema: S,
+): Promise<z.output<S>> {
+  const text = (await readBodyText(c)).trim();
+  return parseBody(text === "" || text === "null" ? "{}" : text, schema);
+}
+
+function parseBody<S extends z.ZodType>(text: string, schema: S): z.output<S> {
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -63,7 +78,11 @@ export function readQuery<S extends z.ZodType>(c: Call, schema: S): z.output<S> 
   return check(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
 }
 
-function check<S extends z.ZodType>(schema: S, input: unknown, code: string): z.output<S> {
+/**
+ * What a schema makes of an input.
+ * @throws Refused 400 with this code, naming every field that is wrong
+ */
+export function check<S extends z.ZodType>(schema: S, input: unknown, code: string): z.output<S> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.flatMap((issue) => {

@@ -58,6 +58,8 @@ export interface HttpRefusal {
   /** Every problem of a body or query, by the path of its field. */
   problems?: readonly { path: string; message: string }[];
   headers?: Readonly<Record<string, string>>;
+  /** Further members of the answer, where its format has room. */
+  more?: Readonly<Record<string, unknown>>;
 }
 
 /** Thrown by what all surfaces share, answered by the app in the surface's own format. */

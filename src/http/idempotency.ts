@@ -2,7 +2,7 @@
  * Idempotency-Key: the first answer to a POST is kept for a day and replayed. A claim is one
  * conditional insert, so of concurrent twins exactly one runs.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { type Claim, claimKey, findFirstUse, keepAnswer, releaseKey } from "../idempotency/store";
 import { readBodyText } from "./body";
 import { type Call, type Caller, Refused } from "./context";
@@ -36,7 +36,8 @@ export async function idempotently(
     });
   }
   const path = new URL(c.req.url).pathname;
-  const requestDigest = createHash("sha256")
+  // Keyed, since a body may hold a password that could be guessed from a plain digest.
+  const requestDigest = createHmac("sha256", deriveKey(c.var.config.secret, "idempotent-requests"))
     .update(`${path}\n${await readBodyText(c)}`)
     .digest("base64url");
   const claim = {
@@ -127,5 +128,9 @@ function decrypt(secret: string, sealed: string): string | null {
 }
 
 function answerKey(secret: string): Uint8Array {
-  return new Uint8Array(hkdfSync("sha256", secret, "drawbridge", "idempotent-answers", 32));
+  return deriveKey(secret, "idempotent-answers");
+}
+
+function deriveKey(secret: string, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", secret, "drawbridge", purpose, 32));
 }

@@ -15,6 +15,7 @@ function problem(c: Call, refusal: HttpRefusal): Response {
     code: refusal.code,
     request_id: c.var.requestId,
     ...(refusal.problems ? { errors: refusal.problems } : {}),
+    ...refusal.more,
   };
   return c.body(JSON.stringify(body), refusal.status, {
     ...refusal.headers,

@@ -8,11 +8,11 @@ import { idempotently } from "./idempotency";
 type Handler = (c: Call) => Promise<Response>;
 
 /**
- * A route for API keys, and operators of API keys, that hold `permission`.
+ * A route for API keys, and operators of API keys, that hold `permission`; null: for all that work.
  * @param freshness `fresh` where a key that was revoked seconds ago must not get through
  */
 export function keyed(
-  permission: Permission,
+  permission: Permission | null,
   handle: (c: Call, caller: Caller) => Promise<Response>,
   freshness: Freshness = "cached",
 ): Handler {

@@ -58,6 +58,15 @@ export async function listOrganisations(
     .limit(query.limit);
 }
 
+/** An organisation; null if it is deleted or never was. */
+export async function findOrganisation(db: Database, id: number): Promise<Organisation | null> {
+  const rows = await db
+    .select(columns)
+    .from(organisations)
+    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)));
+  return rows[0] ?? null;
+}
+
 /** Hides an organisation; false if there is none. The sweep ends its sessions and removes its data. */
 export async function markOrganisationDeleted(
   db: Database,

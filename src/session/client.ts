@@ -2,7 +2,7 @@
  * How the rest of the Worker reaches a session's object: typed calls, and what to do when the object
  * itself cannot be reached.
  */
-import type { ExpiryReason, SessionFacts } from "./machine";
+import type { ExpiryReason, Session, SessionFacts } from "./machine";
 import type { SessionObject, SessionResult, UserRequest } from "./object";
 
 /** Something that we stand on is overloaded or down: answer 503 and ask the caller to come back. */
@@ -19,6 +19,10 @@ type SessionStub = Pick<
   SessionObject,
   | "create"
   | "read"
+  | "outcome"
+  | "activate"
+  | "fail"
+  | "use"
   | "authorizeUser"
   | "revokeUser"
   | "expire"
@@ -51,6 +55,29 @@ export class SessionClient {
 
   read(organisationId: number, id: string): Promise<SessionResult> {
     return this.#again(id, (stub) => stub.read(organisationId));
+  }
+
+  /** A session, whoever it belongs to: only for callers who prove by something else that it is theirs. */
+  async find(id: string): Promise<Session | null> {
+    const result = await this.#again(id, (stub) => stub.read(null));
+    return result.ok ? result.session : null;
+  }
+
+  /** The session once it is not pending any more, or as it is after so many milliseconds. */
+  outcome(organisationId: number, id: string, milliseconds: number): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.outcome(organisationId, milliseconds));
+  }
+
+  activate(organisationId: number, id: string, expiresAt: number | null): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.activate(organisationId, expiresAt));
+  }
+
+  fail(organisationId: number, id: string, error: string): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.fail(organisationId, error));
+  }
+
+  use(organisationId: number, id: string): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.use(organisationId));
   }
 
   authorizeUser(organisationId: number, id: string, user: UserRequest): Promise<SessionResult> {

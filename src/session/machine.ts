@@ -26,6 +26,23 @@ export interface RelayUser {
 /** A user as asked for, before it has its ordinal. */
 export type NewRelayUser = Omit<RelayUser, "n">;
 
+/** What a source session is about, and its terms. Times are Unix milliseconds. */
+export interface SourceFacts {
+  readonly userId: number;
+  readonly sourceId: number;
+  readonly type: string;
+  readonly identifier: string;
+  /** The source's state when the session was made. */
+  readonly sourceState: string;
+  readonly sourceCreatedAt: number;
+  /** Still pending then, it fails with `verification-timeout`. */
+  readonly verifyBy: number;
+  /** The end of the life that we give it; its third party may give it less. */
+  readonly lifetimeEndsAt: number;
+  /** How often its connector is asked whether it still stands; null: never. */
+  readonly checkSeconds: number | null;
+}
+
 /** What a session is born with and keeps for life. Times are Unix milliseconds. */
 export interface SessionFacts {
   readonly id: string;
@@ -45,6 +62,8 @@ export interface SessionFacts {
   readonly region: string | null;
   /** Which join code it has: the code is derived from the id and this number. Null: none. */
   readonly joinCodeDraw: number | null;
+  /** Source sessions have it, and no others. */
+  readonly source?: SourceFacts;
 }
 
 interface Common extends SessionFacts {
@@ -54,6 +73,10 @@ interface Common extends SessionFacts {
   readonly users: readonly RelayUser[];
   /** The ordinal of the next user. */
   readonly nextUser: number;
+  /** When access was verified; absent where nothing was to be. */
+  readonly verifiedAt?: number;
+  /** Its end was announced ahead of time. */
+  readonly warned?: true;
 }
 
 export interface PendingSession extends Common {
@@ -88,6 +111,7 @@ export type SessionCommand =
     }
   | { type: "activate"; expiresAt: number | null }
   | { type: "fail"; error: string }
+  | { type: "warn" }
   | { type: "authorize-user"; user: NewRelayUser }
   | { type: "revoke-user"; n: number }
   | { type: "expire"; reason: ExpiryReason };
@@ -109,6 +133,7 @@ export type SessionEvent = EventBase &
     | { readonly type: "session.created"; readonly born: Born }
     | { readonly type: "session.active"; readonly born: Born | null; readonly expiresAt: number }
     | { readonly type: "session.failed"; readonly error: string }
+    | { readonly type: "session.expiring" }
     | { readonly type: "session.expired"; readonly reason: ExpiryReason }
     | { readonly type: "session.user_authorized"; readonly user: RelayUser }
     | { readonly type: "session.user_revoked"; readonly n: number }
@@ -123,6 +148,9 @@ export type SessionRefusal =
   | { code: "not-active"; status: Session["status"] }
   | { code: "full"; maxUsers: number }
   | { code: "unknown-user" };
+
+/** The error of a session whose verification came to no end in time. */
+export const VERIFICATION_TIMEOUT = "verification-timeout";
 
 export type Decision =
   | { ok: true; events: readonly SessionEvent[] }
@@ -140,8 +168,8 @@ export function errorOf(state: Session): string | null {
 }
 
 /**
- * Answers a command. At or after `expiresAt` a session takes no command but `expire`, whether or not
- * its end was recorded yet.
+ * Answers a command. At or after `expiresAt` a session takes no command but its end, whether or not
+ * that was recorded yet.
  * @param now Unix milliseconds
  */
 export function decide(state: Session | null, command: SessionCommand, now: number): Decision {
@@ -154,10 +182,17 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
   if (command.type === "expire") {
     return accept({ ...base, type: "session.expired", reason: command.reason });
   }
-  if (now >= state.expiresAt) return refuse({ code: "ended", status: "expired", reason: "api" });
+  // Found late, a session whose verification came to no end has failed before its life was over.
+  const timedOut = command.type === "fail" && command.error === VERIFICATION_TIMEOUT;
+  if (now >= state.expiresAt && !timedOut) {
+    return refuse({ code: "ended", status: "expired", reason: reasonOfExpiry(state) });
+  }
   switch (command.type) {
     case "activate":
       if (state.status !== "pending") return refuse({ code: "not-pending", status: state.status });
+      if (state.source && now >= state.source.verifyBy) {
+        return refuse({ code: "ended", status: "failed", reason: VERIFICATION_TIMEOUT });
+      }
       return accept({
         ...base,
         type: "session.active",
@@ -167,6 +202,9 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
     case "fail":
       if (state.status !== "pending") return refuse({ code: "not-pending", status: state.status });
       return accept({ ...base, type: "session.failed", error: command.error });
+    case "warn":
+      if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
+      return accept({ ...base, type: "session.expiring" });
     case "authorize-user":
       if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
       if (state.users.length >= state.maxUsers) {
@@ -215,7 +253,15 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
     case "session.created":
       throw new Error("session.created follows a session that exists");
     case "session.active":
-      return { ...state, version, status: "active", expiresAt: event.expiresAt };
+      return {
+        ...state,
+        version,
+        status: "active",
+        expiresAt: event.expiresAt,
+        ...(state.source ? { verifiedAt: event.at } : {}),
+      };
+    case "session.expiring":
+      return { ...state, version, warned: true };
     case "session.failed":
       return { ...state, version, status: "failed", endedAt: event.at, error: event.error };
     case "session.expired":
@@ -232,6 +278,11 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
     default:
       return unreachable(event);
   }
+}
+
+/** Why a session expires at `expiresAt`: its third party gave it less than the life that we did, or not. */
+export function reasonOfExpiry(state: Session): ExpiryReason {
+  return state.source && state.expiresAt < state.source.lifetimeEndsAt ? "service" : "api";
 }
 
 function create(command: Extract<SessionCommand, { type: "create" }>, now: number): Decision {

@@ -3,8 +3,8 @@
  * the events that are owed in one synchronous write, replies, and announces.
  *
  * Storage, in the object's own key-value store (no table: making one costs rows):
- * `session` the log (state and outbox), `traffic` the counters of closed sockets. A read of an object
- * that has no session writes nothing.
+ * `session` the log (state and outbox), `traffic` the counters of closed sockets, `used` when a source
+ * session was last used. A read of an object that has no session writes nothing.
  */
 import { DurableObject } from "cloudflare:workers";
 import { timingSafeEqual } from "node:crypto";
@@ -32,8 +32,9 @@ import {
 } from "./machine";
 import { type DrainRetry, Outbox, replay, type SessionLog, within } from "./outbox";
 import { findAnnounced, projectSession } from "./projection";
-import { drainBackoffMs, dueAt, idleSlackMs, planAlarm } from "./timing";
+import { drainBackoffMs, dueAt, endDue, expiringAt, idleSlackMs, planAlarm } from "./timing";
 import { drawUser, type SessionTokens, sessionTokens } from "./tokens";
+import { Waiting } from "./waiting";
 
 /** A user as asked for: the object draws what their token needs. */
 export type UserRequest = Omit<NewRelayUser, "draw">;
@@ -43,6 +44,8 @@ export interface SessionView {
   session: Session;
   /** By user ordinal; who never connected is left out. */
   traffic: Record<number, Traffic & { connected: boolean }>;
+  /** When work was last done with it (source sessions), Unix milliseconds. */
+  usedAt: number | null;
 }
 
 /** What a call on a session answers: the session, or why not. */
@@ -61,6 +64,8 @@ const ANNOUNCE_WAIT_MS = 2_000;
 const PERMISSIONS_TIMEOUT_MS = 2_000;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
+/** The time of the last use is written at most this often; an eviction in between loses the rest. */
+const USED_SAVE_MS = 60_000;
 
 interface Held {
   log: SessionLog;
@@ -74,6 +79,7 @@ interface Held {
    * not known, because the object was evicted and its alarm is lost or running.
    */
   idleAt: number | null;
+  usedAt: number | null;
 }
 
 export class SessionObject extends DurableObject<Env> {
@@ -83,6 +89,8 @@ export class SessionObject extends DurableObject<Env> {
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
   #trafficSavedAt = 0;
+  #usedSavedAt = 0;
+  readonly #waiting = new Waiting();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -123,12 +131,63 @@ export class SessionObject extends DurableObject<Env> {
     return this.#view(held, held.session);
   }
 
-  /** The session as it is now. Costs no write, unless its end was due and not yet recorded. */
-  async read(organisationId: number): Promise<SessionResult> {
+  /**
+   * The session as it is now. Costs no write, unless its end was due and not yet recorded.
+   * @param organisationId null: whoever it belongs to (where the caller is yet to be established)
+   */
+  async read(organisationId: number | null): Promise<SessionResult> {
     const held = await this.#open(organisationId);
     if (!held) return { ok: false, refusal: { code: "not-found" } };
-    this.#touch(held, Date.now());
+    // A relay is in use where it is asked for; whoever looks at a source session does not use it.
+    if (held.session.kind === "relay") this.#touch(held, Date.now());
     return this.#view(held, held.session);
+  }
+
+  /** The session once it is not pending any more, or as it is after so many milliseconds. */
+  async outcome(organisationId: number, milliseconds: number): Promise<SessionResult> {
+    const pending = await this.#open(organisationId);
+    if (pending?.session.status === "pending") {
+      await this.#waiting.wait(milliseconds);
+      await this.#announce();
+    }
+    const held = await this.#open(organisationId);
+    if (!held) return { ok: false, refusal: { code: "not-found" } };
+    return this.#view(held, held.session);
+  }
+
+  /**
+   * Its third party has accepted the credentials.
+   * @param expiresAt when access ends there, Unix milliseconds; null: not known
+   */
+  async activate(organisationId: number, expiresAt: number | null): Promise<SessionResult> {
+    return this.#command(organisationId, ({ session }) => ({
+      type: "activate",
+      expiresAt: expiresAt !== null && expiresAt < session.expiresAt ? expiresAt : null,
+    }));
+  }
+
+  /** Its third party has not given access. */
+  async fail(organisationId: number, error: string): Promise<SessionResult> {
+    return this.#command(organisationId, () => ({ type: "fail", error }));
+  }
+
+  /** Says whether work may be done with the session now; if so, its idle clock restarts. */
+  async use(organisationId: number): Promise<SessionResult> {
+    const held = await this.#open(organisationId);
+    if (!held) return { ok: false, refusal: { code: "not-found" } };
+    const { session } = held;
+    if (isFinal(session)) return { ok: false, refusal: endedRefusal(session) };
+    if (session.status !== "active") {
+      return { ok: false, refusal: { code: "not-active", status: session.status } };
+    }
+    const now = Date.now();
+    held.usedAt = now;
+    if (now - this.#usedSavedAt >= USED_SAVE_MS) {
+      this.#usedSavedAt = now;
+      this.ctx.storage.kv.put("used", now);
+    }
+    this.#touch(held, now);
+    return this.#view(held, session);
   }
 
   /** Adds a user; they are the last of the answer's `users`. */
@@ -161,13 +220,15 @@ export class SessionObject extends DurableObject<Env> {
   }
 
   /**
-   * For the sweep: ends what is due, announces what is owed, sets a lost alarm, repairs the row in D1.
+   * For the sweep: ends what is due, announces what is owed and what is about to expire, sets a lost
+   * alarm, repairs the row in D1.
    * @returns whether there is a session here at all
    */
   async poke(): Promise<boolean> {
     if (!this.#held) return false;
     const now = Date.now();
     this.#settle(this.#held, now);
+    this.#warn(this.#held, now);
     this.#arm();
     await this.#drain(true);
     return true;
@@ -283,7 +344,9 @@ export class SessionObject extends DurableObject<Env> {
     });
     const hub = new RelayHub(this.ctx.getWebSockets(), this.#config.relay, saved, permissions);
     const tokens = sessionTokens(this.#config.secret, session.id);
-    this.#held = { log, session, outbox, tokens, hub, permissions, idleAt };
+    // Read only where there can be one: a relay session costs no row for it.
+    const usedAt = session.source ? (this.ctx.storage.kv.get<number>("used") ?? null) : null;
+    this.#held = { log, session, outbox, tokens, hub, permissions, idleAt, usedAt };
     return this.#held;
   }
 
@@ -316,12 +379,19 @@ export class SessionObject extends DurableObject<Env> {
 
   /** Ends the session if its time is over; true if it did. Late alarms change nothing for callers. */
   #settle(held: Held, now: number): boolean {
-    if (isFinal(held.session)) return false;
-    const idleAt = held.hub.size > 0 ? null : held.idleAt;
-    if (now < dueAt(held.session, idleAt)) return false;
-    const decision = decide(held.session, { type: "expire", reason: "api" }, now);
+    const end = endDue(held.session, held.hub.size > 0 ? null : held.idleAt, now);
+    if (end === null) return false;
+    const decision = decide(held.session, end, now);
     if (decision.ok) this.#commit(held, decision.events, now);
     return decision.ok;
+  }
+
+  /** Announces ahead of time that the session is about to expire. */
+  #warn(held: Held, now: number): void {
+    const at = expiringAt(held.session);
+    if (at === null || now < at) return;
+    const decision = decide(held.session, { type: "warn" }, now);
+    if (decision.ok) this.#commit(held, decision.events, now);
   }
 
   /** Stores state and outbox in one write, then does to the sockets what the events mean. */
@@ -334,6 +404,7 @@ export class SessionObject extends DurableObject<Env> {
     held.log = log;
     held.session = session;
     for (const event of events) this.#applyToSockets(held, event);
+    if (session.status !== "pending") this.#waiting.wake();
   }
 
   #applyToSockets(held: Held, event: SessionEvent): void {
@@ -478,7 +549,7 @@ export class SessionObject extends DurableObject<Env> {
     for (const [n, figures] of held.hub.traffic) {
       traffic[n] = { ...figures, connected: held.hub.isConnected(n) };
     }
-    return { ok: true, session, traffic };
+    return { ok: true, session, traffic, usedAt: held.usedAt };
   }
 }
 

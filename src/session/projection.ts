@@ -4,16 +4,23 @@
  * says so was written after the events up to that version had been put on the queue, so the object
  * needs no write of its own to remember it.
  */
-import { and, desc, eq, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema";
 import { holdStatements, releaseStatement } from "../permissions/live";
+import { sourceLearning } from "../sources/learning";
 import { isFinal, type Session, type SessionKind } from "./machine";
+import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */
 const SWEEP_GRACE_MS = 60_000;
 /** How soon the sweep looks for an object that could not drain its outbox. */
 const UNDRAINED_SWEEP_MS = 120_000;
+
+/** How a session ended, as its row's key says it: 0 not, 1 expired, 2 failed. */
+export type Ended = 0 | 1 | 2;
+
+const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired: 1, failed: 2 };
 
 /** The names of a row: all of a session that its primary key needs, none of which ever changes. */
 export type SessionKey = Pick<Session, "organisationId" | "kind" | "createdAt" | "id">;
@@ -29,10 +36,10 @@ export async function projectSession(
   announced: number,
   now: number,
 ): Promise<void> {
-  const ended = isFinal(session);
+  const ended = ENDED[session.status];
   const shown = {
     ended,
-    endedAt: ended ? session.endedAt : null,
+    endedAt: isFinal(session) ? session.endedAt : null,
     version: session.version,
     announced,
     sweepAt: sweepTime(session, announced, now),
@@ -40,30 +47,39 @@ export async function projectSession(
   };
   const isNewer = sql`(${shown.version} > ${sessions.version} or (${shown.version} = ${sessions.version}
     and ${announced} > ${sessions.announced}))`;
-  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, false)})`;
-  const endedRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, true)})`;
-  // The count moves in the transaction in which a live row appears or disappears: it cannot drift.
-  const appears = sql`not ${liveRow} and not ${endedRow}`;
+  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, 0)})`;
+  const endedRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, 1, 2)})`;
+  const { source } = session;
+  // The counts move in the transaction in which a row appears or a live one ends: they cannot drift.
+  const appears = sql`(not ${liveRow} and not ${endedRow})`;
+  const ends = source ? sql`(${liveRow} or not ${endedRow})` : liveRow;
+  const live = ended ? sql`-${liveRow}` : sql`1`;
+  const total = source ? sql`${appears}` : sql`0`;
   const count = db
     .insert(sessionCounts)
     .select(
-      sql`select ${session.organisationId}, ${session.kind}, 1 where ${ended ? liveRow : appears}`,
+      sql`select ${session.organisationId}, ${session.kind}, ${ended ? 0 : 1}, ${source ? 1 : 0}
+        where ${ended ? ends : appears}`,
     )
     .onConflictDoUpdate({
       target: [sessionCounts.organisationId, sessionCounts.kind],
-      set: { live: sql`${sessionCounts.live} + ${ended ? -1 : 1}` },
+      set: {
+        live: sql`${sessionCounts.live} + ${live}`,
+        total: sql`${sessionCounts.total} + ${total}`,
+      },
     });
   // An ended row sits under another key than a live one: the live one is moved there first, and a
   // late write of a live state must not appear beside it.
   const move = db
     .update(sessions)
     .set(shown)
-    .where(and(hasKey(session, false), isNewer));
+    .where(and(hasKey(session, 0), isNewer));
   const upsert = db
     .insert(sessions)
     .select(
-      sql`select ${session.organisationId}, ${session.kind}, ${Number(ended)}, ${session.createdAt},
-        ${session.id}, ${shown.endedAt}, ${shown.version}, ${announced}, ${shown.sweepAt}, ${shown.state}
+      sql`select ${session.organisationId}, ${session.kind}, ${ended}, ${session.createdAt},
+        ${session.id}, ${shown.endedAt}, ${shown.version}, ${announced}, ${shown.sweepAt}, ${shown.state},
+        ${source ? session.keyId : null}, ${source?.userId ?? null}, ${source?.sourceId ?? null}
         where ${ended ? sql`true` : sql`not ${endedRow}`}`,
     )
     .onConflictDoUpdate({
@@ -96,9 +112,9 @@ export async function projectSession(
   // Nobody in it has a connection, and nobody was revoked who may have had one: nothing to show.
   const isPlain = held.length === 0 && session.users.length === session.nextUser;
   const hold = isPlain ? [] : holdStatements(db, session, ended ? [] : held, isShown);
-  await (ended
-    ? db.batch([count, move, upsert, reschedule, ...hold])
-    : db.batch([count, upsert, reschedule, ...hold]));
+  const learning = sourceLearning(db, session);
+  const moves = ended ? [move] : [];
+  await db.batch([count, ...moves, upsert, reschedule, ...learning, ...hold]);
 }
 
 /** Up to which version the events of a session are known to be on the queue; null without a row. */
@@ -106,7 +122,7 @@ export async function findAnnounced(db: Database, key: SessionKey): Promise<numb
   const rows = await db
     .select({ announced: sessions.announced })
     .from(sessions)
-    .where(or(hasKey(key, false), hasKey(key, true)))
+    .where(hasKey(key, 0, 1, 2))
     .orderBy(desc(sessions.announced))
     .limit(1);
   return rows[0]?.announced ?? null;
@@ -125,7 +141,7 @@ export async function listLiveSessions(
         and(
           eq(sessions.organisationId, query.organisationId),
           eq(sessions.kind, query.kind),
-          eq(sessions.ended, false),
+          eq(sessions.ended, 0),
         ),
       )
       .orderBy(desc(sessions.createdAt), desc(sessions.id))
@@ -148,7 +164,12 @@ export async function listLiveSessions(
 }
 
 /** A session that the sweep has to look at. */
-export type DueSession = SessionKey & { ended: boolean; sweepAt: number };
+export type DueSession = SessionKey & {
+  ended: Ended;
+  sweepAt: number;
+  /** Its connector is to be asked now and then whether it still stands. */
+  checked: boolean;
+};
 
 /** A page of the sessions whose time to be swept has come, the longest due first. */
 export async function findDueSessions(
@@ -160,7 +181,14 @@ export async function findDueSessions(
   const position = sql`(${sessions.sweepAt}, ${sessions.organisationId}, ${sessions.kind},
     ${sessions.ended}, ${sessions.createdAt}, ${sessions.id})`;
   return db
-    .select({ ...keyColumns, ended: sessions.ended, sweepAt: sql<number>`${sessions.sweepAt}` })
+    .select({
+      ...keyColumns,
+      ended: sessions.ended,
+      sweepAt: sql<number>`${sessions.sweepAt}`,
+      checked: sql<boolean>`${sessions.state} ->> '$.source.checkSeconds' is not null`.mapWith(
+        Boolean,
+      ),
+    })
     .from(sessions)
     .where(
       and(
@@ -168,7 +196,7 @@ export async function findDueSessions(
         after === null
           ? undefined
           : sql`${position} > (${after.sweepAt}, ${after.organisationId}, ${after.kind},
-              ${Number(after.ended)}, ${after.createdAt}, ${after.id})`,
+              ${after.ended}, ${after.createdAt}, ${after.id})`,
       ),
     )
     .orderBy(
@@ -197,7 +225,7 @@ export async function findEndedBefore(
       and(
         eq(sessions.organisationId, query.organisationId),
         eq(sessions.kind, query.kind),
-        eq(sessions.ended, true),
+        inArray(sessions.ended, [1, 2]),
         lt(sessions.createdAt, query.cutoff),
         lt(sessions.endedAt, query.cutoff),
       ),
@@ -208,19 +236,21 @@ export async function findEndedBefore(
 
 /** Removes the row of a session whose object is gone, and takes a live one out of the count. */
 export async function forgetSession(db: Database, key: SessionKey): Promise<void> {
-  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(key, false)})`;
+  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(key, 0)})`;
+  const counted = key.kind === "source";
+  const row = sql`exists (select 1 from ${sessions} where ${hasKey(key, 0, 1, 2)})`;
   await db.batch([
     db
       .update(sessionCounts)
-      .set({ live: sql`live - 1` })
+      .set({ live: sql`live - ${liveRow}`, ...(counted ? { total: sql`total - 1` } : {}) })
       .where(
         and(
           eq(sessionCounts.organisationId, key.organisationId),
           eq(sessionCounts.kind, key.kind),
-          liveRow,
+          counted ? row : liveRow,
         ),
       ),
-    db.delete(sessions).where(or(hasKey(key, false), hasKey(key, true))),
+    db.delete(sessions).where(hasKey(key, 0, 1, 2)),
     releaseStatement(db, key),
   ]);
 }
@@ -236,13 +266,16 @@ const keyColumns = {
   id: sessions.id,
 };
 
-function hasKey(key: SessionKey, ended: boolean): SQL {
+/** Its row where it ended in one of these ways; there is never more than one. */
+function hasKey(key: SessionKey, ...ended: Ended[]): SQL {
   return sql`(${sessions.organisationId} = ${key.organisationId} and ${sessions.kind} = ${key.kind}
-    and ${sessions.ended} = ${Number(ended)} and ${sessions.createdAt} = ${key.createdAt}
+    and ${inArray(sessions.ended, ended)} and ${sessions.createdAt} = ${key.createdAt}
     and ${sessions.id} = ${key.id})`;
 }
 
 function sweepTime(session: Session, announced: number, now: number): number | null {
   if (announced < session.version) return now + UNDRAINED_SWEEP_MS;
-  return isFinal(session) ? null : session.expiresAt + SWEEP_GRACE_MS;
+  if (isFinal(session)) return null;
+  const end = dueAt(session, null) + SWEEP_GRACE_MS;
+  return Math.min(end, expiringAt(session) ?? end, nextCheckAt(session, now) ?? end);
 }

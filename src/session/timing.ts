@@ -5,7 +5,13 @@
  * when it has to, so a polled session costs no write per call. The price is slack: an idle session
  * ends between `idleSeconds` and a quarter more after its last activity, never earlier.
  */
-import type { Session } from "./machine";
+import {
+  type ExpiryReason,
+  isFinal,
+  reasonOfExpiry,
+  type Session,
+  VERIFICATION_TIMEOUT,
+} from "./machine";
 
 /** How much later than `idleSeconds` an idle session may end, in milliseconds. */
 export function idleSlackMs(idleSeconds: number): number {
@@ -17,7 +23,52 @@ export function idleSlackMs(idleSeconds: number): number {
  * @param idleAt when it counts as idle; null while a socket is open
  */
 export function dueAt(session: Session, idleAt: number | null): number {
+  // What is being verified is not idle.
+  const verifyBy = verificationDeadline(session);
+  if (verifyBy !== null) return Math.min(session.expiresAt, verifyBy);
   return idleAt === null ? session.expiresAt : Math.min(session.expiresAt, idleAt);
+}
+
+/** How a session ends that is due at `now`; null while it is not. */
+export function endDue(
+  session: Session,
+  idleAt: number | null,
+  now: number,
+): { type: "fail"; error: string } | { type: "expire"; reason: ExpiryReason } | null {
+  if (isFinal(session) || now < dueAt(session, idleAt)) return null;
+  const verifyBy = verificationDeadline(session);
+  if (verifyBy !== null && now >= verifyBy) return { type: "fail", error: VERIFICATION_TIMEOUT };
+  if (now < session.expiresAt) return { type: "expire", reason: "api" };
+  return { type: "expire", reason: reasonOfExpiry(session) };
+}
+
+/** The most time before its end at which a session is announced as expiring. */
+const EXPIRING_AHEAD_MS = 3_600_000;
+
+/**
+ * When a source session is to be announced as expiring: an hour before its end, or with the last
+ * quarter of its life where that is less. Null: not, or not any more.
+ */
+export function expiringAt(session: Session): number | null {
+  if (session.status !== "active" || session.verifiedAt === undefined || session.warned)
+    return null;
+  const quarter = (session.expiresAt - session.verifiedAt) / 4;
+  return session.expiresAt - Math.min(EXPIRING_AHEAD_MS, Math.max(0, quarter));
+}
+
+/** When its connector is to be asked next whether a source session still stands; null: never. */
+export function nextCheckAt(session: Session, now: number): number | null {
+  const seconds = session.source?.checkSeconds ?? null;
+  if (session.status !== "active" || session.verifiedAt === undefined || seconds === null) {
+    return null;
+  }
+  // Counted from the verification, so that nothing has to remember the last check.
+  const done = Math.floor((now - session.verifiedAt) / (seconds * 1_000));
+  return session.verifiedAt + (Math.max(0, done) + 1) * seconds * 1_000;
+}
+
+function verificationDeadline(session: Session): number | null {
+  return session.status === "pending" ? (session.source?.verifyBy ?? null) : null;
 }
 
 /**
@@ -30,7 +81,7 @@ export function planAlarm(
   alarmAt: number | null,
 ): number | null {
   const slack = idleSlackMs(session.idleSeconds);
-  const latest = Math.min(session.expiresAt, dueAt(session, idleAt) + slack);
+  const latest = Math.min(dueAt(session, null), dueAt(session, idleAt) + slack);
   if (alarmAt === null) return latest;
   // With a socket open an early alarm finds it open and is set again: moving it now would be a write
   // for nothing. Without one, an early alarm would end the session if the object forgot by then.

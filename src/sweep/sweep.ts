@@ -28,8 +28,11 @@ import {
   listLiveSessions,
   type SessionKey,
 } from "../session/projection";
+import type { CheckMessage } from "../sources/checks";
+import { removeSources } from "../sources/source-store";
 import { sweepDeadLetters } from "../webhooks/dead-letters";
 import { sweepDeliveries } from "../webhooks/delivery-store";
+import { removeEndpoints } from "../webhooks/endpoints";
 
 /** Rows per page: a page of pokes takes about a second. */
 const PAGE = 100;
@@ -47,6 +50,7 @@ const LATE_ARRIVALS_MS = 3_600_000;
 interface Deps {
   db: Database;
   sessions: SessionClient;
+  checks: Queue;
   config: Config;
 }
 
@@ -57,7 +61,7 @@ interface Deps {
 export async function sweep(env: Env, ctx: ExecutionContext, scheduledAt: number): Promise<void> {
   const config = readConfig(env);
   const db = openDatabase(env);
-  const deps = { db, sessions: new SessionClient(env, ctx), config };
+  const deps = { db, sessions: new SessionClient(env, ctx), checks: env.CHECKS, config };
   const events = new EventOutbox(db, env.EVENTS, ctx);
   const now = Date.now();
   const cutoff = now - config.retentionDays * DAY_MS;
@@ -96,9 +100,20 @@ async function sweepDueSessions(deps: Deps, now: number): Promise<void> {
       // A row whose object holds nothing stands for nothing.
       if (!known) await forgetSession(deps.db, key);
     });
+    await sendChecks(deps, due);
     after = due.at(-1) ?? null;
     if (due.length < PAGE) return;
   }
+}
+
+/** Source sessions that are due may be due for a check by their connector: who consumes it knows. */
+async function sendChecks({ checks }: Deps, due: readonly DueSession[]): Promise<void> {
+  const messages = due
+    .filter(({ checked }) => checked)
+    .map(({ organisationId, id }) => ({
+      body: { v: 1, organisationId, sessionId: id } satisfies CheckMessage,
+    }));
+  if (messages.length > 0) await checks.sendBatch(messages);
 }
 
 async function sweepRetention(deps: Deps, cutoff: number, minute: number): Promise<void> {
@@ -158,6 +173,8 @@ async function sweepDeletedOrganisations(deps: Deps, now: number): Promise<void>
     }
     await sweepOrganisation(deps, organisationId, Number.MAX_SAFE_INTEGER);
     const emptied = await inPages(() => removePermissionsOf(db, organisationId, PAGE));
+    await inPages(() => removeSources(db, organisationId, PAGE));
+    await removeEndpoints(db, organisationId);
     const isOld = deletedAt < now - LATE_ARRIVALS_MS;
     if (emptied && isOld) await removeEmptyOrganisation(db, organisationId);
   }

@@ -6,20 +6,21 @@
 import { z } from "zod";
 import type { Config } from "../config";
 import type { Database } from "../db/open";
-import type { DomainEvent, SessionEventData } from "../events/event";
+import { type DomainEvent, isSessionEvent, type SessionEventData } from "../events/event";
 import { describeError, log } from "../log";
 import { findWebhookSecretVersion } from "../organisations/store";
 import { judgeAddress } from "./address";
 import { buryMessage, retryLater } from "./dead-letters";
 import {
   type Attempt,
-  type DeliveryFormat,
   findPendingDelivery,
   type PendingDelivery,
   recordAttempt,
 } from "./delivery-store";
+import { endpointSecret, setEndpointValid, TEST_EVENT } from "./endpoints";
+import { toRequest } from "./request";
 import { parseRetryAfter, planNextAttempt } from "./schedule";
-import { organisationSecret, signWebhook } from "./signature";
+import { organisationSecret } from "./signature";
 
 /** What travels on the deliveries queue. */
 export interface DeliveryMessage {
@@ -35,8 +36,11 @@ export interface DeliveryDeps {
   db: Database;
   config: Config;
   deliveries: Queue;
-  /** The JSON body of an event in each format. */
-  render: Record<DeliveryFormat, (event: DomainEvent<SessionEventData>) => unknown>;
+  /** The JSON body of an event in each format; `retries`: how many attempts there were before. */
+  render: {
+    "relay-session": (event: DomainEvent<SessionEventData>) => unknown;
+    ricloud: (event: DomainEvent, retries: number) => unknown;
+  };
 }
 
 const messageShape = z.object({
@@ -100,28 +104,35 @@ async function makeAttempt(
     const attempt = noAttempt("the organisation was deleted");
     return recordAttempt(deps.db, delivery, attempt, "discarded", null);
   }
-  const session = delivery.event.data.session;
-  const judged = judgeAddress(delivery.url, {
-    allowInsecure: deps.config.allowInsecureWebhooks,
-    ownHost: new URL(session.origin).host,
-  });
-  if (!judged.ok) {
-    const attempt = noAttempt(judged.refusal.reason);
-    return recordAttempt(deps.db, delivery, attempt, "discarded", null);
+  const target = targetOf(deps, delivery, secretVersion);
+  const judged = target.ok
+    ? judgeAddress(target.url, {
+        allowInsecure: deps.config.allowInsecureWebhooks,
+        ownHost: new URL(target.origin).host,
+      })
+    : target;
+  if (!target.ok || !judged.ok) {
+    const reason = judged.ok ? "" : judged.refusal.reason;
+    return recordAttempt(deps.db, delivery, noAttempt(reason), "discarded", null);
   }
-  const secret = organisationSecret(deps.config.secret, {
-    id: message.organisationId,
-    webhookSecretVersion: secretVersion,
-  });
-  const body = JSON.stringify(deps.render[delivery.format](delivery.event));
-  const { attempt, retryAfterSeconds, timedOut } = await post(judged.url, delivery, body, secret);
+  const body = JSON.stringify(target.render(message.attempt - 1));
+  const { attempt, retryAfterSeconds, timedOut } = await post(
+    judged.url,
+    delivery,
+    body,
+    target.secret,
+  );
   const { statusCode } = attempt;
-  if (statusCode !== null && statusCode >= 200 && statusCode < 300) {
-    return recordAttempt(deps.db, delivery, attempt, "delivered", null);
+  const succeeded = statusCode !== null && statusCode >= 200 && statusCode < 300;
+  const isTest = delivery.eventType === TEST_EVENT && delivery.endpointId !== null;
+  if (isTest && delivery.endpointId !== null) {
+    await setEndpointValid(deps.db, message.organisationId, delivery.endpointId, succeeded);
   }
+  if (succeeded) return recordAttempt(deps.db, delivery, attempt, "delivered", null);
   const plan = planNextAttempt({
     attempts: message.attempt,
-    delaysSeconds: deps.config.webhookRetrySeconds,
+    // Whoever tries an endpoint out waits for the answer: tomorrow's is of no use.
+    delaysSeconds: isTest ? [] : deps.config.webhookRetrySeconds,
     outcome: { statusCode, timedOut, retryAfterSeconds },
     random: Math.random(),
   });
@@ -132,6 +143,47 @@ async function makeAttempt(
   const next = { ...message, attempt: message.attempt + 1 };
   await deps.deliveries.send(next, { delaySeconds: Math.ceil(plan.delaySeconds) });
   await recordAttempt(deps.db, delivery, attempt, "pending", nextAttemptAt);
+}
+
+/** Where a delivery goes now, what it says and what signs it, or why it goes nowhere. */
+type Target =
+  | {
+      ok: true;
+      url: string;
+      /** Where the API was called by whoever named the address. */
+      origin: string;
+      secret: string;
+      render: (retries: number) => unknown;
+    }
+  | { ok: false; refusal: { reason: string } };
+
+function targetOf(deps: DeliveryDeps, delivery: PendingDelivery, secretVersion: number): Target {
+  const { event, endpointId, endpoint, organisationId } = delivery;
+  const rootSecret = deps.config.secret;
+  if (endpointId === null) {
+    if (!isSessionEvent(event)) return nowhere("only events of sessions go to a webhook_url");
+    const owner = { id: organisationId, webhookSecretVersion: secretVersion };
+    return {
+      ok: true,
+      url: delivery.url,
+      origin: event.data.session.origin,
+      secret: organisationSecret(rootSecret, owner),
+      render: () => deps.render["relay-session"](event),
+    };
+  }
+  if (!endpoint) return nowhere("the webhook endpoint was deleted");
+  if (!endpoint.enabled) return nowhere("the webhook endpoint was deactivated");
+  return {
+    ok: true,
+    url: endpoint.url,
+    origin: endpoint.origin,
+    secret: endpointSecret(rootSecret, { id: endpointId, secretVersion: endpoint.secretVersion }),
+    render: (retries) => deps.render.ricloud(event, retries),
+  };
+}
+
+function nowhere(reason: string): Target {
+  return { ok: false, refusal: { reason } };
 }
 
 interface Outcome {
@@ -148,8 +200,8 @@ async function post(
 ): Promise<Outcome> {
   const at = Date.now();
   const timestampSeconds = Math.floor(at / 1_000);
-  const id = delivery.eventId;
-  const signature = signWebhook({ secrets: [secret], id, timestampSeconds, body });
+  const { eventId } = delivery;
+  const request = toRequest(delivery.format, { url, eventId, timestampSeconds, body, secret });
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const done = (outcome: Pick<Attempt, "statusCode" | "response" | "error">): Attempt => ({
     at,
@@ -157,14 +209,12 @@ async function post(
     ...outcome,
   });
   try {
-    const response = await fetch(url.href, {
+    const response = await fetch(request.url, {
       method: "POST",
       headers: {
         "Content-Type": "application/json",
         "User-Agent": "Drawbridge",
-        "webhook-id": id,
-        "webhook-timestamp": String(timestampSeconds),
-        "webhook-signature": signature,
+        ...request.headers,
       },
       body,
       // A redirect is a failure: where it leads was never judged.

@@ -2,12 +2,12 @@
 import { createHash } from "node:crypto";
 import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { deliveries, events } from "../db/schema";
-import type { DomainEvent, SessionEventData } from "../events/event";
+import { deliveries, events, webhookEndpoints } from "../db/schema";
+import type { DomainEvent } from "../events/event";
 import { firstIdAt } from "../events/store";
 
 /** In which format the event is posted. */
-export type DeliveryFormat = "relay-session";
+export type DeliveryFormat = "relay-session" | "ricloud";
 
 /** One HTTP request for a delivery. Times are Unix milliseconds. */
 export interface Attempt {
@@ -28,22 +28,30 @@ export interface Delivery {
   eventType: string;
   format: DeliveryFormat;
   url: string;
+  /** The webhook endpoint that it is owed to; null: to nothing but the address. */
+  endpointId: string | null;
 }
 
 /** A delivery that may be due, with all that an attempt needs. */
 export interface PendingDelivery extends Delivery {
   attempts: Attempt[];
-  /** Of a session: only the addresses that sessions name are delivered to. */
-  event: DomainEvent<SessionEventData>;
+  event: DomainEvent;
+  /** The endpoint as it is now; null where it is gone, or there never was one. */
+  endpoint: { url: string; origin: string; enabled: boolean; secretVersion: number } | null;
 }
 
-/** What is owed to an address. The id is made of the event and the address: twice made, it is one. */
+/**
+ * What is owed to an address, or to an endpoint. The id is made of the event and of either: twice made,
+ * it is one.
+ */
 export function newDelivery(
-  event: DomainEvent<SessionEventData>,
+  event: DomainEvent,
   format: DeliveryFormat,
   url: string,
+  endpointId: string | null = null,
 ): Delivery {
-  const suffix = createHash("sha256").update(`${format} ${url}`).digest("hex").slice(0, 12);
+  const to = endpointId ?? `${format} ${url}`;
+  const suffix = createHash("sha256").update(to).digest("hex").slice(0, 12);
   return {
     organisationId: event.organisationId,
     id: `whd_${event.id.replaceAll("-", "")}_${suffix}`,
@@ -51,6 +59,7 @@ export function newDelivery(
     eventType: event.type,
     format,
     url,
+    endpointId,
   };
 }
 
@@ -74,6 +83,13 @@ export async function findPendingDelivery(
       format: deliveries.format,
       url: deliveries.url,
       attempts: deliveries.attempts,
+      endpointId: deliveries.endpointId,
+      endpoint: {
+        url: webhookEndpoints.url,
+        origin: webhookEndpoints.origin,
+        enabled: webhookEndpoints.enabled,
+        secretVersion: webhookEndpoints.secretVersion,
+      },
       at: events.at,
       data: events.data,
     })
@@ -81,6 +97,13 @@ export async function findPendingDelivery(
     .innerJoin(
       events,
       and(eq(events.organisationId, deliveries.organisationId), eq(events.id, deliveries.eventId)),
+    )
+    .leftJoin(
+      webhookEndpoints,
+      and(
+        eq(webhookEndpoints.organisationId, deliveries.organisationId),
+        eq(webhookEndpoints.id, deliveries.endpointId),
+      ),
     )
     .where(
       and(
@@ -92,10 +115,15 @@ export async function findPendingDelivery(
   const row = rows[0];
   if (!row) return null;
   const { organisationId, id } = key;
-  const { eventId, eventType, format, url, at } = row;
-  const event = { id: eventId, organisationId, type: eventType, at, data: JSON.parse(row.data) };
-  const attempts = JSON.parse(row.attempts) as Attempt[];
-  return { organisationId, id, eventId, eventType, format, url, attempts, event };
+  const { at, data, attempts, ...rest } = row;
+  const event = {
+    id: row.eventId,
+    organisationId,
+    type: row.eventType,
+    at,
+    data: JSON.parse(data),
+  };
+  return { organisationId, id, ...rest, attempts: JSON.parse(attempts), event };
 }
 
 /**

@@ -37,6 +37,7 @@ describe("while D1 fails", () => {
     await expectRecorded(tenant, 1);
     expect(idsOf(await list(tenant.key))).toEqual([]);
 
+    expect(await alarmIn(id)).toBeLessThanOrEqual(1);
     expect(await runDurableObjectAlarm(stubOf(id))).toBe(true);
     expect((await list(tenant.key)).body).toMatchObject({ total_count: 1, sessions: [made.body] });
     await expectRecorded(tenant, 1);

@@ -49,6 +49,7 @@ describe("while the queue refuses", () => {
     expect(await eventRows(tenant)).toEqual([]);
     expect(await rowOf(tenant)).toMatchObject({ version: 1, announced: 0 });
 
+    expect(await alarmIn(id)).toBeLessThanOrEqual(1);
     expect(await runDurableObjectAlarm(stubOf(id))).toBe(true);
     expect(await typesOf(tenant, 1)).toEqual(["session.active"]);
     expect(await rowOf(tenant)).toMatchObject({ version: 1, announced: 1 });

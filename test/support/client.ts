@@ -4,7 +4,7 @@ import { env, exports } from "cloudflare:workers";
 /** Where the tests' Worker seems to be. */
 export const ORIGIN = "http://localhost:8787";
 
-/** One call; a body that is not a string is sent as JSON. */
+/** One call; a body that is neither text nor bytes is sent as JSON. Bytes go without a Content-Type. */
 export async function call(
   method: string,
   path: string,
@@ -20,7 +20,7 @@ export async function call(
       headers,
       ...(body === undefined
         ? {}
-        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        : { body: typeof body === "string" || isBytes(body) ? body : JSON.stringify(body) }),
     }),
   );
   const text = await response.text();
@@ -49,6 +49,10 @@ export interface Tenant {
   id: number;
   key: string;
   webhookSecret: string;
+}
+
+function isBytes(body: unknown): body is Uint8Array<ArrayBuffer> {
+  return body instanceof Uint8Array;
 }
 
 function parse(text: string): unknown {

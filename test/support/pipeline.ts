@@ -143,7 +143,10 @@ export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promi
       db: openDatabase(env),
       config: { ...readConfig(env), ...settings },
       deliveries: env.DELIVERIES,
-      render: { "relay-session": ({ data }) => ({ session_id: data.session.id }) },
+      render: {
+        "relay-session": ({ data }) => ({ session_id: data.session.id }),
+        ricloud: (event) => event,
+      },
     }),
   );
 }

@@ -139,6 +139,17 @@ describe("a session whose outbox was not drained, and whose alarm is lost", () =
   });
 });
 
+test("a session that lives, and whose alarm is lost, has it set again when the sweep comes by", async () => {
+  const tenant = await newOrganisation();
+  const { session_id: id } = (await create(tenant.key)).body;
+  await loseAlarm(id);
+  await evictDurableObject(stubOf(id));
+  await env.DB.prepare("update sessions set sweep_at = ? where id = ?").bind(Date.now(), id).run();
+  await runSweep();
+  expect(await alarmIn(id)).toBeGreaterThan(0);
+  expect((await read(tenant.key, id)).status).toBe(200);
+});
+
 describe("a run", () => {
   test("goes on past an object that fails, and finds it again", async () => {
     const tenant = await newOrganisation();

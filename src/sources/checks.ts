@@ -1,0 +1,58 @@
+/**
+ * Asks connectors, now and then, whether active sessions still stand. The sweep says which, over a
+ * queue: a connector that takes its time delays neither the sweep nor the others.
+ */
+import { z } from "zod";
+import type { Database } from "../db/open";
+import { describeError, log } from "../log";
+import type { SessionClient } from "../session/client";
+import { buryMessage } from "../webhooks/dead-letters";
+import { findConnector } from "./connector-store";
+import { toAsked } from "./source-sessions";
+import { type ConnectorDeps, hasEnded } from "./verification";
+
+/** What travels on the checks queue. */
+export interface CheckMessage {
+  v: 1;
+  organisationId: number;
+  sessionId: string;
+}
+
+/** What the consumer stands on. */
+export interface CheckDeps extends ConnectorDeps {
+  db: Database;
+  sessions: SessionClient;
+}
+
+const messageShape = z.object({
+  v: z.literal(1),
+  organisationId: z.int(),
+  sessionId: z.string().min(1),
+});
+
+/** Handles a batch, side by side. A check that fails is not repeated: the next one is due soon. */
+export async function consumeChecks(batch: MessageBatch, deps: CheckDeps): Promise<void> {
+  await Promise.all(
+    batch.messages.map(async (message) => {
+      const parsed = messageShape.safeParse(message.body);
+      if (!parsed.success) {
+        return buryMessage(deps.db, batch.queue, message, "not a check message");
+      }
+      try {
+        await checkSession(deps, parsed.data);
+      } catch (error) {
+        log("check failed", { session: parsed.data.sessionId, error: describeError(error) });
+      }
+      message.ack();
+    }),
+  );
+}
+
+async function checkSession(deps: CheckDeps, message: CheckMessage): Promise<void> {
+  const { organisationId, sessionId } = message;
+  const found = await deps.sessions.read(organisationId, sessionId);
+  if (!found.ok || found.session.status !== "active" || !found.session.source) return;
+  const connector = await findConnector(deps.db, organisationId, found.session.source.type);
+  if (!connector || !(await hasEnded(deps, connector, toAsked(found.session)))) return;
+  await deps.sessions.expire(organisationId, sessionId, "service");
+}

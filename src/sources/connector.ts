@@ -1,0 +1,53 @@
+/** Connectors: the adapters of an organisation that can verify access to sources of one type. */
+import { deriveSecret } from "../webhooks/signature";
+
+/** How sources of a type are verified, and on what terms their sessions live. */
+export interface Connector {
+  type: string;
+  url: string;
+  /** How long it has to answer. */
+  timeoutSeconds: number;
+  /** How often it is asked whether a session still stands; null: never. */
+  checkIntervalSeconds: number | null;
+  /** The life of a session; its service may give it less. */
+  sessionTtlSeconds: number;
+  /** How long a session may go unused. */
+  idleSeconds: number;
+  /** Unix milliseconds. */
+  createdAt: number;
+}
+
+/** 30 days. */
+export const DEFAULT_TTL_SECONDS = 2_592_000;
+/** A day. */
+export const DEFAULT_IDLE_SECONDS = 86_400;
+export const DEFAULT_TIMEOUT_SECONDS = 10;
+
+export const LONGEST_TIMEOUT_SECONDS = 30;
+/** How much longer than its connector has to answer a session may be pending, in milliseconds. */
+export const VERIFICATION_SLACK_MS = 10_000;
+/** No session is pending for longer. */
+export const LONGEST_PENDING_MS = LONGEST_TIMEOUT_SECONDS * 1_000 + VERIFICATION_SLACK_MS;
+
+/** The built-in source type, for trying and testing: see `mock.ts`. */
+export const MOCK_TYPE = "mocks.mock";
+
+/** How the built-in type is verified: as by a connector, but here. */
+export const MOCK_CONNECTOR: Connector = {
+  type: MOCK_TYPE,
+  url: "",
+  timeoutSeconds: 5,
+  checkIntervalSeconds: null,
+  sessionTtlSeconds: DEFAULT_TTL_SECONDS,
+  idleSeconds: DEFAULT_IDLE_SECONDS,
+  createdAt: 0,
+};
+
+/** What proves to a connector that a request is ours, and to us that one is the connector's. */
+export function connectorSecret(
+  rootSecret: string,
+  organisationId: number,
+  { type, createdAt }: Pick<Connector, "type" | "createdAt">,
+): string {
+  return deriveSecret(rootSecret, `connector/${organisationId}/${type}`, createdAt);
+}

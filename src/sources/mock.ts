@@ -1,0 +1,22 @@
+/**
+ * The built-in source type `mocks.mock`: a third party that anybody can try. What its identifier
+ * contains says how it behaves.
+ */
+import type { Credentials, Outcome } from "./verification";
+
+const PASSWORD = "abcd1234";
+const CODE = "123456";
+const SLOW_MS = 3_000;
+
+/** Its answer to these credentials; null: it never answers. */
+export async function askMock(identifier: string, payload: Credentials): Promise<Outcome | null> {
+  if (identifier.includes("+lost")) return null;
+  if (identifier.includes("+slow")) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+  const failed = (error: "source-locked" | "invalid-credentials" | "code-required") =>
+    ({ result: "failed", error }) as const;
+  if (identifier.includes("+locked")) return failed("source-locked");
+  if (payload.password !== PASSWORD) return failed("invalid-credentials");
+  const needsCode = identifier.includes("+2fa");
+  if (needsCode && String(payload.code ?? "") !== CODE) return failed("code-required");
+  return { result: "active", expiresAt: null };
+}

@@ -1,0 +1,136 @@
+/** Making and verifying source sessions: what needs more than the session's own object. */
+import { describeError, log } from "../log";
+import type { SessionClient } from "../session/client";
+import type { Session, SessionFacts } from "../session/machine";
+import type { SessionView } from "../session/object";
+import { type Connector, VERIFICATION_SLACK_MS } from "./connector";
+import type { Source } from "./source";
+import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./twins";
+import {
+  type AskedSession,
+  type ConnectorDeps,
+  type Credentials,
+  verifyAccess,
+} from "./verification";
+
+/** What a source session is made of. */
+export interface NewSourceSession {
+  source: Source;
+  connector: Connector;
+  origin: string;
+}
+
+/** A session for a request: made by it, or by its twin. */
+export interface MadeSession {
+  view: SessionView;
+  isNew: boolean;
+}
+
+/** Makes a pending session, or finds the pending one that the same request has just made. */
+export async function createSourceSession(
+  sessions: SessionClient,
+  secret: string,
+  request: Request,
+  input: NewSourceSession,
+): Promise<MadeSession> {
+  const now = Date.now();
+  const { organisationId } = request;
+  const ids = twinIds(secret, request, now);
+  for (let n = 0; ids.before && n < MOST_TWINS; n++) {
+    const found = await sessions.read(organisationId, ids.before(n));
+    if (!found.ok) break;
+    if (isTwin(found.session, now)) return { view: found, isNew: false };
+  }
+  for (let n = 0; n < MOST_TWINS; n++) {
+    const made = await createOrFind(sessions, toFacts(ids.now(n), request, input, now));
+    if (made) return made;
+  }
+  const alone = await createOrFind(sessions, toFacts(lonelyId(), request, input, now));
+  if (!alone) throw new Error("no free session id was drawn");
+  return alone;
+}
+
+/** The session under this id: made now, or a twin that was there; null when it is another. */
+async function createOrFind(
+  sessions: SessionClient,
+  facts: SessionFacts & { source: object },
+): Promise<MadeSession | null> {
+  const { organisationId, id, createdAt } = facts;
+  try {
+    const made = await sessions.create(facts, facts.source.lifetimeEndsAt, [], false);
+    if (made.ok) return { view: made, isNew: true };
+  } catch (error) {
+    // It may be there all the same. Then the caller must not hear of a failure: it would ask again.
+    const found = await sessions.read(organisationId, id);
+    if (!found.ok) throw error;
+    if (found.session.createdAt === createdAt) return { view: found, isNew: true };
+  }
+  const found = await sessions.read(organisationId, id);
+  return found.ok && isTwin(found.session, createdAt) ? { view: found, isNew: false } : null;
+}
+
+function isTwin(session: Session, now: number): boolean {
+  return session.status === "pending" && now - session.createdAt < TWIN_MS;
+}
+
+function toFacts(id: string, request: Request, input: NewSourceSession, now: number) {
+  const { source, connector, origin } = input;
+  return {
+    id,
+    kind: "source",
+    organisationId: request.organisationId,
+    keyId: request.keyId,
+    createdAt: now,
+    idleSeconds: connector.idleSeconds,
+    maxUsers: 0,
+    origin,
+    webhookUrl: null,
+    metadata: null,
+    region: null,
+    joinCodeDraw: null,
+    source: {
+      userId: source.userId,
+      sourceId: source.id,
+      type: source.type,
+      identifier: source.identifier,
+      sourceState: source.state,
+      sourceCreatedAt: source.createdAt,
+      verifyBy: now + connector.timeoutSeconds * 1_000 + VERIFICATION_SLACK_MS,
+      lifetimeEndsAt: now + connector.sessionTtlSeconds * 1_000,
+      checkSeconds: connector.checkIntervalSeconds,
+    },
+  } as const satisfies SessionFacts;
+}
+
+/**
+ * Has the connector verify a session, and tells the session. Never throws: a session that hears
+ * nothing fails by its own alarm.
+ */
+export async function verifySession(
+  deps: ConnectorDeps & { sessions: SessionClient },
+  connector: Connector,
+  session: Session,
+  payload: Credentials,
+): Promise<void> {
+  const { id, organisationId } = session;
+  try {
+    const outcome = await verifyAccess(deps, connector, toAsked(session), payload);
+    if (outcome?.result === "active") {
+      await deps.sessions.activate(organisationId, id, outcome.expiresAt);
+    } else if (outcome) {
+      await deps.sessions.fail(organisationId, id, outcome.error);
+    }
+  } catch (error) {
+    log("verification not recorded", {
+      organisation: organisationId,
+      session: id,
+      error: describeError(error),
+    });
+  }
+}
+
+/** A source session as its connector is asked about it. @throws Error for one of another kind */
+export function toAsked({ id, organisationId, origin, source }: Session): AskedSession {
+  if (!source) throw new Error("only source sessions have a connector");
+  return { id, organisationId, origin, source };
+}

@@ -1,0 +1,176 @@
+/** Sources in D1. */
+import {
+  type AnyColumn,
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  inArray,
+  type SQL,
+  sql,
+} from "drizzle-orm";
+import type { Database } from "../db/open";
+import { connectors, sources, users } from "../db/schema";
+import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
+import { connectorQuery } from "./connector-store";
+import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
+import type { Source, SourceState } from "./source";
+import { isUser } from "./user-store";
+
+const { stateAt: _, ...sourceColumns } = getTableColumns(sources);
+
+/** What a source is known by. */
+export interface SourceIdentity {
+  userId: number;
+  type: string;
+  identifier: string;
+}
+
+/** A source with the connector of its type, or what is missing to have one. */
+export type FoundSource =
+  | { ok: true; source: Source; connector: Connector | null }
+  | { ok: false; missing: "user" | "connector" };
+
+/**
+ * The source that this is, made if there is none, and its connector: one round trip.
+ * @param needsConnector do not make a source of a type that nobody can verify
+ */
+export async function findOrMakeSource(
+  db: Database,
+  organisationId: number,
+  identity: SourceIdentity,
+  now: number,
+  needsConnector: boolean,
+): Promise<FoundSource> {
+  const { userId, type, identifier } = identity;
+  const isBuiltIn = type === MOCK_TYPE;
+  const userExists = sql`exists (select 1 from ${users} where organisation_id = ${organisationId} and id = ${userId})`;
+  const verifiable =
+    isBuiltIn || !needsConnector
+      ? sql`true`
+      : sql`exists (select 1 from ${connectors} where organisation_id = ${organisationId} and type = ${type})`;
+  const [registered, theUsers, , found] = await db.batch([
+    connectorQuery(db, organisationId, type),
+    db.select({ id: users.id }).from(users).where(isUser(organisationId, userId)),
+    db
+      .insert(sources)
+      .select(
+        sql`select ${organisationId}, ${nextId(sources, organisationId)}, ${userId}, ${type}, ${identifier},
+          'unvalidated', ${now}, ${now} where ${userExists} and ${verifiable}`,
+      )
+      .onConflictDoNothing(),
+    db
+      .select(sourceColumns)
+      .from(sources)
+      .where(
+        and(
+          eq(sources.organisationId, organisationId),
+          eq(sources.identifier, identifier),
+          eq(sources.type, type),
+          eq(sources.userId, userId),
+        ),
+      ),
+  ]);
+  const connector = isBuiltIn ? MOCK_CONNECTOR : (registered[0] ?? null);
+  if (theUsers.length === 0) return { ok: false, missing: "user" };
+  if (!connector && needsConnector) return { ok: false, missing: "connector" };
+  if (!found[0]) throw new Error("the source was not stored");
+  return { ok: true, source: found[0], connector };
+}
+
+/** Sources by their ids; those that are not the organisation's are left out. */
+export async function findSources(
+  db: Database,
+  organisationId: number,
+  ids: readonly number[],
+): Promise<Map<number, Source>> {
+  if (ids.length === 0) return new Map();
+  const list = sql`(select value from json_each(${JSON.stringify([...new Set(ids)])}))`;
+  const rows = await db
+    .select(sourceColumns)
+    .from(sources)
+    .where(and(eq(sources.organisationId, organisationId), inArray(sources.id, list)));
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/**
+ * Deactivates a source, or makes a deactivated one active again.
+ * @returns the source as it is then; it keeps its state where that is not the organisation's to change
+ */
+export async function setSourceState(
+  db: Database,
+  organisationId: number,
+  id: number,
+  state: "active" | "deactivated",
+  now: number,
+): Promise<Source | null> {
+  const from: SourceState[] =
+    state === "active" ? ["deactivated"] : ["unvalidated", "active", "locked"];
+  const isSource = and(eq(sources.organisationId, organisationId), eq(sources.id, id));
+  const [, rows] = await db.batch([
+    db
+      .update(sources)
+      .set({ state, stateAt: now })
+      .where(and(isSource, inArray(sources.state, from))),
+    db.select(sourceColumns).from(sources).where(isSource),
+  ]);
+  return rows[0] ?? null;
+}
+
+/** What a list of sources can be narrowed to. */
+export interface SourceFilter {
+  userId: number | undefined;
+  identifier: string | undefined;
+  type: string | undefined;
+  state: SourceState | undefined;
+}
+
+/** A page of an organisation's sources, newest first. */
+export async function listSources(
+  db: Database,
+  organisationId: number,
+  filter: SourceFilter,
+  range: IdRange,
+): Promise<Page<Source>> {
+  const lanes: { index: SQL; condition: SQL }[] = [];
+  const narrow = <T>(value: T | undefined, column: AnyColumn, index: SQL) => {
+    if (value !== undefined) lanes.push({ index, condition: eq(column, value) });
+  };
+  // The likely narrowest first: it is looked up, and the others are tested on its rows.
+  narrow(filter.identifier, sources.identifier, sql`sources_identity`);
+  narrow(filter.userId, sources.userId, sql`sources_by_user`);
+  narrow(filter.state, sources.state, sql`sources_by_state`);
+  narrow(filter.type, sources.type, sql`sources_by_type`);
+  // Named, since SQLite would rather read the table in the order of the list.
+  const from = lanes[0] ? sql`${sources} indexed by ${lanes[0].index}` : sql`${sources}`;
+  const isOurs = eq(sources.organisationId, organisationId);
+  const conditions = lanes.map(({ condition }) => condition);
+  const ids = sql`(select id from ${from} where ${and(isOurs, ...conditions, inRange(sql`${sources.id}`, range))}
+    order by id desc limit ${range.limit + 1})`;
+  const [rows, total] = await db.batch([
+    db
+      .select(sourceColumns)
+      .from(sources)
+      .where(and(isOurs, inArray(sources.id, ids)))
+      .orderBy(desc(sources.id)),
+    db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
+  ]);
+  return toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
+}
+
+/** Removes a page of a deleted organisation's users, sources and connectors; returns how many. */
+export async function removeSources(
+  db: Database,
+  organisationId: number,
+  limit: number,
+): Promise<number> {
+  const pageOf = (table: typeof users | typeof sources) =>
+    sql`organisation_id = ${organisationId} and id in (select id from ${table}
+      where organisation_id = ${organisationId} limit ${limit})`;
+  const [ofSources, ofUsers] = await db.batch([
+    db.delete(sources).where(pageOf(sources)),
+    db.delete(users).where(pageOf(users)),
+    db.delete(connectors).where(eq(connectors.organisationId, organisationId)),
+  ]);
+  return Math.max(ofSources.meta.changes, ofUsers.meta.changes);
+}

@@ -1,0 +1,59 @@
+/** A source: a third-party account, and what is known of access to it. Pure. */
+import { errorOf, type Session } from "../session/machine";
+
+/**
+ * - `unvalidated`: no session has succeeded yet; `active`: one has
+ * - `deactivated`: by its organisation; `blocked`: by an admin; `locked`: by its service
+ */
+export type SourceState = "unvalidated" | "active" | "deactivated" | "blocked" | "locked";
+
+/** All states of a source. */
+export const SOURCE_STATES = [
+  "unvalidated",
+  "active",
+  "deactivated",
+  "blocked",
+  "locked",
+] as const satisfies readonly SourceState[];
+
+/** A source. Times are Unix milliseconds. */
+export interface Source {
+  id: number;
+  organisationId: number;
+  userId: number;
+  /** Such as `icloud.account`: it picks the connector. */
+  type: string;
+  /** The account's name at its service. */
+  identifier: string;
+  state: SourceState;
+  createdAt: number;
+}
+
+/** Why no session may be made for a source; null if one may. A locked one may be unlocked by now. */
+export function refuseSession(state: SourceState): "source-deactivated" | "source-blocked" | null {
+  if (state === "deactivated") return "source-deactivated";
+  return state === "blocked" ? "source-blocked" : null;
+}
+
+/** What a session has found out about its source; null: nothing. */
+export function learnt(session: Session): "active" | "locked" | null {
+  if (session.verifiedAt !== undefined) return "active";
+  return errorOf(session) === "source-locked" ? "locked" : null;
+}
+
+/** The source of a session, as it was right after what the session tells of it. */
+export function sourceIn(session: Session): Source | null {
+  const { source: facts } = session;
+  if (!facts) return null;
+  const before = facts.sourceState as SourceState;
+  const known = refuseSession(before) === null ? learnt(session) : null;
+  return {
+    id: facts.sourceId,
+    organisationId: session.organisationId,
+    userId: facts.userId,
+    type: facts.type,
+    identifier: facts.identifier,
+    state: known ?? before,
+    createdAt: facts.sourceCreatedAt,
+  };
+}

@@ -1,0 +1,36 @@
+/** Parts of bodies that more than one call of this surface takes. */
+import { z } from "zod";
+import { humanText } from "../../http/text";
+
+const userRule = "must be the id of a user: a number, or a string of digits";
+
+/** An id of a user: typed clients send a number, others what they have read from somewhere. */
+export const userId = z.union(
+  [
+    z.int().min(0),
+    z
+      .string()
+      .regex(/^[0-9]{1,15}$/)
+      .transform(Number),
+  ],
+  userRule,
+);
+
+/** A user's or an account's name. */
+export const identifier = humanText(1, 256);
+
+/** A type of sources, such as `icloud.account`. */
+export const sourceType = z
+  .string("must be a string")
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account",
+  );
+
+/** What a source is known by. */
+export const sourceSpec = z
+  .object(
+    { user: userId, type: sourceType, identifier },
+    "must be an object with user, type and identifier",
+  )
+  .transform(({ user, ...rest }) => ({ userId: user, ...rest }));

@@ -1,0 +1,76 @@
+/** How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud does. */
+import type { HttpRefusal, Surface } from "../../http/context";
+import type { SessionRefusal } from "../../session/machine";
+
+/** The surface of source sessions, and of all that belongs to it. */
+export const sourceSurface: Surface = {
+  name: "source-sessions",
+  unknownKeyStatus: 401,
+  refuse: (c, refusal) => {
+    const params = refusal.problems?.map(({ path, message }) => [path, message]);
+    const body = {
+      error: codeOf(refusal),
+      message: refusal.message,
+      ...(params ? { params: Object.fromEntries(params) } : {}),
+    };
+    return c.json(body, refusal.status, refusal.headers);
+  },
+};
+
+const PATHS = /^\/(sessions|users|sources|organisation|keys?|events|configs)(\/|$)/;
+
+/** Whether a path is the surface's, also where no route matches. */
+export function isSourcePath(path: string): boolean {
+  return PATHS.test(path);
+}
+
+/** Its clients know a few codes; what all surfaces share is said with them where they fit. */
+function codeOf({ status, code, problems }: HttpRefusal): string {
+  if (status === 401) return "unauthorized";
+  if (status === 404) return "not-found";
+  if (status === 429) return "limit-exceeded";
+  if (code === "missing-permission") return "missing-scope";
+  if (code === "invalid-body" && problems) return "invalid-parameter";
+  return code;
+}
+
+/** Nothing here, or nothing of the caller's: the same answer for both. */
+export const notFound: HttpRefusal = {
+  status: 404,
+  code: "not-found",
+  message: "There is nothing of yours with this id.",
+};
+
+/** A parameter of the body or the query that cannot be. */
+export function invalidParameter(path: string, message: string): HttpRefusal {
+  return {
+    status: 400,
+    code: "invalid-parameter",
+    message: `${path} ${message}.`,
+    problems: [{ path, message }],
+  };
+}
+
+/** The one table from a session's refusals to this surface's errors. */
+export function toHttpRefusal(refusal: SessionRefusal): HttpRefusal {
+  switch (refusal.code) {
+    case "not-found":
+      return notFound;
+    case "ended":
+      return {
+        status: 409,
+        code: "session-expired",
+        message: `The session has ended (${refusal.reason}). Create a new one.`,
+      };
+    case "not-active":
+    case "not-pending":
+    case "exists":
+    case "full":
+    case "unknown-user":
+      return {
+        status: 409,
+        code: "session-not-active",
+        message: "The session is in a state in which this cannot be done.",
+      };
+  }
+}

@@ -1,0 +1,51 @@
+/** Events over HTTP, as ricloud's clients list them. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { findListedEvent, listEvents } from "../../events/list";
+import { type AppEnv, Refused } from "../../http/context";
+import { keyed } from "../../http/routes";
+import { notFound } from "./errors";
+import { readListQuery, textId } from "./queries";
+import { toEvent, toList } from "./wire";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+const listShape = {
+  filters: {
+    type: z.string().optional(),
+    action: z.string().optional(),
+    state: z
+      .enum(["pending", "delivered", "failed"], "must be pending, delivered or failed")
+      .optional(),
+  },
+  dates: ["date_created"],
+  id: textId(UUID),
+};
+
+/** Adds the routes to the app. */
+export function eventRoutes(app: Hono<AppEnv>): void {
+  app.get(
+    "/events",
+    keyed("events:read", async (c, { organisationId }) => {
+      const { filter, dateRange, page } = readListQuery(c, listShape);
+      const { type: subject, action, state } = filter;
+      const created = dateRange("date_created");
+      const narrowed = { subject, action, state, created };
+      const events = await listEvents(c.var.db, organisationId, narrowed, page);
+      const data = events.slice(0, page.limit).map((event) => toEvent(event, event.delivery));
+      const hasMore = events.length > page.limit;
+      const isWhole = !hasMore && page.after === null && page.before === null;
+      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null));
+    }),
+  );
+
+  app.get(
+    "/events/:id",
+    keyed("events:read", async (c, { organisationId }) => {
+      const id = c.req.param("id") ?? "";
+      const event = UUID.test(id) ? await findListedEvent(c.var.db, organisationId, id) : null;
+      if (!event) throw new Refused(notFound);
+      return c.json(toEvent(event, event.delivery));
+    }),
+  );
+}

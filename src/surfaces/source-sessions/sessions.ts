@@ -1,0 +1,189 @@
+/** Source sessions over HTTP: `contracts/source-sessions.md`. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { readBody, readBodyText } from "../../http/body";
+import { type AppEnv, type Call, Refused } from "../../http/context";
+import { keyed } from "../../http/routes";
+import type { Session } from "../../session/machine";
+import type { SessionResult } from "../../session/object";
+import { listSourceSessions, type Position } from "../../sources/session-list";
+import { refuseSession, sourceIn } from "../../sources/source";
+import { createSourceSession, verifySession } from "../../sources/source-sessions";
+import { findOrMakeSource, findSources } from "../../sources/source-store";
+import { SOURCE_SESSION_ID } from "../../sources/twins";
+import { sourceSpec } from "./bodies";
+import { invalidParameter, notFound, toHttpRefusal } from "./errors";
+import { integerId, readListQuery, textId } from "./queries";
+import { toList, toSession } from "./wire";
+
+const createBody = z.object({
+  source: sourceSpec,
+  payload: z.record(z.string(), z.unknown(), "must be an object with what the service asks for"),
+});
+
+const state = z.enum(
+  ["pending", "active", "failed", "expired"],
+  "must be pending, active, failed or expired",
+);
+
+const listShape = {
+  filters: {
+    key: integerId.optional(),
+    user: integerId.optional(),
+    source: integerId.optional(),
+    state: z.array(state).default([]),
+  },
+  dates: ["date_created", "date_expired"],
+  repeatable: ["state"],
+  id: textId(SOURCE_SESSION_ID),
+};
+
+/** Adds the routes to the app. */
+export function sessionRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/sessions",
+    keyed("sessions:write", async (c, { organisationId, keyId }) => {
+      const { source: spec, payload } = await readBody(c, createBody);
+      const awaitMs = awaitMilliseconds(c);
+      const { db, sessions, config } = c.var;
+      const found = await findOrMakeSource(db, organisationId, spec, Date.now(), true);
+      if (!found.ok) throw new Refused(missing[found.missing](spec.type));
+      const { source, connector } = found;
+      if (!connector) throw new Refused(missing.connector(spec.type));
+      requireOpen(source.state);
+      const request = { organisationId, keyId, body: await readBodyText(c) };
+      const { origin } = new URL(c.req.url);
+      const made = await createSourceSession(sessions, config.secret, request, {
+        source,
+        connector,
+        origin,
+      });
+      // From here on the session is there: whatever goes wrong, the caller must not ask for another.
+      if (made.isNew) {
+        const deps = {
+          sessions,
+          secret: config.secret,
+          allowInsecure: config.allowInsecureWebhooks,
+        };
+        c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
+      }
+      const session = await outcomeOf(c, made.view.session, awaitMs);
+      return c.json(toSession(session, null, null), 201);
+    }),
+  );
+
+  app.get(
+    "/sessions",
+    keyed("sessions:read", async (c, { organisationId }) => {
+      const { filter, dateRange, page } = readListQuery(c, listShape);
+      const { rows, hasMore, total } = await listSourceSessions(c.var.db, {
+        organisationId,
+        filter: {
+          keyId: filter.key ?? null,
+          userId: filter.user ?? null,
+          sourceId: filter.source ?? null,
+          states: filter.state,
+          created: dateRange("date_created"),
+          expired: dateRange("date_expired"),
+        },
+        after: await positionOf(c, organisationId, "after_id", page.after),
+        before: await positionOf(c, organisationId, "before_id", page.before),
+        limit: page.limit,
+        now: Date.now(),
+      });
+      const ids = rows.flatMap(({ source }) => source?.sourceId ?? []);
+      const sources = await findSources(c.var.db, organisationId, ids);
+      const data = rows.map((session) =>
+        toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
+      );
+      return c.json(toList("/sessions", data, hasMore, total));
+    }),
+  );
+
+  app.get(
+    "/sessions/:id",
+    keyed("sessions:read", async (c, { organisationId }) => {
+      const id = requireId(c.req.param("id"));
+      return showSession(c, await c.var.sessions.read(organisationId, id));
+    }),
+  );
+
+  app.delete(
+    "/sessions/:id",
+    keyed("sessions:write", async (c, { organisationId }) => {
+      const id = requireId(c.req.param("id"));
+      const result = await c.var.sessions.expire(organisationId, id, "organisation");
+      // One that has ended stays as it is.
+      const ended = !result.ok && result.refusal.code === "ended";
+      return showSession(c, ended ? await c.var.sessions.read(organisationId, id) : result);
+    }),
+  );
+}
+
+/** The session with its source as both are now. */
+async function showSession(c: Call, result: SessionResult): Promise<Response> {
+  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  const { session, usedAt } = result;
+  const known = sourceIn(session);
+  if (!known) throw new Refused(notFound);
+  const sources = await findSources(c.var.db, session.organisationId, [known.id]);
+  return c.json(toSession(session, sources.get(known.id) ?? known, usedAt));
+}
+
+/** The session when it has left pending, or when the caller has waited for as long as they wanted to. */
+async function outcomeOf(c: Call, session: Session, awaitMs: number): Promise<Session> {
+  if (awaitMs === 0) return session;
+  const { organisationId, id } = session;
+  const result = await c.var.sessions.outcome(organisationId, id, awaitMs).catch(() => null);
+  return result?.ok ? result.session : session;
+}
+
+function awaitMilliseconds(c: Call): number {
+  const header = c.req.header("Ricloud-Await");
+  if (header === undefined) return 0;
+  if (/^(?:[0-9]|10)$/.test(header.trim())) return Number(header) * 1_000;
+  throw new Refused(
+    invalidParameter("Ricloud-Await", "must be a whole number of seconds from 0 to 10"),
+  );
+}
+
+/** Where in the list a session is: its object knows when it was made. */
+async function positionOf(
+  c: Call,
+  organisationId: number,
+  name: string,
+  id: string | null,
+): Promise<Position | null> {
+  if (id === null) return null;
+  const result = await c.var.sessions.read(organisationId, id);
+  if (!result.ok) throw new Refused(invalidParameter(name, "is not a session of this list"));
+  return { createdAt: result.session.createdAt, id };
+}
+
+/** An id of another form never existed: it is not worth waking an object for. */
+function requireId(id: string | undefined): string {
+  if (id === undefined || !SOURCE_SESSION_ID.test(id)) throw new Refused(notFound);
+  return id;
+}
+
+function requireOpen(sourceState: Parameters<typeof refuseSession>[0]): void {
+  const refusal = refuseSession(sourceState);
+  if (refusal === null) return;
+  throw new Refused({
+    status: 403,
+    code: refusal,
+    message:
+      refusal === "source-deactivated"
+        ? "The source is deactivated. Set its state to active first."
+        : "The source is blocked. Ask whoever runs this service.",
+  });
+}
+
+const missing = {
+  user: () => invalidParameter("source.user", "must be the id of one of your users"),
+  connector: (type: string) => ({
+    status: 400 as const,
+    code: "unconfigured",
+    message: `There is no connector for sources of the type ${type}. Register one with PUT /v1/connectors/${type}.`,
+  }),
+};

@@ -1,0 +1,151 @@
+/** Users and their sources over HTTP: `contracts/source-sessions.md`. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { readBody, readOptionalBody } from "../../http/body";
+import { type AppEnv, Refused } from "../../http/context";
+import { keyed } from "../../http/routes";
+import { SOURCE_STATES } from "../../sources/source";
+import {
+  findOrMakeSource,
+  findSources,
+  listSources,
+  setSourceState,
+} from "../../sources/source-store";
+import { findOrMakeUser, findUser, listUsers, renameUser } from "../../sources/user-store";
+import { identifier, sourceSpec } from "./bodies";
+import { invalidParameter, notFound } from "./errors";
+import { integerId, readListQuery } from "./queries";
+import { toList, toSource, toUser } from "./wire";
+
+const userBody = z.object({ identifier });
+const userChange = z.object({ identifier: identifier.optional() });
+const sourceChange = z.object({
+  state: z.enum(["active", "deactivated"], "must be active or deactivated").optional(),
+});
+
+const userList = { filters: { identifier: z.string().optional() }, dates: [], id: integerId };
+const sourceList = {
+  filters: {
+    user: integerId.optional(),
+    identifier: z.string().optional(),
+    type: z.string().optional(),
+    state: z.enum(SOURCE_STATES, `must be one of ${SOURCE_STATES.join(", ")}`).optional(),
+  },
+  dates: [],
+  id: integerId,
+};
+
+/** Adds the routes to the app. */
+export function userRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/users",
+    keyed("sessions:write", async (c, { organisationId }) => {
+      const body = await readBody(c, userBody);
+      const user = await findOrMakeUser(c.var.db, organisationId, body.identifier, Date.now());
+      return c.json(toUser(user), 201);
+    }),
+  );
+
+  app.get(
+    "/users",
+    keyed("sessions:read", async (c, { organisationId }) => {
+      const { filter, page } = readListQuery(c, userList);
+      const name = filter.identifier?.normalize("NFC");
+      const users = await listUsers(c.var.db, organisationId, { identifier: name }, page);
+      return c.json(toList("/users", users.rows.map(toUser), users.hasMore, users.total));
+    }),
+  );
+
+  app.get(
+    "/users/:id",
+    keyed("sessions:read", async (c, { organisationId }) => {
+      const user = await findUser(c.var.db, organisationId, toId(c.req.param("id")));
+      if (!user) throw new Refused(notFound);
+      return c.json(toUser(user));
+    }),
+  );
+
+  app.post(
+    "/users/:id",
+    keyed("sessions:write", async (c, { organisationId }) => {
+      const id = toId(c.req.param("id"));
+      const change = await readOptionalBody(c, userChange);
+      const user =
+        change.identifier === undefined
+          ? await findUser(c.var.db, organisationId, id)
+          : await renameUser(c.var.db, organisationId, id, change.identifier);
+      if (!user) throw new Refused(notFound);
+      if (user === "taken") {
+        throw new Refused(invalidParameter("identifier", "is another user's"));
+      }
+      return c.json(toUser(user));
+    }),
+  );
+}
+
+/** Adds the routes to the app. */
+export function sourceRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/sources",
+    keyed("sessions:write", async (c, { organisationId }) => {
+      const spec = await readBody(c, sourceSpec);
+      const found = await findOrMakeSource(c.var.db, organisationId, spec, Date.now(), false);
+      if (!found.ok) {
+        throw new Refused(invalidParameter("user", "must be the id of one of your users"));
+      }
+      return c.json(toSource(found.source), 201);
+    }),
+  );
+
+  app.get(
+    "/sources",
+    keyed("sessions:read", async (c, { organisationId }) => {
+      const { filter, page } = readListQuery(c, sourceList);
+      const sources = await listSources(
+        c.var.db,
+        organisationId,
+        {
+          userId: filter.user,
+          identifier: filter.identifier?.normalize("NFC"),
+          type: filter.type,
+          state: filter.state,
+        },
+        page,
+      );
+      return c.json(toList("/sources", sources.rows.map(toSource), sources.hasMore, sources.total));
+    }),
+  );
+
+  app.get(
+    "/sources/:id",
+    keyed("sessions:read", async (c, { organisationId }) => {
+      const id = toId(c.req.param("id"));
+      const source = (await findSources(c.var.db, organisationId, [id])).get(id);
+      if (!source) throw new Refused(notFound);
+      return c.json(toSource(source));
+    }),
+  );
+
+  app.post(
+    "/sources/:id",
+    keyed("sessions:write", async (c, { organisationId }) => {
+      const id = toId(c.req.param("id"));
+      const { state } = await readOptionalBody(c, sourceChange);
+      const source =
+        state === undefined
+          ? (await findSources(c.var.db, organisationId, [id])).get(id)
+          : await setSourceState(c.var.db, organisationId, id, state, Date.now());
+      if (!source) throw new Refused(notFound);
+      if (state !== undefined && source.state !== state) {
+        const problem = `cannot become ${state}: the source is ${source.state}, which is not yours to change`;
+        throw new Refused(invalidParameter("state", problem));
+      }
+      return c.json(toSource(source));
+    }),
+  );
+}
+
+/** Ids count from 1: what is no number is nobody's. */
+function toId(text: string | undefined): number {
+  return Number(/^[0-9]{1,15}$/.exec(text ?? "")?.[0] ?? 0);
+}

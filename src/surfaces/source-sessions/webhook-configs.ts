@@ -1,0 +1,124 @@
+/** Webhook endpoints in the ricloud format, over HTTP. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { readBody, readOptionalBody } from "../../http/body";
+import { type AppEnv, type Call, Refused } from "../../http/context";
+import { keyed } from "../../http/routes";
+import { judgeAddress } from "../../webhooks/address";
+import {
+  createEndpoint,
+  deleteEndpoint,
+  findEndpoint,
+  listEndpoints,
+  testEndpoint,
+  updateEndpoint,
+  type WebhookEndpoint,
+} from "../../webhooks/endpoints";
+import { notFound } from "./errors";
+import { readListQuery, textId } from "./queries";
+import { toList, toWebhookConfig } from "./wire";
+
+const PATH = "/configs/webhook";
+const format = "ricloud" as const;
+const url = z.string("must be a string");
+const createBody = z.object({ url });
+const updateBody = z.object({
+  url: url.optional(),
+  state: z.enum(["new", "deactivated"], "must be new or deactivated").optional(),
+});
+const listShape = { filters: {}, dates: [], id: textId(/^whe_[0-9a-f]{32}$/) };
+
+/** Adds the routes to the app. */
+export function webhookConfigRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    PATH,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const body = await readBody(c, createBody);
+      requireSendable(c, body.url);
+      const { origin } = new URL(c.req.url);
+      const input = { organisationId, url: body.url, format, origin, enabled: true };
+      const endpoint = await createEndpoint(c.var.db, c.var.events, input, Date.now());
+      return c.json(toWire(c, endpoint), 201);
+    }),
+  );
+
+  app.get(
+    PATH,
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      const { page } = readListQuery(c, listShape);
+      const rows = await listEndpoints(c.var.db, organisationId, format, page);
+      const data = rows.slice(0, page.limit).map((endpoint) => toWire(c, endpoint));
+      const hasMore = rows.length > page.limit;
+      const isWhole = !hasMore && page.after === null && page.before === null;
+      return c.json(toList(PATH, data, hasMore, isWhole ? data.length : null));
+    }),
+  );
+
+  app.get(
+    `${PATH}/:id`,
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      return c.json(toWire(c, await requireConfig(c, organisationId)));
+    }),
+  );
+
+  app.post(
+    `${PATH}/:id`,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const { url: address, state } = await readOptionalBody(c, updateBody);
+      const { id } = await requireConfig(c, organisationId);
+      if (address !== undefined) requireSendable(c, address);
+      const endpoint = await updateEndpoint(c.var.db, organisationId, id, {
+        ...(address === undefined ? {} : { url: address }),
+        ...(state === "deactivated" ? { enabled: false } : {}),
+        ...(state === "new" ? { enabled: true, valid: null } : {}),
+      });
+      if (!endpoint) throw new Refused(notFound);
+      return c.json(toWire(c, endpoint));
+    }),
+  );
+
+  app.delete(
+    `${PATH}/:id`,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const { id } = await requireConfig(c, organisationId);
+      const deleted = await deleteEndpoint(c.var.db, organisationId, id);
+      if (!deleted) throw new Refused(notFound);
+      return c.json(toWire(c, deleted));
+    }),
+  );
+
+  const test = keyed("webhooks:write", async (c, { organisationId }) => {
+    const { id } = await requireConfig(c, organisationId);
+    const { db, events } = c.var;
+    const endpoint = await testEndpoint(db, events, organisationId, id, Date.now());
+    if (!endpoint) throw new Refused(notFound);
+    return c.json(toWire(c, endpoint));
+  });
+  app.post(`${PATH}/:id/test`, test);
+  // ricloud-py tests with a GET.
+  app.get(`${PATH}/:id/test`, test);
+}
+
+async function requireConfig(c: Call, organisationId: number): Promise<WebhookEndpoint> {
+  const endpoint = await findEndpoint(c.var.db, organisationId, c.req.param("id") ?? "");
+  if (endpoint?.format !== format) throw new Refused(notFound);
+  return endpoint;
+}
+
+function requireSendable(c: Call, address: string): void {
+  const judged = judgeAddress(address, {
+    allowInsecure: c.var.config.allowInsecureWebhooks,
+    ownHost: new URL(c.req.url).host,
+  });
+  if (judged.ok) return;
+  throw new Refused({
+    status: 400,
+    code: "invalid-parameter",
+    message: `url is refused: ${judged.refusal.reason}`,
+    problems: [{ path: "url", message: judged.refusal.reason }],
+  });
+}
+
+function toWire(c: Call, endpoint: WebhookEndpoint) {
+  return toWebhookConfig(endpoint, c.var.config.secret);
+}

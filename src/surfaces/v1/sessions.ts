@@ -1,0 +1,114 @@
+/** What is ours about sessions, on `/v1`: using one, and ending one as an admin or as its connector. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { requireSigner } from "../../http/authenticate";
+import { readBody, readBodyText, readOptionalBody } from "../../http/body";
+import { type AppEnv, type Call, Refused } from "../../http/context";
+import { keyed, rooted } from "../../http/routes";
+import { type ExpiryReason, errorOf, type Session } from "../../session/machine";
+import type { SessionResult } from "../../session/object";
+import { SESSION_ID } from "../../session/relay-sessions";
+import { connectorSecret, MOCK_TYPE } from "../../sources/connector";
+import { findConnector } from "../../sources/connector-store";
+import { SOURCE_SESSION_ID } from "../../sources/twins";
+
+const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
+const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });
+const noBody = z.strictObject({});
+
+/** Adds the routes to the app. */
+export function sessionActionRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/v1/sessions/:call{[^:]+:use}",
+    keyed("sessions:write", async (c, { organisationId }) => {
+      await readOptionalBody(c, noBody);
+      const id = sessionId(c, SOURCE_SESSION_ID);
+      if (id === null) throw new Refused(notFound);
+      const result = await c.var.sessions.use(organisationId, id);
+      if (result.ok) {
+        const { session, usedAt } = result;
+        return c.json({ ...toWire(session), last_used_at: toTime(usedAt) });
+      }
+      const { refusal } = result;
+      if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
+      throw new Refused({
+        status: 409,
+        code: "session-not-active",
+        message: `The session is ${refusal.status}: no work can be done with it.`,
+        more: {
+          state: refusal.status,
+          error: refusal.code === "ended" ? refusal.reason : null,
+        },
+      });
+    }),
+  );
+
+  const asAdmin = rooted(async (c) => {
+    await readOptionalBody(c, adminBody);
+    const id = sessionId(c, SOURCE_SESSION_ID) ?? sessionId(c, SESSION_ID);
+    if (id === null) throw new Refused(notFound);
+    return expire(c, null, id, "admin");
+  });
+
+  app.post("/v1/sessions/:call{[^:]+:expire}", async (c) => {
+    return c.req.header("Authorization") === undefined ? asConnector(c) : asAdmin(c);
+  });
+}
+
+/** Signed, and by nobody else than the connector of the session's type in its organisation. */
+async function asConnector(c: Call): Promise<Response> {
+  const body = await readBodyText(c);
+  const { organisationId, id } = await requireSigner(c, body, async () => {
+    const id = sessionId(c, SOURCE_SESSION_ID);
+    const session = id === null ? null : await c.var.sessions.find(id);
+    if (!session?.source) return null;
+    const { organisationId, source } = session;
+    const connector = await findConnector(c.var.db, organisationId, source.type);
+    if (!connector || connector.type === MOCK_TYPE) return null;
+    const secret = connectorSecret(c.var.config.secret, organisationId, connector);
+    return { signer: session, secrets: [secret] };
+  });
+  await readBody(c, connectorBody);
+  return expire(c, organisationId, id, "service");
+}
+
+/** One that has ended stays as it is. */
+async function expire(
+  c: Call,
+  organisationId: number | null,
+  id: string,
+  reason: ExpiryReason,
+): Promise<Response> {
+  const result: SessionResult = await c.var.sessions.expire(organisationId, id, reason);
+  if (result.ok) return c.json(toWire(result.session));
+  const ended = result.refusal.code === "ended" ? await c.var.sessions.find(id) : null;
+  if (!ended) throw new Refused(notFound);
+  return c.json(toWire(ended));
+}
+
+const notFound = {
+  status: 404,
+  code: "session-not-found",
+  message: "There is no such session.",
+} as const;
+
+/** The id before the verb; null where it has another form: such a session never existed. */
+function sessionId(c: Call, form: RegExp): string | null {
+  const id = (c.req.param("call") ?? "").split(":")[0] ?? "";
+  return form.test(id) ? id : null;
+}
+
+function toWire(session: Session) {
+  return {
+    id: session.id,
+    kind: session.kind,
+    state: session.status,
+    error: errorOf(session),
+    created_at: toTime(session.createdAt),
+    expires_at: toTime(session.expiresAt),
+  };
+}
+
+function toTime(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
+}

@@ -1,0 +1,135 @@
+/** The read model of sessions: whatever order its writes come in, and however often, it shows the latest. */
+import { env } from "cloudflare:workers";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { openDatabase } from "../../src/db/open";
+import { evolve, type Session } from "../../src/session/machine";
+import {
+  findAnnounced,
+  forgetSession,
+  listLiveSessions,
+  projectSession,
+} from "../../src/session/projection";
+import { newOrganisation } from "../support/client";
+import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
+
+const db = openDatabase(env);
+
+/** A session's states, from its making to its end. */
+function lifeOf(organisationId: number, id: string): Session[] {
+  const commands = [
+    creation({ organisationId, id }),
+    { type: "authorize-user", user: userAt(1) } as const,
+    { type: "revoke-user", n: 0 } as const,
+    { type: "expire", reason: "organisation" } as const,
+  ];
+  const states: Session[] = [];
+  for (const command of commands) {
+    const [event] = eventsOf(states.at(-1) ?? null, command, BORN_AT + states.length);
+    if (event) states.push(evolve(states.at(-1) ?? null, event));
+  }
+  return states;
+}
+
+interface Row {
+  id: string;
+  ended: number;
+  version: number;
+  announced: number;
+  state: string;
+}
+
+async function rowsOf(organisationId: number): Promise<Row[]> {
+  const { results } = await env.DB.prepare(
+    "select id, ended, version, announced, state from sessions where organisation_id = ?",
+  )
+    .bind(organisationId)
+    .all<Row>();
+  return results;
+}
+
+function live(organisationId: number) {
+  const query = { organisationId, kind: "relay" as const, offset: 0, limit: 10, now: BORN_AT };
+  return listLiveSessions(db, query);
+}
+
+describe("whatever order its writes come in, and however often", () => {
+  const writes = fc.array(
+    fc.record({ session: fc.nat(1), version: fc.nat(3), announced: fc.nat(4) }),
+    { minLength: 1, maxLength: 8 },
+  );
+
+  test("each session has one row, of its highest version, and the count is of those that live", async () => {
+    const { id: organisationId } = await newOrganisation();
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(writes, async (order) => {
+        run += 1;
+        const lives = [0, 1].map((n) => lifeOf(organisationId, `${run}-${n}`));
+        const latest = new Map<string, { state: Session; announced: number }>();
+        for (const write of order) {
+          const state = lives[write.session]?.[write.version];
+          if (!state) continue;
+          // What is announced is part of the log: never more than there is.
+          const announced = Math.min(write.announced, state.version);
+          await projectSession(db, state, announced, BORN_AT);
+          const shown = latest.get(state.id);
+          const isNewer =
+            !shown ||
+            state.version > shown.state.version ||
+            (state.version === shown.state.version && announced > shown.announced);
+          if (isNewer) latest.set(state.id, { state, announced });
+        }
+        const rows = await rowsOf(organisationId);
+        expect(new Map(rows.map((row) => [row.id, row]))).toEqual(
+          new Map(
+            [...latest].map(([id, { state, announced }]) => [
+              id,
+              {
+                id,
+                ended: Number(state.status === "expired"),
+                version: state.version,
+                announced,
+                state: JSON.stringify(state),
+              },
+            ]),
+          ),
+        );
+        expect(rows).toHaveLength(latest.size);
+        const alive = [...latest.values()].filter(({ state }) => state.status === "active");
+        expect((await live(organisationId)).total).toBe(alive.length);
+
+        for (const { state, announced } of latest.values()) {
+          expect(await findAnnounced(db, state)).toBe(announced);
+          await forgetSession(db, state);
+          expect(await findAnnounced(db, state)).toBeNull();
+        }
+        expect((await live(organisationId)).total).toBe(0);
+        expect(await rowsOf(organisationId)).toEqual([]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe("a write that comes late", () => {
+  test("does not bring an ended session back into the list", async () => {
+    const { id: organisationId } = await newOrganisation();
+    const [born, , , ended] = lifeOf(organisationId, "late");
+    if (!born || !ended) throw new Error("a life has four states");
+    await projectSession(db, ended, 4, BORN_AT);
+    await projectSession(db, born, 1, BORN_AT);
+    expect(await live(organisationId)).toEqual({ sessions: [], total: 0 });
+  });
+
+  test("does not take back what a later one showed", async () => {
+    const { id: organisationId } = await newOrganisation();
+    const [born, joined] = lifeOf(organisationId, "late");
+    if (!born || !joined) throw new Error("a life has four states");
+    await projectSession(db, joined, 2, BORN_AT);
+    await projectSession(db, born, 1, BORN_AT);
+    await projectSession(db, joined, 1, BORN_AT);
+    expect(await rowsOf(organisationId)).toMatchObject([{ version: 2, announced: 2 }]);
+    expect((await live(organisationId)).sessions).toEqual([joined]);
+  });
+});

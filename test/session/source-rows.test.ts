@@ -1,0 +1,142 @@
+/** What source sessions cost in rows, and that waiting for an outcome costs none. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { SessionObject } from "../../src/session/object";
+import { call, newOrganisation } from "../support/client";
+import { type Rows, rowsOf, written } from "../support/rows";
+import {
+  type Broker,
+  create,
+  eventsOf,
+  list,
+  newActive,
+  newBroker,
+  objectOf,
+  read,
+  remove,
+  use,
+} from "../support/source-sessions";
+import { pass } from "../support/sweep";
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** A broker whose source `jo` and its first session are there already, with nothing under way. */
+async function settledBroker(): Promise<Broker> {
+  const broker = await newBroker();
+  await newActive(broker, { payload: { password: "abcd1234", first: true } });
+  await eventsOf(broker, 2);
+  return broker;
+}
+
+/** The rows of a create that becomes active, its two events included. */
+async function rowsOfCreate(broker: Broker, wait: number, events: number): Promise<Rows> {
+  return rowsOf(async () => {
+    const { body } = await create(broker, { wait });
+    if (wait === 0) await objectOf(body.id).outcome(broker.id, 10_000);
+    await eventsRecorded(broker, events);
+  });
+}
+
+/** Resolves when so many events are in D1; looking costs no row written. */
+async function eventsRecorded(broker: Broker, count: number): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const row = await env.DB.prepare("select count(*) as n from events where organisation_id = ?")
+        .bind(broker.id)
+        .first<{ n: number }>();
+      if (row?.n !== count) throw new Error(`${row?.n} of ${count} events`);
+    },
+    { timeout: 15_000, interval: 50 },
+  );
+}
+
+describe("rows", () => {
+  test("of a session from its create to active, of a use, and of its end", async () => {
+    const broker = await settledBroker();
+    const made = await rowsOfCreate(broker, 10, 4);
+    const [newest] = (await list(broker)).body.data;
+    const used = await rowsOf(() => use(broker, newest.id));
+    const again = await rowsOf(() => use(broker, newest.id));
+    const looked = await rowsOf(() => read(broker, newest.id));
+    const ended = await rowsOf(async () => {
+      await remove(broker, newest.id);
+      await eventsRecorded(broker, 5);
+    });
+    expect({
+      made: { object: made.objectWritten, d1: made.d1Written },
+      used: written(used),
+      again: written(again),
+      looked: written(looked),
+      ended: { object: ended.objectWritten, d1: ended.d1Written },
+    }).toEqual({
+      made: { object: 4, d1: 11 },
+      used: 1,
+      again: 0,
+      looked: 0,
+      ended: { object: 1, d1: 7 },
+    });
+  });
+
+  test("are the same whether the caller waits for the outcome or not", async () => {
+    const [one, two] = await Promise.all([settledBroker(), settledBroker()]);
+    const waited = await rowsOfCreate(one, 10, 4);
+    const polled = await rowsOfCreate(two, 0, 4);
+    expect(written(waited)).toBe(written(polled));
+  });
+
+  test("of relay sessions are in no index of source sessions", async () => {
+    const { key } = await newOrganisation();
+    const made = await rowsOf(() =>
+      call("POST", "/v1/relays/sessions", { key, body: { users: [{ ip: "192.0.2.1" }] } }),
+    );
+    expect({ object: made.objectWritten }).toEqual({ object: 2 });
+    const indexed = await env.DB.prepare(
+      "select count(*) as n from sessions where kind = 'relay' and (key_id is not null or user_id is not null or source_id is not null)",
+    ).first<{ n: number }>();
+    expect(indexed?.n).toBe(0);
+  });
+});
+
+describe("Ricloud-Await", () => {
+  test("answers as soon as the session changes, with one call on its object and no timer", async () => {
+    const broker = await newBroker();
+    const calls: string[] = [];
+    for (const name of ["read", "outcome"] as const) {
+      const method = SessionObject.prototype[name] as (...args: unknown[]) => unknown;
+      vi.spyOn(SessionObject.prototype, name).mockImplementation(function (
+        this: SessionObject,
+        ...args: unknown[]
+      ) {
+        calls.push(name);
+        return method.apply(this, args) as never;
+      });
+    }
+    // Timers that never fire: only the change itself can end the wait.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const answer = create(broker, { identifier: "jo+lost", wait: 10 });
+    let id: string | undefined;
+    while (id === undefined) id = (await list(broker)).body.data[0]?.id;
+    calls.length = 0;
+    await runInDurableObject(objectOf(id), (object) => object.activate(broker.id, null));
+    const { status, body } = await answer;
+    expect(status).toBe(201);
+    expect(body).toMatchObject({ id, state: "active" });
+    expect(calls.filter((name) => name === "read")).toEqual([]);
+  });
+
+  test("ends with the state that the alarm gives, when that comes first", async () => {
+    const broker = await newBroker();
+    const { body } = await create(broker, { identifier: "jo+lost" });
+    const waiting = objectOf(body.id).outcome(broker.id, 10_000);
+    pass(20_000);
+    await runInDurableObject(objectOf(body.id), (object) => object.alarm());
+    expect(await waiting).toMatchObject({
+      ok: true,
+      session: { status: "failed", error: "verification-timeout" },
+    });
+  });
+});

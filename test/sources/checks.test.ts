@@ -1,0 +1,182 @@
+/** What the sweep does for source sessions: checks by their connectors, and the warning ahead of time. */
+import { createMessageBatch } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { handleBatch } from "../../src/queues";
+import {
+  answerWith,
+  type Broker,
+  create,
+  eventsOf,
+  newActive,
+  newBroker,
+  newConnector,
+  objectOf,
+  read,
+} from "../support/source-sessions";
+import { pass, runSweep } from "../support/sweep";
+
+const HOUR_MS = 3_600_000;
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** The checks that a run of the sweep asks for. */
+async function checksOfSweep(): Promise<string[]> {
+  const asked: string[] = [];
+  const queue = Object.getPrototypeOf(env.CHECKS);
+  const send = queue.sendBatch;
+  vi.spyOn(queue, "sendBatch").mockImplementation(function (this: unknown, ...args: unknown[]) {
+    const messages = args[0] as { body: { sessionId?: string } }[];
+    asked.push(...messages.flatMap(({ body }) => body.sessionId ?? []));
+    return send.apply(this, args);
+  });
+  await runSweep();
+  vi.restoreAllMocks();
+  return asked;
+}
+
+/** Hands messages to the Worker's consumer, and waits until it is done with them. */
+async function consume(...bodies: unknown[]) {
+  const messages = bodies.map((body) => ({
+    id: crypto.randomUUID(),
+    timestamp: new Date(),
+    attempts: 1,
+    body,
+  }));
+  await handleBatch(createMessageBatch("drawbridge-checks", messages), env);
+}
+
+function checkOf(broker: Broker, sessionId: string) {
+  return { v: 1, organisationId: broker.id, sessionId };
+}
+
+/** The version of a session: how many events it has had. */
+async function versionOf(broker: Broker, id: string): Promise<number> {
+  const result = await objectOf(id).read(broker.id);
+  return result.ok ? result.session.version : 0;
+}
+
+describe("checks", () => {
+  test("are asked for as often as the connector wants, while the session is active", async () => {
+    const broker = await newBroker();
+    const terms = { check_interval_seconds: 120 };
+    const { type } = await newConnector(broker, { result: "active" }, terms);
+    const id = await newActive(broker, { type });
+    const unchecked = await newActive(broker);
+    const asked: boolean[] = [];
+    for (let minutes = 0; minutes < 6; minutes++) {
+      asked.push((await checksOfSweep()).includes(id));
+      pass(60_500);
+    }
+    expect(asked).toEqual([false, false, true, false, true, false]);
+    await objectOf(id).expire(broker.id, "organisation");
+    pass(HOUR_MS);
+    const last = await checksOfSweep();
+    expect(last).not.toContain(id);
+    expect(last).not.toContain(unchecked);
+  });
+
+  test("ask without a payload, and end what the connector says has ended", async () => {
+    const broker = await newBroker();
+    const { type, mailbox } = await newConnector(broker, { result: "active" });
+    const id = await newActive(broker, { type });
+    await answerWith(mailbox, { result: "expired" });
+    await consume(checkOf(broker, id));
+    const [, check] = await mailbox.requests();
+    expect(JSON.parse(check?.body ?? "")).toEqual({
+      session_id: id,
+      source: { id: 1, user: broker.userId, type, identifier: "jo" },
+    });
+    expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "service" });
+  });
+
+  test("reach the connector from the sweep over the queue", async () => {
+    const broker = await newBroker();
+    const terms = { check_interval_seconds: 60 };
+    const { type, mailbox } = await newConnector(broker, { result: "active" }, terms);
+    const id = await newActive(broker, { type });
+    await answerWith(mailbox, { result: "expired" });
+    pass(61_000);
+    await runSweep();
+    await mailbox.waitForRequests(2);
+    const events = await eventsOf(broker, 3);
+    expect(events[2]).toMatchObject({ action: "expired", data: { id, error: "service" } });
+  });
+
+  test.each([
+    ["says that it stands", { kind: "status", status: 200, body: '{"result":"active"}' }],
+    ["says that it has failed", { kind: "status", status: 200, body: '{"result":"failed"}' }],
+    ["says nothing", { kind: "status", status: 204 }],
+    [
+      "says that it has ended, with an error",
+      { kind: "status", status: 500, body: '{"result":"expired"}' },
+    ],
+    ["is down", { kind: "reset" }],
+  ] as const)("end no session whose connector %s", async (_, behaviour) => {
+    const broker = await newBroker();
+    const { type, mailbox } = await newConnector(broker, { result: "active" });
+    const id = await newActive(broker, { type });
+    await mailbox.answer(behaviour);
+    await consume(checkOf(broker, id));
+    expect(await mailbox.requests()).toHaveLength(2);
+    expect((await read(broker, id)).body.state).toBe("active");
+  });
+
+  test("ask nobody about a session that is not active, or not there, or another's", async () => {
+    const broker = await newBroker();
+    const other = await newBroker();
+    const { type, mailbox } = await newConnector(broker, {
+      result: "failed",
+      error: "code-invalid",
+    });
+    const { body } = await create(broker, { type, wait: 10 });
+    await consume(
+      checkOf(broker, body.id),
+      checkOf(other, body.id),
+      checkOf(broker, "ses_AAAAAAAAAAAAAAAAAAAAAA"),
+    );
+    expect(await mailbox.requests()).toHaveLength(1);
+  });
+
+  test("that nobody can read are recorded as dead letters", async () => {
+    const marker = crypto.randomUUID();
+    await consume({ v: 99, marker });
+    const found = await env.DB.prepare("select reason from dead_letters where instr(body, ?) > 0")
+      .bind(marker)
+      .first<{ reason: string }>();
+    expect(found?.reason).toBe("not a check message");
+  });
+});
+
+test("that a session is about to expire is announced once, an hour ahead", async () => {
+  const broker = await newBroker();
+  const terms = { session_ttl_seconds: 12 * 3_600 };
+  const { type } = await newConnector(broker, { result: "active" }, terms);
+  const id = await newActive(broker, { type });
+  pass(10 * HOUR_MS);
+  await runSweep();
+  expect(await versionOf(broker, id)).toBe(2);
+  pass(HOUR_MS + 1_000);
+  await runSweep();
+  expect(await versionOf(broker, id)).toBe(3);
+  await runSweep();
+  expect(await versionOf(broker, id)).toBe(3);
+  const events = await eventsOf(broker, 3);
+  expect(events[2]).toMatchObject({ action: "expiring", data: { id, state: "active" } });
+});
+
+test("a short session is announced as expiring in the last quarter of its life", async () => {
+  const broker = await newBroker();
+  const terms = { session_ttl_seconds: 400, idle_seconds: 1_000 };
+  const { type } = await newConnector(broker, { result: "active" }, terms);
+  const id = await newActive(broker, { type });
+  pass(290_000);
+  await runSweep();
+  expect(await versionOf(broker, id)).toBe(2);
+  pass(20_000);
+  await runSweep();
+  expect(await versionOf(broker, id)).toBe(3);
+});

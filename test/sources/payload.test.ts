@@ -1,0 +1,187 @@
+/** The credentials of a third party are nowhere: not stored, not queued, not logged, not answered. */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { createHash } from "node:crypto";
+import { afterEach, expect, test, vi } from "vitest";
+import { call } from "../support/client";
+import { createMailbox } from "../support/receiver";
+import {
+  type Broker,
+  create,
+  eventsOf,
+  newBroker,
+  newConnector,
+  objectOf,
+  read,
+  remove,
+  use,
+} from "../support/source-sessions";
+import { pass, runSweep } from "../support/sweep";
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** Everything that is logged and put on a queue from now on. */
+function listen(): string[] {
+  const heard: string[] = [];
+  for (const level of ["log", "info", "warn", "error", "debug"] as const) {
+    vi.spyOn(console, level).mockImplementation((...said) => void heard.push(said.join(" ")));
+  }
+  const queue = Object.getPrototypeOf(env.EVENTS);
+  for (const name of ["send", "sendBatch"] as const) {
+    const send = queue[name];
+    vi.spyOn(queue, name).mockImplementation(function (this: unknown, ...args: unknown[]) {
+      heard.push(JSON.stringify(args));
+      return send.apply(this, args);
+    });
+  }
+  return heard;
+}
+
+/** Every row of every table of D1. */
+async function dumpD1(): Promise<string> {
+  const { results } = await env.DB.prepare(
+    "select name from sqlite_master where type = 'table' and name not like '\\_cf%' escape '\\'",
+  ).all<{ name: string }>();
+  const tables = await Promise.all(
+    results.map(({ name }) => env.DB.prepare(`select * from "${name}"`).all()),
+  );
+  return JSON.stringify(tables.map(({ results: rows }) => rows));
+}
+
+async function dumpObject(id: string): Promise<string> {
+  return runInDurableObject(objectOf(id), async (_, { storage }) => {
+    const all = [...(await storage.list())];
+    return JSON.stringify(all, (_key, value) => (value instanceof Map ? [...value] : value));
+  });
+}
+
+/** All that holds a password, or a digest of it that somebody could guess it from. */
+function marksOf(password: string, body: string): string[] {
+  const digests = [password, body].flatMap((text) =>
+    (["hex", "base64", "base64url"] as const).map((form) =>
+      createHash("sha256").update(text).digest(form),
+    ),
+  );
+  return [
+    password,
+    Buffer.from(password).toString("base64"),
+    encodeURIComponent(password),
+    ...digests,
+  ];
+}
+
+test("a marked password is in the connector's request and nowhere else", async () => {
+  const heard = listen();
+  const answers: string[] = [];
+  const keep = <T extends { text: string }>(answer: T): T => {
+    answers.push(answer.text, JSON.stringify((answer as T & { headers?: Headers }).headers ?? ""));
+    return answer;
+  };
+  const broker = await newBroker();
+  const hook = createMailbox(env.TEST_RECEIVER_URL);
+  await call("POST", "/configs/webhook", { key: broker.key, body: { url: hook.url } });
+  const password = `mark-${crypto.randomUUID()}`;
+  const payload = { password, nested: { again: [password] } };
+  const { type, mailbox } = await newConnector(broker, undefined, { timeout_seconds: 1 });
+  const say = (body: string) => mailbox.answer({ kind: "status", status: 200, body });
+  const wanted = { type, payload, wait: 10 };
+
+  // Success, and a use, a check and an end.
+  await say('{"result":"active"}');
+  const active = keep(await create(broker, { ...wanted, headers: { "Idempotency-Key": "once" } }));
+  expect(active.body.state).toBe("active");
+  keep(await create(broker, { ...wanted, headers: { "Idempotency-Key": "once" } }));
+  await evictDurableObject(objectOf(active.body.id));
+  keep(await use(broker, active.body.id));
+  keep(await remove(broker, active.body.id));
+  // Failures: one as agreed, and those in which the connector says back what it was told.
+  const failed = [];
+  for (const answer of [
+    '{"result":"failed","error":"invalid-credentials"}',
+    JSON.stringify({ result: "failed", error: password }),
+    JSON.stringify({ result: "active", expires_at: password }),
+    JSON.stringify({ [password]: password }),
+    `${password} is not JSON`,
+  ]) {
+    await say(answer);
+    failed.push(keep(await create(broker, wanted)));
+  }
+  expect(failed.map(({ body }) => body.error)).toEqual([
+    "invalid-credentials",
+    ...Array(4).fill("service-unavailable"),
+  ]);
+  // A connector that hangs, one whose connection breaks, and a refused create.
+  await mailbox.answer({ kind: "hang" }, { kind: "reset" });
+  failed.push(keep(await create(broker, wanted)));
+  failed.push(keep(await create(broker, wanted)));
+  keep(await create(broker, { ...wanted, type: "nobody.knows" }));
+  keep(await create(broker, { ...wanted, user: password }));
+  const body = { source: password, payload: password };
+  keep(await call("POST", "/sessions", { key: broker.key, body }));
+  keep(await call("POST", "/sessions", { key: broker.key, body: `{"payload":"${password}"` }));
+  // A Worker that has died: evicted, timed out, swept.
+  const lost = keep(await create(broker, { identifier: "jo+lost", payload }));
+  await evictDurableObject(objectOf(lost.body.id));
+  pass(60_000);
+  await runDurableObjectAlarm(objectOf(lost.body.id));
+  expect(keep(await read(broker, lost.body.id)).body.error).toBe("verification-timeout");
+  await runSweep();
+
+  const sessions = [active, ...failed, lost].map(({ body }) => body.id as string);
+  const events = await eventsOf(broker, 2 * sessions.length + 1);
+  const hooks = await hook.waitForRequests(2 * sessions.length + 2);
+  for (const path of ["/sessions?limit=1000", "/sources", "/users", "/events?limit=1000"]) {
+    keep(await call("GET", path, { key: broker.key }));
+  }
+  vi.useRealTimers();
+
+  const received = JSON.stringify(await mailbox.requests());
+  expect(received).toContain(password);
+  const sent = JSON.parse((await mailbox.requests())[0]?.body ?? "{}");
+  const request = JSON.stringify({
+    source: { user: broker.userId, type, identifier: "jo" },
+    payload: sent.payload,
+  });
+  const places: Record<string, string> = {
+    D1: await dumpD1(),
+    objects: (await Promise.all(sessions.map(dumpObject))).join("\n"),
+    "logs and queues": heard.join("\n"),
+    events: JSON.stringify(events),
+    webhooks: JSON.stringify(hooks),
+    answers: answers.join("\n"),
+  };
+  for (const [place, text] of Object.entries(places)) {
+    expect(text.length, `${place} was looked at`).toBeGreaterThan(100);
+    for (const mark of marksOf(password, request)) {
+      expect(text.includes(mark), `${place} holds ${mark}`).toBe(false);
+    }
+    // As the idempotency guard would digest it without a key.
+    const digest = createHash("sha256").update(`/sessions\n${request}`).digest("base64url");
+    expect(text.includes(digest), `${place} holds a plain digest of the request`).toBe(false);
+  }
+}, 60_000);
+
+test("a session's own answers show no field that could hold a payload", async () => {
+  const broker: Broker = await newBroker();
+  const { body } = await create(broker, { wait: 10 });
+  expect(Object.keys(body).sort()).toEqual(
+    [
+      "date_created",
+      "date_expired",
+      "date_last_used",
+      "error",
+      "error_class",
+      "expires_at",
+      "id",
+      "key",
+      "organisation",
+      "resource",
+      "source",
+      "state",
+      "user",
+    ].sort(),
+  );
+});

@@ -1,0 +1,166 @@
+/** A create that is sent again: one session where it is the same request, two where it is not. */
+import { evictDurableObject } from "cloudflare:test";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { SessionObject } from "../../src/session/object";
+import { MOST_TWINS, SOURCE_SESSION_ID, twinIds } from "../../src/sources/twins";
+import { insertKey } from "../support/keys";
+import {
+  create,
+  list,
+  newBroker,
+  newConnector,
+  objectOf,
+  remove,
+} from "../support/source-sessions";
+import { pass } from "../support/sweep";
+
+const WINDOW_MS = 300_000;
+const lost = { identifier: "jo+lost" };
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** Sets the clock to this long after a window has begun. */
+function setInWindow(milliseconds: number): void {
+  const begin = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;
+  vi.useFakeTimers({ toFake: ["Date"], now: begin + milliseconds });
+}
+
+describe("the same create within ten seconds, while the first is pending", () => {
+  test("gets the first session, also when its object was evicted meanwhile", async () => {
+    const broker = await newBroker();
+    setInWindow(60_000);
+    const first = await create(broker, lost);
+    await evictDurableObject(objectOf(first.body.id));
+    pass(9_900);
+    const second = await create(broker, lost);
+    expect(second.status).toBe(201);
+    expect(second.body).toEqual(first.body);
+    expect((await list(broker)).body.data).toHaveLength(1);
+  });
+
+  test("gets it where a window of time ends in between", async () => {
+    const broker = await newBroker();
+    setInWindow(-3_000);
+    const first = await create(broker, lost);
+    pass(6_000);
+    expect((await create(broker, lost)).body.id).toBe(first.body.id);
+    expect((await list(broker)).body.data).toHaveLength(1);
+  });
+
+  test("gets it when all are sent at once, and its connector is asked once", async () => {
+    const broker = await newBroker();
+    const { type, mailbox } = await newConnector(broker);
+    await mailbox.answer({
+      kind: "status",
+      status: 200,
+      body: '{"result":"active"}',
+      delayMs: 800,
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => create(broker, { type, wait: 10 })),
+    );
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect(answers.map(({ body }) => body.state)).toEqual(Array(5).fill("active"));
+    expect(await mailbox.requests()).toHaveLength(1);
+  });
+
+  test("gets it, verified, after an answer that was lost behind the commit", async () => {
+    const broker = await newBroker();
+    const commit = SessionObject.prototype.create;
+    vi.spyOn(SessionObject.prototype, "create").mockImplementationOnce(async function (
+      this: SessionObject,
+      ...args: Parameters<typeof commit>
+    ) {
+      await commit.apply(this, args);
+      throw new Error("the connection is gone");
+    });
+    const { status, body } = await create(broker, { wait: 10 });
+    expect(status).toBe(201);
+    expect(body.state).toBe("active");
+    expect((await list(broker)).body.data).toHaveLength(1);
+  });
+});
+
+describe("a create makes a session of its own", () => {
+  test("after ten seconds", async () => {
+    const broker = await newBroker();
+    setInWindow(60_000);
+    const first = await create(broker, lost);
+    pass(10_000);
+    const second = await create(broker, lost);
+    expect(second.body.id).not.toBe(first.body.id);
+    // The third is the second's twin, not the first's.
+    expect((await create(broker, lost)).body.id).toBe(second.body.id);
+  });
+
+  test("ten seconds later in the next window of time", async () => {
+    const broker = await newBroker();
+    setInWindow(-3_000);
+    const first = await create(broker, lost);
+    pass(10_500);
+    expect((await create(broker, lost)).body.id).not.toBe(first.body.id);
+  });
+
+  test("with another payload", async () => {
+    const broker = await newBroker();
+    const first = await create(broker, { ...lost, payload: { password: "one" } });
+    const second = await create(broker, { ...lost, payload: { password: "two" } });
+    expect(second.body.id).not.toBe(first.body.id);
+  });
+
+  test("with another API key", async () => {
+    const broker = await newBroker();
+    const { token } = await insertKey(broker.id);
+    const first = await create(broker, lost);
+    const second = await create({ ...broker, key: token }, lost);
+    expect(second.status).toBe(201);
+    expect(second.body.id).not.toBe(first.body.id);
+  });
+
+  test("in another organisation", async () => {
+    const [one, two] = await Promise.all([newBroker(), newBroker()]);
+    expect((await create(two, lost)).body.id).not.toBe((await create(one, lost)).body.id);
+  });
+
+  test("where the first has failed, or was deleted, meanwhile", async () => {
+    const broker = await newBroker();
+    const wrong = { payload: { password: "wrong" }, wait: 10 };
+    const failed = await create(broker, wrong);
+    expect((await create(broker, wrong)).body.id).not.toBe(failed.body.id);
+    const deleted = await create(broker, lost);
+    await remove(broker, deleted.body.id);
+    expect((await create(broker, lost)).body.id).not.toBe(deleted.body.id);
+  });
+
+  test("however often it has failed before", async () => {
+    const broker = await newBroker();
+    const ids = new Set<string>();
+    for (let n = 0; n < MOST_TWINS + 3; n++) {
+      const { body } = await create(broker, { payload: {}, wait: 10 });
+      ids.add(body.id);
+    }
+    expect(ids.size).toBe(MOST_TWINS + 3);
+  });
+});
+
+describe("the id of a session", () => {
+  const request = { organisationId: 1, keyId: 2, body: '{"payload":{"password":"abcd1234"}}' };
+
+  test("cannot be made without the deployment's secret", () => {
+    const ours = twinIds("secret-of-this-deployment", request, 60_000).now(0);
+    const theirs = twinIds("secret-of-another-one", request, 60_000).now(0);
+    expect(ours).toMatch(SOURCE_SESSION_ID);
+    expect(theirs).not.toBe(ours);
+  });
+
+  test("is the same in every isolate, for as long as a window of time", () => {
+    const first = twinIds("secret", request, WINDOW_MS).now(0);
+    expect(twinIds("secret", { ...request }, 2 * WINDOW_MS - 1).now(0)).toBe(first);
+    expect(twinIds("secret", request, 2 * WINDOW_MS).now(0)).not.toBe(first);
+    expect(twinIds("secret", request, 2 * WINDOW_MS).before?.(0)).toBe(first);
+    expect(twinIds("secret", request, 2 * WINDOW_MS + 10_000).before).toBeNull();
+  });
+});

@@ -1,0 +1,290 @@
+/** Users, sources, the organisation and its keys; and that all of it is the caller's own. */
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
+import { insertKey } from "../../support/keys";
+import { rowsOf } from "../../support/rows";
+import { create, idsOf, newActive, newBroker } from "../../support/source-sessions";
+
+function post(tenant: Tenant, path: string, body?: unknown): Promise<Answer> {
+  return call("POST", path, { key: tenant.key, ...(body === undefined ? {} : { body }) });
+}
+
+function get(tenant: Tenant, path: string): Promise<Answer> {
+  return call("GET", path, { key: tenant.key });
+}
+
+describe("users", () => {
+  test("are found or made by their identifier, however it is composed", async () => {
+    const tenant = await newOrganisation();
+    const made = await post(tenant, "/users", { identifier: "Zo\u00eb" });
+    expect(made.status).toBe(201);
+    expect(made.body).toEqual({
+      id: 1,
+      resource: "user",
+      organisation: tenant.id,
+      identifier: "Zo\u00eb",
+      date_created: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+    });
+    const found = await post(tenant, "/users", { identifier: "Zoe\u0308" });
+    expect(found.body).toEqual(made.body);
+    const all = await Promise.all(
+      Array.from({ length: 5 }, () => post(tenant, "/users", { identifier: "at once" })),
+    );
+    expect(new Set(all.map(({ body }) => body.id))).toEqual(new Set([2]));
+    expect((await get(tenant, "/users/2")).body.identifier).toBe("at once");
+  });
+
+  test("are listed newest first, by pages, and by identifier", async () => {
+    const tenant = await newOrganisation();
+    for (const identifier of ["a", "b", "c", "d"]) await post(tenant, "/users", { identifier });
+    const page = await get(tenant, "/users?limit=2");
+    expect(page.body).toMatchObject({
+      resource: "list",
+      url: "/users",
+      has_more: true,
+      total_count: 4,
+    });
+    expect(idsOf(page)).toEqual([4, 3]);
+    expect(idsOf(await get(tenant, "/users?after_id=3"))).toEqual([2, 1]);
+    expect(idsOf(await get(tenant, "/users?before_id=3"))).toEqual([4]);
+    const named = await get(tenant, "/users?identifier=b");
+    expect(named.body).toMatchObject({ has_more: false, total_count: 1, data: [{ id: 2 }] });
+    expect((await get(tenant, "/users?name=b")).body.error).toBe("invalid-parameter");
+  });
+
+  test("can be renamed, but not to another's identifier", async () => {
+    const tenant = await newOrganisation();
+    for (const identifier of ["a", "b"]) await post(tenant, "/users", { identifier });
+    expect((await post(tenant, "/users/1", { identifier: "c" })).body.identifier).toBe("c");
+    const taken = await post(tenant, "/users/1", { identifier: "b" });
+    expect(taken.status).toBe(400);
+    expect(taken.body).toMatchObject({ params: { identifier: expect.any(String) } });
+    expect((await post(tenant, "/users/1", { identifier: "c" })).status).toBe(200);
+    expect((await get(tenant, "/users/1")).body.identifier).toBe("c");
+  });
+
+  test.each([[{}], [{ identifier: "" }], [{ identifier: 7 }], [{ identifier: "a\u202eb" }]])(
+    "are refused with %j",
+    async (body) => {
+      const { status, body: refusal } = await post(await newOrganisation(), "/users", body);
+      expect(status).toBe(400);
+      expect(refusal).toMatchObject({ params: { identifier: expect.any(String) } });
+    },
+  );
+});
+
+describe("sources", () => {
+  test("are found or made by user, type and identifier", async () => {
+    const broker = await newBroker();
+    const spec = { user: broker.userId, type: "icloud.account", identifier: "jo" };
+    const made = await post(broker, "/sources", spec);
+    expect(made.status).toBe(201);
+    expect(made.body).toMatchObject({ id: 1, resource: "source", state: "unvalidated", ...spec });
+    expect((await post(broker, "/sources", spec)).body).toEqual(made.body);
+    expect((await post(broker, "/sources", { ...spec, type: "mocks.mock" })).body.id).toBe(2);
+    const session = await create(broker, { wait: 10 });
+    expect(session.body.source.id).toBe(2);
+    expect((await get(broker, "/sources/2")).body.state).toBe("active");
+    const unknown = await post(broker, "/sources", { ...spec, user: 99 });
+    expect(unknown.body).toMatchObject({
+      error: "invalid-parameter",
+      params: { user: expect.any(String) },
+    });
+  });
+
+  test("are listed by each filter alone and in pairs", async () => {
+    const broker = await newBroker();
+    await post(broker, "/users", { identifier: "second" });
+    const made: { id: number; user: number; type: string; identifier: string; state: string }[] =
+      [];
+    for (let i = 0; i < 12; i++) {
+      const spec = { user: 1 + (i % 2), type: `type.${i % 3}`, identifier: `name-${i % 5}` };
+      const { body } = await post(broker, "/sources", spec);
+      const change = { state: "deactivated" };
+      made.unshift(i % 4 === 0 ? (await post(broker, `/sources/${body.id}`, change)).body : body);
+    }
+    expect(made).toHaveLength(12);
+    const filters: [string, (source: (typeof made)[number]) => boolean][] = [
+      ["user=2", ({ user }) => user === 2],
+      ["type=type.1", ({ type }) => type === "type.1"],
+      ["identifier=name-2", ({ identifier }) => identifier === "name-2"],
+      ["state=deactivated", ({ state }) => state === "deactivated"],
+      ["state=unvalidated", ({ state }) => state === "unvalidated"],
+    ];
+    for (const [one, fitsOne] of filters) {
+      const alone = await get(broker, `/sources?limit=1000&${one}`);
+      expect(idsOf(alone), one).toEqual(made.filter(fitsOne).map(({ id }) => id));
+      for (const [two, fitsTwo] of filters.filter(
+        ([query]) => query.split("=")[0] !== one.split("=")[0],
+      )) {
+        const both = made.filter((source) => fitsOne(source) && fitsTwo(source));
+        const page = await get(broker, `/sources?limit=1000&${one}&${two}`);
+        expect(idsOf(page), `${one}&${two}`).toEqual(both.map(({ id }) => id));
+      }
+    }
+    expect((await get(broker, "/sources")).body.total_count).toBe(12);
+    for (const wrong of ["state=open", "user=jo", "colour=red", "after_id=x"]) {
+      expect((await get(broker, `/sources?${wrong}`)).status, wrong).toBe(400);
+    }
+  });
+
+  test("cannot be freed from what is not the organisation's to decide", async () => {
+    const broker = await newBroker();
+    await newActive(broker);
+    for (const state of ["blocked", "locked"]) {
+      await env.DB.prepare("update sources set state = ? where organisation_id = ?")
+        .bind(state, broker.id)
+        .run();
+      const answer = await post(broker, "/sources/1", { state: "active" });
+      expect(answer.status).toBe(400);
+      expect(answer.body.params.state).toContain(state);
+    }
+    const blocked = await env.DB.prepare(
+      "update sources set state = 'blocked' where organisation_id = ?",
+    )
+      .bind(broker.id)
+      .run();
+    expect(blocked.meta.changes).toBe(1);
+    const refused = await create(broker, { payload: { password: "abcd1234", again: true } });
+    expect(refused.status).toBe(403);
+    expect(refused.body.error).toBe("source-blocked");
+    expect((await post(broker, "/sources/1", { state: "locked" })).status).toBe(400);
+  });
+
+  test("that is deactivated stays so, whatever a session finds out meanwhile", async () => {
+    const broker = await newBroker();
+    const { body } = await create(broker, { identifier: "jo+slow" });
+    await post(broker, `/sources/${body.source.id}`, { state: "deactivated" });
+    const settled = await env.SESSIONS.getByName(body.id).outcome(broker.id, 10_000);
+    expect(settled).toMatchObject({ session: { status: "active" } });
+    expect((await get(broker, `/sources/${body.source.id}`)).body.state).toBe("deactivated");
+  });
+
+  test("cost a page to list, whatever is asked for, at 20,000 of them", async () => {
+    const broker = await newBroker();
+    await env.DB.prepare(
+      `insert into sources (organisation_id, id, user_id, type, identifier, state, state_at, created_at)
+       with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
+       select ?1, i, case when i < 20 then 7 else 1 end, case when i < 20 then 'rare' else 'common' end,
+         'name-' || i, case when i < 20 then 'locked' else 'active' end, 0, 0 from n`,
+    )
+      .bind(broker.id)
+      .run();
+    for (const query of [
+      "",
+      "user=7",
+      "type=rare",
+      "state=locked",
+      "identifier=name-3",
+      "user=1",
+    ]) {
+      const { d1Read } = await rowsOf(() => get(broker, `/sources?${query}`));
+      expect(d1Read, query).toBeLessThan(60);
+    }
+  });
+});
+
+describe("who is calling", () => {
+  test("is told their organisation and their key, with any key that works", async () => {
+    const tenant = await newOrganisation("Acme & Sons");
+    const { id, token } = await insertKey(tenant.id, { permissions: [] });
+    const caller = { ...tenant, key: token };
+    expect((await get(caller, "/organisation")).body).toMatchObject({
+      id: tenant.id,
+      resource: "organisation",
+      name: "Acme & Sons",
+    });
+    const key = await get(caller, "/key");
+    expect(key.body).toMatchObject({
+      id,
+      resource: "key",
+      organisation: tenant.id,
+      permissions: [],
+    });
+    expect(key.text).not.toContain(token.slice(0, 12));
+    expect((await get(caller, `/keys/${id}`)).body).toEqual(key.body);
+    const other = await newOrganisation();
+    expect((await get(other, `/keys/${id}`)).status).toBe(404);
+  });
+});
+
+describe("every call", () => {
+  const calls: [method: string, path: string, permission: string | null][] = [
+    ["POST", "/sessions", "sessions:write"],
+    ["GET", "/sessions", "sessions:read"],
+    ["GET", "/sessions/ses_AAAAAAAAAAAAAAAAAAAAAA", "sessions:read"],
+    ["DELETE", "/sessions/ses_AAAAAAAAAAAAAAAAAAAAAA", "sessions:write"],
+    ["POST", "/v1/sessions/ses_AAAAAAAAAAAAAAAAAAAAAA:use", "sessions:write"],
+    ["POST", "/users", "sessions:write"],
+    ["GET", "/users", "sessions:read"],
+    ["GET", "/users/1", "sessions:read"],
+    ["POST", "/users/1", "sessions:write"],
+    ["POST", "/sources", "sessions:write"],
+    ["GET", "/sources", "sessions:read"],
+    ["GET", "/sources/1", "sessions:read"],
+    ["POST", "/sources/1", "sessions:write"],
+    ["GET", "/organisation", null],
+    ["GET", "/key", null],
+    ["GET", "/keys/1", null],
+    ["GET", "/events", "events:read"],
+    ["GET", "/events/00000000-0000-7000-8000-000000000000", "events:read"],
+    ["POST", "/configs/webhook", "webhooks:write"],
+    ["GET", "/configs/webhook", "webhooks:read"],
+    ["GET", "/configs/webhook/whe_1", "webhooks:read"],
+    ["POST", "/configs/webhook/whe_1", "webhooks:write"],
+    ["DELETE", "/configs/webhook/whe_1", "webhooks:write"],
+    ["POST", "/configs/webhook/whe_1/test", "webhooks:write"],
+    ["PUT", "/v1/connectors/a.b", "sessions:write"],
+    ["GET", "/v1/connectors/a.b", "sessions:read"],
+    ["DELETE", "/v1/connectors/a.b", "sessions:write"],
+  ];
+
+  test.each(calls)("%s %s needs a key, and its permission", async (method, path, permission) => {
+    const own = path.startsWith("/v1");
+    const anonymous = await call(method, path);
+    expect(anonymous.status).toBe(401);
+    expect(own ? anonymous.body.code : anonymous.body.error).toBe(
+      own ? "unauthenticated" : "unauthorized",
+    );
+    if (permission === null) return;
+    const { id } = await newOrganisation();
+    const { token } = await insertKey(id, { permissions: ["relays:read", "sessions:none"] });
+    const refused = await call(method, path, { key: token });
+    expect(refused.status).toBe(403);
+    expect(refused.text).toContain(permission);
+    if (!own) expect(refused.body.error).toBe("missing-scope");
+    const allowed = await insertKey(id, { permissions: [permission] });
+    expect((await call(method, path, { key: allowed.token })).status).not.toBe(403);
+  });
+
+  test("to a path of another form, or with a wrong verb, is refused in this surface's words", async () => {
+    const { key } = await newOrganisation();
+    const unknown = await call("GET", "/sessions/a/b", { key });
+    expect(unknown.status).toBe(404);
+    expect(unknown.body).toEqual({ error: "not-found", message: expect.any(String) });
+    const wrong = await call("PATCH", "/sessions", { key });
+    expect(wrong.status).toBe(405);
+    expect(wrong.headers.get("Allow")).toContain("POST");
+    expect(wrong.body.error).toBe("method-not-allowed");
+  });
+
+  test("on what is another organisation's is answered as if it had never been", async () => {
+    const [broker, other] = await Promise.all([newBroker(), newBroker()]);
+    const id = await newActive(broker);
+    const never = `ses_${"A".repeat(22)}`;
+    for (const [method, to] of [
+      ["GET", (at: string) => `/sessions/${at}`],
+      ["DELETE", (at: string) => `/sessions/${at}`],
+      ["POST", (at: string) => `/v1/sessions/${at}:use`],
+    ] as const) {
+      const foreign = await call(method, to(id), { key: other.key });
+      const unknown = await call(method, to(never), { key: other.key });
+      expect(foreign.status).toBe(404);
+      const text = ({ text: body, headers }: Answer) =>
+        body.replaceAll(headers.get("X-Request-Id") ?? "-", "");
+      expect(text(foreign)).toBe(text(unknown));
+    }
+    expect((await get(broker, `/sessions/${id}`)).body.state).toBe("active");
+  });
+});
