@@ -7,7 +7,7 @@
  */
 import type { DomainEvent } from "../../events/event";
 import type { DeliveryState } from "../../events/list";
-import type { KeySummary } from "../../keys/summary";
+import type { KeyFacts } from "../../keys/key";
 import { type Organisation, shortName } from "../../organisations/store";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
@@ -72,7 +72,7 @@ export function toOrganisation(organisation: Organisation) {
 }
 
 /** An API key, without what it opens anything with. */
-export function toKey(key: KeySummary, organisationId: number) {
+export function toKey(key: KeyFacts, organisationId: number) {
   return {
     id: key.id,
     resource: "key",
