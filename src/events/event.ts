@@ -1,5 +1,7 @@
 /** Events as the rest of Drawbridge sees them: an immutable fact of one organisation. */
 import { z } from "zod";
+import type { DeviceFacts } from "../devices/device";
+import type { PairRequest } from "../devices/pairing";
 import type { KeyFacts } from "../keys/key";
 import type { Session } from "../session/machine";
 import type { WebhookEndpoint } from "../webhooks/endpoints";
@@ -19,7 +21,12 @@ export interface DomainEvent<D extends EventData = EventData> {
 }
 
 /** What events are about: one arm for each kind, told apart by the name of its only field. */
-export type EventData = SessionEventData | KeyEventData | EndpointEventData;
+export type EventData =
+  | SessionEventData
+  | KeyEventData
+  | EndpointEventData
+  | PairRequestEventData
+  | DeviceEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
@@ -34,6 +41,16 @@ export interface EndpointEventData {
 /** The data of all `key.*` events. */
 export interface KeyEventData {
   readonly key: KeyFacts;
+}
+
+/** The data of all `device.pair.*` events. */
+export interface PairRequestEventData {
+  readonly pairRequest: PairRequest;
+}
+
+/** The data of the other `device.*` events. */
+export interface DeviceEventData {
+  readonly device: DeviceFacts;
 }
 
 /** Whether an event is about a session. */
@@ -58,6 +75,8 @@ const messageShape = z.object({
       z.strictObject({ session: z.looseObject({ id: z.string(), version: z.int() }) }),
       z.strictObject({ key: z.looseObject({ id: z.int(), version: z.int() }) }),
       z.strictObject({ endpoint: z.looseObject({ id: z.string() }) }),
+      z.strictObject({ pairRequest: z.looseObject({ id: z.string() }) }),
+      z.strictObject({ device: z.looseObject({ id: z.string(), version: z.int() }) }),
     ]),
   }),
 });

@@ -15,6 +15,7 @@ import { sendEvents } from "../events/queue";
 import { describeError, log } from "../log";
 import { CLOSE, closeSocket, HOST, RelayHub, type Traffic } from "../relay/hub";
 import { FailureLock } from "../relay/lock";
+import { type DeviceCut, DeviceCuts, readVerifiedDevice, type VerifiedDevice } from "./devices";
 import {
   decide,
   type ExpiryReason,
@@ -78,6 +79,7 @@ interface Held {
 export class SessionObject extends DurableObject<Env> {
   readonly #config: Config;
   readonly #lock = new FailureLock();
+  readonly #cuts = new DeviceCuts();
   #held: Held | null = null;
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
@@ -201,6 +203,16 @@ export class SessionObject extends DurableObject<Env> {
     });
   }
 
+  /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
+  async cutDevice(cut: DeviceCut): Promise<void> {
+    const held = this.#held;
+    if (held?.session.organisationId !== cut.organisationId) return;
+    this.#cuts.note(cut);
+    for (const { n, deviceId } of held.session.users) {
+      if (deviceId === cut.deviceId) held.hub.close(n, CLOSE.revoked, "device revoked");
+    }
+  }
+
   /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
   async expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult> {
     return this.#command(organisationId, () => ({ type: "expire", reason }));
@@ -246,7 +258,10 @@ export class SessionObject extends DurableObject<Env> {
     if (retryAfterSeconds > 0) return refused({ code: "locked", retryAfterSeconds });
 
     const asHost = url.pathname.endsWith("/server");
-    const user = this.#identify(held, url.searchParams);
+    const device = readVerifiedDevice(request.headers);
+    const user = device
+      ? this.#identifyDevice(held, device, asHost)
+      : this.#identify(held, url.searchParams);
     if (!user || asHost !== (user.n === HOST)) {
       this.#lock.fail(ip, now);
       return refused({ code: "wrong-token" });
@@ -495,6 +510,16 @@ export class SessionObject extends DurableObject<Env> {
     const userToken = Number(params.get("user_token") ?? Number.NaN);
     if (!sameToken(held.tokens.session, sessionToken)) return undefined;
     return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
+  }
+
+  /** The user with this device on this side; of several, one who is not connected yet. */
+  #identifyDevice(held: Held, device: VerifiedDevice, asHost: boolean) {
+    if (device.organisationId !== held.session.organisationId) return undefined;
+    if (this.#cuts.isCut(device)) return undefined;
+    const theirs = held.session.users.filter(
+      ({ n, deviceId }) => deviceId === device.deviceId && asHost === (n === HOST),
+    );
+    return theirs.find(({ n }) => !held.hub.isConnected(n)) ?? theirs[0];
   }
 
   #view(held: Held, session: Session): SessionResult {

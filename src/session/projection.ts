@@ -7,6 +7,7 @@
 import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema";
+import { deviceRemoval, deviceStatements } from "../devices/live";
 import { sourceLearning } from "../sources/learning";
 import { isFinal, type Session, type SessionKind } from "./machine";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
@@ -105,7 +106,17 @@ export async function projectSession(
       ),
     );
   const learning = sourceLearning(db, session);
-  await db.batch([count, ...(ended ? [move] : []), upsert, reschedule, ...learning]);
+  const devices = projectDevices(db, session, ended);
+  await db.batch([count, ...(ended ? [move] : []), upsert, reschedule, ...learning, ...devices]);
+}
+
+/** Shows which devices the session has; nothing to do for one that has none and never lost a user. */
+function projectDevices(db: Database, session: Session, ended: Parameters<typeof hasKey>[1]) {
+  const deviceIds = session.users.flatMap(({ deviceId }) => (deviceId === null ? [] : [deviceId]));
+  if (deviceIds.length === 0 && session.nextUser === session.users.length) return [];
+  const isNewest = sql`exists (select 1 from ${sessions}
+    where ${hasKey(session, ended)} and version = ${session.version})`;
+  return deviceStatements(db, session, isFinal(session) ? [] : deviceIds, isNewest);
 }
 
 /** Up to which version the events of a session are known to be on the queue; null without a row. */
@@ -242,6 +253,7 @@ export async function forgetSession(db: Database, key: SessionKey): Promise<void
         ),
       ),
     db.delete(sessions).where(hasKey(key, 0, 1, 2)),
+    deviceRemoval(db, key),
   ]);
 }
 

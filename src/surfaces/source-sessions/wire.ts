@@ -13,6 +13,7 @@ import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { endpointSecret, type WebhookEndpoint } from "../../webhooks/endpoints";
+import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
 
 /**
  * A session.
@@ -127,6 +128,8 @@ export function toEvent(event: DomainEvent, delivery: DeliveryState) {
 function toEventData({ data, organisationId }: DomainEvent) {
   if ("endpoint" in data) return withoutSecret(data.endpoint);
   if ("key" in data) return toKey(data.key, organisationId);
+  if ("pairRequest" in data) return toRequestWire(data.pairRequest);
+  if ("device" in data) return { ...toDeviceFacts(data.device), token_role: data.device.tokenRole };
   const { session } = data;
   return session.kind === "source" ? toSession(session, null, null) : toRelayFacts(session);
 }
