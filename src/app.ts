@@ -9,6 +9,10 @@ import { problemSurface } from "./http/problem";
 import { describeError, isDatabaseError, log } from "./log";
 import { SessionClient, Unavailable } from "./session/client";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
+import { deviceSideRoutes } from "./surfaces/device-pairs/devices-side";
+import { rpcSurface } from "./surfaces/device-pairs/errors";
+import { deviceOperatorRoutes } from "./surfaces/device-pairs/operators";
+import { deviceRpcRoutes } from "./surfaces/device-pairs/rpc";
 import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
@@ -32,6 +36,7 @@ const keySurface = problemSurface("api-keys");
 
 /** Whose format an answer under this path has, also where no route matches. */
 function surfaceAt(path: string): Surface {
+  if (path === "/") return rpcSurface;
   if (path.startsWith("/v1/relays/")) return relaySurface;
   if (PERMISSION_PATHS.test(path)) return permissionSurface;
   if (path === "/api-keys" || path.startsWith("/api-keys/")) return keySurface;
@@ -48,7 +53,7 @@ export function createApp(): Hono<AppEnv> {
     c.set("requestId", asked && REQUEST_ID.test(asked) ? asked : crypto.randomUUID());
     c.set("surface", surfaceAt(c.req.path));
     c.set("caller", null);
-    c.set("bodyText", null);
+    c.set("bodyBytes", null);
     await next();
     // A websocket's answer cannot be changed.
     if (c.res.status !== 101) c.res.headers.set("X-Request-Id", c.var.requestId);
@@ -74,6 +79,9 @@ export function createApp(): Hono<AppEnv> {
   sourceSessionRoutes(app);
   connectorRoutes(app);
   sessionActionRoutes(app);
+  deviceRpcRoutes(app);
+  deviceSideRoutes(app);
+  deviceOperatorRoutes(app);
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

@@ -1,6 +1,7 @@
 /** Hands a batch of queue messages to the consumer of its queue. */
 import { readConfig } from "./config";
 import { openDatabase } from "./db/open";
+import { cutByEvent } from "./devices/sockets";
 import { consumeEvents } from "./events/consumer";
 import { SessionClient } from "./session/client";
 import { consumeChecks } from "./sources/checks";
@@ -15,7 +16,13 @@ export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> 
   const db = openDatabase(env);
   switch (batch.queue) {
     case "drawbridge-events":
-      return consumeEvents(batch, { db, deliveries: env.DELIVERIES });
+      return withSessions(env, (sessions) =>
+        consumeEvents(batch, {
+          db,
+          deliveries: env.DELIVERIES,
+          react: (event) => cutByEvent(db, sessions, event),
+        }),
+      );
     case "drawbridge-deliveries":
       // Bodies are in wire formats, which only the surfaces know: they are handed in from here.
       return consumeDeliveries(batch, {
@@ -30,14 +37,22 @@ export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> 
         },
       });
     case "drawbridge-checks": {
-      const background: Promise<unknown>[] = [];
-      const sessions = new SessionClient(env, { waitUntil: (work) => background.push(work) });
       const { secret, allowInsecureWebhooks: allowInsecure } = config;
-      await consumeChecks(batch, { db, sessions, secret, allowInsecure });
-      await Promise.allSettled(background);
-      return;
+      return withSessions(env, (sessions) =>
+        consumeChecks(batch, { db, sessions, secret, allowInsecure }),
+      );
     }
     default:
       return consumeDeadLetters(batch, db);
   }
+}
+
+/** Does work with sessions, and waits for what it leaves behind: a queue's handler has no later. */
+async function withSessions(
+  env: Env,
+  work: (sessions: SessionClient) => Promise<void>,
+): Promise<void> {
+  const background: Promise<unknown>[] = [];
+  await work(new SessionClient(env, { waitUntil: (promise) => background.push(promise) }));
+  await Promise.allSettled(background);
 }

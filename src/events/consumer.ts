@@ -19,6 +19,8 @@ const SEND_AT_ONCE = 100;
 interface Deps {
   db: Database;
   deliveries: Queue;
+  /** What else an event sets off, once it is recorded; it may run twice. */
+  react: (event: DomainEvent) => Promise<void>;
 }
 
 /** Handles a batch: what can be stored is acknowledged, what cannot comes back. */
@@ -56,7 +58,10 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
   }
 }
 
-async function store({ db, deliveries }: Deps, events: readonly DomainEvent[]): Promise<void> {
+async function store(
+  { db, deliveries, react }: Deps,
+  events: readonly DomainEvent[],
+): Promise<void> {
   const listening = await findListening(
     db,
     events.map(({ organisationId }) => organisationId),
@@ -67,6 +72,7 @@ async function store({ db, deliveries }: Deps, events: readonly DomainEvent[]): 
     ...owed.map((delivery) => deliveryInsertion(db, delivery)),
   ];
   if (first) await db.batch([first, ...rest]);
+  for (const event of events) await react(event);
   // After the rows: a message without its row would be dropped, a row without its message is sent
   // when this one comes back.
   for (let i = 0; i < owed.length; i += SEND_AT_ONCE) {

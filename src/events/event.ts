@@ -1,5 +1,7 @@
 /** Events as the rest of Drawbridge sees them: an immutable fact of one organisation. */
 import { z } from "zod";
+import type { DeviceFacts } from "../devices/device";
+import type { PairRequest } from "../devices/pairing";
 import type { KeyFacts } from "../keys/key";
 import type { Connection, RelayPermission } from "../permissions/permission";
 import type { Session } from "../session/machine";
@@ -25,7 +27,9 @@ export type EventData =
   | KeyEventData
   | PermissionEventData
   | ConnectionEventData
-  | EndpointEventData;
+  | EndpointEventData
+  | PairRequestEventData
+  | DeviceEventData;
 
 /** The data of all `session.*` events. */
 export interface SessionEventData {
@@ -52,6 +56,16 @@ export interface ConnectionEventData {
   readonly connection: Connection;
 }
 
+/** The data of all `device.pair.*` events. */
+export interface PairRequestEventData {
+  readonly pairRequest: PairRequest;
+}
+
+/** The data of the other `device.*` events. */
+export interface DeviceEventData {
+  readonly device: DeviceFacts;
+}
+
 /** Whether an event is about a session. */
 export function isSessionEvent(event: DomainEvent): event is DomainEvent<SessionEventData> {
   return "session" in event.data;
@@ -76,6 +90,8 @@ const messageShape = z.object({
       z.strictObject({ permission: z.looseObject({ connectionId: z.string() }) }),
       z.strictObject({ connection: z.looseObject({ connectionId: z.string() }) }),
       z.strictObject({ endpoint: z.looseObject({ id: z.string() }) }),
+      z.strictObject({ pairRequest: z.looseObject({ id: z.string() }) }),
+      z.strictObject({ device: z.looseObject({ id: z.string(), version: z.int() }) }),
     ]),
   }),
 });

@@ -237,8 +237,11 @@ export async function requireSigner<T>(
   });
 }
 
-/** The credential of the Authorization header: the schemes token, Token and Bearer are one. */
-function readCredential(c: Call, now: number): string {
+/**
+ * The credential of the Authorization header: the schemes token, Token and Bearer are one.
+ * @throws Refused 401, or 429 after too many failures
+ */
+export function readCredential(c: Call, now: number): string {
   requireFewFailures(c, now);
   const header = c.req.header("Authorization");
   if (header === undefined || header.trim() === "") {
@@ -248,7 +251,11 @@ function readCredential(c: Call, now: number): string {
   return match?.[1] ?? fail(c, now, malformed('has another form than "token <API key>"'));
 }
 
-function requireFewFailures(c: Call, now: number): void {
+/**
+ * Lets an address try to authenticate that has not failed too often.
+ * @throws Refused 429
+ */
+export function requireFewFailures(c: Call, now: number): void {
   const { failedAuthPerMinute } = c.var.config;
   const retryAfterSeconds = failures.retryAfterSeconds(clientIp(c), failedAuthPerMinute, now);
   if (retryAfterSeconds === 0) return;
@@ -269,7 +276,8 @@ function malformed(problem: string): HttpRefusal {
   };
 }
 
-function fail(c: Call, now: number, refusal: HttpRefusal): never {
+/** Counts a failed authentication, and refuses it. */
+export function fail(c: Call, now: number, refusal: HttpRefusal): never {
   failures.count(clientIp(c), now);
   throw new Refused(refusal);
 }

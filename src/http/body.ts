@@ -7,30 +7,37 @@ import { escapeHarmful } from "./text";
 export const MAX_BODY_BYTES = 65_536;
 
 /**
- * The text of the body. Read once: handlers and the idempotency guard share it.
- * @throws Refused 413 when it is too large, 400 when it is not UTF-8
+ * The bytes of the body. Read once: handlers, signatures and the idempotency guard share them.
+ * @throws Refused 413 when it is too large
  */
-export function readBodyText(c: Call): Promise<string> {
-  const text = c.var.bodyText ?? readText(c);
-  c.set("bodyText", text);
-  return text;
+export function readBodyBytes(c: Call): Promise<Uint8Array> {
+  const bytes = c.var.bodyBytes ?? readBytes(c);
+  c.set("bodyBytes", bytes);
+  return bytes;
 }
 
-async function readText(c: Call): Promise<string> {
-  const declared = Number(c.req.header("Content-Length") ?? 0);
-  const bytes = declared > MAX_BODY_BYTES ? null : await readAtMost(c.req.raw, MAX_BODY_BYTES);
-  if (bytes === null) {
-    throw new Refused({
-      status: 413,
-      code: "body-too-large",
-      message: `The body is larger than ${MAX_BODY_BYTES} bytes. Send less.`,
-    });
-  }
+/**
+ * The text of the body.
+ * @throws Refused 413 when it is too large, 400 when it is not UTF-8
+ */
+export async function readBodyText(c: Call): Promise<string> {
+  const bytes = await readBodyBytes(c);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
     throw new Refused({ status: 400, code: "invalid-body", message: "The body is not UTF-8." });
   }
+}
+
+async function readBytes(c: Call): Promise<Uint8Array> {
+  const declared = Number(c.req.header("Content-Length") ?? 0);
+  const bytes = declared > MAX_BODY_BYTES ? null : await readAtMost(c.req.raw, MAX_BODY_BYTES);
+  if (bytes !== null) return bytes;
+  throw new Refused({
+    status: 413,
+    code: "body-too-large",
+    message: `The body is larger than ${MAX_BODY_BYTES} bytes. Send less.`,
+  });
 }
 
 /**

@@ -31,8 +31,8 @@ export interface AppEnv {
     surface: Surface;
     /** Set by the guard; for the log. */
     caller: Caller | null;
-    /** The body's text, once read: the idempotency guard and the handler share it. */
-    bodyText: Promise<string> | null;
+    /** The body, once read: signatures, the idempotency guard and the handler share it. */
+    bodyBytes: Promise<Uint8Array> | null;
   };
 }
 

@@ -19,12 +19,14 @@ interface Kept {
 /**
  * Runs `handle`, or replays its first answer where the request names an Idempotency-Key that was
  * used before. Answers of 500 and above are not kept, so that a retry can succeed.
+ * @param subject what is asked for, where path and body do not say it all; a retry must have the same
  * @throws Refused 400, 409 while the first still runs, 422 when the key was used for another request
  */
 export async function idempotently(
   c: Call,
   caller: Pick<Caller, "organisationId" | "keyId">,
   handle: () => Promise<Response>,
+  subject?: string,
 ): Promise<Response> {
   const idempotencyKey = c.req.header("Idempotency-Key");
   if (idempotencyKey === undefined) return handle();
@@ -35,10 +37,10 @@ export async function idempotently(
       message: "The Idempotency-Key must have 1 to 255 visible ASCII characters.",
     });
   }
-  const path = new URL(c.req.url).pathname;
+  const request = subject ?? `${new URL(c.req.url).pathname}\n${await readBodyText(c)}`;
   // Keyed, since a body may hold a password that could be guessed from a plain digest.
   const requestDigest = createHmac("sha256", deriveKey(c.var.config.secret, "idempotent-requests"))
-    .update(`${path}\n${await readBodyText(c)}`)
+    .update(request)
     .digest("base64url");
   const claim = {
     organisationId: caller.organisationId,

@@ -1,17 +1,42 @@
-/** Keyset paging of `/v1` lists over integer ids, newest first: a page costs a page. */
+/** Keyset paging of `/v1` lists, newest first: a page costs a page. */
 import { z } from "zod";
 
 const limitRule = "must be a whole number from 1 to 100";
 
-/** `limit` and `cursor`; a cursor is what `next_cursor` said, and nothing else. */
+/** A list's `limit`. */
+export const pageLimit = z
+  .string()
+  .regex(/^[0-9]{1,3}$/, limitRule)
+  .transform(Number)
+  .refine((n) => n >= 1 && n <= 100, limitRule)
+  .default(30);
+
+/** A list's `cursor`: what its `next_cursor` said, in the form that it gives them, and nothing else. */
+export function pageCursor(form: RegExp) {
+  return z.string().regex(form, "must be a next_cursor of this list").nullable().default(null);
+}
+
+/**
+ * A page of a list.
+ * @param rows one more than `limit` where there are more
+ * @param cursorOf where the page after this row begins
+ */
+export function toKeysetPage<R, W>(
+  rows: readonly R[],
+  limit: number,
+  cursorOf: (row: R) => string,
+  toWire: (row: R) => W,
+): { data: W[]; next_cursor: string | null } {
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return { data: page.map(toWire), next_cursor: more ? cursorOf(last) : null };
+}
+
+/** Lists over integer ids: `limit` and `cursor`; a cursor is what `next_cursor` said, and nothing else. */
 export const cursorQuery = z
   .strictObject({
-    limit: z
-      .string()
-      .regex(/^[0-9]{1,3}$/, limitRule)
-      .transform(Number)
-      .refine((n) => n >= 1 && n <= 100, limitRule)
-      .default(30),
+    limit: pageLimit,
     cursor: z
       .string()
       .regex(/^[0-9]{1,15}$/, "must be a next_cursor of this list")
@@ -21,17 +46,11 @@ export const cursorQuery = z
   })
   .transform(({ limit, cursor }) => ({ limit, after: cursor }));
 
-/**
- * A page of a list.
- * @param rows one more than `limit` where there are more
- */
+/** A page of a list over integer ids. */
 export function toPage<R extends { id: number }, W>(
   rows: readonly R[],
   limit: number,
   toWire: (row: R) => W,
 ): { data: W[]; next_cursor: string | null } {
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  const more = rows.length > limit && last;
-  return { data: page.map(toWire), next_cursor: more ? String(last.id) : null };
+  return toKeysetPage(rows, limit, ({ id }) => String(id), toWire);
 }

@@ -19,14 +19,19 @@ export function humanText(least: number, most: number) {
   return z
     .string("must be a string")
     .transform((text) => text.normalize("NFC"))
-    .superRefine((text, issues) => {
-      const length = [...text].length;
-      if (length < least || length > most) {
-        issues.addIssue(`must have ${least} to ${most} characters`);
-      }
-      if (!text.isWellFormed()) issues.addIssue("must be valid Unicode");
-      if (HARMFUL.test(text)) {
-        issues.addIssue("must not hold control characters or bidirectional overrides");
-      }
-    });
+    .pipe(plainText(least, most));
+}
+
+/** As `humanText`, but left as it came: for text under a signature. */
+export function plainText(least: number, most: number) {
+  return z.string("must be a string").superRefine((text, issues) => {
+    const length = [...text].length;
+    if (length < least || length > most) {
+      issues.addIssue(`must have ${least} to ${most} characters`);
+    }
+    if (!text.isWellFormed()) issues.addIssue("must be valid Unicode");
+    if (HARMFUL.test(text)) {
+      issues.addIssue("must not hold control characters or bidirectional overrides");
+    }
+  });
 }

@@ -1,7 +1,14 @@
 /** Organisations in D1. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { deliveries, events, organisations, sessionCounts, sessions } from "../db/schema";
+import {
+  applications,
+  deliveries,
+  events,
+  organisations,
+  sessionCounts,
+  sessions,
+} from "../db/schema";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 import { keyInsertion } from "../keys/writes";
 
@@ -129,7 +136,8 @@ export async function listShareOfOrganisations(
 export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
   const isEmpty = sql`not exists (select 1 from ${sessions} where organisation_id = ${id})
     and not exists (select 1 from ${events} where organisation_id = ${id})
-    and not exists (select 1 from ${deliveries} where organisation_id = ${id})`;
+    and not exists (select 1 from ${deliveries} where organisation_id = ${id})
+    and not exists (select 1 from ${applications} where organisation_id = ${id})`;
   await db.batch([
     db.delete(organisations).where(and(eq(organisations.id, id), isEmpty)),
     db.delete(sessionCounts).where(and(eq(sessionCounts.organisationId, id), isEmpty)),

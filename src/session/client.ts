@@ -2,6 +2,7 @@
  * How the rest of the Worker reaches a session's object: typed calls, and what to do when the object
  * itself cannot be reached.
  */
+import { DEVICE_HEADER, type DeviceCut, type VerifiedDevice } from "./devices";
 import type { ExpiryReason, Session, SessionFacts } from "./machine";
 import type { SessionObject, SessionResult, UserRequest } from "./object";
 
@@ -25,6 +26,7 @@ type SessionStub = Pick<
   | "use"
   | "authorizeUser"
   | "revokeUser"
+  | "cutDevice"
   | "expire"
   | "permissionsChanged"
   | "poke"
@@ -104,9 +106,21 @@ export class SessionClient {
     return this.#again(id, (stub) => stub.purge());
   }
 
-  /** Hands a websocket upgrade to the session. */
-  connect(id: string, request: Request): Promise<Response> {
-    return this.#once(id, null, (stub) => stub.fetch(request));
+  /** Closes the sockets of a device that was revoked. */
+  cutDevice(id: string, cut: DeviceCut): Promise<void> {
+    return this.#again(id, (stub) => stub.cutDevice(cut));
+  }
+
+  /**
+   * Hands a websocket upgrade to the session.
+   * @param device whose token came with it, and was found to work; null: none
+   */
+  connect(id: string, request: Request, device: VerifiedDevice | null): Promise<Response> {
+    const handed = new Request(request);
+    // Always ours: what a client sends under this name never reaches the object.
+    handed.headers.delete(DEVICE_HEADER);
+    if (device) handed.headers.set(DEVICE_HEADER, JSON.stringify(device));
+    return this.#once(id, null, (stub) => stub.fetch(handed));
   }
 
   /** A call that must not run twice: a broken one is not repeated, but what it committed is announced. */

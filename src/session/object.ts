@@ -18,6 +18,7 @@ import { CLOSE, RelayHub } from "../relay/hub";
 import { FailureLock } from "../relay/lock";
 import { closeSocket, HOST, type Traffic } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
+import { type DeviceCut, DeviceCuts, readVerifiedDevice, type VerifiedDevice } from "./devices";
 import {
   decide,
   type ExpiryReason,
@@ -85,6 +86,7 @@ interface Held {
 export class SessionObject extends DurableObject<Env> {
   readonly #config: Config;
   readonly #lock = new FailureLock();
+  readonly #cuts = new DeviceCuts();
   #held: Held | null = null;
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
@@ -208,6 +210,16 @@ export class SessionObject extends DurableObject<Env> {
     });
   }
 
+  /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
+  async cutDevice(cut: DeviceCut): Promise<void> {
+    const held = this.#held;
+    if (held?.session.organisationId !== cut.organisationId) return;
+    this.#cuts.note(cut);
+    for (const { n, deviceId } of held.session.users) {
+      if (deviceId === cut.deviceId) held.hub.close(n, CLOSE.revoked, "device revoked");
+    }
+  }
+
   /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
   async expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult> {
     return this.#command(organisationId, () => ({ type: "expire", reason }));
@@ -259,18 +271,24 @@ export class SessionObject extends DurableObject<Env> {
     if (retryAfterSeconds > 0) return refused({ code: "locked", retryAfterSeconds });
 
     const asHost = url.pathname.endsWith("/server");
-    const user = this.#identify(held, url.searchParams);
-    if (!user || asHost !== (user.n === HOST)) {
-      this.#lock.fail(ip, now);
-      return refused({ code: "wrong-token" });
-    }
-    if (user.connectionId !== null) {
+    const device = readVerifiedDevice(request.headers);
+    const identify = () => {
+      const found = device
+        ? this.#identifyDevice(held, device, asHost)
+        : this.#identify(held, url.searchParams);
+      return found && asHost === (found.n === HOST) ? found : undefined;
+    };
+    let user = identify();
+    if (user && user.connectionId !== null) {
       // A join relies on nothing that was known before; and while it reads, anything may happen.
       if (!(await held.permissions.refresh())) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      const stays = held.session.users.some(({ n }) => n === user.n);
-      if (!stays) return refused({ code: "wrong-token" });
+      user = identify();
+    }
+    if (!user) {
+      this.#lock.fail(ip, now);
+      return refused({ code: "wrong-token" });
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
@@ -542,6 +560,16 @@ export class SessionObject extends DurableObject<Env> {
     const userToken = Number(params.get("user_token") ?? Number.NaN);
     if (!sameToken(held.tokens.session, sessionToken)) return undefined;
     return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
+  }
+
+  /** The user with this device on this side; of several, one who is not connected yet. */
+  #identifyDevice(held: Held, device: VerifiedDevice, asHost: boolean) {
+    if (device.organisationId !== held.session.organisationId) return undefined;
+    if (this.#cuts.isCut(device)) return undefined;
+    const theirs = held.session.users.filter(
+      ({ n, deviceId }) => deviceId === device.deviceId && asHost === (n === HOST),
+    );
+    return theirs.find(({ n }) => !held.hub.isConnected(n)) ?? theirs[0];
   }
 
   #view(held: Held, session: Session): SessionResult {

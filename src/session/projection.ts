@@ -7,6 +7,7 @@
 import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema";
+import { deviceRemoval, deviceStatements } from "../devices/live";
 import { holdStatements, releaseStatement } from "../permissions/live";
 import { sourceLearning } from "../sources/learning";
 import { isFinal, type Session, type SessionKind } from "./machine";
@@ -105,16 +106,33 @@ export async function projectSession(
         sql`${sessions.sweepAt} is not ${shown.sweepAt}`,
       ),
     );
-  // Last, when the row says whether this state is the newest: a late one must hold nothing.
-  const isShown = sql`exists (select 1 from ${sessions} where ${hasKey(session, ended)}
-    and ${sessions.version} = ${session.version})`;
-  const held = connectionsOf(session);
-  // Nobody in it has a connection, and nobody was revoked who may have had one: nothing to show.
-  const isPlain = held.length === 0 && session.users.length === session.nextUser;
-  const hold = isPlain ? [] : holdStatements(db, session, ended ? [] : held, isShown);
   const learning = sourceLearning(db, session);
+  // Last, when the row says whether this state is the newest.
+  const devices = projectDevices(db, session, ended);
+  const connections = projectConnections(db, session, ended);
   const moves = ended ? [move] : [];
-  await db.batch([count, ...moves, upsert, reschedule, ...learning, ...hold]);
+  const shows = [...learning, ...devices, ...connections];
+  await db.batch([count, ...moves, upsert, reschedule, ...shows]);
+}
+
+/** Shows which devices the session has; nothing to do for one that has none and never lost a user. */
+function projectDevices(db: Database, session: Session, ended: Ended) {
+  const ids = session.users.flatMap(({ deviceId }) => deviceId ?? []);
+  if (ids.length === 0 && session.nextUser === session.users.length) return [];
+  return deviceStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+}
+
+/** Shows which connections the session has; nothing to do for one as above. */
+function projectConnections(db: Database, session: Session, ended: Ended) {
+  const ids = session.users.flatMap(({ connectionId }) => connectionId ?? []);
+  if (ids.length === 0 && session.nextUser === session.users.length) return [];
+  return holdStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+}
+
+/** That D1 shows this state, and no later one. */
+function isNewest(session: Session, ended: Ended): SQL {
+  return sql`exists (select 1 from ${sessions}
+    where ${hasKey(session, ended)} and ${sessions.version} = ${session.version})`;
 }
 
 /** Up to which version the events of a session are known to be on the queue; null without a row. */
@@ -252,11 +270,8 @@ export async function forgetSession(db: Database, key: SessionKey): Promise<void
       ),
     db.delete(sessions).where(hasKey(key, 0, 1, 2)),
     releaseStatement(db, key),
+    deviceRemoval(db, key),
   ]);
-}
-
-function connectionsOf({ users }: Session): string[] {
-  return users.flatMap(({ connectionId }) => (connectionId === null ? [] : [connectionId]));
 }
 
 const keyColumns = {

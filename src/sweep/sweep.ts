@@ -4,12 +4,16 @@
  */
 import { type Config, readConfig } from "../config";
 import { type Database, openDatabase } from "../db/open";
+import { expireRequests } from "../devices/endings";
+import { removeDeviceData, sweepDeviceData } from "../devices/retention";
+import { sweepSetupCodes } from "../devices/setup-codes";
 import { EventOutbox } from "../events/outbox";
 import { sweepEvents } from "../events/store";
 import { sweepIdempotencyKeys } from "../idempotency/store";
 import { announceExpiringKeys } from "../keys/expiring";
 import { removeOrganisationKeys } from "../keys/removal";
 import { describeError, log } from "../log";
+import { sweepNonces } from "../nonces/store";
 import { sweepSignedOut } from "../operators/store";
 import {
   listDeletedOrganisations,
@@ -42,6 +46,8 @@ const MOST_PAGES = 10;
 const AT_ONCE = 10;
 /** Retention goes through all organisations once in this many runs. */
 const SHARES = 60;
+/** Nonces go in larger pages: each signed request leaves one. */
+const NONCE_PAGE = 2_000;
 const KINDS: readonly SessionKind[] = ["relay", "source"];
 const DAY_MS = 86_400_000;
 /** How long after its deletion something of an organisation may still arrive. */
@@ -71,6 +77,9 @@ export async function sweep(env: Env, ctx: ExecutionContext, scheduledAt: number
   await run("expiring keys", () => inPages(() => announceExpiringKeys({ db, events }, now, PAGE)));
   await run("retention", () => sweepRetention(deps, cutoff, Math.floor(scheduledAt / 60_000)));
   await run("deleted organisations", () => sweepDeletedOrganisations(deps, now));
+  await run("pairing requests", () => inPages(() => expireRequests({ db, events }, now, PAGE)));
+  await run("setup codes", () => inPages(() => sweepSetupCodes(db, now, PAGE)));
+  await run("nonces", () => inPages(() => sweepNonces(db, now, NONCE_PAGE), NONCE_PAGE));
   await run("join codes", () => inPages(() => sweepJoinCodes(deps.db, now, PAGE)));
   await run("signed-out tokens", () => inPages(() => sweepSignedOut(deps.db, now, PAGE)));
   await run("idempotency keys", () => inPages(() => sweepIdempotencyKeys(deps.db, now, PAGE)));
@@ -86,8 +95,8 @@ async function run(work: string, job: () => Promise<unknown>): Promise<void> {
 }
 
 /** Repeats a job that does a page and says how many it did; true once a page was not full. */
-async function inPages(page: () => Promise<number>): Promise<boolean> {
-  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < PAGE) return true;
+async function inPages(page: () => Promise<number>, size = PAGE): Promise<boolean> {
+  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < size) return true;
   return false;
 }
 
@@ -142,6 +151,7 @@ async function sweepOrganisation(
   }
   await inPages(() => sweepDeliveries(db, organisationId, cutoff, PAGE));
   await inPages(() => sweepEvents(db, organisationId, cutoff, PAGE));
+  await inPages(() => sweepDeviceData(db, organisationId, cutoff, PAGE));
 }
 
 /** The object first: its row is what finds it again if that fails. */
@@ -175,6 +185,7 @@ async function sweepDeletedOrganisations(deps: Deps, now: number): Promise<void>
     const emptied = await inPages(() => removePermissionsOf(db, organisationId, PAGE));
     await inPages(() => removeSources(db, organisationId, PAGE));
     await removeEndpoints(db, organisationId);
+    await removeDeviceData(db, organisationId, PAGE, MOST_PAGES);
     const isOld = deletedAt < now - LATE_ARRIVALS_MS;
     if (emptied && isOld) await removeEmptyOrganisation(db, organisationId);
   }

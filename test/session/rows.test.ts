@@ -264,13 +264,14 @@ async function insertSessions(
   });
   await env.DB.batch([
     env.DB.prepare(
-      `insert into sessions
+      `insert into sessions (organisation_id, kind, ended, created_at, id, ended_at, version, announced,
+         sweep_at, state)
        with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)
        select ?2, 'relay', ?3, 1000000 + i, printf('%012x-S', i + ?3 * 100000), ?4, 1, 1,
               iif(?3, null, 9000000000000), ?5 from n`,
     ).bind(count, organisationId, Number(ended), endedAt, state),
     env.DB.prepare(
-      `insert into session_counts values (?1, 'relay', ?2)
+      `insert into session_counts (organisation_id, kind, live) values (?1, 'relay', ?2)
        on conflict do update set live = live + ?2`,
     ).bind(organisationId, ended ? 0 : count),
   ]);

@@ -7,6 +7,7 @@ import type { Permission } from "../../src/keys/permissions";
 import { call, type Tenant } from "./client";
 import { newKey } from "./keys";
 import { create, register } from "./permissions";
+import { sourceRoutes } from "./source-route-table";
 
 /** A request on something of this tenant, and the status of its success. */
 export interface GoodRequest {
@@ -18,10 +19,10 @@ export interface GoodRequest {
 /** One route. */
 export interface RouteRow {
   /**
-   * A permission: an API key that holds it, or its operator. `root`: the root token. `open`: anyone;
-   * `why` says what protects it instead, or that nothing has to.
+   * A permission: an API key that holds it, or its operator. `any key`: whatever it holds. `root`: the
+   * root token. `open`: anyone; `why` says what protects it instead, or that nothing has to.
    */
-  guard: Permission | "root" | "open";
+  guard: Permission | "any key" | "root" | "open";
   why?: string;
   /** Where the credential goes, if not into the Authorization header. */
   credential?: "body" | "session token";
@@ -103,6 +104,7 @@ function permissionRoutes(prefix: string): Record<string, RouteRow> {
 
 /** By method and pattern, as the app has them. */
 export const routeTable: Record<string, RouteRow> = {
+  ...sourceRoutes,
   "GET /v1/health": { guard: "open", why: "liveness", request: fixed("/v1/health") },
   "GET /v1/ip": { guard: "open", why: "the caller's own address", request: fixed("/v1/ip") },
   "POST /v1/organisations": {

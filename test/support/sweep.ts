@@ -4,10 +4,13 @@ import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { sweep } from "../../src/sweep/sweep";
 
-/** One run of the sweep, as it is now; resolves when all that it started is done. */
-export async function runSweep(): Promise<void> {
+/**
+ * One run of the sweep, as it is now; resolves when all that it started is done.
+ * @param minute the one that it stands for, which picks the organisations whose retention it looks at
+ */
+export async function runSweep(minute?: number): Promise<void> {
   const ctx = createExecutionContext();
-  await sweep(env, ctx, Date.now());
+  await sweep(env, ctx, minute === undefined ? Date.now() : minute * 60_000);
   await waitOnExecutionContext(ctx);
 }
 

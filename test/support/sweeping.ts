@@ -24,7 +24,8 @@ export async function insertEvents(organisationId: number, count: number, at: nu
 /** Deliveries of events of that moment. */
 export async function insertDeliveries(organisationId: number, count: number, at: number) {
   await env.DB.prepare(
-    `insert into deliveries ${NUMBERS}
+    `insert into deliveries (organisation_id, id, event_id, event_type, format, url, status, attempts,
+       attempt_count, next_attempt_at) ${NUMBERS}
      select ?2, 'whd_' || ?3 || printf('70008000%012x_0123456789ab', i), 'event', 'session.active',
             'relay-session', 'https://example.com', 'delivered', '[]', 0, null from n`,
   )
@@ -39,11 +40,12 @@ export async function insertSessionRows(
   { endedAt, sweepAt }: { endedAt: number; sweepAt?: never } | { endedAt?: never; sweepAt: number },
 ) {
   const ended = Number(endedAt !== undefined);
-  const counted = `insert into session_counts values (?1, 'relay', ?2)
+  const counted = `insert into session_counts (organisation_id, kind, live) values (?1, 'relay', ?2)
     on conflict do update set live = live + ?2`;
   await env.DB.batch([
     env.DB.prepare(
-      `insert into sessions ${NUMBERS}
+      `insert into sessions (organisation_id, kind, ended, created_at, id, ended_at, version, announced,
+         sweep_at, state) ${NUMBERS}
        select ?2, 'relay', ?3, i, printf('%04x%08x-S', ?2, i), ?4, 1, 1, ?5, '{}' from n`,
     ).bind(count, organisationId, ended, endedAt ?? null, sweepAt ?? null),
     env.DB.prepare(counted).bind(organisationId, ended ? 0 : count),

@@ -1,9 +1,11 @@
 /** Relay sessions over HTTP: `contracts/relay-sessions.md`. */
 import type { Hono } from "hono";
+import { verifyDeviceToken } from "../../devices/verify";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
 import { MinuteLimit } from "../../http/limits";
 import { keyed } from "../../http/routes";
+import type { VerifiedDevice } from "../../session/devices";
 import type { AdmissionRefusal, SessionResult } from "../../session/object";
 import { listLiveSessions } from "../../session/projection";
 import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
@@ -106,7 +108,8 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
     app.get(`/v1/relays/sessions/:id/${side}`, async (c) => {
       if (c.req.header("Upgrade")?.toLowerCase() !== "websocket")
         throw new Refused(upgradeRequired);
-      const answer = await c.var.sessions.connect(requireId(c.req.param("id")), c.req.raw);
+      const id = requireId(c.req.param("id"));
+      const answer = await c.var.sessions.connect(id, c.req.raw, await findDevice(c));
       if (answer.status === 101) return answer;
       throw new Refused(toHttpRefusal(await answer.json<AdmissionRefusal>(), 410));
     });
@@ -145,6 +148,19 @@ function requireSendable(c: Call, url: string): void {
     message: `webhook_url is refused: ${judged.refusal.reason}`,
     problems: [problem],
   });
+}
+
+/**
+ * The device whose working token came with an upgrade; null: none did. Whether it may use this session
+ * is for the session to say, which also counts those that may not.
+ */
+async function findDevice(c: Call): Promise<VerifiedDevice | null> {
+  const token = /^bearer\s+(drbd_\S+)$/i.exec(c.req.header("Authorization")?.trim() ?? "")?.[1];
+  if (token === undefined || c.req.query("user_token") !== undefined) return null;
+  const verified = await verifyDeviceToken(c.var.db, null, token, null, Date.now());
+  if (!verified.ok) return null;
+  const { organisationId, applicationId, id: deviceId, version } = verified.device;
+  return { organisationId, applicationId, deviceId, version };
 }
 
 function requireFewJoins(c: Call): void {

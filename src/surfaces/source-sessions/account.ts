@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
-import { findKeySummary } from "../../keys/summary";
+import { findKeyRecord } from "../../keys/store";
 import { findOrganisation } from "../../organisations/store";
 import { notFound } from "./errors";
 import { toKey, toOrganisation } from "./wire";
@@ -31,7 +31,7 @@ export function accountRoutes(app: Hono<AppEnv>): void {
 }
 
 async function showKey(c: Call, organisationId: number, id: number): Promise<Response> {
-  const key = await findKeySummary(c.var.db, organisationId, id);
+  const key = await findKeyRecord(c.var.db, organisationId, id);
   if (!key) throw new Refused(notFound);
   return c.json(toKey(key, organisationId));
 }

@@ -7,12 +7,13 @@
  */
 import type { DomainEvent } from "../../events/event";
 import type { DeliveryState } from "../../events/list";
-import type { KeySummary } from "../../keys/summary";
+import type { KeyFacts } from "../../keys/key";
 import { type Organisation, shortName } from "../../organisations/store";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { endpointSecret, type WebhookEndpoint } from "../../webhooks/endpoints";
+import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
 
 /**
@@ -73,7 +74,7 @@ export function toOrganisation(organisation: Organisation) {
 }
 
 /** An API key, without what it opens anything with. */
-export function toKey(key: KeySummary, organisationId: number) {
+export function toKey(key: KeyFacts, organisationId: number) {
   return {
     id: key.id,
     resource: "key",
@@ -130,6 +131,8 @@ function toEventData({ data, organisationId }: DomainEvent) {
   if ("key" in data) return toKey(data.key, organisationId);
   if ("permission" in data) return toPermission(data.permission);
   if ("connection" in data) return toDefinition(data.connection);
+  if ("pairRequest" in data) return toRequestWire(data.pairRequest);
+  if ("device" in data) return { ...toDeviceFacts(data.device), token_role: data.device.tokenRole };
   const { session } = data;
   return session.kind === "source" ? toSession(session, null, null) : toRelayFacts(session);
 }

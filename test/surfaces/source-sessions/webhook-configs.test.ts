@@ -81,6 +81,12 @@ describe("a webhook config", () => {
     expect(off.body.state).toBe("deactivated");
     await create(broker, { wait: 10 });
     await eventsOf(broker, 2);
+    const owed = await env.DB.prepare(
+      "select count(*) as n from deliveries where organisation_id = ?",
+    )
+      .bind(broker.id)
+      .first<{ n: number }>();
+    expect(owed?.n).toBe(1);
     const on = await call("POST", path, { key: broker.key, body: { state: "new" } });
     expect(on.body.state).toBe("new");
     await create(broker, { payload: { password: "wrong" }, wait: 10 });

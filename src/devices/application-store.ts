@@ -1,0 +1,56 @@
+/** Applications in D1. */
+import { and, eq, isNull } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { applications, organisations } from "../db/schema";
+
+/** What devices pair with. Times are Unix milliseconds. */
+export interface Application {
+  id: string;
+  organisationId: number;
+  name: string;
+  createdAt: number;
+}
+
+/** Stores an application; false when the id is taken. */
+export async function insertApplication(db: Database, application: Application): Promise<boolean> {
+  const stored = await db
+    .insert(applications)
+    .values(application)
+    .onConflictDoNothing()
+    .returning({ id: applications.id });
+  return stored.length > 0;
+}
+
+/** An application: of this organisation, or (null) of any that is not deleted, for what devices call. */
+export function selectApplication(db: Database, organisationId: number | null, id: string) {
+  return db
+    .select({
+      id: applications.id,
+      organisationId: applications.organisationId,
+      name: applications.name,
+      createdAt: applications.createdAt,
+    })
+    .from(applications)
+    .innerJoin(organisations, eq(organisations.id, applications.organisationId))
+    .where(
+      and(
+        eq(applications.id, id),
+        isNull(organisations.deletedAt),
+        organisationId === null ? undefined : eq(applications.organisationId, organisationId),
+      ),
+    );
+}
+
+/** The ids of an organisation's applications. */
+export async function listApplicationIds(db: Database, organisationId: number): Promise<string[]> {
+  const rows = await db
+    .select({ id: applications.id })
+    .from(applications)
+    .where(eq(applications.organisationId, organisationId));
+  return rows.map(({ id }) => id);
+}
+
+/** Removes an application itself. */
+export async function removeApplication(db: Database, id: string): Promise<void> {
+  await db.delete(applications).where(eq(applications.id, id));
+}

@@ -1,0 +1,214 @@
+/** Devices and their tokens in D1. */
+import { and, desc, eq, type SQL, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
+import type { Database } from "../db/open";
+import { devices, deviceTokens } from "../db/schema";
+import { type Device, knownDigests } from "./device";
+
+/** A device with when it was last seen, which moves without a new version. Unix milliseconds. */
+export type SeenDevice = Device & { lastSeenAt: number | null };
+
+/** A device of an application, removed or not. `id` may be an SQL expression for the id. */
+export function selectDevice(db: Database, applicationId: string, id: string | SQL) {
+  return db
+    .select(deviceColumns)
+    .from(devices)
+    .where(and(eq(devices.applicationId, applicationId), sql`${devices.id} = ${id}`));
+}
+
+/** Where a page of devices begins: after this one. */
+export interface DevicePosition {
+  createdAt: number;
+  id: string;
+}
+
+/** An application's devices, newest first. */
+export function selectDevices(
+  db: Database,
+  query: { applicationId: string; after: DevicePosition | null; limit: number },
+) {
+  const position = sql`(${devices.createdAt}, ${devices.id})`;
+  return db
+    .select(deviceColumns)
+    .from(devices)
+    .where(
+      and(
+        eq(devices.applicationId, query.applicationId),
+        eq(devices.removed, false),
+        query.after === null
+          ? undefined
+          : sql`${position} < (${query.after.createdAt}, ${query.after.id})`,
+      ),
+    )
+    .orderBy(desc(devices.createdAt), desc(devices.id))
+    .limit(query.limit);
+}
+
+/** A device as it is stored. */
+export function toDevice(row: { state: string; lastSeenAt: number | null }): SeenDevice {
+  return { ...JSON.parse(row.state), lastSeenAt: row.lastSeenAt };
+}
+
+/** A token that was handed out once, and the device that it is of. */
+export interface FoundToken {
+  digest: string;
+  role: string;
+  device: SeenDevice;
+}
+
+/** Where a token's digest leads. */
+export async function findToken(db: Database, digest: string): Promise<FoundToken | null> {
+  const rows = await db
+    .select({ ...deviceColumns, role: deviceTokens.role })
+    .from(deviceTokens)
+    .innerJoin(
+      devices,
+      and(
+        eq(devices.applicationId, deviceTokens.applicationId),
+        eq(devices.id, deviceTokens.deviceId),
+      ),
+    )
+    .where(eq(deviceTokens.digest, digest));
+  const row = rows[0];
+  return row ? { digest, role: row.role, device: toDevice(row) } : null;
+}
+
+/** In a batch: whether the device is as it was read; null: whether there is none. */
+export function isUnchanged(
+  applicationId: string,
+  id: string,
+  before: Pick<Device, "version"> | null,
+): SQL {
+  return sql`(select version from ${devices} where application_id = ${applicationId}
+    and id = ${id}) is ${before?.version ?? null}`;
+}
+
+/**
+ * The statement that writes a device over the version that it was made from (null: it is new), where
+ * `onlyIf` holds; it returns a row if it did.
+ */
+export function deviceWrite(db: Database, before: Device | null, device: Device, onlyIf: SQL) {
+  const { applicationId, id, createdAt, version } = device;
+  const removed = device.removedAt !== null;
+  const state = JSON.stringify(stateOf(device));
+  if (before === null) {
+    return db
+      .insert(devices)
+      .select(
+        sql`select ${applicationId}, ${Number(removed)}, ${createdAt}, ${id}, ${version}, null,
+          ${state} where ${onlyIf}`,
+      )
+      .onConflictDoNothing()
+      .returning({ id: devices.id });
+  }
+  // Naming the key moves the row and its index entry: only where it is another one.
+  const moves = removed !== (before.removedAt !== null) || createdAt !== before.createdAt;
+  return db
+    .update(devices)
+    .set({ version, state, ...(moves ? { removed, createdAt } : {}) })
+    .where(
+      and(
+        eq(devices.applicationId, applicationId),
+        eq(devices.id, id),
+        eq(devices.version, before.version),
+        onlyIf,
+      ),
+    )
+    .returning({ id: devices.id });
+}
+
+/** One batch, of whose last statement the rows are wanted. */
+export async function batchEndingWith(
+  db: Database,
+  statements: readonly BatchItem<"sqlite">[],
+  last: ReturnType<typeof deviceWrite>,
+): Promise<{ id: string }[]> {
+  const [first, ...rest] = [...statements, last];
+  const answers: unknown[] = first ? await db.batch([first, ...rest]) : [];
+  return answers.at(-1) as { id: string }[];
+}
+
+/** The statements that let a token's digest lead to its device, and forget those that it knows no more. */
+export function tokenWrites(
+  db: Database,
+  before: Device | null,
+  device: Device,
+  token: { digest: string; role: string },
+  onlyIf: SQL,
+) {
+  const known = knownDigests(device);
+  const forgotten = (before ? knownDigests(before) : []).filter((d) => !known.includes(d));
+  const insertion = db
+    .insert(deviceTokens)
+    .select(
+      sql`select ${token.digest}, ${device.applicationId}, ${device.id}, ${token.role} where ${onlyIf}`,
+    );
+  const removals = forgotten.map((digest) =>
+    db.delete(deviceTokens).where(and(eq(deviceTokens.digest, digest), onlyIf)),
+  );
+  return [insertion, ...removals] as const;
+}
+
+/** A device is noted as seen at most this often: the row that it costs is the only one of a check. */
+const SEEN_EVERY_MS = 60_000;
+
+/** Notes that a device was seen now, unless it was within the last minute. */
+export async function noteSeen(db: Database, device: SeenDevice, now: number): Promise<void> {
+  const before = now - SEEN_EVERY_MS;
+  if (device.lastSeenAt !== null && device.lastSeenAt > before) return;
+  await db
+    .update(devices)
+    .set({ lastSeenAt: now })
+    .where(
+      and(
+        eq(devices.applicationId, device.applicationId),
+        eq(devices.id, device.id),
+        sql`coalesce(last_seen_at, 0) <= ${before}`,
+      ),
+    );
+}
+
+/** Removes a page of an application's devices with their tokens: those removed before, or all; returns how many. */
+export async function forgetDevices(
+  db: Database,
+  query: { applicationId: string; removedBefore: number | "all"; limit: number },
+): Promise<number> {
+  const rows = await db
+    .select(deviceColumns)
+    .from(devices)
+    .where(
+      and(
+        eq(devices.applicationId, query.applicationId),
+        query.removedBefore === "all"
+          ? undefined
+          : sql`${devices.removed} = 1 and ${devices.createdAt} < ${query.removedBefore}
+              and ${devices.state} ->> 'removedAt' < ${query.removedBefore}`,
+      ),
+    )
+    .limit(query.limit);
+  const found = rows.map(toDevice);
+  if (found.length === 0) return 0;
+  const digests = JSON.stringify(found.flatMap(knownDigests));
+  const known = found.map(({ id, version }) => ({ id, version }));
+  await db.batch([
+    db
+      .delete(deviceTokens)
+      .where(sql`${deviceTokens.digest} in (select value from json_each(${digests}))`),
+    db.delete(devices).where(
+      and(
+        eq(devices.applicationId, query.applicationId),
+        sql`(${devices.id}, ${devices.version}) in (
+          select value ->> 'id', value ->> 'version' from json_each(${JSON.stringify(known)}))`,
+      ),
+    ),
+  ]);
+  return found.length;
+}
+
+const deviceColumns = { state: devices.state, lastSeenAt: devices.lastSeenAt };
+
+/** What is kept in a row's `state`: not what has a column that moves by itself. */
+function stateOf(device: Device): Device {
+  const { lastSeenAt: _, ...state } = device as SeenDevice;
+  return state;
+}

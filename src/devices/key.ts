@@ -1,0 +1,69 @@
+/**
+ * A device's Ed25519 key, judged before anything is verified with it. workerd's WebCrypto imports all
+ * encodings of the curve's small-order points and accepts forgeries for them (2026-11), so what such
+ * a key is, is decided here.
+ */
+import { createHash } from "node:crypto";
+
+/** A key that may identify a device. */
+export interface DeviceKey {
+  bytes: Uint8Array;
+  /** The device's id: lower-case hex SHA-256 of the key. */
+  id: string;
+}
+
+/** Why a key is refused. */
+export type KeyProblem = "spelling" | "non-canonical" | "small-order";
+
+const KEY_BYTES = 32;
+/** The prime of the field, 2²⁵⁵ − 19. */
+const P = 2n ** 255n - 19n;
+
+/**
+ * The y coordinates of the eight points whose order divides 8: of order 1 and 2 (1, −1), of order 4
+ * (0, for two points) and of order 8 (two values, for two points each). A point is its y and the sign
+ * of its x, so that either sign of these is of small order, or no point at all.
+ */
+const SMALL_ORDER_Y = new Set([
+  1n,
+  P - 1n,
+  0n,
+  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n,
+  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
+]);
+
+/** Reads a public key: base64url of 32 bytes without padding, in its one canonical spelling. */
+export function parseDeviceKey(
+  text: string,
+): { ok: true; key: DeviceKey } | { ok: false; problem: KeyProblem } {
+  const bytes = Buffer.from(text, "base64url");
+  // Buffer skips what is not base64url: only the spelling that it would write itself is accepted.
+  if (bytes.length !== KEY_BYTES || bytes.toString("base64url") !== text) {
+    return { ok: false, problem: "spelling" };
+  }
+  const y = yOf(bytes);
+  if (y >= P) return { ok: false, problem: "non-canonical" };
+  if (SMALL_ORDER_Y.has(y)) return { ok: false, problem: "small-order" };
+  return { ok: true, key: { bytes, id: createHash("sha256").update(bytes).digest("hex") } };
+}
+
+/** Digits and capitals without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B. */
+const ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";
+const FINGERPRINT_LENGTH = 8;
+
+/** 8 characters of the device's id, for people to compare on both sides. */
+export function fingerprint(deviceId: string): string {
+  let rest = BigInt(`0x${deviceId.slice(0, 32)}`);
+  let text = "";
+  for (let i = 0; i < FINGERPRINT_LENGTH; i++) {
+    text += ALPHABET.charAt(Number(rest % BigInt(ALPHABET.length)));
+    rest /= BigInt(ALPHABET.length);
+  }
+  return text;
+}
+
+/** The low 255 bits, little-endian; the highest bit is the sign of x (RFC 8032, section 5.1.2). */
+function yOf(bytes: Uint8Array): bigint {
+  const reversed = Buffer.from(bytes).reverse();
+  return BigInt(`0x${reversed.toString("hex")}`) & (2n ** 255n - 1n);
+}

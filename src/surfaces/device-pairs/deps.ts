@@ -1,0 +1,12 @@
+import type { DeviceDeps } from "../../devices/deps";
+import type { Call } from "../../http/context";
+
+/** What the work on devices stands on, in a request. */
+export function depsOf(c: Call): DeviceDeps {
+  return {
+    db: c.var.db,
+    secret: c.var.config.secret,
+    sessions: c.var.sessions,
+    events: c.var.events,
+  };
+}

@@ -1,0 +1,100 @@
+/** How the RPC surface says what is wrong: Alibaba's error object, with the real HTTP status. */
+import type { Call, HttpRefusal, Surface } from "../../http/context";
+
+/** The codes of this surface, and the status of each. */
+const STATUS = {
+  MissingParameter: 400,
+  InvalidParameter: 400,
+  "InvalidAccessKeyId.NotFound": 404,
+  IncompleteSignature: 400,
+  SignatureDoesNotMatch: 403,
+  SignatureNonceUsed: 400,
+  "InvalidTimeStamp.Expired": 400,
+  "InvalidTimeStamp.Format": 400,
+  "Forbidden.RAM": 403,
+  "InvalidApi.NotFound": 404,
+  UnsupportedHTTPMethod: 405,
+  "Throttling.User": 429,
+  "PairRequest.NotFound": 404,
+  "PairRequest.Expired": 409,
+  "PairRequest.Superseded": 409,
+  "PairRequest.AlreadyDecided": 409,
+  "Device.NotFound": 404,
+  "Application.NotFound": 404,
+  InternalError: 500,
+  ServiceUnavailable: 503,
+} as const satisfies Record<string, HttpRefusal["status"]>;
+
+/** A code of this surface. */
+export type RpcCode = keyof typeof STATUS;
+
+/** A refusal in this surface's own words. */
+export function rpcRefusal(code: RpcCode, message: string): HttpRefusal {
+  return { status: STATUS[code], code, message };
+}
+
+/** The surface of the RPC actions. */
+export const rpcSurface: Surface = {
+  name: "device-pairs",
+  unknownKeyStatus: 401,
+  refuse: (c, refusal) => {
+    const code = toRpcCode(refusal);
+    const body = {
+      RequestId: c.var.requestId,
+      HostId: hostOf(c),
+      Code: code,
+      Message: refusal.message,
+      Recommend: "Do what Message says. If that does not help, tell us the RequestId.",
+    };
+    return c.json(body, STATUS[code], refusal.headers);
+  },
+};
+
+/** The host that a call was sent to, as its client named it. */
+export function hostOf(c: Call): string {
+  return c.req.header("Host") ?? new URL(c.req.url).host;
+}
+
+/** The one table from what all surfaces can refuse to this surface's codes. */
+function toRpcCode(refusal: HttpRefusal): RpcCode {
+  if (isRpcCode(refusal.code)) return refusal.code;
+  switch (refusal.code) {
+    case "unauthenticated":
+    case "unknown-key":
+    case "expired-key":
+    case "blocked-key":
+    case "session-ended":
+      return "InvalidAccessKeyId.NotFound";
+    case "address-refused":
+    case "missing-permission":
+    case "scope-not-held":
+      return "Forbidden.RAM";
+    case "method-not-allowed":
+      return "UnsupportedHTTPMethod";
+    case "unknown-path":
+      return "InvalidApi.NotFound";
+    case "too-many-requests":
+    case "too-many-failures":
+      return "Throttling.User";
+    case "organisation-not-found":
+    case "application-not-found":
+      return "Application.NotFound";
+    case "request-not-found":
+      return "PairRequest.NotFound";
+    case "request-expired":
+      return "PairRequest.Expired";
+    case "request-superseded":
+      return "PairRequest.Superseded";
+    case "request-approved":
+    case "request-rejected":
+      return "PairRequest.AlreadyDecided";
+    case "device-not-found":
+      return "Device.NotFound";
+  }
+  if (refusal.status === 503) return "ServiceUnavailable";
+  return refusal.status === 500 ? "InternalError" : "InvalidParameter";
+}
+
+function isRpcCode(code: string): code is RpcCode {
+  return Object.hasOwn(STATUS, code);
+}

@@ -1,0 +1,250 @@
+/** What operators and gateways call on `/v1`: applications, decisions, devices, tokens, setup codes. */
+import type { Hono } from "hono";
+import { insertApplication, selectApplication } from "../../devices/application-store";
+import { approveRequest, rejectRequest } from "../../devices/decide";
+import { newApplicationId } from "../../devices/ids";
+import { findDevice, listDevices, listRequests } from "../../devices/list";
+import {
+  labelDevice,
+  type ManageResult,
+  removePairedDevice,
+  revokeDeviceToken,
+  rotateForDevice,
+  rotateForOperator,
+} from "../../devices/manage";
+import { createSetupCode } from "../../devices/setup-codes";
+import { verifyDeviceToken } from "../../devices/verify";
+import { fail, readCredential } from "../../http/authenticate";
+import { readBody, readQuery } from "../../http/body";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
+import { toKeysetPage } from "../../http/paging";
+import { keyed } from "../../http/routes";
+import { depsOf } from "./deps";
+import { toHttpRefusal } from "./refusals";
+import {
+  applicationBody,
+  approveBody,
+  devicesQuery,
+  labelBody,
+  rejectBody,
+  requestsQuery,
+  revokeBody,
+  rotateBody,
+  setupCodeBody,
+  toDeviceWire,
+  toRequestWire,
+  toTime,
+  toVerificationWire,
+  verifyBody,
+} from "./wire";
+
+const APPLICATION = "/v1/applications/:application";
+const DEVICE = `${APPLICATION}/devices/:device{[A-Za-z0-9._-]+}`;
+/** Ids drawn before giving up: of 2⁷², two in a row that are taken mean that something is broken. */
+const MOST_DRAWS = 3;
+
+/** Adds the routes to the app. */
+export function deviceOperatorRoutes(app: Hono<AppEnv>): void {
+  applicationRoutes(app);
+  requestRoutes(app);
+  deviceRoutes(app);
+  tokenRoutes(app);
+}
+
+function applicationRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    "/v1/applications",
+    keyed("devices:manage", async (c, { organisationId }) => {
+      const { name } = await readBody(c, applicationBody);
+      const createdAt = Date.now();
+      for (let i = 0; i < MOST_DRAWS; i++) {
+        const id = newApplicationId();
+        if (await insertApplication(c.var.db, { id, organisationId, name, createdAt })) {
+          return c.json({ id, name, created_at: toTime(createdAt) }, 201);
+        }
+      }
+      throw new Error("no free application id was drawn");
+    }),
+  );
+
+  app.post(
+    `${APPLICATION}/setup-codes`,
+    keyed("devices:approve", async (c, caller) => {
+      const { role, scopes, ttl_seconds } = await readBody(c, setupCodeBody);
+      const id = c.req.param("application") ?? "";
+      const [application] = await selectApplication(c.var.db, caller.organisationId, id);
+      if (!application) throw noApplication();
+      const expiresAt = Date.now() + ttl_seconds * 1_000;
+      const made = await createSetupCode(depsOf(c), caller, id, { role, scopes }, expiresAt);
+      if (!made.ok) throw new Refused(toHttpRefusal(made.refusal));
+      return c.json({ setup_code: made.code, expires_at: toTime(expiresAt) }, 201);
+    }),
+  );
+}
+
+function requestRoutes(app: Hono<AppEnv>): void {
+  const requests = `${APPLICATION}/pairing/requests`;
+
+  app.get(
+    requests,
+    keyed("devices:list", async (c, caller) => {
+      const { limit, cursor, status } = readQuery(c, requestsQuery);
+      const query = { status, before: cursor, limit: limit + 1 };
+      const rows = await listRequests(c.var.db, placeOf(c, caller), query, Date.now());
+      if (!rows) throw noApplication();
+      return c.json(toKeysetPage(rows, limit, ({ id }) => id, toRequestWire));
+    }),
+  );
+
+  app.post(
+    `${requests}/:id{[A-Za-z0-9._-]+:approve}`,
+    keyed("devices:approve", async (c, caller) => {
+      const narrowing = await readBody(c, approveBody);
+      const { applicationId } = placeOf(c, caller);
+      const id = requestId(c);
+      const deps = depsOf(c);
+      const result = await approveRequest(deps, caller, applicationId, id, narrowing, Date.now());
+      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      return c.json(toRequestWire(result.request));
+    }),
+  );
+
+  app.post(
+    `${requests}/:id{[A-Za-z0-9._-]+:reject}`,
+    keyed("devices:approve", async (c, caller) => {
+      const { reason } = await readBody(c, rejectBody);
+      const { applicationId } = placeOf(c, caller);
+      const id = requestId(c);
+      const deps = depsOf(c);
+      const result = await rejectRequest(deps, caller, applicationId, id, reason, Date.now());
+      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      return c.json(toRequestWire(result.request));
+    }),
+  );
+}
+
+function deviceRoutes(app: Hono<AppEnv>): void {
+  app.get(
+    `${APPLICATION}/devices`,
+    keyed("devices:list", async (c, caller) => {
+      const { limit, cursor } = readQuery(c, devicesQuery);
+      const [createdAt, id] = cursor?.split(".") ?? [];
+      const position = createdAt && id ? { createdAt: Number(createdAt), id } : null;
+      const query = { after: position, limit: limit + 1 };
+      const rows = await listDevices(c.var.db, placeOf(c, caller), query);
+      if (!rows) throw noApplication();
+      const cursorOf = (row: { createdAt: number; id: string }) => `${row.createdAt}.${row.id}`;
+      return c.json(toKeysetPage(rows, limit, cursorOf, toDeviceWire));
+    }),
+  );
+
+  app.get(
+    DEVICE,
+    keyed("devices:list", async (c, caller) => {
+      const device = await findDevice(c.var.db, placeOf(c, caller), c.req.param("device") ?? "");
+      if (device === null) throw noApplication();
+      if (!device) throw new Refused(toHttpRefusal({ code: "device-not-found" }));
+      return c.json(toDeviceWire(device));
+    }),
+  );
+
+  app.patch(
+    DEVICE,
+    keyed("devices:manage", async (c, caller) => {
+      const { label } = await readBody(c, labelBody);
+      return answer(c, await labelDevice(depsOf(c), addressOf(c, caller), label, Date.now()));
+    }),
+  );
+
+  app.delete(
+    DEVICE,
+    keyed("devices:remove", async (c, caller) => {
+      const result = await removePairedDevice(depsOf(c), addressOf(c, caller), Date.now());
+      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      return c.body(null, 204);
+    }),
+  );
+}
+
+function tokenRoutes(app: Hono<AppEnv>): void {
+  const rotateByKey = keyed("devices:manage", async (c, caller) => {
+    const { role, scopes } = await readBody(c, rotateBody);
+    const address = addressOf(c, caller);
+    return answer(c, await rotateForOperator(depsOf(c), caller, address, role, scopes, Date.now()));
+  });
+
+  app.post(`${DEVICE}/tokens:rotate`, (c) =>
+    /^bearer\s+drbd_/i.test(c.req.header("Authorization")?.trim() ?? "")
+      ? rotateOwn(c)
+      : rotateByKey(c),
+  );
+
+  app.post(
+    `${DEVICE}/tokens:revoke`,
+    keyed("devices:manage", async (c, caller) => {
+      const { role } = await readBody(c, revokeBody);
+      const address = addressOf(c, caller);
+      return answer(c, await revokeDeviceToken(depsOf(c), address, role, Date.now()));
+    }),
+  );
+
+  app.post(
+    "/v1/devices:verify",
+    keyed("devices:list", async (c, { organisationId }) => {
+      const { token, scope } = await readBody(c, verifyBody);
+      const now = Date.now();
+      const verified = await verifyDeviceToken(c.var.db, organisationId, token, scope, now);
+      return c.json(toVerificationWire(verified));
+    }),
+  );
+}
+
+/** A device rotates its own token, with that token. */
+async function rotateOwn(c: Call): Promise<Response> {
+  const now = Date.now();
+  const verified = await verifyDeviceToken(c.var.db, null, readCredential(c, now), null, now);
+  const { device } = verified.ok ? verified : { device: null };
+  const isOwn =
+    device?.id === c.req.param("device") && device?.applicationId === c.req.param("application");
+  if (!verified.ok || !isOwn) return fail(c, now, wrongDeviceToken);
+  const { role, scopes } = await readBody(c, rotateBody);
+  if (role !== verified.role) {
+    throw new Refused({
+      status: 403,
+      code: "wrong-role",
+      message: `This token is of the role ${verified.role}: it rotates no other.`,
+    });
+  }
+  const result = await rotateForDevice(depsOf(c), verified, scopes, now);
+  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  return c.json({ device_token: result.token, role: result.role, scopes: result.scopes });
+}
+
+const wrongDeviceToken = {
+  status: 401,
+  code: "wrong-device-token",
+  message: "This is not a working token of this device. Pair it again.",
+  headers: { "WWW-Authenticate": "Bearer" },
+} as const;
+
+function answer(c: Call, result: ManageResult): Response {
+  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  return c.json(toDeviceWire(result.device));
+}
+
+function noApplication(): Refused {
+  return new Refused(toHttpRefusal({ code: "application-not-found" }));
+}
+
+/** The path ends in `{id}:approve` or `{id}:reject`. */
+function requestId(c: Call): string {
+  return (c.req.param("id") ?? "").split(":", 1)[0] ?? "";
+}
+
+function placeOf(c: Call, { organisationId }: Caller) {
+  return { organisationId, applicationId: c.req.param("application") ?? "" };
+}
+
+function addressOf(c: Call, caller: Caller) {
+  return { ...placeOf(c, caller), deviceId: c.req.param("device") ?? "" };
+}

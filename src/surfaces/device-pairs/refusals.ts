@@ -1,0 +1,134 @@
+/** The one table from what the domain refuses to what both surfaces of devices can say. */
+import type { AskRefusal } from "../../devices/ask";
+import type { DecideRefusal } from "../../devices/decide";
+import type { ManageRefusal } from "../../devices/manage";
+import { MOST_LIVE } from "../../devices/pairing";
+import type { ProofRefusal } from "../../devices/proof";
+import type { HttpRefusal } from "../../http/context";
+
+/** Everything that can be refused of devices. */
+export type DeviceRefusal = AskRefusal | DecideRefusal | ManageRefusal | ProofRefusal;
+
+/** A refusal with its status and what to do. */
+export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
+  switch (refusal.code) {
+    case "application-not-found":
+      return say(
+        404,
+        refusal.code,
+        "There is no such application. POST /v1/applications makes one.",
+      );
+    case "request-not-found":
+      return say(404, refusal.code, "There is no such pairing request in this application.");
+    case "device-not-found":
+      return say(404, refusal.code, "There is no such paired device in this application.");
+    case "request-ended":
+      return say(
+        409,
+        `request-${refusal.status}`,
+        `The pairing request is ${refusal.status}: nothing was changed. The device can ask again.`,
+      );
+    case "changed-meanwhile":
+      return say(
+        409,
+        refusal.code,
+        "Others changed this at the same time. Look at it and try again.",
+      );
+    case "digest-mismatch":
+      return say(
+        409,
+        refusal.code,
+        "The request does not ask for what this digest stands for. List it again and decide anew.",
+      );
+    case "exceeds-request":
+      return say(
+        400,
+        refusal.code,
+        `The device did not ask for ${refusal.what}: an approval may only narrow.`,
+      );
+    case "scope-not-held":
+      return say(
+        403,
+        refusal.code,
+        `You do not hold the scope ${refusal.scope}, so you cannot let a device have it.`,
+      );
+    case "role-not-approved":
+      return say(404, refusal.code, `The device is not approved for the role ${refusal.role}.`);
+    case "token-revoked":
+      return say(
+        409,
+        refusal.code,
+        `The token of the role ${refusal.role} is revoked: only a new approval brings it back.`,
+      );
+    case "exceeds-approved":
+      return say(
+        400,
+        refusal.code,
+        `${refusal.scope} is not approved for this role of the device. It has to ask for it.`,
+      );
+    case "nonce-used":
+      return say(409, refusal.code, "This nonce was used before. Ask for a new challenge.");
+    case "too-many-live": {
+      const most = refusal.of === "address" ? MOST_LIVE.perAddress : MOST_LIVE.perApplication;
+      const of = refusal.of === "address" ? "your address" : "this application";
+      return {
+        ...say(429, "too-many-requests-pending", `There are ${most} live requests of ${of}. Wait.`),
+        headers: { "Retry-After": "60" },
+      };
+    }
+    case "invalid-setup-code":
+      return say(
+        403,
+        refusal.code,
+        "There is no such setup code, or it was used, or its time is over.",
+      );
+    case "exceeds-setup-code":
+      return say(403, refusal.code, "The setup code does not cover this role and these scopes.");
+    case "invalid-key":
+      return say(
+        400,
+        refusal.code,
+        `device.public_key is refused: ${keyProblems[refusal.problem]}.`,
+      );
+    case "wrong-device-id":
+      return say(
+        400,
+        refusal.code,
+        "device.id is not the lower-case hex SHA-256 of the 32 bytes of device.public_key.",
+      );
+    case "unknown-nonce":
+      return say(
+        401,
+        refusal.code,
+        "device.nonce is not a challenge of this application. Ask for one at …/pairing/challenges.",
+      );
+    case "nonce-expired":
+      return say(
+        401,
+        refusal.code,
+        "device.nonce is older than 120 seconds. Ask for a new challenge.",
+      );
+    case "stale-signature":
+      return say(
+        401,
+        refusal.code,
+        "device.signed_at is more than 120 seconds off. Set the clock.",
+      );
+    case "wrong-signature":
+      return say(
+        401,
+        refusal.code,
+        "device.signature is not this key's signature of the v3 string of what was sent.",
+      );
+  }
+}
+
+const keyProblems = {
+  spelling: "it is not the base64url of 32 bytes, without padding, in its one spelling",
+  "non-canonical": "it is not the canonical encoding of a point",
+  "small-order": "it is a point of small order, for which signatures can be forged",
+};
+
+function say(status: HttpRefusal["status"], code: string, message: string): HttpRefusal {
+  return { status, code, message };
+}

@@ -1,0 +1,105 @@
+/** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
+import type { Hono } from "hono";
+import { approveRequest, rejectRequest } from "../../devices/decide";
+import { listPairs } from "../../devices/list";
+import { removePairedDevice } from "../../devices/manage";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
+import { idempotently } from "../../http/idempotency";
+import type { Permission } from "../../keys/permissions";
+import { requireRpcCaller } from "./authenticate";
+import { depsOf } from "./deps";
+import { rpcRefusal } from "./errors";
+import { type Parameters, readAction, readParameters, requireParameter } from "./parameters";
+import { toHttpRefusal } from "./refusals";
+import { toRpcDevice, toRpcPaired, toRpcPending } from "./rpc-wire";
+
+interface Action {
+  permission: Permission;
+  /** What it answers beside what all answers have. */
+  run(c: Call, caller: Caller, parameters: Parameters): Promise<object>;
+}
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  ListPolarClawDevicePairs: {
+    permission: "devices:list",
+    run: async (c, { organisationId }, parameters) => {
+      const applicationId = requireParameter(parameters, "ApplicationId");
+      const pairs = await listPairs(c.var.db, { organisationId, applicationId }, Date.now());
+      if (!pairs) throw new Refused(toHttpRefusal({ code: "application-not-found" }));
+      return { Pending: pairs.pending.map(toRpcPending), Paired: pairs.paired.map(toRpcPaired) };
+    },
+  },
+  ApprovePolarClawDevicePair: {
+    permission: "devices:approve",
+    run: async (c, caller, parameters) => {
+      const { applicationId, requestId } = readRequestAddress(parameters);
+      const deps = depsOf(c);
+      const result = await approveRequest(deps, caller, applicationId, requestId, {}, Date.now());
+      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      if (!result.device) throw new Error("an approval gave no device");
+      return { PairRequestId: requestId, Device: toRpcDevice(result.device) };
+    },
+  },
+  RejectPolarClawDevicePair: {
+    permission: "devices:approve",
+    run: async (c, caller, parameters) => {
+      const { applicationId, requestId } = readRequestAddress(parameters);
+      const deps = depsOf(c);
+      const result = await rejectRequest(deps, caller, applicationId, requestId, null, Date.now());
+      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      return { PairRequestId: requestId, DeviceId: result.request.deviceId };
+    },
+  },
+  RemovePolarClawDevicePair: {
+    permission: "devices:remove",
+    run: async (c, { organisationId }, parameters) => {
+      const applicationId = requireParameter(parameters, "ApplicationId");
+      const deviceId = requireParameter(parameters, "DeviceId");
+      const address = { organisationId, applicationId, deviceId };
+      const result = await removePairedDevice(depsOf(c), address, Date.now());
+      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      return { DeviceId: deviceId };
+    },
+  },
+};
+
+/** Adds the surface to the app. */
+export function deviceRpcRoutes(app: Hono<AppEnv>): void {
+  app.on(["GET", "POST"], "/", async (c) => {
+    const parameters = await readParameters(c);
+    const name = readAction(c, parameters);
+    const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+    if (!action) {
+      throw new Refused(
+        rpcRefusal(
+          "InvalidApi.NotFound",
+          `There is no action of this name. There are ${Object.keys(ACTIONS).join(", ")}.`,
+        ),
+      );
+    }
+    const caller = await requireRpcCaller(c, parameters, action.permission);
+    const answer = async () =>
+      c.json({
+        RequestId: c.var.requestId,
+        Message: "successful",
+        Code: 200,
+        ApplicationId: parameters.get("ApplicationId"),
+        ...(await action.run(c, caller, parameters)),
+      });
+    if (c.req.method !== "POST") return answer();
+    return idempotently(c, caller, answer, subjectOf(name, parameters));
+  });
+}
+
+/** What a call asks for: not what its signature and its time are, which a retry has anew. */
+function subjectOf(action: string, parameters: Parameters): string {
+  const names = ["ApplicationId", "PairRequestId", "DeviceId"];
+  return JSON.stringify([action, ...names.map((name) => parameters.get(name) ?? null)]);
+}
+
+function readRequestAddress(parameters: Parameters) {
+  return {
+    applicationId: requireParameter(parameters, "ApplicationId"),
+    requestId: requireParameter(parameters, "PairRequestId"),
+  };
+}

@@ -1,0 +1,229 @@
+/** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
+import { z } from "zod";
+import { type Device, grantOf } from "../../devices/device";
+import type { SeenDevice } from "../../devices/device-store";
+import { fingerprint } from "../../devices/key";
+import {
+  type Asked,
+  digestOf,
+  type PairRequest,
+  REQUEST_STATUSES,
+  unique,
+} from "../../devices/pairing";
+import type { Proof } from "../../devices/proof";
+import { isRole, isScope, roleOf } from "../../devices/scopes";
+import { normalisePlatform } from "../../devices/signing";
+import type { Verification } from "../../devices/verify";
+import { pageCursor, pageLimit } from "../../http/paging";
+import { humanText, plainText } from "../../http/text";
+
+/** How often a device may poll, in seconds. */
+export const POLL_SECONDS = 5;
+
+const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letters, digits, _ or -");
+const roles = z
+  .array(role, "must be an array")
+  .min(1, "must have at least one entry")
+  .max(8, "must have at most 8 entries");
+const scopes = z
+  .array(
+    z
+      .string("must be a string")
+      .refine(
+        isScope,
+        "is not a scope: of operator there is a closed set, others are <role>.<name>",
+      ),
+    "must be an array",
+  )
+  .max(64, "must have at most 64 entries")
+  .refine((list) => new Set(list).size === list.length, "must not repeat a scope");
+
+/** Fields under the signature are neither normalised nor allowed to hold what separates them. */
+const signed = (least: number) =>
+  plainText(least, 64).refine((text) => !/[|,]/.test(text), "must not hold | or ,");
+
+const time = z.int("must be Unix milliseconds").min(0, "must be Unix milliseconds");
+const short = z.string("must be a string").max(128, "is too long");
+
+/** The body of a pairing request. */
+export const askBody = z
+  .strictObject({
+    device: z.strictObject({
+      id: z
+        .string("must be a string")
+        .regex(/^[0-9a-f]{64}$/, "must be lower-case hex of 32 bytes"),
+      public_key: short,
+      signed_at: time,
+      nonce: short,
+      signature: short,
+    }),
+    client: z.strictObject({
+      id: signed(1),
+      mode: signed(1),
+      display_name: humanText(0, 64).default(""),
+      platform: signed(0).default(""),
+      device_family: signed(0).default(""),
+    }),
+    role,
+    roles: roles.optional(),
+    scopes,
+    silent: z.boolean("must be true or false").default(false),
+    setup_code: short.min(1, "must not be empty").optional(),
+  })
+  .superRefine((body, issues) => {
+    const asked = [body.role, ...(body.roles ?? [])];
+    for (const [index, scope] of body.scopes.entries()) {
+      if (asked.includes(roleOf(scope))) continue;
+      issues.addIssue({
+        code: "custom",
+        path: ["scopes", index],
+        message: "belongs to a role that is not asked for",
+      });
+    }
+  })
+  .transform(({ device, client, ...body }): { asked: Asked; proof: Proof } => ({
+    asked: {
+      deviceId: device.id,
+      publicKey: device.public_key,
+      displayName: client.display_name,
+      platform: normalisePlatform(client.platform),
+      family: normalisePlatform(client.device_family),
+      clientId: client.id,
+      clientMode: client.mode,
+      role: body.role,
+      roles: unique([body.role, ...(body.roles ?? [])]),
+      scopes: body.scopes,
+      silent: body.silent,
+    },
+    proof: {
+      nonce: device.nonce,
+      signedAt: device.signed_at,
+      signature: device.signature,
+      setupCode: body.setup_code ?? null,
+    },
+  }));
+
+/** The bodies of the operators' calls. */
+export const applicationBody = z.strictObject({ name: humanText(1, 100) });
+export const approveBody = z.strictObject({
+  digest: short.optional(),
+  roles: roles.optional(),
+  scopes: scopes.optional(),
+});
+export const rejectBody = z.strictObject({ reason: humanText(1, 256).nullable().default(null) });
+export const labelBody = z.strictObject({ label: humanText(1, 64).nullable() });
+export const rotateBody = z.strictObject({ role, scopes: scopes.nullable().default(null) });
+export const revokeBody = z.strictObject({ role });
+export const verifyBody = z.strictObject({
+  token: short,
+  scope: z.string("must be a string").refine(isScope, "is not a scope").nullable().default(null),
+});
+const TTL = "must be a whole number of seconds from 1 to 600";
+export const setupCodeBody = z
+  .strictObject({ role, scopes, ttl_seconds: z.int(TTL).min(1, TTL).max(600, TTL) })
+  .superRefine((body, issues) => {
+    for (const [index, scope] of body.scopes.entries()) {
+      if (roleOf(scope) === body.role) continue;
+      issues.addIssue({
+        code: "custom",
+        path: ["scopes", index],
+        message: "belongs to another role",
+      });
+    }
+  });
+
+/** The queries of the lists. */
+export const requestsQuery = z.strictObject({
+  status: z
+    .enum(REQUEST_STATUSES, `must be one of ${REQUEST_STATUSES.join(", ")}`)
+    .nullable()
+    .default(null),
+  limit: pageLimit,
+  cursor: pageCursor(/^pr-[0-9a-f-]{36}$/),
+});
+export const devicesQuery = z.strictObject({
+  limit: pageLimit,
+  cursor: pageCursor(/^[0-9]{1,15}\.[0-9a-f]{64}$/),
+});
+
+/** A pairing request as operators see it. */
+export function toRequestWire(request: PairRequest) {
+  const { outcome } = request;
+  return {
+    pair_request_id: request.id,
+    application_id: request.applicationId,
+    status: request.status,
+    device_id: request.deviceId,
+    public_key: request.publicKey,
+    fingerprint: fingerprint(request.deviceId),
+    digest: digestOf(request),
+    display_name: request.displayName,
+    platform: request.platform,
+    device_family: request.family,
+    client_id: request.clientId,
+    client_mode: request.clientMode,
+    role: request.role,
+    roles: request.roles,
+    scopes: request.scopes,
+    remote_ip: request.remoteIp,
+    silent: request.silent,
+    is_repair: request.isRepair,
+    requested_at: toTime(request.requestedAt),
+    expires_at: toTime(request.expiresAt),
+    decided_by: outcome?.decidedBy ?? null,
+    decided_at: outcome ? toTime(outcome.at) : null,
+    granted: outcome?.granted ?? null,
+    reason: outcome?.reason ?? null,
+  };
+}
+
+/** A device as operators see it. */
+export function toDeviceWire(device: SeenDevice) {
+  return {
+    ...toDeviceFacts(device),
+    tokens: device.roles.map((each) => {
+      const { token, revoked, limit } = grantOf(device, each);
+      const status = revoked ? "revoked" : token ? "active" : "to-collect";
+      return { role: each, status, scopes: token?.scopes ?? limit };
+    }),
+    last_seen_at: device.lastSeenAt === null ? null : toTime(device.lastSeenAt),
+  };
+}
+
+/** What is told of a device without its tokens. */
+export function toDeviceFacts(device: Omit<Device, "grants">) {
+  return {
+    device_id: device.id,
+    application_id: device.applicationId,
+    label: device.label,
+    public_key: device.publicKey,
+    fingerprint: fingerprint(device.id),
+    display_name: device.displayName,
+    platform: device.platform,
+    device_family: device.family,
+    client_id: device.clientId,
+    client_mode: device.clientMode,
+    role: device.role,
+    roles: device.roles,
+    scopes: device.scopes,
+    created_at: toTime(device.createdAt),
+  };
+}
+
+/** What a gateway is told of a token. */
+export function toVerificationWire(verified: Verification) {
+  const device = "device" in verified ? verified.device : null;
+  return {
+    valid: verified.ok,
+    code: verified.ok ? "ok" : verified.code,
+    device_id: device?.id ?? null,
+    application_id: device?.applicationId ?? null,
+    role: "role" in verified ? verified.role : null,
+    scopes: "scopes" in verified ? verified.scopes : [],
+  };
+}
+
+/** RFC 3339 in UTC with milliseconds. */
+export function toTime(time: number): string {
+  return new Date(time).toISOString();
+}

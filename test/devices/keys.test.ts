@@ -1,0 +1,161 @@
+/** The contract's rules about keys, in workerd, whose own crypto would accept what is refused here. */
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { fingerprint, parseDeviceKey } from "../../src/devices/key";
+import { isSignedBy, signedString } from "../../src/devices/signing";
+import { call } from "../support/client";
+import { forge, littleEndian, smallOrderKeys } from "../support/curve";
+import { newApplication, newDevice, newNonce, signedBody, v3 } from "../support/devices";
+import vectors from "./pairing-vectors.json";
+
+const P = 2n ** 255n - 19n;
+const SMALL = smallOrderKeys();
+
+/** Asks with this key, and a forged signature where one exists for it. */
+async function askWithForgery(key: Uint8Array, order: bigint) {
+  const at = await newApplication();
+  const nonce = await newNonce(at);
+  const id = createHash("sha256").update(key).digest("hex");
+  let signedAt = Date.now();
+  let signature = null;
+  while (signature === null) {
+    signedAt -= 1;
+    signature = forge(key, order, v3({ id }, {}, signedAt, nonce));
+  }
+  const body = {
+    device: {
+      id,
+      public_key: Buffer.from(key).toString("base64url"),
+      signed_at: signedAt,
+      nonce,
+      signature: Buffer.from(signature).toString("base64url"),
+    },
+    client: { id: "cli", mode: "cli" },
+    role: "operator",
+    scopes: ["operator.read"],
+  };
+  return call("POST", `${at.path}/pairing/requests`, { body });
+}
+
+describe("keys", () => {
+  it("the test knows all eight small-order points, in all 14 spellings", () => {
+    expect(SMALL).toHaveLength(14);
+    expect(SMALL.filter(({ name }) => name.startsWith("canonical"))).toHaveLength(8);
+    const orders = new Set(SMALL.map(({ order }) => order));
+    expect(orders).toEqual(new Set([1n, 2n, 4n, 8n]));
+  });
+
+  it.each(SMALL)(
+    "the small-order points of the curve are refused: $name",
+    async ({ bytes, order }) => {
+      const answer = await askWithForgery(bytes, order);
+      expect([answer.status, answer.body.code]).toEqual([400, "invalid-key"]);
+    },
+  );
+
+  it("the runtime itself accepts a forgery for them, so the check is ours to make", async () => {
+    const identity = littleEndian(1n);
+    const key = await crypto.subtle.importKey("raw", identity, { name: "Ed25519" }, false, [
+      "verify",
+    ]);
+    const message = "whatever";
+    const signature = forge(identity, 1n, message);
+    if (!signature) throw new Error("every message has one");
+    const signed = new TextEncoder().encode(message);
+    expect(await crypto.subtle.verify({ name: "Ed25519" }, key, signature, signed)).toBe(true);
+  });
+
+  it("non-canonical encodings are refused", () => {
+    for (const y of [P, P + 1n, P + 2n, P + 18n, 2n ** 255n - 1n]) {
+      for (const sign of [0n, 1n]) {
+        const text = Buffer.from(littleEndian(y | (sign << 255n))).toString("base64url");
+        expect(parseDeviceKey(text)).toEqual({ ok: false, problem: "non-canonical" });
+      }
+    }
+  });
+
+  it("keys of any length but 32 bytes are refused", async () => {
+    const device = await newDevice();
+    const raw = Buffer.from(device.publicKey, "base64url");
+    const lengths = [Buffer.alloc(0), raw.subarray(0, 31), Buffer.concat([raw, Buffer.from([0])])];
+    const spki = Buffer.concat([Buffer.from(vectors.spkiPrefixHex, "hex"), raw]);
+    for (const bytes of [...lengths, Buffer.alloc(64, 7), spki]) {
+      expect(parseDeviceKey(bytes.toString("base64url"))).toEqual({
+        ok: false,
+        problem: "spelling",
+      });
+    }
+  });
+
+  it("The same key in another spelling is the same device: there is one spelling only", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const raw = Buffer.from(device.publicKey, "base64url");
+    const last = device.publicKey.slice(-1);
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const unused = alphabet.charAt(alphabet.indexOf(last) + 1);
+    for (const spelling of [
+      `${device.publicKey}=`,
+      raw.toString("base64"),
+      raw.toString("hex"),
+      ` ${device.publicKey}`,
+      `${device.publicKey}\n`,
+      `${device.publicKey.slice(0, -1)}${unused}`,
+    ]) {
+      const body = await signedBody({ ...device, publicKey: spelling }, {}, await newNonce(at));
+      const answer = await call("POST", `${at.path}/pairing/requests`, { body });
+      expect([answer.status, answer.body.code]).toEqual([400, "invalid-key"]);
+    }
+    const body = await signedBody(device, {}, await newNonce(at));
+    expect((await call("POST", `${at.path}/pairing/requests`, { body })).status).toBe(202);
+  });
+
+  it("the id is the lower-case hex SHA-256 of the key, and no other", async () => {
+    const at = await newApplication();
+    const [device, other] = [await newDevice(), await newDevice()];
+    for (const [id, code] of [
+      [other.id, "wrong-device-id"],
+      [device.id.toUpperCase(), "invalid-body"],
+    ] as const) {
+      const body = await signedBody({ ...device, id }, {}, await newNonce(at));
+      const answer = await call("POST", `${at.path}/pairing/requests`, { body });
+      expect([answer.status, answer.body.code]).toEqual([400, code]);
+    }
+  });
+});
+
+describe("the vectors", () => {
+  const [, deviceId, clientId, clientMode, role, scopes, signedAt, token, nonce] =
+    vectors.v3.payload.split("|");
+  const fields = {
+    deviceId: deviceId ?? "",
+    clientId: clientId ?? "",
+    clientMode: clientMode ?? "",
+    role: role ?? "",
+    scopes: scopes?.split(",") ?? [],
+    signedAt: Number(signedAt),
+    token: token ?? "",
+    nonce: nonce ?? "",
+    platform: " Linux ",
+    family: "Server",
+  };
+
+  it("the key has the id of the vectors, and a fingerprint of our alphabet", () => {
+    const parsed = parseDeviceKey(vectors.publicKeyBase64Url);
+    expect(parsed.ok && parsed.key.id).toBe(vectors.deviceId);
+    expect(fingerprint(vectors.deviceId)).toMatch(/^[34679ACDEFGHJKMNPQRTUVWXY]{8}$/);
+  });
+
+  it("the string is the one of version 3, platform and family normalised", () => {
+    expect(signedString(fields)).toBe(vectors.v3.payload);
+  });
+
+  it("the signature of version 3 is found good, those of versions 1 and 2 are not", async () => {
+    const key = Buffer.from(vectors.publicKeyBase64Url, "base64url");
+    expect(await isSignedBy(key, vectors.v3.signature, fields)).toBe(true);
+    for (const { signature } of [vectors.v1, vectors.v2]) {
+      expect(await isSignedBy(key, signature, fields)).toBe(false);
+    }
+    expect(await isSignedBy(key, `${vectors.v3.signature}==`, fields)).toBe(false);
+  });
+});

@@ -1,0 +1,217 @@
+/**
+ * Races, each run many times with both sides starting first: whatever the order, exactly one wins, the
+ * other is told, and nothing is recorded twice. Where time decides, both sides have their own.
+ */
+import { describe, expect, it } from "vitest";
+import { pollRequest } from "../../src/devices/collect";
+import { approveRequest, type DecideResult, rejectRequest } from "../../src/devices/decide";
+import { expireRequests } from "../../src/devices/endings";
+import { REQUEST_LIFE_MS } from "../../src/devices/pairing";
+import { call } from "../support/client";
+import {
+  ask,
+  decide,
+  deviceEvents,
+  domainDeps,
+  findRequest,
+  newApplication,
+  newDevice,
+  operatorOf,
+  request,
+  verify,
+} from "../support/devices";
+
+const ROUNDS = Array.from({ length: 12 }, (_, round) => round);
+
+/** Runs both at once, the other one first in every second round. */
+async function race<A, B>(
+  round: number,
+  a: () => Promise<A>,
+  b: () => Promise<B>,
+): Promise<[A, B]> {
+  if (round % 2 === 0) return Promise.all([a(), b()]);
+  const [second, first] = await Promise.all([b(), a()]);
+  return [first, second];
+}
+
+const endings = async (at: Parameters<typeof deviceEvents>[0]) =>
+  (await deviceEvents(at)).filter((type) => type !== "device.pair.requested");
+
+describe("races", () => {
+  it("two approvals of one request: one wins, and there is one device, one event", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const { id } = await request(at, await newDevice());
+      const both = await race(
+        round,
+        () => decide(at, id, "approve"),
+        () => decide(at, id, "approve"),
+      );
+      expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+      expect(both.find(({ status }) => status === 409)?.body.code).toBe("request-approved");
+      expect(await endings(at)).toEqual(["device.pair.approved"]);
+      const { body } = await call("GET", `${at.path}/devices`, { key: at.key });
+      expect(body.data).toHaveLength(1);
+    }
+  });
+
+  it("approve against reject: one wins, and the device is there exactly if it was the approval", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const device = await newDevice();
+      const { id } = await request(at, device);
+      const [approved, rejected] = await race(
+        round,
+        () => decide(at, id, "approve"),
+        () => decide(at, id, "reject"),
+      );
+      const won = approved.status === 200;
+      expect([approved.status, rejected.status]).toEqual(won ? [200, 409] : [409, 200]);
+      const found = await call("GET", `${at.path}/devices/${device.id}`, { key: at.key });
+      expect(found.status).toBe(won ? 200 : 404);
+      expect(await endings(at)).toEqual([won ? "device.pair.approved" : "device.pair.rejected"]);
+    }
+  });
+
+  it("approve against a widening retry: what is approved is what was shown, or nothing", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const device = await newDevice();
+      const { id } = await request(at, device, { scopes: ["operator.read"] });
+      const [approved, retried] = await race(
+        round,
+        () => decide(at, id, "approve"),
+        () => ask(at, device, { scopes: ["operator.admin"] }),
+      );
+      expect(retried.status).toBe(202);
+      expect(retried.body.pair_request_id).not.toBe(id);
+      const wider = await findRequest(at, retried.body.pair_request_id);
+      const old = await findRequest(at, id);
+      const found = await call("GET", `${at.path}/devices/${device.id}`, { key: at.key });
+      expect(wider).toMatchObject({ status: "pending", scopes: ["operator.admin"] });
+      if (approved.status === 200) {
+        expect([old.status, found.body.scopes]).toEqual(["approved", ["operator.read"]]);
+        expect(wider.is_repair).toBe(true);
+      } else {
+        expect([approved.body.code, old.status]).toEqual(["request-superseded", "superseded"]);
+        expect([found.status, wider.is_repair]).toEqual([404, false]);
+      }
+      expect(await endings(at)).toHaveLength(1);
+    }
+  });
+
+  it("an approval against expiry: the request has one ending, and everyone is told the same", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const { id } = await request(at, await newDevice());
+      const over = Date.parse((await findRequest(at, id)).expires_at);
+      const deps = domainDeps();
+      const [approved] = await race<DecideResult, number>(
+        round,
+        () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
+        () => expireRequests(deps, over, 100),
+      );
+      const polled = await pollRequest(deps.db, at.application, id, over);
+      const status = approved.ok ? "approved" : "expired";
+      expect(polled?.status).toBe(status);
+      expect(polled?.token === null).toBe(!approved.ok);
+      if (!approved.ok) expect(approved.refusal).toEqual({ code: "request-ended", status });
+      expect(await endings(at)).toEqual([`device.pair.${status}`]);
+    }
+  });
+
+  it("the last poll against expiry: a token that was approved in time is handed out, once", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const { id } = await request(at, await newDevice());
+      const over = Date.parse((await findRequest(at, id)).expires_at);
+      const deps = domainDeps();
+      const pending = await pollRequest(deps.db, at.application, id, over - 2);
+      expect(pending).toEqual({ status: "pending", token: null });
+      await approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1);
+      const [polled] = await race(
+        round,
+        () => pollRequest(deps.db, at.application, id, over),
+        () => expireRequests(deps, over + REQUEST_LIFE_MS, 100),
+      );
+      expect(polled?.status).toBe("approved");
+      expect(await verify(at, polled?.token?.token ?? "")).toMatchObject({ valid: true });
+      expect(await endings(at)).toEqual(["device.pair.approved"]);
+    }
+  });
+
+  it("concurrent sweeps: each ending is recorded and announced once", async () => {
+    for (const round of ROUNDS.slice(0, 4)) {
+      const at = await newApplication();
+      const devices = await Promise.all(Array.from({ length: 3 }, newDevice));
+      for (const device of devices) await request(at, device);
+      const deps = domainDeps();
+      const over = Date.now() + REQUEST_LIFE_MS;
+      await race(
+        round,
+        () => expireRequests(deps, over, 100),
+        () => expireRequests(deps, over, 100),
+      );
+      expect(await endings(at)).toEqual(Array(3).fill("device.pair.expired"));
+    }
+  });
+
+  it("concurrent first polls: one gets the token, and it is the one that works", async () => {
+    for (const _ of ROUNDS) {
+      const at = await newApplication();
+      const { id } = await request(at, await newDevice());
+      await decide(at, id, "approve");
+      const { db } = domainDeps();
+      const polls = await Promise.all(
+        Array.from({ length: 6 }, () => pollRequest(db, at.application, id, Date.now())),
+      );
+      const tokens = polls.flatMap((each) => (each?.token ? [each.token.token] : []));
+      expect(polls.map((each) => each?.status)).toEqual(Array(6).fill("approved"));
+      expect(tokens).toHaveLength(1);
+      expect(await verify(at, tokens[0] ?? "")).toMatchObject({ valid: true });
+    }
+  });
+
+  it("a removal against an approval: a device that is there was approved after it was removed", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const device = await newDevice();
+      const first = await request(at, device);
+      await decide(at, first.id, "approve");
+      const wider = await request(at, device, { scopes: ["operator.admin"] });
+      const path = `${at.path}/devices/${device.id}`;
+      const [removed, approved] = await race(
+        round,
+        () => call("DELETE", path, { key: at.key }),
+        () => decide(at, wider.id, "approve"),
+      );
+      expect([removed.status, approved.status]).toEqual([204, 200]);
+      const found = await call("GET", path, { key: at.key });
+      // Removed last: it is gone. Approved last: it is there, with what was approved last.
+      if (found.status === 200) expect(found.body.scopes).toEqual(["operator.admin"]);
+      else expect(found.status).toBe(404);
+      expect(await endings(at)).toEqual([
+        "device.pair.approved",
+        "device.pair.approved",
+        "device.removed",
+      ]);
+    }
+  });
+
+  it("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {
+    for (const round of ROUNDS) {
+      const at = await newApplication();
+      const { id } = await request(at, await newDevice());
+      const deps = domainDeps();
+      const now = Date.now();
+      const [approved, rejected] = await race(
+        round,
+        () => approveRequest(deps, operatorOf(at), at.application, id, {}, now),
+        () => rejectRequest(deps, operatorOf(at), at.application, id, null, now),
+      );
+      const [winner, loser] = approved.ok ? [approved, rejected] : [rejected, approved];
+      if (!winner.ok || loser.ok) throw new Error("exactly one must win");
+      expect(loser.refusal).toEqual({ code: "request-ended", status: winner.request.status });
+    }
+  });
+});

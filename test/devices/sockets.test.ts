@@ -1,0 +1,303 @@
+/**
+ * Device tokens on the relay's websockets: who is let in, and that a device that was revoked or removed
+ * is out within a second, in every session.
+ */
+import { evictDurableObject } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { cutByEvent } from "../../src/devices/sockets";
+import { call, ORIGIN } from "../support/client";
+import {
+  decide,
+  domainDeps,
+  newAddress,
+  newApplication,
+  newDevice,
+  pair,
+  poll,
+  request,
+  type TestApplication,
+} from "../support/devices";
+import { rowsOf } from "../support/rows";
+import { Socket } from "../support/socket";
+
+/** A relay session with a host and one client, each with a device or (null) without. */
+async function newSession(at: TestApplication, deviceIds: (string | null)[]): Promise<string> {
+  const users = deviceIds.map((device_id) => ({ ip: "192.0.2.1", device_id }));
+  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
+    key: at.key,
+    body: { users },
+  });
+  if (status !== 200) throw new Error(`no session was made: ${text}`);
+  return body.session_id;
+}
+
+function upgrade(
+  session: string,
+  side: "server" | "client",
+  token: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return exports.default.fetch(
+    new Request(`${ORIGIN}/v1/relays/sessions/${session}/${side}`, {
+      headers: {
+        Upgrade: "websocket",
+        "CF-Connecting-IP": newAddress(),
+        ...(token === "" ? {} : { Authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+    }),
+  );
+}
+
+async function connect(session: string, side: "server" | "client", token: string) {
+  const answer = await upgrade(session, side, token);
+  if (!answer.webSocket) throw new Error(`not let in: ${answer.status} ${await answer.text()}`);
+  const socket = new Socket(answer.webSocket, false);
+  await socket.control("ready");
+  return socket;
+}
+
+async function heldDevices(at: TestApplication): Promise<unknown[]> {
+  const { results } = await env.DB.prepare(
+    "select session_id, device_id from session_devices where organisation_id = ?",
+  )
+    .bind(at.id)
+    .all();
+  return results;
+}
+
+describe("a device token on a websocket", () => {
+  it("lets in the user with this device, on their own link, and nobody else", async () => {
+    const at = await newApplication();
+    const [host, guest, stranger] = [await newDevice(), await newDevice(), await newDevice()];
+    const hostToken = (await pair(at, host)).token;
+    const guestToken = (await pair(at, guest)).token;
+    const strangerToken = (await pair(at, stranger)).token;
+    const session = await newSession(at, [host.id, guest.id]);
+    const hostSocket = await connect(session, "server", hostToken);
+    await connect(session, "client", guestToken);
+    expect(await hostSocket.control("peer_joined")).toMatchObject({ connection_id: 1 });
+
+    for (const [side, token] of [
+      ["client", hostToken],
+      ["server", guestToken],
+      ["client", strangerToken],
+      ["client", `drbd_${"A".repeat(43)}`],
+      ["client", "drbd_"],
+      ["client", at.key],
+      ["client", ""],
+    ] as const) {
+      expect((await upgrade(session, side, token)).status).toBe(403);
+    }
+  });
+
+  it("of another organisation opens nothing, though the device is the same", async () => {
+    const [at, other] = [await newApplication(), await newApplication()];
+    const device = await newDevice();
+    await pair(at, device);
+    const { token } = await pair(other, device);
+    const session = await newSession(at, [null, device.id]);
+    expect((await upgrade(session, "client", token)).status).toBe(403);
+  });
+
+  it("cannot be forged: what a client says of a verified device never reaches the session", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const claim = JSON.stringify({
+      organisationId: at.id,
+      applicationId: at.application,
+      deviceId: device.id,
+      version: 1_000,
+    });
+    for (const name of ["X-Drawbridge-Device", "x-drawbridge-device"]) {
+      expect((await upgrade(session, "client", "", { [name]: claim })).status).toBe(403);
+      const wrong = `drbd_${"A".repeat(43)}`;
+      expect((await upgrade(session, "client", wrong, { [name]: claim })).status).toBe(403);
+    }
+  });
+
+  it("wrong ones are counted, and lock the session for their address", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const from = { "CF-Connecting-IP": newAddress() };
+    for (let i = 0; i < 10; i++) {
+      const wrong = await upgrade(session, "client", `drbd_${"A".repeat(43)}`, from);
+      expect(wrong.status).toBe(403);
+    }
+    expect((await upgrade(session, "client", token, from)).status).toBe(429);
+  });
+});
+
+describe("revoked or removed means", () => {
+  const ends = {
+    revoked: (at: TestApplication, id: string) =>
+      call("POST", `${at.path}/devices/${id}/tokens:revoke`, {
+        key: at.key,
+        body: { role: "operator" },
+      }),
+    removed: (at: TestApplication, id: string) =>
+      call("DELETE", `${at.path}/devices/${id}`, { key: at.key }),
+    "removed over RPC": (at: TestApplication, id: string) => {
+      const query = new URLSearchParams({
+        Action: "RemovePolarClawDevicePair",
+        Version: "2017-08-01",
+        ApplicationId: at.application,
+        DeviceId: id,
+      });
+      return call("POST", `/?${query}`, { key: at.key });
+    },
+    "rotated by an operator": (at: TestApplication, id: string) =>
+      call("POST", `${at.path}/devices/${id}/tokens:rotate`, {
+        key: at.key,
+        body: { role: "operator" },
+      }),
+  };
+
+  it.each(Object.entries(ends))(
+    "open relay websockets of that device are closed before the answer, in every session: %s",
+    async (_, end) => {
+      const at = await newApplication();
+      const [device, other] = [await newDevice(), await newDevice()];
+      const { token } = await pair(at, device);
+      const { token: others } = await pair(at, other);
+      const sessions = [
+        await newSession(at, [device.id, other.id]),
+        await newSession(at, [other.id, device.id]),
+      ];
+      const [first = "", second = ""] = sessions;
+      const mine = [await connect(first, "server", token), await connect(second, "client", token)];
+      const theirs = await connect(first, "client", others);
+      expect((await end(at, device.id)).status).toBeLessThan(300);
+      for (const socket of mine) expect((await socket.closed).code).toBe(4403);
+      expect(theirs.open).toBe(true);
+      expect((await upgrade(first, "server", token)).status).toBe(403);
+    },
+  );
+
+  it("also when the session's object was evicted meanwhile", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const socket = await connect(session, "client", token);
+    await evictDurableObject(env.SESSIONS.getByName(session));
+    await ends.removed(at, device.id);
+    expect((await socket.closed).code).toBe(4403);
+  });
+
+  it("an approval that takes a role away closes what its token had opened", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const socket = await connect(session, "client", token);
+    const asked = await request(at, device, { role: "node", roles: ["operator"], scopes: [] });
+    await decide(at, asked.id, "approve", { roles: ["node"] });
+    expect((await socket.closed).code).toBe(4403);
+  });
+
+  it("the event closes them again, if whoever removed the device died before it could", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const socket = await connect(session, "client", token);
+    const { db, sessions } = domainDeps();
+    const { results } = await env.DB.prepare("select state from devices where id = ?")
+      .bind(device.id)
+      .all<{ state: string }>();
+    const state = JSON.parse(results[0]?.state ?? "");
+    await cutByEvent(db, sessions, {
+      id: crypto.randomUUID(),
+      organisationId: at.id,
+      type: "device.removed",
+      at: Date.now(),
+      data: { device: { ...state, tokenRole: null } },
+    });
+    expect((await socket.closed).code).toBe(4403);
+  });
+
+  it("a token that was verified before the revocation and arrives after it opens nothing", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const { sessions } = domainDeps();
+    const verified = {
+      organisationId: at.id,
+      applicationId: at.application,
+      deviceId: device.id,
+      version: 2,
+    };
+    const knock = () =>
+      sessions.connect(
+        session,
+        new Request(`${ORIGIN}/v1/relays/sessions/${session}/client`, {
+          headers: { Upgrade: "websocket", "CF-Connecting-IP": newAddress() },
+        }),
+        verified,
+      );
+    const before = await knock();
+    expect(before.status).toBe(101);
+    before.webSocket?.accept();
+    await ends.revoked(at, device.id);
+    const after = await knock();
+    expect(await after.json()).toEqual({ code: "wrong-token" });
+  });
+
+  it("only a new approval lets it back in", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    await connect(session, "client", token);
+    await ends.revoked(at, device.id);
+    const asked = await request(at, device);
+    await decide(at, asked.id, "approve");
+    const { body } = await poll(at, asked);
+    const socket = await connect(session, "client", body.device_token);
+    expect(socket.open).toBe(true);
+  });
+});
+
+describe("which sessions have which devices", () => {
+  it("is known while a session lives, and forgotten with its users and its end", async () => {
+    const at = await newApplication();
+    const [a, b] = ["device-a", "device-b"];
+    const session = await newSession(at, [a, b]);
+    const row = (device_id: string) => ({ session_id: session, device_id });
+    expect(await heldDevices(at)).toEqual([row(a), row(b)]);
+    const { body } = await call("GET", `/v1/relays/sessions/${session}`, { key: at.key });
+    await call("POST", "/v1/relays/sessions:revoke-user", {
+      key: at.key,
+      body: {
+        session_id: session,
+        authorization_token: body.session_users[1].authorization_token,
+      },
+    });
+    expect(await heldDevices(at)).toEqual([row(a)]);
+    await call("POST", "/v1/relays/sessions:authorize-user", {
+      key: at.key,
+      body: { session_id: session, user_ip: "192.0.2.7", device_id: "device-c" },
+    });
+    expect(await heldDevices(at)).toEqual([row(a), row("device-c")]);
+    await call("DELETE", `/v1/relays/sessions/${session}`, { key: at.key });
+    expect(await heldDevices(at)).toEqual([]);
+  });
+
+  it("a session without devices costs no extra row", async () => {
+    const at = await newApplication();
+    const cost = (ids: (string | null)[]) => rowsOf(() => newSession(at, ids));
+    await cost([null, null]);
+    const [without, withOne] = [await cost([null, null]), await cost([null, "device-x"])];
+    // A row and its index entry, for the one device.
+    expect(withOne.d1Written - without.d1Written).toBe(2);
+    expect(without.d1Written).toBeLessThanOrEqual(4);
+    expect(await heldDevices(at)).toHaveLength(1);
+  });
+});
