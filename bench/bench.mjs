@@ -65,7 +65,11 @@ function serve(folder) {
       compatibilityFlags: ["nodejs_compat"],
       d1Databases: { DB: "bench" },
       durableObjects: { SESSIONS: { className: "SessionObject", useSQLite: true } },
-      queueProducers: { EVENTS: "drawbridge-events", DELIVERIES: "drawbridge-deliveries" },
+      queueProducers: {
+        EVENTS: "drawbridge-events",
+        DELIVERIES: "drawbridge-deliveries",
+        CHECKS: "drawbridge-checks",
+      },
       queueConsumers: {
         "drawbridge-events": { maxBatchSize: 50, maxBatchTimeout: 0 },
         "drawbridge-deliveries": { maxBatchSize: 10, maxBatchTimeout: 0 },

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { call } from "../../support/client";
+import { call, ORIGIN } from "../../support/client";
 import {
   anyBody,
   anyQuery,
@@ -55,6 +55,8 @@ test("any path with any verb is answered", async () => {
   const root = fc.constantFrom("/", "/v1/", "/v1/ip/", "/v1/health/");
   await fc.assert(
     fc.asyncProperty(verb, root, path, async (method, start, rest) => {
+      // `/` itself is device pairs', in Alibaba's format.
+      fc.pre(new URL(`${ORIGIN}${start}${rest}`).pathname !== "/");
       const answer = await call(method, start + rest, { ip: anyAddress() });
       expectOwnFormat(answer, "v1");
     }),
