@@ -8,6 +8,7 @@ import { approveRequest, type DecideResult, rejectRequest } from "../../src/devi
 import { expireRequests } from "../../src/devices/endings";
 import { REQUEST_LIFE_MS } from "../../src/devices/pairing";
 import { call } from "../support/client";
+import { withD1 } from "../support/d1";
 import {
   ask,
   decide,
@@ -196,6 +197,49 @@ describe("races", () => {
         "device.removed",
       ]);
     }
+  });
+
+  it("two removals, or two revocations: one happens, and is announced once", async () => {
+    for (const round of ROUNDS.slice(0, 6)) {
+      const at = await newApplication();
+      const device = await newDevice();
+      const { id } = await request(at, device);
+      await decide(at, id, "approve");
+      const path = `${at.path}/devices/${device.id}`;
+      const body = { role: "operator" };
+      const revoke = () => call("POST", `${path}/tokens:revoke`, { key: at.key, body });
+      const remove = () => call("DELETE", path, { key: at.key });
+      const revoked = await race(round, revoke, revoke);
+      expect(revoked.map(({ status }) => status).sort()).toEqual([200, 409]);
+      const removed = await race(round, remove, remove);
+      expect(removed.map(({ status }) => status).sort()).toEqual([204, 404]);
+      expect(await endings(at)).toEqual([
+        "device.pair.approved",
+        "device.removed",
+        "device.token.revoked",
+      ]);
+    }
+  });
+
+  it("a removal between an approval's reading and its writing: the approval is decided anew", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const first = await request(at, device, { scopes: ["operator.read"] });
+    await decide(at, first.id, "approve");
+    const wider = await request(at, device, { scopes: ["operator.admin"] });
+    const path = `${at.path}/devices/${device.id}`;
+    let removed = 0;
+    const approved = await withD1(
+      async (sql) => {
+        if (!/update "pairing_requests"/.test(sql) || removed > 0) return;
+        removed = 1;
+        removed = (await call("DELETE", path, { key: at.key })).status;
+      },
+      () => decide(at, wider.id, "approve"),
+    );
+    expect([removed, approved.status]).toEqual([204, 200]);
+    const found = await call("GET", path, { key: at.key });
+    expect(found.body.scopes).toEqual(["operator.admin"]);
   });
 
   it("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {

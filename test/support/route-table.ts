@@ -5,6 +5,7 @@
 import { env } from "cloudflare:workers";
 import type { Permission } from "../../src/keys/permissions";
 import { call, type Tenant } from "./client";
+import { deviceRoutes } from "./device-route-table";
 import { newKey } from "./keys";
 import { create, register } from "./permissions";
 import { sourceRoutes } from "./source-route-table";
@@ -105,6 +106,7 @@ function permissionRoutes(prefix: string): Record<string, RouteRow> {
 /** By method and pattern, as the app has them. */
 export const routeTable: Record<string, RouteRow> = {
   ...sourceRoutes,
+  ...deviceRoutes,
   "GET /v1/health": { guard: "open", why: "liveness", request: fixed("/v1/health") },
   "GET /v1/ip": { guard: "open", why: "the caller's own address", request: fixed("/v1/ip") },
   "POST /v1/organisations": {
