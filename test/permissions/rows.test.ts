@@ -46,7 +46,7 @@ test("a connection costs its row, its count, and three for its event, and so doe
   expect(written(gone)).toBe(5);
 });
 
-test("a thousand frames between connections cost no row, read or written, anywhere", async () => {
+test("four hundred frames between connections cost no row, read or written, anywhere", async () => {
   const relay = await newConnectedRelay("host", "client");
   await allowBoth(relay.key, "host", "client");
   const host = await connect(relay, 0);
