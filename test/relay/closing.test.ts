@@ -2,6 +2,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
+import { advance } from "../support/faults";
 import {
   connect,
   fromClient,
@@ -30,10 +31,6 @@ const revoke = (relay: Relay, n: number) =>
 function holdTheClock(): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
 }
-function advance(seconds: number): void {
-  vi.setSystemTime(Date.now() + seconds * 1_000);
-}
-
 describe("a second socket of a user", () => {
   test("replaces the first, and frames go to the new one only", async () => {
     const relay = await newRelay(2);

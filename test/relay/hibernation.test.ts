@@ -2,6 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
+import { advance } from "../support/faults";
 import { rowsOf } from "../support/rows";
 import {
   connect,
@@ -22,10 +23,6 @@ const evict = (relay: Relay) => evictDurableObject(relay.stub);
 function holdTheClock(): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
 }
-function advance(seconds: number): void {
-  vi.setSystemTime(Date.now() + seconds * 1_000);
-}
-
 describe("after an eviction", () => {
   test("a client's frame wakes the object and reaches the host under the same id", async () => {
     const relay = await newRelay(3);

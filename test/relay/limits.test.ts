@@ -1,6 +1,7 @@
 /** No participant sends more than the deployment's limits allow, is buffered for without bound, or starves another. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RelayHub, type RelayLimits } from "../../src/relay/hub";
+import { advance } from "../support/faults";
 import { connect, fromClient, newRelay, readUser, Socket, withId } from "../support/socket";
 
 /** As wrangler.toml sets them. */
@@ -19,9 +20,6 @@ function sized(header: number[], frameBytes: number): Uint8Array {
   const frame = new Uint8Array(frameBytes);
   frame.set(header);
   return frame;
-}
-function advance(seconds: number): void {
-  vi.setSystemTime(Date.now() + seconds * 1_000);
 }
 /** Sends the whole burst of bytes, in 16 frames. */
 function sendBurst(client: Socket): void {
