@@ -2,6 +2,7 @@
  * How fast a request is polled, remembered in this isolate: a poll writes nothing. A device that is
  * answered by several isolates in turn may poll as often in each.
  */
+import { dropOldest } from "../bounded";
 
 /** A poll that is early by so little is in time: networks jitter. */
 const TOLERANCE_MS = 500;
@@ -22,10 +23,7 @@ export class PollPace {
     if (last !== undefined && now - last < this.#intervalMs - TOLERANCE_MS) return false;
     this.#last.delete(requestId);
     this.#last.set(requestId, now);
-    if (this.#last.size > MOST_REQUESTS) {
-      const oldest = this.#last.keys().next().value;
-      if (oldest !== undefined) this.#last.delete(oldest);
-    }
+    dropOldest(this.#last, MOST_REQUESTS);
     return true;
   }
 }

@@ -2,6 +2,7 @@
  * A limit per minute, counted in this isolate: no write, no call. The limit is therefore per isolate,
  * of which Cloudflare runs few per place; it stops guessing and floods, it does not bill.
  */
+import { dropOldest } from "../bounded";
 
 const WINDOW_MS = 60_000;
 /** Subjects remembered; above it the oldest go, so a flood of addresses cannot fill the memory. */
@@ -31,9 +32,6 @@ export class MinuteLimit {
     }
     this.#counts.delete(subject);
     this.#counts.set(subject, { count: 1, endsAt: now + WINDOW_MS });
-    if (this.#counts.size > MOST_SUBJECTS) {
-      const oldest = this.#counts.keys().next().value;
-      if (oldest !== undefined) this.#counts.delete(oldest);
-    }
+    dropOldest(this.#counts, MOST_SUBJECTS);
   }
 }

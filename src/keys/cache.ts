@@ -2,6 +2,7 @@
  * The keys that this isolate has read lately. Whoever changes a key makes this isolate forget it at
  * once; the others find out when what they hold is `KEY_CACHE_MS` old.
  */
+import { dropOldest } from "../bounded";
 import type { Database } from "../db/open";
 import type { HeldKey } from "./key";
 import { readKeyById, readKeyByToken } from "./store";
@@ -65,9 +66,6 @@ async function find(
   // Only found keys are remembered: a new key must work at once, and guesses must not fill the cache.
   if (!key || before !== forgettings) return key;
   cache.set(name, { key, readAt: now });
-  if (cache.size > CACHED_KEYS) {
-    const oldest = cache.keys().next().value;
-    if (oldest !== undefined) cache.delete(oldest);
-  }
+  dropOldest(cache, CACHED_KEYS);
   return key;
 }

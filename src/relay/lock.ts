@@ -2,6 +2,7 @@
  * Locks an address out of a session after too many wrong tokens. In memory: a write for each wrong
  * guess would be a cost that a guesser sets, and an eviction needs ten quiet seconds.
  */
+import { dropOldest } from "../bounded";
 
 const FAILURES = 10;
 const WINDOW_MS = 60_000;
@@ -36,9 +37,6 @@ export class FailureLock {
     if (entry.failures >= FAILURES) entry.lockedUntil = now + LOCK_MS;
     this.#entries.delete(address);
     this.#entries.set(address, entry);
-    if (this.#entries.size > MOST_ADDRESSES) {
-      const oldest = this.#entries.keys().next().value;
-      if (oldest !== undefined) this.#entries.delete(oldest);
-    }
+    dropOldest(this.#entries, MOST_ADDRESSES);
   }
 }
