@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { ConfigError, readConfig } from "./config";
-import { openDatabase } from "./db/open";
+import { ChangedMeanwhile, openDatabase } from "./db/open";
 import { EventOutbox } from "./events/outbox";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
@@ -20,12 +20,15 @@ import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
 import { isSourcePath, sourceSurface } from "./surfaces/source-sessions/errors";
 import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
 import { connectorRoutes } from "./surfaces/v1/connectors";
+import { eventRoutes } from "./surfaces/v1/events";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { serviceRoutes } from "./surfaces/v1/service";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
 import { sessionActionRoutes } from "./surfaces/v1/sessions";
+import { webhookDeliveryRoutes } from "./surfaces/v1/webhook-deliveries";
+import { webhookEndpointRoutes } from "./surfaces/v1/webhook-endpoints";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
@@ -79,6 +82,9 @@ export function createApp(): Hono<AppEnv> {
   sourceSessionRoutes(app);
   connectorRoutes(app);
   sessionActionRoutes(app);
+  webhookEndpointRoutes(app);
+  webhookDeliveryRoutes(app);
+  eventRoutes(app);
   deviceRpcRoutes(app);
   deviceSideRoutes(app);
   deviceOperatorRoutes(app);
@@ -125,6 +131,13 @@ function toRefusal(error: Error): HttpRefusal {
   if (error instanceof Refused) return error.refusal;
   if (error instanceof ConfigError) {
     return { status: 503, code: "not-configured", message: error.message };
+  }
+  if (error instanceof ChangedMeanwhile) {
+    return {
+      status: 409,
+      code: "changed-meanwhile",
+      message: "Others changed this at the same moment. Look at it, then try again.",
+    };
   }
   if (error instanceof Unavailable || isDatabaseError(error)) {
     const seconds = error instanceof Unavailable ? error.retryAfterSeconds : 2;

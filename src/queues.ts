@@ -2,16 +2,20 @@
 import { readConfig } from "./config";
 import { openDatabase } from "./db/open";
 import { cutByEvent } from "./devices/sockets";
-import { consumeEvents } from "./events/consumer";
+import { EventOutbox } from "./events/outbox";
 import { SessionClient } from "./session/client";
 import { consumeChecks } from "./sources/checks";
-import { toRelaySession } from "./surfaces/relay-sessions/wire";
-import { toEvent } from "./surfaces/source-sessions/wire";
+import { webhookBodies } from "./surfaces/webhook-bodies";
 import { consumeDeadLetters } from "./webhooks/dead-letters";
 import { consumeDeliveries } from "./webhooks/deliveries";
+import { consumeEvents } from "./webhooks/fan-out";
 
 /** The Worker's queue handler. */
-export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> {
+export async function handleBatch(
+  batch: MessageBatch,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): Promise<void> {
   const config = readConfig(env);
   const db = openDatabase(env);
   switch (batch.queue) {
@@ -24,17 +28,13 @@ export async function handleBatch(batch: MessageBatch, env: Env): Promise<void> 
         }),
       );
     case "drawbridge-deliveries":
-      // Bodies are in wire formats, which only the surfaces know: they are handed in from here.
       return consumeDeliveries(batch, {
         db,
         config,
         deliveries: env.DELIVERIES,
-        render: {
-          "relay-session": ({ data: { session } }) =>
-            toRelaySession(session, null, { origin: session.origin, secret: config.secret }),
-          ricloud: (event, retries) =>
-            toEvent(event, { state: "pending", retries, deliveredAt: null }),
-        },
+        events: new EventOutbox(db, env.EVENTS, ctx),
+        waitUntil: (promise) => ctx.waitUntil(promise),
+        render: webhookBodies(config),
       });
     case "drawbridge-checks": {
       const { secret, allowInsecureWebhooks: allowInsecure } = config;

@@ -15,6 +15,8 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
+import type { EventType } from "../events/types";
+import type { PreviousSecret } from "../webhooks/secrets";
 
 /** A tenant. Kept until its data is swept: `deletedAt` hides it at once. */
 export const organisations = sqliteTable("organisations", {
@@ -22,6 +24,11 @@ export const organisations = sqliteTable("organisations", {
   name: text("name").notNull(),
   createdAt: integer("created_at").notNull(),
   webhookSecretVersion: integer("webhook_secret_version").notNull().default(1),
+  /** Rotated secrets that still sign, newest last. */
+  previousWebhookSecrets: text("previous_webhook_secrets", { mode: "json" })
+    .$type<PreviousSecret[]>()
+    .notNull()
+    .default([]),
   deletedAt: integer("deleted_at"),
 });
 
@@ -195,7 +202,7 @@ export const events = sqliteTable(
   {
     organisationId: integer("organisation_id").notNull(),
     id: text("id").notNull(),
-    type: text("type").notNull(),
+    type: text("type").$type<EventType>().notNull(),
     at: integer("at").notNull(),
     data: text("data").notNull(),
   },
@@ -218,19 +225,25 @@ export const deliveries = sqliteTable(
     organisationId: integer("organisation_id").notNull(),
     id: text("id").notNull(),
     eventId: text("event_id").notNull(),
-    eventType: text("event_type").notNull(),
-    format: text("format").$type<"relay-session" | "ricloud">().notNull(),
+    eventType: text("event_type").$type<EventType>().notNull(),
+    format: text("format").$type<"relay-session" | "standard" | "ricloud">().notNull(),
     url: text("url").notNull(),
     status: text("status").$type<"pending" | "delivered" | "failed" | "discarded">().notNull(),
     /** JSON array of attempts, oldest first. */
     attempts: text("attempts").notNull(),
-    /** How many attempts were made: which attempt a queue message asks for is checked against it. */
+    /** How many attempts of the schedule were made: what a queue message asks for is checked against it. */
     attemptCount: integer("attempt_count").notNull(),
     nextAttemptAt: integer("next_attempt_at"),
     /** The webhook endpoint it is owed to, whose address then counts; null: just to `url`. */
     endpointId: text("endpoint_id"),
   },
-  (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+  (t) => [
+    primaryKey({ columns: [t.organisationId, t.id] }),
+    // What did not arrive, to be found by people and sent again. What arrives costs no entry here.
+    index("deliveries_undelivered")
+      .on(t.organisationId, t.id)
+      .where(sql`status in ('failed', 'discarded')`),
+  ],
 );
 
 /** Who wants to hear of an organisation's events. */
@@ -240,14 +253,46 @@ export const webhookEndpoints = sqliteTable(
     organisationId: integer("organisation_id").notNull(),
     id: text("id").notNull(),
     url: text("url").notNull(),
-    format: text("format").$type<"ricloud">().notNull(),
+    format: text("format").$type<"standard" | "ricloud">().notNull(),
     enabled: integer("enabled", { mode: "boolean" }).notNull(),
     /** What the last test delivery found; null: none has come back yet. */
     valid: integer("valid", { mode: "boolean" }),
     secretVersion: integer("secret_version").notNull().default(1),
+    /** Rotated secrets that still sign, newest last. */
+    previousSecrets: text("previous_secrets", { mode: "json" })
+      .$type<PreviousSecret[]>()
+      .notNull()
+      .default([]),
+    description: text("description").notNull().default(""),
+    /** Names, or beginnings of names such as `device.*`; null: all. */
+    eventTypes: text("event_types", { mode: "json" }).$type<string[]>(),
+    /** Why we have disabled it: its receiver said 410, or nothing arrived for days. */
+    disabledReason: text("disabled_reason").$type<"gone" | "failing">(),
+    /** The first failure since something arrived; null while all is well, which then costs no row. */
+    failingSince: integer("failing_since"),
+    /** Rises with every change that is an event. */
+    version: integer("version").notNull().default(1),
     /** Where the API was called when it was made: its own host gets no webhooks. */
     origin: text("origin").notNull(),
     createdAt: integer("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+);
+
+/** Work that sends again what did not reach an endpoint, page after page. */
+export const webhookRecoveries = sqliteTable(
+  "webhook_recoveries",
+  {
+    organisationId: integer("organisation_id").notNull(),
+    id: text("id").notNull(),
+    endpointId: text("endpoint_id").notNull(),
+    since: integer("since").notNull(),
+    until: integer("until").notNull(),
+    /** The last delivery that was looked at; null before the first page. */
+    reached: text("reached"),
+    resent: integer("resent").notNull().default(0),
+    createdAt: integer("created_at").notNull(),
+    finishedAt: integer("finished_at"),
   },
   (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
 );
@@ -369,6 +414,8 @@ export const relayPermissions = sqliteTable(
     direction: text("direction").$type<"send" | "receive">().notNull(),
     enabled: integer("enabled", { mode: "boolean" }).notNull(),
     memo: text("memo").notNull(),
+    /** Rises with every change: webhooks are not ordered. */
+    version: integer("version").notNull().default(1),
   },
   (t) => [
     primaryKey({

@@ -5,7 +5,8 @@ import type { PairRequest } from "../devices/pairing";
 import type { KeyFacts } from "../keys/key";
 import type { Connection, RelayPermission } from "../permissions/permission";
 import type { Session } from "../session/machine";
-import type { WebhookEndpoint } from "../webhooks/endpoints";
+import type { WebhookEndpoint } from "../webhooks/endpoint-store";
+import type { EventType } from "./types";
 
 /**
  * An event. `data` is what it is about, as it was right after, under the name of its kind.
@@ -15,7 +16,7 @@ export interface DomainEvent<D extends EventData = EventData> {
   /** UUIDv7: the same for every delivery of this event. */
   readonly id: string;
   readonly organisationId: number;
-  readonly type: string;
+  readonly type: EventType;
   /** Unix milliseconds. */
   readonly at: number;
   readonly data: D;
@@ -36,7 +37,7 @@ export interface SessionEventData {
   readonly session: Session;
 }
 
-/** The data of all `webhook_config.*` events. */
+/** The data of all `webhook-endpoint.*` events, and of ricloud's test event. */
 export interface EndpointEventData {
   readonly endpoint: WebhookEndpoint;
 }

@@ -99,7 +99,7 @@ export async function listEvents(
 function toListed(row: {
   organisationId: number;
   id: string;
-  type: string;
+  type: DomainEvent["type"];
   at: number;
   data: string;
   state: DeliveryState["state"];

@@ -1,6 +1,8 @@
 /** Events in D1. */
-import { and, eq, sql } from "drizzle-orm";
+import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../db/open";
+import { SCANNED_ROWS, type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema";
 import { type DomainEvent, uuidV7 } from "./event";
 
@@ -29,7 +31,65 @@ export async function findEvent(
     .from(events)
     .where(and(eq(events.organisationId, organisationId), eq(events.id, id)));
   const row = rows[0];
-  return row ? { ...row, data: JSON.parse(row.data) } : null;
+  return row ? toEvent(row) : null;
+}
+
+/** What a list of events is narrowed to, and where it goes on. */
+export interface EventQuery {
+  /** The name of a type, or the beginning of one with `.*` behind it; null: all. */
+  pattern: string | null;
+  /** Unix milliseconds; null: no bound. */
+  since: number | null;
+  /** Only ids below; null: from the newest. */
+  below: string | null;
+  limit: number;
+}
+
+/** A page of an organisation's events, newest first. */
+export function listEvents(
+  db: Database,
+  organisationId: number,
+  { pattern, since, below, limit }: EventQuery,
+): Promise<ScannedPage<DomainEvent>> {
+  const range = and(
+    eq(events.organisationId, organisationId),
+    since === null ? undefined : gte(events.id, firstIdAt(since)),
+    below === null ? undefined : lt(events.id, below),
+  );
+  const matches = pattern === null ? undefined : likePattern(events.type, pattern);
+  return scanPage(
+    limit,
+    matches
+      ? async () => {
+          const edge = db.select({ id: events.id }).from(events).where(range);
+          const rows = await edge
+            .orderBy(desc(events.id))
+            .limit(1)
+            .offset(SCANNED_ROWS - 1);
+          return rows[0]?.id ?? null;
+        }
+      : null,
+    async (from, most) => {
+      const rows = await db
+        .select()
+        .from(events)
+        .where(and(range, matches, from === null ? undefined : gte(events.id, from)))
+        .orderBy(desc(events.id))
+        .limit(most);
+      return rows.map(toEvent);
+    },
+  );
+}
+
+/** Whether a column that holds a type of events matches a pattern, as `matchesPattern` says. */
+export function likePattern(column: SQLiteColumn, pattern: string): SQL {
+  if (!pattern.endsWith(".*")) return eq(column, pattern);
+  const beginning = pattern.slice(0, -1);
+  return sql`substr(${column}, 1, ${beginning.length}) = ${beginning}`;
+}
+
+function toEvent(row: typeof events.$inferSelect): DomainEvent {
+  return { ...row, data: JSON.parse(row.data) };
 }
 
 /** Removes a page of an organisation's events from before `cutoff` (Unix milliseconds); returns how many. */

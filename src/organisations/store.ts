@@ -1,6 +1,6 @@
 /** Organisations in D1. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
-import type { Database } from "../db/open";
+import { ChangedMeanwhile, type Database } from "../db/open";
 import {
   applications,
   deliveries,
@@ -11,20 +11,19 @@ import {
 } from "../db/schema";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 import { keyInsertion } from "../keys/writes";
+import { rotate, type SecretVersions } from "../webhooks/secrets";
 
 /** A tenant. Times are Unix milliseconds. */
 export interface Organisation {
   id: number;
   name: string;
   createdAt: number;
-  webhookSecretVersion: number;
 }
 
 const columns = {
   id: organisations.id,
   name: organisations.name,
   createdAt: organisations.createdAt,
-  webhookSecretVersion: organisations.webhookSecretVersion,
 };
 
 /** Stores a new organisation with its first API key, which holds every permission. Both or neither. */
@@ -88,13 +87,41 @@ export async function markOrganisationDeleted(
   return rows.length > 0;
 }
 
-/** The version of the secret that signs for an organisation; null if it is deleted or never was. */
-export async function findWebhookSecretVersion(db: Database, id: number): Promise<number | null> {
+/** Which secrets sign for an organisation; null if it is deleted or never was. */
+export async function findWebhookSecrets(db: Database, id: number): Promise<SecretVersions | null> {
   const rows = await db
-    .select({ version: organisations.webhookSecretVersion })
+    .select({
+      version: organisations.webhookSecretVersion,
+      previous: organisations.previousWebhookSecrets,
+    })
     .from(organisations)
     .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)));
-  return rows[0]?.version ?? null;
+  return rows[0] ?? null;
+}
+
+/**
+ * Gives an organisation a new secret; the others sign on for the grace, in milliseconds.
+ * @throws ChangedMeanwhile when another rotation came between
+ */
+export async function rotateWebhookSecret(
+  db: Database,
+  id: number,
+  graceMs: number,
+  now: number,
+): Promise<SecretVersions> {
+  const versions = await findWebhookSecrets(db, id);
+  if (!versions) throw new ChangedMeanwhile(`organisation ${id}`);
+  const rotated = rotate(versions, graceMs, now);
+  const rows = await db
+    .update(organisations)
+    .set({
+      webhookSecretVersion: rotated.version,
+      previousWebhookSecrets: [...rotated.previous],
+    })
+    .where(and(eq(organisations.id, id), eq(organisations.webhookSecretVersion, versions.version)))
+    .returning({ id: organisations.id });
+  if (rows.length === 0) throw new ChangedMeanwhile(`organisation ${id}`);
+  return rotated;
 }
 
 /** Deleted organisations whose data is still to be removed, the latest first: they may have live sessions. */

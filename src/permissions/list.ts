@@ -5,7 +5,7 @@ import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema";
 import { registeredQuery } from "./connections";
 import { type CountedSide, countQuery, statesOf } from "./counts";
-import type { Direction, PermissionKey, RelayPermission } from "./permission";
+import type { Direction, PermissionFacts, PermissionKey } from "./permission";
 import { columns } from "./store";
 
 /** Which permissions of an organisation, and which part of them. Null: any. */
@@ -43,7 +43,7 @@ export async function listPermissions(
   db: Database,
   organisationId: number,
   query: PermissionQuery,
-): Promise<{ permissions: RelayPermission[]; total: number } | null> {
+): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
   const { connectionId, remoteConnectionId } = query;
   if (connectionId !== null && remoteConnectionId !== null) {
     return listBetween(db, organisationId, { ...query, connectionId, remoteConnectionId });
@@ -68,7 +68,7 @@ async function listBetween(
   db: Database,
   organisationId: number,
   query: PermissionQuery & { connectionId: string; remoteConnectionId: string },
-): Promise<{ permissions: RelayPermission[]; total: number } | null> {
+): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
   const [rows, known] = await db.batch([
     db
       .select(columns)

@@ -6,6 +6,7 @@ import type { SQL } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type DomainEvent, type EventData, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
+import type { EventType } from "../events/types";
 import { describeError, log } from "../log";
 import type { SessionClient } from "../session/client";
 import * as connectionStore from "./connections";
@@ -16,6 +17,8 @@ import {
   type MissingPermission,
   mayRelay,
   neededPermissions,
+  nextVersion,
+  type PermissionFacts,
   type PermissionKey,
   type RelayPermission,
 } from "./permission";
@@ -52,9 +55,10 @@ const AT_ONCE = 25;
 export async function createPermission(
   deps: PermissionDeps,
   organisationId: number,
-  permission: RelayPermission,
+  facts: PermissionFacts,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
+  const permission = { ...facts, version: nextVersion(0, now) };
   const event = newEvent(organisationId, "relay-permission.created", { permission }, now);
   const recorded = record(deps, event);
   const outcome = await store.insertPermission(deps.db, organisationId, permission, recorded);
@@ -83,6 +87,7 @@ export async function updatePermission(
       ...before,
       enabled: change.enabled ?? before.enabled,
       memo: change.memo ?? before.memo,
+      version: nextVersion(before.version, now),
     };
     if (permission.enabled === before.enabled && permission.memo === before.memo) {
       return { ok: true, value: before };
@@ -106,7 +111,8 @@ export async function deletePermission(
   for (;;) {
     const permission = await store.findPermission(deps.db, organisationId, key);
     if (!permission) return refuse({ code: "permission-not-found" });
-    const event = newEvent(organisationId, "relay-permission.deleted", { permission }, now);
+    const gone = { ...permission, version: nextVersion(permission.version, now) };
+    const event = newEvent(organisationId, "relay-permission.deleted", { permission: gone }, now);
     const recorded = record(deps, event);
     if (await store.removePermission(deps.db, organisationId, permission, recorded)) {
       announce(deps, event, partiesOf(key));
@@ -165,7 +171,12 @@ export async function checkRelay(
   return mayRelay(from, to, among(await store.findPermissions(db, organisationId, needed)));
 }
 
-function newEvent(organisationId: number, type: string, data: EventData, now: number): DomainEvent {
+function newEvent(
+  organisationId: number,
+  type: EventType,
+  data: EventData,
+  now: number,
+): DomainEvent {
   return { id: newEventId(now), organisationId, type, at: now, data };
 }
 

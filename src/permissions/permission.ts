@@ -30,6 +30,16 @@ export interface PermissionState extends PermissionKey {
 /** A directed grant between two connections. */
 export interface RelayPermission extends PermissionState {
   readonly memo: string;
+  /** Rises with every change, also over a deletion: at least the time of the change, Unix milliseconds. */
+  readonly version: number;
+}
+
+/** What can be said of a permission. */
+export type PermissionFacts = Omit<RelayPermission, "version">;
+
+/** The version after one, or the first (`before` 0), at a moment in Unix milliseconds. */
+export function nextVersion(before: number, now: number): number {
+  return Math.max(before + 1, now);
 }
 
 /** A permission without which a transfer is not allowed, and what is wrong with it. */

@@ -14,7 +14,9 @@ export const columns = {
   direction: permissions.direction,
   enabled: permissions.enabled,
   memo: permissions.memo,
+  version: permissions.version,
 };
+
 /** A permission; null if there is none. */
 export async function findPermission(
   db: Database,
@@ -46,7 +48,7 @@ export async function insertPermission(
   permission: RelayPermission,
   record: (when: SQL) => EventInsertion,
 ): Promise<"inserted" | "exists" | "unregistered"> {
-  const { connectionId, remoteConnectionId, direction, enabled, memo } = permission;
+  const { connectionId, remoteConnectionId, direction, enabled, memo, version } = permission;
   const isNew = sql`exists ${registeredQuery(db, organisationId, connectionId)}
     and not exists (select 1 from ${permissions} where ${isAt(organisationId, permission)})`;
   const [known, , , , inserted] = await db.batch([
@@ -57,7 +59,7 @@ export async function insertPermission(
       .insert(permissions)
       .select(
         sql`select ${organisationId}, ${connectionId}, ${remoteConnectionId}, ${direction},
-          ${Number(enabled)}, ${memo} where ${isNew}`,
+          ${Number(enabled)}, ${memo}, ${version} where ${isNew}`,
       )
       .returning({ direction: permissions.direction }),
   ]);
@@ -70,14 +72,18 @@ export async function replacePermission(
   db: Database,
   organisationId: number,
   before: RelayPermission,
-  after: Pick<RelayPermission, "enabled" | "memo">,
+  after: Pick<RelayPermission, "enabled" | "memo" | "version">,
   record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const asBefore = isStill(organisationId, before);
   const change = db
     .update(permissions)
     // An index entry is written for a column that is named here, even where it stays the same.
-    .set(before.enabled === after.enabled ? { memo: after.memo } : after)
+    .set({
+      memo: after.memo,
+      version: after.version,
+      ...(before.enabled === after.enabled ? {} : { enabled: after.enabled }),
+    })
     .where(asBefore)
     .returning({ direction: permissions.direction });
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
@@ -125,9 +131,5 @@ function isAt(organisationId: number, key: PermissionKey): SQL | undefined {
 }
 
 function isStill(organisationId: number, before: RelayPermission): SQL | undefined {
-  return and(
-    isAt(organisationId, before),
-    eq(permissions.enabled, before.enabled),
-    eq(permissions.memo, before.memo),
-  );
+  return and(isAt(organisationId, before), eq(permissions.version, before.version));
 }

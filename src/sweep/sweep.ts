@@ -36,7 +36,8 @@ import type { CheckMessage } from "../sources/checks";
 import { removeSources } from "../sources/source-store";
 import { sweepDeadLetters } from "../webhooks/dead-letters";
 import { sweepDeliveries } from "../webhooks/delivery-store";
-import { removeEndpoints } from "../webhooks/endpoints";
+import { removeEndpoints } from "../webhooks/endpoint-store";
+import { sweepRecoveries } from "../webhooks/recovery";
 
 /** Rows per page: a page of pokes takes about a second. */
 const PAGE = 100;
@@ -151,6 +152,7 @@ async function sweepOrganisation(
   }
   await inPages(() => sweepDeliveries(db, organisationId, cutoff, PAGE));
   await inPages(() => sweepEvents(db, organisationId, cutoff, PAGE));
+  await inPages(() => sweepRecoveries(db, organisationId, cutoff, PAGE));
   await inPages(() => sweepDeviceData(db, organisationId, cutoff, PAGE));
 }
 

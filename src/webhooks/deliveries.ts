@@ -1,255 +1,218 @@
 /**
- * Consumes the deliveries queue: one message is one attempt. The row in D1 says which attempt is due,
- * so that a message that comes twice is sent at most twice and recorded once, and a crash between the
+ * Consumes the deliveries queue. A message asks for one attempt, and the row in D1 says whether it is
+ * due: a message that comes twice is sent at most twice and recorded once, and a crash between the
  * request and its record repeats the request with the same `webhook-id`.
+ *
+ * A receiver that hangs must not hold up the others. The handler waits a moment for a batch, and then
+ * lets go of it: the request goes on behind, and its message comes back when it must be over, to be
+ * dropped if the attempt is recorded and repeated if its Worker died.
  */
 import { z } from "zod";
-import type { Config } from "../config";
-import type { Database } from "../db/open";
-import { type DomainEvent, isSessionEvent, type SessionEventData } from "../events/event";
+import { dropOldest } from "../bounded";
+import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../log";
-import { findWebhookSecretVersion } from "../organisations/store";
-import { judgeAddress } from "./address";
+import { type AttemptDeps, makeAttempt, type Outcome, type Sent, unsent } from "./attempt";
 import { buryMessage, retryLater } from "./dead-letters";
 import {
-  type Attempt,
-  findPendingDelivery,
-  type PendingDelivery,
-  recordAttempt,
+  type DeliveryKey,
+  type DeliveryStatus,
+  type DueDelivery,
+  findDueDeliveries,
+  recordResend,
+  recordScheduled,
 } from "./delivery-store";
-import { endpointSecret, setEndpointValid, TEST_EVENT } from "./endpoints";
-import { toRequest } from "./request";
-import { parseRetryAfter, planNextAttempt } from "./schedule";
-import { organisationSecret } from "./signature";
+import { type EndpointDeps, isTest, setEndpointValid } from "./endpoint-store";
+import { isGone, noteHealth } from "./health";
+import { recoverPage } from "./recovery";
+import { planNextAttempt } from "./schedule";
 
 /** What travels on the deliveries queue. */
-export interface DeliveryMessage {
-  v: 1;
-  organisationId: number;
-  id: string;
-  /** Which attempt this asks for, from 1. */
-  attempt: number;
-}
+export type DeliveryMessage =
+  /** Asks for an attempt of the schedule: which one, from 1. */
+  | (DeliveryKey & { v: 1; attempt: number })
+  /** Asks for one beside it, known by what asked for it. */
+  | (DeliveryKey & { v: 1; resend: string })
+  /** Asks for the next page of a recovery. */
+  | { v: 1; organisationId: number; recovery: string };
 
 /** What the consumer stands on. */
-export interface DeliveryDeps {
-  db: Database;
-  config: Config;
+export interface DeliveryDeps extends AttemptDeps, EndpointDeps {
   deliveries: Queue;
-  /** The JSON body of an event in each format; `retries`: how many attempts there were before. */
-  render: {
-    "relay-session": (event: DomainEvent<SessionEventData>) => unknown;
-    ricloud: (event: DomainEvent, retries: number) => unknown;
-  };
+  /** Keeps the Worker alive for what goes on after the batch. */
+  waitUntil(promise: Promise<unknown>): void;
 }
 
-const messageShape = z.object({
-  v: z.literal(1),
-  organisationId: z.int(),
-  id: z.string(),
-  attempt: z.int().min(1),
-});
+const base = z.object({ v: z.literal(1), organisationId: z.int() });
+const messageShape = z.union([
+  base.extend({ id: z.string(), attempt: z.int().min(1) }),
+  base.extend({ id: z.string(), resend: z.string().min(1) }),
+  base.extend({ recovery: z.string() }),
+]);
 
-/** A receiver has this long to answer. */
-const TIMEOUT_MS = 15_000;
-/** How much of an answer is kept. */
-const KEPT_RESPONSE_BYTES = 1_024;
+/** The handler waits so long for the receivers of a batch. */
+const PATIENCE_MS = 1_000;
+/** When a message comes back whose request goes on: the longest request, its record, and some. */
+const BACK_SECONDS = 45;
 /** How long a message waits for the record of the attempt before its own. */
 const EARLY_SECONDS = 5;
 
-/** Handles a batch; its deliveries run side by side, so a slow receiver delays its own only. */
+/** Receivers that were slow the last time: nobody waits for them. A fast answer ends it. */
+const slow = new Map<string, true>();
+const MOST_SLOW = 1_000;
+
+/** Handles a batch: what can be done is acknowledged, what cannot comes back. */
 export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps): Promise<void> {
-  await Promise.all(
-    batch.messages.map(async (message) => {
-      try {
-        const parsed = messageShape.safeParse(message.body);
-        if (!parsed.success) {
-          await buryMessage(deps.db, batch.queue, message, "not a delivery message");
-        } else if ((await attemptDelivery(deps, parsed.data)) === "too-early") {
-          message.retry({ delaySeconds: EARLY_SECONDS });
-        } else {
-          message.ack();
-        }
-      } catch (error) {
-        log("queue message failed", {
-          queue: batch.queue,
-          message_id: message.id,
-          error: describeError(error),
-        });
-        retryLater(message);
-      }
-    }),
-  );
-}
+  const asked: { message: Message; body: DeliveryMessage }[] = [];
+  for (const message of batch.messages) {
+    const parsed = messageShape.safeParse(message.body);
+    if (parsed.success) asked.push({ message, body: parsed.data });
+    else await buryMessage(deps.db, batch.queue, message, "not a delivery message");
+  }
+  const found = await findAll(deps, batch.queue, asked);
+  if (!found) return;
 
-async function attemptDelivery(
-  deps: DeliveryDeps,
-  message: DeliveryMessage,
-): Promise<"too-early" | undefined> {
-  const delivery = await findPendingDelivery(deps.db, message);
-  const made = delivery?.attempts.length ?? 0;
-  if (!delivery || made >= message.attempt) return undefined;
-  if (made < message.attempt - 1) return "too-early";
-  await makeAttempt(deps, delivery, message);
-  return undefined;
-}
-
-async function makeAttempt(
-  deps: DeliveryDeps,
-  delivery: PendingDelivery,
-  message: DeliveryMessage,
-): Promise<void> {
-  const secretVersion = await findWebhookSecretVersion(deps.db, message.organisationId);
-  if (secretVersion === null) {
-    const attempt = noAttempt("the organisation was deleted");
-    return recordAttempt(deps.db, delivery, attempt, "discarded", null);
-  }
-  const target = targetOf(deps, delivery, secretVersion);
-  const judged = target.ok
-    ? judgeAddress(target.url, {
-        allowInsecure: deps.config.allowInsecureWebhooks,
-        ownHost: new URL(target.origin).host,
-      })
-    : target;
-  if (!target.ok || !judged.ok) {
-    const reason = judged.ok ? "" : judged.refusal.reason;
-    return recordAttempt(deps.db, delivery, noAttempt(reason), "discarded", null);
-  }
-  const body = JSON.stringify(target.render(message.attempt - 1));
-  const { attempt, retryAfterSeconds, timedOut } = await post(
-    judged.url,
-    delivery,
-    body,
-    target.secret,
-  );
-  const { statusCode } = attempt;
-  const succeeded = statusCode !== null && statusCode >= 200 && statusCode < 300;
-  const isTest = delivery.eventType === TEST_EVENT && delivery.endpointId !== null;
-  if (isTest && delivery.endpointId !== null) {
-    await setEndpointValid(deps.db, message.organisationId, delivery.endpointId, succeeded);
-  }
-  if (succeeded) return recordAttempt(deps.db, delivery, attempt, "delivered", null);
-  const plan = planNextAttempt({
-    attempts: message.attempt,
-    // Whoever tries an endpoint out waits for the answer: tomorrow's is of no use.
-    delaysSeconds: isTest ? [] : deps.config.webhookRetrySeconds,
-    outcome: { statusCode, timedOut, retryAfterSeconds },
-    random: Math.random(),
+  const open = new Set<Message>();
+  const waitedFor: Promise<void>[] = [];
+  const work = asked.map(({ message, body }) => {
+    const delivery = "id" in body ? found.get(keyOf(body)) : undefined;
+    const receiver = delivery && receiverOf(delivery);
+    open.add(message);
+    const startedAt = Date.now();
+    const done = handle(deps, batch.queue, message, body, delivery).then(() => {
+      open.delete(message);
+      if (receiver && Date.now() - startedAt < PATIENCE_MS) slow.delete(receiver);
+    });
+    if (!receiver || !slow.has(receiver)) waitedFor.push(done);
+    return { message, receiver, done };
   });
-  if (plan === "exhausted") return recordAttempt(deps.db, delivery, attempt, "failed", null);
+  deps.waitUntil(Promise.all(work.map(({ done }) => done)));
+  await within(PATIENCE_MS, Promise.all(waitedFor));
+  for (const { message, receiver } of work) {
+    if (!open.has(message)) continue;
+    if (receiver) slow.set(receiver, true);
+    dropOldest(slow, MOST_SLOW);
+    message.retry({ delaySeconds: BACK_SECONDS });
+  }
+}
+
+/** All deliveries that a batch asks for, in one query; null when D1 failed, and all come back later. */
+async function findAll(
+  { db }: DeliveryDeps,
+  queue: string,
+  asked: readonly { message: Message; body: DeliveryMessage }[],
+): Promise<Map<string, DueDelivery> | null> {
+  const keys = asked.flatMap(({ body }) => ("id" in body ? [body] : []));
+  if (keys.length === 0) return new Map();
+  try {
+    const found = await findDueDeliveries(db, keys);
+    return new Map(found.map((delivery) => [keyOf(delivery), delivery]));
+  } catch (error) {
+    log("queue batch failed", { queue, error: describeError(error) });
+    for (const { message } of asked) retryLater(message);
+    return null;
+  }
+}
+
+function keyOf({ organisationId, id }: DeliveryKey): string {
+  return `${organisationId} ${id}`;
+}
+
+/** Whom a delivery goes to: who is slow for one is slow for the next. */
+function receiverOf({ organisationId, endpointId, url }: DueDelivery): string {
+  return `${organisationId} ${endpointId ?? url}`;
+}
+
+/** Does what one message asks for. Never throws. */
+async function handle(
+  deps: DeliveryDeps,
+  queue: string,
+  message: Message,
+  body: DeliveryMessage,
+  delivery: DueDelivery | undefined,
+): Promise<void> {
+  try {
+    if ("recovery" in body) {
+      await recoverPage(deps, body.organisationId, body.recovery);
+    } else if (delivery && "resend" in body) {
+      await resend(deps, delivery, body.resend);
+    } else if (delivery && "attempt" in body) {
+      const made = delivery.attemptCount;
+      if (delivery.status !== "pending" || made >= body.attempt) return;
+      if (made < body.attempt - 1) return message.retry({ delaySeconds: EARLY_SECONDS });
+      await attemptScheduled(deps, delivery);
+    }
+  } catch (error) {
+    log("queue message failed", { queue, message_id: message.id, error: describeError(error) });
+    retryLater(message);
+  }
+}
+
+/** Makes the next attempt of the schedule, sees to the one after it, and records it. */
+async function attemptScheduled(deps: DeliveryDeps, delivery: DueDelivery): Promise<void> {
+  const { db } = deps;
+  const { organisationId, id, endpoint, event, attemptCount } = delivery;
+  const outcome = await send(deps, delivery, attemptCount);
+  const { attempt } = outcome;
+  const settle = (status: DeliveryStatus) =>
+    recordScheduled(db, delivery, attempt, { status, nextAttemptAt: null });
+  if (!outcome.sent) return settle("discarded");
+  const plan = isOver(event, outcome) ? null : planAfter(deps, attemptCount + 1, outcome);
+  if (endpoint && isTest(event)) {
+    await setEndpointValid(db, organisationId, endpoint.id, outcome.succeeded);
+  } else if (endpoint) {
+    await noteHealth(deps, endpoint, outcome, plan === null);
+  }
+  if (plan === null) return settle(outcome.succeeded ? "delivered" : "failed");
   // The next message first: recorded without it, the delivery would be pending for ever. Should it
   // come before the record, it waits for it.
   const nextAttemptAt = Date.now() + plan.delaySeconds * 1_000;
-  const next = { ...message, attempt: message.attempt + 1 };
+  const next: DeliveryMessage = { v: 1, organisationId, id, attempt: attemptCount + 2 };
   await deps.deliveries.send(next, { delaySeconds: Math.ceil(plan.delaySeconds) });
-  await recordAttempt(deps.db, delivery, attempt, "pending", nextAttemptAt);
+  await recordScheduled(db, delivery, attempt, { status: "pending", nextAttemptAt });
 }
 
-/** Where a delivery goes now, what it says and what signs it, or why it goes nowhere. */
-type Target =
-  | {
-      ok: true;
-      url: string;
-      /** Where the API was called by whoever named the address. */
-      origin: string;
-      secret: string;
-      render: (retries: number) => unknown;
-    }
-  | { ok: false; refusal: { reason: string } };
-
-function targetOf(deps: DeliveryDeps, delivery: PendingDelivery, secretVersion: number): Target {
-  const { event, endpointId, endpoint, organisationId } = delivery;
-  const rootSecret = deps.config.secret;
-  if (endpointId === null) {
-    if (!isSessionEvent(event)) return nowhere("only events of sessions go to a webhook_url");
-    const owner = { id: organisationId, webhookSecretVersion: secretVersion };
-    return {
-      ok: true,
-      url: delivery.url,
-      origin: event.data.session.origin,
-      secret: organisationSecret(rootSecret, owner),
-      render: () => deps.render["relay-session"](event),
-    };
-  }
-  if (!endpoint) return nowhere("the webhook endpoint was deleted");
-  if (!endpoint.enabled) return nowhere("the webhook endpoint was deactivated");
-  return {
-    ok: true,
-    url: endpoint.url,
-    origin: endpoint.origin,
-    secret: endpointSecret(rootSecret, { id: endpointId, secretVersion: endpoint.secretVersion }),
-    render: (retries) => deps.render.ricloud(event, retries),
-  };
+/** Whether an attempt was the last: it arrived, its receiver wants no more, or it is of no use later. */
+function isOver(event: DomainEvent, outcome: Sent): boolean {
+  // Whoever tries an endpoint out waits for the answer: tomorrow's is of no use.
+  return outcome.succeeded || isGone(outcome) || isTest(event);
 }
 
-function nowhere(reason: string): Target {
-  return { ok: false, refusal: { reason } };
-}
-
-interface Outcome {
-  attempt: Attempt;
-  timedOut: boolean;
-  retryAfterSeconds: number | null;
-}
-
-async function post(
-  url: URL,
-  delivery: PendingDelivery,
-  body: string,
-  secret: string,
-): Promise<Outcome> {
-  const at = Date.now();
-  const timestampSeconds = Math.floor(at / 1_000);
-  const { eventId } = delivery;
-  const request = toRequest(delivery.format, { url, eventId, timestampSeconds, body, secret });
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const done = (outcome: Pick<Attempt, "statusCode" | "response" | "error">): Attempt => ({
-    at,
-    durationMs: Date.now() - at,
-    ...outcome,
+/** When to try again after so many attempts; null: never. */
+function planAfter(
+  { config }: DeliveryDeps,
+  attempts: number,
+  { attempt, timedOut, retryAfterSeconds }: Sent,
+): { delaySeconds: number } | null {
+  const plan = planNextAttempt({
+    attempts,
+    delaysSeconds: config.webhookRetrySeconds,
+    outcome: { statusCode: attempt.statusCode, timedOut, retryAfterSeconds },
+    random: Math.random(),
   });
-  try {
-    const response = await fetch(request.url, {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "User-Agent": "Drawbridge",
-        ...request.headers,
-      },
-      body,
-      // A redirect is a failure: where it leads was never judged.
-      redirect: "manual",
-      signal: timeout,
-    });
-    const text = await readStart(response);
-    return {
-      attempt: done({ statusCode: response.status, response: text, error: null }),
-      timedOut: false,
-      retryAfterSeconds: parseRetryAfter(response.headers.get("Retry-After"), Date.now()),
-    };
-  } catch (error) {
-    const problem = timeout.aborted ? `no answer within ${TIMEOUT_MS / 1_000} s` : String(error);
-    return {
-      attempt: done({ statusCode: null, response: null, error: problem }),
-      timedOut: timeout.aborted,
-      retryAfterSeconds: null,
-    };
-  }
+  return plan === "exhausted" ? null : plan;
 }
 
-async function readStart(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  if (response.body) {
-    for await (const chunk of response.body) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length >= KEPT_RESPONSE_BYTES) break;
-    }
-  }
-  return Buffer.concat(chunks).subarray(0, KEPT_RESPONSE_BYTES).toString("utf8");
+/** Sends once more what somebody asked for; the schedule stays as it is. */
+async function resend(deps: DeliveryDeps, delivery: DueDelivery, by: string): Promise<void> {
+  if (delivery.attempts.some((attempt) => attempt.resend === by)) return;
+  const outcome = await send(deps, delivery, delivery.attempts.length);
+  if (outcome.sent && delivery.endpoint) await noteHealth(deps, delivery.endpoint, outcome, false);
+  const succeeded = outcome.sent && outcome.succeeded;
+  await recordResend(deps.db, delivery, { ...outcome.attempt, resend: by }, succeeded);
 }
 
-function noAttempt(error: string): Attempt {
-  return { at: Date.now(), durationMs: 0, statusCode: null, response: null, error };
+async function send(deps: DeliveryDeps, delivery: DueDelivery, retries: number): Promise<Outcome> {
+  return delivery.endpoint?.enabled === false
+    ? unsent("the webhook endpoint is disabled")
+    : makeAttempt(deps, delivery, retries);
+}
+
+/** Waits for work, but no longer than so many milliseconds. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, patience]);
+  clearTimeout(timer);
 }

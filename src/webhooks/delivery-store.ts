@@ -1,13 +1,18 @@
 /** Deliveries in D1: one event owed to one address, and what came of each attempt. */
 import { createHash } from "node:crypto";
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { deliveries, events, webhookEndpoints } from "../db/schema";
+import { deliveries, events, organisations, webhookEndpoints } from "../db/schema";
 import type { DomainEvent } from "../events/event";
 import { firstIdAt } from "../events/store";
+import type { WebhookEndpoint } from "./endpoint-store";
+import type { SecretVersions } from "./secrets";
 
 /** In which format the event is posted. */
-export type DeliveryFormat = "relay-session" | "ricloud";
+export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];
+
+/** `failed`: all attempts did. `discarded`: there was nowhere left to send it. */
+export type DeliveryStatus = (typeof deliveries.$inferSelect)["status"];
 
 /** One HTTP request for a delivery. Times are Unix milliseconds. */
 export interface Attempt {
@@ -18,6 +23,8 @@ export interface Attempt {
   /** The first 1 KB of the answer's body. */
   response: string | null;
   error: string | null;
+  /** What asked for it, if not the schedule: known by its id, it is made once. */
+  resend?: string;
 }
 
 /** One event owed to one address. */
@@ -25,20 +32,37 @@ export interface Delivery {
   organisationId: number;
   id: string;
   eventId: string;
-  eventType: string;
+  eventType: DomainEvent["type"];
   format: DeliveryFormat;
   url: string;
   /** The webhook endpoint that it is owed to; null: to nothing but the address. */
   endpointId: string | null;
 }
 
-/** A delivery that may be due, with all that an attempt needs. */
-export interface PendingDelivery extends Delivery {
+/** A delivery as it is listed. */
+export interface StoredDelivery extends Delivery {
+  status: DeliveryStatus;
+  /** Oldest first. */
   attempts: Attempt[];
+  /** How many of them the schedule asked for. */
+  attemptCount: number;
+  nextAttemptAt: number | null;
+}
+
+/** A delivery with all that an attempt needs. */
+export interface DueDelivery extends StoredDelivery {
   event: DomainEvent;
   /** The endpoint as it is now; null where it is gone, or there never was one. */
-  endpoint: { url: string; origin: string; enabled: boolean; secretVersion: number } | null;
+  endpoint: WebhookEndpoint | null;
+  /** The organisation's own secrets; null when it was deleted. */
+  organisationSecrets: SecretVersions | null;
 }
+
+/** Which delivery. */
+export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
+
+/** The most deliveries that one statement stores: a value that is bound has room for 2 MB. */
+const INSERT_AT_ONCE = 1_000;
 
 /**
  * What is owed to an address, or to an endpoint. The id is made of the event and of either: twice made,
@@ -63,35 +87,49 @@ export function newDelivery(
   };
 }
 
-/** The statement that stores a new delivery, once. */
-export function deliveryInsertion(db: Database, delivery: Delivery) {
-  return db
-    .insert(deliveries)
-    .values({ ...delivery, status: "pending", attempts: "[]", attemptCount: 0 })
-    .onConflictDoNothing();
+/** The statements that store new deliveries, once each. */
+export function deliveryInsertions(db: Database, added: readonly Delivery[]) {
+  const pages: Delivery[][] = [];
+  for (let i = 0; i < added.length; i += INSERT_AT_ONCE) {
+    pages.push(added.slice(i, i + INSERT_AT_ONCE));
+  }
+  return pages.map((page) =>
+    db
+      .insert(deliveries)
+      .select(
+        sql`select value ->> 'organisationId', value ->> 'id', value ->> 'eventId',
+          value ->> 'eventType', value ->> 'format', value ->> 'url', 'pending', '[]', 0, null,
+          value ->> 'endpointId' from json_each(${JSON.stringify(page)}) where true`,
+      )
+      .onConflictDoNothing(),
+  );
 }
 
-/** A delivery that is still owed; null when it is done with, or there is none. */
-export async function findPendingDelivery(
+/** The statement that stores a delivery whose only attempt was made already. */
+export function madeDeliveryInsertion(
   db: Database,
-  key: { organisationId: number; id: string },
-): Promise<PendingDelivery | null> {
+  delivery: Delivery,
+  status: DeliveryStatus,
+  attempt: Attempt,
+) {
+  return db
+    .insert(deliveries)
+    .values({ ...delivery, status, attempts: JSON.stringify([attempt]), attemptCount: 1 });
+}
+
+/** These deliveries, as far as there are such. */
+export async function findDueDeliveries(
+  db: Database,
+  keys: readonly DeliveryKey[],
+): Promise<DueDelivery[]> {
   const rows = await db
     .select({
-      eventId: deliveries.eventId,
-      eventType: deliveries.eventType,
-      format: deliveries.format,
-      url: deliveries.url,
-      attempts: deliveries.attempts,
-      endpointId: deliveries.endpointId,
-      endpoint: {
-        url: webhookEndpoints.url,
-        origin: webhookEndpoints.origin,
-        enabled: webhookEndpoints.enabled,
-        secretVersion: webhookEndpoints.secretVersion,
-      },
+      delivery: deliveries,
       at: events.at,
       data: events.data,
+      endpoint: webhookEndpoints,
+      secretVersion: organisations.webhookSecretVersion,
+      previousSecrets: organisations.previousWebhookSecrets,
     })
     .from(deliveries)
     .innerJoin(
@@ -105,55 +143,95 @@ export async function findPendingDelivery(
         eq(webhookEndpoints.id, deliveries.endpointId),
       ),
     )
-    .where(
-      and(
-        eq(deliveries.organisationId, key.organisationId),
-        eq(deliveries.id, key.id),
-        eq(deliveries.status, "pending"),
-      ),
-    );
-  const row = rows[0];
-  if (!row) return null;
-  const { organisationId, id } = key;
-  const { at, data, attempts, ...rest } = row;
-  const event = {
-    id: row.eventId,
-    organisationId,
-    type: row.eventType,
-    at,
-    data: JSON.parse(data),
-  };
-  return { organisationId, id, ...rest, attempts: JSON.parse(attempts), event };
+    .leftJoin(
+      organisations,
+      and(eq(organisations.id, deliveries.organisationId), isNull(organisations.deletedAt)),
+    )
+    .where(isOneOf(keys));
+  return rows.map(({ delivery, at, data, endpoint, secretVersion, previousSecrets }) => ({
+    ...toStored(delivery),
+    event: {
+      id: delivery.eventId,
+      organisationId: delivery.organisationId,
+      type: delivery.eventType,
+      at,
+      data: JSON.parse(data),
+    },
+    endpoint,
+    organisationSecrets:
+      secretVersion === null ? null : { version: secretVersion, previous: previousSecrets ?? [] },
+  }));
+}
+
+/** A delivery as it is stored, its attempts read. */
+export function toStored(row: typeof deliveries.$inferSelect): StoredDelivery {
+  return { ...row, attempts: JSON.parse(row.attempts) };
+}
+
+/** What follows from an attempt; the moment of the next one is set while it stays pending. */
+export interface Consequence {
+  status: DeliveryStatus;
+  /** Unix milliseconds. */
+  nextAttemptAt: number | null;
 }
 
 /**
- * Records an attempt and what follows from it. Two consumers that made the same attempt record it once.
- * @param nextAttemptAt set while it stays pending
+ * Records an attempt of the schedule and what follows from it. Two consumers that made the same one
+ * record it once; and what has arrived meanwhile, by a resend, stays delivered.
  */
-export async function recordAttempt(
+export async function recordScheduled(
   db: Database,
-  delivery: PendingDelivery,
+  delivery: StoredDelivery,
   attempt: Attempt,
-  status: "pending" | "delivered" | "failed" | "discarded",
-  nextAttemptAt: number | null,
+  { status, nextAttemptAt }: Consequence,
 ): Promise<void> {
-  const made = delivery.attempts.length;
+  const owed = sql`status = 'pending'`;
+  await record(db, delivery, attempt, {
+    status: sql`case when ${owed} then ${status} else status end`,
+    nextAttemptAt: sql`case when ${owed} then ${nextAttemptAt} else next_attempt_at end`,
+    attemptCount: delivery.attemptCount + 1,
+    unless: sql`attempt_count <> ${delivery.attemptCount}`,
+  });
+}
+
+/** Records an attempt that somebody asked for: what arrived is delivered, all else stays as it is. */
+export async function recordResend(
+  db: Database,
+  delivery: StoredDelivery,
+  attempt: Attempt & { resend: string },
+  succeeded: boolean,
+): Promise<void> {
+  await record(db, delivery, attempt, {
+    ...(succeeded ? { status: sql`'delivered'`, nextAttemptAt: sql`null` } : {}),
+    unless: sql`exists (select 1 from json_each(attempts) where value ->> 'resend' = ${attempt.resend})`,
+  });
+}
+
+async function record(
+  db: Database,
+  delivery: DeliveryKey,
+  attempt: Attempt,
+  { unless, ...change }: { status?: SQL; nextAttemptAt?: SQL; attemptCount?: number; unless: SQL },
+): Promise<void> {
   await db
     .update(deliveries)
     .set({
-      status,
-      nextAttemptAt,
-      attempts: JSON.stringify([...delivery.attempts, attempt]),
-      attemptCount: made + 1,
+      ...change,
+      attempts: sql`json_insert(attempts, '$[#]', json(${JSON.stringify(attempt)}))`,
     })
-    .where(
-      and(
-        eq(deliveries.organisationId, delivery.organisationId),
-        eq(deliveries.id, delivery.id),
-        eq(deliveries.status, "pending"),
-        eq(deliveries.attemptCount, made),
-      ),
-    );
+    .where(and(isOneOf([delivery]), sql`not (${unless})`));
+}
+
+function isOneOf(keys: readonly DeliveryKey[]) {
+  const [only] = keys;
+  if (only && keys.length === 1) {
+    return and(eq(deliveries.organisationId, only.organisationId), eq(deliveries.id, only.id));
+  }
+  const pairs = JSON.stringify(keys.map(({ organisationId, id }) => [organisationId, id]));
+  return inArray(
+    sql`(${deliveries.organisationId}, ${deliveries.id})`,
+    sql`(select value ->> 0, value ->> 1 from json_each(${pairs}))`,
+  );
 }
 
 /** Removes a page of an organisation's deliveries of events from before `cutoff`; returns how many. */
@@ -163,9 +241,13 @@ export async function sweepDeliveries(
   cutoff: number,
   limit: number,
 ): Promise<number> {
-  const before = `whd_${firstIdAt(cutoff).replaceAll("-", "")}`;
   const { meta } = await db.run(sql`delete from ${deliveries} where (organisation_id, id) in (
     select organisation_id, id from ${deliveries} where organisation_id = ${organisationId}
-      and id < ${before} limit ${limit})`);
+      and id < ${firstDeliveryAt(cutoff)} limit ${limit})`);
   return meta.changes;
+}
+
+/** The smallest id of a delivery of an event of this moment (Unix milliseconds), or of a later one. */
+export function firstDeliveryAt(time: number): string {
+  return `whd_${firstIdAt(time).replaceAll("-", "")}`;
 }

@@ -10,28 +10,31 @@ export interface RequestParts {
   /** Whole seconds since 1970, of this attempt. */
   timestampSeconds: number;
   body: string;
-  secret: string;
+  /** Those that sign now, the newest first. */
+  secrets: readonly [string, ...string[]];
 }
 
-/** Where a delivery is posted, and the headers that say what it is and that it is ours. */
+/** Where a delivery is posted, the headers that say what it is and that it is ours, and the body. */
 export function toRequest(
   format: DeliveryFormat,
   parts: RequestParts,
-): { url: string; headers: Record<string, string> } {
+): { url: string; headers: Record<string, string>; body: string } {
+  const { body } = parts;
   switch (format) {
     case "relay-session":
-      return { url: parts.url.href, headers: standardHeaders(parts) };
+    case "standard":
+      return { url: parts.url.href, headers: standardHeaders(parts), body };
     case "ricloud":
-      return { url: urlOfEvent(parts), headers: { "Ricloud-Signature": signRicloud(parts) } };
+      return { url: urlOfEvent(parts), headers: { "Ricloud-Signature": signRicloud(parts) }, body };
   }
 }
 
 /** Standard Webhooks. */
-function standardHeaders({ eventId, timestampSeconds, body, secret }: RequestParts) {
+function standardHeaders({ eventId, timestampSeconds, body, secrets }: RequestParts) {
   return {
     "webhook-id": eventId,
     "webhook-timestamp": String(timestampSeconds),
-    "webhook-signature": signWebhook({ secrets: [secret], id: eventId, timestampSeconds, body }),
+    "webhook-signature": signWebhook({ secrets, id: eventId, timestampSeconds, body }),
   };
 }
 
@@ -42,8 +45,11 @@ function urlOfEvent({ url, eventId }: RequestParts): string {
   return joined.href;
 }
 
-/** The secret is the key as it is written, not what its base64 stands for: so ricloud-py reads it. */
-function signRicloud({ timestampSeconds, body, secret }: RequestParts): string {
+/**
+ * The secret is the key as it is written, not what its base64 stands for: so ricloud-py reads it. The
+ * format has room for one signature: after a rotation the new secret signs at once.
+ */
+function signRicloud({ timestampSeconds, body, secrets: [secret] }: RequestParts): string {
   const signature = createHmac("sha256", secret).update(`${timestampSeconds}.${body}`);
   return `t=${timestampSeconds},s=${signature.digest("base64")}`;
 }

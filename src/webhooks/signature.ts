@@ -112,15 +112,3 @@ function decodeSecret(secret: string): Buffer {
   }
   return bytes;
 }
-
-/** The secret that signs what goes to the `webhook_url`s of an organisation's sessions. */
-export function organisationSecret(
-  rootSecret: string,
-  organisation: { id: number; webhookSecretVersion: number },
-): string {
-  return deriveSecret(
-    rootSecret,
-    `organisation/${organisation.id}`,
-    organisation.webhookSecretVersion,
-  );
-}

@@ -184,7 +184,7 @@ describe("at 100,000 rows", () => {
            d(direction) as (values ('send'), ('receive'))
          insert into relay_permissions
            select ${tenant.id}, printf('c%04d', l.n), printf('r%04d', r.n), direction,
-             r.n = 50 and direction = 'send' and l.n % 17 = 0, '' from l, r, d`,
+             r.n = 50 and direction = 'send' and l.n % 17 = 0, '', 1 from l, r, d`,
       ),
       ...[
         ["all", "''"],

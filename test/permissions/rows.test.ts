@@ -134,15 +134,15 @@ test("a reading finds its rows by key among 100,000 of the same connection", asy
   await env.DB.prepare(
     `with recursive n(n) as (select 0 union all select n + 1 from n where n + 1 < 50000)
      insert into relay_permissions
-       select ${id}, 'host', printf('r%05d', n), 'send', 1, '' from n union all
-       select ${id}, printf('r%05d', n), 'host', 'receive', 1, '' from n`,
+       select ${id}, 'host', printf('r%05d', n), 'send', 1, '', 1 from n union all
+       select ${id}, printf('r%05d', n), 'host', 'receive', 1, '', 1 from n`,
   ).run();
   for (const [local, remote] of [
     ["host", "client"],
     ["client", "host"],
   ]) {
     for (const direction of ["send", "receive"]) {
-      await env.DB.prepare("insert into relay_permissions values (?, ?, ?, ?, 1, '')")
+      await env.DB.prepare("insert into relay_permissions values (?, ?, ?, ?, 1, '', 1)")
         .bind(id, local, remote, direction)
         .run();
     }

@@ -1,5 +1,5 @@
 /** What the sweep does for source sessions: checks by their connectors, and the warning ahead of time. */
-import { createMessageBatch } from "cloudflare:test";
+import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { handleBatch } from "../../src/queues";
@@ -46,7 +46,11 @@ async function consume(...bodies: unknown[]) {
     attempts: 1,
     body,
   }));
-  await handleBatch(createMessageBatch("drawbridge-checks", messages), env);
+  await handleBatch(
+    createMessageBatch("drawbridge-checks", messages),
+    env,
+    createExecutionContext(),
+  );
 }
 
 function checkOf(broker: Broker, sessionId: string) {

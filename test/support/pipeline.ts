@@ -9,10 +9,13 @@ import { vi } from "vitest";
 import { type Config, readConfig } from "../../src/config";
 import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId, type SessionEventData } from "../../src/events/event";
+import { EventOutbox } from "../../src/events/outbox";
 import { eventInsertion } from "../../src/events/store";
+import type { EventType } from "../../src/events/types";
 import { handleBatch } from "../../src/queues";
+import { webhookBodies } from "../../src/surfaces/webhook-bodies";
 import { consumeDeliveries, type DeliveryMessage } from "../../src/webhooks/deliveries";
-import { type Attempt, deliveryInsertion, newDelivery } from "../../src/webhooks/delivery-store";
+import { type Attempt, deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
 import { newOrganisation, type Tenant } from "./client";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
@@ -81,7 +84,7 @@ export function verified(request: ReceivedRequest | undefined, secret: string): 
 /** An event of a session of this organisation, that nobody has announced yet. */
 export async function newEvent(
   tenant: Tenant,
-  type: string,
+  type: EventType,
   webhookUrl: string | null,
 ): Promise<DomainEvent<SessionEventData>> {
   const { body } = await create(tenant.key);
@@ -110,7 +113,7 @@ export async function newOwed(mailbox = newMailbox()): Promise<Owed> {
   const event = await newEvent(tenant, "session.active", mailbox.url);
   const delivery = newDelivery(event, "relay-session", mailbox.url);
   const db = openDatabase(env);
-  await db.batch([eventInsertion(db, event), deliveryInsertion(db, delivery)]);
+  await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, [delivery])]);
   return {
     tenant,
     mailbox,
@@ -133,28 +136,29 @@ export interface Consumed {
 
 /** Hands these messages to the Worker's consumer, as one batch of the queue. */
 export function consume(queue: QueueName, bodies: unknown[]): Promise<Consumed> {
-  return runBatch(queue, bodies, (batch) => handleBatch(batch, env));
+  return runBatch(queue, bodies, (batch, ctx) => handleBatch(batch, env, ctx));
 }
 
 /** Hands delivery messages to their consumer with other settings than the deployment's. */
 export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promise<Consumed> {
-  return runBatch("drawbridge-deliveries", bodies, (batch) =>
-    consumeDeliveries(batch, {
-      db: openDatabase(env),
-      config: { ...readConfig(env), ...settings },
+  return runBatch("drawbridge-deliveries", bodies, (batch, ctx) => {
+    const db = openDatabase(env);
+    const config = { ...readConfig(env), ...settings };
+    return consumeDeliveries(batch, {
+      db,
+      config,
       deliveries: env.DELIVERIES,
-      render: {
-        "relay-session": ({ data }) => ({ session_id: data.session.id }),
-        ricloud: (event) => event,
-      },
-    }),
-  );
+      events: new EventOutbox(db, env.EVENTS, ctx),
+      waitUntil: (promise) => ctx.waitUntil(promise),
+      render: webhookBodies(config),
+    });
+  });
 }
 
 async function runBatch(
   queue: QueueName,
   bodies: unknown[],
-  work: (batch: MessageBatch) => Promise<void>,
+  work: (batch: MessageBatch, ctx: ExecutionContext) => Promise<void>,
 ): Promise<Consumed> {
   const messages = bodies.map((body) => ({
     id: crypto.randomUUID(),
@@ -173,8 +177,9 @@ async function runBatch(
       retry(options);
     };
   }
-  await work(batch);
-  const result = await getQueueResult(batch, createExecutionContext());
+  const ctx = createExecutionContext();
+  await work(batch, ctx);
+  const result = await getQueueResult(batch, ctx);
   const retried = result.retryMessages.map(({ msgId }) => ({
     index: indexOf(msgId),
     delaySeconds: delays.get(msgId),

@@ -9,6 +9,7 @@ import { deviceRoutes } from "./device-route-table";
 import { newKey } from "./keys";
 import { create, register } from "./permissions";
 import { sourceRoutes } from "./source-route-table";
+import { webhookRoutes } from "./webhook-route-table";
 
 /** A request on something of this tenant, and the status of its success. */
 export interface GoodRequest {
@@ -107,6 +108,7 @@ function permissionRoutes(prefix: string): Record<string, RouteRow> {
 export const routeTable: Record<string, RouteRow> = {
   ...sourceRoutes,
   ...deviceRoutes,
+  ...webhookRoutes,
   "GET /v1/health": { guard: "open", why: "liveness", request: fixed("/v1/health") },
   "GET /v1/ip": { guard: "open", why: "the caller's own address", request: fixed("/v1/ip") },
   "POST /v1/organisations": {

@@ -51,10 +51,21 @@ describe("a receiver that fails", () => {
   });
 
   test("each time is given up after the last attempt of the schedule", async () => {
-    const { delivery, codes, requests } = await delivered([status(410), status(500)], "failed");
-    expect(codes).toEqual([410, 500, 500, 500]);
+    const { delivery, codes, requests } = await delivered([status(400), status(500)], "failed");
+    expect(codes).toEqual([400, 500, 500, 500]);
     expect(delivery).toMatchObject({ attempt_count: 4, next_attempt_at: null });
     expect(requests).toHaveLength(4);
+  });
+
+  test("with 410 wants nothing more, and gets nothing more", async () => {
+    const owed = await newOwed();
+    await owed.mailbox.answer(status(410));
+    await deliverWith({ webhookRetrySeconds: [100] }, [owed.message]);
+    expect(await deliveryOf(owed)).toMatchObject({
+      status: "failed",
+      next_attempt_at: null,
+      attempts: [{ statusCode: 410 }],
+    });
   });
 
   test.each([300, 304, 400, 404, 429, 599])("with %i has not taken it", async (code) => {

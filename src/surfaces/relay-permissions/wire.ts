@@ -9,8 +9,8 @@ import {
   type Connection,
   DIRECTIONS,
   type Direction,
+  type PermissionFacts,
   type PermissionKey,
-  type RelayPermission,
 } from "../../permissions/permission";
 
 /** The schema of a connection's id. */
@@ -103,7 +103,7 @@ export function readKey(
 }
 
 /** A permission, alone or in a list. */
-export function toPermission(permission: RelayPermission) {
+export function toPermission(permission: PermissionFacts) {
   return {
     connectionId: permission.connectionId,
     remoteConnectionId: permission.remoteConnectionId,

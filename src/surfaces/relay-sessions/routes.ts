@@ -5,11 +5,11 @@ import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
 import { MinuteLimit } from "../../http/limits";
 import { keyed } from "../../http/routes";
+import { requireSendable } from "../../http/sendable";
 import type { VerifiedDevice } from "../../session/devices";
 import type { AdmissionRefusal, SessionResult } from "../../session/object";
 import { listLiveSessions } from "../../session/projection";
 import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
-import { judgeAddress } from "../../webhooks/address";
 import { toHttpRefusal } from "./errors";
 import {
   authorizeBody,
@@ -35,7 +35,7 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
     keyed("relays:write", async (c, caller) => {
       const input = await readBody(c, createBody);
       const { origin } = new URL(c.req.url);
-      if (input.webhookUrl !== null) requireSendable(c, input.webhookUrl);
+      if (input.webhookUrl !== null) requireSendable(c, "webhook_url", input.webhookUrl);
       const result = await createRelaySession(depsOf(c), caller, { ...input, origin }, Date.now());
       const { session, traffic } = requireSession(result, 409);
       return c.json(toRelaySession(session, traffic, placeOf(c)));
@@ -133,21 +133,6 @@ function requireSession(result: SessionResult, whenEnded: 404 | 409) {
 function requireId(id: string | undefined): string {
   if (id === undefined || !SESSION_ID.test(id)) throw new Refused(notThere);
   return id;
-}
-
-function requireSendable(c: Call, url: string): void {
-  const judged = judgeAddress(url, {
-    allowInsecure: c.var.config.allowInsecureWebhooks,
-    ownHost: new URL(c.req.url).host,
-  });
-  if (judged.ok) return;
-  const problem = { path: "webhook_url", message: judged.refusal.reason };
-  throw new Refused({
-    status: 400,
-    code: judged.refusal.code,
-    message: `webhook_url is refused: ${judged.refusal.reason}`,
-    problems: [problem],
-  });
 }
 
 /**

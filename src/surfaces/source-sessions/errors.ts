@@ -31,6 +31,7 @@ function codeOf({ status, code, problems }: HttpRefusal): string {
   if (status === 429) return "limit-exceeded";
   if (code === "missing-permission") return "missing-scope";
   if (code === "invalid-body" && problems) return "invalid-parameter";
+  if (code.startsWith("address-")) return "invalid-parameter";
   return code;
 }
 

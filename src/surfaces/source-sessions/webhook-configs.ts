@@ -4,16 +4,17 @@ import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
-import { judgeAddress } from "../../webhooks/address";
+import { requireSendable } from "../../http/sendable";
 import {
   createEndpoint,
   deleteEndpoint,
   findEndpoint,
   listEndpoints,
-  testEndpoint,
+  queueTest,
   updateEndpoint,
   type WebhookEndpoint,
-} from "../../webhooks/endpoints";
+} from "../../webhooks/endpoint-store";
+import { tooManyEndpoints } from "../webhook-refusals";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
 import { toList, toWebhookConfig } from "./wire";
@@ -34,10 +35,11 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
     PATH,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const body = await readBody(c, createBody);
-      requireSendable(c, body.url);
+      requireSendable(c, "url", body.url);
       const { origin } = new URL(c.req.url);
       const input = { organisationId, url: body.url, format, origin, enabled: true };
-      const endpoint = await createEndpoint(c.var.db, c.var.events, input, Date.now());
+      const endpoint = await createEndpoint(c.var, input, Date.now());
+      if (!endpoint) throw new Refused(tooManyEndpoints);
       return c.json(toWire(c, endpoint), 201);
     }),
   );
@@ -66,12 +68,13 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
     keyed("webhooks:write", async (c, { organisationId }) => {
       const { url: address, state } = await readOptionalBody(c, updateBody);
       const { id } = await requireConfig(c, organisationId);
-      if (address !== undefined) requireSendable(c, address);
-      const endpoint = await updateEndpoint(c.var.db, organisationId, id, {
+      if (address !== undefined) requireSendable(c, "url", address);
+      const change = {
         ...(address === undefined ? {} : { url: address }),
         ...(state === "deactivated" ? { enabled: false } : {}),
         ...(state === "new" ? { enabled: true, valid: null } : {}),
-      });
+      };
+      const endpoint = await updateEndpoint(c.var, organisationId, id, change, Date.now());
       if (!endpoint) throw new Refused(notFound);
       return c.json(toWire(c, endpoint));
     }),
@@ -81,17 +84,15 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
     `${PATH}/:id`,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const { id } = await requireConfig(c, organisationId);
-      const deleted = await deleteEndpoint(c.var.db, organisationId, id);
+      const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
       if (!deleted) throw new Refused(notFound);
       return c.json(toWire(c, deleted));
     }),
   );
 
   const test = keyed("webhooks:write", async (c, { organisationId }) => {
-    const { id } = await requireConfig(c, organisationId);
-    const { db, events } = c.var;
-    const endpoint = await testEndpoint(db, events, organisationId, id, Date.now());
-    if (!endpoint) throw new Refused(notFound);
+    const endpoint = await requireConfig(c, organisationId);
+    await queueTest(c.var, endpoint, Date.now());
     return c.json(toWire(c, endpoint));
   });
   app.post(`${PATH}/:id/test`, test);
@@ -103,20 +104,6 @@ async function requireConfig(c: Call, organisationId: number): Promise<WebhookEn
   const endpoint = await findEndpoint(c.var.db, organisationId, c.req.param("id") ?? "");
   if (endpoint?.format !== format) throw new Refused(notFound);
   return endpoint;
-}
-
-function requireSendable(c: Call, address: string): void {
-  const judged = judgeAddress(address, {
-    allowInsecure: c.var.config.allowInsecureWebhooks,
-    ownHost: new URL(c.req.url).host,
-  });
-  if (judged.ok) return;
-  throw new Refused({
-    status: 400,
-    code: "invalid-parameter",
-    message: `url is refused: ${judged.refusal.reason}`,
-    problems: [{ path: "url", message: judged.refusal.reason }],
-  });
 }
 
 function toWire(c: Call, endpoint: WebhookEndpoint) {

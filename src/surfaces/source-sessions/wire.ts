@@ -12,9 +12,9 @@ import { type Organisation, shortName } from "../../organisations/store";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
-import { endpointSecret, type WebhookEndpoint } from "../../webhooks/endpoints";
-import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
-import { toDefinition, toPermission } from "../relay-permissions/wire";
+import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint-store";
+import { endpointOwner, signingSecrets } from "../../webhooks/secrets";
+import { toEventData as toOwnData } from "../v1/event-wire";
 
 /**
  * A session.
@@ -89,7 +89,9 @@ export function toKey(key: KeyFacts, organisationId: number) {
 
 /** A webhook endpoint in the ricloud format; its secret is derived from the deployment's. */
 export function toWebhookConfig(endpoint: WebhookEndpoint, rootSecret: string) {
-  return { ...withoutSecret(endpoint), secret: endpointSecret(rootSecret, endpoint) };
+  const owner = endpointOwner(endpoint.id);
+  const [secret] = signingSecrets(rootSecret, owner, secretVersions(endpoint), Date.now());
+  return { ...withoutSecret(endpoint), secret };
 }
 
 function withoutSecret(endpoint: WebhookEndpoint) {
@@ -126,29 +128,13 @@ export function toEvent(event: DomainEvent, delivery: DeliveryState) {
   };
 }
 
-function toEventData({ data, organisationId }: DomainEvent) {
+function toEventData(event: DomainEvent) {
+  const { data, organisationId } = event;
   if ("endpoint" in data) return withoutSecret(data.endpoint);
   if ("key" in data) return toKey(data.key, organisationId);
-  if ("permission" in data) return toPermission(data.permission);
-  if ("connection" in data) return toDefinition(data.connection);
-  if ("pairRequest" in data) return toRequestWire(data.pairRequest);
-  if ("device" in data) return { ...toDeviceFacts(data.device), token_role: data.device.tokenRole };
-  const { session } = data;
-  return session.kind === "source" ? toSession(session, null, null) : toRelayFacts(session);
-}
-
-/** What this surface tells of a relay session, whose own surface is another. */
-function toRelayFacts(session: Session) {
-  return {
-    id: session.id,
-    kind: session.kind,
-    organisation: session.organisationId,
-    key: session.keyId,
-    state: session.status,
-    error: errorOf(session),
-    date_created: toDate(session.createdAt),
-    expires_at: toDate(session.expiresAt),
-  };
+  const source = "session" in data && data.session.kind === "source" ? data.session : null;
+  // All else is told in our own words, which name no `resource`.
+  return source ? toSession(source, null, null) : toOwnData(event);
 }
 
 /**

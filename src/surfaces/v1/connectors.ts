@@ -4,6 +4,7 @@ import { z } from "zod";
 import { readBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
+import { requireSendable } from "../../http/sendable";
 import {
   type Connector,
   connectorSecret,
@@ -14,7 +15,6 @@ import {
   MOCK_TYPE,
 } from "../../sources/connector";
 import { deleteConnector, findConnector, putConnector } from "../../sources/connector-store";
-import { judgeAddress } from "../../webhooks/address";
 
 const TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** A year. */
@@ -48,7 +48,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
     keyed("sessions:write", async (c, { organisationId }) => {
       const type = requireType(c);
       const terms = await readBody(c, putBody);
-      requireSendable(c, terms.url);
+      requireSendable(c, "url", terms.url);
       const asked = { type, ...terms, createdAt: Date.now() };
       const connector = await putConnector(c.var.db, organisationId, asked);
       const secret = connectorSecret(c.var.config.secret, organisationId, connector);
@@ -94,20 +94,6 @@ function requireType(c: Call): string {
     code: "invalid-parameter",
     message: `The type ${problem}.`,
     problems: [{ path: "type", message: problem }],
-  });
-}
-
-function requireSendable(c: Call, url: string): void {
-  const judged = judgeAddress(url, {
-    allowInsecure: c.var.config.allowInsecureWebhooks,
-    ownHost: new URL(c.req.url).host,
-  });
-  if (judged.ok) return;
-  throw new Refused({
-    status: 400,
-    code: judged.refusal.code,
-    message: `url is refused: ${judged.refusal.reason}`,
-    problems: [{ path: "url", message: judged.refusal.reason }],
   });
 }
 

@@ -18,7 +18,7 @@ import {
   type Organisation,
   shortName,
 } from "../../organisations/store";
-import { organisationSecret } from "../../webhooks/signature";
+import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../webhooks/secrets";
 
 const createBody = z.strictObject({ name: humanText(1, 100) });
 
@@ -30,10 +30,13 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
       const { name } = await readBody(c, createBody);
       const { secret } = c.var.config;
       const token = newToken();
-      const { organisation, key } = await createOrganisation(c.var.db, name, token, Date.now());
+      const now = Date.now();
+      const { organisation, key } = await createOrganisation(c.var.db, name, token, now);
+      const owner = organisationOwner(organisation.id);
+      const [webhookSecret] = signingSecrets(secret, owner, FIRST_SECRET, now);
       const body = {
         ...toWire(organisation),
-        webhook_secret: organisationSecret(secret, organisation),
+        webhook_secret: webhookSecret,
         api_key: {
           id: key.id,
           token,

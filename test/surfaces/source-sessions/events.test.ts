@@ -77,13 +77,17 @@ describe("filters", () => {
       action: string;
       date_created: string;
     }[];
-    expect(all).toHaveLength(6);
+    expect(all).toHaveLength(7);
     const names = async (query: string) =>
       (await events(broker.key, query)).body.data.map(
         ({ type, action }: { type: string; action: string }) => `${type}.${action}`,
       );
     expect(await names("type=webhook_config")).toEqual(["webhook_config.test"]);
-    expect(await names("action=created")).toEqual(["session.created", "session.created"]);
+    expect(await names("action=created")).toEqual([
+      "session.created",
+      "session.created",
+      "webhook-endpoint.created",
+    ]);
     expect(await names("type=session&action=expired")).toEqual(["session.expired"]);
     expect(await names("type=sess")).toEqual([]);
     expect(await names("action=test&type=session")).toEqual([]);
@@ -124,7 +128,10 @@ describe("filters", () => {
       { action: "created", state: "delivered", retries: 1, date_delivered: expect.any(String) },
       { action: "test", state: "delivered", retries: 0, date_delivered: expect.any(String) },
     ]);
-    expect((await events(broker.key, "state=pending")).body.data).toEqual([]);
+    // That the endpoint was made is for others to hear, of which there are none.
+    expect((await events(broker.key, "state=pending")).body.data).toMatchObject([
+      { type: "webhook-endpoint", action: "created" },
+    ]);
     expect((await events(broker.key, "state=failed")).body.data).toEqual([]);
   });
 

@@ -3,13 +3,14 @@
  * keyed by the event's id, so that a message that comes twice changes nothing the second time.
  */
 import type { Database } from "../db/open";
+import { type DomainEvent, isSessionEvent, parseEventMessage } from "../events/event";
+import { eventInsertion } from "../events/store";
+import { matchesPattern } from "../events/types";
 import { describeError, log } from "../log";
-import { buryMessage, retryLater } from "../webhooks/dead-letters";
-import type { DeliveryMessage } from "../webhooks/deliveries";
-import { type Delivery, deliveryInsertion, newDelivery } from "../webhooks/delivery-store";
-import { findListening, TEST_EVENT } from "../webhooks/endpoints";
-import { type DomainEvent, isSessionEvent, parseEventMessage } from "./event";
-import { eventInsertion } from "./store";
+import { buryMessage, retryLater } from "./dead-letters";
+import type { DeliveryMessage } from "./deliveries";
+import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
+import { findListening, isTest } from "./endpoint-store";
 
 /** What a session's own `webhook_url` hears. */
 const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];
@@ -69,7 +70,7 @@ async function store(
   const owed = events.flatMap((event) => owedDeliveries(event, listening));
   const [first, ...rest] = [
     ...events.map((event) => eventInsertion(db, event)),
-    ...owed.map((delivery) => deliveryInsertion(db, delivery)),
+    ...deliveryInsertions(db, owed),
   ];
   if (first) await db.batch([first, ...rest]);
   for (const event of events) await react(event);
@@ -84,15 +85,21 @@ async function store(
 type Listening = Awaited<ReturnType<typeof findListening>>;
 
 function owedDeliveries(event: DomainEvent, listening: Listening): Delivery[] {
-  const { data } = event;
   const toEndpoints = listening
-    .filter(({ organisationId }) => organisationId === event.organisationId)
-    // An endpoint is tried out alone.
-    .filter(
-      ({ id }) => event.type !== TEST_EVENT || ("endpoint" in data && data.endpoint.id === id),
-    )
+    .filter((endpoint) => wants(endpoint, event))
     .map(({ id, url, format }) => newDelivery(event, format, url, id));
   return [...owedToSession(event), ...toEndpoints];
+}
+
+function wants(endpoint: Listening[number], event: DomainEvent): boolean {
+  if (endpoint.organisationId !== event.organisationId) return false;
+  if ("endpoint" in event.data) {
+    // An endpoint is tried out alone; and what happens to it is for the others to hear.
+    const isItself = event.data.endpoint.id === endpoint.id;
+    if (isTest(event)) return isItself;
+    if (isItself) return false;
+  }
+  return endpoint.eventTypes?.some((pattern) => matchesPattern(pattern, event.type)) ?? true;
 }
 
 function owedToSession(event: DomainEvent): Delivery[] {

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
+import type { EventType } from "../../src/events/types";
 import { newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import {
@@ -59,11 +60,11 @@ describe("an event", () => {
     expect(await mailbox.requests()).toHaveLength(1);
   });
 
-  test.each([
+  test.each<EventType>([
     "session.created",
     "session.user_authorized",
     "session.user_revoked",
-    "device.paired",
+    "device.removed",
   ])("%s is recorded and owed to no webhook_url", async (type) => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const event = await newEvent(tenant, type, mailbox.url);

@@ -1,0 +1,51 @@
+/** The names of all events, and the patterns by which receivers choose among them. */
+
+/** Every type of event that there is: what it is about, then what happened. */
+export const EVENT_TYPES = [
+  "session.created",
+  "session.active",
+  "session.failed",
+  "session.expiring",
+  "session.expired",
+  "session.user_authorized",
+  "session.user_revoked",
+  "key.created",
+  "key.updated",
+  "key.refreshed",
+  "key.blocked",
+  "key.expiring",
+  "key.deleted",
+  "relay-permission.created",
+  "relay-permission.updated",
+  "relay-permission.deleted",
+  "connection.created",
+  "connection.deleted",
+  "device.pair.requested",
+  "device.pair.approved",
+  "device.pair.rejected",
+  "device.pair.expired",
+  "device.pair.superseded",
+  "device.token.rotated",
+  "device.token.revoked",
+  "device.removed",
+  "webhook-endpoint.created",
+  "webhook-endpoint.updated",
+  "webhook-endpoint.disabled",
+  "webhook-endpoint.deleted",
+  "webhook-endpoint.test",
+  // The test event of ricloud's format, by the name that its clients know.
+  "webhook_config.test",
+] as const;
+
+/** A type of event. */
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** Whether some event can match: an exact name, or the beginning of one with `.*` behind it. */
+export function isEventPattern(pattern: string): boolean {
+  return EVENT_TYPES.some((type) => matchesPattern(pattern, type));
+}
+
+/** Whether a type of event is named by a pattern: `device.*` names `device.removed` and `device.pair.requested`. */
+export function matchesPattern(pattern: string, type: string): boolean {
+  return pattern.endsWith(".*") ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
+}

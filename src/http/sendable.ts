@@ -1,0 +1,22 @@
+/** Refuses the addresses to which Drawbridge does not send, wherever a request gives one. */
+import { judgeAddress } from "../webhooks/address";
+import { type Call, Refused } from "./context";
+
+/**
+ * @param path the field that holds the address
+ * @throws Refused 400 that says what is wrong with it
+ */
+export function requireSendable(c: Call, path: string, address: string): void {
+  const judged = judgeAddress(address, {
+    allowInsecure: c.var.config.allowInsecureWebhooks,
+    ownHost: new URL(c.req.url).host,
+  });
+  if (judged.ok) return;
+  const { code, reason } = judged.refusal;
+  throw new Refused({
+    status: 400,
+    code,
+    message: `${path} is refused: ${reason}`,
+    problems: [{ path, message: reason }],
+  });
+}

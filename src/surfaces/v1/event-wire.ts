@@ -1,0 +1,93 @@
+/**
+ * Events in our own words, as webhooks of the standard format tell them and as `/v1/events` lists them.
+ * What leaves is listed field by field: no token and no secret is among it.
+ */
+import type { DomainEvent } from "../../events/event";
+import type { KeyFacts } from "../../keys/key";
+import { errorOf, type Session } from "../../session/machine";
+import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
+import { toDefinition, toPermission } from "../relay-permissions/wire";
+import { toEndpoint } from "./webhook-wire";
+
+/** The body of a webhook: Standard Webhooks' `type`, `timestamp` and `data`. */
+export function toEventBody(event: DomainEvent) {
+  return { type: event.type, timestamp: toTime(event.at), data: toEventData(event) };
+}
+
+/** An event in a list. */
+export function toListedEvent(event: DomainEvent) {
+  return { id: event.id, ...toEventBody(event) };
+}
+
+/** What an event is about, as it was right after; of two about the same the higher `version` is the later. */
+export function toEventData({ data, at }: Pick<DomainEvent, "data" | "at">) {
+  if ("endpoint" in data) return toEndpoint(data.endpoint);
+  if ("key" in data) return toKeyData(data.key);
+  if ("permission" in data) {
+    return { ...toPermission(data.permission), version: data.permission.version };
+  }
+  // A connection never changes: it is there or gone, from one moment to another.
+  if ("connection" in data) return { ...toDefinition(data.connection), version: at };
+  if ("pairRequest" in data) {
+    const { pairRequest } = data;
+    // A request changes once, when it ends.
+    return { ...toRequestWire(pairRequest), version: pairRequest.status === "pending" ? 1 : 2 };
+  }
+  if ("device" in data) {
+    const { device } = data;
+    return { ...toDeviceFacts(device), version: device.version, token_role: device.tokenRole };
+  }
+  return toSessionData(data.session);
+}
+
+function toSessionData(session: Session) {
+  const { source } = session;
+  return {
+    id: session.id,
+    kind: session.kind,
+    version: session.version,
+    state: session.status,
+    error: errorOf(session),
+    key_id: session.keyId,
+    created_at: toTime(session.createdAt),
+    expires_at: toTime(session.expiresAt),
+    ended_at: "endedAt" in session ? toTime(session.endedAt) : null,
+    metadata: session.metadata,
+    users: session.users.map(({ ip, connectionId, deviceId }) => ({
+      ip_address: ip,
+      connection_id: connectionId,
+      device_id: deviceId,
+    })),
+    source: source
+      ? {
+          id: source.sourceId,
+          user: source.userId,
+          type: source.type,
+          identifier: source.identifier,
+        }
+      : null,
+  };
+}
+
+function toKeyData(key: KeyFacts) {
+  return {
+    id: key.id,
+    version: key.version,
+    name: key.name,
+    permissions: key.permissions,
+    emails: key.emails,
+    labels: key.labels,
+    ip_allowlist: key.ipAllowlist,
+    dns_name: key.dnsName,
+    blocked: key.blocked,
+    created_at: toTime(key.createdAt),
+    updated_at: toTime(key.updatedAt),
+    expires_at: toTime(key.expiresAt),
+  };
+}
+
+function toTime(time: number): string;
+function toTime(time: number | null): string | null;
+function toTime(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
+}

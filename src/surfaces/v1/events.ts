@@ -1,0 +1,48 @@
+/** Events on `/v1`: what happened in an organisation, for those who missed a webhook or have none. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { findEvent, listEvents } from "../../events/store";
+import { readQuery } from "../../http/body";
+import { type AppEnv, Refused } from "../../http/context";
+import { pageCursor, pageLimit } from "../../http/paging";
+import { keyed } from "../../http/routes";
+import { toListedEvent } from "./event-wire";
+import { eventTypeQuery, timeQuery } from "./webhook-wire";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+const listQuery = z
+  .strictObject({
+    limit: pageLimit,
+    cursor: pageCursor(UUID),
+    type: eventTypeQuery,
+    since: timeQuery,
+  })
+  .transform(({ limit, cursor, type, since }) => ({ limit, below: cursor, pattern: type, since }));
+
+/** Adds the routes to the app. */
+export function eventRoutes(app: Hono<AppEnv>): void {
+  app.get(
+    "/v1/events",
+    keyed("events:read", async (c, { organisationId }) => {
+      const query = readQuery(c, listQuery);
+      const { rows, next } = await listEvents(c.var.db, organisationId, query);
+      return c.json({ data: rows.map(toListedEvent), next_cursor: next });
+    }),
+  );
+
+  app.get(
+    "/v1/events/:id",
+    keyed("events:read", async (c, { organisationId }) => {
+      const event = await findEvent(c.var.db, organisationId, c.req.param("id") ?? "");
+      if (!event) throw new Refused(unknownEvent);
+      return c.json(toListedEvent(event));
+    }),
+  );
+}
+
+const unknownEvent = {
+  status: 404,
+  code: "event-not-found",
+  message: "There is no such event. They are kept for RETENTION_DAYS.",
+} as const;

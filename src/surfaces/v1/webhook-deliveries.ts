@@ -1,0 +1,100 @@
+/** Deliveries on `/v1`: what was sent, what came back, and sending it again. */
+import type { Hono } from "hono";
+import { z } from "zod";
+import { readBody, readOptionalBody, readQuery } from "../../http/body";
+import { type AppEnv, type HttpRefusal, Refused } from "../../http/context";
+import { keyed } from "../../http/routes";
+import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
+import { type ResendRefusal, requestResend } from "../../webhooks/manual";
+import { findRecovery, startRecovery } from "../../webhooks/recovery";
+import { idBeforeVerb, requireEndpoint } from "./webhook-endpoints";
+import { deliveriesQuery, recoverBody, toDelivery, toRecovery } from "./webhook-wire";
+
+const LIST = "/v1/webhooks/deliveries";
+const noBody = z.strictObject({});
+
+/** Adds the routes to the app. */
+export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
+  app.get(
+    LIST,
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      const query = readQuery(c, deliveriesQuery);
+      const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
+      return c.json({ data: rows.map(toDelivery), next_cursor: next });
+    }),
+  );
+
+  app.get(
+    `${LIST}/:id{whd_[0-9a-f_]+}`,
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      const id = c.req.param("id") ?? "";
+      const delivery = await findDelivery(c.var.db, { organisationId, id });
+      if (!delivery) throw new Refused(refusals["not-found"]);
+      return c.json(toDelivery(delivery));
+    }),
+  );
+
+  app.post(
+    `${LIST}/:call{[^:]+:resend}`,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      await readOptionalBody(c, noBody);
+      const key = { organisationId, id: idBeforeVerb(c) };
+      const result = await requestResend(c.var.db, c.env.DELIVERIES, key, Date.now());
+      if (!result.ok) throw new Refused(refusals[result.refusal]);
+      return c.json(toDelivery(result.delivery), 202);
+    }),
+  );
+
+  app.post(
+    "/v1/webhooks/endpoints/:call{[^:]+:recover}",
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const now = Date.now();
+      const window = await readBody(c, recoverBody(now));
+      const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
+      if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
+      const deps = { db: c.var.db, deliveries: c.env.DELIVERIES };
+      const input = { ...window, organisationId, endpointId: endpoint.id };
+      const recovery = await startRecovery(deps, input, now);
+      c.header("Location", `/v1/webhooks/recoveries/${recovery.id}`);
+      return c.json(toRecovery(recovery), 202);
+    }),
+  );
+
+  app.get(
+    "/v1/webhooks/recoveries/:id",
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      const recovery = await findRecovery(c.var.db, organisationId, c.req.param("id") ?? "");
+      if (!recovery) throw new Refused(unknownRecovery);
+      return c.json(toRecovery(recovery));
+    }),
+  );
+}
+
+const refusals: Record<ResendRefusal, HttpRefusal> = {
+  "not-found": {
+    status: 404,
+    code: "delivery-not-found",
+    message: "There is no such delivery. They are kept for RETENTION_DAYS.",
+  },
+  "endpoint-deleted": {
+    status: 409,
+    code: "endpoint-deleted",
+    message: "The webhook endpoint of this delivery was deleted: there is nowhere to send it.",
+  },
+  "endpoint-disabled": {
+    status: 409,
+    code: "endpoint-disabled",
+    message: 'The webhook endpoint is disabled. Enable it first: PATCH it with {"enabled": true}.',
+  },
+  "too-many-attempts": {
+    status: 409,
+    code: "too-many-attempts",
+    message: "This delivery was sent too often to be sent again. Fetch its event instead.",
+  },
+};
+
+const unknownRecovery: HttpRefusal = {
+  status: 404,
+  code: "recovery-not-found",
+  message: "There is no such recovery.",
+};

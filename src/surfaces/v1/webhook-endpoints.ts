@@ -1,0 +1,180 @@
+/** Webhook endpoints on `/v1`: who hears of an organisation's events, with what secret, and whether it works. */
+import type { Hono } from "hono";
+import { readBody, readOptionalBody, readQuery } from "../../http/body";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
+import { toKeysetPage } from "../../http/paging";
+import { keyed } from "../../http/routes";
+import { requireSendable } from "../../http/sendable";
+import { findWebhookSecrets, rotateWebhookSecret } from "../../organisations/store";
+import {
+  createEndpoint,
+  deleteEndpoint,
+  findEndpoint,
+  listEndpoints,
+  rotateEndpointSecret,
+  secretVersions,
+  updateEndpoint,
+  type WebhookEndpoint,
+} from "../../webhooks/endpoint-store";
+import { sendTest } from "../../webhooks/manual";
+import {
+  endpointOwner,
+  organisationOwner,
+  type SecretVersions,
+  signingSecrets,
+} from "../../webhooks/secrets";
+import { webhookBodies } from "../webhook-bodies";
+import { tooManyEndpoints } from "../webhook-refusals";
+import {
+  changeBody,
+  createBody,
+  endpointsQuery,
+  rotateBody,
+  toAttempt,
+  toEndpoint,
+} from "./webhook-wire";
+
+const LIST = "/v1/webhooks/endpoints";
+const ONE = `${LIST}/:id{whe_[0-9a-f]+}`;
+
+/** Adds the routes to the app. */
+export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
+  crudRoutes(app);
+  secretRoutes(app);
+
+  app.post(
+    `${LIST}/:call{[^:]+:test}`,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
+      const { db, config } = c.var;
+      const deps = { db, config, render: webhookBodies(config) };
+      return c.json(toAttempt(await sendTest(deps, endpoint, Date.now())));
+    }),
+  );
+}
+
+function crudRoutes(app: Hono<AppEnv>): void {
+  app.post(
+    LIST,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const body = await readBody(c, createBody);
+      requireSendable(c, "url", body.url);
+      const { origin } = new URL(c.req.url);
+      const now = Date.now();
+      const endpoint = await createEndpoint(c.var, { ...body, organisationId, origin }, now);
+      if (!endpoint) throw new Refused(tooManyEndpoints);
+      const secret = newestSecret(c, endpointOwner(endpoint.id), secretVersions(endpoint));
+      return c.json({ ...toEndpoint(endpoint), secret }, 201);
+    }),
+  );
+
+  app.get(
+    LIST,
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      const range = readQuery(c, endpointsQuery);
+      const rows = await listEndpoints(c.var.db, organisationId, null, range);
+      return c.json(toKeysetPage(rows, range.limit, ({ id }) => id, toEndpoint));
+    }),
+  );
+
+  app.get(
+    ONE,
+    keyed("webhooks:read", async (c, { organisationId }) => {
+      return c.json(toEndpoint(await requireEndpoint(c, organisationId, c.req.param("id"))));
+    }),
+  );
+
+  app.patch(
+    ONE,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const change = await readBody(c, changeBody);
+      if (change.url !== undefined) requireSendable(c, "url", change.url);
+      const id = c.req.param("id") ?? "";
+      const endpoint = await updateEndpoint(c.var, organisationId, id, change, Date.now());
+      if (!endpoint) throw new Refused(unknownEndpoint);
+      return c.json(toEndpoint(endpoint));
+    }),
+  );
+
+  app.delete(
+    ONE,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const id = c.req.param("id") ?? "";
+      const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
+      if (!deleted) throw new Refused(unknownEndpoint);
+      return c.body(null, 204);
+    }),
+  );
+}
+
+/** Secrets are for who may write: whoever reads one can sign as we do. */
+function secretRoutes(app: Hono<AppEnv>): void {
+  app.get(
+    `${ONE}/secret`,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const endpoint = await requireEndpoint(c, organisationId, c.req.param("id"));
+      return secretAnswer(c, endpointOwner(endpoint.id), secretVersions(endpoint));
+    }),
+  );
+
+  app.post(
+    `${ONE}/secret:rotate`,
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const id = c.req.param("id") ?? "";
+      const now = Date.now();
+      const endpoint = await rotateEndpointSecret(c.var, organisationId, id, graceMs, now);
+      if (!endpoint) throw new Refused(unknownEndpoint);
+      return secretAnswer(c, endpointOwner(id), secretVersions(endpoint));
+    }),
+  );
+
+  app.get(
+    "/v1/webhooks/secret",
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const versions = await findWebhookSecrets(c.var.db, organisationId);
+      if (!versions) throw new Refused(unknownEndpoint);
+      return secretAnswer(c, organisationOwner(organisationId), versions);
+    }),
+  );
+
+  app.post(
+    "/v1/webhooks/secret:rotate",
+    keyed("webhooks:write", async (c, { organisationId }) => {
+      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const now = Date.now();
+      const versions = await rotateWebhookSecret(c.var.db, organisationId, graceMs, now);
+      return secretAnswer(c, organisationOwner(organisationId), versions);
+    }),
+  );
+}
+
+function secretAnswer(c: Call, owner: string, versions: SecretVersions): Response {
+  return c.json({ secret: newestSecret(c, owner, versions) });
+}
+
+function newestSecret(c: Call, owner: string, versions: SecretVersions): string {
+  return signingSecrets(c.var.config.secret, owner, versions, Date.now())[0];
+}
+
+/** An endpoint of the caller's. */
+export async function requireEndpoint(
+  c: Call,
+  organisationId: Caller["organisationId"],
+  id: string | undefined,
+): Promise<WebhookEndpoint> {
+  const endpoint = id === undefined ? null : await findEndpoint(c.var.db, organisationId, id);
+  if (!endpoint) throw new Refused(unknownEndpoint);
+  return endpoint;
+}
+
+/** The id in front of a verb, such as `whe_1:test`. */
+export function idBeforeVerb(c: Call): string {
+  return (c.req.param("call") ?? "").split(":")[0] ?? "";
+}
+
+const unknownEndpoint = {
+  status: 404,
+  code: "webhook-endpoint-not-found",
+  message: "There is no such webhook endpoint.",
+} as const;

@@ -1,0 +1,183 @@
+/** Webhook endpoints, deliveries and recoveries as `/v1` says them, and the bodies that it takes. */
+import { z } from "zod";
+import { EVENT_TYPES, isEventPattern } from "../../events/types";
+import { pageCursor, pageLimit } from "../../http/paging";
+import { humanText } from "../../http/text";
+import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
+import type { WebhookEndpoint } from "../../webhooks/endpoint-store";
+import type { Recovery } from "../../webhooks/recovery";
+
+/** How far back what failed is sent again: 14 days, in milliseconds. */
+const LONGEST_WINDOW_MS = 14 * 86_400_000;
+/** A week. */
+const LONGEST_GRACE_SECONDS = 604_800;
+const MOST_PATTERNS = 50;
+
+const url = z.string("must be a string");
+const description = humanText(0, 256);
+const enabled = z.boolean("must be true or false");
+const eventPattern = z
+  .string("must be a string")
+  .refine(
+    isEventPattern,
+    `names no event: use a name such as session.active, the beginning of one such as device.*, or leave event_types out for all. The names are ${EVENT_TYPES.join(", ")}`,
+  );
+const eventTypes = z
+  .array(eventPattern, "must be an array of names of events")
+  .min(1, "must name an event; leave it out for all")
+  .max(MOST_PATTERNS, `must have at most ${MOST_PATTERNS} names`)
+  .transform((names) => [...new Set(names)])
+  .nullable();
+const time = z.iso
+  .datetime({ offset: true, error: "must be an RFC 3339 time, such as 2026-11-22T08:00:00Z" })
+  .transform(Date.parse);
+
+/** The body that makes an endpoint. */
+export const createBody = z
+  .strictObject({
+    url,
+    description: description.default(""),
+    event_types: eventTypes.default(null),
+    format: z.enum(["standard", "ricloud"], "must be standard or ricloud").default("standard"),
+    enabled: enabled.default(true),
+  })
+  .transform(({ event_types, ...rest }) => ({ ...rest, eventTypes: event_types }));
+
+/** The body that changes one. What it leaves out stays. */
+export const changeBody = z
+  .strictObject({
+    url: url.optional(),
+    description: description.optional(),
+    event_types: eventTypes.optional(),
+    enabled: enabled.optional(),
+  })
+  .transform(({ url, description, event_types, enabled }) => ({
+    ...(url === undefined ? {} : { url }),
+    ...(description === undefined ? {} : { description }),
+    ...(event_types === undefined ? {} : { eventTypes: event_types }),
+    ...(enabled === undefined ? {} : { enabled }),
+  }));
+
+const graceRule = `must be a whole number from 0 to ${LONGEST_GRACE_SECONDS}`;
+
+/** The body that rotates a secret: for how long the one before signs too, in milliseconds. */
+export const rotateBody = z
+  .strictObject({
+    grace_seconds: z
+      .int(graceRule)
+      .min(0, graceRule)
+      .max(LONGEST_GRACE_SECONDS, graceRule)
+      .default(86_400),
+  })
+  .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
+
+/** The body that sends again what failed in a window; `now` is its end where it names none. */
+export function recoverBody(now: number) {
+  return z
+    .strictObject({ since: time, until: time.optional() })
+    .transform(({ since, until }) => ({ since, until: until ?? now }))
+    .superRefine(({ since, until }, issues) => {
+      if (since >= until) {
+        issues.addIssue({ code: "custom", path: ["since"], message: "must be before until" });
+      } else if (until - since > LONGEST_WINDOW_MS) {
+        issues.addIssue({
+          code: "custom",
+          path: ["since"],
+          message: "must be at most 14 days before until; do the rest in another call",
+        });
+      }
+    });
+}
+
+/** The query of the list of endpoints. */
+export const endpointsQuery = z
+  .strictObject({ limit: pageLimit, cursor: pageCursor(/^whe_[0-9a-f]{32}$/) })
+  .transform(({ limit, cursor }) => ({ limit, after: cursor, before: null }));
+
+/** A type of events, or the beginning of one, in a query. */
+export const eventTypeQuery = eventPattern.nullable().default(null);
+
+/** A time in a query, Unix milliseconds. */
+export const timeQuery = time.nullable().default(null);
+
+/** The query of the list of deliveries. */
+export const deliveriesQuery = z
+  .strictObject({
+    limit: pageLimit,
+    cursor: pageCursor(/^whd_[0-9a-f]{32}_[0-9a-f]{12}$/),
+    endpoint: z.string().nullable().default(null),
+    event_type: eventTypeQuery,
+    status: z
+      .enum(
+        ["pending", "delivered", "failed", "discarded"],
+        "must be pending, delivered, failed or discarded",
+      )
+      .nullable()
+      .default(null),
+  })
+  .transform(({ limit, cursor, endpoint, event_type, status }) => ({
+    limit,
+    below: cursor,
+    endpointId: endpoint,
+    pattern: event_type,
+    status,
+  }));
+
+/** An endpoint, without its secret. */
+export function toEndpoint(endpoint: WebhookEndpoint) {
+  return {
+    id: endpoint.id,
+    version: endpoint.version,
+    url: endpoint.url,
+    description: endpoint.description,
+    event_types: endpoint.eventTypes,
+    format: endpoint.format,
+    enabled: endpoint.enabled,
+    disabled_reason: endpoint.disabledReason,
+    failing_since: toTime(endpoint.failingSince),
+    created_at: toTime(endpoint.createdAt),
+  };
+}
+
+/** A delivery with every attempt. */
+export function toDelivery(delivery: StoredDelivery) {
+  return {
+    id: delivery.id,
+    endpoint_id: delivery.endpointId,
+    event_id: delivery.eventId,
+    event_type: delivery.eventType,
+    url: delivery.url,
+    status: delivery.status,
+    attempts: delivery.attempts.map(toAttempt),
+    next_attempt_at: toTime(delivery.nextAttemptAt),
+  };
+}
+
+/** One request, and what the receiver said. */
+export function toAttempt(attempt: Attempt) {
+  return {
+    at: toTime(attempt.at),
+    duration_ms: attempt.durationMs,
+    status_code: attempt.statusCode,
+    response: attempt.response,
+    error: attempt.error,
+  };
+}
+
+/** A recovery and how far it is. */
+export function toRecovery(recovery: Recovery) {
+  return {
+    id: recovery.id,
+    endpoint_id: recovery.endpointId,
+    status: recovery.finishedAt === null ? "running" : "finished",
+    since: toTime(recovery.since),
+    until: toTime(recovery.until),
+    resent: recovery.resent,
+    created_at: toTime(recovery.createdAt),
+    finished_at: toTime(recovery.finishedAt),
+  };
+}
+
+function toTime(time: number | null): string | null {
+  return time === null ? null : new Date(time).toISOString();
+}

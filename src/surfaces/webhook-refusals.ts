@@ -1,0 +1,10 @@
+/** What is wrong with webhook endpoints, on whichever surface they are managed. */
+import type { HttpRefusal } from "../http/context";
+import { MOST_ENDPOINTS } from "../webhooks/endpoint-store";
+
+/** No room for another. */
+export const tooManyEndpoints: HttpRefusal = {
+  status: 409,
+  code: "limit-exceeded",
+  message: `An organisation can have ${MOST_ENDPOINTS} webhook endpoints. Delete one that is no longer used.`,
+};

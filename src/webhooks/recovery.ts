@@ -1,0 +1,110 @@
+/**
+ * Recoveries: everything that did not reach an endpoint in a window of time, sent again. The work is
+ * done page after page by messages on the deliveries queue; how far it is stands in its row, so that a
+ * message that comes twice goes on from there. What it sends is known by the recovery's id: it is made
+ * once for each delivery.
+ */
+import { and, eq, isNull, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { deliveries, webhookRecoveries } from "../db/schema";
+import { newEventId } from "../events/event";
+import type { DeliveryMessage } from "./deliveries";
+import { firstDeliveryAt } from "./delivery-store";
+
+/** Work that sends again what did not reach an endpoint. Times are Unix milliseconds. */
+export type Recovery = typeof webhookRecoveries.$inferSelect;
+
+/** What recoveries stand on. */
+export interface RecoveryDeps {
+  db: Database;
+  deliveries: Queue;
+}
+
+/** How many undelivered ones are looked at for a page: what a queue takes in one call. */
+const PAGE = 100;
+
+/** Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds. */
+export async function startRecovery(
+  { db, deliveries: queue }: RecoveryDeps,
+  input: Pick<Recovery, "organisationId" | "endpointId" | "since" | "until">,
+  now: number,
+): Promise<Recovery> {
+  const id = `whr_${newEventId(now).replaceAll("-", "")}`;
+  const recovery = { ...input, id, reached: null, resent: 0, createdAt: now, finishedAt: null };
+  await db.insert(webhookRecoveries).values(recovery);
+  await queue.send(toMessage(recovery));
+  return recovery;
+}
+
+/** A recovery of an organisation. */
+export async function findRecovery(
+  db: Database,
+  organisationId: number,
+  id: string,
+): Promise<Recovery | null> {
+  const rows = await db.select().from(webhookRecoveries).where(isRecovery({ organisationId, id }));
+  return rows[0] ?? null;
+}
+
+/** Does the next page of a recovery, and asks for the one after it. */
+export async function recoverPage(
+  { db, deliveries: queue }: RecoveryDeps,
+  organisationId: number,
+  id: string,
+): Promise<void> {
+  const recovery = await findRecovery(db, organisationId, id);
+  if (!recovery || recovery.finishedAt !== null) return;
+  const { endpointId, since, until, reached } = recovery;
+  const undelivered = await db.all<{ id: string; endpointId: string | null }>(
+    sql`select id, endpoint_id as endpointId from ${deliveries} indexed by deliveries_undelivered
+      where organisation_id = ${organisationId} and status in ('failed', 'discarded')
+        and id >= ${firstDeliveryAt(since)} and id < ${firstDeliveryAt(until)}
+        and id > ${reached ?? ""} order by id limit ${PAGE}`,
+  );
+  const owed = undelivered.filter((delivery) => delivery.endpointId === endpointId);
+  const messages = owed.map((delivery) => ({
+    body: { v: 1, organisationId, id: delivery.id, resend: id } satisfies DeliveryMessage,
+  }));
+  // Sent before it is noted: repeated, it makes nothing twice; noted first, it could be lost.
+  if (messages.length > 0) await queue.sendBatch(messages);
+  const isDone = undelivered.length < PAGE;
+  await db
+    .update(webhookRecoveries)
+    .set({
+      reached: undelivered.at(-1)?.id ?? reached,
+      resent: recovery.resent + owed.length,
+      ...(isDone ? { finishedAt: Date.now() } : {}),
+    })
+    // Two that did the same page count it once.
+    .where(
+      and(
+        isRecovery(recovery),
+        reached === null
+          ? isNull(webhookRecoveries.reached)
+          : eq(webhookRecoveries.reached, reached),
+      ),
+    );
+  if (!isDone) await queue.send(toMessage(recovery));
+}
+
+/** Removes a page of an organisation's recoveries from before `cutoff` (Unix milliseconds); returns how many. */
+export async function sweepRecoveries(
+  db: Database,
+  organisationId: number,
+  cutoff: number,
+  limit: number,
+): Promise<number> {
+  const { meta } =
+    await db.run(sql`delete from ${webhookRecoveries} where (organisation_id, id) in (
+    select organisation_id, id from ${webhookRecoveries} where organisation_id = ${organisationId}
+      and created_at < ${cutoff} limit ${limit})`);
+  return meta.changes;
+}
+
+function toMessage({ organisationId, id }: Pick<Recovery, "organisationId" | "id">) {
+  return { v: 1, organisationId, recovery: id } satisfies DeliveryMessage;
+}
+
+function isRecovery({ organisationId, id }: Pick<Recovery, "organisationId" | "id">) {
+  return and(eq(webhookRecoveries.organisationId, organisationId), eq(webhookRecoveries.id, id));
+}
