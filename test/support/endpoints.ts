@@ -1,0 +1,81 @@
+/** Webhook endpoints, deliveries and events as an organisation's backend manages them on `/v1`. */
+import { expect } from "vitest";
+import { type Answer, call, type Tenant } from "./client";
+import { eventually, newMailbox } from "./pipeline";
+import type { Mailbox } from "./receiver";
+
+export const ENDPOINTS = "/v1/webhooks/endpoints";
+export const DELIVERIES = "/v1/webhooks/deliveries";
+export const EVENTS = "/v1/events";
+
+/** An endpoint that a test made, and who listens there. */
+export interface TestEndpoint {
+  id: string;
+  secret: string;
+  /** `/v1/webhooks/endpoints/{id}`. */
+  path: string;
+  mailbox: Mailbox;
+}
+
+/** Makes an endpoint at a mailbox of its own. */
+export async function newEndpoint(
+  tenant: Tenant,
+  fields: Record<string, unknown> = {},
+  mailbox = newMailbox(),
+): Promise<TestEndpoint> {
+  const body = { url: mailbox.url, ...fields };
+  const answer = await call("POST", ENDPOINTS, { key: tenant.key, body });
+  expect(answer.status, answer.text).toBe(201);
+  const { id, secret } = answer.body;
+  return { id, secret, path: `${ENDPOINTS}/${id}`, mailbox };
+}
+
+/** Changes an endpoint. */
+export function patch(tenant: Tenant, { path }: { path: string }, body: unknown): Promise<Answer> {
+  return call("PATCH", path, { key: tenant.key, body });
+}
+
+/** Makes an event that nothing but webhooks hears of: a connection that is registered. */
+export async function registerConnection(tenant: Tenant, connectionId: string): Promise<void> {
+  const body = { connectionId };
+  const answer = await call("POST", "/api/v2/connections/definition", { key: tenant.key, body });
+  expect(answer.status, answer.text).toBe(201);
+}
+
+/** A delivery as `/v1` shows it. */
+// biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
+export type ShownDelivery = any;
+
+/** A page of deliveries; `query` without its question mark. */
+export async function deliveriesOf(tenant: Tenant, query = ""): Promise<ShownDelivery[]> {
+  const { status, body, text } = await call("GET", `${DELIVERIES}?${query}`, { key: tenant.key });
+  expect(status, text).toBe(200);
+  return body.data;
+}
+
+/** The only delivery of a list, once it is in this state. */
+export function settled(
+  tenant: Tenant,
+  query: string,
+  status = "delivered",
+): Promise<ShownDelivery> {
+  return eventually(async () => {
+    const deliveries = await deliveriesOf(tenant, query);
+    expect(deliveries).toMatchObject([{ status }]);
+    return deliveries[0];
+  });
+}
+
+/** All pages of a list, one after the other; `path` with a query, if only an empty one. */
+export async function pagesOf(tenant: Tenant, path: string): Promise<{ id: string }[][]> {
+  const pages: { id: string }[][] = [];
+  let cursor: string | null = null;
+  do {
+    const more: string = cursor === null ? "" : `&cursor=${cursor}`;
+    const { status, body, text } = await call("GET", path + more, { key: tenant.key });
+    expect(status, text).toBe(200);
+    pages.push(body.data);
+    cursor = body.next_cursor;
+  } while (cursor !== null);
+  return pages;
+}
