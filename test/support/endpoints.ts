@@ -1,5 +1,15 @@
 /** Webhook endpoints, deliveries and events as an organisation's backend manages them on `/v1`. */
+import { env } from "cloudflare:workers";
 import { expect } from "vitest";
+import { openDatabase } from "../../src/db/open";
+import { type ConnectionEventData, type DomainEvent, newEventId } from "../../src/events/event";
+import { eventInsertion } from "../../src/events/store";
+import {
+  type Attempt,
+  type DeliveryStatus,
+  madeDeliveryInsertion,
+  newDelivery,
+} from "../../src/webhooks/delivery-store";
 import { type Answer, call, type Tenant } from "./client";
 import { eventually, newMailbox } from "./pipeline";
 import type { Mailbox } from "./receiver";
@@ -78,4 +88,27 @@ export async function pagesOf(tenant: Tenant, path: string): Promise<{ id: strin
     cursor = body.next_cursor;
   } while (cursor !== null);
   return pages;
+}
+
+/** Stores an event and its delivery to an endpoint, as it was left by a failed or a good attempt. */
+export async function storeDelivery(
+  tenant: Tenant,
+  endpoint: TestEndpoint,
+  status: DeliveryStatus,
+  at = Date.now(),
+): Promise<string> {
+  const event = {
+    id: newEventId(at),
+    organisationId: tenant.id,
+    type: "connection.created",
+    at,
+    data: { connection: { connectionId: "stored" } },
+  } as DomainEvent<ConnectionEventData>;
+  const delivery = newDelivery(event, "standard", endpoint.mailbox.url, endpoint.id);
+  const statusCode = status === "delivered" ? 204 : 500;
+  const attempt: Attempt = { at, durationMs: 7, statusCode, response: "", error: null };
+  const db = openDatabase(env);
+  const insertion = madeDeliveryInsertion(db, delivery, status, attempt);
+  await db.batch([eventInsertion(db, event), insertion]);
+  return delivery.id;
 }

@@ -315,6 +315,21 @@ describe("a change", () => {
   });
 });
 
+test("of a crowd of changes each is made, or refused whole with the advice to try again", async () => {
+  const tenant = await newOrganisation();
+  const endpoint = await newEndpoint(tenant);
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, i) => patch(tenant, endpoint, { description: `${i}` })),
+  );
+  const done = answers.filter(({ status }) => status === 200);
+  const late = answers.filter(({ body }) => body.code === "changed-meanwhile");
+  expect(done.length + late.length).toBe(30);
+  const versions = done.map(({ body }) => body.version).toSorted((a, b) => a - b);
+  expect(versions).toEqual(done.map((_, i) => i + 2));
+  const { body } = await call("GET", endpoint.path, { key: tenant.key });
+  expect(body).toEqual(done.find(({ body: { version } }) => version === body.version)?.body);
+});
+
 describe("a deletion", () => {
   test("is 204 and then 404, on every verb", async () => {
     const tenant = await newOrganisation();

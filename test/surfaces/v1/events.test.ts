@@ -1,0 +1,181 @@
+/** Events on `/v1`: listed by type and time, a page at the cost of a page, and each by its id. */
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { SCANNED_ROWS } from "../../../src/db/scan";
+import { call, newOrganisation, type Tenant } from "../../support/client";
+import { EVENTS, pagesOf } from "../../support/endpoints";
+import { rowsOf } from "../../support/rows";
+
+const BASE = Date.UTC(2026, 0, 1);
+
+/**
+ * Stores so many events in one statement, one for each second from `BASE`. Every hundredth from the
+ * first is of a removed device, the others of registered connections.
+ */
+async function storeEvents(tenant: Tenant, count: number): Promise<void> {
+  await env.DB.prepare(
+    `insert into events (organisation_id, id, type, at, data)
+     with recursive n(i) as (select 0 union all select i + 1 from n where i < ?1 - 1),
+       timed(i, hex) as (select i, printf('%012x', ?2 + i * 1000) from n)
+     select ?3, substr(hex, 1, 8) || '-' || substr(hex, 9) || '-7000-8000-' || printf('%012x', i),
+       iif(i % 100 = 0, 'device.removed', 'connection.created'), ?2 + i * 1000,
+       '{"connection":{"connectionId":"c' || i || '","memo":""}}' from timed`,
+  )
+    .bind(count, BASE, tenant.id)
+    .run();
+}
+
+const eventsAt = (tenant: Tenant, query = "") =>
+  call("GET", `${EVENTS}?${query}`, { key: tenant.key });
+
+type Shown = { id: string; type: string; timestamp: string; data: { connectionId: string } };
+
+/** The numbers of the events of a page. */
+const numbersOf = (page: unknown[]) =>
+  (page as Shown[]).map(({ data }) => Number(data.connectionId.slice(1)));
+
+const range = (from: number, to: number) => Array.from({ length: from - to }, (_, i) => from - i);
+
+describe("the list of events", () => {
+  test("is newest first, by pages, and each event is told whole", async () => {
+    const tenant = await newOrganisation();
+    await storeEvents(tenant, 7);
+    const { status, body } = await eventsAt(tenant);
+    expect(status).toBe(200);
+    expect(numbersOf(body.data)).toEqual([6, 5, 4, 3, 2, 1, 0]);
+    expect(body.next_cursor).toBeNull();
+    expect(body.data[0]).toEqual({
+      id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-[0-9a-f]{12}$/),
+      type: "connection.created",
+      timestamp: "2026-01-01T00:00:06.000Z",
+      data: { connectionId: "c6", memo: "", version: BASE + 6_000 },
+    });
+    const pages = await pagesOf(tenant, `${EVENTS}?limit=3`);
+    expect(pages.map(numbersOf)).toEqual([[6, 5, 4], [3, 2, 1], [0]]);
+    expect((await pagesOf(tenant, `${EVENTS}?limit=7`)).map(numbersOf)).toHaveLength(1);
+  });
+
+  test("is narrowed to a type, to the beginning of one, and to a time, alone and together", async () => {
+    const tenant = await newOrganisation();
+    await storeEvents(tenant, 301);
+    const numbers = async (query: string) =>
+      numbersOf((await pagesOf(tenant, `${EVENTS}?limit=100&${query}`)).flat());
+    expect(await numbers("type=device.removed")).toEqual([300, 200, 100, 0]);
+    expect(await numbers("type=device.*")).toEqual([300, 200, 100, 0]);
+    expect(await numbers("type=device.pair.*")).toEqual([]);
+    expect(await numbers("type=connection.*")).toHaveLength(297);
+    expect(await numbers("since=2026-01-01T00:04:58Z")).toEqual([300, 299, 298]);
+    expect(await numbers("since=2026-01-01T00:04:58.001Z")).toEqual([300, 299]);
+    // A plus in a query has to be escaped.
+    expect(await numbers("since=2026-01-01T02:05:00%2B02:00")).toEqual([300]);
+    expect(await numbers("since=2026-01-01T00:03:20Z&type=device.*")).toEqual([300, 200]);
+    expect(await numbers("since=2030-01-01T00:00:00Z")).toEqual([]);
+    expect(await numbers("since=0001-01-01T00:00:00Z")).toHaveLength(301);
+  });
+
+  test("goes on behind a page that came out short, where little matches among much", async () => {
+    const tenant = await newOrganisation();
+    const count = 2 * SCANNED_ROWS + 51;
+    await storeEvents(tenant, count);
+    // The only match is the oldest one of all.
+    await env.DB.prepare(
+      "update events set type = 'key.created' where organisation_id = ? and at = ?",
+    )
+      .bind(tenant.id, BASE)
+      .run();
+    const pages = await pagesOf(tenant, `${EVENTS}?type=key.*`);
+    expect(pages.map(numbersOf)).toEqual([[], [], [0]]);
+    // Every hundredth is found once, whatever the pages that they come in.
+    for (const limit of [1, 7, 10, 11, 100]) {
+      const found = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=${limit}`);
+      expect(numbersOf(found.flat()), `${limit}`).toEqual(range(20, 0).map((i) => i * 100));
+      expect(found.every((page) => page.length <= limit)).toBe(true);
+    }
+  });
+
+  test("ends where what was looked at ends just there", async () => {
+    const tenant = await newOrganisation();
+    await storeEvents(tenant, SCANNED_ROWS);
+    const pages = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=10`);
+    expect(numbersOf(pages.flat())).toEqual([900, 800, 700, 600, 500, 400, 300, 200, 100, 0]);
+  });
+
+  test("reads a page of rows among 100,000 events", async () => {
+    const tenant = await newOrganisation();
+    await storeEvents(tenant, 100_000);
+    const { body: page } = await eventsAt(tenant, "limit=50");
+    // The caller's key is known by now.
+    const read = async (query: string) => {
+      const rows = await rowsOf(() => eventsAt(tenant, query));
+      expect(rows.d1Written).toBe(0);
+      return rows.d1Read;
+    };
+    const since = new Date(BASE + 99_990_000).toISOString();
+    expect(await read("")).toBe(31);
+    expect(await read("limit=100")).toBe(101);
+    expect(await read(`limit=100&cursor=${page.next_cursor}`)).toBe(101);
+    // Ten, and the one before it, which says that there are no more.
+    expect(await read(`limit=100&since=${since}`)).toBe(11);
+    // What is looked at, twice: for where it ends, and for what matches.
+    expect(await read("type=device.*")).toBeLessThanOrEqual(2 * SCANNED_ROWS);
+    expect(await read("type=key.created")).toBeLessThanOrEqual(2 * SCANNED_ROWS);
+    expect(await read(`type=key.created&cursor=${page.next_cursor}`)).toBeLessThanOrEqual(
+      2 * SCANNED_ROWS,
+    );
+    const { id } = page.data[0];
+    const one = await rowsOf(() => call("GET", `${EVENTS}/${id}`, { key: tenant.key }));
+    expect(one.d1Read).toBe(1);
+  });
+
+  test.each([
+    ["a type that there is not", "type=device.exploded", "type"],
+    ["two types", "type=key.created,key.deleted", "type"],
+    ["no type", "type=", "type"],
+    ["a time that is none", "since=yesterday", "since"],
+    ["a day without a time", "since=2026-01-01", "since"],
+    ["a number of seconds", "since=1767225600", "since"],
+    ["a cursor that is no event's", "cursor=whd_1", "cursor"],
+    ["too large a page", "limit=101", "limit"],
+    ["a parameter that nobody knows", "until=2026-01-01T00:00:00Z", "until"],
+  ])("with %s is refused", async (_, query, path) => {
+    const { status, body } = await eventsAt(await newOrganisation(), query);
+    expect(status).toBe(400);
+    expect(body.errors).toMatchObject([{ path, message: expect.any(String) }]);
+  });
+});
+
+describe("one event", () => {
+  test("is told by its id as in the list", async () => {
+    const tenant = await newOrganisation();
+    await storeEvents(tenant, 2);
+    const { body: page } = await eventsAt(tenant);
+    for (const event of page.data) {
+      const { status, body } = await call("GET", `${EVENTS}/${event.id}`, { key: tenant.key });
+      expect([status, body]).toEqual([200, event]);
+    }
+  });
+
+  test.each(["0", "x", "00000000-0000-7000-8000-000000000000", "%00"])(
+    "that never was, such as %s, is 404",
+    async (id) => {
+      const { key } = await newOrganisation();
+      const { status, body } = await call("GET", `${EVENTS}/${id}`, { key });
+      expect([status, body.code]).toEqual([404, "event-not-found"]);
+    },
+  );
+});
+
+test("another organisation's events are in no list, behind no cursor, and never existed", async () => {
+  const [owner, other] = [await newOrganisation(), await newOrganisation()];
+  await storeEvents(owner, 3);
+  const { body: page } = await eventsAt(owner);
+  const { id } = page.data[0];
+  expect((await eventsAt(other)).body).toEqual({ data: [], next_cursor: null });
+  expect((await eventsAt(other, `cursor=${id}`)).body.data).toEqual([]);
+  expect((await eventsAt(other, "type=connection.*")).body.data).toEqual([]);
+  const headers = { "X-Request-Id": "same" };
+  const theirs = await call("GET", `${EVENTS}/${id}`, { key: other.key, headers });
+  const none = await call("GET", `${EVENTS}/never`, { key: other.key, headers });
+  expect(theirs.status).toBe(404);
+  expect(theirs.text).toBe(none.text.replaceAll("never", id));
+});
