@@ -149,15 +149,18 @@ async function post(
   }
 }
 
+/** The status has said what counts: of an answer that breaks off or never ends, what came is kept. */
 async function readStart(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  if (response.body) {
-    for await (const chunk of response.body) {
+  try {
+    for await (const chunk of response.body ?? []) {
       chunks.push(chunk);
       length += chunk.length;
       if (length >= KEPT_RESPONSE_BYTES) break;
     }
+  } catch {
+    // Nothing more comes.
   }
   return Buffer.concat(chunks).subarray(0, KEPT_RESPONSE_BYTES).toString("utf8");
 }

@@ -25,6 +25,9 @@ const MAX_BODY_BYTES = 1_048_576;
 /** Longer than any delivery's time-out; keeps a forgotten socket from staying for ever. */
 const HANG_MS = 60_000;
 
+/** Long enough for the beginning of an answer to be read. */
+const CUT_MS = 100;
+
 type Box = { behaviours: Behaviour[]; requests: ReceivedRequest[]; waiters: Set<() => void> };
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -127,6 +130,12 @@ function respond(behaviour: Behaviour, response: ServerResponse) {
       return;
     case "reset":
       response.socket?.destroy();
+      return;
+    case "cut":
+      response.writeHead(200, { "content-length": behaviour.body.length + 100 });
+      response.write(behaviour.body, () =>
+        later(CUT_MS, response, () => response.socket?.destroy()),
+      );
       return;
     case "redirect":
       response.writeHead(302, { location: behaviour.to }).end();

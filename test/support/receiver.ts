@@ -17,6 +17,8 @@ export type Behaviour =
   | { kind: "hang" }
   /** Destroys the socket at once. */
   | { kind: "reset" }
+  /** Answers 200 with this beginning of a longer body, and destroys the socket when it was read. */
+  | { kind: "cut"; body: string }
   | { kind: "redirect"; to: string };
 
 export type ReceivedRequest = {

@@ -122,6 +122,12 @@ describe("trying an endpoint out", () => {
       { status_code: null, response: null, error: expect.stringMatching(/./) },
       "failed",
     ],
+    [
+      "accepts, and breaks off in the middle of its answer",
+      { kind: "cut", body: "than" },
+      { status_code: 200, response: "than", error: null },
+      "delivered",
+    ],
   ])("whose receiver %s is answered with the attempt, which is recorded", async (...row) => {
     const [, behaviour, outcome, status] = row;
     const tenant = await newOrganisation();
@@ -173,6 +179,19 @@ describe("trying an endpoint out", () => {
       "webhook-endpoint.test",
     ]);
     expect(await other.mailbox.requests()).toEqual([]);
+  });
+
+  test("shows on a webhook config whether it is valid", async () => {
+    const tenant = await newOrganisation();
+    const { id, path, mailbox } = await newEndpoint(tenant, { format: "ricloud", enabled: false });
+    const state = async () =>
+      (await call("GET", `/configs/webhook/${id}`, { key: tenant.key })).body.state;
+    await call("PATCH", path, { key: tenant.key, body: { enabled: true } });
+    await mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 200 });
+    await tryOut(tenant, path);
+    expect(await state()).toBe("invalid");
+    await tryOut(tenant, path);
+    expect(await state()).toBe("valid");
   });
 
   test("works while it is disabled, so that it can be enabled with good reason", async () => {
