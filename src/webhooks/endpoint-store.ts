@@ -86,7 +86,7 @@ export async function createEndpoint(
     createdAt: now,
   };
   const announced = [endpointEvent("webhook-endpoint.created", endpoint, now)];
-  if (endpoint.format === "ricloud") announced.push(testEvent(endpoint, now));
+  if (endpoint.format === "ricloud" && endpoint.enabled) announced.push(testEvent(endpoint, now));
   const room = sql`(select count(*) from ${webhookEndpoints}
     where organisation_id = ${endpoint.organisationId}) < ${MOST_ENDPOINTS}`;
   const columns = Object.entries(webhookEndpoints).map(([field, column]) =>

@@ -67,6 +67,18 @@ describe("each change of an endpoint", () => {
     expect(await typesOf(tenant)).toEqual(["webhook-endpoint.created"]);
   });
 
+  test("in ricloud's format is tried out when it is made, unless it is disabled", async () => {
+    const tenant = await newOrganisation();
+    const { mailbox } = await newEndpoint(tenant, { format: "ricloud" });
+    await mailbox.waitForRequests(1);
+    await newEndpoint(tenant, { format: "ricloud", enabled: false });
+    expect(await typesOf(tenant)).toEqual([
+      "webhook-endpoint.created",
+      "webhook-endpoint.created",
+      "webhook_config.test",
+    ]);
+  });
+
   test("of another organisation is not heard of", async () => {
     const [ours, theirs] = [await newOrganisation(), await newOrganisation()];
     const listening = await newEndpoint(ours);
