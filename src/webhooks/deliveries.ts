@@ -18,6 +18,7 @@ import {
   type DeliveryStatus,
   type DueDelivery,
   findDueDeliveries,
+  MOST_ATTEMPTS,
   recordResend,
   recordScheduled,
 } from "./delivery-store";
@@ -194,8 +195,9 @@ function planAfter(
 
 /** Sends once more what somebody asked for; the schedule stays as it is. */
 async function resend(deps: DeliveryDeps, delivery: DueDelivery, by: string): Promise<void> {
-  if (delivery.attempts.some((attempt) => attempt.resend === by)) return;
-  const outcome = await send(deps, delivery, delivery.attempts.length);
+  const { attempts } = delivery;
+  if (attempts.length >= MOST_ATTEMPTS || attempts.some(({ resend }) => resend === by)) return;
+  const outcome = await send(deps, delivery, attempts.length);
   if (outcome.sent && delivery.endpoint) await noteHealth(deps, delivery.endpoint, outcome, false);
   const succeeded = outcome.sent && outcome.succeeded;
   await recordResend(deps.db, delivery, { ...outcome.attempt, resend: by }, succeeded);

@@ -61,6 +61,9 @@ export interface DueDelivery extends StoredDelivery {
 /** Which delivery. */
 export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
 
+/** A delivery is sent again while it has fewer attempts: with more, a loop that resends would fill its row. */
+export const MOST_ATTEMPTS = 50;
+
 /** The most deliveries that one statement stores: a value that is bound has room for 2 MB. */
 const INSERT_AT_ONCE = 1_000;
 

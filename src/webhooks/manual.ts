@@ -9,14 +9,12 @@ import {
   type Attempt,
   type DeliveryKey,
   findDueDeliveries,
+  MOST_ATTEMPTS,
   madeDeliveryInsertion,
   newDelivery,
   type StoredDelivery,
 } from "./delivery-store";
 import { setEndpointValid, testEvent, type WebhookEndpoint } from "./endpoint-store";
-
-/** A delivery keeps so many attempts: with more, a loop that resends would fill its row. */
-const MOST_ATTEMPTS = 50;
 
 /** Why something is not sent once more. */
 export type ResendRefusal =

@@ -9,7 +9,7 @@ import type { Database } from "../db/open";
 import { deliveries, webhookRecoveries } from "../db/schema";
 import { newEventId } from "../events/event";
 import type { DeliveryMessage } from "./deliveries";
-import { firstDeliveryAt } from "./delivery-store";
+import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";
 
 /** Work that sends again what did not reach an endpoint. Times are Unix milliseconds. */
 export type Recovery = typeof webhookRecoveries.$inferSelect;
@@ -55,13 +55,16 @@ export async function recoverPage(
   const recovery = await findRecovery(db, organisationId, id);
   if (!recovery || recovery.finishedAt !== null) return;
   const { endpointId, since, until, reached } = recovery;
-  const undelivered = await db.all<{ id: string; endpointId: string | null }>(
-    sql`select id, endpoint_id as endpointId from ${deliveries} indexed by deliveries_undelivered
+  const undelivered = await db.all<{ id: string; endpointId: string | null; attempts: number }>(
+    sql`select id, endpoint_id as endpointId, json_array_length(attempts) as attempts
+      from ${deliveries} indexed by deliveries_undelivered
       where organisation_id = ${organisationId} and status in ('failed', 'discarded')
         and id >= ${firstDeliveryAt(since)} and id < ${firstDeliveryAt(until)}
         and id > ${reached ?? ""} order by id limit ${PAGE}`,
   );
-  const owed = undelivered.filter((delivery) => delivery.endpointId === endpointId);
+  const owed = undelivered.filter(
+    (delivery) => delivery.endpointId === endpointId && delivery.attempts < MOST_ATTEMPTS,
+  );
   const messages = owed.map((delivery) => ({
     body: { v: 1, organisationId, id: delivery.id, resend: id } satisfies DeliveryMessage,
   }));

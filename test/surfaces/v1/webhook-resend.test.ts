@@ -1,4 +1,5 @@
 /** Sending again what was sent, or what did not arrive: one delivery, or all that failed in a window. */
+import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
 import {
@@ -11,7 +12,7 @@ import {
   storeDelivery,
   type TestEndpoint,
 } from "../../support/endpoints";
-import { deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
+import { consume, deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
 import { create } from "../../support/sessions";
 
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -159,6 +160,39 @@ describe("sending a delivery again", () => {
     const { body } = await call("GET", `${DELIVERIES}/${id}`, { key: tenant.key });
     expect(body.attempts).toHaveLength(1);
     expect(await endpoint.mailbox.requests()).toEqual([]);
+  });
+
+  test("ends at 50 attempts, so that its row cannot fill; a recovery leaves it out", async () => {
+    const tenant = await newOrganisation();
+    const endpoint = await newEndpoint(tenant);
+    const full = await storeDelivery(tenant, endpoint, "failed");
+    const almost = await storeDelivery(tenant, endpoint, "failed");
+    const [stored] = await deliveryRows(tenant);
+    for (const [id, count] of [
+      [full, 50],
+      [almost, 49],
+    ] as const) {
+      await env.DB.prepare("update deliveries set attempts = ? where id = ?")
+        .bind(JSON.stringify(Array(count).fill(stored?.attempts[0])), id)
+        .run();
+    }
+    expect((await resend(tenant, full)).body).toMatchObject({
+      status: 409,
+      code: "too-many-attempts",
+    });
+    await endpoint.mailbox.answer({ kind: "status", status: 500 });
+    const window = { since: time(Date.now() - HOUR), until: time(Date.now() + HOUR) };
+    const done = await finished(tenant, await recover(tenant, endpoint, window));
+    expect(done.resent).toBe(1);
+    await attempted(tenant, almost, 50);
+    // Two were let in while there was room for one.
+    const asked = { v: 1, organisationId: tenant.id };
+    await consume("drawbridge-deliveries", [
+      { ...asked, id: almost, resend: "one" },
+      { ...asked, id: full, resend: "two" },
+    ]);
+    expect(await endpoint.mailbox.requests()).toHaveLength(1);
+    await attempted(tenant, full, 50);
   });
 
   test("takes no body that says more than nothing", async () => {
