@@ -1,0 +1,126 @@
+/** Whatever is sent to the routes of webhooks and events, the fault is never ours, and a refusal is a problem. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { call, newOrganisation, type Tenant } from "../../support/client";
+import { DELIVERIES, ENDPOINTS, EVENTS, newEndpoint, storeDelivery } from "../../support/endpoints";
+import { anyBody, anyQuery, brokenBody, expectOwnFormat, rawPart } from "../../support/hostile";
+
+const RUNS = 150;
+
+/** An organisation with an endpoint that gets nothing. */
+async function newTarget() {
+  const tenant = await newOrganisation();
+  const endpoint = await newEndpoint(tenant, { url: "http://127.0.0.1:9/", enabled: false });
+  return { tenant, endpoint };
+}
+
+const post = (tenant: Tenant, path: string, body: string, method = "POST") =>
+  call(method, path, { key: tenant.key, body });
+
+const endpointBody = {
+  url: "http://127.0.0.1:9/",
+  description: "ours",
+  event_types: ["device.*", "session.active"],
+  format: "standard",
+  enabled: false,
+};
+const { format: _, ...changes } = endpointBody;
+const window = { since: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00.5+02:00" };
+
+test.each([
+  ["any body", anyBody],
+  ["broken fields", brokenBody(endpointBody)],
+])("a new endpoint with %s is answered", async (_name, bodies) => {
+  const { tenant } = await newTarget();
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const answer = await post(tenant, ENDPOINTS, body);
+      expectOwnFormat(answer, "v1");
+      // Or each would be told of all that are made after it.
+      if (answer.status === 201) {
+        await call("DELETE", `${ENDPOINTS}/${answer.body.id}`, { key: tenant.key });
+      }
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test.each([
+  ["PATCH", "", changes],
+  ["POST", "/secret:rotate", { grace_seconds: 600 }],
+  ["POST", ":recover", window],
+])("a %s of an endpoint%s with any body, or broken fields, is answered", async (...row) => {
+  const [method, suffix, valid] = row;
+  const { tenant, endpoint } = await newTarget();
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(anyBody, brokenBody(valid)), async (body) => {
+      const answer = await post(tenant, endpoint.path + suffix, body, method);
+      expectOwnFormat(answer, "v1");
+    }),
+    { numRuns: RUNS },
+  );
+  const { status } = await call("GET", endpoint.path, { key: tenant.key });
+  expect(status).toBe(200);
+});
+
+test("a resend with any body is answered", async () => {
+  const { tenant, endpoint } = await newTarget();
+  const id = await storeDelivery(tenant, endpoint, "failed");
+  await fc.assert(
+    fc.asyncProperty(anyBody, async (body) => {
+      expectOwnFormat(await post(tenant, `${DELIVERIES}/${id}:resend`, body), "v1");
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test.each([
+  [ENDPOINTS, ["limit", "cursor"]],
+  [DELIVERIES, ["limit", "cursor", "endpoint", "event_type", "status"]],
+  [EVENTS, ["limit", "cursor", "type", "since"]],
+])("the list %s with any query is answered", async (path, names) => {
+  const { tenant } = await newTarget();
+  await fc.assert(
+    fc.asyncProperty(anyQuery(...names), async (query) => {
+      expectOwnFormat(await call("GET", `${path}?${query}`, { key: tenant.key }), "v1");
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("any id, with any verb behind it, is answered", async () => {
+  const { tenant } = await newTarget();
+  const list = fc.constantFrom(ENDPOINTS, DELIVERIES, EVENTS, "/v1/webhooks/recoveries");
+  const suffix = fc.constantFrom("", "/secret", "/secret:rotate", ":test", ":resend", ":recover");
+  const method = fc.constantFrom("GET", "POST", "PATCH", "DELETE");
+  await fc.assert(
+    fc.asyncProperty(list, rawPart, suffix, method, async (path, id, end, verb) => {
+      const body = verb === "GET" ? {} : { body: "{}" };
+      const answer = await call(verb, `${path}/${id}${end}`, { key: tenant.key, ...body });
+      expectOwnFormat(answer, "v1");
+    }),
+    { numRuns: RUNS * 2 },
+  );
+});
+
+test("a time at the ends of what can be written is answered", async () => {
+  const { tenant, endpoint } = await newTarget();
+  const times = [
+    "0000-01-01T00:00:00Z",
+    "0000-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59.999Z",
+    "9999-12-31T23:59:59-23:59",
+    "1969-12-31T23:59:59Z",
+    `2026-01-01T00:00:00.${"1".repeat(300)}Z`,
+  ];
+  for (const since of times) {
+    const query = `since=${encodeURIComponent(since)}`;
+    const list = await call("GET", `${EVENTS}?${query}`, { key: tenant.key });
+    expectOwnFormat(list, "v1");
+    const body = { since, until: since.replace("00:00:00", "01:00:00") };
+    expectOwnFormat(
+      await call("POST", `${endpoint.path}:recover`, { key: tenant.key, body }),
+      "v1",
+    );
+  }
+});
