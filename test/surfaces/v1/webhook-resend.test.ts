@@ -121,6 +121,20 @@ describe("sending a delivery again", () => {
     expect(await endpoint.mailbox.requests()).toHaveLength(4);
   });
 
+  test("whose message comes twice is recorded once, and later not even sent", async () => {
+    const tenant = await newOrganisation();
+    const endpoint = await newEndpoint(tenant);
+    const id = await storeDelivery(tenant, endpoint, "failed");
+    const message = { v: 1, organisationId: tenant.id, id, resend: "once" };
+    await consume("drawbridge-deliveries", [message, message]);
+    const after = await attempted(tenant, id, 2);
+    expect(after.status).toBe("delivered");
+    const { length } = await endpoint.mailbox.requests();
+    await consume("drawbridge-deliveries", [message]);
+    expect(await endpoint.mailbox.requests()).toHaveLength(length);
+    expect(await attempted(tenant, id, 2)).toEqual(after);
+  });
+
   test("goes where the endpoint is now", async () => {
     const tenant = await newOrganisation();
     const endpoint = await newEndpoint(tenant);
