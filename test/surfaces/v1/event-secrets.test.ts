@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { EVENT_TYPES } from "../../../src/events/types";
 import { call, newOrganisation } from "../../support/client";
 import { ask, decide, newApplication, newDevice, pair, request } from "../../support/devices";
-import { EVENTS, newEndpoint, registerConnection } from "../../support/endpoints";
+import { EVENTS, endpointWith, registerConnection } from "../../support/webhooks";
 import { newKey, patchKey } from "../../support/keys";
 import * as permissions from "../../support/permissions";
 import { deliveryRows, eventRows, eventually, verified } from "../../support/pipeline";
@@ -27,10 +27,10 @@ const KINDS: [type: string, fields: string[]][] = [
 
 test("of every kind of data", async () => {
   const tenant = await newOrganisation();
-  const listening = await newEndpoint(tenant);
-  const ricloud = await newEndpoint(tenant, { format: "ricloud" });
+  const listening = await endpointWith(tenant);
+  const ricloud = await endpointWith(tenant, { format: "ricloud" });
   const key = await newKey(tenant);
-  const other = await newEndpoint(tenant, { url: "https://example.com/x", enabled: false });
+  const other = await endpointWith(tenant, { url: "https://example.com/x", enabled: false });
 
   const relay = (await create(tenant.key, { users: [{ ip: "192.0.2.1" }], join_code: true })).body;
   const { body: authorized } = await authorize(tenant.key, relay.session_id);

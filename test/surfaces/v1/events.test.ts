@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { EVENTS, pagesOf } from "../../support/endpoints";
+import { EVENTS, pagesOf } from "../../support/webhooks";
 import { rowsOf } from "../../support/rows";
 
 const BASE = Date.UTC(2026, 0, 1);

@@ -5,12 +5,12 @@ import {
   DELIVERIES,
   deliveriesOf,
   ENDPOINTS,
-  newEndpoint,
+  endpointWith,
   pagesOf,
   registerConnection,
   settled,
   storeDelivery,
-} from "../../support/endpoints";
+} from "../../support/webhooks";
 import { newKey, patchKey } from "../../support/keys";
 import { eventually, type newMailbox, verified } from "../../support/pipeline";
 
@@ -33,7 +33,7 @@ describe("the events that an endpoint names", () => {
       [undefined, ["connection.created", "key.created", "key.updated"]],
     ];
     const endpoints = await Promise.all(
-      wishes.map(([event_types]) => newEndpoint(tenant, event_types ? { event_types } : {})),
+      wishes.map(([event_types]) => endpointWith(tenant, event_types ? { event_types } : {})),
     );
     // What they are told of each other is not what is asked here.
     await eventually(async () => {
@@ -58,7 +58,7 @@ describe("the events that an endpoint names", () => {
 
   test("can change: from then on it gets what is named now", async () => {
     const tenant = await newOrganisation();
-    const { path, mailbox } = await newEndpoint(tenant, { event_types: ["key.*"] });
+    const { path, mailbox } = await endpointWith(tenant, { event_types: ["key.*"] });
     await call("PATCH", path, { key: tenant.key, body: { event_types: ["connection.*"] } });
     await newKey(tenant);
     await registerConnection(tenant, "heard");
@@ -70,7 +70,7 @@ describe("the events that an endpoint names", () => {
 
 test("a webhook is a type, a time and data with a version, posted as JSON under the event's id", async () => {
   const tenant = await newOrganisation();
-  const endpoint = await newEndpoint(tenant, { event_types: ["key.*"] });
+  const endpoint = await endpointWith(tenant, { event_types: ["key.*"] });
   const { id } = await newKey(tenant, { name: "Told" });
   const [created] = await endpoint.mailbox.waitForRequests(1);
   const body = verified(created, endpoint.secret);
@@ -131,7 +131,7 @@ describe("trying an endpoint out", () => {
   ])("whose receiver %s is answered with the attempt, which is recorded", async (...row) => {
     const [, behaviour, outcome, status] = row;
     const tenant = await newOrganisation();
-    const { id, path, mailbox, secret } = await newEndpoint(tenant);
+    const { id, path, mailbox, secret } = await endpointWith(tenant);
     await mailbox.answer(behaviour);
     const answer = await tryOut(tenant, path);
     expect(answer.status).toBe(200);
@@ -160,7 +160,7 @@ describe("trying an endpoint out", () => {
 
   test("that nobody answers at is answered with why", async () => {
     const tenant = await newOrganisation();
-    const { id, path } = await newEndpoint(tenant, { url: NOTHING_LISTENS });
+    const { id, path } = await endpointWith(tenant, { url: NOTHING_LISTENS });
     const { status, body } = await tryOut(tenant, path);
     expect([status, body.status_code, body.response]).toEqual([200, null, null]);
     expect(body.error).toMatch(/./);
@@ -169,8 +169,8 @@ describe("trying an endpoint out", () => {
 
   test("tells no other endpoint, and is no failure of its own", async () => {
     const tenant = await newOrganisation();
-    const other = await newEndpoint(tenant, { event_types: ["webhook-endpoint.test"] });
-    const { path, mailbox } = await newEndpoint(tenant, { event_types: ["key.*"] });
+    const other = await endpointWith(tenant, { event_types: ["webhook-endpoint.test"] });
+    const { path, mailbox } = await endpointWith(tenant, { event_types: ["key.*"] });
     await mailbox.answer({ kind: "status", status: 410 });
     await tryOut(tenant, path);
     const { body } = await call("GET", path, { key: tenant.key });
@@ -183,7 +183,7 @@ describe("trying an endpoint out", () => {
 
   test("shows on a webhook config whether it is valid", async () => {
     const tenant = await newOrganisation();
-    const { id, path, mailbox } = await newEndpoint(tenant, { format: "ricloud", enabled: false });
+    const { id, path, mailbox } = await endpointWith(tenant, { format: "ricloud", enabled: false });
     const state = async () =>
       (await call("GET", `/configs/webhook/${id}`, { key: tenant.key })).body.state;
     await call("PATCH", path, { key: tenant.key, body: { enabled: true } });
@@ -196,7 +196,7 @@ describe("trying an endpoint out", () => {
 
   test("works while it is disabled, so that it can be enabled with good reason", async () => {
     const tenant = await newOrganisation();
-    const { path, mailbox } = await newEndpoint(tenant, { enabled: false });
+    const { path, mailbox } = await endpointWith(tenant, { enabled: false });
     expect((await tryOut(tenant, path)).body).toMatchObject({ status_code: 204 });
     expect(await mailbox.requests()).toHaveLength(1);
   });
@@ -205,7 +205,7 @@ describe("trying an endpoint out", () => {
 describe("a delivery", () => {
   test("shows every attempt, oldest first, and when the next one is", async () => {
     const tenant = await newOrganisation();
-    const { id, mailbox } = await newEndpoint(tenant, { event_types: ["connection.*"] });
+    const { id, mailbox } = await endpointWith(tenant, { event_types: ["connection.*"] });
     await mailbox.answer(
       { kind: "status", status: 503, body: "busy" },
       { kind: "reset" },
@@ -244,7 +244,7 @@ describe("a delivery", () => {
     ["quotes and controls", '"\\\u0000\n'.repeat(1_000), '"\\\u0000\n'.repeat(256)],
   ])("keeps the first 1 KB of a long answer: %s", async (_, body, kept) => {
     const tenant = await newOrganisation();
-    const { path, id, mailbox } = await newEndpoint(tenant);
+    const { path, id, mailbox } = await endpointWith(tenant);
     await mailbox.answer({ kind: "status", status: 200, body });
     const { body: attempt } = await tryOut(tenant, path);
     expect(attempt.response).toBe(kept);
@@ -264,7 +264,7 @@ describe("a delivery", () => {
 describe("the list of deliveries", () => {
   test("is narrowed by endpoint, event_type and status, alone and together, with paging", async () => {
     const tenant = await newOrganisation();
-    const [a, b] = [await newEndpoint(tenant), await newEndpoint(tenant, { enabled: false })];
+    const [a, b] = [await endpointWith(tenant), await endpointWith(tenant, { enabled: false })];
     const stored: { id: string; endpoint: string; status: string }[] = [];
     const base = Date.now() - 1_000_000;
     const statuses = ["pending", "delivered", "failed", "discarded", "failed", "delivered"];
@@ -311,7 +311,7 @@ describe("the list of deliveries", () => {
 
   test("shows nothing of another organisation, also for its endpoint's id", async () => {
     const [owner, other] = [await newOrganisation(), await newOrganisation()];
-    const { id, path } = await newEndpoint(owner);
+    const { id, path } = await endpointWith(owner);
     await tryOut(owner, path);
     const [delivery] = await deliveriesOf(owner, `endpoint=${id}`);
     expect(await deliveriesOf(other)).toEqual([]);

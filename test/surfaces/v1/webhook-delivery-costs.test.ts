@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { DELIVERIES, pagesOf } from "../../support/endpoints";
+import { DELIVERIES, pagesOf } from "../../support/webhooks";
 import { rowsOf } from "../../support/rows";
 
 const idOf = (i: number) => `whd_${i.toString(16).padStart(32, "0")}_${"0".repeat(12)}`;

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { EVENTS, newEndpoint, patch, registerConnection, settled } from "../../support/endpoints";
+import { EVENTS, endpointWith, patch, registerConnection, settled } from "../../support/webhooks";
 import { deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
 
 afterEach(() => {
@@ -18,9 +18,9 @@ async function typesOf(tenant: Tenant): Promise<string[]> {
 describe("each change of an endpoint", () => {
   test("is one event, which the other endpoints get and it itself does not", async () => {
     const tenant = await newOrganisation();
-    const other = await newEndpoint(tenant, { event_types: ["webhook-endpoint.*"] });
+    const other = await endpointWith(tenant, { event_types: ["webhook-endpoint.*"] });
     // It would hear of everything, itself included, if it were told.
-    const changed = await newEndpoint(tenant);
+    const changed = await endpointWith(tenant);
     await patch(tenant, changed, { description: "ours" });
     await call("POST", `${changed.path}/secret:rotate`, { key: tenant.key });
     await patch(tenant, changed, { enabled: false });
@@ -59,7 +59,7 @@ describe("each change of an endpoint", () => {
 
   test("that was refused, or was none, is no event", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     await patch(tenant, endpoint, { colour: "red" });
     await patch(tenant, endpoint, {});
     const badGrace = { grace_seconds: -1 };
@@ -69,9 +69,9 @@ describe("each change of an endpoint", () => {
 
   test("in ricloud's format is tried out when it is made, unless it is disabled", async () => {
     const tenant = await newOrganisation();
-    const { mailbox } = await newEndpoint(tenant, { format: "ricloud" });
+    const { mailbox } = await endpointWith(tenant, { format: "ricloud" });
     await mailbox.waitForRequests(1);
-    await newEndpoint(tenant, { format: "ricloud", enabled: false });
+    await endpointWith(tenant, { format: "ricloud", enabled: false });
     expect(await typesOf(tenant)).toEqual([
       "webhook-endpoint.created",
       "webhook-endpoint.created",
@@ -81,8 +81,8 @@ describe("each change of an endpoint", () => {
 
   test("of another organisation is not heard of", async () => {
     const [ours, theirs] = [await newOrganisation(), await newOrganisation()];
-    const listening = await newEndpoint(ours);
-    const endpoint = await newEndpoint(theirs);
+    const listening = await endpointWith(ours);
+    const endpoint = await endpointWith(theirs);
     await patch(theirs, endpoint, { description: "theirs" });
     await registerConnection(theirs, "theirs");
     await endpoint.mailbox.waitForRequests(1);
@@ -102,8 +102,8 @@ describe("a secret", () => {
       });
     }
     const tenant = await newOrganisation();
-    const watching = await newEndpoint(tenant);
-    const endpoint = await newEndpoint(tenant, {}, newMailbox());
+    const watching = await endpointWith(tenant);
+    const endpoint = await endpointWith(tenant, {}, newMailbox());
     await endpoint.mailbox.answer({ kind: "status", status: 500, body: "no" });
     const rotated = await call("POST", `${endpoint.path}/secret:rotate`, { key: tenant.key });
     const ours = await call("POST", "/v1/webhooks/secret:rotate", { key: tenant.key });

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MOST_ENDPOINTS } from "../../../src/webhooks/endpoint-store";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { ENDPOINTS, newEndpoint, pagesOf, patch } from "../../support/endpoints";
+import { ENDPOINTS, endpointWith, pagesOf, patch } from "../../support/webhooks";
 import { insertKey } from "../../support/keys";
 import { newMailbox } from "../../support/pipeline";
 
@@ -149,7 +149,7 @@ describe("a new endpoint", () => {
 
   test("needs the permission to write, and looking at one the permission to read", async () => {
     const tenant = await newOrganisation();
-    const { path } = await newEndpoint(tenant);
+    const { path } = await endpointWith(tenant);
     const { token } = await insertKey(tenant.id, { permissions: ["webhooks:read"] });
     const made = await post({ ...tenant, key: token }, { url: newMailbox().url });
     expect(made.status).toBe(403);
@@ -164,7 +164,7 @@ describe("the limit of endpoints", () => {
   test(`is ${MOST_ENDPOINTS}: one more is 409, and there is room again after a deletion`, async () => {
     const tenant = await newOrganisation();
     await fill(tenant, MOST_ENDPOINTS - 1);
-    const { path } = await newEndpoint(tenant);
+    const { path } = await endpointWith(tenant);
     const refused = await post(tenant, { url: newMailbox().url });
     expect(refused.status).toBe(409);
     expect(refused.body).toMatchObject({ code: "limit-exceeded" });
@@ -203,7 +203,7 @@ describe("the list", () => {
     const made: string[] = [];
     for (let i = 0; i < 5; i++) {
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_000 });
-      made.unshift((await newEndpoint(tenant)).id);
+      made.unshift((await endpointWith(tenant)).id);
     }
     const pages = await pagesOf(tenant, `${ENDPOINTS}?limit=2`);
     expect(pages.map((page) => page.map(({ id }) => id))).toEqual([
@@ -236,7 +236,7 @@ describe("a change", () => {
     ["enabled", { enabled: false }],
   ])("of the %s alone leaves the rest as it was", async (_, change) => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant, { event_types: ["device.*"], description: "old" });
+    const endpoint = await endpointWith(tenant, { event_types: ["device.*"], description: "old" });
     const { body: before } = await call("GET", endpoint.path, { key: tenant.key });
     const { status, body } = await patch(tenant, endpoint, change);
     expect(status).toBe(200);
@@ -246,21 +246,21 @@ describe("a change", () => {
 
   test("of event_types to null means all again", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant, { event_types: ["device.*"] });
+    const endpoint = await endpointWith(tenant, { event_types: ["device.*"] });
     expect((await patch(tenant, endpoint, { event_types: null })).body.event_types).toBeNull();
     expect((await call("GET", endpoint.path, { key: tenant.key })).body.event_types).toBeNull();
   });
 
   test("of nothing changes nothing, and is no event", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const { status, body } = await patch(tenant, endpoint, {});
     expect([status, body.version]).toEqual([200, 1]);
   });
 
   test("that enables an endpoint again clears why it was disabled", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     await env.DB.prepare(
       `update webhook_endpoints set enabled = 0, disabled_reason = 'failing', failing_since = 1
        where organisation_id = ?`,
@@ -289,7 +289,7 @@ describe("a change", () => {
     ["url", { url: null }],
   ])("of %s is refused, and nothing with it is done", async (path, change) => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const answer = await patch(tenant, endpoint, { description: "new", ...change });
     expect(answer.status).toBe(400);
     expect(Object.keys(problemsOf(answer))).toEqual([path]);
@@ -299,7 +299,7 @@ describe("a change", () => {
 
   test("made beside others is not lost: each of their fields is there, each was one version", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const changes = [
       { url: "https://example.com/raced" },
       { description: "raced" },
@@ -317,7 +317,7 @@ describe("a change", () => {
 
 test("of a crowd of changes each is made, or refused whole with the advice to try again", async () => {
   const tenant = await newOrganisation();
-  const endpoint = await newEndpoint(tenant);
+  const endpoint = await endpointWith(tenant);
   const answers = await Promise.all(
     Array.from({ length: 30 }, (_, i) => patch(tenant, endpoint, { description: `${i}` })),
   );
@@ -333,7 +333,7 @@ test("of a crowd of changes each is made, or refused whole with the advice to tr
 describe("a deletion", () => {
   test("is 204 and then 404, on every verb", async () => {
     const tenant = await newOrganisation();
-    const { path } = await newEndpoint(tenant);
+    const { path } = await endpointWith(tenant);
     const deleted = await call("DELETE", path, { key: tenant.key });
     expect([deleted.status, deleted.text]).toEqual([204, ""]);
     for (const method of ["DELETE", "GET", "PATCH"]) {
@@ -348,7 +348,7 @@ describe("a deletion", () => {
 
   test("asked for many times at once is done once, with one event", async () => {
     const tenant = await newOrganisation();
-    const { path } = await newEndpoint(tenant);
+    const { path } = await endpointWith(tenant);
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => call("DELETE", path, { key: tenant.key })),
     );
@@ -365,7 +365,7 @@ describe("a deletion", () => {
 
 test("another organisation's endpoint is, byte for byte, one that never existed", async () => {
   const [owner, other] = [await newOrganisation(), await newOrganisation()];
-  const { id } = await newEndpoint(owner);
+  const { id } = await endpointWith(owner);
   const never = `whe_${"0".repeat(32)}`;
   const since = new Date(Date.now() - 60_000).toISOString();
   const calls: [string, string, unknown][] = [

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { DELIVERIES, ENDPOINTS, EVENTS, newEndpoint, storeDelivery } from "../../support/endpoints";
+import { DELIVERIES, ENDPOINTS, EVENTS, endpointWith, storeDelivery } from "../../support/webhooks";
 import { anyBody, anyQuery, brokenBody, expectOwnFormat, rawPart } from "../../support/hostile";
 
 const RUNS = 150;
@@ -10,7 +10,7 @@ const RUNS = 150;
 /** An organisation with an endpoint that gets nothing. */
 async function newTarget() {
   const tenant = await newOrganisation();
-  const endpoint = await newEndpoint(tenant, { url: "http://127.0.0.1:9/", enabled: false });
+  const endpoint = await endpointWith(tenant, { url: "http://127.0.0.1:9/", enabled: false });
   return { tenant, endpoint };
 }
 

@@ -5,13 +5,13 @@ import { type Answer, call, newOrganisation, type Tenant } from "../../support/c
 import {
   DELIVERIES,
   deliveriesOf,
-  newEndpoint,
+  endpointWith,
   patch,
   registerConnection,
   settled,
   storeDelivery,
   type TestEndpoint,
-} from "../../support/endpoints";
+} from "../../support/webhooks";
 import { consume, deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
 import { create } from "../../support/sessions";
 
@@ -48,7 +48,7 @@ describe("sending a delivery again", () => {
     "that is %s is 202, adds its attempt once, and leaves the schedule as it is",
     async (status) => {
       const tenant = await newOrganisation();
-      const endpoint = await newEndpoint(tenant);
+      const endpoint = await endpointWith(tenant);
       const id = await storeDelivery(tenant, endpoint, status);
       const [before] = await deliveriesOf(tenant);
       const answer = await resend(tenant, id);
@@ -75,7 +75,7 @@ describe("sending a delivery again", () => {
     "that is %s and fails again stays as it was, with the attempt",
     async (status) => {
       const tenant = await newOrganisation();
-      const endpoint = await newEndpoint(tenant);
+      const endpoint = await endpointWith(tenant);
       await endpoint.mailbox.answer({ kind: "status", status: 500, body: "still" });
       const id = await storeDelivery(tenant, endpoint, status);
       await resend(tenant, id);
@@ -88,7 +88,7 @@ describe("sending a delivery again", () => {
 
   test("that is still tried makes an attempt beside the schedule, and its success ends it", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant, { event_types: ["connection.*"] });
+    const endpoint = await endpointWith(tenant, { event_types: ["connection.*"] });
     await endpoint.mailbox.answer(
       { kind: "status", status: 503, headers: { "retry-after": "2" } },
       { kind: "status", status: 204 },
@@ -107,7 +107,7 @@ describe("sending a delivery again", () => {
 
   test("asked for twice is sent twice; with one Idempotency-Key once", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "delivered");
     await resend(tenant, id);
     await resend(tenant, id);
@@ -123,7 +123,7 @@ describe("sending a delivery again", () => {
 
   test("whose message comes twice is recorded once, and later not even sent", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "failed");
     const message = { v: 1, organisationId: tenant.id, id, resend: "once" };
     await consume("drawbridge-deliveries", [message, message]);
@@ -137,7 +137,7 @@ describe("sending a delivery again", () => {
 
   test("goes where the endpoint is now", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "failed");
     const next = newMailbox();
     await patch(tenant, endpoint, { url: next.url });
@@ -160,7 +160,7 @@ describe("sending a delivery again", () => {
 
   test("is 409 where the endpoint is disabled or was deleted, and nothing is sent", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "failed");
     await patch(tenant, endpoint, { enabled: false });
     const disabled = await resend(tenant, id);
@@ -178,7 +178,7 @@ describe("sending a delivery again", () => {
 
   test("ends at 50 attempts, so that its row cannot fill; a recovery leaves it out", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const full = await storeDelivery(tenant, endpoint, "failed");
     const almost = await storeDelivery(tenant, endpoint, "failed");
     const [stored] = await deliveryRows(tenant);
@@ -211,7 +211,7 @@ describe("sending a delivery again", () => {
 
   test("takes no body that says more than nothing", async () => {
     const tenant = await newOrganisation();
-    const id = await storeDelivery(tenant, await newEndpoint(tenant), "failed");
+    const id = await storeDelivery(tenant, await endpointWith(tenant), "failed");
     const options = { key: tenant.key, body: { url: "https://example.com/" } };
     const { status, body } = await call("POST", `${DELIVERIES}/${id}:resend`, options);
     expect([status, body.errors[0].path]).toEqual([400, "url"]);
@@ -222,8 +222,8 @@ describe("recovering an endpoint", () => {
   test("sends what did not arrive in the window again, exactly, and tells how far it is", async () => {
     const tenant = await newOrganisation();
     const fields = { event_types: ["connection.*"] };
-    const endpoint = await newEndpoint(tenant, fields);
-    const other = await newEndpoint(tenant, fields);
+    const endpoint = await endpointWith(tenant, fields);
+    const other = await endpointWith(tenant, fields);
     const until = Date.now() - HOUR;
     const since = until - HOUR;
     const lost = [
@@ -264,7 +264,7 @@ describe("recovering an endpoint", () => {
 
   test("until now, where no end is named; with nothing lost it is done at once", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const before = Date.now();
     const started = await recover(tenant, endpoint, { since: time(before - DAY) });
     expect(Date.parse(started.body.until)).toBeGreaterThanOrEqual(before);
@@ -273,7 +273,7 @@ describe("recovering an endpoint", () => {
 
   test("what fails again stays failed, and can be recovered again", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     await endpoint.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
     const id = await storeDelivery(tenant, endpoint, "failed", Date.now() - HOUR);
     const window = { since: time(Date.now() - 2 * HOUR) };
@@ -288,7 +288,7 @@ describe("recovering an endpoint", () => {
 
   test("takes a window of 14 days, wherever it lies, in any zone", async () => {
     const tenant = await newOrganisation();
-    const endpoint = await newEndpoint(tenant);
+    const endpoint = await endpointWith(tenant);
     const now = Date.now();
     const window = { since: time(now - 20 * DAY), until: time(now - 6 * DAY) };
     expect((await recover(tenant, endpoint, window)).status).toBe(202);
@@ -326,7 +326,7 @@ describe("recovering an endpoint", () => {
     ["a field that nobody knows", { since: time(now), event_types: [] }, "event_types", /not a/],
   ])("with %s is refused", async (_, body, path, message) => {
     const tenant = await newOrganisation();
-    const answer = await recover(tenant, await newEndpoint(tenant), body);
+    const answer = await recover(tenant, await endpointWith(tenant), body);
     expect(answer.status).toBe(400);
     const problem = answer.body.errors.find((error: { path: string }) => error.path === path);
     expect(problem?.message).toMatch(message);
@@ -335,7 +335,7 @@ describe("recovering an endpoint", () => {
 
 test("another organisation can neither resend, nor recover, nor see a recovery", async () => {
   const [owner, other] = [await newOrganisation(), await newOrganisation()];
-  const endpoint = await newEndpoint(owner);
+  const endpoint = await endpointWith(owner);
   const id = await storeDelivery(owner, endpoint, "failed", Date.now() - HOUR);
   const never = `whd_${"0".repeat(32)}_${"0".repeat(12)}`;
   const headers = { "X-Request-Id": "same" };

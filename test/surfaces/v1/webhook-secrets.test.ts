@@ -1,7 +1,7 @@
 /** Signing secrets: read, rotated with a grace in which both sign, and gone when it is over. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { newEndpoint } from "../../support/endpoints";
+import { endpointWith } from "../../support/webhooks";
 import { advance } from "../../support/faults";
 import { newMailbox, verified } from "../../support/pipeline";
 import type { Mailbox, ReceivedRequest } from "../../support/receiver";
@@ -40,7 +40,7 @@ interface Holder {
 
 async function endpointHolder(): Promise<Holder> {
   const tenant = await newOrganisation();
-  const { secret, path, mailbox } = await newEndpoint(tenant);
+  const { secret, path, mailbox } = await endpointWith(tenant);
   let sent = 0;
   const post = async () => {
     const { body } = await call("POST", `${path}:test`, { key: tenant.key });
@@ -213,7 +213,7 @@ describe.each([
 
 test("secrets are each endpoint's own, and not the organisation's", async () => {
   const tenant = await newOrganisation();
-  const [one, two] = [await newEndpoint(tenant), await newEndpoint(tenant)];
+  const [one, two] = [await endpointWith(tenant), await endpointWith(tenant)];
   const secrets = [one.secret, two.secret, tenant.webhookSecret];
   expect(new Set(secrets).size).toBe(3);
   await call("POST", `${one.path}/secret:rotate`, { key: tenant.key });
@@ -231,7 +231,7 @@ test("an organisation's secret is rotated by whoever may write webhooks, for its
 
 test("a delivery from before a rotation is signed by the secrets of its attempt", async () => {
   const tenant = await newOrganisation();
-  const { secret, path, mailbox } = await newEndpoint(tenant, { event_types: ["connection.*"] });
+  const { secret, path, mailbox } = await endpointWith(tenant, { event_types: ["connection.*"] });
   await mailbox.answer({ kind: "status", status: 500 });
   const body = { connectionId: "before" };
   await call("POST", "/api/v2/connections/definition", { key: tenant.key, body });

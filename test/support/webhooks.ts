@@ -28,7 +28,7 @@ export interface TestEndpoint {
 }
 
 /** Makes an endpoint at a mailbox of its own. */
-export async function newEndpoint(
+export async function endpointWith(
   tenant: Tenant,
   fields: Record<string, unknown> = {},
   mailbox = newMailbox(),
