@@ -561,8 +561,9 @@ export class SessionObject extends DurableObject<Env> {
 
   /** Whether what decides about a user's socket is known, and will be told of while it is open. */
   async #mayJoin(held: Held, user: RelayUser, device: VerifiedDevice | null): Promise<boolean> {
-    // Who revokes a device finds the sessions that have it in D1: no socket is open that they miss.
-    if (user.deviceId !== null && !(await this.#isShown(held))) return false;
+    if (user.deviceId === null && user.connectionId === null) return true;
+    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a socket.
+    if (!(await this.#isShown(held))) return false;
     // Verified before D1 showed the session, it may have been revoked by somebody who did not find us.
     if (device && !(await this.#isStill(device))) return false;
     // A join relies on no permission that was known before.
