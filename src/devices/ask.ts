@@ -165,7 +165,13 @@ async function planWithCode(
   const request: PairRequest = {
     ...newRequest(application, ask, before, now),
     status: "approved",
-    outcome: { at: now, decidedBy: code.keyId, granted, reason: "setup-code" },
+    outcome: {
+      at: now,
+      decidedBy: code.keyId,
+      decidedByEmail: null,
+      granted,
+      reason: "setup-code",
+    },
   };
   const device = approveDevice(before, request, granted, null, now);
   const issue = planIssue(deps, before, device, ask, request.id);

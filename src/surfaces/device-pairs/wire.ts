@@ -171,6 +171,7 @@ export function toRequestWire(request: PairRequest) {
     requested_at: toTime(request.requestedAt),
     expires_at: toTime(request.expiresAt),
     decided_by: outcome?.decidedBy ?? null,
+    decided_by_email: outcome?.decidedByEmail ?? null,
     decided_at: outcome ? toTime(outcome.at) : null,
     granted: outcome?.granted ?? null,
     reason: outcome?.reason ?? null,
