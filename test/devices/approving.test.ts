@@ -135,6 +135,27 @@ describe("approving", () => {
     expect((await verify(at, body.device_token, "operator.write")).code).toBe("scope-missing");
   });
 
+  const OTHERS = ["approvals", "questions", "pairing", "talk.secrets"];
+  it.each([
+    ["operator.admin", ["admin", "read", "write", "talk", ...OTHERS], []],
+    ["operator.write", ["write", "read", "talk"], ["admin", ...OTHERS]],
+    ["operator.read", ["read"], ["admin", "write", "talk", ...OTHERS]],
+    ["operator.talk", ["talk"], ["admin", "read", "write", ...OTHERS]],
+  ])(
+    "operator.admin implies them all, operator.write implies .read and .talk: %s",
+    async (scope, implied, not) => {
+      const at = await newApplication();
+      const { token } = await pair(at, await newDevice(), { scopes: [scope] });
+      for (const name of implied) {
+        expect([name, (await verify(at, token, `operator.${name}`)).code]).toEqual([name, "ok"]);
+      }
+      for (const name of not) {
+        const { code } = await verify(at, token, `operator.${name}`);
+        expect([name, code]).toEqual([name, "scope-missing"]);
+      }
+    },
+  );
+
   it("What is approved is what the device has from then on, also when that is less than before: the baseline can shrink", async () => {
     const at = await newApplication();
     const phone = await newDevice();

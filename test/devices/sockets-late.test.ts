@@ -144,6 +144,13 @@ it("a queue that refuses keeps no device out: D1 shows the session", async () =>
   expect((await socket.closed).code).toBe(4403);
 });
 
+it("an object that was evicted finds out that D1 shows the session, and lets its device in", async () => {
+  const { at, device, token } = await pairedDevice();
+  const session = await newSession(at, [null, device.id]);
+  await evictDurableObject(env.SESSIONS.getByName(session));
+  expect((await connect(session, "client", token)).open).toBe(true);
+});
+
 it("a device's way in costs three rows read: its token, itself, and its version once more", async () => {
   const { at, device, token } = await pairedDevice();
   const session = await newSession(at, [null, device.id]);

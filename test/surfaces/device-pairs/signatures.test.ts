@@ -64,7 +64,10 @@ describe("what is signed is accepted", () => {
   });
 
   it("any set of parameters, with any Unicode, in the query and in the body, in both signatures", async () => {
-    const text = fc.string({ unit: "binary", maxLength: 12 }).map((raw) => raw.toWellFormed());
+    // Of all Unicode, and often of what one side escapes and another does not.
+    const special = fc.constantFrom(..."*!'()~ +%&=/?#;:@,-_.\"\\");
+    const unit = fc.oneof(fc.string({ unit: "binary", minLength: 1, maxLength: 1 }), special);
+    const text = fc.string({ unit, maxLength: 12 }).map((raw) => raw.toWellFormed());
     const name = text.map((raw) => `p${raw}`);
     const parameters = fc.dictionary(name, text, { maxKeys: 6, noNullPrototype: true });
     await fc.assert(
