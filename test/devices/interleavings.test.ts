@@ -17,6 +17,7 @@ import {
   newApplication,
   newDevice,
   operatorOf,
+  pair,
   request,
   type TestApplication,
   type TestDevice,
@@ -116,6 +117,27 @@ it("the same retry, overtaken by approve: the device has what it asks for", asyn
   );
   expect(retried.status).toBe(200);
   expect(await verify(at, retried.body.device_token)).toMatchObject({ valid: true });
+});
+
+it.each([
+  ["its removal", "", false],
+  ["a revocation", "/tokens:revoke", true],
+])("a paired device that asks for a token, overtaken by %s, gets none", async (_, end, repair) => {
+  const at = await newApplication();
+  const device = await newDevice();
+  await pair(at, device);
+  const path = `${at.path}/devices/${device.id}${end}`;
+  const [late, first] = await overtaken(
+    ASK,
+    () => ask(at, device),
+    () =>
+      end === ""
+        ? call("DELETE", path, { key: at.key })
+        : call("POST", path, { key: at.key, body: { role: "operator" } }),
+  );
+  expect([late.status, late.body.device_token]).toEqual([202, undefined]);
+  expect(first.status).toBeLessThan(300);
+  expect((await findRequest(at, late.body.pair_request_id)).is_repair).toBe(repair);
 });
 
 it("two first requests of one device, one overtaken by the other: one is live", async () => {
