@@ -32,7 +32,7 @@ import {
   selectPending,
   toRequest,
 } from "./request-store";
-import { codeRemoval, findSetupCode, isCodeOut, judgeCode } from "./setup-codes";
+import { codeRemoval, findSetupCode, isCodeOut, isStillGiven, judgeCode } from "./setup-codes";
 import { closeSockets } from "./sockets";
 import { newDeviceToken } from "./token";
 
@@ -158,14 +158,22 @@ async function planWithCode(
 ): Promise<Plan | AskRefusal> {
   const { db } = deps;
   const code = await findSetupCode(deps, application.id, text, now);
-  if (!code) return { code: "invalid-setup-code" };
+  if (!code || !(await isStillGiven(db, code, application.organisationId, now))) {
+    return { code: "invalid-setup-code" };
+  }
   const granted = judgeCode(code, ask.asked);
   if (!granted) return { code: "exceeds-setup-code" };
   const { device: before, pending } = await read(deps, application, ask);
   const request: PairRequest = {
     ...newRequest(application, ask, before, now),
     status: "approved",
-    outcome: { at: now, decidedBy: code.keyId, granted, reason: "setup-code" },
+    outcome: {
+      at: now,
+      decidedBy: code.keyId,
+      decidedByEmail: null,
+      granted,
+      reason: "setup-code",
+    },
   };
   const device = approveDevice(before, request, granted, null, now);
   const issue = planIssue(deps, before, device, ask, request.id);

@@ -54,6 +54,8 @@ export interface Outcome {
   at: number;
   /** The API key that decided, or that made the setup code; null when nobody did. */
   decidedBy: number | null;
+  /** Of the person who decided, if they were signed in with that key and it is known who they are. */
+  decidedByEmail: string | null;
   granted: Grant | null;
   reason: string | null;
 }

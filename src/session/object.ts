@@ -10,6 +10,7 @@ import { DurableObject } from "cloudflare:workers";
 import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
+import { findDeviceVersion } from "../devices/live";
 import { newEventId } from "../events/event";
 import { sendEvents } from "../events/queue";
 import { describeError, log } from "../log";
@@ -25,6 +26,7 @@ import {
   endedRefusal,
   isFinal,
   type NewRelayUser,
+  type RelayUser,
   type Session,
   type SessionCommand,
   type SessionEvent,
@@ -63,6 +65,8 @@ export type AdmissionRefusal =
 const ANNOUNCE_WAIT_MS = 2_000;
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
 const PERMISSIONS_TIMEOUT_MS = 2_000;
+/** Reading whether a device was changed has failed when it takes longer: joins wait for it. */
+const DEVICE_TIMEOUT_MS = 2_000;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
 /** The time of the last use is written at most this often; an eviction in between loses the rest. */
@@ -279,9 +283,9 @@ export class SessionObject extends DurableObject<Env> {
       return found && asHost === (found.n === HOST) ? found : undefined;
     };
     let user = identify();
-    if (user && user.connectionId !== null) {
-      // A join relies on nothing that was known before; and while it reads, anything may happen.
-      if (!(await held.permissions.refresh())) return refused({ code: "unavailable" });
+    if (user) {
+      // While it waits, anything may happen.
+      if (!(await this.#mayJoin(held, user, device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
       user = identify();
@@ -553,6 +557,28 @@ export class SessionObject extends DurableObject<Env> {
     if (held.hub.traffic.size === 0) return;
     this.#trafficSavedAt = now;
     this.ctx.storage.kv.put("traffic", new Map(held.hub.traffic));
+  }
+
+  /** Whether what decides about a user's socket is known, and will be told of while it is open. */
+  async #mayJoin(held: Held, user: RelayUser, device: VerifiedDevice | null): Promise<boolean> {
+    if (user.deviceId === null && user.connectionId === null) return true;
+    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a socket.
+    if (!(await this.#isShown(held))) return false;
+    // Verified before D1 showed the session, it may have been revoked by somebody who did not find us.
+    if (device && !(await this.#isStill(device))) return false;
+    // A join relies on no permission that was known before.
+    return user.connectionId === null || held.permissions.refresh();
+  }
+
+  /** Whether D1 shows the session as it is; if not, it is shown now, if that does not take too long. */
+  async #isShown(held: Held): Promise<boolean> {
+    if (!held.outbox.isShown(held.session)) await this.#announce();
+    return held.outbox.isShown(held.session);
+  }
+
+  async #isStill({ applicationId, deviceId, version }: VerifiedDevice): Promise<boolean> {
+    const found = findDeviceVersion(openDatabase(this.env), applicationId, deviceId);
+    return (await within(DEVICE_TIMEOUT_MS, found).catch(() => null)) === version;
   }
 
   #identify(held: Held, params: URLSearchParams) {

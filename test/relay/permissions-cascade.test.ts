@@ -86,6 +86,25 @@ test("a connection of another organisation, by the same name, goes alone", async
   expect((await knock(ours, 1)).status).toBe(101);
 });
 
+test("every live session that holds it is told, however many there are", async () => {
+  const relay = await newConnectedRelay("host", "gone");
+  const gone = await connect(relay, 1);
+  const { organisation_id } = (await env.DB.prepare(
+    "select organisation_id from session_connections where session_id = ?",
+  )
+    .bind(relay.id)
+    .first()) as { organisation_id: number };
+  // More than one page of sessions that are told before this one, which their objects know nothing of.
+  await env.DB.prepare(
+    `with recursive n(i) as (select 1 union all select i + 1 from n where i < 510)
+     insert into session_connections select ?, printf('!%04d', i), 'gone', 0 from n`,
+  )
+    .bind(organisation_id)
+    .run();
+  await remove(relay, "gone");
+  expect((await gone.closed).code).toBe(4403);
+});
+
 describe("which live sessions hold which connection", () => {
   const heldBy = async (relay: Relay) => {
     const { results } = await env.DB.prepare(
