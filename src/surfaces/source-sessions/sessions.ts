@@ -6,6 +6,7 @@ import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
 import type { Session } from "../../session/machine";
 import type { SessionResult } from "../../session/object";
+import { heldBackMs } from "../../sources/connector";
 import { listSourceSessions, type Position } from "../../sources/session-list";
 import { refuseSession, sourceIn } from "../../sources/source";
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
@@ -67,7 +68,8 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
         };
         c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
       }
-      const session = await outcomeOf(c, made.view.session, awaitMs);
+      const heldMs = made.isNew ? heldBackMs(connector) : 0;
+      const session = await outcomeOf(c, made.view.session, Math.max(awaitMs, heldMs));
       return c.json(toSession(session, null, null), 201);
     }),
   );
