@@ -78,7 +78,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
     "/sessions",
     keyed("sessions:read", async (c, { organisationId }) => {
       const { filter, dateRange, page } = readListQuery(c, listShape);
-      const { rows, hasMore, total } = await listSourceSessions(c.var.db, {
+      const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
         organisationId,
         filter: {
           keyId: filter.key ?? null,
@@ -98,7 +98,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       const data = rows.map((session) =>
         toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
       );
-      return c.json(toList("/sessions", data, hasMore, total));
+      return c.json(toList("/sessions", data, hasMore, total, stoppedAt?.id));
     }),
   );
 
