@@ -245,9 +245,12 @@ describe("a session that has ended", () => {
     const broker = await newBroker();
     const { body } = await create(broker, { payload: {}, wait: 10 });
     const object = objectOf(body.id);
+    const before = await object.read(broker.id);
     const refused = { ok: false, refusal: { code: "ended", reason: "invalid-credentials" } };
     expect(await object.activate(broker.id, null)).toMatchObject(refused);
     expect(await object.fail(broker.id, "code-required")).toMatchObject(refused);
+    // Its version counts its events: what is refused has none.
+    expect(await object.read(broker.id)).toEqual(before);
     const active = objectOf(await newActive(broker));
     const notPending = { ok: false, refusal: { code: "not-pending", status: "active" } };
     expect(await active.activate(broker.id, null)).toMatchObject(notPending);
