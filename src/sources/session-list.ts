@@ -4,7 +4,7 @@
  * rows as it shows from each.
  *
  * With more than one filter the narrowest is looked up and the others are tested on its rows. What is
- * narrow is found out by reading at most `NARROW` index entries. Where none is, matches are dense
+ * narrow is found out by reading at most 1,000 index entries. Where none is, matches are dense
  * among the newest rows, as a rule. Where they are not (two wide filters that have little in common; a
  * wide `date_expired`, while many sessions lived at its upper bound), a page ends after `SCAN` rows of
  * each range, short or empty, and says where the next one begins.
@@ -17,6 +17,7 @@ import type { Ended } from "../session/projection";
 import { endDue } from "../session/timing";
 import { LONGEST_PENDING_MS } from "./connector";
 import { type Page, toPage } from "./paging";
+import { findNarrowest, SCAN } from "./scan";
 import { findSources } from "./source-store";
 
 /** Half-open, Unix milliseconds; null: no bound. */
@@ -59,11 +60,6 @@ export interface SessionPage extends Page<Session> {
   /** The last session that was looked at, where that ended the page: the next one begins behind it. */
   stoppedAt: Position | null;
 }
-
-/** A filter with at most so many sessions is narrow: they may all be read. A page may be as large. */
-const NARROW = 1_000;
-/** So many rows are tested of each way of having ended, for one page. Above `NARROW`. */
-export const SCAN = 2_000;
 
 const STATES: Record<Ended, readonly Session["status"][]> = {
   0: ["pending", "active"],
@@ -235,17 +231,14 @@ async function pickLane(
   if (!only) return everything;
   // By equality the index has the list's own order: alone, it is right however wide it is.
   if (lanes.length === 1 && !isBounded(filter.expired)) return only;
-  const sizes = lanes.map(
-    ({ index, where }) =>
-      sql`(select count(*) from (select 1 from ${sessions} indexed by ${index}
-        where organisation_id = ${organisationId} and ${where} limit ${NARROW + 1}))`,
+  const narrow = await findNarrowest(
+    db,
+    lanes.map(
+      ({ index, where }) =>
+        sql`from ${sessions} indexed by ${index} where organisation_id = ${organisationId} and ${where}`,
+    ),
   );
-  const rows = await db.all<{ sizes: string }>(
-    sql`select json_array(${sql.join(sizes, sql`, `)}) as sizes`,
-  );
-  const counts: number[] = JSON.parse(rows[0]?.sizes ?? "[]");
-  const least = Math.min(...counts);
-  if (least <= NARROW) return lanes[counts.indexOf(least)] ?? everything;
+  if (narrow !== null) return lanes[narrow] ?? everything;
   return isBounded(filter.expired) && lanes.length === 1 ? everything : only;
 }
 

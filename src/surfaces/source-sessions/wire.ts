@@ -161,7 +161,7 @@ export function toList<T>(
   data: T[],
   hasMore: boolean,
   total: number | null,
-  stoppedAt: string | null = null,
+  stoppedAt: string | number | null = null,
 ) {
   const list = { resource: "list", data, has_more: hasMore, total_count: total, url };
   return stoppedAt === null ? list : { ...list, next_after_id: stoppedAt };

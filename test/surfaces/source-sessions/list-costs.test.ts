@@ -3,10 +3,10 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openDatabase } from "../../../src/db/open";
+import { SCAN } from "../../../src/sources/scan";
 import {
   listSourceSessions,
   type Position,
-  SCAN,
   type SessionFilter,
   type SessionPage,
 } from "../../../src/sources/session-list";
