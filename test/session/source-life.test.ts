@@ -3,6 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { SessionObject } from "../../src/session/object";
 import { call } from "../support/client";
 import {
   create,
@@ -20,7 +21,10 @@ import { pass, runSweep } from "../support/sweep";
 
 const HOUR_MS = 3_600_000;
 
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 function expireAsAdmin(id: string) {
   return call("POST", `/v1/sessions/${id}:expire`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
@@ -177,6 +181,26 @@ describe("a pending session", () => {
     ]);
     const events = await eventsOf(broker, 2);
     expect(events[1]).toMatchObject({ action: "failed", data: { error: "verification-timeout" } });
+  });
+
+  test("whose connector has accepted it, with nobody left to say so, fails by its own alarm", async () => {
+    const broker = await newBroker();
+    const { type, mailbox } = await newConnector(broker, { result: "active" });
+    const unheard = vi.spyOn(SessionObject.prototype, "activate");
+    unheard.mockRejectedValue(new Error("the Worker is gone"));
+    const { body } = await create(broker, { type });
+    await mailbox.waitForRequests(1);
+    await vi.waitFor(() => expect(unheard).toHaveBeenCalled());
+    unheard.mockRestore();
+    expect((await read(broker, body.id)).body.state).toBe("pending");
+    pass(20_000);
+    await runDurableObjectAlarm(objectOf(body.id));
+    expect((await read(broker, body.id)).body).toMatchObject({
+      state: "failed",
+      error: "verification-timeout",
+    });
+    const events = await eventsOf(broker, 2);
+    expect(events.map(({ action }) => action)).toEqual(["created", "failed"]);
   });
 
   test("whose alarm is lost as well is failed by whoever asks, and by the sweep", async () => {
