@@ -12,6 +12,7 @@ type SessionStub = Pick<
   SessionObject,
   | "create"
   | "read"
+  | "readOrClose"
   | "outcome"
   | "activate"
   | "fail"
@@ -49,6 +50,11 @@ export class SessionClient {
 
   read(organisationId: number, id: string): Promise<SessionResult> {
     return this.#again(id, (stub) => stub.read(organisationId));
+  }
+
+  /** As `read`; where there is none, none can be made under this id any more. */
+  readOrClose(organisationId: number, id: string): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.readOrClose(organisationId));
   }
 
   /** A session, whoever it belongs to: only for callers who prove by something else that it is theirs. */

@@ -97,6 +97,8 @@ export class SessionObject extends DurableObject<Env> {
   #trafficSavedAt = 0;
   #usedSavedAt = 0;
   readonly #waiting = new Waiting();
+  /** No session can be made here any more: see `readOrClose`. */
+  #closed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -116,7 +118,7 @@ export class SessionObject extends DurableObject<Env> {
     users: readonly UserRequest[],
     active: boolean,
   ): Promise<SessionResult> {
-    if (this.#held) return { ok: false, refusal: { code: "exists" } };
+    if (this.#held || this.#closed) return { ok: false, refusal: { code: "exists" } };
     const now = Date.now();
     const tokens = sessionTokens(this.#config.secret, facts.id);
     const taken = new Set<number>();
@@ -147,6 +149,15 @@ export class SessionObject extends DurableObject<Env> {
     // A relay is in use where it is asked for; whoever looks at a source session does not use it.
     if (held.session.kind === "relay") this.#touch(held, Date.now());
     return this.#view(held, held.session);
+  }
+
+  /**
+   * As `read`, for who makes the session elsewhere if it is not here: then it cannot be made here any
+   * more, by a twin that is still on its way. In memory only: the twin is at most moments behind.
+   */
+  async readOrClose(organisationId: number): Promise<SessionResult> {
+    this.#closed = !this.#held;
+    return this.read(organisationId);
   }
 
   /** The session once it is not pending any more, or as it is after so many milliseconds. */

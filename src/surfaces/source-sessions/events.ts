@@ -31,11 +31,12 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const { type: subject, action, state } = filter;
       const created = dateRange("date_created");
       const narrowed = { subject, action, state, created };
-      const events = await listEvents(c.var.db, organisationId, narrowed, page);
+      const listed = await listEvents(c.var.db, organisationId, narrowed, page);
+      const { events, stoppedAt } = listed;
       const data = events.slice(0, page.limit).map((event) => toEvent(event, event.delivery));
-      const hasMore = events.length > page.limit;
+      const hasMore = events.length > page.limit || stoppedAt !== null;
       const isWhole = !hasMore && page.after === null && page.before === null;
-      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null));
+      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null, stoppedAt));
     }),
   );
 
