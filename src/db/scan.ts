@@ -1,11 +1,11 @@
 /**
  * Pages of filtered lists whose filter has no index. An index would cost each stored row another one,
- * and a row written costs as much as a thousand that are read (D1's prices, November 2026): so a page
+ * and a row written costs as much as a thousand that are read (prices of D1, November 2026): so a page
  * looks at so many rows and no more, and may come out short with more behind it.
  */
 
 /** How many rows a page looks at. */
-export const SCANNED_ROWS = 1_000;
+export const SCANNED_ROWS = 2_000;
 
 /** A page, newest first; `next`: where the one after it begins, null at the end. */
 export interface ScannedPage<R> {

@@ -1,9 +1,10 @@
 /** The list of an organisation's events, with what has become of their deliveries. */
-import { and, eq, gt, gte, inArray, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, gte, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema";
 import type { DomainEvent } from "./event";
-import { firstIdAt } from "./store";
+import { findScanEdge, firstIdAt } from "./store";
 
 /** What has become of an event's deliveries. Times are Unix milliseconds. */
 export interface DeliveryState {
@@ -62,26 +63,16 @@ export async function findListedEvent(
   return rows[0] ? toListed(rows[0]) : null;
 }
 
-/** So many events are tested for one page, where more than the moment is asked for. */
-export const SCAN = 2_000;
-
-/** A page of events, newest first, and one more where there are more. */
-export interface EventPage {
-  events: ListedEvent[];
-  /** The last event that was looked at, where that ended the page before it was full. */
-  stoppedAt: string | null;
-}
-
 /**
- * A page of events. The moment is found by the key; the other filters are tested on one event after
- * the other, on `SCAN` of them at most.
+ * A page of events, newest first. The moment is found by the key; the other filters are tested on one
+ * event after the other.
  */
-export async function listEvents(
+export function listEvents(
   db: Database,
   organisationId: number,
   filter: EventFilter,
   range: { after: string | null; before: string | null; limit: number },
-): Promise<EventPage> {
+): Promise<ScannedPage<ListedEvent>> {
   const { subject, action, state, created } = filter;
   const place = and(
     eq(events.organisationId, organisationId),
@@ -99,23 +90,15 @@ export async function listEvents(
       : sql`substr(${events.type}, instr(${events.type} || '.', '.') + 1) = ${action}`,
     state === undefined ? undefined : sql`${deliveryState} = ${state}`,
   );
-  const newest = sql`${events.id} desc`;
-  const scanned = sql`(select id from (select * from ${events} where ${place} order by ${newest}
-    limit ${SCAN}) as ${events} where ${tests} order by ${newest} limit ${range.limit + 1})`;
-  const isFound = and(eq(events.organisationId, organisationId), inArray(events.id, scanned));
-  const rows = await db
-    .select(columns)
-    .from(events)
-    .where(tests ? isFound : place)
-    .orderBy(newest)
-    .limit(range.limit + 1);
-  const found = rows.map(toListed);
-  if (!tests || found.length > range.limit) return { events: found, stoppedAt: null };
-  const end = db.select({ id: events.id }).from(events).where(place).orderBy(newest);
-  const [last] = await end.limit(1).offset(SCAN - 1);
-  if (!last) return { events: found, stoppedAt: null };
-  // Newer events may have come meanwhile: what is behind the end is for the next page then.
-  return { events: found.filter(({ id }) => id >= last.id), stoppedAt: last.id };
+  return scanPage(range.limit, tests ? () => findScanEdge(db, place) : null, async (from, most) => {
+    const rows = await db
+      .select(columns)
+      .from(events)
+      .where(and(place, tests, from === null ? undefined : gte(events.id, from)))
+      .orderBy(desc(events.id))
+      .limit(most);
+    return rows.map(toListed);
+  });
 }
 
 function toListed(row: {

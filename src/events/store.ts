@@ -81,6 +81,16 @@ export function listEvents(
   );
 }
 
+/** The last event of a range that a page looks at, from the newest; null where the range ends before. */
+export async function findScanEdge(db: Database, range: SQL | undefined): Promise<string | null> {
+  const edge = db.select({ id: events.id }).from(events).where(range);
+  const rows = await edge
+    .orderBy(desc(events.id))
+    .limit(1)
+    .offset(SCANNED_ROWS - 1);
+  return rows[0]?.id ?? null;
+}
+
 /** Whether a column that holds a type of events matches a pattern, as `matchesPattern` says. */
 export function likePattern(column: SQLiteColumn, pattern: string): SQL {
   if (!pattern.endsWith(".*")) return eq(column, pattern);

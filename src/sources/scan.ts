@@ -2,10 +2,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 
-/** A filter with at most so many rows is narrow: they may all be read. A page may be as large. */
+/** A filter with at most so many rows is narrow: they may all be read. A page may be as large. Below `SCANNED_ROWS`. */
 const NARROW = 1_000;
-/** So many rows of a range are tested for one page, which may then end before it is full. Above `NARROW`. */
-export const SCAN = 2_000;
 
 /**
  * Which of these filters is narrow, and the narrowest; null where all are wide. Reads at most `NARROW`

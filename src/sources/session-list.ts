@@ -6,18 +6,19 @@
  * With more than one filter the narrowest is looked up and the others are tested on its rows. What is
  * narrow is found out by reading at most 1,000 index entries. Where none is, matches are dense
  * among the newest rows, as a rule. Where they are not (two wide filters that have little in common; a
- * wide `date_expired`, while many sessions lived at its upper bound), a page ends after `SCAN` rows of
+ * wide `date_expired`, while many sessions lived at its upper bound), a page ends after `SCANNED_ROWS` rows of
  * each range, short or empty, and says where the next one begins.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { SCANNED_ROWS } from "../db/scan";
 import { sessionCounts, sessions } from "../db/schema";
 import { decide, evolve, type Session } from "../session/machine";
 import type { Ended } from "../session/projection";
 import { endDue } from "../session/timing";
 import { LONGEST_PENDING_MS } from "./connector";
 import { type Page, toPage } from "./paging";
-import { findNarrowest, SCAN } from "./scan";
+import { findNarrowest } from "./scan";
 import { findSources } from "./source-store";
 
 /** Half-open, Unix milliseconds; null: no bound. */
@@ -96,12 +97,12 @@ export async function listSourceSessions(db: Database, asked: SessionQuery): Pro
   const found = states.map(
     (ended) => sql`${name(ended)} as (select created_at, id, state
       from (select created_at, id, state, ${tests(lane.rest, ended, query.now)} as fits
-        ${range(ended)} limit ${SCAN}) where fits limit ${size})`,
+        ${range(ended)} limit ${SCANNED_ROWS}) where fits limit ${size})`,
   );
   // Which row that was: looked up only where the page was not full by then.
   const ends = states.map(
     (ended) => sql`select * from (select created_at, id, null as state ${range(ended)}
-      limit (select count(*) < ${size} from ${name(ended)}) offset ${SCAN - 1})`,
+      limit (select count(*) < ${size} from ${name(ended)}) offset ${SCANNED_ROWS - 1})`,
   );
   const isTested = states.some((ended) => tests(lane.rest, ended, query.now) !== EVERY);
   const tables = states.map((ended) => sql`select * from ${name(ended)}`);

@@ -10,11 +10,12 @@ import {
   sql,
 } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { SCANNED_ROWS } from "../db/scan";
 import { connectors, sources, users } from "../db/schema";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 import { connectorQuery } from "./connector-store";
 import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
-import { findNarrowest, SCAN } from "./scan";
+import { findNarrowest } from "./scan";
 import type { Source, SourceState } from "./source";
 import { isUser } from "./user-store";
 
@@ -156,11 +157,11 @@ export async function listSources(
   const rest = and(...lanes.filter((other) => other !== lane).map(({ condition }) => condition));
   const inLane = lane ? rowsOf(lane) : sql`from ${sources} where ${isOurs}`;
   const place = sql`${inLane} and ${inRange(sql`${sources.id}`, range) ?? sql`true`} order by id desc`;
-  const ids = sql`(select id from (select * ${place} limit ${SCAN}) as ${sources}
+  const ids = sql`(select id from (select * ${place} limit ${SCANNED_ROWS}) as ${sources}
     where ${rest ?? sql`true`} order by id desc limit ${range.limit + 1})`;
   // Where the page was not full by then, which row was the last one that was tested.
   const end = sql`(select id ${place} limit ${rest ? sql`(select count(*) <= ${range.limit} from ${ids})` : 0}
-    offset ${SCAN - 1})`;
+    offset ${SCANNED_ROWS - 1})`;
   const [rows, total, ends] = await db.batch([
     db
       .select(sourceColumns)

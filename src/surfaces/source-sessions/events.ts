@@ -31,10 +31,11 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const { type: subject, action, state } = filter;
       const created = dateRange("date_created");
       const narrowed = { subject, action, state, created };
-      const listed = await listEvents(c.var.db, organisationId, narrowed, page);
-      const { events, stoppedAt } = listed;
-      const data = events.slice(0, page.limit).map((event) => toEvent(event, event.delivery));
-      const hasMore = events.length > page.limit || stoppedAt !== null;
+      const { rows, next } = await listEvents(c.var.db, organisationId, narrowed, page);
+      const data = rows.map((event) => toEvent(event, event.delivery));
+      const hasMore = next !== null;
+      // A page that is full goes on after its last event, as everywhere.
+      const stoppedAt = next === rows.at(-1)?.id ? null : next;
       const isWhole = !hasMore && page.after === null && page.before === null;
       return c.json(toList("/events", data, hasMore, isWhole ? data.length : null, stoppedAt));
     }),

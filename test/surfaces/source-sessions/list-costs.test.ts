@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openDatabase } from "../../../src/db/open";
-import { SCAN } from "../../../src/sources/scan";
+import { SCANNED_ROWS } from "../../../src/db/scan";
 import {
   listSourceSessions,
   type Position,
@@ -184,7 +184,7 @@ const IN_VAIN = 3;
 
 /** The most that may be read, whatever is asked: to find the narrow filter, and from so many ranges. */
 const mostOf = (filters: number, ranges: number) =>
-  PAGE + filters * PROBE + ranges * SCAN * IN_VAIN;
+  PAGE + filters * PROBE + ranges * SCANNED_ROWS * IN_VAIN;
 
 /** Of all that is asked here, what has so few matches among so many rows that a page ends early. */
 const SPARSE = [
