@@ -4,7 +4,7 @@ import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema";
 import type { DomainEvent } from "./event";
-import { findScanEdge, firstIdAt } from "./store";
+import { firstIdAt } from "./store";
 
 /** What has become of an event's deliveries. Times are Unix milliseconds. */
 export interface DeliveryState {
@@ -90,11 +90,12 @@ export function listEvents(
       : sql`substr(${events.type}, instr(${events.type} || '.', '.') + 1) = ${action}`,
     state === undefined ? undefined : sql`${deliveryState} = ${state}`,
   );
-  return scanPage(range.limit, tests ? () => findScanEdge(db, place) : null, async (from, most) => {
+  const scan = { table: events, range: place, tests, limit: range.limit };
+  return scanPage(db, scan, async (where, most) => {
     const rows = await db
       .select(columns)
       .from(events)
-      .where(and(place, tests, from === null ? undefined : gte(events.id, from)))
+      .where(and(eq(events.organisationId, organisationId), where))
       .orderBy(desc(events.id))
       .limit(most);
     return rows.map(toListed);

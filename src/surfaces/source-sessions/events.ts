@@ -35,7 +35,7 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const data = rows.map((event) => toEvent(event, event.delivery));
       const hasMore = next !== null;
       // A page that is full goes on after its last event, as everywhere.
-      const stoppedAt = next === rows.at(-1)?.id ? null : next;
+      const stoppedAt = rows.length < page.limit ? next : null;
       const isWhole = !hasMore && page.after === null && page.before === null;
       return c.json(toList("/events", data, hasMore, isWhole ? data.length : null, stoppedAt));
     }),
