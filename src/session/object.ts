@@ -7,7 +7,6 @@
  * session was last used. A read of an object that has no session writes nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
 import { findDeviceVersion } from "../devices/live";
@@ -16,10 +15,10 @@ import { sendEvents } from "../events/queue";
 import { describeError, log } from "../log";
 import { loadLivePermissions } from "../permissions/live";
 import { CLOSE, RelayHub } from "../relay/hub";
-import { FailureLock } from "../relay/lock";
-import { closeSocket, HOST, type Traffic } from "../relay/participant";
+import { closeSocket, type Traffic } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
-import { type DeviceCut, DeviceCuts, readVerifiedDevice, type VerifiedDevice } from "./devices";
+import { Admission, type AdmissionRefusal, isSameToken, readKnock } from "./admission";
+import type { DeviceCut, VerifiedDevice } from "./devices";
 import {
   decide,
   type ExpiryReason,
@@ -54,13 +53,6 @@ export interface SessionView {
 /** What a call on a session answers: the session, or why not. */
 export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal: SessionRefusal };
 
-/** Why a websocket was not let in. */
-export type AdmissionRefusal =
-  | SessionRefusal
-  | { code: "wrong-token" }
-  | { code: "unavailable" }
-  | { code: "locked"; retryAfterSeconds: number };
-
 /** The caller waits this long for the announcement, so that a list right after shows the change. */
 const ANNOUNCE_WAIT_MS = 2_000;
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
@@ -89,8 +81,7 @@ interface Held {
 
 export class SessionObject extends DurableObject<Env> {
   readonly #config: Config;
-  readonly #lock = new FailureLock();
-  readonly #cuts = new DeviceCuts();
+  readonly #admission = new Admission();
   #held: Held | null = null;
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
@@ -219,7 +210,7 @@ export class SessionObject extends DurableObject<Env> {
   /** Removes the user with this token, and closes their socket before the answer. */
   async revokeUser(organisationId: number, token: number): Promise<SessionResult> {
     return this.#command(organisationId, ({ session, tokens }) => {
-      const user = session.users.find((other) => sameToken(tokens.user(other), token));
+      const user = session.users.find((other) => isSameToken(tokens.user(other), token));
       // An ordinal that no user has: the machine says what is wrong.
       return { type: "revoke-user", n: user?.n ?? -1 };
     });
@@ -229,7 +220,7 @@ export class SessionObject extends DurableObject<Env> {
   async cutDevice(cut: DeviceCut): Promise<void> {
     const held = this.#held;
     if (held?.session.organisationId !== cut.organisationId) return;
-    this.#cuts.note(cut);
+    this.#admission.cut(cut);
     for (const { n, deviceId } of held.session.users) {
       if (deviceId === cut.deviceId) held.hub.close(n, CLOSE.revoked, "device revoked");
     }
@@ -275,39 +266,26 @@ export class SessionObject extends DurableObject<Env> {
    * only use of `fetch`, since a websocket cannot be handed over by a method call. A refusal is JSON.
    */
   override async fetch(request: Request): Promise<Response> {
-    const url = new URL(request.url);
     const now = Date.now();
     const refused = (refusal: AdmissionRefusal) => Response.json(refusal);
     const held = await this.#open(null);
     if (!held) return refused({ code: "not-found" });
     if (isFinal(held.session)) return refused(endedRefusal(held.session));
-    const ip = request.headers.get("CF-Connecting-IP") ?? "";
-    const retryAfterSeconds = this.#lock.secondsLeft(ip, now);
-    if (retryAfterSeconds > 0) return refused({ code: "locked", retryAfterSeconds });
-
-    const asHost = url.pathname.endsWith("/server");
-    const device = readVerifiedDevice(request.headers);
-    const identify = () => {
-      const found = device
-        ? this.#identifyDevice(held, device, asHost)
-        : this.#identify(held, url.searchParams);
-      return found && asHost === (found.n === HOST) ? found : undefined;
-    };
-    let user = identify();
+    const knock = readKnock(request);
+    const locked = this.#admission.locked(knock, now);
+    if (locked) return refused(locked);
+    let user = this.#admission.identify(knock, held);
     if (user) {
       // While it waits, anything may happen.
-      if (!(await this.#mayJoin(held, user, device))) return refused({ code: "unavailable" });
+      if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      user = identify();
+      user = this.#admission.identify(knock, held);
     }
-    if (!user) {
-      this.#lock.fail(ip, now);
-      return refused({ code: "wrong-token" });
-    }
+    if (!user) return refused(this.#admission.refuse(knock, now));
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    held.hub.join(server, user.n, placeOf(request), Date.now());
+    held.hub.join(server, user.n, knock.place, Date.now());
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -592,23 +570,6 @@ export class SessionObject extends DurableObject<Env> {
     return (await within(DEVICE_TIMEOUT_MS, found).catch(() => null)) === version;
   }
 
-  #identify(held: Held, params: URLSearchParams) {
-    const sessionToken = Number(params.get("session_token") ?? Number.NaN);
-    const userToken = Number(params.get("user_token") ?? Number.NaN);
-    if (!sameToken(held.tokens.session, sessionToken)) return undefined;
-    return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
-  }
-
-  /** The user with this device on this side; of several, one who is not connected yet. */
-  #identifyDevice(held: Held, device: VerifiedDevice, asHost: boolean) {
-    if (device.organisationId !== held.session.organisationId) return undefined;
-    if (this.#cuts.isCut(device)) return undefined;
-    const theirs = held.session.users.filter(
-      ({ n, deviceId }) => deviceId === device.deviceId && asHost === (n === HOST),
-    );
-    return theirs.find(({ n }) => !held.hub.isConnected(n)) ?? theirs[0];
-  }
-
   #view(held: Held, session: Session): SessionResult {
     const traffic: SessionView["traffic"] = {};
     for (const [n, figures] of held.hub.traffic) {
@@ -616,17 +577,4 @@ export class SessionObject extends DurableObject<Env> {
     }
     return { ok: true, session, traffic, usedAt: held.usedAt };
   }
-}
-
-function sameToken(a: number, b: number): boolean {
-  if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;
-  const left = new Uint32Array([a]);
-  const right = new Uint32Array([b]);
-  return timingSafeEqual(left, right);
-}
-
-function placeOf(request: Request): { latitude: number | null; longitude: number | null } {
-  const cf = request.cf as IncomingRequestCfProperties | undefined;
-  const toNumber = (text: string | undefined) => (text === undefined ? null : Number(text));
-  return { latitude: toNumber(cf?.latitude), longitude: toNumber(cf?.longitude) };
 }
