@@ -7,20 +7,14 @@ import { type SQL, sql } from "drizzle-orm";
 import type { DomainEvent } from "../events/event";
 import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../nonces/store";
 import type { Application } from "./application-store";
+import type { Asked } from "./asked";
 import { type DeviceDeps, MOST_TRIES } from "./deps";
 import { approveDevice, type Device, hasStopped, issueToken } from "./device";
 import { deviceWrite, isUnchanged, selectDevice, toDevice, tokenWrites } from "./device-store";
 import { endingOf } from "./endings";
 import { pairRequestEvent } from "./events";
 import { newRequestId } from "./ids";
-import {
-  type Asked,
-  decideAsk,
-  isOver,
-  MOST_LIVE,
-  type PairRequest,
-  REQUEST_LIFE_MS,
-} from "./pairing";
+import { decideAsk, isOver, MOST_LIVE, type PairRequest, REQUEST_LIFE_MS } from "./pairing";
 import {
   countLive,
   hasRoom,

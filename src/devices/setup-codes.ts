@@ -5,8 +5,8 @@ import { setupCodes } from "../db/schema";
 import { findKeyById } from "../keys/cache";
 import { isUsable } from "../keys/key";
 import { holds } from "../keys/permissions";
+import type { Asked, Grant } from "./asked";
 import type { DeviceDeps, Operator } from "./deps";
-import type { Asked, Grant } from "./pairing";
 import { findScopeNotHeld, isWithin } from "./scopes";
 import { newSetupCode, setupCodeDigest } from "./secrets";
 

@@ -3,7 +3,7 @@ import type { Config } from "../config";
 import { type DomainEvent, isSessionEvent, type SessionEventData } from "../events/event";
 import { judgeAddress } from "./address";
 import type { Attempt, DueDelivery } from "./delivery-store";
-import { secretVersions } from "./endpoint-store";
+import { secretVersions } from "./endpoint";
 import { toRequest } from "./request";
 import { parseRetryAfter } from "./schedule";
 import { endpointOwner, organisationOwner, signingSecrets } from "./secrets";

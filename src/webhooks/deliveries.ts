@@ -20,7 +20,8 @@ import {
   recordResend,
   recordScheduled,
 } from "./delivery-store";
-import { type EndpointDeps, isTest, setEndpointValid } from "./endpoint-store";
+import { isTest } from "./endpoint";
+import { type EndpointDeps, setEndpointValid } from "./endpoint-store";
 import { isGone, noteHealth } from "./health";
 import { type DeliveryMessage, parseDeliveryMessage } from "./messages";
 import { recoverPage } from "./recovery";

@@ -9,7 +9,8 @@ import { matchesPattern } from "../events/types";
 import { describeError, log } from "../log";
 import { buryMessage, retryLater } from "./dead-letters";
 import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
-import { findListening, isTest } from "./endpoint-store";
+import { isTest } from "./endpoint";
+import { findListening } from "./endpoint-store";
 import type { DeliveryMessage } from "./messages";
 
 /** What a session's own `webhook_url` hears. */

@@ -12,7 +12,8 @@ import {
   newDelivery,
   type StoredDelivery,
 } from "./delivery-store";
-import { setEndpointValid, testEvent, type WebhookEndpoint } from "./endpoint-store";
+import type { WebhookEndpoint } from "./endpoint";
+import { setEndpointValid, testEvent } from "./endpoint-store";
 import { askFor } from "./messages";
 
 /** A delivery keeps so many attempts: with more, a loop that resends would fill its row. */

@@ -1,16 +1,11 @@
 /** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
 import { z } from "zod";
 import type { Application } from "../../devices/application-store";
+import type { Asked } from "../../devices/asked";
 import { type Device, grantOf } from "../../devices/device";
 import type { SeenDevice } from "../../devices/device-store";
 import { fingerprint } from "../../devices/key";
-import {
-  type Asked,
-  digestOf,
-  type PairRequest,
-  REQUEST_STATUSES,
-  unique,
-} from "../../devices/pairing";
+import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../devices/pairing";
 import type { Proof } from "../../devices/proof";
 import { isRole, isScope, roleOf } from "../../devices/scopes";
 import { normalisePlatform } from "../../devices/signing";

@@ -12,7 +12,7 @@ import { type Organisation, shortName } from "../../organisations/store";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
-import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint-store";
+import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import { endpointOwner, signingSecrets } from "../../webhooks/secrets";
 import { toEventData as toOwnData } from "../v1/event-wire";
 
