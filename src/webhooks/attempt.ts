@@ -144,7 +144,9 @@ async function post(
       parseRetryAfter(response.headers.get("Retry-After"), Date.now()),
     );
   } catch (error) {
-    const problem = timeout.aborted ? `no answer within ${TIMEOUT_MS / 1_000} s` : String(error);
+    const problem = timeout.aborted
+      ? `no answer within ${TIMEOUT_MS / 1_000} s`
+      : `no connection, or it broke off: ${String(error)}`;
     return sent({ statusCode: null, response: null, error: problem }, null);
   }
 }
