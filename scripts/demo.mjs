@@ -3,7 +3,8 @@
  * two clients meet in a session, talk, one is let in and one thrown out, and the end is announced
  * by a signed webhook. Exits 0 only if every step did what it should.
  *
- * DRAWBRIDGE_URL names the service, DRAWBRIDGE_KEY an API key; by default what `npm start` made.
+ * DRAWBRIDGE_URL names the service, DRAWBRIDGE_KEY an API key; by default what `npm start` made, on
+ * the PORT that it was given.
  */
 
 import { createServer } from "node:http";
@@ -23,7 +24,8 @@ const { Webhook } = await import("standardwebhooks");
 /** Goes through a queue twice, and the first attempt of a delivery may be made again after 5 s. */
 const WEBHOOK_WAIT_MS = 30_000;
 
-const baseUrl = (process.env.DRAWBRIDGE_URL || "http://localhost:8787").replace(/\/$/, "");
+const localUrl = `http://localhost:${process.env.PORT || 8787}`;
+const baseUrl = (process.env.DRAWBRIDGE_URL || localUrl).replace(/\/$/, "");
 const organisation = readOrganisation();
 const key = process.env.DRAWBRIDGE_KEY || organisation?.api_key;
 if (!key) fail("No API key. Run `npm start` first, in another terminal, or set DRAWBRIDGE_KEY.");

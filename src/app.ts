@@ -7,7 +7,7 @@ import { EventOutbox } from "./events/outbox";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
 import { describeError, isDatabaseError, log } from "./log";
-import { SessionClient, Unavailable } from "./session/client";
+import { SessionClient } from "./session/client";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { deviceSideRoutes } from "./surfaces/device-pairs/devices-side";
 import { rpcSurface } from "./surfaces/device-pairs/errors";
@@ -29,6 +29,8 @@ import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
 import { sessionActionRoutes } from "./surfaces/v1/sessions";
 import { webhookDeliveryRoutes } from "./surfaces/v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./surfaces/v1/webhook-endpoints";
+
+import { Unavailable } from "./unavailable";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 

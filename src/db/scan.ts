@@ -1,11 +1,25 @@
 /**
  * Pages of filtered lists whose filter has no index. An index would cost each stored row another one,
- * and a row written costs as much as a thousand that are read (D1's prices, November 2026): so a page
+ * and a row written costs as much as a thousand that are read (prices of D1, November 2026): so a page
  * looks at so many rows and no more, and may come out short with more behind it.
  */
+import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import type { Database } from "./open";
 
 /** How many rows a page looks at. */
-export const SCANNED_ROWS = 1_000;
+export const SCANNED_ROWS = 2_000;
+
+/** A range of a table in the order of its ids, and what is tested on its rows. */
+export interface Scan {
+  /** Its rows have an `id`. */
+  table: SQLWrapper;
+  /** The index that holds the range, where it is not the key. */
+  indexedBy?: SQL | undefined;
+  range: SQL | undefined;
+  /** Undefined: all fit. */
+  tests: SQL | undefined;
+  limit: number;
+}
 
 /** A page, newest first; `next`: where the one after it begins, null at the end. */
 export interface ScannedPage<R> {
@@ -15,18 +29,26 @@ export interface ScannedPage<R> {
 
 /**
  * Reads a page.
- * @param findEdge the id of the `SCANNED_ROWS`th row of the range, null where there are fewer; null
- *   itself where nothing is filtered
- * @param read what matches from this id on (null: all), newest first, and at most so many
+ * @param read what this says of its ids, newest first, and at most so many
  */
 export async function scanPage<R extends { id: string }>(
-  limit: number,
-  findEdge: (() => Promise<string | null>) | null,
-  read: (from: string | null, most: number) => Promise<R[]>,
+  db: Database,
+  { table, indexedBy, range, tests, limit }: Scan,
+  read: (where: SQL | undefined, most: number) => Promise<R[]>,
 ): Promise<ScannedPage<R>> {
-  const edge = findEdge ? await findEdge() : null;
-  const found = await read(edge, limit + 1);
+  const from = indexedBy ? sql`${table} indexed by ${indexedBy}` : sql`${table}`;
+  const newest = sql`order by id desc`;
+  const fitting = sql`id in (select id from (
+      select * from ${from} where ${range} ${newest} limit ${SCANNED_ROWS}
+    ) as ${table} where ${tests} ${newest} limit ${limit + 1})`;
+  const found = await read(tests ? fitting : range, limit + 1);
   const rows = found.slice(0, limit);
-  const last = found.length > limit ? rows.at(-1) : undefined;
-  return { rows, next: last?.id ?? edge };
+  if (found.length > limit) return { rows, next: rows.at(-1)?.id ?? null };
+  if (!tests) return { rows, next: null };
+  const ends = await db.all<{ id: string }>(
+    sql`select id from ${from} where ${range} ${newest} limit 1 offset ${SCANNED_ROWS - 1}`,
+  );
+  const end = ends[0]?.id ?? null;
+  // Newer ones may have come meanwhile: what is behind the end is for the next page then.
+  return { rows: end === null ? rows : rows.filter(({ id }) => id >= end), next: end };
 }

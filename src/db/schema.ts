@@ -484,7 +484,7 @@ export const applications = sqliteTable(
     name: text("name").notNull(),
     createdAt: integer("created_at").notNull(),
   },
-  (t) => [index("applications_by_organisation").on(t.organisationId)],
+  (t) => [index("applications_by_organisation").on(t.organisationId, t.createdAt)],
 );
 
 /**

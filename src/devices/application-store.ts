@@ -1,5 +1,5 @@
 /** Applications in D1. */
-import { and, eq, isNull } from "drizzle-orm";
+import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { applications, organisations } from "../db/schema";
 
@@ -39,6 +39,29 @@ export function selectApplication(db: Database, organisationId: number | null, i
         organisationId === null ? undefined : eq(applications.organisationId, organisationId),
       ),
     );
+}
+
+/** Where a page of applications begins: after this one. */
+export type ApplicationPosition = Pick<Application, "createdAt" | "id">;
+
+/** A page of an organisation's applications, newest first. */
+export async function listApplications(
+  db: Database,
+  query: { organisationId: number; after: ApplicationPosition | null; limit: number },
+): Promise<Application[]> {
+  return db
+    .select()
+    .from(applications)
+    .where(
+      and(
+        eq(applications.organisationId, query.organisationId),
+        query.after === null
+          ? undefined
+          : sql`(${applications.createdAt}, ${applications.id}) < (${query.after.createdAt}, ${query.after.id})`,
+      ),
+    )
+    .orderBy(desc(applications.createdAt), desc(applications.id))
+    .limit(query.limit);
 }
 
 /** The ids of an organisation's applications. */

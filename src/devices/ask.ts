@@ -7,20 +7,14 @@ import { type SQL, sql } from "drizzle-orm";
 import type { DomainEvent } from "../events/event";
 import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../nonces/store";
 import type { Application } from "./application-store";
+import type { Asked } from "./asked";
 import { type DeviceDeps, MOST_TRIES } from "./deps";
 import { approveDevice, type Device, hasStopped, issueToken } from "./device";
 import { deviceWrite, isUnchanged, selectDevice, toDevice, tokenWrites } from "./device-store";
 import { endingOf } from "./endings";
 import { pairRequestEvent } from "./events";
 import { newRequestId } from "./ids";
-import {
-  type Asked,
-  decideAsk,
-  isOver,
-  MOST_LIVE,
-  type PairRequest,
-  REQUEST_LIFE_MS,
-} from "./pairing";
+import { decideAsk, isOver, MOST_LIVE, type PairRequest, REQUEST_LIFE_MS } from "./pairing";
 import {
   countLive,
   hasRoom,
@@ -32,7 +26,7 @@ import {
   selectPending,
   toRequest,
 } from "./request-store";
-import { codeRemoval, findSetupCode, isCodeOut, judgeCode } from "./setup-codes";
+import { codeRemoval, findSetupCode, isCodeOut, isStillGiven, judgeCode } from "./setup-codes";
 import { closeSockets } from "./sockets";
 import { newDeviceToken } from "./token";
 
@@ -158,14 +152,22 @@ async function planWithCode(
 ): Promise<Plan | AskRefusal> {
   const { db } = deps;
   const code = await findSetupCode(deps, application.id, text, now);
-  if (!code) return { code: "invalid-setup-code" };
+  if (!code || !(await isStillGiven(db, code, application.organisationId, now))) {
+    return { code: "invalid-setup-code" };
+  }
   const granted = judgeCode(code, ask.asked);
   if (!granted) return { code: "exceeds-setup-code" };
   const { device: before, pending } = await read(deps, application, ask);
   const request: PairRequest = {
     ...newRequest(application, ask, before, now),
     status: "approved",
-    outcome: { at: now, decidedBy: code.keyId, granted, reason: "setup-code" },
+    outcome: {
+      at: now,
+      decidedBy: code.keyId,
+      decidedByEmail: null,
+      granted,
+      reason: "setup-code",
+    },
   };
   const device = approveDevice(before, request, granted, null, now);
   const issue = planIssue(deps, before, device, ask, request.id);

@@ -84,7 +84,8 @@ async function decide(
     const verdict = judge(request);
     if (!verdict.ok) return verdict;
     const { granted, reason = null } = verdict;
-    const outcome = { decidedBy: operator.keyId, granted, reason };
+    const email = operator.session?.email ?? null;
+    const outcome = { decidedBy: operator.keyId, decidedByEmail: email, granted, reason };
     const { ending, event } = endingOf(request, granted ? "approved" : "rejected", now, outcome);
     const device = granted ? approveDevice(before, request, granted, request.id, now) : null;
     // That it is still pending is in the statement that ends it; a device must be as it was read, too.

@@ -11,11 +11,13 @@ export interface DeviceDeps {
   events: EventOutbox;
 }
 
-/** An API key at work: what it may do is a mandatory part of who it is. */
+/** An API key at work, or a person signed in with it: what they may do is a mandatory part of who they are. */
 export interface Operator {
   organisationId: number;
   keyId: number;
   permissions: readonly string[];
+  /** The person's; null: the key itself. Without an address it is not known who they are. */
+  session: { readonly email: string | null } | null;
 }
 
 /** Others may change what a change was decided on: then it is decided again, so often at most. */

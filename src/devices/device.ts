@@ -2,7 +2,7 @@
  * A paired device: what is approved, and one token for each of its roles. Pure. Every change makes a
  * new version; the store writes it only over the version that it was made from.
  */
-import type { Asked, Grant } from "./pairing";
+import type { Asked, DeviceProfile, Grant } from "./asked";
 import { inCommon, isWithin, scopesOf } from "./scopes";
 
 /** What a device has for one role. */
@@ -20,28 +20,18 @@ export interface RoleGrant {
   awaiting: string | null;
 }
 
-/** A device as it was approved. Times are Unix milliseconds. */
-export interface Device {
+/** A device as it was approved, with what is approved. Times are Unix milliseconds. */
+export interface Device extends DeviceProfile, Grant {
   applicationId: string;
   organisationId: number;
   /** Lower-case hex SHA-256 of its key. */
   id: string;
-  publicKey: string;
   /** Rises with every change. */
   version: number;
   createdAt: number;
   removedAt: number | null;
   /** Given by operators; null: none. */
   label: string | null;
-  displayName: string;
-  platform: string;
-  family: string;
-  clientId: string;
-  clientMode: string;
-  role: string;
-  /** What is approved. */
-  roles: readonly string[];
-  scopes: readonly string[];
   /** One for each role; also of roles that are approved no more. */
   grants: readonly RoleGrant[];
 }

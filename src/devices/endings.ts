@@ -17,8 +17,9 @@ export function endingOf(
   request: PairRequest,
   status: Ending["status"],
   now: number,
-  decided: Pick<Outcome, "decidedBy" | "granted" | "reason"> = {
+  decided: Omit<Outcome, "at"> = {
     decidedBy: null,
+    decidedByEmail: null,
     granted: null,
     reason: null,
   },

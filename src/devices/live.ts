@@ -2,7 +2,7 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
-import { sessionDevices } from "../db/schema";
+import { devices, sessionDevices } from "../db/schema";
 
 type SessionKey = { organisationId: number; id: string };
 
@@ -19,6 +19,19 @@ export async function findSessionsWithDevice(
       and(eq(sessionDevices.organisationId, organisationId), eq(sessionDevices.deviceId, deviceId)),
     );
   return rows.map(({ sessionId }) => sessionId);
+}
+
+/** The version of a device, which every change of it raises; null: there is no such device. */
+export async function findDeviceVersion(
+  db: Database,
+  applicationId: string,
+  deviceId: string,
+): Promise<number | null> {
+  const rows = await db
+    .select({ version: devices.version })
+    .from(devices)
+    .where(and(eq(devices.applicationId, applicationId), eq(devices.id, deviceId)));
+  return rows[0]?.version ?? null;
 }
 
 /**

@@ -5,6 +5,7 @@
  * was shown under it.
  */
 import { createHash } from "node:crypto";
+import type { Asked, Grant } from "./asked";
 import { type Device, isApproved } from "./device";
 import { findScopeNotHeld, isWithin, roleOf, scopesOf } from "./scopes";
 
@@ -23,37 +24,13 @@ export const REQUEST_STATUSES = [
 ] as const;
 export type RequestStatus = (typeof REQUEST_STATUSES)[number];
 
-/** What a device says of itself and asks for. */
-export interface Asked {
-  deviceId: string;
-  /** base64url of the raw 32 bytes. */
-  publicKey: string;
-  displayName: string;
-  /** Platform and family as they are signed: trimmed, in lower case. */
-  platform: string;
-  family: string;
-  clientId: string;
-  clientMode: string;
-  /** What the token that it waits for is for; one of `roles`. */
-  role: string;
-  roles: readonly string[];
-  scopes: readonly string[];
-  /** It asks for no attention. Never a reason to approve. */
-  silent: boolean;
-}
-
-/** What an approval gives: some of what was asked for. */
-export interface Grant {
-  role: string;
-  roles: readonly string[];
-  scopes: readonly string[];
-}
-
 /** How a request ended. Times are Unix milliseconds. */
 export interface Outcome {
   at: number;
   /** The API key that decided, or that made the setup code; null when nobody did. */
   decidedBy: number | null;
+  /** Of the person who decided, if they were signed in with that key and it is known who they are. */
+  decidedByEmail: string | null;
   granted: Grant | null;
   reason: string | null;
 }

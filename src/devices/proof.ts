@@ -1,6 +1,7 @@
 /** Whether a device that asks has its key, and asks now: what is judged before anything is read of it. */
+
+import type { Asked } from "./asked";
 import { parseDeviceKey } from "./key";
-import type { Asked } from "./pairing";
 import { CHALLENGE_MS, judgeChallenge } from "./secrets";
 import { isSignedBy } from "./signing";
 

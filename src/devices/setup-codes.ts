@@ -2,8 +2,11 @@
 import { and, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { setupCodes } from "../db/schema";
+import { findKeyById } from "../keys/cache";
+import { isUsable } from "../keys/key";
+import { holds } from "../keys/permissions";
+import type { Asked, Grant } from "./asked";
 import type { DeviceDeps, Operator } from "./deps";
-import type { Asked, Grant } from "./pairing";
 import { findScopeNotHeld, isWithin } from "./scopes";
 import { newSetupCode, setupCodeDigest } from "./secrets";
 
@@ -49,6 +52,26 @@ export async function findSetupCode(
       ),
     );
   return rows[0] ?? null;
+}
+
+/**
+ * Whether whoever made a code could make it now: a key that was blocked, narrowed or removed since lets
+ * nobody in any more.
+ */
+export async function isStillGiven(
+  db: Database,
+  code: SetupCode,
+  organisationId: number,
+  now: number,
+): Promise<boolean> {
+  const maker = await findKeyById(db, code.keyId, now, "fresh");
+  return (
+    maker !== null &&
+    isUsable(maker, now) &&
+    maker.organisationIds.includes(organisationId) &&
+    holds(maker.permissions, "devices:approve") &&
+    findScopeNotHeld(maker.permissions, code.scopes) === null
+  );
 }
 
 /** What a code grants of what a device asks for; null: the device asks for more than the code has. */

@@ -5,7 +5,7 @@ import type { PairRequest } from "../devices/pairing";
 import type { KeyFacts } from "../keys/key";
 import type { Connection, RelayPermission } from "../permissions/permission";
 import type { Session } from "../session/machine";
-import type { WebhookEndpoint } from "../webhooks/endpoint-store";
+import type { WebhookEndpoint } from "../webhooks/endpoint";
 import type { EventType } from "./types";
 
 /**

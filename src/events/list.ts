@@ -1,6 +1,7 @@
 /** The list of an organisation's events, with what has become of their deliveries. */
-import { and, eq, gt, gte, lt, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, gte, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema";
 import type { DomainEvent } from "./event";
 import { firstIdAt } from "./store";
@@ -63,22 +64,24 @@ export async function findListedEvent(
 }
 
 /**
- * A page of events, newest first, and one more where there are more. The moment is found by the key;
- * the other filters are tested on one event after the other.
+ * A page of events, newest first. The moment is found by the key; the other filters are tested on one
+ * event after the other.
  */
-export async function listEvents(
+export function listEvents(
   db: Database,
   organisationId: number,
   filter: EventFilter,
   range: { after: string | null; before: string | null; limit: number },
-): Promise<ListedEvent[]> {
+): Promise<ScannedPage<ListedEvent>> {
   const { subject, action, state, created } = filter;
-  const conditions: (SQL | undefined)[] = [
+  const place = and(
     eq(events.organisationId, organisationId),
     range.after === null ? undefined : lt(events.id, range.after),
     range.before === null ? undefined : gt(events.id, range.before),
     created.from === null ? undefined : gte(events.id, firstIdAt(created.from)),
     created.until === null ? undefined : lt(events.id, firstIdAt(created.until)),
+  );
+  const tests = and(
     subject === undefined
       ? undefined
       : sql`substr(${events.type}, 1, instr(${events.type} || '.', '.') - 1) = ${subject}`,
@@ -86,14 +89,17 @@ export async function listEvents(
       ? undefined
       : sql`substr(${events.type}, instr(${events.type} || '.', '.') + 1) = ${action}`,
     state === undefined ? undefined : sql`${deliveryState} = ${state}`,
-  ];
-  const rows = await db
-    .select(columns)
-    .from(events)
-    .where(and(...conditions))
-    .orderBy(sql`${events.id} desc`)
-    .limit(range.limit + 1);
-  return rows.map(toListed);
+  );
+  const scan = { table: events, range: place, tests, limit: range.limit };
+  return scanPage(db, scan, async (where, most) => {
+    const rows = await db
+      .select(columns)
+      .from(events)
+      .where(and(eq(events.organisationId, organisationId), where))
+      .orderBy(desc(events.id))
+      .limit(most);
+    return rows.map(toListed);
+  });
 }
 
 function toListed(row: {

@@ -2,7 +2,7 @@
 import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../db/open";
-import { SCANNED_ROWS, type ScannedPage, scanPage } from "../db/scan";
+import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema";
 import { type DomainEvent, uuidV7 } from "./event";
 
@@ -56,29 +56,16 @@ export function listEvents(
     since === null ? undefined : gte(events.id, firstIdAt(since)),
     below === null ? undefined : lt(events.id, below),
   );
-  const matches = pattern === null ? undefined : likePattern(events.type, pattern);
-  return scanPage(
-    limit,
-    matches
-      ? async () => {
-          const edge = db.select({ id: events.id }).from(events).where(range);
-          const rows = await edge
-            .orderBy(desc(events.id))
-            .limit(1)
-            .offset(SCANNED_ROWS - 1);
-          return rows[0]?.id ?? null;
-        }
-      : null,
-    async (from, most) => {
-      const rows = await db
-        .select()
-        .from(events)
-        .where(and(range, matches, from === null ? undefined : gte(events.id, from)))
-        .orderBy(desc(events.id))
-        .limit(most);
-      return rows.map(toEvent);
-    },
-  );
+  const tests = pattern === null ? undefined : likePattern(events.type, pattern);
+  return scanPage(db, { table: events, range, tests, limit }, async (where, most) => {
+    const rows = await db
+      .select()
+      .from(events)
+      .where(and(eq(events.organisationId, organisationId), where))
+      .orderBy(desc(events.id))
+      .limit(most);
+    return rows.map(toEvent);
+  });
 }
 
 /** Whether a column that holds a type of events matches a pattern, as `matchesPattern` says. */

@@ -2,7 +2,7 @@
  * Nonces in D1: each is used once within half an hour by its owner. Kept by the half hour of their use,
  * so that they are removed by ranges and need no index.
  */
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { usedNonces } from "../db/schema";
 
@@ -11,10 +11,10 @@ export const NONCE_MS = 1_800_000;
 
 /** A nonce in use. */
 export interface NonceUse {
-  /** Such as `access-key/12` or an application's id. */
+  /** Such as `access-key/12`, an application's id or `connector/12/icloud.account/…`. */
   owner: string;
   nonce: string;
-  /** Drawn for this use: tells it from another use of the same nonce. */
+  /** Drawn for this use, or what it is used for: tells it from another use of the same nonce. */
   claim: string;
 }
 
@@ -27,6 +27,24 @@ export async function useNonce(
 ): Promise<boolean> {
   const use = { owner, nonce, claim: crypto.randomUUID() };
   return (await nonceInsertion(db, use, now, sql`true`)).length > 0;
+}
+
+/** Uses a nonce; true also where it was used by the same claim before. Of concurrent claims one gets true. */
+export async function claimNonce(db: Database, use: NonceUse, now: number): Promise<boolean> {
+  const [, rows] = await db.batch([
+    nonceInsertion(db, use, now, sql`true`),
+    db
+      .select({ claim: usedNonces.claim })
+      .from(usedNonces)
+      .where(
+        and(
+          inArray(usedNonces.halfHour, [halfHourOf(now), halfHourOf(now) - 1]),
+          ofOwner(use),
+          gt(usedNonces.usedAt, now - NONCE_MS),
+        ),
+      ),
+  ]);
+  return rows[0]?.claim === use.claim;
 }
 
 /** The statement that uses a nonce where `onlyIf` holds; it returns a row if it did. */

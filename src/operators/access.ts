@@ -5,7 +5,7 @@
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
 import type { AccessConfig } from "../config";
-import { Unavailable } from "../session/client";
+import { Unavailable } from "../unavailable";
 
 /** Cloudflare's answer is waited for this long. */
 const TIMEOUT_MS = 5_000;

@@ -23,6 +23,8 @@ export interface OperatorSession {
   tokenId: string;
   /** Unix milliseconds, whole seconds. */
   expiresAt: number;
+  /** Whom Cloudflare Access vouched for; null for who signed in with the key itself. */
+  email: string | null;
 }
 
 const claimsShape = z.object({
@@ -30,6 +32,7 @@ const claimsShape = z.object({
   ver: z.int(),
   jti: z.string(),
   exp: z.int(),
+  email: z.string().optional(),
 });
 
 /** Whether a credential has the form of a session token. */
@@ -40,6 +43,7 @@ export function isSessionToken(credential: string): boolean {
 /**
  * A session of a key, from now on: at most 12 hours, and never longer than the key or the token that was
  * used to sign in.
+ * @param email of the person, where somebody vouches for it
  */
 export function newSession(
   key: {
@@ -48,6 +52,7 @@ export function newSession(
     expiresAt: number | null;
     tokenValidUntil: number | null;
   },
+  email: string | null,
   now: number,
 ): OperatorSession {
   const end = Math.min(
@@ -60,6 +65,7 @@ export function newSession(
     tokenVersion: key.tokenVersion,
     tokenId: crypto.randomUUID(),
     expiresAt: Math.floor(end / 1_000) * 1_000,
+    email,
   };
 }
 
@@ -69,7 +75,8 @@ export async function signSession(
   session: OperatorSession,
   now: number,
 ): Promise<string> {
-  return new SignJWT({ ver: session.tokenVersion })
+  const { tokenVersion: ver, email } = session;
+  return new SignJWT(email === null ? { ver } : { ver, email })
     .setProtectedHeader({ alg: "HS256", typ: TYPE })
     .setIssuer(ISSUER)
     .setSubject(String(session.keyId))
@@ -92,8 +99,8 @@ export async function readSession(
       issuer: ISSUER,
       currentDate: new Date(now),
     });
-    const { sub, ver, jti, exp } = claimsShape.parse(payload);
-    return { keyId: Number(sub), tokenVersion: ver, tokenId: jti, expiresAt: exp * 1_000 };
+    const { sub, ver, jti, exp, email = null } = claimsShape.parse(payload);
+    return { keyId: Number(sub), tokenVersion: ver, tokenId: jti, expiresAt: exp * 1_000, email };
   } catch (error) {
     if (error instanceof errors.JWTExpired) return "expired";
     if (error instanceof errors.JOSEError || error instanceof z.ZodError) return "malformed";

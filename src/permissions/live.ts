@@ -2,7 +2,7 @@
  * Relay permissions in live sessions: which sessions hold which connection, and what one of them has
  * to know about its users.
  */
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sessionConnections as held, relayPermissions as permissions } from "../db/schema";
 import type { PermissionState } from "./permission";
@@ -73,14 +73,15 @@ const stateColumns = {
 };
 
 /**
- * The live sessions in which both connections have a user, or with one connection all that hold it.
- * @param limit how many at most
+ * The live sessions in which both connections have a user, or with one connection all that hold it: a
+ * page of them, in the order of their ids.
+ * @param page `after`: the last id of the page before
  */
 export async function findSessionsHolding(
   db: Database,
   organisationId: number,
   [connectionId, other]: readonly [string, string?],
-  limit: number,
+  page: { after: string | null; limit: number },
 ): Promise<string[]> {
   const rows = await db
     .select({ sessionId: held.sessionId })
@@ -89,13 +90,15 @@ export async function findSessionsHolding(
       and(
         eq(held.organisationId, organisationId),
         eq(held.connectionId, connectionId),
+        page.after === null ? undefined : gt(held.sessionId, page.after),
         other === undefined || other === connectionId
           ? undefined
           : sql`exists (select 1 from ${held} as o where o.organisation_id = ${organisationId}
               and o.session_id = ${held}.session_id and o.connection_id = ${other})`,
       ),
     )
-    .limit(limit);
+    .orderBy(asc(held.sessionId))
+    .limit(page.limit);
   return rows.map((row) => row.sessionId);
 }
 

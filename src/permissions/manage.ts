@@ -46,10 +46,10 @@ export type PermissionResult<T> =
   | { ok: true; value: T }
   | { ok: false; refusal: PermissionRefusal };
 
-/** Live sessions told of one change; those beyond notice when what they know is too old. */
-const MOST_TOLD = 500;
+/** Live sessions read at once of those that a change concerns: all are told, page by page. */
+const PAGE = 500;
 /** Sessions told side by side. */
-const AT_ONCE = 25;
+const AT_ONCE = 50;
 
 /** Creates a relay permission. */
 export async function createPermission(
@@ -203,14 +203,20 @@ async function tellSessions(
   organisationId: number,
   parties: readonly [string, string?],
 ): Promise<void> {
-  const ids = await findSessionsHolding(db, organisationId, parties, MOST_TOLD);
-  for (let i = 0; i < ids.length; i += AT_ONCE) {
-    const some = ids.slice(i, i + AT_ONCE);
-    const told = some.map((id) => sessions.permissionsChanged(organisationId, id));
-    for (const one of await Promise.allSettled(told)) {
-      if (one.status === "rejected")
-        log("live session not told", { error: describeError(one.reason) });
+  let after: string | null = null;
+  let full = true;
+  while (full) {
+    const ids = await findSessionsHolding(db, organisationId, parties, { after, limit: PAGE });
+    for (let i = 0; i < ids.length; i += AT_ONCE) {
+      const some = ids.slice(i, i + AT_ONCE);
+      const told = some.map((id) => sessions.permissionsChanged(organisationId, id));
+      for (const one of await Promise.allSettled(told)) {
+        if (one.status === "rejected")
+          log("live session not told", { error: describeError(one.reason) });
+      }
     }
+    after = ids.at(-1) ?? null;
+    full = ids.length === PAGE;
   }
 }
 

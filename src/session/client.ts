@@ -2,24 +2,17 @@
  * How the rest of the Worker reaches a session's object: typed calls, and what to do when the object
  * itself cannot be reached.
  */
+import { Unavailable } from "../unavailable";
 import { DEVICE_HEADER, type DeviceCut, type VerifiedDevice } from "./devices";
 import type { ExpiryReason, Session, SessionFacts } from "./machine";
 import type { SessionObject, SessionResult, UserRequest } from "./object";
-
-/** Something that we stand on is overloaded or down: answer 503 and ask the caller to come back. */
-export class Unavailable extends Error {
-  readonly retryAfterSeconds: number;
-  constructor(message: string, retryAfterSeconds = 2) {
-    super(message);
-    this.retryAfterSeconds = retryAfterSeconds;
-  }
-}
 
 /** The object's calls, with what they take and give as plain values: RPC clones them. */
 type SessionStub = Pick<
   SessionObject,
   | "create"
   | "read"
+  | "readOrClose"
   | "outcome"
   | "activate"
   | "fail"
@@ -57,6 +50,11 @@ export class SessionClient {
 
   read(organisationId: number, id: string): Promise<SessionResult> {
     return this.#again(id, (stub) => stub.read(organisationId));
+  }
+
+  /** As `read`; where there is none, none can be made under this id any more. */
+  readOrClose(organisationId: number, id: string): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.readOrClose(organisationId));
   }
 
   /** A session, whoever it belongs to: only for callers who prove by something else that it is theirs. */

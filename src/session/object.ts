@@ -7,24 +7,25 @@
  * session was last used. A read of an object that has no session writes nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import { timingSafeEqual } from "node:crypto";
 import { type Config, readConfig } from "../config";
 import { openDatabase } from "../db/open";
+import { findDeviceVersion } from "../devices/live";
 import { newEventId } from "../events/event";
 import { sendEvents } from "../events/queue";
 import { describeError, log } from "../log";
 import { loadLivePermissions } from "../permissions/live";
 import { CLOSE, RelayHub } from "../relay/hub";
-import { FailureLock } from "../relay/lock";
-import { closeSocket, HOST, type Traffic } from "../relay/participant";
+import { closeSocket, type Traffic } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
-import { type DeviceCut, DeviceCuts, readVerifiedDevice, type VerifiedDevice } from "./devices";
+import { Admission, type AdmissionRefusal, isSameToken, readKnock } from "./admission";
+import type { DeviceCut, VerifiedDevice } from "./devices";
 import {
   decide,
   type ExpiryReason,
   endedRefusal,
   isFinal,
   type NewRelayUser,
+  type RelayUser,
   type Session,
   type SessionCommand,
   type SessionEvent,
@@ -52,17 +53,12 @@ export interface SessionView {
 /** What a call on a session answers: the session, or why not. */
 export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal: SessionRefusal };
 
-/** Why a websocket was not let in. */
-export type AdmissionRefusal =
-  | SessionRefusal
-  | { code: "wrong-token" }
-  | { code: "unavailable" }
-  | { code: "locked"; retryAfterSeconds: number };
-
 /** The caller waits this long for the announcement, so that a list right after shows the change. */
 const ANNOUNCE_WAIT_MS = 2_000;
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
 const PERMISSIONS_TIMEOUT_MS = 2_000;
+/** Reading whether a device was changed has failed when it takes longer: joins wait for it. */
+const DEVICE_TIMEOUT_MS = 2_000;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
 /** The time of the last use is written at most this often; an eviction in between loses the rest. */
@@ -85,14 +81,15 @@ interface Held {
 
 export class SessionObject extends DurableObject<Env> {
   readonly #config: Config;
-  readonly #lock = new FailureLock();
-  readonly #cuts = new DeviceCuts();
+  readonly #admission = new Admission();
   #held: Held | null = null;
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
   #trafficSavedAt = 0;
   #usedSavedAt = 0;
   readonly #waiting = new Waiting();
+  /** No session can be made here any more: see `readOrClose`. */
+  #closed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -112,7 +109,7 @@ export class SessionObject extends DurableObject<Env> {
     users: readonly UserRequest[],
     active: boolean,
   ): Promise<SessionResult> {
-    if (this.#held) return { ok: false, refusal: { code: "exists" } };
+    if (this.#held || this.#closed) return { ok: false, refusal: { code: "exists" } };
     const now = Date.now();
     const tokens = sessionTokens(this.#config.secret, facts.id);
     const taken = new Set<number>();
@@ -143,6 +140,15 @@ export class SessionObject extends DurableObject<Env> {
     // A relay is in use where it is asked for; whoever looks at a source session does not use it.
     if (held.session.kind === "relay") this.#touch(held, Date.now());
     return this.#view(held, held.session);
+  }
+
+  /**
+   * As `read`, for who makes the session elsewhere if it is not here: then it cannot be made here any
+   * more, by a twin that is still on its way. In memory only: the twin is at most moments behind.
+   */
+  async readOrClose(organisationId: number): Promise<SessionResult> {
+    this.#closed = !this.#held;
+    return this.read(organisationId);
   }
 
   /** The session once it is not pending any more, or as it is after so many milliseconds. */
@@ -204,7 +210,7 @@ export class SessionObject extends DurableObject<Env> {
   /** Removes the user with this token, and closes their socket before the answer. */
   async revokeUser(organisationId: number, token: number): Promise<SessionResult> {
     return this.#command(organisationId, ({ session, tokens }) => {
-      const user = session.users.find((other) => sameToken(tokens.user(other), token));
+      const user = session.users.find((other) => isSameToken(tokens.user(other), token));
       // An ordinal that no user has: the machine says what is wrong.
       return { type: "revoke-user", n: user?.n ?? -1 };
     });
@@ -214,7 +220,7 @@ export class SessionObject extends DurableObject<Env> {
   async cutDevice(cut: DeviceCut): Promise<void> {
     const held = this.#held;
     if (held?.session.organisationId !== cut.organisationId) return;
-    this.#cuts.note(cut);
+    this.#admission.cut(cut);
     for (const { n, deviceId } of held.session.users) {
       if (deviceId === cut.deviceId) held.hub.close(n, CLOSE.revoked, "device revoked");
     }
@@ -260,39 +266,26 @@ export class SessionObject extends DurableObject<Env> {
    * only use of `fetch`, since a websocket cannot be handed over by a method call. A refusal is JSON.
    */
   override async fetch(request: Request): Promise<Response> {
-    const url = new URL(request.url);
     const now = Date.now();
     const refused = (refusal: AdmissionRefusal) => Response.json(refusal);
     const held = await this.#open(null);
     if (!held) return refused({ code: "not-found" });
     if (isFinal(held.session)) return refused(endedRefusal(held.session));
-    const ip = request.headers.get("CF-Connecting-IP") ?? "";
-    const retryAfterSeconds = this.#lock.secondsLeft(ip, now);
-    if (retryAfterSeconds > 0) return refused({ code: "locked", retryAfterSeconds });
-
-    const asHost = url.pathname.endsWith("/server");
-    const device = readVerifiedDevice(request.headers);
-    const identify = () => {
-      const found = device
-        ? this.#identifyDevice(held, device, asHost)
-        : this.#identify(held, url.searchParams);
-      return found && asHost === (found.n === HOST) ? found : undefined;
-    };
-    let user = identify();
-    if (user && user.connectionId !== null) {
-      // A join relies on nothing that was known before; and while it reads, anything may happen.
-      if (!(await held.permissions.refresh())) return refused({ code: "unavailable" });
+    const knock = readKnock(request);
+    const locked = this.#admission.locked(knock, now);
+    if (locked) return refused(locked);
+    let user = this.#admission.identify(knock, held);
+    if (user) {
+      // While it waits, anything may happen.
+      if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      user = identify();
+      user = this.#admission.identify(knock, held);
     }
-    if (!user) {
-      this.#lock.fail(ip, now);
-      return refused({ code: "wrong-token" });
-    }
+    if (!user) return refused(this.#admission.refuse(knock, now));
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    held.hub.join(server, user.n, placeOf(request), Date.now());
+    held.hub.join(server, user.n, knock.place, Date.now());
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -555,21 +548,26 @@ export class SessionObject extends DurableObject<Env> {
     this.ctx.storage.kv.put("traffic", new Map(held.hub.traffic));
   }
 
-  #identify(held: Held, params: URLSearchParams) {
-    const sessionToken = Number(params.get("session_token") ?? Number.NaN);
-    const userToken = Number(params.get("user_token") ?? Number.NaN);
-    if (!sameToken(held.tokens.session, sessionToken)) return undefined;
-    return held.session.users.find((user) => sameToken(held.tokens.user(user), userToken));
+  /** Whether what decides about a user's socket is known, and will be told of while it is open. */
+  async #mayJoin(held: Held, user: RelayUser, device: VerifiedDevice | null): Promise<boolean> {
+    if (user.deviceId === null && user.connectionId === null) return true;
+    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a socket.
+    if (!(await this.#isShown(held))) return false;
+    // Verified before D1 showed the session, it may have been revoked by somebody who did not find us.
+    if (device && !(await this.#isStill(device))) return false;
+    // A join relies on no permission that was known before.
+    return user.connectionId === null || held.permissions.refresh();
   }
 
-  /** The user with this device on this side; of several, one who is not connected yet. */
-  #identifyDevice(held: Held, device: VerifiedDevice, asHost: boolean) {
-    if (device.organisationId !== held.session.organisationId) return undefined;
-    if (this.#cuts.isCut(device)) return undefined;
-    const theirs = held.session.users.filter(
-      ({ n, deviceId }) => deviceId === device.deviceId && asHost === (n === HOST),
-    );
-    return theirs.find(({ n }) => !held.hub.isConnected(n)) ?? theirs[0];
+  /** Whether D1 shows the session as it is; if not, it is shown now, if that does not take too long. */
+  async #isShown(held: Held): Promise<boolean> {
+    if (!held.outbox.isShown(held.session)) await this.#announce();
+    return held.outbox.isShown(held.session);
+  }
+
+  async #isStill({ applicationId, deviceId, version }: VerifiedDevice): Promise<boolean> {
+    const found = findDeviceVersion(openDatabase(this.env), applicationId, deviceId);
+    return (await within(DEVICE_TIMEOUT_MS, found).catch(() => null)) === version;
   }
 
   #view(held: Held, session: Session): SessionResult {
@@ -579,17 +577,4 @@ export class SessionObject extends DurableObject<Env> {
     }
     return { ok: true, session, traffic, usedAt: held.usedAt };
   }
-}
-
-function sameToken(a: number, b: number): boolean {
-  if (!Number.isInteger(b) || b < 1 || b > 0x7fff_ffff) return false;
-  const left = new Uint32Array([a]);
-  const right = new Uint32Array([b]);
-  return timingSafeEqual(left, right);
-}
-
-function placeOf(request: Request): { latitude: number | null; longitude: number | null } {
-  const cf = request.cf as IncomingRequestCfProperties | undefined;
-  const toNumber = (text: string | undefined) => (text === undefined ? null : Number(text));
-  return { latitude: toNumber(cf?.latitude), longitude: toNumber(cf?.longitude) };
 }

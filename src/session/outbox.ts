@@ -59,6 +59,8 @@ export class Outbox {
   #announced: number | null;
   /** D1 shows this version and all its events as announced. */
   #projected = 0;
+  /** D1 shows this version, announced or not. */
+  #shown = 0;
 
   constructor(ports: OutboxPorts, announced: number | null) {
     this.#ports = ports;
@@ -68,6 +70,11 @@ export class Outbox {
   /** True when everything in the log is known to be announced. */
   isDrained(session: Session): boolean {
     return (this.#announced ?? -1) >= session.version && this.#projected >= session.version;
+  }
+
+  /** True when D1 is known to show this state: who looks for the session by what it has finds it. */
+  isShown(session: Session): boolean {
+    return this.#shown >= session.version;
   }
 
   /** The log with a new event: what is known to be announced is folded into its base. */
@@ -90,6 +97,7 @@ export class Outbox {
       const found = await within(PORT_TIMEOUT_MS, this.#ports.findAnnounced(session));
       this.#announced = found ?? log.base?.version ?? 0;
       this.#projected = this.#announced;
+      this.#shown = found ?? 0;
     }
     if (this.#announced < session.version) {
       try {
@@ -97,14 +105,19 @@ export class Outbox {
         this.#announced = session.version;
       } catch (error) {
         // The list still shows the new state, and the row tells the sweep that events are owed.
-        await within(PORT_TIMEOUT_MS, this.#ports.project(session, this.#announced));
+        await this.#project(session, this.#announced);
         throw error;
       }
     }
     if (this.#projected < session.version || reproject) {
-      await within(PORT_TIMEOUT_MS, this.#ports.project(session, this.#announced));
+      await this.#project(session, this.#announced);
       this.#projected = session.version;
     }
+  }
+
+  async #project(session: Session, announced: number): Promise<void> {
+    await within(PORT_TIMEOUT_MS, this.#ports.project(session, announced));
+    this.#shown = session.version;
   }
 
   #unsent(log: SessionLog, announced: number): DomainEvent[] {

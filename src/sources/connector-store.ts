@@ -1,7 +1,10 @@
 /** Connectors in D1. */
+import { createHash } from "node:crypto";
 import { and, eq } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { connectors } from "../db/schema";
+import { claimNonce } from "../nonces/store";
+import type { Session } from "../session/machine";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 
 const columns = {
@@ -56,6 +59,23 @@ export async function deleteConnector(
     .where(isConnector(organisationId, type))
     .returning({ type: connectors.type });
   return rows.length > 0;
+}
+
+/**
+ * Whether a message that a connector has signed is for this session: it is for the first one that it
+ * reaches, however often it is sent again. Remembered for longer than a signature is taken.
+ */
+export async function claimMessage(
+  db: Database,
+  session: Pick<Session, "organisationId" | "id">,
+  connector: Pick<Connector, "type" | "createdAt">,
+  messageId: string,
+  now: number,
+): Promise<boolean> {
+  const owner = `connector/${session.organisationId}/${connector.type}/${connector.createdAt}`;
+  // A digest: what others choose as an id may be of any length.
+  const nonce = createHash("sha256").update(messageId).digest("base64url");
+  return claimNonce(db, { owner, nonce, claim: session.id }, now);
 }
 
 function isConnector(organisationId: number, type: string) {

@@ -29,6 +29,19 @@ export const VERIFICATION_SLACK_MS = 10_000;
 /** No session is pending for longer. */
 export const LONGEST_PENDING_MS = LONGEST_TIMEOUT_SECONDS * 1_000 + VERIFICATION_SLACK_MS;
 
+/** How long work may go on behind an answer, or a caller who has hung up (Cloudflare, 2026-11). */
+const BEHIND_ANSWER_MS = 30_000;
+/** What recording an outcome may take. */
+const RECORDING_MS = 5_000;
+
+/**
+ * How long the answer to a create waits for the outcome, asked to or not, in milliseconds: a connector
+ * that uses all of its time would else be given up behind the answer, before its outcome is recorded.
+ */
+export function heldBackMs({ timeoutSeconds }: Pick<Connector, "timeoutSeconds">): number {
+  return Math.max(0, timeoutSeconds * 1_000 + RECORDING_MS - BEHIND_ANSWER_MS);
+}
+
 /** The built-in source type, for trying and testing: see `mock.ts`. */
 export const MOCK_TYPE = "mocks.mock";
 

@@ -37,24 +37,43 @@ export async function createSourceSession(
   const { organisationId } = request;
   const ids = twinIds(secret, request, now);
   for (let n = 0; ids.before && n < MOST_TWINS; n++) {
-    const found = await sessions.read(organisationId, ids.before(n));
+    const found = await sessions.readOrClose(organisationId, ids.before(n));
     if (!found.ok) break;
     if (isTwin(found.session, now)) return { view: found, isNew: false };
   }
-  for (let n = 0; n < MOST_TWINS; n++) {
-    const made = await createOrFind(sessions, toFacts(ids.now(n), request, input, now));
-    if (made) return made;
+  const make = (id: string) => createOrFind(sessions, toFacts(id, request, input, now));
+  const made = await firstMade(ids.now, make);
+  if (made === "closed") {
+    const behind = await firstMade(ids.after, make);
+    if (behind && behind !== "closed") return behind;
+  } else if (made) {
+    return made;
   }
-  const alone = await createOrFind(sessions, toFacts(lonelyId(), request, input, now));
-  if (!alone) throw new Error("no free session id was drawn");
+  const alone = await make(lonelyId());
+  if (!alone || alone === "closed") throw new Error("no free session id was drawn");
   return alone;
 }
 
-/** The session under this id: made now, or a twin that was there; null when it is another. */
+/** The session under the first of these ids that can be had. */
+async function firstMade(
+  idOf: (n: number) => string,
+  make: (id: string) => Promise<MadeSession | "closed" | null>,
+): Promise<MadeSession | "closed" | null> {
+  for (let n = 0; n < MOST_TWINS; n++) {
+    const made = await make(idOf(n));
+    if (made) return made;
+  }
+  return null;
+}
+
+/**
+ * The session under this id: made now, or a twin that was there; null when it is another. Closed: a
+ * later twin has found nothing here, and makes the session in its own window.
+ */
 async function createOrFind(
   sessions: SessionClient,
   facts: SessionFacts & { source: object },
-): Promise<MadeSession | null> {
+): Promise<MadeSession | "closed" | null> {
   const { organisationId, id, createdAt } = facts;
   try {
     const made = await sessions.create(facts, facts.source.lifetimeEndsAt, [], false);
@@ -66,7 +85,8 @@ async function createOrFind(
     if (found.session.createdAt === createdAt) return { view: found, isNew: true };
   }
   const found = await sessions.read(organisationId, id);
-  return found.ok && isTwin(found.session, createdAt) ? { view: found, isNew: false } : null;
+  if (!found.ok) return "closed";
+  return isTwin(found.session, createdAt) ? { view: found, isNew: false } : null;
 }
 
 function isTwin(session: Session, now: number): boolean {

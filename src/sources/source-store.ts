@@ -10,10 +10,12 @@ import {
   sql,
 } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { SCANNED_ROWS } from "../db/scan";
 import { connectors, sources, users } from "../db/schema";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 import { connectorQuery } from "./connector-store";
 import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
+import { findNarrowest } from "./scan";
 import type { Source, SourceState } from "./source";
 import { isUser } from "./user-store";
 
@@ -125,37 +127,55 @@ export interface SourceFilter {
   state: SourceState | undefined;
 }
 
+/** A page that may have ended before it was full. */
+export interface SourcePage extends Page<Source> {
+  /** The last source that was looked at, where that ended the page: the next one begins behind it. */
+  stoppedAt: number | null;
+}
+
 /** A page of an organisation's sources, newest first. */
 export async function listSources(
   db: Database,
   organisationId: number,
   filter: SourceFilter,
   range: IdRange,
-): Promise<Page<Source>> {
+): Promise<SourcePage> {
+  const isOurs = eq(sources.organisationId, organisationId);
   const lanes: { index: SQL; condition: SQL }[] = [];
   const narrow = <T>(value: T | undefined, column: AnyColumn, index: SQL) => {
     if (value !== undefined) lanes.push({ index, condition: eq(column, value) });
   };
-  // The likely narrowest first: it is looked up, and the others are tested on its rows.
   narrow(filter.identifier, sources.identifier, sql`sources_identity`);
   narrow(filter.userId, sources.userId, sql`sources_by_user`);
   narrow(filter.state, sources.state, sql`sources_by_state`);
   narrow(filter.type, sources.type, sql`sources_by_type`);
   // Named, since SQLite would rather read the table in the order of the list.
-  const from = lanes[0] ? sql`${sources} indexed by ${lanes[0].index}` : sql`${sources}`;
-  const isOurs = eq(sources.organisationId, organisationId);
-  const conditions = lanes.map(({ condition }) => condition);
-  const ids = sql`(select id from ${from} where ${and(isOurs, ...conditions, inRange(sql`${sources.id}`, range))}
-    order by id desc limit ${range.limit + 1})`;
-  const [rows, total] = await db.batch([
+  const rowsOf = ({ index, condition }: (typeof lanes)[number]) =>
+    sql`from ${sources} indexed by ${index} where ${and(isOurs, condition)}`;
+  const narrowest = lanes.length > 1 ? await findNarrowest(db, lanes.map(rowsOf)) : null;
+  const lane = lanes[narrowest ?? 0];
+  const rest = and(...lanes.filter((other) => other !== lane).map(({ condition }) => condition));
+  const inLane = lane ? rowsOf(lane) : sql`from ${sources} where ${isOurs}`;
+  const place = sql`${inLane} and ${inRange(sql`${sources.id}`, range) ?? sql`true`} order by id desc`;
+  const ids = sql`(select id from (select * ${place} limit ${SCANNED_ROWS}) as ${sources}
+    where ${rest ?? sql`true`} order by id desc limit ${range.limit + 1})`;
+  // Where the page was not full by then, which row was the last one that was tested.
+  const end = sql`(select id ${place} limit ${rest ? sql`(select count(*) <= ${range.limit} from ${ids})` : 0}
+    offset ${SCANNED_ROWS - 1})`;
+  const [rows, total, ends] = await db.batch([
     db
       .select(sourceColumns)
       .from(sources)
       .where(and(isOurs, inArray(sources.id, ids)))
       .orderBy(desc(sources.id)),
     db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
+    db.select({ id: sql<number>`id` }).from(end),
   ]);
-  return toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
+  const page = toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
+  const stoppedAt = ends[0]?.id ?? null;
+  return stoppedAt === null
+    ? { ...page, stoppedAt }
+    : { ...page, hasMore: true, total: null, stoppedAt };
 }
 
 /** Removes a page of a deleted organisation's users, sources and connectors; returns how many. */

@@ -5,7 +5,8 @@
  * id reveals nothing of the request.
  *
  * Requests are told apart in windows of time. Of two twins in different windows, the later one looks
- * at the window before first; should it look before the first has been committed, there are two.
+ * at the window before first, and closes the object that it finds empty there: an earlier one that was
+ * slower goes on to the later one's window, and meets it.
  */
 import { createHmac, hkdfSync } from "node:crypto";
 
@@ -32,6 +33,8 @@ export interface TwinIds {
   /** In the window before, where a twin can be there; null: none can. */
   before: ((n: number) => string) | null;
   now: (n: number) => string;
+  /** In the window behind, for one that a later twin has overtaken. */
+  after: (n: number) => string;
 }
 
 /** The ids for a request at this moment, Unix milliseconds. */
@@ -48,6 +51,7 @@ export function twinIds(secret: string, request: Request, now: number): TwinIds 
   return {
     before: now % WINDOW_MS < TWIN_MS ? idsOf(window - 1) : null,
     now: idsOf(window),
+    after: idsOf(window + 1),
   };
 }
 

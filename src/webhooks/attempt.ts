@@ -3,7 +3,7 @@ import type { Config } from "../config";
 import { type DomainEvent, isSessionEvent, type SessionEventData } from "../events/event";
 import { judgeAddress } from "./address";
 import type { Attempt, DueDelivery } from "./delivery-store";
-import { secretVersions } from "./endpoint-store";
+import { secretVersions } from "./endpoint";
 import { toRequest } from "./request";
 import { parseRetryAfter } from "./schedule";
 import { endpointOwner, organisationOwner, signingSecrets } from "./secrets";
@@ -144,7 +144,9 @@ async function post(
       parseRetryAfter(response.headers.get("Retry-After"), Date.now()),
     );
   } catch (error) {
-    const problem = timeout.aborted ? `no answer within ${TIMEOUT_MS / 1_000} s` : String(error);
+    const problem = timeout.aborted
+      ? `no answer within ${TIMEOUT_MS / 1_000} s`
+      : `no connection, or it broke off: ${String(error)}`;
     return sent({ statusCode: null, response: null, error: problem }, null);
   }
 }

@@ -7,7 +7,6 @@
  * lets go of it: the request goes on behind, and its message comes back when it must be over, to be
  * dropped if the attempt is recorded and repeated if its Worker died.
  */
-import { z } from "zod";
 import { dropOldest } from "../bounded";
 import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../log";
@@ -22,19 +21,12 @@ import {
   recordResend,
   recordScheduled,
 } from "./delivery-store";
-import { type EndpointDeps, isTest, setEndpointValid } from "./endpoint-store";
+import { isTest } from "./endpoint";
+import { type EndpointDeps, setEndpointValid } from "./endpoint-store";
 import { isGone, noteHealth } from "./health";
+import { type DeliveryMessage, parseDeliveryMessage } from "./messages";
 import { recoverPage } from "./recovery";
 import { planNextAttempt } from "./schedule";
-
-/** What travels on the deliveries queue. */
-export type DeliveryMessage =
-  /** Asks for an attempt of the schedule: which one, from 1. */
-  | (DeliveryKey & { v: 1; attempt: number })
-  /** Asks for one beside it, known by what asked for it. */
-  | (DeliveryKey & { v: 1; resend: string })
-  /** Asks for the next page of a recovery. */
-  | { v: 1; organisationId: number; recovery: string };
 
 /** What the consumer stands on. */
 export interface DeliveryDeps extends AttemptDeps, EndpointDeps {
@@ -42,13 +34,6 @@ export interface DeliveryDeps extends AttemptDeps, EndpointDeps {
   /** Keeps the Worker alive for what goes on after the batch. */
   waitUntil(promise: Promise<unknown>): void;
 }
-
-const base = z.object({ v: z.literal(1), organisationId: z.int() });
-const messageShape = z.union([
-  base.extend({ id: z.string(), attempt: z.int().min(1) }),
-  base.extend({ id: z.string(), resend: z.string().min(1) }),
-  base.extend({ recovery: z.string() }),
-]);
 
 /** The handler waits so long for the receivers of a batch. */
 const PATIENCE_MS = 1_000;
@@ -65,8 +50,8 @@ const MOST_SLOW = 1_000;
 export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps): Promise<void> {
   const asked: { message: Message; body: DeliveryMessage }[] = [];
   for (const message of batch.messages) {
-    const parsed = messageShape.safeParse(message.body);
-    if (parsed.success) asked.push({ message, body: parsed.data });
+    const body = parseDeliveryMessage(message.body);
+    if (body) asked.push({ message, body });
     else await buryMessage(deps.db, batch.queue, message, "not a delivery message");
   }
   const found = await findAll(deps, batch.queue, asked);

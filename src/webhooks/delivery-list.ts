@@ -1,7 +1,7 @@
 /** Deliveries as people look at them. */
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { SCANNED_ROWS, type ScannedPage, scanPage } from "../db/scan";
+import { type Scan, type ScannedPage, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema";
 import { likePattern } from "../events/store";
 import {
@@ -40,40 +40,31 @@ export function listDeliveries(
   organisationId: number,
   { endpointId, pattern, status, below, limit }: DeliveryQuery,
 ): Promise<ScannedPage<StoredDelivery>> {
-  const range: SQL[] = [sql`organisation_id = ${organisationId}`];
-  if (below !== null) range.push(sql`id < ${below}`);
-  // Those that did not arrive have an index, which says its condition back.
+  const inOrganisation = eq(deliveries.organisationId, organisationId);
+  // Those that did not arrive have an index, which wants to hear its condition.
   const undelivered = status === "failed" || status === "discarded";
-  if (undelivered) range.push(sql`status in ('failed', 'discarded')`);
-  const from = undelivered
-    ? sql`${deliveries} indexed by deliveries_undelivered`
-    : sql`${deliveries}`;
-  const filters: SQL[] = [];
-  if (status !== null) filters.push(sql`status = ${status}`);
-  if (endpointId !== null) filters.push(sql`endpoint_id = ${endpointId}`);
-  if (pattern !== null) filters.push(likePattern(deliveries.eventType, pattern));
-  return scanPage(
+  const scan: Scan = {
+    table: deliveries,
+    indexedBy: undelivered ? sql`deliveries_undelivered` : undefined,
+    range: and(
+      inOrganisation,
+      below === null ? undefined : lt(deliveries.id, below),
+      undelivered ? sql`status in ('failed', 'discarded')` : undefined,
+    ),
+    tests: and(
+      status === null ? undefined : eq(deliveries.status, status),
+      endpointId === null ? undefined : eq(deliveries.endpointId, endpointId),
+      pattern === null ? undefined : likePattern(deliveries.eventType, pattern),
+    ),
     limit,
-    filters.length === 0
-      ? null
-      : async () => {
-          const rows = await db.all<{ id: string }>(
-            sql`select id from ${from} where ${sql.join(range, sql` and `)}
-              order by id desc limit 1 offset ${SCANNED_ROWS - 1}`,
-          );
-          return rows[0]?.id ?? null;
-        },
-    async (edge, most) => {
-      const all = [...range, ...filters];
-      if (edge !== null) all.push(sql`id >= ${edge}`);
-      const ids = sql`select id from ${from} where ${sql.join(all, sql` and `)}
-        order by id desc limit ${most}`;
-      const rows = await db
-        .select()
-        .from(deliveries)
-        .where(and(eq(deliveries.organisationId, organisationId), sql`id in (${ids})`))
-        .orderBy(sql`id desc`);
-      return rows.map(toStored);
-    },
-  );
+  };
+  return scanPage(db, scan, async (where, most) => {
+    const rows = await db
+      .select()
+      .from(deliveries)
+      .where(and(inOrganisation, where))
+      .orderBy(desc(deliveries.id))
+      .limit(most);
+    return rows.map(toStored);
+  });
 }

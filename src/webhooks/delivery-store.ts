@@ -5,7 +5,7 @@ import type { Database } from "../db/open";
 import { deliveries, events, organisations, webhookEndpoints } from "../db/schema";
 import type { DomainEvent } from "../events/event";
 import { firstIdAt } from "../events/store";
-import type { WebhookEndpoint } from "./endpoint-store";
+import type { WebhookEndpoint } from "./endpoint";
 import type { SecretVersions } from "./secrets";
 
 /** In which format the event is posted. */

@@ -8,13 +8,8 @@ import { webhookEndpoints } from "../db/schema";
 import { type DomainEvent, type EndpointEventData, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
 import type { EventType } from "../events/types";
-import { rotate, type SecretVersions } from "./secrets";
-
-/** A webhook endpoint. Times are Unix milliseconds. */
-export type WebhookEndpoint = typeof webhookEndpoints.$inferSelect;
-
-/** Events are compared with each endpoint of their organisation: it can have so many. */
-export const MOST_ENDPOINTS = 100;
+import { MOST_ENDPOINTS, secretVersions, type WebhookEndpoint } from "./endpoint";
+import { rotate } from "./secrets";
 
 /** How often a change is made again when others come between, before it is given up. */
 const MOST_TRIES = 10;
@@ -44,22 +39,10 @@ export interface EndpointRange {
   limit: number;
 }
 
-/** Which secrets an endpoint has. */
-export function secretVersions(
-  endpoint: Pick<WebhookEndpoint, "secretVersion" | "previousSecrets">,
-): SecretVersions {
-  return { version: endpoint.secretVersion, previous: endpoint.previousSecrets };
-}
-
 /** The event that tries an endpoint out, and goes to no other. */
 export function testEvent(endpoint: WebhookEndpoint, now: number): DomainEvent<EndpointEventData> {
   const type = endpoint.format === "ricloud" ? "webhook_config.test" : "webhook-endpoint.test";
   return endpointEvent(type, endpoint, now);
-}
-
-/** Whether an event is such a test. */
-export function isTest({ type }: Pick<DomainEvent, "type">): boolean {
-  return type === "webhook_config.test" || type === "webhook-endpoint.test";
 }
 
 /**

@@ -8,9 +8,10 @@ import { eventInsertion } from "../events/store";
 import { matchesPattern } from "../events/types";
 import { describeError, log } from "../log";
 import { buryMessage, retryLater } from "./dead-letters";
-import type { DeliveryMessage } from "./deliveries";
 import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
-import { findListening, isTest } from "./endpoint-store";
+import { isTest } from "./endpoint";
+import { findListening } from "./endpoint-store";
+import type { DeliveryMessage } from "./messages";
 
 /** What a session's own `webhook_url` hears. */
 const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];

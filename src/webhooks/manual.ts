@@ -4,7 +4,6 @@ import { newEventId } from "../events/event";
 import { eventInsertion } from "../events/store";
 import { findWebhookSecrets } from "../organisations/store";
 import { type AttemptDeps, makeAttempt } from "./attempt";
-import type { DeliveryMessage } from "./deliveries";
 import {
   type Attempt,
   type DeliveryKey,
@@ -14,7 +13,9 @@ import {
   newDelivery,
   type StoredDelivery,
 } from "./delivery-store";
-import { setEndpointValid, testEvent, type WebhookEndpoint } from "./endpoint-store";
+import type { WebhookEndpoint } from "./endpoint";
+import { setEndpointValid, testEvent } from "./endpoint-store";
+import { askFor } from "./messages";
 
 /** Why something is not sent once more. */
 export type ResendRefusal =
@@ -43,7 +44,10 @@ export async function sendTest(
   return attempt;
 }
 
-/** Has a delivery sent once more, whatever became of it; its schedule goes on as it is. */
+/**
+ * Has a delivery sent once more, whatever became of it; its schedule goes on as it is.
+ * @throws Unavailable
+ */
 export async function requestResend(
   db: Database,
   queue: Queue,
@@ -57,11 +61,6 @@ export async function requestResend(
   if (endpoint?.enabled === false) return { ok: false, refusal: "endpoint-disabled" };
   if (attempts.length >= MOST_ATTEMPTS) return { ok: false, refusal: "too-many-attempts" };
   const { organisationId, id } = key;
-  await queue.send({
-    v: 1,
-    organisationId,
-    id,
-    resend: newEventId(now),
-  } satisfies DeliveryMessage);
+  await askFor(queue, { v: 1, organisationId, id, resend: newEventId(now) });
   return { ok: true, delivery };
 }

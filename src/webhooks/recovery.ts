@@ -8,8 +8,8 @@ import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { deliveries, webhookRecoveries } from "../db/schema";
 import { newEventId } from "../events/event";
-import type { DeliveryMessage } from "./deliveries";
 import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";
+import { askFor, type DeliveryMessage } from "./messages";
 
 /** Work that sends again what did not reach an endpoint. Times are Unix milliseconds. */
 export type Recovery = typeof webhookRecoveries.$inferSelect;
@@ -23,7 +23,10 @@ export interface RecoveryDeps {
 /** How many undelivered ones are looked at for a page: what a queue takes in one call. */
 const PAGE = 100;
 
-/** Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds. */
+/**
+ * Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds.
+ * @throws Unavailable, and nothing is stored
+ */
 export async function startRecovery(
   { db, deliveries: queue }: RecoveryDeps,
   input: Pick<Recovery, "organisationId" | "endpointId" | "since" | "until">,
@@ -32,7 +35,12 @@ export async function startRecovery(
   const id = `whr_${newEventId(now).replaceAll("-", "")}`;
   const recovery = { ...input, id, reached: null, resent: 0, createdAt: now, finishedAt: null };
   await db.insert(webhookRecoveries).values(recovery);
-  await queue.send(toMessage(recovery));
+  try {
+    await askFor(queue, toMessage(recovery));
+  } catch (error) {
+    await db.delete(webhookRecoveries).where(isRecovery(recovery));
+    throw error;
+  }
   return recovery;
 }
 

@@ -1,4 +1,5 @@
 /** The contract's rules about approving, and about setup codes: each test is named after its rule. */
+import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { call } from "../support/client";
 import {
@@ -15,6 +16,7 @@ import {
   type TestApplication,
   verify,
 } from "../support/devices";
+import { insertKey } from "../support/keys";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -135,6 +137,27 @@ describe("approving", () => {
     expect((await verify(at, body.device_token, "operator.write")).code).toBe("scope-missing");
   });
 
+  const OTHERS = ["approvals", "questions", "pairing", "talk.secrets"];
+  it.each([
+    ["operator.admin", ["admin", "read", "write", "talk", ...OTHERS], []],
+    ["operator.write", ["write", "read", "talk"], ["admin", ...OTHERS]],
+    ["operator.read", ["read"], ["admin", "write", "talk", ...OTHERS]],
+    ["operator.talk", ["talk"], ["admin", "read", "write", ...OTHERS]],
+  ])(
+    "operator.admin implies them all, operator.write implies .read and .talk: %s",
+    async (scope, implied, not) => {
+      const at = await newApplication();
+      const { token } = await pair(at, await newDevice(), { scopes: [scope] });
+      for (const name of implied) {
+        expect([name, (await verify(at, token, `operator.${name}`)).code]).toEqual([name, "ok"]);
+      }
+      for (const name of not) {
+        const { code } = await verify(at, token, `operator.${name}`);
+        expect([name, code]).toEqual([name, "scope-missing"]);
+      }
+    },
+  );
+
   it("What is approved is what the device has from then on, also when that is less than before: the baseline can shrink", async () => {
     const at = await newApplication();
     const phone = await newDevice();
@@ -242,6 +265,22 @@ describe("setup codes", () => {
       const answer = await setupCode(at, { role: "operator", scopes: [], ttl_seconds });
       expect([answer.status, answer.body.code]).toEqual([400, "invalid-body"]);
     }
+  });
+
+  it.each([
+    ["was blocked", "blocked = 1"],
+    ["expired", "expires_at = 1"],
+    ["lost the permission", `permissions = '["operator.read"]'`],
+    ["lost the scope", `permissions = '["devices:approve"]'`],
+    ["left the organisation", "organisation_ids = '[999999]'"],
+  ])("a code is worth nothing once the key that made it %s", async (_, change) => {
+    const at = await newApplication();
+    const key = await insertKey(at.id, { permissions: ["devices:approve", "operator.read"] });
+    const wish = { role: "operator", scopes: ["operator.read"] };
+    const { body } = await setupCode(at, wish, key.token);
+    await env.DB.prepare(`update api_keys set ${change} where id = ?`).bind(key.id).run();
+    const refused = await ask(at, await newDevice(), { setupCode: body.setup_code });
+    expect([refused.status, refused.body.code]).toEqual([403, "invalid-setup-code"]);
   });
 
   it("a code is in the token slot of what the device signs: a signature without it is refused", async () => {

@@ -40,6 +40,7 @@ describe("a device's way in", () => {
       device_family: "server",
       remote_ip: device.ip,
       decided_by: null,
+      decided_by_email: null,
     });
     expect(answer.body.fingerprint).toMatch(/^[34679ACDEFGHJKMNPQRTUVWXY]{8}$/);
 

@@ -12,7 +12,9 @@ import {
   pair,
   poll,
   request,
+  type TestDevice,
   verify,
+  type Wish,
 } from "../support/devices";
 import { runSweep } from "../support/sweep";
 
@@ -88,12 +90,14 @@ describe("requests", () => {
     ["another client", { clientId: "app" }],
     ["another mode", { clientMode: "ui" }],
     ["another name", { displayName: "Other" }],
+    ["attention, after a silent one", { silent: false }],
   ])(
     "one that asks for anything more gets a new id, carries exactly what it asks for, and the old one becomes superseded: %s",
     async (_, more) => {
       const at = await newApplication();
       const device = await newDevice();
-      const wish = { scopes: ["operator.read", "operator.talk"], platform: "linux" };
+      const silent = "silent" in more;
+      const wish = { scopes: ["operator.read", "operator.talk"], platform: "linux", silent };
       const old = await request(at, device, wish);
       const wider = { ...wish, ...more };
       const next = await request(at, device, wider);
@@ -106,11 +110,8 @@ describe("requests", () => {
       expect((await findRequest(at, old.id)).status).toBe("superseded");
       const late = await decide(at, old.id, "approve");
       expect([late.status, late.body.code]).toEqual([409, "request-superseded"]);
-      expect(await deviceEvents(at)).toEqual([
-        "device.pair.requested",
-        "device.pair.requested",
-        "device.pair.superseded",
-      ]);
+      const requested = Array(silent ? 1 : 2).fill("device.pair.requested");
+      expect(await deviceEvents(at)).toEqual([...requested, "device.pair.superseded"]);
     },
   );
 
@@ -135,6 +136,25 @@ describe("requests", () => {
     const right = await findRequest(at, second.id);
     expect(right.status).toBe("pending");
     expect((await decide(at, second.id, "approve", { digest: right.digest })).status).toBe(200);
+  });
+
+  it("digest is a hash of key, roles and scopes: the same for the same, another for any change", async () => {
+    const digest = async (device: TestDevice, wish: Wish) => {
+      const at = await newApplication();
+      return (await findRequest(at, (await request(at, device, wish)).id)).digest;
+    };
+    const [device, other] = [await newDevice(), await newDevice()];
+    const wish = { roles: ["node"], scopes: ["operator.read", "node.camera"] };
+    const shown = await digest(device, wish);
+    const again = { roles: ["node", "operator"], scopes: ["node.camera", "operator.read"] };
+    expect(await digest(device, again)).toBe(shown);
+    const changed = [
+      await digest(other, wish),
+      await digest(device, { ...wish, scopes: ["operator.read"] }),
+      await digest(device, { ...wish, roles: ["node", "gateway"] }),
+      await digest(device, { ...wish, role: "node", roles: ["operator"] }),
+    ];
+    expect(new Set([shown, ...changed]).size).toBe(5);
   });
 
   it("Every ending is recorded and announced: approved, rejected, expired, superseded", async () => {

@@ -13,6 +13,7 @@ import {
   newApplication,
   newDevice,
   newNonce,
+  pair,
   poll,
   request,
   signedBody,
@@ -159,6 +160,16 @@ describe("what each call costs", () => {
     for (let i = 0; i < 3; i++) more.push(await rowsOf(() => verify(at, token)));
     expect(Math.min(...more.map(({ d1Read }) => d1Read))).toBe(2);
     expect(more.map(({ d1Written }) => d1Written)).toEqual([0, 0, 0]);
+  });
+
+  it("twenty checks of a token at once note once that its device was seen", async () => {
+    const at = await newApplication();
+    const { token } = await pair(at, await newDevice());
+    await eventsSent();
+    const rows = await rowsOf(() =>
+      Promise.all(Array.from({ length: 20 }, () => verify(at, token))),
+    );
+    expect(rows.d1Written).toBe(1);
   });
 });
 

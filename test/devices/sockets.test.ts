@@ -3,10 +3,11 @@
  * is out within a second, in every session.
  */
 import { evictDurableObject } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { cutByEvent } from "../../src/devices/sockets";
 import { call, ORIGIN } from "../support/client";
+import { connect, newSession, upgrade } from "../support/device-sockets";
 import {
   decide,
   domainDeps,
@@ -19,44 +20,6 @@ import {
   type TestApplication,
 } from "../support/devices";
 import { rowsOf } from "../support/rows";
-import { Socket } from "../support/socket";
-
-/** A relay session with a host and one client, each with a device or (null) without. */
-async function newSession(at: TestApplication, deviceIds: (string | null)[]): Promise<string> {
-  const users = deviceIds.map((device_id) => ({ ip: "192.0.2.1", device_id }));
-  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
-    key: at.key,
-    body: { users },
-  });
-  if (status !== 200) throw new Error(`no session was made: ${text}`);
-  return body.session_id;
-}
-
-function upgrade(
-  session: string,
-  side: "server" | "client",
-  token: string,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  return exports.default.fetch(
-    new Request(`${ORIGIN}/v1/relays/sessions/${session}/${side}`, {
-      headers: {
-        Upgrade: "websocket",
-        "CF-Connecting-IP": newAddress(),
-        ...(token === "" ? {} : { Authorization: `Bearer ${token}` }),
-        ...headers,
-      },
-    }),
-  );
-}
-
-async function connect(session: string, side: "server" | "client", token: string) {
-  const answer = await upgrade(session, side, token);
-  if (!answer.webSocket) throw new Error(`not let in: ${answer.status} ${await answer.text()}`);
-  const socket = new Socket(answer.webSocket, false);
-  await socket.control("ready");
-  return socket;
-}
 
 async function heldDevices(at: TestApplication): Promise<unknown[]> {
   const { results } = await env.DB.prepare(

@@ -7,8 +7,9 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { readConfig } from "../../src/config";
 import { call, newOrganisation } from "../support/client";
+import { decide, findRequest, newApplication, newDevice, request } from "../support/devices";
 import { otherIsolate } from "../support/isolates";
-import { newKey, patchKey } from "../support/keys";
+import { newKey, patchKey, signIn } from "../support/keys";
 import { createMailbox } from "../support/receiver";
 
 const AUDIENCE = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
@@ -68,6 +69,32 @@ describe("an operator behind Access", () => {
     expect(list.body[0].organizations[0].id).toBe(tenant.id);
     const write = await call("DELETE", "/api-keys/1", { key: answer.body.session_token });
     expect(write.status).toBe(403);
+  });
+
+  it("is who decided on a pairing request, beside the key; who signed in with the key is not known", async () => {
+    const at = await newApplication();
+    const email = `ana-${at.id}@example.com`;
+    const permissions = ["operator:sign-in", "devices:approve", "devices:list", "operator.read"];
+    const key = await newKey(at, { permissions, emails: [email] });
+    const worker = await behindAccess();
+    const { body } = await worker.call("POST", SIGN_IN, {
+      headers: header(await assertion(email)),
+    });
+    for (const [credential, person] of [
+      [body.session_token, email],
+      [await signIn(key.token), null],
+      [key.token, null],
+    ]) {
+      for (const verb of ["approve", "reject"] as const) {
+        const { id } = await request(at, await newDevice());
+        const decided = await decide(at, id, verb, {}, credential);
+        expect(decided.status, decided.text).toBe(200);
+        expect(await findRequest(at, id)).toMatchObject({
+          decided_by: key.id,
+          decided_by_email: person,
+        });
+      }
+    }
   });
 
   it("is refused when no key lists them, or none that opens", async () => {

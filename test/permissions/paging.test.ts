@@ -244,11 +244,21 @@ describe("at 100,000 rows", () => {
     expect(rows.d1Read).toBeLessThanOrEqual(5_000 + page.plain);
   });
 
-  test("the last page after a row is the last page by startIndex", async () => {
-    const byIndex = await list(tenant.key, "startIndex=99990");
-    const after = await list(tenant.key, "after=c0499/r0094/send");
-    expect(byIndex.permission.map(nameOf)).toEqual(after.permission.map(nameOf));
-    expect(byIndex.fetchSize).toBe(10);
+  test("the last page by startIndex costs all rows before it, after a row it costs a page", async () => {
+    await list(tenant.key, "maxResults=1");
+    let byIndex: Awaited<ReturnType<typeof list>> | undefined;
+    let after: typeof byIndex;
+    const skipping = await rowsOf(async () => {
+      byIndex = await list(tenant.key, "startIndex=99990");
+    });
+    const seeking = await rowsOf(async () => {
+      after = await list(tenant.key, "after=c0499/r0094/send");
+    });
+    expect(byIndex?.permission.map(nameOf)).toEqual(after?.permission.map(nameOf));
+    expect(byIndex?.fetchSize).toBe(10);
+    expect(skipping.d1Read).toBeGreaterThanOrEqual(100_000);
+    expect(skipping.d1Read).toBeLessThanOrEqual(100_000 + page.plain);
+    expect(seeking.d1Read).toBeLessThanOrEqual(page.plain);
   });
 
   test("a connection among so many is one page of definitions", async () => {

@@ -2,6 +2,8 @@
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
+import { call } from "../support/client";
+import { withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
 import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
@@ -9,7 +11,7 @@ import { connect, fromClient, knock, type Relay, withId } from "../support/socke
 /** What finds the sessions to tell of a change. */
 const NOTICES = /select "session_id" from "session_connections"/;
 /** What an object reads of its users' permissions. */
-const READINGS = /from "relay_permissions".+json_each/s;
+const READINGS = /"remote_connection_id" in \(select value from json_each/;
 
 const toClient = withId(1, 7);
 const sending = at("host", "client", "send");
@@ -110,6 +112,42 @@ test("who has a connection is not let in while permissions cannot be read, and i
     expect((await knock(relay, 2)).status).toBe(101);
   });
   expect((await knock(relay, 1)).status).toBe(101);
+});
+
+test("who has a connection is not let in while D1 does not show the session: its deletion would miss it", async () => {
+  const relay = await whileD1Refuses(/insert into "sessions"/, async () => {
+    const unseen = await newConnectedRelay("host", "gone");
+    expect((await knock(unseen, 1)).status).toBe(503);
+    return unseen;
+  });
+  const gone = await connect(relay, 1);
+  await call("DELETE", "/api/v2/connections/definition/gone", { key: relay.key });
+  expect((await gone.closed).code).toBe(4403);
+});
+
+test("a change during a reading is in the next one, which follows at once", async () => {
+  const { relay, host, client } = await flowing();
+  const [read, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let readings = 0;
+  // The answer of the first reading is held back: it says what was true before the change.
+  await withD1Answers(
+    async (sql) => {
+      if (!READINGS.test(sql)) return;
+      readings += 1;
+      if (readings > 1) return;
+      read.resolve();
+      await release.promise;
+    },
+    async () => {
+      later(REFRESH_AFTER_MS + 1);
+      expect(await passes(host, client, toClient)).toBe(true);
+      await read.promise;
+      await set(relay.key, sending, false);
+      release.resolve();
+      await vi.waitFor(async () => expect(await passes(host, client, toClient)).toBe(false));
+    },
+  );
+  expect(readings).toBe(2);
 });
 
 test("a woken object that cannot read permissions lets nothing pass between connections", async () => {

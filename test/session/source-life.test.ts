@@ -3,6 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { SessionObject } from "../../src/session/object";
 import { call } from "../support/client";
 import {
   create,
@@ -20,7 +21,10 @@ import { pass, runSweep } from "../support/sweep";
 
 const HOUR_MS = 3_600_000;
 
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 function expireAsAdmin(id: string) {
   return call("POST", `/v1/sessions/${id}:expire`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
@@ -179,6 +183,26 @@ describe("a pending session", () => {
     expect(events[1]).toMatchObject({ action: "failed", data: { error: "verification-timeout" } });
   });
 
+  test("whose connector has accepted it, with nobody left to say so, fails by its own alarm", async () => {
+    const broker = await newBroker();
+    const { type, mailbox } = await newConnector(broker, { result: "active" });
+    const unheard = vi.spyOn(SessionObject.prototype, "activate");
+    unheard.mockRejectedValue(new Error("the Worker is gone"));
+    const { body } = await create(broker, { type });
+    await mailbox.waitForRequests(1);
+    await vi.waitFor(() => expect(unheard).toHaveBeenCalled());
+    unheard.mockRestore();
+    expect((await read(broker, body.id)).body.state).toBe("pending");
+    pass(20_000);
+    await runDurableObjectAlarm(objectOf(body.id));
+    expect((await read(broker, body.id)).body).toMatchObject({
+      state: "failed",
+      error: "verification-timeout",
+    });
+    const events = await eventsOf(broker, 2);
+    expect(events.map(({ action }) => action)).toEqual(["created", "failed"]);
+  });
+
   test("whose alarm is lost as well is failed by whoever asks, and by the sweep", async () => {
     const broker = await newBroker();
     const asked = (await create(broker, { identifier: "jo+lost" })).body.id;
@@ -245,9 +269,12 @@ describe("a session that has ended", () => {
     const broker = await newBroker();
     const { body } = await create(broker, { payload: {}, wait: 10 });
     const object = objectOf(body.id);
+    const before = await object.read(broker.id);
     const refused = { ok: false, refusal: { code: "ended", reason: "invalid-credentials" } };
     expect(await object.activate(broker.id, null)).toMatchObject(refused);
     expect(await object.fail(broker.id, "code-required")).toMatchObject(refused);
+    // Its version counts its events: what is refused has none.
+    expect(await object.read(broker.id)).toEqual(before);
     const active = objectOf(await newActive(broker));
     const notPending = { ok: false, refusal: { code: "not-pending", status: "active" } };
     expect(await active.activate(broker.id, null)).toMatchObject(notPending);

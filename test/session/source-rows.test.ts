@@ -104,14 +104,14 @@ describe("rows", () => {
 describe("Ricloud-Await", () => {
   test("answers as soon as the session changes, with one call on its object and no timer", async () => {
     const broker = await newBroker();
-    const calls: string[] = [];
+    const calls: [object: string | undefined, call: string][] = [];
     for (const name of ["read", "outcome"] as const) {
       const method = SessionObject.prototype[name] as (...args: unknown[]) => unknown;
       vi.spyOn(SessionObject.prototype, name).mockImplementation(function (
         this: SessionObject,
         ...args: unknown[]
       ) {
-        calls.push(name);
+        calls.push([(this as unknown as { ctx: DurableObjectState }).ctx.id.name, name]);
         return method.apply(this, args) as never;
       });
     }
@@ -120,12 +120,13 @@ describe("Ricloud-Await", () => {
     const answer = create(broker, { identifier: "jo+lost", wait: 10 });
     let id: string | undefined;
     while (id === undefined) id = (await list(broker)).body.data[0]?.id;
-    calls.length = 0;
-    await runInDurableObject(objectOf(id), (object) => object.activate(broker.id, null));
+    const object = objectOf(id);
+    await vi.waitFor(() => expect(calls).toContainEqual([id, "outcome"]));
+    await runInDurableObject(object, (held) => held.activate(broker.id, null));
     const { status, body } = await answer;
     expect(status).toBe(201);
     expect(body).toMatchObject({ id, state: "active" });
-    expect(calls.filter((name) => name === "read")).toEqual([]);
+    expect(calls.filter(([name]) => name === id)).toEqual([[id, "outcome"]]);
   });
 
   test("ends with the state that the alarm gives, when that comes first", async () => {

@@ -3,6 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import { afterEach, expect, test, vi } from "vitest";
+import { SessionObject } from "../../src/session/object";
 import { call } from "../support/client";
 import { createMailbox } from "../support/receiver";
 import {
@@ -23,21 +24,22 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Everything that is logged and put on a queue from now on. */
-function listen(): string[] {
-  const heard: string[] = [];
+/** Everything that is logged, and all that is put on a queue, from now on. */
+function listen(): { logged: string[]; queued: string[] } {
+  const logged: string[] = [];
+  const queued: string[] = [];
   for (const level of ["log", "info", "warn", "error", "debug"] as const) {
-    vi.spyOn(console, level).mockImplementation((...said) => void heard.push(said.join(" ")));
+    vi.spyOn(console, level).mockImplementation((...said) => void logged.push(said.join(" ")));
   }
   const queue = Object.getPrototypeOf(env.EVENTS);
   for (const name of ["send", "sendBatch"] as const) {
     const send = queue[name];
     vi.spyOn(queue, name).mockImplementation(function (this: unknown, ...args: unknown[]) {
-      heard.push(JSON.stringify(args));
+      queued.push(JSON.stringify(args));
       return send.apply(this, args);
     });
   }
-  return heard;
+  return { logged, queued };
 }
 
 /** Every row of every table of D1. */
@@ -74,7 +76,7 @@ function marksOf(password: string, body: string): string[] {
 }
 
 test("a marked password is in the connector's request and nowhere else", async () => {
-  const heard = listen();
+  const { logged, queued } = listen();
   const answers: string[] = [];
   const keep = <T extends { text: string }>(answer: T): T => {
     answers.push(answer.text, JSON.stringify((answer as T & { headers?: Headers }).headers ?? ""));
@@ -122,6 +124,18 @@ test("a marked password is in the connector's request and nowhere else", async (
   const body = { source: password, payload: password };
   keep(await call("POST", "/sessions", { key: broker.key, body }));
   keep(await call("POST", "/sessions", { key: broker.key, body: `{"payload":"${password}"` }));
+  // An object that is evicted while its connector is being asked, and one that cannot be reached.
+  await mailbox.answer({ kind: "status", status: 200, body: '{"result":"active"}', delayMs: 300 });
+  const evicted = keep(await create(broker, { type, payload: { ...payload, evicted: true } }));
+  await evictDurableObject(objectOf(evicted.body.id));
+  await objectOf(evicted.body.id).outcome(broker.id, 5_000);
+  expect(keep(await read(broker, evicted.body.id)).body.state).toBe("active");
+  const unreachable = vi
+    .spyOn(SessionObject.prototype, "create")
+    .mockRejectedValueOnce(Object.assign(new Error("no such luck"), { overloaded: true }));
+  const broken = keep(await create(broker, { type, payload: { ...payload, broken: true } }));
+  expect(broken.status).toBe(503);
+  unreachable.mockRestore();
   // A Worker that has died: evicted, timed out, swept.
   const lost = keep(await create(broker, { identifier: "jo+lost", payload }));
   await evictDurableObject(objectOf(lost.body.id));
@@ -130,7 +144,7 @@ test("a marked password is in the connector's request and nowhere else", async (
   expect(keep(await read(broker, lost.body.id)).body.error).toBe("verification-timeout");
   await runSweep();
 
-  const sessions = [active, ...failed, lost].map(({ body }) => body.id as string);
+  const sessions = [active, ...failed, evicted, lost].map(({ body }) => body.id as string);
   const events = await eventsOf(broker, 2 * sessions.length + 1);
   const hooks = await hook.waitForRequests(2 * sessions.length + 2);
   for (const path of ["/sessions?limit=1000", "/sources", "/users", "/events?limit=1000"]) {
@@ -145,16 +159,19 @@ test("a marked password is in the connector's request and nowhere else", async (
     source: { user: broker.userId, type, identifier: "jo" },
     payload: sent.payload,
   });
-  const places: Record<string, string> = {
-    D1: await dumpD1(),
-    objects: (await Promise.all(sessions.map(dumpObject))).join("\n"),
-    "logs and queues": heard.join("\n"),
-    events: JSON.stringify(events),
-    webhooks: JSON.stringify(hooks),
-    answers: answers.join("\n"),
+  const id: string = lost.body.id;
+  // Each with what shows that it was looked at.
+  const places: Record<string, [text: string, shows: string]> = {
+    D1: [await dumpD1(), id],
+    objects: [(await Promise.all(sessions.map(dumpObject))).join("\n"), id],
+    logs: [logged.join("\n"), '"route":"/sessions","status":503'],
+    queues: [queued.join("\n"), id],
+    events: [JSON.stringify(events), id],
+    webhooks: [JSON.stringify(hooks), id],
+    answers: [answers.join("\n"), id],
   };
-  for (const [place, text] of Object.entries(places)) {
-    expect(text.length, `${place} was looked at`).toBeGreaterThan(100);
+  for (const [place, [text, shows]] of Object.entries(places)) {
+    expect(text, `${place} was looked at`).toContain(shows);
     for (const mark of marksOf(password, request)) {
       expect(text.includes(mark), `${place} holds ${mark}`).toBe(false);
     }

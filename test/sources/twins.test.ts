@@ -3,6 +3,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session/object";
 import { MOST_TWINS, SOURCE_SESSION_ID, twinIds } from "../../src/sources/twins";
+import { newGate } from "../support/d1";
 import { insertKey } from "../support/keys";
 import {
   create,
@@ -48,6 +49,50 @@ describe("the same create within ten seconds, while the first is pending", () =>
     pass(6_000);
     expect((await create(broker, lost)).body.id).toBe(first.body.id);
     expect((await list(broker)).body.data).toHaveLength(1);
+  });
+
+  test.each([0, 1])(
+    "gets it where the first is overtaken at the edge of a window, behind %i that have ended",
+    async (ended) => {
+      const broker = await newBroker();
+      setInWindow(-2_000);
+      for (let n = 0; n < ended; n++) await remove(broker, (await create(broker, lost)).body.id);
+      const gate = newGate();
+      const commit = SessionObject.prototype.create;
+      vi.spyOn(SessionObject.prototype, "create").mockImplementation(async function (
+        this: SessionObject,
+        ...args: Parameters<typeof commit>
+      ) {
+        if (args[0].createdAt < edge) await gate.wait();
+        return commit.apply(this, args);
+      });
+      const edge = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;
+      const first = create(broker, lost);
+      await gate.reached;
+      pass(2_000);
+      const second = await create(broker, lost);
+      gate.open();
+      expect((await first).status).toBe(201);
+      expect((await first).body.id).toBe(second.body.id);
+      const { body } = await list(broker, "state=pending");
+      expect(body.data).toHaveLength(1);
+    },
+  );
+
+  test("at the very edge, of either side, is told apart by its age alone", async () => {
+    const broker = await newBroker();
+    const ids: string[] = [];
+    setInWindow(-10_000);
+    ids.push((await create(broker, lost)).body.id);
+    pass(9_999);
+    ids.push((await create(broker, lost)).body.id);
+    pass(1);
+    ids.push((await create(broker, lost)).body.id);
+    pass(9_999);
+    ids.push((await create(broker, lost)).body.id);
+    expect(ids[1]).toBe(ids[0]);
+    expect(ids[2]).not.toBe(ids[0]);
+    expect(ids[3]).toBe(ids[2]);
   });
 
   test("gets it when all are sent at once, and its connector is asked once", async () => {

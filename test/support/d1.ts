@@ -10,12 +10,30 @@ export type OnStatement = (sql: string) => void | Promise<void>;
 type Send = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
 /** Runs `work` while every request to D1 first goes through `onStatement`. */
-export async function withD1<T>(onStatement: OnStatement, work: () => Promise<T>): Promise<T> {
+export function withD1<T>(onStatement: OnStatement, work: () => Promise<T>): Promise<T> {
+  return withSend(async (sql, send) => {
+    await onStatement(sql);
+    return send();
+  }, work);
+}
+
+/** Runs `work` while every answer of D1, to what it has done by then, first goes through `onStatement`. */
+export function withD1Answers<T>(onStatement: OnStatement, work: () => Promise<T>): Promise<T> {
+  return withSend(async (sql, send) => {
+    const answer = await send();
+    await onStatement(sql);
+    return answer;
+  }, work);
+}
+
+async function withSend<T>(
+  onSend: (sql: string, send: () => Promise<unknown>) => Promise<unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
   const session = Object.getPrototypeOf(env.DB.withSession()) as { _send: Send };
   const send = session._send;
-  session._send = async function (...args) {
-    await onStatement([args[1]].flat().join(";\n"));
-    return send.apply(this, args);
+  session._send = function (...args) {
+    return onSend([args[1]].flat().join(";\n"), () => send.apply(this, args));
   };
   try {
     return await work();

@@ -79,6 +79,11 @@ export const deviceRoutes: Record<string, RouteRow> = {
     guard: "devices:manage",
     request: () => ({ path: "/v1/applications", status: 201, body: { name: "Made" } }),
   },
+  "GET /v1/applications": {
+    guard: "devices:list",
+    request: () => ({ path: "/v1/applications", status: 200 }),
+  },
+  [`GET ${APPLICATION}`]: { guard: "devices:list", request: inApplication("", 200) },
   [`POST ${APPLICATION}/setup-codes`]: {
     guard: "devices:approve",
     request: inApplication("/setup-codes", 201, { role: "operator", scopes: [], ttl_seconds: 60 }),

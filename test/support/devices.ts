@@ -210,7 +210,7 @@ export function domainDeps(): DeviceDeps {
 
 /** An operator of the organisation who holds everything. */
 export function operatorOf(at: TestApplication): Operator {
-  return { organisationId: at.id, keyId: 1, permissions: ["*"] };
+  return { organisationId: at.id, keyId: 1, permissions: ["*"], session: null };
 }
 
 /** The types of the events of an organisation's devices, in alphabetical order: those of one millisecond have none. */

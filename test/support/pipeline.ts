@@ -14,9 +14,11 @@ import { eventInsertion } from "../../src/events/store";
 import type { EventType } from "../../src/events/types";
 import { handleBatch } from "../../src/queues";
 import { webhookBodies } from "../../src/surfaces/webhook-bodies";
-import { consumeDeliveries, type DeliveryMessage } from "../../src/webhooks/deliveries";
+import { consumeDeliveries } from "../../src/webhooks/deliveries";
 import { type Attempt, deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
+import type { DeliveryMessage } from "../../src/webhooks/messages";
 import { newOrganisation, type Tenant } from "./client";
+import { type Endpoint, newEndpoint } from "./endpoints";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
@@ -51,6 +53,7 @@ export interface DeliveryRow {
   id: string;
   event_id: string;
   event_type: string;
+  endpoint_id: string | null;
   url: string;
   status: string;
   attempts: Attempt[];
@@ -104,7 +107,7 @@ export interface Owed {
   tenant: Tenant;
   mailbox: Mailbox;
   /** The message that asks for the first attempt. */
-  message: DeliveryMessage;
+  message: Extract<DeliveryMessage, { attempt: number }>;
 }
 
 /** Stores an event and its delivery, and leaves it to the test to send the message. */
@@ -119,6 +122,28 @@ export async function newOwed(mailbox = newMailbox()): Promise<Owed> {
     mailbox,
     message: { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 },
   };
+}
+
+/** An event that is owed to an endpoint, of which no queue knows. */
+export async function owe(tenant: Tenant, { id, mailbox }: Endpoint): Promise<Owed> {
+  const event = await newEvent(tenant, "session.active", null);
+  const delivery = newDelivery(event, "standard", mailbox.url, id);
+  const db = openDatabase(env);
+  await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, [delivery])]);
+  return {
+    tenant,
+    mailbox,
+    message: { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 },
+  };
+}
+
+/** An organisation with an endpoint to which an event is owed. */
+export async function newOwedToEndpoint(): Promise<Owed & { endpoint: Endpoint }> {
+  const tenant = await newOrganisation();
+  // It hears of nothing but what a test owes it.
+  const only = { event_types: ["connection.created"] };
+  const endpoint = await newEndpoint(tenant, newMailbox(), only);
+  return { ...(await owe(tenant, endpoint)), endpoint };
 }
 
 /** The only delivery of an owed one's organisation. */

@@ -19,7 +19,7 @@ declare module "vitest" {
 
 /** Bounds of its memory: a run of tests stays far below them. */
 const MAX_MAILBOXES = 5_000;
-const MAX_REQUESTS = 1_000;
+const MAX_REQUESTS = 2_000;
 const MAX_BODY_BYTES = 1_048_576;
 
 /** Longer than any delivery's time-out; keeps a forgotten socket from staying for ever. */

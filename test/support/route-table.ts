@@ -90,6 +90,10 @@ function permissionRoutes(prefix: string): Record<string, RouteRow> {
     [`PUT ${one}`]: { guard: "relay-permissions:update", request: onRow({ enabled: "true" }) },
     [`DELETE ${one}`]: { guard: "relay-permissions:delete", request: onRow() },
     [`GET ${definitions}`]: { guard: "connections:get", request: fixed(definitions) },
+    [`GET ${definitions}/:connectionId`]: {
+      guard: "connections:get",
+      request: on((id) => `${definitions}/${id}`),
+    },
     [`POST ${definitions}`]: {
       guard: "connections:create",
       request: () => {

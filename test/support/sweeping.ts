@@ -33,6 +33,17 @@ export async function insertDeliveries(organisationId: number, count: number, at
     .run();
 }
 
+/** Finished recoveries that were begun at that moment. */
+export async function insertRecoveries(organisationId: number, count: number, at: number) {
+  await env.DB.prepare(
+    `insert into webhook_recoveries (organisation_id, id, endpoint_id, since, until, created_at,
+       finished_at) ${NUMBERS}
+     select ?2, printf('whr_%d_%d', ?3, i), 'whe_1', ?3, ?3, ?3, ?3 from n`,
+  )
+    .bind(count, organisationId, at)
+    .run();
+}
+
 /** Sessions' rows whose objects hold nothing: ended then, or live and due to be swept then. */
 export async function insertSessionRows(
   organisationId: number,

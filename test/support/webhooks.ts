@@ -11,33 +11,26 @@ import {
   newDelivery,
 } from "../../src/webhooks/delivery-store";
 import { type Answer, call, type Tenant } from "./client";
+import { type Endpoint, newEndpoint } from "./endpoints";
 import { eventually, newMailbox } from "./pipeline";
-import type { Mailbox } from "./receiver";
 
 export const ENDPOINTS = "/v1/webhooks/endpoints";
 export const DELIVERIES = "/v1/webhooks/deliveries";
 export const EVENTS = "/v1/events";
 
-/** An endpoint that a test made, and who listens there. */
-export interface TestEndpoint {
-  id: string;
-  secret: string;
+/** An endpoint that a test made, and where it is. */
+export interface TestEndpoint extends Endpoint {
   /** `/v1/webhooks/endpoints/{id}`. */
   path: string;
-  mailbox: Mailbox;
 }
 
-/** Makes an endpoint at a mailbox of its own. */
+/** Makes an endpoint with these fields, at a mailbox of its own. */
 export async function endpointWith(
   tenant: Tenant,
   fields: Record<string, unknown> = {},
-  mailbox = newMailbox(),
 ): Promise<TestEndpoint> {
-  const body = { url: mailbox.url, ...fields };
-  const answer = await call("POST", ENDPOINTS, { key: tenant.key, body });
-  expect(answer.status, answer.text).toBe(201);
-  const { id, secret } = answer.body;
-  return { id, secret, path: `${ENDPOINTS}/${id}`, mailbox };
+  const endpoint = await newEndpoint(tenant, newMailbox(), fields);
+  return { ...endpoint, path: `${ENDPOINTS}/${endpoint.id}` };
 }
 
 /** Changes an endpoint. */

@@ -16,6 +16,7 @@ import {
   insertEvents,
   insertIdempotencyKeys,
   insertJoinCodes,
+  insertRecoveries,
   insertSessionRows,
 } from "../support/sweeping";
 
@@ -151,6 +152,14 @@ describe("what is older than the retention", () => {
     await insertDeliveries(tenant.id, 5, young());
     await sweepFor(tenant);
     expect(await countRows("deliveries", tenant.id)).toBe(5);
+  });
+
+  test("goes in pages, and what is younger stays: recoveries", async () => {
+    const tenant = await newOrganisation();
+    await insertRecoveries(tenant.id, 250, old());
+    await insertRecoveries(tenant.id, 5, young());
+    await sweepFor(tenant);
+    expect(await countRows("webhook_recoveries", tenant.id)).toBe(5);
   });
 
   test("goes in pages, and what is younger stays: dead letters", async () => {

@@ -10,6 +10,7 @@ import {
   deliveryOf,
   eventually,
   newOwed,
+  newOwedToEndpoint,
   type Owed,
 } from "../support/pipeline";
 
@@ -228,29 +229,6 @@ describe("when the queue fails", () => {
 });
 
 describe("an address", () => {
-  test("that is slow delays no other of its batch", async () => {
-    const [slow, quick] = [await newOwed(), await newOwed()];
-    await slow.mailbox.answer({ kind: "status", status: 204, delayMs: 3_000 });
-    const gate = newGate();
-    const batch = withD1(
-      // The slow one's record waits until the quick one has been seen to be done.
-      (sql) => (sql.startsWith("update") ? recordOf() : undefined),
-      () => deliver(slow.message, quick.message),
-    );
-    let records = 0;
-    function recordOf(): Promise<void> | undefined {
-      records += 1;
-      return records === 1 ? undefined : gate.wait();
-    }
-    await eventually(async () => {
-      expect(await deliveryOf(quick)).toMatchObject({ status: "delivered" });
-    });
-    expect(await deliveryOf(slow)).toMatchObject({ status: "pending", attempt_count: 0 });
-    gate.open();
-    await batch;
-    expect(await deliveryOf(slow)).toMatchObject({ status: "delivered" });
-  });
-
   test("of a deleted organisation gets nothing more, and the delivery is discarded", async () => {
     const owed = await newOwed();
     await call("DELETE", `/v1/organisations/${owed.tenant.id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
@@ -260,6 +238,23 @@ describe("an address", () => {
       status: "discarded",
       next_attempt_at: null,
       attempts: [{ statusCode: null, error: expect.stringContaining("deleted") }],
+    });
+  });
+
+  test("of an endpoint that was deleted meanwhile gets nothing more, and the delivery is discarded", async () => {
+    const owed = await newOwedToEndpoint();
+    await owed.mailbox.answer({ kind: "status", status: 500 });
+    await deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
+    await call("DELETE", `/v1/webhooks/endpoints/${owed.endpoint.id}`, { key: owed.tenant.key });
+    expect(await deliver({ ...owed.message, attempt: 2 })).toEqual(ACKNOWLEDGED);
+    expect(await owed.mailbox.requests()).toHaveLength(1);
+    expect(await deliveryOf(owed)).toMatchObject({
+      status: "discarded",
+      next_attempt_at: null,
+      attempts: [
+        { statusCode: 500 },
+        { statusCode: null, error: "the webhook endpoint was deleted" },
+      ],
     });
   });
 

@@ -1,6 +1,10 @@
 /** What operators and gateways call on `/v1`: applications, decisions, devices, tokens, setup codes. */
 import type { Hono } from "hono";
-import { insertApplication, selectApplication } from "../../devices/application-store";
+import {
+  insertApplication,
+  listApplications,
+  selectApplication,
+} from "../../devices/application-store";
 import { approveRequest, rejectRequest } from "../../devices/decide";
 import { newApplicationId } from "../../devices/ids";
 import { findDevice, listDevices, listRequests } from "../../devices/list";
@@ -23,6 +27,7 @@ import { depsOf } from "./deps";
 import { toHttpRefusal } from "./refusals";
 import {
   applicationBody,
+  applicationsQuery,
   approveBody,
   devicesQuery,
   labelBody,
@@ -31,6 +36,7 @@ import {
   revokeBody,
   rotateBody,
   setupCodeBody,
+  toApplicationWire,
   toDeviceWire,
   toRequestWire,
   toTime,
@@ -60,10 +66,30 @@ function applicationRoutes(app: Hono<AppEnv>): void {
       for (let i = 0; i < MOST_DRAWS; i++) {
         const id = newApplicationId();
         if (await insertApplication(c.var.db, { id, organisationId, name, createdAt })) {
-          return c.json({ id, name, created_at: toTime(createdAt) }, 201);
+          return c.json(toApplicationWire({ id, name, createdAt }), 201);
         }
       }
       throw new Error("no free application id was drawn");
+    }),
+  );
+
+  app.get(
+    "/v1/applications",
+    keyed("devices:list", async (c, { organisationId }) => {
+      const { limit, cursor } = readQuery(c, applicationsQuery);
+      const query = { organisationId, after: toPosition(cursor), limit: limit + 1 };
+      const rows = await listApplications(c.var.db, query);
+      return c.json(toKeysetPage(rows, limit, cursorOf, toApplicationWire));
+    }),
+  );
+
+  app.get(
+    APPLICATION,
+    keyed("devices:list", async (c, { organisationId }) => {
+      const id = c.req.param("application") ?? "";
+      const [application] = await selectApplication(c.var.db, organisationId, id);
+      if (!application) throw noApplication();
+      return c.json(toApplicationWire(application));
     }),
   );
 
@@ -128,12 +154,9 @@ function deviceRoutes(app: Hono<AppEnv>): void {
     `${APPLICATION}/devices`,
     keyed("devices:list", async (c, caller) => {
       const { limit, cursor } = readQuery(c, devicesQuery);
-      const [createdAt, id] = cursor?.split(".") ?? [];
-      const position = createdAt && id ? { createdAt: Number(createdAt), id } : null;
-      const query = { after: position, limit: limit + 1 };
+      const query = { after: toPosition(cursor), limit: limit + 1 };
       const rows = await listDevices(c.var.db, placeOf(c, caller), query);
       if (!rows) throw noApplication();
-      const cursorOf = (row: { createdAt: number; id: string }) => `${row.createdAt}.${row.id}`;
       return c.json(toKeysetPage(rows, limit, cursorOf, toDeviceWire));
     }),
   );
@@ -230,6 +253,22 @@ const wrongDeviceToken = {
 function answer(c: Call, result: ManageResult): Response {
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
   return c.json(toDeviceWire(result.device));
+}
+
+/** The cursor after this row of a list by time. */
+function cursorOf({ createdAt, id }: Position): string {
+  return `${createdAt}.${id}`;
+}
+
+/** Where a cursor says that the page begins. */
+function toPosition(cursor: string | null): Position | null {
+  const [createdAt, id] = cursor?.split(".") ?? [];
+  return createdAt && id ? { createdAt: Number(createdAt), id } : null;
+}
+
+interface Position {
+  createdAt: number;
+  id: string;
 }
 
 function noApplication(): Refused {

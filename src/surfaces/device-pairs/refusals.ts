@@ -80,7 +80,7 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
       return say(
         403,
         refusal.code,
-        "There is no such setup code, or it was used, or its time is over.",
+        "There is no such setup code, or it was used, or its time is over, or its maker may not let devices in any more.",
       );
     case "exceeds-setup-code":
       return say(403, refusal.code, "The setup code does not cover this role and these scopes.");

@@ -1,15 +1,11 @@
 /** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
 import { z } from "zod";
+import type { Application } from "../../devices/application-store";
+import type { Asked } from "../../devices/asked";
 import { type Device, grantOf } from "../../devices/device";
 import type { SeenDevice } from "../../devices/device-store";
 import { fingerprint } from "../../devices/key";
-import {
-  type Asked,
-  digestOf,
-  type PairRequest,
-  REQUEST_STATUSES,
-  unique,
-} from "../../devices/pairing";
+import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../devices/pairing";
 import type { Proof } from "../../devices/proof";
 import { isRole, isScope, roleOf } from "../../devices/scopes";
 import { normalisePlatform } from "../../devices/signing";
@@ -141,10 +137,19 @@ export const requestsQuery = z.strictObject({
   limit: pageLimit,
   cursor: pageCursor(/^pr-[0-9a-f-]{36}$/),
 });
+export const applicationsQuery = z.strictObject({
+  limit: pageLimit,
+  cursor: pageCursor(/^[0-9]{1,15}\.pa-[0-9a-z]{14}$/),
+});
 export const devicesQuery = z.strictObject({
   limit: pageLimit,
   cursor: pageCursor(/^[0-9]{1,15}\.[0-9a-f]{64}$/),
 });
+
+/** An application. */
+export function toApplicationWire({ id, name, createdAt }: Omit<Application, "organisationId">) {
+  return { id, name, created_at: toTime(createdAt) };
+}
 
 /** A pairing request as operators see it. */
 export function toRequestWire(request: PairRequest) {
@@ -171,6 +176,7 @@ export function toRequestWire(request: PairRequest) {
     requested_at: toTime(request.requestedAt),
     expires_at: toTime(request.expiresAt),
     decided_by: outcome?.decidedBy ?? null,
+    decided_by_email: outcome?.decidedByEmail ?? null,
     decided_at: outcome ? toTime(outcome.at) : null,
     granted: outcome?.granted ?? null,
     reason: outcome?.reason ?? null,

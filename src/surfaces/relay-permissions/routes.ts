@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
-import { listConnections } from "../../permissions/connections";
+import { findConnection, listConnections } from "../../permissions/connections";
 import { listPermissions } from "../../permissions/list";
 import {
   createConnection,
@@ -111,6 +111,17 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
       });
       const envelope = toEnvelope({ total, fetched: connections.length }, query);
       return c.json({ ...envelope, definitions: connections.map(toDefinition) });
+    }),
+  );
+
+  // Ours, in the form of a single permission: what a POST answers as Location can be read.
+  app.get(
+    `${path}/:connectionId`,
+    keyed("connections:get", async (c, { organisationId }) => {
+      const connection = await findConnection(c.var.db, organisationId, requireConnectionId(c));
+      if (!connection) throw refused({ code: "connection-not-found" });
+      const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
+      return c.json({ ...envelope, definitions: [toDefinition(connection)] });
     }),
   );
 

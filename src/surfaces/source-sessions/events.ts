@@ -31,11 +31,13 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const { type: subject, action, state } = filter;
       const created = dateRange("date_created");
       const narrowed = { subject, action, state, created };
-      const events = await listEvents(c.var.db, organisationId, narrowed, page);
-      const data = events.slice(0, page.limit).map((event) => toEvent(event, event.delivery));
-      const hasMore = events.length > page.limit;
+      const { rows, next } = await listEvents(c.var.db, organisationId, narrowed, page);
+      const data = rows.map((event) => toEvent(event, event.delivery));
+      const hasMore = next !== null;
+      // A page that is full goes on after its last event, as everywhere.
+      const stoppedAt = rows.length < page.limit ? next : null;
       const isWhole = !hasMore && page.after === null && page.before === null;
-      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null));
+      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null, stoppedAt));
     }),
   );
 

@@ -6,6 +6,7 @@ import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
 import type { Session } from "../../session/machine";
 import type { SessionResult } from "../../session/object";
+import { heldBackMs } from "../../sources/connector";
 import { listSourceSessions, type Position } from "../../sources/session-list";
 import { refuseSession, sourceIn } from "../../sources/source";
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
@@ -67,7 +68,8 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
         };
         c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
       }
-      const session = await outcomeOf(c, made.view.session, awaitMs);
+      const heldMs = made.isNew ? heldBackMs(connector) : 0;
+      const session = await outcomeOf(c, made.view.session, Math.max(awaitMs, heldMs));
       return c.json(toSession(session, null, null), 201);
     }),
   );
@@ -76,7 +78,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
     "/sessions",
     keyed("sessions:read", async (c, { organisationId }) => {
       const { filter, dateRange, page } = readListQuery(c, listShape);
-      const { rows, hasMore, total } = await listSourceSessions(c.var.db, {
+      const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
         organisationId,
         filter: {
           keyId: filter.key ?? null,
@@ -96,7 +98,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       const data = rows.map((session) =>
         toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
       );
-      return c.json(toList("/sessions", data, hasMore, total));
+      return c.json(toList("/sessions", data, hasMore, total, stoppedAt?.id));
     }),
   );
 

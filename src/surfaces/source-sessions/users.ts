@@ -112,7 +112,8 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
         },
         page,
       );
-      return c.json(toList("/sources", sources.rows.map(toSource), sources.hasMore, sources.total));
+      const { rows, hasMore, total, stoppedAt } = sources;
+      return c.json(toList("/sources", rows.map(toSource), hasMore, total, stoppedAt));
     }),
   );
 

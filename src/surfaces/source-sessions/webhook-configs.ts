@@ -5,6 +5,7 @@ import { readBody, readOptionalBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
+import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
   deleteEndpoint,
@@ -12,7 +13,6 @@ import {
   listEndpoints,
   queueTest,
   updateEndpoint,
-  type WebhookEndpoint,
 } from "../../webhooks/endpoint-store";
 import { tooManyEndpoints } from "../webhook-refusals";
 import { notFound } from "./errors";

@@ -12,7 +12,7 @@ import { type Organisation, shortName } from "../../organisations/store";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
-import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint-store";
+import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import { endpointOwner, signingSecrets } from "../../webhooks/secrets";
 import { toEventData as toOwnData } from "../v1/event-wire";
 
@@ -140,9 +140,17 @@ function toEventData(event: DomainEvent) {
 /**
  * A page of a list. `total_count` is how many there are in the whole list, null where only counting
  * would tell.
+ * @param stoppedAt the `after_id` of the next page, where this one may have ended before it was full
  */
-export function toList<T>(url: string, data: T[], hasMore: boolean, total: number | null) {
-  return { resource: "list", data, has_more: hasMore, total_count: total, url };
+export function toList<T>(
+  url: string,
+  data: T[],
+  hasMore: boolean,
+  total: number | null,
+  stoppedAt: string | number | null = null,
+) {
+  const list = { resource: "list", data, has_more: hasMore, total_count: total, url };
+  return stoppedAt === null ? list : { ...list, next_after_id: stoppedAt };
 }
 
 function toDate(time: number): string;

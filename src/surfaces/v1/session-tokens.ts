@@ -22,11 +22,12 @@ const signInBody = z.strictObject({ token: z.string("must be an API key") });
 /** Adds the routes to the app. */
 export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/auth/session-tokens", async (c) => {
-    const { caller, key } = (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
+    const { caller, key, email } =
+      (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
     return once(c, caller, async () => {
       requireFewSignIns(key.id);
       const now = Date.now();
-      const session = newSession(key, now);
+      const session = newSession(key, email, now);
       const token = await signSession(c.var.config.secret, session, now);
       const expiresAt = new Date(session.expiresAt).toISOString();
       return c.json({ session_token: token, expires_at: expiresAt }, 201);
@@ -52,12 +53,14 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
 interface Person {
   caller: Caller;
   key: HeldKey;
+  /** Null where nobody vouches for one. */
+  email: string | null;
 }
 
 /** Who sends an API key. */
 async function readPersonFromToken(c: Call): Promise<Person> {
   const { token } = await readBody(c, signInBody);
-  return requireToken(c, token, SIGN_IN, "fresh");
+  return { ...(await requireToken(c, token, SIGN_IN, "fresh")), email: null };
 }
 
 /** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
@@ -72,7 +75,7 @@ async function readPersonFromAccess(c: Call): Promise<Person | null> {
   const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
   const caller = await requireUsable(c, choice.key, SIGN_IN);
-  return { caller, key: choice.key };
+  return { caller, key: choice.key, email };
 }
 
 const refusedAssertion = {

@@ -1,7 +1,7 @@
 /** What is ours about sessions, on `/v1`: using one, and ending one as an admin or as its connector. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { requireSigner } from "../../http/authenticate";
+import { fail, requireSigner } from "../../http/authenticate";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed, rooted } from "../../http/routes";
@@ -9,7 +9,7 @@ import { type ExpiryReason, errorOf, type Session } from "../../session/machine"
 import type { SessionResult } from "../../session/object";
 import { SESSION_ID } from "../../session/relay-sessions";
 import { connectorSecret, MOCK_TYPE } from "../../sources/connector";
-import { findConnector } from "../../sources/connector-store";
+import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/twins";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
@@ -58,7 +58,7 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
 /** Signed, and by nobody else than the connector of the session's type in its organisation. */
 async function asConnector(c: Call): Promise<Response> {
   const body = await readBodyText(c);
-  const { organisationId, id } = await requireSigner(c, body, async () => {
+  const { session, connector } = await requireSigner(c, body, async () => {
     const id = sessionId(c, SOURCE_SESSION_ID);
     const session = id === null ? null : await c.var.sessions.find(id);
     if (!session?.source) return null;
@@ -66,11 +66,24 @@ async function asConnector(c: Call): Promise<Response> {
     const connector = await findConnector(c.var.db, organisationId, source.type);
     if (!connector || connector.type === MOCK_TYPE) return null;
     const secret = connectorSecret(c.var.config.secret, organisationId, connector);
-    return { signer: session, secrets: [secret] };
+    return { signer: { session, connector }, secrets: [secret] };
   });
   await readBody(c, connectorBody);
+  const { organisationId, id } = session;
+  // The signature covers no session: without this, whoever sees a message could send it for others.
+  const messageId = c.req.header("webhook-id") ?? "";
+  const now = Date.now();
+  const isFirst = await claimMessage(c.var.db, session, connector, messageId, now);
+  if (!isFirst) fail(c, now, messageUsed);
   return expire(c, organisationId, id, "service");
 }
+
+const messageUsed = {
+  status: 401,
+  code: "message-used",
+  message:
+    "This message has ended another session. Sign one for each session, each with a webhook-id of its own.",
+} as const;
 
 /** One that has ended stays as it is. */
 async function expire(

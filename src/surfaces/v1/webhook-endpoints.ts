@@ -6,15 +6,14 @@ import { toKeysetPage } from "../../http/paging";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
 import { findWebhookSecrets, rotateWebhookSecret } from "../../organisations/store";
+import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
   deleteEndpoint,
   findEndpoint,
   listEndpoints,
   rotateEndpointSecret,
-  secretVersions,
   updateEndpoint,
-  type WebhookEndpoint,
 } from "../../webhooks/endpoint-store";
 import { sendTest } from "../../webhooks/manual";
 import {

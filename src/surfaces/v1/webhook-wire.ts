@@ -4,7 +4,7 @@ import { EVENT_TYPES, isEventPattern } from "../../events/types";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { humanText } from "../../http/text";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
-import type { WebhookEndpoint } from "../../webhooks/endpoint-store";
+import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
 
 /** How far back what failed is sent again: 14 days, in milliseconds. */

@@ -273,6 +273,7 @@ describe("tenancy and repetition", () => {
       expect([theirs.status, gone(theirs.text)]).toEqual([404, gone(never.text)]);
     }
     const routes: [string, string, unknown?][] = [
+      ["GET", ""],
       ["GET", "/pairing/requests"],
       ["POST", `/pairing/requests/${id}:approve`, {}],
       ["POST", `/pairing/requests/${id}:reject`, {}],

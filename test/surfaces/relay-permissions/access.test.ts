@@ -18,6 +18,7 @@ test.each([
   ["GET", ONE, undefined],
   ["PUT", ONE, { enabled: "true" }],
   ["DELETE", ONE, undefined],
+  ["GET", "/connections/definition/A", undefined],
   ["DELETE", "/connections/definition/A", undefined],
 ] as const)("%s %s of another organisation's is as if it never was", async (method, path, body) => {
   const theirs = await tenantWithRow();

@@ -62,13 +62,10 @@ describe.each(["/api/v2", ""])("under the prefix %j", (prefix) => {
     expect(made.body).toEqual({ connectionId: "A", memo: "here" });
     expect(made.headers.get("Location")).toBe(`${definitions}/A`);
 
-    expect((await call("GET", definitions, { key })).body).toEqual({
-      totalSize: 1,
-      fetchSize: 1,
-      startIndex: 0,
-      maxResults: 30,
-      definitions: [{ connectionId: "A", memo: "here" }],
-    });
+    const envelope = { totalSize: 1, fetchSize: 1, startIndex: 0, maxResults: 30 };
+    const shown = { ...envelope, definitions: [made.body] };
+    expect((await call("GET", definitions, { key })).body).toEqual(shown);
+    expect((await call("GET", `${definitions}/A`, { key })).body).toEqual(shown);
     const again = await call("POST", definitions, { key, body: { connectionId: "A" } });
     expect(again.status).toBe(409);
     expect(again.body).toMatchObject({ status: 409, code: "connection-exists" });
@@ -79,7 +76,10 @@ describe.each(["/api/v2", ""])("under the prefix %j", (prefix) => {
       totalSize: 0,
       definitions: [],
     });
-    expect((await call("DELETE", `${definitions}/A`, { key })).status).toBe(404);
+    for (const method of ["GET", "DELETE"]) {
+      const gone = await call(method, `${definitions}/A`, { key });
+      expect([gone.status, gone.body.code]).toEqual([404, "connection-not-found"]);
+    }
   });
 
   test("what does not exist is a problem of 404, and a wrong verb one of 405", async () => {

@@ -3,12 +3,12 @@ import { expect, test } from "vitest";
 import { EVENT_TYPES } from "../../../src/events/types";
 import { call, newOrganisation } from "../../support/client";
 import { ask, decide, newApplication, newDevice, pair, request } from "../../support/devices";
-import { EVENTS, endpointWith, registerConnection } from "../../support/webhooks";
 import { newKey, patchKey } from "../../support/keys";
 import * as permissions from "../../support/permissions";
 import { deliveryRows, eventRows, eventually, verified } from "../../support/pipeline";
 import { authorize, create, revoke } from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
+import { EVENTS, endpointWith, registerConnection } from "../../support/webhooks";
 
 /** How a kind of data is recognised, and a field by which its data can be told. */
 const KINDS: [type: string, fields: string[]][] = [

@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { EVENTS, pagesOf } from "../../support/webhooks";
 import { rowsOf } from "../../support/rows";
+import { EVENTS, pagesOf } from "../../support/webhooks";
 
 const BASE = Date.UTC(2026, 0, 1);
 
@@ -34,7 +34,9 @@ type Shown = { id: string; type: string; timestamp: string; data: { connectionId
 const numbersOf = (page: unknown[]) =>
   (page as Shown[]).map(({ data }) => Number(data.connectionId.slice(1)));
 
-const range = (from: number, to: number) => Array.from({ length: from - to }, (_, i) => from - i);
+/** The hundreds from this number down. */
+const hundreds = (from: number) =>
+  Array.from({ length: Math.floor(from / 100) + 1 }, (_, i) => i * 100).toReversed();
 
 describe("the list of events", () => {
   test("is newest first, by pages, and each event is told whole", async () => {
@@ -88,7 +90,7 @@ describe("the list of events", () => {
     // Every hundredth is found once, whatever the pages that they come in.
     for (const limit of [1, 7, 10, 11, 100]) {
       const found = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=${limit}`);
-      expect(numbersOf(found.flat()), `${limit}`).toEqual(range(20, 0).map((i) => i * 100));
+      expect(numbersOf(found.flat()), `${limit}`).toEqual(hundreds(count - 1).slice(0, -1));
       expect(found.every((page) => page.length <= limit)).toBe(true);
     }
   });
@@ -97,7 +99,7 @@ describe("the list of events", () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, SCANNED_ROWS);
     const pages = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=10`);
-    expect(numbersOf(pages.flat())).toEqual([900, 800, 700, 600, 500, 400, 300, 200, 100, 0]);
+    expect(numbersOf(pages.flat())).toEqual(hundreds(SCANNED_ROWS - 1));
   });
 
   test("reads a page of rows among 100,000 events", async () => {
@@ -116,8 +118,8 @@ describe("the list of events", () => {
     expect(await read(`limit=100&cursor=${page.next_cursor}`)).toBe(101);
     // Ten, and the one before it, which says that there are no more.
     expect(await read(`limit=100&since=${since}`)).toBe(11);
-    const most = 2 * SCANNED_ROWS + 1;
-    // What is looked at, twice: for where it ends, and for what matches.
+    // What is looked at, twice: for where it ends, and for what matches, which is then read.
+    const most = 2 * (SCANNED_ROWS + 31);
     expect(await read("type=device.*")).toBeLessThanOrEqual(most);
     expect(await read("type=key.created")).toBeLessThanOrEqual(most);
     expect(await read(`type=key.created&cursor=${page.next_cursor}`)).toBeLessThanOrEqual(most);

@@ -1,6 +1,8 @@
 /** What an endpoint is sent, how it can be tried out, and how deliveries are looked at. */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { newKey, patchKey } from "../../support/keys";
+import { eventually, type newMailbox, verified } from "../../support/pipeline";
 import {
   DELIVERIES,
   deliveriesOf,
@@ -11,8 +13,6 @@ import {
   settled,
   storeDelivery,
 } from "../../support/webhooks";
-import { newKey, patchKey } from "../../support/keys";
-import { eventually, type newMailbox, verified } from "../../support/pipeline";
 
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const NOTHING_LISTENS = "http://127.0.0.1:1/hook";

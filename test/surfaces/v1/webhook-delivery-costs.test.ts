@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { DELIVERIES, pagesOf } from "../../support/webhooks";
 import { rowsOf } from "../../support/rows";
+import { DELIVERIES, pagesOf } from "../../support/webhooks";
 
 const idOf = (i: number) => `whd_${i.toString(16).padStart(32, "0")}_${"0".repeat(12)}`;
 

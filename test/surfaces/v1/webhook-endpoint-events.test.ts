@@ -2,8 +2,8 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { EVENTS, endpointWith, patch, registerConnection, settled } from "../../support/webhooks";
 import { deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
+import { EVENTS, endpointWith, patch, registerConnection, settled } from "../../support/webhooks";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -103,7 +103,7 @@ describe("a secret", () => {
     }
     const tenant = await newOrganisation();
     const watching = await endpointWith(tenant);
-    const endpoint = await endpointWith(tenant, {}, newMailbox());
+    const endpoint = await endpointWith(tenant);
     await endpoint.mailbox.answer({ kind: "status", status: 500, body: "no" });
     const rotated = await call("POST", `${endpoint.path}/secret:rotate`, { key: tenant.key });
     const ours = await call("POST", "/v1/webhooks/secret:rotate", { key: tenant.key });

@@ -1,11 +1,11 @@
 /** Webhook endpoints on `/v1`: made, listed, changed, deleted, and seen by their organisation only. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { MOST_ENDPOINTS } from "../../../src/webhooks/endpoint-store";
+import { MOST_ENDPOINTS } from "../../../src/webhooks/endpoint";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { ENDPOINTS, endpointWith, pagesOf, patch } from "../../support/webhooks";
 import { insertKey } from "../../support/keys";
 import { newMailbox } from "../../support/pipeline";
+import { ENDPOINTS, endpointWith, pagesOf, patch } from "../../support/webhooks";
 
 afterEach(() => {
   vi.useRealTimers();

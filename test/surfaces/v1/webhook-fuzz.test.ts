@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { DELIVERIES, ENDPOINTS, EVENTS, endpointWith, storeDelivery } from "../../support/webhooks";
 import { anyBody, anyQuery, brokenBody, expectOwnFormat, rawPart } from "../../support/hostile";
+import { DELIVERIES, ENDPOINTS, EVENTS, endpointWith, storeDelivery } from "../../support/webhooks";
 
 const RUNS = 150;
 

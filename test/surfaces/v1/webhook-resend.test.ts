@@ -2,6 +2,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
+import { consume, deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
+import { create } from "../../support/sessions";
 import {
   DELIVERIES,
   deliveriesOf,
@@ -12,8 +14,6 @@ import {
   storeDelivery,
   type TestEndpoint,
 } from "../../support/webhooks";
-import { consume, deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
-import { create } from "../../support/sessions";
 
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 

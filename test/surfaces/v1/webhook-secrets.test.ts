@@ -1,12 +1,12 @@
 /** Signing secrets: read, rotated with a grace in which both sign, and gone when it is over. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { endpointWith } from "../../support/webhooks";
 import { advance } from "../../support/faults";
 import { newMailbox, verified } from "../../support/pipeline";
 import type { Mailbox, ReceivedRequest } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
 import { create } from "../../support/sessions";
+import { endpointWith } from "../../support/webhooks";
 
 afterEach(() => {
   vi.useRealTimers();

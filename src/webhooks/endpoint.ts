@@ -1,0 +1,22 @@
+/** A webhook endpoint, as all rooms see it. */
+import type { webhookEndpoints } from "../db/schema";
+import type { EventType } from "../events/types";
+import type { SecretVersions } from "./secrets";
+
+/** A webhook endpoint. Times are Unix milliseconds. */
+export type WebhookEndpoint = typeof webhookEndpoints.$inferSelect;
+
+/** Events are compared with each endpoint of their organisation: it can have so many. */
+export const MOST_ENDPOINTS = 100;
+
+/** Which secrets an endpoint has. */
+export function secretVersions(
+  endpoint: Pick<WebhookEndpoint, "secretVersion" | "previousSecrets">,
+): SecretVersions {
+  return { version: endpoint.secretVersion, previous: endpoint.previousSecrets };
+}
+
+/** Whether an event tries an endpoint out; it goes to no other. */
+export function isTest({ type }: { type: EventType }): boolean {
+  return type === "webhook_config.test" || type === "webhook-endpoint.test";
+}

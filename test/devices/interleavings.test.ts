@@ -1,0 +1,222 @@
+/**
+ * The races once more, without luck: one side has read and is about to write when the other does all of
+ * its work. Whoever wrote first has won, the other is told, and nothing is recorded twice.
+ */
+import { expect, it } from "vitest";
+import { pollRequest } from "../../src/devices/collect";
+import { approveRequest } from "../../src/devices/decide";
+import { expireRequests } from "../../src/devices/endings";
+import { call } from "../support/client";
+import { withD1 } from "../support/d1";
+import {
+  ask,
+  decide,
+  deviceEvents,
+  domainDeps,
+  findRequest,
+  newApplication,
+  newDevice,
+  operatorOf,
+  pair,
+  request,
+  type TestApplication,
+  type TestDevice,
+  verify,
+} from "../support/devices";
+
+/** What writes an ending, an ask, and the token of a poll. */
+const ENDING = /^update "pairing_requests"/;
+const ASK = /insert into "used_nonces"/;
+const TOKEN = /insert into "device_tokens"/;
+
+/** Runs `slow`; before its first write that matches, `fast` is done from beginning to end. */
+async function overtaken<A, B>(
+  write: RegExp,
+  slow: () => Promise<A>,
+  fast: () => Promise<B>,
+): Promise<[A, B]> {
+  let done: { value: B } | undefined;
+  let waiting = true;
+  const value = await withD1(async (sql) => {
+    if (!waiting || !write.test(sql)) return;
+    waiting = false;
+    done = { value: await fast() };
+  }, slow);
+  if (!done) throw new Error("no such write was seen");
+  return [value, done.value];
+}
+
+async function asked() {
+  const at = await newApplication();
+  const device = await newDevice();
+  const { id } = await request(at, device);
+  return { at, device, id };
+}
+
+const endings = async (at: TestApplication) =>
+  (await deviceEvents(at)).filter((type) => type !== "device.pair.requested");
+const found = (at: TestApplication, { id }: TestDevice) =>
+  call("GET", `${at.path}/devices/${id}`, { key: at.key });
+const widen = (at: TestApplication, device: TestDevice) =>
+  ask(at, device, { scopes: ["operator.admin"] });
+
+it.each([
+  ["approve", "approve"],
+  ["approve", "reject"],
+  ["reject", "approve"],
+  ["reject", "reject"],
+] as const)("%s, overtaken by %s: the second finds what the first decided", async (slow, fast) => {
+  const { at, device, id } = await asked();
+  const [late, first] = await overtaken(
+    ENDING,
+    () => decide(at, id, slow),
+    () => decide(at, id, fast),
+  );
+  const status = fast === "approve" ? "approved" : "rejected";
+  expect(first.status).toBe(200);
+  expect([late.status, late.body.code]).toEqual([409, `request-${status}`]);
+  expect((await found(at, device)).status).toBe(fast === "approve" ? 200 : 404);
+  expect(await endings(at)).toEqual([`device.pair.${status}`]);
+});
+
+it("approve, overtaken by a widening retry: nothing is approved", async () => {
+  const { at, device, id } = await asked();
+  const [approved, retried] = await overtaken(
+    ENDING,
+    () => decide(at, id, "approve"),
+    () => widen(at, device),
+  );
+  expect([approved.status, approved.body.code]).toEqual([409, "request-superseded"]);
+  expect((await found(at, device)).status).toBe(404);
+  const wider = await findRequest(at, retried.body.pair_request_id);
+  expect(wider).toMatchObject({ status: "pending", is_repair: false });
+  expect(await endings(at)).toEqual(["device.pair.superseded"]);
+});
+
+it("a widening retry, overtaken by approve: it asks for more than what was approved", async () => {
+  const { at, device, id } = await asked();
+  const [retried, approved] = await overtaken(
+    ASK,
+    () => widen(at, device),
+    () => decide(at, id, "approve"),
+  );
+  expect([approved.status, retried.status]).toEqual([200, 202]);
+  const wider = await findRequest(at, retried.body.pair_request_id);
+  expect(wider).toMatchObject({ status: "pending", is_repair: true, scopes: ["operator.admin"] });
+  expect((await findRequest(at, id)).status).toBe("approved");
+  expect((await found(at, device)).body.scopes).toEqual(["operator.read"]);
+  expect(await endings(at)).toEqual(["device.pair.approved"]);
+});
+
+it("the same retry, overtaken by approve: the device has what it asks for", async () => {
+  const { at, device, id } = await asked();
+  const [retried] = await overtaken(
+    ASK,
+    () => ask(at, device),
+    () => decide(at, id, "approve"),
+  );
+  expect(retried.status).toBe(200);
+  expect(await verify(at, retried.body.device_token)).toMatchObject({ valid: true });
+});
+
+it.each([
+  ["its removal", "", false],
+  ["a revocation", "/tokens:revoke", true],
+])("a paired device that asks for a token, overtaken by %s, gets none", async (_, end, repair) => {
+  const at = await newApplication();
+  const device = await newDevice();
+  await pair(at, device);
+  const path = `${at.path}/devices/${device.id}${end}`;
+  const [late, first] = await overtaken(
+    ASK,
+    () => ask(at, device),
+    () =>
+      end === ""
+        ? call("DELETE", path, { key: at.key })
+        : call("POST", path, { key: at.key, body: { role: "operator" } }),
+  );
+  expect([late.status, late.body.device_token]).toEqual([202, undefined]);
+  expect(first.status).toBeLessThan(300);
+  expect((await findRequest(at, late.body.pair_request_id)).is_repair).toBe(repair);
+});
+
+it("two first requests of one device, one overtaken by the other: one is live", async () => {
+  const at = await newApplication();
+  const device = await newDevice();
+  const [late, first] = await overtaken(
+    ASK,
+    () => ask(at, device, { scopes: ["operator.talk"] }),
+    () => ask(at, device, { scopes: ["operator.read"] }),
+  );
+  expect([late.status, first.status]).toEqual([202, 202]);
+  expect((await findRequest(at, first.body.pair_request_id)).status).toBe("superseded");
+  expect((await findRequest(at, late.body.pair_request_id)).status).toBe("pending");
+});
+
+it("approve, overtaken by expiry: it is expired", async () => {
+  const { at, device, id } = await asked();
+  const over = Date.parse((await findRequest(at, id)).expires_at);
+  const deps = domainDeps();
+  const [approved] = await overtaken(
+    ENDING,
+    () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
+    () => expireRequests(deps, over, 100),
+  );
+  expect(approved).toEqual({ ok: false, refusal: { code: "request-ended", status: "expired" } });
+  expect((await found(at, device)).status).toBe(404);
+  expect(await endings(at)).toEqual(["device.pair.expired"]);
+});
+
+it("expiry, overtaken by approve: it is approved, and the last poll gets the token", async () => {
+  const { at, id } = await asked();
+  const over = Date.parse((await findRequest(at, id)).expires_at);
+  const deps = domainDeps();
+  const [, approved] = await overtaken(
+    ENDING,
+    () => expireRequests(deps, over, 100),
+    () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
+  );
+  expect(approved.ok).toBe(true);
+  const polled = await pollRequest(deps.db, at.application, id, over);
+  expect(await verify(at, polled?.token?.token ?? "")).toMatchObject({ valid: true });
+  expect(await endings(at)).toEqual(["device.pair.approved"]);
+});
+
+it("expiry, overtaken by a refresh: the request lives on", async () => {
+  const { at, device, id } = await asked();
+  const deps = domainDeps();
+  const over = Date.parse((await findRequest(at, id)).expires_at);
+  await overtaken(
+    ENDING,
+    () => expireRequests(deps, over, 100),
+    async () => {
+      // The refresh comes a millisecond after the request was made, at the least.
+      await expect.poll(() => Date.now()).toBeGreaterThan(over - 300_000);
+      return ask(at, device);
+    },
+  );
+  expect((await findRequest(at, id)).status).toBe("pending");
+  expect(await endings(at)).toEqual([]);
+});
+
+it("a first poll, overtaken by another: the other has the token, and it works", async () => {
+  const { at, id } = await asked();
+  await decide(at, id, "approve");
+  const { db } = domainDeps();
+  const poll = () => pollRequest(db, at.application, id, Date.now());
+  const [late, first] = await overtaken(TOKEN, poll, poll);
+  expect(late).toEqual({ status: "approved", token: null });
+  expect(await verify(at, first?.token?.token ?? "")).toMatchObject({ valid: true });
+});
+
+it("a first poll, overtaken by a removal: there is no token", async () => {
+  const { at, device, id } = await asked();
+  await decide(at, id, "approve");
+  const { db } = domainDeps();
+  const [late] = await overtaken(
+    TOKEN,
+    () => pollRequest(db, at.application, id, Date.now()),
+    () => call("DELETE", `${at.path}/devices/${device.id}`, { key: at.key }),
+  );
+  expect(late).toEqual({ status: "approved", token: null });
+});

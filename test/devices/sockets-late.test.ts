@@ -1,0 +1,161 @@
+/**
+ * Devices on the relay's websockets while D1 is late to show the session: whoever revokes a device finds
+ * its sessions there, so no socket of a device is open that D1 does not know of.
+ */
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { call, ORIGIN } from "../support/client";
+import { newGate, withD1 } from "../support/d1";
+import { whileD1Refuses } from "../support/d1-refuses";
+import { connect, newSession, upgrade } from "../support/device-sockets";
+import {
+  domainDeps,
+  eventsSent,
+  newAddress,
+  newApplication,
+  newDevice,
+  pair,
+  type TestApplication,
+  type TestDevice,
+} from "../support/devices";
+import { isProjection, queueRefuses, withEventQueue } from "../support/faults";
+import { rowsOf } from "../support/rows";
+import { connect as connectUser, knock } from "../support/socket";
+
+const PROJECTION = /insert into "sessions"/;
+
+function revoke(at: TestApplication, { id }: TestDevice) {
+  return call("POST", `${at.path}/devices/${id}/tokens:revoke`, {
+    key: at.key,
+    body: { role: "operator" },
+  });
+}
+
+async function pairedDevice() {
+  const at = await newApplication();
+  const device = await newDevice();
+  const { token } = await pair(at, device);
+  return { at, device, token };
+}
+
+/** The version of a device now, as the Worker finds it when it verifies a token. */
+async function versionOf(device: TestDevice): Promise<number> {
+  const row = await env.DB.prepare("select version from devices where id = ?")
+    .bind(device.id)
+    .first<{ version: number }>();
+  return row?.version ?? 0;
+}
+
+describe("while D1 does not show a session", () => {
+  it("a device is not let in, is asked to come back, and gets in once D1 shows it", async () => {
+    const { at, device, token } = await pairedDevice();
+    await whileD1Refuses(PROJECTION, async () => {
+      const session = await newSession(at, [null, device.id]);
+      const refused = await upgrade(session, "client", token);
+      expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "2"]);
+      // With an evicted object it is the same: what it knew is not what D1 shows.
+      await evictDurableObject(env.SESSIONS.getByName(session));
+      expect((await upgrade(session, "client", token)).status).toBe(503);
+    });
+    const session = await newSession(at, [null, device.id]);
+    expect((await upgrade(session, "client", token)).status).toBe(101);
+  });
+
+  it("a socket that opened as soon as D1 could be written is closed by a revocation", async () => {
+    const { at, device, token } = await pairedDevice();
+    const session = await whileD1Refuses(PROJECTION, () => newSession(at, [null, device.id]));
+    const socket = await connect(session, "client", token);
+    await revoke(at, device);
+    expect((await socket.closed).code).toBe(4403);
+  });
+
+  it("a user with a device is not let in by a user token either, others are", async () => {
+    const at = await newApplication();
+    const users = [{}, { device_id: "phone" }, {}].map((more) => ({ ip: "192.0.2.1", ...more }));
+    await whileD1Refuses(PROJECTION, async () => {
+      const { body } = await call("POST", "/v1/relays/sessions", { key: at.key, body: { users } });
+      const relay = {
+        id: body.session_id,
+        key: at.key,
+        sessionToken: body.authorization_token,
+        userTokens: body.session_users.map(
+          (user: { authorization_token: number }) => user.authorization_token,
+        ),
+        stub: env.SESSIONS.getByName(body.session_id),
+      };
+      expect((await knock(relay, 1)).status).toBe(503);
+      expect((await connectUser(relay, 2)).open).toBe(true);
+    });
+  });
+
+  it("a user who was authorised a moment ago waits for D1 to show them", async () => {
+    const { at, device, token } = await pairedDevice();
+    const session = await newSession(at, [null]);
+    const gate = newGate();
+    const socket = await withD1(
+      (sql) => (isProjection(sql) ? gate.wait() : undefined),
+      async () => {
+        const authorised = call("POST", "/v1/relays/sessions:authorize-user", {
+          key: at.key,
+          body: { session_id: session, user_ip: "192.0.2.7", device_id: device.id },
+        });
+        await gate.reached;
+        const connecting = connect(session, "client", token);
+        gate.open();
+        await authorised;
+        return connecting;
+      },
+    );
+    await revoke(at, device);
+    expect((await socket.closed).code).toBe(4403);
+  });
+
+  it("a revocation that did not find the session keeps a token out that was verified before it", async () => {
+    const { at, device } = await pairedDevice();
+    const verified = {
+      organisationId: at.id,
+      applicationId: at.application,
+      deviceId: device.id,
+      version: await versionOf(device),
+    };
+    const session = await whileD1Refuses(PROJECTION, async () => {
+      const made = await newSession(at, [null, device.id]);
+      await revoke(at, device);
+      return made;
+    });
+    const late = await domainDeps().sessions.connect(
+      session,
+      new Request(`${ORIGIN}/v1/relays/sessions/${session}/client`, {
+        headers: { Upgrade: "websocket", "CF-Connecting-IP": newAddress() },
+      }),
+      verified,
+    );
+    expect(await late.json()).toEqual({ code: "unavailable" });
+  });
+});
+
+it("a queue that refuses keeps no device out: D1 shows the session", async () => {
+  const { at, device, token } = await pairedDevice();
+  const socket = await withEventQueue(queueRefuses, async () =>
+    connect(await newSession(at, [null, device.id]), "client", token),
+  );
+  await revoke(at, device);
+  expect((await socket.closed).code).toBe(4403);
+});
+
+it("an object that was evicted finds out that D1 shows the session, and lets its device in", async () => {
+  const { at, device, token } = await pairedDevice();
+  const session = await newSession(at, [null, device.id]);
+  await evictDurableObject(env.SESSIONS.getByName(session));
+  expect((await connect(session, "client", token)).open).toBe(true);
+});
+
+it("a device's way in costs three rows read: its token, itself, and its version once more", async () => {
+  const { at, device, token } = await pairedDevice();
+  const session = await newSession(at, [null, device.id]);
+  await connect(session, "client", token);
+  await eventsSent();
+  const rows = await rowsOf(() => connect(session, "client", token));
+  expect([rows.d1Read, rows.d1Written, rows.objectWritten]).toEqual([3, 0, 0]);
+});

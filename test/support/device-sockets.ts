@@ -1,0 +1,47 @@
+/** Relay sessions of devices, and websockets opened with a device token. */
+import { exports } from "cloudflare:workers";
+import { call, ORIGIN } from "./client";
+import { newAddress, type TestApplication } from "./devices";
+import { Socket } from "./socket";
+
+/** A relay session with a host and one client, each with a device or (null) without. */
+export async function newSession(
+  at: TestApplication,
+  deviceIds: (string | null)[],
+): Promise<string> {
+  const users = deviceIds.map((device_id) => ({ ip: "192.0.2.1", device_id }));
+  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
+    key: at.key,
+    body: { users },
+  });
+  if (status !== 200) throw new Error(`no session was made: ${text}`);
+  return body.session_id;
+}
+
+/** Asks for an upgrade with a device token ("": none) and returns whatever was answered. */
+export function upgrade(
+  session: string,
+  side: "server" | "client",
+  token: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return exports.default.fetch(
+    new Request(`${ORIGIN}/v1/relays/sessions/${session}/${side}`, {
+      headers: {
+        Upgrade: "websocket",
+        "CF-Connecting-IP": newAddress(),
+        ...(token === "" ? {} : { Authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+    }),
+  );
+}
+
+/** Connects, and waits until the relay has said that it is ready. */
+export async function connect(session: string, side: "server" | "client", token: string) {
+  const answer = await upgrade(session, side, token);
+  if (!answer.webSocket) throw new Error(`not let in: ${answer.status} ${await answer.text()}`);
+  const socket = new Socket(answer.webSocket, false);
+  await socket.control("ready");
+  return socket;
+}

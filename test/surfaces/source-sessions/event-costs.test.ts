@@ -1,0 +1,151 @@
+/** A page of events reads a bounded number of rows, at 100,000 events, with every filter alone and in pairs. */
+import { env } from "cloudflare:workers";
+import { beforeAll, expect, test } from "vitest";
+import { SCANNED_ROWS } from "../../../src/db/scan";
+import { call, newOrganisation, type Tenant } from "../../support/client";
+import { rowsOf } from "../../support/rows";
+
+const COUNT = 100_000;
+/** When the first happened; each happened a second after the one before. */
+const FIRST = Date.UTC(2026, 0, 1);
+
+interface Made {
+  i: number;
+  at: number;
+  type: string;
+  action: string;
+  state: string;
+}
+
+/**
+ * Event number `i`. Those of devices are few and old, and were told to nobody in vain; those of keys
+ * were told to somebody. The newest are of sessions, and nobody was to be told.
+ */
+function made(i: number): Made {
+  const type = i < 50 ? "device" : i >= 60_000 && i < 70_000 ? "key" : "session";
+  return {
+    i,
+    at: FIRST + i * 1_000,
+    type,
+    action: type !== "session" || i % 2 === 0 ? "created" : "active",
+    state: type === "device" ? "failed" : type === "key" ? "delivered" : "pending",
+  };
+}
+
+const all = Array.from({ length: COUNT }, (_, n) => made(COUNT - 1 - n));
+let tenant: Tenant;
+
+/** The first 48 bits of an id, in SQL: the time. */
+const time = `printf('%08x-%04x', (${FIRST} + i * 1000) >> 16, (${FIRST} + i * 1000) & 65535)`;
+
+beforeAll(async () => {
+  tenant = await newOrganisation();
+  const numbers = `with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${COUNT})`;
+  const data = {
+    session: { id: "x", kind: "relay", status: "active", createdAt: 0, expiresAt: 0, users: [] },
+  };
+  await env.DB.prepare(
+    `insert into events (organisation_id, id, type, at, data) ${numbers}
+     select ?1, ${time} || printf('-7000-8000-%012x', i),
+       case when i < 50 then 'device.created' when i >= 60000 and i < 70000 then 'key.created'
+         when i % 2 = 0 then 'session.created' else 'session.active' end, ${FIRST} + i * 1000, ?2 from n`,
+  )
+    .bind(tenant.id, JSON.stringify(data))
+    .run();
+  await env.DB.prepare(
+    `insert into deliveries (organisation_id, id, event_id, event_type, format, url, status, attempts,
+       attempt_count, next_attempt_at)
+     select ?1, 'whd_' || replace(id, '-', '') || '_1', id, type, 'ricloud', 'https://example.com',
+       case when type = 'key.created' then 'delivered' else 'failed' end, '[]', 1, null
+     from events where organisation_id = ?1 and type in ('key.created', 'device.created')`,
+  )
+    .bind(tenant.id)
+    .run();
+}, 120_000);
+
+const date = (i: number) => `${new Date(FIRST + i * 1_000).toISOString().slice(0, 19)}Z`;
+
+type Filter = [query: string, fits: (event: Made) => boolean];
+
+const filters: Filter[] = [
+  ["type=session", ({ type }) => type === "session"],
+  ["type=key", ({ type }) => type === "key"],
+  ["type=device", ({ type }) => type === "device"],
+  ["type=nothing", () => false],
+  ["action=created", ({ action }) => action === "created"],
+  ["action=active", ({ action }) => action === "active"],
+  ["state=pending", ({ state }) => state === "pending"],
+  ["state=delivered", ({ state }) => state === "delivered"],
+  ["state=failed", ({ state }) => state === "failed"],
+  [`date_created=${date(65_000)}`, ({ i }) => i === 65_000],
+  [`date_created[lt]=${date(1_000)}`, ({ i }) => i < 1_000],
+  [`date_created[gte]=${date(50_000)}`, ({ i }) => i >= 50_000],
+];
+
+function dates(query: string): Filter[] {
+  return filters.filter(([one]) => one.startsWith("date") && query.endsWith(one));
+}
+
+function expected(...fits: Filter[1][]): number[] {
+  return all.filter((event) => fits.every((isFit) => isFit(event))).map(({ i }) => i);
+}
+
+async function pageOf(query: string) {
+  let page: { numbers: number[]; hasMore: boolean; next: string | undefined } | undefined;
+  const rows = await rowsOf(async () => {
+    const { status, body, text } = await call("GET", `/events?${query}`, { key: tenant.key });
+    if (status !== 200) throw new Error(`${query}: ${text}`);
+    const ids: string[] = body.data.map(({ id }: { id: string }) => id);
+    const numbers = ids.map((id) => Number.parseInt(id.slice(24), 16));
+    page = { numbers, hasMore: body.has_more, next: body.next_after_id };
+  });
+  if (!page) throw new Error("there is no page");
+  return { ...page, read: rows.d1Read };
+}
+
+/** A full page: each event, and what has become of its deliveries. */
+const PAGE = 100;
+/** Rows that one event costs which is looked at in vain: itself, its delivery, and the end of the scan. */
+const IN_VAIN = 4;
+
+test.each(
+  filters.flatMap(([one, fitsOne], n): Filter[] => [
+    [one, fitsOne],
+    ...filters
+      .slice(n + 1)
+      .filter(([two]) => two.split(/[[=]/)[0] !== one.split(/[[=]/)[0])
+      .map(
+        ([two, fitsTwo]): Filter => [`${one}&${two}`, (event) => fitsOne(event) && fitsTwo(event)],
+      ),
+  ]),
+)("%s", async (query, fits) => {
+  const wanted = expected(fits);
+  const { numbers, hasMore, next, read } = await pageOf(query);
+  expect(numbers).toEqual(wanted.slice(0, numbers.length));
+  expect(hasMore).toBe(next !== undefined || wanted.length > 10);
+  if (next === undefined) expect(numbers.length).toBe(Math.min(10, wanted.length));
+  // What is newer than the last one shown, in the time that is asked for, was looked at in vain.
+  const inTime = all.filter((event) => dates(query).every(([, isFit]) => isFit(event)));
+  const vain = inTime.findIndex(({ i }) => i === numbers.at(9));
+  expect(read).toBeLessThanOrEqual(PAGE + (vain === -1 ? SCANNED_ROWS : vain) * IN_VAIN);
+});
+
+test.each(["type=device", "state=failed", "type=key&action=active"])(
+  "%s: the pages behind one that ended early leave nothing out",
+  async (query) => {
+    const fits = filters.filter(([one]) => query.split("&").includes(one));
+    const found: number[] = [];
+    let after = "";
+    let pages = 0;
+    for (; pages < 100; pages++) {
+      const page = await pageOf(`limit=100&${query}${after}`);
+      found.push(...page.numbers);
+      if (!page.hasMore) break;
+      if (!page.next) throw new Error("the page is full: nothing here has so many matches");
+      after = `&after_id=${page.next}`;
+    }
+    expect(found).toEqual(expected(...fits.map(([, isFit]) => isFit)));
+    expect(pages).toBeGreaterThan(40);
+    expect(pages).toBeLessThan(60);
+  },
+);

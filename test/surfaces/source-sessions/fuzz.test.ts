@@ -1,0 +1,164 @@
+/** Whatever is sent to source sessions, the fault is never ours, and a refusal is one that ricloud's client can read. */
+import fc from "fast-check";
+import { beforeAll, expect, test } from "vitest";
+import { type Answer, call } from "../../support/client";
+import {
+  anyBody,
+  anyQuery,
+  brokenBody,
+  expectOwnFormat,
+  headerValue,
+  rawPart,
+} from "../../support/hostile";
+import { anyAddress } from "../../support/sessions";
+import { type Broker, GOOD, newActive, newBroker } from "../../support/source-sessions";
+
+const RUNS = 80;
+let broker: Broker;
+let active: string;
+
+beforeAll(async () => {
+  broker = await newBroker();
+  active = await newActive(broker);
+});
+
+/** The client reads `error`, `message` and `params` of a refusal, and `resource` of all else. */
+function expectReadable({ status, headers, body, text }: Answer): void {
+  const what = `${status} ${text.slice(0, 300)}`;
+  expect(status, what).toBeLessThan(500);
+  expect(headers.get("X-Request-Id"), what).toBeTruthy();
+  if (status < 400) {
+    expect(body.resource, what).toEqual(expect.any(String));
+    return;
+  }
+  const { error, message, params = {}, ...more } = body;
+  expect(error, what).toMatch(/^[a-z]+(-[a-z]+)*$/);
+  expect(message, what).toEqual(expect.any(String));
+  expect(Object.values(params).every((value) => typeof value === "string")).toBe(true);
+  expect(more, what).toEqual({});
+  expect(text).not.toContain("\n    at ");
+}
+
+const source = { user: 1, type: "mocks.mock", identifier: "jo" };
+const nested = brokenBody(source).map(
+  (text) => `{"source":${text},"payload":{"password":"abcd1234"}}`,
+);
+
+test.each([
+  ["POST", "/sessions", anyBody],
+  ["POST", "/sessions", nested],
+  ["POST", "/sessions", brokenBody({ source, payload: GOOD })],
+  ["POST", "/users", fc.oneof(anyBody, brokenBody({ identifier: "ann" }))],
+  ["POST", "/users/1", fc.oneof(anyBody, brokenBody({ identifier: "user-1" }))],
+  ["POST", "/sources", fc.oneof(anyBody, brokenBody(source))],
+  ["POST", "/sources/1", fc.oneof(anyBody, brokenBody({ state: "active" }))],
+  ["POST", "/configs/webhook", fc.oneof(anyBody, brokenBody({ url: "https://10.0.0.1/" }))],
+])("%s %s with any body is answered", async (method, path, bodies) => {
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      expectReadable(await call(method, path, { key: broker.key, body }));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test.each([
+  ["/sessions", ["key", "user", "source", "state", "date_created", "date_expired[gt]"]],
+  ["/users", ["identifier"]],
+  ["/sources", ["user", "identifier", "type", "state"]],
+  ["/events", ["type", "action", "state", "date_created[lte]"]],
+  ["/configs/webhook", []],
+])("GET %s with any query is answered", async (path, names) => {
+  const query = anyQuery("limit", "after_id", "before_id", ...names);
+  await fc.assert(
+    fc.asyncProperty(query, async (text) => {
+      expectReadable(await call("GET", `${path}?${text}`, { key: broker.key }));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test.each([
+  "0001-01-01T00:00:00Z",
+  "9999-12-31T23:59:59Z",
+  "1969-12-31T23:59:59-23:59",
+  "2018-08-22T10:25:05",
+  "2018-08-22T10:25:05.123456789Z",
+])("dates at the edges of time are answered: %s", async (date) => {
+  for (const list of ["sessions?date_created", "sessions?date_expired", "events?date_created"]) {
+    for (const bound of ["", "[gt]", "[gte]", "[lt]", "[lte]"]) {
+      const answer = await call("GET", `/${list}${bound}=${encodeURIComponent(date)}`, {
+        key: broker.key,
+      });
+      expectReadable(answer);
+      expect(answer.status).toBe(200);
+    }
+  }
+});
+
+test("any path with any verb is answered", async () => {
+  const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS");
+  const root = fc.constantFrom("/sessions/", "/users/", "/sources/", "/events/", "/keys/");
+  await fc.assert(
+    fc.asyncProperty(verb, root, rawPart, rawPart, async (method, start, part, more) => {
+      const path = `${start}${part}${more === "" ? "" : `/${more}`}`;
+      // Dots lead out of here, to paths that are other surfaces'.
+      fc.pre(new URL(path, "http://x").pathname.startsWith(start));
+      expectReadable(await call(method, path, { key: broker.key }));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("any header with any value is answered", async () => {
+  const name = fc.constantFrom("Ricloud-Await", "Content-Type", "Idempotency-Key", "Authorization");
+  await fc.assert(
+    fc.asyncProperty(name, headerValue, async (header, value) => {
+      const answer = await call("POST", "/sessions", {
+        ip: anyAddress(),
+        headers: { Authorization: `Token ${broker.key}`, [header]: value },
+        body: { source: { ...source, identifier: "jo+lost" }, payload: {} },
+      });
+      expectReadable(answer);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test.each([
+  ["PUT", "/v1/connectors/a.b", brokenBody({ url: "https://example.com/", timeout_seconds: 5 })],
+  ["PUT", "/v1/connectors/a.b", anyBody],
+  ["POST", "/v1/sessions/:id:use", anyBody],
+])(
+  "%s %s with any body is answered, as a problem where it is refused",
+  async (method, path, of) => {
+    await fc.assert(
+      fc.asyncProperty(of, async (body) => {
+        const answer = await call(method, path.replace(":id", active), { key: broker.key, body });
+        expectOwnFormat(answer, "v1");
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
+
+test("any signature under any body ends no session", async () => {
+  const when = fc.oneof(headerValue, fc.constant("now"));
+  await fc.assert(
+    fc.asyncProperty(anyBody, headerValue, when, headerValue, async (body, id, at, signature) => {
+      const now = String(Math.floor(Date.now() / 1_000));
+      const answer = await call("POST", `/v1/sessions/${active}:expire`, {
+        ip: anyAddress(),
+        headers: {
+          "webhook-id": id,
+          "webhook-timestamp": at === "now" ? now : at,
+          "webhook-signature": `v1,${signature}`,
+        },
+        body,
+      });
+      expectOwnFormat(answer, "v1");
+      expect(answer.status).toBe(401);
+    }),
+    { numRuns: RUNS },
+  );
+});

@@ -1,0 +1,92 @@
+/** Of a deleted organisation nothing stays in any table, whatever it had. */
+import { env } from "cloudflare:workers";
+import { getTableName } from "drizzle-orm";
+import { afterEach, expect, test, vi } from "vitest";
+import * as schema from "../../src/db/schema";
+import { call, newOrganisation } from "../support/client";
+import { newEndpoint } from "../support/endpoints";
+import { advance, holdTheClock, runSweep } from "../support/faults";
+import { eventually, newMailbox } from "../support/pipeline";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** What the set-up has filled, so that the sweep has something to empty. */
+const FILLED = [
+  "applications",
+  "connections",
+  "connectors",
+  "deliveries",
+  "events",
+  "organisation_keys",
+  "relay_permission_counts",
+  "relay_permissions",
+  "session_connections",
+  "session_counts",
+  "sessions",
+  "sources",
+  "users",
+  "webhook_endpoints",
+  "webhook_recoveries",
+];
+
+/** How many rows of an organisation there are, in each table that names organisations. */
+async function rowsOf(organisationId: number): Promise<Record<string, number>> {
+  const names = Object.values(schema)
+    .filter((table) => "organisationId" in table)
+    .map((table) => getTableName(table));
+  const counts = await env.DB.batch<{ n: number }>(
+    names.map((name) =>
+      env.DB.prepare(`select count(*) as n from ${name} where organisation_id = ?`).bind(
+        organisationId,
+      ),
+    ),
+  );
+  const named = names.map((name, i) => [name, counts[i]?.results[0]?.n ?? 0] as const);
+  return Object.fromEntries(named.filter(([, n]) => n > 0));
+}
+
+test("it had something of everything, and a day after its deletion there is no row of it", async () => {
+  const { id, key } = await newOrganisation();
+  const post = async (path: string, body: object, method = "POST") => {
+    const answer = await call(method, path, { key, body, headers: { "Ricloud-Await": "5" } });
+    expect(answer.status, `${path}: ${answer.text}`).toBeLessThan(300);
+    return answer.body;
+  };
+  const endpoint = await newEndpoint({ id, key, webhookSecret: "" }, newMailbox());
+  await post(`/v1/webhooks/endpoints/${endpoint.id}:recover`, {
+    since: new Date(Date.now() - 60_000).toISOString(),
+  });
+  await post("/connections/definition", { connectionId: "A" });
+  await post("/relay/permission", {
+    connectionId: "A",
+    remoteConnectionId: "B",
+    direction: "send",
+  });
+  await post("/v1/relays/sessions", { users: [{ ip: "192.0.2.1", connection_id: "A" }] });
+  await post("/v1/connectors/a.b", { url: "http://127.0.0.1:9/" }, "PUT");
+  const user = await post("/users", { identifier: "jo" });
+  const source = { user: user.id, type: "mocks.mock", identifier: "jo" };
+  await post("/sessions", { source, payload: { password: "abcd1234" } });
+  const application = await post("/v1/applications", { name: "Gateway" });
+  expect(application.id).toBeDefined();
+  await eventually(async () => {
+    const before = await rowsOf(id);
+    expect(Object.keys(before)).toEqual(expect.arrayContaining(FILLED));
+    expect(before.owed_events).toBeUndefined();
+  });
+
+  await call("DELETE", `/v1/organisations/${id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
+  holdTheClock();
+  // What arrives late, and what keeps for a day, goes in one of these runs.
+  for (const seconds of [0, 7_200, 86_400]) {
+    advance(seconds);
+    await runSweep();
+  }
+  expect(await rowsOf(id)).toEqual({});
+  const { results } = await env.DB.prepare("select id from organisations where id = ?")
+    .bind(id)
+    .all();
+  expect(results).toEqual([]);
+});

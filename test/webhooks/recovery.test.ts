@@ -1,0 +1,151 @@
+/** What did not reach an endpoint is sent again, all of it and each once, whatever fails on the way. */
+import { env } from "cloudflare:workers";
+import { afterEach, expect, test, vi } from "vitest";
+import { openDatabase } from "../../src/db/open";
+import { newEventId } from "../../src/events/event";
+import { eventInsertion } from "../../src/events/store";
+import { deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
+import { call, newOrganisation, type Tenant } from "../support/client";
+import { d1Lost, withD1 } from "../support/d1";
+import { type Endpoint, newEndpoint } from "../support/endpoints";
+import { consume, deliveryRows, eventually, newEvent, newMailbox } from "../support/pipeline";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** More than two pages of what a recovery looks at. */
+const FAILED = 230;
+
+/** An organisation with an endpoint that missed so many events, and another that missed as many. */
+async function newOutage(count: number) {
+  const tenant = await newOrganisation();
+  const only = { event_types: ["connection.created"] };
+  const endpoint = await newEndpoint(tenant, newMailbox(), only);
+  const other = await newEndpoint(tenant, newMailbox(), only);
+  const event = await newEvent(tenant, "session.active", null);
+  const db = openDatabase(env);
+  const events = Array.from({ length: count }, () => ({ ...event, id: newEventId(Date.now()) }));
+  const owed = events.flatMap((one) =>
+    [endpoint, other].map(({ id, mailbox }) => newDelivery(one, "standard", mailbox.url, id)),
+  );
+  const [first, ...rest] = events.map((one) => eventInsertion(db, one));
+  if (first) await db.batch([first, ...rest, ...deliveryInsertions(db, owed)]);
+  await env.DB.prepare("update deliveries set status = 'failed' where organisation_id = ?")
+    .bind(tenant.id)
+    .run();
+  return { tenant, endpoint, other, ids: events.map(({ id }) => id) };
+}
+
+function recover(tenant: Tenant, { id }: Endpoint, body: object = { since: hourAgo() }) {
+  return call("POST", `/v1/webhooks/endpoints/${id}:recover`, { key: tenant.key, body });
+}
+
+const hourAgo = () => new Date(Date.now() - 3_600_000).toISOString();
+
+/** Resolves once the recovery says that it is finished, with what it says. */
+function finished(tenant: Tenant, id: string) {
+  return eventually(async () => {
+    const { body } = await call("GET", `/v1/webhooks/recoveries/${id}`, { key: tenant.key });
+    expect(body.status).toBe("finished");
+    return body;
+  });
+}
+
+async function idsSeen({ mailbox }: Endpoint): Promise<(string | undefined)[]> {
+  return (await mailbox.requests()).map(({ headers }) => headers["webhook-id"]).toSorted();
+}
+
+test("page after page, to that endpoint alone, and its progress can be asked for", async () => {
+  const { tenant, endpoint, other, ids } = await newOutage(FAILED);
+  const started = await recover(tenant, endpoint);
+  expect(started.status).toBe(202);
+  expect(started.body).toMatchObject({ endpoint_id: endpoint.id, resent: 0, finished_at: null });
+  expect(await finished(tenant, started.body.id)).toMatchObject({ resent: FAILED });
+  await endpoint.mailbox.waitForRequests(FAILED, 20_000);
+  expect(await idsSeen(endpoint)).toEqual(ids.toSorted());
+  expect(await other.mailbox.requests()).toEqual([]);
+  await eventually(async () => {
+    const rows = await deliveryRows(tenant);
+    const of = (id: string) =>
+      new Set(rows.filter((row) => row.endpoint_id === id).map((row) => row.status));
+    expect([of(endpoint.id), of(other.id)]).toEqual([new Set(["delivered"]), new Set(["failed"])]);
+  });
+});
+
+test("what fails again stays failed, and can be recovered again", async () => {
+  const { tenant, endpoint } = await newOutage(3);
+  await endpoint.mailbox.answer({ kind: "status", status: 500 });
+  await finished(tenant, (await recover(tenant, endpoint)).body.id);
+  await endpoint.mailbox.waitForRequests(3);
+  await eventually(async () => {
+    const rows = (await deliveryRows(tenant)).filter((row) => row.endpoint_id === endpoint.id);
+    expect(rows.map(({ status, attempts }) => [status, attempts.length])).toEqual(
+      Array(3).fill(["failed", 1]),
+    );
+  });
+  await endpoint.mailbox.answer({ kind: "status", status: 204 });
+  await finished(tenant, (await recover(tenant, endpoint)).body.id);
+  await endpoint.mailbox.waitForRequests(6);
+});
+
+test("a message that comes twice sends nothing twice", async () => {
+  const { tenant, endpoint } = await newOutage(3);
+  const { body } = await recover(tenant, endpoint);
+  await finished(tenant, body.id);
+  await eventually(async () => {
+    const rows = (await deliveryRows(tenant)).filter((row) => row.endpoint_id === endpoint.id);
+    expect(rows.every(({ status }) => status === "delivered")).toBe(true);
+  });
+  const again = { v: 1, organisationId: tenant.id, recovery: body.id };
+  const rows = (await deliveryRows(tenant)).filter((row) => row.endpoint_id === endpoint.id);
+  const resends = rows.map(({ id }) => ({
+    v: 1,
+    organisationId: tenant.id,
+    id,
+    resend: body.id,
+  }));
+  const result = await consume("drawbridge-deliveries", [again, ...resends]);
+  expect(result).toMatchObject({ acknowledged: [0, 1, 2, 3], retried: [] });
+  expect(await endpoint.mailbox.requests()).toHaveLength(3);
+});
+
+test("when D1 fails at the note of a page, the page comes again, and each is counted once", async () => {
+  const { tenant, endpoint } = await newOutage(5);
+  let lost = 0;
+  const { body } = await withD1(
+    (sql) => {
+      if (sql.startsWith("update") && sql.includes("webhook_recoveries") && ++lost === 1) d1Lost();
+    },
+    async () => {
+      const started = await recover(tenant, endpoint);
+      await endpoint.mailbox.waitForRequests(5);
+      await eventually(async () => expect(lost).toBe(1));
+      return started;
+    },
+  );
+  // As the queue would, when its delay is over.
+  await consume("drawbridge-deliveries", [{ v: 1, organisationId: tenant.id, recovery: body.id }]);
+  expect(await finished(tenant, body.id)).toMatchObject({ resent: 5 });
+  await eventually(async () => {
+    const rows = (await deliveryRows(tenant)).filter((row) => row.endpoint_id === endpoint.id);
+    expect(rows.every(({ attempts }) => attempts.length === 1)).toBe(true);
+  });
+});
+
+test("when the queue takes nothing, nothing is begun, and the caller is told to try again", async () => {
+  const { tenant, endpoint } = await newOutage(1);
+  const lost = vi
+    .spyOn(Object.getPrototypeOf(env.DELIVERIES), "send")
+    .mockRejectedValue(new Error("Queue is overloaded"));
+  const refused = await recover(tenant, endpoint);
+  lost.mockRestore();
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get("Retry-After")).not.toBeNull();
+  const { results } = await env.DB.prepare(
+    "select id from webhook_recoveries where organisation_id = ?",
+  )
+    .bind(tenant.id)
+    .all();
+  expect(results).toEqual([]);
+});

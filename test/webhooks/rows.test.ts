@@ -1,0 +1,125 @@
+/** What a webhook costs in rows of D1: two for what arrives at once, and no more than its attempts for what does not. */
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { newOrganisation, type Tenant } from "../support/client";
+import { newEndpoint, patchEndpoint } from "../support/endpoints";
+import {
+  consume,
+  deliverWith,
+  deliveryRows,
+  eventually,
+  newEvent,
+  newMailbox,
+  newOwedToEndpoint,
+  owe,
+} from "../support/pipeline";
+import type { Behaviour } from "../support/receiver";
+import { rowsOf } from "../support/rows";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const status = (code: number): Behaviour => ({ kind: "status", status: code });
+
+/** Waits for what goes on behind the calls of the set-up: it has rows of its own. */
+async function settle(tenant: Tenant): Promise<void> {
+  await eventually(async () => {
+    const { results } = await env.DB.prepare(
+      `select (select count(*) from owed_events where organisation_id = ?1)
+        + (select count(*) from sessions where organisation_id = ?1 and announced < version)
+        + 1 - (select min(count(*), 1) from sessions where organisation_id = ?1) as open`,
+    )
+      .bind(tenant.id)
+      .all<{ open: number }>();
+    expect(results).toEqual([{ open: 0 }]);
+  });
+}
+
+async function settledOwed() {
+  const owed = await newOwedToEndpoint();
+  await settle(owed.tenant);
+  return owed;
+}
+
+describe("an event costs", () => {
+  test.each([0, 1, 10])(
+    "its own row, and one for each of %i endpoints that want it",
+    async (count) => {
+      const tenant = await newOrganisation();
+      for (let i = 0; i < count; i++) {
+        await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
+      }
+      await newEndpoint(tenant, newMailbox(), { event_types: ["key.*"] });
+      const event = await newEvent(tenant, "session.expired", null);
+      await settle(tenant);
+      // The queue takes none, so that only their own rows are counted, and not what their attempts cost.
+      const held = vi
+        .spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch")
+        .mockRejectedValue(new Error("Queue is overloaded"));
+      const { d1Written } = await rowsOf(() => consume("drawbridge-events", [{ v: 1, event }]));
+      held.mockRestore();
+      expect(await deliveryRows(tenant)).toHaveLength(count);
+      expect(d1Written).toBe(1 + count);
+    },
+  );
+});
+
+describe("an attempt costs", () => {
+  test("one row when it arrives", async () => {
+    const { message } = await settledOwed();
+    const { d1Written, d1Read } = await rowsOf(() => deliverWith({}, [message]));
+    expect(d1Written).toBe(1);
+    // The delivery, its event, its endpoint and the organisation; and the delivery to be changed.
+    expect(d1Read).toBeLessThanOrEqual(6);
+  });
+
+  test("one row each of a batch, whose rows are found by one query", async () => {
+    const { tenant, endpoint, message } = await settledOwed();
+    const second = await owe(tenant, endpoint);
+    const third = await owe(tenant, endpoint);
+    await settle(tenant);
+    const messages = [message, second.message, third.message];
+    const { d1Written, d1Read } = await rowsOf(() => deliverWith({}, messages));
+    expect(d1Written).toBe(3);
+    expect(d1Read).toBeLessThanOrEqual(3 * 6 + 3);
+  });
+
+  test("one row more for the first failure of an endpoint, and for the first success after it", async () => {
+    const { tenant, endpoint, message, mailbox } = await settledOwed();
+    const again = { webhookRetrySeconds: [1_000, 1_000] };
+    await mailbox.answer(status(500), status(500), status(204));
+    const costs = [];
+    for (const attempt of [1, 2, 3]) {
+      costs.push((await rowsOf(() => deliverWith(again, [{ ...message, attempt }]))).d1Written);
+    }
+    expect(costs).toEqual([2, 1, 2]);
+    const next = await owe(tenant, endpoint);
+    await settle(tenant);
+    expect((await rowsOf(() => deliverWith(again, [next.message]))).d1Written).toBe(1);
+  });
+
+  test("one row more when it was the last and failed: that is how it is found again", async () => {
+    const { tenant, endpoint, message, mailbox } = await settledOwed();
+    await mailbox.answer(status(500));
+    const once = { webhookRetrySeconds: [] };
+    await deliverWith(once, [message]);
+    const next = await owe(tenant, endpoint);
+    await settle(tenant);
+    expect((await rowsOf(() => deliverWith(once, [next.message]))).d1Written).toBe(2);
+  });
+
+  test("nothing when its message comes again", async () => {
+    const { message } = await settledOwed();
+    await deliverWith({}, [message]);
+    expect((await rowsOf(() => deliverWith({}, [message]))).d1Written).toBe(0);
+  });
+
+  test("as much as a last one that failed when its endpoint is disabled", async () => {
+    const { tenant, endpoint, message } = await settledOwed();
+    await patchEndpoint(tenant, endpoint, { enabled: false });
+    await settle(tenant);
+    const { d1Written } = await rowsOf(() => deliverWith({}, [message]));
+    expect(d1Written).toBe(2);
+  });
+});
