@@ -298,6 +298,11 @@ function isEndpoint(organisationId: number, id: string) {
   return and(eq(webhookEndpoints.organisationId, organisationId), eq(webhookEndpoints.id, id));
 }
 
-function isUnchanged({ organisationId, id, version }: WebhookEndpoint) {
-  return and(isEndpoint(organisationId, id), eq(webhookEndpoints.version, version));
+/** Also in what is noted without a new version: something may have arrived meanwhile. */
+function isUnchanged({ organisationId, id, version, failingSince }: WebhookEndpoint) {
+  return and(
+    isEndpoint(organisationId, id),
+    eq(webhookEndpoints.version, version),
+    sql`failing_since is ${failingSince}`,
+  );
 }

@@ -48,7 +48,7 @@ const onEvent = async (tenant: Tenant): Promise<GoodRequest> => {
 const fixed = (path: string, status = 200) => ({ path, status });
 const READ = "webhooks:read";
 const WRITE = "webhooks:write";
-const ONE = `${LIST}/:id{whe_[0-9a-f]+}`;
+const ONE = `${LIST}/:id{[A-Za-z0-9_-]+}`;
 const DELIVERIES = "/v1/webhooks/deliveries";
 
 export const webhookRoutes: Record<string, RouteRow> = {
@@ -74,7 +74,7 @@ export const webhookRoutes: Record<string, RouteRow> = {
     request: () => fixed("/v1/webhooks/secret:rotate"),
   },
   [`GET ${DELIVERIES}`]: { guard: READ, request: () => fixed(DELIVERIES) },
-  [`GET ${DELIVERIES}/:id{whd_[0-9a-f_]+}`]: { guard: READ, request: onDelivery("", 200) },
+  [`GET ${DELIVERIES}/:id{[A-Za-z0-9_-]+}`]: { guard: READ, request: onDelivery("", 200) },
   [`POST ${DELIVERIES}/:call{[^:]+:resend}`]: { guard: WRITE, request: onDelivery(":resend", 202) },
   "GET /v1/events": { guard: "events:read", request: () => fixed("/v1/events") },
   "GET /v1/events/:id": { guard: "events:read", request: onEvent },

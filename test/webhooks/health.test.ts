@@ -1,6 +1,7 @@
 /** When an endpoint is disabled: at once by a 410, and when nothing has reached it for five days. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, type Tenant } from "../support/client";
+import { newGate, withD1 } from "../support/d1";
 import { type Endpoint, newEndpoint, patchEndpoint, readEndpoint } from "../support/endpoints";
 import { advance, holdTheClock } from "../support/faults";
 import {
@@ -176,4 +177,30 @@ test("a success that comes between keeps an endpoint from being disabled", async
   await work;
   expect(await result()).toMatchObject({ status: "failed" });
   expect(await readEndpoint(tenant, endpoint)).toMatchObject({ enabled: true });
+});
+
+test("so does one in the very moment in which it is disabled", async () => {
+  holdTheClock();
+  const { tenant, endpoint } = await newOwedToEndpoint();
+  await answers(tenant, endpoint, status(500));
+  advance(6 * DAY);
+  const [failing, arriving] = [await owe(tenant, endpoint), await owe(tenant, endpoint)];
+  await endpoint.mailbox.answer(status(500), status(204));
+  const gate = newGate();
+  const isDisabling = (sql: string) =>
+    sql.includes("webhook_endpoints") && sql.includes('"enabled"');
+  await withD1(
+    (sql) => (isDisabling(sql) && sql.includes("update") ? gate.wait() : undefined),
+    async () => {
+      const work = deliverWith(ONCE, [failing.message]);
+      await gate.reached;
+      await deliverWith(ONCE, [arriving.message]);
+      gate.open();
+      await work;
+    },
+  );
+  expect(await readEndpoint(tenant, endpoint)).toMatchObject({
+    enabled: true,
+    failing_since: null,
+  });
 });

@@ -89,6 +89,14 @@ test("what fails again stays failed, and can be recovered again", async () => {
   await endpoint.mailbox.waitForRequests(6);
 });
 
+test("a test that failed is left alone: whoever made it has seen its answer", async () => {
+  const { tenant, endpoint } = await newOutage(1);
+  await endpoint.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
+  await call("POST", `/v1/webhooks/endpoints/${endpoint.id}:test`, { key: tenant.key });
+  const { body } = await recover(tenant, endpoint);
+  expect(await finished(tenant, body.id)).toMatchObject({ resent: 1 });
+});
+
 test("a message that comes twice sends nothing twice", async () => {
   const { tenant, endpoint } = await newOutage(3);
   const { body } = await recover(tenant, endpoint);

@@ -25,7 +25,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    `${LIST}/:id{whd_[0-9a-f_]+}`,
+    `${LIST}/:id{[A-Za-z0-9_-]+}`,
     keyed("webhooks:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const delivery = await findDelivery(c.var.db, { organisationId, id });

@@ -34,7 +34,7 @@ import {
 } from "./webhook-wire";
 
 const LIST = "/v1/webhooks/endpoints";
-const ONE = `${LIST}/:id{whe_[0-9a-f]+}`;
+const ONE = `${LIST}/:id{[A-Za-z0-9_-]+}`;
 
 /** Adds the routes to the app. */
 export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
