@@ -290,6 +290,7 @@ export const webhookRecoveries = sqliteTable(
     until: integer("until").notNull(),
     /** The last delivery that was looked at; null before the first page. */
     reached: text("reached"),
+    /** Too low by what a page sent whose note was lost: what arrived then is not found again. */
     resent: integer("resent").notNull().default(0),
     createdAt: integer("created_at").notNull(),
     finishedAt: integer("finished_at"),

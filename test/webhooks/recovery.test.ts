@@ -120,6 +120,8 @@ test("a message that comes twice sends nothing twice", async () => {
 
 test("when D1 fails at the note of a page, the page comes again, and each is counted once", async () => {
   const { tenant, endpoint } = await newOutage(5);
+  // What arrived meanwhile would not be found again.
+  await endpoint.mailbox.answer({ kind: "status", status: 500 });
   let lost = 0;
   const { body } = await withD1(
     (sql) => {
