@@ -11,6 +11,8 @@ const FROM_NODE = "test/**/*.node.test.ts";
 
 export default defineConfig({
   test: {
+    // By default one core is left idle: of two, half.
+    maxWorkers: "100%",
     projects: [
       {
         plugins: [
