@@ -5,6 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
@@ -13,6 +14,7 @@ const REQUESTS = 1_000;
 const AT_ONCE = 16;
 const FRAMES = 20_000;
 const PAYLOAD_BYTES = 200;
+const WEBHOOKS = 500;
 const ROOT = "bench-root-token-0123456789-0123456789";
 
 const built = mkdtempSync(join(tmpdir(), "drawbridge-bench-"));
@@ -46,6 +48,7 @@ try {
   );
   await measure("list 20 of the live sessions", () => get(sessions, headers));
   await measureFrames(await post(sessions, headers, body));
+  await measureWebhooks(url, headers, () => post(sessions, headers, body));
 } finally {
   await mf?.dispose();
   rmSync(built, { recursive: true, force: true });
@@ -54,15 +57,13 @@ try {
 function serve(folder) {
   return new Miniflare({
     ...convertV4MiniflareOptions({
-      handleRuntimeStdio: (out, err) => {
-        out.resume();
-        err.resume();
-      },
+      // The Worker's log has a line for each request: the figures would drown in it.
+      handleStructuredLogs: () => {},
       modules: true,
       rootPath: folder,
       scriptPath: "worker.js",
       compatibilityDate: "2026-10-20",
-      compatibilityFlags: ["nodejs_compat"],
+      compatibilityFlags: ["nodejs_compat", "queue_consumer_no_wait_for_wait_until"],
       d1Databases: { DB: "bench" },
       durableObjects: { SESSIONS: { className: "SessionObject", useSQLite: true } },
       queueProducers: {
@@ -72,7 +73,7 @@ function serve(folder) {
       },
       queueConsumers: {
         "drawbridge-events": { maxBatchSize: 50, maxBatchTimeout: 0 },
-        "drawbridge-deliveries": { maxBatchSize: 10, maxBatchTimeout: 0 },
+        "drawbridge-deliveries": { maxBatchSize: 5, maxBatchTimeout: 0 },
       },
       ratelimits: { KEY_LIMIT: { namespace_id: "1001", simple: { limit: 1_000_000, period: 10 } } },
       bindings: {
@@ -81,6 +82,7 @@ function serve(folder) {
         RELAY_BYTES_PER_SECOND: "0",
         RELAY_MESSAGES_PER_SECOND: "0",
         RELAY_UNHEARD_BYTES: "0",
+        ALLOW_INSECURE_WEBHOOKS: "1",
       },
     }),
   });
@@ -173,6 +175,37 @@ async function measureFrames(session) {
   );
   host.close();
   client.close();
+}
+
+/** Makes events that an endpoint wants, and waits until all have arrived at its receiver. */
+async function measureWebhooks(url, headers, makeEvent) {
+  let arrived = 0;
+  let all;
+  const receiver = createServer((request, response) => {
+    request.resume().on("end", () => {
+      response.writeHead(204).end();
+      if (++arrived === WEBHOOKS) all();
+    });
+  });
+  await new Promise((listening) => receiver.listen(0, "127.0.0.1", listening));
+  const done = new Promise((resolve) => {
+    all = resolve;
+  });
+  try {
+    const address = `http://127.0.0.1:${receiver.address().port}/`;
+    const endpoint = JSON.stringify({ url: address, event_types: ["session.active"] });
+    await post(`${url}v1/webhooks/endpoints`, headers, endpoint);
+    const startedAt = performance.now();
+    for (let made = 0; made < WEBHOOKS; made += AT_ONCE) {
+      await Promise.all(Array.from({ length: Math.min(AT_ONCE, WEBHOOKS - made) }, makeEvent));
+    }
+    await done;
+    const seconds = (performance.now() - startedAt) / 1_000;
+    print("webhooks", `${Math.round(WEBHOOKS / seconds)} /s`, "from a session to its receiver");
+  } finally {
+    receiver.close();
+    receiver.closeAllConnections();
+  }
 }
 
 function opened(socket) {
