@@ -15,7 +15,12 @@ import type { EventType } from "../../src/events/types";
 import { handleBatch } from "../../src/queues";
 import { webhookBodies } from "../../src/surfaces/webhook-bodies";
 import { consumeDeliveries } from "../../src/webhooks/deliveries";
-import { type Attempt, deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
+import {
+  type Attempt,
+  type Delivery,
+  deliveryInsertions,
+  newDelivery,
+} from "../../src/webhooks/delivery-store";
 import type { DeliveryMessage } from "../../src/webhooks/messages";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
@@ -110,31 +115,30 @@ export interface Owed {
   message: Extract<DeliveryMessage, { attempt: number }>;
 }
 
-/** Stores an event and its delivery, and leaves it to the test to send the message. */
+/** Something that is owed to a session's webhook_url. */
 export async function newOwed(mailbox = newMailbox()): Promise<Owed> {
   const tenant = await newOrganisation();
   const event = await newEvent(tenant, "session.active", mailbox.url);
-  const delivery = newDelivery(event, "relay-session", mailbox.url);
-  const db = openDatabase(env);
-  await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, [delivery])]);
-  return {
-    tenant,
-    mailbox,
-    message: { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 },
-  };
+  return store(tenant, mailbox, event, newDelivery(event, "relay-session", mailbox.url));
 }
 
-/** An event that is owed to an endpoint, of which no queue knows. */
+/** Something more that is owed to an endpoint. */
 export async function owe(tenant: Tenant, { id, mailbox }: Endpoint): Promise<Owed> {
   const event = await newEvent(tenant, "session.active", null);
-  const delivery = newDelivery(event, "standard", mailbox.url, id);
+  return store(tenant, mailbox, event, newDelivery(event, "standard", mailbox.url, id));
+}
+
+/** Stores an event and its delivery, and leaves it to the test to send the message. */
+async function store(
+  tenant: Tenant,
+  mailbox: Mailbox,
+  event: DomainEvent,
+  delivery: Delivery,
+): Promise<Owed> {
   const db = openDatabase(env);
   await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, [delivery])]);
-  return {
-    tenant,
-    mailbox,
-    message: { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 },
-  };
+  const message = { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 } as const;
+  return { tenant, mailbox, message };
 }
 
 /** An organisation with an endpoint to which an event is owed. */
