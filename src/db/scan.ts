@@ -38,17 +38,33 @@ export async function scanPage<R extends { id: string }>(
 ): Promise<ScannedPage<R>> {
   const from = indexedBy ? sql`${table} indexed by ${indexedBy}` : sql`${table}`;
   const newest = sql`order by id desc`;
-  const fitting = sql`id in (select id from (
-      select * from ${from} where ${range} ${newest} limit ${SCANNED_ROWS}
-    ) as ${table} where ${tests} ${newest} limit ${limit + 1})`;
-  const found = await read(tests ? fitting : range, limit + 1);
-  const rows = found.slice(0, limit);
-  if (found.length > limit) return { rows, next: rows.at(-1)?.id ?? null };
-  if (!tests) return { rows, next: null };
+  const fitting = (rows: SQL) =>
+    sql`id in (select id from ${rows} as ${table} where ${tests} ${newest} limit ${limit + 1})`;
+  const scanned = sql`(select * from ${from} where ${range} ${newest} limit ${SCANNED_ROWS})`;
+  const found = await read(tests ? fitting(scanned) : range, limit + 1);
+  if (!tests || found.length > limit) return toPage(found, limit, null);
   const ends = await db.all<{ id: string }>(
     sql`select id from ${from} where ${range} ${newest} limit 1 offset ${SCANNED_ROWS - 1}`,
   );
   const end = ends[0]?.id ?? null;
+  if (end === null) return toPage(found, limit, null);
   // Newer ones may have come meanwhile: what is behind the end is for the next page then.
-  return { rows: end === null ? rows : rows.filter(({ id }) => id >= end), next: end };
+  if (!indexedBy)
+    return toPage(
+      found.filter(({ id }) => id >= end),
+      limit,
+      end,
+    );
+  // Rows leave an index when they change, and the end moves on: once more, up to an end that stays.
+  const upToEnd = sql`(select * from ${from} where ${range} and id >= ${end})`;
+  return toPage(await read(fitting(upToEnd), limit + 1), limit, end);
+}
+
+function toPage<R extends { id: string }>(
+  found: readonly R[],
+  limit: number,
+  end: string | null,
+): ScannedPage<R> {
+  const rows = found.slice(0, limit);
+  return { rows, next: found.length > limit ? (rows.at(-1)?.id ?? null) : end };
 }

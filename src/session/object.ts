@@ -280,7 +280,10 @@ export class SessionObject extends DurableObject<Env> {
       if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      user = this.#admission.identify(knock, held);
+      const still = this.#admission.identify(knock, held);
+      // Another user of the same device: what decides about that one is not known yet.
+      if (still && still.n !== user.n) return refused({ code: "unavailable" });
+      user = still;
     }
     if (!user) return refused(this.#admission.refuse(knock, now));
     const { 0: client, 1: server } = new WebSocketPair();

@@ -47,8 +47,9 @@ const MOST_PAGES = 10;
 const AT_ONCE = 10;
 /** Retention goes through all organisations once in this many runs. */
 const SHARES = 60;
-/** Nonces go in larger pages: each signed request leaves one. */
-const NONCE_PAGE = 2_000;
+/** What is only deleted goes in larger pages: 50,000 rows a table, organisation and hour. */
+const DELETE_PAGE = 2_000;
+const MOST_DELETE_PAGES = 25;
 const KINDS: readonly SessionKind[] = ["relay", "source"];
 const DAY_MS = 86_400_000;
 /** How long after its deletion something of an organisation may still arrive. */
@@ -80,7 +81,7 @@ export async function sweep(env: Env, ctx: ExecutionContext, scheduledAt: number
   await run("deleted organisations", () => sweepDeletedOrganisations(deps, now));
   await run("pairing requests", () => inPages(() => expireRequests({ db, events }, now, PAGE)));
   await run("setup codes", () => inPages(() => sweepSetupCodes(db, now, PAGE)));
-  await run("nonces", () => inPages(() => sweepNonces(db, now, NONCE_PAGE), NONCE_PAGE));
+  await run("nonces", () => deleteInPages((limit) => sweepNonces(db, now, limit)));
   await run("join codes", () => inPages(() => sweepJoinCodes(deps.db, now, PAGE)));
   await run("signed-out tokens", () => inPages(() => sweepSignedOut(deps.db, now, PAGE)));
   await run("idempotency keys", () => inPages(() => sweepIdempotencyKeys(deps.db, now, PAGE)));
@@ -96,8 +97,16 @@ async function run(work: string, job: () => Promise<unknown>): Promise<void> {
 }
 
 /** Repeats a job that does a page and says how many it did; true once a page was not full. */
-async function inPages(page: () => Promise<number>, size = PAGE): Promise<boolean> {
-  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < size) return true;
+async function inPages(page: () => Promise<number>): Promise<boolean> {
+  for (let i = 0; i < MOST_PAGES; i++) if ((await page()) < PAGE) return true;
+  return false;
+}
+
+/** The same for one that only deletes so many rows. */
+async function deleteInPages(page: (limit: number) => Promise<number>): Promise<boolean> {
+  for (let i = 0; i < MOST_DELETE_PAGES; i++) {
+    if ((await page(DELETE_PAGE)) < DELETE_PAGE) return true;
+  }
   return false;
 }
 
@@ -150,9 +159,11 @@ async function sweepOrganisation(
       return ended.length;
     });
   }
-  await inPages(() => sweepDeliveries(db, organisationId, cutoff, PAGE));
-  await inPages(() => sweepEvents(db, organisationId, cutoff, PAGE));
-  await inPages(() => sweepRecoveries(db, organisationId, cutoff, PAGE));
+  // Events after what tells of their delivery: that is of no use without them.
+  if (await deleteInPages((limit) => sweepDeliveries(db, organisationId, cutoff, limit))) {
+    await deleteInPages((limit) => sweepEvents(db, organisationId, cutoff, limit));
+  }
+  await deleteInPages((limit) => sweepRecoveries(db, organisationId, cutoff, limit));
   await inPages(() => sweepDeviceData(db, organisationId, cutoff, PAGE));
 }
 

@@ -3,10 +3,13 @@ import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { deadLetters } from "../db/schema";
 import { describeError, log } from "../log";
+import { giveUpDelivery } from "./delivery-store";
+import { parseDeliveryMessage } from "./messages";
+import { giveUpRecovery } from "./recovery";
 
 /**
  * Puts a message back on its queue because D1 or a queue failed: first for ten seconds, then ever
- * longer, so that the hundred retries which the platform allows outlast an outage of a day.
+ * longer, so that the hundred retries which the platform allows outlast an outage of 23 hours.
  */
 export function retryLater(message: Message): void {
   message.retry({ delaySeconds: Math.min(10 * 2 ** Math.min(message.attempts - 1, 10), 900) });
@@ -44,10 +47,21 @@ export async function buryMessage(
   }
 }
 
-/** Consumes the dead-letter queue: what ran out of retries while D1 or a queue was down. */
+/**
+ * Consumes the dead-letter queue: what ran out of retries while D1 or a queue was down. A delivery whose
+ * message is gone has failed, where people look for it, and can be sent again.
+ */
 export async function consumeDeadLetters(batch: MessageBatch, db: Database): Promise<void> {
   for (const message of batch.messages) {
-    await buryMessage(db, batch.queue, message, "out of retries");
+    const lost = parseDeliveryMessage(message.body);
+    try {
+      if (lost && "attempt" in lost) await giveUpDelivery(db, lost);
+      if (lost && "recovery" in lost) await giveUpRecovery(db, lost);
+      await buryMessage(db, batch.queue, message, "out of retries");
+    } catch (error) {
+      log("queue message failed", { queue: batch.queue, error: describeError(error) });
+      retryLater(message);
+    }
   }
 }
 

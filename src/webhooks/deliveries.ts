@@ -144,7 +144,7 @@ async function attemptScheduled(deps: DeliveryDeps, delivery: DueDelivery): Prom
   if (!outcome.sent) return settle("discarded");
   const plan = isOver(event, outcome) ? null : planAfter(deps, attemptCount + 1, outcome);
   if (endpoint && isTest(event)) {
-    await setEndpointValid(db, organisationId, endpoint.id, outcome.succeeded);
+    await setEndpointValid(db, endpoint, outcome.succeeded);
   } else if (endpoint) {
     await noteHealth(deps, endpoint, outcome, plan === null);
   }

@@ -65,7 +65,7 @@ export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
 export const MOST_ATTEMPTS = 50;
 
 /** The most deliveries that one statement stores: a value that is bound has room for 2 MB. */
-const INSERT_AT_ONCE = 1_000;
+const INSERT_AT_ONCE = 500;
 
 /**
  * What is owed to an address, or to an endpoint. The id is made of the event and of either: twice made,
@@ -208,6 +208,14 @@ export async function recordResend(
     ...(succeeded ? { status: sql`'delivered'`, nextAttemptAt: sql`null` } : {}),
     unless: sql`exists (select 1 from json_each(attempts) where value ->> 'resend' = ${attempt.resend})`,
   });
+}
+
+/** Nothing asks for the next attempt of this delivery any more: what is still pending has failed. */
+export async function giveUpDelivery(db: Database, key: DeliveryKey): Promise<void> {
+  await db
+    .update(deliveries)
+    .set({ status: "failed", nextAttemptAt: null })
+    .where(and(isOneOf([key]), eq(deliveries.status, "pending")));
 }
 
 async function record(

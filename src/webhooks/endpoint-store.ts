@@ -2,7 +2,7 @@
  * Webhook endpoints in D1: who wants to hear of an organisation's events. Each change is an event, in
  * the transaction of the change; a change that was made from another version is made again.
  */
-import { and, desc, eq, gt, inArray, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { ChangedMeanwhile, type Database } from "../db/open";
 import { webhookEndpoints } from "../db/schema";
 import { type DomainEvent, type EndpointEventData, newEventId } from "../events/event";
@@ -143,7 +143,9 @@ export function updateEndpoint(
 ): Promise<WebhookEndpoint | null> {
   return alter(deps, organisationId, id, now, "webhook-endpoint.updated", (endpoint) => ({
     ...change,
-    ...(change.url !== undefined && change.url !== endpoint.url ? { valid: null } : {}),
+    ...(change.url !== undefined && change.url !== endpoint.url
+      ? { valid: null, failingSince: null }
+      : {}),
     ...(change.enabled ? { disabledReason: null, failingSince: null } : {}),
   }));
 }
@@ -179,50 +181,52 @@ export async function disableEndpoint(
   return disabled;
 }
 
-/** Removes an endpoint, and returns it as it was. What is still owed to it is dropped. */
+/**
+ * Removes an endpoint, and returns it as it was. What is still owed to it is dropped. Null: there is none.
+ * @throws ChangedMeanwhile
+ */
 export async function deleteEndpoint(
   { db, events }: EndpointDeps,
   organisationId: number,
   id: string,
   now: number,
 ): Promise<WebhookEndpoint | null> {
-  const endpoint = await findEndpoint(db, organisationId, id);
-  if (!endpoint) return null;
-  const announced = [endpointEvent("webhook-endpoint.deleted", endpoint, now)];
-  const isThere = sql`exists (select 1 from ${webhookEndpoints} where ${isEndpoint(organisationId, id)})`;
-  const [, , deleted] = await db.batch([
-    ...events.insertion(announced, isThere),
-    db.delete(webhookEndpoints).where(isEndpoint(organisationId, id)).returning(),
-  ]);
-  if (!deleted[0]) return null;
-  events.announce(announced);
-  return deleted[0];
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const endpoint = await findEndpoint(db, organisationId, id);
+    if (!endpoint) return null;
+    const gone = { ...endpoint, version: endpoint.version + 1 };
+    const announced = [endpointEvent("webhook-endpoint.deleted", gone, now)];
+    const [, , deleted] = await db.batch([
+      ...events.insertion(announced, isStill(endpoint)),
+      db.delete(webhookEndpoints).where(isUnchanged(endpoint)).returning(),
+    ]);
+    if (!deleted[0]) continue;
+    events.announce(announced);
+    return deleted[0];
+  }
+  throw new ChangedMeanwhile(id);
 }
 
 /** Notes what a test delivery has found. */
 export async function setEndpointValid(
   db: Database,
-  organisationId: number,
-  id: string,
+  endpoint: Pick<WebhookEndpoint, "organisationId" | "id" | "url">,
   valid: boolean,
 ): Promise<void> {
-  await db.update(webhookEndpoints).set({ valid }).where(isEndpoint(organisationId, id));
+  await db.update(webhookEndpoints).set({ valid }).where(isAtAddress(endpoint));
 }
 
 /** Notes since when nothing arrives; null: something did. */
 export async function setFailingSince(
   db: Database,
-  { organisationId, id }: Pick<WebhookEndpoint, "organisationId" | "id">,
+  endpoint: Pick<WebhookEndpoint, "organisationId" | "id" | "url">,
   failingSince: number | null,
 ): Promise<void> {
   await db
     .update(webhookEndpoints)
     .set({ failingSince })
     .where(
-      and(
-        isEndpoint(organisationId, id),
-        sql`(failing_since is null) = ${failingSince === null ? 0 : 1}`,
-      ),
+      and(isAtAddress(endpoint), sql`(failing_since is null) = ${failingSince === null ? 0 : 1}`),
     );
 }
 
@@ -268,10 +272,7 @@ async function alter(
     const changed = { ...endpoint, ...change, version: endpoint.version + 1 };
     const announced = [endpointEvent(type, changed, now)];
     const [, , updated] = await db.batch([
-      ...events.insertion(
-        announced,
-        sql`exists (select 1 from ${webhookEndpoints} where ${isUnchanged(endpoint)})`,
-      ),
+      ...events.insertion(announced, isStill(endpoint)),
       db
         .update(webhookEndpoints)
         .set({ ...change, version: changed.version })
@@ -298,6 +299,15 @@ function isEndpoint(organisationId: number, id: string) {
   return and(eq(webhookEndpoints.organisationId, organisationId), eq(webhookEndpoints.id, id));
 }
 
+/** The endpoint, while it has this address: what was found at another is not noted for it. */
+function isAtAddress({
+  organisationId,
+  id,
+  url,
+}: Pick<WebhookEndpoint, "organisationId" | "id" | "url">) {
+  return and(isEndpoint(organisationId, id), eq(webhookEndpoints.url, url));
+}
+
 /** Also in what is noted without a new version: something may have arrived meanwhile. */
 function isUnchanged({ organisationId, id, version, failingSince }: WebhookEndpoint) {
   return and(
@@ -305,4 +315,9 @@ function isUnchanged({ organisationId, id, version, failingSince }: WebhookEndpo
     eq(webhookEndpoints.version, version),
     sql`failing_since is ${failingSince}`,
   );
+}
+
+/** The same as a condition of other statements. */
+function isStill(endpoint: WebhookEndpoint): SQL {
+  return sql`exists (select 1 from ${webhookEndpoints} where ${isUnchanged(endpoint)})`;
 }

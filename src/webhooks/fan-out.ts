@@ -40,7 +40,8 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
       readable.map(({ event }) => event),
     );
     for (const { message } of readable) message.ack();
-  } catch {
+  } catch (error) {
+    log("queue batch failed", { queue: batch.queue, error: describeError(error) });
     // One bad event must not hold up the others: each on its own now.
     for (const { message, event } of readable) {
       try {
@@ -74,13 +75,14 @@ async function store(
     ...deliveryInsertions(db, owed),
   ];
   if (first) await db.batch([first, ...rest]);
-  for (const event of events) await react(event);
   // After the rows: a message without its row would be dropped, a row without its message is sent
   // when this one comes back.
   for (let i = 0; i < owed.length; i += SEND_AT_ONCE) {
     const messages = owed.slice(i, i + SEND_AT_ONCE);
     await deliveries.sendBatch(messages.map((delivery) => ({ body: toMessage(delivery) })));
   }
+  // Last: what cannot be reached here must not hold up what is owed to others.
+  for (const event of events) await react(event);
 }
 
 type Listening = Awaited<ReturnType<typeof findListening>>;

@@ -26,20 +26,29 @@ export async function noteHealth(
   isLast: boolean,
 ): Promise<void> {
   const now = Date.now();
+  // What another address has said in the meantime is not known: this is about the one that was asked.
+  const isSame = ({ url }: WebhookEndpoint) => url === endpoint.url;
   const { organisationId, id, failingSince } = endpoint;
   if (outcome.succeeded) {
     if (failingSince !== null) await setFailingSince(deps.db, endpoint, null);
     return;
   }
   if (isGone(outcome)) {
-    await disableEndpoint(deps, organisationId, id, "gone", now, () => true);
+    await disableEndpoint(deps, organisationId, id, "gone", now, isSame);
     return;
   }
   if (failingSince === null) {
     await setFailingSince(deps.db, endpoint, now);
   } else if (isLast && hasFailedLong(endpoint, now)) {
     // Looked at once more with the change: something may have arrived meanwhile.
-    await disableEndpoint(deps, organisationId, id, "failing", now, (it) => hasFailedLong(it, now));
+    await disableEndpoint(
+      deps,
+      organisationId,
+      id,
+      "failing",
+      now,
+      (it) => isSame(it) && hasFailedLong(it, now),
+    );
   }
 }
 

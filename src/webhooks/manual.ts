@@ -40,7 +40,7 @@ export async function sendTest(
   const succeeded = outcome.sent && outcome.succeeded;
   const status = succeeded ? "delivered" : outcome.sent ? "failed" : "discarded";
   await db.batch([eventInsertion(db, event), madeDeliveryInsertion(db, delivery, status, attempt)]);
-  await setEndpointValid(db, organisationId, id, succeeded);
+  await setEndpointValid(db, endpoint, succeeded);
   return attempt;
 }
 

@@ -11,6 +11,7 @@ import { newEventId } from "../events/event";
 import type { EventType } from "../events/types";
 import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";
 import { isTest } from "./endpoint";
+import { findEndpoint } from "./endpoint-store";
 import { askFor, type DeliveryMessage } from "./messages";
 
 /** Work that sends again what did not reach an endpoint. Times are Unix milliseconds. */
@@ -26,17 +27,27 @@ export interface RecoveryDeps {
 const PAGE = 100;
 
 /**
- * Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds.
+ * Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds. Null: one
+ * of this endpoint is running.
  * @throws Unavailable, and nothing is stored
  */
 export async function startRecovery(
   { db, deliveries: queue }: RecoveryDeps,
   input: Pick<Recovery, "organisationId" | "endpointId" | "since" | "until">,
   now: number,
-): Promise<Recovery> {
+): Promise<Recovery | null> {
   const id = `whr_${newEventId(now).replaceAll("-", "")}`;
   const recovery = { ...input, id, reached: null, resent: 0, createdAt: now, finishedAt: null };
-  await db.insert(webhookRecoveries).values(recovery);
+  const { organisationId, endpointId, since, until } = recovery;
+  const stored = await db
+    .insert(webhookRecoveries)
+    .select(
+      sql`select ${organisationId}, ${id}, ${endpointId}, ${since}, ${until}, null, 0, ${now}, null
+        where not exists (select 1 from ${webhookRecoveries} where organisation_id = ${organisationId}
+          and endpoint_id = ${endpointId} and finished_at is null)`,
+    )
+    .returning({ id: webhookRecoveries.id });
+  if (stored.length === 0) return null;
   try {
     await askFor(queue, toMessage(recovery));
   } catch (error) {
@@ -72,6 +83,8 @@ export async function recoverPage(
   const recovery = await findRecovery(db, organisationId, id);
   if (!recovery || recovery.finishedAt !== null) return;
   const { endpointId, since, until, reached } = recovery;
+  const endpoint = await findEndpoint(db, organisationId, endpointId);
+  if (!endpoint?.enabled) return giveUpRecovery(db, { organisationId, recovery: id });
   // One lower bound: SQLite looks up by one, and tests others row by row.
   const from = reached === null ? sql`id >= ${firstDeliveryAt(since)}` : sql`id > ${reached}`;
   const undelivered = await db.all<Undelivered>(
@@ -90,7 +103,7 @@ export async function recoverPage(
   // Sent before it is noted: repeated, it makes nothing twice; noted first, it could be lost.
   if (messages.length > 0) await queue.sendBatch(messages);
   const isDone = undelivered.length < PAGE;
-  await db
+  const noted = await db
     .update(webhookRecoveries)
     .set({
       reached: undelivered.at(-1)?.id ?? reached,
@@ -105,8 +118,21 @@ export async function recoverPage(
           ? isNull(webhookRecoveries.reached)
           : eq(webhookRecoveries.reached, reached),
       ),
-    );
-  if (!isDone) await queue.send(toMessage(recovery));
+    )
+    .returning({ id: webhookRecoveries.id });
+  // Whoever noted the page goes on: of two that did it, one.
+  if (!isDone && noted.length > 0) await queue.send(toMessage(recovery));
+}
+
+/** Nothing asks for the next page of this recovery any more: it is over, and another may begin. */
+export async function giveUpRecovery(
+  db: Database,
+  { organisationId, recovery }: { organisationId: number; recovery: string },
+): Promise<void> {
+  await db
+    .update(webhookRecoveries)
+    .set({ finishedAt: Date.now() })
+    .where(and(isRecovery({ organisationId, id: recovery }), isNull(webhookRecoveries.finishedAt)));
 }
 
 /** Removes a page of an organisation's recoveries from before `cutoff` (Unix milliseconds); returns how many. */

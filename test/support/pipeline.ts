@@ -21,13 +21,14 @@ import {
   deliveryInsertions,
   newDelivery,
 } from "../../src/webhooks/delivery-store";
+import { consumeEvents } from "../../src/webhooks/fan-out";
 import type { DeliveryMessage } from "../../src/webhooks/messages";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
-export type QueueName = "drawbridge-events" | "drawbridge-deliveries";
+export type QueueName = "drawbridge-events" | "drawbridge-deliveries" | "drawbridge-dead-letters";
 
 /** A receiver of this test's own. */
 export function newMailbox(): Mailbox {
@@ -182,6 +183,16 @@ export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promi
       render: webhookBodies(config),
     });
   });
+}
+
+/** Hands an event to its consumer, and does this with it once it is recorded. */
+export function consumeEventsWith(
+  react: (event: DomainEvent) => Promise<void>,
+  event: DomainEvent,
+): Promise<Consumed> {
+  return runBatch("drawbridge-events", [{ v: 1, event }], (batch) =>
+    consumeEvents(batch, { db: openDatabase(env), deliveries: env.DELIVERIES, react }),
+  );
 }
 
 async function runBatch(

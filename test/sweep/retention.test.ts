@@ -172,10 +172,22 @@ describe("what is older than the retention", () => {
 
   test("costs a bounded run: what is left after it goes with the next", async () => {
     const tenant = await newOrganisation();
-    await insertEvents(tenant.id, 1_100, old());
+    await insertEvents(tenant.id, 50_100, old());
     await sweepFor(tenant);
     expect(await countRows("events", tenant.id)).toBe(100);
     await sweepFor(tenant);
+    expect(await countRows("events", tenant.id)).toBe(0);
+  });
+
+  test("and is an event stays while deliveries of its age do: they are of no use without it", async () => {
+    const tenant = await newOrganisation();
+    await insertDeliveries(tenant.id, 50_100, old());
+    await insertEvents(tenant.id, 5, old());
+    await sweepFor(tenant);
+    expect(await countRows("deliveries", tenant.id)).toBe(100);
+    expect(await countRows("events", tenant.id)).toBe(5);
+    await sweepFor(tenant);
+    expect(await countRows("deliveries", tenant.id)).toBe(0);
     expect(await countRows("events", tenant.id)).toBe(0);
   });
 

@@ -5,8 +5,10 @@ import type { DomainEvent } from "../../src/events/event";
 import type { EventType } from "../../src/events/types";
 import { newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
+import { newEndpoint } from "../support/endpoints";
 import {
   consume,
+  consumeEventsWith,
   deadLetters,
   deliveryRows,
   eventRows,
@@ -213,4 +215,16 @@ describe("when the deliveries queue fails", () => {
     await mailbox.waitForRequests(1);
     expect(await deliveryRows(tenant)).toHaveLength(1);
   });
+});
+
+test("what an event sets off elsewhere and cannot be done holds up none of its webhooks", async () => {
+  const tenant = await newOrganisation();
+  const endpoint = await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
+  const event = await newEvent(tenant, "session.expired", null);
+  const failed = await consumeEventsWith(
+    () => Promise.reject(new Error("an object is out of reach")),
+    event,
+  );
+  expect(failed.retried).toMatchObject([{ index: 0 }]);
+  await endpoint.mailbox.waitForRequests(1);
 });

@@ -89,6 +89,33 @@ describe("a receiver that answers 410", () => {
   });
 });
 
+describe("an answer from an address that the endpoint has no more", () => {
+  /** What its old address answers while it gets a new one. */
+  async function moved(behaviour: Behaviour) {
+    const { tenant, endpoint, message } = await newOwedToEndpoint();
+    await endpoint.mailbox.answer({ kind: "status", status: 500, delayMs: 0 });
+    await deliverWith({ webhookRetrySeconds: [1_000] }, [message]);
+    await endpoint.mailbox.answer({ ...behaviour, delayMs: 700 } as Behaviour);
+    const work = deliverWith(ONCE, [{ ...message, attempt: 2 }]);
+    await endpoint.mailbox.waitForRequests(2);
+    const change = { url: newMailbox().url };
+    expect((await patchEndpoint(tenant, endpoint, change)).body).toMatchObject({
+      ...change,
+      failing_since: null,
+    });
+    await work;
+    return readEndpoint(tenant, endpoint);
+  }
+
+  test.each([410, 500])("is not held against the new one: %i", async (code) => {
+    expect(await moved(status(code))).toMatchObject({
+      enabled: true,
+      disabled_reason: null,
+      failing_since: null,
+    });
+  });
+});
+
 describe("an endpoint of which every delivery fails", () => {
   test("is disabled after five days and not before, and the others hear of it", async () => {
     holdTheClock();

@@ -7,8 +7,16 @@ import { eventInsertion } from "../../src/events/store";
 import { deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
-import { type Endpoint, newEndpoint } from "../support/endpoints";
-import { consume, deliveryRows, eventually, newEvent, newMailbox } from "../support/pipeline";
+import { type Endpoint, newEndpoint, patchEndpoint } from "../support/endpoints";
+import {
+  consume,
+  deliveryOf,
+  deliveryRows,
+  eventually,
+  newEvent,
+  newMailbox,
+  newOwedToEndpoint,
+} from "../support/pipeline";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -95,6 +103,55 @@ test("a test that failed is left alone: whoever made it has seen its answer", as
   await call("POST", `/v1/webhooks/endpoints/${endpoint.id}:test`, { key: tenant.key });
   const { body } = await recover(tenant, endpoint);
   expect(await finished(tenant, body.id)).toMatchObject({ resent: 1 });
+});
+
+test("one at a time for an endpoint, and another when it is finished", async () => {
+  const { tenant, endpoint } = await newOutage(1);
+  const both = await Promise.all([recover(tenant, endpoint), recover(tenant, endpoint)]);
+  const refused = both.filter(({ status }) => status === 409);
+  expect(refused.length).toBeLessThanOrEqual(1);
+  for (const { body } of refused) expect(body.code).toBe("recovery-running");
+  for (const { status, body } of both) if (status === 202) await finished(tenant, body.id);
+  expect((await recover(tenant, endpoint)).status).toBe(202);
+});
+
+test("of a page that is done twice at once, one goes on to the next", async () => {
+  const { tenant, endpoint } = await newOutage(150);
+  await endpoint.mailbox.answer({ kind: "status", status: 500 });
+  const sent: unknown[] = [];
+  const send = vi.spyOn(Object.getPrototypeOf(env.DELIVERIES), "send");
+  const { body } = await recover(tenant, endpoint);
+  const message = { v: 1, organisationId: tenant.id, recovery: body.id };
+  await consume("drawbridge-deliveries", [message, message, message]);
+  await finished(tenant, body.id);
+  for (const [one] of send.mock.calls) if (JSON.stringify(one).includes(body.id)) sent.push(one);
+  // The first message, and one behind each full page: of 300 that failed, half are the other endpoint's.
+  expect(sent).toEqual(Array(4).fill(message));
+});
+
+test("ends when the endpoint is disabled meanwhile", async () => {
+  const { tenant, endpoint } = await newOutage(1);
+  const held = vi
+    .spyOn(Object.getPrototypeOf(env.DELIVERIES), "send")
+    .mockImplementation(() => Promise.resolve());
+  const { body } = await recover(tenant, endpoint);
+  held.mockRestore();
+  await patchEndpoint(tenant, endpoint, { enabled: false });
+  await consume("drawbridge-deliveries", [{ v: 1, organisationId: tenant.id, recovery: body.id }]);
+  expect(await finished(tenant, body.id)).toMatchObject({ resent: 0 });
+  expect(await endpoint.mailbox.requests()).toEqual([]);
+});
+
+test("what ran out of retries has failed, and its recovery is over: both can be asked for again", async () => {
+  const owed = await newOwedToEndpoint();
+  const { tenant, endpoint } = owed;
+  expect(await consume("drawbridge-dead-letters", [owed.message])).toMatchObject({
+    acknowledged: [0],
+  });
+  expect(await deliveryOf(owed)).toMatchObject({ status: "failed", next_attempt_at: null });
+  const { body } = await recover(tenant, endpoint);
+  expect(await finished(tenant, body.id)).toMatchObject({ resent: 1 });
+  await owed.mailbox.waitForRequests(1);
 });
 
 test("a message that comes twice sends nothing twice", async () => {

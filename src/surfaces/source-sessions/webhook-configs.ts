@@ -2,9 +2,10 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { type AppEnv, type Call, Refused } from "../../http/context";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
+import { holds } from "../../keys/permissions";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
@@ -33,23 +34,25 @@ const listShape = { filters: {}, dates: [], id: textId(/^whe_[0-9a-f]{32}$/) };
 export function webhookConfigRoutes(app: Hono<AppEnv>): void {
   app.post(
     PATH,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyed("webhooks:write", async (c, caller) => {
+      const { organisationId } = caller;
       const body = await readBody(c, createBody);
       requireSendable(c, "url", body.url);
       const { origin } = new URL(c.req.url);
       const input = { organisationId, url: body.url, format, origin, enabled: true };
       const endpoint = await createEndpoint(c.var, input, Date.now());
       if (!endpoint) throw new Refused(tooManyEndpoints);
-      return c.json(toWire(c, endpoint), 201);
+      return c.json(toWire(c, caller, endpoint), 201);
     }),
   );
 
   app.get(
     PATH,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyed("webhooks:read", async (c, caller) => {
+      const { organisationId } = caller;
       const { page } = readListQuery(c, listShape);
       const rows = await listEndpoints(c.var.db, organisationId, format, page);
-      const data = rows.slice(0, page.limit).map((endpoint) => toWire(c, endpoint));
+      const data = rows.slice(0, page.limit).map((endpoint) => toWire(c, caller, endpoint));
       const hasMore = rows.length > page.limit;
       const isWhole = !hasMore && page.after === null && page.before === null;
       return c.json(toList(PATH, data, hasMore, isWhole ? data.length : null));
@@ -58,14 +61,15 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     `${PATH}/:id`,
-    keyed("webhooks:read", async (c, { organisationId }) => {
-      return c.json(toWire(c, await requireConfig(c, organisationId)));
+    keyed("webhooks:read", async (c, caller) => {
+      return c.json(toWire(c, caller, await requireConfig(c, caller.organisationId)));
     }),
   );
 
   app.post(
     `${PATH}/:id`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyed("webhooks:write", async (c, caller) => {
+      const { organisationId } = caller;
       const { url: address, state } = await readOptionalBody(c, updateBody);
       const { id } = await requireConfig(c, organisationId);
       if (address !== undefined) requireSendable(c, "url", address);
@@ -76,24 +80,26 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
       };
       const endpoint = await updateEndpoint(c.var, organisationId, id, change, Date.now());
       if (!endpoint) throw new Refused(notFound);
-      return c.json(toWire(c, endpoint));
+      return c.json(toWire(c, caller, endpoint));
     }),
   );
 
   app.delete(
     `${PATH}/:id`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyed("webhooks:write", async (c, caller) => {
+      const { organisationId } = caller;
       const { id } = await requireConfig(c, organisationId);
       const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
       if (!deleted) throw new Refused(notFound);
-      return c.json(toWire(c, deleted));
+      return c.json(toWire(c, caller, deleted));
     }),
   );
 
-  const test = keyed("webhooks:write", async (c, { organisationId }) => {
+  const test = keyed("webhooks:write", async (c, caller) => {
+    const { organisationId } = caller;
     const endpoint = await requireConfig(c, organisationId);
     await queueTest(c.var, endpoint, Date.now());
-    return c.json(toWire(c, endpoint));
+    return c.json(toWire(c, caller, endpoint));
   });
   app.post(`${PATH}/:id/test`, test);
   // ricloud-py tests with a GET.
@@ -106,6 +112,8 @@ async function requireConfig(c: Call, organisationId: number): Promise<WebhookEn
   return endpoint;
 }
 
-function toWire(c: Call, endpoint: WebhookEndpoint) {
-  return toWebhookConfig(endpoint, c.var.config.secret);
+/** With its secret for who may write: whoever reads it can sign as we do. */
+function toWire(c: Call, { permissions }: Caller, endpoint: WebhookEndpoint) {
+  const config = toWebhookConfig(endpoint, c.var.config.secret);
+  return holds(permissions, "webhooks:write") ? config : { ...config, secret: null };
 }

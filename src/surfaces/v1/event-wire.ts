@@ -9,6 +9,15 @@ import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
 import { toEndpoint } from "./webhook-wire";
 
+/** What endpoints had before migration 0006: events that are older say nothing of it. */
+const BEFORE_0006 = {
+  description: "",
+  eventTypes: null,
+  disabledReason: null,
+  failingSince: null,
+  version: 1,
+};
+
 /** The body of a webhook: Standard Webhooks' `type`, `timestamp` and `data`. */
 export function toEventBody(event: DomainEvent) {
   return { type: event.type, timestamp: toTime(event.at), data: toEventData(event) };
@@ -21,10 +30,10 @@ export function toListedEvent(event: DomainEvent) {
 
 /** What an event is about, as it was right after; of two about the same the higher `version` is the later. */
 export function toEventData({ data, at }: Pick<DomainEvent, "data" | "at">) {
-  if ("endpoint" in data) return toEndpoint(data.endpoint);
+  if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
   if ("key" in data) return toKeyData(data.key);
   if ("permission" in data) {
-    return { ...toPermission(data.permission), version: data.permission.version };
+    return { ...toPermission(data.permission), version: data.permission.version ?? at };
   }
   // A connection never changes: it is there or gone, from one moment to another.
   if ("connection" in data) return { ...toDefinition(data.connection), version: at };

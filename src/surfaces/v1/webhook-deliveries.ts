@@ -55,6 +55,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
       const deps = { db: c.var.db, deliveries: c.env.DELIVERIES };
       const input = { ...window, organisationId, endpointId: endpoint.id };
       const recovery = await startRecovery(deps, input, now);
+      if (!recovery) throw new Refused(recoveryRunning);
       c.header("Location", `/v1/webhooks/recoveries/${recovery.id}`);
       return c.json(toRecovery(recovery), 202);
     }),
@@ -91,6 +92,12 @@ const refusals: Record<ResendRefusal, HttpRefusal> = {
     code: "too-many-attempts",
     message: "This delivery was sent too often to be sent again. Fetch its event instead.",
   },
+};
+
+const recoveryRunning: HttpRefusal = {
+  status: 409,
+  code: "recovery-running",
+  message: "A recovery of this endpoint is running. Start another when it is finished.",
 };
 
 const unknownRecovery: HttpRefusal = {

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { newKey } from "../../support/keys";
 import { createMailbox } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
 import { create, eventsOf, newBroker } from "../../support/source-sessions";
@@ -175,6 +176,21 @@ describe("a webhook config", () => {
 });
 
 afterEach(() => vi.useRealTimers());
+
+test("a secret is shown to who may write, and to nobody who may only read", async () => {
+  const tenant = await newOrganisation();
+  const { body } = await configure(tenant, newHook().url);
+  expect(body.secret).toMatch(/^whsec_/);
+  const { token } = await newKey(tenant, { permissions: ["webhooks:read"] });
+  for (const [key, secret] of [
+    [tenant.key, body.secret],
+    [token, null],
+  ]) {
+    const one = await call("GET", `/configs/webhook/${body.id}`, { key });
+    const list = await call("GET", "/configs/webhook", { key });
+    expect([one.body.secret, list.body.data[0].secret]).toEqual([secret, secret]);
+  }
+});
 
 test("configs are listed newest first, by pages", async () => {
   const tenant = await newOrganisation();

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
+import { newEventId } from "../../../src/events/event";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { rowsOf } from "../../support/rows";
 import { EVENTS, pagesOf } from "../../support/webhooks";
@@ -179,4 +180,28 @@ test("another organisation's events are in no list, behind no cursor, and never 
   const none = await call("GET", `${EVENTS}/never`, { key: other.key, headers });
   expect(theirs.status).toBe(404);
   expect(theirs.text).toBe(none.text.replaceAll("never", id));
+});
+
+test("events of endpoints from before they had all of their fields are told like others", async () => {
+  const tenant = await newOrganisation();
+  const id = newEventId(Date.now());
+  const endpoint = {
+    organisationId: tenant.id,
+    id: "whe_1",
+    url: "https://example.com/",
+    format: "ricloud",
+    enabled: true,
+    valid: null,
+    secretVersion: 1,
+    origin: "https://drawbridge.example.com",
+    createdAt: 0,
+  };
+  await env.DB.prepare("insert into events values (?, ?, 'webhook_config.test', 0, ?)")
+    .bind(tenant.id, id, JSON.stringify({ endpoint }))
+    .run();
+  const { status, body } = await eventsAt(tenant);
+  expect(status).toBe(200);
+  expect(body.data).toMatchObject([
+    { id, data: { id: "whe_1", version: 1, event_types: null, failing_since: null } },
+  ]);
 });

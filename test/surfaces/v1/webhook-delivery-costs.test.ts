@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { withD1 } from "../../support/d1";
 import { rowsOf } from "../../support/rows";
 import { DELIVERIES, pagesOf } from "../../support/webhooks";
 
@@ -50,6 +51,34 @@ test("each filter finds all that match, once, over short pages and long ones", a
       expect(pages.every((page) => page.length <= limit)).toBe(true);
     }
   }
+});
+
+test("what arrives while a page is read hides nothing that is still undelivered", async () => {
+  const tenant = await newOrganisation();
+  const count = 2 * SCANNED_ROWS;
+  await storeDeliveries(tenant, count);
+  const mark = async (change: string, from: number, below: number) => {
+    await env.DB.prepare(
+      `update deliveries set ${change} where organisation_id = ? and id >= ? and id < ?`,
+    )
+      .bind(tenant.id, idOf(from), idOf(below))
+      .run();
+  };
+  await mark("status = 'failed'", 0, count);
+  // Behind the end of the first page, and before it once so many have arrived.
+  const hidden = count - SCANNED_ROWS - 50;
+  await mark("endpoint_id = 'whe_3'", hidden, hidden + 1);
+  let arrived = false;
+  const pages = await withD1(
+    async (sql) => {
+      if (arrived || !sql.includes("offset")) return;
+      arrived = true;
+      await mark("status = 'delivered'", count - 100, count);
+    },
+    () => pagesOf(tenant, `${DELIVERIES}?status=failed&endpoint=whe_3`),
+  );
+  expect(arrived).toBe(true);
+  expect(pages.flat().map(({ id }) => id)).toEqual([idOf(hidden)]);
 });
 
 test("a page reads a bounded number of rows among 50,000, and writes none", async () => {

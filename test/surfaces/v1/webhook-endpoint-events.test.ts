@@ -42,8 +42,8 @@ describe("each change of an endpoint", () => {
       [4, "webhook-endpoint.updated", id, "ours", false],
     ]);
     expect(told.slice(4)).toEqual([
-      [5, "webhook-endpoint.deleted", id, "ours", true],
       [5, "webhook-endpoint.updated", id, "ours", true],
+      [6, "webhook-endpoint.deleted", id, "ours", true],
     ]);
     expect(await typesOf(tenant)).toEqual([
       "connection.created",

@@ -293,7 +293,7 @@ describe("recovering an endpoint", () => {
     const window = { since: time(now - 20 * DAY), until: time(now - 6 * DAY) };
     expect((await recover(tenant, endpoint, window)).status).toBe(202);
     const zoned = { since: "2026-01-01T02:00:00+02:00", until: "2026-01-02T00:00:00-05:00" };
-    const { status, body } = await recover(tenant, endpoint, zoned);
+    const { status, body } = await recover(tenant, await endpointWith(tenant), zoned);
     expect(status).toBe(202);
     expect(body).toMatchObject({
       since: "2026-01-01T00:00:00.000Z",
