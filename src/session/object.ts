@@ -275,15 +275,14 @@ export class SessionObject extends DurableObject<Env> {
     const locked = this.#admission.locked(knock, now);
     if (locked) return refused(locked);
     let user = this.#admission.identify(knock, held);
-    if (user) {
-      // While it waits, anything may happen.
+    let checked: RelayUser | undefined;
+    // While it waits, anything may happen: it may be out, or be another user of the same device.
+    while (user && user.n !== checked?.n) {
+      checked = user;
       if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      const still = this.#admission.identify(knock, held);
-      // Another user of the same device: what decides about that one is not known yet.
-      if (still && still.n !== user.n) return refused({ code: "unavailable" });
-      user = still;
+      user = this.#admission.identify(knock, held);
     }
     if (!user) return refused(this.#admission.refuse(knock, now));
     const { 0: client, 1: server } = new WebSocketPair();

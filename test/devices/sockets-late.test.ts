@@ -47,6 +47,15 @@ async function versionOf(device: TestDevice): Promise<number> {
   return row?.version ?? 0;
 }
 
+it("two sockets of a device at once are its two users", async () => {
+  const { at, device, token } = await pairedDevice();
+  const session = await newSession(at, [null, device.id, device.id]);
+  const sockets = await Promise.all([0, 1].map(() => connect(session, "client", token)));
+  const users = sockets.map(({ controls }) => controls[0]?.connection_id).toSorted();
+  expect(users).toEqual([1, 2]);
+  expect(sockets.map(({ open }) => open)).toEqual([true, true]);
+});
+
 describe("while D1 does not show a session", () => {
   it("a device is not let in, is asked to come back, and gets in once D1 shows it", async () => {
     const { at, device, token } = await pairedDevice();
