@@ -162,7 +162,8 @@ it("an object that was evicted finds out that D1 shows the session, and lets its
 
 it("a device's way in costs three rows read: its token, itself, and its version once more", async () => {
   const { at, device, token } = await pairedDevice();
-  const session = await newSession(at, [null, device.id]);
+  // Two users, so that no socket is replaced: one that closes may store its counters.
+  const session = await newSession(at, [null, device.id, device.id]);
   await connect(session, "client", token);
   await eventsSent();
   const rows = await rowsOf(() => connect(session, "client", token));
