@@ -38,3 +38,8 @@ export function once(
 ): Promise<Response> {
   return c.req.method === "POST" ? idempotently(c, caller, handle) : handle();
 }
+
+/** The id in front of the verb of a route like `/:call{[^:]+:test}`: Hono has no parameter that ends there. */
+export function idBeforeVerb(c: Call): string {
+  return (c.req.param("call") ?? "").split(":")[0] ?? "";
+}

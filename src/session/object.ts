@@ -17,6 +17,7 @@ import { loadLivePermissions } from "../permissions/live";
 import { CLOSE, RelayHub } from "../relay/hub";
 import { closeSocket, type Traffic } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
+import { within } from "../within";
 import { Admission, type AdmissionRefusal, isSameToken, readKnock } from "./admission";
 import type { DeviceCut, VerifiedDevice } from "./devices";
 import {
@@ -32,7 +33,7 @@ import {
   type SessionFacts,
   type SessionRefusal,
 } from "./machine";
-import { type DrainRetry, Outbox, replay, type SessionLog, within } from "./outbox";
+import { type DrainRetry, Outbox, replay, type SessionLog } from "./outbox";
 import { findAnnounced, projectSession } from "./projection";
 import { drainBackoffMs, dueAt, endDue, expiringAt, idleSlackMs, planAlarm } from "./timing";
 import { drawUser, type SessionTokens, sessionTokens } from "./tokens";

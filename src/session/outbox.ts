@@ -4,6 +4,7 @@
  * may be sent twice and is never lost; consumers know events by their id.
  */
 import type { DomainEvent } from "../events/event";
+import { within } from "../within";
 import { evolve, type Session, type SessionEvent } from "./machine";
 
 /** An event with the id under which it is announced. */
@@ -135,21 +136,5 @@ export class Outbox {
       });
     }
     return unsent;
-  }
-}
-
-/**
- * What `work` gives.
- * @throws Error when it has not settled by then; the work itself goes on
- */
-export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -10,6 +10,7 @@
 import { dropOldest } from "../bounded";
 import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../log";
+import { within } from "../within";
 import { type AttemptDeps, makeAttempt, type Outcome, type Sent, unsent } from "./attempt";
 import { buryMessage, retryLater } from "./dead-letters";
 import {
@@ -72,7 +73,8 @@ export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps)
     return { message, receiver, done };
   });
   deps.waitUntil(Promise.all(work.map(({ done }) => done)));
-  await within(PATIENCE_MS, Promise.all(waitedFor));
+  // Too late is no failure: what is open then goes on behind.
+  await within(PATIENCE_MS, Promise.all(waitedFor)).catch(() => undefined);
   for (const { message, receiver } of work) {
     if (!open.has(message)) continue;
     if (receiver) slow.set(receiver, true);
@@ -192,14 +194,4 @@ async function send(deps: DeliveryDeps, delivery: DueDelivery, retries: number):
   return delivery.endpoint?.enabled === false
     ? unsent("the webhook endpoint is disabled")
     : makeAttempt(deps, delivery, retries);
-}
-
-/** Waits for work, but no longer than so many milliseconds. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, patience]);
-  clearTimeout(timer);
 }

@@ -164,7 +164,7 @@ export function rotateEndpointSecret(
   });
 }
 
-/** Disables an endpoint that is enabled and for which `still` holds. False: it was neither. */
+/** Disables an endpoint, if it is enabled and `still` holds for it. */
 export async function disableEndpoint(
   deps: EndpointDeps,
   organisationId: number,
@@ -172,13 +172,10 @@ export async function disableEndpoint(
   reason: NonNullable<WebhookEndpoint["disabledReason"]>,
   now: number,
   still: (endpoint: WebhookEndpoint) => boolean,
-): Promise<boolean> {
-  let disabled = false;
-  await alter(deps, organisationId, id, now, "webhook-endpoint.disabled", (endpoint) => {
-    disabled = endpoint.enabled && still(endpoint);
-    return disabled ? { enabled: false, disabledReason: reason } : null;
-  });
-  return disabled;
+): Promise<void> {
+  await alter(deps, organisationId, id, now, "webhook-endpoint.disabled", (endpoint) =>
+    endpoint.enabled && still(endpoint) ? { enabled: false, disabledReason: reason } : null,
+  );
 }
 
 /**

@@ -111,14 +111,7 @@ export async function recoverPage(
       ...(isDone ? { finishedAt: Date.now() } : {}),
     })
     // Two that did the same page count it once.
-    .where(
-      and(
-        isRecovery(recovery),
-        reached === null
-          ? isNull(webhookRecoveries.reached)
-          : eq(webhookRecoveries.reached, reached),
-      ),
-    )
+    .where(and(isRecovery(recovery), sql`reached is ${reached}`))
     .returning({ id: webhookRecoveries.id });
   // Whoever noted the page goes on: of two that did it, one.
   if (!isDone && noted.length > 0) await queue.send(toMessage(recovery));

@@ -11,9 +11,10 @@ import { fail, readCredential, requireFewFailures } from "../../http/authenticat
 import { readBody } from "../../http/body";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
 import { MinuteLimit } from "../../http/limits";
+import { toTime } from "../time";
 import { depsOf } from "./deps";
 import { type DeviceRefusal, toHttpRefusal } from "./refusals";
-import { askBody, POLL_SECONDS, toTime } from "./wire";
+import { askBody, POLL_SECONDS } from "./wire";
 
 /** Challenges and requests of one address in a minute: each costs a read or more, though nobody is known. */
 const ASKS_PER_MINUTE = 120;

@@ -23,6 +23,7 @@ import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { toKeysetPage } from "../../http/paging";
 import { keyed } from "../../http/routes";
+import { toTime } from "../time";
 import { depsOf } from "./deps";
 import { toHttpRefusal } from "./refusals";
 import {
@@ -39,7 +40,6 @@ import {
   toApplicationWire,
   toDeviceWire,
   toRequestWire,
-  toTime,
   toVerificationWire,
   verifyBody,
 } from "./wire";

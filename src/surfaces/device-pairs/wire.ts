@@ -12,6 +12,7 @@ import { normalisePlatform } from "../../devices/signing";
 import type { Verification } from "../../devices/verify";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { humanText, plainText } from "../../http/text";
+import { toTime } from "../time";
 
 /** How often a device may poll, in seconds. */
 export const POLL_SECONDS = 5;
@@ -227,9 +228,4 @@ export function toVerificationWire(verified: Verification) {
     role: "role" in verified ? verified.role : null,
     scopes: "scopes" in verified ? verified.scopes : [],
   };
-}
-
-/** RFC 3339 in UTC with milliseconds. */
-export function toTime(time: number): string {
-  return new Date(time).toISOString();
 }

@@ -7,6 +7,7 @@ import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/machine";
 import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
+import { toTime } from "../time";
 import { toEndpoint } from "./webhook-wire";
 
 /** What endpoints had before migration 0006: events that are older say nothing of it. */
@@ -93,10 +94,4 @@ function toKeyData(key: KeyFacts) {
     updated_at: toTime(key.updatedAt),
     expires_at: toTime(key.expiresAt),
   };
-}
-
-function toTime(time: number): string;
-function toTime(time: number | null): string | null;
-function toTime(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
 }

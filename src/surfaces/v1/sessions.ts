@@ -4,13 +4,14 @@ import { z } from "zod";
 import { fail, requireSigner } from "../../http/authenticate";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
-import { keyed, rooted } from "../../http/routes";
+import { idBeforeVerb, keyed, rooted } from "../../http/routes";
 import { type ExpiryReason, errorOf, type Session } from "../../session/machine";
 import type { SessionResult } from "../../session/object";
 import { SESSION_ID } from "../../session/relay-sessions";
 import { connectorSecret, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/twins";
+import { toTime } from "../time";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
 const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });
@@ -107,7 +108,7 @@ const notFound = {
 
 /** The id before the verb; null where it has another form: such a session never existed. */
 function sessionId(c: Call, form: RegExp): string | null {
-  const id = (c.req.param("call") ?? "").split(":")[0] ?? "";
+  const id = idBeforeVerb(c);
   return form.test(id) ? id : null;
 }
 
@@ -120,8 +121,4 @@ function toWire(session: Session) {
     created_at: toTime(session.createdAt),
     expires_at: toTime(session.expiresAt),
   };
-}
-
-function toTime(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
 }

@@ -3,11 +3,11 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
 import { type AppEnv, type HttpRefusal, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
+import { idBeforeVerb, keyed } from "../../http/routes";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { type ResendRefusal, requestResend } from "../../webhooks/manual";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
-import { idBeforeVerb, requireEndpoint } from "./webhook-endpoints";
+import { requireEndpoint } from "./webhook-endpoints";
 import { deliveriesQuery, recoverBody, toDelivery, toRecovery } from "./webhook-wire";
 
 const LIST = "/v1/webhooks/deliveries";

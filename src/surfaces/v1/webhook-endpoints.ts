@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { toKeysetPage } from "../../http/paging";
-import { keyed } from "../../http/routes";
+import { idBeforeVerb, keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
 import { findWebhookSecrets, rotateWebhookSecret } from "../../organisations/store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
@@ -165,11 +165,6 @@ export async function requireEndpoint(
   const endpoint = id === undefined ? null : await findEndpoint(c.var.db, organisationId, id);
   if (!endpoint) throw new Refused(unknownEndpoint);
   return endpoint;
-}
-
-/** The id in front of a verb, such as `whe_1:test`. */
-export function idBeforeVerb(c: Call): string {
-  return (c.req.param("call") ?? "").split(":")[0] ?? "";
 }
 
 const unknownEndpoint = {

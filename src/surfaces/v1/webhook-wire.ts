@@ -6,6 +6,7 @@ import { humanText } from "../../http/text";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
+import { toTime } from "../time";
 
 /** How far back what failed is sent again: 14 days, in milliseconds. */
 const LONGEST_WINDOW_MS = 14 * 86_400_000;
@@ -176,8 +177,4 @@ export function toRecovery(recovery: Recovery) {
     created_at: toTime(recovery.createdAt),
     finished_at: toTime(recovery.finishedAt),
   };
-}
-
-function toTime(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
 }
