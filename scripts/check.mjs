@@ -57,13 +57,13 @@ async function checkMigrations() {
       "node_modules/drizzle-kit/bin.cjs",
       "generate",
       "--dialect=sqlite",
-      "--schema=src/db/schema.ts",
+      "--schema=src/db/schema",
       // drizzle-kit takes a path from the working folder only.
       `--out=${relative(ROOT, copy)}`,
     ]);
     // Not its exit code: without a terminal it also ends with 0 when it would ask about a rename.
     if (result.stdout.includes("No schema changes")) return result;
-    const advice = "migrations/ lags behind src/db/schema.ts: run `npm run db:generate`.";
+    const advice = "migrations/ lags behind src/db/schema/: run `npm run db:generate`.";
     return { ...result, code: 1, stderr: `${result.stderr}\n${advice}` };
   } finally {
     rmSync(copy, { recursive: true, force: true });

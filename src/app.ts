@@ -1,12 +1,13 @@
 /** The HTTP side of Drawbridge: what every request passes through, then one line per surface. */
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
-import { ConfigError, readConfig } from "./config";
 import { ChangedMeanwhile, openDatabase } from "./db/open";
 import { EventOutbox } from "./events/outbox";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
-import { describeError, isDatabaseError, log } from "./log";
+import { ConfigError, readConfig } from "./platform/config";
+import { describeError, isDatabaseError, log } from "./platform/log";
+import { Unavailable } from "./platform/unavailable";
 import { SessionClient } from "./session/client";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { deviceSideRoutes } from "./surfaces/device-pairs/devices-side";
@@ -29,8 +30,6 @@ import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
 import { sessionActionRoutes } from "./surfaces/v1/sessions";
 import { webhookDeliveryRoutes } from "./surfaces/v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./surfaces/v1/webhook-endpoints";
-
-import { Unavailable } from "./unavailable";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 

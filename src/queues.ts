@@ -1,8 +1,9 @@
 /** Hands a batch of queue messages to the consumer of its queue. */
-import { readConfig } from "./config";
+
 import { openDatabase } from "./db/open";
-import { cutByEvent } from "./devices/sockets";
+import { cutByEvent } from "./devices/close-sockets";
 import { EventOutbox } from "./events/outbox";
+import { readConfig } from "./platform/config";
 import { SessionClient } from "./session/client";
 import { consumeChecks } from "./sources/checks";
 import { webhookBodies } from "./surfaces/webhook-bodies";

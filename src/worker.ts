@@ -3,7 +3,7 @@ import { createApp } from "./app";
 import { handleBatch } from "./queues";
 import { sweep } from "./sweep/sweep";
 
-export { SessionObject } from "./session/object";
+export { SessionObject } from "./session-object/object";
 
 const app = createApp();
 

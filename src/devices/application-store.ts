@@ -1,7 +1,8 @@
 /** Applications in D1. */
 import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { applications, organisations } from "../db/schema";
+import { applications } from "../db/schema/devices";
+import { organisations } from "../db/schema/organisations";
 
 /** What devices pair with. Times are Unix milliseconds. */
 export interface Application {

@@ -2,7 +2,7 @@
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
-import { devices, deviceTokens } from "../db/schema";
+import { devices, deviceTokens } from "../db/schema/devices";
 import { type Device, knownDigests } from "./device";
 
 /** A device with when it was last seen, which moves without a new version. Unix milliseconds. */
@@ -211,4 +211,17 @@ const deviceColumns = { state: devices.state, lastSeenAt: devices.lastSeenAt };
 function stateOf(device: Device): Device {
   const { lastSeenAt: _, ...state } = device as SeenDevice;
   return state;
+}
+
+/** The version of a device, which every change of it raises; null: there is no such device. */
+export async function findDeviceVersion(
+  db: Database,
+  applicationId: string,
+  deviceId: string,
+): Promise<number | null> {
+  const rows = await db
+    .select({ version: devices.version })
+    .from(devices)
+    .where(and(eq(devices.applicationId, applicationId), eq(devices.id, deviceId)));
+  return rows[0]?.version ?? null;
 }

@@ -2,7 +2,7 @@
  * A paired device: what is approved, and one token for each of its roles. Pure. Every change makes a
  * new version; the store writes it only over the version that it was made from.
  */
-import type { Asked, DeviceProfile, Grant } from "./asked";
+import type { Asked, DeviceProfile, Grant } from "./profile";
 import { inCommon, isWithin, scopesOf } from "./scopes";
 
 /** What a device has for one role. */
@@ -187,4 +187,9 @@ function withGrant(device: Device, grant: RoleGrant): Device {
 function withoutToken(grant: RoleGrant, revoked: boolean): RoleGrant {
   const previous = grant.token?.digest ?? grant.previous;
   return { ...grant, token: null, previous, revoked, awaiting: null };
+}
+
+/** The data of the other `device.*` events. */
+export interface DeviceEventData {
+  readonly device: DeviceFacts;
 }

@@ -3,7 +3,7 @@
  * the version that it was decided on; who comes second decides again.
  */
 import { selectApplication } from "./application-store";
-import { type DeviceDeps, MOST_TRIES, type Operator } from "./deps";
+import { closeSockets } from "./close-sockets";
 import { type Device, grantOf, issueToken, removeDevice, revokeToken, rotateToken } from "./device";
 import {
   batchEndingWith,
@@ -15,8 +15,8 @@ import {
   tokenWrites,
 } from "./device-store";
 import { deviceEvent } from "./events";
+import { type DeviceDeps, MOST_TRIES, type Operator } from "./operator";
 import { findScopeNotHeld, isWithin, scopesOf } from "./scopes";
-import { closeSockets } from "./sockets";
 import { newDeviceToken } from "./token";
 
 /** Why a device was not changed. */

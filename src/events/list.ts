@@ -2,7 +2,7 @@
 import { and, desc, eq, gt, gte, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
-import { events } from "../db/schema";
+import { events } from "../db/schema/events";
 import type { DomainEvent } from "./event";
 import { firstIdAt } from "./store";
 

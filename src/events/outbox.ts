@@ -7,8 +7,8 @@
  */
 import { and, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { events, owedEvents } from "../db/schema";
-import { describeError, log } from "../log";
+import { events, owedEvents } from "../db/schema/events";
+import { describeError, log } from "../platform/log";
 import type { DomainEvent } from "./event";
 import { sendEvents } from "./queue";
 import { firstIdAt } from "./store";

@@ -3,7 +3,7 @@ import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
-import { events } from "../db/schema";
+import { events } from "../db/schema/events";
 import { type DomainEvent, uuidV7 } from "./event";
 
 /** The statement that records an event, once. */

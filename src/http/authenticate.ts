@@ -1,10 +1,5 @@
-/**
- * The one guard: who is calling, and may they do this. Every handler gets its organisation from here
- * and from nowhere else.
- */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/cache";
-import { type HeldKey, judgeKey, type KeyRefusal } from "../keys/key";
+import { type HeldKey, judgeKey } from "../keys/key";
 import { LastUses } from "../keys/last-use";
 import { holds, type Permission, SIGN_IN } from "../keys/permissions";
 import { isWellFormedToken } from "../keys/token";
@@ -14,12 +9,16 @@ import {
   type OperatorSession,
   readSession,
 } from "../operators/session-token";
-import { verifyWebhook } from "../webhooks/signature";
-import { type Call, type Caller, clientIp, type HttpRefusal, Refused } from "./context";
-import { MinuteLimit } from "./limits";
+import { type Call, type Caller, clientIp, Refused } from "./context";
+import { fail, requireFewFailures } from "./failed-attempts";
+import {
+  endedSession,
+  malformed,
+  toHttpRefusal,
+  unknownKey,
+  unknownOrganisation,
+} from "./guard-refusals";
 
-const failures = new MinuteLimit();
-const SIGNATURE_TOLERANCE_SECONDS = 300;
 const lastUses = new LastUses();
 
 /**
@@ -135,108 +134,6 @@ async function admit(
   return caller;
 }
 
-function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
-  const status = c.var.surface.unknownKeyStatus;
-  switch (refusal) {
-    case "unknown":
-      return unknownKey(c);
-    case "blocked":
-      return {
-        status,
-        code: "blocked-key",
-        message: "This API key is blocked. An operator can unblock it.",
-      };
-    case "expired":
-      return {
-        status,
-        code: "expired-key",
-        message: "This API key has expired. An operator can extend it.",
-      };
-    case "ip-refused":
-      return {
-        status: 403,
-        code: "address-refused",
-        message:
-          "This API key may not be used from your address. Add the address to its allowlist.",
-      };
-  }
-}
-
-/** What an organisation that is not the caller's is to them, whether or not it exists. */
-export const unknownOrganisation: HttpRefusal = {
-  status: 404,
-  code: "organisation-not-found",
-  message: "There is no such organisation.",
-};
-
-const endedSession: HttpRefusal = {
-  status: 401,
-  code: "session-ended",
-  message: "This session token is over: it expired, was signed out, or its key changed. Sign in.",
-  headers: { "WWW-Authenticate": "Bearer" },
-};
-
-function unknownKey(c: Call): HttpRefusal {
-  return {
-    status: c.var.surface.unknownKeyStatus,
-    code: "unknown-key",
-    message: "This API key does not exist. Make one, or use another.",
-  };
-}
-
-/**
- * Lets only the root token pass.
- * @throws Refused 401, or 429 after too many failures
- */
-export function requireRoot(c: Call): void {
-  const now = Date.now();
-  const token = readCredential(c, now);
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
-  fail(c, now, {
-    status: 401,
-    code: "not-the-root-token",
-    message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
-  });
-}
-
-/**
- * Whoever has signed this request, as a Standard Webhook, at most five minutes ago.
- * @param findSigner who it has to be, with their secrets; asked once the headers have the right form
- * @throws Refused 401, or 429 after too many failures
- */
-export async function requireSigner<T>(
-  c: Call,
-  body: string,
-  findSigner: () => Promise<{ signer: T; secrets: readonly string[] } | null>,
-): Promise<T> {
-  const now = Date.now();
-  requireFewFailures(c, now);
-  const id = c.req.header("webhook-id") ?? "";
-  const timestamp = c.req.header("webhook-timestamp") ?? "";
-  const signatureHeader = c.req.header("webhook-signature") ?? "";
-  const isFormed = id !== "" && /^[0-9]{1,15}$/.test(timestamp) && signatureHeader !== "";
-  const found = isFormed ? await findSigner() : null;
-  const isSigned =
-    found !== null &&
-    verifyWebhook({
-      secrets: found.secrets,
-      id,
-      timestampSeconds: Number(timestamp),
-      body,
-      signatureHeader,
-      nowSeconds: Math.floor(now / 1_000),
-      toleranceSeconds: SIGNATURE_TOLERANCE_SECONDS,
-    });
-  if (isSigned) return found.signer;
-  return fail(c, now, {
-    status: 401,
-    code: "wrong-signature",
-    message:
-      "This call takes the root token, or the signature of the session's connector: a Standard Webhook (webhook-id, webhook-timestamp, webhook-signature) signed with its secret within the last five minutes.",
-  });
-}
-
 /**
  * The credential of the Authorization header: the schemes token, Token and Bearer are one.
  * @throws Refused 401, or 429 after too many failures
@@ -249,35 +146,4 @@ export function readCredential(c: Call, now: number): string {
   }
   const match = /^(?:token|bearer)\s+(\S+)$/i.exec(header.trim());
   return match?.[1] ?? fail(c, now, malformed('has another form than "token <API key>"'));
-}
-
-/**
- * Lets an address try to authenticate that has not failed too often.
- * @throws Refused 429
- */
-export function requireFewFailures(c: Call, now: number): void {
-  const { failedAuthPerMinute } = c.var.config;
-  const retryAfterSeconds = failures.retryAfterSeconds(clientIp(c), failedAuthPerMinute, now);
-  if (retryAfterSeconds === 0) return;
-  throw new Refused({
-    status: 429,
-    code: "too-many-failures",
-    message: "Too many failed authentications from your address. Wait as long as Retry-After says.",
-    headers: { "Retry-After": String(retryAfterSeconds) },
-  });
-}
-
-function malformed(problem: string): HttpRefusal {
-  return {
-    status: 401,
-    code: "unauthenticated",
-    message: `The credential of the Authorization header ${problem}.`,
-    headers: { "WWW-Authenticate": "Bearer" },
-  };
-}
-
-/** Counts a failed authentication, and refuses it. */
-export function fail(c: Call, now: number, refusal: HttpRefusal): never {
-  failures.count(clientIp(c), now);
-  throw new Refused(refusal);
 }

@@ -1,9 +1,9 @@
 /** What every request carries: its id, its settings, its clients, and once known who is calling. */
 import type { Context } from "hono";
-import type { Config } from "../config";
 import type { Database } from "../db/open";
 import type { EventOutbox } from "../events/outbox";
 import type { OperatorSession } from "../operators/session-token";
+import type { Config } from "../platform/config";
 import type { SessionClient } from "../session/client";
 
 /** Who is calling, as far as the guard has established it. */

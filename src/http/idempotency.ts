@@ -3,7 +3,13 @@
  * conditional insert, so of concurrent twins exactly one runs.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
-import { type Claim, claimKey, findFirstUse, keepAnswer, releaseKey } from "../idempotency/store";
+import {
+  type Claim,
+  claimKey,
+  findFirstUse,
+  keepAnswer,
+  releaseKey,
+} from "../once/idempotency-keys";
 import { readBodyText } from "./body";
 import { type Call, type Caller, Refused } from "./context";
 

@@ -2,7 +2,7 @@
  * A limit per minute, counted in this isolate: no write, no call. The limit is therefore per isolate,
  * of which Cloudflare runs few per place; it stops guessing and floods, it does not bill.
  */
-import { dropOldest } from "../bounded";
+import { dropOldest } from "../platform/bounded-memory";
 
 const WINDOW_MS = 60_000;
 /** Subjects remembered; above it the oldest go, so a flood of addresses cannot fill the memory. */

@@ -1,9 +1,10 @@
 /** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
 import type { Freshness } from "../keys/cache";
 import type { Permission } from "../keys/permissions";
-import { requireKey, requireRoot } from "./authenticate";
+import { requireKey } from "./authenticate";
 import type { Call, Caller } from "./context";
 import { idempotently } from "./idempotency";
+import { requireRoot } from "./root-and-signer";
 
 type Handler = (c: Call) => Promise<Response>;
 

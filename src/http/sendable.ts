@@ -1,5 +1,5 @@
 /** Refuses the addresses to which Drawbridge does not send, wherever a request gives one. */
-import { judgeAddress } from "../webhooks/address";
+import { judgeAddress } from "../outbound/address";
 import { type Call, Refused } from "./context";
 
 /**

@@ -2,8 +2,9 @@
  * The keys that this isolate has read lately. Whoever changes a key makes this isolate forget it at
  * once; the others find out when what they hold is `KEY_CACHE_MS` old.
  */
-import { dropOldest } from "../bounded";
+
 import type { Database } from "../db/open";
+import { dropOldest } from "../platform/bounded-memory";
 import type { HeldKey } from "./key";
 import { readKeyById, readKeyByToken } from "./store";
 import { tokenDigest } from "./token";

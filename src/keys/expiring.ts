@@ -1,6 +1,6 @@
 /** Says ahead that a key is about to expire: the sweep's part in keys. */
 import { and, eq, sql } from "drizzle-orm";
-import { apiKeys } from "../db/schema";
+import { apiKeys } from "../db/schema/organisations";
 import { type KeyDeps, keyEvents } from "./manage";
 import { findExpiringKeys } from "./store";
 

@@ -108,3 +108,8 @@ export function judgeKey(key: ApiKey, ip: string, now: number): KeyRefusal | nul
   if (key.expiresAt !== null && key.expiresAt <= now) return "expired";
   return isAllowedFrom(key.ipAllowlist, ip) ? null : "ip-refused";
 }
+
+/** The data of all `key.*` events. */
+export interface KeyEventData {
+  readonly key: KeyFacts;
+}

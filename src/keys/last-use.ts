@@ -5,8 +5,8 @@
  */
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { organisationKeys } from "../db/schema";
-import { describeError, log } from "../log";
+import { organisationKeys } from "../db/schema/organisations";
+import { describeError, log } from "../platform/log";
 
 /** Uses are gathered this long. The platform lets work behind an answer run for 30 s (2026-11). */
 const GATHER_MS = 5_000;

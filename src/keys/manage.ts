@@ -2,7 +2,7 @@
 
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { type DomainEvent, type KeyEventData, newEventId } from "../events/event";
+import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
 import { forgetKey } from "./cache";
 import {
@@ -15,7 +15,7 @@ import {
   type ManageRefusal,
   organisationsWithout,
 } from "./change";
-import { type KeyFacts, keyFacts } from "./key";
+import { type KeyEventData, type KeyFacts, keyFacts } from "./key";
 import { findKeyRecord, findKeyView, type KeyView } from "./store";
 import { newToken } from "./token";
 import { isUnchanged, keyChange, keyDeletion, keyInsertion } from "./writes";

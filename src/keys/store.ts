@@ -1,7 +1,7 @@
 /** API keys in D1: reading them, and listing those of an organisation. */
 import { and, asc, eq, getTableColumns, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { apiKeys, keyTokens, organisationKeys, signedOutTokens } from "../db/schema";
+import { apiKeys, keyTokens, organisationKeys, signedOutTokens } from "../db/schema/organisations";
 import type { HeldKey, KeyRecord } from "./key";
 import { isWellFormedToken, tokenDigest } from "./token";
 

@@ -10,7 +10,7 @@ import {
   operatorEmails,
   organisationKeys,
   signedOutTokens,
-} from "../db/schema";
+} from "../db/schema/organisations";
 import type { KeySettings } from "./change";
 import type { KeyRecord } from "./key";
 import { ALL_PERMISSIONS, SIGN_IN } from "./permissions";

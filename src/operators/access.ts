@@ -4,8 +4,8 @@
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
-import type { AccessConfig } from "../config";
-import { Unavailable } from "../unavailable";
+import type { AccessConfig } from "../platform/config";
+import { Unavailable } from "../platform/unavailable";
 
 /** Cloudflare's answer is waited for this long. */
 const TIMEOUT_MS = 5_000;

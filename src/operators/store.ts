@@ -1,7 +1,7 @@
 /** Operators in D1: who has signed out, and who may sign in by address. */
 import { and, asc, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { operatorEmails, organisationKeys, signedOutTokens } from "../db/schema";
+import { operatorEmails, organisationKeys, signedOutTokens } from "../db/schema/organisations";
 import { forgetKey } from "../keys/cache";
 import type { OperatorSession } from "./session-token";
 

@@ -1,17 +1,13 @@
 /** Organisations in D1. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
-import { ChangedMeanwhile, type Database } from "../db/open";
-import {
-  applications,
-  deliveries,
-  events,
-  organisations,
-  sessionCounts,
-  sessions,
-} from "../db/schema";
+import type { Database } from "../db/open";
+import { applications } from "../db/schema/devices";
+import { events } from "../db/schema/events";
+import { organisations } from "../db/schema/organisations";
+import { sessionCounts, sessions } from "../db/schema/sessions";
+import { deliveries } from "../db/schema/webhooks";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 import { keyInsertion } from "../keys/writes";
-import { rotate, type SecretVersions } from "../webhooks/secrets";
 
 /** A tenant. Times are Unix milliseconds. */
 export interface Organisation {
@@ -85,43 +81,6 @@ export async function markOrganisationDeleted(
     .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)))
     .returning({ id: organisations.id });
   return rows.length > 0;
-}
-
-/** Which secrets sign for an organisation; null if it is deleted or never was. */
-export async function findWebhookSecrets(db: Database, id: number): Promise<SecretVersions | null> {
-  const rows = await db
-    .select({
-      version: organisations.webhookSecretVersion,
-      previous: organisations.previousWebhookSecrets,
-    })
-    .from(organisations)
-    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)));
-  return rows[0] ?? null;
-}
-
-/**
- * Gives an organisation a new secret; the others sign on for the grace, in milliseconds.
- * @throws ChangedMeanwhile when another rotation came between
- */
-export async function rotateWebhookSecret(
-  db: Database,
-  id: number,
-  graceMs: number,
-  now: number,
-): Promise<SecretVersions> {
-  const versions = await findWebhookSecrets(db, id);
-  if (!versions) throw new ChangedMeanwhile(`organisation ${id}`);
-  const rotated = rotate(versions, graceMs, now);
-  const rows = await db
-    .update(organisations)
-    .set({
-      webhookSecretVersion: rotated.version,
-      previousWebhookSecrets: [...rotated.previous],
-    })
-    .where(and(eq(organisations.id, id), eq(organisations.webhookSecretVersion, versions.version)))
-    .returning({ id: organisations.id });
-  if (rows.length === 0) throw new ChangedMeanwhile(`organisation ${id}`);
-  return rotated;
 }
 
 /** Deleted organisations whose data is still to be removed, the latest first: they may have live sessions. */

@@ -3,8 +3,9 @@
  * participant within its limits, and counts. Nothing here writes storage: what must survive the
  * object's eviction is in the sockets' attachments, which hibernate with them.
  */
+
+import type { Traffic } from "../session/calls";
 import { type Budget, type BudgetLimits, newBudget, spend } from "./budget";
-import { frameForClient, frameForHost, parseFrame, pongFrame, RELAY_STATE } from "./frames";
 import {
   type Attachment,
   attach,
@@ -13,10 +14,10 @@ import {
   noTraffic,
   type Participant,
   save,
-  type Traffic,
   tell,
 } from "./participant";
 import type { FrameGate } from "./permissions-view";
+import { frameForClient, frameForHost, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
 
 /** Why a socket was closed: application close codes (RFC 6455, section 7.4.2) and 1009. */
 export const CLOSE = {

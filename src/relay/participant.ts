@@ -1,19 +1,10 @@
 /** One participant of a relay: their socket, what hibernates with it, and how they are told things. */
+
+import type { Traffic } from "../session/calls";
 import type { Budget } from "./budget";
 
 /** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
 export const HOST = 0;
-
-/** What a user has sent and received over all of their sockets, in bytes of payload. */
-export interface Traffic {
-  bytesIn: number;
-  bytesOut: number;
-  /** Frames from this user that could not be passed on. */
-  dropped: number;
-  /** Cloudflare's view of where they connected from; null before that. */
-  latitude: number | null;
-  longitude: number | null;
-}
 
 /** A user with an open socket. */
 export interface Participant {

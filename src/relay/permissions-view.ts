@@ -4,8 +4,8 @@
  * when frames flow and it grows old; beyond its greatest age it lets nothing pass. Nothing of it is
  * stored: an object that wakes reads it again, and the frames that woke it wait for that.
  */
-import { describeError, log } from "../log";
-import { among, mayRelay, type PermissionState } from "../permissions/permission";
+import { describeError, log } from "../platform/log";
+import { among, mayRelay, type PermissionState } from "../relay-permissions/permission";
 import { HOST } from "./participant";
 
 /** From this age on, a frame has it read again, behind the frames. */

@@ -2,10 +2,11 @@
  * How the rest of the Worker reaches a session's object: typed calls, and what to do when the object
  * itself cannot be reached.
  */
-import { Unavailable } from "../unavailable";
+import { Unavailable } from "../platform/unavailable";
+import type { SessionObject } from "../session-object/object";
+import type { SessionResult, UserRequest } from "./calls";
 import { DEVICE_HEADER, type DeviceCut, type VerifiedDevice } from "./devices";
 import type { ExpiryReason, Session, SessionFacts } from "./machine";
-import type { SessionObject, SessionResult, UserRequest } from "./object";
 
 /** The object's calls, with what they take and give as plain values: RPC clones them. */
 type SessionStub = Pick<

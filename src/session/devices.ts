@@ -20,26 +20,3 @@ export function readVerifiedDevice(headers: Headers): VerifiedDevice | null {
   const text = headers.get(DEVICE_HEADER);
   return text === null ? null : JSON.parse(text);
 }
-
-/**
- * The latest cuts of a session's devices. A token may be verified before a revocation and arrive after
- * it: the device's version tells, without a clock. Kept in memory, since the two are moments apart.
- */
-export class DeviceCuts {
-  readonly #versions = new Map<string, number>();
-
-  /** Remembers a cut. */
-  note(cut: DeviceCut): void {
-    const key = keyOf(cut);
-    this.#versions.set(key, Math.max(cut.version, this.#versions.get(key) ?? 0));
-  }
-
-  /** Whether the device was verified before it was cut. */
-  isCut(device: VerifiedDevice): boolean {
-    return device.version < (this.#versions.get(keyOf(device)) ?? 0);
-  }
-}
-
-function keyOf({ applicationId, deviceId }: VerifiedDevice): string {
-  return `${applicationId}/${deviceId}`;
-}

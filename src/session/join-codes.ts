@@ -1,7 +1,7 @@
 /** Join codes: short codes that let a player in without an API key in their game. */
 import { and, eq, gt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { joinCodes } from "../db/schema";
+import { joinCodes } from "../db/schema/sessions";
 import { joinCode, joinCodeDigest } from "./tokens";
 
 /** Draws before giving up: with a million live codes, each draw is taken with a chance of 1 in 244. */

@@ -315,3 +315,8 @@ function refuse(refusal: SessionRefusal): Decision {
 function unreachable(value: never): never {
   throw new Error(`unhandled ${JSON.stringify(value)}`);
 }
+
+/** The data of all `session.*` events. */
+export interface SessionEventData {
+  readonly session: Session;
+}

@@ -4,7 +4,7 @@
  * may be sent twice and is never lost; consumers know events by their id.
  */
 import type { DomainEvent } from "../events/event";
-import { within } from "../within";
+import { within } from "../platform/wait";
 import { evolve, type Session, type SessionEvent } from "./machine";
 
 /** An event with the id under which it is announced. */

@@ -6,11 +6,10 @@
  */
 import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { sessionCounts, sessions } from "../db/schema";
-import { deviceRemoval, deviceStatements } from "../devices/live";
-import { holdStatements, releaseStatement } from "../permissions/live";
-import { sourceLearning } from "../sources/learning";
+import { sessionCounts, sessions } from "../db/schema/sessions";
+import { sourceLearning } from "../sources/source-state";
 import { isFinal, type Session, type SessionKind } from "./machine";
+import { deviceRemoval, deviceStatements, holdStatements, releaseStatement } from "./presence";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */

@@ -1,8 +1,8 @@
 /** Making and joining relay sessions: what needs more than the session's own object. */
 import type { Database } from "../db/open";
+import type { SessionResult, UserRequest } from "./calls";
 import type { SessionClient } from "./client";
 import { findByJoinCode, reserveJoinCode } from "./join-codes";
-import type { SessionResult, UserRequest } from "./object";
 
 /** What a relay session is made of. */
 export interface NewRelaySession {

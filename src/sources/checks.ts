@@ -4,9 +4,9 @@
  */
 import { z } from "zod";
 import type { Database } from "../db/open";
-import { describeError, log } from "../log";
+import { buryMessage } from "../dead-letters/bury";
+import { describeError, log } from "../platform/log";
 import type { SessionClient } from "../session/client";
-import { buryMessage } from "../webhooks/dead-letters";
 import { findConnector } from "./connector-store";
 import { toAsked } from "./source-sessions";
 import { type ConnectorDeps, hasEnded } from "./verification";

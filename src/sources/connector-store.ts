@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { and, eq } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { connectors } from "../db/schema";
-import { claimNonce } from "../nonces/store";
+import { connectors } from "../db/schema/sources";
+import { claimNonce } from "../once/nonces";
 import type { Session } from "../session/machine";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 

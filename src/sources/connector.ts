@@ -1,5 +1,5 @@
 /** Connectors: the adapters of an organisation that can verify access to sources of one type. */
-import { deriveSecret } from "../webhooks/signature";
+import { deriveSecret } from "../outbound/standard-webhooks";
 
 /** How sources of a type are verified, and on what terms their sessions live. */
 export interface Connector {
@@ -64,3 +64,20 @@ export function connectorSecret(
 ): string {
   return deriveSecret(rootSecret, `connector/${organisationId}/${type}`, createdAt);
 }
+
+/** What someone shows to get access: passwords, codes. Never stored, logged or queued. */
+export type Credentials = Readonly<Record<string, unknown>>;
+
+/** Why a session can fail, in a connector's words. */
+export const FAILURES = [
+  "code-required",
+  "code-invalid",
+  "invalid-credentials",
+  "source-locked",
+  "service-unavailable",
+] as const;
+
+/** What came of a verification. */
+export type Outcome =
+  | { result: "active" /** Unix milliseconds; null: not known. */; expiresAt: number | null }
+  | { result: "failed"; error: (typeof FAILURES)[number] };

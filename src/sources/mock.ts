@@ -1,8 +1,4 @@
-/**
- * The built-in source type `mocks.mock`: a third party that anybody can try. What its identifier
- * contains says how it behaves.
- */
-import type { Credentials, Outcome } from "./verification";
+import type { Credentials, Outcome } from "./connector";
 
 const PASSWORD = "abcd1234";
 const CODE = "123456";

@@ -1,6 +1,6 @@
 /** Keyset paging over ids that count up per organisation, newest first. */
 import { and, gt, lt, type SQL, sql } from "drizzle-orm";
-import type { sources, users } from "../db/schema";
+import type { sources, users } from "../db/schema/sources";
 
 /** Where a page of a list begins and ends: ids, exclusive, newest first. */
 export interface IdRange {

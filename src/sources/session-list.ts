@@ -12,13 +12,13 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { SCANNED_ROWS } from "../db/scan";
-import { sessionCounts, sessions } from "../db/schema";
+import { sessionCounts, sessions } from "../db/schema/sessions";
 import { decide, evolve, type Session } from "../session/machine";
 import type { Ended } from "../session/projection";
 import { endDue } from "../session/timing";
 import { LONGEST_PENDING_MS } from "./connector";
+import { findNarrowest } from "./narrowest-filter";
 import { type Page, toPage } from "./paging";
-import { findNarrowest } from "./scan";
 import { findSources } from "./source-store";
 
 /** Half-open, Unix milliseconds; null: no bound. */

@@ -1,17 +1,12 @@
 /** Making and verifying source sessions: what needs more than the session's own object. */
-import { describeError, log } from "../log";
+import { describeError, log } from "../platform/log";
+import type { SessionView } from "../session/calls";
 import type { SessionClient } from "../session/client";
 import type { Session, SessionFacts } from "../session/machine";
-import type { SessionView } from "../session/object";
-import { type Connector, VERIFICATION_SLACK_MS } from "./connector";
+import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";
+import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./duplicate-requests";
 import type { Source } from "./source";
-import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./twins";
-import {
-  type AskedSession,
-  type ConnectorDeps,
-  type Credentials,
-  verifyAccess,
-} from "./verification";
+import { type AskedSession, type ConnectorDeps, verifyAccess } from "./verification";
 
 /** What a source session is made of. */
 export interface NewSourceSession {

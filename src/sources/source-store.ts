@@ -11,11 +11,11 @@ import {
 } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { SCANNED_ROWS } from "../db/scan";
-import { connectors, sources, users } from "../db/schema";
+import { connectors, sources, users } from "../db/schema/sources";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 import { connectorQuery } from "./connector-store";
+import { findNarrowest } from "./narrowest-filter";
 import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
-import { findNarrowest } from "./scan";
 import type { Source, SourceState } from "./source";
 import { isUser } from "./user-store";
 

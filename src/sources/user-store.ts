@@ -1,7 +1,7 @@
 /** Users in D1: to whom an organisation's sources belong. */
 import { and, desc, eq, ne, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { users } from "../db/schema";
+import { users } from "../db/schema/sources";
 import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
 
 /** Someone at an organisation, to whom sources belong. */

@@ -7,28 +7,18 @@
  */
 import { z } from "zod";
 import { newEventId } from "../events/event";
+import { judgeAddress } from "../outbound/address";
+import { signWebhook } from "../outbound/standard-webhooks";
 import type { SourceFacts } from "../session/machine";
-import { judgeAddress } from "../webhooks/address";
-import { signWebhook } from "../webhooks/signature";
-import { type Connector, connectorSecret, MOCK_TYPE } from "./connector";
+import {
+  type Connector,
+  type Credentials,
+  connectorSecret,
+  FAILURES,
+  MOCK_TYPE,
+  type Outcome,
+} from "./connector";
 import { askMock } from "./mock";
-
-/** What someone shows to get access: passwords, codes. Never stored, logged or queued. */
-export type Credentials = Readonly<Record<string, unknown>>;
-
-/** Why a session can fail, in a connector's words. */
-const FAILURES = [
-  "code-required",
-  "code-invalid",
-  "invalid-credentials",
-  "source-locked",
-  "service-unavailable",
-] as const;
-
-/** What came of a verification. */
-export type Outcome =
-  | { result: "active" /** Unix milliseconds; null: not known. */; expiresAt: number | null }
-  | { result: "failed"; error: (typeof FAILURES)[number] };
 
 /** What a call on a connector stands on. */
 export interface ConnectorDeps {

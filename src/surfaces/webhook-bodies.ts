@@ -1,5 +1,5 @@
 /** The body of a webhook in each format: wire formats are known to the surfaces only. */
-import type { Config } from "../config";
+import type { Config } from "../platform/config";
 import type { AttemptDeps } from "../webhooks/attempt";
 import { toRelaySession } from "./relay-sessions/wire";
 import { toEvent } from "./source-sessions/wire";

@@ -2,25 +2,27 @@
  * The sweep, each minute: the net beneath alarms and queues, and what keeps tables from growing. It
  * finds what is due by index, in pages, and a run is bounded; what is left is found by the next one.
  */
-import { type Config, readConfig } from "../config";
+
 import { type Database, openDatabase } from "../db/open";
-import { expireRequests } from "../devices/endings";
-import { removeDeviceData, sweepDeviceData } from "../devices/retention";
-import { sweepSetupCodes } from "../devices/setup-codes";
+import { sweepDeadLetters } from "../dead-letters/bury";
 import { EventOutbox } from "../events/outbox";
 import { sweepEvents } from "../events/store";
-import { sweepIdempotencyKeys } from "../idempotency/store";
 import { announceExpiringKeys } from "../keys/expiring";
-import { removeOrganisationKeys } from "../keys/removal";
-import { describeError, log } from "../log";
-import { sweepNonces } from "../nonces/store";
+import { removeOrganisationKeys } from "../keys/retention";
+import { sweepIdempotencyKeys } from "../once/idempotency-keys";
+import { sweepNonces } from "../once/nonces";
 import { sweepSignedOut } from "../operators/store";
 import {
   listDeletedOrganisations,
   listShareOfOrganisations,
   removeEmptyOrganisation,
 } from "../organisations/store";
-import { removePermissionsOf } from "../permissions/removal";
+import { expireRequests } from "../pairing/endings";
+import { removeDeviceData, sweepDeviceData } from "../pairing/retention";
+import { sweepSetupCodes } from "../pairing/setup-codes";
+import { type Config, readConfig } from "../platform/config";
+import { describeError, log } from "../platform/log";
+import { removePermissionsOf } from "../relay-permissions/retention";
 import { SessionClient } from "../session/client";
 import { sweepJoinCodes } from "../session/join-codes";
 import type { SessionKind } from "../session/machine";
@@ -34,7 +36,6 @@ import {
 } from "../session/projection";
 import type { CheckMessage } from "../sources/checks";
 import { removeSources } from "../sources/source-store";
-import { sweepDeadLetters } from "../webhooks/dead-letters";
 import { sweepDeliveries } from "../webhooks/delivery-store";
 import { removeEndpoints } from "../webhooks/endpoint-store";
 import { sweepRecoveries } from "../webhooks/recovery";

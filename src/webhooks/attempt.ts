@@ -1,9 +1,12 @@
 /** One attempt of a delivery: where it goes now, what is said there, and what came back. */
-import type { Config } from "../config";
-import { type DomainEvent, isSessionEvent, type SessionEventData } from "../events/event";
-import { judgeAddress } from "./address";
+
+import type { DomainEvent } from "../events/event";
+import { judgeAddress } from "../outbound/address";
+import type { Config } from "../platform/config";
+import type { SessionEventData } from "../session/machine";
 import type { Attempt, DueDelivery } from "./delivery-store";
 import { secretVersions } from "./endpoint";
+import { isSessionEvent } from "./event-catalogue";
 import { toRequest } from "./request";
 import { parseRetryAfter } from "./schedule";
 import { endpointOwner, organisationOwner, signingSecrets } from "./secrets";

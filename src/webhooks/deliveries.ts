@@ -7,12 +7,13 @@
  * lets go of it: the request goes on behind, and its message comes back when it must be over, to be
  * dropped if the attempt is recorded and repeated if its Worker died.
  */
-import { dropOldest } from "../bounded";
+
+import { buryMessage, retryLater } from "../dead-letters/bury";
 import type { DomainEvent } from "../events/event";
-import { describeError, log } from "../log";
-import { within } from "../within";
+import { dropOldest } from "../platform/bounded-memory";
+import { describeError, log } from "../platform/log";
+import { within } from "../platform/wait";
 import { type AttemptDeps, makeAttempt, type Outcome, type Sent, unsent } from "./attempt";
-import { buryMessage, retryLater } from "./dead-letters";
 import {
   type DeliveryKey,
   type DeliveryStatus,
@@ -23,7 +24,8 @@ import {
   recordScheduled,
 } from "./delivery-store";
 import { isTest } from "./endpoint";
-import { type EndpointDeps, setEndpointValid } from "./endpoint-store";
+import type { EndpointDeps } from "./endpoint-changes";
+import { setEndpointValid } from "./endpoint-store";
 import { isGone, noteHealth } from "./health";
 import { type DeliveryMessage, parseDeliveryMessage } from "./messages";
 import { recoverPage } from "./recovery";

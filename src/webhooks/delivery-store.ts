@@ -2,7 +2,9 @@
 import { createHash } from "node:crypto";
 import { and, eq, inArray, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { deliveries, events, organisations, webhookEndpoints } from "../db/schema";
+import { events } from "../db/schema/events";
+import { organisations } from "../db/schema/organisations";
+import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
 import type { DomainEvent } from "../events/event";
 import { firstIdAt } from "../events/store";
 import type { WebhookEndpoint } from "./endpoint";

@@ -1,5 +1,4 @@
-/** A webhook endpoint, as all rooms see it. */
-import type { webhookEndpoints } from "../db/schema";
+import type { webhookEndpoints } from "../db/schema/webhooks";
 import type { EventType } from "../events/types";
 import type { SecretVersions } from "./secrets";
 
@@ -19,4 +18,9 @@ export function secretVersions(
 /** Whether an event tries an endpoint out; it goes to no other. */
 export function isTest({ type }: { type: EventType }): boolean {
   return type === "webhook_config.test" || type === "webhook-endpoint.test";
+}
+
+/** The data of all `webhook-endpoint.*` events, and of ricloud's test event. */
+export interface EndpointEventData {
+  readonly endpoint: WebhookEndpoint;
 }

@@ -3,14 +3,15 @@
  * keyed by the event's id, so that a message that comes twice changes nothing the second time.
  */
 import type { Database } from "../db/open";
-import { type DomainEvent, isSessionEvent, parseEventMessage } from "../events/event";
+import { buryMessage, retryLater } from "../dead-letters/bury";
+import type { DomainEvent } from "../events/event";
 import { eventInsertion } from "../events/store";
 import { matchesPattern } from "../events/types";
-import { describeError, log } from "../log";
-import { buryMessage, retryLater } from "./dead-letters";
+import { describeError, log } from "../platform/log";
 import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
 import { isTest } from "./endpoint";
 import { findListening } from "./endpoint-store";
+import { isSessionEvent, parseEventMessage } from "./event-catalogue";
 import type { DeliveryMessage } from "./messages";
 
 /** What a session's own `webhook_url` hears. */

@@ -1,7 +1,8 @@
 /** What attempts tell of their endpoint, and when it is disabled for that. */
 import type { Sent } from "./attempt";
 import type { WebhookEndpoint } from "./endpoint";
-import { disableEndpoint, type EndpointDeps, setFailingSince } from "./endpoint-store";
+import { disableEndpoint, type EndpointDeps } from "./endpoint-changes";
+import { setFailingSince } from "./endpoint-store";
 
 /** An endpoint that nothing has reached for so long is disabled: 5 days. */
 export const FAILING_MS = 5 * 86_400_000;

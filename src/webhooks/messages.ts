@@ -1,6 +1,6 @@
 /** What travels on the deliveries queue. */
 import { z } from "zod";
-import { Unavailable } from "../unavailable";
+import { Unavailable } from "../platform/unavailable";
 import type { DeliveryKey } from "./delivery-store";
 
 /** A message on the deliveries queue. */

@@ -6,7 +6,7 @@
  */
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { deliveries, webhookRecoveries } from "../db/schema";
+import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
 import { newEventId } from "../events/event";
 import type { EventType } from "../events/types";
 import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";

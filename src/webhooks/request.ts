@@ -1,7 +1,7 @@
 /** What a delivery looks like on the wire, but for its body: the address and headers of each format. */
 import { createHmac } from "node:crypto";
+import { signWebhook } from "../outbound/standard-webhooks";
 import type { DeliveryFormat } from "./delivery-store";
-import { signWebhook } from "./signature";
 
 /** What a request is made of. */
 export interface RequestParts {

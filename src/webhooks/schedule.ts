@@ -1,8 +1,4 @@
-/** When a delivery that failed is tried again, and what a receiver's `Retry-After` does to that. */
-
-/** The longest that a queue can delay a message: 24 h. */
-const LONGEST_DELAY_SECONDS = 86_400;
-const MOST_DELAYS = 20;
+import { LONGEST_DELAY_SECONDS } from "../platform/config";
 
 /** Delays vary by this part of themselves, so that what failed together does not return together. */
 const JITTER = 0.2;
@@ -17,25 +13,6 @@ export interface AttemptOutcome {
   timedOut: boolean;
   /** From `parseRetryAfter`; null if the receiver did not ask. */
   retryAfterSeconds: number | null;
-}
-
-/**
- * Reads the var `WEBHOOK_RETRY_SECONDS`: the delays before the second attempt, the third and so on, in
- * seconds, separated by commas. Fractions are allowed, so that tests need not wait.
- *
- * @throws Error when it is not 1–20 numbers above 0 and at most 86,400 (what a queue can delay).
- */
-export function parseRetrySeconds(csv: string): number[] {
-  const parts = csv.split(",").map((part) => part.trim());
-  const allowed = `1–${MOST_DELAYS} numbers above 0 and at most ${LONGEST_DELAY_SECONDS}, separated by commas`;
-  if (parts.length > MOST_DELAYS) {
-    throw new Error(`The webhook retry delays must be ${allowed}; there are ${parts.length}.`);
-  }
-  return parts.map((part) => {
-    const seconds = /^\d+(\.\d+)?$/.test(part) ? Number(part) : Number.NaN;
-    if (seconds > 0 && seconds <= LONGEST_DELAY_SECONDS) return seconds;
-    throw new Error(`The webhook retry delays must be ${allowed}; "${part}" is not.`);
-  });
 }
 
 /**

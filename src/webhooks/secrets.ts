@@ -2,14 +2,9 @@
  * The secrets that sign webhooks, over their life: each is derived from the deployment's, so that a
  * row holds versions and no secret. Pure.
  */
-import { deriveSecret } from "./signature";
 
-/** A rotated secret that still signs. */
-export interface PreviousSecret {
-  version: number;
-  /** Unix milliseconds; it signs before, and not from then on. */
-  until: number;
-}
+import type { PreviousSecret } from "../db/schema/webhooks";
+import { deriveSecret } from "../outbound/standard-webhooks";
 
 /** Which secrets somebody has. */
 export interface SecretVersions {

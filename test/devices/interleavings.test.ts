@@ -3,9 +3,9 @@
  * its work. Whoever wrote first has won, the other is told, and nothing is recorded twice.
  */
 import { expect, it } from "vitest";
-import { pollRequest } from "../../src/devices/collect";
-import { approveRequest } from "../../src/devices/decide";
-import { expireRequests } from "../../src/devices/endings";
+import { pollRequest } from "../../src/pairing/collect-token";
+import { approveRequest } from "../../src/pairing/decide";
+import { expireRequests } from "../../src/pairing/endings";
 import { call } from "../support/client";
 import { withD1 } from "../support/d1";
 import {

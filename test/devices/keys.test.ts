@@ -1,8 +1,8 @@
 /** The contract's rules about keys, in workerd, whose own crypto would accept what is refused here. */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { fingerprint, parseDeviceKey } from "../../src/devices/key";
-import { isSignedBy, signedString } from "../../src/devices/signing";
+import { fingerprint, parseDeviceKey } from "../../src/pairing/device-key";
+import { isSignedBy, signedString } from "../../src/pairing/signed-string";
 import { call } from "../support/client";
 import { forge, littleEndian, smallOrderKeys } from "../support/curve";
 import { newApplication, newDevice, newNonce, signedBody, v3 } from "../support/devices";

@@ -3,10 +3,10 @@
  * other is told, and nothing is recorded twice. Where time decides, both sides have their own.
  */
 import { describe, expect, it } from "vitest";
-import { pollRequest } from "../../src/devices/collect";
-import { approveRequest, type DecideResult, rejectRequest } from "../../src/devices/decide";
-import { expireRequests } from "../../src/devices/endings";
-import { REQUEST_LIFE_MS } from "../../src/devices/pairing";
+import { pollRequest } from "../../src/pairing/collect-token";
+import { approveRequest, type DecideResult, rejectRequest } from "../../src/pairing/decide";
+import { expireRequests } from "../../src/pairing/endings";
+import { REQUEST_LIFE_MS } from "../../src/pairing/request";
 import { call } from "../support/client";
 import { withD1 } from "../support/d1";
 import {

@@ -1,7 +1,7 @@
 /** What pairing costs in rows of D1, also in an application with 10,000 devices, and under a flood. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { pollRequest } from "../../src/devices/collect";
+import { pollRequest } from "../../src/pairing/collect-token";
 import { call } from "../support/client";
 import {
   ask,

@@ -5,7 +5,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { cutByEvent } from "../../src/devices/sockets";
+import { cutByEvent } from "../../src/devices/close-sockets";
 import { call, ORIGIN } from "../support/client";
 import { connect, newSession, upgrade } from "../support/device-sockets";
 import {

@@ -1,7 +1,7 @@
 /** What the sweep does for pairing: what was missed is made good, and nothing grows without end. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { isNonceUsed, useNonce } from "../../src/nonces/store";
+import { isNonceUsed, useNonce } from "../../src/once/nonces";
 import { call } from "../support/client";
 import {
   ask,

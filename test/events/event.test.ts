@@ -1,8 +1,9 @@
 /** Event ids are UUIDs of version 7 in the order of time, and only messages of our own form are taken. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { newEventId, parseEventMessage, uuidV7 } from "../../src/events/event";
+import { newEventId, uuidV7 } from "../../src/events/event";
 import { firstIdAt } from "../../src/events/store";
+import { parseEventMessage } from "../../src/webhooks/event-catalogue";
 
 const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const randoms = fc.uint8Array({ minLength: 10, maxLength: 10 });

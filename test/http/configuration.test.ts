@@ -3,7 +3,7 @@ import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app";
-import { ConfigError, readConfig } from "../../src/config";
+import { ConfigError, readConfig } from "../../src/platform/config";
 import { ORIGIN } from "../support/client";
 
 type Vars = Record<string, string | undefined>;

@@ -6,7 +6,7 @@ import {
   mayRelay,
   neededPermissions,
   type PermissionState,
-} from "../../src/permissions/permission";
+} from "../../src/relay-permissions/permission";
 
 /** A row that was made and says nothing of `enabled` is disabled. */
 const STATES = ["absent", "present", "enabled", "disabled"] as const;

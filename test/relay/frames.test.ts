@@ -8,7 +8,7 @@ import {
   parseFrame,
   pongFrame,
   RELAY_STATE,
-} from "../../src/relay/frames";
+} from "../../src/relay/protocol";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 /** A buffer of exactly these bytes. */

@@ -1,6 +1,6 @@
 /** Ten wrong tokens in a minute lock their address out for a minute, and nobody else. */
 import { describe, expect, test } from "vitest";
-import { FailureLock } from "../../src/relay/lock";
+import { FailureLock } from "../../src/relay/wrong-token-lock";
 
 const START = 1_790_000_000_000;
 const GUESSER = "192.0.2.66";

@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
+import { within } from "../../src/platform/wait";
 import type { Session, SessionCommand } from "../../src/session/machine";
 import { Outbox, type OutboxPorts, replay, type SessionLog } from "../../src/session/outbox";
-import { within } from "../../src/within";
 import { asSessionEvent } from "../support/session-event";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 

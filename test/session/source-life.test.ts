@@ -3,7 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { SessionObject } from "../../src/session/object";
+import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
 import {
   create,

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { SessionObject } from "../../src/session/object";
+import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
 import { type Rows, rowsOf, written } from "../support/rows";
 import {

@@ -1,7 +1,7 @@
 /** What a connector signs to end a session: good for one session, however often it arrives. */
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { NONCE_MS } from "../../src/nonces/store";
+import { NONCE_MS } from "../../src/once/nonces";
 import { type Answer, call } from "../support/client";
 import { rowsOf, written } from "../support/rows";
 import {

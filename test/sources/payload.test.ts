@@ -3,7 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import { afterEach, expect, test, vi } from "vitest";
-import { SessionObject } from "../../src/session/object";
+import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
 import { createMailbox } from "../support/receiver";
 import {

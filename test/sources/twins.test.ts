@@ -1,8 +1,8 @@
 /** A create that is sent again: one session where it is the same request, two where it is not. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { SessionObject } from "../../src/session/object";
-import { MOST_TWINS, SOURCE_SESSION_ID, twinIds } from "../../src/sources/twins";
+import { SessionObject } from "../../src/session-object/object";
+import { MOST_TWINS, SOURCE_SESSION_ID, twinIds } from "../../src/sources/duplicate-requests";
 import { newGate } from "../support/d1";
 import { insertKey } from "../support/keys";
 import {

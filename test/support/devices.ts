@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import type { DeviceDeps, Operator } from "../../src/devices/deps";
+import type { DeviceDeps, Operator } from "../../src/devices/operator";
 import { EventOutbox } from "../../src/events/outbox";
 import { SessionClient } from "../../src/session/client";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";

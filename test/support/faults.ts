@@ -12,7 +12,7 @@ import {
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { EventMessage } from "../../src/events/event";
-import { SessionObject } from "../../src/session/object";
+import { SessionObject } from "../../src/session-object/object";
 import { sweep } from "../../src/sweep/sweep";
 import { asSessionEvent } from "./session-event";
 

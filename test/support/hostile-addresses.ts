@@ -1,5 +1,5 @@
 /** Addresses that Drawbridge must never send to, as somebody might write them. */
-import type { AddressRefusalCode, AddressRules } from "../../src/webhooks/address";
+import type { AddressRefusalCode, AddressRules } from "../../src/outbound/address";
 
 /** The rules of a deployment, which is at https://drawbridge.example.com. */
 export const DEPLOYED: AddressRules = { allowInsecure: false, ownHost: "drawbridge.example.com" };

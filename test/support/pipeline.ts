@@ -6,13 +6,14 @@ import { createExecutionContext, createMessageBatch, getQueueResult } from "clou
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { vi } from "vitest";
-import { type Config, readConfig } from "../../src/config";
 import { openDatabase } from "../../src/db/open";
-import { type DomainEvent, newEventId, type SessionEventData } from "../../src/events/event";
+import { type DomainEvent, newEventId } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/outbox";
 import { eventInsertion } from "../../src/events/store";
 import type { EventType } from "../../src/events/types";
+import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
+import type { SessionEventData } from "../../src/session/machine";
 import { webhookBodies } from "../../src/surfaces/webhook-bodies";
 import { consumeDeliveries } from "../../src/webhooks/deliveries";
 import {

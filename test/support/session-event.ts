@@ -1,5 +1,7 @@
 /** Events about sessions, as their types have them. */
-import { type DomainEvent, isSessionEvent, type SessionEventData } from "../../src/events/event";
+import type { DomainEvent } from "../../src/events/event";
+import type { SessionEventData } from "../../src/session/machine";
+import { isSessionEvent } from "../../src/webhooks/event-catalogue";
 
 /** The event, known to be about a session. */
 export function asSessionEvent(event: DomainEvent): DomainEvent<SessionEventData> {

@@ -16,7 +16,7 @@ export interface Relay {
   sessionToken: number;
   /** By ordinal: 0 is the host. */
   userTokens: number[];
-  stub: DurableObjectStub<import("../../src/session/object").SessionObject>;
+  stub: DurableObjectStub<import("../../src/session-object/object").SessionObject>;
 }
 
 /** A new session of a new organisation, with so many users; `more` goes into the create. */

@@ -2,8 +2,9 @@
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { type ConnectionEventData, type DomainEvent, newEventId } from "../../src/events/event";
+import { type DomainEvent, newEventId } from "../../src/events/event";
 import { eventInsertion } from "../../src/events/store";
+import type { ConnectionEventData } from "../../src/relay-permissions/permission";
 import {
   type Attempt,
   type DeliveryStatus,

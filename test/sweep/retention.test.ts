@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { readConfig } from "../../src/config";
+import { readConfig } from "../../src/platform/config";
 import { newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import { breakObjects, holdTheClock, runSweep, stubOf } from "../support/faults";

@@ -4,7 +4,7 @@ import {
   type AddressRefusalCode,
   type AddressRules,
   judgeAddress,
-} from "../../src/webhooks/address";
+} from "../../src/outbound/address";
 import { addresses, DEPLOYED, HOSTILE } from "../support/hostile-addresses";
 
 const LOCAL: AddressRules = { allowInsecure: true, ownHost: "localhost:8787" };

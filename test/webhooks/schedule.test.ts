@@ -1,11 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  type AttemptOutcome,
-  parseRetryAfter,
-  parseRetrySeconds,
-  planNextAttempt,
-} from "../../src/webhooks/schedule";
+import { parseRetrySeconds } from "../../src/platform/config";
+import { type AttemptOutcome, parseRetryAfter, planNextAttempt } from "../../src/webhooks/schedule";
 
 const DEFAULT_DELAYS = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
 const FAILED: AttemptOutcome = { statusCode: 500, timedOut: false, retryAfterSeconds: null };

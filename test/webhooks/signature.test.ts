@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import { deriveSecret, signWebhook, verifyWebhook } from "../../src/webhooks/signature";
+import { deriveSecret, signWebhook, verifyWebhook } from "../../src/outbound/standard-webhooks";
 
 /** The vector that the libraries of Standard Webhooks share. */
 const VECTOR = {

@@ -1,6 +1,5 @@
-/** How the surface of API keys says what is wrong: problem details. */
-import { unknownOrganisation } from "../../http/authenticate";
 import type { HttpRefusal } from "../../http/context";
+import { unknownOrganisation } from "../../http/guard-refusals";
 import type { ManageRefusal } from "../../keys/change";
 
 /** The one table from the refusals of managing keys to this surface's errors. */

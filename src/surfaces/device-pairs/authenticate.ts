@@ -3,13 +3,14 @@
  * two signatures of Alibaba's SDKs. Either way the guard behind it is the one of all surfaces.
  */
 
-import { fail, requireFewFailures, requireKey, requireUsable } from "../../http/authenticate";
+import { requireKey, requireUsable } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
 import { type Call, type Caller, Refused } from "../../http/context";
+import { fail, requireFewFailures } from "../../http/failed-attempts";
 import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/cache";
 import type { Permission } from "../../keys/permissions";
-import { useNonce } from "../../nonces/store";
+import { useNonce } from "../../once/nonces";
 import { hostOf, type RpcCode, rpcRefusal } from "./errors";
 import { type Parameters, requireParameter } from "./parameters";
 import {

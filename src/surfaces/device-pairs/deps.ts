@@ -1,4 +1,4 @@
-import type { DeviceDeps } from "../../devices/deps";
+import type { DeviceDeps } from "../../devices/operator";
 import type { Call } from "../../http/context";
 
 /** What the work on devices stands on, in a request. */

@@ -1,16 +1,17 @@
 /** What devices call on `/v1`, without an API key: challenge, request, poll. */
 import type { Hono } from "hono";
 import { type Application, selectApplication } from "../../devices/application-store";
-import { askToPair } from "../../devices/ask";
-import { pollRequest } from "../../devices/collect";
-import { fingerprint } from "../../devices/key";
-import { PollPace } from "../../devices/pace";
-import { judgeProof } from "../../devices/proof";
-import { isPollToken, newChallenge, pollToken } from "../../devices/secrets";
-import { fail, readCredential, requireFewFailures } from "../../http/authenticate";
+import { readCredential } from "../../http/authenticate";
 import { readBody } from "../../http/body";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
+import { fail, requireFewFailures } from "../../http/failed-attempts";
 import { MinuteLimit } from "../../http/limits";
+import { askToPair } from "../../pairing/ask";
+import { isPollToken, newChallenge, pollToken } from "../../pairing/challenge";
+import { pollRequest } from "../../pairing/collect-token";
+import { fingerprint } from "../../pairing/device-key";
+import { PollPace } from "../../pairing/poll-pace";
+import { judgeProof } from "../../pairing/proof";
 import { toTime } from "../time";
 import { depsOf } from "./deps";
 import { type DeviceRefusal, toHttpRefusal } from "./refusals";

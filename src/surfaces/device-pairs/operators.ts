@@ -5,9 +5,7 @@ import {
   listApplications,
   selectApplication,
 } from "../../devices/application-store";
-import { approveRequest, rejectRequest } from "../../devices/decide";
 import { newApplicationId } from "../../devices/ids";
-import { findDevice, listDevices, listRequests } from "../../devices/list";
 import {
   labelDevice,
   type ManageResult,
@@ -16,13 +14,16 @@ import {
   rotateForDevice,
   rotateForOperator,
 } from "../../devices/manage";
-import { createSetupCode } from "../../devices/setup-codes";
 import { verifyDeviceToken } from "../../devices/verify";
-import { fail, readCredential } from "../../http/authenticate";
+import { readCredential } from "../../http/authenticate";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
+import { fail } from "../../http/failed-attempts";
 import { toKeysetPage } from "../../http/paging";
 import { keyed } from "../../http/routes";
+import { approveRequest, rejectRequest } from "../../pairing/decide";
+import { findDevice, listDevices, listRequests } from "../../pairing/list";
+import { createSetupCode } from "../../pairing/setup-codes";
 import { toTime } from "../time";
 import { depsOf } from "./deps";
 import { toHttpRefusal } from "./refusals";

@@ -1,10 +1,11 @@
 /** The one table from what the domain refuses to what both surfaces of devices can say. */
-import type { AskRefusal } from "../../devices/ask";
-import type { DecideRefusal } from "../../devices/decide";
+
 import type { ManageRefusal } from "../../devices/manage";
-import { MOST_LIVE } from "../../devices/pairing";
-import type { ProofRefusal } from "../../devices/proof";
 import type { HttpRefusal } from "../../http/context";
+import type { AskRefusal } from "../../pairing/ask";
+import type { DecideRefusal } from "../../pairing/decide";
+import type { ProofRefusal } from "../../pairing/proof";
+import { MOST_LIVE } from "../../pairing/request";
 
 /** Everything that can be refused of devices. */
 export type DeviceRefusal = AskRefusal | DecideRefusal | ManageRefusal | ProofRefusal;

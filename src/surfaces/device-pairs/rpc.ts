@@ -1,11 +1,11 @@
 /** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
 import type { Hono } from "hono";
-import { approveRequest, rejectRequest } from "../../devices/decide";
-import { listPairs } from "../../devices/list";
 import { removePairedDevice } from "../../devices/manage";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { idempotently } from "../../http/idempotency";
 import type { Permission } from "../../keys/permissions";
+import { approveRequest, rejectRequest } from "../../pairing/decide";
+import { listPairs } from "../../pairing/list";
 import { requireRpcCaller } from "./authenticate";
 import { depsOf } from "./deps";
 import { rpcRefusal } from "./errors";

@@ -1,17 +1,17 @@
 /** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
 import { z } from "zod";
 import type { Application } from "../../devices/application-store";
-import type { Asked } from "../../devices/asked";
 import { type Device, grantOf } from "../../devices/device";
 import type { SeenDevice } from "../../devices/device-store";
-import { fingerprint } from "../../devices/key";
-import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../devices/pairing";
-import type { Proof } from "../../devices/proof";
+import type { Asked } from "../../devices/profile";
 import { isRole, isScope, roleOf } from "../../devices/scopes";
-import { normalisePlatform } from "../../devices/signing";
 import type { Verification } from "../../devices/verify";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { humanText, plainText } from "../../http/text";
+import { fingerprint } from "../../pairing/device-key";
+import type { Proof } from "../../pairing/proof";
+import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../pairing/request";
+import { normalisePlatform } from "../../pairing/signed-string";
 import { toTime } from "../time";
 
 /** How often a device may poll, in seconds. */

@@ -1,7 +1,7 @@
 /** How relay permissions say what is wrong: RFC 9457, as `/v1` does. The vendor's format is not public. */
 import type { HttpRefusal } from "../../http/context";
 import { problemSurface } from "../../http/problem";
-import type { PermissionRefusal } from "../../permissions/manage";
+import type { PermissionRefusal } from "../../relay-permissions/manage";
 
 /** The surface of relay permissions and connections. */
 export const permissionSurface = problemSurface("relay-permissions");

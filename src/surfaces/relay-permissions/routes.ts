@@ -3,8 +3,8 @@ import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
-import { findConnection, listConnections } from "../../permissions/connections";
-import { listPermissions } from "../../permissions/list";
+import { findConnection, listConnections } from "../../relay-permissions/connection-store";
+import { listPermissions } from "../../relay-permissions/list";
 import {
   createConnection,
   createPermission,
@@ -14,9 +14,9 @@ import {
   type PermissionRefusal,
   type PermissionResult,
   updatePermission,
-} from "../../permissions/manage";
-import { CONNECTION_ID, type PermissionKey } from "../../permissions/permission";
-import { findPermission } from "../../permissions/store";
+} from "../../relay-permissions/manage";
+import { CONNECTION_ID, type PermissionKey } from "../../relay-permissions/permission";
+import { findPermission } from "../../relay-permissions/permission-store";
 import { toHttpRefusal } from "./errors";
 import {
   connectionQuery,

@@ -11,7 +11,7 @@ import {
   type Direction,
   type PermissionFacts,
   type PermissionKey,
-} from "../../permissions/permission";
+} from "../../relay-permissions/permission";
 
 /** The schema of a connection's id. */
 export const connectionId = z

@@ -1,6 +1,6 @@
 /** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. */
 import type { HttpRefusal, Surface } from "../../http/context";
-import type { AdmissionRefusal } from "../../session/admission";
+import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */
 export const relaySurface: Surface = {

@@ -6,11 +6,11 @@ import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
 import { MinuteLimit } from "../../http/limits";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
-import type { AdmissionRefusal } from "../../session/admission";
+import type { SessionResult } from "../../session/calls";
 import type { VerifiedDevice } from "../../session/devices";
-import type { SessionResult } from "../../session/object";
 import { listLiveSessions } from "../../session/projection";
 import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
+import type { AdmissionRefusal } from "../../session-object/admission";
 import { toHttpRefusal } from "./errors";
 import {
   authorizeBody,

@@ -5,8 +5,8 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { humanText } from "../../http/text";
+import type { SessionView } from "../../session/calls";
 import { errorOf, type Session } from "../../session/machine";
-import type { SessionView } from "../../session/object";
 import { joinCode, sessionTokens } from "../../session/tokens";
 import { connectionId } from "../relay-permissions/wire";
 

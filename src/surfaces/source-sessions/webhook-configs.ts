@@ -10,11 +10,10 @@ import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
   deleteEndpoint,
-  findEndpoint,
-  listEndpoints,
   queueTest,
   updateEndpoint,
-} from "../../webhooks/endpoint-store";
+} from "../../webhooks/endpoint-changes";
+import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
 import { tooManyEndpoints } from "../webhook-refusals";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";

@@ -1,15 +1,15 @@
 /** Organisations on `/v1`: made, listed and deleted with the root token. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { unknownOrganisation } from "../../http/authenticate";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, Refused } from "../../http/context";
+import { unknownOrganisation } from "../../http/guard-refusals";
 import { cursorQuery, toPage } from "../../http/paging";
 import { rooted } from "../../http/routes";
 import { humanText } from "../../http/text";
 import { accessKey } from "../../keys/access-key";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
-import { removeOrganisationKeys } from "../../keys/removal";
+import { removeOrganisationKeys } from "../../keys/retention";
 import { newToken } from "../../keys/token";
 import {
   createOrganisation,

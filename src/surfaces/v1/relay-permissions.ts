@@ -4,8 +4,8 @@ import { z } from "zod";
 import { readBody } from "../../http/body";
 import type { AppEnv } from "../../http/context";
 import { keyed } from "../../http/routes";
-import { checkRelay } from "../../permissions/manage";
-import type { MissingPermission } from "../../permissions/permission";
+import { checkRelay } from "../../relay-permissions/manage";
+import type { MissingPermission } from "../../relay-permissions/permission";
 import { connectionId } from "../relay-permissions/wire";
 
 const checkBody = z.strictObject({ from: connectionId, to: connectionId });

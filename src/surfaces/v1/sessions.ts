@@ -1,16 +1,17 @@
 /** What is ours about sessions, on `/v1`: using one, and ending one as an admin or as its connector. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { fail, requireSigner } from "../../http/authenticate";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
+import { fail } from "../../http/failed-attempts";
+import { requireSigner } from "../../http/root-and-signer";
 import { idBeforeVerb, keyed, rooted } from "../../http/routes";
+import type { SessionResult } from "../../session/calls";
 import { type ExpiryReason, errorOf, type Session } from "../../session/machine";
-import type { SessionResult } from "../../session/object";
 import { SESSION_ID } from "../../session/relay-sessions";
 import { connectorSecret, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
-import { SOURCE_SESSION_ID } from "../../sources/twins";
+import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
 import { toTime } from "../time";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });

@@ -5,8 +5,8 @@ import { readBody, readOptionalBody, readQuery } from "../../http/body";
 import { type AppEnv, type HttpRefusal, Refused } from "../../http/context";
 import { idBeforeVerb, keyed } from "../../http/routes";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
-import { type ResendRefusal, requestResend } from "../../webhooks/manual";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
+import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
 import { requireEndpoint } from "./webhook-endpoints";
 import { deliveriesQuery, recoverBody, toDelivery, toRecovery } from "./webhook-wire";
 

@@ -5,23 +5,22 @@ import { type AppEnv, type Call, type Caller, Refused } from "../../http/context
 import { toKeysetPage } from "../../http/paging";
 import { idBeforeVerb, keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
-import { findWebhookSecrets, rotateWebhookSecret } from "../../organisations/store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
   deleteEndpoint,
-  findEndpoint,
-  listEndpoints,
   rotateEndpointSecret,
   updateEndpoint,
-} from "../../webhooks/endpoint-store";
-import { sendTest } from "../../webhooks/manual";
+} from "../../webhooks/endpoint-changes";
+import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
+import { findWebhookSecrets, rotateWebhookSecret } from "../../webhooks/organisation-secret";
 import {
   endpointOwner,
   organisationOwner,
   type SecretVersions,
   signingSecrets,
 } from "../../webhooks/secrets";
+import { sendTest } from "../../webhooks/test-and-resend";
 import { webhookBodies } from "../webhook-bodies";
 import { tooManyEndpoints } from "../webhook-refusals";
 import {

@@ -1,7 +1,7 @@
 /** What ricloud-py does, from its first call to its webhooks, against this server. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { SessionObject } from "../../../src/session/object";
+import { SessionObject } from "../../../src/session-object/object";
 import { newOrganisation } from "../../support/client";
 import { createMailbox } from "../../support/receiver";
 import { RequestError, RicloudClient, receive } from "../../support/ricloud-client";

@@ -1,0 +1,68 @@
+/**
+ * Open relay sockets of a device that was revoked or removed are closed: at once by whoever did it, and
+ * again by the consumer of the event, in case that Worker died or a session could not be reached.
+ */
+import type { Database } from "../db/open";
+import type { DomainEvent } from "../events/event";
+import { describeError, log } from "../platform/log";
+import type { SessionClient } from "../session/client";
+import { findSessionsWithDevice } from "../session/presence";
+import type { Device } from "./device";
+
+/** Sessions reached side by side: all that a device has are told within a second. */
+const AT_ONCE = 50;
+
+/** What of a device its sockets are known by. */
+export type CutDevice = Pick<Device, "organisationId" | "applicationId" | "id" | "version">;
+
+/**
+ * Tells every session in which the device is a user to close its sockets, and to let none in that was
+ * verified before this version of the device.
+ * @throws Unavailable when a session could not be told; the others were
+ */
+export async function cutDevice(
+  db: Database,
+  sessions: SessionClient,
+  device: CutDevice,
+): Promise<void> {
+  const ids = await findSessionsWithDevice(db, device.organisationId, device.id);
+  const failures: unknown[] = [];
+  for (let i = 0; i < ids.length; i += AT_ONCE) {
+    const told = ids.slice(i, i + AT_ONCE).map((id) =>
+      sessions.cutDevice(id, {
+        organisationId: device.organisationId,
+        applicationId: device.applicationId,
+        deviceId: device.id,
+        version: device.version,
+      }),
+    );
+    for (const one of await Promise.allSettled(told)) {
+      if (one.status === "rejected") failures.push(one.reason);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Closes the sockets of a device, and never fails: what could not be reached is left to the consumer. */
+export async function closeSockets(
+  { db, sessions }: { db: Database; sessions: SessionClient },
+  device: CutDevice,
+): Promise<void> {
+  await cutDevice(db, sessions, device).catch((error) =>
+    log("device sockets not closed", { error: describeError(error) }),
+  );
+}
+
+/**
+ * What the consumer of events does for a device.
+ * @throws Unavailable when a session could not be told: the event is to come again
+ */
+export async function cutByEvent(
+  db: Database,
+  sessions: SessionClient,
+  { type, data }: DomainEvent,
+): Promise<void> {
+  if (!("device" in data)) return;
+  if (type !== "device.removed" && type !== "device.token.revoked") return;
+  await cutDevice(db, sessions, data.device);
+}

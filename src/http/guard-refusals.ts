@@ -1,0 +1,60 @@
+import type { KeyRefusal } from "../keys/key";
+import type { Call, HttpRefusal } from "./context";
+
+export function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
+  const status = c.var.surface.unknownKeyStatus;
+  switch (refusal) {
+    case "unknown":
+      return unknownKey(c);
+    case "blocked":
+      return {
+        status,
+        code: "blocked-key",
+        message: "This API key is blocked. An operator can unblock it.",
+      };
+    case "expired":
+      return {
+        status,
+        code: "expired-key",
+        message: "This API key has expired. An operator can extend it.",
+      };
+    case "ip-refused":
+      return {
+        status: 403,
+        code: "address-refused",
+        message:
+          "This API key may not be used from your address. Add the address to its allowlist.",
+      };
+  }
+}
+
+/** What an organisation that is not the caller's is to them, whether or not it exists. */
+export const unknownOrganisation: HttpRefusal = {
+  status: 404,
+  code: "organisation-not-found",
+  message: "There is no such organisation.",
+};
+
+export const endedSession: HttpRefusal = {
+  status: 401,
+  code: "session-ended",
+  message: "This session token is over: it expired, was signed out, or its key changed. Sign in.",
+  headers: { "WWW-Authenticate": "Bearer" },
+};
+
+export function unknownKey(c: Call): HttpRefusal {
+  return {
+    status: c.var.surface.unknownKeyStatus,
+    code: "unknown-key",
+    message: "This API key does not exist. Make one, or use another.",
+  };
+}
+
+export function malformed(problem: string): HttpRefusal {
+  return {
+    status: 401,
+    code: "unauthenticated",
+    message: `The credential of the Authorization header ${problem}.`,
+    headers: { "WWW-Authenticate": "Bearer" },
+  };
+}

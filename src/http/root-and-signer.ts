@@ -1,0 +1,60 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { verifyWebhook } from "../outbound/standard-webhooks";
+import { readCredential } from "./authenticate";
+import type { Call } from "./context";
+import { fail, requireFewFailures } from "./failed-attempts";
+
+const SIGNATURE_TOLERANCE_SECONDS = 300;
+
+/**
+ * Lets only the root token pass.
+ * @throws Refused 401, or 429 after too many failures
+ */
+export function requireRoot(c: Call): void {
+  const now = Date.now();
+  const token = readCredential(c, now);
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
+  fail(c, now, {
+    status: 401,
+    code: "not-the-root-token",
+    message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
+  });
+}
+
+/**
+ * Whoever has signed this request, as a Standard Webhook, at most five minutes ago.
+ * @param findSigner who it has to be, with their secrets; asked once the headers have the right form
+ * @throws Refused 401, or 429 after too many failures
+ */
+export async function requireSigner<T>(
+  c: Call,
+  body: string,
+  findSigner: () => Promise<{ signer: T; secrets: readonly string[] } | null>,
+): Promise<T> {
+  const now = Date.now();
+  requireFewFailures(c, now);
+  const id = c.req.header("webhook-id") ?? "";
+  const timestamp = c.req.header("webhook-timestamp") ?? "";
+  const signatureHeader = c.req.header("webhook-signature") ?? "";
+  const isFormed = id !== "" && /^[0-9]{1,15}$/.test(timestamp) && signatureHeader !== "";
+  const found = isFormed ? await findSigner() : null;
+  const isSigned =
+    found !== null &&
+    verifyWebhook({
+      secrets: found.secrets,
+      id,
+      timestampSeconds: Number(timestamp),
+      body,
+      signatureHeader,
+      nowSeconds: Math.floor(now / 1_000),
+      toleranceSeconds: SIGNATURE_TOLERANCE_SECONDS,
+    });
+  if (isSigned) return found.signer;
+  return fail(c, now, {
+    status: 401,
+    code: "wrong-signature",
+    message:
+      "This call takes the root token, or the signature of the session's connector: a Standard Webhook (webhook-id, webhook-timestamp, webhook-signature) signed with its secret within the last five minutes.",
+  });
+}

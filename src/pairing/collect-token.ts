@@ -1,0 +1,61 @@
+/** A device polls what it asked for. The first poll after an approval, and only that one, gets the token. */
+import type { Database } from "../db/open";
+import { grantOf, issueToken } from "../devices/device";
+import {
+  batchEndingWith,
+  deviceWrite,
+  isUnchanged,
+  selectDevice,
+  toDevice,
+  tokenWrites,
+} from "../devices/device-store";
+import { MOST_TRIES } from "../devices/operator";
+import { newDeviceToken } from "../devices/token";
+import { type PairRequest, type RequestStatus, statusAt } from "./request";
+import { selectRequest, toRequest } from "./request-store";
+
+/** What a poll is answered; `token` only once. */
+export interface PollResult {
+  status: RequestStatus;
+  token: { token: string; role: string; scopes: readonly string[] } | null;
+}
+
+/** The state of a request, and its token if this poll is the one that gets it; null: there is no such request. */
+export async function pollRequest(
+  db: Database,
+  applicationId: string,
+  requestId: string,
+  now: number,
+): Promise<PollResult | null> {
+  const rows = await selectRequest(db, applicationId, requestId);
+  if (!rows[0]) return null;
+  const request = toRequest(rows[0]);
+  const status = statusAt(request, now);
+  const token = status === "approved" ? await collectToken(db, request) : null;
+  return { status, token };
+}
+
+/** The token of an approved request: once, and only while the approval stands. */
+async function collectToken(db: Database, request: PairRequest): Promise<PollResult["token"]> {
+  const { applicationId, deviceId } = request;
+  const granted = request.outcome?.granted;
+  if (!granted) return null;
+  for (let i = 0; i < MOST_TRIES; i++) {
+    const rows = await selectDevice(db, applicationId, deviceId);
+    const before = rows[0] ? toDevice(rows[0]) : null;
+    if (!before || before.removedAt !== null) return null;
+    const { role } = granted;
+    if (grantOf(before, role).awaiting !== request.id) return null;
+    const { token, digest } = newDeviceToken();
+    const { device, scopes } = issueToken(before, role, granted.scopes, digest);
+    const unchanged = isUnchanged(applicationId, deviceId, before);
+    // The write of the device comes last: it makes the condition of the others untrue.
+    const written = await batchEndingWith(
+      db,
+      tokenWrites(db, before, device, { digest, role }, unchanged),
+      deviceWrite(db, before, device, unchanged),
+    );
+    if (written.length > 0) return { token, role, scopes };
+  }
+  return null;
+}

@@ -1,0 +1,201 @@
+/** Pairing requests in D1. */
+import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { pairingRequests } from "../db/schema/devices";
+import {
+  MOST_LIVE,
+  type Outcome,
+  type PairRequest,
+  REQUEST_STATUSES,
+  type RequestStatus,
+} from "./request";
+
+type Row = typeof pairingRequests.$inferSelect;
+
+/** An ending of a request that waits for a batch. */
+export interface Ending {
+  request: PairRequest;
+  status: Exclude<RequestStatus, "pending">;
+  outcome: Outcome;
+  /** Drawn for this ending. */
+  claim: string;
+}
+
+/** The pending request of a device, whether or not its time is over. Reads the application's pending ones. */
+export function selectPending(db: Database, applicationId: string, deviceId: string) {
+  return db
+    .select()
+    .from(pairingRequests)
+    .where(and(arePending(applicationId), eq(pairingRequests.deviceId, deviceId)));
+}
+
+/** A request of an application. */
+export function selectRequest(db: Database, applicationId: string, id: string) {
+  return db
+    .select()
+    .from(pairingRequests)
+    .where(isRequest(applicationId, id, REQUEST_STATUSES));
+}
+
+/** A page of an application's requests with one status, newest first; `before` is the last id of the page before. */
+export function selectRequests(
+  db: Database,
+  query: { applicationId: string; status: RequestStatus; before: string | null; limit: number },
+) {
+  return db
+    .select()
+    .from(pairingRequests)
+    .where(
+      and(
+        eq(pairingRequests.status, query.status),
+        eq(pairingRequests.applicationId, query.applicationId),
+        query.before === null ? undefined : lt(pairingRequests.id, query.before),
+      ),
+    )
+    .orderBy(desc(pairingRequests.id))
+    .limit(query.limit);
+}
+
+/** A request as it is stored. */
+export function toRequest(row: Row): PairRequest {
+  return {
+    ...JSON.parse(row.asked),
+    status: row.status,
+    applicationId: row.applicationId,
+    id: row.id,
+    organisationId: row.organisationId,
+    deviceId: row.deviceId,
+    remoteIp: row.remoteIp,
+    expiresAt: row.expiresAt,
+    outcome: row.outcome === null ? null : JSON.parse(row.outcome),
+  };
+}
+
+/** The statement that stores a request where `onlyIf` holds. */
+export function requestInsertion(db: Database, request: PairRequest, onlyIf: SQL) {
+  const { status, applicationId, id, organisationId, deviceId, remoteIp, expiresAt } = request;
+  const { outcome, ...asked } = request;
+  return db.insert(pairingRequests).select(
+    sql`select ${status}, ${applicationId}, ${id}, ${organisationId}, ${deviceId}, ${remoteIp},
+      ${expiresAt}, null, ${JSON.stringify(asked)},
+      ${outcome === null ? null : JSON.stringify(outcome)} where ${onlyIf}`,
+  );
+}
+
+/** The statement that lets a pending request live on, where `onlyIf` holds. */
+export function requestRefresh(db: Database, request: PairRequest, expiresAt: number, onlyIf: SQL) {
+  return db
+    .update(pairingRequests)
+    .set({ expiresAt })
+    .where(and(isRequest(request.applicationId, request.id, ["pending"]), onlyIf));
+}
+
+/** The statement that ends a pending request where `onlyIf` holds; it returns a row if it did. */
+export function requestEnding(db: Database, ending: Ending, onlyIf: SQL) {
+  const { request, status, outcome, claim } = ending;
+  return db
+    .update(pairingRequests)
+    .set({ status, outcome: JSON.stringify(outcome), claim })
+    .where(and(isRequest(request.applicationId, request.id, ["pending"]), onlyIf))
+    .returning({ id: pairingRequests.id });
+}
+
+/** In a batch: whether this very ending happened. */
+export function hasEnded({ request, status, claim }: Ending): SQL {
+  return sql`exists (select 1 from ${pairingRequests} where status = ${status}
+    and application_id = ${request.applicationId} and id = ${request.id} and claim = ${claim})`;
+}
+
+/** In a batch: whether this request is pending and its time is not over. */
+export function isLive(request: PairRequest, now: number): SQL {
+  return sql`exists (select 1 from ${pairingRequests} where status = 'pending'
+    and application_id = ${request.applicationId} and id = ${request.id} and expires_at > ${now})`;
+}
+
+/** In a batch: whether the device's pending request is this one; null: whether it has none. */
+export function isItsPending(
+  applicationId: string,
+  deviceId: string,
+  request: PairRequest | null,
+): SQL {
+  return sql`(select id from ${pairingRequests} where status = 'pending'
+    and application_id = ${applicationId} and device_id = ${deviceId}) is ${request?.id ?? null}`;
+}
+
+/** In a batch: whether the caps leave room for one more request of this device from this address. */
+export function hasRoom(
+  asks: Pick<PairRequest, "applicationId" | "deviceId" | "remoteIp">,
+  now: number,
+): SQL {
+  return sql`(select count(*) < ${MOST_LIVE.perApplication}
+      and coalesce(sum(remote_ip = ${asks.remoteIp}), 0) < ${MOST_LIVE.perAddress}
+    from ${pairingRequests} where status = 'pending' and application_id = ${asks.applicationId}
+      and device_id <> ${asks.deviceId} and expires_at > ${now})`;
+}
+
+/** How many live requests there are of others than this device: in the application, and from the address. */
+export async function countLive(
+  db: Database,
+  asks: Pick<PairRequest, "applicationId" | "deviceId" | "remoteIp">,
+  now: number,
+): Promise<{ application: number; address: number }> {
+  const rows = await db
+    .select({
+      application: sql<number>`count(*)`,
+      address: sql<number>`coalesce(sum(remote_ip = ${asks.remoteIp}), 0)`,
+    })
+    .from(pairingRequests)
+    .where(
+      and(
+        arePending(asks.applicationId),
+        sql`device_id <> ${asks.deviceId} and expires_at > ${now}`,
+      ),
+    );
+  return rows[0] ?? { application: 0, address: 0 };
+}
+
+/**
+ * A page of the pending requests of all applications whose time is over. Reads all that are pending:
+ * few at any time, and cheaper than an index that each request would have to write.
+ */
+export async function findOver(db: Database, now: number, limit: number): Promise<PairRequest[]> {
+  const rows = await db
+    .select()
+    .from(pairingRequests)
+    .where(and(eq(pairingRequests.status, "pending"), sql`expires_at <= ${now}`))
+    .limit(limit);
+  return rows.map(toRequest);
+}
+
+/** Removes a page of an application's requests from before an id, of the given statuses; returns how many. */
+export async function removeRequests(
+  db: Database,
+  query: {
+    applicationId: string;
+    statuses: readonly RequestStatus[];
+    before: string;
+    limit: number;
+  },
+): Promise<number> {
+  const { meta } = await db.run(sql`delete from ${pairingRequests}
+    where (status, application_id, id) in (
+      select status, application_id, id from ${pairingRequests}
+      where status in (select value from json_each(${JSON.stringify(query.statuses)}))
+        and application_id = ${query.applicationId} and id < ${query.before} limit ${query.limit})`);
+  return meta.changes;
+}
+
+function arePending(applicationId: string) {
+  return and(
+    eq(pairingRequests.status, "pending"),
+    eq(pairingRequests.applicationId, applicationId),
+  );
+}
+
+function isRequest(applicationId: string, id: string, statuses: readonly RequestStatus[]) {
+  return and(
+    inArray(pairingRequests.status, [...statuses]),
+    eq(pairingRequests.applicationId, applicationId),
+    eq(pairingRequests.id, id),
+  );
+}

@@ -1,0 +1,156 @@
+/**
+ * The deployment's settings: read from the vars once per isolate, checked whole, with their defaults.
+ * Everything else takes a `Config` and never looks at the vars itself.
+ */
+import { z } from "zod";
+
+/** Checked settings. Durations carry their unit in the name; a limit of 0 is switched off. */
+export interface Config {
+  /** Root of every derived secret. */
+  secret: string;
+  /** What creates, lists and deletes organisations, and expires sessions as `admin`. */
+  rootToken: string;
+  retentionDays: number;
+  failedAuthPerMinute: number;
+  relay: {
+    bytesPerSecond: number;
+    burstBytes: number;
+    messagesPerSecond: number;
+    burstMessages: number;
+    unheardBytes: number;
+  };
+  webhookRetrySeconds: number[];
+  allowInsecureWebhooks: boolean;
+  /** Cloudflare Access, where operators may sign in with it. */
+  access: AccessConfig | null;
+}
+
+/** Whose assertions are taken, and for which application. */
+export interface AccessConfig {
+  /** Such as `https://team.cloudflareaccess.com`. */
+  issuer: string;
+  /** The application's AUD tag. */
+  audience: string;
+}
+
+/** The settings do not allow serving; the message says which one is wrong and what to do. */
+export class ConfigError extends Error {}
+
+const secret = z
+  .string("is missing")
+  .min(32, "is shorter than 32 characters")
+  .describe("at least 32 random characters");
+/** An empty var is one that is not set: 0 would switch a limit off. */
+const unlessEmpty = (value: unknown) => (value === "" ? undefined : value);
+const count = (fallback: number) =>
+  z.preprocess(
+    unlessEmpty,
+    z.coerce
+      .number("must be a number")
+      .int("must be whole")
+      .min(0, "must not be negative")
+      .default(fallback),
+  );
+
+const vars = z.object({
+  DRAWBRIDGE_SECRET: secret,
+  DRAWBRIDGE_ROOT_TOKEN: secret,
+  RETENTION_DAYS: z.coerce.number("must be a number").positive("must be above 0").default(30),
+  FAILED_AUTH_PER_MINUTE: count(300),
+  RELAY_BYTES_PER_SECOND: count(262_144),
+  RELAY_BURST_BYTES: count(1_048_576),
+  RELAY_MESSAGES_PER_SECOND: count(500),
+  RELAY_BURST_MESSAGES: count(1_000),
+  RELAY_UNHEARD_BYTES: count(4_194_304),
+  WEBHOOK_RETRY_SECONDS: z.string().default("5,300,1800,7200,18000,36000,36000"),
+  ALLOW_INSECURE_WEBHOOKS: z.string().default(""),
+  CF_ACCESS_TEAM: z
+    .string()
+    .regex(/^([a-z0-9-]+(\.cloudflareaccess\.com)?)?$/i, "must be the name of an Access team")
+    .default(""),
+  CF_ACCESS_AUD: z.string().default(""),
+});
+
+const known = new WeakMap<object, Config>();
+
+/**
+ * The settings of this deployment.
+ * @throws ConfigError naming every var that is wrong.
+ */
+export function readConfig(env: Env): Config {
+  const before = known.get(env);
+  if (before) return before;
+  const parsed = vars.safeParse(env);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    throw new ConfigError(
+      `Drawbridge cannot serve: ${problems.join("; ")}. Set it in .dev.vars locally, or with "wrangler secret put" when deployed.`,
+    );
+  }
+  const v = parsed.data;
+  const config: Config = {
+    secret: v.DRAWBRIDGE_SECRET,
+    rootToken: v.DRAWBRIDGE_ROOT_TOKEN,
+    retentionDays: v.RETENTION_DAYS,
+    failedAuthPerMinute: v.FAILED_AUTH_PER_MINUTE,
+    relay: {
+      bytesPerSecond: v.RELAY_BYTES_PER_SECOND,
+      burstBytes: v.RELAY_BURST_BYTES,
+      messagesPerSecond: v.RELAY_MESSAGES_PER_SECOND,
+      burstMessages: v.RELAY_BURST_MESSAGES,
+      unheardBytes: v.RELAY_UNHEARD_BYTES,
+    },
+    webhookRetrySeconds: readRetrySeconds(v.WEBHOOK_RETRY_SECONDS),
+    allowInsecureWebhooks: !["", "0", "false", "no"].includes(
+      v.ALLOW_INSECURE_WEBHOOKS.toLowerCase(),
+    ),
+    access: readAccess(v.CF_ACCESS_TEAM, v.CF_ACCESS_AUD),
+  };
+  known.set(env, config);
+  return config;
+}
+
+function readRetrySeconds(csv: string): number[] {
+  try {
+    return parseRetrySeconds(csv);
+  } catch (error) {
+    throw new ConfigError(`Drawbridge cannot serve: WEBHOOK_RETRY_SECONDS ${String(error)}`);
+  }
+}
+
+function readAccess(team: string, audience: string): AccessConfig | null {
+  if (team === "" && audience === "") return null;
+  if (team === "" || audience === "") {
+    throw new ConfigError(
+      "Drawbridge cannot serve: CF_ACCESS_TEAM and CF_ACCESS_AUD go together. Set both, or neither.",
+    );
+  }
+  const name = team.toLowerCase().replace(/\.cloudflareaccess\.com$/, "");
+  return { issuer: `https://${name}.cloudflareaccess.com`, audience };
+}
+
+/** When a delivery that failed is tried again, and what a receiver's `Retry-After` does to that. */
+
+/** The longest that a queue can delay a message: 24 h. */
+export const LONGEST_DELAY_SECONDS = 86_400;
+
+const MOST_DELAYS = 20;
+
+/**
+ * Reads the var `WEBHOOK_RETRY_SECONDS`: the delays before the second attempt, the third and so on, in
+ * seconds, separated by commas. Fractions are allowed, so that tests need not wait.
+ *
+ * @throws Error when it is not 1–20 numbers above 0 and at most 86,400 (what a queue can delay).
+ */
+export function parseRetrySeconds(csv: string): number[] {
+  const parts = csv.split(",").map((part) => part.trim());
+  const allowed = `1–${MOST_DELAYS} numbers above 0 and at most ${LONGEST_DELAY_SECONDS}, separated by commas`;
+  if (parts.length > MOST_DELAYS) {
+    throw new Error(`The webhook retry delays must be ${allowed}; there are ${parts.length}.`);
+  }
+  return parts.map((part) => {
+    const seconds = /^\d+(\.\d+)?$/.test(part) ? Number(part) : Number.NaN;
+    if (seconds > 0 && seconds <= LONGEST_DELAY_SECONDS) return seconds;
+    throw new Error(`The webhook retry delays must be ${allowed}; "${part}" is not.`);
+  });
+}

@@ -1,0 +1,131 @@
+/** Connections in D1. */
+import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { connectionCounts, connections, relayPermissions } from "../db/schema/relay-permissions";
+import { sessionConnections } from "../db/schema/sessions";
+import type { EventInsertion } from "../events/outbox";
+import { countRemovalOfLocal } from "./counts";
+import type { Connection } from "./permission";
+
+const columns = { connectionId: connections.connectionId, memo: connections.memo };
+
+/** A page of connections in the order of their ids, and how many there are in all (`after` aside). */
+export async function listConnections(
+  db: Database,
+  organisationId: number,
+  query: { after: string | null; offset: number; limit: number },
+): Promise<{ connections: Connection[]; total: number }> {
+  const [rows, counted] = await db.batch([
+    db
+      .select(columns)
+      .from(connections)
+      .where(
+        and(
+          eq(connections.organisationId, organisationId),
+          query.after === null ? undefined : gt(connections.connectionId, query.after),
+        ),
+      )
+      .orderBy(asc(connections.connectionId))
+      .limit(query.limit)
+      .offset(query.offset),
+    db
+      .select({ total: connectionCounts.registered })
+      .from(connectionCounts)
+      .where(eq(connectionCounts.organisationId, organisationId)),
+  ]);
+  return { connections: rows, total: counted[0]?.total ?? 0 };
+}
+
+/** A connection; null if there is none. */
+export async function findConnection(
+  db: Database,
+  organisationId: number,
+  connectionId: string,
+): Promise<Connection | null> {
+  const rows = await db.select(columns).from(connections).where(isAt(organisationId, connectionId));
+  return rows[0] ?? null;
+}
+
+/** Registers a connection with its event; false when there is one with this id. */
+export async function insertConnection(
+  db: Database,
+  organisationId: number,
+  { connectionId, memo }: Connection,
+  record: (when: SQL) => EventInsertion,
+): Promise<boolean> {
+  const isNew = sql`not exists (select 1 from ${connections} where ${isAt(organisationId, connectionId)})`;
+  const [, , , inserted] = await db.batch([
+    db
+      .insert(connectionCounts)
+      .select(sql`select ${organisationId}, 1 where ${isNew}`)
+      .onConflictDoUpdate({
+        target: connectionCounts.organisationId,
+        set: { registered: sql`${connectionCounts.registered} + 1` },
+      }),
+    ...record(isNew),
+    db
+      .insert(connections)
+      .select(sql`select ${organisationId}, ${connectionId}, ${memo} where ${isNew}`)
+      .returning({ connectionId: connections.connectionId }),
+  ]);
+  return inserted.length > 0;
+}
+
+/**
+ * Removes a connection with its event and with all permissions in which it is the local side, and
+ * marks it as cut in the live sessions that hold it. False when it is no longer as `before`.
+ */
+export async function removeConnection(
+  db: Database,
+  organisationId: number,
+  before: Connection,
+  record: (when: SQL) => EventInsertion,
+): Promise<boolean> {
+  const { connectionId } = before;
+  const asBefore = and(isAt(organisationId, connectionId), eq(connections.memo, before.memo));
+  const still = sql`exists (select 1 from ${connections} where ${asBefore})`;
+  const batch = await db.batch([
+    ...countRemovalOfLocal(db, organisationId, connectionId, still),
+    db
+      .delete(relayPermissions)
+      .where(
+        and(
+          eq(relayPermissions.organisationId, organisationId),
+          eq(relayPermissions.connectionId, connectionId),
+          still,
+        ),
+      ),
+    db
+      .update(sessionConnections)
+      .set({ cut: true })
+      .where(
+        and(
+          eq(sessionConnections.organisationId, organisationId),
+          eq(sessionConnections.connectionId, connectionId),
+          still,
+        ),
+      ),
+    db
+      .update(connectionCounts)
+      .set({ registered: sql`${connectionCounts.registered} - 1` })
+      .where(and(eq(connectionCounts.organisationId, organisationId), still)),
+    ...record(still),
+    db.delete(connections).where(asBefore).returning({ connectionId: connections.connectionId }),
+  ]);
+  return batch[9].length > 0;
+}
+
+/** The query that finds a row where a connection is registered. */
+export function registeredQuery(db: Database, organisationId: number, connectionId: string) {
+  return db
+    .select({ connectionId: connections.connectionId })
+    .from(connections)
+    .where(isAt(organisationId, connectionId));
+}
+
+function isAt(organisationId: number, connectionId: string) {
+  return and(
+    eq(connections.organisationId, organisationId),
+    eq(connections.connectionId, connectionId),
+  );
+}

@@ -1,0 +1,154 @@
+/**
+ * How many relay permissions there are, kept and not counted: of an organisation, of each connection
+ * as the local side, and of each as the remote side. Every statement here goes into the batch that
+ * changes the permissions, before the change and under its condition, so that no count can drift.
+ */
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { relayPermissionCounts as counts, relayPermissions } from "../db/schema/relay-permissions";
+import { DIRECTIONS, type Direction, type PermissionKey, type PermissionState } from "./permission";
+
+/** Which permissions are asked for: of the organisation, or only with this local or remote side. */
+export type CountedSide =
+  | { side: "all" }
+  | { side: "local"; connectionId: string }
+  | { side: "remote"; connectionId: string };
+
+/** What a change adds: +1 for a permission in its new state, -1 in its old one. */
+export interface CountChange {
+  readonly state: Pick<PermissionState, "direction" | "enabled">;
+  readonly by: 1 | -1;
+}
+
+const columns = {
+  send: { true: counts.sendEnabled, false: counts.sendDisabled },
+  receive: { true: counts.receiveEnabled, false: counts.receiveDisabled },
+} as const;
+
+/** Adds up, where a row is there already. */
+const adding = {
+  target: [counts.organisationId, counts.side, counts.connectionId],
+  set: {
+    sendEnabled: sql`${counts.sendEnabled} + excluded.send_enabled`,
+    sendDisabled: sql`${counts.sendDisabled} + excluded.send_disabled`,
+    receiveEnabled: sql`${counts.receiveEnabled} + excluded.receive_enabled`,
+    receiveDisabled: sql`${counts.receiveDisabled} + excluded.receive_disabled`,
+  },
+};
+
+const isZero = sql`${counts.sendEnabled} = 0 and ${counts.sendDisabled} = 0
+  and ${counts.receiveEnabled} = 0 and ${counts.receiveDisabled} = 0`;
+
+/** Counts a change of one permission: three rows, where `onlyIf` holds. */
+export function countChange(
+  db: Database,
+  organisationId: number,
+  key: PermissionKey,
+  changes: readonly CountChange[],
+  onlyIf: SQL,
+) {
+  const sum = (direction: Direction, enabled: boolean) =>
+    changes
+      .filter(({ state }) => state.direction === direction && state.enabled === enabled)
+      .reduce((total, { by }) => total + by, 0);
+  return db
+    .insert(counts)
+    .select(
+      sql`select ${organisationId}, column1, column2, ${sum("send", true)}, ${sum("send", false)},
+        ${sum("receive", true)}, ${sum("receive", false)}
+        from (values ('all', ''), ('local', ${key.connectionId}), ('remote', ${key.remoteConnectionId}))
+        where ${onlyIf}`,
+    )
+    .onConflictDoUpdate(adding);
+}
+
+/** Forgets a remote side that no permission names any more: after the count of a removal. */
+export function forgetEmptyRemote(
+  db: Database,
+  organisationId: number,
+  remoteConnectionId: string,
+) {
+  return db
+    .delete(counts)
+    .where(
+      and(
+        eq(counts.organisationId, organisationId),
+        eq(counts.side, "remote"),
+        eq(counts.connectionId, remoteConnectionId),
+        isZero,
+      ),
+    );
+}
+
+/** Takes all permissions of a local side out of the counts: statements in their order. */
+export function countRemovalOfLocal(
+  db: Database,
+  organisationId: number,
+  connectionId: string,
+  onlyIf: SQL,
+) {
+  const ofLocal = sql`${relayPermissions.organisationId} = ${organisationId}
+    and ${relayPermissions.connectionId} = ${connectionId}`;
+  const localRow = and(
+    eq(counts.organisationId, organisationId),
+    eq(counts.side, "local"),
+    eq(counts.connectionId, connectionId),
+  );
+  const minus = (direction: Direction, enabled: boolean) =>
+    sql`-sum(direction = ${direction} and enabled = ${Number(enabled)})`;
+  return [
+    db
+      .insert(counts)
+      .select(
+        sql`select organisation_id, 'remote', remote_connection_id, ${minus("send", true)},
+          ${minus("send", false)}, ${minus("receive", true)}, ${minus("receive", false)}
+          from ${relayPermissions} where ${ofLocal} and ${onlyIf} group by 1, 3`,
+      )
+      .onConflictDoUpdate(adding),
+    db
+      .delete(counts)
+      .where(
+        and(
+          eq(counts.organisationId, organisationId),
+          eq(counts.side, "remote"),
+          sql`${counts.connectionId} in (select remote_connection_id from ${relayPermissions} where ${ofLocal})`,
+          isZero,
+        ),
+      ),
+    db
+      .insert(counts)
+      .select(
+        sql`select organisation_id, 'all', '', -send_enabled, -send_disabled, -receive_enabled,
+          -receive_disabled from ${counts} where ${localRow} and ${onlyIf}`,
+      )
+      .onConflictDoUpdate(adding),
+    db.delete(counts).where(and(localRow, onlyIf)),
+  ] as const;
+}
+
+/** The query for how many there are, of those that have this direction and state where one is asked for. */
+export function countQuery(
+  db: Database,
+  organisationId: number,
+  of: CountedSide,
+  wanted: { direction: Direction | null; enabled: boolean | null },
+) {
+  const terms = statesOf(wanted).map(({ direction, enabled }) => columns[direction][`${enabled}`]);
+  return db
+    .select({ total: sql<number>`${sql.join(terms, sql` + `)}` })
+    .from(counts)
+    .where(
+      and(
+        eq(counts.organisationId, organisationId),
+        eq(counts.side, of.side),
+        eq(counts.connectionId, of.side === "all" ? "" : of.connectionId),
+      ),
+    );
+}
+
+/** The one, two or four pairs of direction and state that a filter lets through; null lets all through. */
+export function statesOf(wanted: { direction: Direction | null; enabled: boolean | null }) {
+  const directions = wanted.direction === null ? DIRECTIONS : [wanted.direction];
+  const states = wanted.enabled === null ? [true, false] : [wanted.enabled];
+  return directions.flatMap((direction) => states.map((enabled) => ({ direction, enabled })));
+}

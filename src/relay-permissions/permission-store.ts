@@ -1,0 +1,135 @@
+/** Relay permissions: a row of D1 at a time, read and changed. */
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { relayPermissions as permissions } from "../db/schema/relay-permissions";
+import type { EventInsertion } from "../events/outbox";
+import { registeredQuery } from "./connection-store";
+import { countChange, forgetEmptyRemote } from "./counts";
+import type { PermissionKey, RelayPermission } from "./permission";
+
+/** The columns of a permission. */
+export const columns = {
+  connectionId: permissions.connectionId,
+  remoteConnectionId: permissions.remoteConnectionId,
+  direction: permissions.direction,
+  enabled: permissions.enabled,
+  memo: permissions.memo,
+  version: permissions.version,
+};
+
+/** A permission; null if there is none. */
+export async function findPermission(
+  db: Database,
+  organisationId: number,
+  key: PermissionKey,
+): Promise<RelayPermission | null> {
+  const rows = await db.select(columns).from(permissions).where(isAt(organisationId, key));
+  return rows[0] ?? null;
+}
+
+/** Those of these permissions that there are. */
+export async function findPermissions(
+  db: Database,
+  organisationId: number,
+  keys: readonly [PermissionKey, PermissionKey],
+): Promise<RelayPermission[]> {
+  const [a, b] = keys;
+  const found = await db.batch([
+    db.select(columns).from(permissions).where(isAt(organisationId, a)),
+    db.select(columns).from(permissions).where(isAt(organisationId, b)),
+  ]);
+  return found.flat();
+}
+
+/** Stores a new permission with its event, unless it is there or its local side is not registered. */
+export async function insertPermission(
+  db: Database,
+  organisationId: number,
+  permission: RelayPermission,
+  record: (when: SQL) => EventInsertion,
+): Promise<"inserted" | "exists" | "unregistered"> {
+  const { connectionId, remoteConnectionId, direction, enabled, memo, version } = permission;
+  const isNew = sql`exists ${registeredQuery(db, organisationId, connectionId)}
+    and not exists (select 1 from ${permissions} where ${isAt(organisationId, permission)})`;
+  const [known, , , , inserted] = await db.batch([
+    registeredQuery(db, organisationId, connectionId),
+    countChange(db, organisationId, permission, [{ state: permission, by: 1 }], isNew),
+    ...record(isNew),
+    db
+      .insert(permissions)
+      .select(
+        sql`select ${organisationId}, ${connectionId}, ${remoteConnectionId}, ${direction},
+          ${Number(enabled)}, ${memo}, ${version} where ${isNew}`,
+      )
+      .returning({ direction: permissions.direction }),
+  ]);
+  if (inserted.length > 0) return "inserted";
+  return known.length > 0 ? "exists" : "unregistered";
+}
+
+/** Replaces what a permission says, with its event; false when it is no longer as `before`. */
+export async function replacePermission(
+  db: Database,
+  organisationId: number,
+  before: RelayPermission,
+  after: Pick<RelayPermission, "enabled" | "memo" | "version">,
+  record: (when: SQL) => EventInsertion,
+): Promise<boolean> {
+  const asBefore = isStill(organisationId, before);
+  const change = db
+    .update(permissions)
+    // An index entry is written for a column that is named here, even where it stays the same.
+    .set({
+      memo: after.memo,
+      version: after.version,
+      ...(before.enabled === after.enabled ? {} : { enabled: after.enabled }),
+    })
+    .where(asBefore)
+    .returning({ direction: permissions.direction });
+  const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
+  if (before.enabled === after.enabled) {
+    const [, , changed] = await db.batch([...record(still), change]);
+    return changed.length > 0;
+  }
+  const states = [
+    { state: before, by: -1 },
+    { state: { ...before, enabled: after.enabled }, by: 1 },
+  ] as const;
+  const [, , , changed] = await db.batch([
+    countChange(db, organisationId, before, states, still),
+    ...record(still),
+    change,
+  ]);
+  return changed.length > 0;
+}
+
+/** Removes a permission, with its event; false when it is no longer as `before`. */
+export async function removePermission(
+  db: Database,
+  organisationId: number,
+  before: RelayPermission,
+  record: (when: SQL) => EventInsertion,
+): Promise<boolean> {
+  const asBefore = isStill(organisationId, before);
+  const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
+  const [, , , , removed] = await db.batch([
+    countChange(db, organisationId, before, [{ state: before, by: -1 }], still),
+    forgetEmptyRemote(db, organisationId, before.remoteConnectionId),
+    ...record(still),
+    db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),
+  ]);
+  return removed.length > 0;
+}
+
+function isAt(organisationId: number, key: PermissionKey): SQL | undefined {
+  return and(
+    eq(permissions.organisationId, organisationId),
+    eq(permissions.connectionId, key.connectionId),
+    eq(permissions.remoteConnectionId, key.remoteConnectionId),
+    eq(permissions.direction, key.direction),
+  );
+}
+
+function isStill(organisationId: number, before: RelayPermission): SQL | undefined {
+  return and(isAt(organisationId, before), eq(permissions.version, before.version));
+}

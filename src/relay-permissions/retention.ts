@@ -1,0 +1,35 @@
+/** Removing all connections and relay permissions of an organisation that was deleted. */
+import { type SQL, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import {
+  connectionCounts,
+  connections,
+  relayPermissionCounts,
+  relayPermissions,
+} from "../db/schema/relay-permissions";
+import { sessionConnections } from "../db/schema/sessions";
+
+/** Tables, and the rest of their key after the organisation. */
+const TABLES: readonly [SQL, SQL][] = [
+  [sql`${relayPermissions}`, sql`connection_id, remote_connection_id, direction`],
+  [sql`${connections}`, sql`connection_id`],
+  [sql`${relayPermissionCounts}`, sql`side, connection_id`],
+  [sql`${sessionConnections}`, sql`session_id, connection_id`],
+];
+
+/** Removes up to `limit` rows of each table; returns how many of the table that had most. */
+export async function removePermissionsOf(
+  db: Database,
+  organisationId: number,
+  limit: number,
+): Promise<number> {
+  let most = 0;
+  for (const [table, key] of TABLES) {
+    const { meta } = await db.run(sql`delete from ${table} where organisation_id = ${organisationId}
+      and (${key}) in (select ${key} from ${table} where organisation_id = ${organisationId}
+        limit ${limit})`);
+    most = Math.max(most, meta.changes);
+  }
+  await db.run(sql`delete from ${connectionCounts} where organisation_id = ${organisationId}`);
+  return most;
+}

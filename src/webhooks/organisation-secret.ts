@@ -1,0 +1,41 @@
+import { and, eq, isNull } from "drizzle-orm";
+import { ChangedMeanwhile, type Database } from "../db/open";
+import { organisations } from "../db/schema/organisations";
+import { rotate, type SecretVersions } from "./secrets";
+
+/** Which secrets sign for an organisation; null if it is deleted or never was. */
+export async function findWebhookSecrets(db: Database, id: number): Promise<SecretVersions | null> {
+  const rows = await db
+    .select({
+      version: organisations.webhookSecretVersion,
+      previous: organisations.previousWebhookSecrets,
+    })
+    .from(organisations)
+    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)));
+  return rows[0] ?? null;
+}
+
+/**
+ * Gives an organisation a new secret; the others sign on for the grace, in milliseconds.
+ * @throws ChangedMeanwhile when another rotation came between
+ */
+export async function rotateWebhookSecret(
+  db: Database,
+  id: number,
+  graceMs: number,
+  now: number,
+): Promise<SecretVersions> {
+  const versions = await findWebhookSecrets(db, id);
+  if (!versions) throw new ChangedMeanwhile(`organisation ${id}`);
+  const rotated = rotate(versions, graceMs, now);
+  const rows = await db
+    .update(organisations)
+    .set({
+      webhookSecretVersion: rotated.version,
+      previousWebhookSecrets: [...rotated.previous],
+    })
+    .where(and(eq(organisations.id, id), eq(organisations.webhookSecretVersion, versions.version)))
+    .returning({ id: organisations.id });
+  if (rows.length === 0) throw new ChangedMeanwhile(`organisation ${id}`);
+  return rotated;
+}
