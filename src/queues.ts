@@ -6,7 +6,7 @@ import { EventOutbox } from "./events/outbox";
 import { readConfig } from "./platform/config";
 import { SessionClient } from "./session/client";
 import { consumeChecks } from "./sources/checks";
-import { webhookBodies } from "./surfaces/webhook-bodies";
+import { webhookBodies } from "./surfaces/shared/webhook-bodies";
 import { consumeDeadLetters } from "./webhooks/dead-letters";
 import { consumeDeliveries } from "./webhooks/deliveries";
 import { consumeEvents } from "./webhooks/fan-out";

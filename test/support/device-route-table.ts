@@ -48,7 +48,7 @@ const onDevice =
 
 const rpc: RouteRow = {
   guard: "open",
-  why: "each action asks for its own permission, of a key or a signature: test/surfaces/device-pairs",
+  why: "each action asks for its own permission, of a key or a signature: test/surfaces/polarclaw",
   request: () => ({ path: "/?Action=ListPolarClawDevicePairs&Version=2017-08-01", status: 400 }),
 };
 

@@ -14,7 +14,7 @@ import type { EventType } from "../../src/events/types";
 import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
 import type { SessionEventData } from "../../src/session/machine";
-import { webhookBodies } from "../../src/surfaces/webhook-bodies";
+import { webhookBodies } from "../../src/surfaces/shared/webhook-bodies";
 import { consumeDeliveries } from "../../src/webhooks/deliveries";
 import {
   type Attempt,

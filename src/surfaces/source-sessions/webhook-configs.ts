@@ -14,7 +14,7 @@ import {
   updateEndpoint,
 } from "../../webhooks/endpoint-changes";
 import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
-import { tooManyEndpoints } from "../webhook-refusals";
+import { tooManyEndpoints } from "../shared/webhook-refusals";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
 import { toList, toWebhookConfig } from "./wire";

@@ -5,9 +5,9 @@
 import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/machine";
-import { toDeviceFacts, toRequestWire } from "../device-pairs/wire";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
-import { toTime } from "../time";
+import { toTime } from "../shared/time";
+import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";
 
 /** What endpoints had before migration 0006: events that are older say nothing of it. */

@@ -12,7 +12,7 @@ import { SESSION_ID } from "../../session/relay-sessions";
 import { connectorSecret, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
-import { toTime } from "../time";
+import { toTime } from "../shared/time";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
 const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });

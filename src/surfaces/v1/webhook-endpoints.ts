@@ -21,8 +21,8 @@ import {
   signingSecrets,
 } from "../../webhooks/secrets";
 import { sendTest } from "../../webhooks/test-and-resend";
-import { webhookBodies } from "../webhook-bodies";
-import { tooManyEndpoints } from "../webhook-refusals";
+import { webhookBodies } from "../shared/webhook-bodies";
+import { tooManyEndpoints } from "../shared/webhook-refusals";
 import {
   changeBody,
   createBody,

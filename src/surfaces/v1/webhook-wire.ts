@@ -6,7 +6,7 @@ import { humanText } from "../../http/text";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
-import { toTime } from "../time";
+import { toTime } from "../shared/time";
 
 /** How far back what failed is sent again: 14 days, in milliseconds. */
 const LONGEST_WINDOW_MS = 14 * 86_400_000;

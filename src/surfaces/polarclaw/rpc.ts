@@ -6,11 +6,11 @@ import { idempotently } from "../../http/idempotency";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/decide";
 import { listPairs } from "../../pairing/list";
-import { requireRpcCaller } from "./authenticate";
-import { depsOf } from "./deps";
+import { depsOf } from "../shared/device-deps";
+import { toHttpRefusal } from "../shared/device-refusals";
 import { rpcRefusal } from "./errors";
 import { type Parameters, readAction, readParameters, requireParameter } from "./parameters";
-import { toHttpRefusal } from "./refusals";
+import { requireRpcCaller } from "./rpc-caller";
 import { toRpcDevice, toRpcPaired, toRpcPending } from "./rpc-wire";
 
 interface Action {

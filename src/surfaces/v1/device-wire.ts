@@ -12,7 +12,7 @@ import { fingerprint } from "../../pairing/device-key";
 import type { Proof } from "../../pairing/proof";
 import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../pairing/request";
 import { normalisePlatform } from "../../pairing/signed-string";
-import { toTime } from "../time";
+import { toTime } from "../shared/time";
 
 /** How often a device may poll, in seconds. */
 export const POLL_SECONDS = 5;

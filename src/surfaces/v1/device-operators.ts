@@ -24,9 +24,9 @@ import { keyed } from "../../http/routes";
 import { approveRequest, rejectRequest } from "../../pairing/decide";
 import { findDevice, listDevices, listRequests } from "../../pairing/list";
 import { createSetupCode } from "../../pairing/setup-codes";
-import { toTime } from "../time";
-import { depsOf } from "./deps";
-import { toHttpRefusal } from "./refusals";
+import { depsOf } from "../shared/device-deps";
+import { toHttpRefusal } from "../shared/device-refusals";
+import { toTime } from "../shared/time";
 import {
   applicationBody,
   applicationsQuery,
@@ -43,7 +43,7 @@ import {
   toRequestWire,
   toVerificationWire,
   verifyBody,
-} from "./wire";
+} from "./device-wire";
 
 const APPLICATION = "/v1/applications/:application";
 const DEVICE = `${APPLICATION}/devices/:device{[A-Za-z0-9._-]+}`;

@@ -1,9 +1,9 @@
 /** The body of a webhook in each format: wire formats are known to the surfaces only. */
-import type { Config } from "../platform/config";
-import type { AttemptDeps } from "../webhooks/attempt";
-import { toRelaySession } from "./relay-sessions/wire";
-import { toEvent } from "./source-sessions/wire";
-import { toEventBody } from "./v1/event-wire";
+import type { Config } from "../../platform/config";
+import type { AttemptDeps } from "../../webhooks/attempt";
+import { toRelaySession } from "../relay-sessions/wire";
+import { toEvent } from "../source-sessions/wire";
+import { toEventBody } from "../v1/event-wire";
 
 /** What turns an event into the body of a webhook. */
 export function webhookBodies({ secret }: Pick<Config, "secret">): AttemptDeps["render"] {

@@ -12,10 +12,10 @@ import { pollRequest } from "../../pairing/collect-token";
 import { fingerprint } from "../../pairing/device-key";
 import { PollPace } from "../../pairing/poll-pace";
 import { judgeProof } from "../../pairing/proof";
-import { toTime } from "../time";
-import { depsOf } from "./deps";
-import { type DeviceRefusal, toHttpRefusal } from "./refusals";
-import { askBody, POLL_SECONDS } from "./wire";
+import { depsOf } from "../shared/device-deps";
+import { type DeviceRefusal, toHttpRefusal } from "../shared/device-refusals";
+import { toTime } from "../shared/time";
+import { askBody, POLL_SECONDS } from "./device-wire";
 
 /** Challenges and requests of one address in a minute: each costs a read or more, though nobody is known. */
 const ASKS_PER_MINUTE = 120;

@@ -1,6 +1,6 @@
 /** What is wrong with webhook endpoints, on whichever surface they are managed. */
-import type { HttpRefusal } from "../http/context";
-import { MOST_ENDPOINTS } from "../webhooks/endpoint";
+import type { HttpRefusal } from "../../http/context";
+import { MOST_ENDPOINTS } from "../../webhooks/endpoint";
 
 /** No room for another. */
 export const tooManyEndpoints: HttpRefusal = {
