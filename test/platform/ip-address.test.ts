@@ -1,0 +1,48 @@
+/** Pure: how addresses are read, and which of them are counted as one client. */
+import { describe, expect, test } from "vitest";
+import { addressBucket, parseAddress } from "../../src/platform/ip-address";
+
+describe("an address is read", () => {
+  test.each([
+    ["1.2.3.4", "1.2.3.4"],
+    ["::ffff:1.2.3.4", "1.2.3.4"],
+    ["0:0:0:0:0:ffff:1.2.3.4", "1.2.3.4"],
+    ["::FFFF:102:304", "1.2.3.4"],
+    ["2001:DB8:0:0::1", "2001:db8::1"],
+    ["::", "::"],
+    ["64:ff9b::1.2.3.4", "64:ff9b::102:304"],
+  ])("%s as %s", (text, expected) => {
+    expect(parseAddress(text)?.toString()).toBe(expected);
+  });
+
+  test.each([
+    "",
+    "1",
+    "0x01020304",
+    "1.2.3",
+    "01.2.3.4",
+    "1.2.3.256",
+    "::ffff:01.2.3.4",
+    "::ffff:1.2.3",
+    "fe80::1%eth0",
+    "1.2.3.4/32",
+    "a.b.c.d",
+    "1:2:3",
+    " 1.2.3.4",
+    "[::1]",
+  ])("%j not at all", (text) => {
+    expect(parseAddress(text)).toBeNull();
+  });
+});
+
+describe("a client is counted as", () => {
+  test.each([
+    ["its IPv4 address", "198.51.100.7", "198.51.100.7"],
+    ["the IPv4 address in a mapped one", "0:0:0:0:0:ffff:198.51.100.7", "198.51.100.7"],
+    ["the /64 of its IPv6 address", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["the same /64 from another address of it", "2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"],
+    ["what it says, if that is no address", "nonsense", "nonsense"],
+  ])("%s", (_name, text, expected) => {
+    expect(addressBucket(text)).toBe(expected);
+  });
+});
