@@ -7,7 +7,7 @@ import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../platform/log";
 import type { SessionClient } from "../session/client";
 import { findSessionsWithDevice } from "../session/presence";
-import type { Device } from "./device";
+import type { Device, DeviceEventData } from "./device";
 
 /** Sessions reached side by side: all that a device has are told within a second. */
 const AT_ONCE = 50;
@@ -60,7 +60,7 @@ export async function closeSockets(
 export async function cutByEvent(
   db: Database,
   sessions: SessionClient,
-  { type, data }: DomainEvent,
+  { type, data }: DomainEvent<DeviceEventData | object>,
 ): Promise<void> {
   if (!("device" in data)) return;
   if (type !== "device.removed" && type !== "device.token.revoked") return;

@@ -1,11 +1,10 @@
-import type { EventData } from "../webhooks/event-catalogue";
 import type { EventType } from "./types";
 
 /**
  * An event. `data` is what it is about, as it was right after, under the name of its kind.
  * It never holds a token or a secret, so it may be stored, queued and logged.
  */
-export interface DomainEvent<D extends EventData = EventData> {
+export interface DomainEvent<D extends object = object> {
   /** UUIDv7: the same for every delivery of this event. */
   readonly id: string;
   readonly organisationId: number;

@@ -4,7 +4,7 @@ import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema/events";
 import type { DomainEvent } from "./event";
-import { firstIdAt } from "./store";
+import { firstIdAt, toEvent } from "./store";
 
 /** What has become of an event's deliveries. Times are Unix milliseconds. */
 export interface DeliveryState {
@@ -105,13 +105,13 @@ export function listEvents(
 function toListed(row: {
   organisationId: number;
   id: string;
-  type: DomainEvent["type"];
+  type: string;
   at: number;
   data: string;
   state: DeliveryState["state"];
   retries: number;
   deliveredAt: number | null;
 }): ListedEvent {
-  const { state, retries, deliveredAt, data, ...event } = row;
-  return { ...event, data: JSON.parse(data), delivery: { state, retries, deliveredAt } };
+  const { state, retries, deliveredAt, ...event } = row;
+  return { ...toEvent(event), delivery: { state, retries, deliveredAt } };
 }

@@ -5,6 +5,7 @@ import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema/events";
 import { type DomainEvent, uuidV7 } from "./event";
+import type { EventType } from "./types";
 
 /** The statement that records an event, once. */
 export function eventInsertion(db: Database, event: DomainEvent) {
@@ -75,8 +76,9 @@ export function likePattern(column: SQLiteColumn, pattern: string): SQL {
   return sql`substr(${column}, 1, ${beginning.length}) = ${beginning}`;
 }
 
-function toEvent(row: typeof events.$inferSelect): DomainEvent {
-  return { ...row, data: JSON.parse(row.data) };
+/** An event as it is stored. */
+export function toEvent(row: typeof events.$inferSelect): DomainEvent {
+  return { ...row, type: row.type as EventType, data: JSON.parse(row.data) };
 }
 
 /** Removes a page of an organisation's events from before `cutoff` (Unix milliseconds); returns how many. */

@@ -10,15 +10,16 @@ import type { EventType } from "../events/types";
 import { describeError, log } from "../platform/log";
 import type { SessionClient } from "../session/client";
 import { findSessionsHolding } from "../session/presence";
-import type { EventData } from "../webhooks/event-catalogue";
 import * as connectionStore from "./connection-store";
 import {
   among,
   type Connection,
+  type ConnectionEventData,
   type MissingPermission,
   mayRelay,
   neededPermissions,
   nextVersion,
+  type PermissionEventData,
   type PermissionFacts,
   type PermissionKey,
   type RelayPermission,
@@ -175,7 +176,7 @@ export async function checkRelay(
 function newEvent(
   organisationId: number,
   type: EventType,
-  data: EventData,
+  data: PermissionEventData | ConnectionEventData,
   now: number,
 ): DomainEvent {
   return { id: newEventId(now), organisationId, type, at: now, data };

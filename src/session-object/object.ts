@@ -18,7 +18,13 @@ import { CLOSE, RelayHub } from "../relay/hub";
 import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
 import { loadLivePermissions } from "../relay-permissions/load";
-import type { SessionResult, SessionView, Traffic, UserRequest } from "../session/calls";
+import type {
+  SessionCalls,
+  SessionResult,
+  SessionView,
+  Traffic,
+  UserRequest,
+} from "../session/calls";
 import type { DeviceCut, VerifiedDevice } from "../session/devices";
 import {
   decide,
@@ -42,6 +48,7 @@ import {
   planAlarm,
 } from "../session/timing";
 import { drawUser, type SessionTokens, sessionTokens } from "../session/tokens";
+import { sourceLearning } from "../sources/source-state";
 import { Admission, type AdmissionRefusal, isSameToken, readKnock } from "./admission";
 import { Waiting } from "./outcome-waiters";
 
@@ -71,7 +78,7 @@ interface Held {
   usedAt: number | null;
 }
 
-export class SessionObject extends DurableObject<Env> {
+export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #config: Config;
   readonly #admission = new Admission();
   #held: Held | null = null;
@@ -333,7 +340,12 @@ export class SessionObject extends DurableObject<Env> {
       {
         findAnnounced: (of) => findAnnounced(db, of),
         send: (events) => sendEvents(this.env.EVENTS, events),
-        project: (of, version) => projectSession(db, of, version, Date.now()),
+        project: (of, version) =>
+          projectSession(db, of, {
+            announced: version,
+            now: Date.now(),
+            also: sourceLearning(db, of),
+          }),
       },
       announced,
     );

@@ -3,30 +3,9 @@
  * itself cannot be reached.
  */
 import { Unavailable } from "../platform/unavailable";
-import type { SessionObject } from "../session-object/object";
-import type { SessionResult, UserRequest } from "./calls";
+import type { SessionCalls, SessionResult, UserRequest } from "./calls";
 import { DEVICE_HEADER, type DeviceCut, type VerifiedDevice } from "./devices";
 import type { ExpiryReason, Session, SessionFacts } from "./machine";
-
-/** The object's calls, with what they take and give as plain values: RPC clones them. */
-type SessionStub = Pick<
-  SessionObject,
-  | "create"
-  | "read"
-  | "readOrClose"
-  | "outcome"
-  | "activate"
-  | "fail"
-  | "use"
-  | "authorizeUser"
-  | "revokeUser"
-  | "cutDevice"
-  | "expire"
-  | "permissionsChanged"
-  | "poke"
-  | "purge"
-  | "fetch"
->;
 
 /** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */
 export class SessionClient {
@@ -126,7 +105,7 @@ export class SessionClient {
   async #once<T>(
     id: string,
     region: string | null,
-    call: (stub: SessionStub) => Promise<T>,
+    call: (stub: SessionCalls) => Promise<T>,
   ): Promise<T> {
     try {
       return await call(this.#stub(id, region));
@@ -138,7 +117,7 @@ export class SessionClient {
   }
 
   /** A call that may run twice: repeated once where the platform says that this helps. */
-  async #again<T>(id: string, call: (stub: SessionStub) => Promise<T>): Promise<T> {
+  async #again<T>(id: string, call: (stub: SessionCalls) => Promise<T>): Promise<T> {
     try {
       return await call(this.#stub(id, null));
     } catch (error) {
@@ -150,9 +129,9 @@ export class SessionClient {
     }
   }
 
-  #stub(id: string, region: string | null): SessionStub {
+  #stub(id: string, region: string | null): SessionCalls {
     const options = region === null ? {} : { locationHint: region as DurableObjectLocationHint };
-    return this.#env.SESSIONS.getByName(id, options) as unknown as SessionStub;
+    return this.#env.SESSIONS.getByName(id, options) as unknown as SessionCalls;
   }
 }
 

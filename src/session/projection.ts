@@ -5,9 +5,9 @@
  * needs no write of its own to remember it.
  */
 import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { sourceLearning } from "../sources/source-state";
 import { isFinal, type Session, type SessionKind } from "./machine";
 import { deviceRemoval, deviceStatements, holdStatements, releaseStatement } from "./presence";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
@@ -25,16 +25,21 @@ const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired
 /** The names of a row: all of a session that its primary key needs, none of which ever changes. */
 export type SessionKey = Pick<Session, "organisationId" | "kind" | "createdAt" | "id">;
 
-/**
- * Shows this state in D1, unless a later one is shown already.
- * @param announced all events up to this version are on the queue
- * @param now Unix milliseconds
- */
+/** What is known beside the session when it is shown. */
+export interface ProjectionMoment {
+  /** All events up to this version are on the queue. */
+  announced: number;
+  /** Unix milliseconds. */
+  now: number;
+  /** What else follows from the session in D1, in the same batch: only rows of other tables. */
+  also?: readonly BatchItem<"sqlite">[];
+}
+
+/** Shows this state in D1, unless a later one is shown already. */
 export async function projectSession(
   db: Database,
   session: Session,
-  announced: number,
-  now: number,
+  { announced, now, also = [] }: ProjectionMoment,
 ): Promise<void> {
   const ended = ENDED[session.status];
   const shown = {
@@ -105,12 +110,11 @@ export async function projectSession(
         sql`${sessions.sweepAt} is not ${shown.sweepAt}`,
       ),
     );
-  const learning = sourceLearning(db, session);
   // Last, when the row says whether this state is the newest.
   const devices = projectDevices(db, session, ended);
   const connections = projectConnections(db, session, ended);
   const moves = ended ? [move] : [];
-  const shows = [...learning, ...devices, ...connections];
+  const shows = [...also, ...devices, ...connections];
   await db.batch([count, ...moves, upsert, reschedule, ...shows]);
 }
 

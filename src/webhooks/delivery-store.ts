@@ -6,7 +6,8 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
 import type { DomainEvent } from "../events/event";
-import { firstIdAt } from "../events/store";
+import { firstIdAt, toEvent } from "../events/store";
+import type { EventType } from "../events/types";
 import type { WebhookEndpoint } from "./endpoint";
 import type { SecretVersions } from "./secrets";
 
@@ -155,13 +156,13 @@ export async function findDueDeliveries(
     .where(isOneOf(keys));
   return rows.map(({ delivery, at, data, endpoint, secretVersion, previousSecrets }) => ({
     ...toStored(delivery),
-    event: {
+    event: toEvent({
       id: delivery.eventId,
       organisationId: delivery.organisationId,
       type: delivery.eventType,
       at,
-      data: JSON.parse(data),
-    },
+      data,
+    }),
     endpoint,
     organisationSecrets:
       secretVersion === null ? null : { version: secretVersion, previous: previousSecrets ?? [] },
@@ -170,7 +171,8 @@ export async function findDueDeliveries(
 
 /** A delivery as it is stored, its attempts read. */
 export function toStored(row: typeof deliveries.$inferSelect): StoredDelivery {
-  return { ...row, attempts: JSON.parse(row.attempts) };
+  const eventType = row.eventType as EventType;
+  return { ...row, eventType, attempts: JSON.parse(row.attempts) };
 }
 
 /** What follows from an attempt; the moment of the next one is set while it stays pending. */

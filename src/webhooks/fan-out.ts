@@ -11,7 +11,7 @@ import { describeError, log } from "../platform/log";
 import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
 import { isTest } from "./endpoint";
 import { findListening } from "./endpoint-store";
-import { isSessionEvent, parseEventMessage } from "./event-catalogue";
+import { type EventData, isSessionEvent, parseEventMessage } from "./event-catalogue";
 import type { DeliveryMessage } from "./messages";
 
 /** What a session's own `webhook_url` hears. */
@@ -97,9 +97,10 @@ function owedDeliveries(event: DomainEvent, listening: Listening): Delivery[] {
 
 function wants(endpoint: Listening[number], event: DomainEvent): boolean {
   if (endpoint.organisationId !== event.organisationId) return false;
-  if ("endpoint" in event.data) {
+  const data = event.data as EventData;
+  if ("endpoint" in data) {
     // An endpoint is tried out alone; and what happens to it is for the others to hear.
-    const isItself = event.data.endpoint.id === endpoint.id;
+    const isItself = data.endpoint.id === endpoint.id;
     if (isTest(event)) return isItself;
     if (isItself) return false;
   }

@@ -72,7 +72,7 @@ describe("whatever order its writes come in, and however often", () => {
           if (!state) continue;
           // What is announced is part of the log: never more than there is.
           const announced = Math.min(write.announced, state.version);
-          await projectSession(db, state, announced, BORN_AT);
+          await projectSession(db, state, { announced: announced, now: BORN_AT });
           const shown = latest.get(state.id);
           const isNewer =
             !shown ||
@@ -117,8 +117,8 @@ describe("a write that comes late", () => {
     const { id: organisationId } = await newOrganisation();
     const [born, , , ended] = lifeOf(organisationId, "late");
     if (!born || !ended) throw new Error("a life has four states");
-    await projectSession(db, ended, 4, BORN_AT);
-    await projectSession(db, born, 1, BORN_AT);
+    await projectSession(db, ended, { announced: 4, now: BORN_AT });
+    await projectSession(db, born, { announced: 1, now: BORN_AT });
     expect(await live(organisationId)).toEqual({ sessions: [], total: 0 });
   });
 
@@ -126,9 +126,9 @@ describe("a write that comes late", () => {
     const { id: organisationId } = await newOrganisation();
     const [born, joined] = lifeOf(organisationId, "late");
     if (!born || !joined) throw new Error("a life has four states");
-    await projectSession(db, joined, 2, BORN_AT);
-    await projectSession(db, born, 1, BORN_AT);
-    await projectSession(db, joined, 1, BORN_AT);
+    await projectSession(db, joined, { announced: 2, now: BORN_AT });
+    await projectSession(db, born, { announced: 1, now: BORN_AT });
+    await projectSession(db, joined, { announced: 1, now: BORN_AT });
     expect(await rowsOf(organisationId)).toMatchObject([{ version: 2, announced: 2 }]);
     expect((await live(organisationId)).sessions).toEqual([joined]);
   });

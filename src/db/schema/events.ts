@@ -6,7 +6,6 @@
  * no index of its own.
  */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { EventType } from "../../events/types";
 
 /** Events, once each. The id is a UUIDv7, so that the key is also the order of time. */
 export const events = sqliteTable(
@@ -14,7 +13,7 @@ export const events = sqliteTable(
   {
     organisationId: integer("organisation_id").notNull(),
     id: text("id").notNull(),
-    type: text("type").$type<EventType>().notNull(),
+    type: text("type").notNull(),
     at: integer("at").notNull(),
     data: text("data").notNull(),
   },

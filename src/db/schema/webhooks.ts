@@ -7,7 +7,6 @@
  */
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { EventType } from "../../events/types";
 
 /** A rotated secret that still signs. */
 export interface PreviousSecret {
@@ -23,7 +22,7 @@ export const deliveries = sqliteTable(
     organisationId: integer("organisation_id").notNull(),
     id: text("id").notNull(),
     eventId: text("event_id").notNull(),
-    eventType: text("event_type").$type<EventType>().notNull(),
+    eventType: text("event_type").notNull(),
     format: text("format").$type<"relay-session" | "standard" | "ricloud">().notNull(),
     url: text("url").notNull(),
     status: text("status").$type<"pending" | "delivered" | "failed" | "discarded">().notNull(),

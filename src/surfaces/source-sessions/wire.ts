@@ -13,6 +13,7 @@ import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
+import type { EventData } from "../../webhooks/event-catalogue";
 import { endpointOwner, signingSecrets } from "../../webhooks/secrets";
 import { toEventData as toOwnData } from "../v1/event-wire";
 
@@ -129,7 +130,7 @@ export function toEvent(event: DomainEvent, delivery: DeliveryState) {
 }
 
 function toEventData(event: DomainEvent) {
-  const { data, organisationId } = event;
+  const { data, organisationId } = event as DomainEvent<EventData>;
   if ("endpoint" in data) return withoutSecret(data.endpoint);
   if ("key" in data) return toKey(data.key, organisationId);
   const source = "session" in data && data.session.kind === "source" ? data.session : null;

@@ -5,6 +5,7 @@
 import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/machine";
+import type { EventData } from "../../webhooks/event-catalogue";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
 import { toTime } from "../shared/time";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
@@ -30,7 +31,8 @@ export function toListedEvent(event: DomainEvent) {
 }
 
 /** What an event is about, as it was right after; of two about the same the higher `version` is the later. */
-export function toEventData({ data, at }: Pick<DomainEvent, "data" | "at">) {
+export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
+  const { data, at } = event as Pick<DomainEvent<EventData>, "data" | "at">;
   if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
   if ("key" in data) return toKeyData(data.key);
   if ("permission" in data) {
