@@ -12,6 +12,14 @@ const CHECKS = {
   // `biome ci` colours what it prints even into a pipe.
   "lint and format": () =>
     capture(["node_modules/@biomejs/biome/bin/biome", "ci", "--colors=off", "."]),
+  rooms: () =>
+    capture([
+      "node_modules/dependency-cruiser/bin/dependency-cruise.mjs",
+      "src",
+      "--config",
+      ".dependency-cruiser.mjs",
+      "--output-type=err-long",
+    ]),
   // The secrets' names come from `secrets.required` in wrangler.toml, so the outcome is the same
   // with and without a .dev.vars.
   "generated types": () =>

@@ -32,7 +32,8 @@ export const ROOMS = [
 const FILES = new Set(["app", "queues", "worker"]);
 
 /** What pure files must not import: storage and network. The types of the tables' columns they may. */
-const IMPURE = "^(cloudflare:|drizzle-orm|node_modules/drizzle-orm|src/(db/(?!schema/)|session-object/))";
+const IMPURE =
+  "^(cloudflare:|drizzle-orm|node_modules/drizzle-orm|src/(db/(?!schema/)|session-object/))";
 
 /** The path of a room, as a regular expression. */
 function at(room) {
@@ -42,6 +43,7 @@ function at(room) {
 /**
  * The rules for dependency-cruiser.
  * @param {{ pure: readonly string[] }} files the paths of the files that call themselves pure
+ * @returns {import("dependency-cruiser").IForbiddenRuleType[]}
  */
 export function roomRules({ pure }) {
   const order = ROOMS.slice(0, -1).map((room, i) => ({
@@ -52,14 +54,19 @@ export function roomRules({ pure }) {
       `${i === 0 ? "no other room" : `only ${ROOMS.slice(0, i).join(", ")}`}. Move what both need into one ` +
       "of these, the one that it belongs to; or pass it in as a parameter.",
     from: { path: `^${at(room)}` },
-    to: { path: `^(${ROOMS.slice(i + 1).map(at).join("|")})` },
+    to: {
+      path: `^(${ROOMS.slice(i + 1)
+        .map(at)
+        .join("|")})`,
+    },
   }));
   return [
     ...order,
     {
       name: "every file has a room",
       severity: "error",
-      comment: "Put the file into a room of scripts/rooms.mjs, or add the room there and say what it is.",
+      comment:
+        "Put the file into a room of scripts/rooms.mjs, or add the room there and say what it is.",
       from: { path: "^src/", pathNot: `^(${ROOMS.map(at).join("|")})` },
       to: {},
     },
