@@ -6,6 +6,8 @@ const secrets = {
   DRAWBRIDGE_ROOT_TOKEN: "test-root-token-0123456789-0123456789-01",
 };
 
+/** Tests of pure rules, and of the repository itself: in Node, since they need nothing of the platform. */
+const UNIT = "test/**/*.unit.test.ts";
 /** Tests that are clients of their own, in Node, against the Worker as `wrangler dev` runs it. */
 const FROM_NODE = "test/**/*.node.test.ts";
 
@@ -13,7 +15,10 @@ export default defineConfig({
   test: {
     // By default one core is left idle: of two, half.
     maxWorkers: "100%",
+    // The Worker writes a line for each request: shown only for tests that fail.
+    silent: "passed-only",
     projects: [
+      { test: { name: "unit", include: [UNIT] } },
       {
         plugins: [
           cloudflareTest(async ({ inject }) => ({
@@ -35,7 +40,7 @@ export default defineConfig({
           globalSetup: ["./test/support/receiver-server.ts"],
           setupFiles: ["./test/support/migrate.ts"],
           include: ["test/**/*.test.ts"],
-          exclude: [FROM_NODE],
+          exclude: [FROM_NODE, UNIT],
           testTimeout: 30_000,
         },
       },

@@ -40,7 +40,7 @@ export function ensureInstalled() {
   if (!isInstalled()) {
     console.log("Installing the packages of package-lock.json (npm ci) …");
     // NODE_ENV=production would leave out the development packages, which are all of the tools.
-    const { status, error } = runNpm(["ci", "--include=dev"]);
+    const { status, error } = runNpm(["ci", "--include=dev", "--loglevel=error"]);
     if (status !== 0) {
       fail(`npm ci failed${error ? ` (${error.message})` : ""}: see above. Then try again.`);
     }
