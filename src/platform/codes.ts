@@ -1,0 +1,19 @@
+/** Codes that people read aloud, compare and type. Pure. */
+
+/** Digits and capitals without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B. */
+const ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";
+
+/**
+ * A code of these characters, 4.6 bits each.
+ * @param bytes a number, most significant byte first; with 8 bits more than the code has, no code is
+ *   noticeably likelier than another
+ */
+export function codeFrom(bytes: Uint8Array, length: number): string {
+  let rest = BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+  let code = "";
+  for (let i = 0; i < length; i++) {
+    code += ALPHABET.charAt(Number(rest % BigInt(ALPHABET.length)));
+    rest /= BigInt(ALPHABET.length);
+  }
+  return code;
+}

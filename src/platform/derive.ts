@@ -1,0 +1,42 @@
+/**
+ * Every key that is derived from the deployment's secret, so that no other secret has to be stored.
+ * Pure.
+ */
+import { hkdfSync } from "node:crypto";
+
+/**
+ * What each purpose is for, and so what changes when somebody changes `DRAWBRIDGE_SECRET`: everything
+ * in this table ends at once.
+ */
+export const PURPOSES = {
+  "access-key": "The secrets with which Alibaba's SDKs sign: clients need the new ones.",
+  challenge: "Challenges that devices have not answered yet: they ask for new ones.",
+  "idempotent-answers": "Kept answers to an Idempotency-Key: they cannot be read any more (409).",
+  "idempotent-requests": "How kept requests are told apart: a repeated request looks like another one.",
+  "join-code": "Join codes of live relay sessions: each session shows a new one, which opens nothing.",
+  "join-code-digest": "How join codes are found: none is found any more.",
+  poll: "Poll tokens of pending pairing requests: the devices ask again.",
+  "relay-tokens": "Session and user tokens of live relay sessions: they open nothing any more.",
+  "session-tokens": "Session tokens of operators: everybody signs in again.",
+  "setup-code": "Setup codes that were not used yet: operators make new ones.",
+  "source-session-ids": "How a repeated create of a source session finds the first: it makes another.",
+  "webhook-secret": "Secrets that sign webhooks and connectors' messages: receivers need the new ones.",
+} as const;
+
+/** A purpose of the deployment's secret. */
+export type Purpose = keyof typeof PURPOSES;
+
+/**
+ * A key for one purpose and what it belongs to. HKDF-SHA256 (RFC 5869) with the salt `drawbridge`;
+ * the info is the purpose and the parts of `of`, joined by slashes.
+ * @param of only its last part may contain a slash, or two owners could share a key
+ * @param bytes length of the key
+ */
+export function deriveKey(
+  secret: string,
+  purpose: Purpose,
+  of: readonly (string | number)[] = [],
+  bytes = 32,
+): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, "drawbridge", [purpose, ...of].join("/"), bytes));
+}
