@@ -41,6 +41,17 @@ describe("a limit of 60 seconds", () => {
     }
   });
 
+  test("remembers a bounded number of those below the limit", () => {
+    const counts = new WindowCounts(60);
+    flood(counts, 10 * KEPT_SUBJECTS);
+    let remembered = 0;
+    for (let i = 0; i < 10 * KEPT_SUBJECTS; i++) {
+      if (counts.secondsLeft(`flood 1 ${i}`, 1, NOW) > 0) remembered += 1;
+    }
+    expect(remembered).toBeGreaterThanOrEqual(KEPT_SUBJECTS);
+    expect(remembered).toBeLessThanOrEqual(2 * KEPT_SUBJECTS);
+  });
+
   test("forgets those whose window is over, and those that were counted least, before the others", () => {
     const counts = new WindowCounts(60);
     flood(counts, KEPT_SUBJECTS, { times: MOST, at: NOW - 60_000 });
