@@ -75,7 +75,10 @@ function serve(folder) {
         "drawbridge-events": { maxBatchSize: 50, maxBatchTimeout: 0 },
         "drawbridge-deliveries": { maxBatchSize: 5, maxBatchTimeout: 0 },
       },
-      ratelimits: { KEY_LIMIT: { namespace_id: "1001", simple: { limit: 1_000_000, period: 10 } } },
+      ratelimits: {
+        KEY_LIMIT: { namespace_id: "1001", simple: { limit: 1_000_000, period: 10 } },
+        ORGANISATION_LIMIT: { namespace_id: "1002", simple: { limit: 1_000_000, period: 10 } },
+      },
       bindings: {
         DRAWBRIDGE_SECRET: "bench-secret-0123456789-0123456789-0123",
         DRAWBRIDGE_ROOT_TOKEN: ROOT,

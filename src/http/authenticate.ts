@@ -9,8 +9,9 @@ import {
   type OperatorSession,
   readSession,
 } from "../operators/session-token";
+import { countRequest } from "./calls-per-minute";
 import { type Call, type Caller, clientIp, Refused } from "./context";
-import { fail, requireFewFailures } from "./failed-attempts";
+import { fail } from "./failed-attempts";
 import {
   endedSession,
   malformed,
@@ -44,7 +45,6 @@ export async function requireToken(
   freshness: Freshness = "cached",
 ): Promise<{ caller: Caller; key: HeldKey }> {
   const now = Date.now();
-  requireFewFailures(c, now);
   if (!isWellFormedToken(token)) {
     fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
   }
@@ -114,15 +114,7 @@ async function admit(
     session,
   };
   c.set("caller", caller);
-  const { success } = await c.env.KEY_LIMIT.limit({ key: String(key.id) });
-  if (!success) {
-    throw new Refused({
-      status: 429,
-      code: "too-many-requests",
-      message: "Too many requests with this API key. Wait as long as Retry-After says.",
-      headers: { "Retry-After": "10" },
-    });
-  }
+  await countRequest(c, caller);
   noteUse(c, key.id, caller.organisationId);
   if (permission !== null && !holds(caller.permissions, permission)) {
     throw new Refused({
@@ -139,7 +131,6 @@ async function admit(
  * @throws Refused 401, or 429 after too many failures
  */
 export function readCredential(c: Call, now: number): string {
-  requireFewFailures(c, now);
   const header = c.req.header("Authorization");
   if (header === undefined || header.trim() === "") {
     return fail(c, now, malformed('is missing: send "Authorization: token <API key>"'));

@@ -1,26 +1,16 @@
-import { type Call, clientIp, type HttpRefusal, Refused } from "./context";
-import { MinuteLimit } from "./limits";
-
-const failures = new MinuteLimit();
+import { countCall, type LimitHere } from "./calls-per-minute";
+import { type Call, type HttpRefusal, Refused } from "./context";
 
 /**
- * Lets an address try to authenticate that has not failed too often.
- * @throws Refused 429
+ * Counts a failed attempt of the caller's address, and refuses it: with 429 once there were too many.
+ * @throws Refused always
  */
-export function requireFewFailures(c: Call, now: number): void {
-  const { failedAuthPerMinute } = c.var.config;
-  const retryAfterSeconds = failures.retryAfterSeconds(clientIp(c), failedAuthPerMinute, now);
-  if (retryAfterSeconds === 0) return;
-  throw new Refused({
-    status: 429,
-    code: "too-many-failures",
-    message: "Too many failed authentications from your address. Wait as long as Retry-After says.",
-    headers: { "Retry-After": String(retryAfterSeconds) },
-  });
-}
-
-/** Counts a failed authentication, and refuses it. */
-export function fail(c: Call, now: number, refusal: HttpRefusal): never {
-  failures.count(clientIp(c), now);
+export function fail(
+  c: Call,
+  now: number,
+  refusal: HttpRefusal,
+  limit: LimitHere = "failedAuthentications",
+): never {
+  countCall(c, limit, now);
   throw new Refused(refusal);
 }

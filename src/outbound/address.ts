@@ -6,6 +6,7 @@
  * a Worker, which cannot pin a resolution to a request; the README says so.
  */
 import ipaddr from "ipaddr.js";
+import { parseAddress } from "../platform/ip-address";
 
 export type AddressRefusalCode =
   | "address-too-long"
@@ -162,10 +163,10 @@ type Host =
  * them ASCII, and failed on zone ids and on names that end in a number without being an address.
  */
 function classifyHost(hostname: string): Host {
+  // Not by `parseAddress`: an IPv4-mapped address is refused here, and not read as the IPv4 address.
   if (hostname.startsWith("[")) return classifyIpv6(ipaddr.IPv6.parse(hostname.slice(1, -1)));
-  if (ipaddr.IPv4.isValidFourPartDecimal(hostname)) {
-    return classifyIpv4(ipaddr.IPv4.parse(hostname));
-  }
+  const address = parseAddress(hostname);
+  if (address instanceof ipaddr.IPv4) return classifyIpv4(address);
   return classifyName(withoutTrailingDot(hostname));
 }
 

@@ -2,6 +2,7 @@
 import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
+import { addressBucket } from "../platform/ip-address";
 import {
   MOST_LIVE,
   type Outcome,
@@ -65,7 +66,6 @@ export function toRequest(row: Row): PairRequest {
     id: row.id,
     organisationId: row.organisationId,
     deviceId: row.deviceId,
-    remoteIp: row.remoteIp,
     expiresAt: row.expiresAt,
     outcome: row.outcome === null ? null : JSON.parse(row.outcome),
   };
@@ -76,7 +76,7 @@ export function requestInsertion(db: Database, request: PairRequest, onlyIf: SQL
   const { status, applicationId, id, organisationId, deviceId, remoteIp, expiresAt } = request;
   const { outcome, ...asked } = request;
   return db.insert(pairingRequests).select(
-    sql`select ${status}, ${applicationId}, ${id}, ${organisationId}, ${deviceId}, ${remoteIp},
+    sql`select ${status}, ${applicationId}, ${id}, ${organisationId}, ${deviceId}, ${addressBucket(remoteIp)},
       ${expiresAt}, null, ${JSON.stringify(asked)},
       ${outcome === null ? null : JSON.stringify(outcome)} where ${onlyIf}`,
   );
@@ -128,7 +128,7 @@ export function hasRoom(
   now: number,
 ): SQL {
   return sql`(select count(*) < ${MOST_LIVE.perApplication}
-      and coalesce(sum(remote_ip = ${asks.remoteIp}), 0) < ${MOST_LIVE.perAddress}
+      and ${liveOfAddress(asks.remoteIp)} < ${MOST_LIVE.perAddress}
     from ${pairingRequests} where status = 'pending' and application_id = ${asks.applicationId}
       and device_id <> ${asks.deviceId} and expires_at > ${now})`;
 }
@@ -142,7 +142,7 @@ export async function countLive(
   const rows = await db
     .select({
       application: sql<number>`count(*)`,
-      address: sql<number>`coalesce(sum(remote_ip = ${asks.remoteIp}), 0)`,
+      address: liveOfAddress(asks.remoteIp),
     })
     .from(pairingRequests)
     .where(
@@ -183,6 +183,11 @@ export async function removeRequests(
       where status in (select value from json_each(${JSON.stringify(query.statuses)}))
         and application_id = ${query.applicationId} and id < ${query.before} limit ${query.limit})`);
   return meta.changes;
+}
+
+/** Of requests, how many came from this client: see `addressBucket`. */
+function liveOfAddress(ip: string): SQL<number> {
+  return sql`coalesce(sum(${pairingRequests.addressBucket} = ${addressBucket(ip)}), 0)`;
 }
 
 function arePending(applicationId: string) {

@@ -6,13 +6,28 @@ import ipaddr from "ipaddr.js";
  * spelling (`::ffff:1.2.3.4`, `0:0:0:0:0:ffff:102:304`), is the IPv4 address in it. Null: it is neither.
  */
 export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
-  // ipaddr.js also takes octal, hex and short forms of IPv4, and those as the tail of IPv6.
-  const tail = /^(?:[0-9a-f:]*:)?([^:]*\..*)$/i.exec(text)?.[1];
-  if (tail !== undefined && !ipaddr.IPv4.isValidFourPartDecimal(tail)) return null;
-  if (text.includes("%") || !ipaddr.isValid(text)) return null;
-  // Without a dot or a colon it is a number, which ipaddr.js takes for an IPv4 address.
-  if (!/[.:]/.test(text)) return null;
-  return ipaddr.process(text);
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
+  // ipaddr.js takes octal, hex and short forms of IPv4 as the tail of IPv6, and `::1.2.3.4` for mapped.
+  const groups = text.replace(/[^:]+$/, (tail) =>
+    ipaddr.IPv4.isValidFourPartDecimal(tail) ? toGroups(tail) : tail,
+  );
+  if (/[^0-9a-f:]/i.test(groups) || !ipaddr.IPv6.isValid(groups)) return null;
+  return ipaddr.process(groups);
+}
+
+/** An IPv4 address as the two groups that it is in an IPv6 one. */
+function toGroups(ipv4: string): string {
+  const { parts } = ipaddr.IPv4.parse(ipv4).toIPv4MappedAddress();
+  return parts
+    .slice(6)
+    .map((part) => part.toString(16))
+    .join(":");
+}
+
+/** An address in its one spelling: IPv4 dotted, IPv6 as RFC 5952 has it. Null: it is neither. */
+export function spellAddress(text: string): string | null {
+  const address = parseAddress(text);
+  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : (address?.toString() ?? null);
 }
 
 /**

@@ -1,8 +1,8 @@
-/** Making and joining relay sessions: what needs more than the session's own object. */
+/** Making relay sessions: what needs more than the session's own object. */
 import type { Database } from "../db/open";
 import type { SessionResult, UserRequest } from "./calls";
 import type { SessionClient } from "./client";
-import { findByJoinCode, reserveJoinCode } from "./join-codes";
+import { reserveJoinCode } from "./join-codes";
 
 /** What a relay session is made of. */
 export interface NewRelaySession {
@@ -17,7 +17,7 @@ export interface NewRelaySession {
   origin: string;
 }
 
-/** What both functions stand on. */
+/** What making one stands on. */
 export interface RelayDeps {
   db: Database;
   sessions: SessionClient;
@@ -58,19 +58,6 @@ export async function createRelaySession(
     if (result.ok || result.refusal.code !== "exists") return result;
   }
   throw new Error("no free session id was drawn");
-}
-
-/** Authorises one more user on the session with this join code. */
-export async function joinRelaySession(
-  deps: RelayDeps,
-  code: string,
-  ip: string,
-  now: number,
-): Promise<SessionResult> {
-  const found = await findByJoinCode(deps.db, deps.secret, code, now);
-  if (!found) return { ok: false, refusal: { code: "not-found" } };
-  const user = { ip, connectionId: null, deviceId: null };
-  return deps.sessions.authorizeUser(found.organisationId, found.sessionId, user);
 }
 
 /** The form of a relay session's id: 12 hex digits and `-S`, as the vendor has it. */

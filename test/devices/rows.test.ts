@@ -21,6 +21,7 @@ import {
   verify,
 } from "../support/devices";
 import { rowsOf } from "../support/rows";
+import { addressesOfOneClient } from "../support/sessions";
 
 const DEVICES = 10_000;
 const REQUESTS = 50;
@@ -204,6 +205,22 @@ describe("a flood of requests from one address", () => {
     expect((await decide(at, mine.id, "approve")).status).toBe(200);
   });
 
+  it("504 requests from one /64 take five of the application's 500 places, and show whole addresses", async () => {
+    const at = await newApplication();
+    const nextAddress = addressesOfOneClient();
+    const accepted: { id: string; ip: string }[] = [];
+    let refused = 0;
+    for (let i = 0; i < 504; i++) {
+      const ip = nextAddress();
+      const { status, body } = await ask(at, await newDevice(), { silent: true, ip });
+      if (status === 202) accepted.push({ id: body.pair_request_id, ip });
+      if (status === 429) refused += 1;
+    }
+    expect([accepted.length, refused]).toEqual([5, 499]);
+    for (const { id, ip } of accepted) expect((await findRequest(at, id)).remote_ip).toBe(ip);
+    expect((await ask(at, await newDevice())).status).toBe(202);
+  });
+
   it("an address that asks without end is stopped before D1 is asked", async () => {
     const at = await newApplication();
     const ip = newAddress();
@@ -216,6 +233,17 @@ describe("a flood of requests from one address", () => {
     const rows = await rowsOf(() => call("POST", `${at.path}/pairing/challenges`, { ip }));
     expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
     expect((await ask(at, await newDevice())).status).toBe(202);
+  });
+
+  it("a /64 that asks without end is stopped before D1 is asked", async () => {
+    const at = await newApplication();
+    const nextAddress = addressesOfOneClient();
+    const challenge = () => call("POST", `${at.path}/pairing/challenges`, { ip: nextAddress() });
+    let refused = 0;
+    for (let i = 0; i < 130; i++) if ((await challenge()).status === 429) refused += 1;
+    expect(refused).toBe(10);
+    const rows = await rowsOf(challenge);
+    expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
   });
 
   it("500 live requests per application: at the cap new ones are 429, and none that is pending is evicted", async () => {

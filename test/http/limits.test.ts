@@ -1,13 +1,14 @@
-/** How long a key is trusted without looking, and how much one address or one key may ask for. */
+/** How long a key is trusted without looking, and how often one address, key or organisation may call. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { MinuteLimit } from "../../src/http/limits";
+import { LIMITS } from "../../src/http/calls-per-minute";
 import { KEY_CACHE_MS } from "../../src/keys/cache";
 import { newToken } from "../../src/keys/token";
+import wrangler from "../../wrangler.toml?raw";
 import { call, newOrganisation } from "../support/client";
 import { withD1 } from "../support/d1";
 import { changeKey, insertKey } from "../support/keys";
-import { anyAddress, create, list, SESSIONS } from "../support/sessions";
+import { addressesOfOneClient, anyAddress, create, list, SESSIONS } from "../support/sessions";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -69,7 +70,7 @@ test("a key that was refused because nobody had it works as soon as it exists", 
 });
 
 describe("failed authentications of one address", () => {
-  test("are 300 in a minute; then also a good key has to wait, and no other address has", async () => {
+  test("are 300 in a minute; then bad keys have to wait, and neither good ones nor other addresses", async () => {
     const { key } = await newOrganisation();
     const [guesser, other] = [anyAddress(), anyAddress()];
     const now = stopClock();
@@ -83,21 +84,26 @@ describe("failed authentications of one address", () => {
       expect([401, 403]).toContain(status);
     }
     vi.setSystemTime(now + 20_000);
-    for (const credential of [key, newToken(), env.DRAWBRIDGE_ROOT_TOKEN]) {
+    for (const credential of [newToken(), "nonsense", env.DRAWBRIDGE_ROOT_TOKEN]) {
       const refused = await call("GET", SESSIONS, { key: credential, ip: guesser });
       expect(refused.status).toBe(429);
       expect(Object.keys(refused.body)).toEqual(["message"]);
       expect(refused.headers.get("Retry-After")).toBe("40");
     }
-    const root = await call("GET", "/v1/organisations", {
-      key: env.DRAWBRIDGE_ROOT_TOKEN,
-      ip: guesser,
-    });
-    expect(root.status).toBe(429);
-    expect(root.body.code).toBe("too-many-failures");
-    expect((await call("GET", SESSIONS, { key, ip: other })).status).toBe(200);
-    vi.setSystemTime(now + 60_000);
+    const root = await call("GET", "/v1/organisations", { key: "guess", ip: guesser });
+    expect([root.status, root.body.code]).toEqual([429, "too-many-failures"]);
     expect((await call("GET", SESSIONS, { key, ip: guesser })).status).toBe(200);
+    expect((await call("GET", SESSIONS, { key: newToken(), ip: other })).status).toBe(403);
+    vi.setSystemTime(now + 60_000);
+    expect((await call("GET", SESSIONS, { key: newToken(), ip: guesser })).status).toBe(403);
+  });
+
+  test("are counted together from all addresses of one /64", async () => {
+    const nextAddress = addressesOfOneClient();
+    stopClock();
+    const guess = () => call("GET", SESSIONS, { key: "nonsense", ip: nextAddress() });
+    for (let i = 0; i < 300; i++) expect((await guess()).status).toBe(401);
+    expect((await guess()).status).toBe(429);
   });
 
   test("count the root token's as well", async () => {
@@ -136,31 +142,33 @@ test("a key that asks for too much is told when to come back, and does nothing m
   expect((await list(key)).body.total_count).toBe(0);
 });
 
-describe("a limit per minute", () => {
-  const NOW = 1_790_000_000_000;
-
-  test("lets so many through, then none until the minute is over", () => {
-    const limit = new MinuteLimit();
-    for (let i = 0; i < 3; i++) {
-      expect(limit.retryAfterSeconds("a", 3, NOW)).toBe(0);
-      limit.count("a", NOW + i);
-    }
-    expect(limit.retryAfterSeconds("a", 3, NOW + 1)).toBe(60);
-    expect(limit.retryAfterSeconds("a", 3, NOW + 59_999)).toBe(1);
-    expect(limit.retryAfterSeconds("a", 3, NOW + 60_000)).toBe(0);
-    expect(limit.retryAfterSeconds("b", 3, NOW)).toBe(0);
+test("the keys of an organisation have a limit together, beside the one of each", async () => {
+  const { id, key } = await newOrganisation();
+  const other = await insertKey(id);
+  const neighbour = await newOrganisation();
+  const used = new Map<RateLimit, Map<string, number>>();
+  const limiter = Object.getPrototypeOf(env.KEY_LIMIT) as RateLimit;
+  vi.spyOn(limiter, "limit").mockImplementation(async function (this: RateLimit, { key: whose }) {
+    const counts = used.get(this) ?? new Map<string, number>();
+    used.set(this, counts.set(whose, (counts.get(whose) ?? 0) + 1));
+    return { success: (counts.get(whose) ?? 0) <= 3 };
   });
-
-  test("of 0 is none", () => {
-    const limit = new MinuteLimit();
-    for (let i = 0; i < 100; i++) limit.count("a", NOW);
-    expect(limit.retryAfterSeconds("a", 0, NOW)).toBe(0);
-  });
-
-  test("keeps the one who goes on while a flood of others passes", () => {
-    const limit = new MinuteLimit();
-    for (let i = 0; i < 5; i++) limit.count("a", NOW);
-    for (let i = 0; i < 19_999; i++) limit.count(`flood${i}`, NOW);
-    expect(limit.retryAfterSeconds("a", 5, NOW)).toBe(60);
-  });
+  const statuses = [];
+  for (const token of [key, other.token, key, other.token]) {
+    statuses.push((await list(token)).status);
+  }
+  expect(statuses).toEqual([200, 200, 200, 429]);
+  const refused = await list(other.token);
+  expect(refused.body.message).toContain("in this organisation");
+  expect(refused.headers.get("Retry-After")).toBe("10");
+  expect((await list(neighbour.key)).status).toBe(200);
 });
+
+test.each([LIMITS.keyRequests, LIMITS.organisationRequests])(
+  "wrangler.toml and the table have the same numbers: $binding",
+  ({ binding, most, seconds }) => {
+    const [, section = ""] = wrangler.split(`name = "${binding}"`);
+    const [, limit, period] = /simple = \{ limit = (\d+), period = (\d+) \}/.exec(section) ?? [];
+    expect([Number(limit), Number(period)]).toEqual([most, seconds]);
+  },
+);

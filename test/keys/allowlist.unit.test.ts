@@ -1,6 +1,6 @@
 /** CIDRs in one spelling, what they let in, and when one list lets in more than another. */
 import { describe, expect, it } from "vitest";
-import { isAddress, isAllowedFrom, isLooser, parseCidr } from "../../src/keys/allowlist";
+import { isAllowedFrom, isLooser, parseCidr } from "../../src/keys/allowlist";
 
 describe("a CIDR", () => {
   it.each([
@@ -12,6 +12,11 @@ describe("a CIDR", () => {
     ["::/0", "::/0"],
     ["::ffff:203.0.113.9/120", "203.0.113.0/24"],
     ["::ffff:0:0/96", "0.0.0.0/0"],
+    ["0:0:0:0:0:ffff:1.2.3.4", "1.2.3.4/32"],
+    ["0:0:0:0:0:ffff:1.2.3.4/120", "1.2.3.0/24"],
+    ["::ffff:1.2.3.4/64", "::/64"],
+    // IPv4-compatible, not IPv4-mapped: another address than 192.0.2.1.
+    ["::192.0.2.1/128", "::c000:201/128"],
   ])("%s is %s", (text, cidr) => {
     expect(parseCidr(text)).toBe(cidr);
   });
@@ -21,6 +26,9 @@ describe("a CIDR", () => {
     "192.0.2.0/33",
     "192.0.2.0/-1",
     "192.0.2.0/",
+    "192.0.2.0/08",
+    "192.0.2.0/00",
+    "2001:db8::/032",
     "192.0.2/24",
     "0300.0.2.1/32",
     "0xc0.0.2.1",
@@ -28,11 +36,9 @@ describe("a CIDR", () => {
     "2001:db8::/129",
     "fe80::1%eth0/64",
     "::ffff:0300.0.2.1/128",
-    "::192.0.2.1/128",
     "example.com",
   ])("%s is none", (text) => {
     expect(parseCidr(text)).toBeNull();
-    expect(isAddress(text)).toBe(false);
   });
 });
 
@@ -41,6 +47,7 @@ describe("an allowlist", () => {
     [[], "198.51.100.1", true],
     [["192.0.2.0/24"], "192.0.2.255", true],
     [["192.0.2.0/24"], "::ffff:192.0.2.255", true],
+    [["192.0.2.0/24"], "0:0:0:0:0:ffff:192.0.2.255", true],
     [["192.0.2.0/24"], "192.0.3.0", false],
     [["192.0.2.0/24"], "2001:db8::1", false],
     [["2001:db8::/32", "192.0.2.0/24"], "2001:db8:ffff::1", true],

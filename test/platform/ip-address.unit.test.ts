@@ -10,6 +10,8 @@ describe("an address is read", () => {
     ["::FFFF:102:304", "1.2.3.4"],
     ["2001:DB8:0:0::1", "2001:db8::1"],
     ["::", "::"],
+    // IPv4-compatible, not IPv4-mapped: another address than 1.2.3.4.
+    ["::1.2.3.4", "::102:304"],
     ["64:ff9b::1.2.3.4", "64:ff9b::102:304"],
   ])("%s as %s", (text, expected) => {
     expect(parseAddress(text)?.toString()).toBe(expected);
@@ -29,6 +31,12 @@ describe("an address is read", () => {
     "a.b.c.d",
     "1:2:3",
     " 1.2.3.4",
+    "1.2.3.4\n",
+    "::1\n",
+    "::0x1.2.3.4",
+    "::ffff:1.2.3.4.5",
+    "1.2.3.4::",
+    "00001::1",
     "[::1]",
   ])("%j not at all", (text) => {
     expect(parseAddress(text)).toBeNull();

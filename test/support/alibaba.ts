@@ -131,9 +131,9 @@ export function signV1(pair: Pair, call: Unsigned): SignedCall {
   };
 }
 
-/** Sends a call as it is; a `host` of its own becomes the URL's. */
-export async function send({ method, path, headers, body }: SignedCall) {
-  const sent = new Headers({ "CF-Connecting-IP": newAddress() });
+/** Sends a call as it is, from an address of its own unless one is named; a `host` becomes the URL's. */
+export async function send({ method, path, headers, body }: SignedCall, ip = newAddress()) {
+  const sent = new Headers({ "CF-Connecting-IP": ip });
   let origin = ORIGIN;
   for (const [name, value] of headers) {
     if (name === "host") origin = `http://${value}`;

@@ -8,3 +8,9 @@ declare namespace Cloudflare {
     mainModule: typeof import("../../src/worker");
   }
 }
+
+/** A file as text. */
+declare module "*?raw" {
+  const text: string;
+  export default text;
+}

@@ -52,6 +52,16 @@ export function anyAddress(): string {
   return `2001:db8:${group()}:${group()}:${group()}:${group()}:${group()}:1`;
 }
 
+/** The addresses of one IPv6 client: each call gives another one of the same /64. */
+export function addressesOfOneClient(): () => string {
+  const network = anyAddress().split(":").slice(0, 4).join(":");
+  let n = 0;
+  return () => {
+    n += 1;
+    return `${network}::${n.toString(16)}`;
+  };
+}
+
 /** The ids of a list's page. */
 export function idsOf(page: Answer): string[] {
   return page.body.sessions.map((session: { session_id: string }) => session.session_id);

@@ -41,7 +41,8 @@ export const pairingRequests = sqliteTable(
     id: text("id").notNull(),
     organisationId: integer("organisation_id").notNull(),
     deviceId: text("device_id").notNull(),
-    remoteIp: text("remote_ip").notNull(),
+    /** What the caps count the client's address as; the address itself is in `asked`. */
+    addressBucket: text("remote_ip").notNull(),
     expiresAt: integer("expires_at").notNull(),
     /** Drawn by whoever ended it: the rest of that batch does its work only where it is there. */
     claim: text("claim"),

@@ -6,7 +6,7 @@
 import { requireKey, requireUsable } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
 import { type Call, type Caller, Refused } from "../../http/context";
-import { fail, requireFewFailures } from "../../http/failed-attempts";
+import { fail } from "../../http/failed-attempts";
 import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/cache";
 import type { Permission } from "../../keys/permissions";
@@ -53,7 +53,6 @@ export async function requireRpcCaller(
     return requireSigned(c, readRpcSignature(c, parameters), permission);
   }
   const now = Date.now();
-  requireFewFailures(c, now);
   return fail(
     c,
     now,
@@ -63,7 +62,6 @@ export async function requireRpcCaller(
 
 async function requireSigned(c: Call, signed: Signed, permission: Permission): Promise<Caller> {
   const now = Date.now();
-  requireFewFailures(c, now);
   requireRecent(signed.time, now);
   if (signed.nonce.length > MOST_NONCE_LENGTH) {
     throw refused("InvalidParameter", `The nonce is longer than ${MOST_NONCE_LENGTH} characters.`);

@@ -2,9 +2,9 @@
  * The wire format of relay sessions: Edgegap's, with our additions. What leaves is listed field by
  * field here, and nowhere else.
  */
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { humanText } from "../../http/text";
+import { spellAddress } from "../../platform/ip-address";
 import type { SessionView } from "../../session/calls";
 import { errorOf, type Session } from "../../session/machine";
 import { joinCode, sessionTokens } from "../../session/tokens";
@@ -21,27 +21,13 @@ function optional<S extends z.ZodType>(schema: S) {
   return z.preprocess((value) => (value === null ? undefined : value), schema.optional());
 }
 
-/** An address in one spelling: IPv4 dotted, IPv6 as RFC 5952 has it, IPv4-mapped as IPv4. */
-const ip = z.string("must be an IPv4 or IPv6 address").transform((text, issues) => {
-  // ipaddr.js is lenient with a dotted tail (octal, hex, no `ffff:`), so that is read as two groups.
-  const plain = text.replace(DOTTED_TAIL, (_, start: string, a, b, c, d) => {
-    return `${start}${toGroup(a, b)}:${toGroup(c, d)}`;
-  });
-  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(plain) || ipaddr.IPv6.isValid(plain);
-  if (!isAddress || /[%]|:.*\./.test(plain)) {
-    issues.addIssue("must be an IPv4 or IPv6 address");
-    return z.NEVER;
-  }
-  const address = ipaddr.process(plain);
-  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
+const NO_ADDRESS = "must be an IPv4 or IPv6 address";
+const ip = z.string(NO_ADDRESS).transform((text, issues) => {
+  const spelt = spellAddress(text);
+  if (spelt !== null) return spelt;
+  issues.addIssue(NO_ADDRESS);
+  return z.NEVER;
 });
-
-const BYTE = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
-const DOTTED_TAIL = new RegExp(`^(.*:)${BYTE}\\.${BYTE}\\.${BYTE}\\.${BYTE}$`);
-
-function toGroup(high: string, low: string): string {
-  return (Number(high) * 256 + Number(low)).toString(16);
-}
 
 const deviceId = z
   .string("must be a string")
@@ -285,7 +271,7 @@ function toRelay(id: string, origin: string) {
   const address = hostname.replace(/^\[|\]$/g, "");
   return {
     // Only a host that is an address has one to show: a Worker is reached by name, at many addresses.
-    ip: ipaddr.isValid(address) ? address : hostname === "localhost" ? "127.0.0.1" : null,
+    ip: hostname === "localhost" ? "127.0.0.1" : spellAddress(address),
     host: hostname,
     ports: { server: toPort("server"), client: toPort("client") },
   };

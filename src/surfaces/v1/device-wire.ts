@@ -14,9 +14,6 @@ import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../pair
 import { normalisePlatform } from "../../pairing/signed-string";
 import { toTime } from "../shared/time";
 
-/** How often a device may poll, in seconds. */
-export const POLL_SECONDS = 5;
-
 const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letters, digits, _ or -");
 const roles = z
   .array(role, "must be an array")

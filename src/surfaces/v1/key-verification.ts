@@ -5,10 +5,10 @@ import { noteUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
 import type { AppEnv } from "../../http/context";
 import { keyed } from "../../http/routes";
-import { isAddress } from "../../keys/allowlist";
 import { findKeyByToken } from "../../keys/cache";
 import { isWellFormedToken } from "../../keys/token";
 import { type Verification, verifyKey } from "../../keys/verify";
+import { parseAddress } from "../../platform/ip-address";
 
 const text = (most: number) =>
   z.string("must be a string").max(most, `must have at most ${most} characters`).nullish();
@@ -17,7 +17,10 @@ const verifyBody = z
   .strictObject({
     token: z.string("must be a string").max(1_024, "is too long for a token"),
     permission: text(64),
-    ip: z.string("must be a string").refine(isAddress, "must be an IP address").nullish(),
+    ip: z
+      .string("must be a string")
+      .refine((ip) => parseAddress(ip) !== null, "must be an IP address")
+      .nullish(),
     dns_name: text(63),
     organisation_id: z.int("must be a whole number").nullish(),
   })

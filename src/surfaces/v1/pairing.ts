@@ -3,39 +3,33 @@ import type { Hono } from "hono";
 import { type Application, selectApplication } from "../../devices/application-store";
 import { readCredential } from "../../http/authenticate";
 import { readBody } from "../../http/body";
+import { countCall, POLL_SECONDS, requireRoom } from "../../http/calls-per-minute";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
-import { fail, requireFewFailures } from "../../http/failed-attempts";
-import { MinuteLimit } from "../../http/limits";
+import { fail } from "../../http/failed-attempts";
 import { askToPair } from "../../pairing/ask";
 import { isPollToken, newChallenge, pollToken } from "../../pairing/challenge";
 import { pollRequest } from "../../pairing/collect-token";
 import { fingerprint } from "../../pairing/device-key";
-import { PollPace } from "../../pairing/poll-pace";
 import { judgeProof } from "../../pairing/proof";
 import { depsOf } from "../shared/device-deps";
 import { type DeviceRefusal, toHttpRefusal } from "../shared/device-refusals";
 import { toTime } from "../shared/time";
-import { askBody, POLL_SECONDS } from "./device-wire";
-
-/** Challenges and requests of one address in a minute: each costs a read or more, though nobody is known. */
-const ASKS_PER_MINUTE = 120;
-const asks = new MinuteLimit();
-const pace = new PollPace(POLL_SECONDS * 1_000);
+import { askBody } from "./device-wire";
 
 /** Adds the routes to the app. */
 export function deviceSideRoutes(app: Hono<AppEnv>): void {
   const pairing = "/v1/applications/:application/pairing";
 
   app.post(`${pairing}/challenges`, async (c) => {
-    requireFewAsks(c);
+    const now = Date.now();
+    countCall(c, "pairingCalls", now);
     const { id } = await requireApplication(c);
-    const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, Date.now());
+    const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
     return c.json({ nonce, expires_at: toTime(expiresAt) }, 201);
   });
 
   app.post(`${pairing}/requests`, async (c) => {
-    requireFewAsks(c);
-    requireFewFailures(c, Date.now());
+    countCall(c, "pairingCalls", Date.now());
     const { asked, proof } = await readBody(c, askBody);
     const application = await requireApplication(c);
     const { secret } = c.var.config;
@@ -43,6 +37,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
     const unproven = await judgeProof(secret, application.id, asked, proof, now);
     if (unproven) return refuse(c, unproven);
     const { nonce, setupCode } = proof;
+    if (setupCode !== null) requireRoom(c, "failedAuthentications", now);
     const ask = { asked, nonce, setupCode, remoteIp: clientIp(c) };
     const result = await askToPair(depsOf(c), application, ask, now);
     switch (result.type) {
@@ -79,7 +74,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
     if (!isPollToken(c.var.config.secret, application, id, readCredential(c, now))) {
       return fail(c, now, wrongPollToken);
     }
-    if (!pace.allows(id, now)) throw new Refused(slowDown);
+    countCall(c, "polls", now, id);
     const result = await pollRequest(c.var.db, application, id, now);
     if (!result) throw new Refused(toHttpRefusal({ code: "request-not-found" }));
     const { status, token } = result;
@@ -95,13 +90,6 @@ const wrongPollToken = {
   headers: { "WWW-Authenticate": "Bearer" },
 } as const;
 
-const slowDown = {
-  status: 429,
-  code: "slow_down",
-  message: `Poll every ${POLL_SECONDS} seconds, as interval says.`,
-  headers: { "Retry-After": String(POLL_SECONDS) },
-} as const;
-
 async function requireApplication(c: Call): Promise<Application> {
   const id = c.req.param("application") ?? "";
   const [application] = await selectApplication(c.var.db, null, id);
@@ -115,18 +103,4 @@ function refuse(c: Call, refusal: DeviceRefusal): never {
     return fail(c, Date.now(), toHttpRefusal(refusal));
   }
   throw new Refused(toHttpRefusal(refusal));
-}
-
-function requireFewAsks(c: Call): void {
-  const now = Date.now();
-  const retryAfter = asks.retryAfterSeconds(clientIp(c), ASKS_PER_MINUTE, now);
-  if (retryAfter > 0) {
-    throw new Refused({
-      status: 429,
-      code: "too-many-asks",
-      message: "Too many pairing calls from your address. Wait as long as Retry-After says.",
-      headers: { "Retry-After": String(retryAfter) },
-    });
-  }
-  asks.count(clientIp(c), now);
 }

@@ -3,8 +3,9 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { namedOrganisation, requireToken, requireUsable } from "../../http/authenticate";
 import { readBody, readBodyText } from "../../http/body";
+import { countCall } from "../../http/calls-per-minute";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/context";
-import { MinuteLimit } from "../../http/limits";
+import { fail } from "../../http/failed-attempts";
 import { keyed, once } from "../../http/routes";
 import type { HeldKey } from "../../keys/key";
 import { SIGN_IN } from "../../keys/permissions";
@@ -12,10 +13,6 @@ import { readAssertion } from "../../operators/access";
 import { newSession, signSession } from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
 import { signOut } from "../../operators/store";
-
-/** Sign-ins of one key in a minute: each may be signed out, and is remembered until it would end. */
-const SIGN_INS_PER_MINUTE = 60;
-const signIns = new MinuteLimit();
 
 const signInBody = z.strictObject({ token: z.string("must be an API key") });
 
@@ -25,8 +22,8 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
     const { caller, key, email } =
       (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
     return once(c, caller, async () => {
-      requireFewSignIns(key.id);
       const now = Date.now();
+      countCall(c, "signIns", now, String(key.id));
       const session = newSession(key, email, now);
       const token = await signSession(c.var.config.secret, session, now);
       const expiresAt = new Date(session.expiresAt).toISOString();
@@ -70,7 +67,7 @@ async function readPersonFromAccess(c: Call): Promise<Person | null> {
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
   const now = Date.now();
   const email = await readAssertion(access, assertion, now);
-  if (email === null) throw new Refused(refusedAssertion);
+  if (email === null) return fail(c, now, refusedAssertion);
   const organisationId = namedOrganisation(c);
   const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
@@ -96,17 +93,3 @@ const choiceRefusals = {
     message: "You may sign in to several organisations: name one with X-Organisation-Id.",
   },
 } as const;
-
-function requireFewSignIns(keyId: number): void {
-  const now = Date.now();
-  const retryAfter = signIns.retryAfterSeconds(String(keyId), SIGN_INS_PER_MINUTE, now);
-  if (retryAfter > 0) {
-    throw new Refused({
-      status: 429,
-      code: "too-many-sign-ins",
-      message: "Too many sign-ins with this API key. Wait as long as Retry-After says.",
-      headers: { "Retry-After": String(retryAfter) },
-    });
-  }
-  signIns.count(String(keyId), now);
-}

@@ -110,6 +110,7 @@ describe("a new API key", () => {
     expect(shown.body[0].ipAllowlist).toEqual(["192.0.2.0/24", "2001:db8::/32", "203.0.113.9/32"]);
     const from = async (ip: string) =>
       (await call("GET", "/v1/relays/sessions", { key: key.token, ip })).status;
+    expect(await from("0:0:0:0:0:ffff:203.0.113.9")).toBe(200);
     expect(await from("192.0.2.200")).toBe(200);
     expect(await from("2001:db8:1::7")).toBe(200);
     expect(await from("203.0.113.9")).toBe(200);
@@ -151,6 +152,7 @@ describe("a new API key", () => {
     ["expiresAt", { expiresAt: "tomorrow" }],
     ["expiresAt", { expiresAt: "2001-01-01T00:00:00Z" }],
     ["ipAllowlist.0", { ipAllowlist: ["192.0.2.0/33"] }],
+    ["ipAllowlist.0", { ipAllowlist: ["1.2.3.4/08"] }],
     ["ipAllowlist.0", { ipAllowlist: ["fe80::1%eth0/64"] }],
     ["ipAllowlist.0", { ipAllowlist: ["everywhere"] }],
   ])("is refused for a wrong %s: %j", async (path, overrides) => {

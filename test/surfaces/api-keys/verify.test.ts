@@ -83,6 +83,7 @@ describe("verifying a key", () => {
     expect(await code({ ip, permission: "editLabels" })).toBe("forbidden");
     expect(await code({ ip, organisation_id: 999_999_999 })).toBe("forbidden");
     expect(await code({ ip: "198.51.100.1" })).toBe("ip-refused");
+    expect(await code({ ip: "0:0:0:0:0:ffff:192.0.2.1" })).toBe("valid");
     expect(await code({})).toBe("ip-refused");
     await patchKey(tenant, key.id, { blocked: true });
     expect(await code({ ip })).toBe("blocked");

@@ -17,6 +17,7 @@ const SPELLINGS: [written: string, kept: string][] = [
   ["::ffff:1.2.3.4", "1.2.3.4"],
   ["::FFFF:1.2.3.4", "1.2.3.4"],
   ["::ffff:102:304", "1.2.3.4"],
+  ["0:0:0:0:0:ffff:1.2.3.4", "1.2.3.4"],
   // IPv4-compatible, not IPv4-mapped: another address than 1.2.3.4.
   ["::1.2.3.4", "::102:304"],
 ];

@@ -2,11 +2,21 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
-import { anyAddress, create, join, read, remove, revoke, SESSIONS } from "../../support/sessions";
+import { d1CallsOf } from "../../support/rows";
+import {
+  addressesOfOneClient,
+  anyAddress,
+  create,
+  join,
+  read,
+  remove,
+  revoke,
+  SESSIONS,
+} from "../../support/sessions";
 import { connect } from "../../support/socket";
 
-/** How many joins one address may try in a minute. */
-const JOINS_PER_MINUTE = 30;
+/** How many wrong codes one address may send in a minute. */
+const WRONG_PER_MINUTE = 30;
 
 afterEach(() => {
   vi.useRealTimers();
@@ -125,12 +135,12 @@ describe("a join is refused", () => {
     expect(Object.keys(refused.body)).toEqual(["message"]);
   });
 
-  test("to an address that tried too often, for a minute, and to no other", async () => {
+  test("to an address that sent too many wrong codes, for a minute, and to no other", async () => {
     const { code } = await newJoinable();
     const [guesser, player] = [anyAddress(), anyAddress()];
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
-    for (let i = 0; i < JOINS_PER_MINUTE; i++) {
+    for (let i = 0; i < WRONG_PER_MINUTE; i++) {
       expect((await join("333333", guesser)).status).toBe(404);
     }
     const refused = await join(code, guesser);
@@ -140,6 +150,43 @@ describe("a join is refused", () => {
     vi.setSystemTime(now + 60_000);
     expect((await join(code, guesser)).status).toBe(200);
   });
+
+  test("to all addresses of a /64 from which too many wrong codes came", async () => {
+    const { code } = await newJoinable();
+    const nextAddress = addressesOfOneClient();
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    for (let i = 0; i < WRONG_PER_MINUTE; i++) {
+      expect((await join("333333", nextAddress())).status).toBe(404);
+    }
+    const reads = await d1CallsOf(async () => {
+      for (const guess of ["333333", code]) {
+        const refused = await join(guess, nextAddress());
+        expect(refused.status).toBe(429);
+        expect(Object.keys(refused.body)).toEqual(["message"]);
+      }
+    });
+    expect(reads).toEqual([]);
+  });
+
+  test("to an address that sends too many wrong codes before the first of them is answered", async () => {
+    const { key, id, code } = await newJoinable();
+    const guesser = anyAddress();
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const guesses = [...Array.from({ length: 100 }, () => "333333"), code];
+    const answers = await Promise.all(guesses.map((guess) => join(guess, guesser)));
+    expect(answers.filter(({ status }) => status === 404)).toHaveLength(WRONG_PER_MINUTE);
+    expect(answers.at(-1)?.status).toBe(429);
+    expect((await read(key, id)).body.session_users).toEqual([]);
+  });
+});
+
+test("40 players behind one address join one session in a minute", async () => {
+  const { key, id, code } = await newJoinable({ max_users: 64 });
+  const ip = anyAddress();
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const answers = await Promise.all(Array.from({ length: 40 }, () => join(code, ip)));
+  expect(answers.map(({ status }) => status)).toEqual(Array(40).fill(200));
+  expect((await read(key, id)).body.session_users).toHaveLength(40);
 });
 
 test("a join needs no API key, and is not helped by one", async () => {
