@@ -154,7 +154,10 @@ async function positionOf(
 ): Promise<Position | null> {
   if (id === null) return null;
   const result = await c.var.sessions.read(organisationId, id);
-  if (!result.ok) throw new Refused(invalidParameter(name, "is not a session of this list"));
+  if (!result.ok) {
+    const message = `${name} is no session of yours, or one that was removed. Begin at the first page.`;
+    throw new Refused({ ...notFound, message });
+  }
   return { createdAt: result.session.createdAt, id };
 }
 
