@@ -37,7 +37,7 @@ if (command === "deploy") {
   const how = process.env.FAKE_DEPLOY;
   if (how === "fails") process.exit(1);
   if (how === "crashes") process.kill(process.pid, "SIGKILL");
-  if (how === "hangs") setInterval(() => undefined, 1_000);
+  if (how === "hangs") setTimeout(() => undefined, 60_000);
 }
 `;
 
