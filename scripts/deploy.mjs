@@ -20,6 +20,14 @@ const QUEUES = [
   "drawbridge-dead-letters",
 ];
 const SECRETS = ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"];
+/** Ends the wrangler that runs, with this script. */
+const stopping = new AbortController();
+
+process.on("exit", () => stopping.abort());
+// Without these a signal ends the script at once, and what runs at its exit does not run.
+for (const [signal, code] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 })) {
+  process.on(signal, () => process.exit(code));
+}
 
 ensureInstalled();
 if (process.argv.includes("--dry-run")) {
@@ -48,12 +56,12 @@ async function dryRun() {
 /** Runs in the open, with questions if there is a terminal; ends the script if it fails. */
 async function run(args) {
   console.log(`> wrangler ${args.join(" ")}`);
-  const { code } = await runWrangler(args);
+  const { code } = await runWrangler(args, { signal: stopping.signal });
   if (code !== 0) fail(`wrangler ${args.slice(0, 2).join(" ")} failed: see above.`);
 }
 
 function ask(args) {
-  return runWrangler(args, { capture: true, stdin: "ignore" });
+  return runWrangler(args, { capture: true, stdin: "ignore", signal: stopping.signal });
 }
 
 async function requireLogin() {
@@ -101,22 +109,26 @@ async function findMissingSecrets() {
   return fail(`${stdout}${stderr}\nThe Worker's secrets could not be listed.`);
 }
 
-/** Secrets go along with the code: a new Worker cannot be given any before it exists. */
+/**
+ * Secrets go along with the code: a new Worker cannot be given any before it exists. The root token is
+ * shown first: whatever then becomes of the deploy, a token that the Worker has was seen by its owner.
+ */
 async function deployWithSecrets(missing) {
   if (missing.length === 0) return run(["deploy"]);
   const fresh = Object.fromEntries(
     missing.map((name) => [name, randomBytes(32).toString("base64url")]),
   );
-  const folder = mkdtempSync(join(tmpdir(), "drawbridge-"));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  process.on("exit", remove); // also when `run` fails
-  const file = join(folder, "secrets.json");
-  writeFileSync(file, JSON.stringify(fresh), { mode: 0o600 });
-  await run(["deploy", "--secrets-file", file]);
   if (fresh.DRAWBRIDGE_ROOT_TOKEN) {
     console.log(
       "\nThe root token, which makes organisations. It is shown this once, so keep it safe:\n\n" +
-        `  ${fresh.DRAWBRIDGE_ROOT_TOKEN}\n`,
+        `  ${fresh.DRAWBRIDGE_ROOT_TOKEN}\n\n` +
+        "It works once this deploy has succeeded. If the deploy fails, run it again: it shows another\n" +
+        "token if the Worker did not get this one, and none if it did.\n",
     );
   }
+  const folder = mkdtempSync(join(tmpdir(), "drawbridge-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "secrets.json");
+  writeFileSync(file, JSON.stringify(fresh), { mode: 0o600 });
+  await run(["deploy", "--secrets-file", file]);
 }

@@ -117,14 +117,18 @@ export function toolEnv(extra = {}) {
   return { ...QUIET, ...extra, ...process.env };
 }
 
-/** Runs a program (a path below the root) under that Node; resolves when it ends, never rejects. */
-export function runNode(args, { capture = false, env, stdin = "inherit" } = {}) {
+/**
+ * Runs a program (a path below the root) under that Node; resolves when it ends, never rejects. An abort of
+ * `signal` ends it.
+ */
+export function runNode(args, { capture = false, env, stdin = "inherit", signal } = {}) {
   return new Promise((done) => {
     const output = capture ? "pipe" : "inherit";
     const child = spawn(nodePath(), args, {
       cwd: ROOT,
       env: toolEnv(env),
       stdio: [stdin, output, output],
+      signal,
     });
     const chunks = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"]) {

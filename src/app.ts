@@ -9,6 +9,7 @@ import { ConfigError, readConfig } from "./platform/config";
 import { describeError, isDatabaseError, log } from "./platform/log";
 import { Unavailable } from "./platform/unavailable";
 import { SessionClient } from "./session/client";
+import { keySurface } from "./surfaces/api-keys/errors";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { rpcSurface } from "./surfaces/polarclaw/errors";
 import { deviceRpcRoutes } from "./surfaces/polarclaw/rpc";
@@ -16,7 +17,7 @@ import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
-import { isSourcePath, sourceSurface } from "./surfaces/source-sessions/errors";
+import { sourceSurface } from "./surfaces/source-sessions/errors";
 import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
 import { connectorRoutes } from "./surfaces/v1/connectors";
 import { deviceOperatorRoutes } from "./surfaces/v1/device-operators";
@@ -33,23 +34,45 @@ import { webhookEndpointRoutes } from "./surfaces/v1/webhook-endpoints";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
-const PERMISSION_PATHS = /^(?:\/api\/v2)?\/(?:relay\/permission|connections\/definition)(?:\/|$)/;
+type Routes = (app: Hono<AppEnv>) => void;
 
-const ownSurface = problemSurface("v1");
-const keySurface = problemSurface("api-keys");
+const ownSurface = problemSurface("v1", () => true);
+
+/** Every surface with its routes. Of those that own a path the first answers; ours owns what is left. */
+const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
+  [relaySurface, relaySessionRoutes],
+  [permissionSurface, relayPermissionRoutes],
+  [keySurface, apiKeyRoutes],
+  [sourceSurface, sourceSessionRoutes],
+  [rpcSurface, deviceRpcRoutes],
+  [
+    ownSurface,
+    serviceRoutes,
+    organisationRoutes,
+    sessionTokenRoutes,
+    keyVerificationRoutes,
+    relayPermissionCheckRoutes,
+    connectorRoutes,
+    sessionActionRoutes,
+    webhookEndpointRoutes,
+    webhookDeliveryRoutes,
+    eventRoutes,
+    deviceSideRoutes,
+    deviceOperatorRoutes,
+  ],
+];
 
 /** Whose format an answer under this path has, also where no route matches. */
 function surfaceAt(path: string): Surface {
-  if (path === "/") return rpcSurface;
-  if (path.startsWith("/v1/relays/")) return relaySurface;
-  if (PERMISSION_PATHS.test(path)) return permissionSurface;
-  if (path === "/api-keys" || path.startsWith("/api-keys/")) return keySurface;
-  return isSourcePath(path) ? sourceSurface : ownSurface;
+  return SURFACES.find(([surface]) => surface.owns(path))?.[0] ?? ownSurface;
 }
 
-/** Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter. */
+/**
+ * Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter.
+ * A path is the same with a slash at its end: `c.req.path` is without it, the URL is as it came.
+ */
 export function createApp(): Hono<AppEnv> {
-  const app = new Hono<AppEnv>({ router: new TrieRouter() });
+  const app = new Hono<AppEnv>({ router: new TrieRouter(), strict: false });
 
   app.use(async (c, next) => {
     const startedAt = Date.now();
@@ -72,23 +95,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
 
-  serviceRoutes(app);
-  organisationRoutes(app);
-  sessionTokenRoutes(app);
-  keyVerificationRoutes(app);
-  apiKeyRoutes(app);
-  relaySessionRoutes(app);
-  relayPermissionRoutes(app);
-  relayPermissionCheckRoutes(app);
-  sourceSessionRoutes(app);
-  connectorRoutes(app);
-  sessionActionRoutes(app);
-  webhookEndpointRoutes(app);
-  webhookDeliveryRoutes(app);
-  eventRoutes(app);
-  deviceRpcRoutes(app);
-  deviceSideRoutes(app);
-  deviceOperatorRoutes(app);
+  for (const [, ...routes] of SURFACES) for (const add of routes) add(app);
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

@@ -37,12 +37,8 @@ export async function handleBatch(
         waitUntil: (promise) => ctx.waitUntil(promise),
         render: webhookBodies(config),
       });
-    case "drawbridge-checks": {
-      const { secret, allowInsecureWebhooks: allowInsecure } = config;
-      return withSessions(env, (sessions) =>
-        consumeChecks(batch, { db, sessions, secret, allowInsecure }),
-      );
-    }
+    case "drawbridge-checks":
+      return withSessions(env, (sessions) => consumeChecks(batch, { ...config, db, sessions }));
     default:
       return consumeDeadLetters(batch, db);
   }

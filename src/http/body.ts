@@ -8,7 +8,7 @@ export const MAX_BODY_BYTES = 65_536;
 
 /**
  * The bytes of the body. Read once: handlers, signatures and the idempotency guard share them.
- * @throws Refused 413 when it is too large
+ * @throws Refused 413 when it is too large, 415 when it is compressed
  */
 export function readBodyBytes(c: Call): Promise<Uint8Array> {
   const bytes = c.var.bodyBytes ?? readBytes(c);
@@ -30,6 +30,16 @@ export async function readBodyText(c: Call): Promise<string> {
 }
 
 async function readBytes(c: Call): Promise<Uint8Array> {
+  const encoding = c.req.header("Content-Encoding")?.trim() ?? "";
+  if (!/^(?:identity)?$/i.test(encoding)) {
+    throw new Refused({
+      status: 415,
+      code: "unsupported-encoding",
+      message: "The body is compressed (Content-Encoding). Send it as it is.",
+      // RFC 9110, section 15.5.16: what would have been accepted.
+      headers: { "Accept-Encoding": "identity" },
+    });
+  }
   const declared = Number(c.req.header("Content-Length") ?? 0);
   const bytes = declared > MAX_BODY_BYTES ? null : await readAtMost(c.req.raw, MAX_BODY_BYTES);
   if (bytes !== null) return bytes;
@@ -42,7 +52,7 @@ async function readBytes(c: Call): Promise<Uint8Array> {
 
 /**
  * The body, checked.
- * @throws Refused 400 naming every field that is wrong, 413
+ * @throws Refused 400 naming every field that is wrong, 413, 415
  */
 export async function readBody<S extends z.ZodType>(c: Call, schema: S): Promise<z.output<S>> {
   return parseBody(await readBodyText(c), schema);
@@ -50,7 +60,7 @@ export async function readBody<S extends z.ZodType>(c: Call, schema: S): Promise
 
 /**
  * The body, checked; none at all, or `null`, is one without fields.
- * @throws Refused 400 naming every field that is wrong, 413
+ * @throws Refused 400 naming every field that is wrong, 413, 415
  */
 export async function readOptionalBody<S extends z.ZodType>(
   c: Call,
@@ -61,12 +71,7 @@ export async function readOptionalBody<S extends z.ZodType>(
 }
 
 function parseBody<S extends z.ZodType>(text: string, schema: S): z.output<S> {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
+  const body = parseJson(text);
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Refused({
       status: 400,
@@ -75,6 +80,32 @@ function parseBody<S extends z.ZodType>(text: string, schema: S): z.output<S> {
     });
   }
   return check(schema, body, "invalid-body");
+}
+
+/**
+ * The value of a JSON text; undefined when it is none.
+ * @throws Refused 400 for a field `__proto__`, wherever it is: what copies objects field by field loses
+ *   it in silence
+ */
+function parseJson(text: string): unknown {
+  let namesProto = false;
+  let value: unknown;
+  try {
+    value = JSON.parse(text, (key, field) => {
+      if (key === "__proto__") namesProto = true;
+      return field;
+    });
+  } catch {
+    return undefined;
+  }
+  if (!namesProto) return value;
+  const message = "cannot be the name of a field";
+  throw new Refused({
+    status: 400,
+    code: "invalid-body",
+    message: `__proto__ ${message}.`,
+    problems: [{ path: "__proto__", message }],
+  });
 }
 
 /**

@@ -44,13 +44,23 @@ export interface Surface {
   readonly name: string;
   /** The status of a well-formed but unknown or blocked key. */
   readonly unknownKeyStatus: 401 | 403;
+  /** Whether answers under this path have this surface's format, also where no route matches. */
+  owns(path: string): boolean;
   /** Turns a refusal into the surface's own error answer. */
   refuse(c: Call, refusal: HttpRefusal): Response;
 }
 
+/** What says of a path whether it is one of these, or below one: `/users` owns `/users/1` and `/users:verb`. */
+export function below(...roots: readonly string[]): Surface["owns"] {
+  return (path) =>
+    roots.some(
+      (root) => path === root || path.startsWith(`${root}/`) || path.startsWith(`${root}:`),
+    );
+}
+
 /** A refusal that any surface can have to express. */
 export interface HttpRefusal {
-  status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 422 | 426 | 429 | 500 | 503;
+  status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 426 | 429 | 500 | 503;
   /** Stable, kebab-case. */
   code: string;
   /** What was wrong, and what to do. */

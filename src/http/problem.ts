@@ -2,8 +2,8 @@
 import type { Call, HttpRefusal, Surface } from "./context";
 
 /** A surface that says its errors as `application/problem+json`. */
-export function problemSurface(name: string): Surface {
-  return { name, unknownKeyStatus: 401, refuse: problem };
+export function problemSurface(name: string, owns: Surface["owns"]): Surface {
+  return { name, unknownKeyStatus: 401, owns, refuse: problem };
 }
 
 function problem(c: Call, refusal: HttpRefusal): Response {
@@ -32,6 +32,7 @@ const titles: Record<HttpRefusal["status"], string> = {
   409: "Conflict",
   410: "Gone",
   413: "Body too large",
+  415: "Unsupported content",
   422: "Cannot be processed",
   426: "Upgrade required",
   429: "Too many requests",

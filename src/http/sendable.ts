@@ -1,5 +1,5 @@
 /** Refuses the addresses to which Drawbridge does not send, wherever a request gives one. */
-import { judgeAddress } from "../outbound/address";
+import { addressRules, judgeAddress } from "../outbound/address";
 import { type Call, Refused } from "./context";
 
 /**
@@ -7,10 +7,7 @@ import { type Call, Refused } from "./context";
  * @throws Refused 400 that says what is wrong with it
  */
 export function requireSendable(c: Call, path: string, address: string): void {
-  const judged = judgeAddress(address, {
-    allowInsecure: c.var.config.allowInsecureWebhooks,
-    ownHost: new URL(c.req.url).host,
-  });
+  const judged = judgeAddress(address, addressRules(c.var.config, c.req.url));
   if (judged.ok) return;
   const { code, reason } = judged.refusal;
   throw new Refused({

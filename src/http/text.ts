@@ -11,11 +11,22 @@ export function escapeHarmful(text: string): string {
   });
 }
 
+// What leaves no mark where it is shown: spaces, format characters, marks without a letter to stand on, the
+// fillers that Unicode lets programs ignore (Hangul's among them), and the blanks of Braille, of music and
+// of hieroglyphs, which it does not.
+const INVISIBLE =
+  /^[\p{Z}\p{Cc}\p{Cf}\p{Cs}\p{M}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}\u{13441}\u{13442}]+$/u;
+
 /**
- * A string of `least` to `most` code points, NFC-normalised, without control characters or
- * bidirectional overrides.
+ * A string of `least` to `most` code points that people read, NFC-normalised, without control characters
+ * or bidirectional overrides. If it is not empty, there is something to see.
  */
 export function humanText(least: number, most: number) {
+  return freeText(least, most).refine(isVisible, UNSEEN);
+}
+
+/** As `humanText`, but it may be blank: for text that programs read. */
+export function freeText(least: number, most: number) {
   return z
     .string("must be a string")
     .transform((text) => text.normalize("NFC"))
@@ -23,7 +34,17 @@ export function humanText(least: number, most: number) {
 }
 
 /** As `humanText`, but left as it came: for text under a signature. */
-export function plainText(least: number, most: number) {
+export function signedText(least: number, most: number) {
+  return plainText(least, most).refine(isVisible, UNSEEN);
+}
+
+const UNSEEN = "must hold something that can be seen";
+
+function isVisible(text: string): boolean {
+  return !INVISIBLE.test(text);
+}
+
+function plainText(least: number, most: number) {
   return z.string("must be a string").superRefine((text, issues) => {
     const length = [...text].length;
     if (length < least || length > most) {

@@ -6,6 +6,7 @@
  * a Worker, which cannot pin a resolution to a request; the README says so.
  */
 import ipaddr from "ipaddr.js";
+import { type Config, parseHost } from "../platform/config";
 import { parseAddress } from "../platform/ip-address";
 
 export type AddressRefusalCode =
@@ -25,8 +26,23 @@ export type AddressRefusal = { code: AddressRefusalCode; reason: string };
 export interface AddressRules {
   /** Permits `http`, any port, and loopback: for local development. Nothing else becomes allowed. */
   allowInsecure: boolean;
-  /** Host of this deployment, with its port if it has one (`localhost:8787`); null if unknown. */
-  ownHost: string | null;
+  /** Hosts of this deployment, each with its port if it has one (`localhost:8787`). */
+  ownHosts: readonly string[];
+}
+
+/** The vars that say where this deployment sends. */
+export type SendingConfig = Pick<Config, "allowInsecureWebhooks" | "ownHostnames">;
+
+/**
+ * The rules for an address that somebody gave us.
+ * @param origin where the API was called to give it, such as `https://relay.example.com`: also a
+ *   deployment that does not name its hostnames knows this one
+ */
+export function addressRules(config: SendingConfig, origin: string): AddressRules {
+  return {
+    allowInsecure: config.allowInsecureWebhooks,
+    ownHosts: [new URL(origin).host, ...config.ownHostnames],
+  };
 }
 
 /** `url` is what to send to: it is the parsed form that was judged, so nothing can read it otherwise. */
@@ -83,8 +99,7 @@ const NOT_PUBLIC_IPV6 = networks({
  * Judges whether we may send to `raw`. The refusal names the first rule it breaks, in the order:
  * length, characters, form, scheme, credentials, host, own host, port.
  *
- * @throws Error when `rules.ownHost` is not `host` or `host:port`: a mistake of ours, not the caller's.
- * @see contracts/webhooks.md, "Where we will not send"
+ * @throws Error when one of `rules.ownHosts` is not `host` or `host:port`: a mistake of ours, not the caller's.
  */
 export function judgeAddress(raw: string, rules: AddressRules): AddressJudgement {
   if (raw.length > LONGEST_URL) return tooLong();
@@ -136,7 +151,7 @@ export function judgeAddress(raw: string, rules: AddressRules): AddressJudgement
       `The host ${url.hostname} means this machine itself; use one that can be reached from the internet.`,
     );
   }
-  if (rules.ownHost !== null && isOwnHost(url, host, rules.ownHost)) {
+  if (rules.ownHosts.some((ownHost) => isOwnHost(url, host, ownHost))) {
     return refuse(
       "address-own-host",
       `The host ${url.hostname} is this deployment itself, which would answer its own requests; use another.`,
@@ -224,7 +239,7 @@ function isOwnHost(url: URL, host: Host, ownHost: string): boolean {
 
 function parseOwnHost(ownHost: string): URL {
   // Parsed as a URL so that both hosts went through the same normalisation.
-  const url = /[/?#@\\]/.test(ownHost) ? null : URL.parse(`http://${ownHost}`);
+  const url = parseHost(ownHost);
   if (url === null) throw new Error(`ownHost must be host or host:port, not ${ownHost}`);
   return url;
 }

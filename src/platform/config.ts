@@ -21,6 +21,8 @@ export interface Config {
   };
   webhookRetrySeconds: number[];
   allowInsecureWebhooks: boolean;
+  /** The deployment's own hostnames, `host` or `host:port`: nothing is sent there. */
+  ownHostnames: readonly string[];
   /** Cloudflare Access, where operators may sign in with it. */
   access: AccessConfig | null;
 }
@@ -40,36 +42,94 @@ const secret = z
   .string("is missing")
   .min(32, "is shorter than 32 characters")
   .describe("at least 32 random characters");
-/** An empty var is one that is not set: 0 would switch a limit off. */
-const unlessEmpty = (value: unknown) => (value === "" ? undefined : value);
+/**
+ * A var as text. TOML may give numbers and booleans; one that is empty, or only spaces, is one that is not
+ * set: read as 0 it would switch a limit off.
+ */
+const asText = (value: unknown) => {
+  const text = ["number", "boolean"].includes(typeof value) ? String(value) : value;
+  return typeof text === "string" ? text.trim() || undefined : text;
+};
+const text = (fallback: string) => z.preprocess(asText, z.string().default(fallback));
+/** Digits only: `0x10`, `1e3` and the like are more often a slip than meant. */
 const count = (fallback: number) =>
   z.preprocess(
-    unlessEmpty,
-    z.coerce
-      .number("must be a number")
-      .int("must be whole")
-      .min(0, "must not be negative")
+    asText,
+    z
+      .string()
+      .regex(/^[0-9]{1,15}$/, "must be a whole number from 0")
+      .transform(Number)
       .default(fallback),
   );
+
+const FLAGS: Readonly<Record<string, boolean>> = {
+  1: true,
+  true: true,
+  on: true,
+  0: false,
+  false: false,
+  off: false,
+};
+/** A var that is on or off, in any case. Other words are refused: a "no" that means yes is dangerous. */
+const flag = (fallback: boolean) =>
+  z.preprocess(
+    asText,
+    z
+      .string()
+      .toLowerCase()
+      .refine((word) => Object.hasOwn(FLAGS, word), "must be 1, true or on, or 0, false or off")
+      .transform((word) => FLAGS[word] === true)
+      .default(fallback),
+  );
+
+const hostnames = z.preprocess(
+  asText,
+  z
+    .string()
+    .transform((csv) => csv.split(",").map((name) => name.trim().toLowerCase()))
+    .refine(
+      (names) => names.every((name) => parseHost(name) !== null),
+      "must be hostnames separated by commas, such as relay.example.com,drawbridge.acme.workers.dev",
+    )
+    .default([]),
+);
 
 const vars = z.object({
   DRAWBRIDGE_SECRET: secret,
   DRAWBRIDGE_ROOT_TOKEN: secret,
-  RETENTION_DAYS: z.coerce.number("must be a number").positive("must be above 0").default(30),
+  RETENTION_DAYS: z.preprocess(
+    asText,
+    z
+      .string()
+      .regex(/^[0-9]{1,5}(\.[0-9]{1,9})?$/, "must be a number of days")
+      .transform(Number)
+      .refine((days) => days > 0, "must be above 0")
+      .default(30),
+  ),
   FAILED_AUTH_PER_MINUTE: count(300),
   RELAY_BYTES_PER_SECOND: count(262_144),
   RELAY_BURST_BYTES: count(1_048_576),
   RELAY_MESSAGES_PER_SECOND: count(500),
   RELAY_BURST_MESSAGES: count(1_000),
   RELAY_UNHEARD_BYTES: count(4_194_304),
-  WEBHOOK_RETRY_SECONDS: z.string().default("5,300,1800,7200,18000,36000,36000"),
-  ALLOW_INSECURE_WEBHOOKS: z.string().default(""),
-  CF_ACCESS_TEAM: z
-    .string()
-    .regex(/^([a-z0-9-]+(\.cloudflareaccess\.com)?)?$/i, "must be the name of an Access team")
-    .default(""),
-  CF_ACCESS_AUD: z.string().default(""),
+  WEBHOOK_RETRY_SECONDS: text("5,300,1800,7200,18000,36000,36000"),
+  ALLOW_INSECURE_WEBHOOKS: flag(false),
+  OWN_HOSTNAMES: hostnames,
+  CF_ACCESS_TEAM: z.preprocess(
+    asText,
+    z
+      .string()
+      .regex(/^[a-z0-9-]+(\.cloudflareaccess\.com)?$/i, "must be the name of an Access team")
+      .default(""),
+  ),
+  CF_ACCESS_AUD: text(""),
 });
+
+/** A host with a port or without, as a URL; null where the text is anything else. */
+export function parseHost(text: string): URL | null {
+  const url = /[/?#@\\\s]/.test(text) ? null : URL.parse(`http://${text}`);
+  return url?.pathname === "/" ? url : null;
+}
 
 const known = new WeakMap<object, Config>();
 
@@ -84,7 +144,7 @@ export function readConfig(env: Env): Config {
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
     throw new ConfigError(
-      `Drawbridge cannot serve: ${problems.join("; ")}. Set it in .dev.vars locally, or with "wrangler secret put" when deployed.`,
+      `Drawbridge cannot serve: ${problems.join("; ")}. Secrets are set in .dev.vars locally and with "wrangler secret put" when deployed, the other vars in wrangler.toml.`,
     );
   }
   const v = parsed.data;
@@ -101,9 +161,8 @@ export function readConfig(env: Env): Config {
       unheardBytes: v.RELAY_UNHEARD_BYTES,
     },
     webhookRetrySeconds: readRetrySeconds(v.WEBHOOK_RETRY_SECONDS),
-    allowInsecureWebhooks: !["", "0", "false", "no"].includes(
-      v.ALLOW_INSECURE_WEBHOOKS.toLowerCase(),
-    ),
+    allowInsecureWebhooks: v.ALLOW_INSECURE_WEBHOOKS,
+    ownHostnames: v.OWN_HOSTNAMES,
     access: readAccess(v.CF_ACCESS_TEAM, v.CF_ACCESS_AUD),
   };
   known.set(env, config);

@@ -12,15 +12,19 @@ export const PURPOSES = {
   "access-key": "The secrets with which Alibaba's SDKs sign: clients need the new ones.",
   challenge: "Challenges that devices have not answered yet: they ask for new ones.",
   "idempotent-answers": "Kept answers to an Idempotency-Key: they cannot be read any more (409).",
-  "idempotent-requests": "How kept requests are told apart: a repeated request looks like another one.",
-  "join-code": "Join codes of live relay sessions: each session shows a new one, which opens nothing.",
+  "idempotent-requests":
+    "How kept requests are told apart: a repeated request looks like another one.",
+  "join-code":
+    "Join codes of live relay sessions: each session shows a new one, which opens nothing.",
   "join-code-digest": "How join codes are found: none is found any more.",
   poll: "Poll tokens of pending pairing requests: the devices ask again.",
   "relay-tokens": "Session and user tokens of live relay sessions: they open nothing any more.",
   "session-tokens": "Session tokens of operators: everybody signs in again.",
   "setup-code": "Setup codes that were not used yet: operators make new ones.",
-  "source-session-ids": "How a repeated create of a source session finds the first: it makes another.",
-  "webhook-secret": "Secrets that sign webhooks and connectors' messages: receivers need the new ones.",
+  "source-session-ids":
+    "How a repeated create of a source session finds the first: it makes another.",
+  "webhook-secret":
+    "Secrets that sign webhooks and connectors' messages: receivers need the new ones.",
 } as const;
 
 /** A purpose of the deployment's secret. */

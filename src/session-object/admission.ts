@@ -40,7 +40,7 @@ export function readKnock(request: Request): Knock {
   const toNumber = (text: string | null | undefined) => (text == null ? null : Number(text));
   return {
     ip: request.headers.get("CF-Connecting-IP") ?? "",
-    asHost: pathname.endsWith("/server"),
+    asHost: /\/server\/?$/.test(pathname),
     device: readVerifiedDevice(request.headers),
     sessionToken: toNumber(searchParams.get("session_token")) ?? Number.NaN,
     userToken: toNumber(searchParams.get("user_token")) ?? Number.NaN,

@@ -7,7 +7,7 @@
  */
 import { z } from "zod";
 import { newEventId } from "../events/event";
-import { judgeAddress } from "../outbound/address";
+import { addressRules, judgeAddress, type SendingConfig } from "../outbound/address";
 import { signWebhook } from "../outbound/standard-webhooks";
 import type { SourceFacts } from "../session/machine";
 import {
@@ -21,9 +21,8 @@ import {
 import { askMock } from "./mock";
 
 /** What a call on a connector stands on. */
-export interface ConnectorDeps {
+export interface ConnectorDeps extends SendingConfig {
   secret: string;
-  allowInsecure: boolean;
 }
 
 /** The session that a connector is asked about. */
@@ -87,8 +86,7 @@ async function ask(
   session: AskedSession,
   more: { payload?: Credentials },
 ): Promise<unknown> {
-  const ownHost = new URL(session.origin).host;
-  const judged = judgeAddress(connector.url, { allowInsecure: deps.allowInsecure, ownHost });
+  const judged = judgeAddress(connector.url, addressRules(deps, session.origin));
   if (!judged.ok) return undefined;
   const now = Date.now();
   const id = newEventId(now);

@@ -1,7 +1,7 @@
 /** One attempt of a delivery: where it goes now, what is said there, and what came back. */
 
 import type { DomainEvent } from "../events/event";
-import { judgeAddress } from "../outbound/address";
+import { addressRules, judgeAddress } from "../outbound/address";
 import type { Config } from "../platform/config";
 import type { SessionEventData } from "../session/machine";
 import type { Attempt, DueDelivery } from "./delivery-store";
@@ -54,10 +54,7 @@ export async function makeAttempt(
 ): Promise<Outcome> {
   const target = targetOf(deps, delivery, retries);
   if (!target.ok) return unsent(target.reason);
-  const judged = judgeAddress(target.url, {
-    allowInsecure: deps.config.allowInsecureWebhooks,
-    ownHost: new URL(target.origin).host,
-  });
+  const judged = judgeAddress(target.url, addressRules(deps.config, target.origin));
   if (!judged.ok) return unsent(judged.refusal.reason);
   const at = Date.now();
   const request = toRequest(delivery.format, {

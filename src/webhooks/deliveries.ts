@@ -44,6 +44,15 @@ const PATIENCE_MS = 1_000;
 const BACK_SECONDS = 45;
 /** How long a message waits for the record of the attempt before its own. */
 const EARLY_SECONDS = 5;
+/**
+ * An attempt of the schedule counts as under way from so long before it is due (a request that a recovery
+ * makes then is over and recorded by the time that it is due) …
+ */
+const AHEAD_MS = 30_000;
+/** … to so long after: by then its message has come off its queue, and its request is over and recorded. */
+const BEHIND_MS = 120_000;
+/** When a recovery looks again at a delivery of which an attempt is under way. */
+const LOOK_AGAIN_SECONDS = 30;
 
 /** Receivers that were slow the last time: nobody waits for them. A fast answer ends it. */
 const slow = new Map<string, true>();
@@ -124,6 +133,13 @@ async function handle(
     if ("recovery" in body) {
       await recoverPage(deps, body.organisationId, body.recovery);
     } else if (delivery && "resend" in body) {
+      if (body.unlessUnderWay) {
+        // What has arrived meanwhile needs nothing more.
+        if (delivery.status === "delivered") return;
+        if (isUnderWay(delivery, Date.now())) {
+          return message.retry({ delaySeconds: LOOK_AGAIN_SECONDS });
+        }
+      }
       await resend(deps, delivery, body.resend);
     } else if (delivery && "attempt" in body) {
       const made = delivery.attemptCount;
@@ -135,6 +151,12 @@ async function handle(
     log("queue message failed", { queue, message_id: message.id, error: describeError(error) });
     retryLater(message);
   }
+}
+
+/** Whether an attempt of the schedule is being made about now: another would be one too many. */
+function isUnderWay({ status, nextAttemptAt }: DueDelivery, now: number): boolean {
+  if (status !== "pending" || nextAttemptAt === null) return false;
+  return nextAttemptAt < now + AHEAD_MS && nextAttemptAt > now - BEHIND_MS;
 }
 
 /** Makes the next attempt of the schedule, sees to the one after it, and records it. */

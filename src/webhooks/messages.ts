@@ -7,15 +7,22 @@ import type { DeliveryKey } from "./delivery-store";
 export type DeliveryMessage =
   /** Asks for an attempt of the schedule: which one, from 1. */
   | (DeliveryKey & { v: 1; attempt: number })
-  /** Asks for one beside it, known by what asked for it. */
-  | (DeliveryKey & { v: 1; resend: string })
+  /**
+   * Asks for one beside it, known by what asked for it; `unlessUnderWay`: not while one of the schedule is
+   * being made, and not where one has arrived.
+   */
+  | (DeliveryKey & { v: 1; resend: string; unlessUnderWay?: true | undefined })
   /** Asks for the next page of a recovery. */
   | { v: 1; organisationId: number; recovery: string };
 
 const base = z.object({ v: z.literal(1), organisationId: z.int() });
 const shape = z.union([
   base.extend({ id: z.string(), attempt: z.int().min(1) }),
-  base.extend({ id: z.string(), resend: z.string().min(1) }),
+  base.extend({
+    id: z.string(),
+    resend: z.string().min(1),
+    unlessUnderWay: z.literal(true).optional(),
+  }),
   base.extend({ recovery: z.string() }),
 ]);
 

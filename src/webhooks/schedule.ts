@@ -59,6 +59,13 @@ export function planNextAttempt(input: {
   return { delaySeconds: Math.min(delaySeconds, LONGEST_DELAY_SECONDS) };
 }
 
+/** How long the schedule can take from its first attempt to its last, in milliseconds. */
+export function longestScheduleMs(delaysSeconds: readonly number[]): number {
+  const longest = (delay: number) =>
+    Math.min(Math.max(2 * delay, OVERLOAD_FLOOR_SECONDS * (1 + JITTER)), LONGEST_DELAY_SECONDS);
+  return delaysSeconds.reduce((sum, delay) => sum + longest(delay), 0) * 1_000;
+}
+
 /**
  * The seconds that a `Retry-After` header asks to wait, at least 0; null if there is none or it is
  * neither of the two forms of RFC 9110 (section 10.2.3): a number of seconds, or a date.

@@ -6,7 +6,7 @@ import { createApp } from "../../src/app";
 import { ConfigError, readConfig } from "../../src/platform/config";
 import { ORIGIN } from "../support/client";
 
-type Vars = Record<string, string | undefined>;
+type Vars = Record<string, unknown>;
 
 /** The settings of the tests with these changed; undefined takes one away. */
 function envWith(vars: Vars): Env {
@@ -54,19 +54,34 @@ test("all that is wrong is named at once", () => {
   expect(() => readConfig(broken)).toThrow(/DRAWBRIDGE_SECRET is missing.*DRAWBRIDGE_ROOT_TOKEN/);
 });
 
-describe("a setting that is no such thing is refused", () => {
-  test.each<[string, string]>([
+describe("a setting that is no such thing is refused, and the message names it", () => {
+  test.each<[string, unknown]>([
     ["RETENTION_DAYS", "soon"],
     ["RETENTION_DAYS", "0"],
     ["RETENTION_DAYS", "-1"],
+    ["RETENTION_DAYS", "0x1e"],
+    ["RETENTION_DAYS", "1e9"],
     ["FAILED_AUTH_PER_MINUTE", "many"],
     ["FAILED_AUTH_PER_MINUTE", "-1"],
     ["FAILED_AUTH_PER_MINUTE", "1.5"],
+    ["FAILED_AUTH_PER_MINUTE", "0x10"],
+    ["FAILED_AUTH_PER_MINUTE", true],
     ["RELAY_BYTES_PER_SECOND", "x"],
     ["RELAY_BURST_BYTES", "-1"],
     ["RELAY_MESSAGES_PER_SECOND", "x"],
     ["RELAY_BURST_MESSAGES", "x"],
+    ["RELAY_UNHEARD_BYTES", "1e400"],
     ["WEBHOOK_RETRY_SECONDS", "5,soon"],
+    ["ALLOW_INSECURE_WEBHOOKS", "no"],
+    ["ALLOW_INSECURE_WEBHOOKS", "yes"],
+    ["ALLOW_INSECURE_WEBHOOKS", "2"],
+    ["ALLOW_INSECURE_WEBHOOKS", "offf"],
+    ["ALLOW_INSECURE_WEBHOOKS", "__proto__"],
+    ["OWN_HOSTNAMES", "https://relay.example.com"],
+    ["OWN_HOSTNAMES", "relay.example.com/v1"],
+    ["OWN_HOSTNAMES", "relay.example.com other.example.com"],
+    ["OWN_HOSTNAMES", "relay.example.com,,other.example.com"],
+    ["CF_ACCESS_TEAM", "https://team"],
   ])("%s = %s", (name, value) => {
     expect(() => readConfig(envWith({ [name]: value }))).toThrow(ConfigError);
     expect(() => readConfig(envWith({ [name]: value }))).toThrow(name);
@@ -98,11 +113,37 @@ test("settings that nobody made have the documented defaults", () => {
   });
 });
 
-test("insecure webhook addresses are allowed only by a word that says so", () => {
-  for (const no of ["", "0", "false", "FALSE", "no", "No"]) {
-    const config = readConfig(envWith({ ALLOW_INSECURE_WEBHOOKS: no }));
-    expect(config.allowInsecureWebhooks).toBe(false);
-  }
-  const config = readConfig(envWith({ ALLOW_INSECURE_WEBHOOKS: "1" }));
-  expect(config.allowInsecureWebhooks).toBe(true);
+describe("ALLOW_INSECURE_WEBHOOKS", () => {
+  test.each<[boolean, unknown[]]>([
+    [true, ["1", "true", "TRUE", "on", "On", " on ", 1, true]],
+    [false, ["0", "false", "FALSE", "off", "OFF", "", "  ", undefined, 0, false]],
+  ])("is %s for each of its words, in any case", (expected, words) => {
+    for (const word of words) {
+      const config = readConfig(envWith({ ALLOW_INSECURE_WEBHOOKS: word }));
+      expect(config.allowInsecureWebhooks, String(word)).toBe(expected);
+    }
+  });
+});
+
+test.each(["", "  ", undefined])(
+  "a var that is %j has its default, and switches nothing off",
+  (no) => {
+    const names = Object.keys(env).filter((name) =>
+      /^(RETENTION|FAILED|RELAY|WEBHOOK)_/.test(name),
+    );
+    expect(names.length).toBeGreaterThan(6);
+    const none = Object.fromEntries(names.map((name) => [name, no]));
+    const unset = Object.fromEntries(names.map((name) => [name, undefined]));
+    expect(readConfig(envWith(none))).toEqual(readConfig(envWith(unset)));
+    expect(readConfig(envWith(none)).failedAuthPerMinute).toBe(300);
+  },
+);
+
+test("the deployment's hostnames are read one by one", () => {
+  const names = " Relay.Example.com ,drawbridge.acme.workers.dev:8443";
+  expect(readConfig(envWith({ OWN_HOSTNAMES: names })).ownHostnames).toEqual([
+    "relay.example.com",
+    "drawbridge.acme.workers.dev:8443",
+  ]);
+  expect(readConfig(envWith({ OWN_HOSTNAMES: "" })).ownHostnames).toEqual([]);
 });

@@ -153,30 +153,6 @@ describe("a request's id", () => {
   });
 });
 
-describe("a path that does not exist", () => {
-  test.each(["/v1/relays/nowhere", "/v1/relays/sessions/", "/v1/relays/sessions:destroy"])(
-    "is said in the format of relay sessions: %s",
-    async (path) => {
-      for (const method of ["GET", "POST", "DELETE", "OPTIONS"]) {
-        const { status, body, headers } = await call(method, path);
-        expect(status).toBe(404);
-        expect(headers.get("Content-Type")).toMatch(/^application\/json/);
-        expect(Object.keys(body)).toEqual(["message"]);
-      }
-    },
-  );
-
-  test.each(["/v1", "/v1/", "/v2/relays/sessions", "/v1/organisations/1/keys", "/%00", "/é"])(
-    "is said as a problem elsewhere: %s",
-    async (path) => {
-      const { status, body, headers } = await call("GET", path);
-      expect(status).toBe(404);
-      expect(headers.get("Content-Type")).toBe("application/problem+json");
-      expect(body).toMatchObject({ status: 404, code: "unknown-path" });
-    },
-  );
-});
-
 describe("a verb that a path does not take is refused, and those that it takes are named", () => {
   const ID = "0123456789ab-S";
 

@@ -7,7 +7,7 @@ import {
 } from "../../src/outbound/address";
 import { addresses, DEPLOYED, HOSTILE } from "../support/hostile-addresses";
 
-const LOCAL: AddressRules = { allowInsecure: true, ownHost: "localhost:8787" };
+const LOCAL: AddressRules = { allowInsecure: true, ownHosts: ["localhost:8787"] };
 
 const shown = (address: string) => JSON.stringify(address).slice(1, 60);
 const verdict = (raw: string, rules: AddressRules) => {
@@ -69,7 +69,7 @@ describe("of a deployment", () => {
   });
 
   test("accepts any public host when its own host is unknown", () => {
-    const unknown = { ...DEPLOYED, ownHost: null };
+    const unknown = { ...DEPLOYED, ownHosts: [] };
     expect(verdict("https://drawbridge.example.com/", unknown)).toBe("ok");
     expect(verdict("https://localhost/", unknown)).toBe("address-loopback");
   });
@@ -81,13 +81,14 @@ describe("of a deployment", () => {
     ["8.8.8.8:8080", "https://0x08080808/"],
     ["[2606:4700:0:0::1]:8443", "https://[2606:4700::1]/"],
   ])("knows itself as %s in the address %s", (ownHost, raw) => {
-    expect(verdict(raw, { allowInsecure: false, ownHost })).toBe("address-own-host");
+    expect(verdict(raw, { allowInsecure: false, ownHosts: [ownHost] })).toBe("address-own-host");
   });
 
   test.each(["https://drawbridge.example.com", "a/b", "user@host", "", "a b", "host:port"])(
     "throws when it is told that its own host is %j, since that guards nothing",
     (ownHost) => {
-      const judge = () => judgeAddress("https://example.com/", { allowInsecure: false, ownHost });
+      const judge = () =>
+        judgeAddress("https://example.com/", { allowInsecure: false, ownHosts: [ownHost] });
       expect(judge).toThrow("ownHost must be host or host:port");
     },
   );
@@ -134,13 +135,13 @@ describe("where insecure addresses are allowed", () => {
   }
 
   test("refuses its own public host on every port", () => {
-    const rules = { allowInsecure: true, ownHost: "drawbridge.example.com:8443" };
+    const rules = { allowInsecure: true, ownHosts: ["drawbridge.example.com:8443"] };
     expect(verdict("http://drawbridge.example.com:3000/", rules)).toBe("address-own-host");
     expect(verdict("http://localhost:8443/", rules)).toBe("ok");
   });
 
   test("refuses the default port of loopback when its own host has no port", () => {
-    const rules = { allowInsecure: true, ownHost: "localhost" };
+    const rules = { allowInsecure: true, ownHosts: ["localhost"] };
     expect(verdict("http://localhost/", rules)).toBe("address-own-host");
     expect(verdict("https://127.0.0.1:443/", rules)).toBe("address-own-host");
     expect(verdict("http://localhost:3000/", rules)).toBe("ok");

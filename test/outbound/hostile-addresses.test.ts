@@ -15,12 +15,16 @@ import type { Connector } from "../../src/sources/connector";
 import { hasEnded } from "../../src/sources/verification";
 import { deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
 import { newOrganisation, type Tenant } from "../support/client";
-import { DEPLOYED, HOSTILE, spellingsOf } from "../support/hostile-addresses";
+import { DEPLOYED, HOSTILE, OTHER_HOSTNAMES, spellingsOf } from "../support/hostile-addresses";
 import { deliverWith, deliveryRows, newEvent, newMailbox } from "../support/pipeline";
 import { GOOD, newBroker } from "../support/source-sessions";
 
 const HERE = "https://drawbridge.example.com";
-const production = { ...env, ALLOW_INSECURE_WEBHOOKS: "" } as unknown as Env;
+const production = {
+  ...env,
+  ALLOW_INSECURE_WEBHOOKS: "",
+  OWN_HOSTNAMES: OTHER_HOSTNAMES,
+} as unknown as Env;
 const app = createApp();
 const mailbox = newMailbox();
 
@@ -254,8 +258,7 @@ describe("stored already, and still not sent to", () => {
         createdAt: 1,
       };
       const session = { id: body.id, organisationId: broker.id, origin: HERE };
-      const { secret, allowInsecureWebhooks: allowInsecure } = readConfig(production);
-      const ended = await hasEnded({ secret, allowInsecure }, connector, {
+      const ended = await hasEnded(readConfig(production), connector, {
         ...session,
         source: { userId: broker.userId, sourceId: 1, type, identifier: "jo" },
       });
@@ -269,7 +272,6 @@ async function deliver(event: DomainEvent, owed: ReturnType<typeof newDelivery>[
   const db = openDatabase(env);
   await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, owed)]);
   const messages = owed.map(({ organisationId, id }) => ({ v: 1, organisationId, id, attempt: 1 }));
-  const { allowInsecureWebhooks } = readConfig(production);
-  const { retried } = await deliverWith({ allowInsecureWebhooks }, messages);
+  const { retried } = await deliverWith(readConfig(production), messages);
   expect(retried).toEqual([]);
 }

@@ -1,8 +1,19 @@
 /** Addresses that Drawbridge must never send to, as somebody might write them. */
 import type { AddressRefusalCode, AddressRules } from "../../src/outbound/address";
 
-/** The rules of a deployment, which is at https://drawbridge.example.com. */
-export const DEPLOYED: AddressRules = { allowInsecure: false, ownHost: "drawbridge.example.com" };
+/** Further hostnames of the deployment, which its clients of the tests do not call. */
+export const OTHER_HOSTNAMES = "Relay.Example.NET., drawbridge.acme.workers.dev:8443,bücke.example";
+
+/** The rules of a deployment, which is at https://drawbridge.example.com and at those others. */
+export const DEPLOYED: AddressRules = {
+  allowInsecure: false,
+  ownHosts: [
+    "drawbridge.example.com",
+    "relay.example.net.",
+    "drawbridge.acme.workers.dev:8443",
+    "bücke.example",
+  ],
+};
 
 /** The addresses of a block of text: separated by whitespace, which none of them contains. */
 export const addresses = (text: string) => text.trim().split(/\s+/);
@@ -106,6 +117,8 @@ export const HOSTILE: Record<AddressRefusalCode, string[]> = {
     https://drawbridge.example.com:443/  https://drawbridge.example.com:8443/
     https://drawbridge.example.com:22/  https://drawbridge%2eexample.com/
     https://ｄrawbridge.example.com/  https://drawbridge。example。com。/
+    https://relay.example.net/hooks  https://RELAY.example.net.:8443/  https://bücke.example/
+    https://drawbridge.acme.workers.dev/v1/health  https://xn--bcke-0ra.example/
   `),
   "address-port": addresses(`
     https://example.com:0/  https://example.com:1/  https://example.com:22/  https://example.com:25/

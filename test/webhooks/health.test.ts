@@ -63,6 +63,18 @@ describe("a receiver that answers 410", () => {
     });
   });
 
+  test("to a test is not disabled by it: whoever made the test sees the answer", async () => {
+    const { tenant, endpoint } = await newOwedToEndpoint();
+    await endpoint.mailbox.answer(status(410));
+    const path = `/v1/webhooks/endpoints/${endpoint.id}:test`;
+    expect((await call("POST", path, { key: tenant.key })).body).toMatchObject({
+      status_code: 410,
+    });
+    expect(await readEndpoint(tenant, endpoint)).toMatchObject({
+      ...{ enabled: true, disabled_reason: null, failing_since: null, version: 1 },
+    });
+  });
+
   test("to two deliveries at once is disabled once", async () => {
     const owed = await newOwedToEndpoint();
     const { tenant, endpoint } = owed;

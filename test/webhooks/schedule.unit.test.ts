@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseRetrySeconds } from "../../src/platform/config";
-import { type AttemptOutcome, parseRetryAfter, planNextAttempt } from "../../src/webhooks/schedule";
+import {
+  type AttemptOutcome,
+  longestScheduleMs,
+  parseRetryAfter,
+  planNextAttempt,
+} from "../../src/webhooks/schedule";
 
 const DEFAULT_DELAYS = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
 const FAILED: AttemptOutcome = { statusCode: 500, timedOut: false, retryAfterSeconds: null };
@@ -232,4 +237,28 @@ describe("reading Retry-After", () => {
       }),
     );
   });
+});
+
+test("no schedule takes longer than its longest, whatever its receiver asks for", () => {
+  const outcome = fc.record({
+    statusCode: fc.constantFrom(null, 429, 500, 503),
+    timedOut: fc.boolean(),
+    retryAfterSeconds: fc.option(fc.integer({ min: 0, max: 10_000_000 })),
+  });
+  const delay = fc.integer({ min: 1, max: 86_400 });
+  const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+  fc.assert(
+    fc.property(
+      fc.array(delay, { minLength: 1, maxLength: 20 }),
+      outcome,
+      random,
+      (delays, o, r) => {
+        const waits = delays.map((_, i) =>
+          planNextAttempt({ attempts: i + 1, delaysSeconds: delays, outcome: o, random: r }),
+        );
+        const seconds = waits.reduce((sum, w) => sum + (w === "exhausted" ? 0 : w.delaySeconds), 0);
+        expect(seconds * 1_000).toBeLessThanOrEqual(longestScheduleMs(delays) + 1);
+      },
+    ),
+  );
 });

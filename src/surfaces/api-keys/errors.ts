@@ -1,6 +1,10 @@
-import type { HttpRefusal } from "../../http/context";
+import { below, type HttpRefusal } from "../../http/context";
 import { unknownOrganisation } from "../../http/guard-refusals";
+import { problemSurface } from "../../http/problem";
 import type { ManageRefusal } from "../../keys/change";
+
+/** The surface of API keys. */
+export const keySurface = problemSurface("api-keys", below("/api-keys"));
 
 /** The one table from the refusals of managing keys to this surface's errors. */
 export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {

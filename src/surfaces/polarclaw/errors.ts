@@ -14,6 +14,8 @@ const STATUS = {
   "Forbidden.RAM": 403,
   "InvalidApi.NotFound": 404,
   UnsupportedHTTPMethod: 405,
+  RequestBodyTooLarge: 413,
+  UnsupportedContentEncoding: 415,
   "Throttling.User": 429,
   "PairRequest.NotFound": 404,
   "PairRequest.Expired": 409,
@@ -37,6 +39,7 @@ export function rpcRefusal(code: RpcCode, message: string): HttpRefusal {
 export const rpcSurface: Surface = {
   name: "device-pairs",
   unknownKeyStatus: 401,
+  owns: (path) => path === "/",
   refuse: (c, refusal) => {
     const code = toRpcCode(refusal);
     const body = {
@@ -71,6 +74,10 @@ function toRpcCode(refusal: HttpRefusal): RpcCode {
       return "Forbidden.RAM";
     case "method-not-allowed":
       return "UnsupportedHTTPMethod";
+    case "body-too-large":
+      return "RequestBodyTooLarge";
+    case "unsupported-encoding":
+      return "UnsupportedContentEncoding";
     case "unknown-path":
       return "InvalidApi.NotFound";
     case "too-many-requests":

@@ -1,10 +1,13 @@
 /** How relay permissions say what is wrong: RFC 9457, as `/v1` does. The vendor's format is not public. */
-import type { HttpRefusal } from "../../http/context";
+import { below, type HttpRefusal } from "../../http/context";
 import { problemSurface } from "../../http/problem";
 import type { PermissionRefusal } from "../../relay-permissions/manage";
 
 /** The surface of relay permissions and connections. */
-export const permissionSurface = problemSurface("relay-permissions");
+export const permissionSurface = problemSurface(
+  "relay-permissions",
+  below("/api/v2", "/relay", "/connections"),
+);
 
 /** The one table from refusals to this surface's errors. */
 export function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {

@@ -1,5 +1,5 @@
 /** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. */
-import type { HttpRefusal, Surface } from "../../http/context";
+import { below, type HttpRefusal, type Surface } from "../../http/context";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */
@@ -7,6 +7,7 @@ export const relaySurface: Surface = {
   name: "relay-sessions",
   // Edgegap's clients take 401 for a missing header only.
   unknownKeyStatus: 403,
+  owns: below("/v1/relays"),
   refuse: (c, refusal) => c.json({ message: refusal.message }, refusal.status, refusal.headers),
 };
 

@@ -3,7 +3,7 @@
  * field here, and nowhere else.
  */
 import { z } from "zod";
-import { humanText } from "../../http/text";
+import { freeText, humanText } from "../../http/text";
 import { spellAddress } from "../../platform/ip-address";
 import type { SessionView } from "../../session/calls";
 import { errorOf, type Session } from "../../session/machine";
@@ -46,7 +46,12 @@ const filter = z.object(
 );
 
 const metadata = z
-  .record(humanText(1, 64), humanText(0, 2_048), "must be an object of strings")
+  .record(z.string(), z.unknown(), "must be an object of strings")
+  .refine((value) => {
+    const names = Object.keys(value);
+    return new Set(names.map((name) => name.normalize("NFC"))).size === names.length;
+  }, "must not have a name twice, in two encodings of the same text")
+  .pipe(z.record(humanText(1, 64), freeText(0, 2_048)))
   .refine((value) => Object.keys(value).length <= 16, "must have at most 16 entries")
   .refine(
     (value) => Buffer.byteLength(JSON.stringify(value)) <= 2_048,

@@ -16,8 +16,14 @@ export const userId = z.union(
   userRule,
 );
 
-/** A user's or an account's name. */
-export const identifier = humanText(1, 256);
+/** A user's or an account's name: without the spaces around it, which nobody sees and means. */
+export const identifier = z
+  .string("must be a string")
+  .transform((text) => text.trim())
+  .pipe(humanText(1, 256));
+
+/** An identifier that is looked for, in the form in which it is kept. */
+export const identifierQuery = z.string().transform((text) => text.trim().normalize("NFC"));
 
 /** A type of sources, such as `icloud.account`. */
 export const sourceType = z

@@ -1,11 +1,28 @@
 /** How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud does. */
-import type { HttpRefusal, Surface } from "../../http/context";
+import { below, type HttpRefusal, type Surface } from "../../http/context";
 import type { SessionRefusal } from "../../session/machine";
+
+/** What ricloud's clients call, also where Drawbridge has no such thing: they can read no other 404. */
+const PATHS = [
+  "/sessions",
+  "/users",
+  "/sources",
+  "/organisation",
+  "/key",
+  "/keys",
+  "/events",
+  "/configs",
+  "/polls",
+  "/tasks",
+  "/results",
+  "/subscriptions",
+];
 
 /** The surface of source sessions, and of all that belongs to it. */
 export const sourceSurface: Surface = {
   name: "source-sessions",
   unknownKeyStatus: 401,
+  owns: below(...PATHS),
   refuse: (c, refusal) => {
     const params = refusal.problems?.map(({ path, message }) => [path, message]);
     const body = {
@@ -16,13 +33,6 @@ export const sourceSurface: Surface = {
     return c.json(body, refusal.status, refusal.headers);
   },
 };
-
-const PATHS = /^\/(sessions|users|sources|organisation|keys?|events|configs)(\/|$)/;
-
-/** Whether a path is the surface's, also where no route matches. */
-export function isSourcePath(path: string): boolean {
-  return PATHS.test(path);
-}
 
 /** Its clients know a few codes; what all surfaces share is said with them where they fit. */
 function codeOf({ status, code, problems }: HttpRefusal): string {

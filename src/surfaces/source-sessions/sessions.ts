@@ -61,11 +61,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       });
       // From here on the session is there: whatever goes wrong, the caller must not ask for another.
       if (made.isNew) {
-        const deps = {
-          sessions,
-          secret: config.secret,
-          allowInsecure: config.allowInsecureWebhooks,
-        };
+        const deps = { ...config, sessions };
         c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
       }
       const heldMs = made.isNew ? heldBackMs(connector) : 0;
@@ -158,7 +154,10 @@ async function positionOf(
 ): Promise<Position | null> {
   if (id === null) return null;
   const result = await c.var.sessions.read(organisationId, id);
-  if (!result.ok) throw new Refused(invalidParameter(name, "is not a session of this list"));
+  if (!result.ok) {
+    const message = `${name} is no session of yours, or one that was removed. Begin at the first page.`;
+    throw new Refused({ ...notFound, message });
+  }
   return { createdAt: result.session.createdAt, id };
 }
 

@@ -12,7 +12,7 @@ import {
   setSourceState,
 } from "../../sources/source-store";
 import { findOrMakeUser, findUser, listUsers, renameUser } from "../../sources/user-store";
-import { identifier, sourceSpec } from "./bodies";
+import { identifier, identifierQuery, sourceSpec } from "./bodies";
 import { invalidParameter, notFound } from "./errors";
 import { integerId, readListQuery } from "./queries";
 import { toList, toSource, toUser } from "./wire";
@@ -23,11 +23,11 @@ const sourceChange = z.object({
   state: z.enum(["active", "deactivated"], "must be active or deactivated").optional(),
 });
 
-const userList = { filters: { identifier: z.string().optional() }, dates: [], id: integerId };
+const userList = { filters: { identifier: identifierQuery.optional() }, dates: [], id: integerId };
 const sourceList = {
   filters: {
     user: integerId.optional(),
-    identifier: z.string().optional(),
+    identifier: identifierQuery.optional(),
     type: z.string().optional(),
     state: z.enum(SOURCE_STATES, `must be one of ${SOURCE_STATES.join(", ")}`).optional(),
   },
@@ -50,8 +50,8 @@ export function userRoutes(app: Hono<AppEnv>): void {
     "/users",
     keyed("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, userList);
-      const name = filter.identifier?.normalize("NFC");
-      const users = await listUsers(c.var.db, organisationId, { identifier: name }, page);
+      const { identifier } = filter;
+      const users = await listUsers(c.var.db, organisationId, { identifier }, page);
       return c.json(toList("/users", users.rows.map(toUser), users.hasMore, users.total));
     }),
   );
@@ -106,7 +106,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
         organisationId,
         {
           userId: filter.user,
-          identifier: filter.identifier?.normalize("NFC"),
+          identifier: filter.identifier,
           type: filter.type,
           state: filter.state,
         },

@@ -7,7 +7,7 @@ import type { Asked } from "../../devices/profile";
 import { isRole, isScope, roleOf } from "../../devices/scopes";
 import type { Verification } from "../../devices/verify";
 import { pageCursor, pageLimit } from "../../http/paging";
-import { humanText, plainText } from "../../http/text";
+import { humanText, signedText } from "../../http/text";
 import { fingerprint } from "../../pairing/device-key";
 import type { Proof } from "../../pairing/proof";
 import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../pairing/request";
@@ -34,7 +34,7 @@ const scopes = z
 
 /** Fields under the signature are neither normalised nor allowed to hold what separates them. */
 const signed = (least: number) =>
-  plainText(least, 64).refine((text) => !/[|,]/.test(text), "must not hold | or ,");
+  signedText(least, 64).refine((text) => !/[|,]/.test(text), "must not hold | or ,");
 
 const time = z.int("must be Unix milliseconds").min(0, "must be Unix milliseconds");
 const short = z.string("must be a string").max(128, "is too long");
