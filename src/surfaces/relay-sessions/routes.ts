@@ -25,7 +25,7 @@ import {
   toRelaySession,
 } from "./wire";
 
-/** Join codes tried by one address in a minute: 244 million codes make guessing hopeless at this rate. */
+/** Join codes tried by one address in a minute; what guessing takes at this rate stands at `joinCode`. */
 const JOINS_PER_MINUTE = 30;
 const joins = new MinuteLimit();
 
