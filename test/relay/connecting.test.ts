@@ -1,7 +1,9 @@
 /** Connecting costs its user's budget, and so does all else that a participant makes the relay handle or send. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RelayHub } from "../../src/relay/hub";
+import { whileD1Refuses } from "../support/d1-refuses";
 import { advance } from "../support/faults";
+import { newConnectedRelay } from "../support/permissions";
 import { hubWith, LIMITS, openToAll, sized } from "../support/relay-hub";
 import {
   connect,
@@ -80,6 +82,13 @@ describe("connecting", () => {
       await client.settle();
       expect([told(client, "host_joined"), told(client, "host_left")]).toEqual([10, 9]);
     }
+  });
+
+  test("costs the same where the user is not let in after all, since D1 cannot be read", async () => {
+    const relay = await newConnectedRelay("host", "client");
+    await whileD1Refuses(/select/, async () => {
+      expect(await connectTimes(relay, 1, 22)).toEqual([...Array(20).fill(503), 429, 429]);
+    });
   });
 
   test("with the wrong token costs the user nothing", async () => {
