@@ -225,7 +225,7 @@ async function createSession(webhookUrl) {
   });
   expect(session.status === "READY" && session.ready, "status READY", session.status);
   expect(session.session_users.length === 3, "three users", session.session_users.length);
-  expect(/^[0-9A-Z]{6}$/.test(session.join_code), "a join code", session.join_code);
+  expect(/^[0-9A-Z]{4}-[0-9A-Z]{4}$/.test(session.join_code), "a join code", session.join_code);
   return session;
 }
 

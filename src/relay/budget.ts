@@ -8,7 +8,7 @@ export interface BudgetLimits {
   burstMessages: number;
 }
 
-/** What a participant has left. */
+/** What a participant has left. Below 0 it is what has to be filled first. */
 export interface Budget {
   bytes: number;
   messages: number;
@@ -26,6 +26,42 @@ export function newBudget(limits: BudgetLimits, now: number): Budget {
  * @returns false when it does not cover the message
  */
 export function spend(budget: Budget, limits: BudgetLimits, size: number, now: number): boolean {
+  fill(budget, limits, now);
+  const enoughBytes = limits.bytesPerSecond === 0 || budget.bytes >= size;
+  const enoughMessages = limits.messagesPerSecond === 0 || budget.messages >= 1;
+  if (!enoughBytes || !enoughMessages) return false;
+  take(budget, size);
+  return true;
+}
+
+/** Takes one message of `size` bytes that was received in any case, whether or not it is covered. */
+export function charge(budget: Budget, limits: BudgetLimits, size: number, now: number): void {
+  fill(budget, limits, now);
+  take(budget, size);
+}
+
+/**
+ * Takes a connection that costs so many messages; no more than the burst, which is all there ever is.
+ * Who has sent more bytes than were covered has to wait for them too.
+ * @returns 0 when it was taken, or in how many seconds it will be covered
+ */
+export function spendConnection(
+  budget: Budget,
+  limits: BudgetLimits,
+  messages: number,
+  now: number,
+): number {
+  fill(budget, limits, now);
+  const cost = Math.min(messages, limits.burstMessages);
+  const wait = Math.max(
+    secondsToFill(cost - budget.messages, limits.messagesPerSecond),
+    secondsToFill(-budget.bytes, limits.bytesPerSecond),
+  );
+  if (wait === 0) budget.messages -= cost;
+  return wait;
+}
+
+function fill(budget: Budget, limits: BudgetLimits, now: number): void {
   // A clock that goes backwards fills nothing.
   const seconds = Math.max(0, now - budget.at) / 1_000;
   budget.at = now;
@@ -34,10 +70,14 @@ export function spend(budget: Budget, limits: BudgetLimits, size: number, now: n
     limits.burstMessages,
     budget.messages + seconds * limits.messagesPerSecond,
   );
-  const enoughBytes = limits.bytesPerSecond === 0 || budget.bytes >= size;
-  const enoughMessages = limits.messagesPerSecond === 0 || budget.messages >= 1;
-  if (!enoughBytes || !enoughMessages) return false;
+}
+
+function take(budget: Budget, size: number): void {
   budget.bytes -= size;
   budget.messages -= 1;
-  return true;
+}
+
+function secondsToFill(missing: number, perSecond: number): number {
+  // A millionth for the rounding of fractions: who waited as told is not sent away again.
+  return perSecond === 0 || missing <= 1e-6 ? 0 : Math.ceil(missing / perSecond);
 }

@@ -5,29 +5,30 @@
  */
 
 import type { Traffic } from "../session/calls";
-import { type Budget, type BudgetLimits, newBudget, spend } from "./budget";
+import type { BudgetLimits } from "./budget";
 import {
   type Attachment,
   attach,
+  attachmentOf,
+  type ConnectsFrom,
   closeSocket,
   HOST,
-  noTraffic,
   type Participant,
   save,
-  tell,
+  saveInTime,
+  trafficFrom,
 } from "./participant";
 import type { FrameGate } from "./permissions-view";
-import { frameForClient, frameForHost, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
-
-/** Why a socket was closed: application close codes (RFC 6455, section 7.4.2) and 1009. */
-export const CLOSE = {
-  malformed: 4400,
-  revoked: 4403,
-  replaced: 4409,
-  ended: 4410,
-  overLimit: 4429,
-  tooLarge: 1009,
-} as const;
+import {
+  CLOSE,
+  FAULTS,
+  frameForClient,
+  frameForHost,
+  parseFrame,
+  pongFrame,
+  RELAY_STATE,
+} from "./protocol";
+import { UserBudgets } from "./user-budgets";
 
 /** Limits of every participant. */
 export interface RelayLimits extends BudgetLimits {
@@ -35,17 +36,13 @@ export interface RelayLimits extends BudgetLimits {
   unheardBytes: number;
 }
 
-/** How stale an attachment's counters may get: this much of the traffic figures an eviction may lose. */
-const SAVE_EVERY_MS = 5_000;
-
 export class RelayHub {
   readonly #limits: RelayLimits;
   readonly #gate: FrameGate;
   readonly #users = new Map<number, Participant>();
   readonly #bySocket = new Map<WebSocket, Participant>();
   readonly #traffic: Map<number, Traffic>;
-  /** By user, not by socket: who connects again gets no new burst. */
-  readonly #budgets = new Map<number, Budget>();
+  readonly #budgets: UserBudgets;
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
@@ -58,6 +55,7 @@ export class RelayHub {
     gate: FrameGate,
   ) {
     this.#limits = limits;
+    this.#budgets = new UserBudgets(limits);
     this.#gate = gate;
     this.#traffic = new Map(saved);
     for (const ws of sockets) this.#restore(ws);
@@ -78,36 +76,44 @@ export class RelayHub {
     return this.#traffic;
   }
 
+  /** Whether this user is or was connected from this address, as limits count it. */
+  hasConnectedFrom(n: number, address: string): boolean {
+    const traffic = this.#users.get(n)?.traffic ?? this.#traffic.get(n);
+    return traffic?.addresses.includes(address) ?? false;
+  }
+
+  /**
+   * Takes from the user's budget what connecting costs, with all that others are told of it.
+   * @returns 0, or in how many seconds the budget will cover it: until then they must not join
+   */
+  payToJoin(n: number, now: number): number {
+    // Each client hears that the host comes and goes, and the host hears of each client.
+    return this.#budgets.spendConnection(n, n === HOST ? 3 * this.#users.size : 0, now);
+  }
+
   /**
    * Takes in an accepted socket. One that this user had before is closed.
-   * @param place Cloudflare's view of where it connects from
    * @param now Unix milliseconds
    */
-  join(
-    ws: WebSocket,
-    n: number,
-    place: { latitude: number | null; longitude: number | null },
-    now: number,
-  ): void {
+  join(ws: WebSocket, n: number, from: ConnectsFrom, now: number): void {
     const since = Math.max(now, (this.#users.get(n)?.since ?? 0) + 1);
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
-    const traffic = { ...(this.#traffic.get(n) ?? noTraffic()), ...place };
+    const traffic = trafficFrom(this.#traffic.get(n), from);
     const participant = this.#add(ws, { n, since, traffic, closed: false }, now);
     save(participant, now);
-    tell(participant, { type: "ready", connection_id: n });
+    this.#tell(participant, { type: "ready", connection_id: n });
     if (n === HOST) {
       for (const other of this.#users.values()) {
         if (other.n === HOST) continue;
-        tell(other, { type: "host_joined" });
-        tell(participant, { type: "peer_joined", connection_id: other.n });
+        this.#tell(other, { type: "host_joined" });
+        if (this.#isHere(other)) this.#tell(participant, peer("peer_joined", other.n));
       }
       return;
     }
     const host = this.#users.get(HOST);
-    if (host) {
-      tell(host, { type: "peer_joined", connection_id: n });
-      tell(participant, { type: "host_joined" });
-    }
+    if (!host) return;
+    this.#tell(host, peer("peer_joined", n));
+    if (this.#isHere(host)) this.#tell(participant, { type: "host_joined" });
   }
 
   /** Null, or what has to be awaited before the next message of this socket can be handled. */
@@ -129,21 +135,21 @@ export class RelayHub {
 
   /** Handles one message of a participant. */
   receive(ws: WebSocket, message: ArrayBuffer | string, now: number): void {
+    const size = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
     const sender = this.#bySocket.get(ws);
-    // What a socket sent before it was closed or replaced counts no more.
-    if (!sender || this.#users.get(sender.n) !== sender) return;
-    sender.unheard = 0;
-    if (typeof message === "string") {
-      this.close(sender.n, CLOSE.malformed, "text messages are the relay's: send binary frames");
+    if (!sender || !this.#isHere(sender)) {
+      // What a socket sends after it was closed or replaced reaches nobody. Its user pays for it.
+      const n = sender?.n ?? attachmentOf(ws)?.n;
+      if (n !== undefined) this.#budgets.charge(n, size, now);
       return;
     }
+    sender.unheard = 0;
     const frame = parseFrame(sender.n === HOST ? "host" : "client", message);
-    if (frame.type === "malformed") {
-      this.close(sender.n, CLOSE.malformed, "not a frame of this relay");
-    } else if (frame.type === "too-large") {
-      this.close(sender.n, CLOSE.tooLarge, "payload above 64 KB");
-    } else if (!spend(sender.budget, this.#limits, message.byteLength, now)) {
-      this.close(sender.n, CLOSE.overLimit, "more bytes or messages per second than allowed");
+    const isFrame = frame.type === "ping" || frame.type === "data";
+    if (!isFrame || !this.#budgets.spend(sender.n, size, now)) {
+      this.#budgets.charge(sender.n, size, now);
+      const { code, reason } = FAULTS[isFrame ? "over-limit" : frame.type];
+      this.close(sender.n, code, reason);
     } else if (frame.type === "ping") {
       this.#send(sender, pongFrame(RELAY_STATE.valid), 0, now);
     } else {
@@ -156,13 +162,13 @@ export class RelayHub {
     const participant = this.#bySocket.get(ws);
     this.#bySocket.delete(ws);
     if (participant) {
-      if (this.#users.get(participant.n) !== participant) return;
+      if (!this.#isHere(participant)) return;
       this.#users.delete(participant.n);
       this.#announceLeft(participant.n);
       return;
     }
     // Its closing woke the object, which did not take it in any more.
-    const attached = ws.deserializeAttachment() as Attachment | null;
+    const attached = attachmentOf(ws);
     if (attached && !attached.closed && !this.#users.has(attached.n)) {
       this.#announceLeft(attached.n);
     }
@@ -183,41 +189,36 @@ export class RelayHub {
     const everyone = [...this.#users.values()];
     this.#users.clear();
     for (const participant of everyone) {
-      tell(participant, { type: "ending", reason });
+      this.#tell(participant, { type: "ending", reason });
       closeSocket(participant.ws, CLOSE.ended, `session ended: ${reason}`);
     }
   }
 
   #restore(ws: WebSocket): void {
-    const attached = ws.deserializeAttachment() as Attachment | null;
+    const attached = attachmentOf(ws);
     if (!attached) return;
+    const rival = this.#users.get(attached.n);
+    if (rival && rival.since > attached.since) return;
     // What was stored when another socket closed may be newer than what this one carries.
     const saved = this.#traffic.get(attached.n);
-    const traffic = saved && total(saved) > total(attached.traffic) ? saved : attached.traffic;
+    const traffic = saved && bytesOf(saved) > bytesOf(attached.traffic) ? saved : attached.traffic;
     this.#traffic.set(attached.n, traffic);
-    const rival = this.#users.get(attached.n);
     if (attached.closed || ws.readyState !== WebSocket.OPEN) return;
-    if (!rival || rival.since < attached.since)
-      this.#add(ws, { ...attached, traffic }, attached.since);
+    this.#add(ws, { ...attached, traffic }, attached.since);
   }
 
-  #add(ws: WebSocket, { n, since, traffic, refused }: Attachment, now: number): Participant {
-    const budget = this.#budgets.get(n) ?? newBudget(this.#limits, now);
-    const participant = {
-      ws,
-      n,
-      since,
-      traffic,
-      refused: new Set(refused),
-      budget,
-      unheard: 0,
-      savedAt: now,
-    };
+  #add(ws: WebSocket, { n, since, traffic, ...kept }: Attachment, now: number): Participant {
+    const refused = new Set(kept.refused);
+    const participant = { ws, n, since, traffic, refused, unheard: 0, savedAt: now };
     this.#users.set(n, participant);
     this.#bySocket.set(ws, participant);
     this.#traffic.set(n, traffic);
-    this.#budgets.set(n, budget);
     return participant;
+  }
+
+  /** Whether this socket is the one of its user. */
+  #isHere(participant: Participant): boolean {
+    return this.#users.get(participant.n) === participant;
   }
 
   #pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
@@ -242,45 +243,54 @@ export class RelayHub {
     sender.refused.add(to);
     // Kept with the socket: an object that wakes must not say it again.
     save(sender, now);
-    tell(sender, { type: "refused", ...(sender.n === HOST ? { connection_id: to } : {}) });
+    this.#tell(sender, { type: "refused", ...(sender.n === HOST ? { connection_id: to } : {}) });
   }
 
   #send(receiver: Participant, frame: Uint8Array, payloadBytes: number, now: number): void {
-    receiver.unheard += frame.length;
+    if (!this.#deliver(receiver, frame)) return;
+    receiver.traffic.bytesOut += payloadBytes;
+    saveInTime(receiver, now);
+  }
+
+  /** Sends a control message. It counts like a frame of the one who gets it. */
+  #tell(receiver: Participant, control: object): void {
+    this.#deliver(receiver, JSON.stringify(control));
+  }
+
+  /** @returns false when the receiver has gone, or is closed now for never being heard */
+  #deliver(receiver: Participant, message: Uint8Array | string): boolean {
+    receiver.unheard += message.length;
     // workerd shows no send buffer (2026-11), so what cannot be seen to drain is bounded by what has
     // been sent since the participant was last heard: a reader that stalls is closed, not buffered for.
     if (this.#limits.unheardBytes > 0 && receiver.unheard > this.#limits.unheardBytes) {
-      this.close(
-        receiver.n,
-        CLOSE.overLimit,
-        "too much sent to you without hearing from you: ping",
-      );
-      return;
+      const reason = "too much sent to you without hearing from you: ping";
+      this.close(receiver.n, CLOSE.overLimit, reason);
+      return false;
     }
     try {
-      receiver.ws.send(frame);
+      receiver.ws.send(message);
+      return true;
     } catch {
       // It closed under us; its close event does the rest.
-      return;
+      return false;
     }
-    receiver.traffic.bytesOut += payloadBytes;
-    saveInTime(receiver, now);
   }
 
   #announceLeft(n: number): void {
     if (n !== HOST) {
       const host = this.#users.get(HOST);
-      if (host) tell(host, { type: "peer_left", connection_id: n });
+      if (host) this.#tell(host, peer("peer_left", n));
       return;
     }
-    for (const other of this.#users.values()) tell(other, { type: "host_left" });
+    for (const other of this.#users.values()) this.#tell(other, { type: "host_left" });
   }
 }
 
-function total(traffic: Traffic): number {
-  return traffic.bytesIn + traffic.bytesOut;
+/** What the host is told of a client. */
+function peer(type: "peer_joined" | "peer_left", connectionId: number) {
+  return { type, connection_id: connectionId };
 }
 
-function saveInTime(participant: Participant, now: number): void {
-  if (now - participant.savedAt >= SAVE_EVERY_MS) save(participant, now);
+function bytesOf({ bytesIn, bytesOut }: Traffic): number {
+  return bytesIn + bytesOut;
 }

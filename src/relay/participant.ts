@@ -1,10 +1,23 @@
 /** One participant of a relay: their socket, what hibernates with it, and how they are told things. */
 
 import type { Traffic } from "../session/calls";
-import type { Budget } from "./budget";
 
 /** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
 export const HOST = 0;
+
+/** How stale an attachment's counters may get: this much of the traffic figures an eviction may lose. */
+const SAVE_EVERY_MS = 5_000;
+/** Addresses remembered of one user: who was connected from one of them may come back from there. */
+const MOST_ADDRESSES = 4;
+
+/** Where a socket connects from. */
+export interface ConnectsFrom {
+  /** As limits count it: `addressBucket`. */
+  address: string;
+  /** Cloudflare's view of it; null: not known. */
+  latitude: number | null;
+  longitude: number | null;
+}
 
 /** A user with an open socket. */
 export interface Participant {
@@ -15,7 +28,6 @@ export interface Participant {
   readonly traffic: Traffic;
   /** Users who were told to be out of reach, and have not been within reach since. */
   readonly refused: Set<number>;
-  readonly budget: Budget;
   unheard: number;
   savedAt: number;
 }
@@ -30,9 +42,12 @@ export interface Attachment {
   closed: boolean;
 }
 
-/** A user who has never connected. */
-export function noTraffic(): Traffic {
-  return { bytesIn: 0, bytesOut: 0, dropped: 0, latitude: null, longitude: null };
+/** The figures of a user who connects; `before` are those of their earlier sockets. */
+export function trafficFrom(before: Traffic | undefined, from: ConnectsFrom): Traffic {
+  const { address, ...place } = from;
+  const others = before?.addresses.filter((other) => other !== address) ?? [];
+  const addresses = [...others, address].slice(-MOST_ADDRESSES);
+  return { bytesIn: 0, bytesOut: 0, dropped: 0, ...before, ...place, addresses };
 }
 
 /** Keeps with the socket what must survive. */
@@ -41,20 +56,21 @@ export function save(participant: Participant, now: number): void {
   attach(participant, false);
 }
 
+/** As `save`, unless that was done a moment ago: it runs for every frame. */
+export function saveInTime(participant: Participant, now: number): void {
+  if (now - participant.savedAt >= SAVE_EVERY_MS) save(participant, now);
+}
+
+/** What was kept with a socket; null: nothing, it is not a participant's. */
+export function attachmentOf(ws: WebSocket): Attachment | null {
+  return ws.deserializeAttachment();
+}
+
 /** Writes the attachment; `closed` once we have closed the socket. */
 export function attach(participant: Participant, closed: boolean): void {
   const { ws, n, since, traffic, refused } = participant;
   const attachment: Attachment = { n, since, traffic, refused: [...refused], closed };
   ws.serializeAttachment(attachment);
-}
-
-/** Sends a control message. */
-export function tell(participant: Participant, control: object): void {
-  try {
-    participant.ws.send(JSON.stringify(control));
-  } catch {
-    // It closed under us; its close event does the rest.
-  }
 }
 
 /** Closes a socket that may be closed already; a reason is at most 123 bytes (RFC 6455, 5.5). */

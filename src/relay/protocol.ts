@@ -10,6 +10,27 @@
  *     either → relay   01                        (ping; answered 01 state)
  */
 
+/** Why a socket was closed: application close codes (RFC 6455, section 7.4.2) and 1009. */
+export const CLOSE = {
+  malformed: 4400,
+  revoked: 4403,
+  replaced: 4409,
+  ended: 4410,
+  overLimit: 4429,
+  tooLarge: 1009,
+} as const;
+
+/** For what a participant sends its socket is closed, and what it is told. */
+export const FAULTS = {
+  text: { code: CLOSE.malformed, reason: "text messages are the relay's: send binary frames" },
+  malformed: { code: CLOSE.malformed, reason: "not a frame of this relay" },
+  "too-large": { code: CLOSE.tooLarge, reason: "payload above 64 KB" },
+  "over-limit": {
+    code: CLOSE.overLimit,
+    reason: "more bytes or messages per second than allowed",
+  },
+} as const;
+
 /** The largest payload of a data frame, in bytes. */
 export const MAX_PAYLOAD_BYTES = 65_536;
 
@@ -32,11 +53,13 @@ export const RELAY_STATE = {
 export type Frame =
   | { type: "ping" }
   | { type: "data"; to: number; payload: Uint8Array }
+  | { type: "text" }
   | { type: "malformed" }
   | { type: "too-large" };
 
-/** Reads a frame that a participant sent. The payload is a view, not a copy. */
-export function parseFrame(from: "host" | "client", message: ArrayBuffer): Frame {
+/** Reads a message that a participant sent. The payload is a view, not a copy. */
+export function parseFrame(from: "host" | "client", message: ArrayBuffer | string): Frame {
+  if (typeof message === "string") return { type: "text" };
   const bytes = new Uint8Array(message);
   if (bytes[0] === PING) return { type: bytes.length === 1 ? "ping" : "malformed" };
   const header = from === "host" ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;

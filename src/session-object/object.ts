@@ -14,9 +14,10 @@ import { sendEvents } from "../events/queue";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import { CLOSE, RelayHub } from "../relay/hub";
+import { RelayHub } from "../relay/hub";
 import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
+import { CLOSE } from "../relay/protocol";
 import { loadLivePermissions } from "../relay-permissions/load";
 import type {
   SessionCalls,
@@ -49,7 +50,13 @@ import {
 } from "../session/timing";
 import { drawUser, type SessionTokens, sessionTokens } from "../session/tokens";
 import { sourceLearning } from "../sources/source-state";
-import { Admission, type AdmissionRefusal, isSameToken, readKnock } from "./admission";
+import {
+  Admission,
+  type AdmissionRefusal,
+  chooseProtocol,
+  isSameToken,
+  readKnock,
+} from "./admission";
 import { Waiting } from "./outcome-waiters";
 
 /** The caller waits this long for the announcement, so that a list right after shows the change. */
@@ -271,23 +278,28 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!held) return refused({ code: "not-found" });
     if (isFinal(held.session)) return refused(endedRefusal(held.session));
     const knock = readKnock(request);
-    const locked = this.#admission.locked(knock, now);
+    const locked = this.#admission.locked(knock, held, now);
     if (locked) return refused(locked);
     let user = this.#admission.identify(knock, held);
     let checked: RelayUser | undefined;
     // While it waits, anything may happen: it may be out, or be another user of the same device.
     while (user && user.n !== checked?.n) {
       checked = user;
+      // Before anything is read for it: who is not let in after all has cost that too.
+      const wait = held.hub.payToJoin(user.n, Date.now());
+      if (wait > 0) return refused({ code: "over-limit", retryAfterSeconds: wait });
       if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
       user = this.#admission.identify(knock, held);
     }
-    if (!user) return refused(this.#admission.refuse(knock, now));
+    if (!user) return refused(this.#admission.refuse(knock, held, now));
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    held.hub.join(server, user.n, knock.place, Date.now());
-    return new Response(null, { status: 101, webSocket: client });
+    held.hub.join(server, user.n, knock.from, Date.now());
+    const protocol = chooseProtocol(request.headers);
+    const headers = protocol === null ? {} : { "Sec-WebSocket-Protocol": protocol };
+    return new Response(null, { status: 101, webSocket: client, headers });
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {

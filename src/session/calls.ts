@@ -81,4 +81,6 @@ export interface Traffic {
   /** Cloudflare's view of where they connected from; null before that. */
   latitude: number | null;
   longitude: number | null;
+  /** The last few addresses that they connected from, as limits count them, newest last. */
+  addresses: readonly string[];
 }

@@ -4,7 +4,7 @@ import type { Database } from "../db/open";
 import { joinCodes } from "../db/schema/sessions";
 import { joinCode, joinCodeDigest } from "./tokens";
 
-/** Draws before giving up: with a million live codes, each draw is taken with a chance of 1 in 244. */
+/** Draws before giving up: with a million live codes, a draw is taken with a chance of 1 in 153,000. */
 const MOST_DRAWS = 8;
 
 /**

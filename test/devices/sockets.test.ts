@@ -82,17 +82,50 @@ describe("a device token on a websocket", () => {
     }
   });
 
-  it("wrong ones are counted, and lock the session for their address", async () => {
+  it("ten distinct wrong ones lock the session for their address", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
     const session = await newSession(at, [null, device.id]);
     const from = { "CF-Connecting-IP": newAddress() };
     for (let i = 0; i < 10; i++) {
-      const wrong = await upgrade(session, "client", `drbd_${"A".repeat(43)}`, from);
+      const wrong = await upgrade(session, "client", `drbd_${String(i).repeat(43)}`, from);
       expect(wrong.status).toBe(403);
     }
     expect((await upgrade(session, "client", token, from)).status).toBe(429);
+  });
+
+  it("that works opens a session to which too many wrong user tokens were sent, from anywhere", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id, null]);
+    const { body } = await call("GET", `/v1/relays/sessions/${session}`, { key: at.key });
+    const withToken = (userToken: number) => {
+      const query = `?session_token=${body.authorization_token}&user_token=${userToken}`;
+      const headers = { Upgrade: "websocket", "CF-Connecting-IP": newAddress() };
+      return call("GET", `/v1/relays/sessions/${session}/client${query}`, { headers });
+    };
+    for (let i = 1; i <= 60; i++) expect((await withToken(i)).status).toBe(403);
+    expect((await withToken(body.session_users[2].authorization_token)).status).toBe(429);
+    const socket = await connect(session, "client", token);
+    socket.close(1000);
+  });
+
+  it("one wrong one that is repeated locks nobody out", async () => {
+    const at = await newApplication();
+    const device = await newDevice();
+    const { token } = await pair(at, device);
+    const session = await newSession(at, [null, device.id]);
+    const from = { "CF-Connecting-IP": newAddress() };
+    for (let i = 0; i < 12; i++) {
+      const wrong = await upgrade(session, "client", `drbd_${"A".repeat(43)}`, from);
+      expect(wrong.status).toBe(403);
+    }
+    const right = await upgrade(session, "client", token, from);
+    expect(right.status).toBe(101);
+    right.webSocket?.accept();
+    right.webSocket?.close(1000);
   });
 });
 

@@ -46,7 +46,7 @@ describe("without D1", () => {
   });
 
   test("a join asks to come back", async () => {
-    const body = { join_code: "333333" };
+    const body = { join_code: "3333-3333" };
     const answer = await withD1(d1Lost, () =>
       call("POST", "/v1/relays/join", { body, ip: anyAddress() }),
     );

@@ -1,8 +1,15 @@
 /** Only a user with both tokens of a live session gets a websocket, and only on their own link. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
-import { rowsOf } from "../support/rows";
-import { connect, knock, newRelay, type Relay, readUser, tokensOf } from "../support/socket";
+import {
+  connect,
+  knock,
+  newRelay,
+  type Relay,
+  readUser,
+  tokensOf,
+  upgrade,
+} from "../support/socket";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -134,64 +141,39 @@ describe("links", () => {
   });
 });
 
+describe("a websocket subprotocol", () => {
+  test.each([
+    ["one that we do not know", "chat.v7", "chat.v7"],
+    ["several", "first, second,third", "first"],
+    ["one with every character that a name may have", "a!#$%&'*+-.^_`|~9", "a!#$%&'*+-.^_`|~9"],
+    ["an empty one before another", " , second", "second"],
+  ])("that is offered is answered with the first: %s", async (_, protocols, first) => {
+    const relay = await newRelay(2);
+    const response = await upgrade(relay, 1, { protocols });
+    response.webSocket?.accept();
+    response.webSocket?.close(1000);
+    expect(response.status).toBe(101);
+    expect(response.headers.get("Sec-WebSocket-Protocol")).toBe(first);
+  });
+
+  test.each([
+    ["no subprotocol", undefined],
+    ["what is no name", "a b, (c)"],
+  ])("is not answered to who offers %s", async (_, protocols) => {
+    const relay = await newRelay(2);
+    const response = await upgrade(relay, 1, protocols === undefined ? {} : { protocols });
+    response.webSocket?.accept();
+    response.webSocket?.close(1000);
+    expect(response.status).toBe(101);
+    expect(response.headers.get("Sec-WebSocket-Protocol")).toBeNull();
+  });
+});
+
 describe("a place", () => {
   test("is shown as Cloudflare saw it once the user has connected, and not before", async () => {
     const relay = await newRelay(2);
     expect(await readUser(relay, 1)).toMatchObject({ latitude: null, longitude: null });
     await connect(relay, 1, { cf: { latitude: "52.52", longitude: "13.405" } });
     expect(await readUser(relay, 1)).toMatchObject({ latitude: 52.52, longitude: 13.405 });
-  });
-});
-
-describe("guessing", () => {
-  const GUESSER = "198.51.100.66";
-  const guess = (relay: Relay, ip = GUESSER) =>
-    knock(relay, 1, { ip, query: `session_token=${relay.sessionToken}&user_token=1` });
-  async function guessTimes(relay: Relay, times: number): Promise<number[]> {
-    const statuses: number[] = [];
-    for (let i = 0; i < times; i++) statuses.push((await guess(relay)).status);
-    return statuses;
-  }
-
-  test("nine wrong tokens leave the right one usable", async () => {
-    const relay = await newRelay(2);
-    expect(await guessTimes(relay, 9)).toEqual(Array(9).fill(403));
-    expect((await knock(relay, 1, { ip: GUESSER })).status).toBe(101);
-  });
-
-  test("ten lock the address out for a minute, with the right token too, and tell when to return", async () => {
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-    const relay = await newRelay(2);
-    expect(await guessTimes(relay, 10)).toEqual(Array(10).fill(403));
-    const locked = await knock(relay, 1, { ip: GUESSER });
-    expect(locked.status).toBe(429);
-    expect(locked.headers.get("Retry-After")).toBe("60");
-    vi.setSystemTime(Date.now() + MINUTE_MS - 1);
-    expect((await knock(relay, 1, { ip: GUESSER })).headers.get("Retry-After")).toBe("1");
-    vi.setSystemTime(Date.now() + 1);
-    expect((await knock(relay, 1, { ip: GUESSER })).status).toBe(101);
-  });
-
-  test("a lock concerns neither another address, nor another session, nor who is connected", async () => {
-    const [relay, other] = await Promise.all([newRelay(3), newRelay(2)]);
-    const inside = await connect(relay, 2, { ip: GUESSER });
-    await guessTimes(relay, 10);
-    expect((await knock(relay, 1, { ip: GUESSER })).status).toBe(429);
-    expect((await knock(relay, 1, { ip: "198.51.100.67" })).status).toBe(101);
-    expect((await knock(other, 1, { ip: GUESSER })).status).toBe(101);
-    expect(await inside.settle()).toEqual([]);
-  });
-
-  test("the wrong link and a revoked token count as guesses", async () => {
-    const relay = await newRelay(2);
-    await guessTimes(relay, 9);
-    expect((await knock(relay, 1, { side: "server", ip: GUESSER })).status).toBe(403);
-    expect((await knock(relay, 1, { ip: GUESSER })).status).toBe(429);
-  });
-
-  test("guesses cost no stored row, so that a guesser sets no cost", async () => {
-    const relay = await newRelay(2);
-    const rows = await rowsOf(() => guessTimes(relay, 12));
-    expect(rows).toMatchObject({ objectWritten: 0 });
   });
 });

@@ -1,7 +1,13 @@
 /** A participant never passes more than the burst and what the rate has filled since, and 0 means no limit. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type BudgetLimits, newBudget, spend } from "../../src/relay/budget";
+import {
+  type BudgetLimits,
+  charge,
+  newBudget,
+  spend,
+  spendConnection,
+} from "../../src/relay/budget";
 
 const START = 1_790_000_000_000;
 const LIMITS: BudgetLimits = {
@@ -80,6 +86,56 @@ describe("as time goes by", () => {
   });
 });
 
+describe("a connection", () => {
+  const cost = 4;
+
+  test("takes what it costs, and is refused when that is not there, without taking anything", () => {
+    const budget = newBudget(LIMITS, START);
+    expect(spendConnection(budget, LIMITS, cost, START)).toBe(0);
+    expect(spendConnection(budget, LIMITS, cost, START)).toBe(0);
+    expect(spendConnection(budget, LIMITS, cost, START)).toBe(1);
+    expect(passed(budget, LIMITS, 100, 1, START)).toBe(2);
+  });
+
+  test("is told to wait for as long as its cost takes to fill", () => {
+    const budget = newBudget(LIMITS, START);
+    passed(budget, LIMITS, 10, 1, START);
+    expect(spendConnection(budget, LIMITS, 10, START)).toBe(2);
+    expect(spendConnection(budget, LIMITS, 10, START + 1_999)).toBe(1);
+    expect(spendConnection(budget, LIMITS, 10, START + 2_000)).toBe(0);
+  });
+
+  test("costs the burst at most, so that everyone can connect some time", () => {
+    const budget = newBudget(LIMITS, START);
+    expect(spendConnection(budget, LIMITS, 1_000, START)).toBe(0);
+    expect(spendConnection(budget, LIMITS, 1_000, START)).toBe(2);
+    expect(spendConnection(budget, LIMITS, 1_000, START + 2_000)).toBe(0);
+  });
+
+  test("waits for bytes that were received beyond the budget", () => {
+    const budget = newBudget(LIMITS, START);
+    charge(budget, LIMITS, 1_250, START);
+    expect(spendConnection(budget, LIMITS, cost, START)).toBe(3);
+    expect(spendConnection(budget, LIMITS, cost, START + 2_500)).toBe(0);
+  });
+
+  test("costs nothing where messages are not limited, and waits for no bytes where those are not", () => {
+    const limits = { ...LIMITS, ...unlimited };
+    const budget = newBudget(limits, START);
+    for (let i = 0; i < 50; i++) charge(budget, limits, 5_000, START);
+    expect(spendConnection(budget, limits, cost, START)).toBe(0);
+  });
+});
+
+describe("a message that is received beyond the budget", () => {
+  test("has to be filled before anything passes again", () => {
+    const budget = newBudget(LIMITS, START);
+    for (let i = 0; i < 15; i++) charge(budget, LIMITS, 1, START);
+    expect(spend(budget, LIMITS, 1, START + 1_000)).toBe(false);
+    expect(spend(budget, LIMITS, 1, START + 1_200)).toBe(true);
+  });
+});
+
 describe("switched off", () => {
   test("a rate of 0 bytes limits no bytes, and still limits messages", () => {
     const limits = { ...LIMITS, bytesPerSecond: 0 };
@@ -131,6 +187,52 @@ describe("whatever is sent", () => {
         }
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test("of messages, connections and what is received beyond the budget, no more is covered either", () => {
+    const steps = fc.array(
+      fc.record({
+        afterMs: fc.nat(2_000),
+        what: fc.constantFrom("message", "connection", "beyond"),
+        cost: fc.nat(60),
+      }),
+      { maxLength: 200 },
+    );
+    fc.assert(
+      fc.property(limits, steps, (bounds, taken) => {
+        const budget = newBudget(bounds, START);
+        let now = START;
+        let covered = 0;
+        for (const { afterMs, what, cost } of taken) {
+          now += afterMs;
+          if (what === "beyond") charge(budget, bounds, 0, now);
+          else if (what === "message") covered += spend(budget, bounds, 0, now) ? 1 : 0;
+          else if (spendConnection(budget, bounds, cost, now) === 0) {
+            covered += Math.min(cost, bounds.burstMessages);
+          }
+          const most = bounds.burstMessages + (bounds.messagesPerSecond * (now - START)) / 1_000;
+          expect(covered).toBeLessThanOrEqual(most + 1e-3);
+        }
+      }),
+    );
+  });
+
+  test("a connection that waits as it was told is let in", () => {
+    fc.assert(
+      fc.property(
+        limits,
+        fc.nat(500),
+        fc.nat(500),
+        fc.nat(300_000),
+        (bounds, cost, sent, bytes) => {
+          const budget = newBudget(bounds, START);
+          for (let i = 0; i < sent; i++) charge(budget, bounds, i === 0 ? bytes : 0, START);
+          const seconds = spendConnection(budget, bounds, cost, START);
+          if (seconds === 0) return;
+          expect(spendConnection(budget, bounds, cost, START + seconds * 1_000)).toBe(0);
+        },
+      ),
     );
   });
 

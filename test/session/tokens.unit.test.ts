@@ -95,22 +95,24 @@ describe("a user's draw", () => {
 });
 
 describe("a join code", () => {
-  test("has six characters, and none that looks like another", () => {
+  test("has eight characters in two groups, and none that looks like another", () => {
     fc.assert(
       fc.property(secrets, ids, fc.nat(9), (secret, id, draw) => {
-        expect(joinCode(secret, id, draw)).toMatch(/^[34679ACDEFGHJKMNPQRTUVWXY]{6}$/);
+        expect(joinCode(secret, id, draw)).toMatch(
+          /^[34679ACDEFGHJKMNPQRTUVWXY]{4}-[34679ACDEFGHJKMNPQRTUVWXY]{4}$/,
+        );
       }),
     );
   });
 
   test("uses every character of its alphabet, in every place", () => {
     const codes = Array.from({ length: 2_000 }, (_, draw) =>
-      joinCode(SECRET, "0123456789ab-S", draw),
+      joinCode(SECRET, "0123456789ab-S", draw).replace("-", ""),
     );
-    for (let place = 0; place < 6; place++) {
+    for (let place = 0; place < 8; place++) {
       expect(new Set(codes.map((code) => code[place])).size).toBe(25);
     }
-    expect(new Set(codes).size).toBeGreaterThan(1_990);
+    expect(new Set(codes).size).toBe(2_000);
   });
 
   test("is another for another session, draw or secret, and the same for the same", () => {
@@ -125,12 +127,18 @@ describe("a join code", () => {
   });
 
   test("is stored as a keyed digest, the same however a player types it", () => {
-    const digest = joinCodeDigest(SECRET, "ACDEFG");
-    expect(
-      [" acdefg ", "AcDeFg", "ACDEFG\n"].map((typed) => joinCodeDigest(SECRET, typed)),
-    ).toEqual([digest, digest, digest]);
+    const digest = joinCodeDigest(SECRET, "ACDE-FGHJ");
+    const typed = [
+      "ACDEFGHJ",
+      "acde-fghj",
+      " AcDefGhJ ",
+      "ACDE FGHJ",
+      "ACDE-FGHJ\n",
+      "acde - fghj",
+    ];
+    for (const each of typed) expect(joinCodeDigest(SECRET, each)).toBe(digest);
     expect(digest).toMatch(/^[A-Za-z0-9_-]{43}$/);
-    expect(joinCodeDigest(`${SECRET}x`, "ACDEFG")).not.toBe(digest);
-    expect(joinCodeDigest(SECRET, "ACDEFH")).not.toBe(digest);
+    expect(joinCodeDigest(`${SECRET}x`, "ACDE-FGHJ")).not.toBe(digest);
+    expect(joinCodeDigest(SECRET, "ACDE-FGHK")).not.toBe(digest);
   });
 });

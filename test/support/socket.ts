@@ -40,6 +40,8 @@ export interface Way {
   /** The query as it is, instead of both tokens. */
   query?: string;
   ip?: string;
+  /** The subprotocols to offer, separated by commas. */
+  protocols?: string;
   /** Cloudflare's view of where the client is. */
   cf?: Record<string, string>;
   /** Does not answer a close of the relay by itself: a client whose network is gone. */
@@ -52,6 +54,7 @@ export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<R
   const query = way.query ?? tokensOf(relay, n);
   const headers = new Headers({ Upgrade: "websocket" });
   if (way.ip !== undefined) headers.set("CF-Connecting-IP", way.ip);
+  if (way.protocols !== undefined) headers.set("Sec-WebSocket-Protocol", way.protocols);
   const url = `${ORIGIN}/v1/relays/sessions/${relay.id}/${side}?${query}`;
   return exports.default.fetch(
     new Request<unknown, CfProperties>(url, { headers, ...(way.cf ? { cf: way.cf } : {}) }),

@@ -65,11 +65,25 @@ export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 
       return {
         status: 429,
         code: "locked",
-        message: "Too many wrong tokens from your address. Wait as long as Retry-After says.",
+        message: lockMessages[refusal.by],
+        headers: { "Retry-After": String(refusal.retryAfterSeconds) },
+      };
+    case "over-limit":
+      return {
+        status: 429,
+        code: "over-limit",
+        message:
+          "You have connected or sent more often than the relay allows. Wait as long as Retry-After says.",
         headers: { "Retry-After": String(refusal.retryAfterSeconds) },
       };
   }
 }
+
+const lockMessages = {
+  address: "Too many wrong tokens from your address. Wait as long as Retry-After says.",
+  session:
+    "Too many wrong user tokens for this session: for now, only addresses that were connected before may connect. Wait as long as Retry-After says.",
+};
 
 const notFound: HttpRefusal = {
   status: 404,

@@ -105,7 +105,7 @@ describe("the calls on users", () => {
 describe("a join", () => {
   test("with any body is answered", () => fuzzBodies("/v1/relays/join", anyBody));
   test("with a broken code is answered", () =>
-    fuzzBodies("/v1/relays/join", brokenBody({ join_code: "333333" })));
+    fuzzBodies("/v1/relays/join", brokenBody({ join_code: "3333-3333" })));
 });
 
 test("a list with any query is answered", async () => {

@@ -29,9 +29,9 @@ async function newJoinable(body: Record<string, unknown> = {}) {
 }
 
 describe("a join code", () => {
-  test("has six characters without look-alikes, and is shown with its session", async () => {
+  test("has eight characters without look-alikes, and is shown with its session", async () => {
     const { key, id, code } = await newJoinable();
-    expect(code).toMatch(/^[34679ACDEFGHJKMNPQRTUVWXY]{6}$/);
+    expect(code).toMatch(/^[34679ACDEFGHJKMNPQRTUVWXY]{4}-[34679ACDEFGHJKMNPQRTUVWXY]{4}$/);
     expect((await read(key, id)).body.join_code).toBe(code);
   });
 
@@ -77,6 +77,9 @@ describe("a join code", () => {
   test.each<[string, (code: string) => string]>([
     ["in small letters", (code) => code.toLowerCase()],
     ["in mixed letters", (code) => code.charAt(0).toLowerCase() + code.slice(1)],
+    ["without the dash", (code) => code.replace("-", "")],
+    ["in small letters without the dash", (code) => code.replace("-", "").toLowerCase()],
+    ["with spaces around and between", (code) => ` ${code.replace("-", " ")} `],
   ])("is known %s", async (_, spell) => {
     const { id, code } = await newJoinable();
     expect((await join(spell(code))).body.session_id).toBe(id);
@@ -102,7 +105,7 @@ describe("a join code", () => {
     await remove(key, id);
     const refused = await join(code);
     expect(refused.status).toBe(404);
-    expect(refused.text).toBe((await join("333333")).text);
+    expect(refused.text).toBe((await join("3333-3333")).text);
   });
 
   test("dies with its session when its time is over", async () => {
@@ -117,13 +120,16 @@ describe("a join code", () => {
     const { results } = await env.DB.prepare("select * from join_codes").all();
     expect(results.length).toBeGreaterThan(0);
     expect(JSON.stringify(results)).not.toContain(code);
+    expect(JSON.stringify(results)).not.toContain(code.replace("-", ""));
   });
 });
 
 describe("a join is refused", () => {
   test.each<[string, unknown, number]>([
-    ["with an unknown code", { join_code: "333333" }, 404],
+    ["with an unknown code", { join_code: "3333-3333" }, 404],
     ["with an empty code", { join_code: "" }, 404],
+    ["with a code of six characters, as codes once were", { join_code: "333333" }, 404],
+    ["with look-alikes, which no code has", { join_code: "OIL2-Z5S8" }, 404],
     ["without a code", {}, 400],
     ["with a code of null", { join_code: null }, 400],
     ["with a code that is a number", { join_code: 333_333 }, 400],
@@ -141,7 +147,7 @@ describe("a join is refused", () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
     for (let i = 0; i < WRONG_PER_MINUTE; i++) {
-      expect((await join("333333", guesser)).status).toBe(404);
+      expect((await join("3333-3333", guesser)).status).toBe(404);
     }
     const refused = await join(code, guesser);
     expect(refused.status).toBe(429);

@@ -1,0 +1,42 @@
+/** A hub without a session around it, for tests of its limits. */
+import { RelayHub, type RelayLimits } from "../../src/relay/hub";
+import { Socket } from "./socket";
+
+/** As wrangler.toml sets them. */
+export const LIMITS = {
+  bytesPerSecond: 262_144,
+  burstBytes: 1_048_576,
+  messagesPerSecond: 500,
+  burstMessages: 1_000,
+  unheardBytes: 4_194_304,
+};
+
+/** Lets every frame pass. */
+export const openToAll = { mayPass: () => true, whenKnown: () => null };
+
+/** A frame of exactly so many bytes. */
+export function sized(header: number[], frameBytes: number): Uint8Array {
+  const frame = new Uint8Array(frameBytes);
+  frame.set(header);
+  return frame;
+}
+
+/** A hub of its own, with other limits than the deployment's. */
+export function hubWith(limits: Partial<RelayLimits>) {
+  const hub = new RelayHub([], { ...LIMITS, ...limits }, new Map(), openToAll);
+  /** The relay's ends of all sockets that joined. */
+  const inners: WebSocket[] = [];
+  const nowhere = { address: "192.0.2.1", latitude: null, longitude: null };
+  const join = (n: number): Socket => {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    inner.binaryType = "arraybuffer";
+    inner.accept();
+    inner.addEventListener("message", ({ data }) => {
+      hub.receive(inner, data as ArrayBuffer | string, Date.now());
+    });
+    inners.push(inner);
+    hub.join(inner, n, nowhere, Date.now());
+    return new Socket(outer, false);
+  };
+  return { hub, join, inners };
+}
