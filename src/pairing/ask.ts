@@ -6,7 +6,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Application } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
-import { approveDevice, type Device, hasStopped, issueToken } from "../devices/device";
+import { approveDevice, type Device, hasNarrowed, issueToken } from "../devices/device";
 import {
   deviceWrite,
   isUnchanged,
@@ -21,7 +21,7 @@ import { newDeviceToken } from "../devices/token";
 import type { DomainEvent } from "../events/event";
 import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
 import { endingOf } from "./endings";
-import { pairRequestEvent } from "./events";
+import { closingSockets, pairRequestEvent } from "./events";
 import { decideAsk, isOver, MOST_LIVE, type PairRequest, REQUEST_LIFE_MS } from "./request";
 import {
   countLive,
@@ -70,8 +70,8 @@ interface Plan {
   /** The statements, given that `claimed` is true where the nonce was stored. */
   write(claimed: SQL): Statement[];
   owed: DomainEvent[];
-  /** A device of which a token stops working that may have opened sockets. */
-  stops?: Device;
+  /** A device that has less than before, and whose open sockets are to be closed. */
+  narrows?: Device | null;
   result: Exclude<AskResult, { type: "refused" }>;
 }
 type Statement = Parameters<DeviceDeps["db"]["batch"]>[0][number];
@@ -97,7 +97,7 @@ export async function askToPair(
     ]);
     if (stored.length > 0) {
       if (planned.owed.length > 0) deps.events.announce(planned.owed);
-      if (planned.stops) await closeSockets(deps, planned.stops);
+      if (planned.narrows) await closeSockets(deps, planned.narrows);
       return planned.result;
     }
     if (await isNonceUsed(db, use, now))
@@ -177,7 +177,9 @@ async function planWithCode(
   };
   const device = approveDevice(before, request, granted, null, now);
   const issue = planIssue(deps, before, device, ask, request.id);
-  const approved = pairRequestEvent("approved", request, now);
+  const narrows = before && hasNarrowed(before, device) ? device : null;
+  const event = pairRequestEvent("approved", request, now);
+  const approved = narrows ? closingSockets(event, narrows) : event;
   const ended = pending
     ? [endingOf(pending, isOver(pending, now) ? "expired" : "superseded", now)]
     : [];
@@ -193,7 +195,7 @@ async function planWithCode(
       ...deps.events.insertion(owed, claimed),
     ],
     owed,
-    ...(before && hasStopped(before, device) ? { stops: device } : {}),
+    narrows,
     result: issue.result,
   };
 }

@@ -154,5 +154,8 @@ function exceeds(what: string): { ok: false; refusal: GrantRefusal } {
 
 /** The data of all `device.pair.*` events. */
 export interface PairRequestEventData {
-  readonly pairRequest: PairRequest;
+  readonly pairRequest: PairRequest & {
+    /** Of an approval: sockets that the device opened at an earlier version are to be closed. */
+    readonly closesSocketsBefore?: number;
+  };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Traffic } from "../session/calls";
+import { type DeviceCut, isCut, type Pairing } from "../session/devices";
 import { type Budget, type BudgetLimits, newBudget, spend } from "./budget";
 import {
   type Attachment,
@@ -33,6 +34,14 @@ export const CLOSE = {
 export interface RelayLimits extends BudgetLimits {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
+}
+
+/** What is known of a socket when it is taken in. */
+export interface Arrival {
+  /** Cloudflare's view of where it connects from. */
+  place: { latitude: number | null; longitude: number | null };
+  /** What lets it in, where its user has a device; else null. */
+  pairing: Pairing | null;
 }
 
 /** How stale an attachment's counters may get: this much of the traffic figures an eviction may lose. */
@@ -80,19 +89,13 @@ export class RelayHub {
 
   /**
    * Takes in an accepted socket. One that this user had before is closed.
-   * @param place Cloudflare's view of where it connects from
    * @param now Unix milliseconds
    */
-  join(
-    ws: WebSocket,
-    n: number,
-    place: { latitude: number | null; longitude: number | null },
-    now: number,
-  ): void {
+  join(ws: WebSocket, n: number, { place, pairing }: Arrival, now: number): void {
     const since = Math.max(now, (this.#users.get(n)?.since ?? 0) + 1);
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
     const traffic = { ...(this.#traffic.get(n) ?? noTraffic()), ...place };
-    const participant = this.#add(ws, { n, since, traffic, closed: false }, now);
+    const participant = this.#add(ws, { n, since, traffic, pairing, closed: false }, now);
     save(participant, now);
     tell(participant, { type: "ready", connection_id: n });
     if (n === HOST) {
@@ -178,6 +181,14 @@ export class RelayHub {
     this.#announceLeft(n);
   }
 
+  /** Closes the sockets of these users that a device has opened and may not keep. */
+  cut(users: readonly number[], cut: DeviceCut): void {
+    for (const n of users) {
+      const pairing = this.#users.get(n)?.pairing;
+      if (pairing && isCut(pairing, cut)) this.close(n, CLOSE.revoked, "device revoked");
+    }
+  }
+
   /** Tells everyone that the session ends, and why, and closes all sockets. */
   end(reason: string): void {
     const everyone = [...this.#users.values()];
@@ -201,13 +212,15 @@ export class RelayHub {
       this.#add(ws, { ...attached, traffic }, attached.since);
   }
 
-  #add(ws: WebSocket, { n, since, traffic, refused }: Attachment, now: number): Participant {
+  #add(ws: WebSocket, attached: Attachment, now: number): Participant {
+    const { n, since, traffic, refused, pairing = null } = attached;
     const budget = this.#budgets.get(n) ?? newBudget(this.#limits, now);
     const participant = {
       ws,
       n,
       since,
       traffic,
+      pairing,
       refused: new Set(refused),
       budget,
       unheard: 0,

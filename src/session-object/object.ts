@@ -8,18 +8,17 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { openDatabase } from "../db/open";
-import { findDeviceVersion } from "../devices/device-store";
 import { newEventId } from "../events/event";
 import { sendEvents } from "../events/queue";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import { CLOSE, RelayHub } from "../relay/hub";
+import { type Arrival, CLOSE, RelayHub } from "../relay/hub";
 import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
 import { loadLivePermissions } from "../relay-permissions/load";
 import type { SessionResult, SessionView, Traffic, UserRequest } from "../session/calls";
-import type { DeviceCut, VerifiedDevice } from "../session/devices";
+import type { DeviceCut } from "../session/devices";
 import {
   decide,
   type ExpiryReason,
@@ -42,15 +41,24 @@ import {
   planAlarm,
 } from "../session/timing";
 import { drawUser, type SessionTokens, sessionTokens } from "../session/tokens";
-import { Admission, type AdmissionRefusal, isSameToken, readKnock } from "./admission";
+import {
+  Admission,
+  type AdmissionRefusal,
+  isSameToken,
+  type Knock,
+  readKnock,
+  usersWithDevice,
+  usersWithTokens,
+} from "./admission";
+import { type AdmittedDevice, readDevice } from "./device-admission";
 import { Waiting } from "./outcome-waiters";
 
 /** The caller waits this long for the announcement, so that a list right after shows the change. */
 const ANNOUNCE_WAIT_MS = 2_000;
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
 const PERMISSIONS_TIMEOUT_MS = 2_000;
-/** Reading whether a device was changed has failed when it takes longer: joins wait for it. */
-const DEVICE_TIMEOUT_MS = 2_000;
+/** A device may be revoked while it is read: then it is read again, so often at most. */
+const MOST_DEVICE_READS = 5;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
 /** The time of the last use is written at most this often; an eviction in between loses the rest. */
@@ -74,6 +82,8 @@ interface Held {
 export class SessionObject extends DurableObject<Env> {
   readonly #config: Config;
   readonly #admission = new Admission();
+  /** How many notices there were that a device has changed: what is read of one meanwhile is not relied on. */
+  #cuts = 0;
   #held: Held | null = null;
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
@@ -208,14 +218,16 @@ export class SessionObject extends DurableObject<Env> {
     });
   }
 
-  /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
+  /** Closes the sockets that a device has opened and may not keep. */
   async cutDevice(cut: DeviceCut): Promise<void> {
     const held = this.#held;
     if (held?.session.organisationId !== cut.organisationId) return;
-    this.#admission.cut(cut);
-    for (const { n, deviceId } of held.session.users) {
-      if (deviceId === cut.deviceId) held.hub.close(n, CLOSE.revoked, "device revoked");
-    }
+    this.#cuts += 1;
+    const theirs = held.session.users.filter(({ deviceId }) => deviceId === cut.deviceId);
+    held.hub.cut(
+      theirs.map(({ n }) => n),
+      cut,
+    );
   }
 
   /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
@@ -266,21 +278,25 @@ export class SessionObject extends DurableObject<Env> {
     const knock = readKnock(request);
     const locked = this.#admission.locked(knock, now);
     if (locked) return refused(locked);
-    let user = this.#admission.identify(knock, held);
-    let checked: RelayUser | undefined;
-    // While it waits, anything may happen: it may be out, or be another user of the same device.
-    while (user && user.n !== checked?.n) {
-      checked = user;
-      if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
+    for (let reads = 0; reads < MOST_DEVICE_READS; reads++) {
+      const cuts = this.#cuts;
+      const judged = await this.#judge(held, knock);
+      // While it waited, anything may have happened.
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      user = this.#admission.identify(knock, held);
+      if (cuts !== this.#cuts) continue;
+      if ("code" in judged) {
+        const isWrong = judged.code === "wrong-token";
+        return refused(isWrong ? this.#admission.refuse(knock, now) : judged);
+      }
+      const user = this.#choose(held, judged.users);
+      if (!user) return refused({ code: "user-revoked" });
+      return this.#join(held, user, {
+        place: knock.place,
+        pairing: judged.device?.pairing ?? null,
+      });
     }
-    if (!user) return refused(this.#admission.refuse(knock, now));
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    held.hub.join(server, user.n, knock.place, Date.now());
-    return new Response(null, { status: 101, webSocket: client });
+    return refused({ code: "device-not-read" });
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
@@ -542,26 +558,50 @@ export class SessionObject extends DurableObject<Env> {
     this.ctx.storage.kv.put("traffic", new Map(held.hub.traffic));
   }
 
-  /** Whether what decides about a user's socket is known, and will be told of while it is open. */
-  async #mayJoin(held: Held, user: RelayUser, device: VerifiedDevice | null): Promise<boolean> {
-    if (user.deviceId === null && user.connectionId === null) return true;
-    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a socket.
-    if (!(await this.#isShown(held))) return false;
-    // Verified before D1 showed the session, it may have been revoked by somebody who did not find us.
-    if (device && !(await this.#isStill(device))) return false;
+  /**
+   * Who it may be that knocks, once it is known that they may be let in; or why they may not. Costs
+   * nothing for a user without a device and a connection.
+   */
+  async #judge(
+    held: Held,
+    knock: Knock,
+  ): Promise<{ users: readonly RelayUser[]; device: AdmittedDevice | null } | AdmissionRefusal> {
+    let users =
+      knock.deviceToken === null ? usersWithTokens(knock, held) : usersWithDevice(knock, held);
+    if (users.length === 0) return { code: "wrong-token" };
+    const isFree = (user: RelayUser) => user.deviceId === null && user.connectionId === null;
+    if (users.every(isFree)) return { users, device: null };
+    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a
+    // socket. So the device is read after D1 shows the session.
+    if (!(await this.#isShown(held))) return { code: "session-not-shown" };
+    const deps = { db: openDatabase(this.env), ctx: this.ctx };
+    const device = await readDevice(deps, held.session, knock, users);
+    if (device && "code" in device) return device;
+    if (device) users = users.filter(({ deviceId }) => deviceId === device.id);
     // A join relies on no permission that was known before.
-    return user.connectionId === null || held.permissions.refresh();
+    const isConnection = users.some(({ connectionId }) => connectionId !== null);
+    if (isConnection && !(await held.permissions.refresh()))
+      return { code: "permissions-not-read" };
+    return { users, device };
+  }
+
+  /** Of the users whom it may be, one who is still there, and if possible not connected yet. */
+  #choose({ session, hub }: Held, users: readonly RelayUser[]): RelayUser | undefined {
+    const still = users.filter(({ n }) => session.users.some((user) => user.n === n));
+    return still.find(({ n }) => !hub.isConnected(n)) ?? still[0];
+  }
+
+  #join(held: Held, { n }: RelayUser, arrival: Arrival): Response {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    held.hub.join(server, n, arrival, Date.now());
+    return new Response(null, { status: 101, webSocket: client });
   }
 
   /** Whether D1 shows the session as it is; if not, it is shown now, if that does not take too long. */
   async #isShown(held: Held): Promise<boolean> {
     if (!held.outbox.isShown(held.session)) await this.#announce();
     return held.outbox.isShown(held.session);
-  }
-
-  async #isStill({ applicationId, deviceId, version }: VerifiedDevice): Promise<boolean> {
-    const found = findDeviceVersion(openDatabase(this.env), applicationId, deviceId);
-    return (await within(DEVICE_TIMEOUT_MS, found).catch(() => null)) === version;
   }
 
   #view(held: Held, session: Session): SessionResult {

@@ -188,7 +188,7 @@ describe("a limit of 0", () => {
   /** A host and a client on a hub of their own, with other limits than the deployment's. */
   function hubWith(limits: Partial<RelayLimits>) {
     const hub = new RelayHub([], { ...LIMITS, ...limits }, new Map(), openToAll);
-    const nowhere = { latitude: null, longitude: null };
+    const arrival = { place: { latitude: null, longitude: null }, pairing: null };
     const join = (n: number): Socket => {
       const { 0: outer, 1: inner } = new WebSocketPair();
       inner.binaryType = "arraybuffer";
@@ -196,7 +196,7 @@ describe("a limit of 0", () => {
       inner.addEventListener("message", ({ data }) => {
         hub.receive(inner, data as ArrayBuffer | string, Date.now());
       });
-      hub.join(inner, n, nowhere, Date.now());
+      hub.join(inner, n, arrival, Date.now());
       return new Socket(outer, false);
     };
     return { host: join(0), client: join(1) };

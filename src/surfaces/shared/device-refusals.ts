@@ -61,6 +61,11 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         refusal.code,
         `The token of the role ${refusal.role} is revoked: only a new approval brings it back.`,
       );
+    case "wrong-device-token":
+      return {
+        ...say(401, refusal.code, "This is not a working token of this device. Pair it again."),
+        headers: { "WWW-Authenticate": "Bearer" },
+      };
     case "exceeds-approved":
       return say(
         400,
