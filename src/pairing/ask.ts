@@ -22,9 +22,18 @@ import type { DomainEvent } from "../events/event";
 import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
 import { endingOf } from "./endings";
 import { closingSockets, pairRequestEvent } from "./events";
-import { decideAsk, isOver, MOST_LIVE, type PairRequest, REQUEST_LIFE_MS } from "./request";
+import {
+  decideAsk,
+  isOver,
+  MOST_LIVE,
+  MOST_NEW,
+  type PairRequest,
+  REQUEST_LIFE_MS,
+} from "./request";
 import {
   countLive,
+  findRecentTimes,
+  hasAskedRarely,
   hasRoom,
   isItsPending,
   isLive,
@@ -48,6 +57,7 @@ export interface Ask {
 export type AskRefusal =
   | { code: "nonce-used" }
   | { code: "too-many-live"; of: "address" | "application" }
+  | { code: "too-many-new"; retryAfterSeconds: number }
   | { code: "invalid-setup-code" }
   | { code: "exceeds-setup-code" }
   | { code: "changed-meanwhile" };
@@ -103,8 +113,8 @@ export async function askToPair(
     if (await isNonceUsed(db, use, now))
       return { type: "refused", refusal: { code: "nonce-used" } };
     const full =
-      planned.result.type === "pending" && (await findFull(deps, planned.result.request, now));
-    if (full) return { type: "refused", refusal: { code: "too-many-live", of: full } };
+      planned.result.type === "pending" ? await findFull(deps, planned.result.request, now) : null;
+    if (full) return { type: "refused", refusal: full };
   }
   return { type: "refused", refusal: { code: "changed-meanwhile" } };
 }
@@ -136,7 +146,8 @@ async function planAsk(
       const ended = decision.ends ? [endingOf(decision.ends.request, decision.ends.as, now)] : [];
       const owed = [...ended.map(({ event }) => event), ...opened];
       return {
-        onlyIf: sql`${isItsPending(application.id, ask.asked.deviceId, pending)} and ${hasRoom(request, now)}`,
+        onlyIf: sql`${isItsPending(application.id, ask.asked.deviceId, pending)}
+          and ${hasRoom(request, now)} and ${hasAskedRarely(request, now)}`,
         write: (claimed) => [
           ...ended.map(({ ending }) => requestEnding(db, ending, claimed)),
           requestInsertion(db, request, claimed),
@@ -258,8 +269,15 @@ async function findFull(
   { db }: DeviceDeps,
   request: PairRequest,
   now: number,
-): Promise<"address" | "application" | null> {
+): Promise<AskRefusal | null> {
   const live = await countLive(db, request, now);
-  if (live.address >= MOST_LIVE.perAddress) return "address";
-  return live.application >= MOST_LIVE.perApplication ? "application" : null;
+  if (live.address >= MOST_LIVE.perAddress) return { code: "too-many-live", of: "address" };
+  if (live.application >= MOST_LIVE.perApplication) {
+    return { code: "too-many-live", of: "application" };
+  }
+  const times = await findRecentTimes(db, request, now);
+  const oldest = times[MOST_NEW.perDevice - 1];
+  if (oldest === undefined) return null;
+  const milliseconds = oldest + MOST_NEW.withinMs - now;
+  return { code: "too-many-new", retryAfterSeconds: Math.ceil(milliseconds / 1_000) };
 }

@@ -132,7 +132,13 @@ export function signV1(pair: Pair, call: Unsigned): SignedCall {
 }
 
 /** Sends a call as it is; a `host` of its own becomes the URL's. */
-export async function send({ method, path, headers, body }: SignedCall) {
+export async function send(call: SignedCall) {
+  const { status, body } = await answerTo(call);
+  return { status, code: body.Code };
+}
+
+/** As `send`, with all of the answer. */
+export async function answerTo({ method, path, headers, body }: SignedCall) {
   const sent = new Headers({ "CF-Connecting-IP": newAddress() });
   let origin = ORIGIN;
   for (const [name, value] of headers) {
@@ -142,6 +148,6 @@ export async function send({ method, path, headers, body }: SignedCall) {
   const response = await exports.default.fetch(
     new Request(`${origin}${path}`, { method, headers: sent, ...(body === "" ? {} : { body }) }),
   );
-  const answer = (await response.json()) as { Code: unknown };
-  return { status: response.status, code: answer.Code };
+  const answer = (await response.json()) as { Code: unknown; Message: string };
+  return { status: response.status, body: answer };
 }

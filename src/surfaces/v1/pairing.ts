@@ -29,8 +29,9 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
   app.post(`${pairing}/challenges`, async (c) => {
     requireFewAsks(c);
     const { id } = await requireApplication(c);
-    const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, Date.now());
-    return c.json({ nonce, expires_at: toTime(expiresAt) }, 201);
+    const now = Date.now();
+    const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
+    return c.json({ nonce, expires_at: toTime(expiresAt), server_time: toTime(now) }, 201);
   });
 
   app.post(`${pairing}/requests`, async (c) => {
