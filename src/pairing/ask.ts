@@ -147,7 +147,7 @@ async function planAsk(
       const owed = [...ended.map(({ event }) => event), ...opened];
       return {
         onlyIf: sql`${isItsPending(application.id, ask.asked.deviceId, pending)}
-          and ${hasRoom(request, now)} and ${hasAskedRarely(request, now)}`,
+          and ${hasRoom(request, now)} and ${hasAskedRarely(request, pending, now)}`,
         write: (claimed) => [
           ...ended.map(({ ending }) => requestEnding(db, ending, claimed)),
           requestInsertion(db, request, claimed),

@@ -4,6 +4,7 @@ import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
 import { firstRequestIdAt } from "../devices/ids";
 import {
+  ENDED_STATUSES,
   MOST_LIVE,
   MOST_NEW,
   type Outcome,
@@ -135,26 +136,29 @@ export function hasRoom(
       and device_id <> ${asks.deviceId} and expires_at > ${now})`;
 }
 
-/** In a batch: whether this device has made few requests lately. */
-export function hasAskedRarely(asks: Pick<PairRequest, "applicationId" | "deviceId">, now: number) {
-  return sql`(select count(*) < ${MOST_NEW.perDevice} from ${pairingRequests}
-    where ${areRecentOf(asks, now)})`;
+/**
+ * In a batch: whether this device has made few requests lately.
+ * @param pending its pending one, which the batch has a condition for
+ */
+export function hasAskedRarely(asks: Asker, pending: PairRequest | null, now: number): SQL {
+  const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
+  return sql`(select count(*) < ${MOST_NEW.perDevice - more} from ${pairingRequests}
+    where ${areRecentOf(asks, ENDED_STATUSES, now)})`;
 }
 
 /** When the device made its latest requests, as many as it may, newest first. Unix milliseconds. */
-export async function findRecentTimes(
-  db: Database,
-  asks: Pick<PairRequest, "applicationId" | "deviceId">,
-  now: number,
-): Promise<number[]> {
+export async function findRecentTimes(db: Database, asks: Asker, now: number): Promise<number[]> {
   const rows = await db
     .select({ at: sql<number>`${pairingRequests.asked} ->> 'requestedAt'` })
     .from(pairingRequests)
-    .where(areRecentOf(asks, now))
+    .where(areRecentOf(asks, REQUEST_STATUSES, now))
     .orderBy(desc(pairingRequests.id))
     .limit(MOST_NEW.perDevice);
   return rows.map(({ at }) => at);
 }
+
+/** Which device asks, and where. */
+type Asker = Pick<PairRequest, "applicationId" | "deviceId">;
 
 /**
  * The requests that this device has made within the time in which they are counted. Reads what the
@@ -162,12 +166,17 @@ export async function findRecentTimes(
  * have to write.
  */
 function areRecentOf(
-  { applicationId, deviceId }: Pick<PairRequest, "applicationId" | "deviceId">,
+  { applicationId, deviceId }: Asker,
+  statuses: readonly RequestStatus[],
   now: number,
 ): SQL {
-  return sql`status in (select value from json_each(${JSON.stringify(REQUEST_STATUSES)}))
-    and application_id = ${applicationId} and id >= ${firstRequestIdAt(now - MOST_NEW.withinMs + 1)}
+  return sql`status in (select value from json_each(${JSON.stringify(statuses)}))
+    and application_id = ${applicationId} and id >= ${firstCountedId(now)}
     and device_id = ${deviceId}`;
+}
+
+function firstCountedId(now: number): string {
+  return firstRequestIdAt(now - MOST_NEW.withinMs + 1);
 }
 
 /** How many live requests there are of others than this device: in the application, and from the address. */

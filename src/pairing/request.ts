@@ -29,6 +29,7 @@ export const REQUEST_STATUSES = [
   "superseded",
 ] as const;
 export type RequestStatus = (typeof REQUEST_STATUSES)[number];
+export const ENDED_STATUSES = REQUEST_STATUSES.filter((status) => status !== "pending");
 
 /** How a request ended. Times are Unix milliseconds. */
 export interface Outcome {

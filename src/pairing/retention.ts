@@ -3,10 +3,9 @@ import type { Database } from "../db/open";
 import { listApplicationIds, removeApplication } from "../devices/application-store";
 import { forgetDevices } from "../devices/device-store";
 import { firstRequestIdAt } from "../devices/ids";
-import { REQUEST_STATUSES } from "./request";
+import { ENDED_STATUSES, REQUEST_STATUSES } from "./request";
 import { removeRequests } from "./request-store";
 
-const ENDED = REQUEST_STATUSES.filter((status) => status !== "pending");
 /** Superseded requests tell nobody anything after a day: another one of their device took their place. */
 const SUPERSEDED_MS = 86_400_000;
 /** Sorts behind the id of every request. */
@@ -29,7 +28,7 @@ export async function sweepDeviceData(
   for (const applicationId of await listApplicationIds(db, organisationId)) {
     const before = firstRequestIdAt(Math.min(cutoff, now));
     const page = { applicationId, limit };
-    const requests = await removeRequests(db, { ...page, statuses: ENDED, before });
+    const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
     const superseded = await removeRequests(db, {
       ...page,
       statuses: ["superseded"],
