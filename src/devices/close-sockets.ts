@@ -1,6 +1,7 @@
 /**
- * Open relay sockets of a device that was revoked or removed are closed: at once by whoever did it, and
- * again by the consumer of the event, in case that Worker died or a session could not be reached.
+ * Open relay sockets of a device that was removed, revoked, rotated by an operator or narrowed are
+ * closed: at once by whoever did it, and again by the consumer of the event, in case that Worker died
+ * or a session could not be reached. Who was let in since then stays.
  */
 import type { Database } from "../db/open";
 import type { DomainEvent } from "../events/event";
@@ -16,8 +17,8 @@ const AT_ONCE = 50;
 export type CutDevice = Pick<Device, "organisationId" | "applicationId" | "id" | "version">;
 
 /**
- * Tells every session in which the device is a user to close its sockets, and to let none in that was
- * verified before this version of the device.
+ * Tells every session in which the device is a user to close the sockets that it opened before this
+ * version of it.
  * @throws Unavailable when a session could not be told; the others were
  */
 export async function cutDevice(
@@ -60,9 +61,32 @@ export async function closeSockets(
 export async function cutByEvent(
   db: Database,
   sessions: SessionClient,
-  { type, data }: DomainEvent<DeviceEventData | object>,
+  { data }: DomainEvent,
 ): Promise<void> {
-  if (!("device" in data)) return;
-  if (type !== "device.removed" && type !== "device.token.revoked") return;
-  await cutDevice(db, sessions, data.device);
+  const cut = toCut(data);
+  if (cut) await cutDevice(db, sessions, cut);
+}
+
+/** What the event of an approval says of the device: the pairing request itself is not this room's. */
+interface ApprovedRequest {
+  organisationId: number;
+  applicationId: string;
+  deviceId: string;
+  closesSocketsBefore?: number;
+}
+
+/** What an event closes; null: nothing. */
+function toCut(
+  data: DeviceEventData | { pairRequest: ApprovedRequest } | object,
+): CutDevice | null {
+  if ("device" in data) {
+    const { organisationId, applicationId, id, closesSocketsBefore: version } = data.device;
+    return version === null ? null : { organisationId, applicationId, id, version };
+  }
+  if ("pairRequest" in data) {
+    const { organisationId, applicationId, deviceId: id, closesSocketsBefore } = data.pairRequest;
+    const version = closesSocketsBefore ?? null;
+    return version === null ? null : { organisationId, applicationId, id, version };
+  }
+  return null;
 }

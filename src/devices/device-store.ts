@@ -73,6 +73,19 @@ export async function findToken(db: Database, digest: string): Promise<FoundToke
   return row ? { digest, role: row.role, device: toDevice(row) } : null;
 }
 
+/** A device in all applications of an organisation in which it was ever paired, removed or not. */
+export async function findInAllApplications(
+  db: Database,
+  organisationId: number,
+  id: string,
+): Promise<Device[]> {
+  const rows = await db
+    .select(deviceColumns)
+    .from(devices)
+    .where(and(eq(devices.id, id), sql`${devices.state} ->> 'organisationId' = ${organisationId}`));
+  return rows.map(toDevice);
+}
+
 /** In a batch: whether the device is as it was read; null: whether there is none. */
 export function isUnchanged(
   applicationId: string,
@@ -149,25 +162,6 @@ export function tokenWrites(
   return [insertion, ...removals] as const;
 }
 
-/** A device is noted as seen at most this often: the row that it costs is the only one of a check. */
-const SEEN_EVERY_MS = 60_000;
-
-/** Notes that a device was seen now, unless it was within the last minute. */
-export async function noteSeen(db: Database, device: SeenDevice, now: number): Promise<void> {
-  const before = now - SEEN_EVERY_MS;
-  if (device.lastSeenAt !== null && device.lastSeenAt > before) return;
-  await db
-    .update(devices)
-    .set({ lastSeenAt: now })
-    .where(
-      and(
-        eq(devices.applicationId, device.applicationId),
-        eq(devices.id, device.id),
-        sql`coalesce(last_seen_at, 0) <= ${before}`,
-      ),
-    );
-}
-
 /** Removes a page of an application's devices with their tokens: those removed before, or all; returns how many. */
 export async function forgetDevices(
   db: Database,
@@ -211,17 +205,4 @@ const deviceColumns = { state: devices.state, lastSeenAt: devices.lastSeenAt };
 function stateOf(device: Device): Device {
   const { lastSeenAt: _, ...state } = device as SeenDevice;
   return state;
-}
-
-/** The version of a device, which every change of it raises; null: there is no such device. */
-export async function findDeviceVersion(
-  db: Database,
-  applicationId: string,
-  deviceId: string,
-): Promise<number | null> {
-  const rows = await db
-    .select({ version: devices.version })
-    .from(devices)
-    .where(and(eq(devices.applicationId, applicationId), eq(devices.id, deviceId)));
-  return rows[0]?.version ?? null;
 }

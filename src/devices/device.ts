@@ -40,12 +40,8 @@ export interface Device extends DeviceProfile, Grant {
 export interface DeviceFacts extends Omit<Device, "grants"> {
   /** Of which role the token is that the event is about; null: of all. */
   tokenRole: string | null;
-}
-
-/** What events tell of this device. */
-export function deviceFacts(device: Device, tokenRole: string | null): DeviceFacts {
-  const { grants: _, ...facts } = device;
-  return { ...facts, tokenRole };
+  /** Sockets that the device opened at an earlier version are to be closed; null: none are. */
+  closesSocketsBefore: number | null;
 }
 
 /** What a device has for a role; of a role that it never had, nothing. */
@@ -162,14 +158,20 @@ export function judgeToken(device: Device, role: string, digest: string): TokenJ
   return { ok: true, scopes: grant.token.scopes };
 }
 
-/** Whether a token that worked works no more after a change. */
-export function hasStopped(before: Device, after: Device): boolean {
-  return before.grants.some(
-    ({ role, token }) =>
-      token !== null &&
-      judgeToken(before, role, token.digest).ok &&
-      !judgeToken(after, role, token.digest).ok,
-  );
+/** Whether a token that worked works no more after a change, or carries less. */
+export function hasNarrowed(before: Device, after: Device): boolean {
+  return before.grants.some(({ role, token }) => {
+    if (token === null) return false;
+    const was = judgeToken(before, role, token.digest);
+    const is = judgeToken(after, role, token.digest);
+    return was.ok && !(is.ok && isWithin(was.scopes, is.scopes));
+  });
+}
+
+/** Whether a device may be connected at all: paired, with a role whose token is not revoked. */
+export function judgePairing(device: Device): "paired" | "revoked" | "device-removed" {
+  if (device.removedAt !== null) return "device-removed";
+  return device.roles.every((role) => grantOf(device, role).revoked) ? "revoked" : "paired";
 }
 
 /** The digests of all tokens of a device that are still known. */

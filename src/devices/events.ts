@@ -1,19 +1,29 @@
-/** The events of pairing. */
+/** The events of devices. */
 import { type DomainEvent, newEventId } from "../events/event";
-import { type Device, type DeviceFacts, deviceFacts } from "./device";
+import type { Device } from "./device";
 
-/** What is announced of a device. */
+/** What happened to a device. */
+export interface DeviceHappening {
+  type: "device.removed" | "device.token.rotated" | "device.token.revoked";
+  /** Whose token it is about; null: those of all roles. */
+  role: string | null;
+  /** Whether the sockets are closed that the device has open. */
+  closesSockets: boolean;
+}
+
+/** What is announced of a device. It holds nothing that its tokens are known by. */
 export function deviceEvent(
-  type: "device.removed" | "device.token.rotated" | "device.token.revoked",
+  { type, role, closesSockets }: DeviceHappening,
   device: Device,
-  tokenRole: DeviceFacts["tokenRole"],
   now: number,
 ): DomainEvent {
+  const { grants: _, ...facts } = device;
+  const closesSocketsBefore = closesSockets ? device.version : null;
   return {
     id: newEventId(now),
     organisationId: device.organisationId,
     type,
     at: now,
-    data: { device: deviceFacts(device, tokenRole) },
+    data: { device: { ...facts, tokenRole: role, closesSocketsBefore } },
   };
 }

@@ -1,9 +1,15 @@
 /** Ids of pairing requests and applications. */
 import { newEventId } from "../events/event";
+import { firstIdAt } from "../events/store";
 
 /** Of a request: begins with its time, so that ids sort as requests were made. */
 export function newRequestId(now: number): string {
   return `pr-${newEventId(now)}`;
+}
+
+/** The smallest id of a request of that moment. */
+export function firstRequestIdAt(time: number): string {
+  return `pr-${firstIdAt(time)}`;
 }
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -1,10 +1,14 @@
 /**
- * Paired devices are renamed, removed, and their tokens rotated and revoked. A change is written over
- * the version that it was decided on; who comes second decides again.
+ * Paired devices are renamed and their tokens rotated. A change is written over the version that it was
+ * decided on; who comes second decides again. Removal and revocation are in `pairing/unpair`, since they
+ * end what the device asks for as well.
  */
+import { type SQL, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
+import type { DomainEvent } from "../events/event";
 import { selectApplication } from "./application-store";
 import { closeSockets } from "./close-sockets";
-import { type Device, grantOf, issueToken, removeDevice, revokeToken, rotateToken } from "./device";
+import { type Device, grantOf, issueToken, judgeToken, rotateToken } from "./device";
 import {
   batchEndingWith,
   deviceWrite,
@@ -14,7 +18,7 @@ import {
   toDevice,
   tokenWrites,
 } from "./device-store";
-import { deviceEvent } from "./events";
+import { type DeviceHappening, deviceEvent } from "./events";
 import { type DeviceDeps, MOST_TRIES, type Operator } from "./operator";
 import { findScopeNotHeld, isWithin, scopesOf } from "./scopes";
 import { newDeviceToken } from "./token";
@@ -25,6 +29,7 @@ export type ManageRefusal =
   | { code: "device-not-found" }
   | { code: "role-not-approved"; role: string }
   | { code: "token-revoked"; role: string }
+  | { code: "wrong-device-token" }
   | { code: "exceeds-approved"; scope: string }
   | { code: "scope-not-held"; scope: string }
   | { code: "changed-meanwhile" };
@@ -40,15 +45,26 @@ export interface DeviceAddress {
 }
 
 /** What a change makes of a device. */
-interface Change {
+export interface Change {
   device: Device;
-  event: { type: Parameters<typeof deviceEvent>[0]; role: string | null } | null;
-  /** A token stops working that may have opened sockets. */
-  stops: boolean;
+  /** What is announced; null: nothing, and no sockets are closed. */
+  event: DeviceHappening | null;
   /** A token that was made with it. */
   token?: { digest: string; role: string };
+  /** What happens with it, in the same batch. */
+  also?: Also;
 }
-type Decide = (device: Device) => Change | ManageRefusal;
+
+/** Further work in the batch of a change. */
+export interface Also {
+  /** The statements that come first, given that `onlyIf` holds while the device is as it was read. */
+  statements(onlyIf: SQL): BatchItem<"sqlite">[];
+  /** After them: whether the change may go on. */
+  mayGoOn: SQL;
+  /** The events of it. */
+  owed: readonly DomainEvent[];
+}
+type Decide = (device: Device) => Change | ManageRefusal | Promise<Change | ManageRefusal>;
 
 /** Gives a device a name of the operators', or (null) takes it. */
 export function labelDevice(
@@ -57,42 +73,10 @@ export function labelDevice(
   label: string | null,
   now: number,
 ): Promise<ManageResult> {
-  return change(deps, address, now, (device) => ({
+  return changeDevice(deps, address, now, (device) => ({
     device: { ...device, version: device.version + 1, label },
     event: null,
-    stops: false,
   }));
-}
-
-/** Removes a device: its tokens stop, and only a new approval lets it back in. */
-export function removePairedDevice(
-  deps: DeviceDeps,
-  address: DeviceAddress,
-  now: number,
-): Promise<ManageResult> {
-  return change(deps, address, now, (device) => ({
-    device: removeDevice(device, now),
-    event: { type: "device.removed", role: null },
-    stops: true,
-  }));
-}
-
-/** Revokes a role's token: only a new approval brings it back. */
-export function revokeDeviceToken(
-  deps: DeviceDeps,
-  address: DeviceAddress,
-  role: string,
-  now: number,
-): Promise<ManageResult> {
-  return change(deps, address, now, (device) => {
-    if (!device.roles.includes(role)) return { code: "role-not-approved", role };
-    if (grantOf(device, role).revoked) return { code: "token-revoked", role };
-    return {
-      device: revokeToken(device, role),
-      event: { type: "device.token.revoked", role },
-      stops: true,
-    };
-  });
 }
 
 /**
@@ -109,23 +93,27 @@ export function rotateForOperator(
   now: number,
 ): Promise<ManageResult> {
   const whole = { ...address, organisationId: operator.organisationId };
-  return change(deps, whole, now, (device) => {
+  return changeDevice(deps, whole, now, (device) => {
     const grant = grantOf(device, role);
     const limit = scopes ?? grant.limit;
     const refusal = judgeRotation(device, role, limit) ?? judgeHeld(operator.permissions, limit);
     if (refusal) return refusal;
     return {
       device: rotateToken(device, role, limit),
-      event: { type: "device.token.rotated", role },
-      stops: true,
+      event: { type: "device.token.rotated", role, closesSockets: true },
     };
   });
 }
 
-/** A device that shows its own token gets another one in its place, with its scopes or some of them. */
+/**
+ * A device that shows its own token gets another one in its place, with its scopes or some of them. The
+ * token must still work when that is decided: of an operator and a thief who rotate at the same moment,
+ * the thief never keeps a working one.
+ * @param own what the token was found to be worth
+ */
 export async function rotateForDevice(
   deps: DeviceDeps,
-  own: { device: Device; role: string; scopes: readonly string[] },
+  own: { device: Device; role: string; digest: string },
   wanted: readonly string[] | null,
   now: number,
 ): Promise<
@@ -135,11 +123,13 @@ export async function rotateForDevice(
   const { applicationId, organisationId, id: deviceId } = own.device;
   const { role } = own;
   const { token, digest } = newDeviceToken();
-  const scopes = wanted ?? own.scopes;
   let carried: readonly string[] = [];
   const address = { organisationId, applicationId, deviceId };
-  const result = await change(deps, address, now, (device) => {
-    const beyond = scopes.find((scope) => !isWithin([scope], own.scopes));
+  const result = await changeDevice(deps, address, now, (device) => {
+    const judged = judgeToken(device, role, own.digest);
+    if (!judged.ok) return { code: "wrong-device-token" };
+    const scopes = wanted ?? judged.scopes;
+    const beyond = scopes.find((scope) => !isWithin([scope], judged.scopes));
     if (beyond !== undefined) return { code: "scope-not-held", scope: beyond };
     const refusal = judgeRotation(device, role, scopes);
     if (refusal) return refusal;
@@ -147,8 +137,7 @@ export async function rotateForDevice(
     carried = issued.scopes;
     return {
       device: issued.device,
-      event: { type: "device.token.rotated", role },
-      stops: false,
+      event: { type: "device.token.rotated", role, closesSockets: false },
       token: { digest, role },
     };
   });
@@ -175,7 +164,11 @@ function judgeHeld(
   return scope === null ? null : { code: "scope-not-held", scope };
 }
 
-async function change(
+/**
+ * Changes a paired device as `decide` says, over the version that it was shown; who comes in between
+ * makes it decide again. What its sockets stand on no more is closed.
+ */
+export async function changeDevice(
   deps: DeviceDeps,
   address: DeviceAddress,
   now: number,
@@ -192,10 +185,10 @@ async function change(
     if (!before || before.removedAt !== null) {
       return { ok: false, refusal: { code: "device-not-found" } };
     }
-    const decided = decide(before);
+    const decided = await decide(before);
     if ("code" in decided) return { ok: false, refusal: decided };
     if (await write(deps, before, decided, now)) {
-      if (decided.stops) await closeSockets(deps, decided.device);
+      if (decided.event?.closesSockets) await closeSockets(deps, decided.device);
       return { ok: true, device: { ...decided.device, lastSeenAt: before.lastSeenAt } };
     }
   }
@@ -206,21 +199,23 @@ async function change(
 async function write(
   deps: DeviceDeps,
   before: Device,
-  { device, event, token }: Change,
+  { device, event, token, also }: Change,
   now: number,
 ): Promise<boolean> {
   const { db, events } = deps;
   const unchanged = isUnchanged(device.applicationId, device.id, before);
-  const owed = event ? [deviceEvent(event.type, device, event.role, now)] : [];
+  const onlyIf = also ? sql`${unchanged} and ${also.mayGoOn}` : unchanged;
+  const owed = [...(also?.owed ?? []), ...(event ? [deviceEvent(event, device, now)] : [])];
   const written = await batchEndingWith(
     db,
     [
-      ...(event ? events.insertion(owed, unchanged) : []),
-      ...(token ? tokenWrites(db, before, device, token, unchanged) : []),
+      ...(also?.statements(unchanged) ?? []),
+      ...(owed.length > 0 ? events.insertion(owed, onlyIf) : []),
+      ...(token ? tokenWrites(db, before, device, token, onlyIf) : []),
     ],
-    deviceWrite(db, before, device, unchanged),
+    deviceWrite(db, before, device, onlyIf),
   );
   if (written.length === 0) return false;
-  if (event) events.announce(owed);
+  if (owed.length > 0) events.announce(owed);
   return true;
 }

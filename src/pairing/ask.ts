@@ -6,7 +6,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Application } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
-import { approveDevice, type Device, hasStopped, issueToken } from "../devices/device";
+import { approveDevice, type Device, hasNarrowed, issueToken } from "../devices/device";
 import {
   deviceWrite,
   isUnchanged,
@@ -21,10 +21,19 @@ import { newDeviceToken } from "../devices/token";
 import type { DomainEvent } from "../events/event";
 import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
 import { endingOf } from "./endings";
-import { pairRequestEvent } from "./events";
-import { decideAsk, isOver, MOST_LIVE, type PairRequest, REQUEST_LIFE_MS } from "./request";
+import { closingSockets, pairRequestEvent } from "./events";
+import {
+  decideAsk,
+  isOver,
+  MOST_LIVE,
+  MOST_NEW,
+  type PairRequest,
+  REQUEST_LIFE_MS,
+} from "./request";
 import {
   countLive,
+  findRecentTimes,
+  hasAskedRarely,
   hasRoom,
   isItsPending,
   isLive,
@@ -48,6 +57,7 @@ export interface Ask {
 export type AskRefusal =
   | { code: "nonce-used" }
   | { code: "too-many-live"; of: "address" | "application" }
+  | { code: "too-many-new"; retryAfterSeconds: number }
   | { code: "invalid-setup-code" }
   | { code: "exceeds-setup-code" }
   | { code: "changed-meanwhile" };
@@ -70,8 +80,8 @@ interface Plan {
   /** The statements, given that `claimed` is true where the nonce was stored. */
   write(claimed: SQL): Statement[];
   owed: DomainEvent[];
-  /** A device of which a token stops working that may have opened sockets. */
-  stops?: Device;
+  /** A device that has less than before, and whose open sockets are to be closed. */
+  narrows?: Device | null;
   result: Exclude<AskResult, { type: "refused" }>;
 }
 type Statement = Parameters<DeviceDeps["db"]["batch"]>[0][number];
@@ -97,14 +107,14 @@ export async function askToPair(
     ]);
     if (stored.length > 0) {
       if (planned.owed.length > 0) deps.events.announce(planned.owed);
-      if (planned.stops) await closeSockets(deps, planned.stops);
+      if (planned.narrows) await closeSockets(deps, planned.narrows);
       return planned.result;
     }
     if (await isNonceUsed(db, use, now))
       return { type: "refused", refusal: { code: "nonce-used" } };
     const full =
-      planned.result.type === "pending" && (await findFull(deps, planned.result.request, now));
-    if (full) return { type: "refused", refusal: { code: "too-many-live", of: full } };
+      planned.result.type === "pending" ? await findFull(deps, planned.result.request, now) : null;
+    if (full) return { type: "refused", refusal: full };
   }
   return { type: "refused", refusal: { code: "changed-meanwhile" } };
 }
@@ -136,7 +146,8 @@ async function planAsk(
       const ended = decision.ends ? [endingOf(decision.ends.request, decision.ends.as, now)] : [];
       const owed = [...ended.map(({ event }) => event), ...opened];
       return {
-        onlyIf: sql`${isItsPending(application.id, ask.asked.deviceId, pending)} and ${hasRoom(request, now)}`,
+        onlyIf: sql`${isItsPending(application.id, ask.asked.deviceId, pending)}
+          and ${hasRoom(request, now)} and ${hasAskedRarely(request, pending, now)}`,
         write: (claimed) => [
           ...ended.map(({ ending }) => requestEnding(db, ending, claimed)),
           requestInsertion(db, request, claimed),
@@ -177,7 +188,9 @@ async function planWithCode(
   };
   const device = approveDevice(before, request, granted, null, now);
   const issue = planIssue(deps, before, device, ask, request.id);
-  const approved = pairRequestEvent("approved", request, now);
+  const narrows = before && hasNarrowed(before, device) ? device : null;
+  const event = pairRequestEvent("approved", request, now);
+  const approved = narrows ? closingSockets(event, narrows) : event;
   const ended = pending
     ? [endingOf(pending, isOver(pending, now) ? "expired" : "superseded", now)]
     : [];
@@ -193,7 +206,7 @@ async function planWithCode(
       ...deps.events.insertion(owed, claimed),
     ],
     owed,
-    ...(before && hasStopped(before, device) ? { stops: device } : {}),
+    narrows,
     result: issue.result,
   };
 }
@@ -256,8 +269,15 @@ async function findFull(
   { db }: DeviceDeps,
   request: PairRequest,
   now: number,
-): Promise<"address" | "application" | null> {
+): Promise<AskRefusal | null> {
   const live = await countLive(db, request, now);
-  if (live.address >= MOST_LIVE.perAddress) return "address";
-  return live.application >= MOST_LIVE.perApplication ? "application" : null;
+  if (live.address >= MOST_LIVE.perAddress) return { code: "too-many-live", of: "address" };
+  if (live.application >= MOST_LIVE.perApplication) {
+    return { code: "too-many-live", of: "application" };
+  }
+  const times = await findRecentTimes(db, request, now);
+  const oldest = times[MOST_NEW.perDevice - 1];
+  if (oldest === undefined) return null;
+  const milliseconds = oldest + MOST_NEW.withinMs - now;
+  return { code: "too-many-new", retryAfterSeconds: Math.ceil(milliseconds / 1_000) };
 }

@@ -3,10 +3,11 @@ import { sql } from "drizzle-orm";
 import { pairingRequests } from "../db/schema/devices";
 import { selectApplication } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
-import { approveDevice, type Device, hasStopped } from "../devices/device";
+import { approveDevice, type Device, hasNarrowed } from "../devices/device";
 import { deviceWrite, isUnchanged, selectDevice, toDevice } from "../devices/device-store";
 import { type DeviceDeps, MOST_TRIES, type Operator } from "../devices/operator";
 import { endingOf } from "./endings";
+import { closingSockets } from "./events";
 import {
   decideGrant,
   type GrantRefusal,
@@ -88,16 +89,18 @@ async function decide(
     const outcome = { decidedBy: operator.keyId, decidedByEmail: email, granted, reason };
     const { ending, event } = endingOf(request, granted ? "approved" : "rejected", now, outcome);
     const device = granted ? approveDevice(before, request, granted, request.id, now) : null;
+    const narrowed = before && device && hasNarrowed(before, device) ? device : null;
+    const owed = [narrowed ? closingSockets(event, narrowed) : event];
     // That it is still pending is in the statement that ends it; a device must be as it was read, too.
     const onlyIf = device ? isUnchanged(applicationId, request.deviceId, before) : sql`true`;
     const [ended] = await db.batch([
       requestEnding(db, ending, onlyIf),
       ...(device ? [deviceWrite(db, before, device, hasEnded(ending))] : []),
-      ...events.insertion([event], hasEnded(ending)),
+      ...events.insertion(owed, hasEnded(ending)),
     ]);
     if (ended.length > 0) {
-      events.announce([event]);
-      if (before && device && hasStopped(before, device)) await closeSockets(deps, device);
+      events.announce(owed);
+      if (narrowed) await closeSockets(deps, narrowed);
       const { status: now, outcome: how } = ending;
       return { ok: true, request: { ...request, status: now, outcome: how }, device };
     }

@@ -3,26 +3,24 @@ import { sql } from "drizzle-orm";
 import type { DeviceDeps } from "../devices/operator";
 import type { DomainEvent } from "../events/event";
 import { pairRequestEvent } from "./events";
-import type { Outcome, PairRequest } from "./request";
+import type { Outcome, PairRequest, PairRequestEventData } from "./request";
 import { type Ending, findOver, hasEnded, requestEnding } from "./request-store";
 
 /** An ending with the event that announces it. */
 export interface EndingEvent {
   ending: Ending;
-  event: DomainEvent;
+  event: DomainEvent<PairRequestEventData>;
 }
+
+/** How nobody decides. */
+const BY_NOBODY = { decidedBy: null, decidedByEmail: null, granted: null, reason: null };
 
 /** How a pending request ends, and what is announced of it. */
 export function endingOf(
   request: PairRequest,
   status: Ending["status"],
   now: number,
-  decided: Omit<Outcome, "at"> = {
-    decidedBy: null,
-    decidedByEmail: null,
-    granted: null,
-    reason: null,
-  },
+  decided: Omit<Outcome, "at"> = BY_NOBODY,
 ): EndingEvent {
   const outcome = { at: status === "expired" ? request.expiresAt : now, ...decided };
   const ending = { request, status, outcome, claim: crypto.randomUUID() };

@@ -21,7 +21,7 @@ export type ProofRefusal =
   | { code: "wrong-device-id" }
   | { code: "unknown-nonce" }
   | { code: "nonce-expired" }
-  | { code: "stale-signature" }
+  | { code: "stale-signature"; signedAt: number; now: number }
   | { code: "wrong-signature" };
 
 /**
@@ -42,7 +42,9 @@ export async function judgeProof(
   const nonce = judgeChallenge(secret, applicationId, proof.nonce, now);
   if (nonce === "unknown") return { code: "unknown-nonce" };
   if (nonce === "expired") return { code: "nonce-expired" };
-  if (Math.abs(now - proof.signedAt) > CHALLENGE_MS) return { code: "stale-signature" };
+  if (Math.abs(now - proof.signedAt) > CHALLENGE_MS) {
+    return { code: "stale-signature", signedAt: proof.signedAt, now };
+  }
   const signed = await isSignedBy(parsed.key.bytes, proof.signature, {
     ...asked,
     signedAt: proof.signedAt,

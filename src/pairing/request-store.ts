@@ -2,9 +2,12 @@
 import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
+import { firstRequestIdAt } from "../devices/ids";
 import { addressBucket } from "../platform/ip-address";
 import {
+  ENDED_STATUSES,
   MOST_LIVE,
+  MOST_NEW,
   type Outcome,
   type PairRequest,
   REQUEST_STATUSES,
@@ -133,6 +136,49 @@ export function hasRoom(
       and device_id <> ${asks.deviceId} and expires_at > ${now})`;
 }
 
+/**
+ * In a batch: whether this device has made few requests lately.
+ * @param pending its pending one, which the batch has a condition for
+ */
+export function hasAskedRarely(asks: Asker, pending: PairRequest | null, now: number): SQL {
+  const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
+  return sql`(select count(*) < ${MOST_NEW.perDevice - more} from ${pairingRequests}
+    where ${areRecentOf(asks, ENDED_STATUSES, now)})`;
+}
+
+/** When the device made its latest requests, as many as it may, newest first. Unix milliseconds. */
+export async function findRecentTimes(db: Database, asks: Asker, now: number): Promise<number[]> {
+  const rows = await db
+    .select({ at: sql<number>`${pairingRequests.asked} ->> 'requestedAt'` })
+    .from(pairingRequests)
+    .where(areRecentOf(asks, REQUEST_STATUSES, now))
+    .orderBy(desc(pairingRequests.id))
+    .limit(MOST_NEW.perDevice);
+  return rows.map(({ at }) => at);
+}
+
+/** Which device asks, and where. */
+type Asker = Pick<PairRequest, "applicationId" | "deviceId">;
+
+/**
+ * The requests that this device has made within the time in which they are counted. Reads what the
+ * whole application was asked in that time: few, and cheaper than an index that each request would
+ * have to write.
+ */
+function areRecentOf(
+  { applicationId, deviceId }: Asker,
+  statuses: readonly RequestStatus[],
+  now: number,
+): SQL {
+  return sql`status in (select value from json_each(${JSON.stringify(statuses)}))
+    and application_id = ${applicationId} and id >= ${firstCountedId(now)}
+    and device_id = ${deviceId}`;
+}
+
+function firstCountedId(now: number): string {
+  return firstRequestIdAt(now - MOST_NEW.withinMs + 1);
+}
+
 /** How many live requests there are of others than this device: in the application, and from the address. */
 export async function countLive(
   db: Database,
@@ -167,21 +213,29 @@ export async function findOver(db: Database, now: number, limit: number): Promis
   return rows.map(toRequest);
 }
 
-/** Removes a page of an application's requests from before an id, of the given statuses; returns how many. */
+/**
+ * Removes a page of an application's requests from before an id, of the given statuses; returns how many.
+ * @param query `endedBefore`: only those that ended before this moment, Unix milliseconds
+ */
 export async function removeRequests(
   db: Database,
   query: {
     applicationId: string;
     statuses: readonly RequestStatus[];
     before: string;
+    endedBefore?: number;
     limit: number;
   },
 ): Promise<number> {
+  const ended =
+    query.endedBefore === undefined
+      ? sql`true`
+      : sql`${pairingRequests.outcome} ->> 'at' < ${query.endedBefore}`;
   const { meta } = await db.run(sql`delete from ${pairingRequests}
     where (status, application_id, id) in (
       select status, application_id, id from ${pairingRequests}
       where status in (select value from json_each(${JSON.stringify(query.statuses)}))
-        and application_id = ${query.applicationId} and id < ${query.before} limit ${query.limit})`);
+        and application_id = ${query.applicationId} and id < ${query.before} and ${ended} limit ${query.limit})`);
   return meta.changes;
 }
 

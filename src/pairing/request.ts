@@ -13,6 +13,12 @@ import { findScopeNotHeld, isWithin, roleOf, scopesOf } from "../devices/scopes"
 export const REQUEST_LIFE_MS = 300_000;
 /** Live requests at most: from one address in one application, and in one application. */
 export const MOST_LIVE = { perAddress: 5, perApplication: 500 } as const;
+/**
+ * New requests of one device in an application at most, and within which time: a device that asks for
+ * something else each time takes its own place, so that no cap of live ones sees it. Retries that ask
+ * for the same do not count.
+ */
+export const MOST_NEW = { perDevice: 10, withinMs: 3_600_000 } as const;
 
 /** All that a request can be. All but `pending` are endings. */
 export const REQUEST_STATUSES = [
@@ -23,6 +29,7 @@ export const REQUEST_STATUSES = [
   "superseded",
 ] as const;
 export type RequestStatus = (typeof REQUEST_STATUSES)[number];
+export const ENDED_STATUSES = REQUEST_STATUSES.filter((status) => status !== "pending");
 
 /** How a request ended. Times are Unix milliseconds. */
 export interface Outcome {
@@ -154,5 +161,8 @@ function exceeds(what: string): { ok: false; refusal: GrantRefusal } {
 
 /** The data of all `device.pair.*` events. */
 export interface PairRequestEventData {
-  readonly pairRequest: PairRequest;
+  readonly pairRequest: PairRequest & {
+    /** Of an approval: sockets that the device opened at an earlier version are to be closed. */
+    readonly closesSocketsBefore?: number;
+  };
 }

@@ -2,17 +2,19 @@
 import type { Database } from "../db/open";
 import { listApplicationIds, removeApplication } from "../devices/application-store";
 import { forgetDevices } from "../devices/device-store";
-import { firstIdAt } from "../events/store";
-import { REQUEST_STATUSES } from "./request";
+import { firstRequestIdAt } from "../devices/ids";
+import { ENDED_STATUSES, REQUEST_STATUSES } from "./request";
 import { removeRequests } from "./request-store";
 
-const ENDED = REQUEST_STATUSES.filter((status) => status !== "pending");
+/** Superseded requests tell nobody anything after a day: another one of their device took their place. */
+const SUPERSEDED_MS = 86_400_000;
 /** Sorts behind the id of every request. */
 const ALL_IDS = "pr.";
 
 /**
  * Removes a page of an organisation's requests that ended and devices that were removed before
- * `cutoff` (Unix milliseconds); returns how many of one kind in one application, at most.
+ * `cutoff` (Unix milliseconds), and of requests that were superseded a day ago; returns how many of one
+ * kind in one application, at most.
  */
 export async function sweepDeviceData(
   db: Database,
@@ -21,12 +23,20 @@ export async function sweepDeviceData(
   limit: number,
 ): Promise<number> {
   let most = 0;
+  const now = Date.now();
+  const dayAgo = now - SUPERSEDED_MS;
   for (const applicationId of await listApplicationIds(db, organisationId)) {
-    const before = `pr-${firstIdAt(Math.min(cutoff, Date.now()))}`;
+    const before = firstRequestIdAt(Math.min(cutoff, now));
     const page = { applicationId, limit };
-    const requests = await removeRequests(db, { ...page, statuses: ENDED, before });
+    const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
+    const superseded = await removeRequests(db, {
+      ...page,
+      statuses: ["superseded"],
+      before: firstRequestIdAt(dayAgo),
+      endedBefore: dayAgo,
+    });
     const devices = await forgetDevices(db, { ...page, removedBefore: cutoff });
-    most = Math.max(most, requests, devices);
+    most = Math.max(most, requests, superseded, devices);
   }
   return most;
 }

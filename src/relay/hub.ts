@@ -5,6 +5,7 @@
  */
 
 import type { Traffic } from "../session/calls";
+import { type DeviceCut, isCut, type Pairing } from "../session/devices";
 import type { BudgetLimits } from "./budget";
 import {
   type Attachment,
@@ -34,6 +35,14 @@ import { UserBudgets } from "./user-budgets";
 export interface RelayLimits extends BudgetLimits {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
+}
+
+/** What is known of a socket when it is taken in. */
+export interface Arrival {
+  /** Cloudflare's view of where it connects from. */
+  from: ConnectsFrom;
+  /** What lets it in, where its user has a device; else null. */
+  pairing: Pairing | null;
 }
 
 export class RelayHub {
@@ -95,11 +104,11 @@ export class RelayHub {
    * Takes in an accepted socket. One that this user had before is closed.
    * @param now Unix milliseconds
    */
-  join(ws: WebSocket, n: number, from: ConnectsFrom, now: number): void {
+  join(ws: WebSocket, n: number, { from, pairing }: Arrival, now: number): void {
     const since = Math.max(now, (this.#users.get(n)?.since ?? 0) + 1);
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
     const traffic = trafficFrom(this.#traffic.get(n), from);
-    const participant = this.#add(ws, { n, since, traffic, closed: false }, now);
+    const participant = this.#add(ws, { n, since, traffic, pairing, closed: false }, now);
     save(participant, now);
     this.#tell(participant, { type: "ready", connection_id: n });
     if (n === HOST) {
@@ -184,6 +193,14 @@ export class RelayHub {
     this.#announceLeft(n);
   }
 
+  /** Closes the sockets of these users that a device has opened and may not keep. */
+  cut(users: readonly number[], cut: DeviceCut): void {
+    for (const n of users) {
+      const pairing = this.#users.get(n)?.pairing;
+      if (pairing && isCut(pairing, cut)) this.close(n, CLOSE.revoked, "device revoked");
+    }
+  }
+
   /** Tells everyone that the session ends, and why, and closes all sockets. */
   end(reason: string): void {
     const everyone = [...this.#users.values()];
@@ -207,9 +224,10 @@ export class RelayHub {
     this.#add(ws, { ...attached, traffic }, attached.since);
   }
 
-  #add(ws: WebSocket, { n, since, traffic, ...kept }: Attachment, now: number): Participant {
-    const refused = new Set(kept.refused);
-    const participant = { ws, n, since, traffic, refused, unheard: 0, savedAt: now };
+  #add(ws: WebSocket, attached: Attachment, now: number): Participant {
+    const { n, since, traffic, pairing = null } = attached;
+    const refused = new Set(attached.refused);
+    const participant = { ws, n, since, traffic, pairing, refused, unheard: 0, savedAt: now };
     this.#users.set(n, participant);
     this.#bySocket.set(ws, participant);
     this.#traffic.set(n, traffic);

@@ -1,6 +1,7 @@
 /** One participant of a relay: their socket, what hibernates with it, and how they are told things. */
 
 import type { Traffic } from "../session/calls";
+import type { Pairing } from "../session/devices";
 
 /** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
 export const HOST = 0;
@@ -26,6 +27,8 @@ export interface Participant {
   /** When this socket connected: of two sockets of one user the later one counts. */
   readonly since: number;
   readonly traffic: Traffic;
+  /** What let this socket in, where its user has a device. */
+  readonly pairing: Pairing | null;
   /** Users who were told to be out of reach, and have not been within reach since. */
   readonly refused: Set<number>;
   unheard: number;
@@ -38,6 +41,7 @@ export interface Attachment {
   since: number;
   traffic: Traffic;
   refused?: readonly number[];
+  pairing?: Pairing | null;
   /** We closed it: its close event, which may come after an eviction, tells nobody anything new. */
   closed: boolean;
 }
@@ -68,8 +72,8 @@ export function attachmentOf(ws: WebSocket): Attachment | null {
 
 /** Writes the attachment; `closed` once we have closed the socket. */
 export function attach(participant: Participant, closed: boolean): void {
-  const { ws, n, since, traffic, refused } = participant;
-  const attachment: Attachment = { n, since, traffic, refused: [...refused], closed };
+  const { ws, n, since, traffic, refused, pairing } = participant;
+  const attachment: Attachment = { n, since, traffic, refused: [...refused], pairing, closed };
   ws.serializeAttachment(attachment);
 }
 

@@ -8,13 +8,12 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { openDatabase } from "../db/open";
-import { findDeviceVersion } from "../devices/device-store";
 import { newEventId } from "../events/event";
 import { sendEvents } from "../events/queue";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import { RelayHub } from "../relay/hub";
+import { type Arrival, RelayHub } from "../relay/hub";
 import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
 import { CLOSE } from "../relay/protocol";
@@ -26,7 +25,7 @@ import type {
   Traffic,
   UserRequest,
 } from "../session/calls";
-import type { DeviceCut, VerifiedDevice } from "../session/devices";
+import type { DeviceCut } from "../session/devices";
 import {
   decide,
   type ExpiryReason,
@@ -55,16 +54,20 @@ import {
   type AdmissionRefusal,
   chooseProtocol,
   isSameToken,
+  type Knock,
   readKnock,
+  usersWithDevice,
+  usersWithTokens,
 } from "./admission";
+import { type AdmittedDevice, readDevice } from "./device-admission";
 import { Waiting } from "./outcome-waiters";
 
 /** The caller waits this long for the announcement, so that a list right after shows the change. */
 const ANNOUNCE_WAIT_MS = 2_000;
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
 const PERMISSIONS_TIMEOUT_MS = 2_000;
-/** Reading whether a device was changed has failed when it takes longer: joins wait for it. */
-const DEVICE_TIMEOUT_MS = 2_000;
+/** A device may be revoked while it is read: then it is read again, so often at most. */
+const MOST_DEVICE_READS = 5;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
 /** The time of the last use is written at most this often; an eviction in between loses the rest. */
@@ -88,6 +91,8 @@ interface Held {
 export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #config: Config;
   readonly #admission = new Admission();
+  /** How many notices there were that a device has changed: what is read of one meanwhile is not relied on. */
+  #cuts = 0;
   #held: Held | null = null;
   #alarmAt: number | null = null;
   #draining: Promise<void> | null = null;
@@ -222,14 +227,16 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     });
   }
 
-  /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
+  /** Closes the sockets that a device has opened and may not keep. */
   async cutDevice(cut: DeviceCut): Promise<void> {
     const held = this.#held;
     if (held?.session.organisationId !== cut.organisationId) return;
-    this.#admission.cut(cut);
-    for (const { n, deviceId } of held.session.users) {
-      if (deviceId === cut.deviceId) held.hub.close(n, CLOSE.revoked, "device revoked");
-    }
+    this.#cuts += 1;
+    const theirs = held.session.users.filter(({ deviceId }) => deviceId === cut.deviceId);
+    held.hub.cut(
+      theirs.map(({ n }) => n),
+      cut,
+    );
   }
 
   /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
@@ -280,26 +287,30 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const knock = readKnock(request);
     const locked = this.#admission.locked(knock, held, now);
     if (locked) return refused(locked);
-    let user = this.#admission.identify(knock, held);
-    let checked: RelayUser | undefined;
-    // While it waits, anything may happen: it may be out, or be another user of the same device.
-    while (user && user.n !== checked?.n) {
-      checked = user;
-      // Before anything is read for it: who is not let in after all has cost that too.
-      const wait = held.hub.payToJoin(user.n, Date.now());
-      if (wait > 0) return refused({ code: "over-limit", retryAfterSeconds: wait });
-      if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
+    // Before anything is read for it: who is not let in after all has cost that too. With a device token,
+    // who it is turns out only then.
+    const known = knock.deviceToken === null ? usersWithTokens(knock, held)[0] : undefined;
+    const owed = known ? held.hub.payToJoin(known.n, now) : 0;
+    if (owed > 0) return refused({ code: "over-limit", retryAfterSeconds: owed });
+    for (let reads = 0; reads < MOST_DEVICE_READS; reads++) {
+      const cuts = this.#cuts;
+      const judged = await this.#judge(held, knock);
+      // While it waited, anything may have happened.
       if (this.#held !== held) return refused({ code: "not-found" });
       if (isFinal(held.session)) return refused(endedRefusal(held.session));
-      user = this.#admission.identify(knock, held);
+      if (cuts !== this.#cuts) continue;
+      if ("code" in judged) {
+        const isWrong = judged.code === "wrong-token";
+        return refused(isWrong ? this.#admission.refuse(knock, held, now) : judged);
+      }
+      const user = this.#choose(held, judged.users);
+      if (!user) return refused({ code: "user-revoked" });
+      const wait = known ? 0 : held.hub.payToJoin(user.n, Date.now());
+      if (wait > 0) return refused({ code: "over-limit", retryAfterSeconds: wait });
+      const arrival = { from: knock.from, pairing: judged.device?.pairing ?? null };
+      return this.#join(held, user, arrival, chooseProtocol(request.headers));
     }
-    if (!user) return refused(this.#admission.refuse(knock, held, now));
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    held.hub.join(server, user.n, knock.from, Date.now());
-    const protocol = chooseProtocol(request.headers);
-    const headers = protocol === null ? {} : { "Sec-WebSocket-Protocol": protocol };
-    return new Response(null, { status: 101, webSocket: client, headers });
+    return refused({ code: "device-not-read" });
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
@@ -566,26 +577,51 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.ctx.storage.kv.put("traffic", new Map(held.hub.traffic));
   }
 
-  /** Whether what decides about a user's socket is known, and will be told of while it is open. */
-  async #mayJoin(held: Held, user: RelayUser, device: VerifiedDevice | null): Promise<boolean> {
-    if (user.deviceId === null && user.connectionId === null) return true;
-    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a socket.
-    if (!(await this.#isShown(held))) return false;
-    // Verified before D1 showed the session, it may have been revoked by somebody who did not find us.
-    if (device && !(await this.#isStill(device))) return false;
+  /**
+   * Who it may be that knocks, once it is known that they may be let in; or why they may not. Costs
+   * nothing for a user without a device and a connection.
+   */
+  async #judge(
+    held: Held,
+    knock: Knock,
+  ): Promise<{ users: readonly RelayUser[]; device: AdmittedDevice | null } | AdmissionRefusal> {
+    let users =
+      knock.deviceToken === null ? usersWithTokens(knock, held) : usersWithDevice(knock, held);
+    if (users.length === 0) return { code: "wrong-token" };
+    const isFree = (user: RelayUser) => user.deviceId === null && user.connectionId === null;
+    if (users.every(isFree)) return { users, device: null };
+    // Who revokes a device or deletes a connection finds its sessions in D1: they must not miss a
+    // socket. So the device is read after D1 shows the session.
+    if (!(await this.#isShown(held))) return { code: "session-not-shown" };
+    const deps = { db: openDatabase(this.env), ctx: this.ctx };
+    const device = await readDevice(deps, held.session, knock, users);
+    if (device && "code" in device) return device;
+    if (device) users = users.filter(({ deviceId }) => deviceId === device.id);
     // A join relies on no permission that was known before.
-    return user.connectionId === null || held.permissions.refresh();
+    const isConnection = users.some(({ connectionId }) => connectionId !== null);
+    if (isConnection && !(await held.permissions.refresh()))
+      return { code: "permissions-not-read" };
+    return { users, device };
+  }
+
+  /** Of the users whom it may be, one who is still there, and if possible not connected yet. */
+  #choose({ session, hub }: Held, users: readonly RelayUser[]): RelayUser | undefined {
+    const still = users.filter(({ n }) => session.users.some((user) => user.n === n));
+    return still.find(({ n }) => !hub.isConnected(n)) ?? still[0];
+  }
+
+  #join(held: Held, { n }: RelayUser, arrival: Arrival, protocol: string | null): Response {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    held.hub.join(server, n, arrival, Date.now());
+    const headers = protocol === null ? {} : { "Sec-WebSocket-Protocol": protocol };
+    return new Response(null, { status: 101, webSocket: client, headers });
   }
 
   /** Whether D1 shows the session as it is; if not, it is shown now, if that does not take too long. */
   async #isShown(held: Held): Promise<boolean> {
     if (!held.outbox.isShown(held.session)) await this.#announce();
     return held.outbox.isShown(held.session);
-  }
-
-  async #isStill({ applicationId, deviceId, version }: VerifiedDevice): Promise<boolean> {
-    const found = findDeviceVersion(openDatabase(this.env), applicationId, deviceId);
-    return (await within(DEVICE_TIMEOUT_MS, found).catch(() => null)) === version;
   }
 
   #view(held: Held, session: Session): SessionResult {

@@ -4,7 +4,7 @@
  */
 import { Unavailable } from "../platform/unavailable";
 import type { SessionCalls, SessionResult, UserRequest } from "./calls";
-import { DEVICE_HEADER, type DeviceCut, type VerifiedDevice } from "./devices";
+import type { DeviceCut } from "./devices";
 import type { ExpiryReason, Session, SessionFacts } from "./machine";
 
 /** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */
@@ -84,21 +84,14 @@ export class SessionClient {
     return this.#again(id, (stub) => stub.purge());
   }
 
-  /** Closes the sockets of a device that was revoked. */
+  /** Closes the sockets of a device that may be connected no more as it was. */
   cutDevice(id: string, cut: DeviceCut): Promise<void> {
     return this.#again(id, (stub) => stub.cutDevice(cut));
   }
 
-  /**
-   * Hands a websocket upgrade to the session.
-   * @param device whose token came with it, and was found to work; null: none
-   */
-  connect(id: string, request: Request, device: VerifiedDevice | null): Promise<Response> {
-    const handed = new Request(request);
-    // Always ours: what a client sends under this name never reaches the object.
-    handed.headers.delete(DEVICE_HEADER);
-    if (device) handed.headers.set(DEVICE_HEADER, JSON.stringify(device));
-    return this.#once(id, null, (stub) => stub.fetch(handed));
+  /** Hands a websocket upgrade to the session, which decides whether it is let in. */
+  connect(id: string, request: Request): Promise<Response> {
+    return this.#once(id, null, (stub) => stub.fetch(request));
   }
 
   /** A call that must not run twice: a broken one is not repeated, but what it committed is announced. */

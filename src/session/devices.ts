@@ -1,22 +1,22 @@
-/** What a session's object is told of devices. Pure. */
+/** What a session's object knows of devices. Pure. */
 
-/** A device whose token the Worker has verified, for a websocket. */
-export interface VerifiedDevice {
-  readonly organisationId: number;
+/** The pairing that let a device's socket in: in which application, and at which version of the device. */
+export interface Pairing {
   readonly applicationId: string;
-  readonly deviceId: string;
-  /** Of the device, when its token was verified. */
+  /** Rises with every change of the device. */
   readonly version: number;
 }
 
-/** A device that was revoked: what was verified before this version counts no more. */
-export type DeviceCut = VerifiedDevice;
+/**
+ * Notice that a device was removed, revoked or may do less: sockets that this pairing let in at an
+ * earlier version are to be closed.
+ */
+export interface DeviceCut extends Pairing {
+  readonly organisationId: number;
+  readonly deviceId: string;
+}
 
-/** Carries a `VerifiedDevice` as JSON from the Worker to the object. `SessionClient.connect` sets it. */
-export const DEVICE_HEADER = "X-Drawbridge-Device";
-
-/** The verified device of an upgrade, as the Worker handed it over. */
-export function readVerifiedDevice(headers: Headers): VerifiedDevice | null {
-  const text = headers.get(DEVICE_HEADER);
-  return text === null ? null : JSON.parse(text);
+/** Whether a socket that this pairing let in is to be closed. */
+export function isCut(pairing: Pairing, cut: DeviceCut): boolean {
+  return pairing.applicationId === cut.applicationId && pairing.version < cut.version;
 }

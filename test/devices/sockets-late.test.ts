@@ -5,14 +5,12 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { call, ORIGIN } from "../support/client";
-import { newGate, withD1 } from "../support/d1";
+import { call } from "../support/client";
+import { newGate, withD1, withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
-import { connect, newSession, upgrade } from "../support/device-sockets";
+import { connect, newRelayOf, newSession, upgrade } from "../support/device-sockets";
 import {
-  domainDeps,
   eventsSent,
-  newAddress,
   newApplication,
   newDevice,
   pair,
@@ -21,9 +19,11 @@ import {
 } from "../support/devices";
 import { isProjection, queueRefuses, withEventQueue } from "../support/faults";
 import { rowsOf } from "../support/rows";
-import { connect as connectUser, knock } from "../support/socket";
+import { connect as connectUser, knock, upgrade as upgradeUser } from "../support/socket";
 
 const PROJECTION = /insert into "sessions"/;
+/** What looks for the device of somebody who knocks, by its token or by its id. */
+const READING = /from "device_tokens"|where \("devices"."id" = /;
 
 function revoke(at: TestApplication, { id }: TestDevice) {
   return call("POST", `${at.path}/devices/${id}/tokens:revoke`, {
@@ -37,14 +37,6 @@ async function pairedDevice() {
   const device = await newDevice();
   const { token } = await pair(at, device);
   return { at, device, token };
-}
-
-/** The version of a device now, as the Worker finds it when it verifies a token. */
-async function versionOf(device: TestDevice): Promise<number> {
-  const row = await env.DB.prepare("select version from devices where id = ?")
-    .bind(device.id)
-    .first<{ version: number }>();
-  return row?.version ?? 0;
 }
 
 it("two sockets of a device at once are its two users", async () => {
@@ -120,27 +112,34 @@ describe("while D1 does not show a session", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("a revocation that did not find the session keeps a token out that was verified before it", async () => {
-    const { at, device } = await pairedDevice();
-    const verified = {
-      organisationId: at.id,
-      applicationId: at.application,
-      deviceId: device.id,
-      version: await versionOf(device),
-    };
+  it("a revocation that did not find the session keeps the device out all the same", async () => {
+    const { at, device, token } = await pairedDevice();
     const session = await whileD1Refuses(PROJECTION, async () => {
       const made = await newSession(at, [null, device.id]);
       await revoke(at, device);
       return made;
     });
-    const late = await domainDeps().sessions.connect(
-      session,
-      new Request(`${ORIGIN}/v1/relays/sessions/${session}/client`, {
-        headers: { Upgrade: "websocket", "CF-Connecting-IP": newAddress() },
-      }),
-      verified,
-    );
-    expect(await late.json()).toEqual({ code: "unavailable" });
+    expect((await upgrade(session, "client", token)).status).toBe(403);
+  });
+
+  it("a revocation while the device is read keeps it out, by a device token and by a user token", async () => {
+    for (const credential of ["device", "user"]) {
+      const { at, device, token } = await pairedDevice();
+      const relay = await newRelayOf(at, [null, device.id]);
+      let waiting = true;
+      const late = await withD1Answers(
+        async (sql) => {
+          if (!waiting || !READING.test(sql)) return;
+          waiting = false;
+          await revoke(at, device);
+        },
+        async () =>
+          credential === "device" ? upgrade(relay.id, "client", token) : upgradeUser(relay, 1),
+      );
+      expect(waiting).toBe(false);
+      expect(late.status).toBe(403);
+      expect((await late.json<{ message: string }>()).message).toContain("was revoked");
+    }
   });
 });
 
@@ -160,12 +159,15 @@ it("an object that was evicted finds out that D1 shows the session, and lets its
   expect((await connect(session, "client", token)).open).toBe(true);
 });
 
-it("a device's way in costs three rows read: its token, itself, and its version once more", async () => {
+it("a device's way in costs two rows read: its token and itself, or by a user token itself and the next", async () => {
   const { at, device, token } = await pairedDevice();
-  // Two users, so that no socket is replaced: one that closes may store its counters.
-  const session = await newSession(at, [null, device.id, device.id]);
-  await connect(session, "client", token);
+  // Three users, so that no socket is replaced: one that closes may store its counters.
+  const relay = await newRelayOf(at, [null, device.id, device.id, device.id]);
+  await connect(relay.id, "client", token);
   await eventsSent();
-  const rows = await rowsOf(() => connect(session, "client", token));
-  expect([rows.d1Read, rows.d1Written, rows.objectWritten]).toEqual([3, 0, 0]);
+  const byDevice = await rowsOf(() => connect(relay.id, "client", token));
+  const byUser = await rowsOf(() => connectUser(relay, 3));
+  expect([byDevice.d1Read, byDevice.d1Written, byDevice.objectWritten]).toEqual([2, 0, 0]);
+  expect(byUser.d1Read).toBeLessThanOrEqual(2);
+  expect([byUser.d1Written, byUser.objectWritten]).toEqual([0, 0]);
 });

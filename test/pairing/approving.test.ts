@@ -149,7 +149,7 @@ describe("approving", () => {
       const at = await newApplication();
       const { token } = await pair(at, await newDevice(), { scopes: [scope] });
       for (const name of implied) {
-        expect([name, (await verify(at, token, `operator.${name}`)).code]).toEqual([name, "ok"]);
+        expect([name, (await verify(at, token, `operator.${name}`)).code]).toEqual([name, "valid"]);
       }
       for (const name of not) {
         const { code } = await verify(at, token, `operator.${name}`);

@@ -63,7 +63,7 @@ describe("a device's way in", () => {
     expect((await poll(at, asked)).body).toEqual({ status: "approved" });
     expect(await verify(at, first.body.device_token)).toEqual({
       valid: true,
-      code: "ok",
+      code: "valid",
       device_id: device.id,
       application_id: at.application,
       role: "operator",

@@ -7,7 +7,7 @@ import { pollRequest } from "../../src/pairing/collect-token";
 import { approveRequest } from "../../src/pairing/decide";
 import { expireRequests } from "../../src/pairing/endings";
 import { call } from "../support/client";
-import { withD1 } from "../support/d1";
+import { overtaken } from "../support/d1";
 import {
   ask,
   decide,
@@ -28,23 +28,6 @@ import {
 const ENDING = /^update "pairing_requests"/;
 const ASK = /insert into "used_nonces"/;
 const TOKEN = /insert into "device_tokens"/;
-
-/** Runs `slow`; before its first write that matches, `fast` is done from beginning to end. */
-async function overtaken<A, B>(
-  write: RegExp,
-  slow: () => Promise<A>,
-  fast: () => Promise<B>,
-): Promise<[A, B]> {
-  let done: { value: B } | undefined;
-  let waiting = true;
-  const value = await withD1(async (sql) => {
-    if (!waiting || !write.test(sql)) return;
-    waiting = false;
-    done = { value: await fast() };
-  }, slow);
-  if (!done) throw new Error("no such write was seen");
-  return [value, done.value];
-}
 
 async function asked() {
   const at = await newApplication();

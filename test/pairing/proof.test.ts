@@ -205,6 +205,35 @@ describe("nonces", () => {
     }
   });
 
+  it("a challenge carries the server's time, and a refused clock is told the difference", async () => {
+    const start = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now: start });
+    const at = await newApplication();
+    const device = await newDevice();
+    const server_time = new Date(start).toISOString();
+    const challenge = await call("POST", `${at.path}/pairing/challenges`);
+    expect(challenge.body).toEqual({
+      nonce: expect.any(String),
+      expires_at: new Date(start + 120_000).toISOString(),
+      server_time,
+    });
+    for (const [off, said] of [
+      [-3_600_000, "3600 seconds behind"],
+      [250_000, "250 seconds ahead of"],
+    ] as const) {
+      vi.setSystemTime(start + off);
+      const body = await signedBody(device, {}, challenge.body.nonce);
+      vi.setSystemTime(start);
+      const answer = await send(at, body);
+      expect(answer.body).toMatchObject({
+        code: "stale-signature",
+        server_time,
+        clock_difference_ms: off,
+      });
+      expect(answer.body.detail).toContain(`${said} the server's, which is ${server_time}`);
+    }
+  });
+
   it("asking for challenges stores nothing", async () => {
     const at = await newApplication();
     const { rowsOf, written } = await import("../support/rows");

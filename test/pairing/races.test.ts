@@ -221,26 +221,38 @@ describe("races", () => {
     }
   });
 
-  it("a removal between an approval's reading and its writing: the approval is decided anew", async () => {
-    const at = await newApplication();
-    const device = await newDevice();
-    const first = await request(at, device, { scopes: ["operator.read"] });
-    await decide(at, first.id, "approve");
-    const wider = await request(at, device, { scopes: ["operator.admin"] });
-    const path = `${at.path}/devices/${device.id}`;
-    let removed = 0;
-    const approved = await withD1(
-      async (sql) => {
-        if (!/update "pairing_requests"/.test(sql) || removed > 0) return;
-        removed = 1;
-        removed = (await call("DELETE", path, { key: at.key })).status;
-      },
-      () => decide(at, wider.id, "approve"),
-    );
-    expect([removed, approved.status]).toEqual([204, 200]);
-    const found = await call("GET", path, { key: at.key });
-    expect(found.body.scopes).toEqual(["operator.admin"]);
-  });
+  it.each([
+    ["a removal", "DELETE", undefined, 409],
+    ["a new label", "PATCH", { label: "Front door" }, 200],
+  ] as const)(
+    "%s between an approval's reading and its writing: the approval is decided anew",
+    async (_, method, body, status) => {
+      const at = await newApplication();
+      const device = await newDevice();
+      const first = await request(at, device, { scopes: ["operator.read"] });
+      await decide(at, first.id, "approve");
+      const wider = await request(at, device, { scopes: ["operator.admin"] });
+      const path = `${at.path}/devices/${device.id}`;
+      let changed = 0;
+      const approved = await withD1(
+        async (sql) => {
+          if (!/update "pairing_requests"/.test(sql) || changed > 0) return;
+          changed = 1;
+          changed = (await call(method, path, { key: at.key, body })).status;
+        },
+        () => decide(at, wider.id, "approve"),
+      );
+      expect(changed).toBeLessThan(300);
+      expect(approved.status).toBe(status);
+      const found = await call("GET", path, { key: at.key });
+      if (status === 200) {
+        expect(found.body).toMatchObject({ scopes: ["operator.admin"], label: "Front door" });
+      } else {
+        // The removal has ended what the device asked for.
+        expect([approved.body.code, found.status]).toEqual(["request-rejected", 404]);
+      }
+    },
+  );
 
   it("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {
     for (const round of ROUNDS) {

@@ -132,7 +132,13 @@ export function signV1(pair: Pair, call: Unsigned): SignedCall {
 }
 
 /** Sends a call as it is, from an address of its own unless one is named; a `host` becomes the URL's. */
-export async function send({ method, path, headers, body }: SignedCall, ip = newAddress()) {
+export async function send(call: SignedCall, ip = newAddress()) {
+  const { status, body } = await answerTo(call, ip);
+  return { status, code: body.Code };
+}
+
+/** As `send`, with all of the answer. */
+export async function answerTo({ method, path, headers, body }: SignedCall, ip = newAddress()) {
   const sent = new Headers({ "CF-Connecting-IP": ip });
   let origin = ORIGIN;
   for (const [name, value] of headers) {
@@ -142,6 +148,6 @@ export async function send({ method, path, headers, body }: SignedCall, ip = new
   const response = await exports.default.fetch(
     new Request(`${origin}${path}`, { method, headers: sent, ...(body === "" ? {} : { body }) }),
   );
-  const answer = (await response.json()) as { Code: unknown };
-  return { status: response.status, code: answer.Code };
+  const answer = (await response.json()) as { Code: unknown; Message: string };
+  return { status: response.status, body: answer };
 }

@@ -42,6 +42,23 @@ async function withSend<T>(
   }
 }
 
+/** Runs `slow`; before its first write that matches, `fast` is done from beginning to end. */
+export async function overtaken<A, B>(
+  write: RegExp,
+  slow: () => Promise<A>,
+  fast: () => Promise<B>,
+): Promise<[A, B]> {
+  let done: { value: B } | undefined;
+  let waiting = true;
+  const value = await withD1(async (sql) => {
+    if (!waiting || !write.test(sql)) return;
+    waiting = false;
+    done = { value: await fast() };
+  }, slow);
+  if (!done) throw new Error("no such write was seen");
+  return [value, done.value];
+}
+
 /** What a D1 that cannot be reached throws. */
 export function d1Lost(): never {
   throw new Error("D1_ERROR: Network connection lost.");

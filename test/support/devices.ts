@@ -6,6 +6,7 @@ import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import type { DeviceDeps, Operator } from "../../src/devices/operator";
+import type { DomainEvent } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/outbox";
 import { SessionClient } from "../../src/session/client";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";
@@ -237,4 +238,17 @@ export async function eventsSent(): Promise<void> {
 /** Gives an organisation a key with these permissions only; returns its token. */
 export async function newKey(at: Tenant, permissions: string[]): Promise<string> {
   return (await insertKey(at.id, { permissions })).token;
+}
+
+/** An organisation's latest event of a type, as its consumer gets it. */
+export async function findDeviceEvent(at: TestApplication, type: string): Promise<DomainEvent> {
+  const row = await env.DB.prepare(
+    "select * from events where organisation_id = ? and type = ? order by id desc limit 1",
+  )
+    .bind(at.id, type)
+    .first<{ id: string; at: number; data: string }>();
+  if (!row) throw new Error(`there is no event ${type}`);
+  const { id, at: time, data } = row;
+  const event = { id, organisationId: at.id, type, at: time, data: JSON.parse(data) };
+  return event as DomainEvent;
 }

@@ -72,7 +72,8 @@ export const devices = sqliteTable(
   },
   (t) => [
     primaryKey({ columns: [t.applicationId, t.removed, t.createdAt, t.id] }),
-    uniqueIndex("devices_by_id").on(t.applicationId, t.id),
+    // The id first: a relay session knows its users' devices by id alone.
+    uniqueIndex("devices_by_id").on(t.id, t.applicationId),
   ],
 );
 

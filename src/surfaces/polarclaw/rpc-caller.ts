@@ -11,6 +11,7 @@ import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
+import { describeDifference } from "../shared/time";
 import { hostOf, type RpcCode, rpcRefusal } from "./errors";
 import { type Parameters, requireParameter } from "./parameters";
 import {
@@ -164,7 +165,7 @@ function requireRecent(time: string, now: number): void {
   if (Math.abs(now - at) > CLOCK_MS) {
     throw refused(
       "InvalidTimeStamp.Expired",
-      "The time is more than 15 minutes off. Set the clock and sign again.",
+      `The time is ${describeDifference(at, now)}: at most 15 minutes are allowed. Set the clock and sign again.`,
     );
   }
 }

@@ -1,11 +1,11 @@
 /** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
 import type { Hono } from "hono";
-import { removePairedDevice } from "../../devices/manage";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { idempotently } from "../../http/idempotency";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/decide";
 import { listPairs } from "../../pairing/list";
+import { removePairedDevice } from "../../pairing/unpair";
 import { depsOf } from "../shared/device-deps";
 import { toHttpRefusal } from "../shared/device-refusals";
 import { rpcRefusal } from "./errors";
@@ -52,11 +52,11 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
   RemovePolarClawDevicePair: {
     permission: "devices:remove",
-    run: async (c, { organisationId }, parameters) => {
+    run: async (c, caller, parameters) => {
       const applicationId = requireParameter(parameters, "ApplicationId");
       const deviceId = requireParameter(parameters, "DeviceId");
-      const address = { organisationId, applicationId, deviceId };
-      const result = await removePairedDevice(depsOf(c), address, Date.now());
+      const own = { applicationId, deviceId };
+      const result = await removePairedDevice(depsOf(c), caller, own, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return { DeviceId: deviceId };
     },

@@ -54,13 +54,32 @@ export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 
         message:
           "session_token or user_token is wrong, revoked, or for the other link: user 0 uses the server link, everyone else the client link.",
       };
-    case "unavailable":
-      return {
-        status: 503,
-        code: "unavailable",
-        message: "The relay permissions of your connection cannot be read. Try again shortly.",
-        headers: { "Retry-After": "2" },
-      };
+    case "user-revoked":
+      return refusedUser(refusal.code, "This user was revoked while they connected.");
+    case "device-not-paired":
+      return refusedUser(
+        refusal.code,
+        "The device_id of this user is not of a device that is paired. Pair the device first.",
+      );
+    case "device-revoked":
+      return refusedUser(
+        refusal.code,
+        "The device of this user was revoked, or its token was replaced. Use its newest token, or let it ask to be approved again.",
+      );
+    case "device-removed":
+      return refusedUser(
+        refusal.code,
+        "The device of this user was removed. Let it ask to be approved again.",
+      );
+    case "session-not-shown":
+      return tryAgain(
+        refusal.code,
+        "The session cannot be shown to those who may revoke your device or connection.",
+      );
+    case "device-not-read":
+      return tryAgain(refusal.code, "Whether your device is still paired cannot be read.");
+    case "permissions-not-read":
+      return tryAgain(refusal.code, "The relay permissions of your connection cannot be read.");
     case "locked":
       return {
         status: 429,
@@ -84,6 +103,17 @@ const lockMessages = {
   session:
     "Too many wrong user tokens for this session: for now, only addresses that were connected before may connect. Wait as long as Retry-After says.",
 };
+
+/** The right tokens, of a user who may not be connected. */
+function refusedUser(code: string, message: string): HttpRefusal {
+  return { status: 403, code, message };
+}
+
+/** What lets a user with a device or a connection in cannot be known at this moment. */
+function tryAgain(code: string, what: string): HttpRefusal {
+  const message = `${what} Try again shortly.`;
+  return { status: 503, code, message, headers: { "Retry-After": "2" } };
+}
 
 const notFound: HttpRefusal = {
   status: 404,

@@ -1,6 +1,5 @@
 /** Relay sessions over HTTP: `contracts/relay-sessions.md`. */
 import type { Hono } from "hono";
-import { verifyDeviceToken } from "../../devices/verify";
 import { readBody, readQuery } from "../../http/body";
 import { requireRoom } from "../../http/calls-per-minute";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
@@ -8,7 +7,6 @@ import { fail } from "../../http/failed-attempts";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
 import type { SessionResult } from "../../session/calls";
-import type { VerifiedDevice } from "../../session/devices";
 import { findByJoinCode } from "../../session/join-codes";
 import { listLiveSessions } from "../../session/projection";
 import { createRelaySession, SESSION_ID } from "../../session/relay-sessions";
@@ -115,7 +113,7 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
       if (c.req.header("Upgrade")?.toLowerCase() !== "websocket")
         throw new Refused(upgradeRequired);
       const id = requireId(c.req.param("id"));
-      const answer = await c.var.sessions.connect(id, c.req.raw, await findDevice(c));
+      const answer = await c.var.sessions.connect(id, c.req.raw);
       if (answer.status === 101) return answer;
       throw new Refused(toHttpRefusal(await answer.json<AdmissionRefusal>(), 410));
     });
@@ -139,19 +137,6 @@ function requireSession(result: SessionResult, whenEnded: 404 | 409) {
 function requireId(id: string | undefined): string {
   if (id === undefined || !SESSION_ID.test(id)) throw new Refused(notThere);
   return id;
-}
-
-/**
- * The device whose working token came with an upgrade; null: none did. Whether it may use this session
- * is for the session to say, which also counts those that may not.
- */
-async function findDevice(c: Call): Promise<VerifiedDevice | null> {
-  const token = /^bearer\s+(drbd_\S+)$/i.exec(c.req.header("Authorization")?.trim() ?? "")?.[1];
-  if (token === undefined || c.req.query("user_token") !== undefined) return null;
-  const verified = await verifyDeviceToken(c.var.db, null, token, null, Date.now());
-  if (!verified.ok) return null;
-  const { organisationId, applicationId, id: deviceId, version } = verified.device;
-  return { organisationId, applicationId, deviceId, version };
 }
 
 function depsOf(c: Call) {

@@ -5,7 +5,8 @@ import type { HttpRefusal } from "../../http/context";
 import type { AskRefusal } from "../../pairing/ask";
 import type { DecideRefusal } from "../../pairing/decide";
 import type { ProofRefusal } from "../../pairing/proof";
-import { MOST_LIVE } from "../../pairing/request";
+import { MOST_LIVE, MOST_NEW } from "../../pairing/request";
+import { describeDifference, toTime } from "./time";
 
 /** Everything that can be refused of devices. */
 export type DeviceRefusal = AskRefusal | DecideRefusal | ManageRefusal | ProofRefusal;
@@ -61,6 +62,11 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         refusal.code,
         `The token of the role ${refusal.role} is revoked: only a new approval brings it back.`,
       );
+    case "wrong-device-token":
+      return {
+        ...say(401, refusal.code, "This is not a working token of this device. Pair it again."),
+        headers: { "WWW-Authenticate": "Bearer" },
+      };
     case "exceeds-approved":
       return say(
         400,
@@ -77,6 +83,15 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         headers: { "Retry-After": "60" },
       };
     }
+    case "too-many-new":
+      return {
+        ...say(
+          429,
+          "too-many-new-requests",
+          `This device has asked for something new ${MOST_NEW.perDevice} times within an hour. Ask for the same again, or wait as long as Retry-After says.`,
+        ),
+        headers: { "Retry-After": String(refusal.retryAfterSeconds) },
+      };
     case "invalid-setup-code":
       return say(
         403,
@@ -109,12 +124,17 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         refusal.code,
         "device.nonce is older than 120 seconds. Ask for a new challenge.",
       );
-    case "stale-signature":
-      return say(
-        401,
-        refusal.code,
-        "device.signed_at is more than 120 seconds off. Set the clock.",
-      );
+    case "stale-signature": {
+      const { signedAt, now } = refusal;
+      return {
+        ...say(
+          401,
+          refusal.code,
+          `device.signed_at is ${describeDifference(signedAt, now)}: at most 120 are allowed. Set the clock.`,
+        ),
+        more: { server_time: toTime(now), clock_difference_ms: signedAt - now },
+      };
+    }
     case "wrong-signature":
       return say(
         401,

@@ -6,3 +6,10 @@ export function toTime(time: number | null): string | null;
 export function toTime(time: number | null): string | null {
   return time === null ? null : new Date(time).toISOString();
 }
+
+/** How a time that somebody sent stands to the server's: for people whose clock is wrong. */
+export function describeDifference(sent: number, now: number): string {
+  const seconds = Math.round(Math.abs(sent - now) / 1_000);
+  const side = sent > now ? "ahead of" : "behind";
+  return `${seconds} seconds ${side} the server's, which is ${toTime(now)}`;
+}

@@ -9,8 +9,6 @@ import { newApplicationId } from "../../devices/ids";
 import {
   labelDevice,
   type ManageResult,
-  removePairedDevice,
-  revokeDeviceToken,
   rotateForDevice,
   rotateForOperator,
 } from "../../devices/manage";
@@ -24,6 +22,7 @@ import { keyed } from "../../http/routes";
 import { approveRequest, rejectRequest } from "../../pairing/decide";
 import { findDevice, listDevices, listRequests } from "../../pairing/list";
 import { createSetupCode } from "../../pairing/setup-codes";
+import { removePairedDevice, revokeDeviceToken } from "../../pairing/unpair";
 import { depsOf } from "../shared/device-deps";
 import { toHttpRefusal } from "../shared/device-refusals";
 import { toTime } from "../shared/time";
@@ -183,7 +182,8 @@ function deviceRoutes(app: Hono<AppEnv>): void {
   app.delete(
     DEVICE,
     keyed("devices:remove", async (c, caller) => {
-      const result = await removePairedDevice(depsOf(c), addressOf(c, caller), Date.now());
+      const own = addressOf(c, caller);
+      const result = await removePairedDevice(depsOf(c), caller, own, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return c.body(null, 204);
     }),
@@ -207,8 +207,8 @@ function tokenRoutes(app: Hono<AppEnv>): void {
     `${DEVICE}/tokens:revoke`,
     keyed("devices:manage", async (c, caller) => {
       const { role } = await readBody(c, revokeBody);
-      const address = addressOf(c, caller);
-      return answer(c, await revokeDeviceToken(depsOf(c), address, role, Date.now()));
+      const own = { ...addressOf(c, caller), role };
+      return answer(c, await revokeDeviceToken(depsOf(c), caller, own, Date.now()));
     }),
   );
 
@@ -217,7 +217,8 @@ function tokenRoutes(app: Hono<AppEnv>): void {
     keyed("devices:list", async (c, { organisationId }) => {
       const { token, scope } = await readBody(c, verifyBody);
       const now = Date.now();
-      const verified = await verifyDeviceToken(c.var.db, organisationId, token, scope, now);
+      const asked = { organisationId, scope };
+      const verified = await verifyDeviceToken(verifierOf(c), token, asked, now);
       return c.json(toVerificationWire(verified));
     }),
   );
@@ -226,7 +227,8 @@ function tokenRoutes(app: Hono<AppEnv>): void {
 /** A device rotates its own token, with that token. */
 async function rotateOwn(c: Call): Promise<Response> {
   const now = Date.now();
-  const verified = await verifyDeviceToken(c.var.db, null, readCredential(c, now), null, now);
+  const anyDevice = { organisationId: null, scope: null };
+  const verified = await verifyDeviceToken(verifierOf(c), readCredential(c, now), anyDevice, now);
   const { device } = verified.ok ? verified : { device: null };
   const isOwn =
     device?.id === c.req.param("device") && device?.applicationId === c.req.param("application");
@@ -244,12 +246,12 @@ async function rotateOwn(c: Call): Promise<Response> {
   return c.json({ device_token: result.token, role: result.role, scopes: result.scopes });
 }
 
-const wrongDeviceToken = {
-  status: 401,
-  code: "wrong-device-token",
-  message: "This is not a working token of this device. Pair it again.",
-  headers: { "WWW-Authenticate": "Bearer" },
-} as const;
+const wrongDeviceToken = toHttpRefusal({ code: "wrong-device-token" });
+
+/** What the verification of a device token stands on. */
+function verifierOf(c: Call) {
+  return { db: c.var.db, ctx: c.executionCtx };
+}
 
 function answer(c: Call, result: ManageResult): Response {
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));

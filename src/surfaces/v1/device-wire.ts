@@ -219,7 +219,7 @@ export function toVerificationWire(verified: Verification) {
   const device = "device" in verified ? verified.device : null;
   return {
     valid: verified.ok,
-    code: verified.ok ? "ok" : verified.code,
+    code: verified.ok ? "valid" : verified.code,
     device_id: device?.id ?? null,
     application_id: device?.applicationId ?? null,
     role: "role" in verified ? verified.role : null,

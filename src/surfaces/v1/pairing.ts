@@ -25,7 +25,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
     countCall(c, "pairingCalls", now);
     const { id } = await requireApplication(c);
     const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
-    return c.json({ nonce, expires_at: toTime(expiresAt) }, 201);
+    return c.json({ nonce, expires_at: toTime(expiresAt), server_time: toTime(now) }, 201);
   });
 
   app.post(`${pairing}/requests`, async (c) => {

@@ -6,6 +6,7 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import {
+  answerTo,
   escapeAll,
   type Pair,
   pairOf,
@@ -305,6 +306,23 @@ describe("what is changed is refused", () => {
   it.each(v1)("HMAC-SHA1: %s", async (_, tampered, refusal) => {
     expect(await send(tampered())).toEqual(refusal);
   });
+});
+
+it.each([
+  ["ACS3", signAcs3],
+  ["HMAC-SHA1", signV1],
+])("%s: a refused clock is told the difference and the server's time", async (_, sign) => {
+  const now = Math.floor(Date.now() / 1_000) * 1_000;
+  vi.useFakeTimers({ toFake: ["Date"], now });
+  for (const [off, said] of [
+    [-3_600_000, "3600 seconds behind"],
+    [960_000, "960 seconds ahead of"],
+  ] as const) {
+    const answer = await answerTo(sign(pair, { ...inQuery(), date: timestamp(now + off) }));
+    expect(answer.body.Message).toContain(
+      `${said} the server's, which is ${new Date(now).toISOString()}`,
+    );
+  }
 });
 
 describe("nonces", () => {

@@ -1,0 +1,91 @@
+/**
+ * A device's token in two hands: whoever rotates it, only who shows a token that still works gets
+ * another one, and a thief never keeps a working one once an operator has rotated it.
+ */
+import { describe, expect, it } from "vitest";
+import { call } from "../support/client";
+import { overtaken } from "../support/d1";
+import {
+  ask,
+  deviceEvents,
+  newApplication,
+  newDevice,
+  pair,
+  type TestApplication,
+  verify,
+} from "../support/devices";
+
+/** What writes a changed device. */
+const WRITE = /update "devices" set "version"/;
+const ROUNDS = Array.from({ length: 20 }, (_, round) => round);
+
+/** A paired device whose token a thief has, too. */
+async function stolen() {
+  const at = await newApplication();
+  const device = await newDevice();
+  const { token } = await pair(at, device);
+  const path = `${at.path}/devices/${device.id}/tokens`;
+  const rotate = (by: string) =>
+    call("POST", `${path}:rotate`, {
+      headers: { Authorization: `Bearer ${by}` },
+      body: { role: "operator" },
+    });
+  const revoke = () => call("POST", `${path}:revoke`, { key: at.key, body: { role: "operator" } });
+  return { at, device, token, revoke, operator: () => rotate(at.key), thief: () => rotate(token) };
+}
+
+/** That nothing which the thief has or was given works. */
+async function expectNothingWorks(at: TestApplication, tokens: (string | undefined)[]) {
+  for (const token of tokens) {
+    if (token !== undefined) expect(await verify(at, token)).toMatchObject({ valid: false });
+  }
+}
+
+describe("an operator's rotation and a thief's at the same moment", () => {
+  it("the thief's, overtaken by the operator's, gets nothing", async () => {
+    const { at, token, operator, thief } = await stolen();
+    const [late, first] = await overtaken(WRITE, thief, operator);
+    expect(first.status).toBe(200);
+    expect([late.status, late.body.code]).toEqual([401, "wrong-device-token"]);
+    expect(late.text).not.toContain("drbd_");
+    await expectNothingWorks(at, [token]);
+    expect((await deviceEvents(at)).filter((type) => type === "device.token.rotated")).toHaveLength(
+      1,
+    );
+  });
+
+  it("the operator's, overtaken by the thief's, stops what the thief was given", async () => {
+    const { at, token, operator, thief } = await stolen();
+    const [late, first] = await overtaken(WRITE, operator, thief);
+    expect([late.status, first.status]).toEqual([200, 200]);
+    await expectNothingWorks(at, [token, first.body.device_token]);
+  });
+
+  it("in twenty rounds side by side never leaves the thief with a token that works", async () => {
+    for (const round of ROUNDS) {
+      const { at, device, token, operator, thief } = await stolen();
+      const both = round % 2 === 0 ? [operator(), thief()] : [thief(), operator()];
+      const answers = await Promise.all(both);
+      const mine = answers[round % 2];
+      expect(mine?.status).toBe(200);
+      await expectNothingWorks(at, [token, ...answers.map(({ body }) => body.device_token)]);
+      // The device itself collects another one.
+      const collected = await ask(at, device);
+      expect(await verify(at, collected.body.device_token)).toMatchObject({ valid: true });
+    }
+  });
+});
+
+it("a thief's rotation, overtaken by a revocation, gets nothing", async () => {
+  const { at, token, revoke, thief } = await stolen();
+  const [late, first] = await overtaken(WRITE, thief, revoke);
+  expect([late.status, first.status]).toEqual([401, 200]);
+  await expectNothingWorks(at, [token]);
+});
+
+it("of two who show the same token at the same moment one gets another", async () => {
+  const { at, thief } = await stolen();
+  const [late, first] = await overtaken(WRITE, thief, thief);
+  expect([late.status, first.status]).toEqual([401, 200]);
+  expect(await verify(at, first.body.device_token)).toMatchObject({ valid: true });
+});
