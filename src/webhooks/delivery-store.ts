@@ -7,8 +7,8 @@ import { organisations } from "../db/schema/organisations";
 import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
 import type { DomainEvent } from "../events/event";
 import { firstIdAt } from "../events/store";
+import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
-import type { SecretVersions } from "./secrets";
 
 /** In which format the event is posted. */
 export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];

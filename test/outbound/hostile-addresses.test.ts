@@ -11,8 +11,8 @@ import { type DomainEvent, newEventId } from "../../src/events/event";
 import { eventInsertion } from "../../src/events/store";
 import { judgeAddress } from "../../src/outbound/address";
 import { readConfig } from "../../src/platform/config";
-import type { Connector } from "../../src/sources/connector";
-import { hasEnded } from "../../src/sources/verification";
+import { type Connector, MOCK_CONNECTOR } from "../../src/sources/connector";
+import { checkAccess } from "../../src/sources/verification";
 import { deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
 import { newOrganisation, type Tenant } from "../support/client";
 import { DEPLOYED, HOSTILE, spellingsOf } from "../support/hostile-addresses";
@@ -245,6 +245,7 @@ describe("stored already, and still not sent to", () => {
       expect(body, url).toMatchObject({ state: "failed", error: "service-unavailable" });
 
       const connector: Connector = {
+        ...MOCK_CONNECTOR,
         type,
         url,
         timeoutSeconds: 5,
@@ -255,7 +256,7 @@ describe("stored already, and still not sent to", () => {
       };
       const session = { id: body.id, organisationId: broker.id, origin: HERE };
       const { secret, allowInsecureWebhooks: allowInsecure } = readConfig(production);
-      const ended = await hasEnded({ secret, allowInsecure }, connector, {
+      const { ended } = await checkAccess({ secret, allowInsecure }, connector, {
         ...session,
         source: { userId: broker.userId, sourceId: 1, type, identifier: "jo" },
       });

@@ -62,6 +62,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       // From here on the session is there: whatever goes wrong, the caller must not ask for another.
       if (made.isNew) {
         const deps = {
+          db,
           sessions,
           secret: config.secret,
           allowInsecure: config.allowInsecureWebhooks,

@@ -7,6 +7,7 @@ import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/machine";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
 import { toTime } from "../shared/time";
+import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";
 
@@ -33,6 +34,9 @@ export function toListedEvent(event: DomainEvent) {
 export function toEventData({ data, at }: Pick<DomainEvent, "data" | "at">) {
   if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
   if ("key" in data) return toKeyData(data.key);
+  if ("connector" in data) {
+    return { ...toConnectorFacts(data.connector), version: data.connector.version };
+  }
   if ("permission" in data) {
     return { ...toPermission(data.permission), version: data.permission.version ?? at };
   }
