@@ -111,6 +111,8 @@ async function admit(
     organisationIds: key.organisationIds,
     keyId: key.id,
     permissions: key.permissions,
+    expiresAt: earliest(key.expiresAt, key.tokenValidUntil, session?.tokenEndsAt ?? null),
+    ipAllowlist: key.ipAllowlist,
     session,
   };
   c.set("caller", caller);
@@ -124,6 +126,12 @@ async function admit(
     });
   }
   return caller;
+}
+
+/** The first of these times; null: none of them is one. */
+function earliest(...times: (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 /**

@@ -14,6 +14,13 @@ export interface Caller {
   organisationIds: readonly number[];
   keyId: number;
   permissions: readonly string[];
+  /**
+   * When that ends which they came with, in Unix milliseconds: their key, or a token of it that was
+   * refreshed and is in its grace. Null: it has no end.
+   */
+  expiresAt: number | null;
+  /** From where their key may be used: CIDRs; empty: from anywhere. */
+  ipAllowlist: readonly string[];
   /** An operator's, with the permissions of the key that signed them in; null: the key itself. */
   session: OperatorSession | null;
 }

@@ -1,5 +1,6 @@
 /** The access key pair of an API key, for clients that sign their requests. Derived, never stored. */
 import { hkdfSync } from "node:crypto";
+import type { PreviousSecret } from "../db/schema/webhooks";
 
 /** An id to send and a secret to sign with. */
 export interface AccessKey {
@@ -23,15 +24,14 @@ export function keyIdOf(accessKeyId: string): number | null {
   return digits !== undefined && String(id).padStart(11, "0") === digits ? id : null;
 }
 
-/** The secrets that a signature may be made with now: the current, and in its grace the one before. */
+/** The secrets that a signature may be made with now: the current, and those before in their grace. */
 export function liveAccessSecrets(
   secret: string,
-  key: { id: number; tokenVersion: number; previousTokenUntil: number | null },
+  key: { id: number; tokenVersion: number; previousTokens: readonly PreviousSecret[] },
   now: number,
 ): string[] {
-  const versions = [key.tokenVersion];
-  if (key.previousTokenUntil !== null && now < key.previousTokenUntil) {
-    versions.push(key.tokenVersion - 1);
-  }
-  return versions.map((tokenVersion) => accessKey(secret, { id: key.id, tokenVersion }).secret);
+  const older = key.previousTokens.filter(({ until }) => now < until).map(({ version }) => version);
+  return [key.tokenVersion, ...older.toReversed()].map(
+    (tokenVersion) => accessKey(secret, { id: key.id, tokenVersion }).secret,
+  );
 }

@@ -1,10 +1,12 @@
 /**
- * What may be made of a key, and by whom: nobody gives what they do not hold, and no key frees itself.
- * Pure.
+ * What may be made of a key, and by whom: nobody gives, keeps or widens what they do not hold, and no
+ * key frees itself. Pure.
  */
+import type { PreviousSecret } from "../db/schema/webhooks";
 import { isLooser } from "./allowlist";
+import { MOST_GRACES, tokensAfterRefresh } from "./grace";
 import type { KeyRecord } from "./key";
-import { holds } from "./permissions";
+import { ALL_PERMISSIONS, holds } from "./permissions";
 
 /** What of a key its managers set. */
 export type KeySettings = Pick<
@@ -33,19 +35,36 @@ export interface Granter {
   organisationId: number;
   organisationIds: readonly number[];
   permissions: readonly string[];
+  /**
+   * When that ends which they came with, in Unix milliseconds: their key, or a token of it that was
+   * refreshed and is in its grace. Null: it has no end.
+   */
+  expiresAt: number | null;
+  /** From where their key may be used: CIDRs; empty: from anywhere. */
+  ipAllowlist: readonly string[];
 }
+
+/** A limit of a key. */
+export type Limit = "expiresAt" | "ipAllowlist";
+
+/** What a key has beyond its granter: a permission, or a later end or more addresses. */
+export type Excess = { permission: string } | { limit: Limit };
 
 /** Why a key was not made or changed. Nothing was. */
 export type ManageRefusal =
   | { code: "not-found" }
   | { code: "unknown-organisation" }
   | { code: "permission-not-held"; permission: string }
-  /** `permission` is one that the key holds and the granter does not. */
-  | { code: "key-holds-more"; permission: string }
+  /** The end is later than the granter's own, or the allowlist wider. */
+  | { code: "limit-not-held"; limit: Limit }
+  /** The key has this beyond the granter: it can be made less of, and nothing else. */
+  | { code: "key-holds-more"; excess: Excess }
   | { code: "own-limits" }
   /** The key acts in an organisation that the granter does not know. */
   | { code: "shared-key" }
   | { code: "dns-name-taken"; dnsName: string }
+  /** So many older tokens still work that another grace has no room. */
+  | { code: "too-many-graces" }
   /** Others kept changing it meanwhile. */
   | { code: "changed-meanwhile" };
 
@@ -60,34 +79,53 @@ export type KeyEventType =
 
 /** The key as it is to be, and what is announced of it; without an event, nothing changes. */
 export type ChangeDecision =
-  | { ok: true; settings: KeySettings; refresh: KeyChange["refresh"]; events: KeyEventType[] }
+  | {
+      ok: true;
+      settings: KeySettings;
+      /** The older tokens that still work after a refresh; null: the token stays. */
+      previousTokens: readonly PreviousSecret[] | null;
+      events: KeyEventType[];
+    }
   | { ok: false; refusal: ManageRefusal };
 
-/** Why this granter may not give these organisations and permissions; null if they may. */
-export function judgeGrant(
+/** Why this granter may not make a key with these settings; null if they may. */
+export function judgeCreation(
   granter: Granter,
-  given: { organisationIds: readonly number[]; permissions: readonly string[] },
+  settings: Pick<KeySettings, "organisationIds" | "permissions" | Limit>,
 ): ManageRefusal | null {
-  if (given.organisationIds.some((id) => !granter.organisationIds.includes(id))) {
-    return { code: "unknown-organisation" };
-  }
-  const permission = given.permissions.find((name) => !holds(granter.permissions, name));
-  return permission === undefined ? null : { code: "permission-not-held", permission };
+  const refusal = judgeGrant(granter, settings.organisationIds, settings.permissions);
+  if (refusal) return refusal;
+  const [limit] = limitsBeyond(granter, settings);
+  return limit ? { code: "limit-not-held", limit } : null;
 }
 
-/** Answers a change of a key. */
-export function decideChange(granter: Granter, key: KeyRecord, change: KeyChange): ChangeDecision {
+/**
+ * Answers a change of a key.
+ * @param now Unix milliseconds
+ */
+export function decideChange(
+  granter: Granter,
+  key: KeyRecord,
+  change: KeyChange,
+  now: number,
+): ChangeDecision {
   const { refresh, ...asked } = change;
   const settings: KeySettings = { ...settingsOf(key), ...asked };
   const refusal = judgeChange(granter, key, settings, refresh !== undefined);
   if (refusal) return { ok: false, refusal };
+  const previousTokens = refresh
+    ? tokensAfterRefresh(key, refresh.graceSeconds * 1_000, now)
+    : null;
+  if (previousTokens && previousTokens.length > MOST_GRACES) {
+    return { ok: false, refusal: { code: "too-many-graces" } };
+  }
   const events: KeyEventType[] = [];
   const nowBlocked = settings.blocked && !key.blocked;
   const before = { ...settingsOf(key), blocked: key.blocked || nowBlocked };
-  if (JSON.stringify(before) !== JSON.stringify(settings)) events.push("key.updated");
+  if (!isSame(before, settings)) events.push("key.updated");
   if (refresh) events.push("key.refreshed");
   if (nowBlocked) events.push("key.blocked");
-  return { ok: true, settings, refresh, events };
+  return { ok: true, settings, previousTokens, events };
 }
 
 /** What is left of a key whose organisations are `organisationIds` when its granter deletes it. */
@@ -105,29 +143,79 @@ function judgeChange(
   refreshes: boolean,
 ): ManageRefusal | null {
   if (organisationsWithout(granter, key.organisationIds).length > 0) return { code: "shared-key" };
-  const refusal = judgeGrant(granter, {
-    organisationIds: next.organisationIds,
-    permissions: next.permissions.filter((name) => !key.permissions.includes(name)),
-  });
+  const added = next.permissions.filter((name) => !key.permissions.includes(name));
+  const refusal = judgeGrant(granter, next.organisationIds, added);
   if (refusal) return refusal;
   if (key.id === granter.keyId && loosensLimits(key, next)) return { code: "own-limits" };
-  // Of a key that holds more, only less can be made: everything else would put it to the granter's use.
-  const permission = key.permissions.find((name) => !holds(granter.permissions, name));
-  const widens =
-    refreshes ||
-    loosensLimits(key, next) ||
-    next.dnsName !== key.dnsName ||
-    next.emails.some((email) => !key.emails.includes(email)) ||
-    next.organisationIds.some((id) => !key.organisationIds.includes(id));
-  if (permission !== undefined && widens) return { code: "key-holds-more", permission };
-  return null;
+  const limit = limitsBeyond(granter, next).find((name) => !isSame(next[name], key[name]));
+  if (limit) return { code: "limit-not-held", limit };
+  const excess = findExcess(granter, key);
+  const widens = refreshes || isOfMoreUse(next, key);
+  return excess && widens ? { code: "key-holds-more", excess } : null;
 }
 
-function loosensLimits(key: KeyRecord, next: KeySettings): boolean {
+function judgeGrant(
+  granter: Granter,
+  organisationIds: readonly number[],
+  permissions: readonly string[],
+): ManageRefusal | null {
+  if (organisationIds.some((id) => !granter.organisationIds.includes(id))) {
+    return { code: "unknown-organisation" };
+  }
+  const permission = permissions.find((name) => !holds(granter.permissions, name));
+  return permission === undefined ? null : { code: "permission-not-held", permission };
+}
+
+/** What the key has that the granter does not; null: nothing. */
+function findExcess(granter: Granter, key: KeySettings): Excess | null {
+  const permission = key.permissions.find((name) => !holds(granter.permissions, name));
+  if (permission !== undefined) return { permission };
+  const [limit] = limitsBeyond(granter, key);
+  return limit ? { limit } : null;
+}
+
+/** The limits that reach further than the granter's own. */
+function limitsBeyond(granter: Granter, limits: Pick<KeySettings, Limit>): Limit[] {
+  const beyond: Limit[] = [];
+  if (endsLater(limits.expiresAt, granter.expiresAt)) beyond.push("expiresAt");
+  if (isLooser(limits.ipAllowlist, granter.ipAllowlist)) beyond.push("ipAllowlist");
+  return beyond;
+}
+
+/**
+ * Whether a key is of more use after a change than before: it opens more, for longer, from elsewhere,
+ * to somebody else, or acts in another organisation. Names and labels open nothing.
+ */
+function isOfMoreUse(next: KeySettings, key: KeySettings): boolean {
+  // Everything is more than what it is exchanged for.
+  const wasAll = holds(key.permissions, ALL_PERMISSIONS);
+  const narrowsAll = wasAll && !holds(next.permissions, ALL_PERMISSIONS);
+  const kept = key.organisationIds.filter((id) => next.organisationIds.includes(id));
+  return (
+    loosensLimits(key, next) ||
+    (!narrowsAll && next.permissions.some((name) => !key.permissions.includes(name))) ||
+    // Who may sign in as the key, where it lets operators in.
+    next.emails.some((email) => !key.emails.includes(email)) ||
+    next.dnsName !== key.dnsName ||
+    // The first is where it acts, and where it was not before is more.
+    next.organisationIds[0] !== key.organisationIds[0] ||
+    !isSame(kept, next.organisationIds)
+  );
+}
+
+function loosensLimits(key: KeySettings, next: KeySettings): boolean {
   const unblocks = key.blocked && !next.blocked;
-  const lengthens =
-    key.expiresAt !== null && (next.expiresAt === null || next.expiresAt > key.expiresAt);
+  const lengthens = endsLater(next.expiresAt, key.expiresAt);
   return unblocks || lengthens || isLooser(next.ipAllowlist, key.ipAllowlist);
+}
+
+/** Whether a key with this end works longer than another; null is no end. */
+function endsLater(end: number | null, other: number | null): boolean {
+  return other !== null && (end === null || end > other);
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function settingsOf(key: KeyRecord): KeySettings {

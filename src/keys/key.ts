@@ -1,4 +1,5 @@
 /** An API key as a request meets it, as it is managed, and what makes it unusable. Pure. */
+import type { PreviousSecret } from "../db/schema/webhooks";
 import { isAllowedFrom } from "./allowlist";
 
 /** What of a key decides about a request. Times are Unix milliseconds. */
@@ -19,10 +20,11 @@ export interface ApiKey {
 export interface HeldKey extends ApiKey {
   name: string;
   dnsName: string | null;
+  emails: readonly string[];
   /** Rises with every refresh; session tokens and access keys belong to one. */
   tokenVersion: number;
-  /** Until when the token of the version before works. */
-  previousTokenUntil: number | null;
+  /** Versions before the current one that still work, newest last. */
+  previousTokens: readonly PreviousSecret[];
   /** The ids of session tokens of this key whose operator has signed out. */
   signedOut: readonly string[];
 }
@@ -48,7 +50,7 @@ export interface KeyRecord {
   tokenShort: string;
   tokenVersion: number;
   tokenCreatedAt: number;
-  previousTokenUntil: number | null;
+  previousTokens: readonly PreviousSecret[];
 }
 
 /** What events tell of a key. Not its organisations: an event is read by one of them. */

@@ -8,7 +8,7 @@ import { forgetKey } from "./cache";
 import {
   decideChange,
   type Granter,
-  judgeGrant,
+  judgeCreation,
   type KeyChange,
   type KeyEventType,
   type KeySettings,
@@ -44,7 +44,7 @@ export async function createKey(
   input: KeyCreation,
   now: number,
 ): Promise<ManageResult> {
-  const refusal = judgeGrant(granter, input);
+  const refusal = judgeCreation(granter, input);
   if (refusal) return { ok: false, refusal };
   const token = newToken();
   const unnumbered: KeyFacts = {
@@ -85,19 +85,15 @@ export async function changeKey(
   for (let i = 0; i < MOST_TRIES; i++) {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
-    const decision = decideChange(granter, key, change);
+    const decision = decideChange(granter, key, change, now);
     if (!decision.ok) return decision;
     if (decision.events.length === 0) return shown(db, granter, id, null);
-    const { settings, refresh } = decision;
-    const grace = (refresh?.graceSeconds ?? 0) * 1_000;
-    const renewed = refresh && {
-      token: newToken(),
-      previousUntil: grace > 0 ? now + grace : null,
-    };
+    const { settings, previousTokens } = decision;
+    const renewed = previousTokens && { token: newToken(), previous: previousTokens };
     const next = { ...keyFacts({ ...key, ...settings }), version: key.version + 1, updatedAt: now };
     const reached = [...new Set([...key.organisationIds, ...settings.organisationIds])];
     const owed = keyEvents(decision.events, next, reached, now);
-    const { around, last } = keyChange(db, key, settings, renewed ?? null, now);
+    const { around, last } = keyChange(db, key, settings, renewed, now);
     try {
       const changed = await db.batch([
         ...events.insertion(owed, isUnchanged(key)),

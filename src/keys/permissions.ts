@@ -1,6 +1,9 @@
 /** What an API key may do, and the one rule that says whether it does. */
 
-/** The permissions that Drawbridge itself asks for. Names without a colon are the owner's own. */
+/**
+ * All permissions that Drawbridge itself asks for: a closed list. Each has a colon in its name; names
+ * without one are the owner's own.
+ */
 export const PERMISSIONS = [
   "relays:read",
   "relays:write",
@@ -13,6 +16,7 @@ export const PERMISSIONS = [
   "connections:delete",
   "sessions:read",
   "sessions:write",
+  "connectors:write",
   "devices:list",
   "devices:approve",
   "devices:remove",
@@ -44,6 +48,9 @@ export function isPermission(name: string): boolean {
     OWN_NAME.test(name)
   );
 }
+
+/** What `isPermission` asks for, in words. */
+export const PERMISSION_RULE = `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`;
 
 /** Whether who holds `held` may do what `needed` stands for. */
 export function holds(held: readonly string[], needed: string): boolean {

@@ -32,13 +32,14 @@ const heldColumns = {
   id: apiKeys.id,
   name: apiKeys.name,
   dnsName: apiKeys.dnsName,
+  emails: apiKeys.emails,
   organisationIds: apiKeys.organisationIds,
   permissions: apiKeys.permissions,
   ipAllowlist: apiKeys.ipAllowlist,
   blocked: apiKeys.blocked,
   expiresAt: apiKeys.expiresAt,
   tokenVersion: apiKeys.tokenVersion,
-  previousTokenUntil: apiKeys.previousTokenUntil,
+  previousTokens: apiKeys.previousTokens,
 };
 
 const { nameFolded: _folded, ...allColumns } = getTableColumns(apiKeys);

@@ -2,7 +2,7 @@
  * The statements that make, change and delete keys. Each is for a batch in which the key's own row
  * comes last and the others carry the same condition, `isUnchanged`: all of them happen, or none.
  */
-import { and, eq, isNotNull, isNull, ne, type SQL, sql } from "drizzle-orm";
+import { and, eq, isNull, lte, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import {
   apiKeys,
@@ -11,6 +11,7 @@ import {
   organisationKeys,
   signedOutTokens,
 } from "../db/schema/organisations";
+import type { PreviousSecret } from "../db/schema/webhooks";
 import type { KeySettings } from "./change";
 import type { KeyRecord } from "./key";
 import { ALL_PERMISSIONS, SIGN_IN } from "./permissions";
@@ -28,10 +29,10 @@ export interface NewKey extends Partial<Omit<KeySettings, "organisationIds">> {
   permissions: readonly string[];
 }
 
-/** A refreshed key's token, and until when the one before works (null: no longer). */
+/** A refreshed key's token, and the versions before that still work (see `tokensAfterRefresh`). */
 export interface NewToken {
   token: string;
-  previousUntil: number | null;
+  previous: readonly PreviousSecret[];
 }
 
 /**
@@ -94,7 +95,7 @@ export function keyChange(
   const unchanged = isUnchanged(key);
   const around = [
     ...organisationChanges(db, key, next, unchanged, now),
-    ...(renewed ? tokenChanges(db, key, renewed, unchanged) : []),
+    ...(renewed ? tokenChanges(db, key, renewed, now) : []),
     ...operatorChanges(db, key, next, unchanged),
   ];
   const last = db
@@ -120,7 +121,7 @@ export function keyChange(
             tokenShort: tokenShort(renewed.token),
             tokenVersion: key.tokenVersion + 1,
             tokenCreatedAt: now,
-            previousTokenUntil: renewed.previousUntil,
+            previousTokens: [...renewed.previous],
           }
         : {}),
     })
@@ -183,18 +184,20 @@ function organisationChanges(
   ];
 }
 
-/** A refresh ends every token but the one it replaces, which keeps its grace. */
-function tokenChanges(db: Database, key: KeyRecord, renewed: NewToken, unchanged: SQL) {
+/** The tokens that are over go; the one that is replaced works until the end of its grace. */
+function tokenChanges(db: Database, key: KeyRecord, renewed: NewToken, now: number) {
+  const unchanged = isUnchanged(key);
   const ofKey = and(eq(keyTokens.keyId, key.id), unchanged);
   const added = db
     .insert(keyTokens)
     .select(sql`select ${tokenDigest(renewed.token)}, ${key.id}, null where ${unchanged}`);
-  if (renewed.previousUntil === null) return [db.delete(keyTokens).where(ofKey), added];
+  const replaced = renewed.previous.at(-1);
+  if (!replaced) return [db.delete(keyTokens).where(ofKey), added];
   return [
-    db.delete(keyTokens).where(and(ofKey, isNotNull(keyTokens.validUntil))),
+    db.delete(keyTokens).where(and(ofKey, lte(keyTokens.validUntil, now))),
     db
       .update(keyTokens)
-      .set({ validUntil: renewed.previousUntil })
+      .set({ validUntil: replaced.until })
       .where(and(ofKey, isNull(keyTokens.validUntil))),
     added,
   ];

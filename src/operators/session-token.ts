@@ -6,6 +6,7 @@
 import { hkdfSync } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import type { HeldKey } from "../keys/key";
 
 /** How long an operator stays signed in. */
 export const SESSION_MS = 12 * 3_600_000;
@@ -25,6 +26,8 @@ export interface OperatorSession {
   expiresAt: number;
   /** Whom Cloudflare Access vouched for; null for who signed in with the key itself. */
   email: string | null;
+  /** Of a sign-in with a token in its grace: when that ends, in Unix milliseconds. */
+  tokenEndsAt: number | null;
 }
 
 const claimsShape = z.object({
@@ -33,6 +36,8 @@ const claimsShape = z.object({
   jti: z.string(),
   exp: z.int(),
   email: z.string().optional(),
+  /** When the token ends that was used to sign in: Unix milliseconds. */
+  token_exp: z.int().optional(),
 });
 
 /** Whether a credential has the form of a session token. */
@@ -66,6 +71,7 @@ export function newSession(
     tokenId: crypto.randomUUID(),
     expiresAt: Math.floor(end / 1_000) * 1_000,
     email,
+    tokenEndsAt: key.tokenValidUntil,
   };
 }
 
@@ -75,8 +81,12 @@ export async function signSession(
   session: OperatorSession,
   now: number,
 ): Promise<string> {
-  const { tokenVersion: ver, email } = session;
-  return new SignJWT(email === null ? { ver } : { ver, email })
+  const { tokenVersion: ver, email, tokenEndsAt } = session;
+  return new SignJWT({
+    ver,
+    ...(email === null ? {} : { email }),
+    ...(tokenEndsAt === null ? {} : { token_exp: tokenEndsAt }),
+  })
     .setProtectedHeader({ alg: "HS256", typ: TYPE })
     .setIssuer(ISSUER)
     .setSubject(String(session.keyId))
@@ -99,8 +109,15 @@ export async function readSession(
       issuer: ISSUER,
       currentDate: new Date(now),
     });
-    const { sub, ver, jti, exp, email = null } = claimsShape.parse(payload);
-    return { keyId: Number(sub), tokenVersion: ver, tokenId: jti, expiresAt: exp * 1_000, email };
+    const claims = claimsShape.parse(payload);
+    return {
+      keyId: Number(claims.sub),
+      tokenVersion: claims.ver,
+      tokenId: claims.jti,
+      expiresAt: claims.exp * 1_000,
+      email: claims.email ?? null,
+      tokenEndsAt: claims.token_exp ?? null,
+    };
   } catch (error) {
     if (error instanceof errors.JWTExpired) return "expired";
     if (error instanceof errors.JOSEError || error instanceof z.ZodError) return "malformed";
@@ -108,12 +125,18 @@ export async function readSession(
   }
 }
 
-/** Whether the session still stands with its key as it is. */
+/**
+ * Whether the session still stands with its key as it is: who signed in by an address is out when the
+ * key no longer lists it.
+ */
 export function isLive(
   session: OperatorSession,
-  key: { tokenVersion: number; signedOut: readonly string[] },
+  key: Pick<HeldKey, "tokenVersion" | "signedOut" | "emails">,
 ): boolean {
-  return session.tokenVersion === key.tokenVersion && !key.signedOut.includes(session.tokenId);
+  const { email } = session;
+  const isListed = email === null || key.emails.some((listed) => listed.toLowerCase() === email);
+  const isCurrent = session.tokenVersion === key.tokenVersion;
+  return isListed && isCurrent && !key.signedOut.includes(session.tokenId);
 }
 
 function signingKey(secret: string): Uint8Array {

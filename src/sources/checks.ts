@@ -7,9 +7,9 @@ import type { Database } from "../db/open";
 import { buryMessage } from "../dead-letters/bury";
 import { describeError, log } from "../platform/log";
 import type { SessionClient } from "../session/client";
-import { findConnector } from "./connector-store";
+import { findConnector, noteFailure } from "./connector-store";
 import { toAsked } from "./source-sessions";
-import { type ConnectorDeps, hasEnded } from "./verification";
+import { type ConnectorDeps, checkAccess } from "./verification";
 
 /** What travels on the checks queue. */
 export interface CheckMessage {
@@ -53,6 +53,8 @@ async function checkSession(deps: CheckDeps, message: CheckMessage): Promise<voi
   const found = await deps.sessions.read(organisationId, sessionId);
   if (!found.ok || found.session.status !== "active" || !found.session.source) return;
   const connector = await findConnector(deps.db, organisationId, found.session.source.type);
-  if (!connector || !(await hasEnded(deps, connector, toAsked(found.session)))) return;
-  await deps.sessions.expire(organisationId, sessionId, "service");
+  if (!connector) return;
+  const { ended, problem } = await checkAccess(deps, connector, toAsked(found.session));
+  if (ended) await deps.sessions.expire(organisationId, sessionId, "service");
+  if (problem !== null) await noteFailure(deps.db, organisationId, connector, problem, Date.now());
 }

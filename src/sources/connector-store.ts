@@ -1,37 +1,18 @@
 /** Connectors in D1. */
 import { createHash } from "node:crypto";
-import { and, eq } from "drizzle-orm";
+import { and, eq, getTableColumns, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { connectors } from "../db/schema/sources";
 import { claimNonce } from "../once/nonces";
 import type { Session } from "../session/machine";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 
-const columns = {
-  type: connectors.type,
-  url: connectors.url,
-  timeoutSeconds: connectors.timeoutSeconds,
-  checkIntervalSeconds: connectors.checkIntervalSeconds,
-  sessionTtlSeconds: connectors.sessionTtlSeconds,
-  idleSeconds: connectors.idleSeconds,
-  createdAt: connectors.createdAt,
-};
+/** While a connector fails for the same reason, that is written once a minute. */
+const SAME_FAILURE_MS = 60_000;
 
-/** Registers a connector, or changes the one that the type has: its age, and with it its secret, stays. */
-export async function putConnector(
-  db: Database,
-  organisationId: number,
-  connector: Connector,
-): Promise<Connector> {
-  const { type, createdAt, ...terms } = connector;
-  const rows = await db
-    .insert(connectors)
-    .values({ organisationId, type, createdAt, ...terms })
-    .onConflictDoUpdate({ target: [connectors.organisationId, connectors.type], set: terms })
-    .returning(columns);
-  if (!rows[0]) throw new Error("the connector was not stored");
-  return rows[0];
-}
+const { organisationId: _organisationId, ...columns } = getTableColumns(connectors);
+/** The columns of a connector. */
+export const connectorColumns = columns;
 
 /** The query for the connector of a type that an organisation has registered. */
 export function connectorQuery(db: Database, organisationId: number, type: string) {
@@ -48,17 +29,34 @@ export async function findConnector(
   return (await connectorQuery(db, organisationId, type))[0] ?? null;
 }
 
-/** Removes a connector; false if there was none. Sessions that it has verified live on. */
-export async function deleteConnector(
+/**
+ * Notes why a connector's answer could not be taken, where its owner finds it.
+ * @param reason in our own words: never what the connector said, which may be a secret that it was told
+ * @param now Unix milliseconds
+ */
+export async function noteFailure(
   db: Database,
   organisationId: number,
-  type: string,
-): Promise<boolean> {
-  const rows = await db
-    .delete(connectors)
-    .where(isConnector(organisationId, type))
-    .returning({ type: connectors.type });
-  return rows.length > 0;
+  connector: Connector,
+  reason: string,
+  now: number,
+): Promise<void> {
+  const { type, url, createdAt, lastFailureAt, lastFailureReason } = connector;
+  const isNoted = lastFailureAt !== null && now - lastFailureAt < SAME_FAILURE_MS;
+  if (lastFailureReason === reason && isNoted) return;
+  await db
+    .update(connectors)
+    .set({ lastFailureAt: now, lastFailureReason: reason })
+    .where(
+      and(
+        isConnector(organisationId, type),
+        // What was found at another address says nothing about this one.
+        eq(connectors.url, url),
+        eq(connectors.createdAt, createdAt),
+        // Others may have noted it since the connector was read.
+        sql`(last_failure_reason is not ${reason} or last_failure_at <= ${now - SAME_FAILURE_MS})`,
+      ),
+    );
 }
 
 /**
@@ -78,6 +76,7 @@ export async function claimMessage(
   return claimNonce(db, { owner, nonce, claim: session.id }, now);
 }
 
-function isConnector(organisationId: number, type: string) {
+/** The condition for the connector of a type. */
+export function isConnector(organisationId: number, type: string) {
   return and(eq(connectors.organisationId, organisationId), eq(connectors.type, type));
 }

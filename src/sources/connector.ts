@@ -1,5 +1,6 @@
 /** Connectors: the adapters of an organisation that can verify access to sources of one type. */
-import { deriveSecret } from "../outbound/standard-webhooks";
+import type { PreviousSecret } from "../db/schema/webhooks";
+import { signingSecrets } from "../outbound/signing-secrets";
 
 /** How sources of a type are verified, and on what terms their sessions live. */
 export interface Connector {
@@ -15,6 +16,35 @@ export interface Connector {
   idleSeconds: number;
   /** Unix milliseconds. */
   createdAt: number;
+  /** Rises with every change, and is higher for a connector that was deleted and made again. */
+  version: number;
+  /** Rises with every rotation of its secret, and is higher for one that was made again. */
+  secretVersion: number;
+  /** Rotated secrets that still sign, newest last. */
+  previousSecrets: readonly PreviousSecret[];
+  /** When its answer could not be taken, and why, in our own words; null: never. Unix milliseconds. */
+  lastFailureAt: number | null;
+  lastFailureReason: string | null;
+}
+
+/** What the owner of a connector sets. */
+export type ConnectorTerms = Pick<
+  Connector,
+  "url" | "timeoutSeconds" | "checkIntervalSeconds" | "sessionTtlSeconds" | "idleSeconds"
+>;
+
+/** What events tell of a connector. */
+export type ConnectorFacts = ConnectorTerms & Pick<Connector, "type" | "createdAt" | "version">;
+
+/** The data of all `connector.*` events. */
+export interface ConnectorEventData {
+  readonly connector: ConnectorFacts;
+}
+
+/** What its owner has set of a connector, field by field. */
+export function connectorTerms(terms: ConnectorTerms): ConnectorTerms {
+  const { url, timeoutSeconds, checkIntervalSeconds, sessionTtlSeconds, idleSeconds } = terms;
+  return { url, timeoutSeconds, checkIntervalSeconds, sessionTtlSeconds, idleSeconds };
 }
 
 /** 30 days. */
@@ -54,15 +84,30 @@ export const MOCK_CONNECTOR: Connector = {
   sessionTtlSeconds: DEFAULT_TTL_SECONDS,
   idleSeconds: DEFAULT_IDLE_SECONDS,
   createdAt: 0,
+  version: 0,
+  secretVersion: 0,
+  previousSecrets: [],
+  lastFailureAt: null,
+  lastFailureReason: null,
 };
 
-/** What proves to a connector that a request is ours, and to us that one is the connector's. */
-export function connectorSecret(
+/**
+ * What proves to a connector that a request is ours, and to us that one is the connector's: the newest
+ * secret first, then those before it that are in their grace (`now` in Unix milliseconds).
+ */
+export function connectorSecrets(
   rootSecret: string,
   organisationId: number,
-  { type, createdAt }: Pick<Connector, "type" | "createdAt">,
-): string {
-  return deriveSecret(rootSecret, `connector/${organisationId}/${type}`, createdAt);
+  connector: Pick<Connector, "type" | "secretVersion" | "previousSecrets">,
+  now: number,
+): [string, ...string[]] {
+  const { type, secretVersion: version, previousSecrets: previous } = connector;
+  return signingSecrets(
+    rootSecret,
+    `connector/${organisationId}/${type}`,
+    { version, previous },
+    now,
+  );
 }
 
 /** What someone shows to get access: passwords, codes. Never stored, logged or queued. */

@@ -1,9 +1,11 @@
 /** Making and verifying source sessions: what needs more than the session's own object. */
+import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
 import type { SessionView } from "../session/calls";
 import type { SessionClient } from "../session/client";
 import type { Session, SessionFacts } from "../session/machine";
 import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";
+import { noteFailure } from "./connector-store";
 import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./duplicate-requests";
 import type { Source } from "./source";
 import { type AskedSession, type ConnectorDeps, verifyAccess } from "./verification";
@@ -122,18 +124,21 @@ function toFacts(id: string, request: Request, input: NewSourceSession, now: num
  * nothing fails by its own alarm.
  */
 export async function verifySession(
-  deps: ConnectorDeps & { sessions: SessionClient },
+  deps: ConnectorDeps & { sessions: SessionClient; db: Database },
   connector: Connector,
   session: Session,
   payload: Credentials,
 ): Promise<void> {
   const { id, organisationId } = session;
   try {
-    const outcome = await verifyAccess(deps, connector, toAsked(session), payload);
+    const { outcome, problem } = await verifyAccess(deps, connector, toAsked(session), payload);
     if (outcome?.result === "active") {
       await deps.sessions.activate(organisationId, id, outcome.expiresAt);
     } else if (outcome) {
       await deps.sessions.fail(organisationId, id, outcome.error);
+    }
+    if (problem !== null) {
+      await noteFailure(deps.db, organisationId, connector, problem, Date.now());
     }
   } catch (error) {
     log("verification not recorded", {

@@ -13,7 +13,7 @@ import type { SourceFacts } from "../session/machine";
 import {
   type Connector,
   type Credentials,
-  connectorSecret,
+  connectorSecrets,
   FAILURES,
   MOCK_TYPE,
   type Outcome,
@@ -36,65 +36,107 @@ export interface AskedSession {
 /** An answer is a line of JSON; more than this is not one. */
 const MOST_ANSWER_BYTES = 16_384;
 
-const unavailable: Outcome = { result: "failed", error: "service-unavailable" };
+/**
+ * What came of a verification: an outcome (null: nobody will ever answer), and, where the connector did
+ * not answer as agreed, why, in our own words.
+ */
+export interface VerifiedAccess {
+  outcome: Outcome | null;
+  problem: string | null;
+}
 
-const verdict = z.union([
-  z.object({
-    result: z.literal("active"),
-    expires_at: z.iso.datetime({ offset: true }).nullish(),
-  }),
-  z.object({ result: z.literal("failed"), error: z.enum(FAILURES) }),
-]);
+/** What a connector answered, or why there is no answer of its. */
+type Answer = { ok: true; json: unknown } | { ok: false; problem: string };
+
+/** Every message is ours: what a connector answered must not come back in one. */
+const verdict = z.discriminatedUnion(
+  "result",
+  [
+    z.object({
+      result: z.literal("active"),
+      expires_at: z.iso
+        .datetime({
+          offset: true,
+          error: "expires_at must be a date and time with an offset, such as 2026-11-22T08:00:00Z",
+        })
+        .nullish(),
+    }),
+    z.object({
+      result: z.literal("failed"),
+      error: z.enum(FAILURES, `error must be one of ${FAILURES.join(", ")}`),
+    }),
+  ],
+  'the answer must be a JSON object whose result is "active" or "failed"',
+);
+
+const standing = z.object({ result: z.enum(["active", "expired"]) });
 
 /**
  * Asks the connector whether it accepts these credentials. Whatever else it does than answer as
- * agreed, in time, is `service-unavailable`. Null: nobody will ever answer (the built-in type only).
+ * agreed, in time, is `service-unavailable`. Nobody ever answers for the built-in type only.
  */
 export async function verifyAccess(
   deps: ConnectorDeps,
   connector: Connector,
   session: AskedSession,
   payload: Credentials,
-): Promise<Outcome | null> {
-  if (connector.type === MOCK_TYPE) return askMock(session.source.identifier, payload);
-  const answer = verdict.safeParse(await ask(deps, connector, session, { payload }));
-  if (!answer.success) return unavailable;
-  const { data } = answer;
-  if (data.result === "failed") return data;
+): Promise<VerifiedAccess> {
+  if (connector.type === MOCK_TYPE) {
+    return { outcome: await askMock(session.source.identifier, payload), problem: null };
+  }
+  const answer = await ask(deps, connector, session, { payload });
+  if (!answer.ok) return unavailable(answer.problem);
+  const { data, error } = verdict.safeParse(answer.json);
+  if (!data) return unavailable(error.issues[0]?.message ?? "the answer has another form");
+  if (data.result === "failed") return { outcome: data, problem: null };
   const expiresAt = data.expires_at ? Date.parse(data.expires_at) : null;
   // Access that has ended already is none.
   return expiresAt !== null && expiresAt <= Date.now()
-    ? unavailable
-    : { result: "active", expiresAt };
+    ? unavailable("expires_at has passed")
+    : { outcome: { result: "active", expiresAt }, problem: null };
 }
 
-/** Whether the connector says that the session's access has ended. A connector that is down does not. */
-export async function hasEnded(
+function unavailable(problem: string): VerifiedAccess {
+  return { outcome: { result: "failed", error: "service-unavailable" }, problem };
+}
+
+/**
+ * Asks the connector whether the session's access has ended, and says why, where it did not answer as
+ * agreed. A connector that is down has not said that it ended.
+ */
+export async function checkAccess(
   deps: ConnectorDeps,
   connector: Connector,
   session: AskedSession,
-): Promise<boolean> {
-  if (connector.type === MOCK_TYPE) return false;
+): Promise<{ ended: boolean; problem: string | null }> {
+  if (connector.type === MOCK_TYPE) return { ended: false, problem: null };
   const answer = await ask(deps, connector, session, {});
-  return z.object({ result: z.literal("expired") }).safeParse(answer).success;
+  if (!answer.ok) return { ended: false, problem: answer.problem };
+  const { data } = standing.safeParse(answer.json);
+  if (data) return { ended: data.result === "expired", problem: null };
+  const problem =
+    'the answer to a check must be a JSON object whose result is "active" or "expired"';
+  return { ended: false, problem };
 }
 
-/** One signed POST; what was answered, or undefined for anything but a small 2xx with JSON in time. */
+/** One signed POST; an answer is a small 2xx with JSON in time. */
 async function ask(
   deps: ConnectorDeps,
   connector: Connector,
   session: AskedSession,
   more: { payload?: Credentials },
-): Promise<unknown> {
+): Promise<Answer> {
   const judged = judgeAddress(connector.url, addressRules(deps, session.origin));
-  if (!judged.ok) return undefined;
+  if (!judged.ok) return none(`nothing may be sent to the url: ${judged.refusal.reason}`);
   const now = Date.now();
   const id = newEventId(now);
   const timestampSeconds = Math.floor(now / 1_000);
   const { userId, sourceId, type, identifier } = session.source;
   const source = { id: sourceId, user: userId, type, identifier };
   const body = JSON.stringify({ session_id: session.id, source, ...more });
-  const secrets = [connectorSecret(deps.secret, session.organisationId, connector)];
+  const secrets = connectorSecrets(deps.secret, session.organisationId, connector, now);
+  const timeout = AbortSignal.timeout(connector.timeoutSeconds * 1_000);
+  let answered: Uint8Array;
   try {
     const response = await fetch(judged.url.href, {
       method: "POST",
@@ -108,18 +150,34 @@ async function ask(
       body,
       // Where a redirect leads was never judged, and must not get the credentials.
       redirect: "manual",
-      signal: AbortSignal.timeout(connector.timeoutSeconds * 1_000),
+      signal: timeout,
     });
-    const text = response.ok ? await readAtMost(response, MOST_ANSWER_BYTES) : null;
-    if (text === null) await response.body?.cancel();
-    return text === null ? undefined : JSON.parse(text);
+    const bytes = response.ok ? await readAtMost(response, MOST_ANSWER_BYTES) : null;
+    if (bytes === null) await response.body?.cancel();
+    if (!response.ok) return none(`it answered with the status ${response.status} instead of 2xx`);
+    if (bytes === null) return none(`it answered with more than ${MOST_ANSWER_BYTES} bytes`);
+    answered = bytes;
+  } catch {
+    return none(
+      timeout.aborted
+        ? `it gave no answer within ${connector.timeoutSeconds} s`
+        : "there was no connection, or it broke off",
+    );
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(answered);
+    return { ok: true, json: JSON.parse(text) };
   } catch {
     // Not logged: the error of a bad answer quotes it.
-    return undefined;
+    return none("its answer is not JSON in UTF-8");
   }
 }
 
-async function readAtMost(response: Response, most: number): Promise<string | null> {
+function none(problem: string): Answer {
+  return { ok: false, problem };
+}
+
+async function readAtMost(response: Response, most: number): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   if (response.body) {
@@ -129,5 +187,5 @@ async function readAtMost(response: Response, most: number): Promise<string | nu
       chunks.push(chunk);
     }
   }
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(Buffer.concat(chunks));
+  return Buffer.concat(chunks);
 }

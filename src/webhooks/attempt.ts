@@ -2,6 +2,7 @@
 
 import type { DomainEvent } from "../events/event";
 import { addressRules, judgeAddress } from "../outbound/address";
+import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
 import type { SessionEventData } from "../session/machine";
 import type { Attempt, DueDelivery } from "./delivery-store";
@@ -9,7 +10,6 @@ import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";
 import { toRequest } from "./request";
 import { parseRetryAfter } from "./schedule";
-import { endpointOwner, organisationOwner, signingSecrets } from "./secrets";
 
 /** What attempts stand on. */
 export interface AttemptDeps {

@@ -8,8 +8,8 @@ import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
 import type { DomainEvent } from "../events/event";
 import { firstIdAt, toEvent } from "../events/store";
 import type { EventType } from "../events/types";
+import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
-import type { SecretVersions } from "./secrets";
 
 /** In which format the event is posted. */
 export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];

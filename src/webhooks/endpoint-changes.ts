@@ -4,6 +4,7 @@ import { webhookEndpoints } from "../db/schema/webhooks";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
 import type { EventType } from "../events/types";
+import { rotate } from "../outbound/signing-secrets";
 import {
   type EndpointEventData,
   MOST_ENDPOINTS,
@@ -11,7 +12,6 @@ import {
   type WebhookEndpoint,
 } from "./endpoint";
 import { findEndpoint, isUnchanged } from "./endpoint-store";
-import { rotate } from "./secrets";
 
 /** How often a change is made again when others come between, before it is given up. */
 const MOST_TRIES = 10;

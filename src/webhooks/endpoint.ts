@@ -1,6 +1,6 @@
 import type { webhookEndpoints } from "../db/schema/webhooks";
 import type { EventType } from "../events/types";
-import type { SecretVersions } from "./secrets";
+import type { SecretVersions } from "../outbound/signing-secrets";
 
 /** A webhook endpoint. Times are Unix milliseconds. */
 export type WebhookEndpoint = typeof webhookEndpoints.$inferSelect;

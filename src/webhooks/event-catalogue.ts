@@ -5,6 +5,7 @@ import type { KeyEventData } from "../keys/key";
 import type { PairRequestEventData } from "../pairing/request";
 import type { ConnectionEventData, PermissionEventData } from "../relay-permissions/permission";
 import type { SessionEventData } from "../session/machine";
+import type { ConnectorEventData } from "../sources/connector";
 import type { EndpointEventData } from "./endpoint";
 
 /** What events are about: one arm for each kind, told apart by the name of its only field. */
@@ -13,6 +14,7 @@ export type EventData =
   | KeyEventData
   | PermissionEventData
   | ConnectionEventData
+  | ConnectorEventData
   | EndpointEventData
   | PairRequestEventData
   | DeviceEventData;
@@ -34,6 +36,7 @@ const messageShape = z.object({
       z.strictObject({ key: z.looseObject({ id: z.int(), version: z.int() }) }),
       z.strictObject({ permission: z.looseObject({ connectionId: z.string() }) }),
       z.strictObject({ connection: z.looseObject({ connectionId: z.string() }) }),
+      z.strictObject({ connector: z.looseObject({ type: z.string(), version: z.int() }) }),
       z.strictObject({ endpoint: z.looseObject({ id: z.string() }) }),
       z.strictObject({ pairRequest: z.looseObject({ id: z.string() }) }),
       z.strictObject({ device: z.looseObject({ id: z.string(), version: z.int() }) }),

@@ -1,7 +1,7 @@
 import { and, eq, isNull } from "drizzle-orm";
 import { ChangedMeanwhile, type Database } from "../db/open";
 import { organisations } from "../db/schema/organisations";
-import { rotate, type SecretVersions } from "./secrets";
+import { rotate, type SecretVersions } from "../outbound/signing-secrets";
 
 /** Which secrets sign for an organisation; null if it is deleted or never was. */
 export async function findWebhookSecrets(db: Database, id: number): Promise<SecretVersions | null> {

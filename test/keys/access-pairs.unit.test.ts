@@ -27,13 +27,16 @@ describe("an access key pair", () => {
     },
   );
 
-  it("of a refreshed key signs with the old secret until the grace is over", () => {
-    const key = { id: 7, tokenVersion: 3, previousTokenUntil: 1_000 };
+  it("of a refreshed key signs with each older secret until its own grace is over", () => {
+    const previousTokens = [
+      { version: 1, until: 2_000 },
+      { version: 2, until: 1_000 },
+    ];
+    const key = { id: 7, tokenVersion: 3, previousTokens };
     const secretOf = (tokenVersion: number) => accessKey(SECRET, { id: 7, tokenVersion }).secret;
-    expect(liveAccessSecrets(SECRET, key, 999)).toEqual([secretOf(3), secretOf(2)]);
-    expect(liveAccessSecrets(SECRET, key, 1_000)).toEqual([secretOf(3)]);
-    expect(liveAccessSecrets(SECRET, { ...key, previousTokenUntil: null }, 0)).toEqual([
-      secretOf(3),
-    ]);
+    expect(liveAccessSecrets(SECRET, key, 999)).toEqual([3, 2, 1].map(secretOf));
+    expect(liveAccessSecrets(SECRET, key, 1_000)).toEqual([3, 1].map(secretOf));
+    expect(liveAccessSecrets(SECRET, key, 2_000)).toEqual([secretOf(3)]);
+    expect(liveAccessSecrets(SECRET, { ...key, previousTokens: [] }, 0)).toEqual([secretOf(3)]);
   });
 });

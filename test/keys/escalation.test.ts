@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { forgetKey } from "../../src/keys/cache";
 import { call, newOrganisation, type Tenant } from "../support/client";
-import { joinOrganisations, keyBody, newKey, patchKey } from "../support/keys";
+import { joinOrganisations, keyBody, newKey, patchKey, signIn } from "../support/keys";
 
 const MANAGER = ["keys:read", "keys:write", "relays:read", "accessFtp"];
 
@@ -65,6 +65,7 @@ describe("a manager of keys", () => {
     ["signed in to by others", { emails: ["mallory@example.com"] }],
     ["named otherwise", { dnsName: "mine" }],
     ["refreshed, in passing", { name: "Harmless", refreshApiToken: true }],
+    ["given a permission that they hold", { permissions: ["*", "relays:read"] }],
   ])("cannot have a key that holds more than they do %s", async (_, change) => {
     const tenant = await newOrganisation();
     const { token } = await manager(tenant);
@@ -78,6 +79,36 @@ describe("a manager of keys", () => {
     const answer = await patchKey(tenant, strong.id, change, token);
     expect(answer.body).toMatchObject({ status: 403, code: "key-holds-more" });
     expect(await rowOf(strong.id)).toEqual(before);
+  });
+
+  it("cannot let themselves sign in as a key that holds more and lists their address", async () => {
+    const tenant = await newOrganisation();
+    const { token } = await newKey(tenant, { permissions: ["keys:write", "operator:sign-in"] });
+    const permissions = ["relays:read", "relays:write"];
+    const strong = await newKey(tenant, { permissions, emails: ["me@example.com"] });
+    const change = { permissions: [...permissions, "operator:sign-in"] };
+    const answer = await patchKey(tenant, strong.id, change, token);
+    expect(answer.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    const signedIn = await env.DB.prepare("select * from operator_emails where key_id = ?")
+      .bind(strong.id)
+      .all();
+    expect(signedIn.results).toEqual([]);
+  });
+
+  it("cannot change where a key that holds more acts", async () => {
+    const [one, two] = [await newOrganisation(), await newOrganisation()];
+    const { id, token } = await manager(one);
+    await joinOrganisations(id, [one.id, two.id]);
+    forgetKey(id);
+    const strong = await newKey(one, { permissions: ["*"] });
+    await joinOrganisations(strong.id, [one.id, two.id]);
+    for (const organizationsIds of [[two.id, one.id], [two.id]]) {
+      const answer = await patchKey(one, strong.id, { organizationsIds }, token);
+      expect(answer.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    }
+    expect((await patchKey(one, strong.id, { organizationsIds: [one.id] }, token)).status).toBe(
+      200,
+    );
   });
 
   it("may still block, narrow and delete a key that holds more", async () => {
@@ -150,6 +181,91 @@ describe("an API key", () => {
     const change = { ipAllowlist: ["127.0.0.1/32"], permissions: ["relays:read"] };
     expect((await patchKey(tenant, key.id, change, key.token)).status).toBe(200);
     expect((await patchKey(tenant, key.id, { name: "x" }, key.token)).status).toBe(403);
+  });
+});
+
+describe("a key with an end or an allowlist", () => {
+  const end = new Date(Date.now() + 3_600_000).toISOString();
+  const later = new Date(Date.now() + 3_600_001).toISOString();
+  const limits = { expiresAt: end, ipAllowlist: ["127.0.0.0/8"] };
+  const held = { ...limits, permissions: ["*"] };
+
+  it.each([
+    ["no end", { ipAllowlist: ["127.0.0.1"] }, "limit-not-held"],
+    ["a later end", { ...limits, expiresAt: later }, "limit-not-held"],
+    ["no allowlist", { expiresAt: end }, "limit-not-held"],
+    ["a wider allowlist", { ...limits, ipAllowlist: ["126.0.0.0/7"] }, "limit-not-held"],
+    ["its own limits", limits, undefined],
+    ["narrower limits", { ...limits, ipAllowlist: ["127.0.0.1"] }, undefined],
+  ])("makes a key with %s only within its own", async (_, made, code) => {
+    const tenant = await newOrganisation();
+    const { token } = await newKey(tenant, held);
+    const answer = await call("POST", "/api-keys", { key: token, body: keyBody(tenant, made) });
+    expect([answer.status, answer.body.code]).toEqual([code ? 403 : 201, code]);
+  });
+
+  it.each([
+    ["extended to after its own end", { expiresAt: later }, "limit-not-held"],
+    ["opened to other addresses", { ipAllowlist: ["198.51.100.1"] }, "limit-not-held"],
+    ["refreshed", { refreshApiToken: true }, "key-holds-more"],
+    ["given a permission", { permissions: ["relays:read", "relays:write"] }, "key-holds-more"],
+    ["signed in to", { emails: ["me@example.com"] }, "key-holds-more"],
+  ])("cannot have a key without them %s", async (_, change, code) => {
+    const tenant = await newOrganisation();
+    const { token } = await newKey(tenant, held);
+    const free = await newKey(tenant);
+    const before = await rowOf(free.id);
+    const answer = await patchKey(tenant, free.id, change, token);
+    expect(answer.body).toMatchObject({ status: 403, code });
+    expect(await rowOf(free.id)).toEqual(before);
+    expect((await patchKey(tenant, free.id, { blocked: true }, token)).status).toBe(200);
+  });
+
+  it("binds the operators who sign in with it", async () => {
+    const tenant = await newOrganisation();
+    const session = await signIn((await newKey(tenant, held)).token);
+    const body = keyBody(tenant);
+    const made = await call("POST", "/api-keys", { key: session, body });
+    expect(made.body).toMatchObject({ status: 403, code: "limit-not-held" });
+  });
+});
+
+describe("a token in its grace", () => {
+  async function replaced() {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, { permissions: ["*"] });
+    const grace = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
+    expect((await patchKey(tenant, key.id, grace)).status).toBe(200);
+    return { tenant, key };
+  }
+
+  it.each([
+    ["refresh its key", { refreshApiToken: true }],
+    ["refresh its key with another grace", { refreshApiToken: true, refreshGraceSeconds: 604_800 }],
+    ["let somebody sign in as its key", { emails: ["me@example.com"] }],
+  ])("cannot %s, nor can who signed in with it", async (_, change) => {
+    const { tenant, key } = await replaced();
+    const before = await rowOf(key.id);
+    for (const credential of [key.token, await signIn(key.token)]) {
+      const answer = await patchKey(tenant, key.id, change, credential);
+      expect(answer.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    }
+    expect(await rowOf(key.id)).toEqual(before);
+  });
+
+  it("makes keys that end when it ends, at the latest", async () => {
+    const { tenant, key } = await replaced();
+    const make = (expiresAt: string | null) =>
+      call("POST", "/api-keys", { key: key.token, body: keyBody(tenant, { expiresAt }) });
+    expect((await make(null)).body.code).toBe("limit-not-held");
+    const late = new Date(Date.now() + 3_700_000).toISOString();
+    expect((await make(late)).body.code).toBe("limit-not-held");
+    expect((await make(new Date(Date.now() + 60_000).toISOString())).status).toBe(201);
+  });
+
+  it("may still block its key", async () => {
+    const { tenant, key } = await replaced();
+    expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
   });
 });
 

@@ -5,6 +5,7 @@
 import { env } from "cloudflare:workers";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { KEY_CACHE_MS } from "../../src/keys/cache";
 import { readConfig } from "../../src/platform/config";
 import { call, newOrganisation } from "../support/client";
 import { decide, findRequest, newApplication, newDevice, request } from "../support/devices";
@@ -26,6 +27,7 @@ beforeAll(async () => {
 });
 
 afterEach(() => {
+  vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
@@ -116,6 +118,32 @@ describe("an operator behind Access", () => {
     expect((await signIn()).status).toBe(201);
     await call("DELETE", `/api-keys/${key.id}`, { key: tenant.key });
     expect((await signIn()).status).toBe(403);
+  });
+
+  it("is out when their address is taken off the key: at once here, within the bound elsewhere", async () => {
+    const tenant = await newOrganisation();
+    const email = `ida-${tenant.id}@example.com`;
+    const key = await operatorKey(tenant, [email.toUpperCase(), "other@example.com"]);
+    const worker = await behindAccess();
+    const signedIn = await worker.call("POST", SIGN_IN, {
+      headers: header(await assertion(email)),
+    });
+    const person = signedIn.body.session_token;
+    const withKey = await signIn(key.token);
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now });
+    const here = async (session: string) =>
+      (await call("GET", "/api-keys", { key: session })).status;
+    const there = async () => (await worker.call("GET", "/api-keys", { key: person })).status;
+    expect([await here(person), await there()]).toEqual([200, 200]);
+    await patchKey(tenant, key.id, { emails: [email, "third@example.com"] });
+    expect(await here(person)).toBe(200);
+    await patchKey(tenant, key.id, { emails: ["other@example.com"] });
+    expect(await here(person)).toBe(401);
+    // Who signed in with the key itself has no address.
+    expect(await here(withKey)).toBe(200);
+    vi.setSystemTime(now + KEY_CACHE_MS);
+    expect(await there()).toBe(401);
   });
 
   it("of several organisations says which one", async () => {

@@ -139,7 +139,14 @@ describe("a session token", () => {
     const keyId = results[0]?.key_id ?? 0;
     const now = Date.now();
     const expiresAt = now + 60_000;
-    const session = { keyId, tokenVersion: 1, tokenId: "x", expiresAt, email: null };
+    const session = {
+      keyId,
+      tokenVersion: 1,
+      tokenId: "x",
+      expiresAt,
+      email: null,
+      tokenEndsAt: null,
+    };
     const good = await signSession(env.DRAWBRIDGE_SECRET, session, now);
     expect((await use(good)).status).toBe(200);
     const claims = { ver: 1, sub: String(keyId), jti: "x", iss: "drawbridge" };

@@ -11,8 +11,8 @@ import { type DomainEvent, newEventId } from "../../src/events/event";
 import { eventInsertion } from "../../src/events/store";
 import { judgeAddress } from "../../src/outbound/address";
 import { readConfig } from "../../src/platform/config";
-import type { Connector } from "../../src/sources/connector";
-import { hasEnded } from "../../src/sources/verification";
+import { type Connector, MOCK_CONNECTOR } from "../../src/sources/connector";
+import { checkAccess } from "../../src/sources/verification";
 import { deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
 import { newOrganisation, type Tenant } from "../support/client";
 import { DEPLOYED, HOSTILE, OTHER_HOSTNAMES, spellingsOf } from "../support/hostile-addresses";
@@ -249,6 +249,7 @@ describe("stored already, and still not sent to", () => {
       expect(body, url).toMatchObject({ state: "failed", error: "service-unavailable" });
 
       const connector: Connector = {
+        ...MOCK_CONNECTOR,
         type,
         url,
         timeoutSeconds: 5,
@@ -258,7 +259,7 @@ describe("stored already, and still not sent to", () => {
         createdAt: 1,
       };
       const session = { id: body.id, organisationId: broker.id, origin: HERE };
-      const ended = await hasEnded(readConfig(production), connector, {
+      const { ended } = await checkAccess(readConfig(production), connector, {
         ...session,
         source: { userId: broker.userId, sourceId: 1, type, identifier: "jo" },
       });

@@ -133,6 +133,7 @@ describe("registering", () => {
       check_interval_seconds: null,
       ...terms,
       created_at: expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/),
+      last_failure: null,
     });
     const session = (await read(broker, await newActive(broker, { type }))).body;
     expect(Date.parse(session.expires_at) - Date.parse(session.date_created)).toBe(3_600_000);

@@ -119,11 +119,18 @@ export const sourceRoutes: Record<string, RouteRow> = {
   "POST /configs/webhook/:id/test": { guard: "webhooks:write", request: onWebhookConfig("/test") },
   "GET /configs/webhook/:id/test": { guard: "webhooks:write", request: onWebhookConfig("/test") },
   "PUT /v1/connectors/:type": {
-    guard: "sessions:write",
+    guard: "connectors:write",
     request: onConnector(200, { url: "http://127.0.0.1:9/" }),
   },
   "GET /v1/connectors/:type": { guard: "sessions:read", request: onConnector(200) },
-  "DELETE /v1/connectors/:type": { guard: "sessions:write", request: onConnector(204) },
+  "DELETE /v1/connectors/:type": { guard: "connectors:write", request: onConnector(204) },
+  "POST /v1/connectors/:type/secret:rotate": {
+    guard: "connectors:write",
+    request: async (tenant) => {
+      const { path, status } = await onConnector(200)(tenant);
+      return { path: `${path}/secret:rotate`, status };
+    },
+  },
   "POST /v1/sessions/:call{[^:]+:use}": {
     guard: "sessions:write",
     request: async (tenant) => {

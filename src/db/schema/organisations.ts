@@ -53,8 +53,11 @@ export const apiKeys = sqliteTable(
     tokenShort: text("token_short").notNull(),
     tokenVersion: integer("token_version").notNull().default(1),
     tokenCreatedAt: integer("token_created_at").notNull(),
-    /** Until when the token before the current one works. */
-    previousTokenUntil: integer("previous_token_until"),
+    /** Versions of the token before the current one that still work, newest last. */
+    previousTokens: text("previous_tokens", { mode: "json" })
+      .$type<PreviousSecret[]>()
+      .notNull()
+      .default([]),
     /** Rises with every change: what was decided on another version is not written. */
     version: integer("version").notNull().default(1),
     /** When the sweep announces that the key expires; null when it has, or there is no end. */
@@ -69,7 +72,7 @@ export const apiKeys = sqliteTable(
   ],
 );
 
-/** Digests that authenticate a key: its token, and after a refresh with grace the one before. */
+/** Digests that authenticate a key: its token, and after refreshes with grace those before. */
 export const keyTokens = sqliteTable(
   "key_tokens",
   {

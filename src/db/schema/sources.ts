@@ -13,6 +13,7 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
+import type { PreviousSecret } from "./webhooks";
 
 /** People or accounts at an organisation, to whom sources belong. Ids count up per organisation. */
 export const users = sqliteTable(
@@ -68,8 +69,19 @@ export const connectors = sqliteTable(
     checkIntervalSeconds: integer("check_interval_seconds"),
     sessionTtlSeconds: integer("session_ttl_seconds").notNull(),
     idleSeconds: integer("idle_seconds").notNull(),
-    /** Also the version of its secret: one that is deleted and made again gets another. */
     createdAt: integer("created_at").notNull(),
+    /** Rises with every change, from the time of creation: one that is made again is later than before. */
+    version: integer("version").notNull().default(0),
+    /** Rises with every rotation, from the time of creation: one that is made again has another secret. */
+    secretVersion: integer("secret_version").notNull().default(0),
+    /** Rotated secrets that still sign, newest last. */
+    previousSecrets: text("previous_secrets", { mode: "json" })
+      .$type<PreviousSecret[]>()
+      .notNull()
+      .default([]),
+    /** When its answer could not be taken, and why, in our own words; null: never. */
+    lastFailureAt: integer("last_failure_at"),
+    lastFailureReason: text("last_failure_reason"),
   },
   (t) => [primaryKey({ columns: [t.organisationId, t.type] })],
 );

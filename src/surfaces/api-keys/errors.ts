@@ -1,7 +1,8 @@
 import { below, type HttpRefusal } from "../../http/context";
 import { unknownOrganisation } from "../../http/guard-refusals";
 import { problemSurface } from "../../http/problem";
-import type { ManageRefusal } from "../../keys/change";
+import type { Excess, Limit, ManageRefusal } from "../../keys/change";
+import { MOST_GRACES } from "../../keys/grace";
 
 /** The surface of API keys. */
 export const keySurface = problemSurface("api-keys", below("/api-keys"));
@@ -19,11 +20,17 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
         code: "permission-not-held",
         message: `You cannot give ${refusal.permission}: your own API key does not hold it.`,
       };
+    case "limit-not-held":
+      return {
+        status: 403,
+        code: "limit-not-held",
+        message: `${ownLimits[refusal.limit]} What you make or change must stay within it: send ${refusal.limit} accordingly.`,
+      };
     case "key-holds-more":
       return {
         status: 403,
         code: "key-holds-more",
-        message: `This API key holds ${refusal.permission}, which yours does not. You may block, narrow or delete it, but not refresh it or give it more.`,
+        message: `${describeExcess(refusal.excess)} You may block, narrow or delete it, but not refresh it, give it more, or change who may use it and where it acts.`,
       };
     case "own-limits":
       return {
@@ -45,6 +52,12 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
         code: "dns-name-taken",
         message: `dnsName ${refusal.dnsName} is taken. Choose another.`,
       };
+    case "too-many-graces":
+      return {
+        status: 409,
+        code: "too-many-graces",
+        message: `This API key has ${MOST_GRACES} older tokens that still work. Wait until one of them ends, or refresh without a grace, which ends all of them.`,
+      };
     case "changed-meanwhile":
       return {
         status: 409,
@@ -52,6 +65,20 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
         message: "Others were changing this API key at the same time. Try again.",
       };
   }
+}
+
+const ownLimits: Readonly<Record<Limit, string>> = {
+  expiresAt: "Your own API key, or its token that was refreshed, has an end.",
+  ipAllowlist: "Your own API key has an allowlist.",
+};
+
+function describeExcess(excess: Excess): string {
+  if ("permission" in excess) {
+    return `This API key holds ${excess.permission}, which yours does not.`;
+  }
+  return excess.limit === "expiresAt"
+    ? "This API key works longer than yours, or than your token that was refreshed."
+    : "This API key works from addresses from which yours does not.";
 }
 
 /** No such key, or none that the caller may know of. */

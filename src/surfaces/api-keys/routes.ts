@@ -6,7 +6,15 @@ import { keyed } from "../../http/routes";
 import { changeKey, createKey, deleteKey } from "../../keys/manage";
 import { findKeyView, listKeys } from "../../keys/store";
 import { keyNotFound, toHttpRefusal } from "./errors";
-import { changeBody, createBody, listQuery, toApiKey, toNewApiKey, viewQuery } from "./wire";
+import {
+  changeBody,
+  createBody,
+  listQuery,
+  toApiKey,
+  toChangedApiKey,
+  toNewApiKey,
+  viewQuery,
+} from "./wire";
 
 /** Adds the surface to the app. What changes keys reads the caller's own anew: see `Freshness`. */
 export function apiKeyRoutes(app: Hono<AppEnv>): void {
@@ -62,7 +70,10 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
         if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
         const { key, token } = result;
         const { secret } = c.var.config;
-        return c.json(token === null ? toApiKey(key, now) : toNewApiKey(key, token, secret, now));
+        const isRefreshed = token !== null;
+        return c.json(
+          isRefreshed ? toNewApiKey(key, token, secret, now) : toChangedApiKey(key, now),
+        );
       },
       "fresh",
     ),

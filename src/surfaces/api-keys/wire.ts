@@ -9,7 +9,7 @@ import { parseCidr } from "../../keys/allowlist";
 import type { KeyChange } from "../../keys/change";
 import { isUsable } from "../../keys/key";
 import type { KeyCreation } from "../../keys/manage";
-import { isPermission, PERMISSIONS } from "../../keys/permissions";
+import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import type { KeyView } from "../../keys/store";
 import { shortName } from "../../organisations/store";
 
@@ -23,12 +23,7 @@ function list<S extends z.ZodType>(entry: S, most: number) {
     .transform((entries) => [...new Set(entries)]);
 }
 
-const permission = z
-  .string("must be a string")
-  .refine(
-    isPermission,
-    `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`,
-  );
+const permission = z.string("must be a string").refine(isPermission, PERMISSION_RULE);
 
 const email = z.email("must be an e-mail address").max(254, "must have at most 254 characters");
 
@@ -187,9 +182,14 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
   };
 }
 
+/** A key as it is after a change, with what it holds. */
+export function toChangedApiKey(key: KeyView, now: number) {
+  return toApiKey(key, now, ["permissions"]);
+}
+
 /** A key with its new token and access key: the only time that they are shown. */
 export function toNewApiKey(key: KeyView, token: string, secret: string, now: number) {
-  const shown = toApiKey(key, now);
+  const shown = toChangedApiKey(key, now);
   return {
     ...shown,
     token: { ...shown.token, value: token },

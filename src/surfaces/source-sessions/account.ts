@@ -1,7 +1,8 @@
 /** Who is calling, over HTTP: the organisation and its keys. */
 import type { Hono } from "hono";
-import { type AppEnv, type Call, Refused } from "../../http/context";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
+import { holds } from "../../keys/permissions";
 import { findKeyRecord } from "../../keys/store";
 import { findOrganisation } from "../../organisations/store";
 import { notFound } from "./errors";
@@ -19,19 +20,23 @@ export function accountRoutes(app: Hono<AppEnv>): void {
   );
   app.get(
     "/key",
-    keyed(null, (c, { organisationId, keyId }) => showKey(c, organisationId, keyId)),
+    keyed(null, (c, caller) => showKey(c, caller, caller.keyId)),
   );
   app.get(
     "/keys/:id",
-    keyed(null, (c, { organisationId }) => {
+    keyed(null, (c, caller) => {
       const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
-      return showKey(c, organisationId, id);
+      return showKey(c, caller, id);
     }),
   );
 }
 
-async function showKey(c: Call, organisationId: number, id: number): Promise<Response> {
+/** What a key may do is for whoever may read keys, and for the key itself: to others it is null. */
+async function showKey(c: Call, caller: Caller, id: number): Promise<Response> {
+  const { organisationId, keyId, permissions } = caller;
   const key = await findKeyRecord(c.var.db, organisationId, id);
   if (!key) throw new Refused(notFound);
-  return c.json(toKey(key, organisationId));
+  const shown = toKey(key, organisationId);
+  const mayRead = key.id === keyId || holds(permissions, "keys:read");
+  return c.json(mayRead ? shown : { ...shown, permissions: null });
 }

@@ -61,7 +61,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       });
       // From here on the session is there: whatever goes wrong, the caller must not ask for another.
       if (made.isNew) {
-        const deps = { ...config, sessions };
+        const deps = { ...config, db, sessions };
         c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
       }
       const heldMs = made.isNew ? heldBackMs(connector) : 0;

@@ -9,12 +9,12 @@ import type { DomainEvent } from "../../events/event";
 import type { DeliveryState } from "../../events/list";
 import type { KeyFacts } from "../../keys/key";
 import { type Organisation, shortName } from "../../organisations/store";
+import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import type { EventData } from "../../webhooks/event-catalogue";
-import { endpointOwner, signingSecrets } from "../../webhooks/secrets";
 import { toEventData as toOwnData } from "../v1/event-wire";
 
 /**

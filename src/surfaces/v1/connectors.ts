@@ -1,78 +1,72 @@
 /** Connectors on `/v1`: an organisation's adapters that verify access to sources. */
 import type { Hono } from "hono";
-import { z } from "zod";
-import { readBody } from "../../http/body";
+import { readBody, readOptionalBody } from "../../http/body";
 import { type AppEnv, type Call, Refused } from "../../http/context";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
+import { type Connector, connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import {
-  type Connector,
-  connectorSecret,
-  DEFAULT_IDLE_SECONDS,
-  DEFAULT_TIMEOUT_SECONDS,
-  DEFAULT_TTL_SECONDS,
-  LONGEST_TIMEOUT_SECONDS,
-  MOCK_TYPE,
-} from "../../sources/connector";
-import { deleteConnector, findConnector, putConnector } from "../../sources/connector-store";
+  deleteConnector,
+  putConnector,
+  rotateConnectorSecret,
+} from "../../sources/connector-changes";
+import { findConnector } from "../../sources/connector-store";
+import { putBody, toConnector } from "./connector-wire";
+import { rotateBody } from "./webhook-wire";
 
+const ONE = "/v1/connectors/:type";
 const TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-/** A year. */
-const LONGEST_SECONDS = 31_536_000;
 
-function seconds(least: number, most = LONGEST_SECONDS) {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z.int(rule).min(least, rule).max(most, rule);
-}
-
-const putBody = z
-  .strictObject({
-    url: z.string("must be a string"),
-    timeout_seconds: seconds(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
-    check_interval_seconds: seconds(1).nullable().default(null),
-    session_ttl_seconds: seconds(3).default(DEFAULT_TTL_SECONDS),
-    idle_seconds: seconds(3).default(DEFAULT_IDLE_SECONDS),
-  })
-  .transform((body) => ({
-    url: body.url,
-    timeoutSeconds: body.timeout_seconds,
-    checkIntervalSeconds: body.check_interval_seconds,
-    sessionTtlSeconds: body.session_ttl_seconds,
-    idleSeconds: body.idle_seconds,
-  }));
-
-/** Adds the routes to the app. */
+/**
+ * Adds the routes to the app. Where end users' credentials go is for `connectors:write`; who may read
+ * sessions may see how they are verified, and why that failed.
+ */
 export function connectorRoutes(app: Hono<AppEnv>): void {
   app.put(
-    "/v1/connectors/:type",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    ONE,
+    keyed("connectors:write", async (c, { organisationId }) => {
       const type = requireType(c);
       const terms = await readBody(c, putBody);
       requireSendable(c, "url", terms.url);
-      const asked = { type, ...terms, createdAt: Date.now() };
-      const connector = await putConnector(c.var.db, organisationId, asked);
-      const secret = connectorSecret(c.var.config.secret, organisationId, connector);
-      return c.json({ ...toWire(connector), secret });
+      const connector = await putConnector(c.var, { organisationId, type }, terms, Date.now());
+      const secret = newestSecret(c, organisationId, connector);
+      return c.json({ ...toConnector(connector), secret });
     }),
   );
 
   app.get(
-    "/v1/connectors/:type",
+    ONE,
     keyed("sessions:read", async (c, { organisationId }) => {
       const connector = await findConnector(c.var.db, organisationId, requireType(c));
       if (!connector) throw new Refused(unknownConnector);
-      return c.json(toWire(connector));
+      return c.json(toConnector(connector));
     }),
   );
 
   app.delete(
-    "/v1/connectors/:type",
-    keyed("sessions:write", async (c, { organisationId }) => {
-      const deleted = await deleteConnector(c.var.db, organisationId, requireType(c));
-      if (!deleted) throw new Refused(unknownConnector);
+    ONE,
+    keyed("connectors:write", async (c, { organisationId }) => {
+      const address = { organisationId, type: requireType(c) };
+      if (!(await deleteConnector(c.var, address, Date.now()))) throw new Refused(unknownConnector);
       return c.body(null, 204);
     }),
   );
+
+  app.post(
+    `${ONE}/secret:rotate`,
+    keyed("connectors:write", async (c, { organisationId }) => {
+      const address = { organisationId, type: requireType(c) };
+      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const connector = await rotateConnectorSecret(c.var, address, graceMs, Date.now());
+      if (!connector) throw new Refused(unknownConnector);
+      c.header("Cache-Control", "no-store");
+      return c.json({ secret: newestSecret(c, organisationId, connector) });
+    }),
+  );
+}
+
+function newestSecret(c: Call, organisationId: number, connector: Connector): string {
+  return connectorSecrets(c.var.config.secret, organisationId, connector, Date.now())[0];
 }
 
 const unknownConnector = {
@@ -95,16 +89,4 @@ function requireType(c: Call): string {
     message: `The type ${problem}.`,
     problems: [{ path: "type", message: problem }],
   });
-}
-
-function toWire(connector: Connector) {
-  return {
-    type: connector.type,
-    url: connector.url,
-    timeout_seconds: connector.timeoutSeconds,
-    check_interval_seconds: connector.checkIntervalSeconds,
-    session_ttl_seconds: connector.sessionTtlSeconds,
-    idle_seconds: connector.idleSeconds,
-    created_at: new Date(connector.createdAt).toISOString(),
-  };
 }

@@ -8,6 +8,7 @@ import { errorOf, type Session } from "../../session/machine";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
 import { toTime } from "../shared/time";
+import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";
 
@@ -35,6 +36,9 @@ export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
   const { data, at } = event as Pick<DomainEvent<EventData>, "data" | "at">;
   if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
   if ("key" in data) return toKeyData(data.key);
+  if ("connector" in data) {
+    return { ...toConnectorFacts(data.connector), version: data.connector.version };
+  }
   if ("permission" in data) {
     return { ...toPermission(data.permission), version: data.permission.version ?? at };
   }

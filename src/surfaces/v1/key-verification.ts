@@ -6,6 +6,7 @@ import { readBody } from "../../http/body";
 import type { AppEnv } from "../../http/context";
 import { keyed } from "../../http/routes";
 import { findKeyByToken } from "../../keys/cache";
+import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import { isWellFormedToken } from "../../keys/token";
 import { type Verification, verifyKey } from "../../keys/verify";
 import { parseAddress } from "../../platform/ip-address";
@@ -16,7 +17,7 @@ const text = (most: number) =>
 const verifyBody = z
   .strictObject({
     token: z.string("must be a string").max(1_024, "is too long for a token"),
-    permission: text(64),
+    permission: z.string("must be a string").refine(isPermission, PERMISSION_RULE).nullish(),
     ip: z
       .string("must be a string")
       .refine((ip) => parseAddress(ip) !== null, "must be an IP address")

@@ -18,7 +18,7 @@ import {
   type Organisation,
   shortName,
 } from "../../organisations/store";
-import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../webhooks/secrets";
+import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
 
 const createBody = z.strictObject({ name: humanText(1, 100) });
 

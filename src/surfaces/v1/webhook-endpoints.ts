@@ -5,6 +5,12 @@ import { type AppEnv, type Call, type Caller, Refused } from "../../http/context
 import { toKeysetPage } from "../../http/paging";
 import { idBeforeVerb, keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
+import {
+  endpointOwner,
+  organisationOwner,
+  type SecretVersions,
+  signingSecrets,
+} from "../../outbound/signing-secrets";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
@@ -14,12 +20,6 @@ import {
 } from "../../webhooks/endpoint-changes";
 import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
 import { findWebhookSecrets, rotateWebhookSecret } from "../../webhooks/organisation-secret";
-import {
-  endpointOwner,
-  organisationOwner,
-  type SecretVersions,
-  signingSecrets,
-} from "../../webhooks/secrets";
 import { sendTest } from "../../webhooks/test-and-resend";
 import { webhookBodies } from "../shared/webhook-bodies";
 import { tooManyEndpoints } from "../shared/webhook-refusals";

@@ -2,7 +2,10 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { accessKey } from "../../../src/keys/access-key";
+import { MOST_GRACES } from "../../../src/keys/grace";
+import { send, signAcs3 } from "../../support/alibaba";
 import { call, newOrganisation } from "../../support/client";
+import { newApplication } from "../../support/devices";
 import { joinOrganisations, keyEventTypes, newKey, patchKey } from "../../support/keys";
 
 afterEach(() => {
@@ -116,15 +119,69 @@ describe("a change of an API key", () => {
     expect(await use(value)).toBe(200);
   });
 
-  it("refreshed twice leaves only the last grace: the token before the last is over", async () => {
+  it("refreshed twice with a grace keeps both promises: each token, and each access key, to its end", async () => {
+    const at = await newApplication();
+    const key = await newKey(at, { permissions: ["relays:read", "devices:list"] });
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now });
+    const refresh = (refreshGraceSeconds: number) =>
+      patchKey(at, key.id, { refreshApiToken: true, refreshGraceSeconds });
+    const second = (await refresh(7_200)).body;
+    const third = (await refresh(3_600)).body;
+    const all = [
+      { token: key.token, pair: key.accessKey },
+      { token: second.token.value, pair: second.access_key },
+      { token: third.token.value, pair: third.access_key },
+    ];
+    const list = { action: "ListPolarClawDevicePairs", query: { ApplicationId: at.application } };
+    const whoWorks = async () => {
+      const works = [];
+      for (const { token, pair } of all) {
+        works.push([await use(token), (await send(signAcs3(pair, list))).status]);
+      }
+      return works;
+    };
+    const [good, over] = [
+      [200, 200],
+      [403, 403],
+    ];
+    expect(await whoWorks()).toEqual([good, good, good]);
+    vi.setSystemTime(now + 3_600_000);
+    expect(await whoWorks()).toEqual([good, over, good]);
+    vi.setSystemTime(now + 7_200_000);
+    expect(await whoWorks()).toEqual([over, over, good]);
+  });
+
+  it("refreshed without a grace ends every token before at once", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
-    const refresh = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
-    const second = (await patchKey(tenant, key.id, refresh)).body.token.value;
-    const third = (await patchKey(tenant, key.id, refresh)).body.token.value;
-    expect(await use(key.token)).toBe(403);
-    expect(await use(second)).toBe(200);
-    expect(await use(third)).toBe(200);
+    const grace = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
+    const second = (await patchKey(tenant, key.id, grace)).body.token.value;
+    const third = (await patchKey(tenant, key.id, { refreshApiToken: true })).body.token.value;
+    expect([await use(key.token), await use(second), await use(third)]).toEqual([403, 403, 200]);
+  });
+
+  it("refreshed more often than graces have room is told to wait, and nothing changes", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const grace = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
+    let newest = "";
+    for (let i = 0; i < MOST_GRACES; i++) {
+      newest = (await patchKey(tenant, key.id, grace)).body.token.value;
+    }
+    const refused = await patchKey(tenant, key.id, grace);
+    expect(refused.body).toMatchObject({ status: 409, code: "too-many-graces" });
+    expect([await use(key.token), await use(newest)]).toEqual([200, 200]);
+    expect((await patchKey(tenant, key.id, { refreshApiToken: true })).status).toBe(200);
+  });
+
+  it("is answered with what the key holds, refreshed or not", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const permissions = ["relays:write", "accessFtp"];
+    const changed = await patchKey(tenant, key.id, { permissions });
+    const refreshed = await patchKey(tenant, key.id, { refreshApiToken: true });
+    for (const { body } of [changed, refreshed]) expect(body.permissions).toEqual(permissions);
   });
 
   it("made by two at once is made whole by both, one after the other", async () => {

@@ -52,6 +52,7 @@ describe("a new API key", () => {
         id: expect.stringMatching(/^DRBAK\d{11}$/),
         secret: expect.stringMatching(/^[\w-]{40}$/),
       },
+      permissions: ["relays:read", "accessFtp", "editLabels"],
     });
     const used = await call("GET", "/v1/relays/sessions", { key: answer.body.token.value });
     expect(used.status).toBe(200);

@@ -1,5 +1,6 @@
 /** Verification for other services of the owner: what it answers, and what it costs. */
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { PERMISSIONS } from "../../../src/keys/permissions";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { joinOrganisations, newKey, patchKey } from "../../support/keys";
 import { d1CallsOf, rowsOf, written } from "../../support/rows";
@@ -63,6 +64,15 @@ describe("verifying a key", () => {
     ]) {
       expect(await verify(tenant, body)).toEqual(nothing);
     }
+  });
+
+  it("refuses to be asked for a permission that there is not, and lists those that there are", async () => {
+    const tenant = await newOrganisation();
+    const body = { token: tenant.key, permission: "relays:wirte" };
+    const answer = await call("POST", "/v1/keys:verify", { key: tenant.key, body });
+    expect(answer.status).toBe(400);
+    expect(answer.body.errors[0].path).toBe("permission");
+    for (const name of PERMISSIONS) expect(answer.body.errors[0].message).toContain(name);
   });
 
   it("says what is wrong with a key that does not open this", async () => {

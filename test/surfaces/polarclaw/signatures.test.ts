@@ -5,6 +5,7 @@
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { accessKey } from "../../../src/keys/access-key";
 import {
   answerTo,
   escapeAll,
@@ -35,6 +36,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** What an id of no key is checked with. */
+const NO_KEY = { id: 0, tokenVersion: 0 };
 const good = { status: 200, code: 200 };
 const inQuery = (): Unsigned => ({ action: LIST, query: { ApplicationId: at.application } });
 const inForm = (): Unsigned => ({ action: LIST, form: { ApplicationId: at.application } });
@@ -193,16 +196,8 @@ describe("what is changed is refused", () => {
       forbidden,
     ],
     ["another key's id", () => change(signAcs3(pair, inQuery()), pair.id, otherPair.id), forbidden],
-    [
-      "an id of no key",
-      () => signAcs3({ ...pair, id: "DRBAK00000999999" }, inQuery()),
-      { status: 404, code: "InvalidAccessKeyId.NotFound" },
-    ],
-    [
-      "an id of another form",
-      () => signAcs3({ ...pair, id: "LTAI1" }, inQuery()),
-      { status: 404, code: "InvalidAccessKeyId.NotFound" },
-    ],
+    ["an id of no key", () => signAcs3({ ...pair, id: "DRBAK00000999999" }, inQuery()), forbidden],
+    ["an id of another form", () => signAcs3({ ...pair, id: "LTAI1" }, inQuery()), forbidden],
     [
       "a duplicate header",
       () => {
@@ -282,11 +277,7 @@ describe("what is changed is refused", () => {
       () => signV1({ ...pair, secret: otherPair.secret }, inQuery()),
       forbidden,
     ],
-    [
-      "an id of no key",
-      () => signV1({ ...pair, id: "DRBAK00000999999" }, inQuery()),
-      { status: 404, code: "InvalidAccessKeyId.NotFound" },
-    ],
+    ["an id of no key", () => signV1({ ...pair, id: "DRBAK00000999999" }, inQuery()), forbidden],
     [
       "a duplicate parameter",
       () => change(signV1(pair, inQuery()), "/?", "/?ApplicationId=pa-other&"),
@@ -323,6 +314,56 @@ it.each([
       `${said} the server's, which is ${new Date(now).toISOString()}`,
     );
   }
+});
+
+describe("an access key id", () => {
+  it.each([
+    ["ACS3", signAcs3],
+    ["HMAC-SHA1", signV1],
+  ])("%s: is refused alike, whether it is unknown or its secret is wrong", async (_, sign) => {
+    const said = [];
+    for (const tried of [
+      { ...pair, secret: "guessed" },
+      { id: "DRBAK00000999999", secret: pair.secret },
+      { id: "DRBAK00000000000", secret: accessKey(env.DRAWBRIDGE_SECRET, NO_KEY).secret },
+      { id: "LTAI1", secret: pair.secret },
+    ]) {
+      const { path, headers, body, method } = sign(tried, inQuery());
+      const sent = Object.fromEntries(headers.filter(([name]) => name !== "host"));
+      const answer = await call(method, path, {
+        headers: sent,
+        ip: newAddress(),
+        ...(body === "" ? {} : { body }),
+      });
+      const { RequestId: _id, ...rest } = answer.body;
+      said.push({ status: answer.status, ...rest });
+    }
+    expect(said[0]).toMatchObject({ status: 403, Code: "SignatureDoesNotMatch" });
+    for (const one of said) expect(one).toEqual(said[0]);
+  });
+});
+
+describe("a header that says for whom a call is, or that it is a repetition", () => {
+  const incomplete = { status: 400, code: "IncompleteSignature" };
+  const headers = (name: string) => ({
+    [name]: name === "x-organisation-id" ? String(at.id) : crypto.randomUUID(),
+  });
+
+  it.each(["x-organisation-id", "idempotency-key"])(
+    "%s: is taken where it is signed",
+    async (name) => {
+      expect(await send(signAcs3(pair, { ...inQuery(), headers: headers(name) }))).toEqual(good);
+    },
+  );
+
+  it.each(["x-organisation-id", "idempotency-key"])(
+    "%s: is refused where it is not among what is signed, in either signature",
+    async (name) => {
+      const [[, value = ""] = []] = Object.entries(headers(name));
+      expect(await send(header(signAcs3(pair, inQuery()), name, value))).toEqual(incomplete);
+      expect(await send(header(signV1(pair, inQuery()), name, value))).toEqual(incomplete);
+    },
+  );
 });
 
 describe("nonces", () => {

@@ -275,6 +275,21 @@ describe("who is calling", () => {
     const other = await newOrganisation();
     expect((await get(other, `/keys/${id}`)).status).toBe(404);
   });
+
+  test("is told what another key holds only if they may read keys", async () => {
+    const tenant = await newOrganisation();
+    const seen = await insertKey(tenant.id, { permissions: ["relays:read", "accessFtp"] });
+    for (const [held, permissions] of [
+      [["sessions:read", "keys:write"], null],
+      [["keys:read"], ["relays:read", "accessFtp"]],
+    ] as const) {
+      const caller = await insertKey(tenant.id, { permissions: [...held] });
+      const told = await get({ ...tenant, key: caller.token }, `/keys/${seen.id}`);
+      expect(told.body).toMatchObject({ id: seen.id, resource: "key", permissions });
+      const own = await get({ ...tenant, key: caller.token }, `/keys/${caller.id}`);
+      expect(own.body.permissions).toEqual(held);
+    }
+  });
 });
 
 describe("every call", () => {

@@ -22,6 +22,8 @@ const KINDS: [type: string, fields: string[]][] = [
   ["device.pair.approved", ["pair_request_id"]],
   ["device.pair.rejected", ["pair_request_id"]],
   ["device.token.rotated", ["token_role"]],
+  ["connector.created", ["type", "url", "timeout_seconds", "created_at"]],
+  ["connector.secret.rotated", ["type", "url"]],
   ["webhook-endpoint.updated", ["id", "url", "event_types", "enabled"]],
 ];
 
@@ -45,6 +47,10 @@ test("of every kind of data", async () => {
   const connector = await sources.newConnector(broker, { result: "active" });
   const payload = { password: "canary-password-of-a-source" };
   await sources.newActive(broker, { type: connector.type, payload });
+
+  const rotatedConnector = await call("POST", `/v1/connectors/${connector.type}/secret:rotate`, {
+    key: tenant.key,
+  });
 
   await patchKey(tenant, key.id, { name: "Renamed" });
   const refreshed = await patchKey(tenant, key.id, { refreshApiToken: true });
@@ -117,6 +123,7 @@ test("of every kind of data", async () => {
     "join code": relay.join_code,
     "source's password": payload.password,
     "connector's secret": connector.secret,
+    "connector's rotated secret": rotatedConnector.body.secret,
     "endpoint's secret in ricloud's format": ricloud.secret,
     "setup code": setup.setup_code,
     "device's token": paired.token,

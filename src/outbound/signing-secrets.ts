@@ -1,10 +1,10 @@
 /**
- * The secrets that sign webhooks, over their life: each is derived from the deployment's, so that a
- * row holds versions and no secret. Pure.
+ * The secrets that sign webhooks and what goes to connectors, over their life: each is derived from the
+ * deployment's, so that a row holds versions and no secret. Pure.
  */
 
 import type { PreviousSecret } from "../db/schema/webhooks";
-import { deriveSecret } from "../outbound/standard-webhooks";
+import { deriveSecret } from "./standard-webhooks";
 
 /** Which secrets somebody has. */
 export interface SecretVersions {

@@ -8,7 +8,7 @@ import {
   rotate,
   type SecretVersions,
   signingSecrets,
-} from "../../src/webhooks/secrets";
+} from "../../src/outbound/signing-secrets";
 
 const ROOT = "root-secret-of-this-test-0123456789-0123456789";
 const DAY = 86_400_000;

@@ -1,0 +1,172 @@
+/**
+ * Changes of connectors. Each is an event, in the transaction of the change; a change that was made from
+ * another version is made again.
+ */
+import { and, eq, sql } from "drizzle-orm";
+import { ChangedMeanwhile, type Database } from "../db/open";
+import { connectors } from "../db/schema/sources";
+import { type DomainEvent, newEventId } from "../events/event";
+import type { EventOutbox } from "../events/outbox";
+import type { EventType } from "../events/types";
+import { rotate } from "../outbound/signing-secrets";
+import {
+  type Connector,
+  type ConnectorEventData,
+  type ConnectorTerms,
+  connectorTerms,
+} from "./connector";
+import { connectorColumns, connectorQuery, isConnector } from "./connector-store";
+
+/** How often a change is made again when others come between, before it is given up. */
+const MOST_TRIES = 10;
+
+/** What changes of connectors stand on. */
+export interface ConnectorChangeDeps {
+  db: Database;
+  events: EventOutbox;
+}
+
+/** Which connector: an organisation has one for each type of source. */
+export interface ConnectorAddress {
+  organisationId: number;
+  type: string;
+}
+
+/** A connector as it is after a change, and the event that says so. */
+interface Change {
+  event: EventType;
+  connector: Connector;
+}
+
+/**
+ * Registers a connector, or changes the one that the type has, whose secret stays. What went wrong at
+ * another address is forgotten.
+ * @param now Unix milliseconds
+ * @throws ChangedMeanwhile
+ */
+export async function putConnector(
+  deps: ConnectorChangeDeps,
+  address: ConnectorAddress,
+  terms: ConnectorTerms,
+  now: number,
+): Promise<Connector> {
+  const stored = await alter(deps, address, now, (current) => {
+    if (!current)
+      return { event: "connector.created", connector: newConnector(address, terms, now) };
+    if (JSON.stringify(connectorTerms(current)) === JSON.stringify(terms)) return null;
+    const forgotten =
+      terms.url === current.url ? {} : { lastFailureAt: null, lastFailureReason: null };
+    return { event: "connector.updated", connector: { ...current, ...terms, ...forgotten } };
+  });
+  if (!stored) throw new Error("the connector was not stored");
+  return stored;
+}
+
+/**
+ * Gives a connector a new secret; the others hold on for the grace, in milliseconds. Null: there is none.
+ * @param now Unix milliseconds
+ * @throws ChangedMeanwhile
+ */
+export function rotateConnectorSecret(
+  deps: ConnectorChangeDeps,
+  address: ConnectorAddress,
+  graceMs: number,
+  now: number,
+): Promise<Connector | null> {
+  return alter(deps, address, now, (current) => {
+    if (!current) return null;
+    const { secretVersion: version, previousSecrets: previous } = current;
+    const rotated = rotate({ version, previous }, graceMs, now);
+    const secrets = { secretVersion: rotated.version, previousSecrets: rotated.previous };
+    return { event: "connector.secret.rotated", connector: { ...current, ...secrets } };
+  });
+}
+
+/**
+ * Removes a connector; false if there was none. Sessions that it has verified live on.
+ * @param now Unix milliseconds
+ * @throws ChangedMeanwhile
+ */
+export async function deleteConnector(
+  deps: ConnectorChangeDeps,
+  address: ConnectorAddress,
+  now: number,
+): Promise<boolean> {
+  const deleted = await alter(
+    deps,
+    address,
+    now,
+    (connector) => connector && { event: "connector.deleted", connector },
+  );
+  return deleted !== null;
+}
+
+/** Makes a change of the connector as it is, with its event; `plan` says null where nothing is to be done. */
+async function alter(
+  { db, events }: ConnectorChangeDeps,
+  address: ConnectorAddress,
+  now: number,
+  plan: (current: Connector | null) => Change | null,
+): Promise<Connector | null> {
+  const { organisationId, type } = address;
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const [current = null] = await connectorQuery(db, organisationId, type);
+    const change = plan(current);
+    if (!change) return current;
+    const version = current ? current.version + 1 : change.connector.version;
+    const { previousSecrets, ...rest } = { ...change.connector, version };
+    const row = { ...rest, previousSecrets: [...previousSecrets] };
+    const announced = [connectorEvent(change.event, organisationId, row, now)];
+    const stillThere = and(
+      isConnector(organisationId, type),
+      eq(connectors.version, current?.version ?? 0),
+    );
+    const isUnchanged = current
+      ? sql`exists (select 1 from ${connectors} where ${stillThere})`
+      : sql`not exists (select 1 from ${connectors} where ${isConnector(organisationId, type)})`;
+    const recorded = events.insertion(announced, isUnchanged);
+    const [, , stored] = await (change.event === "connector.deleted"
+      ? db.batch([...recorded, db.delete(connectors).where(stillThere).returning(connectorColumns)])
+      : current
+        ? db.batch([
+            ...recorded,
+            db.update(connectors).set(row).where(stillThere).returning(connectorColumns),
+          ])
+        : db.batch([
+            ...recorded,
+            db
+              .insert(connectors)
+              .values({ organisationId, ...row })
+              .onConflictDoNothing()
+              .returning(connectorColumns),
+          ]));
+    if (!stored[0]) continue;
+    events.announce(announced);
+    return stored[0];
+  }
+  throw new ChangedMeanwhile(`connector ${type}`);
+}
+
+function newConnector({ type }: ConnectorAddress, terms: ConnectorTerms, now: number): Connector {
+  return {
+    ...terms,
+    type,
+    createdAt: now,
+    version: now,
+    secretVersion: now,
+    previousSecrets: [],
+    lastFailureAt: null,
+    lastFailureReason: null,
+  };
+}
+
+function connectorEvent(
+  type: EventType,
+  organisationId: number,
+  connector: Connector,
+  now: number,
+): DomainEvent<ConnectorEventData> {
+  const { type: ofSources, createdAt, version } = connector;
+  const facts = { ...connectorTerms(connector), type: ofSources, createdAt, version };
+  return { id: newEventId(now), organisationId, type, at: now, data: { connector: facts } };
+}
