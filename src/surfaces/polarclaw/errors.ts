@@ -14,8 +14,6 @@ const STATUS = {
   "Forbidden.RAM": 403,
   "InvalidApi.NotFound": 404,
   UnsupportedHTTPMethod: 405,
-  RequestBodyTooLarge: 413,
-  UnsupportedContentEncoding: 415,
   "Throttling.User": 429,
   "PairRequest.NotFound": 404,
   "PairRequest.Expired": 409,
@@ -49,7 +47,9 @@ export const rpcSurface: Surface = {
       Message: refusal.message,
       Recommend: "Do what Message says. If that does not help, tell us the RequestId.",
     };
-    return c.json(body, STATUS[code], refusal.headers);
+    // There is no code for a compressed body: its status says it.
+    const status = refusal.status === 415 ? 415 : STATUS[code];
+    return c.json(body, status, refusal.headers);
   },
 };
 
@@ -74,10 +74,6 @@ function toRpcCode(refusal: HttpRefusal): RpcCode {
       return "Forbidden.RAM";
     case "method-not-allowed":
       return "UnsupportedHTTPMethod";
-    case "body-too-large":
-      return "RequestBodyTooLarge";
-    case "unsupported-encoding":
-      return "UnsupportedContentEncoding";
     case "unknown-path":
       return "InvalidApi.NotFound";
     case "too-many-requests":
