@@ -12,6 +12,7 @@ import { call, newOrganisation, type Tenant } from "../support/client";
 import { newKey, patchKey, signIn } from "../support/keys";
 import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";
 import { d1CallsOf } from "../support/rows";
+import { anyAddress } from "../support/sessions";
 
 const routes = createApp()
   .routes.filter(({ method }) => method !== "ALL")
@@ -27,12 +28,9 @@ const rows = [...new Set(routes)].flatMap((route) => {
 });
 const keyed = rows.filter(({ row }) => row.guard !== "root" && row.guard !== "open");
 
-let addresses = 0;
-
 /** Failures are limited by address: every route has one of its own. */
 function sender(method: string, row: RouteRow, { path, body }: GoodRequest) {
-  addresses += 1;
-  const ip = `2001:db8::${addresses.toString(16)}`;
+  const ip = anyAddress();
   return async (credential: string | null, headers: Record<string, string> = {}) => {
     const inBody = row.credential === "body";
     const sent = inBody && credential !== null ? { ...body, token: credential } : body;
