@@ -75,18 +75,18 @@ interface ApprovedRequest {
   closesSocketsBefore?: number;
 }
 
-/** What an event closes; null: nothing. */
+/** The device whose sockets an event closes; null: it closes none. */
 function toCut(
   data: DeviceEventData | { pairRequest: ApprovedRequest } | object,
 ): CutDevice | null {
-  if ("device" in data) {
-    const { organisationId, applicationId, id, closesSocketsBefore: version } = data.device;
-    return version === null ? null : { organisationId, applicationId, id, version };
-  }
-  if ("pairRequest" in data) {
-    const { organisationId, applicationId, deviceId: id, closesSocketsBefore } = data.pairRequest;
-    const version = closesSocketsBefore ?? null;
-    return version === null ? null : { organisationId, applicationId, id, version };
-  }
-  return null;
+  const about =
+    "device" in data
+      ? data.device
+      : "pairRequest" in data
+        ? { ...data.pairRequest, id: data.pairRequest.deviceId }
+        : null;
+  const version = about?.closesSocketsBefore ?? null;
+  if (about === null || version === null) return null;
+  const { organisationId, applicationId, id } = about;
+  return { organisationId, applicationId, id, version };
 }

@@ -52,11 +52,11 @@ export interface Change {
   /** A token that was made with it. */
   token?: { digest: string; role: string };
   /** What happens with it, in the same batch. */
-  also?: Also;
+  further?: FurtherWork;
 }
 
 /** Further work in the batch of a change. */
-export interface Also {
+export interface FurtherWork {
   /** The statements that come first, given that `onlyIf` holds while the device is as it was read. */
   statements(onlyIf: SQL): BatchItem<"sqlite">[];
   /** After them: whether the change may go on. */
@@ -199,17 +199,17 @@ export async function changeDevice(
 async function write(
   deps: DeviceDeps,
   before: Device,
-  { device, event, token, also }: Change,
+  { device, event, token, further }: Change,
   now: number,
 ): Promise<boolean> {
   const { db, events } = deps;
   const unchanged = isUnchanged(device.applicationId, device.id, before);
-  const onlyIf = also ? sql`${unchanged} and ${also.mayGoOn}` : unchanged;
-  const owed = [...(also?.owed ?? []), ...(event ? [deviceEvent(event, device, now)] : [])];
+  const onlyIf = further ? sql`${unchanged} and ${further.mayGoOn}` : unchanged;
+  const owed = [...(further?.owed ?? []), ...(event ? [deviceEvent(event, device, now)] : [])];
   const written = await batchEndingWith(
     db,
     [
-      ...(also?.statements(unchanged) ?? []),
+      ...(further?.statements(unchanged) ?? []),
       ...(owed.length > 0 ? events.insertion(owed, onlyIf) : []),
       ...(token ? tokenWrites(db, before, device, token, onlyIf) : []),
     ],

@@ -3,7 +3,12 @@
  * the same batch: only what it asks for afterwards can let it back in.
  */
 import { grantOf, removeDevice, revokeToken } from "../devices/device";
-import { type Also, changeDevice, type DeviceAddress, type ManageResult } from "../devices/manage";
+import {
+  changeDevice,
+  type DeviceAddress,
+  type FurtherWork,
+  type ManageResult,
+} from "../devices/manage";
 import type { DeviceDeps, Operator } from "../devices/operator";
 import { endingOf } from "./endings";
 import { isOver } from "./request";
@@ -23,7 +28,7 @@ export function removePairedDevice(
   return changeDevice(deps, address, now, async (device) => ({
     device: removeDevice(device, now),
     event: { type: "device.removed", role: null, closesSockets: true },
-    also: await endPending(deps, operator, { ...own, reason: "device-removed" }, now),
+    further: await endPending(deps, operator, { ...own, reason: "device-removed" }, now),
   }));
 }
 
@@ -41,7 +46,7 @@ export function revokeDeviceToken(
     return {
       device: revokeToken(device, role),
       event: { type: "device.token.revoked", role, closesSockets: true },
-      also: await endPending(deps, operator, { ...own, reason: "token-revoked" }, now),
+      further: await endPending(deps, operator, { ...own, reason: "token-revoked" }, now),
     };
   });
 }
@@ -52,7 +57,7 @@ async function endPending(
   operator: Operator,
   { applicationId, deviceId, reason }: OwnDevice & { reason: string },
   now: number,
-): Promise<Also> {
+): Promise<FurtherWork> {
   const rows = await selectPending(db, applicationId, deviceId);
   if (!rows[0]) {
     const mayGoOn = isItsPending(applicationId, deviceId, null);

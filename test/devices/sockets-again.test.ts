@@ -102,6 +102,7 @@ describe("the event", () => {
     const sockets = [await connect(relay.id, "client", token), await connectUser(relay, 2)];
     const { db, sessions } = domainDeps();
     await cutByEvent(db, sessions, revoked);
+    for (const socket of sockets) await socket.settle();
     expect(sockets.map(({ open }) => open)).toEqual([true, true]);
     await post(at, device, "revoke");
     for (const socket of sockets) expect((await socket.closed).code).toBe(4403);
@@ -115,6 +116,7 @@ describe("the event", () => {
     expect((await post(at, device, "rotate", token)).status).toBe(200);
     const { db, sessions } = domainDeps();
     await cutByEvent(db, sessions, await findDeviceEvent(at, "device.token.rotated"));
+    await socket.settle();
     expect(socket.open).toBe(true);
   });
 });
