@@ -38,12 +38,14 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
     case "dns-name-taken":
       return {
         status: 409,
+        lasts: true,
         code: "dns-name-taken",
         message: `dnsName ${refusal.dnsName} is taken. Choose another.`,
       };
     case "changed-meanwhile":
       return {
         status: 409,
+        lasts: false,
         code: "changed-meanwhile",
         message: "Others were changing this API key at the same time. Try again.",
       };

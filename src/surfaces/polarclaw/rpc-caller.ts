@@ -11,7 +11,7 @@ import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
-import { hostOf, type RpcCode, rpcRefusal } from "./errors";
+import { hostOf, type OwnRpcCode, rpcRefusal } from "./errors";
 import { type Parameters, requireParameter } from "./parameters";
 import {
   ACS3,
@@ -171,6 +171,6 @@ function requireRecent(time: string, now: number): void {
   }
 }
 
-function refused(code: RpcCode, message: string): Refused {
+function refused(code: OwnRpcCode, message: string): Refused {
   return new Refused(rpcRefusal(code, message));
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { namedOrganisation, requireToken, requireUsable } from "../../http/authenticate";
 import { readBody, readBodyText } from "../../http/body";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/context";
+import { scopeOf } from "../../http/idempotency";
 import { MinuteLimit } from "../../http/limits";
 import { keyed, once } from "../../http/routes";
 import type { HeldKey } from "../../keys/key";
@@ -24,7 +25,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/auth/session-tokens", async (c) => {
     const { caller, key, email } =
       (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
-    return once(c, caller, async () => {
+    return once(c, scopeOf(caller, email), async () => {
       requireFewSignIns(key.id);
       const now = Date.now();
       const session = newSession(key, email, now);
@@ -92,6 +93,7 @@ const choiceRefusals = {
   },
   "several-organisations": {
     status: 409,
+    lasts: true,
     code: "several-organisations",
     message: "You may sign in to several organisations: name one with X-Organisation-Id.",
   },
