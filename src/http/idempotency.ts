@@ -33,6 +33,9 @@ interface Kept {
   body: string;
 }
 
+/** The header of an answer that was given before. */
+export const REPLAYED = "Idempotent-Replayed";
+
 /** Whether each status is of the request, and kept, or of the moment. Conflicts say so themselves. */
 const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
   400: true,
@@ -191,7 +194,7 @@ async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
 
 function replay(kept: Kept): Response {
   const headers = new Headers(kept.headers);
-  headers.set("Idempotent-Replayed", "true");
+  headers.set(REPLAYED, "true");
   return new Response(kept.body === "" ? null : kept.body, { status: kept.status, headers });
 }
 

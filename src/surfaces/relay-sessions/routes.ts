@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { verifyDeviceToken } from "../../devices/verify";
 import { readBody, readQuery } from "../../http/body";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
+import { REPLAYED, readIdempotencyKey } from "../../http/idempotency";
 import { MinuteLimit } from "../../http/limits";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
@@ -28,6 +29,8 @@ import {
 /** Join codes tried by one address in a minute: 244 million codes make guessing hopeless at this rate. */
 const JOINS_PER_MINUTE = 30;
 const joins = new MinuteLimit();
+/** All players of a session know its code: only this key keeps one from getting another's token. */
+const SHORTEST_JOIN_KEY = 16;
 
 /** Adds the surface to the app. */
 export function relaySessionRoutes(app: Hono<AppEnv>): void {
@@ -100,9 +103,13 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
 
   app.post("/v1/relays/join", async (c) => {
     requireFewJoins(c);
+    const idempotencyKey = readIdempotencyKey(c, SHORTEST_JOIN_KEY);
     const code = await readBody(c, joinBody);
-    const result = await joinRelaySession(depsOf(c), code, clientIp(c), Date.now());
-    return c.json(toJoined(requireSession(result, 404).session, placeOf(c)));
+    const join = { code, ip: clientIp(c), idempotencyKey };
+    const result = await joinRelaySession(depsOf(c), join, Date.now());
+    if (!result.ok) throw new Refused(toHttpRefusal(result.refusal, 404));
+    if (result.isRepeat) c.header(REPLAYED, "true");
+    return c.json(toJoined(result.session, result.user, placeOf(c)));
   });
 
   for (const side of ["server", "client"] as const) {
