@@ -75,6 +75,13 @@ export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ router: new TrieRouter(), strict: false });
 
   app.use(async (c, next) => {
+    // When a caller hangs up, the platform ends whatever was not given to waitUntil. A call that has
+    // begun is finished, whoever still listens: what it did is recorded and announced.
+    const work = Promise.resolve().then(next);
+    c.executionCtx.waitUntil(work);
+    await work;
+  });
+  app.use(async (c, next) => {
     const startedAt = Date.now();
     const asked = c.req.header("X-Request-Id");
     c.set("requestId", asked && REQUEST_ID.test(asked) ? asked : crypto.randomUUID());
@@ -83,7 +90,11 @@ export function createApp(): Hono<AppEnv> {
     c.set("bodyBytes", null);
     await next();
     // A websocket's answer cannot be changed.
-    if (c.res.status !== 101) c.res.headers.set("X-Request-Id", c.var.requestId);
+    if (c.res.status !== 101) {
+      c.res.headers.set("X-Request-Id", c.var.requestId);
+      // Most answers show a secret, or what belongs to one organisation: none is for a cache.
+      c.res.headers.set("Cache-Control", "no-store");
+    }
     logRequest(c, startedAt);
   });
   app.use(async (c, next) => {
@@ -143,6 +154,7 @@ function toRefusal(error: Error): HttpRefusal {
   if (error instanceof ChangedMeanwhile) {
     return {
       status: 409,
+      lasts: false,
       code: "changed-meanwhile",
       message: "Others changed this at the same moment. Look at it, then try again.",
     };

@@ -65,9 +65,19 @@ export function below(...roots: readonly string[]): Surface["owns"] {
     );
 }
 
-/** A refusal that any surface can have to express. */
-export interface HttpRefusal {
-  status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 426 | 429 | 500 | 503;
+/**
+ * A refusal that any surface can have to express. Of a conflict it says whether it `lasts`. True: the
+ * request has to change, or there is nothing left that it could do. False: the same request may be
+ * right later, when others are done, or something was freed or switched on. What lasts is kept for an
+ * Idempotency-Key.
+ */
+export type HttpRefusal = RefusalText &
+  (
+    | { status: 400 | 401 | 403 | 404 | 405 | 410 | 413 | 415 | 422 | 426 | 429 | 500 | 503 }
+    | { status: 409; lasts: boolean }
+  );
+
+interface RefusalText {
   /** Stable, kebab-case. */
   code: string;
   /** What was wrong, and what to do. */

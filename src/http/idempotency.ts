@@ -1,6 +1,10 @@
 /**
- * Idempotency-Key: the first answer to a POST is kept for a day and replayed. A claim is one
- * conditional insert, so of concurrent twins exactly one runs.
+ * Idempotency-Key: the first answer to a POST or a PATCH is kept for a day and given again. A claim is
+ * one conditional insert, so of concurrent twins exactly one runs.
+ *
+ * An answer is never held back because D1 cannot keep it: the write is tried again behind the answer.
+ * If that fails too, or the Worker died in between, nobody knows what the first request did. A repeat
+ * is refused then, and not run: whoever asks has to look first.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import {
@@ -9,11 +13,18 @@ import {
   findFirstUse,
   keepAnswer,
   releaseKey,
+  type Scope,
 } from "../once/idempotency-keys";
+import { describeError, log } from "../platform/log";
+import { pause, within } from "../platform/wait";
 import { readBodyText } from "./body";
-import { type Call, type Caller, Refused } from "./context";
+import { type Call, type Caller, type HttpRefusal, Refused } from "./context";
 
 const SHAPE = /^[\x21-\x7e]{1,255}$/;
+/** The caller waits this long for D1 to keep an answer; then it is kept behind the answer. */
+const KEEP_WAIT_MS = 2_000;
+/** When keeping it is tried again. The platform lets work behind an answer go on for 30 s (2026-11). */
+const KEEP_AGAIN_MS = [1_000, 4_000, 15_000];
 
 /** An answer as it is kept, before encryption. */
 interface Kept {
@@ -22,38 +33,82 @@ interface Kept {
   body: string;
 }
 
+/** The header of an answer that was given before. */
+export const REPLAYED = "Idempotent-Replayed";
+
+/** Whether each status is of the request, and kept, or of the moment. Conflicts say so themselves. */
+const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
+  400: true,
+  // Who calls is no part of the request: the next time, they may show what they have to.
+  401: false,
+  403: true,
+  404: true,
+  405: true,
+  410: true,
+  413: true,
+  415: true,
+  422: true,
+  426: true,
+  429: false,
+  500: false,
+  503: false,
+};
+
 /**
- * Runs `handle`, or replays its first answer where the request names an Idempotency-Key that was
- * used before. Answers of 500 and above are not kept, so that a retry can succeed.
- * @param subject what is asked for, where path and body do not say it all; a retry must have the same
- * @throws Refused 400, 409 while the first still runs, 422 when the key was used for another request
+ * Whose idempotency keys a caller's are: those of whoever has the API key, or of one person who signed
+ * in as it.
+ * @param email whom somebody vouches for: they stay the same person when they sign in anew
+ */
+export function scopeOf(
+  { organisationId, keyId, session }: Pick<Caller, "organisationId" | "keyId" | "session">,
+  email = session?.email ?? null,
+): Scope {
+  const signedIn = session ? `session/${session.tokenId}` : null;
+  return { organisationId, keyId, person: email === null ? signedIn : `email/${email}` };
+}
+
+/**
+ * The Idempotency-Key of a request; null: it has none.
+ * @param least how many characters it must have
+ * @throws Refused 400
+ */
+export function readIdempotencyKey(c: Call, least = 1): string | null {
+  const idempotencyKey = c.req.header("Idempotency-Key");
+  if (idempotencyKey === undefined) return null;
+  if (SHAPE.test(idempotencyKey) && idempotencyKey.length >= least) return idempotencyKey;
+  throw new Refused({
+    status: 400,
+    code: "invalid-idempotency-key",
+    message: `The Idempotency-Key must have ${least} to 255 visible ASCII characters. A random UUID is a good one.`,
+  });
+}
+
+/**
+ * Runs `handle`, or gives its first answer again where the request names an Idempotency-Key that was
+ * used before. What is kept of a refusal is what is wrong with the request, and not what is of the
+ * moment, so that a retry can succeed.
+ * @param subject what is asked for, where method, path, query and body are not it; a retry must have
+ *   the same
+ * @throws Refused 400, 409 while the first still runs or when its answer is lost, 422 when the key was
+ *   used for another request
  */
 export async function idempotently(
   c: Call,
-  caller: Pick<Caller, "organisationId" | "keyId">,
+  scope: Scope,
   handle: () => Promise<Response>,
   subject?: string,
 ): Promise<Response> {
-  const idempotencyKey = c.req.header("Idempotency-Key");
-  if (idempotencyKey === undefined) return handle();
-  if (!SHAPE.test(idempotencyKey)) {
-    throw new Refused({
-      status: 400,
-      code: "invalid-idempotency-key",
-      message: "The Idempotency-Key must have 1 to 255 visible ASCII characters.",
-    });
-  }
-  const request = subject ?? `${new URL(c.req.url).pathname}\n${await readBodyText(c)}`;
+  const idempotencyKey = readIdempotencyKey(c);
+  if (idempotencyKey === null) return handle();
+  const { pathname, search } = new URL(c.req.url);
+  // A slash at the end is the same path.
+  const path = pathname.replace(/\/$/, "");
+  const request = subject ?? `${c.req.method} ${path}${search}\n${await readBodyText(c)}`;
   // Keyed, since a body may hold a password that could be guessed from a plain digest.
   const requestDigest = createHmac("sha256", deriveKey(c.var.config.secret, "idempotent-requests"))
     .update(request)
     .digest("base64url");
-  const claim = {
-    organisationId: caller.organisationId,
-    keyId: caller.keyId,
-    idempotencyKey,
-    requestDigest,
-  };
+  const claim = { ...scope, idempotencyKey, requestDigest, createdAt: Date.now() };
   const kept = await claimOrFind(c, claim);
   if (kept) return replay(kept);
 
@@ -61,49 +116,82 @@ export async function idempotently(
   try {
     answer = await handle();
   } catch (error) {
-    if (!(error instanceof Refused)) {
-      await releaseKey(c.var.db, claim);
+    if (!(error instanceof Refused) || !lasts(error.refusal)) {
+      await surely(c, () => releaseKey(c.var.db, claim));
       throw error;
     }
     answer = c.var.surface.refuse(c, error.refusal);
   }
-  if (answer.status >= 500) {
-    await releaseKey(c.var.db, claim);
-    return answer;
-  }
   const body = await answer.clone().text();
   const value: Kept = { status: answer.status, headers: [...answer.headers], body };
-  await keepAnswer(c.var.db, claim, encrypt(c.var.config.secret, JSON.stringify(value)));
+  const sealed = encrypt(c.var.config.secret, JSON.stringify(value));
+  await surely(c, () => keepAnswer(c.var.db, claim, sealed));
   return answer;
+}
+
+function lasts(refusal: HttpRefusal): boolean {
+  return refusal.status === 409 ? refusal.lasts : LASTS[refusal.status];
+}
+
+/** Writes, if it has to be behind the answer: nobody is refused what was done because of it. */
+async function surely(c: Call, write: () => Promise<void>): Promise<void> {
+  try {
+    await within(KEEP_WAIT_MS, write());
+  } catch {
+    c.executionCtx.waitUntil(writeLater(c.var.requestId, write));
+  }
+}
+
+async function writeLater(requestId: string, write: () => Promise<void>): Promise<void> {
+  let problem: unknown;
+  for (const milliseconds of KEEP_AGAIN_MS) {
+    await pause(milliseconds);
+    try {
+      return await write();
+    } catch (error) {
+      problem = error;
+    }
+  }
+  log("idempotent answer lost", { request_id: requestId, error: describeError(problem) });
 }
 
 /** Claims the key for this request: null, or the answer that the first request got. */
 async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
   const { db, config } = c.var;
-  if (await claimKey(db, claim, Date.now())) return null;
+  try {
+    if (await claimKey(db, claim)) return null;
+  } catch (error) {
+    // The claim may have been stored all the same, and nothing will run under it.
+    c.executionCtx.waitUntil(writeLater(c.var.requestId, () => releaseKey(db, claim)));
+    throw error;
+  }
   const first = await findFirstUse(db, claim);
-  if (first && first.requestDigest !== claim.requestDigest) {
+  const answer = first?.answer ? decrypt(config.secret, first.answer) : null;
+  // With another secret the digest differs for the same request too.
+  const isUnreadable = first !== null && first.answer !== null && answer === null;
+  if (first && first.requestDigest !== claim.requestDigest && !isUnreadable) {
     throw new Refused({
       status: 422,
       code: "idempotency-key-reused",
       message: "This Idempotency-Key was used for another request. Use a new one.",
     });
   }
-  if (!first?.answer) {
+  if (first === null || (first.answer === null && first.mayRun)) {
     throw new Refused({
       status: 409,
+      lasts: false,
       code: "idempotency-key-running",
       message: "The first request with this Idempotency-Key still runs. Try again shortly.",
       headers: { "Retry-After": "1" },
     });
   }
-  const answer = decrypt(config.secret, first.answer);
   if (answer === null) {
     throw new Refused({
       status: 409,
+      lasts: true,
       code: "idempotent-answer-lost",
       message:
-        "The first answer to this Idempotency-Key cannot be read any more: the deployment's secret has changed. Look at what the first request did before you use a new key.",
+        "The first answer to this Idempotency-Key is lost: it could not be kept, or the deployment's secret has changed. Look at what the first request did before you use a new key.",
     });
   }
   return JSON.parse(answer);
@@ -111,7 +199,7 @@ async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
 
 function replay(kept: Kept): Response {
   const headers = new Headers(kept.headers);
-  headers.set("Idempotent-Replayed", "true");
+  headers.set(REPLAYED, "true");
   return new Response(kept.body === "" ? null : kept.body, { status: kept.status, headers });
 }
 

@@ -1,9 +1,10 @@
 /** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
 import type { Freshness } from "../keys/cache";
 import type { Permission } from "../keys/permissions";
+import type { Scope } from "../once/idempotency-keys";
 import { requireKey } from "./authenticate";
 import type { Call, Caller } from "./context";
-import { idempotently } from "./idempotency";
+import { idempotently, scopeOf } from "./idempotency";
 import { requireRoot } from "./root-and-signer";
 
 type Handler = (c: Call) => Promise<Response>;
@@ -19,7 +20,7 @@ export function keyed(
 ): Handler {
   return async (c) => {
     const caller = await requireKey(c, permission, freshness);
-    return once(c, caller, () => handle(c, caller));
+    return once(c, scopeOf(caller), () => handle(c, caller));
   };
 }
 
@@ -27,17 +28,14 @@ export function keyed(
 export function rooted(handle: Handler): Handler {
   return async (c) => {
     requireRoot(c);
-    return once(c, { organisationId: 0, keyId: 0 }, () => handle(c));
+    return once(c, { organisationId: 0, keyId: 0, person: null }, () => handle(c));
   };
 }
 
-/** Idempotency for a POST, whose caller the guard has established. */
-export function once(
-  c: Call,
-  caller: Pick<Caller, "organisationId" | "keyId">,
-  handle: () => Promise<Response>,
-): Promise<Response> {
-  return c.req.method === "POST" ? idempotently(c, caller, handle) : handle();
+/** Idempotency for a POST or PATCH, whose caller the guard has established. */
+export function once(c: Call, scope: Scope, handle: () => Promise<Response>): Promise<Response> {
+  const takesKey = c.req.method === "POST" || c.req.method === "PATCH";
+  return takesKey ? idempotently(c, scope, handle) : handle();
 }
 
 /** The id in front of the verb of a route like `/:call{[^:]+:test}`: Hono has no parameter that ends there. */

@@ -7,6 +7,7 @@ import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { organisationKeys } from "../db/schema/organisations";
 import { describeError, log } from "../platform/log";
+import { pause } from "../platform/wait";
 
 /** Uses are gathered this long. The platform lets work behind an answer run for 30 s (2026-11). */
 const GATHER_MS = 5_000;
@@ -45,7 +46,7 @@ export class LastUses {
   }
 
   async #writeLater(db: Database): Promise<void> {
-    await new Promise((done) => setTimeout(done, GATHER_MS));
+    await pause(GATHER_MS);
     const uses = this.#gathered;
     this.#gathered = new Map();
     for (const [name, { at }] of uses) {

@@ -1,61 +1,84 @@
 /** Idempotency keys in D1. */
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { idempotencyKeys } from "../db/schema/once";
 
 /** How long an answer is kept. */
 const KEPT_MS = 86_400_000;
-/** A claim without an answer for this long belongs to a Worker that died: a twin may take it over. */
-const ABANDONED_MS = 60_000;
+/** A first request without an answer for so long does not run any more: no call takes half as long. */
+const RUNNING_MS = 60_000;
 
-/** A use of an idempotency key, and a digest of the request that it was used for. */
-export interface Claim {
+/** Whose idempotency keys these are: what one of them did is given again to nobody else. */
+export interface Scope {
+  /** Where the request acts; 0 for the root token. */
   organisationId: number;
+  /** The API key; 0 for the root token. */
   keyId: number;
+  /** Which of the people with this API key; null: whoever has the API key itself. */
+  person: string | null;
+}
+
+/** A use of an idempotency key. */
+export interface Claim extends Scope {
   idempotencyKey: string;
+  /** Of the request that it was used for. */
   requestDigest: string;
+  /** When, Unix milliseconds: tells this use from those before and after it. */
+  createdAt: number;
+}
+
+/** What is known of the first use of a key. */
+export interface FirstUse {
+  requestDigest: string;
+  /** Encrypted; null: it has none yet, or could not be kept. */
+  answer: string | null;
+  /** Whether it may still get one. */
+  mayRun: boolean;
 }
 
 /** Claims the key for this request; false when it was used before. Of concurrent twins one gets it. */
-export async function claimKey(db: Database, claim: Claim, now: number): Promise<boolean> {
+export async function claimKey(db: Database, claim: Claim): Promise<boolean> {
+  const { organisationId, keyId, requestDigest, createdAt } = claim;
   const claimed = await db
     .insert(idempotencyKeys)
-    .values({ ...claim, createdAt: now })
+    .values({
+      organisationId,
+      keyId,
+      idempotencyKey: storedName(claim),
+      requestDigest,
+      createdAt,
+    })
     .onConflictDoUpdate({
       target: [
         idempotencyKeys.organisationId,
         idempotencyKeys.keyId,
         idempotencyKeys.idempotencyKey,
       ],
-      set: { createdAt: now, requestDigest: claim.requestDigest, answer: null },
-      setWhere: sql`${idempotencyKeys.createdAt} < ${now - KEPT_MS}
-        or (${idempotencyKeys.answer} is null and ${idempotencyKeys.createdAt} < ${now - ABANDONED_MS}
-            and ${idempotencyKeys.requestDigest} = ${claim.requestDigest})`,
+      set: { createdAt, requestDigest, answer: null },
+      setWhere: lt(idempotencyKeys.createdAt, createdAt - KEPT_MS),
     })
     .returning({ createdAt: idempotencyKeys.createdAt });
   return claimed.length > 0;
 }
 
-/** What is known of the first use of a key; the answer is null while it still runs. */
-export async function findFirstUse(
-  db: Database,
-  claim: Claim,
-): Promise<{ requestDigest: string; answer: string | null } | null> {
-  const rows = await db
-    .select({ requestDigest: idempotencyKeys.requestDigest, answer: idempotencyKeys.answer })
+/** The use that was there before this one, if there was one. */
+export async function findFirstUse(db: Database, claim: Claim): Promise<FirstUse | null> {
+  const { requestDigest, answer, createdAt } = idempotencyKeys;
+  const [first] = await db
+    .select({ requestDigest, answer, createdAt })
     .from(idempotencyKeys)
-    .where(isClaim(claim));
-  return rows[0] ?? null;
+    .where(isOfKey(claim));
+  return first ? { ...first, mayRun: first.createdAt >= claim.createdAt - RUNNING_MS } : null;
 }
 
-/** Keeps the (encrypted) answer to the first use. */
+/** Keeps the (encrypted) answer to this use. */
 export async function keepAnswer(db: Database, claim: Claim, answer: string): Promise<void> {
   await db.update(idempotencyKeys).set({ answer }).where(isClaim(claim));
 }
 
-/** Gives the key back: the request had no answer worth keeping. */
+/** Gives the key back: this use has nothing to keep. */
 export async function releaseKey(db: Database, claim: Claim): Promise<void> {
-  await db.delete(idempotencyKeys).where(isClaim(claim));
+  await db.delete(idempotencyKeys).where(and(isClaim(claim), isNull(idempotencyKeys.answer)));
 }
 
 /** Removes a page of the answers that were kept long enough; returns how many. */
@@ -71,10 +94,20 @@ export async function sweepIdempotencyKeys(
   return meta.changes;
 }
 
+/** The row of this very use: another one of the same key has another time. */
 function isClaim(claim: Claim) {
+  return and(isOfKey(claim), eq(idempotencyKeys.createdAt, claim.createdAt));
+}
+
+function isOfKey(claim: Claim) {
   return and(
     eq(idempotencyKeys.organisationId, claim.organisationId),
     eq(idempotencyKeys.keyId, claim.keyId),
-    eq(idempotencyKeys.idempotencyKey, claim.idempotencyKey),
+    eq(idempotencyKeys.idempotencyKey, storedName(claim)),
   );
+}
+
+/** A person's key with the person before it. No key has a space, so the two cannot be mistaken. */
+function storedName({ person, idempotencyKey }: Claim): string {
+  return person === null ? idempotencyKey : `${person} ${idempotencyKey}`;
 }

@@ -1,4 +1,9 @@
-/** Bounds how long somebody waits. */
+/** Waiting, and how long at most. */
+
+/** Waits. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
 
 /**
  * What `work` gives.

@@ -209,7 +209,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     return this.#view(held, session);
   }
 
-  /** Adds a user; they are the last of the answer's `users`. */
+  /** Adds a user; they are the last of the answer's `users`, unless it is the repeat of a join. */
   async authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult> {
     return this.#command(organisationId, ({ session, tokens }) => {
       const taken = new Set(session.users.map((other) => tokens.user(other)));
@@ -409,12 +409,13 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const now = Date.now();
     const decision = decide(held.session, toCommand(held), now);
     if (!decision.ok) return decision;
-    this.#commit(held, decision.events, now);
+    const isRepeat = decision.events.length === 0;
+    if (!isRepeat) this.#commit(held, decision.events, now);
     this.#touch(held, now);
     // As this command left it: others may change the session while this one is announced.
     const { session } = held;
     await this.#announce();
-    return this.#view(held, session);
+    return { ...this.#view(held, session), ...(isRepeat ? { isRepeat } : {}) };
   }
 
   /** Ends the session if its time is over; true if it did. Late alarms change nothing for callers. */
@@ -624,7 +625,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     return held.outbox.isShown(held.session);
   }
 
-  #view(held: Held, session: Session): SessionResult {
+  #view(held: Held, session: Session): Extract<SessionResult, { ok: true }> {
     const traffic: SessionView["traffic"] = {};
     for (const [n, figures] of held.hub.traffic) {
       traffic[n] = { ...figures, connected: held.hub.isConnected(n) };

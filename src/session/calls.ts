@@ -67,6 +67,8 @@ export interface SessionView {
   traffic: Record<number, Traffic & { connected: boolean }>;
   /** When work was last done with it (source sessions), Unix milliseconds. */
   usedAt: number | null;
+  /** The call had been made before, and changed nothing this time. */
+  isRepeat?: true;
 }
 
 /** What a call on a session answers: the session, or why not. */

@@ -21,6 +21,8 @@ export interface RelayUser {
   readonly ip: string;
   readonly connectionId: string | null;
   readonly deviceId: string | null;
+  /** Digest of the Idempotency-Key of the join that made this user; absent: none was sent. */
+  readonly joinedWith?: string;
 }
 
 /** A user as asked for, before it has its ordinal. */
@@ -99,7 +101,7 @@ export interface ExpiredSession extends Common {
 /** A session's state. `failed` and `expired` are final. */
 export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSession;
 
-/** What can be asked of a session. */
+/** What can be asked of a session. One that was asked before may be accepted without an event. */
 export type SessionCommand =
   | {
       type: "create";
@@ -207,6 +209,7 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
       return accept({ ...base, type: "session.expiring" });
     case "authorize-user":
       if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
+      if (isRepeatedJoin(state, command.user)) return { ok: true, events: [] };
       if (state.users.length >= state.maxUsers) {
         return refuse({ code: "full", maxUsers: state.maxUsers });
       }
@@ -278,6 +281,11 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
     default:
       return unreachable(event);
   }
+}
+
+/** Whether this user is there already, made by the same join: it was sent again. */
+function isRepeatedJoin({ users }: Session, { joinedWith }: NewRelayUser): boolean {
+  return joinedWith !== undefined && users.some((user) => user.joinedWith === joinedWith);
 }
 
 /** Why a session expires at `expiresAt`: its third party gave it less than the life that we did, or not. */

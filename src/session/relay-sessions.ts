@@ -3,6 +3,8 @@ import type { Database } from "../db/open";
 import type { SessionResult, UserRequest } from "./calls";
 import type { SessionClient } from "./client";
 import { reserveJoinCode } from "./join-codes";
+import type { RelayUser, Session, SessionRefusal } from "./machine";
+import { joinKeyDigest } from "./tokens";
 
 /** What a relay session is made of. */
 export interface NewRelaySession {
@@ -58,6 +60,46 @@ export async function createRelaySession(
     if (result.ok || result.refusal.code !== "exists") return result;
   }
   throw new Error("no free session id was drawn");
+}
+
+/** A join, as a player sends it. */
+export interface JoinRequest {
+  /** The session that the join code opens. */
+  organisationId: number;
+  sessionId: string;
+  ip: string;
+  /** A join that is sent again with it is given the same user; null: it has none. */
+  idempotencyKey: string | null;
+}
+
+/** The session that was joined, and as which user; or why it was not. */
+export type JoinResult =
+  | { ok: true; session: Session; user: RelayUser; isRepeat: boolean }
+  | { ok: false; refusal: SessionRefusal };
+
+/**
+ * Authorises one more user on a session whose join code the caller knows. A repeat is known by the session itself,
+ * in the write that makes the user: it costs no row, and can be no second user.
+ */
+export async function joinRelaySession(
+  deps: RelayDeps,
+  { organisationId, sessionId, ip, idempotencyKey }: JoinRequest,
+): Promise<JoinResult> {
+  const joinedWith =
+    idempotencyKey === null ? undefined : joinKeyDigest(deps.secret, sessionId, idempotencyKey);
+  const result = await deps.sessions.authorizeUser(organisationId, sessionId, {
+    ip,
+    connectionId: null,
+    deviceId: null,
+    ...(joinedWith === undefined ? {} : { joinedWith }),
+  });
+  if (!result.ok) return result;
+  const { session, isRepeat = false } = result;
+  const user = isRepeat
+    ? session.users.find((each) => each.joinedWith === joinedWith)
+    : session.users.at(-1);
+  if (!user) throw new Error("a join made no user");
+  return { ok: true, session, user, isRepeat };
 }
 
 /** The form of a relay session's id: 12 hex digits and `-S`, as the vendor has it. */

@@ -70,6 +70,17 @@ export function joinCodeDigest(secret: string, code: string): string {
     .digest("base64url");
 }
 
+/**
+ * What a session keeps of the Idempotency-Key of a join: a keyed digest, since whoever has the key gets
+ * the user's token again. 128 bits.
+ */
+export function joinKeyDigest(secret: string, sessionId: string, idempotencyKey: string): string {
+  const digest = createHmac("sha256", deriveKey(secret, `join-keys/${sessionId}`))
+    .update(idempotencyKey)
+    .digest();
+  return digest.subarray(0, 16).toString("base64url");
+}
+
 function toToken(key: Buffer, label: string): number {
   const digest = createHmac("sha256", key).update(label).digest();
   // 2³¹−1 values; the bias of the remainder of 48 random bits is below 2⁻¹⁶.

@@ -1,3 +1,4 @@
+import { pause } from "../platform/wait";
 import type { Credentials, Outcome } from "./connector";
 
 const PASSWORD = "abcd1234";
@@ -7,7 +8,7 @@ const SLOW_MS = 3_000;
 /** Its answer to these credentials; null: it never answers. */
 export async function askMock(identifier: string, payload: Credentials): Promise<Outcome | null> {
   if (identifier.includes("+lost")) return null;
-  if (identifier.includes("+slow")) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+  if (identifier.includes("+slow")) await pause(SLOW_MS);
   const failed = (error: "source-locked" | "invalid-credentials" | "code-required") =>
     ({ result: "failed", error }) as const;
   if (identifier.includes("+locked")) return failed("source-locked");

@@ -52,6 +52,12 @@ async function assertion(email: string, overrides: JWTPayload = {}, signer = key
     .sign(signer);
 }
 
+/** Whose session token this is. */
+function personIn(sessionToken: string): string {
+  const [, claims = ""] = sessionToken.split(".");
+  return JSON.parse(Buffer.from(claims, "base64url").toString()).email;
+}
+
 const header = (token: string) => ({ "Cf-Access-Jwt-Assertion": token });
 const SIGN_IN = "/v1/auth/session-tokens";
 const operatorKey = (tenant: Awaited<ReturnType<typeof newOrganisation>>, emails: string[]) =>
@@ -161,6 +167,45 @@ describe("an operator behind Access", () => {
     expect(list.body[0].organizations[0].id).toBe(two.id);
     const foreign = { ...headers, "X-Organisation-Id": "999999999" };
     expect((await worker.call("POST", SIGN_IN, { headers: foreign })).status).toBe(403);
+  });
+
+  it("has Idempotency-Keys of their own: nobody else with the same API key is answered with theirs", async () => {
+    const tenant = await newOrganisation();
+    const [ana, bob] = [`ana-${tenant.id}@example.com`, `bob-${tenant.id}@example.com`];
+    await newKey(tenant, { permissions: ["*"], emails: [ana, bob] });
+    const worker = await behindAccess();
+    const signIn = async (email: string, name: string) =>
+      worker.call("POST", SIGN_IN, {
+        headers: { ...header(await assertion(email)), "Idempotency-Key": name },
+      });
+    const first = await signIn(ana, "same");
+    const others = await signIn(bob, "same");
+    for (const { status, headers } of [first, others]) {
+      expect([status, headers.get("Idempotent-Replayed")]).toEqual([201, null]);
+    }
+    expect(personIn(first.body.session_token)).toBe(ana);
+    expect(personIn(others.body.session_token)).toBe(bob);
+    for (const [email, answer] of [
+      [ana, first],
+      [bob, others],
+    ] as const) {
+      const again = await signIn(email, "same");
+      expect([again.text, again.headers.get("Idempotent-Replayed")]).toEqual([answer.text, "true"]);
+      expect(again.headers.get("Cache-Control")).toBe("no-store");
+    }
+    // Signed in anew, Ana is the same person still.
+    const { body: anew } = await signIn(ana, "anew");
+    const makeOnce = (key: string) =>
+      worker.call("POST", "/v1/relays/sessions", {
+        key,
+        body: {},
+        headers: { "Idempotency-Key": "made" },
+      });
+    const made = await makeOnce(first.body.session_token);
+    expect((await makeOnce(anew.session_token)).text).toBe(made.text);
+    const bobs = await makeOnce(others.body.session_token);
+    expect(bobs.headers.get("Idempotent-Replayed")).toBeNull();
+    expect(bobs.body.session_id).not.toBe(made.body.session_id);
   });
 
   it("is not taken at their word: another signer, issuer, application or time is refused", async () => {

@@ -20,11 +20,20 @@ const authorize: SessionCommand = { type: "authorize-user", user: userAt(9) };
 const revoke: SessionCommand = { type: "revoke-user", n: 0 };
 const expire: SessionCommand = { type: "expire", reason: "organisation" };
 
+/** A join with an Idempotency-Key, of which the session sees a digest. */
+const join = (joinedWith: string): SessionCommand => ({
+  type: "authorize-user",
+  user: { ...userAt(9), joinedWith },
+});
+
 const pending = after(creation({ active: false }));
 const active = after(creation());
 const full = after(creation({ users: 3 }));
 const failed = after(creation({ active: false }), fail);
 const expired = after(creation(), expire);
+const joined = after(creation(), join("one"));
+const joinedFull = after(creation({ maxUsers: 2 }), join("one"));
+const joinedExpired = after(creation(), join("one"), expire);
 
 const refused = (code: string, more: object = {}) => ({ ok: false, refusal: { code, ...more } });
 const happened = (type: string, more: object = {}) => ({
@@ -118,6 +127,10 @@ describe("given a state, when a command", () => {
       happened("session.user_authorized", { user: { ...userAt(9), n: 1 } }),
     ],
     ["active and full, authorize", full, authorize, refused("full", { maxUsers: 3 })],
+    ["active, the same join again", joined, join("one"), { ok: true, events: [] }],
+    ["active and full, the same join again", joinedFull, join("one"), { ok: true, events: [] }],
+    ["active and full, another join", joinedFull, join("two"), refused("full", { maxUsers: 2 })],
+    ["expired, the same join again", joinedExpired, join("one"), refused("ended", ended)],
     ["active, revoke", active, revoke, happened("session.user_revoked", { n: 0 })],
     ["active, revoke nobody", active, { type: "revoke-user", n: 1 }, refused("unknown-user")],
     ["active, expire", active, expire, happened("session.expired", { reason: "organisation" })],

@@ -9,6 +9,16 @@ export function create(key: string, body: unknown = {}, headers: Record<string, 
   return call("POST", SESSIONS, { key, body, headers });
 }
 
+/** A create with this Idempotency-Key. */
+export function createOnce(key: string, idempotencyKey: string, body: unknown = {}) {
+  return create(key, body, { "Idempotency-Key": idempotencyKey });
+}
+
+/** How many sessions of the key's organisation are live. */
+export async function liveSessions(key: string): Promise<number> {
+  return (await list(key)).body.total_count;
+}
+
 export function read(key: string, id: string): Promise<Answer> {
   return call("GET", `${SESSIONS}/${id}`, { key });
 }

@@ -7,12 +7,13 @@
  */
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** The first answer to a POST with an Idempotency-Key. `answer` is null while it still runs. */
+/** The first answer to a request with an Idempotency-Key. `answer` is null while it still runs. */
 export const idempotencyKeys = sqliteTable(
   "idempotency_keys",
   {
     organisationId: integer("organisation_id").notNull(),
     keyId: integer("key_id").notNull(),
+    /** As sent; of a person who signed in, after that person and a space. */
     idempotencyKey: text("idempotency_key").notNull(),
     requestDigest: text("request_digest").notNull(),
     createdAt: integer("created_at").notNull(),

@@ -49,18 +49,21 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
     case "dns-name-taken":
       return {
         status: 409,
+        lasts: true,
         code: "dns-name-taken",
         message: `dnsName ${refusal.dnsName} is taken. Choose another.`,
       };
     case "too-many-graces":
       return {
         status: 409,
+        lasts: false,
         code: "too-many-graces",
         message: `This API key has ${MOST_GRACES} older tokens that still work. Wait until one of them ends, or refresh without a grace, which ends all of them.`,
       };
     case "changed-meanwhile":
       return {
         status: 409,
+        lasts: false,
         code: "changed-meanwhile",
         message: "Others were changing this API key at the same time. Try again.",
       };

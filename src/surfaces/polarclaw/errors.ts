@@ -28,8 +28,11 @@ const STATUS = {
 /** A code of this surface. */
 export type RpcCode = keyof typeof STATUS;
 
+/** The codes that are said here: a conflict comes from the domain, which knows whether it lasts. */
+export type OwnRpcCode = { [C in RpcCode]: (typeof STATUS)[C] extends 409 ? never : C }[RpcCode];
+
 /** A refusal in this surface's own words. */
-export function rpcRefusal(code: RpcCode, message: string): HttpRefusal {
+export function rpcRefusal(code: OwnRpcCode, message: string): HttpRefusal {
   return { status: STATUS[code], code, message };
 }
 

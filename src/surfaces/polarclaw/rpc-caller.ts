@@ -12,7 +12,7 @@ import { findKeyById } from "../../keys/cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
 import { describeDifference } from "../shared/time";
-import { hostOf, type RpcCode, rpcRefusal } from "./errors";
+import { hostOf, type OwnRpcCode, rpcRefusal } from "./errors";
 import { type Parameters, requireParameter } from "./parameters";
 import {
   ACS3,
@@ -184,6 +184,6 @@ function requireRecent(time: string, now: number): void {
   }
 }
 
-function refused(code: RpcCode, message: string): Refused {
+function refused(code: OwnRpcCode, message: string): Refused {
   return new Refused(rpcRefusal(code, message));
 }

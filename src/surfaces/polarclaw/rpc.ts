@@ -1,7 +1,7 @@
 /** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
 import type { Hono } from "hono";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
-import { idempotently } from "../../http/idempotency";
+import { idempotently, scopeOf } from "../../http/idempotency";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/decide";
 import { listPairs } from "../../pairing/list";
@@ -87,7 +87,7 @@ export function deviceRpcRoutes(app: Hono<AppEnv>): void {
         ...(await action.run(c, caller, parameters)),
       });
     if (c.req.method !== "POST") return answer();
-    return idempotently(c, caller, answer, subjectOf(name, parameters));
+    return idempotently(c, scopeOf(caller), answer, subjectOf(name, parameters));
   });
 }
 

@@ -16,6 +16,7 @@ export function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {
       const { connectionId, remoteConnectionId, direction } = refusal.key;
       return {
         status: 409,
+        lasts: true,
         code: "permission-exists",
         message: `There is a relay permission ${connectionId}/${remoteConnectionId}/${direction} already. Change it with PUT.`,
       };
@@ -38,6 +39,7 @@ export function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {
     case "connection-exists":
       return {
         status: 409,
+        lasts: true,
         code: "connection-exists",
         message: `There is a connection ${refusal.connectionId} already.`,
       };

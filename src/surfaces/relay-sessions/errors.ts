@@ -23,6 +23,7 @@ export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 
       if (whenEnded === 404) return notFound;
       return {
         status: whenEnded,
+        lasts: true,
         code: "session-ended",
         message: `The session has ended (${refusal.reason}). Create a new one.`,
       };
@@ -30,12 +31,14 @@ export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 
     case "not-pending":
       return {
         status: 409,
+        lasts: false,
         code: "session-not-active",
         message: `The session is ${refusal.status}. Wait until it is ready.`,
       };
     case "full":
       return {
         status: 409,
+        lasts: false,
         code: "session-full",
         message: `The session has ${refusal.maxUsers} users, as many as it may (max_users). Revoke one first.`,
       };
@@ -46,7 +49,12 @@ export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 
         message: "The session has no user with this authorization_token.",
       };
     case "exists":
-      return { status: 409, code: "session-exists", message: "The session exists already." };
+      return {
+        status: 409,
+        lasts: true,
+        code: "session-exists",
+        message: "The session exists already.",
+      };
     case "wrong-token":
       return {
         status: 403,

@@ -4,12 +4,13 @@ import { readBody, readQuery } from "../../http/body";
 import { requireRoom } from "../../http/calls-per-minute";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
 import { fail } from "../../http/failed-attempts";
+import { REPLAYED, readIdempotencyKey } from "../../http/idempotency";
 import { keyed } from "../../http/routes";
 import { requireSendable } from "../../http/sendable";
 import type { SessionResult } from "../../session/calls";
 import { findByJoinCode } from "../../session/join-codes";
 import { listLiveSessions } from "../../session/projection";
-import { createRelaySession, SESSION_ID } from "../../session/relay-sessions";
+import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
 import type { AdmissionRefusal } from "../../session-object/admission";
 import { toHttpRefusal } from "./errors";
 import {
@@ -24,6 +25,9 @@ import {
   toList,
   toRelaySession,
 } from "./wire";
+
+/** All players of a session know its code: only this key keeps one from getting another's token. */
+const SHORTEST_JOIN_KEY = 16;
 
 /** Adds the surface to the app. */
 export function relaySessionRoutes(app: Hono<AppEnv>): void {
@@ -97,15 +101,17 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/relays/join", async (c) => {
     const now = Date.now();
     requireRoom(c, "wrongJoinCodes", now);
+    const idempotencyKey = readIdempotencyKey(c, SHORTEST_JOIN_KEY);
     const code = await readBody(c, joinBody);
     const found = await findByJoinCode(c.var.db, c.var.config.secret, code, now);
     if (!found) return fail(c, now, notThere, "wrongJoinCodes");
     // Of many guesses at once all come this far: the right one gets no further after the limit's failures.
     requireRoom(c, "wrongJoinCodes", now);
-    const user = { ip: clientIp(c), connectionId: null, deviceId: null };
-    const { organisationId, sessionId } = found;
-    const result = await c.var.sessions.authorizeUser(organisationId, sessionId, user);
-    return c.json(toJoined(requireSession(result, 404).session, placeOf(c)));
+    const join = { ...found, ip: clientIp(c), idempotencyKey };
+    const result = await joinRelaySession(depsOf(c), join);
+    if (!result.ok) throw new Refused(toHttpRefusal(result.refusal, 404));
+    if (result.isRepeat) c.header(REPLAYED, "true");
+    return c.json(toJoined(result.session, result.user, placeOf(c)));
   });
 
   for (const side of ["server", "client"] as const) {

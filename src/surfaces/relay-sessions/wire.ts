@@ -6,7 +6,7 @@ import { z } from "zod";
 import { freeText, humanText } from "../../http/text";
 import { spellAddress } from "../../platform/ip-address";
 import type { SessionView } from "../../session/calls";
-import { errorOf, type Session } from "../../session/machine";
+import { errorOf, type RelayUser, type Session } from "../../session/machine";
 import { joinCode, sessionTokens } from "../../session/tokens";
 import { connectionId } from "../relay-permissions/wire";
 
@@ -168,14 +168,13 @@ export function toAuthorized(session: Session, traffic: SessionView["traffic"], 
 }
 
 /** The answer of a join: what the player's game needs to connect. */
-export function toJoined(session: Session, at: Place) {
-  const tokens = sessionTokens(at.secret, session.id);
-  const joined = session.users.at(-1);
+export function toJoined({ id }: Session, joined: RelayUser, at: Place) {
+  const tokens = sessionTokens(at.secret, id);
   return {
-    session_id: session.id,
+    session_id: id,
     session_token: tokens.session,
-    user_token: joined ? tokens.user(joined) : null,
-    link: linkTo(session.id, joined?.n === 0 ? "server" : "client", at.origin),
+    user_token: tokens.user(joined),
+    link: linkTo(id, joined.n === 0 ? "server" : "client", at.origin),
   };
 }
 

@@ -25,20 +25,17 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
     case "device-not-found":
       return say(404, refusal.code, "There is no such paired device in this application.");
     case "request-ended":
-      return say(
-        409,
+      return lastingConflict(
         `request-${refusal.status}`,
         `The pairing request is ${refusal.status}: nothing was changed. The device can ask again.`,
       );
     case "changed-meanwhile":
-      return say(
-        409,
+      return momentaryConflict(
         refusal.code,
         "Others changed this at the same time. Look at it and try again.",
       );
     case "digest-mismatch":
-      return say(
-        409,
+      return lastingConflict(
         refusal.code,
         "The request does not ask for what this digest stands for. List it again and decide anew.",
       );
@@ -57,8 +54,7 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
     case "role-not-approved":
       return say(404, refusal.code, `The device is not approved for the role ${refusal.role}.`);
     case "token-revoked":
-      return say(
-        409,
+      return momentaryConflict(
         refusal.code,
         `The token of the role ${refusal.role} is revoked: only a new approval brings it back.`,
       );
@@ -74,7 +70,7 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         `${refusal.scope} is not approved for this role of the device. It has to ask for it.`,
       );
     case "nonce-used":
-      return say(409, refusal.code, "This nonce was used before. Ask for a new challenge.");
+      return lastingConflict(refusal.code, "This nonce was used before. Ask for a new challenge.");
     case "too-many-live": {
       const most = refusal.of === "address" ? MOST_LIVE.perAddress : MOST_LIVE.perApplication;
       const of = refusal.of === "address" ? "your address" : "this application";
@@ -150,6 +146,18 @@ const keyProblems = {
   "small-order": "it is a point of small order, for which signatures can be forged",
 };
 
-function say(status: HttpRefusal["status"], code: string, message: string): HttpRefusal {
+function say(
+  status: Exclude<HttpRefusal["status"], 409>,
+  code: string,
+  message: string,
+): HttpRefusal {
   return { status, code, message };
+}
+
+function lastingConflict(code: string, message: string): HttpRefusal {
+  return { status: 409, lasts: true, code, message };
+}
+
+function momentaryConflict(code: string, message: string): HttpRefusal {
+  return { status: 409, lasts: false, code, message };
 }

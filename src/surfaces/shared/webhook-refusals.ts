@@ -5,6 +5,7 @@ import { MOST_ENDPOINTS } from "../../webhooks/endpoint";
 /** No room for another. */
 export const tooManyEndpoints: HttpRefusal = {
   status: 409,
+  lasts: false,
   code: "limit-exceeded",
   message: `An organisation can have ${MOST_ENDPOINTS} webhook endpoints. Delete one that is no longer used.`,
 };

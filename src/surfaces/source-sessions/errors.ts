@@ -70,6 +70,7 @@ export function toHttpRefusal(refusal: SessionRefusal): HttpRefusal {
     case "ended":
       return {
         status: 409,
+        lasts: true,
         code: "session-expired",
         message: `The session has ended (${refusal.reason}). Create a new one.`,
       };
@@ -80,6 +81,7 @@ export function toHttpRefusal(refusal: SessionRefusal): HttpRefusal {
     case "unknown-user":
       return {
         status: 409,
+        lasts: false,
         code: "session-not-active",
         message: "The session is in a state in which this cannot be done.",
       };

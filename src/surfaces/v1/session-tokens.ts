@@ -6,6 +6,7 @@ import { readBody, readBodyText } from "../../http/body";
 import { countCall } from "../../http/calls-per-minute";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/context";
 import { fail } from "../../http/failed-attempts";
+import { scopeOf } from "../../http/idempotency";
 import { keyed, once } from "../../http/routes";
 import type { HeldKey } from "../../keys/key";
 import { SIGN_IN } from "../../keys/permissions";
@@ -21,7 +22,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/auth/session-tokens", async (c) => {
     const { caller, key, email } =
       (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
-    return once(c, caller, async () => {
+    return once(c, scopeOf(caller, email), async () => {
       const now = Date.now();
       countCall(c, "signIns", now, String(key.id));
       const session = newSession(key, email, now);
@@ -89,6 +90,7 @@ const choiceRefusals = {
   },
   "several-organisations": {
     status: 409,
+    lasts: true,
     code: "several-organisations",
     message: "You may sign in to several organisations: name one with X-Organisation-Id.",
   },

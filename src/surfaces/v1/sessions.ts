@@ -35,6 +35,8 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
       if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
       throw new Refused({
         status: 409,
+        // Pending, it may become active.
+        lasts: refusal.code === "ended",
         code: "session-not-active",
         message: `The session is ${refusal.status}: no work can be done with it.`,
         more: {

@@ -79,16 +79,19 @@ const refusals: Record<ResendRefusal, HttpRefusal> = {
   },
   "endpoint-deleted": {
     status: 409,
+    lasts: true,
     code: "endpoint-deleted",
     message: "The webhook endpoint of this delivery was deleted: there is nowhere to send it.",
   },
   "endpoint-disabled": {
     status: 409,
+    lasts: false,
     code: "endpoint-disabled",
     message: 'The webhook endpoint is disabled. Enable it first: PATCH it with {"enabled": true}.',
   },
   "too-many-attempts": {
     status: 409,
+    lasts: true,
     code: "too-many-attempts",
     message: "This delivery was sent too often to be sent again. Fetch its event instead.",
   },
@@ -96,6 +99,7 @@ const refusals: Record<ResendRefusal, HttpRefusal> = {
 
 const recoveryRunning: HttpRefusal = {
   status: 409,
+  lasts: false,
   code: "recovery-running",
   message: "A recovery of this endpoint is running. Start another when it is finished.",
 };

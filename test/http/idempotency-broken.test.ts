@@ -1,0 +1,150 @@
+/**
+ * An Idempotency-Key when D1 or the Worker breaks: what was done is answered and not done again, and
+ * what was not done may be tried again.
+ */
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { type Answer, call, newOrganisation } from "../support/client";
+import { d1Lost, newGate, withD1, withD1Answers } from "../support/d1";
+import { eventually } from "../support/pipeline";
+import { create, createOnce, liveSessions, revoke, SESSIONS } from "../support/sessions";
+
+const MINUTE = 60_000;
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** The answer to a repeat, once the first request is not in its way any more. */
+function afterConflicts(send: () => Promise<Answer>): Promise<Answer> {
+  return eventually(async () => {
+    const answer = await send();
+    expect(answer.status, answer.text).not.toBe(409);
+    return answer;
+  });
+}
+
+function moveClock(milliseconds: number): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
+}
+
+describe("when the deployment's secret has changed", () => {
+  test("a repeat is told that its answer is lost, and nothing is done again", async () => {
+    const { id, key } = await newOrganisation();
+    expect((await createOnce(key, "k")).status).toBe(200);
+    // As another secret leaves it: nothing can be read, and the same request has another digest.
+    const sealed = Buffer.alloc(64, 7).toString("base64");
+    await env.DB.prepare(
+      "update idempotency_keys set answer = ?, request_digest = 'other' where organisation_id = ?",
+    )
+      .bind(sealed, id)
+      .run();
+    const again = await createOnce(key, "k");
+    expect(again.status).toBe(409);
+    expect(again.text).toContain("is lost");
+    expect(await liveSessions(key)).toBe(1);
+  });
+});
+
+describe("when something broke", () => {
+  test("before the request was done, the same key runs it again", async () => {
+    const { key } = await newOrganisation();
+    const body = { join_code: true };
+    const broken = await withD1(
+      (sql) => (sql.includes("join_codes") ? d1Lost() : undefined),
+      () => createOnce(key, "k", body),
+    );
+    expect(broken.status).toBe(503);
+    const again = await createOnce(key, "k", body);
+    expect(again.status).toBe(200);
+    expect(again.headers.get("Idempotent-Replayed")).toBeNull();
+    expect((await createOnce(key, "k", body)).text).toBe(again.text);
+  });
+
+  test("while the answer was to be kept, it is given, kept a moment later, and done once", async () => {
+    const { key } = await newOrganisation();
+    const first = await withD1(
+      (sql) => (sql.startsWith('update "idempotency_keys"') ? d1Lost() : undefined),
+      () => createOnce(key, "k"),
+    );
+    expect(first.status).toBe(200);
+    const again = await afterConflicts(() => createOnce(key, "k"));
+    expect([again.status, again.text]).toEqual([200, first.text]);
+    expect(again.headers.get("Idempotent-Replayed")).toBe("true");
+    expect(await liveSessions(key)).toBe(1);
+  });
+
+  test("while the answer was to be kept and D1 does not answer, it is given all the same", async () => {
+    const { key } = await newOrganisation();
+    const gate = newGate();
+    const first = await withD1(
+      (sql) => (sql.startsWith('update "idempotency_keys"') ? gate.wait() : undefined),
+      () => createOnce(key, "k"),
+    );
+    expect(first.status).toBe(200);
+    gate.open();
+    const again = await afterConflicts(() => createOnce(key, "k"));
+    expect(again.text).toBe(first.text);
+  });
+
+  test("while a refusal of the moment was to be forgotten, it is given as it is", async () => {
+    const { key } = await newOrganisation();
+    const { session_id: id, session_users } = (
+      await create(key, { users: [{ ip: "1.1.1.1" }], max_users: 1 })
+    ).body;
+    const authorizeOnce = () =>
+      call("POST", `${SESSIONS}:authorize-user`, {
+        key,
+        body: { session_id: id, user_ip: "2.2.2.2" },
+        headers: { "Idempotency-Key": "k" },
+      });
+    const refused = await withD1(
+      (sql) => (sql.startsWith('delete from "idempotency_keys"') ? d1Lost() : undefined),
+      authorizeOnce,
+    );
+    expect(refused.status).toBe(409);
+    expect(refused.body.message).toContain("max_users");
+    await revoke(key, id, session_users[0].authorization_token);
+    const again = await afterConflicts(() => authorizeOnce());
+    expect(again.status).toBe(200);
+  });
+
+  test("while the key was claimed, nothing ran, and the same key runs it a moment later", async () => {
+    const { key } = await newOrganisation();
+    let claims = 0;
+    // The claim is stored, and D1's word for it gets lost.
+    const first = await withD1Answers(
+      (sql) => {
+        if (!sql.startsWith('insert into "idempotency_keys"')) return;
+        claims += 1;
+        d1Lost();
+      },
+      () => createOnce(key, "k"),
+    );
+    expect([first.status, claims]).toEqual([503, 1]);
+    expect(await liveSessions(key)).toBe(0);
+    const again = await afterConflicts(() => createOnce(key, "k"));
+    expect(again.status).toBe(200);
+    expect(await liveSessions(key)).toBe(1);
+  });
+
+  test("and nobody knows what was done, it is never done again, and the caller is told to look", async () => {
+    const { id, key } = await newOrganisation();
+    await createOnce(key, "k");
+    // As a Worker leaves it that dies before the answer is kept.
+    await env.DB.prepare("update idempotency_keys set answer = null where organisation_id = ?")
+      .bind(id)
+      .run();
+    moveClock(MINUTE - 1_000);
+    const running = await createOnce(key, "k");
+    expect(running.status).toBe(409);
+    expect(running.headers.get("Retry-After")).toBe("1");
+    moveClock(1_001);
+    expect((await createOnce(key, "k", { max_users: 2 })).status).toBe(422);
+    const lost = await createOnce(key, "k");
+    expect(lost.status).toBe(409);
+    expect(lost.headers.get("Retry-After")).toBeNull();
+    expect(lost.body.message).toContain("Look at what the first request did");
+    expect(await liveSessions(key)).toBe(1);
+  });
+});
