@@ -2,11 +2,12 @@
  * Paired devices are renamed, removed, and their tokens rotated and revoked. A change is written over
  * the version that it was decided on; who comes second decides again.
  */
+import { runBatch } from "../db/batch";
+import { retryChange } from "../db/retry";
 import { selectApplication } from "./application-store";
 import { closeSockets } from "./close-sockets";
 import { type Device, grantOf, issueToken, removeDevice, revokeToken, rotateToken } from "./device";
 import {
-  batchEndingWith,
   deviceWrite,
   isUnchanged,
   type SeenDevice,
@@ -15,7 +16,7 @@ import {
   tokenWrites,
 } from "./device-store";
 import { deviceEvent } from "./events";
-import { type DeviceDeps, MOST_TRIES, type Operator } from "./operator";
+import type { DeviceDeps, Operator } from "./operator";
 import { findScopeNotHeld, isWithin, scopesOf } from "./scopes";
 import { newDeviceToken } from "./token";
 
@@ -26,8 +27,7 @@ export type ManageRefusal =
   | { code: "role-not-approved"; role: string }
   | { code: "token-revoked"; role: string }
   | { code: "exceeds-approved"; scope: string }
-  | { code: "scope-not-held"; scope: string }
-  | { code: "changed-meanwhile" };
+  | { code: "scope-not-held"; scope: string };
 
 /** The changed device, or why there was no change. */
 export type ManageResult = { ok: true; device: SeenDevice } | { ok: false; refusal: ManageRefusal };
@@ -182,11 +182,11 @@ async function change(
   decide: Decide,
 ): Promise<ManageResult> {
   const { db } = deps;
-  for (let i = 0; i < MOST_TRIES; i++) {
-    const [applications, rows] = await db.batch([
-      selectApplication(db, address.organisationId, address.applicationId),
-      selectDevice(db, address.applicationId, address.deviceId),
-    ]);
+  return retryChange<ManageResult>("the device", async () => {
+    const { applications, rows } = await runBatch(db, {
+      applications: selectApplication(db, address.organisationId, address.applicationId),
+      rows: selectDevice(db, address.applicationId, address.deviceId),
+    });
     if (!applications[0]) return { ok: false, refusal: { code: "application-not-found" } };
     const before = rows[0] ? toDevice(rows[0]) : null;
     if (!before || before.removedAt !== null) {
@@ -198,8 +198,8 @@ async function change(
       if (decided.stops) await closeSockets(deps, decided.device);
       return { ok: true, device: { ...decided.device, lastSeenAt: before.lastSeenAt } };
     }
-  }
-  return { ok: false, refusal: { code: "changed-meanwhile" } };
+    return undefined;
+  });
 }
 
 /** Writes a change with its event; false when the device was changed since it was read. */
@@ -212,14 +212,12 @@ async function write(
   const { db, events } = deps;
   const unchanged = isUnchanged(device.applicationId, device.id, before);
   const owed = event ? [deviceEvent(event.type, device, event.role, now)] : [];
-  const written = await batchEndingWith(
-    db,
-    [
-      ...(event ? events.insertion(owed, unchanged) : []),
-      ...(token ? tokenWrites(db, before, device, token, unchanged) : []),
-    ],
-    deviceWrite(db, before, device, unchanged),
-  );
+  // The write of the device comes last: it makes the condition of the others untrue.
+  const { written } = await runBatch(db, {
+    events: event ? events.insertion(owed, unchanged) : [],
+    tokens: token ? tokenWrites(db, before, device, token, unchanged) : [],
+    written: deviceWrite(db, before, device, unchanged),
+  });
   if (written.length === 0) return false;
   if (event) events.announce(owed);
   return true;

@@ -45,9 +45,8 @@ export type ManageRefusal =
   | { code: "own-limits" }
   /** The key acts in an organisation that the granter does not know. */
   | { code: "shared-key" }
-  | { code: "dns-name-taken"; dnsName: string }
-  /** Others kept changing it meanwhile. */
-  | { code: "changed-meanwhile" };
+  | { code: "dns-name-taken"; dnsName: string };
+/** Others kept changing it meanwhile. */
 
 /** What is announced of a change. */
 export type KeyEventType =

@@ -51,6 +51,8 @@ const ANNOUNCE_WAIT_MS = 2_000;
 const PERMISSIONS_TIMEOUT_MS = 2_000;
 /** Reading whether a device was changed has failed when it takes longer: joins wait for it. */
 const DEVICE_TIMEOUT_MS = 2_000;
+/** How often a join begins anew because its device became another user while it was checked. */
+const MOST_CHECKS = 5;
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
 const TRAFFIC_SAVE_MS = 5_000;
 /** The time of the last use is written at most this often; an eviction in between loses the rest. */
@@ -269,7 +271,8 @@ export class SessionObject extends DurableObject<Env> {
     let user = this.#admission.identify(knock, held);
     let checked: RelayUser | undefined;
     // While it waits, anything may happen: it may be out, or be another user of the same device.
-    while (user && user.n !== checked?.n) {
+    for (let checks = 0; user && user.n !== checked?.n; checks++) {
+      if (checks === MOST_CHECKS) return refused({ code: "unavailable" });
       checked = user;
       if (!(await this.#mayJoin(held, user, knock.device))) return refused({ code: "unavailable" });
       if (this.#held !== held) return refused({ code: "not-found" });

@@ -41,12 +41,6 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
         code: "dns-name-taken",
         message: `dnsName ${refusal.dnsName} is taken. Choose another.`,
       };
-    case "changed-meanwhile":
-      return {
-        status: 409,
-        code: "changed-meanwhile",
-        message: "Others were changing this API key at the same time. Try again.",
-      };
   }
 }
 
