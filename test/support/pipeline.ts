@@ -29,7 +29,11 @@ import { type Endpoint, newEndpoint } from "./endpoints";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
-export type QueueName = "drawbridge-events" | "drawbridge-deliveries" | "drawbridge-dead-letters";
+export type QueueName =
+  | "drawbridge-events"
+  | "drawbridge-deliveries"
+  | "drawbridge-sweep"
+  | "drawbridge-dead-letters";
 
 /** A receiver of this test's own. */
 export function newMailbox(): Mailbox {
