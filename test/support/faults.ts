@@ -8,6 +8,7 @@ import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { EventMessage } from "../../src/events/event";
 import { SessionObject } from "../../src/session-object/object";
+import { eventually } from "./eventually";
 import { asSessionEvent } from "./session-event";
 import { sweepThrough } from "./sweep";
 
@@ -127,12 +128,9 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
   };
   const kills = async () => {
     const done = work();
-    await vi.waitFor(
-      () => {
-        if (!dead) throw new Error(`no object came to die ${death}`);
-      },
-      { timeout: 10_000, interval: 5 },
-    );
+    await eventually(() => {
+      if (!dead) throw new Error(`no object came to die ${death}`);
+    });
     await kill(sessionId ?? "");
     return done;
   };

@@ -5,7 +5,6 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
-import { vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/outbox";
@@ -26,6 +25,7 @@ import { consumeEvents } from "../../src/webhooks/fan-out";
 import type { DeliveryMessage } from "../../src/webhooks/messages";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
+import { eventually } from "./eventually";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
@@ -40,10 +40,7 @@ export function newMailbox(): Mailbox {
   return createMailbox(env.TEST_RECEIVER_URL);
 }
 
-/** Resolves with what `look` gives once it throws no more; only a failing test waits long. */
-export function eventually<T>(look: () => Promise<T>): Promise<T> {
-  return vi.waitFor(look, { timeout: 20_000, interval: 50 });
-}
+export { eventually };
 
 /** A row of the table of events. */
 export interface EventRow {
