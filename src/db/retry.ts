@@ -3,8 +3,11 @@
 /** A change was made from a state that others kept changing; nothing of it was stored. */
 export class ChangedMeanwhile extends Error {}
 
-/** How often a change is decided and written, before it is given up. */
-export const MOST_TRIES = 10;
+/**
+ * How often a change is decided and written, before it is given up. Of changes made side by side one
+ * is stored in each round: so 25 at once are all made.
+ */
+export const MOST_TRIES = 25;
 
 /**
  * Decides and writes a change until nobody else changes the same thing in between.
