@@ -41,7 +41,9 @@ export default defineConfig({
           setupFiles: ["./test/support/migrate.ts"],
           include: ["test/**/*.test.ts"],
           exclude: [FROM_NODE, UNIT],
-          testTimeout: 30_000,
+          // No test relies on how long it takes: this is for one that would never end.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
@@ -49,8 +51,8 @@ export default defineConfig({
           name: "node",
           env: secrets,
           include: [FROM_NODE],
-          testTimeout: 30_000,
-          hookTimeout: 120_000,
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
         },
       },
     ],

@@ -70,6 +70,7 @@ function serve(folder) {
         EVENTS: "drawbridge-events",
         DELIVERIES: "drawbridge-deliveries",
         CHECKS: "drawbridge-checks",
+        SWEEPS: "drawbridge-sweep",
       },
       queueConsumers: {
         "drawbridge-events": { maxBatchSize: 50, maxBatchTimeout: 0 },

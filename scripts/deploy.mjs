@@ -17,6 +17,7 @@ const QUEUES = [
   "drawbridge-events",
   "drawbridge-deliveries",
   "drawbridge-checks",
+  "drawbridge-sweep",
   "drawbridge-dead-letters",
 ];
 const SECRETS = ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"];

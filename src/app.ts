@@ -1,7 +1,8 @@
 /** The HTTP side of Drawbridge: what every request passes through, then one line per surface. */
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
-import { ChangedMeanwhile, openDatabase } from "./db/open";
+import { openDatabase } from "./db/open";
+import { ChangedMeanwhile } from "./db/retry";
 import { EventOutbox } from "./events/outbox";
 import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
 import { problemSurface } from "./http/problem";
@@ -153,10 +154,11 @@ function toRefusal(error: Error): HttpRefusal {
   }
   if (error instanceof ChangedMeanwhile) {
     return {
-      status: 409,
-      lasts: false,
+      status: 503,
       code: "changed-meanwhile",
-      message: "Others changed this at the same moment. Look at it, then try again.",
+      message:
+        "Others kept changing this at the same moment, and nothing of yours was stored. Try again shortly.",
+      headers: { "Retry-After": "1" },
     };
   }
   if (error instanceof Unavailable || isDatabaseError(error)) {

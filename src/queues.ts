@@ -4,9 +4,12 @@ import { openDatabase } from "./db/open";
 import { cutByEvent } from "./devices/close-sockets";
 import { EventOutbox } from "./events/outbox";
 import { readConfig } from "./platform/config";
+import { log } from "./platform/log";
 import { SessionClient } from "./session/client";
 import { consumeChecks } from "./sources/checks";
 import { webhookBodies } from "./surfaces/shared/webhook-bodies";
+import { consumeSweeps } from "./sweep/consume";
+import type { Background } from "./sweep/sweep";
 import { consumeDeadLetters } from "./webhooks/dead-letters";
 import { consumeDeliveries } from "./webhooks/deliveries";
 import { consumeEvents } from "./webhooks/fan-out";
@@ -39,17 +42,36 @@ export async function handleBatch(
       });
     case "drawbridge-checks":
       return withSessions(env, (sessions) => consumeChecks(batch, { ...config, db, sessions }));
-    default:
+    case "drawbridge-sweep":
+      return withBackground((background) => consumeSweeps(batch, env, background));
+    case "drawbridge-dead-letters":
       return consumeDeadLetters(batch, db);
+    default:
+      return keepUnknown(batch);
   }
 }
 
-/** Does work with sessions, and waits for what it leaves behind: a queue's handler has no later. */
-async function withSessions(
-  env: Env,
-  work: (sessions: SessionClient) => Promise<void>,
-): Promise<void> {
+/** How long messages of a queue that has no consumer here stay away. */
+const UNKNOWN_RETRY_SECONDS = 900;
+
+/** Messages of a queue that this Worker does not know are somebody's: they stay on their queue. */
+function keepUnknown(batch: MessageBatch): void {
+  log("unknown queue", {
+    queue: batch.queue,
+    messages: batch.messages.length,
+    advice:
+      "Nothing was consumed; the messages come back in 15 minutes. Add the queue to src/queues.ts and deploy, or remove its consumer from wrangler.toml.",
+  });
+  batch.retryAll({ delaySeconds: UNKNOWN_RETRY_SECONDS });
+}
+
+/** Does work, and waits for what it leaves behind: a queue's handler has no later. */
+async function withBackground(work: (ctx: Background) => Promise<void>): Promise<void> {
   const background: Promise<unknown>[] = [];
-  await work(new SessionClient(env, { waitUntil: (promise) => background.push(promise) }));
+  await work({ waitUntil: (promise) => background.push(promise) });
   await Promise.allSettled(background);
+}
+
+function withSessions(env: Env, work: (sessions: SessionClient) => Promise<void>): Promise<void> {
+  return withBackground((ctx) => work(new SessionClient(env, ctx)));
 }

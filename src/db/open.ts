@@ -7,6 +7,3 @@ export type Database = DrizzleD1Database;
 export function openDatabase(env: Env): Database {
   return drizzle(env.DB);
 }
-
-/** A change was made from a state that others kept changing; nothing of it was stored. */
-export class ChangedMeanwhile extends Error {}

@@ -65,13 +65,26 @@ export async function listApplications(
     .limit(query.limit);
 }
 
-/** The ids of an organisation's applications. */
-export async function listApplicationIds(db: Database, organisationId: number): Promise<string[]> {
+/** The application that an organisation made after this one (null: its first); null: there is none. */
+export async function findNextApplication(
+  db: Database,
+  organisationId: number,
+  after: ApplicationPosition | null,
+): Promise<ApplicationPosition | null> {
   const rows = await db
-    .select({ id: applications.id })
+    .select({ createdAt: applications.createdAt, id: applications.id })
     .from(applications)
-    .where(eq(applications.organisationId, organisationId));
-  return rows.map(({ id }) => id);
+    .where(
+      and(
+        eq(applications.organisationId, organisationId),
+        after === null
+          ? undefined
+          : sql`(${applications.createdAt}, ${applications.id}) > (${after.createdAt}, ${after.id})`,
+      ),
+    )
+    .orderBy(applications.createdAt, applications.id)
+    .limit(1);
+  return rows[0] ?? null;
 }
 
 /** Removes an application itself. */

@@ -1,6 +1,5 @@
 /** Devices and their tokens in D1. */
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
-import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
 import { devices, deviceTokens } from "../db/schema/devices";
 import { type Device, knownDigests } from "./device";
@@ -128,17 +127,6 @@ export function deviceWrite(db: Database, before: Device | null, device: Device,
       ),
     )
     .returning({ id: devices.id });
-}
-
-/** One batch, of whose last statement the rows are wanted. */
-export async function batchEndingWith(
-  db: Database,
-  statements: readonly BatchItem<"sqlite">[],
-  last: ReturnType<typeof deviceWrite>,
-): Promise<{ id: string }[]> {
-  const [first, ...rest] = [...statements, last];
-  const answers: unknown[] = first ? await db.batch([first, ...rest]) : [];
-  return answers.at(-1) as { id: string }[];
 }
 
 /** The statements that let a token's digest lead to its device, and forget those that it knows no more. */

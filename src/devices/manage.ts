@@ -5,12 +5,13 @@
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
+import { runBatch } from "../db/batch";
+import { retryChange } from "../db/retry";
 import type { DomainEvent } from "../events/event";
 import { selectApplication } from "./application-store";
 import { closeSockets } from "./close-sockets";
 import { type Device, grantOf, issueToken, judgeToken, rotateToken } from "./device";
 import {
-  batchEndingWith,
   deviceWrite,
   isUnchanged,
   type SeenDevice,
@@ -19,7 +20,7 @@ import {
   tokenWrites,
 } from "./device-store";
 import { type DeviceHappening, deviceEvent } from "./events";
-import { type DeviceDeps, MOST_TRIES, type Operator } from "./operator";
+import type { DeviceDeps, Operator } from "./operator";
 import { findScopeNotHeld, isWithin, scopesOf } from "./scopes";
 import { newDeviceToken } from "./token";
 
@@ -31,8 +32,7 @@ export type ManageRefusal =
   | { code: "token-revoked"; role: string }
   | { code: "wrong-device-token" }
   | { code: "exceeds-approved"; scope: string }
-  | { code: "scope-not-held"; scope: string }
-  | { code: "changed-meanwhile" };
+  | { code: "scope-not-held"; scope: string };
 
 /** The changed device, or why there was no change. */
 export type ManageResult = { ok: true; device: SeenDevice } | { ok: false; refusal: ManageRefusal };
@@ -175,11 +175,11 @@ export async function changeDevice(
   decide: Decide,
 ): Promise<ManageResult> {
   const { db } = deps;
-  for (let i = 0; i < MOST_TRIES; i++) {
-    const [applications, rows] = await db.batch([
-      selectApplication(db, address.organisationId, address.applicationId),
-      selectDevice(db, address.applicationId, address.deviceId),
-    ]);
+  return retryChange<ManageResult>("the device", async () => {
+    const { applications, rows } = await runBatch(db, {
+      applications: selectApplication(db, address.organisationId, address.applicationId),
+      rows: selectDevice(db, address.applicationId, address.deviceId),
+    });
     if (!applications[0]) return { ok: false, refusal: { code: "application-not-found" } };
     const before = rows[0] ? toDevice(rows[0]) : null;
     if (!before || before.removedAt !== null) {
@@ -191,8 +191,8 @@ export async function changeDevice(
       if (decided.event?.closesSockets) await closeSockets(deps, decided.device);
       return { ok: true, device: { ...decided.device, lastSeenAt: before.lastSeenAt } };
     }
-  }
-  return { ok: false, refusal: { code: "changed-meanwhile" } };
+    return undefined;
+  });
 }
 
 /** Writes a change with its event; false when the device was changed since it was read. */
@@ -206,15 +206,13 @@ async function write(
   const unchanged = isUnchanged(device.applicationId, device.id, before);
   const onlyIf = further ? sql`${unchanged} and ${further.mayGoOn}` : unchanged;
   const owed = [...(further?.owed ?? []), ...(event ? [deviceEvent(event, device, now)] : [])];
-  const written = await batchEndingWith(
-    db,
-    [
-      ...(further?.statements(unchanged) ?? []),
-      ...(owed.length > 0 ? events.insertion(owed, onlyIf) : []),
-      ...(token ? tokenWrites(db, before, device, token, onlyIf) : []),
-    ],
-    deviceWrite(db, before, device, onlyIf),
-  );
+  // The write of the device comes last: it makes the condition of the others untrue.
+  const { written } = await runBatch(db, {
+    further: further?.statements(unchanged) ?? [],
+    events: owed.length > 0 ? events.insertion(owed, onlyIf) : [],
+    tokens: token ? tokenWrites(db, before, device, token, onlyIf) : [],
+    written: deviceWrite(db, before, device, onlyIf),
+  });
   if (written.length === 0) return false;
   if (owed.length > 0) events.announce(owed);
   return true;

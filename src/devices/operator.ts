@@ -19,6 +19,3 @@ export interface Operator {
   /** The person's; null: the key itself. Without an address it is not known who they are. */
   session: { readonly email: string | null } | null;
 }
-
-/** Others may change what a change was decided on: then it is decided again, so often at most. */
-export const MOST_TRIES = 5;

@@ -15,6 +15,8 @@ import { firstIdAt } from "./store";
 
 /** Left to the sender itself for so long, before the sweep sends an event. */
 const SWEEP_AFTER_MS = 60_000;
+/** Calls of the queue side by side in the sweep: an invocation has six connections. */
+const SENDS_AT_ONCE = 5;
 
 /** The statements of an `insertion`. */
 export type EventInsertion = ReturnType<EventOutbox["insertion"]>;
@@ -83,7 +85,7 @@ export class EventOutbox {
     const found = owed.flatMap(({ event }) =>
       event ? [{ ...event, data: JSON.parse(event.data) } as DomainEvent] : [],
     );
-    await sendEvents(this.#queue, found);
+    await sendEvents(this.#queue, found, SENDS_AT_ONCE);
     await this.#strike(owed.map(({ id }) => id));
     return owed.length;
   }

@@ -64,9 +64,7 @@ export type ManageRefusal =
   | { code: "shared-key" }
   | { code: "dns-name-taken"; dnsName: string }
   /** So many older tokens still work that another grace has no room. */
-  | { code: "too-many-graces" }
-  /** Others kept changing it meanwhile. */
-  | { code: "changed-meanwhile" };
+  | { code: "too-many-graces" };
 
 /** What is announced of a change. */
 export type KeyEventType =

@@ -1,5 +1,6 @@
 /** Says ahead that a key is about to expire: the sweep's part in keys. */
-import { and, eq, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import { apiKeys } from "../db/schema/organisations";
 import { type KeyDeps, keyEvents } from "./manage";
 import { findExpiringKeys } from "./store";
@@ -11,19 +12,25 @@ export async function announceExpiringKeys(
   limit: number,
 ): Promise<number> {
   const keys = await findExpiringKeys(db, now, limit);
-  for (const { expiringAt, ...key } of keys) {
-    const isMarked = and(eq(apiKeys.id, key.id), eq(apiKeys.expiringAt, expiringAt ?? 0));
-    const marked = sql`exists (select 1 from ${apiKeys} where ${isMarked})`;
+  if (keys.length === 0) return 0;
+  const owed = keys.flatMap(({ expiringAt: _, ...key }) => {
     // Marked too late to say it ahead: the mark goes, and nothing is said.
     const over = key.expiresAt === null || key.expiresAt <= now;
-    const owed = keyEvents(over ? [] : ["key.expiring"], key, key.organisationIds, now);
-    const unmarking = db
+    return keyEvents(over ? [] : ["key.expiring"], key, key.organisationIds, now);
+  });
+  const marks = JSON.stringify(keys.map(({ id, expiringAt }) => ({ id, at: expiringAt })));
+  const marked = sql`select ${apiKeys.id} from ${apiKeys} where (${apiKeys.id}, ${apiKeys.expiringAt})
+    in (select value ->> 'id', value ->> 'at' from json_each(${marks}))`;
+  const { unmarked } = await runBatch(db, {
+    events: events.insertion(owed, sql`value ->> 'data' ->> '$.key.id' in (${marked})`),
+    unmarked: db
       .update(apiKeys)
       .set({ expiringAt: null })
-      .where(isMarked)
-      .returning({ id: apiKeys.id });
-    const [, , unmarked] = await db.batch([...events.insertion(owed, marked), unmarking]);
-    if (unmarked.length > 0) events.announce(owed);
-  }
+      .where(sql`${apiKeys.id} in (${marked})`)
+      .returning({ id: apiKeys.id }),
+  });
+  const mine = new Set(unmarked.map(({ id }) => id));
+  const stored = owed.filter(({ data }) => mine.has(data.key.id));
+  if (stored.length > 0) events.announce(stored);
   return keys.length;
 }

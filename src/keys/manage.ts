@@ -1,7 +1,9 @@
 /** Making, changing and deleting keys: what a manager may, stored with its events in one batch. */
 
 import { sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
+import { ChangedMeanwhile, retryChange } from "../db/retry";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
 import { forgetKey } from "./cache";
@@ -34,8 +36,8 @@ export type ManageResult =
   | { ok: true; key: KeyView; token: string | null }
   | { ok: false; refusal: ManageRefusal };
 
-/** How often a change is decided anew, when others change the key meanwhile. */
-const MOST_TRIES = 3;
+/** That a key was deleted, or why not. */
+export type DeleteResult = { ok: true } | { ok: false; refusal: ManageRefusal };
 
 /** Makes a key. */
 export async function createKey(
@@ -59,10 +61,13 @@ export async function createKey(
   const owed = keyEvents(["key.created"], unnumbered, input.organisationIds, now);
   const numbered = sql`json_set(value ->> 'data', '$.key.id', last_insert_rowid())`;
   try {
-    const [[stored]] = await db.batch([
-      ...keyInsertion(db, input, token, now),
-      ...events.insertion(owed, undefined, numbered),
-    ]);
+    const [insertion, ...more] = keyInsertion(db, input, token, now);
+    const { key } = await runBatch(db, {
+      key: insertion,
+      more,
+      events: events.insertion(owed, undefined, numbered),
+    });
+    const [stored] = key;
     if (!stored) throw new Error("the key was not stored");
     const { id } = stored;
     events.announce(owed.map((event) => withKeyId(event, id)));
@@ -82,7 +87,7 @@ export async function changeKey(
   change: KeyChange,
   now: number,
 ): Promise<ManageResult> {
-  for (let i = 0; i < MOST_TRIES; i++) {
+  return retryChange<ManageResult>(`the API key ${id}`, async () => {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
     const decision = decideChange(granter, key, change, now);
@@ -95,14 +100,14 @@ export async function changeKey(
     const owed = keyEvents(decision.events, next, reached, now);
     const { around, last } = keyChange(db, key, settings, renewed, now);
     try {
-      const changed = await db.batch([
-        ...events.insertion(owed, isUnchanged(key)),
-        ...around,
-        last,
-      ]);
+      const { changed } = await runBatch(db, {
+        events: events.insertion(owed, isUnchanged(key)),
+        around,
+        changed: last,
+      });
       // Before anything else: from here on this isolate reads the key again.
       forgetKey(id);
-      if ((changed.at(-1) as unknown[]).length === 0) continue;
+      if (changed.length === 0) return undefined;
     } catch (error) {
       return { ok: false, refusal: toRefusal(error, settings.dnsName) };
     }
@@ -111,8 +116,7 @@ export async function changeKey(
       ? granter.organisationId
       : (settings.organisationIds[0] ?? granter.organisationId);
     return shown(db, { ...granter, organisationId: home }, id, renewed?.token ?? null);
-  }
-  return { ok: false, refusal: { code: "changed-meanwhile" } };
+  });
 }
 
 /**
@@ -124,8 +128,8 @@ export async function deleteKey(
   granter: Granter,
   id: number,
   now: number,
-): Promise<{ ok: true } | { ok: false; refusal: ManageRefusal }> {
-  for (let i = 0; i < MOST_TRIES; i++) {
+): Promise<DeleteResult> {
+  return retryChange<DeleteResult>(`the API key ${id}`, async () => {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
     const left = organisationsWithout(granter, key.organisationIds);
@@ -139,13 +143,16 @@ export async function deleteKey(
       left.length === 0
         ? keyDeletion(db, key)
         : keyChange(db, key, { ...key, organisationIds: left }, null, now);
-    const changed = await db.batch([...events.insertion(owed, isUnchanged(key)), ...around, last]);
+    const { changed } = await runBatch(db, {
+      events: events.insertion(owed, isUnchanged(key)),
+      around,
+      changed: last,
+    });
     forgetKey(id);
-    if ((changed.at(-1) as unknown[]).length === 0) continue;
+    if (changed.length === 0) return undefined;
     events.announce(owed);
     return { ok: true };
-  }
-  return { ok: false, refusal: { code: "changed-meanwhile" } };
+  });
 }
 
 /** One event of each type for each organisation. */
@@ -177,7 +184,8 @@ async function shown(
   token: string | null,
 ): Promise<ManageResult> {
   const key = await findKeyView(db, organisationId, organisationIds, id);
-  return key ? { ok: true, key, token } : { ok: false, refusal: { code: "changed-meanwhile" } };
+  if (!key) throw new ChangedMeanwhile(`the API key ${id} is gone`);
+  return { ok: true, key, token };
 }
 
 /** D1 says that a name is taken with an error; every other error is not ours to answer. */

@@ -3,6 +3,7 @@
  * so that they are removed by ranges and need no index.
  */
 import { and, eq, gt, inArray, type SQL, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { usedNonces } from "../db/schema/once";
 
@@ -31,9 +32,9 @@ export async function useNonce(
 
 /** Uses a nonce; true also where it was used by the same claim before. Of concurrent claims one gets true. */
 export async function claimNonce(db: Database, use: NonceUse, now: number): Promise<boolean> {
-  const [, rows] = await db.batch([
-    nonceInsertion(db, use, now, sql`true`),
-    db
+  const { rows } = await runBatch(db, {
+    insertion: nonceInsertion(db, use, now, sql`true`),
+    rows: db
       .select({ claim: usedNonces.claim })
       .from(usedNonces)
       .where(
@@ -43,7 +44,7 @@ export async function claimNonce(db: Database, use: NonceUse, now: number): Prom
           gt(usedNonces.usedAt, now - NONCE_MS),
         ),
       ),
-  ]);
+  });
   return rows[0]?.claim === use.claim;
 }
 

@@ -1,5 +1,6 @@
 /** Organisations in D1. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
 import { events } from "../db/schema/events";
@@ -34,12 +35,14 @@ export async function createOrganisation(
     organisationIds: sql`json_array(last_insert_rowid())`,
     permissions: [ALL_PERMISSIONS],
   };
-  const [created, [key]] = await db.batch([
-    db.insert(organisations).values({ name, createdAt: now }).returning(columns),
-    ...keyInsertion(db, first, token, now),
-  ]);
-  if (!created[0] || !key) throw new Error("the organisation was not stored");
-  return { organisation: created[0], key };
+  const [insertion, ...more] = keyInsertion(db, first, token, now);
+  const { created, keys } = await runBatch(db, {
+    created: db.insert(organisations).values({ name, createdAt: now }).returning(columns),
+    keys: insertion,
+    more,
+  });
+  if (!created[0] || !keys[0]) throw new Error("the organisation was not stored");
+  return { organisation: created[0], key: keys[0] };
 }
 
 /** A page of the organisations, newest first; `before` is the last id of the page before. */
@@ -83,39 +86,17 @@ export async function markOrganisationDeleted(
   return rows.length > 0;
 }
 
-/** Deleted organisations whose data is still to be removed, the latest first: they may have live sessions. */
+/** A page of the deleted organisations whose data is still to be removed, in the order of their ids. */
 export async function listDeletedOrganisations(
   db: Database,
-  limit: number,
+  { after, limit }: { after: number; limit: number },
 ): Promise<{ id: number; deletedAt: number }[]> {
   return db
     .select({ id: organisations.id, deletedAt: sql<number>`${organisations.deletedAt}` })
     .from(organisations)
-    .where(isNotNull(organisations.deletedAt))
-    .orderBy(desc(organisations.deletedAt))
-    .limit(limit);
-}
-
-/**
- * A share of all organisations: those whose id leaves this remainder. Work that is due now and then
- * goes through all of them in `shares` runs.
- */
-export async function listShareOfOrganisations(
-  db: Database,
-  share: { remainder: number; shares: number; after: number; limit: number },
-): Promise<number[]> {
-  const rows = await db
-    .select({ id: organisations.id })
-    .from(organisations)
-    .where(
-      and(
-        gt(organisations.id, share.after),
-        sql`${organisations.id} % ${share.shares} = ${share.remainder}`,
-      ),
-    )
+    .where(and(gt(organisations.id, after), isNotNull(organisations.deletedAt)))
     .orderBy(asc(organisations.id))
-    .limit(share.limit);
-  return rows.map((row) => row.id);
+    .limit(limit);
 }
 
 /** Removes a deleted organisation's own rows, unless something else of it is left. */

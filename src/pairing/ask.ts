@@ -4,6 +4,8 @@
  * read, and the rest of the batch happens only where that nonce was stored.
  */
 import { type SQL, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
+import { retryChange } from "../db/retry";
 import type { Application } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
 import { approveDevice, type Device, hasNarrowed, issueToken } from "../devices/device";
@@ -15,7 +17,7 @@ import {
   tokenWrites,
 } from "../devices/device-store";
 import { newRequestId } from "../devices/ids";
-import { type DeviceDeps, MOST_TRIES } from "../devices/operator";
+import type { DeviceDeps } from "../devices/operator";
 import type { Asked } from "../devices/profile";
 import { newDeviceToken } from "../devices/token";
 import type { DomainEvent } from "../events/event";
@@ -59,8 +61,7 @@ export type AskRefusal =
   | { code: "too-many-live"; of: "address" | "application" }
   | { code: "too-many-new"; retryAfterSeconds: number }
   | { code: "invalid-setup-code" }
-  | { code: "exceeds-setup-code" }
-  | { code: "changed-meanwhile" };
+  | { code: "exceeds-setup-code" };
 
 /** What a device is answered. */
 export type AskResult =
@@ -95,16 +96,16 @@ export async function askToPair(
 ): Promise<AskResult> {
   const { db } = deps;
   const use: NonceUse = { owner: application.id, nonce: ask.nonce, claim: crypto.randomUUID() };
-  for (let i = 0; i < MOST_TRIES; i++) {
+  return retryChange<AskResult>("the device", async () => {
     const planned =
       ask.setupCode === null
         ? await planAsk(deps, application, ask, now)
         : await planWithCode(deps, application, ask, ask.setupCode, now);
     if ("code" in planned) return { type: "refused", refusal: planned };
-    const [stored] = await db.batch([
-      nonceInsertion(db, use, now, planned.onlyIf),
-      ...planned.write(isClaimed(use, now)),
-    ]);
+    const { stored } = await runBatch(db, {
+      stored: nonceInsertion(db, use, now, planned.onlyIf),
+      rest: planned.write(isClaimed(use, now)),
+    });
     if (stored.length > 0) {
       if (planned.owed.length > 0) deps.events.announce(planned.owed);
       if (planned.narrows) await closeSockets(deps, planned.narrows);
@@ -114,9 +115,8 @@ export async function askToPair(
       return { type: "refused", refusal: { code: "nonce-used" } };
     const full =
       planned.result.type === "pending" ? await findFull(deps, planned.result.request, now) : null;
-    if (full) return { type: "refused", refusal: full };
-  }
-  return { type: "refused", refusal: { code: "changed-meanwhile" } };
+    return full ? { type: "refused", refusal: full } : undefined;
+  });
 }
 
 async function planAsk(
@@ -234,10 +234,10 @@ function planIssue(
 }
 
 async function read({ db }: DeviceDeps, application: Application, { asked }: Ask) {
-  const [devices, pendings] = await db.batch([
-    selectDevice(db, application.id, asked.deviceId),
-    selectPending(db, application.id, asked.deviceId),
-  ]);
+  const { devices, pendings } = await runBatch(db, {
+    devices: selectDevice(db, application.id, asked.deviceId),
+    pendings: selectPending(db, application.id, asked.deviceId),
+  });
   return {
     device: devices[0] ? toDevice(devices[0]) : null,
     pending: pendings[0] ? toRequest(pendings[0]) : null,

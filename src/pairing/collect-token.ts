@@ -1,15 +1,15 @@
 /** A device polls what it asked for. The first poll after an approval, and only that one, gets the token. */
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
+import { retryChange } from "../db/retry";
 import { grantOf, issueToken } from "../devices/device";
 import {
-  batchEndingWith,
   deviceWrite,
   isUnchanged,
   selectDevice,
   toDevice,
   tokenWrites,
 } from "../devices/device-store";
-import { MOST_TRIES } from "../devices/operator";
 import { newDeviceToken } from "../devices/token";
 import { type PairRequest, type RequestStatus, statusAt } from "./request";
 import { selectRequest, toRequest } from "./request-store";
@@ -40,7 +40,7 @@ async function collectToken(db: Database, request: PairRequest): Promise<PollRes
   const { applicationId, deviceId } = request;
   const granted = request.outcome?.granted;
   if (!granted) return null;
-  for (let i = 0; i < MOST_TRIES; i++) {
+  return retryChange(`the device of the pairing request ${request.id}`, async () => {
     const rows = await selectDevice(db, applicationId, deviceId);
     const before = rows[0] ? toDevice(rows[0]) : null;
     if (!before || before.removedAt !== null) return null;
@@ -50,12 +50,10 @@ async function collectToken(db: Database, request: PairRequest): Promise<PollRes
     const { device, scopes } = issueToken(before, role, granted.scopes, digest);
     const unchanged = isUnchanged(applicationId, deviceId, before);
     // The write of the device comes last: it makes the condition of the others untrue.
-    const written = await batchEndingWith(
-      db,
-      tokenWrites(db, before, device, { digest, role }, unchanged),
-      deviceWrite(db, before, device, unchanged),
-    );
-    if (written.length > 0) return { token, role, scopes };
-  }
-  return null;
+    const { written } = await runBatch(db, {
+      tokens: tokenWrites(db, before, device, { digest, role }, unchanged),
+      written: deviceWrite(db, before, device, unchanged),
+    });
+    return written.length > 0 ? { token, role, scopes } : undefined;
+  });
 }

@@ -1,11 +1,13 @@
 /** Operators approve and reject. Of two decisions on a request, one finds it pending and wins. */
 import { sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
+import { retryChange } from "../db/retry";
 import { pairingRequests } from "../db/schema/devices";
 import { selectApplication } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
 import { approveDevice, type Device, hasNarrowed } from "../devices/device";
 import { deviceWrite, isUnchanged, selectDevice, toDevice } from "../devices/device-store";
-import { type DeviceDeps, MOST_TRIES, type Operator } from "../devices/operator";
+import type { DeviceDeps, Operator } from "../devices/operator";
 import { endingOf } from "./endings";
 import { closingSockets } from "./events";
 import {
@@ -25,7 +27,6 @@ export type DecideRefusal =
   | { code: "application-not-found" }
   | { code: "request-not-found" }
   | { code: "request-ended"; status: Exclude<RequestStatus, "pending"> }
-  | { code: "changed-meanwhile" }
   | GrantRefusal;
 
 /** A decision that was made, or why not. */
@@ -76,7 +77,7 @@ async function decide(
   judge: (request: PairRequest) => Verdict,
 ): Promise<DecideResult> {
   const { db, events } = deps;
-  for (let i = 0; i < MOST_TRIES; i++) {
+  return retryChange<DecideResult>(`the pairing request ${requestId}`, async () => {
     const found = await read(deps, operator.organisationId, applicationId, requestId);
     if ("code" in found) return { ok: false, refusal: found };
     const { request, before } = found;
@@ -93,19 +94,19 @@ async function decide(
     const owed = [narrowed ? closingSockets(event, narrowed) : event];
     // That it is still pending is in the statement that ends it; a device must be as it was read, too.
     const onlyIf = device ? isUnchanged(applicationId, request.deviceId, before) : sql`true`;
-    const [ended] = await db.batch([
-      requestEnding(db, ending, onlyIf),
-      ...(device ? [deviceWrite(db, before, device, hasEnded(ending))] : []),
-      ...events.insertion(owed, hasEnded(ending)),
-    ]);
+    const { ended } = await runBatch(db, {
+      ended: requestEnding(db, ending, onlyIf),
+      device: device ? [deviceWrite(db, before, device, hasEnded(ending))] : [],
+      events: events.insertion(owed, hasEnded(ending)),
+    });
     if (ended.length > 0) {
       events.announce(owed);
       if (narrowed) await closeSockets(deps, narrowed);
       const { status: now, outcome: how } = ending;
       return { ok: true, request: { ...request, status: now, outcome: how }, device };
     }
-  }
-  return { ok: false, refusal: { code: "changed-meanwhile" } };
+    return undefined;
+  });
 }
 
 async function read(
@@ -120,11 +121,11 @@ async function read(
   const deviceId = sql`(select device_id from ${pairingRequests}
     where status in (select value from json_each(${JSON.stringify(REQUEST_STATUSES)}))
       and application_id = ${applicationId} and id = ${requestId})`;
-  const [applications, requests, devices] = await db.batch([
-    selectApplication(db, organisationId, applicationId),
-    selectRequest(db, applicationId, requestId),
-    selectDevice(db, applicationId, deviceId),
-  ]);
+  const { applications, requests, devices } = await runBatch(db, {
+    applications: selectApplication(db, organisationId, applicationId),
+    requests: selectRequest(db, applicationId, requestId),
+    devices: selectDevice(db, applicationId, deviceId),
+  });
   if (!applications[0]) return { code: "application-not-found" };
   if (!requests[0]) return { code: "request-not-found" };
   const before = devices[0] ? toDevice(devices[0]) : null;

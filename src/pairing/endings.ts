@@ -1,10 +1,17 @@
 /** Endings of requests that no operator decides: each is recorded and announced. */
 import { sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { DeviceDeps } from "../devices/operator";
 import type { DomainEvent } from "../events/event";
 import { pairRequestEvent } from "./events";
 import type { Outcome, PairRequest, PairRequestEventData } from "./request";
-import { type Ending, findOver, hasEnded, requestEnding } from "./request-store";
+import {
+  type Ending,
+  findOver,
+  hasEnded,
+  type RequestPosition,
+  requestEnding,
+} from "./request-store";
 
 /** An ending with the event that announces it. */
 export interface EndingEvent {
@@ -27,22 +34,25 @@ export function endingOf(
   return { ending, event: pairRequestEvent(status, { ...request, status, outcome }, now) };
 }
 
-/** Records a page of the requests whose time is over; returns how many there were. */
+/**
+ * Records a page of the requests whose time is over.
+ * @returns where the next page begins; null: there is none
+ */
 export async function expireRequests(
   { db, events }: Pick<DeviceDeps, "db" | "events">,
   now: number,
   limit: number,
-): Promise<number> {
-  const over = await findOver(db, now, limit);
+  after: RequestPosition | null = null,
+): Promise<RequestPosition | null> {
+  const over = await findOver(db, now, { after, limit });
   const endings = over.map((request) => endingOf(request, "expired", now));
-  const [first, ...rest] = endings.flatMap(({ ending, event }) => [
-    requestEnding(db, ending, sql`expires_at <= ${now}`),
-    ...events.insertion([event], hasEnded(ending)),
-  ]);
-  if (!first) return 0;
-  const answers = (await db.batch([first, ...rest])) as unknown[];
-  // Three statements each; the first says whether it was this run that ended the request.
-  const mine = endings.filter((_, i) => (answers[i * 3] as unknown[]).length > 0);
+  // Each says whether it was this run that ended the request; its event is recorded only then.
+  const { ended } = await runBatch(db, {
+    ended: endings.map(({ ending }) => requestEnding(db, ending, sql`expires_at <= ${now}`)),
+    events: endings.flatMap(({ ending, event }) => events.insertion([event], hasEnded(ending))),
+  });
+  const mine = endings.filter((_, i) => (ended[i] ?? []).length > 0);
   if (mine.length > 0) events.announce(mine.map(({ event }) => event));
-  return over.length;
+  const last = over.at(-1);
+  return last && over.length === limit ? { applicationId: last.applicationId, id: last.id } : null;
 }

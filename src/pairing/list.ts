@@ -1,4 +1,5 @@
 /** What operators see: an application's requests and devices. Null: there is no such application. */
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { selectApplication } from "../devices/application-store";
 import {
@@ -30,11 +31,11 @@ export async function listPairs(
   now: number,
 ): Promise<{ pending: PairRequest[]; paired: SeenDevice[] } | null> {
   const all = { applicationId, before: null, after: null, limit: Number.MAX_SAFE_INTEGER };
-  const [applications, requests, devices] = await db.batch([
-    selectApplication(db, organisationId, applicationId),
-    selectRequests(db, { ...all, status: "pending" }),
-    selectDevices(db, all),
-  ]);
+  const { applications, requests, devices } = await runBatch(db, {
+    applications: selectApplication(db, organisationId, applicationId),
+    requests: selectRequests(db, { ...all, status: "pending" }),
+    devices: selectDevices(db, all),
+  });
   if (!applications[0]) return null;
   const pending = requests.map(toRequest).filter((request) => !isOver(request, now));
   return { pending, paired: devices.map(toDevice) };
@@ -64,12 +65,12 @@ export async function listRequests(
       status === query.status ||
       (status === "pending" && query.status === "expired"),
   );
-  const [applications, ...pages] = await db.batch([
-    selectApplication(db, organisationId, applicationId),
-    ...statuses.map(page),
-  ]);
+  const { applications, pages } = await runBatch(db, {
+    applications: selectApplication(db, organisationId, applicationId),
+    pages: statuses.map(page),
+  });
   if (!applications[0]) return null;
-  return (pages as Parameters<typeof toRequest>[0][][])
+  return pages
     .flat()
     .map(toRequest)
     .map((request) =>
@@ -88,10 +89,10 @@ export async function listDevices(
   { organisationId, applicationId }: Place,
   query: { after: DevicePosition | null; limit: number },
 ): Promise<SeenDevice[] | null> {
-  const [applications, devices] = await db.batch([
-    selectApplication(db, organisationId, applicationId),
-    selectDevices(db, { ...query, applicationId }),
-  ]);
+  const { applications, devices } = await runBatch(db, {
+    applications: selectApplication(db, organisationId, applicationId),
+    devices: selectDevices(db, { ...query, applicationId }),
+  });
   return applications[0] ? devices.map(toDevice) : null;
 }
 
@@ -101,10 +102,10 @@ export async function findDevice(
   { organisationId, applicationId }: Place,
   deviceId: string,
 ): Promise<SeenDevice | undefined | null> {
-  const [applications, devices] = await db.batch([
-    selectApplication(db, organisationId, applicationId),
-    selectDevice(db, applicationId, deviceId),
-  ]);
+  const { applications, devices } = await runBatch(db, {
+    applications: selectApplication(db, organisationId, applicationId),
+    devices: selectDevice(db, applicationId, deviceId),
+  });
   if (!applications[0]) return null;
   const device = devices[0] ? toDevice(devices[0]) : undefined;
   return device?.removedAt === null ? device : undefined;

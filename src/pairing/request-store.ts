@@ -200,15 +200,31 @@ export async function countLive(
   return rows[0] ?? { application: 0, address: 0 };
 }
 
+/** Where a page of the requests of all applications goes on: after this one. */
+export type RequestPosition = Pick<PairRequest, "applicationId" | "id">;
+
 /**
- * A page of the pending requests of all applications whose time is over. Reads all that are pending:
- * few at any time, and cheaper than an index that each request would have to write.
+ * A page of the pending requests of all applications whose time is over. Its pages read all that are
+ * pending: few at any time, and cheaper than an index that each request would have to write.
  */
-export async function findOver(db: Database, now: number, limit: number): Promise<PairRequest[]> {
+export async function findOver(
+  db: Database,
+  now: number,
+  { after, limit }: { after: RequestPosition | null; limit: number },
+): Promise<PairRequest[]> {
   const rows = await db
     .select()
     .from(pairingRequests)
-    .where(and(eq(pairingRequests.status, "pending"), sql`expires_at <= ${now}`))
+    .where(
+      and(
+        eq(pairingRequests.status, "pending"),
+        sql`expires_at <= ${now}`,
+        after === null
+          ? undefined
+          : sql`(${pairingRequests.applicationId}, ${pairingRequests.id}) > (${after.applicationId}, ${after.id})`,
+      ),
+    )
+    .orderBy(pairingRequests.applicationId, pairingRequests.id)
     .limit(limit);
   return rows.map(toRequest);
 }

@@ -1,6 +1,6 @@
 /** What is over of pairing goes after a while, and everything when its organisation is deleted. */
 import type { Database } from "../db/open";
-import { listApplicationIds, removeApplication } from "../devices/application-store";
+import { removeApplication } from "../devices/application-store";
 import { forgetDevices } from "../devices/device-store";
 import { firstRequestIdAt } from "../devices/ids";
 import { ENDED_STATUSES, REQUEST_STATUSES } from "./request";
@@ -12,58 +12,49 @@ const SUPERSEDED_MS = 86_400_000;
 const ALL_IDS = "pr.";
 
 /**
- * Removes a page of an organisation's requests that ended and devices that were removed before
- * `cutoff` (Unix milliseconds), and of requests that were superseded a day ago; returns how many of one
- * kind in one application, at most.
+ * Removes a page of an application's requests that ended and devices that were removed before `cutoff`
+ * (Unix milliseconds), and of requests that were superseded a day ago; returns how many of one kind, at
+ * most.
  */
-export async function sweepDeviceData(
+export async function sweepApplication(
   db: Database,
-  organisationId: number,
+  applicationId: string,
   cutoff: number,
   limit: number,
 ): Promise<number> {
-  let most = 0;
   const now = Date.now();
   const dayAgo = now - SUPERSEDED_MS;
-  for (const applicationId of await listApplicationIds(db, organisationId)) {
-    const before = firstRequestIdAt(Math.min(cutoff, now));
-    const page = { applicationId, limit };
-    const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
-    const superseded = await removeRequests(db, {
-      ...page,
-      statuses: ["superseded"],
-      before: firstRequestIdAt(dayAgo),
-      endedBefore: dayAgo,
-    });
-    const devices = await forgetDevices(db, { ...page, removedBefore: cutoff });
-    most = Math.max(most, requests, superseded, devices);
-  }
-  return most;
+  const page = { applicationId, limit };
+  const before = firstRequestIdAt(Math.min(cutoff, now));
+  const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
+  const superseded = await removeRequests(db, {
+    ...page,
+    statuses: ["superseded"],
+    before: firstRequestIdAt(dayAgo),
+    endedBefore: dayAgo,
+  });
+  const devices = await forgetDevices(db, { ...page, removedBefore: cutoff });
+  return Math.max(requests, superseded, devices);
 }
 
 /**
- * Removes all that a deleted organisation has of pairing, in so many pages for each application; what is
- * left is for the next run.
+ * Removes a page of all that an application of a deleted organisation has, and the application itself
+ * once nothing is left; returns how many of one kind, at most.
  */
-export async function removeDeviceData(
+export async function removeApplicationData(
   db: Database,
-  organisationId: number,
+  applicationId: string,
   limit: number,
-  mostPages: number,
-): Promise<void> {
-  for (const applicationId of await listApplicationIds(db, organisationId)) {
-    const page = { applicationId, limit };
-    let full = true;
-    for (let i = 0; i < mostPages && full; i++) {
-      const requests = await removeRequests(db, {
-        ...page,
-        statuses: REQUEST_STATUSES,
-        before: ALL_IDS,
-      });
-      const devices = await forgetDevices(db, { ...page, removedBefore: "all" });
-      full = requests === limit || devices === limit;
-    }
-    // The application last: it is what finds the rest again.
-    if (!full) await removeApplication(db, applicationId);
-  }
+): Promise<number> {
+  const page = { applicationId, limit };
+  const requests = await removeRequests(db, {
+    ...page,
+    statuses: REQUEST_STATUSES,
+    before: ALL_IDS,
+  });
+  const devices = await forgetDevices(db, { ...page, removedBefore: "all" });
+  const most = Math.max(requests, devices);
+  // The application last: it is what finds the rest again.
+  if (most < limit) await removeApplication(db, applicationId);
+  return most;
 }

@@ -1,5 +1,6 @@
 /** Connections in D1. */
 import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { connectionCounts, connections, relayPermissions } from "../db/schema/relay-permissions";
 import { sessionConnections } from "../db/schema/sessions";
@@ -15,8 +16,8 @@ export async function listConnections(
   organisationId: number,
   query: { after: string | null; offset: number; limit: number },
 ): Promise<{ connections: Connection[]; total: number }> {
-  const [rows, counted] = await db.batch([
-    db
+  const { rows, counted } = await runBatch(db, {
+    rows: db
       .select(columns)
       .from(connections)
       .where(
@@ -28,11 +29,11 @@ export async function listConnections(
       .orderBy(asc(connections.connectionId))
       .limit(query.limit)
       .offset(query.offset),
-    db
+    counted: db
       .select({ total: connectionCounts.registered })
       .from(connectionCounts)
       .where(eq(connectionCounts.organisationId, organisationId)),
-  ]);
+  });
   return { connections: rows, total: counted[0]?.total ?? 0 };
 }
 
@@ -54,20 +55,20 @@ export async function insertConnection(
   record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const isNew = sql`not exists (select 1 from ${connections} where ${isAt(organisationId, connectionId)})`;
-  const [, , , inserted] = await db.batch([
-    db
+  const { inserted } = await runBatch(db, {
+    count: db
       .insert(connectionCounts)
       .select(sql`select ${organisationId}, 1 where ${isNew}`)
       .onConflictDoUpdate({
         target: connectionCounts.organisationId,
         set: { registered: sql`${connectionCounts.registered} + 1` },
       }),
-    ...record(isNew),
-    db
+    events: record(isNew),
+    inserted: db
       .insert(connections)
       .select(sql`select ${organisationId}, ${connectionId}, ${memo} where ${isNew}`)
       .returning({ connectionId: connections.connectionId }),
-  ]);
+  });
   return inserted.length > 0;
 }
 
@@ -84,9 +85,9 @@ export async function removeConnection(
   const { connectionId } = before;
   const asBefore = and(isAt(organisationId, connectionId), eq(connections.memo, before.memo));
   const still = sql`exists (select 1 from ${connections} where ${asBefore})`;
-  const batch = await db.batch([
-    ...countRemovalOfLocal(db, organisationId, connectionId, still),
-    db
+  const { removed } = await runBatch(db, {
+    counts: countRemovalOfLocal(db, organisationId, connectionId, still),
+    permissions: db
       .delete(relayPermissions)
       .where(
         and(
@@ -95,7 +96,7 @@ export async function removeConnection(
           still,
         ),
       ),
-    db
+    cut: db
       .update(sessionConnections)
       .set({ cut: true })
       .where(
@@ -105,14 +106,17 @@ export async function removeConnection(
           still,
         ),
       ),
-    db
+    count: db
       .update(connectionCounts)
       .set({ registered: sql`${connectionCounts.registered} - 1` })
       .where(and(eq(connectionCounts.organisationId, organisationId), still)),
-    ...record(still),
-    db.delete(connections).where(asBefore).returning({ connectionId: connections.connectionId }),
-  ]);
-  return batch[9].length > 0;
+    events: record(still),
+    removed: db
+      .delete(connections)
+      .where(asBefore)
+      .returning({ connectionId: connections.connectionId }),
+  });
+  return removed.length > 0;
 }
 
 /** The query that finds a row where a connection is registered. */

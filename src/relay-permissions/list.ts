@@ -1,6 +1,7 @@
 /** Lists of relay permissions: a page, in the order of the key, of all or of those that a filter lets through. */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { registeredQuery } from "./connection-store";
@@ -54,11 +55,11 @@ export async function listPermissions(
       : remoteConnectionId !== null
         ? { side: "remote", connectionId: remoteConnectionId }
         : { side: "all" };
-  const [rows, counted, known] = await db.batch([
-    pageQuery(db, organisationId, query),
-    countQuery(db, organisationId, side, query),
-    registeredQuery(db, organisationId, connectionId ?? ""),
-  ]);
+  const { rows, counted, known } = await runBatch(db, {
+    rows: pageQuery(db, organisationId, query),
+    counted: countQuery(db, organisationId, side, query),
+    known: registeredQuery(db, organisationId, connectionId ?? ""),
+  });
   if (connectionId !== null && known.length === 0) return null;
   return { permissions: rows, total: counted[0]?.total ?? 0 };
 }
@@ -69,8 +70,8 @@ async function listBetween(
   organisationId: number,
   query: PermissionQuery & { connectionId: string; remoteConnectionId: string },
 ): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
-  const [rows, known] = await db.batch([
-    db
+  const { rows, known } = await runBatch(db, {
+    rows: db
       .select(columns)
       .from(permissions)
       .where(
@@ -81,8 +82,8 @@ async function listBetween(
         ),
       )
       .orderBy(...keyOrder),
-    registeredQuery(db, organisationId, query.connectionId),
-  ]);
+    known: registeredQuery(db, organisationId, query.connectionId),
+  });
   if (known.length === 0) return null;
   const wanted = rows.filter(
     (row) =>

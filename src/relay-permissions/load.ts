@@ -2,6 +2,7 @@
  * What a live session's object has to know about the relay permissions of its users.
  */
 import { and, eq, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { sessionConnections as held } from "../db/schema/sessions";
@@ -34,8 +35,8 @@ export async function loadLivePermissions(
   const { organisationId, sessionId, host } = query;
   const clients = sql`(select value from json_each(${JSON.stringify(query.clients)}))`;
   // Two searches by key: as one, with pairs of ids, SQLite would read all that the organisation has.
-  const [local, remote, cut] = await db.batch([
-    db
+  const { local, remote, cut } = await runBatch(db, {
+    local: db
       .select(stateColumns)
       .from(permissions)
       .where(
@@ -45,7 +46,7 @@ export async function loadLivePermissions(
           sql`${permissions.remoteConnectionId} in ${clients}`,
         ),
       ),
-    db
+    remote: db
       .select(stateColumns)
       .from(permissions)
       .where(
@@ -55,11 +56,11 @@ export async function loadLivePermissions(
           sql`${permissions.connectionId} in ${clients}`,
         ),
       ),
-    db
+    cut: db
       .select({ connectionId: held.connectionId })
       .from(held)
       .where(and(isSession(held, { organisationId, id: sessionId }), eq(held.cut, true))),
-  ]);
+  });
   return {
     permissions: [...local, ...remote],
     cut: cut.map(({ connectionId }) => connectionId),

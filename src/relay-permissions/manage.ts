@@ -4,6 +4,7 @@
  */
 import type { SQL } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { retryChange } from "../db/retry";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
 import type { EventType } from "../events/types";
@@ -81,8 +82,7 @@ export async function updatePermission(
   change: { enabled?: boolean | undefined; memo?: string | undefined },
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  // Each round that fails means that somebody else's change was made.
-  for (;;) {
+  return retryChange("the relay permission", async () => {
     const before = await store.findPermission(deps.db, organisationId, key);
     if (!before) return refuse({ code: "permission-not-found" });
     const permission = {
@@ -100,7 +100,8 @@ export async function updatePermission(
       announce(deps, event, partiesOf(key));
       return { ok: true, value: permission };
     }
-  }
+    return undefined;
+  });
 }
 
 /** Removes a relay permission. */
@@ -110,7 +111,7 @@ export async function deletePermission(
   key: PermissionKey,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  for (;;) {
+  return retryChange("the relay permission", async () => {
     const permission = await store.findPermission(deps.db, organisationId, key);
     if (!permission) return refuse({ code: "permission-not-found" });
     const gone = { ...permission, version: nextVersion(permission.version, now) };
@@ -120,7 +121,8 @@ export async function deletePermission(
       announce(deps, event, partiesOf(key));
       return { ok: true, value: permission };
     }
-  }
+    return undefined;
+  });
 }
 
 /** Registers a connection. */
@@ -150,7 +152,7 @@ export async function deleteConnection(
   connectionId: string,
   now: number,
 ): Promise<PermissionResult<Connection>> {
-  for (;;) {
+  return retryChange("the connection", async () => {
     const connection = await connectionStore.findConnection(deps.db, organisationId, connectionId);
     if (!connection) return refuse({ code: "connection-not-found" });
     const event = newEvent(organisationId, "connection.deleted", { connection }, now);
@@ -159,7 +161,8 @@ export async function deleteConnection(
       announce(deps, event, [connectionId]);
       return { ok: true, value: connection };
     }
-  }
+    return undefined;
+  });
 }
 
 /** Whether `from` may send to `to` in this organisation, and what is missing if not. */

@@ -1,5 +1,6 @@
 /** Relay permissions: a row of D1 at a time, read and changed. */
 import { and, eq, type SQL, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import type { EventInsertion } from "../events/outbox";
@@ -34,11 +35,11 @@ export async function findPermissions(
   keys: readonly [PermissionKey, PermissionKey],
 ): Promise<RelayPermission[]> {
   const [a, b] = keys;
-  const found = await db.batch([
-    db.select(columns).from(permissions).where(isAt(organisationId, a)),
-    db.select(columns).from(permissions).where(isAt(organisationId, b)),
-  ]);
-  return found.flat();
+  const found = await runBatch(db, {
+    a: db.select(columns).from(permissions).where(isAt(organisationId, a)),
+    b: db.select(columns).from(permissions).where(isAt(organisationId, b)),
+  });
+  return [...found.a, ...found.b];
 }
 
 /** Stores a new permission with its event, unless it is there or its local side is not registered. */
@@ -51,18 +52,18 @@ export async function insertPermission(
   const { connectionId, remoteConnectionId, direction, enabled, memo, version } = permission;
   const isNew = sql`exists ${registeredQuery(db, organisationId, connectionId)}
     and not exists (select 1 from ${permissions} where ${isAt(organisationId, permission)})`;
-  const [known, , , , inserted] = await db.batch([
-    registeredQuery(db, organisationId, connectionId),
-    countChange(db, organisationId, permission, [{ state: permission, by: 1 }], isNew),
-    ...record(isNew),
-    db
+  const { known, inserted } = await runBatch(db, {
+    known: registeredQuery(db, organisationId, connectionId),
+    count: countChange(db, organisationId, permission, [{ state: permission, by: 1 }], isNew),
+    events: record(isNew),
+    inserted: db
       .insert(permissions)
       .select(
         sql`select ${organisationId}, ${connectionId}, ${remoteConnectionId}, ${direction},
           ${Number(enabled)}, ${memo}, ${version} where ${isNew}`,
       )
       .returning({ direction: permissions.direction }),
-  ]);
+  });
   if (inserted.length > 0) return "inserted";
   return known.length > 0 ? "exists" : "unregistered";
 }
@@ -88,18 +89,18 @@ export async function replacePermission(
     .returning({ direction: permissions.direction });
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
   if (before.enabled === after.enabled) {
-    const [, , changed] = await db.batch([...record(still), change]);
+    const { changed } = await runBatch(db, { events: record(still), changed: change });
     return changed.length > 0;
   }
   const states = [
     { state: before, by: -1 },
     { state: { ...before, enabled: after.enabled }, by: 1 },
   ] as const;
-  const [, , , changed] = await db.batch([
-    countChange(db, organisationId, before, states, still),
-    ...record(still),
-    change,
-  ]);
+  const { changed } = await runBatch(db, {
+    count: countChange(db, organisationId, before, states, still),
+    events: record(still),
+    changed: change,
+  });
   return changed.length > 0;
 }
 
@@ -112,12 +113,12 @@ export async function removePermission(
 ): Promise<boolean> {
   const asBefore = isStill(organisationId, before);
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
-  const [, , , , removed] = await db.batch([
-    countChange(db, organisationId, before, [{ state: before, by: -1 }], still),
-    forgetEmptyRemote(db, organisationId, before.remoteConnectionId),
-    ...record(still),
-    db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),
-  ]);
+  const { removed } = await runBatch(db, {
+    count: countChange(db, organisationId, before, [{ state: before, by: -1 }], still),
+    remote: forgetEmptyRemote(db, organisationId, before.remoteConnectionId),
+    events: record(still),
+    removed: db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),
+  });
   return removed.length > 0;
 }
 

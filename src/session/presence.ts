@@ -70,9 +70,9 @@ export function holdStatements(
   return [release, hold];
 }
 
-/** The statement that forgets a session. */
-export function releaseStatement(db: Database, session: SessionKey) {
-  return db.delete(held).where(isSession(held, session));
+/** The statement that takes these sessions away from all connections. */
+export function releaseStatement(db: Database, organisationId: number, ids: readonly string[]) {
+  return db.delete(held).where(areSessions(held, organisationId, ids));
 }
 
 /** The live sessions in which this device is a user. */
@@ -121,9 +121,20 @@ export function deviceStatements(
   return [removal, insertion];
 }
 
-/** The statement that forgets a session. */
-export function deviceRemoval(db: Database, session: SessionKey) {
-  return db.delete(sessionDevices).where(isSession(sessionDevices, session));
+/** The statement that takes these sessions away from all devices. */
+export function deviceRemoval(db: Database, organisationId: number, ids: readonly string[]) {
+  return db.delete(sessionDevices).where(areSessions(sessionDevices, organisationId, ids));
+}
+
+function areSessions(
+  table: typeof held | typeof sessionDevices,
+  organisationId: number,
+  ids: readonly string[],
+) {
+  return and(
+    eq(table.organisationId, organisationId),
+    sql`${table.sessionId} in (select value from json_each(${JSON.stringify(ids)}))`,
+  );
 }
 
 /** The rows of one session. */

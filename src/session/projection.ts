@@ -6,6 +6,7 @@
  */
 import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { isFinal, type Session, type SessionKind } from "./machine";
@@ -154,8 +155,8 @@ export async function listLiveSessions(
   db: Database,
   query: { organisationId: number; kind: SessionKind; offset: number; limit: number; now: number },
 ): Promise<{ sessions: Session[]; total: number }> {
-  const [rows, counts] = await db.batch([
-    db
+  const { rows, counts } = await runBatch(db, {
+    rows: db
       .select({ state: sessions.state })
       .from(sessions)
       .where(
@@ -168,7 +169,7 @@ export async function listLiveSessions(
       .orderBy(desc(sessions.createdAt), desc(sessions.id))
       .limit(query.limit)
       .offset(query.offset),
-    db
+    counts: db
       .select({ live: sessionCounts.live })
       .from(sessionCounts)
       .where(
@@ -177,7 +178,7 @@ export async function listLiveSessions(
           eq(sessionCounts.kind, query.kind),
         ),
       ),
-  ]);
+  });
   const live: Session[] = rows.map((row) => JSON.parse(row.state));
   // One whose time is over is gone for every reader, also while its alarm is late.
   const sessionsNow = live.filter((session) => session.expiresAt > query.now);
@@ -231,14 +232,24 @@ export async function findDueSessions(
     .limit(limit);
 }
 
+/** Sessions of an organisation that are to be removed: a range of its rows, in the order of creation. */
+export interface RemovalQuery {
+  organisationId: number;
+  kind: SessionKind;
+  ended: Ended;
+  /** Ended before this moment (Unix milliseconds); null: all. */
+  cutoff: number | null;
+  /** The last one of the page before. */
+  after: Pick<SessionKey, "createdAt" | "id"> | null;
+  limit: number;
+}
+
 /**
- * A page of an organisation's sessions of a kind that ended before `cutoff` (Unix milliseconds). Rows
- * are in order of creation, so what is read and left are the sessions that lived at the cutoff.
+ * A page of the sessions that are to be removed. Rows are in order of creation, so what is read and
+ * left are the sessions that lived at the cutoff.
  */
-export async function findEndedBefore(
-  db: Database,
-  query: { organisationId: number; kind: SessionKind; cutoff: number; limit: number },
-): Promise<SessionKey[]> {
+export async function findRemovable(db: Database, query: RemovalQuery): Promise<SessionKey[]> {
+  const { cutoff, after } = query;
   return db
     .select(keyColumns)
     .from(sessions)
@@ -246,35 +257,59 @@ export async function findEndedBefore(
       and(
         eq(sessions.organisationId, query.organisationId),
         eq(sessions.kind, query.kind),
-        inArray(sessions.ended, [1, 2]),
-        lt(sessions.createdAt, query.cutoff),
-        lt(sessions.endedAt, query.cutoff),
+        eq(sessions.ended, query.ended),
+        cutoff === null
+          ? undefined
+          : and(lt(sessions.createdAt, cutoff), lt(sessions.endedAt, cutoff)),
+        after === null
+          ? undefined
+          : sql`(${sessions.createdAt}, ${sessions.id}) > (${after.createdAt}, ${after.id})`,
       ),
     )
     .orderBy(sessions.createdAt, sessions.id)
     .limit(query.limit);
 }
 
-/** Removes the row of a session whose object is gone, and takes a live one out of the count. */
-export async function forgetSession(db: Database, key: SessionKey): Promise<void> {
-  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(key, 0)})`;
-  const counted = key.kind === "source";
-  const row = sql`exists (select 1 from ${sessions} where ${hasKey(key, 0, 1, 2)})`;
-  await db.batch([
-    db
+/**
+ * Removes the rows of sessions whose objects are gone, and takes live ones out of the count: one batch
+ * for each kind that an organisation has among them.
+ */
+export async function forgetSessions(db: Database, keys: readonly SessionKey[]): Promise<void> {
+  const groups = Map.groupBy(keys, ({ organisationId, kind }) => `${organisationId}/${kind}`);
+  for (const group of groups.values()) await forgetGroup(db, group);
+}
+
+async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<void> {
+  const [first] = group;
+  if (!first) return;
+  const { organisationId, kind } = first;
+  const places = JSON.stringify(group.map(({ createdAt, id }) => ({ createdAt, id })));
+  const listed = (ended: SQL) => sql`${sessions.organisationId} = ${organisationId}
+    and ${sessions.kind} = ${kind} and (${sessions.ended}, ${sessions.createdAt}, ${sessions.id}) in (
+      select e.value, k.value ->> 'createdAt', k.value ->> 'id'
+      from json_each(${places}) k, json_each(${ended}) e)`;
+  const live = sql`(select count(*) from ${sessions} where ${listed(sql`'[0]'`)})`;
+  const all = sql`(select count(*) from ${sessions} where ${listed(sql`'[0,1,2]'`)})`;
+  const counted = kind === "source";
+  const ids = group.map(({ id }) => id);
+  await runBatch(db, {
+    counts: db
       .update(sessionCounts)
-      .set({ live: sql`live - ${liveRow}`, ...(counted ? { total: sql`total - 1` } : {}) })
+      .set({
+        live: sql`${sessionCounts.live} - ${live}`,
+        ...(counted ? { total: sql`${sessionCounts.total} - ${all}` } : {}),
+      })
       .where(
         and(
-          eq(sessionCounts.organisationId, key.organisationId),
-          eq(sessionCounts.kind, key.kind),
-          counted ? row : liveRow,
+          eq(sessionCounts.organisationId, organisationId),
+          eq(sessionCounts.kind, kind),
+          sql`${counted ? all : live} > 0`,
         ),
       ),
-    db.delete(sessions).where(hasKey(key, 0, 1, 2)),
-    releaseStatement(db, key),
-    deviceRemoval(db, key),
-  ]);
+    rows: db.delete(sessions).where(listed(sql`'[0,1,2]'`)),
+    connections: releaseStatement(db, organisationId, ids),
+    devices: deviceRemoval(db, organisationId, ids),
+  });
 }
 
 const keyColumns = {

@@ -29,13 +29,15 @@ export function sessionTokens(secret: string, sessionId: string): SessionTokens 
  * `taken` ones. Two of 64 tokens agree by chance about once in a million sessions.
  */
 export function drawUser(tokens: SessionTokens, n: number, taken: ReadonlySet<number>): number {
-  let draw = 0;
-  for (;;) {
+  for (let draw = 0; draw < MOST_DRAWS; draw++) {
     const token = tokens.user({ n, draw });
     if (token !== tokens.session && !taken.has(token)) return draw;
-    draw += 1;
   }
+  throw new Error(`${MOST_DRAWS} drawn tokens were all taken: the derivation is broken`);
 }
+
+/** One draw does but once in a million sessions: this many never fail by chance. */
+const MOST_DRAWS = 100;
 
 /** Digits and capitals without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B. */
 const JOIN_ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";

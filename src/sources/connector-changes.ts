@@ -3,7 +3,9 @@
  * another version is made again.
  */
 import { and, eq, sql } from "drizzle-orm";
-import { ChangedMeanwhile, type Database } from "../db/open";
+import { runBatch } from "../db/batch";
+import type { Database } from "../db/open";
+import { retryChange } from "../db/retry";
 import { connectors } from "../db/schema/sources";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
@@ -16,9 +18,6 @@ import {
   connectorTerms,
 } from "./connector";
 import { connectorColumns, connectorQuery, isConnector } from "./connector-store";
-
-/** How often a change is made again when others come between, before it is given up. */
-const MOST_TRIES = 10;
 
 /** What changes of connectors stand on. */
 export interface ConnectorChangeDeps {
@@ -109,7 +108,7 @@ async function alter(
   plan: (current: Connector | null) => Change | null,
 ): Promise<Connector | null> {
   const { organisationId, type } = address;
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
+  return retryChange<Connector | null>(`the connector ${type}`, async () => {
     const [current = null] = await connectorQuery(db, organisationId, type);
     const change = plan(current);
     if (!change) return current;
@@ -124,27 +123,24 @@ async function alter(
     const isUnchanged = current
       ? sql`exists (select 1 from ${connectors} where ${stillThere})`
       : sql`not exists (select 1 from ${connectors} where ${isConnector(organisationId, type)})`;
-    const recorded = events.insertion(announced, isUnchanged);
-    const [, , stored] = await (change.event === "connector.deleted"
-      ? db.batch([...recorded, db.delete(connectors).where(stillThere).returning(connectorColumns)])
-      : current
-        ? db.batch([
-            ...recorded,
-            db.update(connectors).set(row).where(stillThere).returning(connectorColumns),
-          ])
-        : db.batch([
-            ...recorded,
-            db
-              .insert(connectors)
-              .values({ organisationId, ...row })
-              .onConflictDoNothing()
-              .returning(connectorColumns),
-          ]));
-    if (!stored[0]) continue;
+    const insertion = () =>
+      db
+        .insert(connectors)
+        .values({ organisationId, ...row })
+        .onConflictDoNothing()
+        .returning(connectorColumns);
+    const update = () =>
+      db.update(connectors).set(row).where(stillThere).returning(connectorColumns);
+    const deletion = () => db.delete(connectors).where(stillThere).returning(connectorColumns);
+    // The connector's own row comes last: it makes the condition of its event untrue.
+    const { stored } = await runBatch(db, {
+      event: events.insertion(announced, isUnchanged),
+      stored: change.event === "connector.deleted" ? deletion() : current ? update() : insertion(),
+    });
+    if (!stored[0]) return undefined;
     events.announce(announced);
     return stored[0];
-  }
-  throw new ChangedMeanwhile(`connector ${type}`);
+  });
 }
 
 function newConnector({ type }: ConnectorAddress, terms: ConnectorTerms, now: number): Connector {

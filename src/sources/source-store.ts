@@ -9,6 +9,7 @@ import {
   type SQL,
   sql,
 } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { SCANNED_ROWS } from "../db/scan";
 import { connectors, sources, users } from "../db/schema/sources";
@@ -51,17 +52,17 @@ export async function findOrMakeSource(
     isBuiltIn || !needsConnector
       ? sql`true`
       : sql`exists (select 1 from ${connectors} where organisation_id = ${organisationId} and type = ${type})`;
-  const [registered, theUsers, , found] = await db.batch([
-    connectorQuery(db, organisationId, type),
-    db.select({ id: users.id }).from(users).where(isUser(organisationId, userId)),
-    db
+  const { registered, theUsers, found } = await runBatch(db, {
+    registered: connectorQuery(db, organisationId, type),
+    theUsers: db.select({ id: users.id }).from(users).where(isUser(organisationId, userId)),
+    insertion: db
       .insert(sources)
       .select(
         sql`select ${organisationId}, ${nextId(sources, organisationId)}, ${userId}, ${type}, ${identifier},
           'unvalidated', ${now}, ${now} where ${userExists} and ${verifiable}`,
       )
       .onConflictDoNothing(),
-    db
+    found: db
       .select(sourceColumns)
       .from(sources)
       .where(
@@ -72,7 +73,7 @@ export async function findOrMakeSource(
           eq(sources.userId, userId),
         ),
       ),
-  ]);
+  });
   const connector = isBuiltIn ? MOCK_CONNECTOR : (registered[0] ?? null);
   if (theUsers.length === 0) return { ok: false, missing: "user" };
   if (!connector && needsConnector) return { ok: false, missing: "connector" };
@@ -109,13 +110,13 @@ export async function setSourceState(
   const from: SourceState[] =
     state === "active" ? ["deactivated"] : ["unvalidated", "active", "locked"];
   const isSource = and(eq(sources.organisationId, organisationId), eq(sources.id, id));
-  const [, rows] = await db.batch([
-    db
+  const { rows } = await runBatch(db, {
+    change: db
       .update(sources)
       .set({ state, stateAt: now })
       .where(and(isSource, inArray(sources.state, from))),
-    db.select(sourceColumns).from(sources).where(isSource),
-  ]);
+    rows: db.select(sourceColumns).from(sources).where(isSource),
+  });
   return rows[0] ?? null;
 }
 
@@ -162,15 +163,15 @@ export async function listSources(
   // Where the page was not full by then, which row was the last one that was tested.
   const end = sql`(select id ${place} limit ${rest ? sql`(select count(*) <= ${range.limit} from ${ids})` : 0}
     offset ${SCANNED_ROWS - 1})`;
-  const [rows, total, ends] = await db.batch([
-    db
+  const { rows, total, ends } = await runBatch(db, {
+    rows: db
       .select(sourceColumns)
       .from(sources)
       .where(and(isOurs, inArray(sources.id, ids)))
       .orderBy(desc(sources.id)),
-    db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
-    db.select({ id: sql<number>`id` }).from(end),
-  ]);
+    total: db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
+    ends: db.select({ id: sql<number>`id` }).from(end),
+  });
   const page = toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
   const stoppedAt = ends[0]?.id ?? null;
   return stoppedAt === null
@@ -187,10 +188,10 @@ export async function removeSources(
   const pageOf = (table: typeof users | typeof sources) =>
     sql`organisation_id = ${organisationId} and id in (select id from ${table}
       where organisation_id = ${organisationId} limit ${limit})`;
-  const [ofSources, ofUsers] = await db.batch([
-    db.delete(sources).where(pageOf(sources)),
-    db.delete(users).where(pageOf(users)),
-    db.delete(connectors).where(eq(connectors.organisationId, organisationId)),
-  ]);
+  const { ofSources, ofUsers } = await runBatch(db, {
+    ofSources: db.delete(sources).where(pageOf(sources)),
+    ofUsers: db.delete(users).where(pageOf(users)),
+    connectors: db.delete(connectors).where(eq(connectors.organisationId, organisationId)),
+  });
   return Math.max(ofSources.meta.changes, ofUsers.meta.changes);
 }

@@ -1,5 +1,6 @@
 /** Users in D1: to whom an organisation's sources belong. */
 import { and, desc, eq, ne, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { users } from "../db/schema/sources";
 import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
@@ -21,18 +22,18 @@ export async function findOrMakeUser(
   identifier: string,
   now: number,
 ): Promise<User> {
-  const [, found] = await db.batch([
-    db
+  const { found } = await runBatch(db, {
+    insertion: db
       .insert(users)
       .select(
         sql`select ${organisationId}, ${nextId(users, organisationId)}, ${identifier}, ${now} where true`,
       )
       .onConflictDoNothing(),
-    db
+    found: db
       .select()
       .from(users)
       .where(and(eq(users.organisationId, organisationId), eq(users.identifier, identifier))),
-  ]);
+  });
   if (!found[0]) throw new Error("the user was not stored");
   return found[0];
 }
@@ -55,13 +56,13 @@ export async function renameUser(
 ): Promise<User | "taken" | null> {
   const free = sql`not exists (select 1 from ${users} as other where other.organisation_id = ${organisationId}
     and other.identifier = ${identifier} and other.id <> ${id})`;
-  const [, rows] = await db.batch([
-    db
+  const { rows } = await runBatch(db, {
+    change: db
       .update(users)
       .set({ identifier })
       .where(and(isUser(organisationId, id), ne(users.identifier, identifier), free)),
-    db.select().from(users).where(isUser(organisationId, id)),
-  ]);
+    rows: db.select().from(users).where(isUser(organisationId, id)),
+  });
   const user = rows[0];
   if (!user) return null;
   return user.identifier === identifier ? user : "taken";
@@ -75,8 +76,8 @@ export async function listUsers(
   range: IdRange,
 ): Promise<Page<User>> {
   const { identifier } = filter;
-  const [rows, total] = await db.batch([
-    db
+  const { rows, total } = await runBatch(db, {
+    rows: db
       .select()
       .from(users)
       .where(
@@ -88,8 +89,8 @@ export async function listUsers(
       )
       .orderBy(desc(users.id))
       .limit(range.limit + 1),
-    db.select({ last: lastId(users, organisationId) }).from(sql`(select 1)`),
-  ]);
+    total: db.select({ last: lastId(users, organisationId) }).from(sql`(select 1)`),
+  });
   return toPage(rows, range, identifier === undefined ? (total[0]?.last ?? 0) : null);
 }
 

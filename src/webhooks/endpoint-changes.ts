@@ -1,5 +1,7 @@
 import { type SQL, sql } from "drizzle-orm";
-import { ChangedMeanwhile, type Database } from "../db/open";
+import { runBatch } from "../db/batch";
+import type { Database } from "../db/open";
+import { retryChange } from "../db/retry";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/outbox";
@@ -12,9 +14,6 @@ import {
   type WebhookEndpoint,
 } from "./endpoint";
 import { findEndpoint, isUnchanged } from "./endpoint-store";
-
-/** How often a change is made again when others come between, before it is given up. */
-const MOST_TRIES = 10;
 
 /** What changes of endpoints stand on. */
 export interface EndpointDeps {
@@ -70,13 +69,13 @@ export async function createEndpoint(
   const columns = Object.entries(webhookEndpoints).map(([field, column]) =>
     sql.param(endpoint[field as keyof WebhookEndpoint], column),
   );
-  const [, , stored] = await db.batch([
-    ...events.insertion(announced, room),
-    db
+  const { stored } = await runBatch(db, {
+    events: events.insertion(announced, room),
+    stored: db
       .insert(webhookEndpoints)
       .select(sql`select ${sql.join(columns, sql`, `)} where ${room}`)
       .returning(),
-  ]);
+  });
   if (!stored[0]) return null;
   events.announce(announced);
   return stored[0];
@@ -151,20 +150,19 @@ export async function deleteEndpoint(
   id: string,
   now: number,
 ): Promise<WebhookEndpoint | null> {
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
+  return retryChange(`the webhook endpoint ${id}`, async () => {
     const endpoint = await findEndpoint(db, organisationId, id);
     if (!endpoint) return null;
     const gone = { ...endpoint, version: endpoint.version + 1 };
     const announced = [endpointEvent("webhook-endpoint.deleted", gone, now)];
-    const [, , deleted] = await db.batch([
-      ...events.insertion(announced, isStill(endpoint)),
-      db.delete(webhookEndpoints).where(isUnchanged(endpoint)).returning(),
-    ]);
-    if (!deleted[0]) continue;
+    const { deleted } = await runBatch(db, {
+      events: events.insertion(announced, isStill(endpoint)),
+      deleted: db.delete(webhookEndpoints).where(isUnchanged(endpoint)).returning(),
+    });
+    if (!deleted[0]) return undefined;
     events.announce(announced);
     return deleted[0];
-  }
-  throw new ChangedMeanwhile(id);
+  });
 }
 
 /**
@@ -179,25 +177,24 @@ async function alter(
   type: EventType,
   plan: (endpoint: WebhookEndpoint) => Partial<WebhookEndpoint> | null,
 ): Promise<WebhookEndpoint | null> {
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
+  return retryChange(`the webhook endpoint ${id}`, async () => {
     const endpoint = await findEndpoint(db, organisationId, id);
     const change = endpoint ? plan(endpoint) : null;
     if (!endpoint || !change || Object.keys(change).length === 0) return endpoint;
     const changed = { ...endpoint, ...change, version: endpoint.version + 1 };
     const announced = [endpointEvent(type, changed, now)];
-    const [, , updated] = await db.batch([
-      ...events.insertion(announced, isStill(endpoint)),
-      db
+    const { updated } = await runBatch(db, {
+      events: events.insertion(announced, isStill(endpoint)),
+      updated: db
         .update(webhookEndpoints)
         .set({ ...change, version: changed.version })
         .where(isUnchanged(endpoint))
         .returning(),
-    ]);
-    if (!updated[0]) continue;
+    });
+    if (!updated[0]) return undefined;
     events.announce(announced);
     return updated[0];
-  }
-  throw new ChangedMeanwhile(id);
+  });
 }
 
 function endpointEvent(

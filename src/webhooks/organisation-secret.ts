@@ -1,5 +1,6 @@
 import { and, eq, isNull } from "drizzle-orm";
-import { ChangedMeanwhile, type Database } from "../db/open";
+import type { Database } from "../db/open";
+import { ChangedMeanwhile } from "../db/retry";
 import { organisations } from "../db/schema/organisations";
 import { rotate, type SecretVersions } from "../outbound/signing-secrets";
 

@@ -9,6 +9,7 @@ import { EventOutbox } from "../../src/events/outbox";
 import { keyEvents } from "../../src/keys/manage";
 import { parseEventMessage } from "../../src/webhooks/event-catalogue";
 import { newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
 import { keyEventTypes, newKey, patchKey } from "../support/keys";
 import { rowsOf } from "../support/rows";
 
@@ -61,7 +62,7 @@ describe("an event of a change in D1", () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created"]);
-    await vi.waitFor(async () => expect(await owed(tenant.id)).toBe(0));
+    await eventually(async () => expect(await owed(tenant.id)).toBe(0));
     const messages = sent.mock.calls.flatMap(([batch]) => [...batch]);
     expect(messages).toHaveLength(1);
     const parsed = parseEventMessage(messages[0]?.body);
@@ -77,7 +78,7 @@ describe("an event of a change in D1", () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     expect((await patchKey(tenant, key.id, { name: "Renamed" })).status).toBe(200);
-    await vi.waitFor(() => expect(refusing).toHaveBeenCalledTimes(2));
+    await eventually(() => expect(refusing).toHaveBeenCalledTimes(2));
     expect(await owed(tenant.id)).toBe(2);
     refusing.mockRestore();
     const sent = spyQueue(false);

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { LastUses } from "../../src/keys/last-use";
 import { call, newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
 import { newKey } from "../support/keys";
 import { d1CallsOf } from "../support/rows";
 
@@ -42,14 +43,11 @@ describe("the last use of a key", () => {
       for (let i = 0; i < 5; i++) await call("GET", "/v1/relays/sessions", { key: key.token });
     });
     expect(calls.filter((sql) => /insert|update|delete/i.test(sql))).toEqual([]);
-    await vi.waitFor(
-      async () => {
-        const { body } = await call("GET", `/api-keys/${key.id}`, { key: tenant.key });
-        expect(Date.parse(body[0].token.lastUseTimestamp)).toBeGreaterThanOrEqual(usedAt);
-        expect(body[0].organizations[0].lastUseTimestamp).toBe(body[0].token.lastUseTimestamp);
-      },
-      { timeout: 20_000, interval: 250 },
-    );
+    await eventually(async () => {
+      const { body } = await call("GET", `/api-keys/${key.id}`, { key: tenant.key });
+      expect(Date.parse(body[0].token.lastUseTimestamp)).toBeGreaterThanOrEqual(usedAt);
+      expect(body[0].organizations[0].lastUseTimestamp).toBe(body[0].token.lastUseTimestamp);
+    });
   });
 
   it("gathers many uses of many keys into one write, the latest of each", async () => {

@@ -7,6 +7,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import { KEY_CACHE_MS } from "../../src/keys/cache";
 import { tokenDigest } from "../../src/keys/token";
 import { call, newOrganisation, type Tenant } from "../support/client";
+import { eventually } from "../support/eventually";
 import { otherIsolate } from "../support/isolates";
 import { newKey, patchKey, signIn, type TestKey } from "../support/keys";
 import { rowsOf } from "../support/rows";
@@ -122,7 +123,7 @@ describe("the bound on revocation", () => {
       return answer;
     });
     const underWay = here(key.token);
-    await vi.waitFor(() => expect(JSON.stringify(held.mock.calls)).toContain(digest));
+    await eventually(() => expect(JSON.stringify(held.mock.calls)).toContain(digest));
     await patchKey(tenant, key.id, { blocked: true });
     arrive();
     await underWay;

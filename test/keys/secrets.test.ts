@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
 import { keyBody, newKey, patchKey, signIn } from "../support/keys";
 
 afterEach(() => {
@@ -73,7 +74,7 @@ it("no token or secret leaves the answer that shows it", async () => {
   answers.push(await call("GET", `/api-keys?token=${renewed.token.value}`, { key: tenant.key }));
   answers.push(await call("GET", "/api-keys", { key: renewed.token.value }));
   broken.mockRestore();
-  await vi.waitFor(() => expect(JSON.stringify(queued)).toContain("key.deleted"));
+  await eventually(() => expect(JSON.stringify(queued)).toContain("key.deleted"));
 
   const secrets: Record<string, string> = {
     "root token": env.DRAWBRIDGE_ROOT_TOKEN,

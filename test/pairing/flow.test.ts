@@ -14,6 +14,7 @@ import {
   request,
   verify,
 } from "../support/devices";
+import { eventually } from "../support/eventually";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -156,7 +157,7 @@ describe("a device's way in", () => {
       "device.pair.requested",
       "device.removed",
     ]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const owed = await env.DB.prepare("select id from owed_events where organisation_id = ?")
         .bind(at.id)
         .all();

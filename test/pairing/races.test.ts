@@ -107,7 +107,7 @@ describe("races", () => {
       const { id } = await request(at, await newDevice());
       const over = Date.parse((await findRequest(at, id)).expires_at);
       const deps = domainDeps();
-      const [approved] = await race<DecideResult, number>(
+      const [approved] = await race<DecideResult, unknown>(
         round,
         () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
         () => expireRequests(deps, over, 100),

@@ -15,6 +15,7 @@ import {
   type TestApplication,
   verify,
 } from "../support/devices";
+import { eventually } from "../support/eventually";
 import { runSweep } from "../support/sweep";
 
 const DAY = 86_400_000;
@@ -48,7 +49,7 @@ describe("the sweep", () => {
     } finally {
       queue.sendBatch = sendBatch;
     }
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await count("owed_events", "organisation_id", at.id)).toBe(1);
     });
     await runSweep();

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
 import { advance, holdTheClock, queueRefuses, runSweep, withEventQueue } from "../support/faults";
 import { at, create, register, set } from "../support/permissions";
 
@@ -117,7 +118,7 @@ test("an event goes on the queue when it is recorded, and is owed while the queu
     },
     async () => {
       await register(key, "A");
-      await vi.waitFor(() => expect(sent).toEqual(["connection.created"]));
+      await eventually(() => expect(sent).toEqual(["connection.created"]));
     },
   );
   await withEventQueue(queueRefuses, () => create(key, "A", "B", "send"));

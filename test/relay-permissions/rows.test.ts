@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
 import { allowBoth, at, create, newConnectedRelay, register, set } from "../support/permissions";
 import { rowsOf, written } from "../support/rows";
 import { connect, knock, withId } from "../support/socket";
@@ -11,7 +12,7 @@ async function cost(key: string, work: () => Promise<unknown>) {
   await call("GET", "/relay/permission", { key });
   return rowsOf(async () => {
     await work();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const owed = await env.DB.prepare("select count(*) n from owed_events").first("n");
       expect(owed).toBe(0);
     });

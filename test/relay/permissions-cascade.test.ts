@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { whileD1Refuses } from "../support/d1-refuses";
+import { eventually } from "../support/eventually";
 import { holdTheClock, runSweep } from "../support/faults";
 import { allowBoth, newConnectedRelay, passes, register } from "../support/permissions";
 import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
@@ -150,7 +151,7 @@ describe("which live sessions hold which connection", () => {
       expect(await heldBy(relay)).toEqual(["a", "host"]);
     });
     await relay.stub.poke();
-    await vi.waitFor(async () => expect(await heldBy(relay)).toEqual(["a", "host", "late"]));
+    await eventually(async () => expect(await heldBy(relay)).toEqual(["a", "host", "late"]));
   });
 });
 

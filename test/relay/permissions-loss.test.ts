@@ -5,6 +5,7 @@ import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view"
 import { call } from "../support/client";
 import { withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
+import { eventually } from "../support/eventually";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
 import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
 
@@ -40,7 +41,7 @@ async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
   try {
     await whileD1Refuses(NOTICES, async () => {
       await set(relay.key, sending, enabled);
-      await vi.waitFor(() =>
+      await eventually(() =>
         expect(lost.mock.calls.flat().join()).toContain("live sessions not told"),
       );
     });
@@ -144,7 +145,7 @@ test("a change during a reading is in the next one, which follows at once", asyn
       await read.promise;
       await set(relay.key, sending, false);
       release.resolve();
-      await vi.waitFor(async () => expect(await passes(host, client, toClient)).toBe(false));
+      await eventually(async () => expect(await passes(host, client, toClient)).toBe(false));
     },
   );
   expect(readings).toBe(2);

@@ -6,7 +6,7 @@ import { openDatabase } from "../../src/db/open";
 import { evolve, type Session } from "../../src/session/machine";
 import {
   findAnnounced,
-  forgetSession,
+  forgetSessions,
   listLiveSessions,
   projectSession,
 } from "../../src/session/projection";
@@ -101,7 +101,7 @@ describe("whatever order its writes come in, and however often", () => {
 
         for (const { state, announced } of latest.values()) {
           expect(await findAnnounced(db, state)).toBe(announced);
-          await forgetSession(db, state);
+          await forgetSessions(db, [state]);
           expect(await findAnnounced(db, state)).toBeNull();
         }
         expect((await live(organisationId)).total).toBe(0);

@@ -5,6 +5,7 @@ import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
+import { eventually } from "../support/eventually";
 import {
   create,
   eventsOf,
@@ -190,7 +191,7 @@ describe("a pending session", () => {
     unheard.mockRejectedValue(new Error("the Worker is gone"));
     const { body } = await create(broker, { type });
     await mailbox.waitForRequests(1);
-    await vi.waitFor(() => expect(unheard).toHaveBeenCalled());
+    await eventually(() => expect(unheard).toHaveBeenCalled());
     unheard.mockRestore();
     expect((await read(broker, body.id)).body.state).toBe("pending");
     pass(20_000);

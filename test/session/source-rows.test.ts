@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
 import { type Rows, rowsOf, written } from "../support/rows";
 import {
   type Broker,
@@ -43,15 +44,12 @@ async function rowsOfCreate(broker: Broker, wait: number, events: number): Promi
 
 /** Resolves when so many events are in D1; looking costs no row written. */
 async function eventsRecorded(broker: Broker, count: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const row = await env.DB.prepare("select count(*) as n from events where organisation_id = ?")
-        .bind(broker.id)
-        .first<{ n: number }>();
-      if (row?.n !== count) throw new Error(`${row?.n} of ${count} events`);
-    },
-    { timeout: 15_000, interval: 50 },
-  );
+  await eventually(async () => {
+    const row = await env.DB.prepare("select count(*) as n from events where organisation_id = ?")
+      .bind(broker.id)
+      .first<{ n: number }>();
+    if (row?.n !== count) throw new Error(`${row?.n} of ${count} events`);
+  });
 }
 
 describe("rows", () => {
@@ -121,7 +119,7 @@ describe("Ricloud-Await", () => {
     let id: string | undefined;
     while (id === undefined) id = (await list(broker)).body.data[0]?.id;
     const object = objectOf(id);
-    await vi.waitFor(() => expect(calls).toContainEqual([id, "outcome"]));
+    await eventually(() => expect(calls).toContainEqual([id, "outcome"]));
     await runInDurableObject(object, (held) => held.activate(broker.id, null));
     const { status, body } = await answer;
     expect(status).toBe(201);

@@ -3,13 +3,13 @@
  * the contract, apart from the product's own code.
  */
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import type { DeviceDeps, Operator } from "../../src/devices/operator";
 import type { DomainEvent } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/outbox";
 import { SessionClient } from "../../src/session/client";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";
+import { eventually } from "./eventually";
 import { insertKey } from "./keys";
 
 /** An application of a new organisation. */
@@ -226,13 +226,10 @@ export async function deviceEvents(at: TestApplication): Promise<string[]> {
 
 /** Waits until every event is on the queue: what is counted afterwards has none of their rows. */
 export async function eventsSent(): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const owed = await env.DB.prepare("select count(*) n from owed_events").first("n");
-      if (owed !== 0) throw new Error(`${owed} events are still owed`);
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    const owed = await env.DB.prepare("select count(*) n from owed_events").first("n");
+    if (owed !== 0) throw new Error(`${owed} events are still owed`);
+  });
 }
 
 /** Gives an organisation a key with these permissions only; returns its token. */

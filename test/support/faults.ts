@@ -3,18 +3,14 @@
  * steps of a command, a queue that refuses, an alarm that is early, late or lost, a sweep on demand.
  * Everything patched is undone when `work` is over.
  */
-import {
-  createExecutionContext,
-  createScheduledController,
-  runInDurableObject,
-  waitOnExecutionContext,
-} from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { EventMessage } from "../../src/events/event";
 import { SessionObject } from "../../src/session-object/object";
-import { sweep } from "../../src/sweep/sweep";
+import { eventually } from "./eventually";
 import { asSessionEvent } from "./session-event";
+import { sweepThrough } from "./sweep";
 
 export type SessionStub = DurableObjectStub<SessionObject>;
 
@@ -51,12 +47,9 @@ export async function loseAlarm(id: string): Promise<void> {
   await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());
 }
 
-/** One run of the Worker's cron handler, at the time that the clock says or at another minute. */
-export async function runSweep(scheduledTime = Date.now()): Promise<void> {
-  const ctx = createExecutionContext();
-  const controller = createScheduledController({ scheduledTime, cron: "* * * * *" });
-  await sweep(env, ctx, controller.scheduledTime);
-  await waitOnExecutionContext(ctx);
+/** One run of the sweep, at the time that the clock says or at another minute (Unix milliseconds). */
+export function runSweep(scheduledTime = Date.now()): Promise<void> {
+  return sweepThrough(scheduledTime);
 }
 
 type Send = (this: unknown, messages: { body: unknown }[], ...more: unknown[]) => Promise<unknown>;
@@ -135,12 +128,9 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
   };
   const kills = async () => {
     const done = work();
-    await vi.waitFor(
-      () => {
-        if (!dead) throw new Error(`no object came to die ${death}`);
-      },
-      { timeout: 10_000, interval: 5 },
-    );
+    await eventually(() => {
+      if (!dead) throw new Error(`no object came to die ${death}`);
+    });
     await kill(sessionId ?? "");
     return done;
   };

@@ -5,7 +5,6 @@
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
-import { vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/outbox";
@@ -26,20 +25,22 @@ import { consumeEvents } from "../../src/webhooks/fan-out";
 import type { DeliveryMessage } from "../../src/webhooks/messages";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
+import { eventually } from "./eventually";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
-export type QueueName = "drawbridge-events" | "drawbridge-deliveries" | "drawbridge-dead-letters";
+export type QueueName =
+  | "drawbridge-events"
+  | "drawbridge-deliveries"
+  | "drawbridge-sweep"
+  | "drawbridge-dead-letters";
 
 /** A receiver of this test's own. */
 export function newMailbox(): Mailbox {
   return createMailbox(env.TEST_RECEIVER_URL);
 }
 
-/** Resolves with what `look` gives once it throws no more; only a failing test waits long. */
-export function eventually<T>(look: () => Promise<T>): Promise<T> {
-  return vi.waitFor(look, { timeout: 20_000, interval: 50 });
-}
+export { eventually };
 
 /** A row of the table of events. */
 export interface EventRow {

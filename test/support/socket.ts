@@ -4,9 +4,7 @@
  */
 import { env, exports } from "cloudflare:workers";
 import { type Answer, call, newOrganisation, ORIGIN } from "./client";
-
-/** How long to wait for what must come; no test relies on how long it takes. */
-const LIMIT_MS = 10_000;
+import { LIMIT_MS } from "./eventually";
 
 /** A relay session, with what its users need to connect. */
 export interface Relay {

@@ -1,7 +1,7 @@
 /** Source sessions as their clients use them, and the connectors that stand behind them. */
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";
+import { eventually } from "./eventually";
 import { createMailbox, type Mailbox } from "./receiver";
 
 /** The password that the built-in type accepts. */
@@ -110,14 +110,11 @@ export function objectOf(id: string) {
 
 /** The organisation's events of sessions, oldest first, once there are so many. */
 export function eventsOf(broker: Tenant, count: number) {
-  return vi.waitFor(
-    async () => {
-      const { body } = await call("GET", "/events?limit=1000&type=session", { key: broker.key });
-      if (body.data.length < count) {
-        throw new Error(`${body.data.length} of ${count} events: ${JSON.stringify(body.data)}`);
-      }
-      return body.data.reverse() as { action: string; data: Record<string, unknown> }[];
-    },
-    { timeout: 15_000, interval: 50 },
-  );
+  return eventually(async () => {
+    const { body } = await call("GET", "/events?limit=1000&type=session", { key: broker.key });
+    if (body.data.length < count) {
+      throw new Error(`${body.data.length} of ${count} events: ${JSON.stringify(body.data)}`);
+    }
+    return body.data.reverse() as { action: string; data: Record<string, unknown> }[];
+  });
 }

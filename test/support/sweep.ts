@@ -1,17 +1,68 @@
-/** Runs the Worker's minute by hand. */
-import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+/** Runs the Worker's minute by hand, with all that it hands to its queue. */
+import {
+  createExecutionContext,
+  createMessageBatch,
+  waitOnExecutionContext,
+} from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
+import { handleBatch } from "../../src/queues";
 import { sweep } from "../../src/sweep/sweep";
+
+/** As the consumer of the sweep's queue has it in wrangler.toml. */
+const BATCH = 5;
+/** More than any test needs: a chain of messages that never ends fails its test. */
+const MOST_BATCHES = 10_000;
+
+/** Does one invocation of the Worker, and is given the chance to look at it. */
+export type Watch = (invocation: () => Promise<void>) => Promise<void>;
+
+/** What stands in for bindings of the deployment, where a test needs more than they could do in time. */
+export type Bindings = { SESSIONS?: unknown; EVENTS?: unknown };
+
+/**
+ * One run of the sweep, and of the messages that it puts on its queue, until there are none left;
+ * resolves when all that they started is done.
+ * @param scheduledAt the moment that it stands for: it picks the organisations whose retention it looks at
+ * @param bindings others than the deployment's
+ */
+export async function sweepThrough(
+  scheduledAt: number,
+  watch: Watch = (invocation) => invocation(),
+  bindings: Bindings = {},
+): Promise<void> {
+  const sent: { body: unknown }[] = [];
+  const sweeps = {
+    sendBatch: async (some: Iterable<{ body: unknown }>) => void sent.push(...some),
+  };
+  const swept = { ...env, ...bindings, SWEEPS: sweeps } as unknown as Env;
+  const invoke = (work: (ctx: ExecutionContext) => Promise<void>) =>
+    watch(async () => {
+      const ctx = createExecutionContext();
+      await work(ctx);
+      await waitOnExecutionContext(ctx);
+    });
+  await invoke((ctx) => sweep(swept, ctx, scheduledAt));
+  for (let i = 0; sent.length > 0; i++) {
+    if (i === MOST_BATCHES) throw new Error("the sweep never comes to an end");
+    const messages = sent.splice(0, BATCH).map(({ body }) => ({
+      id: crypto.randomUUID(),
+      timestamp: new Date(),
+      attempts: 1,
+      // As the queue carries it.
+      body: JSON.parse(JSON.stringify(body)),
+    }));
+    const batch = createMessageBatch("drawbridge-sweep", messages);
+    await invoke((ctx) => handleBatch(batch, swept, ctx));
+  }
+}
 
 /**
  * One run of the sweep, as it is now; resolves when all that it started is done.
  * @param minute the one that it stands for, which picks the organisations whose retention it looks at
  */
-export async function runSweep(minute?: number): Promise<void> {
-  const ctx = createExecutionContext();
-  await sweep(env, ctx, minute === undefined ? Date.now() : minute * 60_000);
-  await waitOnExecutionContext(ctx);
+export function runSweep(minute?: number): Promise<void> {
+  return sweepThrough(minute === undefined ? Date.now() : minute * 60_000);
 }
 
 /** Moves the clock of the Worker and of all objects; undone by `vi.useRealTimers`. */

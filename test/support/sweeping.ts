@@ -90,6 +90,56 @@ export async function insertIdempotencyKeys(organisationId: number, count: numbe
     .run();
 }
 
+/** Used nonces of an owner, of the half hour before `at`. */
+export async function insertNonces(owner: string, count: number, at: number) {
+  await env.DB.prepare(
+    `insert into used_nonces ${NUMBERS} select ?3, ?2, 'nonce' || i, ?4, 'claim' from n`,
+  )
+    .bind(count, owner, Math.floor(at / 1_800_000) - 1, at - 1_800_000)
+    .run();
+}
+
+/** Sign-outs with this key, of tokens that end then. */
+export async function insertSignedOut(keyId: number, count: number, expiresAt: number) {
+  await env.DB.prepare(
+    `insert into signed_out_tokens ${NUMBERS} select ?2, 'token' || i, ?3 from n`,
+  )
+    .bind(count, keyId, expiresAt)
+    .run();
+}
+
+/** Setup codes of this key that end then. */
+export async function insertSetupCodes(keyId: number, count: number, expiresAt: number) {
+  await env.DB.prepare(
+    `insert into setup_codes ${NUMBERS} select printf('%d/%d', ?2, i), ?3, ?2, 'operator', '[]' from n`,
+  )
+    .bind(count, keyId, expiresAt)
+    .run();
+}
+
+/** Pairing requests of an application that were made at that moment, with this status. */
+export async function insertPairingRequests(
+  { application, id }: { application: string; id: number },
+  { count, at, status }: { count: number; at: number; status: string },
+) {
+  await env.DB.prepare(
+    `insert into pairing_requests ${NUMBERS} select ?2, ?3, 'pr-' || ?4 || printf('-7000-8000-%012x', i), ?5,
+       'device' || i, '192.0.2.1', ?6, null, '{"scopes":[],"roles":[]}', null from n`,
+  )
+    .bind(count, status, application, timePart(at), id, at + 300_000)
+    .run();
+}
+
+/** Events that are owed to the queue since that moment, and nothing else of them. */
+export async function insertOwedEvents(organisationId: number, count: number, at: number) {
+  await insertEvents(organisationId, count, at);
+  await env.DB.prepare(
+    `insert into owed_events select id, organisation_id from events where organisation_id = ?`,
+  )
+    .bind(organisationId)
+    .run();
+}
+
 /** The first 48 bits of a UUIDv7: its time. */
 function timePart(at: number): string {
   const hex = at.toString(16).padStart(12, "0");

@@ -9,45 +9,54 @@ import { deliveryRows, newEvent, newMailbox } from "../support/pipeline";
 import type { Behaviour } from "../support/receiver";
 
 const EVENTS = 1_000;
+/**
+ * For all of them, on a machine that is busy with something else. What it tells apart is far from here:
+ * if the hanging one delayed the others, four of them a minute would get through, and 1,000 take hours.
+ */
+const LIMIT_MS = 900_000;
 /** What a queue takes in one call. */
 const SEND_AT_ONCE = 100;
 const type: EventType = "session.active";
 
-test("of 10 endpoints one hangs and one fails: the others get all of 1,000 events, each once", async () => {
-  const tenant = await newOrganisation();
-  const event = await newEvent(tenant, type, null);
-  const behaviours: Behaviour[] = [{ kind: "hang" }, { kind: "status", status: 500 }];
-  const endpoints = [];
-  for (let i = 0; i < 10; i++) {
-    const mailbox = newMailbox();
-    const behaviour = behaviours[i];
-    if (behaviour) await mailbox.answer(behaviour);
-    endpoints.push(await newEndpoint(tenant, mailbox, { event_types: [type] }));
-  }
-  const [hanging, failing, ...others] = endpoints;
-  if (!hanging || !failing) throw new Error("there are ten");
+test(
+  "of 10 endpoints one hangs and one fails: the others get all of 1,000 events, each once",
+  async () => {
+    const tenant = await newOrganisation();
+    const event = await newEvent(tenant, type, null);
+    const behaviours: Behaviour[] = [{ kind: "hang" }, { kind: "status", status: 500 }];
+    const endpoints = [];
+    for (let i = 0; i < 10; i++) {
+      const mailbox = newMailbox();
+      const behaviour = behaviours[i];
+      if (behaviour) await mailbox.answer(behaviour);
+      endpoints.push(await newEndpoint(tenant, mailbox, { event_types: [type] }));
+    }
+    const [hanging, failing, ...others] = endpoints;
+    if (!hanging || !failing) throw new Error("there are ten");
 
-  const ids = Array.from({ length: EVENTS }, () => newEventId(Date.now()));
-  for (let i = 0; i < EVENTS; i += SEND_AT_ONCE) {
-    const page = ids.slice(i, i + SEND_AT_ONCE);
-    await env.EVENTS.sendBatch(page.map((id) => ({ body: { v: 1, event: { ...event, id } } })));
-  }
-  for (const { mailbox } of others) {
-    const seen = (await mailbox.waitForRequests(EVENTS, 50_000)).map(
-      ({ headers }) => headers["webhook-id"],
-    );
-    expect(seen.toSorted()).toEqual(ids.toSorted());
-  }
-  // What is left of the other two is of no use to anybody.
-  await patchEndpoint(tenant, hanging, { enabled: false });
-  await patchEndpoint(tenant, failing, { enabled: false });
+    const ids = Array.from({ length: EVENTS }, () => newEventId(Date.now()));
+    for (let i = 0; i < EVENTS; i += SEND_AT_ONCE) {
+      const page = ids.slice(i, i + SEND_AT_ONCE);
+      await env.EVENTS.sendBatch(page.map((id) => ({ body: { v: 1, event: { ...event, id } } })));
+    }
+    for (const { mailbox } of others) {
+      const seen = (await mailbox.waitForRequests(EVENTS, LIMIT_MS)).map(
+        ({ headers }) => headers["webhook-id"],
+      );
+      expect(seen.toSorted()).toEqual(ids.toSorted());
+    }
+    // What is left of the other two is of no use to anybody.
+    await patchEndpoint(tenant, hanging, { enabled: false });
+    await patchEndpoint(tenant, failing, { enabled: false });
 
-  const rows = await deliveryRows(tenant);
-  expect(rows).toHaveLength(EVENTS * 10);
-  const statuses = (id: string) =>
-    rows.filter(({ endpoint_id }) => endpoint_id === id).map(({ status }) => status);
-  for (const { id } of [hanging, failing]) {
-    expect(statuses(id)).toHaveLength(EVENTS);
-    expect(statuses(id)).not.toContain("delivered");
-  }
-}, 180_000);
+    const rows = await deliveryRows(tenant);
+    expect(rows).toHaveLength(EVENTS * 10);
+    const statuses = (id: string) =>
+      rows.filter(({ endpoint_id }) => endpoint_id === id).map(({ status }) => status);
+    for (const { id } of [hanging, failing]) {
+      expect(statuses(id)).toHaveLength(EVENTS);
+      expect(statuses(id)).not.toContain("delivered");
+    }
+  },
+  2 * LIMIT_MS,
+);

@@ -70,7 +70,7 @@ test("page after page, to that endpoint alone, and its progress can be asked for
   expect(started.status).toBe(202);
   expect(started.body).toMatchObject({ endpoint_id: endpoint.id, resent: 0, finished_at: null });
   expect(await finished(tenant, started.body.id)).toMatchObject({ resent: FAILED });
-  await endpoint.mailbox.waitForRequests(FAILED, 20_000);
+  await endpoint.mailbox.waitForRequests(FAILED);
   expect(await idsSeen(endpoint)).toEqual(ids.toSorted());
   expect(await other.mailbox.requests()).toEqual([]);
   await eventually(async () => {

@@ -60,13 +60,6 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
         code: "too-many-graces",
         message: `This API key has ${MOST_GRACES} older tokens that still work. Wait until one of them ends, or refresh without a grace, which ends all of them.`,
       };
-    case "changed-meanwhile":
-      return {
-        status: 409,
-        lasts: false,
-        code: "changed-meanwhile",
-        message: "Others were changing this API key at the same time. Try again.",
-      };
   }
 }
 

@@ -29,11 +29,6 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         `request-${refusal.status}`,
         `The pairing request is ${refusal.status}: nothing was changed. The device can ask again.`,
       );
-    case "changed-meanwhile":
-      return momentaryConflict(
-        refusal.code,
-        "Others changed this at the same time. Look at it and try again.",
-      );
     case "digest-mismatch":
       return lastingConflict(
         refusal.code,

@@ -1,7 +1,8 @@
 /** The rows that managing a key costs, index entries, event and outbox included. */
 import { env } from "cloudflare:workers";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { call, newOrganisation } from "../../support/client";
+import { eventually } from "../../support/eventually";
 import { keyBody, newKey, patchKey } from "../../support/keys";
 import { type Rows, rowsOf } from "../../support/rows";
 
@@ -10,7 +11,7 @@ function costOf(organisationId: number, work: () => Promise<unknown>): Promise<R
   return rowsOf(async () => {
     await work();
     const owed = env.DB.prepare("select count(*) as n from owed_events where organisation_id = ?");
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await owed.bind(organisationId).first()).toEqual({ n: 0 });
     });
   });

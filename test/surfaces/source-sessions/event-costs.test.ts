@@ -61,7 +61,7 @@ beforeAll(async () => {
   )
     .bind(tenant.id)
     .run();
-}, 120_000);
+}, 300_000);
 
 const date = (i: number) => `${new Date(FIRST + i * 1_000).toISOString().slice(0, 19)}Z`;
 

@@ -1,7 +1,8 @@
 /** The list of events: what each shows, its filters, and what it says of deliveries. */
 import { env } from "cloudflare:workers";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
+import { eventually } from "../../support/eventually";
 import { createMailbox } from "../../support/receiver";
 import { create, eventsOf, newActive, newBroker, remove } from "../../support/source-sessions";
 
@@ -115,15 +116,12 @@ describe("filters", () => {
     await call("POST", "/configs/webhook", { key: broker.key, body: { url: hook.url } });
     await hook.waitForRequests(1);
     await create(broker, { identifier: "jo+lost" });
-    await hook.waitForRequests(3, 20_000);
-    const delivered = await vi.waitFor(
-      async () => {
-        const { body } = await events(broker.key, "state=delivered");
-        if (body.data.length < 2) throw new Error("not recorded yet");
-        return body.data;
-      },
-      { timeout: 10_000, interval: 50 },
-    );
+    await hook.waitForRequests(3);
+    const delivered = await eventually(async () => {
+      const { body } = await events(broker.key, "state=delivered");
+      if (body.data.length < 2) throw new Error("not recorded yet");
+      return body.data;
+    });
     expect(delivered).toMatchObject([
       { action: "created", state: "delivered", retries: 1, date_delivered: expect.any(String) },
       { action: "test", state: "delivered", retries: 0, date_delivered: expect.any(String) },

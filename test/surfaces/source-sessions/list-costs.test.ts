@@ -88,7 +88,7 @@ beforeAll(async () => {
   )
     .bind(broker.id)
     .run();
-}, 120_000);
+}, 300_000);
 
 const date = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;
 const middle = FIRST + (COUNT / 2) * 1_000;
@@ -224,7 +224,7 @@ test("every pair", async () => {
   }
   expect(dear).toEqual([]);
   expect(short.sort()).toEqual(SPARSE.filter((query) => !query.startsWith("&")).sort());
-}, 120_000);
+}, 300_000);
 
 test("a user and a source are one lookup, however many sessions both have", async () => {
   const query = "user=1&source=4001";

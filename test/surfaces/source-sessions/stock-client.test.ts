@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../../src/session-object/object";
 import { newOrganisation } from "../../support/client";
+import { eventually } from "../../support/eventually";
 import { createMailbox } from "../../support/receiver";
 import { RequestError, RicloudClient, receive } from "../../support/ricloud-client";
 
@@ -12,14 +13,11 @@ const source = { user: 1, type: "mocks.mock", identifier: "jo+2fa" };
 
 /** Asks again until the session is not pending, as the client's samples do. */
 function settled(client: RicloudClient, id: string) {
-  return vi.waitFor(
-    async () => {
-      const session = await client.retrieve(`/sessions/${id}`);
-      if (session.state === "pending") throw new Error("still pending");
-      return session;
-    },
-    { timeout: 10_000, interval: 50 },
-  );
+  return eventually(async () => {
+    const session = await client.retrieve(`/sessions/${id}`);
+    if (session.state === "pending") throw new Error("still pending");
+    return session;
+  });
 }
 
 test("the client signs in to an account with a second factor, and finds it again", async () => {

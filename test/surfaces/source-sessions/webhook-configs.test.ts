@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { eventually } from "../../support/eventually";
 import { newKey } from "../../support/keys";
 import { createMailbox } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
@@ -20,14 +21,11 @@ function configure(tenant: Tenant, url: string) {
 
 /** The config once it is in this state. */
 function becomes(tenant: Tenant, id: string, state: string) {
-  return vi.waitFor(
-    async () => {
-      const { body } = await call("GET", `${PATH}/${id}`, { key: tenant.key });
-      if (body.state !== state) throw new Error(`still ${body.state}`);
-      return body;
-    },
-    { timeout: 15_000, interval: 50 },
-  );
+  return eventually(async () => {
+    const { body } = await call("GET", `${PATH}/${id}`, { key: tenant.key });
+    if (body.state !== state) throw new Error(`still ${body.state}`);
+    return body;
+  });
 }
 
 describe("a webhook config", () => {
@@ -127,7 +125,7 @@ describe("a webhook config", () => {
     const path = `${PATH}/${body.id}`;
     const moved = await call("POST", path, { key: broker.key, body: { url: next.url } });
     expect(moved.body).toMatchObject({ url: next.url, state: "new", secret: body.secret });
-    const [retried] = await next.waitForRequests(1, 20_000);
+    const [retried] = await next.waitForRequests(1);
     expect(receive(retried as never, next.url, body.secret)).toMatchObject({
       action: "created",
       retries: 1,

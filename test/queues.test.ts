@@ -1,0 +1,24 @@
+/** A queue that the Worker does not know keeps its messages. */
+import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { expect, test, vi } from "vitest";
+import { handleBatch } from "../src/queues";
+
+test("messages of an unknown queue stay on it, nothing is buried, and the log says what to do", async () => {
+  const lines: string[] = [];
+  const logged = vi.spyOn(console, "log").mockImplementation((line) => void lines.push(line));
+  const count = () => env.DB.prepare("select count(*) n from dead_letters").first("n");
+  const before = await count();
+  const message = { id: "1", timestamp: new Date(), attempts: 1, body: { theirs: true } };
+  const batch = createMessageBatch("somebody-elses", [message]);
+  const ctx = createExecutionContext();
+  await handleBatch(batch, env, ctx);
+  const result = await getQueueResult(batch, ctx);
+  logged.mockRestore();
+  expect(result).toMatchObject({ ackAll: false, explicitAcks: [], retryBatch: { retry: true } });
+  expect(await count()).toBe(before);
+  const said = lines
+    .map((line) => JSON.parse(line))
+    .find(({ queue }) => queue === "somebody-elses");
+  expect(said.advice).toContain("src/queues.ts");
+});

@@ -1,0 +1,238 @@
+/**
+ * The sweep keeps up: one API key may make 3,000 calls in 10 s, so 18,000 rows a minute of whatever a
+ * call makes, and each kind must be removed ten times as fast. What is counted is queries, since D1 runs
+ * one at a time: 10,000 of them in a minute are its most, and 1,000 those of one invocation.
+ */
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { readConfig } from "../../src/platform/config";
+import { sweep } from "../../src/sweep/sweep";
+import { newOrganisation } from "../support/client";
+import { newApplication } from "../support/devices";
+import { holdTheClock } from "../support/faults";
+import { consume, eventually } from "../support/pipeline";
+import { d1CallsOf } from "../support/rows";
+import { type Bindings, sweepThrough } from "../support/sweep";
+import {
+  countRows,
+  insertDeadLetters,
+  insertDeliveries,
+  insertEvents,
+  insertIdempotencyKeys,
+  insertJoinCodes,
+  insertNonces,
+  insertOwedEvents,
+  insertPairingRequests,
+  insertRecoveries,
+  insertSessionRows,
+  insertSetupCodes,
+  insertSignedOut,
+} from "../support/sweeping";
+
+const DAY_MS = 86_400_000;
+const retentionMs = readConfig(env).retentionDays * DAY_MS;
+/** What one key can make in a minute. */
+const A_MINUTE = 18_000;
+/** Queries of D1 that an invocation may make (limits of D1, November 2026). */
+const MOST_QUERIES = 1_000;
+
+beforeEach(holdTheClock);
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const count = (table: string) => env.DB.prepare(`select count(*) n from ${table}`).first("n");
+const old = () => Date.now() - retentionMs - 1_000;
+
+/** Objects that hold nothing: thousands of real ones would take minutes here. */
+const emptyObjects = { getByName: () => ({ purge: async () => {}, poke: async () => false }) };
+
+/** Runs the sweep in the minute of an organisation; how many queries each invocation made. */
+async function sweepFor({ id }: { id: number }, bindings?: Bindings): Promise<number[]> {
+  const queries: number[] = [];
+  const count = async (invocation: () => Promise<void>) => {
+    queries.push((await d1CallsOf(invocation)).length);
+  };
+  await sweepThrough((60 + (id % 60)) * 60_000, count, bindings);
+  return queries;
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
+
+describe("what one key makes in a minute is gone after one run", () => {
+  test.each<[string, (id: number) => Promise<unknown>]>([
+    ["idempotency_keys", (id) => insertIdempotencyKeys(id, A_MINUTE, Date.now() - DAY_MS - 1)],
+    ["used_nonces", (id) => insertNonces(`access-key/${id}`, A_MINUTE, Date.now() - 1_800_000)],
+    ["join_codes", (id) => insertJoinCodes(id, A_MINUTE, Date.now() - 1)],
+    ["signed_out_tokens", (id) => insertSignedOut(id, A_MINUTE, Date.now() - 1)],
+    ["setup_codes", (id) => insertSetupCodes(id, A_MINUTE, Date.now() - 1)],
+    ["dead_letters", () => insertDeadLetters(A_MINUTE, old(), "<old>")],
+    ["events", (id) => insertEvents(id, A_MINUTE, old())],
+    ["deliveries", (id) => insertDeliveries(id, A_MINUTE, old())],
+    ["webhook_recoveries", (id) => insertRecoveries(id, A_MINUTE, old())],
+  ])(
+    "%s: in queries of which ten times as many are a fraction of a minute",
+    async (table, insert) => {
+      const tenant = await newOrganisation();
+      const idle = sum(await sweepFor(tenant));
+      const before = Number(await count(table));
+      await insert(tenant.id);
+      expect(await count(table)).toBe(before + A_MINUTE);
+      const queries = await sweepFor(tenant);
+      expect(await count(table)).toBe(before);
+      expect(10 * (sum(queries) - idle)).toBeLessThanOrEqual(400);
+      expect(Math.max(...queries)).toBeLessThanOrEqual(100);
+    },
+  );
+
+  test("pairing requests that have ended, of one application", async () => {
+    const at = await newApplication();
+    const requests = { count: A_MINUTE, at: old(), status: "approved" };
+    await insertPairingRequests(at, requests);
+    const queries = await sweepFor(at);
+    expect(await count("pairing_requests")).toBe(0);
+    expect(sum(queries)).toBeLessThanOrEqual(60);
+  });
+
+  test("all of ten minutes, when the sweep was off: idempotency keys", async () => {
+    const tenant = await newOrganisation();
+    await insertIdempotencyKeys(tenant.id, 10 * A_MINUTE, Date.now() - DAY_MS - 1);
+    const queries = await sweepFor(tenant);
+    expect(await count("idempotency_keys")).toBe(0);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(100);
+  });
+
+  test("owed events are all on the queue", async () => {
+    const tenant = await newOrganisation();
+    await insertOwedEvents(tenant.id, 2_000, Date.now() - 120_000);
+    let sent = 0;
+    const EVENTS = {
+      sendBatch: async (messages: unknown[]) => {
+        sent += messages.length;
+      },
+    };
+    const queries = await sweepFor(tenant, { EVENTS });
+    expect(await count("owed_events")).toBe(0);
+    expect(sent).toBe(2_000);
+    // Two for each page of 480; a minute's are 38 pages.
+    expect(sum(queries)).toBeLessThanOrEqual(40);
+  });
+});
+
+describe("sessions", () => {
+  test("that ended are removed a hundred at a time, beyond any number that a run reads", async () => {
+    const tenant = await newOrganisation();
+    await insertSessionRows(tenant.id, 2_150, { endedAt: old() });
+    const queries = await sweepFor(tenant, { SESSIONS: emptyObjects });
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+    // Four ranges, the pages of one of them, and a batch for each hundred.
+    expect(sum(queries)).toBeLessThanOrEqual(60);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(100);
+  });
+
+  test("that are due are all looked at in one run", async () => {
+    const tenant = await newOrganisation();
+    await insertSessionRows(tenant.id, 2_150, { sweepAt: Date.now() });
+    await sweepFor(tenant, { SESSIONS: emptyObjects });
+    expect(await countRows("sessions", tenant.id)).toBe(0);
+  });
+});
+
+test("pairing requests whose time is over end in one run, however many applications have them", async () => {
+  const at = await newApplication();
+  for (let i = 0; i < 3; i++) {
+    const { application } = await newApplication(at);
+    const requests = { count: 190, at: Date.now() - 600_000, status: "pending" };
+    await insertPairingRequests({ application, id: at.id }, requests);
+  }
+  await sweepFor(at);
+  const left = await env.DB.prepare(
+    "select count(*) n from pairing_requests where status = 'pending'",
+  );
+  expect(await left.first("n")).toBe(0);
+});
+
+test("of 60,100 organisations the last one is reached in its minute", async () => {
+  await env.DB.prepare(
+    `with recursive n (i) as (select 1 union all select i + 1 from n where i < 60100)
+     insert into organisations (name, created_at) select 'many', 0 from n`,
+  ).run();
+  try {
+    const last = await newOrganisation();
+    await insertEvents(last.id, 3, old());
+    const queries = await sweepFor(last);
+    expect(await countRows("events", last.id)).toBe(0);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(MOST_QUERIES);
+  } finally {
+    await env.DB.prepare("delete from organisations where name = 'many'").run();
+  }
+});
+
+test("of 110 organisations deleted in an hour each is emptied", async () => {
+  const oldest = await newOrganisation();
+  await insertEvents(oldest.id, 3, Date.now());
+  await env.DB.prepare("update organisations set deleted_at = ? where id = ?")
+    .bind(Date.now() - 60_000, oldest.id)
+    .run();
+  await env.DB.prepare(
+    `with recursive n (i) as (select 1 union all select i + 1 from n where i < 110)
+     insert into organisations (name, created_at, deleted_at) select 'gone', 0, ? from n`,
+  )
+    .bind(Date.now())
+    .run();
+  const newest = await newOrganisation();
+  await insertEvents(newest.id, 3, Date.now());
+  await env.DB.prepare("update organisations set deleted_at = ? where id = ?")
+    .bind(Date.now(), newest.id)
+    .run();
+  const queries = await sweepFor(oldest);
+  expect(await countRows("events", oldest.id)).toBe(0);
+  expect(await countRows("events", newest.id)).toBe(0);
+  expect(Math.max(...queries)).toBeLessThanOrEqual(MOST_QUERIES);
+});
+
+test("an application that many others stand before is swept too", async () => {
+  const at = await newApplication();
+  for (let i = 0; i < 45; i++) await newApplication(at);
+  await insertPairingRequests(at, { count: 5, at: old(), status: "rejected" });
+  const { application } = await newApplication(at);
+  const requests = { count: 5, at: old(), status: "rejected" };
+  await insertPairingRequests({ application, id: at.id }, requests);
+  await sweepFor(at);
+  expect(await count("pairing_requests where status = 'rejected'")).toBe(0);
+});
+
+test("an idle run asks one query for each kind of work, and hands nothing on", async () => {
+  const tenant = await newOrganisation();
+  await sweepFor(tenant);
+  await env.DB.prepare("delete from organisations").run();
+  expect(await sweepFor(tenant)).toEqual([12]);
+});
+
+test("the Worker's own queue does what one run leaves", async () => {
+  const tenant = await newOrganisation();
+  await insertJoinCodes(tenant.id, 4_500, Date.now() - 1);
+  await sweep(env, createExecutionContext(), Date.now());
+  await eventually(async () => expect(await countRows("join_codes", tenant.id)).toBe(0));
+});
+
+describe("a message of the sweep", () => {
+  const message = (until: number) => ({ v: 1, task: { job: "join-codes" }, until });
+
+  test("that is older than the next run does its steps, and leaves the rest to that run", async () => {
+    const tenant = await newOrganisation();
+    await insertJoinCodes(tenant.id, 43_000, Date.now() - 1);
+    await consume("drawbridge-sweep", [message(Date.now() - 1)]);
+    expect(await countRows("join_codes", tenant.id)).toBe(3_000);
+  });
+
+  test.each([null, {}, { v: 2, task: { job: "join-codes" }, until: 0 }, { v: 1, until: 0 }])(
+    "that is none (%j) is kept among the dead letters",
+    async (body) => {
+      const before = Number(await count("dead_letters"));
+      expect(await consume("drawbridge-sweep", [body])).toEqual({ acknowledged: [0], retried: [] });
+      expect(await count("dead_letters")).toBe(before + 1);
+    },
+  );
+});
