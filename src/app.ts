@@ -3,13 +3,19 @@ import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
-import { EventOutbox } from "./events/outbox";
-import { type AppEnv, type Call, type HttpRefusal, Refused, type Surface } from "./http/context";
-import { problemSurface } from "./http/problem";
+import { EventOutbox } from "./events/event-outbox";
+import { problemSurface } from "./http/problem-details";
+import {
+  type AppEnv,
+  type Call,
+  type HttpRefusal,
+  Refused,
+  type Surface,
+} from "./http/request-context";
 import { ConfigError, readConfig } from "./platform/config";
 import { describeError, isDatabaseError, log } from "./platform/log";
 import { Unavailable } from "./platform/unavailable";
-import { SessionClient } from "./session/client";
+import { SessionClient } from "./session/session-client";
 import { keySurface } from "./surfaces/api-keys/errors";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { rpcSurface } from "./surfaces/polarclaw/errors";
@@ -23,13 +29,13 @@ import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
 import { connectorRoutes } from "./surfaces/v1/connectors";
 import { deviceOperatorRoutes } from "./surfaces/v1/device-operators";
 import { eventRoutes } from "./surfaces/v1/events";
+import { serviceRoutes } from "./surfaces/v1/health-and-ip";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
-import { deviceSideRoutes } from "./surfaces/v1/pairing";
+import { deviceSideRoutes } from "./surfaces/v1/pairing-by-devices";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
-import { serviceRoutes } from "./surfaces/v1/service";
+import { sessionActionRoutes } from "./surfaces/v1/session-actions";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
-import { sessionActionRoutes } from "./surfaces/v1/sessions";
 import { webhookDeliveryRoutes } from "./surfaces/v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./surfaces/v1/webhook-endpoints";
 

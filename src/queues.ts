@@ -2,16 +2,16 @@
 
 import { openDatabase } from "./db/open";
 import { cutByEvent } from "./devices/close-sockets";
-import { EventOutbox } from "./events/outbox";
+import { EventOutbox } from "./events/event-outbox";
 import { readConfig } from "./platform/config";
 import { log } from "./platform/log";
-import { SessionClient } from "./session/client";
-import { consumeChecks } from "./sources/checks";
+import { SessionClient } from "./session/session-client";
+import { consumeChecks } from "./sources/access-checks";
 import { webhookBodies } from "./surfaces/shared/webhook-bodies";
-import { consumeSweeps } from "./sweep/consume";
 import type { Background } from "./sweep/sweep";
-import { consumeDeadLetters } from "./webhooks/dead-letters";
-import { consumeDeliveries } from "./webhooks/deliveries";
+import { consumeSweeps } from "./sweep/sweep-consumer";
+import { consumeDeadLetters } from "./webhooks/dead-letter-consumer";
+import { consumeDeliveries } from "./webhooks/delivery-consumer";
 import { consumeEvents } from "./webhooks/fan-out";
 
 /** The Worker's queue handler. */

@@ -6,8 +6,8 @@
 import type { Database } from "../db/open";
 import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../platform/log";
-import type { SessionClient } from "../session/client";
 import { findSessionsWithDevice } from "../session/presence";
+import type { SessionClient } from "../session/session-client";
 import type { Device, DeviceEventData } from "./device";
 
 /** Sessions reached side by side: all that a device has are told within a second. */

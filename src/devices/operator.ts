@@ -1,7 +1,7 @@
 /** What the work on devices stands on. */
 import type { Database } from "../db/open";
-import type { EventOutbox } from "../events/outbox";
-import type { SessionClient } from "../session/client";
+import type { EventOutbox } from "../events/event-outbox";
+import type { SessionClient } from "../session/session-client";
 
 export interface DeviceDeps {
   db: Database;

@@ -1,4 +1,4 @@
-import type { EventType } from "./types";
+import type { EventType } from "./event-types";
 
 /**
  * An event. `data` is what it is about, as it was right after, under the name of its kind.

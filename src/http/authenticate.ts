@@ -1,8 +1,8 @@
-import { type Freshness, findKeyById, findKeyByToken } from "../keys/cache";
 import { type HeldKey, judgeKey } from "../keys/key";
+import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";
+import { isWellFormedToken } from "../keys/key-token";
 import { LastUses } from "../keys/last-use";
 import { holds, type Permission, SIGN_IN } from "../keys/permissions";
-import { isWellFormedToken } from "../keys/token";
 import {
   isLive,
   isSessionToken,
@@ -10,7 +10,6 @@ import {
   readSession,
 } from "../operators/session-token";
 import { countRequest } from "./calls-per-minute";
-import { type Call, type Caller, clientIp, Refused } from "./context";
 import { fail } from "./failed-attempts";
 import {
   endedSession,
@@ -19,6 +18,7 @@ import {
   unknownKey,
   unknownOrganisation,
 } from "./guard-refusals";
+import { type Call, type Caller, clientIp, Refused } from "./request-context";
 
 const lastUses = new LastUses();
 

@@ -1,7 +1,7 @@
 /** Reads bodies and queries: size, JSON, schema; every problem named. */
 import type { z } from "zod";
-import { type Call, Refused } from "./context";
-import { escapeHarmful } from "./text";
+import { escapeHarmful } from "./human-text";
+import { type Call, Refused } from "./request-context";
 
 /** The largest body of a request, in bytes. */
 export const MAX_BODY_BYTES = 65_536;

@@ -7,7 +7,7 @@
 
 import type { Config } from "../platform/config";
 import { addressBucket } from "../platform/ip-address";
-import { type Call, type Caller, clientIp, Refused } from "./context";
+import { type Call, type Caller, clientIp, Refused } from "./request-context";
 import { WindowCounts } from "./window-counts";
 
 /** How often a device may poll its pairing request. */

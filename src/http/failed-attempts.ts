@@ -1,5 +1,5 @@
 import { countCall, type LimitHere } from "./calls-per-minute";
-import { type Call, type HttpRefusal, Refused } from "./context";
+import { type Call, type HttpRefusal, Refused } from "./request-context";
 
 /**
  * Counts a failed attempt of the caller's address, and refuses it: with 429 once there were too many.

@@ -1,5 +1,5 @@
 import type { KeyRefusal } from "../keys/key";
-import type { Call, HttpRefusal } from "./context";
+import type { Call, HttpRefusal } from "./request-context";
 
 export function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
   const status = c.var.surface.unknownKeyStatus;

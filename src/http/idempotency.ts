@@ -18,7 +18,7 @@ import {
 import { describeError, log } from "../platform/log";
 import { pause, within } from "../platform/wait";
 import { readBodyText } from "./body";
-import { type Call, type Caller, type HttpRefusal, Refused } from "./context";
+import { type Call, type Caller, type HttpRefusal, Refused } from "./request-context";
 
 const SHAPE = /^[\x21-\x7e]{1,255}$/;
 /** The caller waits this long for D1 to keep an answer; then it is kept behind the answer. */

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
 import { readCredential } from "./authenticate";
-import type { Call } from "./context";
 import { fail } from "./failed-attempts";
+import type { Call } from "./request-context";
 
 const SIGNATURE_TOLERANCE_SECONDS = 300;
 

@@ -8,7 +8,7 @@ import {
   organisationKeys,
   signedOutTokens,
 } from "../db/schema/organisations";
-import { forgetKey } from "./cache";
+import { forgetKey } from "./key-cache";
 
 /** Deletes the keys that act only in this organisation, and takes it out of the others. */
 export async function removeOrganisationKeys(db: Database, organisationId: number): Promise<void> {

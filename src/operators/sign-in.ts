@@ -1,9 +1,9 @@
 /** Which key a person signs in as, by their address. */
 import type { Database } from "../db/open";
-import { findKeyById } from "../keys/cache";
 import { type HeldKey, judgeKey } from "../keys/key";
+import { findKeyById } from "../keys/key-cache";
 import { holds, SIGN_IN } from "../keys/permissions";
-import { findOperatorKeyIds } from "./store";
+import { findOperatorKeyIds } from "./operator-store";
 
 /** The key, or why none can be chosen. */
 export type OperatorChoice =

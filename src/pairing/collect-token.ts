@@ -10,8 +10,8 @@ import {
   toDevice,
   tokenWrites,
 } from "../devices/device-store";
-import { newDeviceToken } from "../devices/token";
-import { type PairRequest, type RequestStatus, statusAt } from "./request";
+import { newDeviceToken } from "../devices/device-token";
+import { type PairRequest, type RequestStatus, statusAt } from "./pairing-request";
 import { selectRequest, toRequest } from "./request-store";
 
 /** What a poll is answered; `token` only once. */

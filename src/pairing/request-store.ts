@@ -2,7 +2,7 @@
 import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
-import { firstRequestIdAt } from "../devices/ids";
+import { firstRequestIdAt } from "../devices/device-ids";
 import { addressBucket } from "../platform/ip-address";
 import {
   ENDED_STATUSES,
@@ -12,7 +12,7 @@ import {
   type PairRequest,
   REQUEST_STATUSES,
   type RequestStatus,
-} from "./request";
+} from "./pairing-request";
 
 type Row = typeof pairingRequests.$inferSelect;
 

@@ -1,9 +1,9 @@
 /** What is over of pairing goes after a while, and everything when its organisation is deleted. */
 import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
+import { firstRequestIdAt } from "../devices/device-ids";
 import { forgetDevices } from "../devices/device-store";
-import { firstRequestIdAt } from "../devices/ids";
-import { ENDED_STATUSES, REQUEST_STATUSES } from "./request";
+import { ENDED_STATUSES, REQUEST_STATUSES } from "./pairing-request";
 import { removeRequests } from "./request-store";
 
 /** Superseded requests tell nobody anything after a day: another one of their device took their place. */

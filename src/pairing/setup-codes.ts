@@ -5,8 +5,8 @@ import { setupCodes } from "../db/schema/devices";
 import type { DeviceDeps, Operator } from "../devices/operator";
 import type { Asked, Grant } from "../devices/profile";
 import { findScopeNotHeld, isWithin } from "../devices/scopes";
-import { findKeyById } from "../keys/cache";
 import { isUsable } from "../keys/key";
+import { findKeyById } from "../keys/key-cache";
 import { holds } from "../keys/permissions";
 import { newSetupCode, setupCodeDigest } from "./challenge";
 

@@ -4,9 +4,9 @@ import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { connectionCounts, connections, relayPermissions } from "../db/schema/relay-permissions";
 import { sessionConnections } from "../db/schema/sessions";
-import type { EventInsertion } from "../events/outbox";
-import { countRemovalOfLocal } from "./counts";
+import type { EventInsertion } from "../events/event-outbox";
 import type { Connection } from "./permission";
+import { countRemovalOfLocal } from "./permission-counts";
 
 const columns = { connectionId: connections.connectionId, memo: connections.memo };
 

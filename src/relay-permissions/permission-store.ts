@@ -3,10 +3,10 @@ import { and, eq, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
-import type { EventInsertion } from "../events/outbox";
+import type { EventInsertion } from "../events/event-outbox";
 import { registeredQuery } from "./connection-store";
-import { countChange, forgetEmptyRemote } from "./counts";
 import type { PermissionKey, RelayPermission } from "./permission";
+import { countChange, forgetEmptyRemote } from "./permission-counts";
 
 /** The columns of a permission. */
 export const columns = {

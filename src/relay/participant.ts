@@ -1,7 +1,7 @@
 /** One participant of a relay: their socket, what hibernates with it, and how they are told things. */
 
-import type { Traffic } from "../session/calls";
-import type { Pairing } from "../session/devices";
+import type { Pairing } from "../session/device-revocation";
+import type { Traffic } from "../session/session-calls";
 
 /** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
 export const HOST = 0;

@@ -15,7 +15,7 @@ import { addressBucket } from "../platform/ip-address";
 import { type ConnectsFrom, HOST } from "../relay/participant";
 import { HARMLESS, KEPT_MS, WrongTokenBudget, WrongTokenLock } from "../relay/wrong-token-lock";
 import type { RelayUser, Session, SessionRefusal } from "../session/machine";
-import type { SessionTokens } from "../session/tokens";
+import type { SessionTokens } from "../session/relay-tokens";
 
 /** Why a websocket was not let in. */
 export type AdmissionRefusal =

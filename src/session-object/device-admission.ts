@@ -1,9 +1,9 @@
 /** Whether the device of somebody who knocks at a session may be connected, as D1 says now. */
 import type { Database } from "../db/open";
-import { findPaired, verifyDeviceToken } from "../devices/verify";
+import { findPaired, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import type { Pairing } from "../session/devices";
+import type { Pairing } from "../session/device-revocation";
 import type { RelayUser, Session } from "../session/machine";
 import type { AdmissionRefusal, Knock } from "./admission";
 

@@ -9,23 +9,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { openDatabase } from "../db/open";
 import { newEventId } from "../events/event";
-import { sendEvents } from "../events/queue";
+import { sendEvents } from "../events/event-queue";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import { type Arrival, RelayHub } from "../relay/hub";
 import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
 import { CLOSE } from "../relay/protocol";
-import { loadLivePermissions } from "../relay-permissions/load";
-import type {
-  SessionCalls,
-  SessionResult,
-  SessionView,
-  Traffic,
-  UserRequest,
-} from "../session/calls";
-import type { DeviceCut } from "../session/devices";
+import { type Arrival, RelayHub } from "../relay/relay-hub";
+import { loadLivePermissions } from "../relay-permissions/load-permissions";
+import type { DeviceCut } from "../session/device-revocation";
 import {
   decide,
   type ExpiryReason,
@@ -37,8 +30,16 @@ import {
   type SessionEvent,
   type SessionFacts,
 } from "../session/machine";
-import { type DrainRetry, Outbox, replay, type SessionLog } from "../session/outbox";
 import { findAnnounced, projectSession } from "../session/projection";
+import { drawUser, type SessionTokens, sessionTokens } from "../session/relay-tokens";
+import type {
+  SessionCalls,
+  SessionResult,
+  SessionView,
+  Traffic,
+  UserRequest,
+} from "../session/session-calls";
+import { type DrainRetry, Outbox, replay, type SessionLog } from "../session/session-outbox";
 import {
   drainBackoffMs,
   dueAt,
@@ -47,7 +48,6 @@ import {
   idleSlackMs,
   planAlarm,
 } from "../session/timing";
-import { drawUser, type SessionTokens, sessionTokens } from "../session/tokens";
 import { sourceLearning } from "../sources/source-state";
 import {
   Admission,

@@ -2,7 +2,7 @@
 import { and, eq, gt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { joinCodes } from "../db/schema/sessions";
-import { joinCode, joinCodeDigest } from "./tokens";
+import { joinCode, joinCodeDigest } from "./relay-tokens";
 
 /** Draws before giving up: with a million live codes, a draw is taken with a chance of 1 in 153,000. */
 const MOST_DRAWS = 8;

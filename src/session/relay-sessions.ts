@@ -1,10 +1,10 @@
 /** Making relay sessions: what needs more than the session's own object. */
 import type { Database } from "../db/open";
-import type { SessionResult, UserRequest } from "./calls";
-import type { SessionClient } from "./client";
 import { reserveJoinCode } from "./join-codes";
 import type { RelayUser, Session, SessionRefusal } from "./machine";
-import { joinKeyDigest } from "./tokens";
+import { joinKeyDigest } from "./relay-tokens";
+import type { SessionResult, UserRequest } from "./session-calls";
+import type { SessionClient } from "./session-client";
 
 /** What a relay session is made of. */
 export interface NewRelaySession {

@@ -8,8 +8,8 @@ import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { connectors } from "../db/schema/sources";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/outbox";
-import type { EventType } from "../events/types";
+import type { EventOutbox } from "../events/event-outbox";
+import type { EventType } from "../events/event-types";
 import { rotate } from "../outbound/signing-secrets";
 import {
   type Connector,

@@ -1,14 +1,14 @@
 /** Making and verifying source sessions: what needs more than the session's own object. */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
-import type { SessionView } from "../session/calls";
-import type { SessionClient } from "../session/client";
 import type { Session, SessionFacts } from "../session/machine";
+import type { SessionView } from "../session/session-calls";
+import type { SessionClient } from "../session/session-client";
 import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";
 import { noteFailure } from "./connector-store";
 import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./duplicate-requests";
 import type { Source } from "./source";
-import { type AskedSession, type ConnectorDeps, verifyAccess } from "./verification";
+import { type AskedSession, type ConnectorDeps, verifyAccess } from "./verify-access";
 
 /** What a source session is made of. */
 export interface NewSourceSession {

@@ -15,8 +15,8 @@ import { SCANNED_ROWS } from "../db/scan";
 import { connectors, sources, users } from "../db/schema/sources";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 import { connectorQuery } from "./connector-store";
+import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./id-paging";
 import { findNarrowest } from "./narrowest-filter";
-import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
 import type { Source, SourceState } from "./source";
 import { isUser } from "./user-store";
 

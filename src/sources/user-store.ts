@@ -3,7 +3,7 @@ import { and, desc, eq, ne, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { users } from "../db/schema/sources";
-import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./paging";
+import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./id-paging";
 
 /** Someone at an organisation, to whom sources belong. */
 export interface User {

@@ -1,10 +1,13 @@
 /** What becomes of organisations that were deleted. */
 import { removeOrganisationKeys } from "../keys/retention";
-import { listDeletedOrganisations, removeEmptyOrganisation } from "../organisations/store";
+import {
+  listDeletedOrganisations,
+  removeEmptyOrganisation,
+} from "../organisations/organisation-store";
 import { removePermissionsOf } from "../relay-permissions/retention";
 import { removeSources } from "../sources/source-store";
 import { removeEndpoints } from "../webhooks/endpoint-store";
-import { DELETED_ROWS, ORGANISATIONS } from "./pages";
+import { DELETED_ROWS, ORGANISATIONS } from "./page-sizes";
 import type { StepResult, SweepDeps, Task } from "./tasks";
 
 /** How long after its deletion something of an organisation may still arrive. */

@@ -6,7 +6,7 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { sessions } from "../db/schema/sessions";
 import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
-import { firstIdAt } from "../events/store";
+import { firstIdAt } from "../events/event-store";
 import { firstDeliveryAt } from "../webhooks/delivery-store";
 
 /** What an organisation has of what is older than a cutoff. */

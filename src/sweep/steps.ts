@@ -1,17 +1,24 @@
 /** What a step of each kind of task does. */
-import { sweepDeadLetters } from "../dead-letters/bury";
+import { sweepDeadLetters } from "../dead-letters/dead-letter-store";
 import { findNextApplication } from "../devices/application-store";
-import { announceExpiringKeys } from "../keys/expiring";
+import { announceExpiringKeys } from "../keys/announce-expiring";
 import { sweepIdempotencyKeys } from "../once/idempotency-keys";
 import { sweepNonces } from "../once/nonces";
-import { sweepSignedOut } from "../operators/store";
-import { expireRequests } from "../pairing/endings";
+import { sweepSignedOut } from "../operators/operator-store";
+import { expireRequests } from "../pairing/request-endings";
 import { removeApplicationData, sweepApplication } from "../pairing/retention";
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
 import { listDeleted, removeDeleted } from "./deleted-organisations";
 import { listDueOrganisations } from "./due-organisations";
-import { DELETED_ROWS, ENDED_REQUESTS, ORGANISATIONS, OWED_EVENTS, PAGE, SHARES } from "./pages";
+import {
+  DELETED_ROWS,
+  ENDED_REQUESTS,
+  ORGANISATIONS,
+  OWED_EVENTS,
+  PAGE,
+  SHARES,
+} from "./page-sizes";
 import {
   FIRST_ENDED_LANE,
   findDue,
@@ -19,7 +26,7 @@ import {
   pokeSessions,
   purgeSessions,
   removeOldRows,
-} from "./sessions";
+} from "./sweep-sessions";
 import type { StepResult, SweepDeps, Task } from "./tasks";
 
 const DAY_MS = 86_400_000;

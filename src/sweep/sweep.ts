@@ -5,12 +5,12 @@
  */
 
 import { openDatabase } from "../db/open";
-import { EventOutbox } from "../events/outbox";
+import { EventOutbox } from "../events/event-outbox";
 import { readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
-import { SessionClient } from "../session/client";
+import { SessionClient } from "../session/session-client";
 import { runTask } from "./chain";
-import { SHARES } from "./pages";
+import { SHARES } from "./page-sizes";
 import { DELETIONS, type SweepDeps, type Task } from "./tasks";
 
 /** Where work goes on behind a run. */

@@ -4,11 +4,11 @@
  */
 import type { Database } from "../db/open";
 import type { ApplicationPosition } from "../devices/application-store";
-import type { EventOutbox } from "../events/outbox";
+import type { EventOutbox } from "../events/event-outbox";
 import type { RequestPosition } from "../pairing/request-store";
 import type { Config } from "../platform/config";
-import type { SessionClient } from "../session/client";
 import type { DueSession, SessionKey } from "../session/projection";
+import type { SessionClient } from "../session/session-client";
 
 /** What can only be deleted: a page is one statement. */
 export const DELETIONS = [

@@ -3,7 +3,7 @@ import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type Scan, type ScannedPage, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
-import { likePattern } from "../events/store";
+import { likePattern } from "../events/event-store";
 import {
   type DeliveryKey,
   type DeliveryStatus,

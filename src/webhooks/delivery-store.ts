@@ -6,8 +6,8 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
 import type { DomainEvent } from "../events/event";
-import { firstIdAt, toEvent } from "../events/store";
-import type { EventType } from "../events/types";
+import { firstIdAt, toEvent } from "../events/event-store";
+import type { EventType } from "../events/event-types";
 import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
 

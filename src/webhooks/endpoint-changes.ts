@@ -4,8 +4,8 @@ import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/outbox";
-import type { EventType } from "../events/types";
+import type { EventOutbox } from "../events/event-outbox";
+import type { EventType } from "../events/event-types";
 import { rotate } from "../outbound/signing-secrets";
 import {
   type EndpointEventData,

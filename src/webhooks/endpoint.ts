@@ -1,5 +1,5 @@
 import type { webhookEndpoints } from "../db/schema/webhooks";
-import type { EventType } from "../events/types";
+import type { EventType } from "../events/event-types";
 import type { SecretVersions } from "../outbound/signing-secrets";
 
 /** A webhook endpoint. Times are Unix milliseconds. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { DeviceEventData } from "../devices/device";
 import type { DomainEvent, EventMessage } from "../events/event";
 import type { KeyEventData } from "../keys/key";
-import type { PairRequestEventData } from "../pairing/request";
+import type { PairRequestEventData } from "../pairing/pairing-request";
 import type { ConnectionEventData, PermissionEventData } from "../relay-permissions/permission";
 import type { SessionEventData } from "../session/machine";
 import type { ConnectorEventData } from "../sources/connector";

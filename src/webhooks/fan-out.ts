@@ -3,16 +3,16 @@
  * keyed by the event's id, so that a message that comes twice changes nothing the second time.
  */
 import type { Database } from "../db/open";
-import { buryMessage, retryLater } from "../dead-letters/bury";
+import { buryMessage, retryLater } from "../dead-letters/dead-letter-store";
 import type { DomainEvent } from "../events/event";
-import { eventInsertion } from "../events/store";
-import { matchesPattern } from "../events/types";
+import { eventInsertion } from "../events/event-store";
+import { matchesPattern } from "../events/event-types";
 import { describeError, log } from "../platform/log";
+import type { DeliveryMessage } from "./delivery-messages";
 import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
 import { isTest } from "./endpoint";
 import { findListening } from "./endpoint-store";
 import { type EventData, isSessionEvent, parseEventMessage } from "./event-catalogue";
-import type { DeliveryMessage } from "./messages";
 
 /** What a session's own `webhook_url` hears. */
 const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];

@@ -9,13 +9,13 @@ import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
 import { newEventId } from "../events/event";
-import type { EventType } from "../events/types";
+import type { EventType } from "../events/event-types";
 import type { Config } from "../platform/config";
+import { askFor, type DeliveryMessage } from "./delivery-messages";
 import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";
 import { isTest } from "./endpoint";
 import { findEndpoint } from "./endpoint-store";
-import { askFor, type DeliveryMessage } from "./messages";
-import { longestScheduleMs } from "./schedule";
+import { longestScheduleMs } from "./retry-schedule";
 
 /** Work that sends again what did not reach an endpoint. Times are Unix milliseconds. */
 export type Recovery = typeof webhookRecoveries.$inferSelect;

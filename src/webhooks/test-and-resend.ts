@@ -1,8 +1,9 @@
 /** What people ask of deliveries themselves: to try an endpoint out, and to send something once more. */
 import type { Database } from "../db/open";
 import { newEventId } from "../events/event";
-import { eventInsertion } from "../events/store";
-import { type AttemptDeps, makeAttempt } from "./attempt";
+import { eventInsertion } from "../events/event-store";
+import { type AttemptDeps, makeAttempt } from "./delivery-attempt";
+import { askFor } from "./delivery-messages";
 import {
   type Attempt,
   type DeliveryKey,
@@ -15,7 +16,6 @@ import {
 import type { WebhookEndpoint } from "./endpoint";
 import { testEvent } from "./endpoint-changes";
 import { setEndpointValid } from "./endpoint-store";
-import { askFor } from "./messages";
 import { findWebhookSecrets } from "./organisation-secret";
 
 /** Why something is not sent once more. */

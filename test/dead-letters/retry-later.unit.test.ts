@@ -1,6 +1,6 @@
 /** Proves for how long a message outlives an outage of D1 or a queue. */
 import { expect, test } from "vitest";
-import { retryLater } from "../../src/dead-letters/bury";
+import { retryLater } from "../../src/dead-letters/dead-letter-store";
 
 /** In how many seconds a message comes back that failed for the nth time. */
 function delayOf(attempts: number): number {

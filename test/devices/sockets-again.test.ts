@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { cutByEvent } from "../../src/devices/close-sockets";
-import { SessionClient } from "../../src/session/client";
+import { SessionClient } from "../../src/session/session-client";
 import { call } from "../support/client";
 import { connect, newRelayOf, newSession } from "../support/device-sockets";
 import {

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { newEventId, uuidV7 } from "../../src/events/event";
-import { firstIdAt } from "../../src/events/store";
+import { firstIdAt } from "../../src/events/event-store";
 import { parseEventMessage } from "../../src/webhooks/event-catalogue";
 
 const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });

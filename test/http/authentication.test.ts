@@ -1,6 +1,6 @@
 /** The one guard: who may call at all, what a credential looks like, and what is said to those who may not. */
 import { describe, expect, test } from "vitest";
-import { newToken } from "../../src/keys/token";
+import { newToken } from "../../src/keys/key-token";
 import { call, newOrganisation } from "../support/client";
 import { withD1 } from "../support/d1";
 import { insertKey } from "../support/keys";

@@ -6,8 +6,8 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../src/app";
+import { newToken } from "../../src/keys/key-token";
 import { PERMISSIONS } from "../../src/keys/permissions";
-import { newToken } from "../../src/keys/token";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { newKey, patchKey, signIn } from "../support/keys";
 import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";

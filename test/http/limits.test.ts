@@ -2,8 +2,8 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { LIMITS } from "../../src/http/calls-per-minute";
-import { KEY_CACHE_MS } from "../../src/keys/cache";
-import { newToken } from "../../src/keys/token";
+import { KEY_CACHE_MS } from "../../src/keys/key-cache";
+import { newToken } from "../../src/keys/key-token";
 import wrangler from "../../wrangler.toml?raw";
 import { call, newOrganisation } from "../support/client";
 import { withD1 } from "../support/d1";

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { newToken } from "../../src/keys/token";
+import { newToken } from "../../src/keys/key-token";
 import { pairOf, send, signAcs3, signV1 } from "../support/alibaba";
 import { call } from "../support/client";
 import {

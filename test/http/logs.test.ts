@@ -1,7 +1,7 @@
 /** The log: one JSON line per request, and never a token, a secret or anything out of a body. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { newToken } from "../../src/keys/token";
+import { newToken } from "../../src/keys/key-token";
 import { call, newOrganisation } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import { queueRefuses, withEventQueue } from "../support/faults";

@@ -1,7 +1,7 @@
 /** Text that people write holds something that can be seen, and no name is lost on its way into a body. */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { freeText, humanText, signedText } from "../../src/http/text";
+import { freeText, humanText, signedText } from "../../src/http/human-text";
 import { call, newOrganisation } from "../support/client";
 import { newApplication, newDevice, newNonce, signedBody } from "../support/devices";
 import { keyBody, newKey, patchKey } from "../support/keys";

@@ -1,16 +1,16 @@
 /** Who may make what of a key: the whole rule, case by case, and whatever is tried in whatever order. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { MOST_GRACES } from "../../src/keys/grace";
+import type { KeyRecord } from "../../src/keys/key";
+import { holds, SIGN_IN } from "../../src/keys/permissions";
 import {
   decideChange,
   type Granter,
   judgeCreation,
   type KeyChange,
   type KeySettings,
-} from "../../src/keys/change";
-import { MOST_GRACES } from "../../src/keys/grace";
-import type { KeyRecord } from "../../src/keys/key";
-import { holds, SIGN_IN } from "../../src/keys/permissions";
+} from "../../src/keys/who-may-change";
 
 const NOW = 1_790_000_000_000;
 const HOUR = 3_600_000;

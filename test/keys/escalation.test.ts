@@ -1,7 +1,7 @@
 /** Nobody makes, or makes of a key, more than they hold; no key frees itself; tenants stay apart. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { forgetKey } from "../../src/keys/cache";
+import { forgetKey } from "../../src/keys/key-cache";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { joinOrganisations, keyBody, newKey, patchKey, signIn } from "../support/keys";
 

@@ -3,8 +3,8 @@ import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { EventOutbox } from "../../src/events/outbox";
-import { announceExpiringKeys } from "../../src/keys/expiring";
+import { EventOutbox } from "../../src/events/event-outbox";
+import { announceExpiringKeys } from "../../src/keys/announce-expiring";
 import { newOrganisation } from "../support/client";
 import { keyEventTypes, newKey, patchKey } from "../support/keys";
 

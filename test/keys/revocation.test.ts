@@ -4,8 +4,8 @@
  */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { KEY_CACHE_MS } from "../../src/keys/cache";
-import { tokenDigest } from "../../src/keys/token";
+import { KEY_CACHE_MS } from "../../src/keys/key-cache";
+import { tokenDigest } from "../../src/keys/key-token";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { eventually } from "../support/eventually";
 import { otherIsolate } from "../support/isolates";

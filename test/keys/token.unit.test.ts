@@ -7,7 +7,7 @@ import {
   newToken,
   tokenDigest,
   tokenShort,
-} from "../../src/keys/token";
+} from "../../src/keys/key-token";
 
 const VECTOR = { random: "qkJaB6MffYVzZXWqmcoF49yrUxP3wf", checksum: "0LsakP" };
 const KEY = `drb_${VECTOR.random}${VECTOR.checksum}`;

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
-import { KEY_CACHE_MS } from "../../src/keys/cache";
+import { KEY_CACHE_MS } from "../../src/keys/key-cache";
 import { readConfig } from "../../src/platform/config";
 import { call, newOrganisation } from "../support/client";
 import { decide, findRequest, newApplication, newDevice, request } from "../support/devices";

@@ -3,9 +3,9 @@
  * its work. Whoever wrote first has won, the other is told, and nothing is recorded twice.
  */
 import { expect, it } from "vitest";
+import { approveRequest } from "../../src/pairing/approve-and-reject";
 import { pollRequest } from "../../src/pairing/collect-token";
-import { approveRequest } from "../../src/pairing/decide";
-import { expireRequests } from "../../src/pairing/endings";
+import { expireRequests } from "../../src/pairing/request-endings";
 import { call } from "../support/client";
 import { overtaken } from "../support/d1";
 import {

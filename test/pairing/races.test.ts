@@ -3,10 +3,14 @@
  * other is told, and nothing is recorded twice. Where time decides, both sides have their own.
  */
 import { describe, expect, it } from "vitest";
+import {
+  approveRequest,
+  type DecideResult,
+  rejectRequest,
+} from "../../src/pairing/approve-and-reject";
 import { pollRequest } from "../../src/pairing/collect-token";
-import { approveRequest, type DecideResult, rejectRequest } from "../../src/pairing/decide";
-import { expireRequests } from "../../src/pairing/endings";
-import { REQUEST_LIFE_MS } from "../../src/pairing/request";
+import { REQUEST_LIFE_MS } from "../../src/pairing/pairing-request";
+import { expireRequests } from "../../src/pairing/request-endings";
 import { call } from "../support/client";
 import { withD1 } from "../support/d1";
 import {

@@ -1,6 +1,6 @@
 /** Connecting costs its user's budget, and so does all else that a participant makes the relay handle or send. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { RelayHub } from "../../src/relay/hub";
+import { RelayHub } from "../../src/relay/relay-hub";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { advance } from "../support/faults";
 import { newConnectedRelay } from "../support/permissions";

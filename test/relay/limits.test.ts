@@ -1,6 +1,6 @@
 /** No participant sends more than the deployment's limits allow, is buffered for without bound, or starves another. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { RelayLimits } from "../../src/relay/hub";
+import type { RelayLimits } from "../../src/relay/relay-hub";
 import { advance } from "../support/faults";
 import { hubWith, LIMITS, sized } from "../support/relay-hub";
 import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";

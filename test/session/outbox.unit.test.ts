@@ -4,7 +4,12 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
 import { within } from "../../src/platform/wait";
 import type { Session, SessionCommand } from "../../src/session/machine";
-import { Outbox, type OutboxPorts, replay, type SessionLog } from "../../src/session/outbox";
+import {
+  Outbox,
+  type OutboxPorts,
+  replay,
+  type SessionLog,
+} from "../../src/session/session-outbox";
 import { asSessionEvent } from "../support/session-event";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 

@@ -7,7 +7,7 @@ import {
   joinCodeDigest,
   type SessionTokens,
   sessionTokens,
-} from "../../src/session/tokens";
+} from "../../src/session/relay-tokens";
 
 const SECRET = "a-secret-of-this-test-0123456789";
 const LARGEST = 2 ** 31 - 1;

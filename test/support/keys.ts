@@ -2,8 +2,8 @@
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { newToken } from "../../src/keys/token";
-import { keyInsertion } from "../../src/keys/writes";
+import { newToken } from "../../src/keys/key-token";
+import { keyInsertion } from "../../src/keys/key-writes";
 import { type Answer, call, type Tenant } from "./client";
 
 /** A key that a test made. */

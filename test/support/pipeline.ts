@@ -7,14 +7,15 @@ import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
-import { EventOutbox } from "../../src/events/outbox";
-import { eventInsertion } from "../../src/events/store";
-import type { EventType } from "../../src/events/types";
+import { EventOutbox } from "../../src/events/event-outbox";
+import { eventInsertion } from "../../src/events/event-store";
+import type { EventType } from "../../src/events/event-types";
 import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
 import type { SessionEventData } from "../../src/session/machine";
 import { webhookBodies } from "../../src/surfaces/shared/webhook-bodies";
-import { consumeDeliveries } from "../../src/webhooks/deliveries";
+import { consumeDeliveries } from "../../src/webhooks/delivery-consumer";
+import type { DeliveryMessage } from "../../src/webhooks/delivery-messages";
 import {
   type Attempt,
   type Delivery,
@@ -22,7 +23,6 @@ import {
   newDelivery,
 } from "../../src/webhooks/delivery-store";
 import { consumeEvents } from "../../src/webhooks/fan-out";
-import type { DeliveryMessage } from "../../src/webhooks/messages";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
 import { eventually } from "./eventually";

@@ -1,5 +1,5 @@
 /** A hub without a session around it, for tests of its limits. */
-import { RelayHub, type RelayLimits } from "../../src/relay/hub";
+import { RelayHub, type RelayLimits } from "../../src/relay/relay-hub";
 import { Socket } from "./socket";
 
 /** As wrangler.toml sets them. */

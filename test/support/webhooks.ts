@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
-import { eventInsertion } from "../../src/events/store";
+import { eventInsertion } from "../../src/events/event-store";
 import type { ConnectionEventData } from "../../src/relay-permissions/permission";
 import {
   type Attempt,

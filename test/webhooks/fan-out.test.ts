@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
-import type { EventType } from "../../src/events/types";
+import type { EventType } from "../../src/events/event-types";
 import { newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import { newEndpoint } from "../support/endpoints";

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { newEventId } from "../../src/events/event";
-import type { EventType } from "../../src/events/types";
+import type { EventType } from "../../src/events/event-types";
 import { newOrganisation } from "../support/client";
 import { newEndpoint, patchEndpoint } from "../support/endpoints";
 import { deliveryRows, newEvent, newMailbox } from "../support/pipeline";

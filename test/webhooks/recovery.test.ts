@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { newEventId } from "../../src/events/event";
-import { eventInsertion } from "../../src/events/store";
+import { eventInsertion } from "../../src/events/event-store";
 import { deliveryInsertions, newDelivery } from "../../src/webhooks/delivery-store";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";

@@ -6,7 +6,7 @@ import {
   longestScheduleMs,
   parseRetryAfter,
   planNextAttempt,
-} from "../../src/webhooks/schedule";
+} from "../../src/webhooks/retry-schedule";
 
 const DEFAULT_DELAYS = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
 const FAILED: AttemptOutcome = { statusCode: 500, timedOut: false, retryAfterSeconds: null };

@@ -1,8 +1,8 @@
-import { below, type HttpRefusal } from "../../http/context";
 import { unknownOrganisation } from "../../http/guard-refusals";
-import { problemSurface } from "../../http/problem";
-import type { Excess, Limit, ManageRefusal } from "../../keys/change";
+import { problemSurface } from "../../http/problem-details";
+import { below, type HttpRefusal } from "../../http/request-context";
 import { MOST_GRACES } from "../../keys/grace";
+import type { Excess, Limit, ManageRefusal } from "../../keys/who-may-change";
 
 /** The surface of API keys. */
 export const keySurface = problemSurface("api-keys", below("/api-keys"));

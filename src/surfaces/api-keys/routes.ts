@@ -1,10 +1,10 @@
 /** API keys over HTTP, for operators and automation: `contracts/api-keys.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { type AppEnv, type Call, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
-import { changeKey, createKey, deleteKey } from "../../keys/manage";
-import { findKeyView, listKeys } from "../../keys/store";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, type Call, Refused } from "../../http/request-context";
+import { findKeyView, listKeys } from "../../keys/key-store";
+import { changeKey, createKey, deleteKey } from "../../keys/manage-keys";
 import { keyNotFound, toHttpRefusal } from "./errors";
 import {
   changeBody,

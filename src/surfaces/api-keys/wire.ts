@@ -3,15 +3,15 @@
  * here, and nowhere else.
  */
 import { z } from "zod";
-import { humanText } from "../../http/text";
+import { humanText } from "../../http/human-text";
 import { accessKey } from "../../keys/access-key";
 import { parseCidr } from "../../keys/allowlist";
-import type { KeyChange } from "../../keys/change";
 import { isUsable } from "../../keys/key";
-import type { KeyCreation } from "../../keys/manage";
+import type { KeyView } from "../../keys/key-store";
+import type { KeyCreation } from "../../keys/manage-keys";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
-import type { KeyView } from "../../keys/store";
-import { shortName } from "../../organisations/store";
+import type { KeyChange } from "../../keys/who-may-change";
+import { shortName } from "../../organisations/organisation-store";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const WEEK_SECONDS = 604_800;

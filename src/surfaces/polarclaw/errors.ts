@@ -1,5 +1,5 @@
 /** How the RPC surface says what is wrong: Alibaba's error object, with the real HTTP status. */
-import type { Call, HttpRefusal, Surface } from "../../http/context";
+import type { Call, HttpRefusal, Surface } from "../../http/request-context";
 
 /** The codes of this surface, and the status of each. */
 const STATUS = {

@@ -1,6 +1,6 @@
 /** The parameters of an RPC call, wherever they came: query, form body, and for two of them headers. */
 import { readBodyText } from "../../http/body";
-import { type Call, Refused } from "../../http/context";
+import { type Call, Refused } from "../../http/request-context";
 import { rpcRefusal } from "./errors";
 
 /** The parameters of one call, by name. */

@@ -5,13 +5,13 @@
 
 import { requireKey, requireUsable } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
-import { type Call, type Caller, Refused } from "../../http/context";
 import { fail } from "../../http/failed-attempts";
+import { type Call, type Caller, Refused } from "../../http/request-context";
 import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
-import { findKeyById } from "../../keys/cache";
+import { findKeyById } from "../../keys/key-cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
-import { describeDifference } from "../shared/time";
+import { describeDifference } from "../shared/wire-time";
 import { hostOf, type OwnRpcCode, rpcRefusal } from "./errors";
 import { type Parameters, requireParameter } from "./parameters";
 import {

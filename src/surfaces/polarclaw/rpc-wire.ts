@@ -1,7 +1,7 @@
 /** Devices and pairing requests as Alibaba's API shows them. Times are Unix milliseconds. */
 import type { Device } from "../../devices/device";
 import type { SeenDevice } from "../../devices/device-store";
-import type { PairRequest } from "../../pairing/request";
+import type { PairRequest } from "../../pairing/pairing-request";
 
 /** An entry of `Pending`. */
 export function toRpcPending(request: PairRequest) {

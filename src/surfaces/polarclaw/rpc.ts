@@ -1,11 +1,11 @@
 /** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
 import type { Hono } from "hono";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { idempotently, scopeOf } from "../../http/idempotency";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import type { Permission } from "../../keys/permissions";
-import { approveRequest, rejectRequest } from "../../pairing/decide";
-import { listPairs } from "../../pairing/list";
-import { removePairedDevice } from "../../pairing/unpair";
+import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
+import { listPairs } from "../../pairing/pair-list";
+import { removePairedDevice } from "../../pairing/remove-and-revoke";
 import { depsOf } from "../shared/device-deps";
 import { toHttpRefusal } from "../shared/device-refusals";
 import { rpcRefusal } from "./errors";

@@ -1,7 +1,8 @@
 /** How relay permissions say what is wrong: RFC 9457, as `/v1` does. The vendor's format is not public. */
-import { below, type HttpRefusal } from "../../http/context";
-import { problemSurface } from "../../http/problem";
-import type { PermissionRefusal } from "../../relay-permissions/manage";
+
+import { problemSurface } from "../../http/problem-details";
+import { below, type HttpRefusal } from "../../http/request-context";
+import type { PermissionRefusal } from "../../relay-permissions/manage-permissions";
 
 /** The surface of relay permissions and connections. */
 export const permissionSurface = problemSurface(

@@ -1,10 +1,9 @@
 /** Relay permissions and connections over HTTP: `contracts/relay-permissions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { type AppEnv, type Call, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findConnection, listConnections } from "../../relay-permissions/connection-store";
-import { listPermissions } from "../../relay-permissions/list";
 import {
   createConnection,
   createPermission,
@@ -14,8 +13,9 @@ import {
   type PermissionRefusal,
   type PermissionResult,
   updatePermission,
-} from "../../relay-permissions/manage";
+} from "../../relay-permissions/manage-permissions";
 import { CONNECTION_ID, type PermissionKey } from "../../relay-permissions/permission";
+import { listPermissions } from "../../relay-permissions/permission-list";
 import { findPermission } from "../../relay-permissions/permission-store";
 import { toHttpRefusal } from "./errors";
 import {

@@ -3,7 +3,7 @@
  * a string there. What leaves is listed field by field here, and nowhere else.
  */
 import { z } from "zod";
-import { humanText } from "../../http/text";
+import { humanText } from "../../http/human-text";
 import {
   CONNECTION_ID,
   type Connection,

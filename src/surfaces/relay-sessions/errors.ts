@@ -1,5 +1,5 @@
 /** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. */
-import { below, type HttpRefusal, type Surface } from "../../http/context";
+import { below, type HttpRefusal, type Surface } from "../../http/request-context";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */

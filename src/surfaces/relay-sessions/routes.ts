@@ -2,15 +2,15 @@
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { requireRoom } from "../../http/calls-per-minute";
-import { type AppEnv, type Call, clientIp, Refused } from "../../http/context";
 import { fail } from "../../http/failed-attempts";
+import { keyed } from "../../http/guarded-routes";
 import { REPLAYED, readIdempotencyKey } from "../../http/idempotency";
-import { keyed } from "../../http/routes";
-import { requireSendable } from "../../http/sendable";
-import type { SessionResult } from "../../session/calls";
+import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
+import { requireSendable } from "../../http/sendable-address";
 import { findByJoinCode } from "../../session/join-codes";
 import { listLiveSessions } from "../../session/projection";
 import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
+import type { SessionResult } from "../../session/session-calls";
 import type { AdmissionRefusal } from "../../session-object/admission";
 import { toHttpRefusal } from "./errors";
 import {

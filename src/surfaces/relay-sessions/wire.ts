@@ -3,11 +3,11 @@
  * field here, and nowhere else.
  */
 import { z } from "zod";
-import { freeText, humanText } from "../../http/text";
+import { freeText, humanText } from "../../http/human-text";
 import { spellAddress } from "../../platform/ip-address";
-import type { SessionView } from "../../session/calls";
 import { errorOf, type RelayUser, type Session } from "../../session/machine";
-import { joinCode, sessionTokens } from "../../session/tokens";
+import { joinCode, sessionTokens } from "../../session/relay-tokens";
+import type { SessionView } from "../../session/session-calls";
 import { connectionId } from "../relay-permissions/wire";
 
 /** Cloudflare's location hints for Durable Objects (2026-11). */

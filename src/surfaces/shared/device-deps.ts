@@ -1,5 +1,5 @@
 import type { DeviceDeps } from "../../devices/operator";
-import type { Call } from "../../http/context";
+import type { Call } from "../../http/request-context";
 
 /** What the work on devices stands on, in a request. */
 export function depsOf(c: Call): DeviceDeps {

@@ -1,12 +1,12 @@
 /** The one table from what the domain refuses to what both surfaces of devices can say. */
 
-import type { ManageRefusal } from "../../devices/manage";
-import type { HttpRefusal } from "../../http/context";
-import type { AskRefusal } from "../../pairing/ask";
-import type { DecideRefusal } from "../../pairing/decide";
-import type { ProofRefusal } from "../../pairing/proof";
-import { MOST_LIVE, MOST_NEW } from "../../pairing/request";
-import { describeDifference, toTime } from "./time";
+import type { ManageRefusal } from "../../devices/manage-devices";
+import type { HttpRefusal } from "../../http/request-context";
+import type { DecideRefusal } from "../../pairing/approve-and-reject";
+import type { ProofRefusal } from "../../pairing/device-proof";
+import { MOST_LIVE, MOST_NEW } from "../../pairing/pairing-request";
+import type { AskRefusal } from "../../pairing/request-pairing";
+import { describeDifference, toTime } from "./wire-time";
 
 /** Everything that can be refused of devices. */
 export type DeviceRefusal = AskRefusal | DecideRefusal | ManageRefusal | ProofRefusal;

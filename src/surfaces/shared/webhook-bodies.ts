@@ -1,6 +1,6 @@
 /** The body of a webhook in each format: wire formats are known to the surfaces only. */
 import type { Config } from "../../platform/config";
-import type { AttemptDeps } from "../../webhooks/attempt";
+import type { AttemptDeps } from "../../webhooks/delivery-attempt";
 import { toRelaySession } from "../relay-sessions/wire";
 import { toEvent } from "../source-sessions/wire";
 import { toEventBody } from "../v1/event-wire";

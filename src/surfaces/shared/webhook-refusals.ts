@@ -1,5 +1,5 @@
 /** What is wrong with webhook endpoints, on whichever surface they are managed. */
-import type { HttpRefusal } from "../../http/context";
+import type { HttpRefusal } from "../../http/request-context";
 import { MOST_ENDPOINTS } from "../../webhooks/endpoint";
 
 /** No room for another. */

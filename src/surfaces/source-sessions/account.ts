@@ -1,10 +1,10 @@
 /** Who is calling, over HTTP: the organisation and its keys. */
 import type { Hono } from "hono";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { findKeyRecord } from "../../keys/key-store";
 import { holds } from "../../keys/permissions";
-import { findKeyRecord } from "../../keys/store";
-import { findOrganisation } from "../../organisations/store";
+import { findOrganisation } from "../../organisations/organisation-store";
 import { notFound } from "./errors";
 import { toKey, toOrganisation } from "./wire";
 

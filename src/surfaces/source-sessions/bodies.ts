@@ -1,6 +1,6 @@
 /** Parts of bodies that more than one call of this surface takes. */
 import { z } from "zod";
-import { humanText } from "../../http/text";
+import { humanText } from "../../http/human-text";
 
 const userRule = "must be the id of a user: a number, or a string of digits";
 

@@ -1,5 +1,5 @@
 /** How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud does. */
-import { below, type HttpRefusal, type Surface } from "../../http/context";
+import { below, type HttpRefusal, type Surface } from "../../http/request-context";
 import type { SessionRefusal } from "../../session/machine";
 
 /** What ricloud's clients call, also where Drawbridge has no such thing: they can read no other 404. */

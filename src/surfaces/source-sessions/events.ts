@@ -1,9 +1,9 @@
 /** Events over HTTP, as ricloud's clients list them. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { findListedEvent, listEvents } from "../../events/list";
-import { type AppEnv, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
+import { findListedEvent, listEvents } from "../../events/event-list";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, Refused } from "../../http/request-context";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
 import { toEvent, toList } from "./wire";

@@ -1,7 +1,7 @@
 /** The queries of this surface's lists: filters by name, dates with bounds, cursors by id. */
 import { z } from "zod";
 import { check } from "../../http/body";
-import type { Call } from "../../http/context";
+import type { Call } from "../../http/request-context";
 
 /** A page as it is asked for: after one id (exclusive) and before another, from the newest. */
 export interface PageQuery<Id> {

@@ -1,6 +1,6 @@
 /** The surface of source sessions: ricloud's API, as far as sessions need it. */
 import type { Hono } from "hono";
-import type { AppEnv } from "../../http/context";
+import type { AppEnv } from "../../http/request-context";
 import { accountRoutes } from "./account";
 import { eventRoutes } from "./events";
 import { sessionRoutes } from "./sessions";

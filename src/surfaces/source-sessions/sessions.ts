@@ -2,14 +2,14 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText } from "../../http/body";
-import { type AppEnv, type Call, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
-import type { SessionResult } from "../../session/calls";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import type { Session } from "../../session/machine";
+import type { SessionResult } from "../../session/session-calls";
 import { heldBackMs } from "../../sources/connector";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
-import { listSourceSessions, type Position } from "../../sources/session-list";
 import { refuseSession, sourceIn } from "../../sources/source";
+import { listSourceSessions, type Position } from "../../sources/source-session-list";
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
 import { findOrMakeSource, findSources } from "../../sources/source-store";
 import { sourceSpec } from "./bodies";

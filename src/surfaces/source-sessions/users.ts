@@ -2,8 +2,8 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { type AppEnv, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, Refused } from "../../http/request-context";
 import { SOURCE_STATES } from "../../sources/source";
 import {
   findOrMakeSource,

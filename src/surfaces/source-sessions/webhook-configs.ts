@@ -2,9 +2,9 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
-import { requireSendable } from "../../http/sendable";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { requireSendable } from "../../http/sendable-address";
 import { holds } from "../../keys/permissions";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import {

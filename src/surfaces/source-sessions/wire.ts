@@ -6,9 +6,9 @@
  * object of another kind, such as a relay session in an event, goes without one.
  */
 import type { DomainEvent } from "../../events/event";
-import type { DeliveryState } from "../../events/list";
+import type { DeliveryState } from "../../events/event-list";
 import type { KeyFacts } from "../../keys/key";
-import { type Organisation, shortName } from "../../organisations/store";
+import { type Organisation, shortName } from "../../organisations/organisation-store";
 import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { errorOf, type Session } from "../../session/machine";
 import { type Source, sourceIn } from "../../sources/source";

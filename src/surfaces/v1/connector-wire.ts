@@ -9,7 +9,7 @@ import {
   DEFAULT_TTL_SECONDS,
   LONGEST_TIMEOUT_SECONDS,
 } from "../../sources/connector";
-import { toTime } from "../shared/time";
+import { toTime } from "../shared/wire-time";
 
 /** A year. */
 const LONGEST_SECONDS = 31_536_000;

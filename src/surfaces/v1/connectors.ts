@@ -1,9 +1,9 @@
 /** Connectors on `/v1`: an organisation's adapters that verify access to sources. */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody } from "../../http/body";
-import { type AppEnv, type Call, Refused } from "../../http/context";
-import { keyed } from "../../http/routes";
-import { requireSendable } from "../../http/sendable";
+import { keyed } from "../../http/guarded-routes";
+import { type AppEnv, type Call, Refused } from "../../http/request-context";
+import { requireSendable } from "../../http/sendable-address";
 import { type Connector, connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import {
   deleteConnector,

@@ -5,27 +5,27 @@ import {
   listApplications,
   selectApplication,
 } from "../../devices/application-store";
-import { newApplicationId } from "../../devices/ids";
+import { newApplicationId } from "../../devices/device-ids";
 import {
   labelDevice,
   type ManageResult,
   rotateForDevice,
   rotateForOperator,
-} from "../../devices/manage";
-import { verifyDeviceToken } from "../../devices/verify";
+} from "../../devices/manage-devices";
+import { verifyDeviceToken } from "../../devices/verify-device";
 import { readCredential } from "../../http/authenticate";
 import { readBody, readQuery } from "../../http/body";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
 import { fail } from "../../http/failed-attempts";
+import { keyed } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
-import { keyed } from "../../http/routes";
-import { approveRequest, rejectRequest } from "../../pairing/decide";
-import { findDevice, listDevices, listRequests } from "../../pairing/list";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
+import { findDevice, listDevices, listRequests } from "../../pairing/pair-list";
+import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { createSetupCode } from "../../pairing/setup-codes";
-import { removePairedDevice, revokeDeviceToken } from "../../pairing/unpair";
 import { depsOf } from "../shared/device-deps";
 import { toHttpRefusal } from "../shared/device-refusals";
-import { toTime } from "../shared/time";
+import { toTime } from "../shared/wire-time";
 import {
   applicationBody,
   applicationsQuery,

@@ -5,14 +5,19 @@ import { type Device, grantOf } from "../../devices/device";
 import type { SeenDevice } from "../../devices/device-store";
 import type { Asked } from "../../devices/profile";
 import { isRole, isScope, roleOf } from "../../devices/scopes";
-import type { Verification } from "../../devices/verify";
+import type { Verification } from "../../devices/verify-device";
+import { humanText, signedText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
-import { humanText, signedText } from "../../http/text";
 import { fingerprint } from "../../pairing/device-key";
-import type { Proof } from "../../pairing/proof";
-import { digestOf, type PairRequest, REQUEST_STATUSES, unique } from "../../pairing/request";
+import type { Proof } from "../../pairing/device-proof";
+import {
+  digestOf,
+  type PairRequest,
+  REQUEST_STATUSES,
+  unique,
+} from "../../pairing/pairing-request";
 import { normalisePlatform } from "../../pairing/signed-string";
-import { toTime } from "../shared/time";
+import { toTime } from "../shared/wire-time";
 
 const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letters, digits, _ or -");
 const roles = z

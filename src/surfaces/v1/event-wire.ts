@@ -7,7 +7,7 @@ import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/machine";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
-import { toTime } from "../shared/time";
+import { toTime } from "../shared/wire-time";
 import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";

@@ -1,11 +1,11 @@
 /** Events on `/v1`: what happened in an organisation, for those who missed a webhook or have none. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { findEvent, listEvents } from "../../events/store";
+import { findEvent, listEvents } from "../../events/event-store";
 import { readQuery } from "../../http/body";
-import { type AppEnv, Refused } from "../../http/context";
+import { keyed } from "../../http/guarded-routes";
 import { pageCursor, pageLimit } from "../../http/paging";
-import { keyed } from "../../http/routes";
+import { type AppEnv, Refused } from "../../http/request-context";
 import { toListedEvent } from "./event-wire";
 import { eventTypeQuery, timeQuery } from "./webhook-wire";
 

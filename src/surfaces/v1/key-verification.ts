@@ -3,12 +3,12 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { noteUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
-import type { AppEnv } from "../../http/context";
-import { keyed } from "../../http/routes";
-import { findKeyByToken } from "../../keys/cache";
+import { keyed } from "../../http/guarded-routes";
+import type { AppEnv } from "../../http/request-context";
+import { findKeyByToken } from "../../keys/key-cache";
+import { isWellFormedToken } from "../../keys/key-token";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
-import { isWellFormedToken } from "../../keys/token";
-import { type Verification, verifyKey } from "../../keys/verify";
+import { type Verification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
 
 const text = (most: number) =>

@@ -2,22 +2,22 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readQuery } from "../../http/body";
-import { type AppEnv, Refused } from "../../http/context";
 import { unknownOrganisation } from "../../http/guard-refusals";
+import { rooted } from "../../http/guarded-routes";
+import { humanText } from "../../http/human-text";
 import { cursorQuery, toPage } from "../../http/paging";
-import { rooted } from "../../http/routes";
-import { humanText } from "../../http/text";
+import { type AppEnv, Refused } from "../../http/request-context";
 import { accessKey } from "../../keys/access-key";
+import { newToken } from "../../keys/key-token";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
 import { removeOrganisationKeys } from "../../keys/retention";
-import { newToken } from "../../keys/token";
 import {
   createOrganisation,
   listOrganisations,
   markOrganisationDeleted,
   type Organisation,
   shortName,
-} from "../../organisations/store";
+} from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
 
 const createBody = z.strictObject({ name: humanText(1, 100) });

@@ -2,9 +2,9 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody } from "../../http/body";
-import type { AppEnv } from "../../http/context";
-import { keyed } from "../../http/routes";
-import { checkRelay } from "../../relay-permissions/manage";
+import { keyed } from "../../http/guarded-routes";
+import type { AppEnv } from "../../http/request-context";
+import { checkRelay } from "../../relay-permissions/manage-permissions";
 import type { MissingPermission } from "../../relay-permissions/permission";
 import { connectionId } from "../relay-permissions/wire";
 

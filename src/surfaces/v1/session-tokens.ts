@@ -4,16 +4,16 @@ import { z } from "zod";
 import { namedOrganisation, requireToken, requireUsable } from "../../http/authenticate";
 import { readBody, readBodyText } from "../../http/body";
 import { countCall } from "../../http/calls-per-minute";
-import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/context";
 import { fail } from "../../http/failed-attempts";
+import { keyed, once } from "../../http/guarded-routes";
 import { scopeOf } from "../../http/idempotency";
-import { keyed, once } from "../../http/routes";
+import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import type { HeldKey } from "../../keys/key";
 import { SIGN_IN } from "../../keys/permissions";
-import { readAssertion } from "../../operators/access";
+import { readAssertion } from "../../operators/cloudflare-access";
+import { signOut } from "../../operators/operator-store";
 import { newSession, signSession } from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
-import { signOut } from "../../operators/store";
 
 const signInBody = z.strictObject({ token: z.string("must be an API key") });
 

@@ -2,8 +2,8 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { type AppEnv, type HttpRefusal, Refused } from "../../http/context";
-import { idBeforeVerb, keyed } from "../../http/routes";
+import { idBeforeVerb, keyed } from "../../http/guarded-routes";
+import { type AppEnv, type HttpRefusal, Refused } from "../../http/request-context";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";

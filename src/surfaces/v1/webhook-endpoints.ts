@@ -1,10 +1,10 @@
 /** Webhook endpoints on `/v1`: who hears of an organisation's events, with what secret, and whether it works. */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/context";
+import { idBeforeVerb, keyed } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
-import { idBeforeVerb, keyed } from "../../http/routes";
-import { requireSendable } from "../../http/sendable";
+import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { requireSendable } from "../../http/sendable-address";
 import {
   endpointOwner,
   organisationOwner,

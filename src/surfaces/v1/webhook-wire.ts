@@ -1,12 +1,12 @@
 /** Webhook endpoints, deliveries and recoveries as `/v1` says them, and the bodies that it takes. */
 import { z } from "zod";
-import { EVENT_TYPES, isEventPattern } from "../../events/types";
+import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
+import { humanText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
-import { humanText } from "../../http/text";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
-import { toTime } from "../shared/time";
+import { toTime } from "../shared/wire-time";
 
 /** How far back what failed is sent again: 14 days, in milliseconds. */
 const LONGEST_WINDOW_MS = 14 * 86_400_000;

@@ -9,7 +9,7 @@ import {
   type Position,
   type SessionFilter,
   type SessionPage,
-} from "../../../src/sources/session-list";
+} from "../../../src/sources/source-session-list";
 import type { Answer } from "../../support/client";
 import { rowsOf } from "../../support/rows";
 import { type Broker, idsOf, list, newBroker, objectOf } from "../../support/source-sessions";

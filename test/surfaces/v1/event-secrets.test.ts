@@ -1,6 +1,6 @@
 /** An event of every kind is told, listed and stored without a token or a secret of what it is about. */
 import { expect, test } from "vitest";
-import { EVENT_TYPES } from "../../../src/events/types";
+import { EVENT_TYPES } from "../../../src/events/event-types";
 import { call, newOrganisation } from "../../support/client";
 import { ask, decide, newApplication, newDevice, pair, request } from "../../support/devices";
 import { newKey, patchKey } from "../../support/keys";

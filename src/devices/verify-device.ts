@@ -1,0 +1,81 @@
+/** Device tokens as gateways and the relay meet them. */
+import type { Database } from "../db/open";
+import { tokenDigest } from "../keys/key-token";
+import { type Device, judgePairing, judgeToken } from "./device";
+import { findInAllApplications, findToken, type SeenDevice } from "./device-store";
+import { isDeviceToken } from "./device-token";
+import { noteSeen } from "./last-seen";
+import { implies } from "./scopes";
+
+/** What a device token is worth. */
+export type Verification =
+  | { ok: true; device: SeenDevice; role: string; scopes: readonly string[]; digest: string }
+  | { ok: false; code: "not-found" }
+  | { ok: false; code: "revoked" | "device-removed"; device: SeenDevice; role: string }
+  | {
+      ok: false;
+      code: "scope-missing";
+      device: SeenDevice;
+      role: string;
+      scopes: readonly string[];
+    };
+
+/** What a verification stands on: `ctx` keeps what is written behind the answer alive. */
+interface VerifyDeps {
+  db: Database;
+  ctx: { waitUntil(promise: Promise<unknown>): void };
+}
+
+/** Whose devices are known (null: all, where the caller compares), and what a token must carry. */
+interface Asked {
+  organisationId: number | null;
+  /** Null: nothing in particular. */
+  scope: string | null;
+}
+
+/**
+ * What a device token is worth now. A device with a working one is noted as seen, behind the answer.
+ * @param now Unix milliseconds
+ */
+export async function verifyDeviceToken(
+  { db, ctx }: VerifyDeps,
+  token: string,
+  { organisationId, scope }: Asked,
+  now: number,
+): Promise<Verification> {
+  const found = isDeviceToken(token) ? await findToken(db, tokenDigest(token)) : null;
+  if (!found || (organisationId !== null && found.device.organisationId !== organisationId)) {
+    return { ok: false, code: "not-found" };
+  }
+  const { device, role } = found;
+  const judged = judgeToken(device, role, found.digest);
+  if (!judged.ok) return { ok: false, code: judged.code, device, role };
+  noteSeen(db, ctx, device, now);
+  const { scopes } = judged;
+  if (scope !== null && !implies(scopes, scope)) {
+    return { ok: false, code: "scope-missing", device, role, scopes };
+  }
+  return { ok: true, device, role, scopes, digest: found.digest };
+}
+
+/**
+ * Whether a device that is known by its id alone may be connected: it is paired and not revoked in an
+ * application of the organisation. Where it is in several, one is enough.
+ */
+export async function findPaired(
+  db: Database,
+  organisationId: number,
+  deviceId: string,
+): Promise<
+  { ok: true; device: Device } | { ok: false; code: "not-paired" | "revoked" | "device-removed" }
+> {
+  const judged = (await findInAllApplications(db, organisationId, deviceId)).map((device) => ({
+    device,
+    judgement: judgePairing(device),
+  }));
+  const paired = judged.find(({ judgement }) => judgement === "paired");
+  if (paired) return { ok: true, device: paired.device };
+  if (judged.length === 0) return { ok: false, code: "not-paired" };
+  const revoked = judged.some(({ judgement }) => judgement === "revoked");
+  return { ok: false, code: revoked ? "revoked" : "device-removed" };
+}

@@ -1,0 +1,117 @@
+/** The list of an organisation's events, with what has become of their deliveries. */
+import { and, desc, eq, gt, gte, lt, sql } from "drizzle-orm";
+import type { Database } from "../db/open";
+import { type ScannedPage, scanPage } from "../db/scan";
+import { events } from "../db/schema/events";
+import type { DomainEvent } from "./event";
+import { firstIdAt, toEvent } from "./event-store";
+
+/** What has become of an event's deliveries. Times are Unix milliseconds. */
+export interface DeliveryState {
+  /** `pending` also where nobody was to be told. */
+  state: "pending" | "delivered" | "failed";
+  /** Attempts after the first one. */
+  retries: number;
+  deliveredAt: number | null;
+}
+
+export type ListedEvent = DomainEvent & { delivery: DeliveryState };
+
+/** What a list of events can be narrowed to. */
+export interface EventFilter {
+  /** The part of the type before its first dot. */
+  subject: string | undefined;
+  /** The part behind it. */
+  action: string | undefined;
+  state: DeliveryState["state"] | undefined;
+  /** Half-open; null: no bound. */
+  created: { from: number | null; until: number | null };
+}
+
+// A delivery's id begins with the event's: those of one event are a range of the key.
+const ofEvent = sql`from deliveries d where d.organisation_id = ${events.organisationId}
+  and d.id > 'whd_' || replace(${events.id}, '-', '') || '_'
+  and d.id < 'whd_' || replace(${events.id}, '-', '') || '\`'`;
+
+const deliveryState = sql<DeliveryState["state"]>`(select case
+  when count(*) = 0 or sum(d.status = 'pending') > 0 then 'pending'
+  when sum(d.status in ('failed', 'discarded')) > 0 then 'failed' else 'delivered' end ${ofEvent})`;
+
+const columns = {
+  organisationId: events.organisationId,
+  id: events.id,
+  type: events.type,
+  at: events.at,
+  data: events.data,
+  state: deliveryState,
+  retries: sql<number>`(select coalesce(max(max(d.attempt_count - 1, 0)), 0) ${ofEvent})`,
+  deliveredAt: sql<
+    number | null
+  >`(select max(d.attempts ->> '$[#-1].at') ${ofEvent} and d.status = 'delivered')`,
+};
+
+/** An event of an organisation. */
+export async function findListedEvent(
+  db: Database,
+  organisationId: number,
+  id: string,
+): Promise<ListedEvent | null> {
+  const rows = await db
+    .select(columns)
+    .from(events)
+    .where(and(eq(events.organisationId, organisationId), eq(events.id, id)));
+  return rows[0] ? toListed(rows[0]) : null;
+}
+
+/**
+ * A page of events, newest first. The moment is found by the key; the other filters are tested on one
+ * event after the other.
+ */
+export function listEvents(
+  db: Database,
+  organisationId: number,
+  filter: EventFilter,
+  range: { after: string | null; before: string | null; limit: number },
+): Promise<ScannedPage<ListedEvent>> {
+  const { subject, action, state, created } = filter;
+  const place = and(
+    eq(events.organisationId, organisationId),
+    range.after === null ? undefined : lt(events.id, range.after),
+    range.before === null ? undefined : gt(events.id, range.before),
+    created.from === null ? undefined : gte(events.id, firstIdAt(created.from)),
+    created.until === null ? undefined : lt(events.id, firstIdAt(created.until)),
+  );
+  const tests = and(
+    subject === undefined
+      ? undefined
+      : sql`substr(${events.type}, 1, instr(${events.type} || '.', '.') - 1) = ${subject}`,
+    action === undefined
+      ? undefined
+      : sql`substr(${events.type}, instr(${events.type} || '.', '.') + 1) = ${action}`,
+    state === undefined ? undefined : sql`${deliveryState} = ${state}`,
+  );
+  const scan = { table: events, range: place, tests, limit: range.limit };
+  return scanPage(db, scan, async (where, most) => {
+    const rows = await db
+      .select(columns)
+      .from(events)
+      .where(and(eq(events.organisationId, organisationId), where))
+      .orderBy(desc(events.id))
+      .limit(most);
+    return rows.map(toListed);
+  });
+}
+
+function toListed(row: {
+  organisationId: number;
+  id: string;
+  type: string;
+  at: number;
+  data: string;
+  state: DeliveryState["state"];
+  retries: number;
+  deliveredAt: number | null;
+}): ListedEvent {
+  const { state, retries, deliveredAt, ...event } = row;
+  return { ...toEvent(event), delivery: { state, retries, deliveredAt } };
+}

@@ -1,0 +1,41 @@
+/** RFC 9457 problem details: the error format of our own surfaces. */
+import type { Call, HttpRefusal, Surface } from "./request-context";
+
+/** A surface that says its errors as `application/problem+json`. */
+export function problemSurface(name: string, owns: Surface["owns"]): Surface {
+  return { name, unknownKeyStatus: 401, owns, refuse: problem };
+}
+
+function problem(c: Call, refusal: HttpRefusal): Response {
+  const body = {
+    type: `urn:drawbridge:problem:${refusal.code}`,
+    title: titles[refusal.status],
+    status: refusal.status,
+    detail: refusal.message,
+    code: refusal.code,
+    request_id: c.var.requestId,
+    ...(refusal.problems ? { errors: refusal.problems } : {}),
+    ...refusal.more,
+  };
+  return c.body(JSON.stringify(body), refusal.status, {
+    ...refusal.headers,
+    "Content-Type": "application/problem+json",
+  });
+}
+
+const titles: Record<HttpRefusal["status"], string> = {
+  400: "Bad request",
+  401: "Not authenticated",
+  403: "Not allowed",
+  404: "Not found",
+  405: "Method not allowed",
+  409: "Conflict",
+  410: "Gone",
+  413: "Body too large",
+  415: "Unsupported content",
+  422: "Cannot be processed",
+  426: "Upgrade required",
+  429: "Too many requests",
+  500: "Internal error",
+  503: "Unavailable",
+};

@@ -1,0 +1,19 @@
+/** Refuses the addresses to which Drawbridge does not send, wherever a request gives one. */
+import { addressRules, judgeAddress } from "../outbound/address";
+import { type Call, Refused } from "./request-context";
+
+/**
+ * @param path the field that holds the address
+ * @throws Refused 400 that says what is wrong with it
+ */
+export function requireSendable(c: Call, path: string, address: string): void {
+  const judged = judgeAddress(address, addressRules(c.var.config, c.req.url));
+  if (judged.ok) return;
+  const { code, reason } = judged.refusal;
+  throw new Refused({
+    status: 400,
+    code,
+    message: `${path} is refused: ${reason}`,
+    problems: [{ path, message: reason }],
+  });
+}

@@ -1,0 +1,124 @@
+/** Organisations in D1. */
+import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
+import type { Database } from "../db/open";
+import { applications } from "../db/schema/devices";
+import { events } from "../db/schema/events";
+import { organisations } from "../db/schema/organisations";
+import { sessionCounts, sessions } from "../db/schema/sessions";
+import { deliveries } from "../db/schema/webhooks";
+import { keyInsertion } from "../keys/key-writes";
+import { ALL_PERMISSIONS } from "../keys/permissions";
+
+/** A tenant. Times are Unix milliseconds. */
+export interface Organisation {
+  id: number;
+  name: string;
+  createdAt: number;
+}
+
+const columns = {
+  id: organisations.id,
+  name: organisations.name,
+  createdAt: organisations.createdAt,
+};
+
+/** Stores a new organisation with its first API key, which holds every permission. Both or neither. */
+export async function createOrganisation(
+  db: Database,
+  name: string,
+  token: string,
+  now: number,
+): Promise<{ organisation: Organisation; key: { id: number; tokenVersion: number } }> {
+  const first = {
+    name: "First key",
+    organisationIds: sql`json_array(last_insert_rowid())`,
+    permissions: [ALL_PERMISSIONS],
+  };
+  const [insertion, ...more] = keyInsertion(db, first, token, now);
+  const { created, keys } = await runBatch(db, {
+    created: db.insert(organisations).values({ name, createdAt: now }).returning(columns),
+    keys: insertion,
+    more,
+  });
+  if (!created[0] || !keys[0]) throw new Error("the organisation was not stored");
+  return { organisation: created[0], key: keys[0] };
+}
+
+/** A page of the organisations, newest first; `before` is the last id of the page before. */
+export async function listOrganisations(
+  db: Database,
+  query: { before: number | null; limit: number },
+): Promise<Organisation[]> {
+  return db
+    .select(columns)
+    .from(organisations)
+    .where(
+      and(
+        isNull(organisations.deletedAt),
+        query.before === null ? undefined : lt(organisations.id, query.before),
+      ),
+    )
+    .orderBy(desc(organisations.id))
+    .limit(query.limit);
+}
+
+/** An organisation; null if it is deleted or never was. */
+export async function findOrganisation(db: Database, id: number): Promise<Organisation | null> {
+  const rows = await db
+    .select(columns)
+    .from(organisations)
+    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)));
+  return rows[0] ?? null;
+}
+
+/** Hides an organisation; false if there is none. The sweep ends its sessions and removes its data. */
+export async function markOrganisationDeleted(
+  db: Database,
+  id: number,
+  now: number,
+): Promise<boolean> {
+  const rows = await db
+    .update(organisations)
+    .set({ deletedAt: now })
+    .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)))
+    .returning({ id: organisations.id });
+  return rows.length > 0;
+}
+
+/** A page of the deleted organisations whose data is still to be removed, in the order of their ids. */
+export async function listDeletedOrganisations(
+  db: Database,
+  { after, limit }: { after: number; limit: number },
+): Promise<{ id: number; deletedAt: number }[]> {
+  return db
+    .select({ id: organisations.id, deletedAt: sql<number>`${organisations.deletedAt}` })
+    .from(organisations)
+    .where(and(gt(organisations.id, after), isNotNull(organisations.deletedAt)))
+    .orderBy(asc(organisations.id))
+    .limit(limit);
+}
+
+/** Removes a deleted organisation's own rows, unless something else of it is left. */
+export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
+  const isEmpty = sql`not exists (select 1 from ${sessions} where organisation_id = ${id})
+    and not exists (select 1 from ${events} where organisation_id = ${id})
+    and not exists (select 1 from ${deliveries} where organisation_id = ${id})
+    and not exists (select 1 from ${applications} where organisation_id = ${id})`;
+  await db.batch([
+    db.delete(organisations).where(and(eq(organisations.id, id), isEmpty)),
+    db.delete(sessionCounts).where(and(eq(sessionCounts.organisationId, id), isEmpty)),
+  ]);
+}
+
+/** A short form of a name for people: lower-case letters, digits and hyphens, at most 24. */
+export function shortName(name: string): string {
+  const short = name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/\p{M}/gu, "")
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .slice(0, 24)
+    .replace(/^-+|-+$/g, "");
+  return short === "" ? "organisation" : short;
+}

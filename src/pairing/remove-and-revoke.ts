@@ -1,0 +1,80 @@
+/**
+ * Devices are removed and their tokens revoked. What the device asks for at that moment ends with it, in
+ * the same batch: only what it asks for afterwards can let it back in.
+ */
+import { grantOf, removeDevice, revokeToken } from "../devices/device";
+import {
+  changeDevice,
+  type DeviceAddress,
+  type FurtherWork,
+  type ManageResult,
+} from "../devices/manage-devices";
+import type { DeviceDeps, Operator } from "../devices/operator";
+import { isOver } from "./pairing-request";
+import { endingOf } from "./request-endings";
+import { hasEnded, isItsPending, requestEnding, selectPending, toRequest } from "./request-store";
+
+/** Which device of the operator's organisation. */
+type OwnDevice = Omit<DeviceAddress, "organisationId">;
+
+/** Removes a device: its tokens stop, and only a new approval lets it back in. */
+export function removePairedDevice(
+  deps: DeviceDeps,
+  operator: Operator,
+  own: OwnDevice,
+  now: number,
+): Promise<ManageResult> {
+  const address = { ...own, organisationId: operator.organisationId };
+  return changeDevice(deps, address, now, async (device) => ({
+    device: removeDevice(device, now),
+    event: { type: "device.removed", role: null, closesSockets: true },
+    further: await endPending(deps, operator, { ...own, reason: "device-removed" }, now),
+  }));
+}
+
+/** Revokes a role's token: only a new approval brings it back. */
+export function revokeDeviceToken(
+  deps: DeviceDeps,
+  operator: Operator,
+  { role, ...own }: OwnDevice & { role: string },
+  now: number,
+): Promise<ManageResult> {
+  const address = { ...own, organisationId: operator.organisationId };
+  return changeDevice(deps, address, now, async (device) => {
+    if (!device.roles.includes(role)) return { code: "role-not-approved", role };
+    if (grantOf(device, role).revoked) return { code: "token-revoked", role };
+    return {
+      device: revokeToken(device, role),
+      event: { type: "device.token.revoked", role, closesSockets: true },
+      further: await endPending(deps, operator, { ...own, reason: "token-revoked" }, now),
+    };
+  });
+}
+
+/** The end of what the device asks for now: the operator has rejected it, unless its time was over. */
+async function endPending(
+  { db }: DeviceDeps,
+  operator: Operator,
+  { applicationId, deviceId, reason }: OwnDevice & { reason: string },
+  now: number,
+): Promise<FurtherWork> {
+  const rows = await selectPending(db, applicationId, deviceId);
+  if (!rows[0]) {
+    const mayGoOn = isItsPending(applicationId, deviceId, null);
+    return { statements: () => [], mayGoOn, owed: [] };
+  }
+  const request = toRequest(rows[0]);
+  const { ending, event } = isOver(request, now)
+    ? endingOf(request, "expired", now)
+    : endingOf(request, "rejected", now, {
+        decidedBy: operator.keyId,
+        decidedByEmail: operator.session?.email ?? null,
+        granted: null,
+        reason,
+      });
+  return {
+    statements: (onlyIf) => [requestEnding(db, ending, onlyIf)],
+    mayGoOn: hasEnded(ending),
+    owed: [event],
+  };
+}

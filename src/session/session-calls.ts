@@ -1,0 +1,88 @@
+/** The contract between the Worker and a session's object: the calls, and what they take and give. */
+import type { DeviceCut } from "./device-revocation";
+import type { ExpiryReason, NewRelayUser, Session, SessionFacts, SessionRefusal } from "./machine";
+
+/** The calls of a session's object. Arguments and answers are plain values: RPC clones them. */
+export interface SessionCalls {
+  /** Makes the session. Users beyond `maxUsers`, or a taken id, are refused. */
+  create(
+    facts: SessionFacts,
+    expiresAt: number,
+    users: readonly UserRequest[],
+    active: boolean,
+  ): Promise<SessionResult>;
+  /**
+   * The session as it is now. Costs no write, unless its end was due and not yet recorded.
+   * @param organisationId null: whoever it belongs to (where the caller is yet to be established)
+   */
+  read(organisationId: number | null): Promise<SessionResult>;
+  /**
+   * As `read`, for a caller who makes the session elsewhere if it is not here: from then on, it cannot
+   * be made here by an earlier request that is still on its way.
+   */
+  readOrClose(organisationId: number): Promise<SessionResult>;
+  /** The session once it is not pending any more, or as it is after so many milliseconds. */
+  outcome(organisationId: number, milliseconds: number): Promise<SessionResult>;
+  /**
+   * Its third party has accepted the credentials.
+   * @param expiresAt when access ends there, Unix milliseconds; null: not known
+   */
+  activate(organisationId: number, expiresAt: number | null): Promise<SessionResult>;
+  /** Its third party has not given access. */
+  fail(organisationId: number, error: string): Promise<SessionResult>;
+  /** Says whether work may be done with the session now; if so, its idle clock restarts. */
+  use(organisationId: number): Promise<SessionResult>;
+  /** Adds a user; they are the last of the answer's `users`. */
+  authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult>;
+  /** Removes the user with this token, and closes their socket before the answer. */
+  revokeUser(organisationId: number, token: number): Promise<SessionResult>;
+  /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
+  cutDevice(cut: DeviceCut): Promise<void>;
+  /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
+  expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult>;
+  /** Notice that permissions of this session's connections may have changed: they are read again. */
+  permissionsChanged(organisationId: number): Promise<void>;
+  /**
+   * For the sweep: ends what is due, announces what is owed and what is about to expire, sets a lost
+   * alarm, repairs the row in D1.
+   * @returns whether there is a session here at all
+   */
+  poke(): Promise<boolean>;
+  /** Forgets everything, for good: retention. Open sockets are closed. */
+  purge(): Promise<void>;
+  /**
+   * Admits a websocket of the data plane: `…/server` for the host, `…/client` for everyone else. The
+   * only use of `fetch`, since a websocket cannot be handed over by a method call. A refusal is JSON.
+   */
+  fetch(request: Request): Promise<Response>;
+}
+
+/** A user as asked for: the object draws what their token needs. */
+export type UserRequest = Omit<NewRelayUser, "draw">;
+
+/** A session as it is now, with the figures of its sockets. */
+export interface SessionView {
+  session: Session;
+  /** By user ordinal; who never connected is left out. */
+  traffic: Record<number, Traffic & { connected: boolean }>;
+  /** When work was last done with it (source sessions), Unix milliseconds. */
+  usedAt: number | null;
+  /** The call had been made before, and changed nothing this time. */
+  isRepeat?: true;
+}
+
+/** What a call on a session answers: the session, or why not. */
+export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal: SessionRefusal };
+
+/** What a user has sent and received over all of their sockets, in bytes of payload. */
+export interface Traffic {
+  bytesIn: number;
+  bytesOut: number;
+  /** Frames from this user that could not be passed on. */
+  dropped: number;
+  /** Cloudflare's view of where they connected from; null before that. */
+  latitude: number | null;
+  longitude: number | null;
+  /** The last few addresses that they connected from, as limits count them, newest last. */
+  addresses: readonly string[];
+}

@@ -1,0 +1,39 @@
+/** The consumer of the sweep's queue: what a run could not finish by itself. */
+import { z } from "zod";
+import { buryMessage } from "../dead-letters/dead-letter-store";
+import { describeError, log } from "../platform/log";
+import { runTask } from "./chain";
+import { STEPS_A_MESSAGE } from "./page-sizes";
+import { type Background, sweepDeps } from "./sweep";
+import type { SweepMessage } from "./tasks";
+
+/** How often a message is tried: what it does is found again by the next run, a minute or an hour later. */
+const MOST_TRIES = 3;
+const RETRY_SECONDS = 30;
+
+/** Its tasks are our own: only what tells them from something else is looked at. */
+const messageShape = z.object({
+  v: z.literal(1),
+  task: z.looseObject({ job: z.string() }),
+  until: z.number(),
+});
+
+/** Handles a batch, one message after the other: D1 runs one query at a time anyway. */
+export async function consumeSweeps(batch: MessageBatch, env: Env, ctx: Background): Promise<void> {
+  const deps = sweepDeps(env, ctx);
+  for (const message of batch.messages) {
+    if (!messageShape.safeParse(message.body).success) {
+      await buryMessage(deps.db, batch.queue, message, "not a message of the sweep");
+      continue;
+    }
+    const { task, until } = message.body as SweepMessage;
+    try {
+      await runTask(deps, task, { steps: STEPS_A_MESSAGE, until });
+      message.ack();
+    } catch (error) {
+      log("sweep failed", { work: task.job, error: describeError(error) });
+      if (message.attempts < MOST_TRIES) message.retry({ delaySeconds: RETRY_SECONDS });
+      else message.ack();
+    }
+  }
+}

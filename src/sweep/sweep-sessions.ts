@@ -1,0 +1,127 @@
+/** The sweep's work on sessions: those that are due are looked at, those that are old are removed. */
+import { sweepEvents } from "../events/event-store";
+import { describeError, log } from "../platform/log";
+import type { SessionKind } from "../session/machine";
+import {
+  type DueSession,
+  type Ended,
+  findDueSessions,
+  findRemovable,
+  forgetSessions,
+  type SessionKey,
+} from "../session/projection";
+import type { CheckMessage } from "../sources/access-checks";
+import { sweepDeliveries } from "../webhooks/delivery-store";
+import { sweepRecoveries } from "../webhooks/recovery";
+import { DELETED_ROWS, OBJECTS_AT_ONCE, SESSIONS_A_MESSAGE, SESSIONS_READ } from "./page-sizes";
+import type { StepResult, SweepDeps, Task } from "./tasks";
+
+/** The ranges of an organisation's sessions, each in the order of its rows. */
+const LANES: readonly { kind: SessionKind; ended: Ended }[] = [
+  { kind: "relay", ended: 0 },
+  { kind: "source", ended: 0 },
+  { kind: "relay", ended: 1 },
+  { kind: "relay", ended: 2 },
+  { kind: "source", ended: 1 },
+  { kind: "source", ended: 2 },
+];
+/** From here on they hold sessions that have ended. */
+export const FIRST_ENDED_LANE = 2;
+
+/** Finds sessions whose time to be looked at has come, and has them looked at side by side. */
+export async function findDue(
+  { db, now }: SweepDeps,
+  task: Extract<Task, { job: "due-sessions" }>,
+): Promise<StepResult> {
+  const due = await findDueSessions(db, now, task.after, SESSIONS_READ);
+  const more = inMessages(due).map((sessions) => ({ job: "poke-sessions" as const, sessions }));
+  const after = due.at(-1);
+  const isFull = after !== undefined && due.length === SESSIONS_READ;
+  return { rest: isFull ? { ...task, after } : null, more };
+}
+
+/** Has the objects of these sessions do what is due. One that fails is found again by the next run. */
+export async function pokeSessions(
+  { db, sessions, checks }: SweepDeps,
+  due: readonly DueSession[],
+): Promise<void> {
+  const unknown: DueSession[] = [];
+  await sideBySide(due, async (key) => {
+    if (!(await sessions.poke(key.id))) unknown.push(key);
+  });
+  // A row whose object holds nothing stands for nothing.
+  await forgetSessions(db, unknown);
+  // Source sessions that are due may be due for a check by their connector: who consumes it knows.
+  const messages = due
+    .filter(({ checked }) => checked)
+    .map(({ organisationId, id }) => ({
+      body: { v: 1, organisationId, sessionId: id } satisfies CheckMessage,
+    }));
+  if (messages.length > 0) await checks.sendBatch(messages);
+}
+
+/** Finds an organisation's old sessions, range after range, and has them removed side by side. */
+export async function findOld(
+  { db }: SweepDeps,
+  task: Extract<Task, { job: "old-sessions" }>,
+): Promise<StepResult> {
+  const { organisationId, cutoff, after } = task;
+  const lane = LANES[task.lane];
+  if (!lane) return { rest: null, more: [] };
+  const query = { organisationId, ...lane, cutoff, after, limit: SESSIONS_READ };
+  const old = await findRemovable(db, query);
+  const more = inMessages(old).map((sessions) => ({ job: "purge-sessions" as const, sessions }));
+  const last = old.length === SESSIONS_READ ? old.at(-1) : undefined;
+  const rest = last
+    ? { ...task, after: { createdAt: last.createdAt, id: last.id } }
+    : { ...task, lane: task.lane + 1, after: null };
+  return { rest, more };
+}
+
+/** Removes sessions, the object first: its row is what finds it again if that fails. */
+export async function purgeSessions(
+  { db, sessions }: SweepDeps,
+  keys: readonly SessionKey[],
+): Promise<void> {
+  const purged: SessionKey[] = [];
+  await sideBySide(keys, async (key) => {
+    await sessions.purge(key.id);
+    purged.push(key);
+  });
+  await forgetSessions(db, purged);
+}
+
+/** Removes a page of an organisation's old deliveries, events and recoveries; true: nothing is left. */
+export async function removeOldRows(
+  { db }: SweepDeps,
+  { organisationId, cutoff }: { organisationId: number; cutoff: number | null },
+): Promise<boolean> {
+  const before = cutoff ?? Number.MAX_SAFE_INTEGER;
+  // Events after what tells of their delivery: that is of no use without them.
+  for (const removePage of [sweepDeliveries, sweepEvents, sweepRecoveries]) {
+    if ((await removePage(db, organisationId, before, DELETED_ROWS)) === DELETED_ROWS) return false;
+  }
+  return true;
+}
+
+function inMessages<T>(sessions: readonly T[]): T[][] {
+  const messages: T[][] = [];
+  for (let i = 0; i < sessions.length; i += SESSIONS_A_MESSAGE) {
+    messages.push(sessions.slice(i, i + SESSIONS_A_MESSAGE));
+  }
+  return messages;
+}
+
+async function sideBySide<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  for (let i = 0; i < items.length; i += OBJECTS_AT_ONCE) {
+    const done = await Promise.allSettled(items.slice(i, i + OBJECTS_AT_ONCE).map(work));
+    for (const one of done) {
+      if (one.status === "rejected") {
+        log("sweep item failed", { error: describeError(one.reason) });
+      }
+    }
+  }
+}
