@@ -6,7 +6,7 @@
  * If that fails too, or the Worker died in between, nobody knows what the first request did. A repeat
  * is refused then, and not run: whoever asks has to look first.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import {
   type Claim,
   claimKey,
@@ -15,6 +15,7 @@ import {
   releaseKey,
   type Scope,
 } from "../once/idempotency-keys";
+import { deriveKey } from "../platform/derive";
 import { describeError, log } from "../platform/log";
 import { pause, within } from "../platform/wait";
 import { readBodyText } from "./body";
@@ -223,10 +224,6 @@ function decrypt(secret: string, sealed: string): string | null {
   }
 }
 
-function answerKey(secret: string): Uint8Array {
+function answerKey(secret: string): Buffer {
   return deriveKey(secret, "idempotent-answers");
-}
-
-function deriveKey(secret: string, purpose: string): Uint8Array {
-  return new Uint8Array(hkdfSync("sha256", secret, "drawbridge", purpose, 32));
 }

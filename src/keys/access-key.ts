@@ -1,6 +1,7 @@
 /** The access key pair of an API key, for clients that sign their requests. Derived, never stored. */
-import { hkdfSync } from "node:crypto";
+
 import type { PreviousSecret } from "../db/schema/webhooks";
+import { deriveKey } from "../platform/derive";
 
 /** An id to send and a secret to sign with. */
 export interface AccessKey {
@@ -12,8 +13,7 @@ const ID = /^DRBAK([0-9]{11,15})$/;
 
 /** The pair of this key's current token: refreshing the token renews the secret. */
 export function accessKey(secret: string, key: { id: number; tokenVersion: number }): AccessKey {
-  const info = `access-key/${key.id}/${key.tokenVersion}`;
-  const bytes = Buffer.from(hkdfSync("sha256", secret, "drawbridge", info, 30));
+  const bytes = deriveKey(secret, "access-key", [key.id, key.tokenVersion], 30);
   return { id: `DRBAK${String(key.id).padStart(11, "0")}`, secret: bytes.toString("base64url") };
 }
 

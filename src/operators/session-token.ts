@@ -3,10 +3,10 @@
  * and bound to an API key in one version of its token. It says who signed in, not what they may do:
  * that is read from the key at every use.
  */
-import { hkdfSync } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { HeldKey } from "../keys/key";
+import { deriveKey } from "../platform/derive";
 
 /** How long an operator stays signed in. */
 export const SESSION_MS = 12 * 3_600_000;
@@ -140,5 +140,5 @@ export function isLive(
 }
 
 function signingKey(secret: string): Uint8Array {
-  return new Uint8Array(hkdfSync("sha256", secret, "drawbridge", "session-tokens", 32));
+  return deriveKey(secret, "session-tokens");
 }

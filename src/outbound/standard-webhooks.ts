@@ -4,7 +4,8 @@
  *
  * @see https://github.com/standard-webhooks/standard-webhooks, `spec/standard-webhooks.md`
  */
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { deriveKey } from "../platform/derive";
 
 const SECRET_PREFIX = "whsec_";
 const SECRET_BYTES = 32;
@@ -34,9 +35,8 @@ export function deriveSecret(rootSecret: string, owner: string, version: number)
   }
   // The version stands before the owner because it cannot contain a slash: whatever the owner is,
   // no two pairs give the same info.
-  const info = `webhook-secret/${version}/${owner}`;
-  const bytes = hkdfSync("sha256", rootSecret, "drawbridge", info, SECRET_BYTES);
-  return SECRET_PREFIX + Buffer.from(bytes).toString("base64");
+  const bytes = deriveKey(rootSecret, "webhook-secret", [version, owner], SECRET_BYTES);
+  return SECRET_PREFIX + bytes.toString("base64");
 }
 
 /**

@@ -2,7 +2,9 @@
  * What devices are handed before they have a token. All of it is derived, so that nothing is stored:
  * challenges carry their own proof, and the poll token of a request is always the same.
  */
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { codeFrom } from "../platform/codes";
+import { deriveKey } from "../platform/derive";
 
 /** How long a challenge may be answered, and how far `signed_at` may be off. */
 export const CHALLENGE_MS = 120_000;
@@ -20,7 +22,7 @@ export function newChallenge(
   const time = Buffer.alloc(TIME_BYTES);
   time.writeUIntBE(now, 0, TIME_BYTES);
   const stem = Buffer.concat([time, randomBytes(RANDOM_BYTES)]);
-  const nonce = Buffer.concat([stem, proof(secret, `challenge/${applicationId}`, stem)]);
+  const nonce = Buffer.concat([stem, proof(deriveKey(secret, "challenge", [applicationId]), stem)]);
   return { nonce: nonce.toString("base64url"), expiresAt: now + CHALLENGE_MS };
 }
 
@@ -33,7 +35,7 @@ export function judgeChallenge(
 ): "unknown" | "expired" | null {
   const bytes = Buffer.from(nonce, "base64url");
   const stem = bytes.subarray(0, TIME_BYTES + RANDOM_BYTES);
-  const right = proof(secret, `challenge/${applicationId}`, stem);
+  const right = proof(deriveKey(secret, "challenge", [applicationId]), stem);
   if (bytes.length !== TIME_BYTES + RANDOM_BYTES + PROOF_BYTES) return "unknown";
   // One spelling only: another one would be another nonce to the store.
   if (bytes.toString("base64url") !== nonce) return "unknown";
@@ -44,7 +46,7 @@ export function judgeChallenge(
 
 /** The token with which the device that asked polls this request. */
 export function pollToken(secret: string, applicationId: string, requestId: string): string {
-  const bytes = proof(secret, `poll/${applicationId}/${requestId}`, Buffer.alloc(0), 32);
+  const bytes = proof(deriveKey(secret, "poll", [applicationId, requestId]), Buffer.alloc(0), 32);
   return `drbp_${bytes.toString("base64url")}`;
 }
 
@@ -60,28 +62,19 @@ export function isPollToken(
   return given.length === right.length && timingSafeEqual(given, right);
 }
 
-/** Without look-alikes: it is typed and read aloud. */
-const CODE_ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";
 const CODE_LENGTH = 16;
 
 /** A new setup code: 74 random bits. */
 export function newSetupCode(): string {
-  let code = "";
-  while (code.length < CODE_LENGTH) {
-    for (const byte of randomBytes(CODE_LENGTH)) {
-      // 250 is the largest multiple of 25 below 256: above it the remainder would favour some characters.
-      if (byte < 250 && code.length < CODE_LENGTH) code += CODE_ALPHABET.charAt(byte % 25);
-    }
-  }
-  return code;
+  return codeFrom(randomBytes(16), CODE_LENGTH);
 }
 
 /** What is stored of a setup code: a keyed digest. */
 export function setupCodeDigest(secret: string, applicationId: string, code: string): string {
-  return proof(secret, `setup-code/${applicationId}`, Buffer.from(code), 32).toString("base64url");
+  const key = deriveKey(secret, "setup-code", [applicationId]);
+  return proof(key, Buffer.from(code), 32).toString("base64url");
 }
 
-function proof(secret: string, purpose: string, data: Uint8Array, bytes = PROOF_BYTES): Buffer {
-  const key = Buffer.from(hkdfSync("sha256", secret, "drawbridge", purpose, 32));
+function proof(key: Buffer, data: Uint8Array, bytes = PROOF_BYTES): Buffer {
   return createHmac("sha256", key).update(data).digest().subarray(0, bytes);
 }

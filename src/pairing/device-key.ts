@@ -4,6 +4,7 @@
  * a key is, is decided here.
  */
 import { createHash } from "node:crypto";
+import { codeFrom } from "../platform/codes";
 
 /** A key that may identify a device. */
 export interface DeviceKey {
@@ -47,19 +48,11 @@ export function parseDeviceKey(
   return { ok: true, key: { bytes, id: createHash("sha256").update(bytes).digest("hex") } };
 }
 
-/** Digits and capitals without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B. */
-const ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";
 const FINGERPRINT_LENGTH = 8;
 
 /** 8 characters of the device's id, for people to compare on both sides. */
 export function fingerprint(deviceId: string): string {
-  let rest = BigInt(`0x${deviceId.slice(0, 32)}`);
-  let text = "";
-  for (let i = 0; i < FINGERPRINT_LENGTH; i++) {
-    text += ALPHABET.charAt(Number(rest % BigInt(ALPHABET.length)));
-    rest /= BigInt(ALPHABET.length);
-  }
-  return text;
+  return codeFrom(Buffer.from(deviceId.slice(0, 32), "hex"), FINGERPRINT_LENGTH);
 }
 
 /** The low 255 bits, little-endian; the highest bit is the sign of x (RFC 8032, section 5.1.2). */

@@ -3,7 +3,9 @@
  * the deployment's secret and the session's id, so that none is stored anywhere and a list can still
  * show them, as this surface's clients expect of it.
  */
-import { createHmac, hkdfSync } from "node:crypto";
+import { createHmac } from "node:crypto";
+import { codeFrom } from "../platform/codes";
+import { deriveKey } from "../platform/derive";
 
 /** Derives the tokens of one session. */
 export interface SessionTokens {
@@ -17,7 +19,7 @@ const LARGEST_TOKEN = 0x7fff_ffff;
 
 /** The tokens of a session: some typed clients hold them in a signed 32-bit integer. */
 export function sessionTokens(secret: string, sessionId: string): SessionTokens {
-  const key = deriveKey(secret, `relay-tokens/${sessionId}`);
+  const key = deriveKey(secret, "relay-tokens", [sessionId]);
   return {
     session: toToken(key, "session"),
     user: ({ n, draw }) => toToken(key, `user/${n}/${draw}`),
@@ -39,8 +41,6 @@ export function drawUser(tokens: SessionTokens, n: number, taken: ReadonlySet<nu
 /** One draw does but once in a million sessions: this many never fail by chance. */
 const MOST_DRAWS = 100;
 
-/** Digits and capitals without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B. */
-const JOIN_ALPHABET = "34679ACDEFGHJKMNPQRTUVWXY";
 const JOIN_CODE_LENGTH = 8;
 
 /**
@@ -50,15 +50,10 @@ const JOIN_CODE_LENGTH = 8;
  * at 30 wrong ones a minute one address needs years, and 10,000 addresses need hours for any one of them.
  */
 export function joinCode(secret: string, sessionId: string, draw: number): string {
-  const bytes = createHmac("sha256", deriveKey(secret, `join-code/${sessionId}`))
+  const bytes = createHmac("sha256", deriveKey(secret, "join-code", [sessionId]))
     .update(String(draw))
     .digest();
-  let rest = bytes.readBigUInt64BE(0);
-  let code = "";
-  for (let i = 0; i < JOIN_CODE_LENGTH; i++) {
-    code += JOIN_ALPHABET.charAt(Number(rest % BigInt(JOIN_ALPHABET.length)));
-    rest /= BigInt(JOIN_ALPHABET.length);
-  }
+  const code = codeFrom(bytes.subarray(0, 8), JOIN_CODE_LENGTH);
   return `${code.slice(0, JOIN_CODE_LENGTH / 2)}-${code.slice(JOIN_CODE_LENGTH / 2)}`;
 }
 
@@ -77,7 +72,7 @@ export function joinCodeDigest(secret: string, code: string): string {
  * the user's token again. 128 bits.
  */
 export function joinKeyDigest(secret: string, sessionId: string, idempotencyKey: string): string {
-  const digest = createHmac("sha256", deriveKey(secret, `join-keys/${sessionId}`))
+  const digest = createHmac("sha256", deriveKey(secret, "join-keys", [sessionId]))
     .update(idempotencyKey)
     .digest();
   return digest.subarray(0, 16).toString("base64url");
@@ -87,8 +82,4 @@ function toToken(key: Buffer, label: string): number {
   const digest = createHmac("sha256", key).update(label).digest();
   // 2³¹−1 values; the bias of the remainder of 48 random bits is below 2⁻¹⁶.
   return (digest.readUIntBE(0, 6) % LARGEST_TOKEN) + 1;
-}
-
-function deriveKey(secret: string, purpose: string): Buffer {
-  return Buffer.from(hkdfSync("sha256", secret, "drawbridge", purpose, 32));
 }

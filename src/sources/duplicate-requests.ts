@@ -8,7 +8,8 @@
  * at the window before first, and closes the object that it finds empty there: an earlier one that was
  * slower goes on to the later one's window, and meets it.
  */
-import { createHmac, hkdfSync } from "node:crypto";
+import { createHmac } from "node:crypto";
+import { deriveKey } from "../platform/derive";
 
 /** A twin of a request that is at most so old, and still pending, gets the same session. */
 export const TWIN_MS = 10_000;
@@ -39,7 +40,7 @@ export interface TwinIds {
 
 /** The ids for a request at this moment, Unix milliseconds. */
 export function twinIds(secret: string, request: Request, now: number): TwinIds {
-  const key = Buffer.from(hkdfSync("sha256", secret, "drawbridge", "source-session-ids", 32));
+  const key = deriveKey(secret, "source-session-ids");
   const digest = createHmac("sha256", key)
     .update(`${request.organisationId}/${request.keyId}/${request.body}`)
     .digest();
