@@ -90,7 +90,8 @@ describe("no line holds", () => {
     const { body: session } = await create(
       key,
       {
-        users: [{ ip: "203.0.113.77", device_id: device }],
+        // The host connects; a user whose device is not paired would not be let in.
+        users: [{ ip: "203.0.113.77" }, { ip: "203.0.113.77", device_id: device }],
         webhook_url: `${mailbox.url}?secret=${hook}`,
         metadata: { note },
         join_code: true,
