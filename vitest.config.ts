@@ -18,7 +18,7 @@ export default defineConfig({
     // The Worker writes a line for each request: shown only for tests that fail.
     silent: "passed-only",
     projects: [
-      { test: { name: "unit", include: [UNIT] } },
+      { test: { name: "unit", include: [UNIT], testTimeout: 60_000 } },
       {
         plugins: [
           cloudflareTest(async ({ inject }) => ({
