@@ -14,7 +14,7 @@ import type { Device, DeviceEventData } from "./device";
 const AT_ONCE = 50;
 
 /** What of a device its sockets are known by. */
-export type CutDevice = Pick<Device, "organisationId" | "applicationId" | "id" | "version">;
+export type DeviceVersion = Pick<Device, "organisationId" | "applicationId" | "id" | "version">;
 
 /**
  * Tells every session in which the device is a user to close the sockets that it opened before this
@@ -24,7 +24,7 @@ export type CutDevice = Pick<Device, "organisationId" | "applicationId" | "id" |
 export async function cutDevice(
   db: Database,
   sessions: SessionClient,
-  device: CutDevice,
+  device: DeviceVersion,
 ): Promise<void> {
   const ids = await findSessionsWithDevice(db, device.organisationId, device.id);
   const failures: unknown[] = [];
@@ -47,7 +47,7 @@ export async function cutDevice(
 /** Closes the sockets of a device, and never fails: what could not be reached is left to the consumer. */
 export async function closeSockets(
   { db, sessions }: { db: Database; sessions: SessionClient },
-  device: CutDevice,
+  device: DeviceVersion,
 ): Promise<void> {
   await cutDevice(db, sessions, device).catch((error) =>
     log("device sockets not closed", { error: describeError(error) }),
@@ -58,7 +58,7 @@ export async function closeSockets(
  * What the consumer of events does for a device.
  * @throws Unavailable when a session could not be told: the event is to come again
  */
-export async function cutByEvent(
+export async function closeSocketsForEvent(
   db: Database,
   sessions: SessionClient,
   { data }: DomainEvent,
@@ -78,7 +78,7 @@ interface ApprovedRequest {
 /** The device whose sockets an event closes; null: it closes none. */
 function toCut(
   data: DeviceEventData | { pairRequest: ApprovedRequest } | object,
-): CutDevice | null {
+): DeviceVersion | null {
   const about =
     "device" in data
       ? data.device

@@ -3,7 +3,7 @@ import { type DomainEvent, newEventId } from "../events/event";
 import type { Device } from "./device";
 
 /** What happened to a device. */
-export interface DeviceHappening {
+export interface DeviceAnnouncement {
   type: "device.removed" | "device.token.rotated" | "device.token.revoked";
   /** Whose token it is about; null: those of all roles. */
   role: string | null;
@@ -13,7 +13,7 @@ export interface DeviceHappening {
 
 /** What is announced of a device. It holds nothing that its tokens are known by. */
 export function deviceEvent(
-  { type, role, closesSockets }: DeviceHappening,
+  { type, role, closesSockets }: DeviceAnnouncement,
   device: Device,
   now: number,
 ): DomainEvent {

@@ -3,12 +3,12 @@ import { newEventId } from "../events/event";
 import { firstIdAt } from "../events/event-store";
 
 /** Of a request: begins with its time, so that ids sort as requests were made. */
-export function newRequestId(now: number): string {
+export function newPairRequestId(now: number): string {
   return `pr-${newEventId(now)}`;
 }
 
 /** The smallest id of a request of that moment. */
-export function firstRequestIdAt(time: number): string {
+export function firstPairRequestIdAt(time: number): string {
   return `pr-${firstIdAt(time)}`;
 }
 

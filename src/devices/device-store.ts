@@ -2,10 +2,10 @@
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { devices, deviceTokens } from "../db/schema/devices";
-import { type Device, knownDigests } from "./device";
+import { type Device, tokenDigestsOf } from "./device";
 
 /** A device with when it was last seen, which moves without a new version. Unix milliseconds. */
-export type SeenDevice = Device & { lastSeenAt: number | null };
+export type DeviceWithLastSeen = Device & { lastSeenAt: number | null };
 
 /** A device of an application, removed or not. `id` may be an SQL expression for the id. */
 export function selectDevice(db: Database, applicationId: string, id: string | SQL) {
@@ -44,19 +44,22 @@ export function selectDevices(
 }
 
 /** A device as it is stored. */
-export function toDevice(row: { state: string; lastSeenAt: number | null }): SeenDevice {
+export function toDevice(row: { state: string; lastSeenAt: number | null }): DeviceWithLastSeen {
   return { ...JSON.parse(row.state), lastSeenAt: row.lastSeenAt };
 }
 
 /** A token that was handed out once, and the device that it is of. */
-export interface FoundToken {
+export interface FoundDeviceToken {
   digest: string;
   role: string;
-  device: SeenDevice;
+  device: DeviceWithLastSeen;
 }
 
 /** Where a token's digest leads. */
-export async function findToken(db: Database, digest: string): Promise<FoundToken | null> {
+export async function findDeviceToken(
+  db: Database,
+  digest: string,
+): Promise<FoundDeviceToken | null> {
   const rows = await db
     .select({ ...deviceColumns, role: deviceTokens.role })
     .from(deviceTokens)
@@ -73,7 +76,7 @@ export async function findToken(db: Database, digest: string): Promise<FoundToke
 }
 
 /** A device in all applications of an organisation in which it was ever paired, removed or not. */
-export async function findInAllApplications(
+export async function findDeviceInAllApplications(
   db: Database,
   organisationId: number,
   id: string,
@@ -86,7 +89,7 @@ export async function findInAllApplications(
 }
 
 /** In a batch: whether the device is as it was read; null: whether there is none. */
-export function isUnchanged(
+export function isDeviceUnchanged(
   applicationId: string,
   id: string,
   before: Pick<Device, "version"> | null,
@@ -137,8 +140,8 @@ export function tokenWrites(
   token: { digest: string; role: string },
   onlyIf: SQL,
 ) {
-  const known = knownDigests(device);
-  const forgotten = (before ? knownDigests(before) : []).filter((d) => !known.includes(d));
+  const known = tokenDigestsOf(device);
+  const forgotten = (before ? tokenDigestsOf(before) : []).filter((d) => !known.includes(d));
   const insertion = db
     .insert(deviceTokens)
     .select(
@@ -151,7 +154,7 @@ export function tokenWrites(
 }
 
 /** Removes a page of an application's devices with their tokens: those removed before, or all; returns how many. */
-export async function forgetDevices(
+export async function deleteDevices(
   db: Database,
   query: { applicationId: string; removedBefore: number | "all"; limit: number },
 ): Promise<number> {
@@ -170,7 +173,7 @@ export async function forgetDevices(
     .limit(query.limit);
   const found = rows.map(toDevice);
   if (found.length === 0) return 0;
-  const digests = JSON.stringify(found.flatMap(knownDigests));
+  const digests = JSON.stringify(found.flatMap(tokenDigestsOf));
   const known = found.map(({ id, version }) => ({ id, version }));
   await db.batch([
     db
@@ -191,6 +194,6 @@ const deviceColumns = { state: devices.state, lastSeenAt: devices.lastSeenAt };
 
 /** What is kept in a row's `state`: not what has a column that moves by itself. */
 function stateOf(device: Device): Device {
-  const { lastSeenAt: _, ...state } = device as SeenDevice;
+  const { lastSeenAt: _, ...state } = device as DeviceWithLastSeen;
   return state;
 }

@@ -2,8 +2,8 @@
  * A paired device: what is approved, and one token for each of its roles. Pure. Every change makes a
  * new version; the store writes it only over the version that it was made from.
  */
-import type { Asked, DeviceProfile, Grant } from "./profile";
-import { inCommon, isWithin, scopesOf } from "./scopes";
+import type { DeviceProfile, RequestedAccess, RolesAndScopes } from "./profile";
+import { areImpliedBy, scopesInCommon, scopesOf } from "./scopes";
 
 /** What a device has for one role. */
 export interface RoleGrant {
@@ -21,7 +21,7 @@ export interface RoleGrant {
 }
 
 /** A device as it was approved, with what is approved. Times are Unix milliseconds. */
-export interface Device extends DeviceProfile, Grant {
+export interface Device extends DeviceProfile, RolesAndScopes {
   applicationId: string;
   organisationId: number;
   /** Lower-case hex SHA-256 of its key. */
@@ -51,13 +51,13 @@ export function grantOf(device: Pick<Device, "grants">, role: string): RoleGrant
 }
 
 /** Whether a paired device may have what it asks for without another decision. */
-export function isApproved(device: Device, asked: Asked): boolean {
+export function isAccessApproved(device: Device, asked: RequestedAccess): boolean {
   return (
     device.removedAt === null &&
     asked.platform === device.platform &&
     asked.family === device.family &&
     asked.roles.every((role) => device.roles.includes(role) && !grantOf(device, role).revoked) &&
-    isWithin(asked.scopes, device.scopes)
+    areImpliedBy(asked.scopes, device.scopes)
   );
 }
 
@@ -69,8 +69,8 @@ export function isApproved(device: Device, asked: Asked): boolean {
  */
 export function approveDevice(
   before: Device | null,
-  asked: Asked & { applicationId: string; organisationId: number },
-  granted: Grant,
+  asked: RequestedAccess & { applicationId: string; organisationId: number },
+  granted: RolesAndScopes,
   requestId: string | null,
   now: number,
 ): Device {
@@ -85,7 +85,7 @@ export function approveDevice(
     return {
       ...grant,
       limit,
-      token: token && { ...token, scopes: inCommon(token.scopes, limit) },
+      token: token && { ...token, scopes: scopesInCommon(token.scopes, limit) },
       revoked: false,
       awaiting: role === granted.role ? requestId : null,
     };
@@ -122,7 +122,7 @@ export function issueToken(
   digest: string,
 ): { device: Device; scopes: readonly string[] } {
   const grant = grantOf(device, role);
-  const scopes = inCommon(scopesOf(role, asked), grant.limit);
+  const scopes = scopesInCommon(scopesOf(role, asked), grant.limit);
   const replaced = grant.token?.digest ?? grant.previous;
   const next = { ...grant, token: { digest, scopes }, previous: replaced, awaiting: null };
   return { device: withGrant(device, next), scopes };
@@ -159,12 +159,12 @@ export function judgeToken(device: Device, role: string, digest: string): TokenJ
 }
 
 /** Whether a token that worked works no more after a change, or carries less. */
-export function hasNarrowed(before: Device, after: Device): boolean {
+export function hasLostAccess(before: Device, after: Device): boolean {
   return before.grants.some(({ role, token }) => {
     if (token === null) return false;
     const was = judgeToken(before, role, token.digest);
     const is = judgeToken(after, role, token.digest);
-    return was.ok && !(is.ok && isWithin(was.scopes, is.scopes));
+    return was.ok && !(is.ok && areImpliedBy(was.scopes, is.scopes));
   });
 }
 
@@ -175,7 +175,7 @@ export function judgePairing(device: Device): "paired" | "revoked" | "device-rem
 }
 
 /** The digests of all tokens of a device that are still known. */
-export function knownDigests(device: Device): string[] {
+export function tokenDigestsOf(device: Device): string[] {
   return device.grants.flatMap(({ token, previous }) =>
     [token?.digest, previous].filter((digest) => typeof digest === "string"),
   );

@@ -3,7 +3,7 @@ import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { devices } from "../db/schema/devices";
 import { describeError, log } from "../platform/log";
-import type { SeenDevice } from "./device-store";
+import type { DeviceWithLastSeen } from "./device-store";
 
 /** A device is noted as seen at most this often: the row that it costs is the only one of a check. */
 const SEEN_EVERY_MS = 60_000;
@@ -17,7 +17,7 @@ const SEEN_EVERY_MS = 60_000;
 export function noteSeen(
   db: Database,
   ctx: { waitUntil(promise: Promise<unknown>): void },
-  device: SeenDevice,
+  device: DeviceWithLastSeen,
   now: number,
 ): void {
   if (device.lastSeenAt !== null && device.lastSeenAt > now - SEEN_EVERY_MS) return;
@@ -29,7 +29,7 @@ export function noteSeen(
 }
 
 /** Of checks at the same moment one writes: the condition is in the statement. */
-async function writeLastSeen(db: Database, device: SeenDevice, now: number): Promise<void> {
+async function writeLastSeen(db: Database, device: DeviceWithLastSeen, now: number): Promise<void> {
   await db
     .update(devices)
     .set({ lastSeenAt: now })

@@ -11,21 +11,21 @@ import type { DomainEvent } from "../events/event";
 import { selectApplication } from "./application-store";
 import { closeSockets } from "./close-sockets";
 import { type Device, grantOf, issueToken, judgeToken, rotateToken } from "./device";
-import { type DeviceHappening, deviceEvent } from "./device-events";
+import { type DeviceAnnouncement, deviceEvent } from "./device-events";
 import {
+  type DeviceWithLastSeen,
   deviceWrite,
-  isUnchanged,
-  type SeenDevice,
+  isDeviceUnchanged,
   selectDevice,
   toDevice,
   tokenWrites,
 } from "./device-store";
 import { newDeviceToken } from "./device-token";
-import type { DeviceDeps, Operator } from "./operator";
-import { findScopeNotHeld, isWithin, scopesOf } from "./scopes";
+import type { Actor, DeviceServices } from "./operator";
+import { areImpliedBy, findScopeNotHeld, scopesOf } from "./scopes";
 
 /** Why a device was not changed. */
-export type ManageRefusal =
+export type DeviceChangeRefusal =
   | { code: "application-not-found" }
   | { code: "device-not-found" }
   | { code: "role-not-approved"; role: string }
@@ -35,28 +35,30 @@ export type ManageRefusal =
   | { code: "scope-not-held"; scope: string };
 
 /** The changed device, or why there was no change. */
-export type ManageResult = { ok: true; device: SeenDevice } | { ok: false; refusal: ManageRefusal };
+export type DeviceChangeResult =
+  | { ok: true; device: DeviceWithLastSeen }
+  | { ok: false; refusal: DeviceChangeRefusal };
 
 /** Which device, and of whose. */
-export interface DeviceAddress {
+export interface DeviceRef {
   organisationId: number;
   applicationId: string;
   deviceId: string;
 }
 
 /** What a change makes of a device. */
-export interface Change {
+export interface DeviceChange {
   device: Device;
   /** What is announced; null: nothing, and no sockets are closed. */
-  event: DeviceHappening | null;
+  event: DeviceAnnouncement | null;
   /** A token that was made with it. */
   token?: { digest: string; role: string };
   /** What happens with it, in the same batch. */
-  further?: FurtherWork;
+  further?: BatchAddition;
 }
 
 /** Further work in the batch of a change. */
-export interface FurtherWork {
+export interface BatchAddition {
   /** The statements that come first, given that `onlyIf` holds while the device is as it was read. */
   statements(onlyIf: SQL): BatchItem<"sqlite">[];
   /** After them: whether the change may go on. */
@@ -64,15 +66,17 @@ export interface FurtherWork {
   /** The events of it. */
   owed: readonly DomainEvent[];
 }
-type Decide = (device: Device) => Change | ManageRefusal | Promise<Change | ManageRefusal>;
+type Decide = (
+  device: Device,
+) => DeviceChange | DeviceChangeRefusal | Promise<DeviceChange | DeviceChangeRefusal>;
 
 /** Gives a device a name of the operators', or (null) takes it. */
 export function labelDevice(
-  deps: DeviceDeps,
-  address: DeviceAddress,
+  deps: DeviceServices,
+  address: DeviceRef,
   label: string | null,
   now: number,
-): Promise<ManageResult> {
+): Promise<DeviceChangeResult> {
   return changeDevice(deps, address, now, (device) => ({
     device: { ...device, version: device.version + 1, label },
     event: null,
@@ -84,14 +88,14 @@ export function labelDevice(
  * @param scopes what tokens of the role may carry from now on; null: as before. Within what is
  *   approved, and held by the operator
  */
-export function rotateForOperator(
-  deps: DeviceDeps,
-  operator: Operator,
-  address: Omit<DeviceAddress, "organisationId">,
+export function rotateTokenByOperator(
+  deps: DeviceServices,
+  operator: Actor,
+  address: Omit<DeviceRef, "organisationId">,
   role: string,
   scopes: readonly string[] | null,
   now: number,
-): Promise<ManageResult> {
+): Promise<DeviceChangeResult> {
   const whole = { ...address, organisationId: operator.organisationId };
   return changeDevice(deps, whole, now, (device) => {
     const grant = grantOf(device, role);
@@ -111,14 +115,14 @@ export function rotateForOperator(
  * the thief never keeps a working one.
  * @param own what the token was found to be worth
  */
-export async function rotateForDevice(
-  deps: DeviceDeps,
+export async function rotateOwnToken(
+  deps: DeviceServices,
   own: { device: Device; role: string; digest: string },
   wanted: readonly string[] | null,
   now: number,
 ): Promise<
   | { ok: true; token: string; role: string; scopes: readonly string[] }
-  | { ok: false; refusal: ManageRefusal }
+  | { ok: false; refusal: DeviceChangeRefusal }
 > {
   const { applicationId, organisationId, id: deviceId } = own.device;
   const { role } = own;
@@ -129,7 +133,7 @@ export async function rotateForDevice(
     const judged = judgeToken(device, role, own.digest);
     if (!judged.ok) return { code: "wrong-device-token" };
     const scopes = wanted ?? judged.scopes;
-    const beyond = scopes.find((scope) => !isWithin([scope], judged.scopes));
+    const beyond = scopes.find((scope) => !areImpliedBy([scope], judged.scopes));
     if (beyond !== undefined) return { code: "scope-not-held", scope: beyond };
     const refusal = judgeRotation(device, role, scopes);
     if (refusal) return refusal;
@@ -148,18 +152,18 @@ function judgeRotation(
   device: Device,
   role: string,
   scopes: readonly string[],
-): ManageRefusal | null {
+): DeviceChangeRefusal | null {
   if (!device.roles.includes(role)) return { code: "role-not-approved", role };
   if (grantOf(device, role).revoked) return { code: "token-revoked", role };
   const approved = scopesOf(role, device.scopes);
-  const scope = scopes.find((each) => !isWithin([each], approved));
+  const scope = scopes.find((each) => !areImpliedBy([each], approved));
   return scope === undefined ? null : { code: "exceeds-approved", scope };
 }
 
 function judgeHeld(
   permissions: readonly string[],
   scopes: readonly string[],
-): ManageRefusal | null {
+): DeviceChangeRefusal | null {
   const scope = findScopeNotHeld(permissions, scopes);
   return scope === null ? null : { code: "scope-not-held", scope };
 }
@@ -169,13 +173,13 @@ function judgeHeld(
  * makes it decide again. What its sockets stand on no more is closed.
  */
 export async function changeDevice(
-  deps: DeviceDeps,
-  address: DeviceAddress,
+  deps: DeviceServices,
+  address: DeviceRef,
   now: number,
   decide: Decide,
-): Promise<ManageResult> {
+): Promise<DeviceChangeResult> {
   const { db } = deps;
-  return retryChange<ManageResult>("the device", async () => {
+  return retryChange<DeviceChangeResult>("the device", async () => {
     const { applications, rows } = await runBatch(db, {
       applications: selectApplication(db, address.organisationId, address.applicationId),
       rows: selectDevice(db, address.applicationId, address.deviceId),
@@ -197,13 +201,13 @@ export async function changeDevice(
 
 /** Writes a change with its event; false when the device was changed since it was read. */
 async function write(
-  deps: DeviceDeps,
+  deps: DeviceServices,
   before: Device,
-  { device, event, token, further }: Change,
+  { device, event, token, further }: DeviceChange,
   now: number,
 ): Promise<boolean> {
   const { db, events } = deps;
-  const unchanged = isUnchanged(device.applicationId, device.id, before);
+  const unchanged = isDeviceUnchanged(device.applicationId, device.id, before);
   const onlyIf = further ? sql`${unchanged} and ${further.mayGoOn}` : unchanged;
   const owed = [...(further?.owed ?? []), ...(event ? [deviceEvent(event, device, now)] : [])];
   // The write of the device comes last: it makes the condition of the others untrue.

@@ -3,7 +3,7 @@ import type { Database } from "../db/open";
 import type { EventOutbox } from "../events/event-outbox";
 import type { SessionClient } from "../session/session-client";
 
-export interface DeviceDeps {
+export interface DeviceServices {
   db: Database;
   /** The deployment's secret, from which challenges, poll tokens and code digests are derived. */
   secret: string;
@@ -12,7 +12,7 @@ export interface DeviceDeps {
 }
 
 /** An API key at work, or a person signed in with it: what they may do is a mandatory part of who they are. */
-export interface Operator {
+export interface Actor {
   organisationId: number;
   keyId: number;
   permissions: readonly string[];

@@ -13,7 +13,7 @@ export interface DeviceProfile {
 }
 
 /** What is asked for, or an approval gives. */
-export interface Grant {
+export interface RolesAndScopes {
   /** What the token is for; one of `roles`. */
   role: string;
   roles: readonly string[];
@@ -21,7 +21,7 @@ export interface Grant {
 }
 
 /** What a device says of itself and asks for. */
-export interface Asked extends DeviceProfile, Grant {
+export interface RequestedAccess extends DeviceProfile, RolesAndScopes {
   deviceId: string;
   /** It asks for no attention. Never a reason to approve. */
   silent: boolean;

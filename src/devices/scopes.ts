@@ -58,12 +58,12 @@ export function implies(held: readonly string[], wanted: string): boolean {
 }
 
 /** Whether all of `wanted` is in `held`, by implication. */
-export function isWithin(wanted: readonly string[], held: readonly string[]): boolean {
+export function areImpliedBy(wanted: readonly string[], held: readonly string[]): boolean {
   return wanted.every((scope) => implies(held, scope));
 }
 
 /** What both sides have, by implication: `operator.admin` and `operator.read` have the latter in common. */
-export function inCommon(a: readonly string[], b: readonly string[]): string[] {
+export function scopesInCommon(a: readonly string[], b: readonly string[]): string[] {
   const common = [...a.filter((s) => implies(b, s)), ...b.filter((s) => implies(a, s))];
   return [...new Set(common)];
 }

@@ -2,20 +2,30 @@
 import type { Database } from "../db/open";
 import { tokenDigest } from "../keys/key-token";
 import { type Device, judgePairing, judgeToken } from "./device";
-import { findInAllApplications, findToken, type SeenDevice } from "./device-store";
+import {
+  type DeviceWithLastSeen,
+  findDeviceInAllApplications,
+  findDeviceToken,
+} from "./device-store";
 import { isDeviceToken } from "./device-token";
 import { noteSeen } from "./last-seen";
 import { implies } from "./scopes";
 
 /** What a device token is worth. */
-export type Verification =
-  | { ok: true; device: SeenDevice; role: string; scopes: readonly string[]; digest: string }
+export type DeviceTokenVerification =
+  | {
+      ok: true;
+      device: DeviceWithLastSeen;
+      role: string;
+      scopes: readonly string[];
+      digest: string;
+    }
   | { ok: false; code: "not-found" }
-  | { ok: false; code: "revoked" | "device-removed"; device: SeenDevice; role: string }
+  | { ok: false; code: "revoked" | "device-removed"; device: DeviceWithLastSeen; role: string }
   | {
       ok: false;
       code: "scope-missing";
-      device: SeenDevice;
+      device: DeviceWithLastSeen;
       role: string;
       scopes: readonly string[];
     };
@@ -27,7 +37,7 @@ interface VerifyDeps {
 }
 
 /** Whose devices are known (null: all, where the caller compares), and what a token must carry. */
-interface Asked {
+interface RequestedAccess {
   organisationId: number | null;
   /** Null: nothing in particular. */
   scope: string | null;
@@ -40,10 +50,10 @@ interface Asked {
 export async function verifyDeviceToken(
   { db, ctx }: VerifyDeps,
   token: string,
-  { organisationId, scope }: Asked,
+  { organisationId, scope }: RequestedAccess,
   now: number,
-): Promise<Verification> {
-  const found = isDeviceToken(token) ? await findToken(db, tokenDigest(token)) : null;
+): Promise<DeviceTokenVerification> {
+  const found = isDeviceToken(token) ? await findDeviceToken(db, tokenDigest(token)) : null;
   if (!found || (organisationId !== null && found.device.organisationId !== organisationId)) {
     return { ok: false, code: "not-found" };
   }
@@ -62,17 +72,19 @@ export async function verifyDeviceToken(
  * Whether a device that is known by its id alone may be connected: it is paired and not revoked in an
  * application of the organisation. Where it is in several, one is enough.
  */
-export async function findPaired(
+export async function findPairedDevice(
   db: Database,
   organisationId: number,
   deviceId: string,
 ): Promise<
   { ok: true; device: Device } | { ok: false; code: "not-paired" | "revoked" | "device-removed" }
 > {
-  const judged = (await findInAllApplications(db, organisationId, deviceId)).map((device) => ({
-    device,
-    judgement: judgePairing(device),
-  }));
+  const judged = (await findDeviceInAllApplications(db, organisationId, deviceId)).map(
+    (device) => ({
+      device,
+      judgement: judgePairing(device),
+    }),
+  );
   const paired = judged.find(({ judgement }) => judgement === "paired");
   if (paired) return { ok: true, device: paired.device };
   if (judged.length === 0) return { ok: false, code: "not-paired" };

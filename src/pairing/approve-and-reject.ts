@@ -5,58 +5,63 @@ import { retryChange } from "../db/retry";
 import { pairingRequests } from "../db/schema/devices";
 import { selectApplication } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
-import { approveDevice, type Device, hasNarrowed } from "../devices/device";
-import { deviceWrite, isUnchanged, selectDevice, toDevice } from "../devices/device-store";
-import type { DeviceDeps, Operator } from "../devices/operator";
-import { closingSockets } from "./pairing-events";
+import { approveDevice, type Device, hasLostAccess } from "../devices/device";
+import { deviceWrite, isDeviceUnchanged, selectDevice, toDevice } from "../devices/device-store";
+import type { Actor, DeviceServices } from "../devices/operator";
+import { withSocketsToClose } from "./pairing-events";
 import {
-  decideGrant,
-  type GrantRefusal,
-  type Narrowing,
-  type Outcome,
+  type ApprovalRefusal,
+  type ApprovalTerms,
+  judgeApproval,
   type PairRequest,
+  type PairRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
   statusAt,
 } from "./pairing-request";
 import { endingOf } from "./request-endings";
-import { hasEnded, requestEnding, selectRequest, toRequest } from "./request-store";
+import {
+  hasRequestEnded,
+  requestEndingUpdate,
+  selectRequest,
+  toPairRequest,
+} from "./request-store";
 
 /** Why nothing was decided. Nothing changed. */
-export type DecideRefusal =
+export type DecisionRefusal =
   | { code: "application-not-found" }
   | { code: "request-not-found" }
   | { code: "request-ended"; status: Exclude<RequestStatus, "pending"> }
-  | GrantRefusal;
+  | ApprovalRefusal;
 
 /** A decision that was made, or why not. */
-export type DecideResult =
+export type DecisionResult =
   | { ok: true; request: PairRequest; device: Device | null }
-  | { ok: false; refusal: DecideRefusal };
+  | { ok: false; refusal: DecisionRefusal };
 
 /** Approves a pending request, or some of it: from then on the device has that and nothing else. */
 export function approveRequest(
-  deps: DeviceDeps,
-  operator: Operator,
+  deps: DeviceServices,
+  operator: Actor,
   applicationId: string,
   requestId: string,
-  narrowing: Narrowing,
+  narrowing: ApprovalTerms,
   now: number,
-): Promise<DecideResult> {
+): Promise<DecisionResult> {
   return decide(deps, operator, applicationId, requestId, now, (request) =>
-    decideGrant(request, narrowing, operator.permissions),
+    judgeApproval(request, narrowing, operator.permissions),
   );
 }
 
 /** Rejects a pending request. */
 export function rejectRequest(
-  deps: DeviceDeps,
-  operator: Operator,
+  deps: DeviceServices,
+  operator: Actor,
   applicationId: string,
   requestId: string,
   reason: string | null,
   now: number,
-): Promise<DecideResult> {
+): Promise<DecisionResult> {
   return decide(deps, operator, applicationId, requestId, now, () => ({
     ok: true,
     granted: null,
@@ -65,19 +70,19 @@ export function rejectRequest(
 }
 
 type Verdict =
-  | { ok: true; granted: Outcome["granted"]; reason?: string | null }
-  | { ok: false; refusal: GrantRefusal };
+  | { ok: true; granted: PairRequestOutcome["granted"]; reason?: string | null }
+  | { ok: false; refusal: ApprovalRefusal };
 
 async function decide(
-  deps: DeviceDeps,
-  operator: Operator,
+  deps: DeviceServices,
+  operator: Actor,
   applicationId: string,
   requestId: string,
   now: number,
   judge: (request: PairRequest) => Verdict,
-): Promise<DecideResult> {
+): Promise<DecisionResult> {
   const { db, events } = deps;
-  return retryChange<DecideResult>(`the pairing request ${requestId}`, async () => {
+  return retryChange<DecisionResult>(`the pairing request ${requestId}`, async () => {
     const found = await read(deps, operator.organisationId, applicationId, requestId);
     if ("code" in found) return { ok: false, refusal: found };
     const { request, before } = found;
@@ -90,14 +95,14 @@ async function decide(
     const outcome = { decidedBy: operator.keyId, decidedByEmail: email, granted, reason };
     const { ending, event } = endingOf(request, granted ? "approved" : "rejected", now, outcome);
     const device = granted ? approveDevice(before, request, granted, request.id, now) : null;
-    const narrowed = before && device && hasNarrowed(before, device) ? device : null;
-    const owed = [narrowed ? closingSockets(event, narrowed) : event];
+    const narrowed = before && device && hasLostAccess(before, device) ? device : null;
+    const owed = [narrowed ? withSocketsToClose(event, narrowed) : event];
     // That it is still pending is in the statement that ends it; a device must be as it was read, too.
-    const onlyIf = device ? isUnchanged(applicationId, request.deviceId, before) : sql`true`;
+    const onlyIf = device ? isDeviceUnchanged(applicationId, request.deviceId, before) : sql`true`;
     const { ended } = await runBatch(db, {
-      ended: requestEnding(db, ending, onlyIf),
-      device: device ? [deviceWrite(db, before, device, hasEnded(ending))] : [],
-      events: events.insertion(owed, hasEnded(ending)),
+      ended: requestEndingUpdate(db, ending, onlyIf),
+      device: device ? [deviceWrite(db, before, device, hasRequestEnded(ending))] : [],
+      events: events.insertion(owed, hasRequestEnded(ending)),
     });
     if (ended.length > 0) {
       events.announce(owed);
@@ -110,7 +115,7 @@ async function decide(
 }
 
 async function read(
-  { db }: DeviceDeps,
+  { db }: DeviceServices,
   organisationId: number,
   applicationId: string,
   requestId: string,
@@ -129,5 +134,5 @@ async function read(
   if (!applications[0]) return { code: "application-not-found" };
   if (!requests[0]) return { code: "request-not-found" };
   const before = devices[0] ? toDevice(devices[0]) : null;
-  return { request: toRequest(requests[0]), before };
+  return { request: toPairRequest(requests[0]), before };
 }

@@ -5,14 +5,14 @@ import { retryChange } from "../db/retry";
 import { grantOf, issueToken } from "../devices/device";
 import {
   deviceWrite,
-  isUnchanged,
+  isDeviceUnchanged,
   selectDevice,
   toDevice,
   tokenWrites,
 } from "../devices/device-store";
 import { newDeviceToken } from "../devices/device-token";
 import { type PairRequest, type RequestStatus, statusAt } from "./pairing-request";
-import { selectRequest, toRequest } from "./request-store";
+import { selectRequest, toPairRequest } from "./request-store";
 
 /** What a poll is answered; `token` only once. */
 export interface PollResult {
@@ -29,7 +29,7 @@ export async function pollRequest(
 ): Promise<PollResult | null> {
   const rows = await selectRequest(db, applicationId, requestId);
   if (!rows[0]) return null;
-  const request = toRequest(rows[0]);
+  const request = toPairRequest(rows[0]);
   const status = statusAt(request, now);
   const token = status === "approved" ? await collectToken(db, request) : null;
   return { status, token };
@@ -48,7 +48,7 @@ async function collectToken(db: Database, request: PairRequest): Promise<PollRes
     if (grantOf(before, role).awaiting !== request.id) return null;
     const { token, digest } = newDeviceToken();
     const { device, scopes } = issueToken(before, role, granted.scopes, digest);
-    const unchanged = isUnchanged(applicationId, deviceId, before);
+    const unchanged = isDeviceUnchanged(applicationId, deviceId, before);
     // The write of the device comes last: it makes the condition of the others untrue.
     const { written } = await runBatch(db, {
       tokens: tokenWrites(db, before, device, { digest, role }, unchanged),

@@ -14,7 +14,7 @@ export interface DeviceKey {
 }
 
 /** Why a key is refused. */
-export type KeyProblem = "spelling" | "non-canonical" | "small-order";
+export type DeviceKeyProblem = "spelling" | "non-canonical" | "small-order";
 
 const KEY_BYTES = 32;
 /** The prime of the field, 2²⁵⁵ − 19. */
@@ -36,7 +36,7 @@ const SMALL_ORDER_Y = new Set([
 /** Reads a public key: base64url of 32 bytes without padding, in its one canonical spelling. */
 export function parseDeviceKey(
   text: string,
-): { ok: true; key: DeviceKey } | { ok: false; problem: KeyProblem } {
+): { ok: true; key: DeviceKey } | { ok: false; problem: DeviceKeyProblem } {
   const bytes = Buffer.from(text, "base64url");
   // Buffer skips what is not base64url: only the spelling that it would write itself is accepted.
   if (bytes.length !== KEY_BYTES || bytes.toString("base64url") !== text) {

@@ -1,12 +1,12 @@
 /** Whether a device that asks has its key, and asks now: what is judged before anything is read of it. */
 
-import type { Asked } from "../devices/profile";
+import type { RequestedAccess } from "../devices/profile";
 import { CHALLENGE_MS, judgeChallenge } from "./challenge";
 import { parseDeviceKey } from "./device-key";
 import { isSignedBy } from "./signed-string";
 
 /** What a device sends to prove that it asks. */
-export interface Proof {
+export interface DeviceProof {
   nonce: string;
   /** Unix milliseconds. */
   signedAt: number;
@@ -32,8 +32,8 @@ export type ProofRefusal =
 export async function judgeProof(
   secret: string,
   applicationId: string,
-  asked: Asked,
-  proof: Proof,
+  asked: RequestedAccess,
+  proof: DeviceProof,
   now: number,
 ): Promise<ProofRefusal | null> {
   const parsed = parseDeviceKey(asked.publicKey);

@@ -4,32 +4,32 @@ import type { Database } from "../db/open";
 import { selectApplication } from "../devices/application-store";
 import {
   type DevicePosition,
-  type SeenDevice,
+  type DeviceWithLastSeen,
   selectDevice,
   selectDevices,
   toDevice,
 } from "../devices/device-store";
 import {
-  isOver,
-  MOST_LIVE,
+  isExpired,
+  MOST_PENDING_REQUESTS,
   type PairRequest,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
-import { selectRequests, toRequest } from "./request-store";
+import { selectRequests, toPairRequest } from "./request-store";
 
 /** An application, and whose. */
-export interface Place {
+export interface ApplicationRef {
   organisationId: number;
   applicationId: string;
 }
 
 /** All live requests and all devices of an application, newest first. */
-export async function listPairs(
+export async function listPendingAndPaired(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   now: number,
-): Promise<{ pending: PairRequest[]; paired: SeenDevice[] } | null> {
+): Promise<{ pending: PairRequest[]; paired: DeviceWithLastSeen[] } | null> {
   const all = { applicationId, before: null, after: null, limit: Number.MAX_SAFE_INTEGER };
   const { applications, requests, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
@@ -37,7 +37,7 @@ export async function listPairs(
     devices: selectDevices(db, all),
   });
   if (!applications[0]) return null;
-  const pending = requests.map(toRequest).filter((request) => !isOver(request, now));
+  const pending = requests.map(toPairRequest).filter((request) => !isExpired(request, now));
   return { pending, paired: devices.map(toDevice) };
 }
 
@@ -45,9 +45,9 @@ export async function listPairs(
  * A page of an application's requests, newest first; null for `status`: of all statuses. A request
  * whose time is over is shown as expired, whether or not the sweep has recorded it.
  */
-export async function listRequests(
+export async function listPairRequests(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   query: { status: RequestStatus | null; before: string | null; limit: number },
   now: number,
 ): Promise<PairRequest[] | null> {
@@ -72,9 +72,9 @@ export async function listRequests(
   if (!applications[0]) return null;
   return pages
     .flat()
-    .map(toRequest)
+    .map(toPairRequest)
     .map((request) =>
-      request.status === "pending" && isOver(request, now)
+      request.status === "pending" && isExpired(request, now)
         ? { ...request, status: "expired" as const }
         : request,
     )
@@ -86,9 +86,9 @@ export async function listRequests(
 /** A page of an application's devices, newest first. */
 export async function listDevices(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   query: { after: DevicePosition | null; limit: number },
-): Promise<SeenDevice[] | null> {
+): Promise<DeviceWithLastSeen[] | null> {
   const { applications, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
     devices: selectDevices(db, { ...query, applicationId }),
@@ -99,9 +99,9 @@ export async function listDevices(
 /** A paired device of an application: `undefined` when there is none. */
 export async function findDevice(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   deviceId: string,
-): Promise<SeenDevice | undefined | null> {
+): Promise<DeviceWithLastSeen | undefined | null> {
   const { applications, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
     devices: selectDevice(db, applicationId, deviceId),
@@ -112,4 +112,4 @@ export async function findDevice(
 }
 
 /** Live ones, and as many again that are over and not yet swept. */
-const PENDING_AT_MOST = 2 * MOST_LIVE.perApplication;
+const PENDING_AT_MOST = 2 * MOST_PENDING_REQUESTS.perApplication;

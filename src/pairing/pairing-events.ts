@@ -19,7 +19,7 @@ export function pairRequestEvent(
 }
 
 /** An approval that gives this device less than it had: its open sockets are to be closed. */
-export function closingSockets(
+export function withSocketsToClose(
   event: DomainEvent<PairRequestEventData>,
   { version }: Pick<Device, "version">,
 ): DomainEvent<PairRequestEventData> {

@@ -4,26 +4,32 @@
  */
 import { grantOf, removeDevice, revokeToken } from "../devices/device";
 import {
+  type BatchAddition,
   changeDevice,
-  type DeviceAddress,
-  type FurtherWork,
-  type ManageResult,
+  type DeviceChangeResult,
+  type DeviceRef,
 } from "../devices/manage-devices";
-import type { DeviceDeps, Operator } from "../devices/operator";
-import { isOver } from "./pairing-request";
+import type { Actor, DeviceServices } from "../devices/operator";
+import { isExpired } from "./pairing-request";
 import { endingOf } from "./request-endings";
-import { hasEnded, isItsPending, requestEnding, selectPending, toRequest } from "./request-store";
+import {
+  hasRequestEnded,
+  isPendingRequestUnchanged,
+  requestEndingUpdate,
+  selectPendingRequest,
+  toPairRequest,
+} from "./request-store";
 
 /** Which device of the operator's organisation. */
-type OwnDevice = Omit<DeviceAddress, "organisationId">;
+type OwnDevice = Omit<DeviceRef, "organisationId">;
 
 /** Removes a device: its tokens stop, and only a new approval lets it back in. */
 export function removePairedDevice(
-  deps: DeviceDeps,
-  operator: Operator,
+  deps: DeviceServices,
+  operator: Actor,
   own: OwnDevice,
   now: number,
-): Promise<ManageResult> {
+): Promise<DeviceChangeResult> {
   const address = { ...own, organisationId: operator.organisationId };
   return changeDevice(deps, address, now, async (device) => ({
     device: removeDevice(device, now),
@@ -34,11 +40,11 @@ export function removePairedDevice(
 
 /** Revokes a role's token: only a new approval brings it back. */
 export function revokeDeviceToken(
-  deps: DeviceDeps,
-  operator: Operator,
+  deps: DeviceServices,
+  operator: Actor,
   { role, ...own }: OwnDevice & { role: string },
   now: number,
-): Promise<ManageResult> {
+): Promise<DeviceChangeResult> {
   const address = { ...own, organisationId: operator.organisationId };
   return changeDevice(deps, address, now, async (device) => {
     if (!device.roles.includes(role)) return { code: "role-not-approved", role };
@@ -53,18 +59,18 @@ export function revokeDeviceToken(
 
 /** The end of what the device asks for now: the operator has rejected it, unless its time was over. */
 async function endPending(
-  { db }: DeviceDeps,
-  operator: Operator,
+  { db }: DeviceServices,
+  operator: Actor,
   { applicationId, deviceId, reason }: OwnDevice & { reason: string },
   now: number,
-): Promise<FurtherWork> {
-  const rows = await selectPending(db, applicationId, deviceId);
+): Promise<BatchAddition> {
+  const rows = await selectPendingRequest(db, applicationId, deviceId);
   if (!rows[0]) {
-    const mayGoOn = isItsPending(applicationId, deviceId, null);
+    const mayGoOn = isPendingRequestUnchanged(applicationId, deviceId, null);
     return { statements: () => [], mayGoOn, owed: [] };
   }
-  const request = toRequest(rows[0]);
-  const { ending, event } = isOver(request, now)
+  const request = toPairRequest(rows[0]);
+  const { ending, event } = isExpired(request, now)
     ? endingOf(request, "expired", now)
     : endingOf(request, "rejected", now, {
         decidedBy: operator.keyId,
@@ -73,8 +79,8 @@ async function endPending(
         reason,
       });
   return {
-    statements: (onlyIf) => [requestEnding(db, ending, onlyIf)],
-    mayGoOn: hasEnded(ending),
+    statements: (onlyIf) => [requestEndingUpdate(db, ending, onlyIf)],
+    mayGoOn: hasRequestEnded(ending),
     owed: [event],
   };
 }

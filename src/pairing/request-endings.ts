@@ -1,21 +1,21 @@
 /** Endings of requests that no operator decides: each is recorded and announced. */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import type { DeviceDeps } from "../devices/operator";
+import type { DeviceServices } from "../devices/operator";
 import type { DomainEvent } from "../events/event";
 import { pairRequestEvent } from "./pairing-events";
-import type { Outcome, PairRequest, PairRequestEventData } from "./pairing-request";
+import type { PairRequest, PairRequestEventData, PairRequestOutcome } from "./pairing-request";
 import {
-  type Ending,
-  findOver,
-  hasEnded,
+  findExpiredRequests,
+  hasRequestEnded,
+  type RequestEnding,
   type RequestPosition,
-  requestEnding,
+  requestEndingUpdate,
 } from "./request-store";
 
 /** An ending with the event that announces it. */
-export interface EndingEvent {
-  ending: Ending;
+export interface EndingWithEvent {
+  ending: RequestEnding;
   event: DomainEvent<PairRequestEventData>;
 }
 
@@ -25,10 +25,10 @@ const BY_NOBODY = { decidedBy: null, decidedByEmail: null, granted: null, reason
 /** How a pending request ends, and what is announced of it. */
 export function endingOf(
   request: PairRequest,
-  status: Ending["status"],
+  status: RequestEnding["status"],
   now: number,
-  decided: Omit<Outcome, "at"> = BY_NOBODY,
-): EndingEvent {
+  decided: Omit<PairRequestOutcome, "at"> = BY_NOBODY,
+): EndingWithEvent {
   const outcome = { at: status === "expired" ? request.expiresAt : now, ...decided };
   const ending = { request, status, outcome, claim: crypto.randomUUID() };
   return { ending, event: pairRequestEvent(status, { ...request, status, outcome }, now) };
@@ -39,17 +39,19 @@ export function endingOf(
  * @returns where the next page begins; null: there is none
  */
 export async function expireRequests(
-  { db, events }: Pick<DeviceDeps, "db" | "events">,
+  { db, events }: Pick<DeviceServices, "db" | "events">,
   now: number,
   limit: number,
   after: RequestPosition | null = null,
 ): Promise<RequestPosition | null> {
-  const over = await findOver(db, now, { after, limit });
+  const over = await findExpiredRequests(db, now, { after, limit });
   const endings = over.map((request) => endingOf(request, "expired", now));
   // Each says whether it was this run that ended the request; its event is recorded only then.
   const { ended } = await runBatch(db, {
-    ended: endings.map(({ ending }) => requestEnding(db, ending, sql`expires_at <= ${now}`)),
-    events: endings.flatMap(({ ending, event }) => events.insertion([event], hasEnded(ending))),
+    ended: endings.map(({ ending }) => requestEndingUpdate(db, ending, sql`expires_at <= ${now}`)),
+    events: endings.flatMap(({ ending, event }) =>
+      events.insertion([event], hasRequestEnded(ending)),
+    ),
   });
   const mine = endings.filter((_, i) => (ended[i] ?? []).length > 0);
   if (mine.length > 0) events.announce(mine.map(({ event }) => event));

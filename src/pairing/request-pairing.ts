@@ -8,55 +8,61 @@ import { runBatch } from "../db/batch";
 import { retryChange } from "../db/retry";
 import type { Application } from "../devices/application-store";
 import { closeSockets } from "../devices/close-sockets";
-import { approveDevice, type Device, hasNarrowed, issueToken } from "../devices/device";
-import { newRequestId } from "../devices/device-ids";
+import { approveDevice, type Device, hasLostAccess, issueToken } from "../devices/device";
+import { newPairRequestId } from "../devices/device-ids";
 import {
   deviceWrite,
-  isUnchanged,
+  isDeviceUnchanged,
   selectDevice,
   toDevice,
   tokenWrites,
 } from "../devices/device-store";
 import { newDeviceToken } from "../devices/device-token";
-import type { DeviceDeps } from "../devices/operator";
-import type { Asked } from "../devices/profile";
+import type { DeviceServices } from "../devices/operator";
+import type { RequestedAccess } from "../devices/profile";
 import type { DomainEvent } from "../events/event";
 import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
-import { closingSockets, pairRequestEvent } from "./pairing-events";
+import { pairRequestEvent, withSocketsToClose } from "./pairing-events";
 import {
-  decideAsk,
-  isOver,
-  MOST_LIVE,
-  MOST_NEW,
+  chooseNextStep,
+  isExpired,
+  MOST_NEW_REQUESTS,
+  MOST_PENDING_REQUESTS,
   type PairRequest,
   REQUEST_LIFE_MS,
 } from "./pairing-request";
 import { endingOf } from "./request-endings";
 import {
-  countLive,
-  findRecentTimes,
-  hasAskedRarely,
-  hasRoom,
-  isItsPending,
-  isLive,
-  requestEnding,
+  countPendingRequests,
+  findRecentRequestTimes,
+  hasFewNewRequests,
+  hasRoomForRequest,
+  isPendingRequestUnchanged,
+  isStillPending,
+  requestEndingUpdate,
   requestInsertion,
   requestRefresh,
-  selectPending,
-  toRequest,
+  selectPendingRequest,
+  toPairRequest,
 } from "./request-store";
-import { codeRemoval, findSetupCode, isCodeOut, isStillGiven, judgeCode } from "./setup-codes";
+import {
+  accessOfCode,
+  codeRemoval,
+  findSetupCode,
+  isCodeUnused,
+  mayMakerStillApprove,
+} from "./setup-codes";
 
 /** A proven ask. */
-export interface Ask {
-  asked: Asked;
+export interface ProvenRequest {
+  asked: RequestedAccess;
   nonce: string;
   setupCode: string | null;
   remoteIp: string;
 }
 
 /** Why a device was neither let in nor put on the list. Nothing changed. */
-export type AskRefusal =
+export type PairingRefusal =
   | { code: "nonce-used" }
   | { code: "too-many-live"; of: "address" | "application" }
   | { code: "too-many-new"; retryAfterSeconds: number }
@@ -64,7 +70,7 @@ export type AskRefusal =
   | { code: "exceeds-setup-code" };
 
 /** What a device is answered. */
-export type AskResult =
+export type PairingResult =
   | {
       type: "token";
       token: string;
@@ -73,7 +79,7 @@ export type AskResult =
       requestId: string | null;
     }
   | { type: "pending"; request: PairRequest }
-  | { type: "refused"; refusal: AskRefusal };
+  | { type: "refused"; refusal: PairingRefusal };
 
 /** What is to be written, and under which condition. */
 interface Plan {
@@ -83,20 +89,20 @@ interface Plan {
   owed: DomainEvent[];
   /** A device that has less than before, and whose open sockets are to be closed. */
   narrows?: Device | null;
-  result: Exclude<AskResult, { type: "refused" }>;
+  result: Exclude<PairingResult, { type: "refused" }>;
 }
-type Statement = Parameters<DeviceDeps["db"]["batch"]>[0][number];
+type Statement = Parameters<DeviceServices["db"]["batch"]>[0][number];
 
 /** Handles a proven ask of a device. */
-export async function askToPair(
-  deps: DeviceDeps,
+export async function requestPairing(
+  deps: DeviceServices,
   application: Application,
-  ask: Ask,
+  ask: ProvenRequest,
   now: number,
-): Promise<AskResult> {
+): Promise<PairingResult> {
   const { db } = deps;
   const use: NonceUse = { owner: application.id, nonce: ask.nonce, claim: crypto.randomUUID() };
-  return retryChange<AskResult>("the device", async () => {
+  return retryChange<PairingResult>("the device", async () => {
     const planned =
       ask.setupCode === null
         ? await planAsk(deps, application, ask, now)
@@ -120,21 +126,21 @@ export async function askToPair(
 }
 
 async function planAsk(
-  deps: DeviceDeps,
+  deps: DeviceServices,
   application: Application,
-  ask: Ask,
+  ask: ProvenRequest,
   now: number,
 ): Promise<Plan> {
   const { db } = deps;
   const { device, pending } = await read(deps, application, ask);
-  const decision = decideAsk(device, pending, ask.asked, now);
+  const decision = chooseNextStep(device, pending, ask.asked, now);
   switch (decision.type) {
     case "issue":
       return planIssue(deps, decision.device, decision.device, ask, null);
     case "refresh": {
       const expiresAt = now + REQUEST_LIFE_MS;
       return {
-        onlyIf: isLive(decision.request, now),
+        onlyIf: isStillPending(decision.request, now),
         write: (claimed) => [requestRefresh(db, decision.request, expiresAt, claimed)],
         owed: [],
         result: { type: "pending", request: { ...decision.request, expiresAt } },
@@ -146,10 +152,10 @@ async function planAsk(
       const ended = decision.ends ? [endingOf(decision.ends.request, decision.ends.as, now)] : [];
       const owed = [...ended.map(({ event }) => event), ...opened];
       return {
-        onlyIf: sql`${isItsPending(application.id, ask.asked.deviceId, pending)}
-          and ${hasRoom(request, now)} and ${hasAskedRarely(request, pending, now)}`,
+        onlyIf: sql`${isPendingRequestUnchanged(application.id, ask.asked.deviceId, pending)}
+          and ${hasRoomForRequest(request, now)} and ${hasFewNewRequests(request, pending, now)}`,
         write: (claimed) => [
-          ...ended.map(({ ending }) => requestEnding(db, ending, claimed)),
+          ...ended.map(({ ending }) => requestEndingUpdate(db, ending, claimed)),
           requestInsertion(db, request, claimed),
           ...(owed.length > 0 ? deps.events.insertion(owed, claimed) : []),
         ],
@@ -161,18 +167,18 @@ async function planAsk(
 }
 
 async function planWithCode(
-  deps: DeviceDeps,
+  deps: DeviceServices,
   application: Application,
-  ask: Ask,
+  ask: ProvenRequest,
   text: string,
   now: number,
-): Promise<Plan | AskRefusal> {
+): Promise<Plan | PairingRefusal> {
   const { db } = deps;
   const code = await findSetupCode(deps, application.id, text, now);
-  if (!code || !(await isStillGiven(db, code, application.organisationId, now))) {
+  if (!code || !(await mayMakerStillApprove(db, code, application.organisationId, now))) {
     return { code: "invalid-setup-code" };
   }
-  const granted = judgeCode(code, ask.asked);
+  const granted = accessOfCode(code, ask.asked);
   if (!granted) return { code: "exceeds-setup-code" };
   const { device: before, pending } = await read(deps, application, ask);
   const request: PairRequest = {
@@ -188,19 +194,19 @@ async function planWithCode(
   };
   const device = approveDevice(before, request, granted, null, now);
   const issue = planIssue(deps, before, device, ask, request.id);
-  const narrows = before && hasNarrowed(before, device) ? device : null;
+  const narrows = before && hasLostAccess(before, device) ? device : null;
   const event = pairRequestEvent("approved", request, now);
-  const approved = narrows ? closingSockets(event, narrows) : event;
+  const approved = narrows ? withSocketsToClose(event, narrows) : event;
   const ended = pending
-    ? [endingOf(pending, isOver(pending, now) ? "expired" : "superseded", now)]
+    ? [endingOf(pending, isExpired(pending, now) ? "expired" : "superseded", now)]
     : [];
   const owed = [...ended.map(({ event }) => event), approved];
   return {
-    onlyIf: sql`${isCodeOut(code, now)} and ${issue.onlyIf}
-      and ${isItsPending(application.id, ask.asked.deviceId, pending)}`,
+    onlyIf: sql`${isCodeUnused(code, now)} and ${issue.onlyIf}
+      and ${isPendingRequestUnchanged(application.id, ask.asked.deviceId, pending)}`,
     write: (claimed) => [
       codeRemoval(db, code, claimed),
-      ...ended.map(({ ending }) => requestEnding(db, ending, claimed)),
+      ...ended.map(({ ending }) => requestEndingUpdate(db, ending, claimed)),
       requestInsertion(db, request, claimed),
       ...issue.write(claimed),
       ...deps.events.insertion(owed, claimed),
@@ -213,17 +219,17 @@ async function planWithCode(
 
 /** A fresh token for the role that was asked for. */
 function planIssue(
-  { db }: DeviceDeps,
+  { db }: DeviceServices,
   before: Device | null,
   device: Device,
-  { asked }: Ask,
+  { asked }: ProvenRequest,
   requestId: string | null,
 ): Plan {
   const { token, digest } = newDeviceToken();
   const { role } = asked;
   const issued = issueToken(device, role, asked.scopes, digest);
   return {
-    onlyIf: isUnchanged(device.applicationId, device.id, before),
+    onlyIf: isDeviceUnchanged(device.applicationId, device.id, before),
     write: (claimed) => [
       ...tokenWrites(db, before, issued.device, { digest, role }, claimed),
       deviceWrite(db, before, issued.device, claimed),
@@ -233,26 +239,26 @@ function planIssue(
   };
 }
 
-async function read({ db }: DeviceDeps, application: Application, { asked }: Ask) {
+async function read({ db }: DeviceServices, application: Application, { asked }: ProvenRequest) {
   const { devices, pendings } = await runBatch(db, {
     devices: selectDevice(db, application.id, asked.deviceId),
-    pendings: selectPending(db, application.id, asked.deviceId),
+    pendings: selectPendingRequest(db, application.id, asked.deviceId),
   });
   return {
     device: devices[0] ? toDevice(devices[0]) : null,
-    pending: pendings[0] ? toRequest(pendings[0]) : null,
+    pending: pendings[0] ? toPairRequest(pendings[0]) : null,
   };
 }
 
 function newRequest(
   application: Application,
-  ask: Ask,
+  ask: ProvenRequest,
   device: Device | null,
   now: number,
 ): PairRequest {
   return {
     ...ask.asked,
-    id: newRequestId(now),
+    id: newPairRequestId(now),
     applicationId: application.id,
     organisationId: application.organisationId,
     status: "pending",
@@ -266,18 +272,19 @@ function newRequest(
 
 /** Which cap a request does not fit into, if it is one. */
 async function findFull(
-  { db }: DeviceDeps,
+  { db }: DeviceServices,
   request: PairRequest,
   now: number,
-): Promise<AskRefusal | null> {
-  const live = await countLive(db, request, now);
-  if (live.address >= MOST_LIVE.perAddress) return { code: "too-many-live", of: "address" };
-  if (live.application >= MOST_LIVE.perApplication) {
+): Promise<PairingRefusal | null> {
+  const live = await countPendingRequests(db, request, now);
+  if (live.address >= MOST_PENDING_REQUESTS.perAddress)
+    return { code: "too-many-live", of: "address" };
+  if (live.application >= MOST_PENDING_REQUESTS.perApplication) {
     return { code: "too-many-live", of: "application" };
   }
-  const times = await findRecentTimes(db, request, now);
-  const oldest = times[MOST_NEW.perDevice - 1];
+  const times = await findRecentRequestTimes(db, request, now);
+  const oldest = times[MOST_NEW_REQUESTS.perDevice - 1];
   if (oldest === undefined) return null;
-  const milliseconds = oldest + MOST_NEW.withinMs - now;
+  const milliseconds = oldest + MOST_NEW_REQUESTS.withinMs - now;
   return { code: "too-many-new", retryAfterSeconds: Math.ceil(milliseconds / 1_000) };
 }

@@ -2,14 +2,14 @@
 import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
-import { firstRequestIdAt } from "../devices/device-ids";
+import { firstPairRequestIdAt } from "../devices/device-ids";
 import { addressBucket } from "../platform/ip-address";
 import {
   ENDED_STATUSES,
-  MOST_LIVE,
-  MOST_NEW,
-  type Outcome,
+  MOST_NEW_REQUESTS,
+  MOST_PENDING_REQUESTS,
   type PairRequest,
+  type PairRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
@@ -17,16 +17,16 @@ import {
 type Row = typeof pairingRequests.$inferSelect;
 
 /** An ending of a request that waits for a batch. */
-export interface Ending {
+export interface RequestEnding {
   request: PairRequest;
   status: Exclude<RequestStatus, "pending">;
-  outcome: Outcome;
+  outcome: PairRequestOutcome;
   /** Drawn for this ending. */
   claim: string;
 }
 
 /** The pending request of a device, whether or not its time is over. Reads the application's pending ones. */
-export function selectPending(db: Database, applicationId: string, deviceId: string) {
+export function selectPendingRequest(db: Database, applicationId: string, deviceId: string) {
   return db
     .select()
     .from(pairingRequests)
@@ -61,7 +61,7 @@ export function selectRequests(
 }
 
 /** A request as it is stored. */
-export function toRequest(row: Row): PairRequest {
+export function toPairRequest(row: Row): PairRequest {
   return {
     ...JSON.parse(row.asked),
     status: row.status,
@@ -94,7 +94,7 @@ export function requestRefresh(db: Database, request: PairRequest, expiresAt: nu
 }
 
 /** The statement that ends a pending request where `onlyIf` holds; it returns a row if it did. */
-export function requestEnding(db: Database, ending: Ending, onlyIf: SQL) {
+export function requestEndingUpdate(db: Database, ending: RequestEnding, onlyIf: SQL) {
   const { request, status, outcome, claim } = ending;
   return db
     .update(pairingRequests)
@@ -104,19 +104,19 @@ export function requestEnding(db: Database, ending: Ending, onlyIf: SQL) {
 }
 
 /** In a batch: whether this very ending happened. */
-export function hasEnded({ request, status, claim }: Ending): SQL {
+export function hasRequestEnded({ request, status, claim }: RequestEnding): SQL {
   return sql`exists (select 1 from ${pairingRequests} where status = ${status}
     and application_id = ${request.applicationId} and id = ${request.id} and claim = ${claim})`;
 }
 
 /** In a batch: whether this request is pending and its time is not over. */
-export function isLive(request: PairRequest, now: number): SQL {
+export function isStillPending(request: PairRequest, now: number): SQL {
   return sql`exists (select 1 from ${pairingRequests} where status = 'pending'
     and application_id = ${request.applicationId} and id = ${request.id} and expires_at > ${now})`;
 }
 
 /** In a batch: whether the device's pending request is this one; null: whether it has none. */
-export function isItsPending(
+export function isPendingRequestUnchanged(
   applicationId: string,
   deviceId: string,
   request: PairRequest | null,
@@ -126,12 +126,12 @@ export function isItsPending(
 }
 
 /** In a batch: whether the caps leave room for one more request of this device from this address. */
-export function hasRoom(
+export function hasRoomForRequest(
   asks: Pick<PairRequest, "applicationId" | "deviceId" | "remoteIp">,
   now: number,
 ): SQL {
-  return sql`(select count(*) < ${MOST_LIVE.perApplication}
-      and ${liveOfAddress(asks.remoteIp)} < ${MOST_LIVE.perAddress}
+  return sql`(select count(*) < ${MOST_PENDING_REQUESTS.perApplication}
+      and ${liveOfAddress(asks.remoteIp)} < ${MOST_PENDING_REQUESTS.perAddress}
     from ${pairingRequests} where status = 'pending' and application_id = ${asks.applicationId}
       and device_id <> ${asks.deviceId} and expires_at > ${now})`;
 }
@@ -140,20 +140,24 @@ export function hasRoom(
  * In a batch: whether this device has made few requests lately.
  * @param pending its pending one, which the batch has a condition for
  */
-export function hasAskedRarely(asks: Asker, pending: PairRequest | null, now: number): SQL {
+export function hasFewNewRequests(asks: Asker, pending: PairRequest | null, now: number): SQL {
   const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
-  return sql`(select count(*) < ${MOST_NEW.perDevice - more} from ${pairingRequests}
+  return sql`(select count(*) < ${MOST_NEW_REQUESTS.perDevice - more} from ${pairingRequests}
     where ${areRecentOf(asks, ENDED_STATUSES, now)})`;
 }
 
 /** When the device made its latest requests, as many as it may, newest first. Unix milliseconds. */
-export async function findRecentTimes(db: Database, asks: Asker, now: number): Promise<number[]> {
+export async function findRecentRequestTimes(
+  db: Database,
+  asks: Asker,
+  now: number,
+): Promise<number[]> {
   const rows = await db
     .select({ at: sql<number>`${pairingRequests.asked} ->> 'requestedAt'` })
     .from(pairingRequests)
     .where(areRecentOf(asks, REQUEST_STATUSES, now))
     .orderBy(desc(pairingRequests.id))
-    .limit(MOST_NEW.perDevice);
+    .limit(MOST_NEW_REQUESTS.perDevice);
   return rows.map(({ at }) => at);
 }
 
@@ -176,11 +180,11 @@ function areRecentOf(
 }
 
 function firstCountedId(now: number): string {
-  return firstRequestIdAt(now - MOST_NEW.withinMs + 1);
+  return firstPairRequestIdAt(now - MOST_NEW_REQUESTS.withinMs + 1);
 }
 
 /** How many live requests there are of others than this device: in the application, and from the address. */
-export async function countLive(
+export async function countPendingRequests(
   db: Database,
   asks: Pick<PairRequest, "applicationId" | "deviceId" | "remoteIp">,
   now: number,
@@ -207,7 +211,7 @@ export type RequestPosition = Pick<PairRequest, "applicationId" | "id">;
  * A page of the pending requests of all applications whose time is over. Its pages read all that are
  * pending: few at any time, and cheaper than an index that each request would have to write.
  */
-export async function findOver(
+export async function findExpiredRequests(
   db: Database,
   now: number,
   { after, limit }: { after: RequestPosition | null; limit: number },
@@ -226,7 +230,7 @@ export async function findOver(
     )
     .orderBy(pairingRequests.applicationId, pairingRequests.id)
     .limit(limit);
-  return rows.map(toRequest);
+  return rows.map(toPairRequest);
 }
 
 /**

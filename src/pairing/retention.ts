@@ -1,8 +1,8 @@
 /** What is over of pairing goes after a while, and everything when its organisation is deleted. */
 import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
-import { firstRequestIdAt } from "../devices/device-ids";
-import { forgetDevices } from "../devices/device-store";
+import { firstPairRequestIdAt } from "../devices/device-ids";
+import { deleteDevices } from "../devices/device-store";
 import { ENDED_STATUSES, REQUEST_STATUSES } from "./pairing-request";
 import { removeRequests } from "./request-store";
 
@@ -16,7 +16,7 @@ const ALL_IDS = "pr.";
  * (Unix milliseconds), and of requests that were superseded a day ago; returns how many of one kind, at
  * most.
  */
-export async function sweepApplication(
+export async function removeEndedPairingData(
   db: Database,
   applicationId: string,
   cutoff: number,
@@ -25,15 +25,15 @@ export async function sweepApplication(
   const now = Date.now();
   const dayAgo = now - SUPERSEDED_MS;
   const page = { applicationId, limit };
-  const before = firstRequestIdAt(Math.min(cutoff, now));
+  const before = firstPairRequestIdAt(Math.min(cutoff, now));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {
     ...page,
     statuses: ["superseded"],
-    before: firstRequestIdAt(dayAgo),
+    before: firstPairRequestIdAt(dayAgo),
     endedBefore: dayAgo,
   });
-  const devices = await forgetDevices(db, { ...page, removedBefore: cutoff });
+  const devices = await deleteDevices(db, { ...page, removedBefore: cutoff });
   return Math.max(requests, superseded, devices);
 }
 
@@ -52,7 +52,7 @@ export async function removeApplicationData(
     statuses: REQUEST_STATUSES,
     before: ALL_IDS,
   });
-  const devices = await forgetDevices(db, { ...page, removedBefore: "all" });
+  const devices = await deleteDevices(db, { ...page, removedBefore: "all" });
   const most = Math.max(requests, devices);
   // The application last: it is what finds the rest again.
   if (most < limit) await removeApplication(db, applicationId);

@@ -2,9 +2,9 @@
 import { and, eq, gt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { setupCodes } from "../db/schema/devices";
-import type { DeviceDeps, Operator } from "../devices/operator";
-import type { Asked, Grant } from "../devices/profile";
-import { findScopeNotHeld, isWithin } from "../devices/scopes";
+import type { Actor, DeviceServices } from "../devices/operator";
+import type { RequestedAccess, RolesAndScopes } from "../devices/profile";
+import { areImpliedBy, findScopeNotHeld } from "../devices/scopes";
 import { isUsable } from "../keys/key";
 import { findKeyById } from "../keys/key-cache";
 import { holds } from "../keys/permissions";
@@ -14,8 +14,8 @@ type SetupCode = typeof setupCodes.$inferSelect;
 
 /** Makes a code that lets one device have this role with these scopes, all of which the operator holds. */
 export async function createSetupCode(
-  { db, secret }: Pick<DeviceDeps, "db" | "secret">,
-  operator: Operator,
+  { db, secret }: Pick<DeviceServices, "db" | "secret">,
+  operator: Actor,
   applicationId: string,
   grant: { role: string; scopes: readonly string[] },
   expiresAt: number,
@@ -37,7 +37,7 @@ export async function createSetupCode(
 
 /** The code that was made for this application and is not used or over; null: there is none. */
 export async function findSetupCode(
-  { db, secret }: Pick<DeviceDeps, "db" | "secret">,
+  { db, secret }: Pick<DeviceServices, "db" | "secret">,
   applicationId: string,
   code: string,
   now: number,
@@ -58,7 +58,7 @@ export async function findSetupCode(
  * Whether whoever made a code could make it now: a key that was blocked, narrowed or removed since lets
  * nobody in any more.
  */
-export async function isStillGiven(
+export async function mayMakerStillApprove(
   db: Database,
   code: SetupCode,
   organisationId: number,
@@ -75,14 +75,14 @@ export async function isStillGiven(
 }
 
 /** What a code grants of what a device asks for; null: the device asks for more than the code has. */
-export function judgeCode(code: SetupCode, asked: Asked): Grant | null {
+export function accessOfCode(code: SetupCode, asked: RequestedAccess): RolesAndScopes | null {
   const { role, roles, scopes } = asked;
-  const fits = roles.every((each) => each === code.role) && isWithin(scopes, code.scopes);
+  const fits = roles.every((each) => each === code.role) && areImpliedBy(scopes, code.scopes);
   return fits ? { role, roles, scopes } : null;
 }
 
 /** In a batch: whether the code is still to be used. */
-export function isCodeOut(code: SetupCode, now: number): SQL {
+export function isCodeUnused(code: SetupCode, now: number): SQL {
   return sql`exists (select 1 from ${setupCodes} where digest = ${code.digest} and expires_at > ${now})`;
 }
 

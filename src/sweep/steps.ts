@@ -6,7 +6,7 @@ import { sweepIdempotencyKeys } from "../once/idempotency-keys";
 import { sweepNonces } from "../once/nonces";
 import { sweepSignedOut } from "../operators/operator-store";
 import { expireRequests } from "../pairing/request-endings";
-import { removeApplicationData, sweepApplication } from "../pairing/retention";
+import { removeApplicationData, removeEndedPairingData } from "../pairing/retention";
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
 import { listDeleted, removeDeleted } from "./deleted-organisations";
@@ -126,6 +126,6 @@ async function removeOldPairing(
   const removed =
     cutoff === null
       ? await removeApplicationData(db, next.id, DELETED_ROWS)
-      : await sweepApplication(db, next.id, cutoff, DELETED_ROWS);
+      : await removeEndedPairingData(db, next.id, cutoff, DELETED_ROWS);
   return { rest: removed < DELETED_ROWS ? { ...task, after: next } : task, more: [] };
 }

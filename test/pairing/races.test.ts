@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import {
   approveRequest,
-  type DecideResult,
+  type DecisionResult,
   rejectRequest,
 } from "../../src/pairing/approve-and-reject";
 import { pollRequest } from "../../src/pairing/collect-token";
@@ -111,7 +111,7 @@ describe("races", () => {
       const { id } = await request(at, await newDevice());
       const over = Date.parse((await findRequest(at, id)).expires_at);
       const deps = domainDeps();
-      const [approved] = await race<DecideResult, unknown>(
+      const [approved] = await race<DecisionResult, unknown>(
         round,
         () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
         () => expireRequests(deps, over, 100),

@@ -4,7 +4,7 @@ import { idempotently, scopeOf } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { listPairs } from "../../pairing/pair-list";
+import { listPendingAndPaired } from "../../pairing/pair-list";
 import { removePairedDevice } from "../../pairing/remove-and-revoke";
 import { depsOf } from "../shared/device-deps";
 import { toHttpRefusal } from "../shared/device-refusals";
@@ -24,7 +24,11 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     permission: "devices:list",
     run: async (c, { organisationId }, parameters) => {
       const applicationId = requireParameter(parameters, "ApplicationId");
-      const pairs = await listPairs(c.var.db, { organisationId, applicationId }, Date.now());
+      const pairs = await listPendingAndPaired(
+        c.var.db,
+        { organisationId, applicationId },
+        Date.now(),
+      );
       if (!pairs) throw new Refused(toHttpRefusal({ code: "application-not-found" }));
       return { Pending: pairs.pending.map(toRpcPending), Paired: pairs.paired.map(toRpcPaired) };
     },

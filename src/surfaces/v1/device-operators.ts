@@ -7,10 +7,10 @@ import {
 } from "../../devices/application-store";
 import { newApplicationId } from "../../devices/device-ids";
 import {
+  type DeviceChangeResult,
   labelDevice,
-  type ManageResult,
-  rotateForDevice,
-  rotateForOperator,
+  rotateOwnToken,
+  rotateTokenByOperator,
 } from "../../devices/manage-devices";
 import { verifyDeviceToken } from "../../devices/verify-device";
 import { readCredential } from "../../http/authenticate";
@@ -20,7 +20,7 @@ import { keyed } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { findDevice, listDevices, listRequests } from "../../pairing/pair-list";
+import { findDevice, listDevices, listPairRequests } from "../../pairing/pair-list";
 import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { createSetupCode } from "../../pairing/setup-codes";
 import { depsOf } from "../shared/device-deps";
@@ -116,7 +116,7 @@ function requestRoutes(app: Hono<AppEnv>): void {
     keyed("devices:list", async (c, caller) => {
       const { limit, cursor, status } = readQuery(c, requestsQuery);
       const query = { status, before: cursor, limit: limit + 1 };
-      const rows = await listRequests(c.var.db, placeOf(c, caller), query, Date.now());
+      const rows = await listPairRequests(c.var.db, placeOf(c, caller), query, Date.now());
       if (!rows) throw noApplication();
       return c.json(toKeysetPage(rows, limit, ({ id }) => id, toRequestWire));
     }),
@@ -194,7 +194,10 @@ function tokenRoutes(app: Hono<AppEnv>): void {
   const rotateByKey = keyed("devices:manage", async (c, caller) => {
     const { role, scopes } = await readBody(c, rotateBody);
     const address = addressOf(c, caller);
-    return answer(c, await rotateForOperator(depsOf(c), caller, address, role, scopes, Date.now()));
+    return answer(
+      c,
+      await rotateTokenByOperator(depsOf(c), caller, address, role, scopes, Date.now()),
+    );
   });
 
   app.post(`${DEVICE}/tokens:rotate`, (c) =>
@@ -241,7 +244,7 @@ async function rotateOwn(c: Call): Promise<Response> {
       message: `This token is of the role ${verified.role}: it rotates no other.`,
     });
   }
-  const result = await rotateForDevice(depsOf(c), verified, scopes, now);
+  const result = await rotateOwnToken(depsOf(c), verified, scopes, now);
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
   return c.json({ device_token: result.token, role: result.role, scopes: result.scopes });
 }
@@ -253,7 +256,7 @@ function verifierOf(c: Call) {
   return { db: c.var.db, ctx: c.executionCtx };
 }
 
-function answer(c: Call, result: ManageResult): Response {
+function answer(c: Call, result: DeviceChangeResult): Response {
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
   return c.json(toDeviceWire(result.device));
 }

@@ -2,18 +2,18 @@
 import { z } from "zod";
 import type { Application } from "../../devices/application-store";
 import { type Device, grantOf } from "../../devices/device";
-import type { SeenDevice } from "../../devices/device-store";
-import type { Asked } from "../../devices/profile";
+import type { DeviceWithLastSeen } from "../../devices/device-store";
+import type { RequestedAccess } from "../../devices/profile";
 import { isRole, isScope, roleOf } from "../../devices/scopes";
-import type { Verification } from "../../devices/verify-device";
+import type { DeviceTokenVerification } from "../../devices/verify-device";
 import { humanText, signedText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { fingerprint } from "../../pairing/device-key";
-import type { Proof } from "../../pairing/device-proof";
+import type { DeviceProof } from "../../pairing/device-proof";
 import {
-  digestOf,
   type PairRequest,
   REQUEST_STATUSES,
+  requestDigest,
   unique,
 } from "../../pairing/pairing-request";
 import { normalisePlatform } from "../../pairing/signed-string";
@@ -80,7 +80,7 @@ export const askBody = z
       });
     }
   })
-  .transform(({ device, client, ...body }): { asked: Asked; proof: Proof } => ({
+  .transform(({ device, client, ...body }): { asked: RequestedAccess; proof: DeviceProof } => ({
     asked: {
       deviceId: device.id,
       publicKey: device.public_key,
@@ -164,7 +164,7 @@ export function toRequestWire(request: PairRequest) {
     device_id: request.deviceId,
     public_key: request.publicKey,
     fingerprint: fingerprint(request.deviceId),
-    digest: digestOf(request),
+    digest: requestDigest(request),
     display_name: request.displayName,
     platform: request.platform,
     device_family: request.family,
@@ -187,7 +187,7 @@ export function toRequestWire(request: PairRequest) {
 }
 
 /** A device as operators see it. */
-export function toDeviceWire(device: SeenDevice) {
+export function toDeviceWire(device: DeviceWithLastSeen) {
   return {
     ...toDeviceFacts(device),
     tokens: device.roles.map((each) => {
@@ -220,7 +220,7 @@ export function toDeviceFacts(device: Omit<Device, "grants">) {
 }
 
 /** What a gateway is told of a token. */
-export function toVerificationWire(verified: Verification) {
+export function toVerificationWire(verified: DeviceTokenVerification) {
   const device = "device" in verified ? verified.device : null;
   return {
     valid: verified.ok,

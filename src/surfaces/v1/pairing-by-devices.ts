@@ -10,7 +10,7 @@ import { isPollToken, newChallenge, pollToken } from "../../pairing/challenge";
 import { pollRequest } from "../../pairing/collect-token";
 import { fingerprint } from "../../pairing/device-key";
 import { judgeProof } from "../../pairing/device-proof";
-import { askToPair } from "../../pairing/request-pairing";
+import { requestPairing } from "../../pairing/request-pairing";
 import { depsOf } from "../shared/device-deps";
 import { type DeviceRefusal, toHttpRefusal } from "../shared/device-refusals";
 import { toTime } from "../shared/wire-time";
@@ -39,7 +39,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
     const { nonce, setupCode } = proof;
     if (setupCode !== null) requireRoom(c, "failedAuthentications", now);
     const ask = { asked, nonce, setupCode, remoteIp: clientIp(c) };
-    const result = await askToPair(depsOf(c), application, ask, now);
+    const result = await requestPairing(depsOf(c), application, ask, now);
     switch (result.type) {
       case "refused":
         return refuse(c, result.refusal);
