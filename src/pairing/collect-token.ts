@@ -1,4 +1,7 @@
-/** A device polls what it asked for. The first poll after an approval, and only that one, gets the token. */
+/**
+ * A device polls its pairing request. The first poll after the approval gets the token, and no later poll
+ * gets it again.
+ */
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
@@ -14,13 +17,13 @@ import { newDeviceToken } from "../devices/device-token";
 import { type PairRequest, type RequestStatus, statusAt } from "./pairing-request";
 import { selectRequest, toPairRequest } from "./request-store";
 
-/** What a poll is answered; `token` only once. */
+/** The answer to a poll. Only one poll gets `token`; for all others it is null. */
 export interface PollResult {
   status: RequestStatus;
   token: { token: string; role: string; scopes: readonly string[] } | null;
 }
 
-/** The state of a request, and its token if this poll is the one that gets it; null: there is no such request. */
+/** The status of a request, and its token if this poll is the one that gets it. Null: there is no such request. */
 export async function pollRequest(
   db: Database,
   applicationId: string,
@@ -35,7 +38,7 @@ export async function pollRequest(
   return { status, token };
 }
 
-/** The token of an approved request: once, and only while the approval stands. */
+/** The token of an approved request. Null: it was collected before, or the approval no longer stands. */
 async function collectToken(db: Database, request: PairRequest): Promise<PollResult["token"]> {
   const { applicationId, deviceId } = request;
   const granted = request.outcome?.granted;
@@ -49,9 +52,9 @@ async function collectToken(db: Database, request: PairRequest): Promise<PollRes
     const { token, digest } = newDeviceToken();
     const { device, scopes } = issueToken(before, role, granted.scopes, digest);
     const unchanged = isDeviceUnchanged(applicationId, deviceId, before);
-    // The write of the device comes last: it makes the condition of the others untrue.
+    // The device is written last, because that makes the condition of the other statements untrue.
     const { written } = await runBatch(db, {
-      tokens: tokenWrites(db, before, device, { digest, role }, unchanged),
+      tokens: tokenWrites(db, { before, device, token: { digest, role } }, unchanged),
       written: deviceWrite(db, before, device, unchanged),
     });
     return written.length > 0 ? { token, role, scopes } : undefined;

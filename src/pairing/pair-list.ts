@@ -1,7 +1,10 @@
-/** What operators see: an application's requests and devices. Null: there is no such application. */
+/**
+ * The lists of an application's requests and devices that operators see. The functions of this file
+ * return null when the organisation has no such application.
+ */
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
-import { selectApplication } from "../devices/application-store";
+import { type ApplicationRef, selectApplication } from "../devices/application-store";
 import {
   type DevicePosition,
   type DeviceWithLastSeen,
@@ -18,13 +21,10 @@ import {
 } from "./pairing-request";
 import { selectRequests, toPairRequest } from "./request-store";
 
-/** An application, and whose. */
-export interface ApplicationRef {
-  organisationId: number;
-  applicationId: string;
-}
+/** Twice the limit of pending requests: some that are over may not be swept yet. */
+const MOST_STORED_AS_PENDING = 2 * MOST_PENDING_REQUESTS.perApplication;
 
-/** All live requests and all devices of an application, newest first. */
+/** All pending requests and all paired devices of an application, newest first. */
 export async function listPendingAndPaired(
   db: Database,
   { organisationId, applicationId }: ApplicationRef,
@@ -42,8 +42,9 @@ export async function listPendingAndPaired(
 }
 
 /**
- * A page of an application's requests, newest first; null for `status`: of all statuses. A request
- * whose time is over is shown as expired, whether or not the sweep has recorded it.
+ * A page of an application's requests, newest first. A request whose time is over is shown as expired,
+ * whether or not the sweep has recorded that.
+ * @param query `status`: only requests with it; null: with any. `before`: the last id of the page before
  */
 export async function listPairRequests(
   db: Database,
@@ -52,12 +53,12 @@ export async function listPairRequests(
   now: number,
 ): Promise<PairRequest[] | null> {
   const page = (status: RequestStatus) =>
-    // The few pending ones are all read: some may be expired ones by now.
+    // All requests that are stored as pending are read, because some of them may have expired. They are few.
     selectRequests(db, {
       ...query,
       applicationId,
       status,
-      limit: status === "pending" ? PENDING_AT_MOST : query.limit,
+      limit: status === "pending" ? MOST_STORED_AS_PENDING : query.limit,
     });
   const statuses = REQUEST_STATUSES.filter(
     (status) =>
@@ -83,7 +84,7 @@ export async function listPairRequests(
     .slice(0, query.limit);
 }
 
-/** A page of an application's devices, newest first. */
+/** A page of an application's paired devices, newest first. */
 export async function listDevices(
   db: Database,
   { organisationId, applicationId }: ApplicationRef,
@@ -96,7 +97,7 @@ export async function listDevices(
   return applications[0] ? devices.map(toDevice) : null;
 }
 
-/** A paired device of an application: `undefined` when there is none. */
+/** A paired device of an application. `undefined`: the application has no such device. */
 export async function findDevice(
   db: Database,
   { organisationId, applicationId }: ApplicationRef,
@@ -110,6 +111,3 @@ export async function findDevice(
   const device = devices[0] ? toDevice(devices[0]) : undefined;
   return device?.removedAt === null ? device : undefined;
 }
-
-/** Live ones, and as many again that are over and not yet swept. */
-const PENDING_AT_MOST = 2 * MOST_PENDING_REQUESTS.perApplication;

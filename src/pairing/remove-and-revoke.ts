@@ -1,15 +1,16 @@
 /**
- * Devices are removed and their tokens revoked. What the device asks for at that moment ends with it, in
- * the same batch: only what it asks for afterwards can let it back in.
+ * Operators remove devices and revoke their tokens. The pending request of the device ends in the same
+ * batch. So no request from before can let the device back in; it has to make a new one.
  */
+import type { Actor } from "../devices/actor";
 import { grantOf, removeDevice, revokeToken } from "../devices/device";
+import type { DeviceServices } from "../devices/device-services";
 import {
   type BatchAddition,
   changeDevice,
   type DeviceChangeResult,
-  type DeviceRef,
+  type OwnDeviceRef,
 } from "../devices/manage-devices";
-import type { Actor, DeviceServices } from "../devices/operator";
 import { isExpired } from "./pairing-request";
 import { endingOf } from "./request-endings";
 import {
@@ -20,67 +21,64 @@ import {
   toPairRequest,
 } from "./request-store";
 
-/** Which device of the operator's organisation. */
-type OwnDevice = Omit<DeviceRef, "organisationId">;
-
-/** Removes a device: its tokens stop, and only a new approval lets it back in. */
+/** Removes a device. Its tokens stop working, and only a new approval lets it back in. */
 export function removePairedDevice(
-  deps: DeviceServices,
-  operator: Actor,
-  own: OwnDevice,
+  services: DeviceServices,
+  actor: Actor,
+  own: OwnDeviceRef,
   now: number,
 ): Promise<DeviceChangeResult> {
-  const address = { ...own, organisationId: operator.organisationId };
-  return changeDevice(deps, address, now, async (device) => ({
+  const ref = { ...own, organisationId: actor.organisationId };
+  return changeDevice(services, ref, now, async (device) => ({
     device: removeDevice(device, now),
     event: { type: "device.removed", role: null, closesSockets: true },
-    further: await endPending(deps, operator, { ...own, reason: "device-removed" }, now),
+    addition: await endPendingRequest(services, actor, { ...own, reason: "device-removed" }, now),
   }));
 }
 
-/** Revokes a role's token: only a new approval brings it back. */
+/** Revokes the token of a role. Only a new approval gives the role a token again. */
 export function revokeDeviceToken(
-  deps: DeviceServices,
-  operator: Actor,
-  { role, ...own }: OwnDevice & { role: string },
+  services: DeviceServices,
+  actor: Actor,
+  { role, ...own }: OwnDeviceRef & { role: string },
   now: number,
 ): Promise<DeviceChangeResult> {
-  const address = { ...own, organisationId: operator.organisationId };
-  return changeDevice(deps, address, now, async (device) => {
+  const ref = { ...own, organisationId: actor.organisationId };
+  return changeDevice(services, ref, now, async (device) => {
     if (!device.roles.includes(role)) return { code: "role-not-approved", role };
     if (grantOf(device, role).revoked) return { code: "token-revoked", role };
     return {
       device: revokeToken(device, role),
       event: { type: "device.token.revoked", role, closesSockets: true },
-      further: await endPending(deps, operator, { ...own, reason: "token-revoked" }, now),
+      addition: await endPendingRequest(services, actor, { ...own, reason: "token-revoked" }, now),
     };
   });
 }
 
-/** The end of what the device asks for now: the operator has rejected it, unless its time was over. */
-async function endPending(
+/** Ends the pending request of a device, if it has one: as rejected by the actor, or as expired. */
+async function endPendingRequest(
   { db }: DeviceServices,
-  operator: Actor,
-  { applicationId, deviceId, reason }: OwnDevice & { reason: string },
+  actor: Actor,
+  { applicationId, deviceId, reason }: OwnDeviceRef & { reason: string },
   now: number,
 ): Promise<BatchAddition> {
   const rows = await selectPendingRequest(db, applicationId, deviceId);
   if (!rows[0]) {
     const mayGoOn = isPendingRequestUnchanged(applicationId, deviceId, null);
-    return { statements: () => [], mayGoOn, owed: [] };
+    return { statements: () => [], mayGoOn, events: [] };
   }
   const request = toPairRequest(rows[0]);
   const { ending, event } = isExpired(request, now)
     ? endingOf(request, "expired", now)
     : endingOf(request, "rejected", now, {
-        decidedBy: operator.keyId,
-        decidedByEmail: operator.session?.email ?? null,
+        decidedBy: actor.keyId,
+        decidedByEmail: actor.session?.email ?? null,
         granted: null,
         reason,
       });
   return {
     statements: (onlyIf) => [requestEndingUpdate(db, ending, onlyIf)],
     mayGoOn: hasRequestEnded(ending),
-    owed: [event],
+    events: [event],
   };
 }

@@ -4,7 +4,8 @@
  */
 import { env } from "cloudflare:workers";
 import { openDatabase } from "../../src/db/open";
-import type { Actor, DeviceServices } from "../../src/devices/operator";
+import type { Actor } from "../../src/devices/actor";
+import type { DeviceServices } from "../../src/devices/device-services";
 import type { DomainEvent } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/event-outbox";
 import { SessionClient } from "../../src/session/session-client";

@@ -38,7 +38,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
       const deps = depsOf(c);
-      const result = await approveRequest(deps, caller, applicationId, requestId, {}, Date.now());
+      const approval = { applicationId, requestId, terms: {} };
+      const result = await approveRequest(deps, caller, approval, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       if (!result.device) throw new Error("an approval gave no device");
       return { PairRequestId: requestId, Device: toRpcDevice(result.device) };
@@ -49,7 +50,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
       const deps = depsOf(c);
-      const result = await rejectRequest(deps, caller, applicationId, requestId, null, Date.now());
+      const rejection = { applicationId, requestId, reason: null };
+      const result = await rejectRequest(deps, caller, rejection, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return { PairRequestId: requestId, DeviceId: result.request.deviceId };
     },

@@ -1,4 +1,4 @@
-import type { DeviceServices } from "../../devices/operator";
+import type { DeviceServices } from "../../devices/device-services";
 import type { Call } from "../../http/request-context";
 
 /** What the work on devices stands on, in a request. */

@@ -66,7 +66,7 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
       );
     case "nonce-used":
       return lastingConflict(refusal.code, "This nonce was used before. Ask for a new challenge.");
-    case "too-many-live": {
+    case "too-many-pending": {
       const most =
         refusal.of === "address"
           ? MOST_PENDING_REQUESTS.perAddress

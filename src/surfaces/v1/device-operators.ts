@@ -1,11 +1,11 @@
 /** What operators and gateways call on `/v1`: applications, decisions, devices, tokens, setup codes. */
 import type { Hono } from "hono";
+import { newApplicationId } from "../../devices/application-id";
 import {
   insertApplication,
   listApplications,
   selectApplication,
 } from "../../devices/application-store";
-import { newApplicationId } from "../../devices/device-ids";
 import {
   type DeviceChangeResult,
   labelDevice,
@@ -100,10 +100,10 @@ function applicationRoutes(app: Hono<AppEnv>): void {
       const id = c.req.param("application") ?? "";
       const [application] = await selectApplication(c.var.db, caller.organisationId, id);
       if (!application) throw noApplication();
-      const expiresAt = Date.now() + ttl_seconds * 1_000;
-      const made = await createSetupCode(depsOf(c), caller, id, { role, scopes }, expiresAt);
+      const code = { applicationId: id, role, scopes, ttlSeconds: ttl_seconds };
+      const made = await createSetupCode(depsOf(c), caller, code, Date.now());
       if (!made.ok) throw new Refused(toHttpRefusal(made.refusal));
-      return c.json({ setup_code: made.code, expires_at: toTime(expiresAt) }, 201);
+      return c.json({ setup_code: made.code, expires_at: toTime(made.expiresAt) }, 201);
     }),
   );
 }
@@ -125,11 +125,12 @@ function requestRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${requests}/:id{[A-Za-z0-9._-]+:approve}`,
     keyed("devices:approve", async (c, caller) => {
-      const narrowing = await readBody(c, approveBody);
+      const terms = await readBody(c, approveBody);
       const { applicationId } = placeOf(c, caller);
       const id = requestId(c);
       const deps = depsOf(c);
-      const result = await approveRequest(deps, caller, applicationId, id, narrowing, Date.now());
+      const approval = { applicationId, requestId: id, terms };
+      const result = await approveRequest(deps, caller, approval, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
@@ -142,7 +143,8 @@ function requestRoutes(app: Hono<AppEnv>): void {
       const { applicationId } = placeOf(c, caller);
       const id = requestId(c);
       const deps = depsOf(c);
-      const result = await rejectRequest(deps, caller, applicationId, id, reason, Date.now());
+      const rejection = { applicationId, requestId: id, reason };
+      const result = await rejectRequest(deps, caller, rejection, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
@@ -193,11 +195,8 @@ function deviceRoutes(app: Hono<AppEnv>): void {
 function tokenRoutes(app: Hono<AppEnv>): void {
   const rotateByKey = keyed("devices:manage", async (c, caller) => {
     const { role, scopes } = await readBody(c, rotateBody);
-    const address = addressOf(c, caller);
-    return answer(
-      c,
-      await rotateTokenByOperator(depsOf(c), caller, address, role, scopes, Date.now()),
-    );
+    const rotation = { ...addressOf(c, caller), role, scopes };
+    return answer(c, await rotateTokenByOperator(depsOf(c), caller, rotation, Date.now()));
   });
 
   app.post(`${DEVICE}/tokens:rotate`, (c) =>
