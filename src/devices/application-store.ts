@@ -34,7 +34,7 @@ export async function insertApplication(db: Database, application: Application):
 /**
  * The statement that reads an application.
  * @param organisationId only an application of this organisation; null: of any organisation that is not
- *   deleted. Null is for the calls of devices, which belong to no organisation yet
+ *   deleted. Null is for the calls of devices, which send no API key
  */
 export function selectApplication(db: Database, organisationId: number | null, id: string) {
   return db

@@ -54,7 +54,7 @@ export interface ProvenRequest {
   remoteIp: string;
 }
 
-/** Why a setup code lets a device not in. */
+/** Why a setup code does not let a device in. */
 export type SetupCodeRefusal = { code: "invalid-setup-code" } | { code: "exceeds-setup-code" };
 
 /** What a device is answered whose request is accepted. */
