@@ -1,7 +1,7 @@
 /** Hands a batch of queue messages to the consumer of its queue. */
 
 import { openDatabase } from "./db/open";
-import { cutByEvent } from "./devices/close-sockets";
+import { closeSocketsForEvent } from "./devices/close-sockets";
 import { EventOutbox } from "./events/event-outbox";
 import { readConfig } from "./platform/config";
 import { log } from "./platform/log";
@@ -28,7 +28,7 @@ export async function handleBatch(
         consumeEvents(batch, {
           db,
           deliveries: env.DELIVERIES,
-          react: (event) => cutByEvent(db, sessions, event),
+          react: (event) => closeSocketsForEvent(db, sessions, event),
         }),
       );
     case "drawbridge-deliveries":

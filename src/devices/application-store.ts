@@ -1,8 +1,11 @@
-/** Applications in D1. */
+/** Applications in D1. The routes of applications, pairing and the sweep read and write them here. */
 import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
 import { organisations } from "../db/schema/organisations";
+
+/** The longest name of an application, in characters. */
+export const LONGEST_APPLICATION_NAME = 100;
 
 /** What devices pair with. Times are Unix milliseconds. */
 export interface Application {
@@ -12,7 +15,13 @@ export interface Application {
   createdAt: number;
 }
 
-/** Stores an application; false when the id is taken. */
+/** An application of an organisation. */
+export interface ApplicationRef {
+  organisationId: number;
+  applicationId: string;
+}
+
+/** Stores an application. False: the id is taken, and nothing was stored. */
 export async function insertApplication(db: Database, application: Application): Promise<boolean> {
   const stored = await db
     .insert(applications)
@@ -22,7 +31,11 @@ export async function insertApplication(db: Database, application: Application):
   return stored.length > 0;
 }
 
-/** An application: of this organisation, or (null) of any that is not deleted, for what devices call. */
+/**
+ * The statement that reads an application.
+ * @param organisationId only an application of this organisation; null: of any organisation that is not
+ *   deleted. Null is for the calls of devices, which send no API key
+ */
 export function selectApplication(db: Database, organisationId: number | null, id: string) {
   return db
     .select({
@@ -42,7 +55,7 @@ export function selectApplication(db: Database, organisationId: number | null, i
     );
 }
 
-/** Where a page of applications begins: after this one. */
+/** The last application of a page. The next page begins behind it. */
 export type ApplicationPosition = Pick<Application, "createdAt" | "id">;
 
 /** A page of an organisation's applications, newest first. */
@@ -65,7 +78,11 @@ export async function listApplications(
     .limit(query.limit);
 }
 
-/** The application that an organisation made after this one (null: its first); null: there is none. */
+/**
+ * The application that an organisation made next after this one. The sweep goes through them this way.
+ * @param after null: the first application is wanted
+ * @returns null: there is none after it
+ */
 export async function findNextApplication(
   db: Database,
   organisationId: number,
@@ -87,7 +104,7 @@ export async function findNextApplication(
   return rows[0] ?? null;
 }
 
-/** Removes an application itself. */
+/** Removes the row of an application. Its devices and requests have rows of their own. */
 export async function removeApplication(db: Database, id: string): Promise<void> {
   await db.delete(applications).where(eq(applications.id, id));
 }

@@ -1,7 +1,8 @@
 /**
- * Open relay sockets of a device that was removed, revoked, rotated by an operator or narrowed are
- * closed: at once by whoever did it, and again by the consumer of the event, in case that Worker died
- * or a session could not be reached. Who was let in since then stays.
+ * Closes the relay sockets of a device that was removed or revoked, whose token an operator rotated, or
+ * which lost access. This happens twice. The call that makes the change closes them at once. The consumer
+ * of the event closes them again, because that Worker may have died or a session may not have answered.
+ * Sockets that the device opened after the change stay open.
  */
 import type { Database } from "../db/open";
 import type { DomainEvent } from "../events/event";
@@ -10,26 +11,26 @@ import { findSessionsWithDevice } from "../session/presence";
 import type { SessionClient } from "../session/session-client";
 import type { Device, DeviceEventData } from "./device";
 
-/** Sessions reached side by side: all that a device has are told within a second. */
+/** How many sessions are told at the same time: all sessions of a device are told within a second. */
 const AT_ONCE = 50;
 
-/** What of a device its sockets are known by. */
-export type CutDevice = Pick<Device, "organisationId" | "applicationId" | "id" | "version">;
+/** A device at one version. */
+export type DeviceVersion = Pick<Device, "organisationId" | "applicationId" | "id" | "version">;
 
 /**
- * Tells every session in which the device is a user to close the sockets that it opened before this
- * version of it.
- * @throws Unavailable when a session could not be told; the others were
+ * Tells every session in which the device is a user to close the sockets that the device opened before
+ * this version of it.
+ * @throws Unavailable when a session could not be told. All others were told
  */
-export async function cutDevice(
+export async function closeDeviceSockets(
   db: Database,
   sessions: SessionClient,
-  device: CutDevice,
+  device: DeviceVersion,
 ): Promise<void> {
   const ids = await findSessionsWithDevice(db, device.organisationId, device.id);
   const failures: unknown[] = [];
   for (let i = 0; i < ids.length; i += AT_ONCE) {
-    const told = ids.slice(i, i + AT_ONCE).map((id) =>
+    const calls = ids.slice(i, i + AT_ONCE).map((id) =>
       sessions.cutDevice(id, {
         organisationId: device.organisationId,
         applicationId: device.applicationId,
@@ -37,37 +38,41 @@ export async function cutDevice(
         version: device.version,
       }),
     );
-    for (const one of await Promise.allSettled(told)) {
-      if (one.status === "rejected") failures.push(one.reason);
+    for (const call of await Promise.allSettled(calls)) {
+      if (call.status === "rejected") failures.push(call.reason);
     }
   }
   if (failures.length > 0) throw failures[0];
 }
 
-/** Closes the sockets of a device, and never fails: what could not be reached is left to the consumer. */
-export async function closeSockets(
+/**
+ * Closes the sockets of a device for the call that has changed it. It never fails, because the change is
+ * stored already. Where a session could not be told, the consumer of the event tells it later.
+ */
+export async function closeDeviceSocketsNow(
   { db, sessions }: { db: Database; sessions: SessionClient },
-  device: CutDevice,
+  device: DeviceVersion,
 ): Promise<void> {
-  await cutDevice(db, sessions, device).catch((error) =>
+  await closeDeviceSockets(db, sessions, device).catch((error) =>
     log("device sockets not closed", { error: describeError(error) }),
   );
 }
 
 /**
- * What the consumer of events does for a device.
- * @throws Unavailable when a session could not be told: the event is to come again
+ * Closes the sockets that an event is to close; of most events these are none. The consumer of events
+ * calls it.
+ * @throws Unavailable when a session could not be told. The queue then delivers the event again
  */
-export async function cutByEvent(
+export async function closeSocketsForEvent(
   db: Database,
   sessions: SessionClient,
   { data }: DomainEvent,
 ): Promise<void> {
-  const cut = toCut(data);
-  if (cut) await cutDevice(db, sessions, cut);
+  const device = deviceToDisconnect(data);
+  if (device) await closeDeviceSockets(db, sessions, device);
 }
 
-/** What the event of an approval says of the device: the pairing request itself is not this room's. */
+/** The part of an approval's event that is read here. The type of the event belongs to `pairing/`, a later room. */
 interface ApprovedRequest {
   organisationId: number;
   applicationId: string;
@@ -76,9 +81,9 @@ interface ApprovedRequest {
 }
 
 /** The device whose sockets an event closes; null: it closes none. */
-function toCut(
+function deviceToDisconnect(
   data: DeviceEventData | { pairRequest: ApprovedRequest } | object,
-): CutDevice | null {
+): DeviceVersion | null {
   const about =
     "device" in data
       ? data.device

@@ -1,19 +1,19 @@
-/** The events of devices. */
+/** The `device.*` events of changes of a paired device, as `manage-devices.ts` records them. */
 import { type DomainEvent, newEventId } from "../events/event";
 import type { Device } from "./device";
 
-/** What happened to a device. */
-export interface DeviceHappening {
+/** Which event a change of a device has. */
+export interface DeviceAnnouncement {
   type: "device.removed" | "device.token.rotated" | "device.token.revoked";
-  /** Whose token it is about; null: those of all roles. */
+  /** The role whose token the event is about; null: all roles. */
   role: string | null;
-  /** Whether the sockets are closed that the device has open. */
+  /** Whether the sockets that the device has open are closed. */
   closesSockets: boolean;
 }
 
-/** What is announced of a device. It holds nothing that its tokens are known by. */
+/** The event of a changed device. It leaves out the digests of the device's tokens. */
 export function deviceEvent(
-  { type, role, closesSockets }: DeviceHappening,
+  { type, role, closesSockets }: DeviceAnnouncement,
   device: Device,
   now: number,
 ): DomainEvent {

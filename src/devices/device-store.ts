@@ -1,13 +1,13 @@
-/** Devices and their tokens in D1. */
+/** Devices and their tokens in D1: what reads and writes their rows. */
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { devices, deviceTokens } from "../db/schema/devices";
-import { type Device, knownDigests } from "./device";
+import { type Device, tokenDigestsOf } from "./device";
 
-/** A device with when it was last seen, which moves without a new version. Unix milliseconds. */
-export type SeenDevice = Device & { lastSeenAt: number | null };
+/** A device, and when it was last seen (Unix milliseconds). That time changes without a new version. */
+export type DeviceWithLastSeen = Device & { lastSeenAt: number | null };
 
-/** A device of an application, removed or not. `id` may be an SQL expression for the id. */
+/** The statement that reads a device, removed or not. `id` may be an SQL expression. */
 export function selectDevice(db: Database, applicationId: string, id: string | SQL) {
   return db
     .select(deviceColumns)
@@ -15,13 +15,13 @@ export function selectDevice(db: Database, applicationId: string, id: string | S
     .where(and(eq(devices.applicationId, applicationId), sql`${devices.id} = ${id}`));
 }
 
-/** Where a page of devices begins: after this one. */
+/** The last device of a page. The next page begins behind it. */
 export interface DevicePosition {
   createdAt: number;
   id: string;
 }
 
-/** An application's devices, newest first. */
+/** The statement that reads a page of an application's paired devices, newest first. */
 export function selectDevices(
   db: Database,
   query: { applicationId: string; after: DevicePosition | null; limit: number },
@@ -43,20 +43,23 @@ export function selectDevices(
     .limit(query.limit);
 }
 
-/** A device as it is stored. */
-export function toDevice(row: { state: string; lastSeenAt: number | null }): SeenDevice {
+/** Makes a device of its row. */
+export function toDevice(row: { state: string; lastSeenAt: number | null }): DeviceWithLastSeen {
   return { ...JSON.parse(row.state), lastSeenAt: row.lastSeenAt };
 }
 
-/** A token that was handed out once, and the device that it is of. */
-export interface FoundToken {
+/** A token that was handed out at some time, and its device. It need not work any more. */
+export interface FoundDeviceToken {
   digest: string;
   role: string;
-  device: SeenDevice;
+  device: DeviceWithLastSeen;
 }
 
-/** Where a token's digest leads. */
-export async function findToken(db: Database, digest: string): Promise<FoundToken | null> {
+/** Finds the device and role of a token by the token's digest. */
+export async function findDeviceToken(
+  db: Database,
+  digest: string,
+): Promise<FoundDeviceToken | null> {
   const rows = await db
     .select({ ...deviceColumns, role: deviceTokens.role })
     .from(deviceTokens)
@@ -72,8 +75,8 @@ export async function findToken(db: Database, digest: string): Promise<FoundToke
   return row ? { digest, role: row.role, device: toDevice(row) } : null;
 }
 
-/** A device in all applications of an organisation in which it was ever paired, removed or not. */
-export async function findInAllApplications(
+/** A device, removed or not, in each application of an organisation in which it was ever paired. */
+export async function findDeviceInAllApplications(
   db: Database,
   organisationId: number,
   id: string,
@@ -85,8 +88,11 @@ export async function findInAllApplications(
   return rows.map(toDevice);
 }
 
-/** In a batch: whether the device is as it was read; null: whether there is none. */
-export function isUnchanged(
+/**
+ * A condition for a batch: the device is still at the version that was read.
+ * @param before the device that was read; null: there was none, and there still is none
+ */
+export function isDeviceUnchanged(
   applicationId: string,
   id: string,
   before: Pick<Device, "version"> | null,
@@ -96,8 +102,9 @@ export function isUnchanged(
 }
 
 /**
- * The statement that writes a device over the version that it was made from (null: it is new), where
- * `onlyIf` holds; it returns a row if it did.
+ * The statement that writes a device over the version that it was made from, where `onlyIf` holds. It
+ * returns a row if it wrote.
+ * @param before the version that it was made from; null: the device is new
  */
 export function deviceWrite(db: Database, before: Device | null, device: Device, onlyIf: SQL) {
   const { applicationId, id, createdAt, version } = device;
@@ -113,7 +120,8 @@ export function deviceWrite(db: Database, before: Device | null, device: Device,
       .onConflictDoNothing()
       .returning({ id: devices.id });
   }
-  // Naming the key moves the row and its index entry: only where it is another one.
+  // A statement that sets columns of the key moves the row and its index entry, so it sets them only
+  // when they change.
   const moves = removed !== (before.removedAt !== null) || createdAt !== before.createdAt;
   return db
     .update(devices)
@@ -129,29 +137,34 @@ export function deviceWrite(db: Database, before: Device | null, device: Device,
     .returning({ id: devices.id });
 }
 
-/** The statements that let a token's digest lead to its device, and forget those that it knows no more. */
-export function tokenWrites(
-  db: Database,
-  before: Device | null,
-  device: Device,
-  token: { digest: string; role: string },
-  onlyIf: SQL,
-) {
-  const known = knownDigests(device);
-  const forgotten = (before ? knownDigests(before) : []).filter((d) => !known.includes(d));
+/** A device with a new token, and the device before; null: it is new. */
+export interface TokenChange {
+  before: Device | null;
+  device: Device;
+  token: { digest: string; role: string };
+}
+
+/** The statements that store the digest of a new token, and delete digests that no longer lead to the device. */
+export function tokenWrites(db: Database, { before, device, token }: TokenChange, onlyIf: SQL) {
+  const known = tokenDigestsOf(device);
+  const dropped = (before ? tokenDigestsOf(before) : []).filter((d) => !known.includes(d));
   const insertion = db
     .insert(deviceTokens)
     .select(
       sql`select ${token.digest}, ${device.applicationId}, ${device.id}, ${token.role} where ${onlyIf}`,
     );
-  const removals = forgotten.map((digest) =>
+  const removals = dropped.map((digest) =>
     db.delete(deviceTokens).where(and(eq(deviceTokens.digest, digest), onlyIf)),
   );
   return [insertion, ...removals] as const;
 }
 
-/** Removes a page of an application's devices with their tokens: those removed before, or all; returns how many. */
-export async function forgetDevices(
+/**
+ * Deletes a page of an application's devices with their tokens.
+ * @param query `removedBefore`: only devices that were removed before this moment (Unix milliseconds)
+ * @returns how many
+ */
+export async function deleteDevices(
   db: Database,
   query: { applicationId: string; removedBefore: number | "all"; limit: number },
 ): Promise<number> {
@@ -170,7 +183,7 @@ export async function forgetDevices(
     .limit(query.limit);
   const found = rows.map(toDevice);
   if (found.length === 0) return 0;
-  const digests = JSON.stringify(found.flatMap(knownDigests));
+  const digests = JSON.stringify(found.flatMap(tokenDigestsOf));
   const known = found.map(({ id, version }) => ({ id, version }));
   await db.batch([
     db
@@ -189,8 +202,8 @@ export async function forgetDevices(
 
 const deviceColumns = { state: devices.state, lastSeenAt: devices.lastSeenAt };
 
-/** What is kept in a row's `state`: not what has a column that moves by itself. */
+/** What a row's `state` holds. When the device was last seen is not in it: that has a column of its own. */
 function stateOf(device: Device): Device {
-  const { lastSeenAt: _, ...state } = device as SeenDevice;
+  const { lastSeenAt: _, ...state } = device as DeviceWithLastSeen;
   return state;
 }

@@ -1,27 +1,27 @@
 /**
- * A paired device: what is approved, and one token for each of its roles. Pure. Every change makes a
- * new version; the store writes it only over the version that it was made from.
+ * A paired device: its approved access, and one token for each of its roles. Pure. Every change makes a
+ * new version of the device. The store writes a version only over the one that it was made from.
  */
-import type { Asked, DeviceProfile, Grant } from "./profile";
-import { inCommon, isWithin, scopesOf } from "./scopes";
+import type { DeviceProfile, RequestedAccess, RolesAndScopes } from "./profile";
+import { areImpliedBy, scopesInCommon, scopesOf } from "./scopes";
 
-/** What a device has for one role. */
+/** What a device has for one role. Stored as JSON. */
 export interface RoleGrant {
   role: string;
-  /** What tokens of this role may carry: what is approved, or less after a rotation. */
+  /** The scopes that tokens of this role may carry: all approved ones, or fewer after a rotation. */
   limit: readonly string[];
-  /** The digest of the token and what it carries; null when none is out. */
+  /** The digest of the token that works, and its scopes; null: there is none. */
   token: { digest: string; scopes: readonly string[] } | null;
-  /** The digest of the token before, so that its use is answered with "revoked". */
+  /** The digest of the token before it. A gateway that asks about that token is answered "revoked". */
   previous: string | null;
-  /** Only a new approval brings it back. */
+  /** The role has no token, and only a new approval gives it one. */
   revoked: boolean;
-  /** The approved request whose poll collects the token. */
+  /** The id of the approved request whose poll collects the token; null: none. */
   awaiting: string | null;
 }
 
-/** A device as it was approved, with what is approved. Times are Unix milliseconds. */
-export interface Device extends DeviceProfile, Grant {
+/** A device with its approved roles and scopes. Stored as JSON. Times are Unix milliseconds. */
+export interface Device extends DeviceProfile, RolesAndScopes {
   applicationId: string;
   organisationId: number;
   /** Lower-case hex SHA-256 of its key. */
@@ -30,72 +30,63 @@ export interface Device extends DeviceProfile, Grant {
   version: number;
   createdAt: number;
   removedAt: number | null;
-  /** Given by operators; null: none. */
+  /** The name that operators gave it; null: none. */
   label: string | null;
-  /** One for each role; also of roles that are approved no more. */
+  /** One for each role, also for roles that are no longer approved. */
   grants: readonly RoleGrant[];
 }
 
-/** What events tell of a device: not what its tokens are known by. */
+/** A device in an event: without the digests of its tokens. Stored as JSON with the event. */
 export interface DeviceFacts extends Omit<Device, "grants"> {
-  /** Of which role the token is that the event is about; null: of all. */
+  /** The role whose token the event is about; null: all roles. */
   tokenRole: string | null;
-  /** Sockets that the device opened at an earlier version are to be closed; null: none are. */
+  /** The sockets that the device opened before this version of it are closed; null: none are. */
   closesSocketsBefore: number | null;
 }
 
-/** What a device has for a role; of a role that it never had, nothing. */
+/** What a device has for a role. For a role that it never had, this is an empty grant. */
 export function grantOf(device: Pick<Device, "grants">, role: string): RoleGrant {
   const none = { role, limit: [], token: null, previous: null, revoked: false, awaiting: null };
   return device.grants.find((grant) => grant.role === role) ?? none;
 }
 
-/** Whether a paired device may have what it asks for without another decision. */
-export function isApproved(device: Device, asked: Asked): boolean {
+/** Whether all access that a device requests is approved already, so that no operator has to decide. */
+export function isAccessApproved(device: Device, requested: RequestedAccess): boolean {
   return (
     device.removedAt === null &&
-    asked.platform === device.platform &&
-    asked.family === device.family &&
-    asked.roles.every((role) => device.roles.includes(role) && !grantOf(device, role).revoked) &&
-    isWithin(asked.scopes, device.scopes)
+    requested.platform === device.platform &&
+    requested.family === device.family &&
+    requested.roles.every(
+      (role) => device.roles.includes(role) && !grantOf(device, role).revoked,
+    ) &&
+    areImpliedBy(requested.scopes, device.scopes)
   );
 }
 
+/** An approval of a request. */
+export interface Approval {
+  /** The device before the approval, removed or not; null: it was never paired. */
+  before: Device | null;
+  request: RequestedAccess & { applicationId: string; organisationId: number };
+  granted: RolesAndScopes;
+  /** The id of the request whose poll collects the token; null: the token is handed out at once. */
+  collectedBy: string | null;
+}
+
 /**
- * The device after an approval: it has what is granted and nothing else, also when that is less than
- * before. Tokens that are out carry from now on only what is still approved.
- * @param before the device as it was, removed or not; null: new
- * @param requestId whose poll collects the token; null: it is handed out at once
+ * The device after an approval. It has the granted access and nothing else, also when that is less than
+ * before. The tokens that it has keep only those of their scopes that are still approved.
  */
 export function approveDevice(
-  before: Device | null,
-  asked: Asked & { applicationId: string; organisationId: number },
-  granted: Grant,
-  requestId: string | null,
+  { before, request, granted, collectedBy }: Approval,
   now: number,
 ): Device {
   const kept = before?.removedAt === null ? before : null;
-  const past = (before?.grants ?? []).map((grant) =>
-    kept && granted.roles.includes(grant.role) ? grant : withoutToken(grant, true),
-  );
-  const present = granted.roles.map((role) => {
-    const grant = grantOf({ grants: past }, role);
-    const limit = scopesOf(role, granted.scopes);
-    const { token } = grant;
-    return {
-      ...grant,
-      limit,
-      token: token && { ...token, scopes: inCommon(token.scopes, limit) },
-      revoked: false,
-      awaiting: role === granted.role ? requestId : null,
-    };
-  });
-  const gone = past.filter(({ role }) => !granted.roles.includes(role));
-  const { publicKey, displayName, platform, family, clientId, clientMode } = asked;
+  const { publicKey, displayName, platform, family, clientId, clientMode } = request;
   return {
-    applicationId: asked.applicationId,
-    organisationId: asked.organisationId,
-    id: asked.deviceId,
+    applicationId: request.applicationId,
+    organisationId: request.organisationId,
+    id: request.deviceId,
     publicKey,
     version: (before?.version ?? 0) + 1,
     createdAt: kept?.createdAt ?? now,
@@ -107,28 +98,59 @@ export function approveDevice(
     clientId,
     clientMode,
     ...granted,
-    grants: [...present, ...gone],
+    grants: grantsAfterApproval(before, granted, collectedBy),
   };
 }
 
+/** A role that is not granted, or that a removed device had, keeps no token. */
+function grantsAfterApproval(
+  before: Device | null,
+  granted: RolesAndScopes,
+  collectedBy: string | null,
+): RoleGrant[] {
+  const kept = before?.removedAt === null ? before : null;
+  const past = (before?.grants ?? []).map((grant) =>
+    kept && granted.roles.includes(grant.role) ? grant : withoutToken(grant, true),
+  );
+  const present = granted.roles.map((role) => {
+    const grant = grantOf({ grants: past }, role);
+    const limit = scopesOf(role, granted.scopes);
+    const { token } = grant;
+    return {
+      ...grant,
+      limit,
+      token: token && { ...token, scopes: scopesInCommon(token.scopes, limit) },
+      revoked: false,
+      awaiting: role === granted.role ? collectedBy : null,
+    };
+  });
+  const gone = past.filter(({ role }) => !granted.roles.includes(role));
+  return [...present, ...gone];
+}
+
 /**
- * The device with a new token for a role, in place of the one before.
- * @param asked what the token should carry; it carries what of that the role may have
+ * The device with a new token for a role. It replaces the one before.
+ * @param wanted the scopes that the token should carry. It carries those that the role may have
+ * @param digest that of the new token
+ * @returns also the scopes that the token carries
  */
 export function issueToken(
   device: Device,
   role: string,
-  asked: readonly string[],
+  wanted: readonly string[],
   digest: string,
 ): { device: Device; scopes: readonly string[] } {
   const grant = grantOf(device, role);
-  const scopes = inCommon(scopesOf(role, asked), grant.limit);
+  const scopes = scopesInCommon(scopesOf(role, wanted), grant.limit);
   const replaced = grant.token?.digest ?? grant.previous;
   const next = { ...grant, token: { digest, scopes }, previous: replaced, awaiting: null };
   return { device: withGrant(device, next), scopes };
 }
 
-/** The device after an operator rotated a token: the old one stops, the device collects another. */
+/**
+ * The device after an operator rotated a token. The old token stops working, and the device gets a new
+ * one with its next signed request.
+ */
 export function rotateToken(device: Device, role: string, limit: readonly string[]): Device {
   return withGrant(device, { ...withoutToken(grantOf(device, role), false), limit });
 }
@@ -143,12 +165,12 @@ export function removeDevice(device: Device, now: number): Device {
   return { ...device, version: device.version + 1, removedAt: now };
 }
 
-/** What a token that was handed out once is worth. */
+/** What a token is worth that was handed out at some time. */
 export type TokenJudgement =
   | { ok: true; scopes: readonly string[] }
   | { ok: false; code: "revoked" | "device-removed" };
 
-/** Whether this token of a role still works, and what it carries. */
+/** Whether this token of a role still works, and which scopes it carries. */
 export function judgeToken(device: Device, role: string, digest: string): TokenJudgement {
   if (device.removedAt !== null) return { ok: false, code: "device-removed" };
   const grant = grantOf(device, role);
@@ -158,24 +180,24 @@ export function judgeToken(device: Device, role: string, digest: string): TokenJ
   return { ok: true, scopes: grant.token.scopes };
 }
 
-/** Whether a token that worked works no more after a change, or carries less. */
-export function hasNarrowed(before: Device, after: Device): boolean {
+/** Whether a change made a working token stop, or took scopes from it. */
+export function hasLostAccess(before: Device, after: Device): boolean {
   return before.grants.some(({ role, token }) => {
     if (token === null) return false;
     const was = judgeToken(before, role, token.digest);
     const is = judgeToken(after, role, token.digest);
-    return was.ok && !(is.ok && isWithin(was.scopes, is.scopes));
+    return was.ok && !(is.ok && areImpliedBy(was.scopes, is.scopes));
   });
 }
 
-/** Whether a device may be connected at all: paired, with a role whose token is not revoked. */
+/** Whether a device may connect to relay sessions: it is paired, and at least one role is not revoked. */
 export function judgePairing(device: Device): "paired" | "revoked" | "device-removed" {
   if (device.removedAt !== null) return "device-removed";
   return device.roles.every((role) => grantOf(device, role).revoked) ? "revoked" : "paired";
 }
 
-/** The digests of all tokens of a device that are still known. */
-export function knownDigests(device: Device): string[] {
+/** The digests of all tokens that still lead to this device: of each role the token and the one before. */
+export function tokenDigestsOf(device: Device): string[] {
   return device.grants.flatMap(({ token, previous }) =>
     [token?.digest, previous].filter((digest) => typeof digest === "string"),
   );
@@ -191,7 +213,7 @@ function withoutToken(grant: RoleGrant, revoked: boolean): RoleGrant {
   return { ...grant, token: null, previous, revoked, awaiting: null };
 }
 
-/** The data of the other `device.*` events. */
+/** The data of `device.removed`, `device.token.rotated` and `device.token.revoked`. */
 export interface DeviceEventData {
   readonly device: DeviceFacts;
 }

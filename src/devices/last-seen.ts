@@ -1,23 +1,23 @@
-/** When devices were last seen. */
+/** Writes when a device was last seen. The verification of device tokens calls it. */
 import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { devices } from "../db/schema/devices";
 import { describeError, log } from "../platform/log";
-import type { SeenDevice } from "./device-store";
+import type { DeviceWithLastSeen } from "./device-store";
 
-/** A device is noted as seen at most this often: the row that it costs is the only one of a check. */
+/** A device is written as seen at most this often: it is the only row that a verification writes. */
 const SEEN_EVERY_MS = 60_000;
 
 /**
- * Notes that a device was seen now, unless it was within the last minute. It is written behind the
- * answer: a write that fails refuses nobody, and the next check of a token tries it again.
- * @param ctx keeps the write alive behind the answer
+ * Writes that a device was seen now, unless that was written within the last minute. The write happens
+ * after the answer is sent. If it fails, nobody is refused, and the next verification writes it.
+ * @param ctx keeps the Worker alive until the write is done
  * @param now Unix milliseconds
  */
 export function noteSeen(
   db: Database,
   ctx: { waitUntil(promise: Promise<unknown>): void },
-  device: SeenDevice,
+  device: DeviceWithLastSeen,
   now: number,
 ): void {
   if (device.lastSeenAt !== null && device.lastSeenAt > now - SEEN_EVERY_MS) return;
@@ -28,8 +28,8 @@ export function noteSeen(
   );
 }
 
-/** Of checks at the same moment one writes: the condition is in the statement. */
-async function writeLastSeen(db: Database, device: SeenDevice, now: number): Promise<void> {
+/** The condition is in the statement: of several verifications at the same moment, only one writes. */
+async function writeLastSeen(db: Database, device: DeviceWithLastSeen, now: number): Promise<void> {
   await db
     .update(devices)
     .set({ lastSeenAt: now })

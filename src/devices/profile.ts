@@ -1,28 +1,31 @@
-/** What a device says of itself and asks for: the words that requests and devices share. */
+/** What a device tells about itself and requests. Pairing requests and devices share these types. */
 
-/** What a device says of itself. */
+/** The bounds of what a device tells about itself, in characters. Operators' labels have the same one. */
+export const LONGEST_PROFILE_TEXT = 64;
+
+/** What a device tells about itself. */
 export interface DeviceProfile {
   /** base64url of the raw 32 bytes. */
   publicKey: string;
   displayName: string;
-  /** Platform and family as they are signed: trimmed, in lower case. */
+  /** Platform and family have the form in which they are signed: trimmed, in lower case. */
   platform: string;
   family: string;
   clientId: string;
   clientMode: string;
 }
 
-/** What is asked for, or an approval gives. */
-export interface Grant {
+/** The roles and scopes that a device requests, or that an approval gives it. */
+export interface RolesAndScopes {
   /** What the token is for; one of `roles`. */
   role: string;
   roles: readonly string[];
   scopes: readonly string[];
 }
 
-/** What a device says of itself and asks for. */
-export interface Asked extends DeviceProfile, Grant {
+/** All that a device puts into a pairing request. */
+export interface RequestedAccess extends DeviceProfile, RolesAndScopes {
   deviceId: string;
-  /** It asks for no attention. Never a reason to approve. */
+  /** Nobody is notified of the request. It is never a reason to approve it. */
   silent: boolean;
 }

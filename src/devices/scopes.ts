@@ -1,9 +1,14 @@
-/** Roles and scopes: which there are, what implies what, and who may give them. Pure. */
+/** Roles and scopes: which there are, which scope includes which, and which a key may give away. Pure. */
 import { ALL_PERMISSIONS } from "../keys/permissions";
+
+/** How many roles one request or approval may name. */
+export const MOST_ROLES = 8;
+/** How many scopes one request, approval or token may name. */
+export const MOST_SCOPES = 64;
 
 const OPERATOR = "operator";
 
-/** All scopes of `operator`, and what each implies besides itself. */
+/** All scopes of the role `operator`, and the other scopes that each of them includes. */
 const OPERATOR_SCOPES: Readonly<Record<string, readonly string[]>> = {
   "operator.read": [],
   "operator.write": ["operator.read", "operator.talk"],
@@ -23,32 +28,32 @@ const OPERATOR_SCOPES: Readonly<Record<string, readonly string[]>> = {
   "operator.talk.secrets": [],
 };
 
-/** No full stop: where the role ends in a scope's name must be beyond doubt. */
+/** A role has no full stop, because the first full stop of a scope ends its role. */
 const ROLE = /^[A-Za-z0-9_-]{1,32}$/;
 const SCOPE = /^[A-Za-z0-9_-]{1,32}(?:\.[A-Za-z0-9_:-]{1,64}){1,4}$/;
 
-/** Whether this can be a role at all. */
+/** Whether a text has the form of a role. */
 export function isRole(text: string): boolean {
   return ROLE.test(text);
 }
 
-/** Whether this is a scope: one of the closed set of `operator`, or any well-formed one of another role. */
+/** Whether a text is a scope. The role `operator` has a closed list; other roles have any of the right form. */
 export function isScope(text: string): boolean {
   if (roleOf(text) === OPERATOR) return Object.hasOwn(OPERATOR_SCOPES, text);
   return SCOPE.test(text);
 }
 
-/** The role that a scope belongs to. */
+/** The role that a scope belongs to: the text before its first full stop. */
 export function roleOf(scope: string): string {
   return scope.split(".", 1)[0] ?? "";
 }
 
-/** The scopes of one role, in their order. */
+/** Those of the scopes that belong to a role, in their order. */
 export function scopesOf(role: string, scopes: readonly string[]): string[] {
   return scopes.filter((scope) => roleOf(scope) === role);
 }
 
-/** Whether who has `held` has `wanted` as well. */
+/** Whether the scopes in `held` include the scope `wanted`. */
 export function implies(held: readonly string[], wanted: string): boolean {
   return held.some(
     (scope) =>
@@ -57,20 +62,21 @@ export function implies(held: readonly string[], wanted: string): boolean {
   );
 }
 
-/** Whether all of `wanted` is in `held`, by implication. */
-export function isWithin(wanted: readonly string[], held: readonly string[]): boolean {
+/** Whether the scopes in `held` include every scope in `wanted`. */
+export function areImpliedBy(wanted: readonly string[], held: readonly string[]): boolean {
   return wanted.every((scope) => implies(held, scope));
 }
 
-/** What both sides have, by implication: `operator.admin` and `operator.read` have the latter in common. */
-export function inCommon(a: readonly string[], b: readonly string[]): string[] {
+/** The scopes that both lists include: `operator.admin` and `operator.read` have `operator.read` in common. */
+export function scopesInCommon(a: readonly string[], b: readonly string[]): string[] {
   const common = [...a.filter((s) => implies(b, s)), ...b.filter((s) => implies(a, s))];
   return [...new Set(common)];
 }
 
 /**
- * The one guard of who may let a device have scopes: the first that a key with these permissions does
- * not hold, or null when it holds all of them.
+ * The first scope that a key does not hold; null: it holds all of them. A key may give a device only
+ * scopes that it holds itself, and every path that gives scopes asks this function.
+ * @param permissions those of the key
  */
 export function findScopeNotHeld(
   permissions: readonly string[],

@@ -1,49 +1,60 @@
-/** Device tokens as gateways and the relay meet them. */
+/** Says what a device token is worth, to gateways and to relay sessions. */
 import type { Database } from "../db/open";
 import { tokenDigest } from "../keys/key-token";
 import { type Device, judgePairing, judgeToken } from "./device";
-import { findInAllApplications, findToken, type SeenDevice } from "./device-store";
+import {
+  type DeviceWithLastSeen,
+  findDeviceInAllApplications,
+  findDeviceToken,
+} from "./device-store";
 import { isDeviceToken } from "./device-token";
 import { noteSeen } from "./last-seen";
 import { implies } from "./scopes";
 
 /** What a device token is worth. */
-export type Verification =
-  | { ok: true; device: SeenDevice; role: string; scopes: readonly string[]; digest: string }
+export type DeviceTokenVerification =
+  | {
+      ok: true;
+      device: DeviceWithLastSeen;
+      role: string;
+      scopes: readonly string[];
+      digest: string;
+    }
   | { ok: false; code: "not-found" }
-  | { ok: false; code: "revoked" | "device-removed"; device: SeenDevice; role: string }
+  | { ok: false; code: "revoked" | "device-removed"; device: DeviceWithLastSeen; role: string }
   | {
       ok: false;
       code: "scope-missing";
-      device: SeenDevice;
+      device: DeviceWithLastSeen;
       role: string;
       scopes: readonly string[];
     };
 
-/** What a verification stands on: `ctx` keeps what is written behind the answer alive. */
-interface VerifyDeps {
+/** `ctx` keeps the Worker alive until the device is written as seen, after the answer. */
+interface VerificationServices {
   db: Database;
   ctx: { waitUntil(promise: Promise<unknown>): void };
 }
 
-/** Whose devices are known (null: all, where the caller compares), and what a token must carry. */
-interface Asked {
+/** What the caller expects of a token. */
+interface ExpectedToken {
+  /** Tokens of other organisations are not found; null: of any organisation, and the caller compares. */
   organisationId: number | null;
-  /** Null: nothing in particular. */
+  /** The scope that the token must carry; null: it need not carry any. */
   scope: string | null;
 }
 
 /**
- * What a device token is worth now. A device with a working one is noted as seen, behind the answer.
+ * What a device token is worth now. The device of a working token is written as seen, after the answer.
  * @param now Unix milliseconds
  */
 export async function verifyDeviceToken(
-  { db, ctx }: VerifyDeps,
+  { db, ctx }: VerificationServices,
   token: string,
-  { organisationId, scope }: Asked,
+  { organisationId, scope }: ExpectedToken,
   now: number,
-): Promise<Verification> {
-  const found = isDeviceToken(token) ? await findToken(db, tokenDigest(token)) : null;
+): Promise<DeviceTokenVerification> {
+  const found = isDeviceToken(token) ? await findDeviceToken(db, tokenDigest(token)) : null;
   if (!found || (organisationId !== null && found.device.organisationId !== organisationId)) {
     return { ok: false, code: "not-found" };
   }
@@ -59,20 +70,19 @@ export async function verifyDeviceToken(
 }
 
 /**
- * Whether a device that is known by its id alone may be connected: it is paired and not revoked in an
- * application of the organisation. Where it is in several, one is enough.
+ * Whether a device may connect to a relay session that knows it only by its id. It must be paired and not
+ * revoked in an application of the organisation. If it was paired in several, one of them is enough.
  */
-export async function findPaired(
+export async function findPairedDevice(
   db: Database,
   organisationId: number,
   deviceId: string,
 ): Promise<
   { ok: true; device: Device } | { ok: false; code: "not-paired" | "revoked" | "device-removed" }
 > {
-  const judged = (await findInAllApplications(db, organisationId, deviceId)).map((device) => ({
-    device,
-    judgement: judgePairing(device),
-  }));
+  const judged = (await findDeviceInAllApplications(db, organisationId, deviceId)).map(
+    (device) => ({ device, judgement: judgePairing(device) }),
+  );
   const paired = judged.find(({ judgement }) => judgement === "paired");
   if (paired) return { ok: true, device: paired.device };
   if (judged.length === 0) return { ok: false, code: "not-paired" };

@@ -1,119 +1,146 @@
-/** Operators approve and reject. Of two decisions on a request, one finds it pending and wins. */
+/**
+ * Operators approve and reject pairing requests. If two decisions are made on the same request, the one
+ * that still finds it pending wins, and the other one is told how the request has ended.
+ */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import { retryChange } from "../db/retry";
 import { pairingRequests } from "../db/schema/devices";
+import type { Actor } from "../devices/actor";
 import { selectApplication } from "../devices/application-store";
-import { closeSockets } from "../devices/close-sockets";
-import { approveDevice, type Device, hasNarrowed } from "../devices/device";
-import { deviceWrite, isUnchanged, selectDevice, toDevice } from "../devices/device-store";
-import type { DeviceDeps, Operator } from "../devices/operator";
-import { closingSockets } from "./pairing-events";
+import { closeDeviceSocketsNow } from "../devices/close-sockets";
+import { approveDevice, type Device, hasLostAccess } from "../devices/device";
+import type { DeviceServices } from "../devices/device-services";
+import { deviceWrite, isDeviceUnchanged, selectDevice, toDevice } from "../devices/device-store";
+import { withSocketsToClose } from "./pairing-events";
 import {
-  decideGrant,
-  type GrantRefusal,
-  type Narrowing,
-  type Outcome,
+  type ApprovalRefusal,
+  type ApprovalTerms,
+  judgeApproval,
   type PairRequest,
+  type PairRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
   statusAt,
 } from "./pairing-request";
 import { endingOf } from "./request-endings";
-import { hasEnded, requestEnding, selectRequest, toRequest } from "./request-store";
+import {
+  hasRequestEnded,
+  requestEndingUpdate,
+  selectRequest,
+  toPairRequest,
+} from "./request-store";
 
-/** Why nothing was decided. Nothing changed. */
-export type DecideRefusal =
+/** Why nothing was decided. Nothing was changed. */
+export type DecisionRefusal =
   | { code: "application-not-found" }
   | { code: "request-not-found" }
   | { code: "request-ended"; status: Exclude<RequestStatus, "pending"> }
-  | GrantRefusal;
+  | ApprovalRefusal;
 
-/** A decision that was made, or why not. */
-export type DecideResult =
+/** A decided request with its device (null: it was rejected), or why nothing was decided. */
+export type DecisionResult =
   | { ok: true; request: PairRequest; device: Device | null }
-  | { ok: false; refusal: DecideRefusal };
+  | { ok: false; refusal: DecisionRefusal };
 
-/** Approves a pending request, or some of it: from then on the device has that and nothing else. */
+/** A request of an application of the actor's organisation. */
+export interface RequestRef {
+  applicationId: string;
+  requestId: string;
+}
+
+/** Approves a pending request, or some of it. From then on the device has that access and nothing else. */
 export function approveRequest(
-  deps: DeviceDeps,
-  operator: Operator,
-  applicationId: string,
-  requestId: string,
-  narrowing: Narrowing,
+  services: DeviceServices,
+  actor: Actor,
+  { terms, ...ref }: RequestRef & { terms: ApprovalTerms },
   now: number,
-): Promise<DecideResult> {
-  return decide(deps, operator, applicationId, requestId, now, (request) =>
-    decideGrant(request, narrowing, operator.permissions),
-  );
+): Promise<DecisionResult> {
+  const judge = (request: PairRequest) => judgeApproval(request, terms, actor.permissions);
+  return decide(services, actor, { ...ref, judge }, now);
 }
 
 /** Rejects a pending request. */
 export function rejectRequest(
-  deps: DeviceDeps,
-  operator: Operator,
-  applicationId: string,
-  requestId: string,
-  reason: string | null,
+  services: DeviceServices,
+  actor: Actor,
+  { reason, ...ref }: RequestRef & { reason: string | null },
   now: number,
-): Promise<DecideResult> {
-  return decide(deps, operator, applicationId, requestId, now, () => ({
-    ok: true,
-    granted: null,
-    reason,
-  }));
+): Promise<DecisionResult> {
+  const judge = () => ({ ok: true as const, granted: null, reason });
+  return decide(services, actor, { ...ref, judge }, now);
 }
 
+/** What an operator decides on a request: `granted` is null when it is rejected. */
 type Verdict =
-  | { ok: true; granted: Outcome["granted"]; reason?: string | null }
-  | { ok: false; refusal: GrantRefusal };
+  | { ok: true; granted: PairRequestOutcome["granted"]; reason?: string | null }
+  | { ok: false; refusal: ApprovalRefusal };
 
 async function decide(
-  deps: DeviceDeps,
-  operator: Operator,
-  applicationId: string,
-  requestId: string,
+  services: DeviceServices,
+  actor: Actor,
+  { judge, ...ref }: RequestRef & { judge: (request: PairRequest) => Verdict },
   now: number,
-  judge: (request: PairRequest) => Verdict,
-): Promise<DecideResult> {
-  const { db, events } = deps;
-  return retryChange<DecideResult>(`the pairing request ${requestId}`, async () => {
-    const found = await read(deps, operator.organisationId, applicationId, requestId);
+): Promise<DecisionResult> {
+  return retryChange<DecisionResult>(`the pairing request ${ref.requestId}`, async () => {
+    const found = await readRequestAndDevice(services, actor.organisationId, ref);
     if ("code" in found) return { ok: false, refusal: found };
     const { request, before } = found;
     const status = statusAt(request, now);
     if (status !== "pending") return { ok: false, refusal: { code: "request-ended", status } };
     const verdict = judge(request);
     if (!verdict.ok) return verdict;
-    const { granted, reason = null } = verdict;
-    const email = operator.session?.email ?? null;
-    const outcome = { decidedBy: operator.keyId, decidedByEmail: email, granted, reason };
-    const { ending, event } = endingOf(request, granted ? "approved" : "rejected", now, outcome);
-    const device = granted ? approveDevice(before, request, granted, request.id, now) : null;
-    const narrowed = before && device && hasNarrowed(before, device) ? device : null;
-    const owed = [narrowed ? closingSockets(event, narrowed) : event];
-    // That it is still pending is in the statement that ends it; a device must be as it was read, too.
-    const onlyIf = device ? isUnchanged(applicationId, request.deviceId, before) : sql`true`;
-    const { ended } = await runBatch(db, {
-      ended: requestEnding(db, ending, onlyIf),
-      device: device ? [deviceWrite(db, before, device, hasEnded(ending))] : [],
-      events: events.insertion(owed, hasEnded(ending)),
-    });
-    if (ended.length > 0) {
-      events.announce(owed);
-      if (narrowed) await closeSockets(deps, narrowed);
-      const { status: now, outcome: how } = ending;
-      return { ok: true, request: { ...request, status: now, outcome: how }, device };
-    }
-    return undefined;
+    return writeDecision(services, actor, { request, before, verdict }, now);
   });
 }
 
-async function read(
-  { db }: DeviceDeps,
+/** Writes a decision. Undefined: the request or the device was changed in between, and nothing was written. */
+async function writeDecision(
+  services: DeviceServices,
+  actor: Actor,
+  decision: {
+    request: PairRequest;
+    before: Device | null;
+    verdict: Extract<Verdict, { ok: true }>;
+  },
+  now: number,
+): Promise<DecisionResult | undefined> {
+  const { db, events } = services;
+  const { request, before } = decision;
+  const { granted, reason = null } = decision.verdict;
+  const { ending, event } = endingOf(request, granted ? "approved" : "rejected", now, {
+    decidedBy: actor.keyId,
+    decidedByEmail: actor.session?.email ?? null,
+    granted,
+    reason,
+  });
+  const device = granted
+    ? approveDevice({ before, request, granted, collectedBy: request.id }, now)
+    : null;
+  const lostAccess = before && device && hasLostAccess(before, device) ? device : null;
+  const owed = [lostAccess ? withSocketsToClose(event, lostAccess) : event];
+  // The statement that ends the request checks that it is still pending. An approval also needs the
+  // device to be as it was read.
+  const onlyIf = device
+    ? isDeviceUnchanged(request.applicationId, request.deviceId, before)
+    : sql`true`;
+  const { ended } = await runBatch(db, {
+    ended: requestEndingUpdate(db, ending, onlyIf),
+    device: device ? [deviceWrite(db, before, device, hasRequestEnded(ending))] : [],
+    events: events.insertion(owed, hasRequestEnded(ending)),
+  });
+  if (ended.length === 0) return undefined;
+  events.announce(owed);
+  if (lostAccess) await closeDeviceSocketsNow(services, lostAccess);
+  const { status, outcome } = ending;
+  return { ok: true, request: { ...request, status, outcome }, device };
+}
+
+/** Reads a request and its device, if that was ever paired. All statements run in one batch. */
+async function readRequestAndDevice(
+  { db }: DeviceServices,
   organisationId: number,
-  applicationId: string,
-  requestId: string,
+  { applicationId, requestId }: RequestRef,
 ): Promise<
   | { request: PairRequest; before: Device | null }
   | { code: "application-not-found" | "request-not-found" }
@@ -129,5 +156,5 @@ async function read(
   if (!applications[0]) return { code: "application-not-found" };
   if (!requests[0]) return { code: "request-not-found" };
   const before = devices[0] ? toDevice(devices[0]) : null;
-  return { request: toRequest(requests[0]), before };
+  return { request: toPairRequest(requests[0]), before };
 }

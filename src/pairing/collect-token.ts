@@ -1,26 +1,29 @@
-/** A device polls what it asked for. The first poll after an approval, and only that one, gets the token. */
+/**
+ * A device polls its pairing request. The first poll after the approval gets the token, and no later poll
+ * gets it again.
+ */
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { grantOf, issueToken } from "../devices/device";
 import {
   deviceWrite,
-  isUnchanged,
+  isDeviceUnchanged,
   selectDevice,
   toDevice,
   tokenWrites,
 } from "../devices/device-store";
 import { newDeviceToken } from "../devices/device-token";
 import { type PairRequest, type RequestStatus, statusAt } from "./pairing-request";
-import { selectRequest, toRequest } from "./request-store";
+import { selectRequest, toPairRequest } from "./request-store";
 
-/** What a poll is answered; `token` only once. */
+/** The answer to a poll. Only one poll gets `token`; for all others it is null. */
 export interface PollResult {
   status: RequestStatus;
   token: { token: string; role: string; scopes: readonly string[] } | null;
 }
 
-/** The state of a request, and its token if this poll is the one that gets it; null: there is no such request. */
+/** The status of a request, and its token if this poll is the one that gets it. Null: there is no such request. */
 export async function pollRequest(
   db: Database,
   applicationId: string,
@@ -29,13 +32,13 @@ export async function pollRequest(
 ): Promise<PollResult | null> {
   const rows = await selectRequest(db, applicationId, requestId);
   if (!rows[0]) return null;
-  const request = toRequest(rows[0]);
+  const request = toPairRequest(rows[0]);
   const status = statusAt(request, now);
   const token = status === "approved" ? await collectToken(db, request) : null;
   return { status, token };
 }
 
-/** The token of an approved request: once, and only while the approval stands. */
+/** The token of an approved request. Null: it was collected before, or the approval no longer stands. */
 async function collectToken(db: Database, request: PairRequest): Promise<PollResult["token"]> {
   const { applicationId, deviceId } = request;
   const granted = request.outcome?.granted;
@@ -48,10 +51,10 @@ async function collectToken(db: Database, request: PairRequest): Promise<PollRes
     if (grantOf(before, role).awaiting !== request.id) return null;
     const { token, digest } = newDeviceToken();
     const { device, scopes } = issueToken(before, role, granted.scopes, digest);
-    const unchanged = isUnchanged(applicationId, deviceId, before);
-    // The write of the device comes last: it makes the condition of the others untrue.
+    const unchanged = isDeviceUnchanged(applicationId, deviceId, before);
+    // The device is written last, because that makes the condition of the other statements untrue.
     const { written } = await runBatch(db, {
-      tokens: tokenWrites(db, before, device, { digest, role }, unchanged),
+      tokens: tokenWrites(db, { before, device, token: { digest, role } }, unchanged),
       written: deviceWrite(db, before, device, unchanged),
     });
     return written.length > 0 ? { token, role, scopes } : undefined;

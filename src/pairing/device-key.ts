@@ -1,12 +1,12 @@
 /**
- * A device's Ed25519 key, judged before anything is verified with it. workerd's WebCrypto imports all
- * encodings of the curve's small-order points and accepts forgeries for them (2026-11), so what such
- * a key is, is decided here.
+ * Checks a device's Ed25519 key before any signature is verified with it. workerd's WebCrypto imports all
+ * encodings of the curve's points of small order and accepts forged signatures for them (2026-11). So this
+ * file refuses such keys.
  */
 import { createHash } from "node:crypto";
 import { codeFrom } from "../platform/codes";
 
-/** A key that may identify a device. */
+/** A key that was accepted and may identify a device. */
 export interface DeviceKey {
   bytes: Uint8Array;
   /** The device's id: lower-case hex SHA-256 of the key. */
@@ -14,7 +14,7 @@ export interface DeviceKey {
 }
 
 /** Why a key is refused. */
-export type KeyProblem = "spelling" | "non-canonical" | "small-order";
+export type DeviceKeyProblem = "spelling" | "non-canonical" | "small-order";
 
 const KEY_BYTES = 32;
 /** The prime of the field, 2²⁵⁵ − 19. */
@@ -22,8 +22,8 @@ const P = 2n ** 255n - 19n;
 
 /**
  * The y coordinates of the eight points whose order divides 8: of order 1 and 2 (1, −1), of order 4
- * (0, for two points) and of order 8 (two values, for two points each). A point is its y and the sign
- * of its x, so that either sign of these is of small order, or no point at all.
+ * (0, for two points) and of order 8 (two values, for two points each). A key encodes a y and the sign
+ * of its x. With one of these y, each sign gives a point of small order, or no point at all.
  */
 const SMALL_ORDER_Y = new Set([
   1n,
@@ -33,12 +33,12 @@ const SMALL_ORDER_Y = new Set([
   0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
 ]);
 
-/** Reads a public key: base64url of 32 bytes without padding, in its one canonical spelling. */
+/** Reads a public key: base64url of 32 bytes without padding, in its only canonical spelling. */
 export function parseDeviceKey(
   text: string,
-): { ok: true; key: DeviceKey } | { ok: false; problem: KeyProblem } {
+): { ok: true; key: DeviceKey } | { ok: false; problem: DeviceKeyProblem } {
   const bytes = Buffer.from(text, "base64url");
-  // Buffer skips what is not base64url: only the spelling that it would write itself is accepted.
+  // Buffer skips characters that are not base64url. So only the spelling that it writes itself is accepted.
   if (bytes.length !== KEY_BYTES || bytes.toString("base64url") !== text) {
     return { ok: false, problem: "spelling" };
   }
@@ -50,7 +50,7 @@ export function parseDeviceKey(
 
 const FINGERPRINT_LENGTH = 8;
 
-/** 8 characters of the device's id, for people to compare on both sides. */
+/** 8 characters made of the device's id. The device and the operator both show them, for people to compare. */
 export function fingerprint(deviceId: string): string {
   return codeFrom(Buffer.from(deviceId.slice(0, 32), "hex"), FINGERPRINT_LENGTH);
 }

@@ -1,12 +1,14 @@
-/** Whether a device that asks has its key, and asks now: what is judged before anything is read of it. */
-
-import type { Asked } from "../devices/profile";
+/**
+ * Checks that a device has its key and makes its request now. The route of pairing requests calls this
+ * before anything of the request is stored or looked up.
+ */
+import type { RequestedAccess } from "../devices/profile";
 import { CHALLENGE_MS, judgeChallenge } from "./challenge";
-import { parseDeviceKey } from "./device-key";
+import { type DeviceKeyProblem, parseDeviceKey } from "./device-key";
 import { isSignedBy } from "./signed-string";
 
-/** What a device sends to prove that it asks. */
-export interface Proof {
+/** The proof that a device sends with its request. */
+export interface DeviceProof {
   nonce: string;
   /** Unix milliseconds. */
   signedAt: number;
@@ -15,30 +17,35 @@ export interface Proof {
   setupCode: string | null;
 }
 
-/** Why nothing was asked for. */
+/** Why a proof is refused. */
 export type ProofRefusal =
-  | { code: "invalid-key"; problem: "spelling" | "non-canonical" | "small-order" }
+  | { code: "invalid-key"; problem: DeviceKeyProblem }
   | { code: "wrong-device-id" }
   | { code: "unknown-nonce" }
   | { code: "nonce-expired" }
   | { code: "stale-signature"; signedAt: number; now: number }
   | { code: "wrong-signature" };
 
+/** A request to an application, with its proof. */
+export interface SignedRequest {
+  applicationId: string;
+  /** As the device has sent it, except that platform and family may be normalised. */
+  requested: RequestedAccess;
+  proof: DeviceProof;
+}
+
 /**
- * What is wrong with a proof; null: the device with this key asks for this, now, in this application.
- * That the nonce was not used before is for the store to say.
- * @param asked as sent, except that platform and family may be normalised
+ * Why a proof is refused; null: the device with this key requests this access, now, in this application.
+ * Whether the nonce was used before is not known here: the batch that stores the request decides that.
  */
 export async function judgeProof(
   secret: string,
-  applicationId: string,
-  asked: Asked,
-  proof: Proof,
+  { applicationId, requested, proof }: SignedRequest,
   now: number,
 ): Promise<ProofRefusal | null> {
-  const parsed = parseDeviceKey(asked.publicKey);
+  const parsed = parseDeviceKey(requested.publicKey);
   if (!parsed.ok) return { code: "invalid-key", problem: parsed.problem };
-  if (parsed.key.id !== asked.deviceId) return { code: "wrong-device-id" };
+  if (parsed.key.id !== requested.deviceId) return { code: "wrong-device-id" };
   const nonce = judgeChallenge(secret, applicationId, proof.nonce, now);
   if (nonce === "unknown") return { code: "unknown-nonce" };
   if (nonce === "expired") return { code: "nonce-expired" };
@@ -46,7 +53,7 @@ export async function judgeProof(
     return { code: "stale-signature", signedAt: proof.signedAt, now };
   }
   const signed = await isSignedBy(parsed.key.bytes, proof.signature, {
-    ...asked,
+    ...requested,
     signedAt: proof.signedAt,
     token: proof.setupCode ?? "",
     nonce: proof.nonce,

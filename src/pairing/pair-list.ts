@@ -1,35 +1,35 @@
-/** What operators see: an application's requests and devices. Null: there is no such application. */
+/**
+ * The lists of an application's requests and devices that operators see. The functions of this file
+ * return null when the organisation has no such application.
+ */
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
-import { selectApplication } from "../devices/application-store";
+import { type ApplicationRef, selectApplication } from "../devices/application-store";
 import {
   type DevicePosition,
-  type SeenDevice,
+  type DeviceWithLastSeen,
   selectDevice,
   selectDevices,
   toDevice,
 } from "../devices/device-store";
 import {
-  isOver,
-  MOST_LIVE,
+  isExpired,
+  MOST_PENDING_REQUESTS,
   type PairRequest,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
-import { selectRequests, toRequest } from "./request-store";
+import { selectRequests, toPairRequest } from "./request-store";
 
-/** An application, and whose. */
-export interface Place {
-  organisationId: number;
-  applicationId: string;
-}
+/** Twice the limit of pending requests: some that are over may not be swept yet. */
+const MOST_STORED_AS_PENDING = 2 * MOST_PENDING_REQUESTS.perApplication;
 
-/** All live requests and all devices of an application, newest first. */
-export async function listPairs(
+/** All pending requests and all paired devices of an application, newest first. */
+export async function listPendingAndPaired(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   now: number,
-): Promise<{ pending: PairRequest[]; paired: SeenDevice[] } | null> {
+): Promise<{ pending: PairRequest[]; paired: DeviceWithLastSeen[] } | null> {
   const all = { applicationId, before: null, after: null, limit: Number.MAX_SAFE_INTEGER };
   const { applications, requests, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
@@ -37,27 +37,28 @@ export async function listPairs(
     devices: selectDevices(db, all),
   });
   if (!applications[0]) return null;
-  const pending = requests.map(toRequest).filter((request) => !isOver(request, now));
+  const pending = requests.map(toPairRequest).filter((request) => !isExpired(request, now));
   return { pending, paired: devices.map(toDevice) };
 }
 
 /**
- * A page of an application's requests, newest first; null for `status`: of all statuses. A request
- * whose time is over is shown as expired, whether or not the sweep has recorded it.
+ * A page of an application's requests, newest first. A request whose time is over is shown as expired,
+ * whether or not the sweep has recorded that.
+ * @param query `status`: only requests with it; null: with any. `before`: the last id of the page before
  */
-export async function listRequests(
+export async function listPairRequests(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   query: { status: RequestStatus | null; before: string | null; limit: number },
   now: number,
 ): Promise<PairRequest[] | null> {
   const page = (status: RequestStatus) =>
-    // The few pending ones are all read: some may be expired ones by now.
+    // All requests that are stored as pending are read, because some of them may have expired. They are few.
     selectRequests(db, {
       ...query,
       applicationId,
       status,
-      limit: status === "pending" ? PENDING_AT_MOST : query.limit,
+      limit: status === "pending" ? MOST_STORED_AS_PENDING : query.limit,
     });
   const statuses = REQUEST_STATUSES.filter(
     (status) =>
@@ -72,9 +73,9 @@ export async function listRequests(
   if (!applications[0]) return null;
   return pages
     .flat()
-    .map(toRequest)
+    .map(toPairRequest)
     .map((request) =>
-      request.status === "pending" && isOver(request, now)
+      request.status === "pending" && isExpired(request, now)
         ? { ...request, status: "expired" as const }
         : request,
     )
@@ -83,12 +84,12 @@ export async function listRequests(
     .slice(0, query.limit);
 }
 
-/** A page of an application's devices, newest first. */
+/** A page of an application's paired devices, newest first. */
 export async function listDevices(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   query: { after: DevicePosition | null; limit: number },
-): Promise<SeenDevice[] | null> {
+): Promise<DeviceWithLastSeen[] | null> {
   const { applications, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
     devices: selectDevices(db, { ...query, applicationId }),
@@ -96,12 +97,12 @@ export async function listDevices(
   return applications[0] ? devices.map(toDevice) : null;
 }
 
-/** A paired device of an application: `undefined` when there is none. */
+/** A paired device of an application. `undefined`: the application has no such device. */
 export async function findDevice(
   db: Database,
-  { organisationId, applicationId }: Place,
+  { organisationId, applicationId }: ApplicationRef,
   deviceId: string,
-): Promise<SeenDevice | undefined | null> {
+): Promise<DeviceWithLastSeen | undefined | null> {
   const { applications, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
     devices: selectDevice(db, applicationId, deviceId),
@@ -110,6 +111,3 @@ export async function findDevice(
   const device = devices[0] ? toDevice(devices[0]) : undefined;
   return device?.removedAt === null ? device : undefined;
 }
-
-/** Live ones, and as many again that are over and not yet swept. */
-const PENDING_AT_MOST = 2 * MOST_LIVE.perApplication;

@@ -1,9 +1,9 @@
-/** The events of pairing requests. */
+/** The `device.pair.*` events of pairing requests. The functions that make, decide and end requests record them. */
 import type { Device } from "../devices/device";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { PairRequest, PairRequestEventData } from "./pairing-request";
 
-/** What is announced of a pairing request, by what became of it. */
+/** The event of a new request, or of one that has ended with this status. */
 export function pairRequestEvent(
   type: "requested" | Exclude<PairRequest["status"], "pending">,
   pairRequest: PairRequestEventData["pairRequest"],
@@ -18,8 +18,11 @@ export function pairRequestEvent(
   };
 }
 
-/** An approval that gives this device less than it had: its open sockets are to be closed. */
-export function closingSockets(
+/**
+ * The event of an approval that takes access from a device. Its consumer closes the sockets that the
+ * device opened before this version of it.
+ */
+export function withSocketsToClose(
   event: DomainEvent<PairRequestEventData>,
   { version }: Pick<Device, "version">,
 ): DomainEvent<PairRequestEventData> {

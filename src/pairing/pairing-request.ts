@@ -1,26 +1,30 @@
 /**
- * Pairing requests: what a device asks for, what becomes of it, and what an approval may grant. Pure.
+ * Pairing requests: what they are, what a signed request of a device leads to, and what an approval may
+ * grant. Pure.
  *
- * What a request asks for never changes under its id, so an approval of an id can never grant more than
- * was shown under it.
+ * The access that a request asks for never changes under its id. So an approval of an id can never grant
+ * more than the operator was shown under that id.
  */
 import { createHash } from "node:crypto";
-import { type Device, isApproved } from "../devices/device";
-import type { Asked, Grant } from "../devices/profile";
-import { findScopeNotHeld, isWithin, roleOf, scopesOf } from "../devices/scopes";
+import { type Device, isAccessApproved } from "../devices/device";
+import type { RequestedAccess, RolesAndScopes } from "../devices/profile";
+import { areImpliedBy, findScopeNotHeld, roleOf, scopesOf } from "../devices/scopes";
 
-/** A request lives for so long after its last refresh. */
+/** A request stays pending for this long after its last refresh. */
 export const REQUEST_LIFE_MS = 300_000;
-/** Live requests at most: from one address in one application, and in one application. */
-export const MOST_LIVE = { perAddress: 5, perApplication: 500 } as const;
+/** How many requests may be pending in one application: from one address, and in all. */
+export const MOST_PENDING_REQUESTS = { perAddress: 5, perApplication: 500 } as const;
 /**
- * New requests of one device in an application at most, and within which time: a device that asks for
- * something else each time takes its own place, so that no cap of live ones sees it. Retries that ask
- * for the same do not count.
+ * How many new requests one device may make in one application within this time. The limit of pending
+ * requests does not stop a device that requests something else each time, because each new request takes
+ * the place of its last one. Retries that ask for the same do not count.
  */
-export const MOST_NEW = { perDevice: 10, withinMs: 3_600_000 } as const;
+export const MOST_NEW_REQUESTS = { perDevice: 10, withinMs: 3_600_000 } as const;
 
-/** All that a request can be. All but `pending` are endings. */
+/** The longest reason that an operator may give for a rejection, in characters. */
+export const LONGEST_REASON = 256;
+
+/** All states of a request. In all but `pending` it has ended. */
 export const REQUEST_STATUSES = [
   "pending",
   "approved",
@@ -31,19 +35,19 @@ export const REQUEST_STATUSES = [
 export type RequestStatus = (typeof REQUEST_STATUSES)[number];
 export const ENDED_STATUSES = REQUEST_STATUSES.filter((status) => status !== "pending");
 
-/** How a request ended. Times are Unix milliseconds. */
-export interface Outcome {
+/** How a request ended. Stored as JSON. Times are Unix milliseconds. */
+export interface PairRequestOutcome {
   at: number;
-  /** The API key that decided, or that made the setup code; null when nobody did. */
+  /** The API key that decided, or that made the setup code; null: nobody decided. */
   decidedBy: number | null;
-  /** Of the person who decided, if they were signed in with that key and it is known who they are. */
+  /** The email of the person who decided, if a person was signed in with that key and it is known who. */
   decidedByEmail: string | null;
-  granted: Grant | null;
+  granted: RolesAndScopes | null;
   reason: string | null;
 }
 
-/** A pairing request. Holds no secret: it may be listed, announced and kept. */
-export interface PairRequest extends Asked {
+/** A pairing request. It holds no secret, so it may be listed, put into events and kept. */
+export interface PairRequest extends RequestedAccess {
   id: string;
   applicationId: string;
   organisationId: number;
@@ -51,118 +55,133 @@ export interface PairRequest extends Asked {
   requestedAt: number;
   expiresAt: number;
   remoteIp: string;
-  /** The device was paired already when it asked. */
+  /** The device was paired already when it made the request. */
   isRepair: boolean;
-  outcome: Outcome | null;
+  outcome: PairRequestOutcome | null;
 }
 
 /** What a signed request of a device leads to. */
-export type AskDecision =
-  /** It has all that: a fresh token. */
-  | { type: "issue"; device: Device }
-  /** It asks again: the request lives on. */
-  | { type: "refresh"; request: PairRequest }
-  /** A new request; one of the same device that it takes the place of ends. */
-  | { type: "open"; ends: { request: PairRequest; as: "expired" | "superseded" } | null };
+export type NextStep =
+  /** The device has all this access already: it gets a fresh token. */
+  | { type: "issue-token"; device: Device }
+  /** The device asks again for the same or less: its pending request gets more time. */
+  | { type: "refresh-request"; request: PairRequest }
+  /** A new request is opened. It ends the pending request of the device, if there is one. */
+  | {
+      type: "open-request";
+      ends: { request: PairRequest; as: "expired" | "superseded" } | null;
+    };
 
-/** What becomes of a device's request, given the device and its pending request, if there are. */
-export function decideAsk(
+/**
+ * Chooses what a signed request of a device leads to.
+ * @param device the device, if it was ever paired
+ * @param pending the pending request of the device, if it has one
+ */
+export function chooseNextStep(
   device: Device | null,
   pending: PairRequest | null,
-  asked: Asked,
+  requested: RequestedAccess,
   now: number,
-): AskDecision {
-  if (device && isApproved(device, asked)) return { type: "issue", device };
-  if (!pending) return { type: "open", ends: null };
-  if (isOver(pending, now)) return { type: "open", ends: { request: pending, as: "expired" } };
-  if (asksNoMore(asked, pending)) return { type: "refresh", request: pending };
-  return { type: "open", ends: { request: pending, as: "superseded" } };
+): NextStep {
+  if (device && isAccessApproved(device, requested)) return { type: "issue-token", device };
+  if (!pending) return { type: "open-request", ends: null };
+  if (isExpired(pending, now)) {
+    return { type: "open-request", ends: { request: pending, as: "expired" } };
+  }
+  if (asksNoMore(requested, pending)) return { type: "refresh-request", request: pending };
+  return { type: "open-request", ends: { request: pending, as: "superseded" } };
 }
 
-/** Whether a pending request's time is over, whether or not that was recorded. */
-export function isOver(request: Pick<PairRequest, "expiresAt">, now: number): boolean {
+/** Whether the time of a request is over. D1 may still show it as pending, until the sweep has recorded it. */
+export function isExpired(request: Pick<PairRequest, "expiresAt">, now: number): boolean {
   return now >= request.expiresAt;
 }
 
-/** What a request is now. */
+/** The status of a request now: expired from the moment when its time is over. */
 export function statusAt(request: PairRequest, now: number): RequestStatus {
-  return request.status === "pending" && isOver(request, now) ? "expired" : request.status;
+  return request.status === "pending" && isExpired(request, now) ? "expired" : request.status;
 }
 
-/** Whether everything that `asked` would show an operator is shown by this request, or less. */
-function asksNoMore(asked: Asked, request: Asked): boolean {
+/** Whether the pending request already shows an operator all that a new one would show. */
+function asksNoMore(requested: RequestedAccess, pending: RequestedAccess): boolean {
   return (
-    asked.role === request.role &&
-    asked.roles.every((role) => request.roles.includes(role)) &&
-    isWithin(asked.scopes, request.scopes) &&
-    asked.displayName === request.displayName &&
-    asked.platform === request.platform &&
-    asked.family === request.family &&
-    asked.clientId === request.clientId &&
-    asked.clientMode === request.clientMode &&
-    (asked.silent || !request.silent)
+    requested.role === pending.role &&
+    requested.roles.every((role) => pending.roles.includes(role)) &&
+    areImpliedBy(requested.scopes, pending.scopes) &&
+    requested.displayName === pending.displayName &&
+    requested.platform === pending.platform &&
+    requested.family === pending.family &&
+    requested.clientId === pending.clientId &&
+    requested.clientMode === pending.clientMode &&
+    (requested.silent || !pending.silent)
   );
 }
 
-/** A hash of key, roles and scopes, for operators who want to approve exactly what they were shown. */
-export function digestOf(asked: Asked): string {
-  const shown = [asked.publicKey, asked.role, [...asked.roles].sort(), [...asked.scopes].sort()];
+/** A hash of key, roles and scopes. An operator who sends it approves exactly what was shown, or nothing. */
+export function requestDigest(requested: RequestedAccess): string {
+  const { publicKey, role, roles, scopes } = requested;
+  const shown = [publicKey, role, [...roles].sort(), [...scopes].sort()];
   return createHash("sha256").update(JSON.stringify(shown)).digest("base64url");
 }
 
-/** What an operator wants to give; what is absent is given as asked for. */
-export interface Narrowing {
+/** What an operator approves. If roles or scopes are absent, all requested ones are approved. */
+export interface ApprovalTerms {
+  /** The digest of the request that the operator was shown; absent: it is not compared. */
   digest?: string | undefined;
   roles?: readonly string[] | undefined;
   scopes?: readonly string[] | undefined;
 }
 
-/** Why nothing was granted. */
-export type GrantRefusal =
+/** Why an approval grants nothing. */
+export type ApprovalRefusal =
   | { code: "digest-mismatch" }
+  /** `what`: the role or scope that was not requested. */
   | { code: "exceeds-request"; what: string }
   | { code: "scope-not-held"; scope: string };
 
 /**
- * What an approval grants: what was asked for, or some of it, and nothing that the approver does not
- * hold.
- * @param permissions of the API key that approves
+ * What an approval grants: the requested access or some of it, and no scope that the approving key does
+ * not hold.
+ * @param permissions those of the API key that approves
  */
-export function decideGrant(
-  asked: Asked,
-  narrowing: Narrowing,
+export function judgeApproval(
+  requested: RequestedAccess,
+  terms: ApprovalTerms,
   permissions: readonly string[],
-): { ok: true; granted: Grant } | { ok: false; refusal: GrantRefusal } {
-  if (narrowing.digest !== undefined && narrowing.digest !== digestOf(asked)) {
+): { ok: true; granted: RolesAndScopes } | { ok: false; refusal: ApprovalRefusal } {
+  if (terms.digest !== undefined && terms.digest !== requestDigest(requested)) {
     return { ok: false, refusal: { code: "digest-mismatch" } };
   }
-  const roles = unique(narrowing.roles ?? asked.roles);
-  const unasked = roles.find((role) => !asked.roles.includes(role));
-  if (unasked !== undefined) return exceeds(unasked);
-  const scopes = unique(narrowing.scopes ?? roles.flatMap((role) => scopesOf(role, asked.scopes)));
-  const beyond = scopes.find(
-    (scope) => !roles.includes(roleOf(scope)) || !isWithin([scope], asked.scopes),
+  const roles = unique(terms.roles ?? requested.roles);
+  const otherRole = roles.find((role) => !requested.roles.includes(role));
+  if (otherRole !== undefined) return exceeds(otherRole);
+  const scopes = unique(terms.scopes ?? roles.flatMap((role) => scopesOf(role, requested.scopes)));
+  const otherScope = scopes.find(
+    (scope) => !roles.includes(roleOf(scope)) || !areImpliedBy([scope], requested.scopes),
   );
-  if (beyond !== undefined) return exceeds(beyond);
+  if (otherScope !== undefined) return exceeds(otherScope);
   const scope = findScopeNotHeld(permissions, scopes);
   if (scope !== null) return { ok: false, refusal: { code: "scope-not-held", scope } };
-  const role = roles.includes(asked.role) ? asked.role : (roles[0] ?? asked.role);
+  const role = roles.includes(requested.role) ? requested.role : (roles[0] ?? requested.role);
   return { ok: true, granted: { role, roles, scopes } };
 }
 
-/** Each once, in their order. */
+/** The texts without repetitions, in their order. */
 export function unique(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-function exceeds(what: string): { ok: false; refusal: GrantRefusal } {
+function exceeds(what: string): { ok: false; refusal: ApprovalRefusal } {
   return { ok: false, refusal: { code: "exceeds-request", what } };
 }
 
-/** The data of all `device.pair.*` events. */
+/** The data of all `device.pair.*` events. Stored as JSON with the event. */
 export interface PairRequestEventData {
   readonly pairRequest: PairRequest & {
-    /** Of an approval: sockets that the device opened at an earlier version are to be closed. */
+    /**
+     * Only on an approval that took access from the device: the sockets that the device opened before
+     * this version of it are closed.
+     */
     readonly closesSocketsBefore?: number;
   };
 }

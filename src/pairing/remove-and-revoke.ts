@@ -1,80 +1,84 @@
 /**
- * Devices are removed and their tokens revoked. What the device asks for at that moment ends with it, in
- * the same batch: only what it asks for afterwards can let it back in.
+ * Operators remove devices and revoke their tokens. The pending request of the device ends in the same
+ * batch. So no request from before can let the device back in; it has to make a new one.
  */
+import type { Actor } from "../devices/actor";
 import { grantOf, removeDevice, revokeToken } from "../devices/device";
+import type { DeviceServices } from "../devices/device-services";
 import {
+  type BatchAddition,
   changeDevice,
-  type DeviceAddress,
-  type FurtherWork,
-  type ManageResult,
+  type DeviceChangeResult,
+  type OwnDeviceRef,
 } from "../devices/manage-devices";
-import type { DeviceDeps, Operator } from "../devices/operator";
-import { isOver } from "./pairing-request";
+import { isExpired } from "./pairing-request";
 import { endingOf } from "./request-endings";
-import { hasEnded, isItsPending, requestEnding, selectPending, toRequest } from "./request-store";
+import {
+  hasRequestEnded,
+  isPendingRequestUnchanged,
+  requestEndingUpdate,
+  selectPendingRequest,
+  toPairRequest,
+} from "./request-store";
 
-/** Which device of the operator's organisation. */
-type OwnDevice = Omit<DeviceAddress, "organisationId">;
-
-/** Removes a device: its tokens stop, and only a new approval lets it back in. */
+/** Removes a device. Its tokens stop working, and only a new approval lets it back in. */
 export function removePairedDevice(
-  deps: DeviceDeps,
-  operator: Operator,
-  own: OwnDevice,
+  services: DeviceServices,
+  actor: Actor,
+  own: OwnDeviceRef,
   now: number,
-): Promise<ManageResult> {
-  const address = { ...own, organisationId: operator.organisationId };
-  return changeDevice(deps, address, now, async (device) => ({
+): Promise<DeviceChangeResult> {
+  const ref = { ...own, organisationId: actor.organisationId };
+  return changeDevice(services, ref, now, async (device) => ({
     device: removeDevice(device, now),
     event: { type: "device.removed", role: null, closesSockets: true },
-    further: await endPending(deps, operator, { ...own, reason: "device-removed" }, now),
+    addition: await endPendingRequest(services, actor, { ...own, reason: "device-removed" }, now),
   }));
 }
 
-/** Revokes a role's token: only a new approval brings it back. */
+/** Revokes the token of a role. Only a new approval gives the role a token again. */
 export function revokeDeviceToken(
-  deps: DeviceDeps,
-  operator: Operator,
-  { role, ...own }: OwnDevice & { role: string },
+  services: DeviceServices,
+  actor: Actor,
+  { role, ...own }: OwnDeviceRef & { role: string },
   now: number,
-): Promise<ManageResult> {
-  const address = { ...own, organisationId: operator.organisationId };
-  return changeDevice(deps, address, now, async (device) => {
+): Promise<DeviceChangeResult> {
+  const ref = { ...own, organisationId: actor.organisationId };
+  return changeDevice(services, ref, now, async (device) => {
     if (!device.roles.includes(role)) return { code: "role-not-approved", role };
     if (grantOf(device, role).revoked) return { code: "token-revoked", role };
     return {
       device: revokeToken(device, role),
       event: { type: "device.token.revoked", role, closesSockets: true },
-      further: await endPending(deps, operator, { ...own, reason: "token-revoked" }, now),
+      addition: await endPendingRequest(services, actor, { ...own, reason: "token-revoked" }, now),
     };
   });
 }
 
-/** The end of what the device asks for now: the operator has rejected it, unless its time was over. */
-async function endPending(
-  { db }: DeviceDeps,
-  operator: Operator,
-  { applicationId, deviceId, reason }: OwnDevice & { reason: string },
+/** Ends the pending request of a device, if it has one: as rejected by the actor, or as expired. */
+async function endPendingRequest(
+  { db }: DeviceServices,
+  actor: Actor,
+  { applicationId, deviceId, reason }: OwnDeviceRef & { reason: string },
   now: number,
-): Promise<FurtherWork> {
-  const rows = await selectPending(db, applicationId, deviceId);
+): Promise<BatchAddition> {
+  const rows = await selectPendingRequest(db, applicationId, deviceId);
   if (!rows[0]) {
-    const mayGoOn = isItsPending(applicationId, deviceId, null);
-    return { statements: () => [], mayGoOn, owed: [] };
+    const mayGoOn = isPendingRequestUnchanged(applicationId, deviceId, null);
+    return { statements: () => [], mayGoOn, events: [] };
   }
-  const request = toRequest(rows[0]);
-  const { ending, event } = isOver(request, now)
+  const request = toPairRequest(rows[0]);
+  const { ending, event } = isExpired(request, now)
     ? endingOf(request, "expired", now)
     : endingOf(request, "rejected", now, {
-        decidedBy: operator.keyId,
-        decidedByEmail: operator.session?.email ?? null,
+        decidedBy: actor.keyId,
+        decidedByEmail: actor.session?.email ?? null,
         granted: null,
         reason,
       });
   return {
-    statements: (onlyIf) => [requestEnding(db, ending, onlyIf)],
-    mayGoOn: hasEnded(ending),
-    owed: [event],
+    statements: (onlyIf) => [requestEndingUpdate(db, ending, onlyIf)],
+    mayGoOn: hasRequestEnded(ending),
+    events: [event],
   };
 }

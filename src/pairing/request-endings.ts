@@ -1,58 +1,63 @@
-/** Endings of requests that no operator decides: each is recorded and announced. */
+/** Ends pending requests: builds the ending with its event, and expires requests whose time is over. */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import type { DeviceDeps } from "../devices/operator";
+import type { DeviceServices } from "../devices/device-services";
 import type { DomainEvent } from "../events/event";
 import { pairRequestEvent } from "./pairing-events";
-import type { Outcome, PairRequest, PairRequestEventData } from "./pairing-request";
+import type { PairRequest, PairRequestEventData, PairRequestOutcome } from "./pairing-request";
 import {
-  type Ending,
-  findOver,
-  hasEnded,
+  findExpiredRequests,
+  hasRequestEnded,
+  type RequestEnding,
   type RequestPosition,
-  requestEnding,
+  requestEndingUpdate,
 } from "./request-store";
 
-/** An ending with the event that announces it. */
-export interface EndingEvent {
-  ending: Ending;
+/** An ending, and the event that tells of it. */
+export interface EndingWithEvent {
+  ending: RequestEnding;
   event: DomainEvent<PairRequestEventData>;
 }
 
-/** How nobody decides. */
-const BY_NOBODY = { decidedBy: null, decidedByEmail: null, granted: null, reason: null };
+/** The decision of a request that ends although nobody has decided it. */
+const NO_DECISION = { decidedBy: null, decidedByEmail: null, granted: null, reason: null };
 
-/** How a pending request ends, and what is announced of it. */
+/** The ending of a pending request, with its event. Nothing is written here. */
 export function endingOf(
   request: PairRequest,
-  status: Ending["status"],
+  status: RequestEnding["status"],
   now: number,
-  decided: Omit<Outcome, "at"> = BY_NOBODY,
-): EndingEvent {
-  const outcome = { at: status === "expired" ? request.expiresAt : now, ...decided };
+  decision: Omit<PairRequestOutcome, "at"> = NO_DECISION,
+): EndingWithEvent {
+  const outcome = { at: status === "expired" ? request.expiresAt : now, ...decision };
   const ending = { request, status, outcome, claim: crypto.randomUUID() };
   return { ending, event: pairRequestEvent(status, { ...request, status, outcome }, now) };
 }
 
 /**
- * Records a page of the requests whose time is over.
- * @returns where the next page begins; null: there is none
+ * Records that a page of requests has expired. The sweep calls it.
+ * @param page `after`: the position that the page before has returned; null: the first page is wanted
+ * @returns the position for the next page; null: this was the last one
  */
 export async function expireRequests(
-  { db, events }: Pick<DeviceDeps, "db" | "events">,
+  { db, events }: Pick<DeviceServices, "db" | "events">,
+  { after, limit }: { after: RequestPosition | null; limit: number },
   now: number,
-  limit: number,
-  after: RequestPosition | null = null,
 ): Promise<RequestPosition | null> {
-  const over = await findOver(db, now, { after, limit });
-  const endings = over.map((request) => endingOf(request, "expired", now));
-  // Each says whether it was this run that ended the request; its event is recorded only then.
+  const expired = await findExpiredRequests(db, now, { after, limit });
+  const endings = expired.map((request) => endingOf(request, "expired", now));
+  // Another run or a decision may end a request first. Each event is recorded only if this run ended
+  // its request.
   const { ended } = await runBatch(db, {
-    ended: endings.map(({ ending }) => requestEnding(db, ending, sql`expires_at <= ${now}`)),
-    events: endings.flatMap(({ ending, event }) => events.insertion([event], hasEnded(ending))),
+    ended: endings.map(({ ending }) => requestEndingUpdate(db, ending, sql`expires_at <= ${now}`)),
+    events: endings.flatMap(({ ending, event }) =>
+      events.insertion([event], hasRequestEnded(ending)),
+    ),
   });
-  const mine = endings.filter((_, i) => (ended[i] ?? []).length > 0);
-  if (mine.length > 0) events.announce(mine.map(({ event }) => event));
-  const last = over.at(-1);
-  return last && over.length === limit ? { applicationId: last.applicationId, id: last.id } : null;
+  const own = endings.filter((_, i) => (ended[i] ?? []).length > 0);
+  if (own.length > 0) events.announce(own.map(({ event }) => event));
+  const last = expired.at(-1);
+  return last && expired.length === limit
+    ? { applicationId: last.applicationId, id: last.id }
+    : null;
 }

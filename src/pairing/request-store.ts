@@ -1,39 +1,38 @@
-/** Pairing requests in D1. */
+/** Pairing requests in D1: what reads and writes their rows. */
 import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
-import { firstRequestIdAt } from "../devices/device-ids";
 import { addressBucket } from "../platform/ip-address";
 import {
-  ENDED_STATUSES,
-  MOST_LIVE,
-  MOST_NEW,
-  type Outcome,
   type PairRequest,
+  type PairRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
 
 type Row = typeof pairingRequests.$inferSelect;
 
-/** An ending of a request that waits for a batch. */
-export interface Ending {
+/** How a pending request is to end. A batch writes it. */
+export interface RequestEnding {
   request: PairRequest;
   status: Exclude<RequestStatus, "pending">;
-  outcome: Outcome;
-  /** Drawn for this ending. */
+  outcome: PairRequestOutcome;
+  /** A random value of this ending. It tells this ending from another one of the same request. */
   claim: string;
 }
 
-/** The pending request of a device, whether or not its time is over. Reads the application's pending ones. */
-export function selectPending(db: Database, applicationId: string, deviceId: string) {
+/**
+ * The statement that reads the pending request of a device, whether or not its time is over. It goes
+ * through all pending requests of the application.
+ */
+export function selectPendingRequest(db: Database, applicationId: string, deviceId: string) {
   return db
     .select()
     .from(pairingRequests)
     .where(and(arePending(applicationId), eq(pairingRequests.deviceId, deviceId)));
 }
 
-/** A request of an application. */
+/** The statement that reads a request of an application. */
 export function selectRequest(db: Database, applicationId: string, id: string) {
   return db
     .select()
@@ -41,7 +40,10 @@ export function selectRequest(db: Database, applicationId: string, id: string) {
     .where(isRequest(applicationId, id, REQUEST_STATUSES));
 }
 
-/** A page of an application's requests with one status, newest first; `before` is the last id of the page before. */
+/**
+ * The statement that reads a page of an application's requests with one status, newest first.
+ * @param query `before`: the last id of the page before; null: the first page is wanted
+ */
 export function selectRequests(
   db: Database,
   query: { applicationId: string; status: RequestStatus; before: string | null; limit: number },
@@ -60,8 +62,8 @@ export function selectRequests(
     .limit(query.limit);
 }
 
-/** A request as it is stored. */
-export function toRequest(row: Row): PairRequest {
+/** Makes a request of its row. */
+export function toPairRequest(row: Row): PairRequest {
   return {
     ...JSON.parse(row.asked),
     status: row.status,
@@ -77,15 +79,15 @@ export function toRequest(row: Row): PairRequest {
 /** The statement that stores a request where `onlyIf` holds. */
 export function requestInsertion(db: Database, request: PairRequest, onlyIf: SQL) {
   const { status, applicationId, id, organisationId, deviceId, remoteIp, expiresAt } = request;
-  const { outcome, ...asked } = request;
+  const { outcome, ...requested } = request;
   return db.insert(pairingRequests).select(
     sql`select ${status}, ${applicationId}, ${id}, ${organisationId}, ${deviceId}, ${addressBucket(remoteIp)},
-      ${expiresAt}, null, ${JSON.stringify(asked)},
+      ${expiresAt}, null, ${JSON.stringify(requested)},
       ${outcome === null ? null : JSON.stringify(outcome)} where ${onlyIf}`,
   );
 }
 
-/** The statement that lets a pending request live on, where `onlyIf` holds. */
+/** The statement that gives a pending request more time, where `onlyIf` holds. */
 export function requestRefresh(db: Database, request: PairRequest, expiresAt: number, onlyIf: SQL) {
   return db
     .update(pairingRequests)
@@ -93,8 +95,8 @@ export function requestRefresh(db: Database, request: PairRequest, expiresAt: nu
     .where(and(isRequest(request.applicationId, request.id, ["pending"]), onlyIf));
 }
 
-/** The statement that ends a pending request where `onlyIf` holds; it returns a row if it did. */
-export function requestEnding(db: Database, ending: Ending, onlyIf: SQL) {
+/** The statement that ends a pending request where `onlyIf` holds. It returns a row if it did. */
+export function requestEndingUpdate(db: Database, ending: RequestEnding, onlyIf: SQL) {
   const { request, status, outcome, claim } = ending;
   return db
     .update(pairingRequests)
@@ -103,20 +105,23 @@ export function requestEnding(db: Database, ending: Ending, onlyIf: SQL) {
     .returning({ id: pairingRequests.id });
 }
 
-/** In a batch: whether this very ending happened. */
-export function hasEnded({ request, status, claim }: Ending): SQL {
+/** A condition for a batch: the request has ended by this ending and by no other. */
+export function hasRequestEnded({ request, status, claim }: RequestEnding): SQL {
   return sql`exists (select 1 from ${pairingRequests} where status = ${status}
     and application_id = ${request.applicationId} and id = ${request.id} and claim = ${claim})`;
 }
 
-/** In a batch: whether this request is pending and its time is not over. */
-export function isLive(request: PairRequest, now: number): SQL {
+/** A condition for a batch: the request is pending, and its time is not over. */
+export function isStillPending(request: PairRequest, now: number): SQL {
   return sql`exists (select 1 from ${pairingRequests} where status = 'pending'
     and application_id = ${request.applicationId} and id = ${request.id} and expires_at > ${now})`;
 }
 
-/** In a batch: whether the device's pending request is this one; null: whether it has none. */
-export function isItsPending(
+/**
+ * A condition for a batch: the pending request of the device is still the one that was read.
+ * @param request the request that was read; null: there was none, and there still is none
+ */
+export function isPendingRequestUnchanged(
   applicationId: string,
   deviceId: string,
   request: PairRequest | null,
@@ -125,89 +130,14 @@ export function isItsPending(
     and application_id = ${applicationId} and device_id = ${deviceId}) is ${request?.id ?? null}`;
 }
 
-/** In a batch: whether the caps leave room for one more request of this device from this address. */
-export function hasRoom(
-  asks: Pick<PairRequest, "applicationId" | "deviceId" | "remoteIp">,
-  now: number,
-): SQL {
-  return sql`(select count(*) < ${MOST_LIVE.perApplication}
-      and ${liveOfAddress(asks.remoteIp)} < ${MOST_LIVE.perAddress}
-    from ${pairingRequests} where status = 'pending' and application_id = ${asks.applicationId}
-      and device_id <> ${asks.deviceId} and expires_at > ${now})`;
-}
-
-/**
- * In a batch: whether this device has made few requests lately.
- * @param pending its pending one, which the batch has a condition for
- */
-export function hasAskedRarely(asks: Asker, pending: PairRequest | null, now: number): SQL {
-  const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
-  return sql`(select count(*) < ${MOST_NEW.perDevice - more} from ${pairingRequests}
-    where ${areRecentOf(asks, ENDED_STATUSES, now)})`;
-}
-
-/** When the device made its latest requests, as many as it may, newest first. Unix milliseconds. */
-export async function findRecentTimes(db: Database, asks: Asker, now: number): Promise<number[]> {
-  const rows = await db
-    .select({ at: sql<number>`${pairingRequests.asked} ->> 'requestedAt'` })
-    .from(pairingRequests)
-    .where(areRecentOf(asks, REQUEST_STATUSES, now))
-    .orderBy(desc(pairingRequests.id))
-    .limit(MOST_NEW.perDevice);
-  return rows.map(({ at }) => at);
-}
-
-/** Which device asks, and where. */
-type Asker = Pick<PairRequest, "applicationId" | "deviceId">;
-
-/**
- * The requests that this device has made within the time in which they are counted. Reads what the
- * whole application was asked in that time: few, and cheaper than an index that each request would
- * have to write.
- */
-function areRecentOf(
-  { applicationId, deviceId }: Asker,
-  statuses: readonly RequestStatus[],
-  now: number,
-): SQL {
-  return sql`status in (select value from json_each(${JSON.stringify(statuses)}))
-    and application_id = ${applicationId} and id >= ${firstCountedId(now)}
-    and device_id = ${deviceId}`;
-}
-
-function firstCountedId(now: number): string {
-  return firstRequestIdAt(now - MOST_NEW.withinMs + 1);
-}
-
-/** How many live requests there are of others than this device: in the application, and from the address. */
-export async function countLive(
-  db: Database,
-  asks: Pick<PairRequest, "applicationId" | "deviceId" | "remoteIp">,
-  now: number,
-): Promise<{ application: number; address: number }> {
-  const rows = await db
-    .select({
-      application: sql<number>`count(*)`,
-      address: liveOfAddress(asks.remoteIp),
-    })
-    .from(pairingRequests)
-    .where(
-      and(
-        arePending(asks.applicationId),
-        sql`device_id <> ${asks.deviceId} and expires_at > ${now}`,
-      ),
-    );
-  return rows[0] ?? { application: 0, address: 0 };
-}
-
-/** Where a page of the requests of all applications goes on: after this one. */
+/** The last request of a page of the requests of all applications. The next page begins behind it. */
 export type RequestPosition = Pick<PairRequest, "applicationId" | "id">;
 
 /**
- * A page of the pending requests of all applications whose time is over. Its pages read all that are
- * pending: few at any time, and cheaper than an index that each request would have to write.
+ * A page of the pending requests of all applications whose time is over. All pages together read every
+ * pending request. They are few at any time, and an index would cost a row for every request.
  */
-export async function findOver(
+export async function findExpiredRequests(
   db: Database,
   now: number,
   { after, limit }: { after: RequestPosition | null; limit: number },
@@ -226,12 +156,14 @@ export async function findOver(
     )
     .orderBy(pairingRequests.applicationId, pairingRequests.id)
     .limit(limit);
-  return rows.map(toRequest);
+  return rows.map(toPairRequest);
 }
 
 /**
- * Removes a page of an application's requests from before an id, of the given statuses; returns how many.
- * @param query `endedBefore`: only those that ended before this moment, Unix milliseconds
+ * Deletes a page of an application's requests that have one of these statuses.
+ * @param query `before`: only requests whose ids are smaller; `endedBefore`: only requests that ended
+ *   before this moment (Unix milliseconds)
+ * @returns how many
  */
 export async function removeRequests(
   db: Database,
@@ -253,11 +185,6 @@ export async function removeRequests(
       where status in (select value from json_each(${JSON.stringify(query.statuses)}))
         and application_id = ${query.applicationId} and id < ${query.before} and ${ended} limit ${query.limit})`);
   return meta.changes;
-}
-
-/** Of requests, how many came from this client: see `addressBucket`. */
-function liveOfAddress(ip: string): SQL<number> {
-  return sql`coalesce(sum(${pairingRequests.addressBucket} = ${addressBucket(ip)}), 0)`;
 }
 
 function arePending(applicationId: string) {

@@ -1,60 +1,62 @@
-/** What is over of pairing goes after a while, and everything when its organisation is deleted. */
+/**
+ * Removes old pairing requests and removed devices, and all data of an application whose organisation was
+ * deleted. The sweep calls it, one page at a time.
+ */
 import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
-import { firstRequestIdAt } from "../devices/device-ids";
-import { forgetDevices } from "../devices/device-store";
+import { deleteDevices } from "../devices/device-store";
 import { ENDED_STATUSES, REQUEST_STATUSES } from "./pairing-request";
+import { firstPairRequestIdAt } from "./request-id";
 import { removeRequests } from "./request-store";
 
-/** Superseded requests tell nobody anything after a day: another one of their device took their place. */
+/** Superseded requests are kept for a day only: another request of the device has taken their place. */
 const SUPERSEDED_MS = 86_400_000;
-/** Sorts behind the id of every request. */
+/** This text sorts behind the id of every request. */
 const ALL_IDS = "pr.";
 
+/** A page of an application's rows. */
+export interface PairingPage {
+  applicationId: string;
+  limit: number;
+}
+
 /**
- * Removes a page of an application's requests that ended and devices that were removed before `cutoff`
- * (Unix milliseconds), and of requests that were superseded a day ago; returns how many of one kind, at
- * most.
+ * Removes a page of an application's ended requests and removed devices from before `cutoff` (Unix
+ * milliseconds), and of requests that were superseded more than a day ago.
+ * @returns how many rows were removed of the kind of which most were removed
  */
-export async function sweepApplication(
+export async function removeEndedPairingData(
   db: Database,
-  applicationId: string,
-  cutoff: number,
-  limit: number,
+  { cutoff, ...page }: PairingPage & { cutoff: number },
+  now: number,
 ): Promise<number> {
-  const now = Date.now();
   const dayAgo = now - SUPERSEDED_MS;
-  const page = { applicationId, limit };
-  const before = firstRequestIdAt(Math.min(cutoff, now));
+  const before = firstPairRequestIdAt(Math.min(cutoff, now));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {
     ...page,
     statuses: ["superseded"],
-    before: firstRequestIdAt(dayAgo),
+    before: firstPairRequestIdAt(dayAgo),
     endedBefore: dayAgo,
   });
-  const devices = await forgetDevices(db, { ...page, removedBefore: cutoff });
+  const devices = await deleteDevices(db, { ...page, removedBefore: cutoff });
   return Math.max(requests, superseded, devices);
 }
 
 /**
- * Removes a page of all that an application of a deleted organisation has, and the application itself
- * once nothing is left; returns how many of one kind, at most.
+ * Removes a page of all rows of an application whose organisation was deleted. Once nothing else is left,
+ * it removes the application too.
+ * @returns how many rows were removed of the kind of which most were removed
  */
-export async function removeApplicationData(
-  db: Database,
-  applicationId: string,
-  limit: number,
-): Promise<number> {
-  const page = { applicationId, limit };
+export async function removeApplicationData(db: Database, page: PairingPage): Promise<number> {
   const requests = await removeRequests(db, {
     ...page,
     statuses: REQUEST_STATUSES,
     before: ALL_IDS,
   });
-  const devices = await forgetDevices(db, { ...page, removedBefore: "all" });
+  const devices = await deleteDevices(db, { ...page, removedBefore: "all" });
   const most = Math.max(requests, devices);
-  // The application last: it is what finds the rest again.
-  if (most < limit) await removeApplication(db, applicationId);
+  // The application goes last: as long as its row is there, the sweep finds the rest.
+  if (most < page.limit) await removeApplication(db, page.applicationId);
   return most;
 }

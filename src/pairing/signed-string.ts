@@ -1,23 +1,26 @@
-/** What a device signs, and whether it did: OpenClaw's version 3 of the string. */
+/** The string that a device signs, in OpenClaw's version 3, and the check of its signature. */
 
-/** All that is signed. Texts are as the device sent them. */
+/** The fields that are signed. Texts are as the device has sent them. */
 export interface SignedFields {
   deviceId: string;
   clientId: string;
   clientMode: string;
   role: string;
-  /** In the order sent. */
+  /** In the order in which the device has sent them. */
   scopes: readonly string[];
   /** Unix milliseconds. */
   signedAt: number;
-  /** Empty, or the setup code. */
+  /** The setup code; empty: none. */
   token: string;
   nonce: string;
   platform: string;
   family: string;
 }
 
-/** The string under the signature. No field may hold `|`, and no scope `,`: it could be read in two ways. */
+/**
+ * The string that is signed. No field may contain `|`, and no scope `,`, because the string could then be
+ * read in two ways. The schema of the request refuses them.
+ */
 export function signedString(fields: SignedFields): string {
   return [
     "v3",
@@ -34,7 +37,10 @@ export function signedString(fields: SignedFields): string {
   ].join("|");
 }
 
-/** Platform and family as they are signed, compared and kept: trimmed, ASCII letters in lower case. */
+/**
+ * A platform or family in the form in which it is signed, compared and stored: trimmed, with ASCII letters
+ * in lower case.
+ */
 export function normalisePlatform(text: string): string {
   return text.trim().replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
@@ -43,7 +49,7 @@ const SIGNATURE_BYTES = 64;
 
 /**
  * Whether this key signed these fields.
- * @param key 32 bytes that `parseDeviceKey` accepted: with others a signature proves nothing
+ * @param key 32 bytes that `parseDeviceKey` has accepted. With other keys a signature proves nothing
  * @param signature base64url without padding
  */
 export async function isSignedBy(

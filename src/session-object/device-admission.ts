@@ -1,6 +1,6 @@
 /** Whether the device of somebody who knocks at a session may be connected, as D1 says now. */
 import type { Database } from "../db/open";
-import { findPaired, verifyDeviceToken } from "../devices/verify-device";
+import { findPairedDevice, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
 import type { Pairing } from "../session/device-revocation";
@@ -39,7 +39,7 @@ export async function readDevice(
   const { deviceToken } = knock;
   const reading = async () =>
     deviceToken === null
-      ? findPaired(deps.db, organisationId, deviceId)
+      ? findPairedDevice(deps.db, organisationId, deviceId)
       : verifyDeviceToken(deps, deviceToken, { organisationId, scope: null }, Date.now());
   try {
     const found = await within(TIMEOUT_MS, reading());

@@ -6,7 +6,7 @@ import { sweepIdempotencyKeys } from "../once/idempotency-keys";
 import { sweepNonces } from "../once/nonces";
 import { sweepSignedOut } from "../operators/operator-store";
 import { expireRequests } from "../pairing/request-endings";
-import { removeApplicationData, sweepApplication } from "../pairing/retention";
+import { removeApplicationData, removeEndedPairingData } from "../pairing/retention";
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
 import { listDeleted, removeDeleted } from "./deleted-organisations";
@@ -58,7 +58,7 @@ export async function doStep(deps: SweepDeps, task: Task): Promise<StepResult> {
     case "expiring-keys":
       return repeat(await announceExpiringKeys(deps, now, PAGE), PAGE);
     case "pairing-requests": {
-      const after = await expireRequests(deps, now, ENDED_REQUESTS, task.after);
+      const after = await expireRequests(deps, { after: task.after, limit: ENDED_REQUESTS }, now);
       return after === null ? DONE : { rest: { ...task, after }, more: [] };
     }
     case "due-sessions":
@@ -117,15 +117,16 @@ async function findOrganisations(
 
 /** One application, or a page of it. */
 async function removeOldPairing(
-  { db }: SweepDeps,
+  { db, now }: SweepDeps,
   task: TaskOf<"old-pairing">,
 ): Promise<StepResult> {
   const { organisationId, cutoff, after } = task;
   const next = await findNextApplication(db, organisationId, after);
   if (!next) return DONE;
+  const page = { applicationId: next.id, limit: DELETED_ROWS };
   const removed =
     cutoff === null
-      ? await removeApplicationData(db, next.id, DELETED_ROWS)
-      : await sweepApplication(db, next.id, cutoff, DELETED_ROWS);
+      ? await removeApplicationData(db, page)
+      : await removeEndedPairingData(db, { ...page, cutoff }, now);
   return { rest: removed < DELETED_ROWS ? { ...task, after: next } : task, more: [] };
 }

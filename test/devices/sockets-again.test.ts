@@ -3,7 +3,7 @@
  * nobody who was let in since then is.
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { cutByEvent } from "../../src/devices/close-sockets";
+import { closeSocketsForEvent } from "../../src/devices/close-sockets";
 import { SessionClient } from "../../src/session/session-client";
 import { call } from "../support/client";
 import { connect, newRelayOf, newSession } from "../support/device-sockets";
@@ -101,7 +101,7 @@ describe("the event", () => {
     const { token } = await pair(at, device);
     const sockets = [await connect(relay.id, "client", token), await connectUser(relay, 2)];
     const { db, sessions } = domainDeps();
-    await cutByEvent(db, sessions, revoked);
+    await closeSocketsForEvent(db, sessions, revoked);
     for (const socket of sockets) await socket.settle();
     expect(sockets.map(({ open }) => open)).toEqual([true, true]);
     await post(at, device, "revoke");
@@ -115,7 +115,7 @@ describe("the event", () => {
     const socket = await connect(await newSession(at, [null, device.id]), "client", token);
     expect((await post(at, device, "rotate", token)).status).toBe(200);
     const { db, sessions } = domainDeps();
-    await cutByEvent(db, sessions, await findDeviceEvent(at, "device.token.rotated"));
+    await closeSocketsForEvent(db, sessions, await findDeviceEvent(at, "device.token.rotated"));
     await socket.settle();
     expect(socket.open).toBe(true);
   });

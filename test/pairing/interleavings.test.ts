@@ -142,8 +142,14 @@ it("approve, overtaken by expiry: it is expired", async () => {
   const deps = domainDeps();
   const [approved] = await overtaken(
     ENDING,
-    () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
-    () => expireRequests(deps, over, 100),
+    () =>
+      approveRequest(
+        deps,
+        operatorOf(at),
+        { applicationId: at.application, requestId: id, terms: {} },
+        over - 1,
+      ),
+    () => expireRequests(deps, { after: null, limit: 100 }, over),
   );
   expect(approved).toEqual({ ok: false, refusal: { code: "request-ended", status: "expired" } });
   expect((await found(at, device)).status).toBe(404);
@@ -156,8 +162,14 @@ it("expiry, overtaken by approve: it is approved, and the last poll gets the tok
   const deps = domainDeps();
   const [, approved] = await overtaken(
     ENDING,
-    () => expireRequests(deps, over, 100),
-    () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
+    () => expireRequests(deps, { after: null, limit: 100 }, over),
+    () =>
+      approveRequest(
+        deps,
+        operatorOf(at),
+        { applicationId: at.application, requestId: id, terms: {} },
+        over - 1,
+      ),
   );
   expect(approved.ok).toBe(true);
   const polled = await pollRequest(deps.db, at.application, id, over);
@@ -171,7 +183,7 @@ it("expiry, overtaken by a refresh: the request lives on", async () => {
   const over = Date.parse((await findRequest(at, id)).expires_at);
   await overtaken(
     ENDING,
-    () => expireRequests(deps, over, 100),
+    () => expireRequests(deps, { after: null, limit: 100 }, over),
     async () => {
       // The refresh comes a millisecond after the request was made, at the least.
       await expect.poll(() => Date.now()).toBeGreaterThan(over - 300_000);

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import {
   approveRequest,
-  type DecideResult,
+  type DecisionResult,
   rejectRequest,
 } from "../../src/pairing/approve-and-reject";
 import { pollRequest } from "../../src/pairing/collect-token";
@@ -111,10 +111,16 @@ describe("races", () => {
       const { id } = await request(at, await newDevice());
       const over = Date.parse((await findRequest(at, id)).expires_at);
       const deps = domainDeps();
-      const [approved] = await race<DecideResult, unknown>(
+      const [approved] = await race<DecisionResult, unknown>(
         round,
-        () => approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1),
-        () => expireRequests(deps, over, 100),
+        () =>
+          approveRequest(
+            deps,
+            operatorOf(at),
+            { applicationId: at.application, requestId: id, terms: {} },
+            over - 1,
+          ),
+        () => expireRequests(deps, { after: null, limit: 100 }, over),
       );
       const polled = await pollRequest(deps.db, at.application, id, over);
       const status = approved.ok ? "approved" : "expired";
@@ -133,11 +139,16 @@ describe("races", () => {
       const deps = domainDeps();
       const pending = await pollRequest(deps.db, at.application, id, over - 2);
       expect(pending).toEqual({ status: "pending", token: null });
-      await approveRequest(deps, operatorOf(at), at.application, id, {}, over - 1);
+      await approveRequest(
+        deps,
+        operatorOf(at),
+        { applicationId: at.application, requestId: id, terms: {} },
+        over - 1,
+      );
       const [polled] = await race(
         round,
         () => pollRequest(deps.db, at.application, id, over),
-        () => expireRequests(deps, over + REQUEST_LIFE_MS, 100),
+        () => expireRequests(deps, { after: null, limit: 100 }, over + REQUEST_LIFE_MS),
       );
       expect(polled?.status).toBe("approved");
       expect(await verify(at, polled?.token?.token ?? "")).toMatchObject({ valid: true });
@@ -154,8 +165,8 @@ describe("races", () => {
       const over = Date.now() + REQUEST_LIFE_MS;
       await race(
         round,
-        () => expireRequests(deps, over, 100),
-        () => expireRequests(deps, over, 100),
+        () => expireRequests(deps, { after: null, limit: 100 }, over),
+        () => expireRequests(deps, { after: null, limit: 100 }, over),
       );
       expect(await endings(at)).toEqual(Array(3).fill("device.pair.expired"));
     }
@@ -266,8 +277,20 @@ describe("races", () => {
       const now = Date.now();
       const [approved, rejected] = await race(
         round,
-        () => approveRequest(deps, operatorOf(at), at.application, id, {}, now),
-        () => rejectRequest(deps, operatorOf(at), at.application, id, null, now),
+        () =>
+          approveRequest(
+            deps,
+            operatorOf(at),
+            { applicationId: at.application, requestId: id, terms: {} },
+            now,
+          ),
+        () =>
+          rejectRequest(
+            deps,
+            operatorOf(at),
+            { applicationId: at.application, requestId: id, reason: null },
+            now,
+          ),
       );
       const [winner, loser] = approved.ok ? [approved, rejected] : [rejected, approved];
       if (!winner.ok || loser.ok) throw new Error("exactly one must win");

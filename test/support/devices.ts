@@ -4,7 +4,8 @@
  */
 import { env } from "cloudflare:workers";
 import { openDatabase } from "../../src/db/open";
-import type { DeviceDeps, Operator } from "../../src/devices/operator";
+import type { Actor } from "../../src/devices/actor";
+import type { DeviceServices } from "../../src/devices/device-services";
 import type { DomainEvent } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/event-outbox";
 import { SessionClient } from "../../src/session/session-client";
@@ -198,7 +199,7 @@ export async function findRequest(at: TestApplication, id: string, status = "") 
 }
 
 /** What both surfaces hand the domain, for tests that race its functions. */
-export function domainDeps(): DeviceDeps {
+export function domainDeps(): DeviceServices {
   const ctx = { waitUntil: () => undefined };
   const db = openDatabase(env);
   return {
@@ -210,7 +211,7 @@ export function domainDeps(): DeviceDeps {
 }
 
 /** An operator of the organisation who holds everything. */
-export function operatorOf(at: TestApplication): Operator {
+export function operatorOf(at: TestApplication): Actor {
   return { organisationId: at.id, keyId: 1, permissions: ["*"], session: null };
 }
 

@@ -1,6 +1,6 @@
 /** Devices and pairing requests as Alibaba's API shows them. Times are Unix milliseconds. */
 import type { Device } from "../../devices/device";
-import type { SeenDevice } from "../../devices/device-store";
+import type { DeviceWithLastSeen } from "../../devices/device-store";
 import type { PairRequest } from "../../pairing/pairing-request";
 
 /** An entry of `Pending`. */
@@ -25,7 +25,7 @@ export function toRpcPending(request: PairRequest) {
 }
 
 /** An entry of `Paired`. A device that was never seen counts as seen when it was approved. */
-export function toRpcPaired(device: SeenDevice) {
+export function toRpcPaired(device: DeviceWithLastSeen) {
   return {
     DeviceId: device.id,
     DisplayName: device.displayName,

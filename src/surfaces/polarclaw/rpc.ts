@@ -4,7 +4,7 @@ import { idempotently, scopeOf } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { listPairs } from "../../pairing/pair-list";
+import { listPendingAndPaired } from "../../pairing/pair-list";
 import { removePairedDevice } from "../../pairing/remove-and-revoke";
 import { depsOf } from "../shared/device-deps";
 import { toHttpRefusal } from "../shared/device-refusals";
@@ -24,7 +24,11 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     permission: "devices:list",
     run: async (c, { organisationId }, parameters) => {
       const applicationId = requireParameter(parameters, "ApplicationId");
-      const pairs = await listPairs(c.var.db, { organisationId, applicationId }, Date.now());
+      const pairs = await listPendingAndPaired(
+        c.var.db,
+        { organisationId, applicationId },
+        Date.now(),
+      );
       if (!pairs) throw new Refused(toHttpRefusal({ code: "application-not-found" }));
       return { Pending: pairs.pending.map(toRpcPending), Paired: pairs.paired.map(toRpcPaired) };
     },
@@ -34,7 +38,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
       const deps = depsOf(c);
-      const result = await approveRequest(deps, caller, applicationId, requestId, {}, Date.now());
+      const approval = { applicationId, requestId, terms: {} };
+      const result = await approveRequest(deps, caller, approval, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       if (!result.device) throw new Error("an approval gave no device");
       return { PairRequestId: requestId, Device: toRpcDevice(result.device) };
@@ -45,7 +50,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
       const deps = depsOf(c);
-      const result = await rejectRequest(deps, caller, applicationId, requestId, null, Date.now());
+      const rejection = { applicationId, requestId, reason: null };
+      const result = await rejectRequest(deps, caller, rejection, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return { PairRequestId: requestId, DeviceId: result.request.deviceId };
     },

@@ -1,15 +1,15 @@
 /** The one table from what the domain refuses to what both surfaces of devices can say. */
 
-import type { ManageRefusal } from "../../devices/manage-devices";
+import type { DeviceChangeRefusal } from "../../devices/manage-devices";
 import type { HttpRefusal } from "../../http/request-context";
-import type { DecideRefusal } from "../../pairing/approve-and-reject";
+import type { DecisionRefusal } from "../../pairing/approve-and-reject";
 import type { ProofRefusal } from "../../pairing/device-proof";
-import { MOST_LIVE, MOST_NEW } from "../../pairing/pairing-request";
-import type { AskRefusal } from "../../pairing/request-pairing";
+import { MOST_NEW_REQUESTS, MOST_PENDING_REQUESTS } from "../../pairing/pairing-request";
+import type { PairingRefusal } from "../../pairing/request-pairing";
 import { describeDifference, toTime } from "./wire-time";
 
 /** Everything that can be refused of devices. */
-export type DeviceRefusal = AskRefusal | DecideRefusal | ManageRefusal | ProofRefusal;
+export type DeviceRefusal = PairingRefusal | DecisionRefusal | DeviceChangeRefusal | ProofRefusal;
 
 /** A refusal with its status and what to do. */
 export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
@@ -66,8 +66,11 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
       );
     case "nonce-used":
       return lastingConflict(refusal.code, "This nonce was used before. Ask for a new challenge.");
-    case "too-many-live": {
-      const most = refusal.of === "address" ? MOST_LIVE.perAddress : MOST_LIVE.perApplication;
+    case "too-many-pending": {
+      const most =
+        refusal.of === "address"
+          ? MOST_PENDING_REQUESTS.perAddress
+          : MOST_PENDING_REQUESTS.perApplication;
       const of = refusal.of === "address" ? "your address" : "this application";
       return {
         ...say(429, "too-many-requests-pending", `There are ${most} live requests of ${of}. Wait.`),
@@ -79,7 +82,7 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         ...say(
           429,
           "too-many-new-requests",
-          `This device has asked for something new ${MOST_NEW.perDevice} times within an hour. Ask for the same again, or wait as long as Retry-After says.`,
+          `This device has asked for something new ${MOST_NEW_REQUESTS.perDevice} times within an hour. Ask for the same again, or wait as long as Retry-After says.`,
         ),
         headers: { "Retry-After": String(refusal.retryAfterSeconds) },
       };

@@ -1,16 +1,16 @@
 /** What operators and gateways call on `/v1`: applications, decisions, devices, tokens, setup codes. */
 import type { Hono } from "hono";
+import { newApplicationId } from "../../devices/application-id";
 import {
   insertApplication,
   listApplications,
   selectApplication,
 } from "../../devices/application-store";
-import { newApplicationId } from "../../devices/device-ids";
 import {
+  type DeviceChangeResult,
   labelDevice,
-  type ManageResult,
-  rotateForDevice,
-  rotateForOperator,
+  rotateOwnToken,
+  rotateTokenByOperator,
 } from "../../devices/manage-devices";
 import { verifyDeviceToken } from "../../devices/verify-device";
 import { readCredential } from "../../http/authenticate";
@@ -20,7 +20,7 @@ import { keyed } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { findDevice, listDevices, listRequests } from "../../pairing/pair-list";
+import { findDevice, listDevices, listPairRequests } from "../../pairing/pair-list";
 import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { createSetupCode } from "../../pairing/setup-codes";
 import { depsOf } from "../shared/device-deps";
@@ -100,10 +100,10 @@ function applicationRoutes(app: Hono<AppEnv>): void {
       const id = c.req.param("application") ?? "";
       const [application] = await selectApplication(c.var.db, caller.organisationId, id);
       if (!application) throw noApplication();
-      const expiresAt = Date.now() + ttl_seconds * 1_000;
-      const made = await createSetupCode(depsOf(c), caller, id, { role, scopes }, expiresAt);
+      const code = { applicationId: id, role, scopes, ttlSeconds: ttl_seconds };
+      const made = await createSetupCode(depsOf(c), caller, code, Date.now());
       if (!made.ok) throw new Refused(toHttpRefusal(made.refusal));
-      return c.json({ setup_code: made.code, expires_at: toTime(expiresAt) }, 201);
+      return c.json({ setup_code: made.code, expires_at: toTime(made.expiresAt) }, 201);
     }),
   );
 }
@@ -116,7 +116,7 @@ function requestRoutes(app: Hono<AppEnv>): void {
     keyed("devices:list", async (c, caller) => {
       const { limit, cursor, status } = readQuery(c, requestsQuery);
       const query = { status, before: cursor, limit: limit + 1 };
-      const rows = await listRequests(c.var.db, placeOf(c, caller), query, Date.now());
+      const rows = await listPairRequests(c.var.db, placeOf(c, caller), query, Date.now());
       if (!rows) throw noApplication();
       return c.json(toKeysetPage(rows, limit, ({ id }) => id, toRequestWire));
     }),
@@ -125,11 +125,12 @@ function requestRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${requests}/:id{[A-Za-z0-9._-]+:approve}`,
     keyed("devices:approve", async (c, caller) => {
-      const narrowing = await readBody(c, approveBody);
+      const terms = await readBody(c, approveBody);
       const { applicationId } = placeOf(c, caller);
       const id = requestId(c);
       const deps = depsOf(c);
-      const result = await approveRequest(deps, caller, applicationId, id, narrowing, Date.now());
+      const approval = { applicationId, requestId: id, terms };
+      const result = await approveRequest(deps, caller, approval, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
@@ -142,7 +143,8 @@ function requestRoutes(app: Hono<AppEnv>): void {
       const { applicationId } = placeOf(c, caller);
       const id = requestId(c);
       const deps = depsOf(c);
-      const result = await rejectRequest(deps, caller, applicationId, id, reason, Date.now());
+      const rejection = { applicationId, requestId: id, reason };
+      const result = await rejectRequest(deps, caller, rejection, Date.now());
       if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
@@ -193,8 +195,8 @@ function deviceRoutes(app: Hono<AppEnv>): void {
 function tokenRoutes(app: Hono<AppEnv>): void {
   const rotateByKey = keyed("devices:manage", async (c, caller) => {
     const { role, scopes } = await readBody(c, rotateBody);
-    const address = addressOf(c, caller);
-    return answer(c, await rotateForOperator(depsOf(c), caller, address, role, scopes, Date.now()));
+    const rotation = { ...addressOf(c, caller), role, scopes };
+    return answer(c, await rotateTokenByOperator(depsOf(c), caller, rotation, Date.now()));
   });
 
   app.post(`${DEVICE}/tokens:rotate`, (c) =>
@@ -241,7 +243,7 @@ async function rotateOwn(c: Call): Promise<Response> {
       message: `This token is of the role ${verified.role}: it rotates no other.`,
     });
   }
-  const result = await rotateForDevice(depsOf(c), verified, scopes, now);
+  const result = await rotateOwnToken(depsOf(c), verified, scopes, now);
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
   return c.json({ device_token: result.token, role: result.role, scopes: result.scopes });
 }
@@ -253,7 +255,7 @@ function verifierOf(c: Call) {
   return { db: c.var.db, ctx: c.executionCtx };
 }
 
-function answer(c: Call, result: ManageResult): Response {
+function answer(c: Call, result: DeviceChangeResult): Response {
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
   return c.json(toDeviceWire(result.device));
 }

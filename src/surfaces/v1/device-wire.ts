@@ -1,21 +1,23 @@
 /** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
 import { z } from "zod";
-import type { Application } from "../../devices/application-store";
+import { type Application, LONGEST_APPLICATION_NAME } from "../../devices/application-store";
 import { type Device, grantOf } from "../../devices/device";
-import type { SeenDevice } from "../../devices/device-store";
-import type { Asked } from "../../devices/profile";
-import { isRole, isScope, roleOf } from "../../devices/scopes";
-import type { Verification } from "../../devices/verify-device";
+import type { DeviceWithLastSeen } from "../../devices/device-store";
+import { LONGEST_PROFILE_TEXT, type RequestedAccess } from "../../devices/profile";
+import { isRole, isScope, MOST_ROLES, MOST_SCOPES, roleOf } from "../../devices/scopes";
+import type { DeviceTokenVerification } from "../../devices/verify-device";
 import { humanText, signedText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { fingerprint } from "../../pairing/device-key";
-import type { Proof } from "../../pairing/device-proof";
+import type { DeviceProof } from "../../pairing/device-proof";
 import {
-  digestOf,
+  LONGEST_REASON,
   type PairRequest,
   REQUEST_STATUSES,
+  requestDigest,
   unique,
 } from "../../pairing/pairing-request";
+import { LONGEST_SETUP_CODE_SECONDS } from "../../pairing/setup-codes";
 import { normalisePlatform } from "../../pairing/signed-string";
 import { toTime } from "../shared/wire-time";
 
@@ -23,7 +25,7 @@ const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letter
 const roles = z
   .array(role, "must be an array")
   .min(1, "must have at least one entry")
-  .max(8, "must have at most 8 entries");
+  .max(MOST_ROLES, `must have at most ${MOST_ROLES} entries`);
 const scopes = z
   .array(
     z
@@ -34,12 +36,15 @@ const scopes = z
       ),
     "must be an array",
   )
-  .max(64, "must have at most 64 entries")
+  .max(MOST_SCOPES, `must have at most ${MOST_SCOPES} entries`)
   .refine((list) => new Set(list).size === list.length, "must not repeat a scope");
 
 /** Fields under the signature are neither normalised nor allowed to hold what separates them. */
 const signed = (least: number) =>
-  signedText(least, 64).refine((text) => !/[|,]/.test(text), "must not hold | or ,");
+  signedText(least, LONGEST_PROFILE_TEXT).refine(
+    (text) => !/[|,]/.test(text),
+    "must not hold | or ,",
+  );
 
 const time = z.int("must be Unix milliseconds").min(0, "must be Unix milliseconds");
 const short = z.string("must be a string").max(128, "is too long");
@@ -59,7 +64,7 @@ export const askBody = z
     client: z.strictObject({
       id: signed(1),
       mode: signed(1),
-      display_name: humanText(0, 64).default(""),
+      display_name: humanText(0, LONGEST_PROFILE_TEXT).default(""),
       platform: signed(0).default(""),
       device_family: signed(0).default(""),
     }),
@@ -80,8 +85,8 @@ export const askBody = z
       });
     }
   })
-  .transform(({ device, client, ...body }): { asked: Asked; proof: Proof } => ({
-    asked: {
+  .transform(({ device, client, ...body }): { requested: RequestedAccess; proof: DeviceProof } => ({
+    requested: {
       deviceId: device.id,
       publicKey: device.public_key,
       displayName: client.display_name,
@@ -103,23 +108,29 @@ export const askBody = z
   }));
 
 /** The bodies of the operators' calls. */
-export const applicationBody = z.strictObject({ name: humanText(1, 100) });
+export const applicationBody = z.strictObject({ name: humanText(1, LONGEST_APPLICATION_NAME) });
 export const approveBody = z.strictObject({
   digest: short.optional(),
   roles: roles.optional(),
   scopes: scopes.optional(),
 });
-export const rejectBody = z.strictObject({ reason: humanText(1, 256).nullable().default(null) });
-export const labelBody = z.strictObject({ label: humanText(1, 64).nullable() });
+export const rejectBody = z.strictObject({
+  reason: humanText(1, LONGEST_REASON).nullable().default(null),
+});
+export const labelBody = z.strictObject({ label: humanText(1, LONGEST_PROFILE_TEXT).nullable() });
 export const rotateBody = z.strictObject({ role, scopes: scopes.nullable().default(null) });
 export const revokeBody = z.strictObject({ role });
 export const verifyBody = z.strictObject({
   token: short,
   scope: z.string("must be a string").refine(isScope, "is not a scope").nullable().default(null),
 });
-const TTL = "must be a whole number of seconds from 1 to 600";
+const TTL = `must be a whole number of seconds from 1 to ${LONGEST_SETUP_CODE_SECONDS}`;
 export const setupCodeBody = z
-  .strictObject({ role, scopes, ttl_seconds: z.int(TTL).min(1, TTL).max(600, TTL) })
+  .strictObject({
+    role,
+    scopes,
+    ttl_seconds: z.int(TTL).min(1, TTL).max(LONGEST_SETUP_CODE_SECONDS, TTL),
+  })
   .superRefine((body, issues) => {
     for (const [index, scope] of body.scopes.entries()) {
       if (roleOf(scope) === body.role) continue;
@@ -164,7 +175,7 @@ export function toRequestWire(request: PairRequest) {
     device_id: request.deviceId,
     public_key: request.publicKey,
     fingerprint: fingerprint(request.deviceId),
-    digest: digestOf(request),
+    digest: requestDigest(request),
     display_name: request.displayName,
     platform: request.platform,
     device_family: request.family,
@@ -187,7 +198,7 @@ export function toRequestWire(request: PairRequest) {
 }
 
 /** A device as operators see it. */
-export function toDeviceWire(device: SeenDevice) {
+export function toDeviceWire(device: DeviceWithLastSeen) {
   return {
     ...toDeviceFacts(device),
     tokens: device.roles.map((each) => {
@@ -220,7 +231,7 @@ export function toDeviceFacts(device: Omit<Device, "grants">) {
 }
 
 /** What a gateway is told of a token. */
-export function toVerificationWire(verified: Verification) {
+export function toVerificationWire(verified: DeviceTokenVerification) {
   const device = "device" in verified ? verified.device : null;
   return {
     valid: verified.ok,

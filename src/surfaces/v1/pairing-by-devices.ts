@@ -6,11 +6,12 @@ import { readBody } from "../../http/body";
 import { countCall, POLL_SECONDS, requireRoom } from "../../http/calls-per-minute";
 import { fail } from "../../http/failed-attempts";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
-import { isPollToken, newChallenge, pollToken } from "../../pairing/challenge";
+import { newChallenge } from "../../pairing/challenge";
 import { pollRequest } from "../../pairing/collect-token";
 import { fingerprint } from "../../pairing/device-key";
 import { judgeProof } from "../../pairing/device-proof";
-import { askToPair } from "../../pairing/request-pairing";
+import { isPollToken, pollToken } from "../../pairing/poll-token";
+import { requestPairing } from "../../pairing/request-pairing";
 import { depsOf } from "../shared/device-deps";
 import { type DeviceRefusal, toHttpRefusal } from "../shared/device-refusals";
 import { toTime } from "../shared/wire-time";
@@ -30,16 +31,17 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
 
   app.post(`${pairing}/requests`, async (c) => {
     countCall(c, "pairingCalls", Date.now());
-    const { asked, proof } = await readBody(c, askBody);
+    const { requested, proof } = await readBody(c, askBody);
     const application = await requireApplication(c);
     const { secret } = c.var.config;
     const now = Date.now();
-    const unproven = await judgeProof(secret, application.id, asked, proof, now);
+    const signed = { applicationId: application.id, requested, proof };
+    const unproven = await judgeProof(secret, signed, now);
     if (unproven) return refuse(c, unproven);
     const { nonce, setupCode } = proof;
     if (setupCode !== null) requireRoom(c, "failedAuthentications", now);
-    const ask = { asked, nonce, setupCode, remoteIp: clientIp(c) };
-    const result = await askToPair(depsOf(c), application, ask, now);
+    const proven = { requested, nonce, setupCode, remoteIp: clientIp(c) };
+    const result = await requestPairing(depsOf(c), application, proven, now);
     switch (result.type) {
       case "refused":
         return refuse(c, result.refusal);
@@ -47,7 +49,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
         return c.json({
           status: "approved",
           pair_request_id: result.requestId,
-          device_id: asked.deviceId,
+          device_id: requested.deviceId,
           device_token: result.token,
           role: result.role,
           scopes: result.scopes,
@@ -60,7 +62,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
             expires_at: toTime(result.request.expiresAt),
             poll_token: pollToken(secret, application.id, result.request.id),
             interval: POLL_SECONDS,
-            fingerprint: fingerprint(asked.deviceId),
+            fingerprint: fingerprint(requested.deviceId),
           },
           202,
         );
