@@ -3,7 +3,7 @@ import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
 import { firstRequestIdAt } from "../devices/device-ids";
 import { forgetDevices } from "../devices/device-store";
-import { ENDED_STATUSES, REQUEST_STATUSES } from "./pairing-request";
+import { ENDED_STATUSES, MOST_NEW, REQUEST_STATUSES } from "./pairing-request";
 import { removeRequests } from "./request-store";
 
 /** Superseded requests tell nobody anything after a day: another one of their device took their place. */
@@ -25,7 +25,8 @@ export async function sweepApplication(
   const now = Date.now();
   const dayAgo = now - SUPERSEDED_MS;
   const page = { applicationId, limit };
-  const before = firstRequestIdAt(Math.min(cutoff, now));
+  // However short retention is: what a device has asked for lately counts for what it may ask for.
+  const before = firstRequestIdAt(Math.min(cutoff, now - MOST_NEW.withinMs));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {
     ...page,
