@@ -106,12 +106,14 @@ async function admit(
   const named = namedOrganisation(c);
   if (named !== null && !key.organisationIds.includes(named))
     throw new Refused(unknownOrganisation);
+  const tokenEndsAt = earliest(key.tokenValidUntil, session?.tokenEndsAt ?? null);
   const caller: Caller = {
     organisationId: named ?? key.organisationIds[0] ?? 0,
     organisationIds: key.organisationIds,
     keyId: key.id,
     permissions: key.permissions,
-    expiresAt: earliest(key.expiresAt, key.tokenValidUntil, session?.tokenEndsAt ?? null),
+    expiresAt: earliest(key.expiresAt, tokenEndsAt),
+    inGrace: tokenEndsAt !== null,
     ipAllowlist: key.ipAllowlist,
     session,
   };

@@ -19,6 +19,8 @@ export interface Caller {
    * refreshed and is in its grace. Null: it has no end.
    */
   expiresAt: number | null;
+  /** Whether they came with a token that was refreshed and is in its grace, or signed in with one. */
+  inGrace: boolean;
   /** From where their key may be used: CIDRs; empty: from anywhere. */
   ipAllowlist: readonly string[];
   /** An operator's, with the permissions of the key that signed them in; null: the key itself. */

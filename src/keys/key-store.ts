@@ -109,13 +109,8 @@ export async function findKeyView(
   readerOrganisationIds: readonly number[],
   id: number,
 ): Promise<KeyView | null> {
-  const views = await selectViews(
-    db,
-    readerOrganisationIds,
-    and(eq(organisationKeys.organisationId, organisationId), eq(organisationKeys.keyId, id)),
-    1,
-  );
-  return views[0] ?? null;
+  const [row] = await selectView(db, organisationId, readerOrganisationIds, id);
+  return row ? toView(row) : null;
 }
 
 /**
@@ -134,7 +129,7 @@ export async function listKeys(
   const searches = query.name !== null && query.token === null;
   const end = searches ? await findExaminedEnd(db, inRange) : null;
   const name = query.name === null ? undefined : foldName(query.name);
-  const found = await selectViews(
+  const found = await viewQuery(
     db,
     query.readerOrganisationIds,
     and(
@@ -145,7 +140,7 @@ export async function listKeys(
     ),
     query.limit + 1,
   );
-  const keys = found.slice(0, query.limit);
+  const keys = found.slice(0, query.limit).map(toView);
   return { keys, next: found.length > query.limit ? (keys.at(-1)?.id ?? null) : end };
 }
 
@@ -171,12 +166,31 @@ function hasToken(token: string): SQL {
   return sql`${organisationKeys.keyId} in (select key_id from ${keyTokens} where ${and(digest, works)})`;
 }
 
-async function selectViews(
+/** The query, for a batch too, of a key of an organisation as it is shown; `id` may be SQL. */
+export function selectView(
+  db: Database,
+  organisationId: number,
+  readerOrganisationIds: readonly number[],
+  id: number | SQL,
+) {
+  const isIts = and(
+    eq(organisationKeys.organisationId, organisationId),
+    eq(organisationKeys.keyId, id),
+  );
+  return viewQuery(db, readerOrganisationIds, isIts, 1);
+}
+
+/** A key as `selectView` finds it. */
+export function toView(row: Awaited<ReturnType<typeof selectView>>[number]): KeyView {
+  return { ...row, organisations: JSON.parse(row.organisations) };
+}
+
+function viewQuery(
   db: Database,
   readerOrganisationIds: readonly number[],
   where: SQL | undefined,
   limit: number,
-): Promise<KeyView[]> {
+) {
   // Cross joins keep the order of the tables: the key's organisations, each found by its own key.
   const organisations = sql<string>`(
     select json_group_array(json_object('id', o.id, 'name', o.name, 'createdAt', k.created_at,
@@ -185,12 +199,11 @@ async function selectViews(
     cross join organisation_keys k on k.organisation_id = j.value and k.key_id = ${apiKeys.id}
     cross join organisations o on o.id = j.value
     where j.value in (select value from json_each(${JSON.stringify(readerOrganisationIds)})))`;
-  const rows = await db
+  return db
     .select({ ...recordColumns, organisations })
     .from(organisationKeys)
     .innerJoin(apiKeys, eq(apiKeys.id, organisationKeys.keyId))
     .where(where)
     .orderBy(asc(organisationKeys.keyId))
     .limit(limit);
-  return rows.map((row) => ({ ...row, organisations: JSON.parse(row.organisations) }));
 }

@@ -3,12 +3,12 @@
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
-import { ChangedMeanwhile, retryChange } from "../db/retry";
+import { retryChange } from "../db/retry";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/event-outbox";
 import { type KeyEventData, type KeyFacts, keyFacts } from "./key";
 import { forgetKey } from "./key-cache";
-import { findKeyRecord, findKeyView, type KeyView } from "./key-store";
+import { findKeyRecord, findKeyView, type KeyView, selectView, toView } from "./key-store";
 import { newToken } from "./key-token";
 import { isUnchanged, keyChange, keyDeletion, keyInsertion } from "./key-writes";
 import {
@@ -60,20 +60,21 @@ export async function createKey(
   };
   const owed = keyEvents(["key.created"], unnumbered, input.organisationIds, now);
   const numbered = sql`json_set(value ->> 'data', '$.key.id', last_insert_rowid())`;
+  // It may act elsewhere only than where its maker does: it is shown from there.
+  const home = input.organisationIds[0] ?? granter.organisationId;
   try {
     const [insertion, ...more] = keyInsertion(db, input, token, now);
-    const { key } = await runBatch(db, {
+    const { view } = await runBatch(db, {
       key: insertion,
       more,
+      // In the same batch: once the key is stored, nothing may fail but what is done behind the answer.
+      view: selectView(db, home, granter.organisationIds, sql`last_insert_rowid()`),
       events: events.insertion(owed, undefined, numbered),
     });
-    const [stored] = key;
-    if (!stored) throw new Error("the key was not stored");
-    const { id } = stored;
-    events.announce(owed.map((event) => withKeyId(event, id)));
-    // It may act elsewhere only than where its maker does: it is shown from there.
-    const home = input.organisationIds[0] ?? granter.organisationId;
-    return shown(db, { ...granter, organisationId: home }, id, token);
+    if (!view[0]) throw new Error("the key was not stored");
+    const key = toView(view[0]);
+    events.announce(owed.map((event) => withKeyId(event, key.id)));
+    return { ok: true, key, token };
   } catch (error) {
     return { ok: false, refusal: toRefusal(error, input.dnsName) };
   }
@@ -92,30 +93,35 @@ export async function changeKey(
     if (!key) return { ok: false, refusal: { code: "not-found" } };
     const decision = decideChange(granter, key, change, now);
     if (!decision.ok) return decision;
-    if (decision.events.length === 0) return shown(db, granter, id, null);
+    if (decision.events.length === 0) {
+      const key = await findKeyView(db, granter.organisationId, granter.organisationIds, id);
+      return key ? { ok: true, key, token: null } : undefined;
+    }
     const { settings, previousTokens } = decision;
     const renewed = previousTokens && { token: newToken(), previous: previousTokens };
     const next = { ...keyFacts({ ...key, ...settings }), version: key.version + 1, updatedAt: now };
     const reached = [...new Set([...key.organisationIds, ...settings.organisationIds])];
     const owed = keyEvents(decision.events, next, reached, now);
     const { around, last } = keyChange(db, key, settings, renewed, now);
-    try {
-      const { changed } = await runBatch(db, {
-        events: events.insertion(owed, isUnchanged(key)),
-        around,
-        changed: last,
-      });
-      // Before anything else: from here on this isolate reads the key again.
-      forgetKey(id);
-      if (changed.length === 0) return undefined;
-    } catch (error) {
-      return { ok: false, refusal: toRefusal(error, settings.dnsName) };
-    }
-    events.announce(owed);
     const home = settings.organisationIds.includes(granter.organisationId)
       ? granter.organisationId
       : (settings.organisationIds[0] ?? granter.organisationId);
-    return shown(db, { ...granter, organisationId: home }, id, renewed?.token ?? null);
+    try {
+      const { changed, view } = await runBatch(db, {
+        events: events.insertion(owed, isUnchanged(key)),
+        around,
+        changed: last,
+        // In the same batch: a new token that was stored must not be lost because of a read.
+        view: selectView(db, home, granter.organisationIds, id),
+      });
+      // Before anything else: from here on this isolate reads the key again.
+      forgetKey(id);
+      if (changed.length === 0 || !view[0]) return undefined;
+      events.announce(owed);
+      return { ok: true, key: toView(view[0]), token: renewed?.token ?? null };
+    } catch (error) {
+      return { ok: false, refusal: toRefusal(error, settings.dnsName) };
+    }
   });
 }
 
@@ -175,17 +181,6 @@ export function keyEvents(
 
 function withKeyId(event: DomainEvent<KeyEventData>, id: number): DomainEvent<KeyEventData> {
   return { ...event, data: { key: { ...event.data.key, id } } };
-}
-
-async function shown(
-  db: Database,
-  { organisationId, organisationIds }: Granter,
-  id: number,
-  token: string | null,
-): Promise<ManageResult> {
-  const key = await findKeyView(db, organisationId, organisationIds, id);
-  if (!key) throw new ChangedMeanwhile(`the API key ${id} is gone`);
-  return { ok: true, key, token };
 }
 
 /** D1 says that a name is taken with an error; every other error is not ours to answer. */

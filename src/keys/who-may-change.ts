@@ -40,6 +40,8 @@ export interface Granter {
    * refreshed and is in its grace. Null: it has no end.
    */
   expiresAt: number | null;
+  /** Whether they came with a token that was refreshed and is in its grace, or signed in with one. */
+  inGrace: boolean;
   /** From where their key may be used: CIDRs; empty: from anywhere. */
   ipAllowlist: readonly string[];
 }
@@ -165,7 +167,9 @@ function judgeGrant(
 }
 
 /** What the key has that the granter does not; null: nothing. */
-function findExcess(granter: Granter, key: KeySettings): Excess | null {
+function findExcess(granter: Granter, key: KeyRecord): Excess | null {
+  // Also where the key itself ends before the grace: its newest token is not theirs.
+  if (granter.inGrace && granter.keyId === key.id) return { limit: "expiresAt" };
   const permission = key.permissions.find((name) => !holds(granter.permissions, name));
   if (permission !== undefined) return { permission };
   const [limit] = limitsBeyond(granter, key);

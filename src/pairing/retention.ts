@@ -5,7 +5,7 @@
 import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
 import { deleteDevices } from "../devices/device-store";
-import { ENDED_STATUSES, REQUEST_STATUSES } from "./pairing-request";
+import { ENDED_STATUSES, MOST_NEW_REQUESTS, REQUEST_STATUSES } from "./pairing-request";
 import { firstPairRequestIdAt } from "./request-id";
 import { removeRequests } from "./request-store";
 
@@ -31,7 +31,8 @@ export async function removeEndedPairingData(
   now: number,
 ): Promise<number> {
   const dayAgo = now - SUPERSEDED_MS;
-  const before = firstPairRequestIdAt(Math.min(cutoff, now));
+  // However short retention is: what a device has asked for lately counts for what it may ask for.
+  const before = firstPairRequestIdAt(Math.min(cutoff, now - MOST_NEW_REQUESTS.withinMs));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {
     ...page,

@@ -12,7 +12,9 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { addressBucket } from "../platform/ip-address";
+import type { BudgetLimits } from "../relay/budget";
 import { type ConnectsFrom, HOST } from "../relay/participant";
+import { UserBudgets } from "../relay/user-budgets";
 import { HARMLESS, KEPT_MS, WrongTokenBudget, WrongTokenLock } from "../relay/wrong-token-lock";
 import type { RelayUser, Session, SessionRefusal } from "../session/machine";
 import type { SessionTokens } from "../session/relay-tokens";
@@ -94,7 +96,23 @@ const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 export class Admission {
   readonly #lock = new WrongTokenLock();
   readonly #budget = new WrongTokenBudget();
+  /** Of device tokens, right ones and wrong ones. */
+  readonly #readings: UserBudgets<string>;
   #awake: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param limits of what one participant may send */
+  constructor(limits: BudgetLimits) {
+    this.#readings = new UserBudgets(limits);
+  }
+
+  /**
+   * Takes what reading a device token from D1 costs, as much as a connection: whose it is, and whether it is
+   * anyone's, is not known yet, and one that is shown again and again locks nobody.
+   * @returns 0, or in how many seconds it may be shown again
+   */
+  payToRead({ deviceToken, shown }: Knock, now: number): number {
+    return deviceToken === null ? 0 : this.#readings.spendConnection(shown, 0, now);
+  }
 
   /** The refusal of who may not even try, since wrong tokens were sent; null: it may. */
   locked({ from, deviceToken }: Knock, door: Door, now: number): AdmissionRefusal | null {

@@ -90,7 +90,7 @@ interface Held {
 
 export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #config: Config;
-  readonly #admission = new Admission();
+  readonly #admission: Admission;
   /** How many notices there were that a device has changed: what is read of one meanwhile is not relied on. */
   #cuts = 0;
   #held: Held | null = null;
@@ -105,6 +105,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#config = readConfig(env);
+    this.#admission = new Admission(this.#config.relay);
     const log = ctx.storage.kv.get<SessionLog>("session");
     if (!log) return;
     ctx.blockConcurrencyWhile(async () => {
@@ -288,9 +289,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const locked = this.#admission.locked(knock, held, now);
     if (locked) return refused(locked);
     // Before anything is read for it: who is not let in after all has cost that too. With a device token,
-    // who it is turns out only then.
+    // who it is turns out only then: so the token pays for the reading, and the user for the connection.
     const known = knock.deviceToken === null ? usersWithTokens(knock, held)[0] : undefined;
-    const owed = known ? held.hub.payToJoin(known.n, now) : 0;
+    const owed = known ? held.hub.payToJoin(known.n, now) : this.#admission.payToRead(knock, now);
     if (owed > 0) return refused({ code: "over-limit", retryAfterSeconds: owed });
     for (let reads = 0; reads < MOST_DEVICE_READS; reads++) {
       const cuts = this.#cuts;

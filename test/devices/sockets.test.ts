@@ -4,8 +4,9 @@
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { call } from "../support/client";
+import { withD1 } from "../support/d1";
 import { connect, newSession, upgrade } from "../support/device-sockets";
 import {
   decide,
@@ -107,6 +108,51 @@ describe("a device token on a websocket", () => {
     right.webSocket?.accept();
     right.webSocket?.close(1000);
   });
+});
+
+describe("a device token that is shown again and again", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it.each(["working", "wrong", "revoked"])(
+    "is looked up twenty times and then ten times a second, from whatever address: a %s one",
+    async (kind) => {
+      // The clock stands still, so that nothing is filled again meanwhile.
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+      const at = await newApplication();
+      const device = await newDevice();
+      const { token: own } = await pair(at, device);
+      const token = kind === "wrong" ? `drbd_${"A".repeat(43)}` : own;
+      const session = await newSession(at, [null, device.id, null]);
+      if (kind === "revoked") {
+        const body = { role: "operator" };
+        await call("POST", `${at.path}/devices/${device.id}/tokens:revoke`, { key: at.key, body });
+      }
+      const answered = kind === "working" ? 101 : 403;
+      let reads = 0;
+      const countReads = (sql: string) => {
+        if (/select[\s\S]*device_tokens/.test(sql)) reads += 1;
+      };
+      const knockTimes = async (times: number) => {
+        const statuses: number[] = [];
+        await withD1(countReads, async () => {
+          for (let i = 0; i < times; i++) {
+            const { status, webSocket, headers } = await upgrade(session, "client", token);
+            webSocket?.accept();
+            if (status === 429) expect(headers.get("Retry-After")).toBe("1");
+            statuses.push(status);
+          }
+        });
+        return statuses;
+      };
+      expect(await knockTimes(30)).toEqual([...Array(20).fill(answered), ...Array(10).fill(429)]);
+      expect(reads).toBe(20);
+      vi.setSystemTime(Date.now() + 1_000);
+      expect(await knockTimes(11)).toEqual([...Array(10).fill(answered), 429]);
+      expect(reads).toBe(30);
+    },
+  );
 });
 
 describe("revoked or removed means", () => {

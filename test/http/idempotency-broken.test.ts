@@ -6,6 +6,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
 import { d1Lost, newGate, withD1, withD1Answers } from "../support/d1";
+import { keyBody } from "../support/keys";
 import { eventually } from "../support/pipeline";
 import { create, createOnce, liveSessions, revoke, SESSIONS } from "../support/sessions";
 
@@ -59,6 +60,28 @@ describe("when something broke", () => {
     expect(again.status).toBe(200);
     expect(again.headers.get("Idempotent-Replayed")).toBeNull();
     expect((await createOnce(key, "k", body)).text).toBe(again.text);
+  });
+
+  test("after an API key was stored or refreshed, it is answered, and nothing is done again", async () => {
+    const tenant = await newOrganisation();
+    // The keys of the organisation cannot be read; that of the caller is looked up elsewhere.
+    const isRead = /^select[\s\S]*from "organisation_keys"/;
+    const headers = { "Idempotency-Key": "k" };
+    const { key } = tenant;
+    const make = () => call("POST", "/api-keys", { key, headers, body: keyBody(tenant) });
+    const made = await withD1((sql) => (isRead.test(sql) ? d1Lost() : undefined), make);
+    expect(made.status, made.text).toBe(201);
+    expect((await make()).text).toBe(made.text);
+    const body = { refreshApiToken: true };
+    const path = `/api-keys/${made.body.id}`;
+    let reads = 0;
+    const refreshed = await withD1(
+      // The key is read once, before it is changed.
+      (sql) => (isRead.test(sql) && ++reads > 1 ? d1Lost() : undefined),
+      () => call("PATCH", path, { key, body }),
+    );
+    expect(refreshed.status, refreshed.text).toBe(200);
+    expect(refreshed.body.token.value).toMatch(/^drb_/);
   });
 
   test("while the answer was to be kept, it is given, kept a moment later, and done once", async () => {

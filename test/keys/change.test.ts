@@ -51,6 +51,7 @@ function granterWith(more: Partial<Granter> = {}): Granter {
     organisationIds: [1, 2, 3],
     permissions: ["keys:write", "relays:read", SIGN_IN],
     expiresAt: null,
+    inGrace: false,
     ipAllowlist: [],
     ...more,
   };
@@ -318,6 +319,7 @@ describe("no sequence of calls", () => {
               organisationIds: holder.organisationIds,
               permissions: holder.permissions,
               expiresAt: holder.expiresAt,
+              inGrace: false,
               ipAllowlist: holder.ipAllowlist,
             };
             if ("create" in made) {

@@ -253,6 +253,20 @@ describe("a token in its grace", () => {
     expect(await rowOf(key.id)).toEqual(before);
   });
 
+  it("cannot refresh its key either where the key itself ends before the grace does", async () => {
+    const tenant = await newOrganisation();
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    const key = await newKey(tenant, { permissions: ["*"], expiresAt });
+    const grace = { refreshApiToken: true, refreshGraceSeconds: 604_800 };
+    expect((await patchKey(tenant, key.id, grace)).status).toBe(200);
+    const before = await rowOf(key.id);
+    for (const credential of [key.token, await signIn(key.token)]) {
+      const answer = await patchKey(tenant, key.id, { refreshApiToken: true }, credential);
+      expect(answer.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    }
+    expect(await rowOf(key.id)).toEqual(before);
+  });
+
   it("makes keys that end when it ends, at the latest", async () => {
     const { tenant, key } = await replaced();
     const make = (expiresAt: string | null) =>

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { isNonceUsed, useNonce } from "../../src/once/nonces";
+import { removeEndedPairingData } from "../../src/pairing/retention";
 import { call } from "../support/client";
 import {
   ask,
@@ -111,6 +112,21 @@ describe("the sweep", () => {
     expect(await left(at)).toEqual({ requests: 1, devices: 1, tokens: 1 });
     expect((await findRequest(at, late.id)).status).toBe("expired");
     expect((await verify(at, token)).valid).toBe(true);
+  });
+
+  it("keeps what a device has asked for within the hour, however short retention is", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    const at = await newApplication();
+    const asked = await request(at, await newDevice());
+    await decide(at, asked.id, "reject");
+    const { db } = domainDeps();
+    const page = { applicationId: at.application, limit: 100 };
+    vi.setSystemTime(Date.now() + 3_599_000);
+    await removeEndedPairingData(db, { ...page, cutoff: Date.now() - 1_000 }, Date.now());
+    expect(await left(at)).toMatchObject({ requests: 1 });
+    vi.setSystemTime(Date.now() + 2_000);
+    await removeEndedPairingData(db, { ...page, cutoff: Date.now() - 1_000 }, Date.now());
+    expect(await left(at)).toMatchObject({ requests: 0 });
   });
 
   it("removes everything of a deleted organisation, whose applications are gone at once", async () => {

@@ -98,6 +98,8 @@ function toRpcCode(refusal: HttpRefusal): RpcCode {
       return "Device.NotFound";
   }
   if (refusal.status === 503) return "ServiceUnavailable";
+  // A conflict of the moment, such as a repeat while the first call runs: the same call is right later.
+  if (refusal.status === 409 && !refusal.lasts) return "ServiceUnavailable";
   return refusal.status === 500 ? "InternalError" : "InvalidParameter";
 }
 

@@ -1,4 +1,5 @@
 /** The RPC actions on the wire: fields, errors, parameters, tenancy. */
+import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import {
@@ -309,5 +310,21 @@ describe("tenancy and repetition", () => {
     expect([again.status, again.text]).toEqual([200, first.text]);
     expect(again.headers.get("Idempotent-Replayed")).toBe("true");
     expect((await send("&PairRequestId=pr-other")).status).toBe(400);
+  });
+
+  it("a repeat while the first call runs is told to come back, and not that its parameters are wrong", async () => {
+    const at = await newApplication();
+    const { id } = await request(at, await newDevice());
+    const path = `/?Action=RejectPolarClawDevicePair&Version=${VERSION}&ApplicationId=${at.application}&PairRequestId=${id}`;
+    const headers = { "Idempotency-Key": crypto.randomUUID() };
+    const send = () => call("POST", path, { key: at.key, headers });
+    expect((await send()).status).toBe(200);
+    // As it is before the first call is done.
+    await env.DB.prepare("update idempotency_keys set answer = null where organisation_id = ?")
+      .bind(at.id)
+      .run();
+    const again = await send();
+    expect(again.body).toMatchObject({ Code: "ServiceUnavailable" });
+    expect([again.status, again.headers.get("Retry-After")]).toEqual([503, "1"]);
   });
 });
