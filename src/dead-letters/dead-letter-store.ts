@@ -12,7 +12,7 @@ export function retryLater(message: Message): void {
 }
 
 /** Records a message that is of no use; twice recorded, it is one. */
-async function recordDeadLetter(
+async function insertDeadLetter(
   db: Database,
   queue: string,
   message: Message,
@@ -28,14 +28,14 @@ async function recordDeadLetter(
 }
 
 /** Records a message and takes it off its queue; where D1 fails, it comes back later, alone. */
-export async function buryMessage(
+export async function recordDeadLetter(
   db: Database,
   queue: string,
   message: Message,
   reason: string,
 ): Promise<void> {
   try {
-    await recordDeadLetter(db, queue, message, reason);
+    await insertDeadLetter(db, queue, message, reason);
     message.ack();
   } catch (error) {
     log("dead letter not recorded", { queue, message_id: message.id, error: describeError(error) });

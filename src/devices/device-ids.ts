@@ -1,6 +1,6 @@
 /** Ids of pairing requests and applications. */
 import { newEventId } from "../events/event";
-import { firstIdAt } from "../events/event-store";
+import { firstEventIdAt } from "../events/event-store";
 
 /** Of a request: begins with its time, so that ids sort as requests were made. */
 export function newRequestId(now: number): string {
@@ -9,7 +9,7 @@ export function newRequestId(now: number): string {
 
 /** The smallest id of a request of that moment. */
 export function firstRequestIdAt(time: number): string {
-  return `pr-${firstIdAt(time)}`;
+  return `pr-${firstEventIdAt(time)}`;
 }
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -4,10 +4,10 @@ import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema/events";
 import type { DomainEvent } from "./event";
-import { firstIdAt, toEvent } from "./event-store";
+import { eventFromRow, firstEventIdAt } from "./event-store";
 
 /** What has become of an event's deliveries. Times are Unix milliseconds. */
-export interface DeliveryState {
+export interface DeliverySummary {
   /** `pending` also where nobody was to be told. */
   state: "pending" | "delivered" | "failed";
   /** Attempts after the first one. */
@@ -15,7 +15,7 @@ export interface DeliveryState {
   deliveredAt: number | null;
 }
 
-export type ListedEvent = DomainEvent & { delivery: DeliveryState };
+export type EventWithDeliveries = DomainEvent & { delivery: DeliverySummary };
 
 /** What a list of events can be narrowed to. */
 export interface EventFilter {
@@ -23,7 +23,7 @@ export interface EventFilter {
   subject: string | undefined;
   /** The part behind it. */
   action: string | undefined;
-  state: DeliveryState["state"] | undefined;
+  state: DeliverySummary["state"] | undefined;
   /** Half-open; null: no bound. */
   created: { from: number | null; until: number | null };
 }
@@ -33,7 +33,7 @@ const ofEvent = sql`from deliveries d where d.organisation_id = ${events.organis
   and d.id > 'whd_' || replace(${events.id}, '-', '') || '_'
   and d.id < 'whd_' || replace(${events.id}, '-', '') || '\`'`;
 
-const deliveryState = sql<DeliveryState["state"]>`(select case
+const deliveryState = sql<DeliverySummary["state"]>`(select case
   when count(*) = 0 or sum(d.status = 'pending') > 0 then 'pending'
   when sum(d.status in ('failed', 'discarded')) > 0 then 'failed' else 'delivered' end ${ofEvent})`;
 
@@ -51,11 +51,11 @@ const columns = {
 };
 
 /** An event of an organisation. */
-export async function findListedEvent(
+export async function findEventWithDeliveries(
   db: Database,
   organisationId: number,
   id: string,
-): Promise<ListedEvent | null> {
+): Promise<EventWithDeliveries | null> {
   const rows = await db
     .select(columns)
     .from(events)
@@ -67,19 +67,19 @@ export async function findListedEvent(
  * A page of events, newest first. The moment is found by the key; the other filters are tested on one
  * event after the other.
  */
-export function listEvents(
+export function listEventsWithDeliveries(
   db: Database,
   organisationId: number,
   filter: EventFilter,
   range: { after: string | null; before: string | null; limit: number },
-): Promise<ScannedPage<ListedEvent>> {
+): Promise<ScannedPage<EventWithDeliveries>> {
   const { subject, action, state, created } = filter;
   const place = and(
     eq(events.organisationId, organisationId),
     range.after === null ? undefined : lt(events.id, range.after),
     range.before === null ? undefined : gt(events.id, range.before),
-    created.from === null ? undefined : gte(events.id, firstIdAt(created.from)),
-    created.until === null ? undefined : lt(events.id, firstIdAt(created.until)),
+    created.from === null ? undefined : gte(events.id, firstEventIdAt(created.from)),
+    created.until === null ? undefined : lt(events.id, firstEventIdAt(created.until)),
   );
   const tests = and(
     subject === undefined
@@ -108,10 +108,10 @@ function toListed(row: {
   type: string;
   at: number;
   data: string;
-  state: DeliveryState["state"];
+  state: DeliverySummary["state"];
   retries: number;
   deliveredAt: number | null;
-}): ListedEvent {
+}): EventWithDeliveries {
   const { state, retries, deliveredAt, ...event } = row;
-  return { ...toEvent(event), delivery: { state, retries, deliveredAt } };
+  return { ...eventFromRow(event), delivery: { state, retries, deliveredAt } };
 }

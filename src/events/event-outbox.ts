@@ -11,7 +11,7 @@ import { events, owedEvents } from "../db/schema/events";
 import { describeError, log } from "../platform/log";
 import type { DomainEvent } from "./event";
 import { sendEvents } from "./event-queue";
-import { firstIdAt } from "./event-store";
+import { firstEventIdAt } from "./event-store";
 
 /** Left to the sender itself for so long, before the sweep sends an event. */
 const SWEEP_AFTER_MS = 60_000;
@@ -20,6 +20,12 @@ const SENDS_AT_ONCE = 5;
 
 /** The statements of an `insertion`. */
 export type EventInsertion = ReturnType<EventOutbox["insertion"]>;
+
+/** Where a change in D1 and its events are stored together. */
+export interface ChangeStore {
+  db: Database;
+  events: EventOutbox;
+}
 
 /** Records events of changes in D1, and announces them. */
 export class EventOutbox {
@@ -78,7 +84,7 @@ export class EventOutbox {
         events,
         and(eq(events.organisationId, owedEvents.organisationId), eq(events.id, owedEvents.id)),
       )
-      .where(lt(owedEvents.id, firstIdAt(now - SWEEP_AFTER_MS)))
+      .where(lt(owedEvents.id, firstEventIdAt(now - SWEEP_AFTER_MS)))
       .orderBy(owedEvents.id)
       .limit(limit);
     // An event without its row belonged to an organisation that is gone.

@@ -32,7 +32,7 @@ export async function findEvent(
     .from(events)
     .where(and(eq(events.organisationId, organisationId), eq(events.id, id)));
   const row = rows[0];
-  return row ? toEvent(row) : null;
+  return row ? eventFromRow(row) : null;
 }
 
 /** What a list of events is narrowed to, and where it goes on. */
@@ -54,10 +54,10 @@ export function listEvents(
 ): Promise<ScannedPage<DomainEvent>> {
   const range = and(
     eq(events.organisationId, organisationId),
-    since === null ? undefined : gte(events.id, firstIdAt(since)),
+    since === null ? undefined : gte(events.id, firstEventIdAt(since)),
     below === null ? undefined : lt(events.id, below),
   );
-  const tests = pattern === null ? undefined : likePattern(events.type, pattern);
+  const tests = pattern === null ? undefined : eventTypeCondition(events.type, pattern);
   return scanPage(db, { table: events, range, tests, limit }, async (where, most) => {
     const rows = await db
       .select()
@@ -65,19 +65,19 @@ export function listEvents(
       .where(and(eq(events.organisationId, organisationId), where))
       .orderBy(desc(events.id))
       .limit(most);
-    return rows.map(toEvent);
+    return rows.map(eventFromRow);
   });
 }
 
 /** Whether a column that holds a type of events matches a pattern, as `matchesPattern` says. */
-export function likePattern(column: SQLiteColumn, pattern: string): SQL {
+export function eventTypeCondition(column: SQLiteColumn, pattern: string): SQL {
   if (!pattern.endsWith(".*")) return eq(column, pattern);
   const beginning = pattern.slice(0, -1);
   return sql`substr(${column}, 1, ${beginning.length}) = ${beginning}`;
 }
 
 /** An event as it is stored. */
-export function toEvent(row: typeof events.$inferSelect): DomainEvent {
+export function eventFromRow(row: typeof events.$inferSelect): DomainEvent {
   return { ...row, type: row.type as EventType, data: JSON.parse(row.data) };
 }
 
@@ -91,11 +91,11 @@ export async function sweepEvents(
   // Event ids begin with their time, so the key finds the old ones.
   const { meta } = await db.run(sql`delete from ${events} where (organisation_id, id) in (
     select organisation_id, id from ${events} where organisation_id = ${organisationId}
-      and id < ${firstIdAt(cutoff)} limit ${limit})`);
+      and id < ${firstEventIdAt(cutoff)} limit ${limit})`);
   return meta.changes;
 }
 
 /** The smallest event id of a moment. */
-export function firstIdAt(time: number): string {
+export function firstEventIdAt(time: number): string {
   return uuidV7(Math.max(0, time), new Uint8Array(10));
 }

@@ -50,7 +50,7 @@ export function signingSecrets(
  * @param graceMs milliseconds, from 0
  * @param now Unix milliseconds
  */
-export function rotate(
+export function rotateSecret(
   { version, previous }: SecretVersions,
   graceMs: number,
   now: number,

@@ -4,12 +4,12 @@
  */
 import { z } from "zod";
 import type { Database } from "../db/open";
-import { buryMessage } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import type { SessionClient } from "../session/session-client";
-import { findConnector, noteFailure } from "./connector-store";
-import { toAsked } from "./source-sessions";
-import { type ConnectorDeps, checkAccess } from "./verify-access";
+import { findConnector, recordConnectorFailure } from "./connector-store";
+import { toSourceSession } from "./source-sessions";
+import { type ConnectorCallConfig, checkAccess } from "./verify-access";
 
 /** What travels on the checks queue. */
 export interface CheckMessage {
@@ -19,7 +19,7 @@ export interface CheckMessage {
 }
 
 /** What the consumer stands on. */
-export interface CheckDeps extends ConnectorDeps {
+export interface CheckServices extends ConnectorCallConfig {
   db: Database;
   sessions: SessionClient;
 }
@@ -31,12 +31,12 @@ const messageShape = z.object({
 });
 
 /** Handles a batch, side by side. A check that fails is not repeated: the next one is due soon. */
-export async function consumeChecks(batch: MessageBatch, deps: CheckDeps): Promise<void> {
+export async function consumeChecks(batch: MessageBatch, deps: CheckServices): Promise<void> {
   await Promise.all(
     batch.messages.map(async (message) => {
       const parsed = messageShape.safeParse(message.body);
       if (!parsed.success) {
-        return buryMessage(deps.db, batch.queue, message, "not a check message");
+        return recordDeadLetter(deps.db, batch.queue, message, "not a check message");
       }
       try {
         await checkSession(deps, parsed.data);
@@ -48,13 +48,14 @@ export async function consumeChecks(batch: MessageBatch, deps: CheckDeps): Promi
   );
 }
 
-async function checkSession(deps: CheckDeps, message: CheckMessage): Promise<void> {
+async function checkSession(deps: CheckServices, message: CheckMessage): Promise<void> {
   const { organisationId, sessionId } = message;
   const found = await deps.sessions.read(organisationId, sessionId);
   if (!found.ok || found.session.status !== "active" || !found.session.source) return;
   const connector = await findConnector(deps.db, organisationId, found.session.source.type);
   if (!connector) return;
-  const { ended, problem } = await checkAccess(deps, connector, toAsked(found.session));
+  const { ended, problem } = await checkAccess(deps, connector, toSourceSession(found.session));
   if (ended) await deps.sessions.expire(organisationId, sessionId, "service");
-  if (problem !== null) await noteFailure(deps.db, organisationId, connector, problem, Date.now());
+  if (problem !== null)
+    await recordConnectorFailure(deps.db, organisationId, connector, problem, Date.now());
 }

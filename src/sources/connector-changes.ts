@@ -4,13 +4,12 @@
  */
 import { and, eq, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { connectors } from "../db/schema/sources";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/event-outbox";
+import type { ChangeStore } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
-import { rotate } from "../outbound/signing-secrets";
+import { rotateSecret } from "../outbound/signing-secrets";
 import {
   type Connector,
   type ConnectorEventData,
@@ -19,14 +18,8 @@ import {
 } from "./connector";
 import { connectorColumns, connectorQuery, isConnector } from "./connector-store";
 
-/** What changes of connectors stand on. */
-export interface ConnectorChangeDeps {
-  db: Database;
-  events: EventOutbox;
-}
-
 /** Which connector: an organisation has one for each type of source. */
-export interface ConnectorAddress {
+export interface ConnectorKey {
   organisationId: number;
   type: string;
 }
@@ -44,8 +37,8 @@ interface Change {
  * @throws ChangedMeanwhile
  */
 export async function putConnector(
-  deps: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  deps: ChangeStore,
+  address: ConnectorKey,
   terms: ConnectorTerms,
   now: number,
 ): Promise<Connector> {
@@ -67,15 +60,15 @@ export async function putConnector(
  * @throws ChangedMeanwhile
  */
 export function rotateConnectorSecret(
-  deps: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  deps: ChangeStore,
+  address: ConnectorKey,
   graceMs: number,
   now: number,
 ): Promise<Connector | null> {
   return alter(deps, address, now, (current) => {
     if (!current) return null;
     const { secretVersion: version, previousSecrets: previous } = current;
-    const rotated = rotate({ version, previous }, graceMs, now);
+    const rotated = rotateSecret({ version, previous }, graceMs, now);
     const secrets = { secretVersion: rotated.version, previousSecrets: rotated.previous };
     return { event: "connector.secret.rotated", connector: { ...current, ...secrets } };
   });
@@ -87,8 +80,8 @@ export function rotateConnectorSecret(
  * @throws ChangedMeanwhile
  */
 export async function deleteConnector(
-  deps: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  deps: ChangeStore,
+  address: ConnectorKey,
   now: number,
 ): Promise<boolean> {
   const deleted = await alter(
@@ -102,8 +95,8 @@ export async function deleteConnector(
 
 /** Makes a change of the connector as it is, with its event; `plan` says null where nothing is to be done. */
 async function alter(
-  { db, events }: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  { db, events }: ChangeStore,
+  address: ConnectorKey,
   now: number,
   plan: (current: Connector | null) => Change | null,
 ): Promise<Connector | null> {
@@ -143,7 +136,7 @@ async function alter(
   });
 }
 
-function newConnector({ type }: ConnectorAddress, terms: ConnectorTerms, now: number): Connector {
+function newConnector({ type }: ConnectorKey, terms: ConnectorTerms, now: number): Connector {
   return {
     ...terms,
     type,

@@ -34,7 +34,7 @@ export async function findConnector(
  * @param reason in our own words: never what the connector said, which may be a secret that it was told
  * @param now Unix milliseconds
  */
-export async function noteFailure(
+export async function recordConnectorFailure(
   db: Database,
   organisationId: number,
   connector: Connector,

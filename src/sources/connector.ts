@@ -68,7 +68,7 @@ const RECORDING_MS = 5_000;
  * How long the answer to a create waits for the outcome, asked to or not, in milliseconds: a connector
  * that uses all of its time would else be given up behind the answer, before its outcome is recorded.
  */
-export function heldBackMs({ timeoutSeconds }: Pick<Connector, "timeoutSeconds">): number {
+export function answerWaitMs({ timeoutSeconds }: Pick<Connector, "timeoutSeconds">): number {
   return Math.max(0, timeoutSeconds * 1_000 + RECORDING_MS - BEHIND_ANSWER_MS);
 }
 
@@ -114,7 +114,7 @@ export function connectorSecrets(
 export type Credentials = Readonly<Record<string, unknown>>;
 
 /** Why a session can fail, in a connector's words. */
-export const FAILURES = [
+export const VERIFICATION_FAILURES = [
   "code-required",
   "code-invalid",
   "invalid-credentials",
@@ -123,6 +123,6 @@ export const FAILURES = [
 ] as const;
 
 /** What came of a verification. */
-export type Outcome =
+export type VerificationOutcome =
   | { result: "active" /** Unix milliseconds; null: not known. */; expiresAt: number | null }
-  | { result: "failed"; error: (typeof FAILURES)[number] };
+  | { result: "failed"; error: (typeof VERIFICATION_FAILURES)[number] };

@@ -12,17 +12,17 @@ import { createHmac } from "node:crypto";
 import { deriveKey } from "../platform/derive";
 
 /** A twin of a request that is at most so old, and still pending, gets the same session. */
-export const TWIN_MS = 10_000;
-/** Long, because a request that falls into the first `TWIN_MS` of a window costs one more call. */
+export const DUPLICATE_MS = 10_000;
+/** Long, because a request that falls into the first `DUPLICATE_MS` of a window costs one more call. */
 const WINDOW_MS = 300_000;
 /** Identical requests of one window that are told apart; of more, each gets a session of its own. */
-export const MOST_TWINS = 16;
+export const MOST_IDENTICAL_REQUESTS = 16;
 
 /** The form of a source session's id. */
 export const SOURCE_SESSION_ID = /^ses_[A-Za-z0-9_-]{22}$/;
 
 /** A request to make a session, as far as it is the same as another. */
-export interface Request {
+export interface CreateRequest {
   organisationId: number;
   keyId: number;
   /** The text of its body. */
@@ -30,7 +30,7 @@ export interface Request {
 }
 
 /** The ids that a request may have, in the order in which they are tried. */
-export interface TwinIds {
+export interface RequestSessionIds {
   /** In the window before, where a twin can be there; null: none can. */
   before: ((n: number) => string) | null;
   now: (n: number) => string;
@@ -39,7 +39,11 @@ export interface TwinIds {
 }
 
 /** The ids for a request at this moment, Unix milliseconds. */
-export function twinIds(secret: string, request: Request, now: number): TwinIds {
+export function sessionIdsForRequest(
+  secret: string,
+  request: CreateRequest,
+  now: number,
+): RequestSessionIds {
   const key = deriveKey(secret, "source-session-ids");
   const digest = createHmac("sha256", key)
     .update(`${request.organisationId}/${request.keyId}/${request.body}`)
@@ -50,13 +54,13 @@ export function twinIds(secret: string, request: Request, now: number): TwinIds 
     return `ses_${id.subarray(0, 16).toString("base64url")}`;
   };
   return {
-    before: now % WINDOW_MS < TWIN_MS ? idsOf(window - 1) : null,
+    before: now % WINDOW_MS < DUPLICATE_MS ? idsOf(window - 1) : null,
     now: idsOf(window),
     after: idsOf(window + 1),
   };
 }
 
 /** An id that no other request gets. */
-export function lonelyId(): string {
+export function randomSessionId(): string {
   return `ses_${Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url")}`;
 }

@@ -10,7 +10,7 @@ export interface IdRange {
 }
 
 /** A page of a list; `total` is null where it is not known without counting. */
-export interface Page<T> {
+export interface CountedPage<T> {
   rows: T[];
   hasMore: boolean;
   total: number | null;
@@ -39,11 +39,11 @@ export function inRange(id: SQL, range: IdRange): SQL | undefined {
  * @param rows one more than `limit` where there are more
  * @param total how many there are in all; null: that is known only if they all are on this page
  */
-export function toPage<T>(
+export function toCountedPage<T>(
   rows: T[],
   range: { limit: number; after: unknown; before: unknown },
   total: number | null,
-): Page<T> {
+): CountedPage<T> {
   const hasMore = rows.length > range.limit;
   const isWhole = !hasMore && range.after === null && range.before === null;
   return {

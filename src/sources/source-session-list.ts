@@ -17,7 +17,7 @@ import { decide, evolve, type Session } from "../session/machine";
 import type { Ended } from "../session/projection";
 import { endDue } from "../session/timing";
 import { LONGEST_PENDING_MS } from "./connector";
-import { type Page, toPage } from "./id-paging";
+import { type CountedPage, toCountedPage } from "./id-paging";
 import { findNarrowest } from "./narrowest-filter";
 import { findSources } from "./source-store";
 
@@ -57,7 +57,7 @@ export interface SessionQuery {
 }
 
 /** A page that may have ended before it was full. */
-export interface SessionPage extends Page<Session> {
+export interface SessionPage extends CountedPage<Session> {
   /** The last session that was looked at, where that ended the page: the next one begins behind it. */
   stoppedAt: Position | null;
 }
@@ -84,7 +84,7 @@ export async function listSourceSessions(db: Database, asked: SessionQuery): Pro
   const { organisationId, limit } = asked;
   const filter = await withoutUser(db, organisationId, asked.filter);
   const states = filter ? endedStates(filter) : [];
-  if (!filter || states.length === 0) return { ...toPage([], asked, null), stoppedAt: null };
+  if (!filter || states.length === 0) return { ...toCountedPage([], asked, null), stoppedAt: null };
   const query = { ...asked, filter };
   const lane = await pickLane(db, organisationId, filter);
   const from = lane.index ? sql`${sessions} indexed by ${lane.index}` : sql`${sessions}`;
@@ -117,7 +117,7 @@ export async function listSourceSessions(db: Database, asked: SessionQuery): Pro
   const seen = last === -1 ? rows : rows.slice(0, last);
   const shown = seen.flatMap(({ state }) => (state ? asOf(JSON.parse(state), asked.now) : []));
   const total = isUnfiltered(filter) ? await countSessions(db, organisationId) : null;
-  const page = toPage(shown, asked, total);
+  const page = toCountedPage(shown, asked, total);
   const end = rows[last];
   if (page.hasMore || !end) return { ...page, stoppedAt: null };
   return { ...page, hasMore: true, total, stoppedAt: { createdAt: end.created_at, id: end.id } };

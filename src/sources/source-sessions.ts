@@ -5,10 +5,16 @@ import type { Session, SessionFacts } from "../session/machine";
 import type { SessionView } from "../session/session-calls";
 import type { SessionClient } from "../session/session-client";
 import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";
-import { noteFailure } from "./connector-store";
-import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./duplicate-requests";
+import { recordConnectorFailure } from "./connector-store";
+import {
+  type CreateRequest,
+  DUPLICATE_MS,
+  MOST_IDENTICAL_REQUESTS,
+  randomSessionId,
+  sessionIdsForRequest,
+} from "./duplicate-requests";
 import type { Source } from "./source";
-import { type AskedSession, type ConnectorDeps, verifyAccess } from "./verify-access";
+import { type ConnectorCallConfig, type SourceSession, verifyAccess } from "./verify-access";
 
 /** What a source session is made of. */
 export interface NewSourceSession {
@@ -27,13 +33,13 @@ export interface MadeSession {
 export async function createSourceSession(
   sessions: SessionClient,
   secret: string,
-  request: Request,
+  request: CreateRequest,
   input: NewSourceSession,
 ): Promise<MadeSession> {
   const now = Date.now();
   const { organisationId } = request;
-  const ids = twinIds(secret, request, now);
-  for (let n = 0; ids.before && n < MOST_TWINS; n++) {
+  const ids = sessionIdsForRequest(secret, request, now);
+  for (let n = 0; ids.before && n < MOST_IDENTICAL_REQUESTS; n++) {
     const found = await sessions.readOrClose(organisationId, ids.before(n));
     if (!found.ok) break;
     if (isTwin(found.session, now)) return { view: found, isNew: false };
@@ -46,7 +52,7 @@ export async function createSourceSession(
   } else if (made) {
     return made;
   }
-  const alone = await make(lonelyId());
+  const alone = await make(randomSessionId());
   if (!alone || alone === "closed") throw new Error("no free session id was drawn");
   return alone;
 }
@@ -56,7 +62,7 @@ async function firstMade(
   idOf: (n: number) => string,
   make: (id: string) => Promise<MadeSession | "closed" | null>,
 ): Promise<MadeSession | "closed" | null> {
-  for (let n = 0; n < MOST_TWINS; n++) {
+  for (let n = 0; n < MOST_IDENTICAL_REQUESTS; n++) {
     const made = await make(idOf(n));
     if (made) return made;
   }
@@ -87,10 +93,10 @@ async function createOrFind(
 }
 
 function isTwin(session: Session, now: number): boolean {
-  return session.status === "pending" && now - session.createdAt < TWIN_MS;
+  return session.status === "pending" && now - session.createdAt < DUPLICATE_MS;
 }
 
-function toFacts(id: string, request: Request, input: NewSourceSession, now: number) {
+function toFacts(id: string, request: CreateRequest, input: NewSourceSession, now: number) {
   const { source, connector, origin } = input;
   return {
     id,
@@ -124,21 +130,26 @@ function toFacts(id: string, request: Request, input: NewSourceSession, now: num
  * nothing fails by its own alarm.
  */
 export async function verifySession(
-  deps: ConnectorDeps & { sessions: SessionClient; db: Database },
+  deps: ConnectorCallConfig & { sessions: SessionClient; db: Database },
   connector: Connector,
   session: Session,
   payload: Credentials,
 ): Promise<void> {
   const { id, organisationId } = session;
   try {
-    const { outcome, problem } = await verifyAccess(deps, connector, toAsked(session), payload);
+    const { outcome, problem } = await verifyAccess(
+      deps,
+      connector,
+      toSourceSession(session),
+      payload,
+    );
     if (outcome?.result === "active") {
       await deps.sessions.activate(organisationId, id, outcome.expiresAt);
     } else if (outcome) {
       await deps.sessions.fail(organisationId, id, outcome.error);
     }
     if (problem !== null) {
-      await noteFailure(deps.db, organisationId, connector, problem, Date.now());
+      await recordConnectorFailure(deps.db, organisationId, connector, problem, Date.now());
     }
   } catch (error) {
     log("verification not recorded", {
@@ -150,7 +161,7 @@ export async function verifySession(
 }
 
 /** A source session as its connector is asked about it. @throws Error for one of another kind */
-export function toAsked({ id, organisationId, origin, source }: Session): AskedSession {
+export function toSourceSession({ id, organisationId, origin, source }: Session): SourceSession {
   if (!source) throw new Error("only source sessions have a connector");
   return { id, organisationId, origin, source };
 }

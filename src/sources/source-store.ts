@@ -15,7 +15,14 @@ import { SCANNED_ROWS } from "../db/scan";
 import { connectors, sources, users } from "../db/schema/sources";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 import { connectorQuery } from "./connector-store";
-import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./id-paging";
+import {
+  type CountedPage,
+  type IdRange,
+  inRange,
+  lastId,
+  nextId,
+  toCountedPage,
+} from "./id-paging";
 import { findNarrowest } from "./narrowest-filter";
 import type { Source, SourceState } from "./source";
 import { isUser } from "./user-store";
@@ -129,7 +136,7 @@ export interface SourceFilter {
 }
 
 /** A page that may have ended before it was full. */
-export interface SourcePage extends Page<Source> {
+export interface SourcePage extends CountedPage<Source> {
   /** The last source that was looked at, where that ended the page: the next one begins behind it. */
   stoppedAt: number | null;
 }
@@ -172,7 +179,7 @@ export async function listSources(
     total: db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
     ends: db.select({ id: sql<number>`id` }).from(end),
   });
-  const page = toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
+  const page = toCountedPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
   const stoppedAt = ends[0]?.id ?? null;
   return stoppedAt === null
     ? { ...page, stoppedAt }

@@ -36,17 +36,17 @@ export function refuseSession(state: SourceState): "source-deactivated" | "sourc
 }
 
 /** What a session has found out about its source; null: nothing. */
-export function learnt(session: Session): "active" | "locked" | null {
+export function sourceStateFrom(session: Session): "active" | "locked" | null {
   if (session.verifiedAt !== undefined) return "active";
   return errorOf(session) === "source-locked" ? "locked" : null;
 }
 
 /** The source of a session, as it was right after what the session tells of it. */
-export function sourceIn(session: Session): Source | null {
+export function sourceOfSession(session: Session): Source | null {
   const { source: facts } = session;
   if (!facts) return null;
   const before = facts.sourceState as SourceState;
-  const known = refuseSession(before) === null ? learnt(session) : null;
+  const known = refuseSession(before) === null ? sourceStateFrom(session) : null;
   return {
     id: facts.sourceId,
     organisationId: session.organisationId,

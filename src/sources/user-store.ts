@@ -3,7 +3,14 @@ import { and, desc, eq, ne, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { users } from "../db/schema/sources";
-import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./id-paging";
+import {
+  type CountedPage,
+  type IdRange,
+  inRange,
+  lastId,
+  nextId,
+  toCountedPage,
+} from "./id-paging";
 
 /** Someone at an organisation, to whom sources belong. */
 export interface User {
@@ -74,7 +81,7 @@ export async function listUsers(
   organisationId: number,
   filter: { identifier: string | undefined },
   range: IdRange,
-): Promise<Page<User>> {
+): Promise<CountedPage<User>> {
   const { identifier } = filter;
   const { rows, total } = await runBatch(db, {
     rows: db
@@ -91,7 +98,7 @@ export async function listUsers(
       .limit(range.limit + 1),
     total: db.select({ last: lastId(users, organisationId) }).from(sql`(select 1)`),
   });
-  return toPage(rows, range, identifier === undefined ? (total[0]?.last ?? 0) : null);
+  return toCountedPage(rows, range, identifier === undefined ? (total[0]?.last ?? 0) : null);
 }
 
 /** The condition that a row is this user. */

@@ -14,19 +14,19 @@ import {
   type Connector,
   type Credentials,
   connectorSecrets,
-  FAILURES,
   MOCK_TYPE,
-  type Outcome,
+  VERIFICATION_FAILURES,
+  type VerificationOutcome,
 } from "./connector";
-import { askMock } from "./mock-connector";
+import { verifyWithMock } from "./mock-connector";
 
 /** What a call on a connector stands on. */
-export interface ConnectorDeps extends SendingConfig {
+export interface ConnectorCallConfig extends SendingConfig {
   secret: string;
 }
 
 /** The session that a connector is asked about. */
-export interface AskedSession {
+export interface SourceSession {
   id: string;
   organisationId: number;
   origin: string;
@@ -41,7 +41,7 @@ const MOST_ANSWER_BYTES = 16_384;
  * not answer as agreed, why, in our own words.
  */
 export interface VerifiedAccess {
-  outcome: Outcome | null;
+  outcome: VerificationOutcome | null;
   problem: string | null;
 }
 
@@ -63,7 +63,10 @@ const verdict = z.discriminatedUnion(
     }),
     z.object({
       result: z.literal("failed"),
-      error: z.enum(FAILURES, `error must be one of ${FAILURES.join(", ")}`),
+      error: z.enum(
+        VERIFICATION_FAILURES,
+        `error must be one of ${VERIFICATION_FAILURES.join(", ")}`,
+      ),
     }),
   ],
   'the answer must be a JSON object whose result is "active" or "failed"',
@@ -76,13 +79,13 @@ const standing = z.object({ result: z.enum(["active", "expired"]) });
  * agreed, in time, is `service-unavailable`. Nobody ever answers for the built-in type only.
  */
 export async function verifyAccess(
-  deps: ConnectorDeps,
+  deps: ConnectorCallConfig,
   connector: Connector,
-  session: AskedSession,
+  session: SourceSession,
   payload: Credentials,
 ): Promise<VerifiedAccess> {
   if (connector.type === MOCK_TYPE) {
-    return { outcome: await askMock(session.source.identifier, payload), problem: null };
+    return { outcome: await verifyWithMock(session.source.identifier, payload), problem: null };
   }
   const answer = await ask(deps, connector, session, { payload });
   if (!answer.ok) return unavailable(answer.problem);
@@ -105,9 +108,9 @@ function unavailable(problem: string): VerifiedAccess {
  * agreed. A connector that is down has not said that it ended.
  */
 export async function checkAccess(
-  deps: ConnectorDeps,
+  deps: ConnectorCallConfig,
   connector: Connector,
-  session: AskedSession,
+  session: SourceSession,
 ): Promise<{ ended: boolean; problem: string | null }> {
   if (connector.type === MOCK_TYPE) return { ended: false, problem: null };
   const answer = await ask(deps, connector, session, {});
@@ -121,9 +124,9 @@ export async function checkAccess(
 
 /** One signed POST; an answer is a small 2xx with JSON in time. */
 async function ask(
-  deps: ConnectorDeps,
+  deps: ConnectorCallConfig,
   connector: Connector,
-  session: AskedSession,
+  session: SourceSession,
   more: { payload?: Credentials },
 ): Promise<Answer> {
   const judged = judgeAddress(connector.url, addressRules(deps, session.origin));

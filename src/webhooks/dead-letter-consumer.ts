@@ -1,5 +1,5 @@
 import type { Database } from "../db/open";
-import { buryMessage, retryLater } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import { parseDeliveryMessage } from "./delivery-messages";
 import { giveUpDelivery } from "./delivery-store";
@@ -15,7 +15,7 @@ export async function consumeDeadLetters(batch: MessageBatch, db: Database): Pro
     try {
       if (lost && "attempt" in lost) await giveUpDelivery(db, lost);
       if (lost && "recovery" in lost) await giveUpRecovery(db, lost);
-      await buryMessage(db, batch.queue, message, "out of retries");
+      await recordDeadLetter(db, batch.queue, message, "out of retries");
     } catch (error) {
       log("queue message failed", { queue: batch.queue, error: describeError(error) });
       retryLater(message);

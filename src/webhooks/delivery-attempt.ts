@@ -5,14 +5,14 @@ import { addressRules, judgeAddress } from "../outbound/address";
 import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
 import type { SessionEventData } from "../session/machine";
-import type { Attempt, DueDelivery } from "./delivery-store";
+import type { Attempt, DeliveryToSend } from "./delivery-store";
 import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";
 import { parseRetryAfter } from "./retry-schedule";
-import { toRequest } from "./webhook-request";
+import { signDeliveryRequest } from "./webhook-request";
 
 /** What attempts stand on. */
-export interface AttemptDeps {
+export interface WebhookSender {
   config: Config;
   /** The JSON body of an event in each format; `retries`: how many attempts there were before. */
   render: {
@@ -24,12 +24,12 @@ export interface AttemptDeps {
 
 /** What an attempt needs to know of a delivery. */
 export type Sendable = Pick<
-  DueDelivery,
+  DeliveryToSend,
   "organisationId" | "event" | "format" | "url" | "endpoint" | "endpointId" | "organisationSecrets"
 >;
 
 /** What came of a request: an answer, or none. */
-export interface Sent {
+export interface SentAttempt {
   sent: true;
   attempt: Attempt;
   succeeded: boolean;
@@ -39,7 +39,7 @@ export interface Sent {
 }
 
 /** What came of an attempt; where there was nowhere to send it, the attempt tells why. */
-export type Outcome = Sent | { sent: false; attempt: Attempt };
+export type AttemptResult = SentAttempt | { sent: false; attempt: Attempt };
 
 /** A receiver has this long to answer. */
 const TIMEOUT_MS = 15_000;
@@ -48,16 +48,16 @@ const KEPT_RESPONSE_BYTES = 1_024;
 
 /** Makes an attempt; never throws for what a receiver does. `retries`: how many there were before. */
 export async function makeAttempt(
-  deps: AttemptDeps,
+  deps: WebhookSender,
   delivery: Sendable,
   retries: number,
-): Promise<Outcome> {
+): Promise<AttemptResult> {
   const target = targetOf(deps, delivery, retries);
-  if (!target.ok) return unsent(target.reason);
+  if (!target.ok) return unsentAttempt(target.reason);
   const judged = judgeAddress(target.url, addressRules(deps.config, target.origin));
-  if (!judged.ok) return unsent(judged.refusal.reason);
+  if (!judged.ok) return unsentAttempt(judged.refusal.reason);
   const at = Date.now();
-  const request = toRequest(delivery.format, {
+  const request = signDeliveryRequest(delivery.format, {
     url: judged.url,
     eventId: delivery.event.id,
     timestampSeconds: Math.floor(at / 1_000),
@@ -79,7 +79,7 @@ type Target =
     }
   | { ok: false; reason: string };
 
-function targetOf({ config, render }: AttemptDeps, delivery: Sendable, retries: number): Target {
+function targetOf({ config, render }: WebhookSender, delivery: Sendable, retries: number): Target {
   const { event, endpointId, endpoint, organisationId, organisationSecrets } = delivery;
   if (!organisationSecrets) return nowhere("the organisation was deleted");
   if (delivery.format === "relay-session") {
@@ -109,20 +109,20 @@ function nowhere(reason: string): Target {
 }
 
 /** An attempt that could not be made. */
-export function unsent(error: string): Outcome {
+export function unsentAttempt(error: string): AttemptResult {
   const attempt = { at: Date.now(), durationMs: 0, statusCode: null, response: null, error };
   return { sent: false, attempt };
 }
 
 async function post(
-  { url, headers, body }: ReturnType<typeof toRequest>,
+  { url, headers, body }: ReturnType<typeof signDeliveryRequest>,
   at: number,
-): Promise<Sent> {
+): Promise<SentAttempt> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const sent = (
     outcome: Pick<Attempt, "statusCode" | "response" | "error">,
     retryAfterSeconds: number | null,
-  ): Sent => ({
+  ): SentAttempt => ({
     sent: true,
     attempt: { at, durationMs: Date.now() - at, ...outcome },
     succeeded: outcome.statusCode !== null && outcome.statusCode >= 200 && outcome.statusCode < 300,

@@ -8,31 +8,37 @@
  * dropped if the attempt is recorded and repeated if its Worker died.
  */
 
-import { buryMessage, retryLater } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
 import type { DomainEvent } from "../events/event";
+import type { ChangeStore } from "../events/event-outbox";
 import { dropOldest } from "../platform/bounded-memory";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import { type AttemptDeps, makeAttempt, type Outcome, type Sent, unsent } from "./delivery-attempt";
+import {
+  type AttemptResult,
+  makeAttempt,
+  type SentAttempt,
+  unsentAttempt,
+  type WebhookSender,
+} from "./delivery-attempt";
 import { type DeliveryMessage, parseDeliveryMessage } from "./delivery-messages";
 import {
   type DeliveryKey,
   type DeliveryStatus,
-  type DueDelivery,
-  findDueDeliveries,
+  type DeliveryToSend,
+  findDeliveriesToSend,
   MOST_ATTEMPTS,
   recordResend,
   recordScheduled,
 } from "./delivery-store";
-import { isTest } from "./endpoint";
-import type { EndpointDeps } from "./endpoint-changes";
-import { isGone, noteHealth } from "./endpoint-health";
+import { isTestEvent } from "./endpoint";
+import { isGone, updateEndpointHealth } from "./endpoint-health";
 import { setEndpointValid } from "./endpoint-store";
 import { recoverPage } from "./recovery";
 import { planNextAttempt } from "./retry-schedule";
 
 /** What the consumer stands on. */
-export interface DeliveryDeps extends AttemptDeps, EndpointDeps {
+export interface DeliveryServices extends WebhookSender, ChangeStore {
   deliveries: Queue;
   /** Keeps the Worker alive for what goes on after the batch. */
   waitUntil(promise: Promise<unknown>): void;
@@ -59,12 +65,15 @@ const slow = new Map<string, true>();
 const MOST_SLOW = 1_000;
 
 /** Handles a batch: what can be done is acknowledged, what cannot comes back. */
-export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps): Promise<void> {
+export async function consumeDeliveries(
+  batch: MessageBatch,
+  deps: DeliveryServices,
+): Promise<void> {
   const asked: { message: Message; body: DeliveryMessage }[] = [];
   for (const message of batch.messages) {
     const body = parseDeliveryMessage(message.body);
     if (body) asked.push({ message, body });
-    else await buryMessage(deps.db, batch.queue, message, "not a delivery message");
+    else await recordDeadLetter(deps.db, batch.queue, message, "not a delivery message");
   }
   const found = await findAll(deps, batch.queue, asked);
   if (!found) return;
@@ -96,14 +105,14 @@ export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps)
 
 /** All deliveries that a batch asks for, in one query; null when D1 failed, and all come back later. */
 async function findAll(
-  { db }: DeliveryDeps,
+  { db }: DeliveryServices,
   queue: string,
   asked: readonly { message: Message; body: DeliveryMessage }[],
-): Promise<Map<string, DueDelivery> | null> {
+): Promise<Map<string, DeliveryToSend> | null> {
   const keys = asked.flatMap(({ body }) => ("id" in body ? [body] : []));
   if (keys.length === 0) return new Map();
   try {
-    const found = await findDueDeliveries(db, keys);
+    const found = await findDeliveriesToSend(db, keys);
     return new Map(found.map((delivery) => [keyOf(delivery), delivery]));
   } catch (error) {
     log("queue batch failed", { queue, error: describeError(error) });
@@ -117,17 +126,17 @@ function keyOf({ organisationId, id }: DeliveryKey): string {
 }
 
 /** Whom a delivery goes to: who is slow for one is slow for the next. */
-function receiverOf({ organisationId, endpointId, url }: DueDelivery): string {
+function receiverOf({ organisationId, endpointId, url }: DeliveryToSend): string {
   return `${organisationId} ${endpointId ?? url}`;
 }
 
 /** Does what one message asks for. Never throws. */
 async function handle(
-  deps: DeliveryDeps,
+  deps: DeliveryServices,
   queue: string,
   message: Message,
   body: DeliveryMessage,
-  delivery: DueDelivery | undefined,
+  delivery: DeliveryToSend | undefined,
 ): Promise<void> {
   try {
     if ("recovery" in body) {
@@ -154,13 +163,13 @@ async function handle(
 }
 
 /** Whether an attempt of the schedule is being made about now: another would be one too many. */
-function isUnderWay({ status, nextAttemptAt }: DueDelivery, now: number): boolean {
+function isUnderWay({ status, nextAttemptAt }: DeliveryToSend, now: number): boolean {
   if (status !== "pending" || nextAttemptAt === null) return false;
   return nextAttemptAt < now + AHEAD_MS && nextAttemptAt > now - BEHIND_MS;
 }
 
 /** Makes the next attempt of the schedule, sees to the one after it, and records it. */
-async function attemptScheduled(deps: DeliveryDeps, delivery: DueDelivery): Promise<void> {
+async function attemptScheduled(deps: DeliveryServices, delivery: DeliveryToSend): Promise<void> {
   const { db } = deps;
   const { organisationId, id, endpoint, event, attemptCount } = delivery;
   const outcome = await send(deps, delivery, attemptCount);
@@ -169,10 +178,10 @@ async function attemptScheduled(deps: DeliveryDeps, delivery: DueDelivery): Prom
     recordScheduled(db, delivery, attempt, { status, nextAttemptAt: null });
   if (!outcome.sent) return settle("discarded");
   const plan = isOver(event, outcome) ? null : planAfter(deps, attemptCount + 1, outcome);
-  if (endpoint && isTest(event)) {
+  if (endpoint && isTestEvent(event)) {
     await setEndpointValid(db, endpoint, outcome.succeeded);
   } else if (endpoint) {
-    await noteHealth(deps, endpoint, outcome, plan === null);
+    await updateEndpointHealth(deps, endpoint, outcome, plan === null);
   }
   if (plan === null) return settle(outcome.succeeded ? "delivered" : "failed");
   // The next message first: recorded without it, the delivery would be pending for ever. Should it
@@ -184,16 +193,16 @@ async function attemptScheduled(deps: DeliveryDeps, delivery: DueDelivery): Prom
 }
 
 /** Whether an attempt was the last: it arrived, its receiver wants no more, or it is of no use later. */
-function isOver(event: DomainEvent, outcome: Sent): boolean {
+function isOver(event: DomainEvent, outcome: SentAttempt): boolean {
   // Whoever tries an endpoint out waits for the answer: tomorrow's is of no use.
-  return outcome.succeeded || isGone(outcome) || isTest(event);
+  return outcome.succeeded || isGone(outcome) || isTestEvent(event);
 }
 
 /** When to try again after so many attempts; null: never. */
 function planAfter(
-  { config }: DeliveryDeps,
+  { config }: DeliveryServices,
   attempts: number,
-  { attempt, timedOut, retryAfterSeconds }: Sent,
+  { attempt, timedOut, retryAfterSeconds }: SentAttempt,
 ): { delaySeconds: number } | null {
   const plan = planNextAttempt({
     attempts,
@@ -205,17 +214,22 @@ function planAfter(
 }
 
 /** Sends once more what somebody asked for; the schedule stays as it is. */
-async function resend(deps: DeliveryDeps, delivery: DueDelivery, by: string): Promise<void> {
+async function resend(deps: DeliveryServices, delivery: DeliveryToSend, by: string): Promise<void> {
   const { attempts } = delivery;
   if (attempts.length >= MOST_ATTEMPTS || attempts.some(({ resend }) => resend === by)) return;
   const outcome = await send(deps, delivery, attempts.length);
-  if (outcome.sent && delivery.endpoint) await noteHealth(deps, delivery.endpoint, outcome, false);
+  if (outcome.sent && delivery.endpoint)
+    await updateEndpointHealth(deps, delivery.endpoint, outcome, false);
   const succeeded = outcome.sent && outcome.succeeded;
   await recordResend(deps.db, delivery, { ...outcome.attempt, resend: by }, succeeded);
 }
 
-async function send(deps: DeliveryDeps, delivery: DueDelivery, retries: number): Promise<Outcome> {
+async function send(
+  deps: DeliveryServices,
+  delivery: DeliveryToSend,
+  retries: number,
+): Promise<AttemptResult> {
   return delivery.endpoint?.enabled === false
-    ? unsent("the webhook endpoint is disabled")
+    ? unsentAttempt("the webhook endpoint is disabled")
     : makeAttempt(deps, delivery, retries);
 }

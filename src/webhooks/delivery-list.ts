@@ -3,12 +3,12 @@ import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type Scan, type ScannedPage, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
-import { likePattern } from "../events/event-store";
+import { eventTypeCondition } from "../events/event-store";
 import {
   type DeliveryKey,
   type DeliveryStatus,
+  deliveryFromRow,
   type StoredDelivery,
-  toStored,
 } from "./delivery-store";
 
 /** What a list of deliveries is narrowed to, and where it goes on. Null: no bound. */
@@ -31,7 +31,7 @@ export async function findDelivery(
     .select()
     .from(deliveries)
     .where(and(eq(deliveries.organisationId, organisationId), eq(deliveries.id, id)));
-  return rows[0] ? toStored(rows[0]) : null;
+  return rows[0] ? deliveryFromRow(rows[0]) : null;
 }
 
 /** A page of an organisation's deliveries, those of the newest events first. */
@@ -54,7 +54,7 @@ export function listDeliveries(
     tests: and(
       status === null ? undefined : eq(deliveries.status, status),
       endpointId === null ? undefined : eq(deliveries.endpointId, endpointId),
-      pattern === null ? undefined : likePattern(deliveries.eventType, pattern),
+      pattern === null ? undefined : eventTypeCondition(deliveries.eventType, pattern),
     ),
     limit,
   };
@@ -65,6 +65,6 @@ export function listDeliveries(
       .where(and(inOrganisation, where))
       .orderBy(desc(deliveries.id))
       .limit(most);
-    return rows.map(toStored);
+    return rows.map(deliveryFromRow);
   });
 }

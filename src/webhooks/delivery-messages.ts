@@ -35,7 +35,7 @@ export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
  * Puts a message on the queue for a caller who waits.
  * @throws Unavailable when the queue does not take it
  */
-export async function askFor(queue: Queue, message: DeliveryMessage): Promise<void> {
+export async function queueDeliveryMessage(queue: Queue, message: DeliveryMessage): Promise<void> {
   try {
     await queue.send(message);
   } catch (error) {

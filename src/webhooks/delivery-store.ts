@@ -6,7 +6,7 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
 import type { DomainEvent } from "../events/event";
-import { firstIdAt, toEvent } from "../events/event-store";
+import { eventFromRow, firstEventIdAt } from "../events/event-store";
 import type { EventType } from "../events/event-types";
 import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
@@ -53,7 +53,7 @@ export interface StoredDelivery extends Delivery {
 }
 
 /** A delivery with all that an attempt needs. */
-export interface DueDelivery extends StoredDelivery {
+export interface DeliveryToSend extends StoredDelivery {
   event: DomainEvent;
   /** The endpoint as it is now; null where it is gone, or there never was one. */
   endpoint: WebhookEndpoint | null;
@@ -112,7 +112,7 @@ export function deliveryInsertions(db: Database, added: readonly Delivery[]) {
 }
 
 /** The statement that stores a delivery whose only attempt was made already. */
-export function madeDeliveryInsertion(
+export function attemptedDeliveryInsertion(
   db: Database,
   delivery: Delivery,
   status: DeliveryStatus,
@@ -124,10 +124,10 @@ export function madeDeliveryInsertion(
 }
 
 /** These deliveries, as far as there are such. */
-export async function findDueDeliveries(
+export async function findDeliveriesToSend(
   db: Database,
   keys: readonly DeliveryKey[],
-): Promise<DueDelivery[]> {
+): Promise<DeliveryToSend[]> {
   const rows = await db
     .select({
       delivery: deliveries,
@@ -155,8 +155,8 @@ export async function findDueDeliveries(
     )
     .where(isOneOf(keys));
   return rows.map(({ delivery, at, data, endpoint, secretVersion, previousSecrets }) => ({
-    ...toStored(delivery),
-    event: toEvent({
+    ...deliveryFromRow(delivery),
+    event: eventFromRow({
       id: delivery.eventId,
       organisationId: delivery.organisationId,
       type: delivery.eventType,
@@ -170,7 +170,7 @@ export async function findDueDeliveries(
 }
 
 /** A delivery as it is stored, its attempts read. */
-export function toStored(row: typeof deliveries.$inferSelect): StoredDelivery {
+export function deliveryFromRow(row: typeof deliveries.$inferSelect): StoredDelivery {
   const eventType = row.eventType as EventType;
   return { ...row, eventType, attempts: JSON.parse(row.attempts) };
 }
@@ -264,5 +264,5 @@ export async function sweepDeliveries(
 
 /** The smallest id of a delivery of an event of this moment (Unix milliseconds), or of a later one. */
 export function firstDeliveryAt(time: number): string {
-  return `whd_${firstIdAt(time).replaceAll("-", "")}`;
+  return `whd_${firstEventIdAt(time).replaceAll("-", "")}`;
 }

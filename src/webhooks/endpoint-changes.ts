@@ -1,25 +1,18 @@
 import { type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/event-outbox";
+import type { ChangeStore } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
-import { rotate } from "../outbound/signing-secrets";
+import { rotateSecret } from "../outbound/signing-secrets";
 import {
   type EndpointEventData,
   MOST_ENDPOINTS,
   secretVersions,
   type WebhookEndpoint,
 } from "./endpoint";
-import { findEndpoint, isUnchanged } from "./endpoint-store";
-
-/** What changes of endpoints stand on. */
-export interface EndpointDeps {
-  db: Database;
-  events: EventOutbox;
-}
+import { findEndpoint, isUnchangedEndpoint } from "./endpoint-store";
 
 /** What a new endpoint is made of. */
 export type NewEndpoint = Pick<
@@ -44,7 +37,7 @@ export function testEvent(endpoint: WebhookEndpoint, now: number): DomainEvent<E
  * tried out at once, as its clients expect.
  */
 export async function createEndpoint(
-  { db, events }: EndpointDeps,
+  { db, events }: ChangeStore,
   input: NewEndpoint,
   now: number,
 ): Promise<WebhookEndpoint | null> {
@@ -83,7 +76,7 @@ export async function createEndpoint(
 
 /** Has an endpoint tried out through the queue. */
 export async function queueTest(
-  { db, events }: EndpointDeps,
+  { db, events }: ChangeStore,
   endpoint: WebhookEndpoint,
   now: number,
 ): Promise<void> {
@@ -97,7 +90,7 @@ export async function queueTest(
  * Null when there is none.
  */
 export function updateEndpoint(
-  deps: EndpointDeps,
+  deps: ChangeStore,
   organisationId: number,
   id: string,
   change: EndpointChange,
@@ -114,21 +107,21 @@ export function updateEndpoint(
 
 /** Gives an endpoint a new secret; the others sign on for the grace, in milliseconds. Null: there is none. */
 export function rotateEndpointSecret(
-  deps: EndpointDeps,
+  deps: ChangeStore,
   organisationId: number,
   id: string,
   graceMs: number,
   now: number,
 ): Promise<WebhookEndpoint | null> {
   return alter(deps, organisationId, id, now, "webhook-endpoint.updated", (endpoint) => {
-    const { version, previous } = rotate(secretVersions(endpoint), graceMs, now);
+    const { version, previous } = rotateSecret(secretVersions(endpoint), graceMs, now);
     return { secretVersion: version, previousSecrets: [...previous] };
   });
 }
 
 /** Disables an endpoint, if it is enabled and `still` holds for it. */
 export async function disableEndpoint(
-  deps: EndpointDeps,
+  deps: ChangeStore,
   organisationId: number,
   id: string,
   reason: NonNullable<WebhookEndpoint["disabledReason"]>,
@@ -145,7 +138,7 @@ export async function disableEndpoint(
  * @throws ChangedMeanwhile
  */
 export async function deleteEndpoint(
-  { db, events }: EndpointDeps,
+  { db, events }: ChangeStore,
   organisationId: number,
   id: string,
   now: number,
@@ -157,7 +150,7 @@ export async function deleteEndpoint(
     const announced = [endpointEvent("webhook-endpoint.deleted", gone, now)];
     const { deleted } = await runBatch(db, {
       events: events.insertion(announced, isStill(endpoint)),
-      deleted: db.delete(webhookEndpoints).where(isUnchanged(endpoint)).returning(),
+      deleted: db.delete(webhookEndpoints).where(isUnchangedEndpoint(endpoint)).returning(),
     });
     if (!deleted[0]) return undefined;
     events.announce(announced);
@@ -170,7 +163,7 @@ export async function deleteEndpoint(
  * @throws ChangedMeanwhile
  */
 async function alter(
-  { db, events }: EndpointDeps,
+  { db, events }: ChangeStore,
   organisationId: number,
   id: string,
   now: number,
@@ -188,7 +181,7 @@ async function alter(
       updated: db
         .update(webhookEndpoints)
         .set({ ...change, version: changed.version })
-        .where(isUnchanged(endpoint))
+        .where(isUnchangedEndpoint(endpoint))
         .returning(),
     });
     if (!updated[0]) return undefined;
@@ -208,5 +201,5 @@ function endpointEvent(
 
 /** The same as a condition of other statements. */
 function isStill(endpoint: WebhookEndpoint): SQL {
-  return sql`exists (select 1 from ${webhookEndpoints} where ${isUnchanged(endpoint)})`;
+  return sql`exists (select 1 from ${webhookEndpoints} where ${isUnchangedEndpoint(endpoint)})`;
 }

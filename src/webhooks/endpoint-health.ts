@@ -1,7 +1,8 @@
 /** What attempts tell of their endpoint, and when it is disabled for that. */
-import type { Sent } from "./delivery-attempt";
+import type { ChangeStore } from "../events/event-outbox";
+import type { SentAttempt } from "./delivery-attempt";
 import type { WebhookEndpoint } from "./endpoint";
-import { disableEndpoint, type EndpointDeps } from "./endpoint-changes";
+import { disableEndpoint } from "./endpoint-changes";
 import { setFailingSince } from "./endpoint-store";
 
 /** An endpoint that nothing has reached for so long is disabled: 5 days. */
@@ -11,7 +12,7 @@ export const FAILING_MS = 5 * 86_400_000;
 const GONE = 410;
 
 /** Whether a receiver wants nothing more: further attempts would be of no use. */
-export function isGone({ attempt }: Sent): boolean {
+export function isGone({ attempt }: SentAttempt): boolean {
   return attempt.statusCode === GONE;
 }
 
@@ -20,10 +21,10 @@ export function isGone({ attempt }: Sent): boolean {
  * one, and so does the first success after it. A delivery for which this was the last attempt shows
  * whether the endpoint has failed for too long: none that a single bad moment caught is disabled.
  */
-export async function noteHealth(
-  deps: EndpointDeps,
+export async function updateEndpointHealth(
+  deps: ChangeStore,
   endpoint: WebhookEndpoint,
-  outcome: Sent,
+  outcome: SentAttempt,
   isLast: boolean,
 ): Promise<void> {
   const now = Date.now();

@@ -70,7 +70,7 @@ export async function setFailingSince(
 }
 
 /** The endpoints of these organisations that are to hear of events. */
-export async function findListening(
+export async function findListeningEndpoints(
   db: Database,
   organisationIds: readonly number[],
 ): Promise<Pick<WebhookEndpoint, "organisationId" | "id" | "url" | "format" | "eventTypes">[]> {
@@ -106,7 +106,12 @@ function isAtAddress({
 }
 
 /** Also in what is noted without a new version: something may have arrived meanwhile. */
-export function isUnchanged({ organisationId, id, version, failingSince }: WebhookEndpoint) {
+export function isUnchangedEndpoint({
+  organisationId,
+  id,
+  version,
+  failingSince,
+}: WebhookEndpoint) {
   return and(
     isEndpoint(organisationId, id),
     eq(webhookEndpoints.version, version),

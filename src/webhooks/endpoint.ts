@@ -16,7 +16,7 @@ export function secretVersions(
 }
 
 /** Whether an event tries an endpoint out; it goes to no other. */
-export function isTest({ type }: { type: EventType }): boolean {
+export function isTestEvent({ type }: { type: EventType }): boolean {
   return type === "webhook_config.test" || type === "webhook-endpoint.test";
 }
 

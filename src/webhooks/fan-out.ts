@@ -3,15 +3,15 @@
  * keyed by the event's id, so that a message that comes twice changes nothing the second time.
  */
 import type { Database } from "../db/open";
-import { buryMessage, retryLater } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
 import type { DomainEvent } from "../events/event";
 import { eventInsertion } from "../events/event-store";
 import { matchesPattern } from "../events/event-types";
 import { describeError, log } from "../platform/log";
 import type { DeliveryMessage } from "./delivery-messages";
 import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
-import { isTest } from "./endpoint";
-import { findListening } from "./endpoint-store";
+import { isTestEvent } from "./endpoint";
+import { findListeningEndpoints } from "./endpoint-store";
 import { type EventData, isSessionEvent, parseEventMessage } from "./event-catalogue";
 
 /** What a session's own `webhook_url` hears. */
@@ -32,7 +32,7 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
   for (const message of batch.messages) {
     const parsed = parseEventMessage(message.body);
     if (parsed) readable.push({ message, event: parsed.event });
-    else await buryMessage(deps.db, batch.queue, message, "not an event message");
+    else await recordDeadLetter(deps.db, batch.queue, message, "not an event message");
   }
   if (readable.length === 0) return;
   try {
@@ -66,7 +66,7 @@ async function store(
   { db, deliveries, react }: Deps,
   events: readonly DomainEvent[],
 ): Promise<void> {
-  const listening = await findListening(
+  const listening = await findListeningEndpoints(
     db,
     events.map(({ organisationId }) => organisationId),
   );
@@ -86,7 +86,7 @@ async function store(
   for (const event of events) await react(event);
 }
 
-type Listening = Awaited<ReturnType<typeof findListening>>;
+type Listening = Awaited<ReturnType<typeof findListeningEndpoints>>;
 
 function owedDeliveries(event: DomainEvent, listening: Listening): Delivery[] {
   const toEndpoints = listening
@@ -101,7 +101,7 @@ function wants(endpoint: Listening[number], event: DomainEvent): boolean {
   if ("endpoint" in data) {
     // An endpoint is tried out alone; and what happens to it is for the others to hear.
     const isItself = data.endpoint.id === endpoint.id;
-    if (isTest(event)) return isItself;
+    if (isTestEvent(event)) return isItself;
     if (isItself) return false;
   }
   return endpoint.eventTypes?.some((pattern) => matchesPattern(pattern, event.type)) ?? true;

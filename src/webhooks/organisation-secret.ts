@@ -2,7 +2,7 @@ import { and, eq, isNull } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { ChangedMeanwhile } from "../db/retry";
 import { organisations } from "../db/schema/organisations";
-import { rotate, type SecretVersions } from "../outbound/signing-secrets";
+import { rotateSecret, type SecretVersions } from "../outbound/signing-secrets";
 
 /** Which secrets sign for an organisation; null if it is deleted or never was. */
 export async function findWebhookSecrets(db: Database, id: number): Promise<SecretVersions | null> {
@@ -28,7 +28,7 @@ export async function rotateWebhookSecret(
 ): Promise<SecretVersions> {
   const versions = await findWebhookSecrets(db, id);
   if (!versions) throw new ChangedMeanwhile(`organisation ${id}`);
-  const rotated = rotate(versions, graceMs, now);
+  const rotated = rotateSecret(versions, graceMs, now);
   const rows = await db
     .update(organisations)
     .set({

@@ -11,9 +11,9 @@ import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
 import { newEventId } from "../events/event";
 import type { EventType } from "../events/event-types";
 import type { Config } from "../platform/config";
-import { askFor, type DeliveryMessage } from "./delivery-messages";
+import { type DeliveryMessage, queueDeliveryMessage } from "./delivery-messages";
 import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";
-import { isTest } from "./endpoint";
+import { isTestEvent } from "./endpoint";
 import { findEndpoint } from "./endpoint-store";
 import { longestScheduleMs } from "./retry-schedule";
 
@@ -21,7 +21,7 @@ import { longestScheduleMs } from "./retry-schedule";
 export type Recovery = typeof webhookRecoveries.$inferSelect;
 
 /** What recoveries stand on. */
-export interface RecoveryDeps {
+export interface RecoveryServices {
   db: Database;
   deliveries: Queue;
 }
@@ -39,7 +39,7 @@ const LATE_EVENTS_MS = 86_400_000;
  * @throws Unavailable, and nothing is stored
  */
 export async function startRecovery(
-  { db, deliveries: queue }: RecoveryDeps,
+  { db, deliveries: queue }: RecoveryServices,
   input: Pick<Recovery, "organisationId" | "endpointId" | "since" | "until">,
   now: number,
 ): Promise<Recovery | null> {
@@ -56,7 +56,7 @@ export async function startRecovery(
     .returning({ id: webhookRecoveries.id });
   if (stored.length === 0) return null;
   try {
-    await askFor(queue, toMessage(recovery));
+    await queueDeliveryMessage(queue, toMessage(recovery));
   } catch (error) {
     await db.delete(webhookRecoveries).where(isRecovery(recovery));
     throw error;
@@ -83,7 +83,7 @@ interface Undelivered {
 
 /** Does the next page of a recovery, and asks for the one after it. */
 export async function recoverPage(
-  { db, deliveries: queue, config }: RecoveryDeps & { config: Config },
+  { db, deliveries: queue, config }: RecoveryServices & { config: Config },
   organisationId: number,
   id: string,
 ): Promise<void> {
@@ -95,7 +95,7 @@ export async function recoverPage(
   const longestPendingMs = longestScheduleMs(config.webhookRetrySeconds) + LATE_EVENTS_MS;
   const page = await readPage(db, recovery, recovery.createdAt - longestPendingMs);
   const owed = page.rows.filter(
-    (one) => one.endpointId === endpointId && one.attempts < MOST_ATTEMPTS && !isTest(one),
+    (one) => one.endpointId === endpointId && one.attempts < MOST_ATTEMPTS && !isTestEvent(one),
   );
   const messages = owed.map((delivery) => {
     const key = { organisationId, id: delivery.id };

@@ -7,7 +7,7 @@ const JITTER = 0.2;
 const OVERLOAD_FLOOR_SECONDS = 60;
 
 /** How an attempt failed, as far as the next one's time depends on it. */
-export interface AttemptOutcome {
+export interface AttemptFailure {
   /** The receiver's HTTP status; null if it gave none. */
   statusCode: number | null;
   timedOut: boolean;
@@ -27,7 +27,7 @@ export interface AttemptOutcome {
 export function planNextAttempt(input: {
   attempts: number;
   delaysSeconds: readonly number[];
-  outcome: AttemptOutcome;
+  outcome: AttemptFailure;
   random: number;
 }): { delaySeconds: number } | "exhausted" {
   const { attempts, delaysSeconds, outcome, random } = input;

@@ -2,14 +2,14 @@
 import type { Database } from "../db/open";
 import { newEventId } from "../events/event";
 import { eventInsertion } from "../events/event-store";
-import { type AttemptDeps, makeAttempt } from "./delivery-attempt";
-import { askFor } from "./delivery-messages";
+import { makeAttempt, type WebhookSender } from "./delivery-attempt";
+import { queueDeliveryMessage } from "./delivery-messages";
 import {
   type Attempt,
+  attemptedDeliveryInsertion,
   type DeliveryKey,
-  findDueDeliveries,
+  findDeliveriesToSend,
   MOST_ATTEMPTS,
-  madeDeliveryInsertion,
   newDelivery,
   type StoredDelivery,
 } from "./delivery-store";
@@ -27,7 +27,7 @@ export type ResendRefusal =
 
 /** Posts a test to an endpoint, also to one that is disabled, and records it like any delivery. */
 export async function sendTest(
-  deps: AttemptDeps & { db: Database },
+  deps: WebhookSender & { db: Database },
   endpoint: WebhookEndpoint,
   now: number,
 ): Promise<Attempt> {
@@ -40,7 +40,10 @@ export async function sendTest(
   const { attempt } = outcome;
   const succeeded = outcome.sent && outcome.succeeded;
   const status = succeeded ? "delivered" : outcome.sent ? "failed" : "discarded";
-  await db.batch([eventInsertion(db, event), madeDeliveryInsertion(db, delivery, status, attempt)]);
+  await db.batch([
+    eventInsertion(db, event),
+    attemptedDeliveryInsertion(db, delivery, status, attempt),
+  ]);
   await setEndpointValid(db, endpoint, succeeded);
   return attempt;
 }
@@ -55,13 +58,13 @@ export async function requestResend(
   key: DeliveryKey,
   now: number,
 ): Promise<{ ok: true; delivery: StoredDelivery } | { ok: false; refusal: ResendRefusal }> {
-  const [delivery] = await findDueDeliveries(db, [key]);
+  const [delivery] = await findDeliveriesToSend(db, [key]);
   if (!delivery) return { ok: false, refusal: "not-found" };
   const { endpoint, endpointId, attempts } = delivery;
   if (endpointId !== null && !endpoint) return { ok: false, refusal: "endpoint-deleted" };
   if (endpoint?.enabled === false) return { ok: false, refusal: "endpoint-disabled" };
   if (attempts.length >= MOST_ATTEMPTS) return { ok: false, refusal: "too-many-attempts" };
   const { organisationId, id } = key;
-  await askFor(queue, { v: 1, organisationId, id, resend: newEventId(now) });
+  await queueDeliveryMessage(queue, { v: 1, organisationId, id, resend: newEventId(now) });
   return { ok: true, delivery };
 }

@@ -15,7 +15,7 @@ export interface RequestParts {
 }
 
 /** Where a delivery is posted, the headers that say what it is and that it is ours, and the body. */
-export function toRequest(
+export function signDeliveryRequest(
   format: DeliveryFormat,
   parts: RequestParts,
 ): { url: string; headers: Record<string, string>; body: string } {

@@ -7,8 +7,8 @@ import { eventInsertion } from "../../src/events/event-store";
 import type { ConnectionEventData } from "../../src/relay-permissions/permission";
 import {
   type Attempt,
+  attemptedDeliveryInsertion,
   type DeliveryStatus,
-  madeDeliveryInsertion,
   newDelivery,
 } from "../../src/webhooks/delivery-store";
 import { type Answer, call, type Tenant } from "./client";
@@ -102,7 +102,7 @@ export async function storeDelivery(
   const statusCode = status === "delivered" ? 204 : 500;
   const attempt: Attempt = { at, durationMs: 7, statusCode, response: "", error: null };
   const db = openDatabase(env);
-  const insertion = madeDeliveryInsertion(db, delivery, status, attempt);
+  const insertion = attemptedDeliveryInsertion(db, delivery, status, attempt);
   await db.batch([eventInsertion(db, event), insertion]);
   return delivery.id;
 }
