@@ -7,8 +7,9 @@
  */
 import { z } from "zod";
 import { newEventId } from "../events/event";
-import { addressRules, judgeAddress, type SendingConfig } from "../outbound/address";
-import { signWebhook } from "../outbound/standard-webhooks";
+import { addressRules, type SendingConfig } from "../outbound/address";
+import { isSuccess, postSigned } from "../outbound/signed-post";
+import { signStandardWebhook } from "../outbound/standard-webhooks";
 import type { SourceFacts } from "../session/machine";
 import {
   type Connector,
@@ -79,7 +80,7 @@ const standing = z.object({ result: z.enum(["active", "expired"]) });
  * agreed, in time, is `service-unavailable`. Nobody ever answers for the built-in type only.
  */
 export async function verifyAccess(
-  deps: ConnectorCallConfig,
+  config: ConnectorCallConfig,
   connector: Connector,
   session: SourceSession,
   payload: Credentials,
@@ -87,7 +88,7 @@ export async function verifyAccess(
   if (connector.type === MOCK_TYPE) {
     return { outcome: await verifyWithMock(session.source.identifier, payload), problem: null };
   }
-  const answer = await ask(deps, connector, session, { payload });
+  const answer = await askConnector(config, connector, session, { payload });
   if (!answer.ok) return unavailable(answer.problem);
   const { data, error } = verdict.safeParse(answer.json);
   if (!data) return unavailable(error.issues[0]?.message ?? "the answer has another form");
@@ -108,12 +109,12 @@ function unavailable(problem: string): VerifiedAccess {
  * agreed. A connector that is down has not said that it ended.
  */
 export async function checkAccess(
-  deps: ConnectorCallConfig,
+  config: ConnectorCallConfig,
   connector: Connector,
   session: SourceSession,
 ): Promise<{ ended: boolean; problem: string | null }> {
   if (connector.type === MOCK_TYPE) return { ended: false, problem: null };
-  const answer = await ask(deps, connector, session, {});
+  const answer = await askConnector(config, connector, session, {});
   if (!answer.ok) return { ended: false, problem: answer.problem };
   const { data } = standing.safeParse(answer.json);
   if (data) return { ended: data.result === "expired", problem: null };
@@ -122,53 +123,52 @@ export async function checkAccess(
   return { ended: false, problem };
 }
 
-/** One signed POST; an answer is a small 2xx with JSON in time. */
-async function ask(
-  deps: ConnectorCallConfig,
+/** Posts one question to the connector. An answer is a 2xx with a small JSON body, in time. */
+async function askConnector(
+  config: ConnectorCallConfig,
   connector: Connector,
   session: SourceSession,
   more: { payload?: Credentials },
 ): Promise<Answer> {
-  const judged = judgeAddress(connector.url, addressRules(deps, session.origin));
-  if (!judged.ok) return none(`nothing may be sent to the url: ${judged.refusal.reason}`);
-  const now = Date.now();
-  const id = newEventId(now);
-  const timestampSeconds = Math.floor(now / 1_000);
   const { userId, sourceId, type, identifier } = session.source;
   const source = { id: sourceId, user: userId, type, identifier };
   const body = JSON.stringify({ session_id: session.id, source, ...more });
-  const secrets = connectorSecrets(deps.secret, session.organisationId, connector, now);
-  const timeout = AbortSignal.timeout(connector.timeoutSeconds * 1_000);
-  let answered: Uint8Array;
-  try {
-    const response = await fetch(judged.url.href, {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "User-Agent": "Drawbridge",
-        "webhook-id": id,
-        "webhook-timestamp": String(timestampSeconds),
-        "webhook-signature": signWebhook({ secrets, id, timestampSeconds, body }),
-      },
-      body,
-      // Where a redirect leads was never judged, and must not get the credentials.
-      redirect: "manual",
-      signal: timeout,
-    });
-    const bytes = response.ok ? await readAtMost(response, MOST_ANSWER_BYTES) : null;
-    if (bytes === null) await response.body?.cancel();
-    if (!response.ok) return none(`it answered with the status ${response.status} instead of 2xx`);
-    if (bytes === null) return none(`it answered with more than ${MOST_ANSWER_BYTES} bytes`);
-    answered = bytes;
-  } catch {
-    return none(
-      timeout.aborted
-        ? `it gave no answer within ${connector.timeoutSeconds} s`
-        : "there was no connection, or it broke off",
-    );
+  const posted = await postSigned({
+    url: connector.url,
+    rules: addressRules(config, session.origin),
+    sign: (url, at) =>
+      signStandardWebhook({
+        url,
+        id: newEventId(at),
+        timestampSeconds: Math.floor(at / 1_000),
+        body,
+        secrets: connectorSecrets(config.secret, session.organisationId, connector, at),
+      }),
+    timeoutMs: connector.timeoutSeconds * 1_000,
+    // One byte more than an answer may have shows that it is too long.
+    answer: { mostBytes: MOST_ANSWER_BYTES + 1, readBodyOf: "status 2xx" },
+  });
+  if (posted.kind === "refused") return none(`nothing may be sent to the url: ${posted.reason}`);
+  if (posted.kind === "no answer") return none(brokenCall(posted, connector));
+  if (posted.brokeOff) return none(brokenCall(posted.brokeOff, connector));
+  const { statusCode, bytes } = posted;
+  if (!isSuccess(statusCode)) {
+    return none(`it answered with the status ${statusCode} instead of 2xx`);
   }
+  return bytes.length > MOST_ANSWER_BYTES
+    ? none(`it answered with more than ${MOST_ANSWER_BYTES} bytes`)
+    : parseAnswer(bytes);
+}
+
+function brokenCall({ timedOut }: { timedOut: boolean }, { timeoutSeconds }: Connector): string {
+  return timedOut
+    ? `it gave no answer within ${timeoutSeconds} s`
+    : "there was no connection, or it broke off";
+}
+
+function parseAnswer(bytes: Uint8Array): Answer {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(answered);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
     return { ok: true, json: JSON.parse(text) };
   } catch {
     // Not logged: the error of a bad answer quotes it.
@@ -178,17 +178,4 @@ async function ask(
 
 function none(problem: string): Answer {
   return { ok: false, problem };
-}
-
-async function readAtMost(response: Response, most: number): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  if (response.body) {
-    for await (const chunk of response.body) {
-      length += chunk.length;
-      if (length > most) return null;
-      chunks.push(chunk);
-    }
-  }
-  return Buffer.concat(chunks);
 }

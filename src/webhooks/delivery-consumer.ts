@@ -230,6 +230,6 @@ async function send(
   retries: number,
 ): Promise<AttemptResult> {
   return delivery.endpoint?.enabled === false
-    ? unsentAttempt("the webhook endpoint is disabled")
+    ? unsentAttempt("the webhook endpoint is disabled", Date.now())
     : makeAttempt(deps, delivery, retries);
 }
