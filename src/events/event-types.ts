@@ -1,4 +1,4 @@
-/** The names of all events, and the patterns by which receivers choose among them. */
+/** The names of all events, and the patterns by which receivers choose among them. Pure. */
 
 /** Every type of event that there is: what it is about, then what happened. */
 export const EVENT_TYPES = [

@@ -1,9 +1,9 @@
 /**
- * Where Drawbridge may send: the one judge of an address that somebody gave us, asked on create, on
- * update, on test, before every delivery, and for connectors.
+ * Judges whether Drawbridge may send to an address that somebody gave us. Routes call it when an address
+ * is set or tested, and `signed-post.ts` before each request. Pure.
  *
- * It judges the address as written. A public name that resolves to a private address later is beyond
- * a Worker, which cannot pin a resolution to a request; the README says so.
+ * It judges the address as it is written. A public name may resolve to a private address later. A Worker
+ * cannot prevent that, since it cannot pin a resolution to a request; the README says so.
  */
 import ipaddr from "ipaddr.js";
 import { type Config, parseHost } from "../platform/config";

@@ -1,4 +1,4 @@
-/** Connectors: the adapters of an organisation that can verify access to sources of one type. */
+/** Connectors: services of an organisation, each of which verifies access to sources of one type. Pure. */
 import type { PreviousSecret } from "../db/schema/webhooks";
 import { signingSecrets } from "../outbound/signing-secrets";
 

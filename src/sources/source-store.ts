@@ -29,8 +29,9 @@ import { isUser } from "./user-store";
 
 const { stateAt: _, ...sourceColumns } = getTableColumns(sources);
 
-/** What a source is known by. */
+/** What tells a source from all others. */
 export interface SourceIdentity {
+  organisationId: number;
   userId: number;
   type: string;
   identifier: string;
@@ -42,21 +43,20 @@ export type FoundSource =
   | { ok: false; missing: "user" | "connector" };
 
 /**
- * The source that this is, made if there is none, and its connector: one round trip.
- * @param needsConnector do not make a source of a type that nobody can verify
+ * Finds the source with this identity, or makes it, and finds the connector of its type: one round trip.
+ * @param options.mustHaveConnector do not make a source of a type that nobody can verify
+ * @param options.now Unix milliseconds
  */
 export async function findOrMakeSource(
   db: Database,
-  organisationId: number,
   identity: SourceIdentity,
-  now: number,
-  needsConnector: boolean,
+  { mustHaveConnector, now }: { mustHaveConnector: boolean; now: number },
 ): Promise<FoundSource> {
-  const { userId, type, identifier } = identity;
+  const { organisationId, userId, type, identifier } = identity;
   const isBuiltIn = type === MOCK_TYPE;
   const userExists = sql`exists (select 1 from ${users} where organisation_id = ${organisationId} and id = ${userId})`;
   const verifiable =
-    isBuiltIn || !needsConnector
+    isBuiltIn || !mustHaveConnector
       ? sql`true`
       : sql`exists (select 1 from ${connectors} where organisation_id = ${organisationId} and type = ${type})`;
   const { registered, theUsers, found } = await runBatch(db, {
@@ -83,7 +83,7 @@ export async function findOrMakeSource(
   });
   const connector = isBuiltIn ? MOCK_CONNECTOR : (registered[0] ?? null);
   if (theUsers.length === 0) return { ok: false, missing: "user" };
-  if (!connector && needsConnector) return { ok: false, missing: "connector" };
+  if (!connector && mustHaveConnector) return { ok: false, missing: "connector" };
   if (!found[0]) throw new Error("the source was not stored");
   return { ok: true, source: found[0], connector };
 }
@@ -105,12 +105,12 @@ export async function findSources(
 
 /**
  * Deactivates a source, or makes a deactivated one active again.
- * @returns the source as it is then; it keeps its state where that is not the organisation's to change
+ * @param now Unix milliseconds
+ * @returns the source afterwards. A state that an admin has set is not changed.
  */
 export async function setSourceState(
   db: Database,
-  organisationId: number,
-  id: number,
+  { organisationId, id }: Pick<Source, "organisationId" | "id">,
   state: "active" | "deactivated",
   now: number,
 ): Promise<Source | null> {

@@ -11,7 +11,7 @@ import {
 import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
 import type { SessionEventData } from "../session/machine";
-import type { Attempt, DeliveryToSend } from "./delivery-store";
+import type { Attempt, DeliveryToSend } from "./delivery";
 import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";
 import { parseRetryAfter } from "./retry-schedule";

@@ -15,6 +15,12 @@ import { dropOldest } from "../platform/bounded-memory";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
 import {
+  type DeliveryKey,
+  type DeliveryStatus,
+  type DeliveryToSend,
+  MOST_ATTEMPTS,
+} from "./delivery";
+import {
   type AttemptResult,
   makeAttempt,
   type SentAttempt,
@@ -22,15 +28,7 @@ import {
   type WebhookSender,
 } from "./delivery-attempt";
 import { type DeliveryMessage, parseDeliveryMessage } from "./delivery-messages";
-import {
-  type DeliveryKey,
-  type DeliveryStatus,
-  type DeliveryToSend,
-  findDeliveriesToSend,
-  MOST_ATTEMPTS,
-  recordResend,
-  recordScheduled,
-} from "./delivery-store";
+import { findDeliveriesToSend, recordResend, recordScheduled } from "./delivery-store";
 import { isTestEvent } from "./endpoint";
 import { isGone, updateEndpointHealth } from "./endpoint-health";
 import { setEndpointValid } from "./endpoint-store";

@@ -4,12 +4,8 @@ import type { Database } from "../db/open";
 import { type Scan, type ScannedPage, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
 import { eventTypeCondition } from "../events/event-store";
-import {
-  type DeliveryKey,
-  type DeliveryStatus,
-  deliveryFromRow,
-  type StoredDelivery,
-} from "./delivery-store";
+import type { DeliveryKey, DeliveryStatus, StoredDelivery } from "./delivery";
+import { deliveryFromRow } from "./delivery-store";
 
 /** What a list of deliveries is narrowed to, and where it goes on. Null: no bound. */
 export interface DeliveryQuery {

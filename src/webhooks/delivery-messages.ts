@@ -1,7 +1,7 @@
 /** What travels on the deliveries queue. */
 import { z } from "zod";
 import { Unavailable } from "../platform/unavailable";
-import type { DeliveryKey } from "./delivery-store";
+import type { DeliveryKey } from "./delivery";
 
 /** A message on the deliveries queue. */
 export type DeliveryMessage =

@@ -1,97 +1,22 @@
-/** Deliveries in D1: one event owed to one address, and what came of each attempt. */
-import { createHash } from "node:crypto";
+/** Deliveries in D1. The consumers of both queues, the sweep and the lists of deliveries call it. */
 import { and, eq, inArray, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
-import type { DomainEvent } from "../events/event";
 import { eventFromRow, firstEventIdAt } from "../events/event-store";
 import type { EventType } from "../events/event-types";
-import type { SecretVersions } from "../outbound/signing-secrets";
-import type { WebhookEndpoint } from "./endpoint";
-
-/** In which format the event is posted. */
-export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];
-
-/** `failed`: all attempts did. `discarded`: there was nowhere left to send it. */
-export type DeliveryStatus = (typeof deliveries.$inferSelect)["status"];
-
-/** One HTTP request for a delivery. Times are Unix milliseconds. */
-export interface Attempt {
-  at: number;
-  durationMs: number;
-  /** Null when no answer came. */
-  statusCode: number | null;
-  /** The first 1 KB of the answer's body. */
-  response: string | null;
-  error: string | null;
-  /** What asked for it, if not the schedule: known by its id, it is made once. */
-  resend?: string;
-}
-
-/** One event owed to one address. */
-export interface Delivery {
-  organisationId: number;
-  id: string;
-  eventId: string;
-  eventType: DomainEvent["type"];
-  format: DeliveryFormat;
-  url: string;
-  /** The webhook endpoint that it is owed to; null: to nothing but the address. */
-  endpointId: string | null;
-}
-
-/** A delivery as it is listed. */
-export interface StoredDelivery extends Delivery {
-  status: DeliveryStatus;
-  /** Oldest first. */
-  attempts: Attempt[];
-  /** How many of them the schedule asked for. */
-  attemptCount: number;
-  nextAttemptAt: number | null;
-}
-
-/** A delivery with all that an attempt needs. */
-export interface DeliveryToSend extends StoredDelivery {
-  event: DomainEvent;
-  /** The endpoint as it is now; null where it is gone, or there never was one. */
-  endpoint: WebhookEndpoint | null;
-  /** The organisation's own secrets; null when it was deleted. */
-  organisationSecrets: SecretVersions | null;
-}
-
-/** Which delivery. */
-export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
-
-/** A delivery is sent again while it has fewer attempts: with more, a loop that resends would fill its row. */
-export const MOST_ATTEMPTS = 50;
+import type {
+  Attempt,
+  Delivery,
+  DeliveryKey,
+  DeliveryStatus,
+  DeliveryToSend,
+  StoredDelivery,
+} from "./delivery";
 
 /** The most deliveries that one statement stores: a value that is bound has room for 2 MB. */
 const INSERT_AT_ONCE = 500;
-
-/**
- * What is owed to an address, or to an endpoint. The id is made of the event and of either: twice made,
- * it is one.
- */
-export function newDelivery(
-  event: DomainEvent,
-  format: DeliveryFormat,
-  url: string,
-  endpointId: string | null = null,
-): Delivery {
-  const to = endpointId ?? `${format} ${url}`;
-  const suffix = createHash("sha256").update(to).digest("hex").slice(0, 12);
-  return {
-    organisationId: event.organisationId,
-    id: `whd_${event.id.replaceAll("-", "")}_${suffix}`,
-    eventId: event.id,
-    eventType: event.type,
-    format,
-    url,
-    endpointId,
-  };
-}
 
 /** The statements that store new deliveries, once each. */
 export function deliveryInsertions(db: Database, added: readonly Delivery[]) {

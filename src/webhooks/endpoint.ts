@@ -1,3 +1,4 @@
+/** A webhook endpoint: an address that wants to hear of an organisation's events. Pure. */
 import type { webhookEndpoints } from "../db/schema/webhooks";
 import type { EventType } from "../events/event-types";
 import type { SecretVersions } from "../outbound/signing-secrets";

@@ -1,3 +1,4 @@
+/** When a failed attempt is made again: the schedule, its variation, and `Retry-After`. Pure. */
 import { LONGEST_DELAY_SECONDS } from "../platform/config";
 
 /** Delays vary by this part of themselves, so that what failed together does not return together. */

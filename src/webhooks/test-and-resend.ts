@@ -2,17 +2,16 @@
 import type { Database } from "../db/open";
 import { newEventId } from "../events/event";
 import { eventInsertion } from "../events/event-store";
-import { makeAttempt, type WebhookSender } from "./delivery-attempt";
-import { queueDeliveryMessage } from "./delivery-messages";
 import {
   type Attempt,
-  attemptedDeliveryInsertion,
   type DeliveryKey,
-  findDeliveriesToSend,
   MOST_ATTEMPTS,
   newDelivery,
   type StoredDelivery,
-} from "./delivery-store";
+} from "./delivery";
+import { makeAttempt, type WebhookSender } from "./delivery-attempt";
+import { queueDeliveryMessage } from "./delivery-messages";
+import { attemptedDeliveryInsertion, findDeliveriesToSend } from "./delivery-store";
 import type { WebhookEndpoint } from "./endpoint";
 import { testEvent } from "./endpoint-changes";
 import { setEndpointValid } from "./endpoint-store";

@@ -8,7 +8,7 @@ import {
   signStandardWebhook,
   type UnsignedRequest,
 } from "../outbound/standard-webhooks";
-import type { DeliveryFormat } from "./delivery-store";
+import type { DeliveryFormat } from "./delivery";
 
 /** Signs a delivery as its format asks. Only ricloud's is not a Standard Webhook. */
 export function signDeliveryRequest(

@@ -5,12 +5,8 @@ import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import { eventInsertion } from "../../src/events/event-store";
 import type { ConnectionEventData } from "../../src/relay-permissions/permission";
-import {
-  type Attempt,
-  attemptedDeliveryInsertion,
-  type DeliveryStatus,
-  newDelivery,
-} from "../../src/webhooks/delivery-store";
+import { type Attempt, type DeliveryStatus, newDelivery } from "../../src/webhooks/delivery";
+import { attemptedDeliveryInsertion } from "../../src/webhooks/delivery-store";
 import { type Answer, call, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
 import { eventually, newMailbox } from "./pipeline";

@@ -47,22 +47,27 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       const { source: spec, payload } = await readBody(c, createBody);
       const awaitMs = awaitMilliseconds(c);
       const { db, sessions, config } = c.var;
-      const found = await findOrMakeSource(db, organisationId, spec, Date.now(), true);
+      const found = await findOrMakeSource(
+        db,
+        { organisationId, ...spec },
+        { mustHaveConnector: true, now: Date.now() },
+      );
       if (!found.ok) throw new Refused(missing[found.missing](spec.type));
       const { source, connector } = found;
       if (!connector) throw new Refused(missing.connector(spec.type));
       requireOpen(source.state);
       const request = { organisationId, keyId, body: await readBodyText(c) };
       const { origin } = new URL(c.req.url);
-      const made = await createSourceSession(sessions, config.secret, request, {
+      const made = await createSourceSession({ sessions, secret: config.secret }, request, {
         source,
         connector,
         origin,
+        now: Date.now(),
       });
       // From here on the session is there: whatever goes wrong, the caller must not ask for another.
       if (made.isNew) {
-        const deps = { ...config, db, sessions };
-        c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
+        const services = { config, db, sessions };
+        c.executionCtx.waitUntil(verifySession(services, connector, made.view.session, payload));
       }
       const heldMs = made.isNew ? answerWaitMs(connector) : 0;
       const session = await outcomeOf(c, made.view.session, Math.max(awaitMs, heldMs));

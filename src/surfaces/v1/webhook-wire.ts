@@ -3,7 +3,7 @@ import { z } from "zod";
 import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
-import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
+import type { Attempt, StoredDelivery } from "../../webhooks/delivery";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
 import { toTime } from "../shared/wire-time";
