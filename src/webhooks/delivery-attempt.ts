@@ -1,5 +1,7 @@
-/** One attempt of a delivery: where it goes now, what is said there, and what came back. */
-
+/**
+ * Makes one attempt of a delivery: finds the address and the secrets as they are now, and posts the event.
+ * The consumer of deliveries and the test of an endpoint call it.
+ */
 import type { DomainEvent } from "../events/event";
 import { addressRules } from "../outbound/address";
 import {
@@ -17,7 +19,7 @@ import { isSessionEvent } from "./event-catalogue";
 import { parseRetryAfter } from "./retry-schedule";
 import { signDeliveryRequest } from "./webhook-request";
 
-/** What attempts stand on. */
+/** What it takes to send a webhook: where this deployment may send, its secret, and the formats. */
 export interface WebhookSender {
   config: Config;
   /** The JSON body of an event in each format; `retries`: how many attempts there were before. */
@@ -28,13 +30,13 @@ export interface WebhookSender {
   };
 }
 
-/** What an attempt needs to know of a delivery. */
+/** The part of a delivery that an attempt needs. */
 export type Sendable = Pick<
   DeliveryToSend,
   "organisationId" | "event" | "format" | "url" | "endpoint" | "endpointId" | "organisationSecrets"
 >;
 
-/** What came of a request: an answer, or none. */
+/** An attempt that was sent, whether an answer came or not. */
 export interface SentAttempt {
   sent: true;
   attempt: Attempt;
@@ -44,12 +46,12 @@ export interface SentAttempt {
   retryAfterSeconds: number | null;
 }
 
-/** What came of an attempt; where there was nowhere to send it, the attempt tells why. */
+/** The result of an attempt. Where nothing was sent, `attempt.error` says why. */
 export type AttemptResult = SentAttempt | { sent: false; attempt: Attempt };
 
 /** A receiver has this long to answer. */
 const TIMEOUT_MS = 15_000;
-/** How much of an answer is kept. */
+/** How much of an answer is kept: its first 1 KB. */
 const KEPT_RESPONSE_BYTES = 1_024;
 
 /** Makes an attempt; never throws for what a receiver does. `retries`: how many there were before. */
@@ -88,9 +90,9 @@ type Target =
   | {
       ok: true;
       url: string;
-      /** Where the API was called by whoever named the address. */
+      /** The origin at which the API was called when the address was set. */
       origin: string;
-      /** Those that sign at a moment, Unix milliseconds. */
+      /** The secrets that sign at a moment (Unix milliseconds). */
       secrets: (now: number) => [string, ...string[]];
       body: unknown;
     }

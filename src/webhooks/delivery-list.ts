@@ -1,4 +1,4 @@
-/** Deliveries as people look at them. */
+/** Deliveries as the API shows them: one, and a list. */
 import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type Scan, type ScannedPage, scanPage } from "../db/scan";
@@ -7,7 +7,7 @@ import { eventTypeCondition } from "../events/event-store";
 import type { DeliveryKey, DeliveryStatus, StoredDelivery } from "./delivery";
 import { deliveryFromRow } from "./delivery-store";
 
-/** What a list of deliveries is narrowed to, and where it goes on. Null: no bound. */
+/** The filters of a list of deliveries, and where the page begins. Null: no filter. */
 export interface DeliveryQuery {
   endpointId: string | null;
   /** The name of a type of events, or the beginning of one with `.*` behind it. */
@@ -37,7 +37,7 @@ export function listDeliveries(
   { endpointId, pattern, status, below, limit }: DeliveryQuery,
 ): Promise<ScannedPage<StoredDelivery>> {
   const inOrganisation = eq(deliveries.organisationId, organisationId);
-  // Those that did not arrive have an index, which wants to hear its condition.
+  // Deliveries that did not arrive have an index. SQLite uses it only if the query repeats its condition.
   const undelivered = status === "failed" || status === "discarded";
   const scan: Scan = {
     table: deliveries,

@@ -48,7 +48,7 @@ export function attemptedDeliveryInsertion(
     .values({ ...delivery, status, attempts: JSON.stringify([attempt]), attemptCount: 1 });
 }
 
-/** These deliveries, as far as there are such. */
+/** The deliveries with these keys; a key that no delivery has is left out. */
 export async function findDeliveriesToSend(
   db: Database,
   keys: readonly DeliveryKey[],
@@ -100,7 +100,7 @@ export function deliveryFromRow(row: typeof deliveries.$inferSelect): StoredDeli
   return { ...row, eventType, attempts: JSON.parse(row.attempts) };
 }
 
-/** What follows from an attempt; the moment of the next one is set while it stays pending. */
+/** What an attempt changes. `nextAttemptAt` is set only while the delivery stays pending. */
 export interface Consequence {
   status: DeliveryStatus;
   /** Unix milliseconds. */
@@ -108,8 +108,8 @@ export interface Consequence {
 }
 
 /**
- * Records an attempt of the schedule and what follows from it. Two consumers that made the same one
- * record it once; and what has arrived meanwhile, by a resend, stays delivered.
+ * Records an attempt of the schedule and what follows from it. If two consumers made the same attempt, it
+ * is recorded once. A delivery that a resend has brought there in the meantime stays delivered.
  */
 export async function recordScheduled(
   db: Database,
@@ -117,16 +117,16 @@ export async function recordScheduled(
   attempt: Attempt,
   { status, nextAttemptAt }: Consequence,
 ): Promise<void> {
-  const owed = sql`status = 'pending'`;
+  const isPending = sql`status = 'pending'`;
   await record(db, delivery, attempt, {
-    status: sql`case when ${owed} then ${status} else status end`,
-    nextAttemptAt: sql`case when ${owed} then ${nextAttemptAt} else next_attempt_at end`,
+    status: sql`case when ${isPending} then ${status} else status end`,
+    nextAttemptAt: sql`case when ${isPending} then ${nextAttemptAt} else next_attempt_at end`,
     attemptCount: delivery.attemptCount + 1,
     unless: sql`attempt_count <> ${delivery.attemptCount}`,
   });
 }
 
-/** Records an attempt that somebody asked for: what arrived is delivered, all else stays as it is. */
+/** Records an attempt beside the schedule. If it arrived, the delivery is delivered; else nothing else changes. */
 export async function recordResend(
   db: Database,
   delivery: StoredDelivery,
@@ -139,7 +139,7 @@ export async function recordResend(
   });
 }
 
-/** Nothing asks for the next attempt of this delivery any more: what is still pending has failed. */
+/** Marks a delivery as failed if it is pending, because the message for its next attempt was lost. */
 export async function giveUpDelivery(db: Database, key: DeliveryKey): Promise<void> {
   await db
     .update(deliveries)
@@ -174,7 +174,10 @@ function isOneOf(keys: readonly DeliveryKey[]) {
   );
 }
 
-/** Removes a page of an organisation's deliveries of events from before `cutoff`; returns how many. */
+/**
+ * Removes up to `limit` deliveries of an organisation whose events are from before `cutoff` (Unix
+ * milliseconds); returns how many.
+ */
 export async function sweepDeliveries(
   db: Database,
   organisationId: number,

@@ -5,7 +5,7 @@ import type { DomainEvent } from "../events/event";
 import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
 
-/** In which format the event is posted. */
+/** The format in which the event is posted. */
 export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];
 
 /** `failed`: all attempts did. `discarded`: there was nowhere left to send it. */
@@ -20,7 +20,7 @@ export interface Attempt {
   /** The first 1 KB of the answer's body. */
   response: string | null;
   error: string | null;
-  /** What asked for it, if not the schedule: known by its id, it is made once. */
+  /** The id of the request or recovery that asked for it; none: the schedule did. Each id is sent once. */
   resend?: string;
 }
 
@@ -32,7 +32,7 @@ export interface Delivery {
   eventType: DomainEvent["type"];
   format: DeliveryFormat;
   url: string;
-  /** The webhook endpoint that it is owed to; null: to nothing but the address. */
+  /** The webhook endpoint; null: the address is the `webhook_url` of a session. */
   endpointId: string | null;
 }
 
@@ -46,10 +46,10 @@ export interface StoredDelivery extends Delivery {
   nextAttemptAt: number | null;
 }
 
-/** A delivery with all that an attempt needs. */
+/** A delivery with everything that an attempt needs. */
 export interface DeliveryToSend extends StoredDelivery {
   event: DomainEvent;
-  /** The endpoint as it is now; null where it is gone, or there never was one. */
+  /** The endpoint as it is now; null: it was deleted, or the delivery has none. */
   endpoint: WebhookEndpoint | null;
   /** The organisation's own secrets; null when it was deleted. */
   organisationSecrets: SecretVersions | null;

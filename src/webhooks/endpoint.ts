@@ -6,7 +6,7 @@ import type { SecretVersions } from "../outbound/signing-secrets";
 /** A webhook endpoint. Times are Unix milliseconds. */
 export type WebhookEndpoint = typeof webhookEndpoints.$inferSelect;
 
-/** Events are compared with each endpoint of their organisation: it can have so many. */
+/** The most endpoints of an organisation: each of its events is compared with all of them. */
 export const MOST_ENDPOINTS = 100;
 
 /** Which secrets an endpoint has. */
@@ -16,7 +16,7 @@ export function secretVersions(
   return { version: endpoint.secretVersion, previous: endpoint.previousSecrets };
 }
 
-/** Whether an event tries an endpoint out; it goes to no other. */
+/** Whether an event is the test of an endpoint. Such an event goes to that endpoint only. */
 export function isTestEvent({ type }: { type: EventType }): boolean {
   return type === "webhook_config.test" || type === "webhook-endpoint.test";
 }
