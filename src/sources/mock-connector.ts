@@ -1,3 +1,7 @@
+/**
+ * The built-in connector, for tests. The identifier of the source says how it answers: `+lost`, `+slow`,
+ * `+locked`, `+2fa`.
+ */
 import { pause } from "../platform/wait";
 import type { Credentials, VerificationOutcome } from "./connector";
 
@@ -5,7 +9,7 @@ const PASSWORD = "abcd1234";
 const CODE = "123456";
 const SLOW_MS = 3_000;
 
-/** Its answer to these credentials; null: it never answers. */
+/** The outcome for these credentials; null: it never answers. */
 export async function verifyWithMock(
   identifier: string,
   payload: Credentials,

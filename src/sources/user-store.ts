@@ -1,4 +1,4 @@
-/** Users in D1: to whom an organisation's sources belong. */
+/** Users in D1. Sources belong to them. */
 import { and, desc, eq, ne, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -12,7 +12,7 @@ import {
   toCountedPage,
 } from "./id-paging";
 
-/** Someone at an organisation, to whom sources belong. */
+/** A person or account at an organisation. */
 export interface User {
   id: number;
   organisationId: number;
@@ -22,7 +22,7 @@ export interface User {
   createdAt: number;
 }
 
-/** The user with this identifier, made if there is none. */
+/** Finds the user with this identifier, or makes it. `now`: Unix milliseconds. */
 export async function findOrMakeUser(
   db: Database,
   organisationId: number,
@@ -54,7 +54,7 @@ export async function findUser(
   return rows[0] ?? null;
 }
 
-/** Renames a user; `taken` when another has the identifier, null when there is no such user. */
+/** Changes the identifier of a user. `taken`: another user has it; null: there is no such user. */
 export async function renameUser(
   db: Database,
   organisationId: number,

@@ -1,9 +1,9 @@
 /**
- * Asks connectors: whether they accept credentials, and whether a session still stands. Only ever
- * called outside of Durable Objects, which must not wait for others.
+ * Asks connectors whether they accept credentials, and whether a session still stands. Never call it in a
+ * Durable Object, which must not wait for services of others.
  *
- * The credentials are arguments here and go into one request. They are in no result, error or log:
- * whatever a connector answers is mapped onto fixed words, since it might say back what it was told.
+ * The credentials are arguments here, and go into one request. They are in no result, error or log. Every
+ * answer of a connector is turned into one of our own sentences, since it might repeat the credentials.
  */
 import { z } from "zod";
 import { newEventId } from "../events/event";
@@ -21,12 +21,12 @@ import {
 } from "./connector";
 import { verifyWithMock } from "./mock-connector";
 
-/** What a call on a connector stands on. */
+/** The configuration that a call on a connector needs. */
 export interface ConnectorCallConfig extends SendingConfig {
   secret: string;
 }
 
-/** The session that a connector is asked about. */
+/** The part of a source session that a call on its connector needs. */
 export interface SourceSession {
   id: string;
   organisationId: number;
@@ -34,22 +34,22 @@ export interface SourceSession {
   source: Pick<SourceFacts, "userId" | "sourceId" | "type" | "identifier">;
 }
 
-/** An answer is a line of JSON; more than this is not one. */
+/** An answer is a line of JSON. A longer one is refused. */
 const MOST_ANSWER_BYTES = 16_384;
 
 /**
- * What came of a verification: an outcome (null: nobody will ever answer), and, where the connector did
- * not answer as agreed, why, in our own words.
+ * The result of a verification. `outcome` is null where no answer will ever come. `problem` says in our own
+ * words what was wrong with the connector's answer; null: nothing.
  */
 export interface VerifiedAccess {
   outcome: VerificationOutcome | null;
   problem: string | null;
 }
 
-/** What a connector answered, or why there is no answer of its. */
+/** The JSON that a connector answered, or why there is none. */
 type Answer = { ok: true; json: unknown } | { ok: false; problem: string };
 
-/** Every message is ours: what a connector answered must not come back in one. */
+/** All messages are ours: none may contain what the connector answered. */
 const verdict = z.discriminatedUnion(
   "result",
   [
@@ -76,8 +76,8 @@ const verdict = z.discriminatedUnion(
 const standing = z.object({ result: z.enum(["active", "expired"]) });
 
 /**
- * Asks the connector whether it accepts these credentials. Whatever else it does than answer as
- * agreed, in time, is `service-unavailable`. Nobody ever answers for the built-in type only.
+ * Asks the connector whether it accepts these credentials. If it does not answer in time and in the right
+ * form, the outcome is `service-unavailable`. Only the built-in connector may never answer.
  */
 export async function verifyAccess(
   config: ConnectorCallConfig,
@@ -94,7 +94,7 @@ export async function verifyAccess(
   if (!data) return unavailable(error.issues[0]?.message ?? "the answer has another form");
   if (data.result === "failed") return { outcome: data, problem: null };
   const expiresAt = data.expires_at ? Date.parse(data.expires_at) : null;
-  // Access that has ended already is none.
+  // Access that has ended already is no access.
   return expiresAt !== null && expiresAt <= Date.now()
     ? unavailable("expires_at has passed")
     : { outcome: { result: "active", expiresAt }, problem: null };
@@ -105,8 +105,8 @@ function unavailable(problem: string): VerifiedAccess {
 }
 
 /**
- * Asks the connector whether the session's access has ended, and says why, where it did not answer as
- * agreed. A connector that is down has not said that it ended.
+ * Asks the connector whether the session's access has ended. `problem` says what was wrong with the answer;
+ * without a good answer, the access has not ended.
  */
 export async function checkAccess(
   config: ConnectorCallConfig,
