@@ -20,6 +20,9 @@ export const FIRST_SECRET: SecretVersions = { version: 1, previous: [] };
 /** The most older secrets: a header has no room for more signatures. A rotation beyond that ends the oldest. */
 const MOST_PREVIOUS = 4;
 
+/** How long a rotated secret may sign on at most: a week. */
+export const LONGEST_SECRET_GRACE_SECONDS = 604_800;
+
 /** The owner of an organisation's secret, for `signingSecrets`. */
 export function organisationOwner(id: number): string {
   return `organisation/${id}`;
@@ -47,14 +50,18 @@ export function signingSecrets(
 /**
  * The versions after a rotation. No older secret signs for longer than the grace that is given now. A grace
  * of 0 so ends all of them at once, also for somebody who has stolen one.
- * @param graceMs milliseconds, from 0
+ * @param graceMs milliseconds, from 0 to the longest grace
  * @param now Unix milliseconds
+ * @throws RangeError when `graceMs` is out of these bounds
  */
 export function rotateSecret(
   { version, previous }: SecretVersions,
   graceMs: number,
   now: number,
 ): SecretVersions {
+  if (!(graceMs >= 0 && graceMs <= LONGEST_SECRET_GRACE_SECONDS * 1_000)) {
+    throw new RangeError(`graceMs must be from 0 to a week, not ${graceMs}`);
+  }
   const end = now + graceMs;
   const older = [...previous, { version, until: end }]
     .map((one) => ({ version: one.version, until: Math.min(one.until, end) }))

@@ -54,6 +54,10 @@ export const DEFAULT_IDLE_SECONDS = 86_400;
 export const DEFAULT_TIMEOUT_SECONDS = 10;
 
 export const LONGEST_TIMEOUT_SECONDS = 30;
+/** The shortest time that a session may last or go unused. */
+export const SHORTEST_SESSION_SECONDS = 3;
+/** The longest such time, and the longest between two checks: a year. */
+export const LONGEST_SESSION_SECONDS = 31_536_000;
 /** A session may be pending for so much longer than its connector has to answer, in milliseconds. */
 export const VERIFICATION_SLACK_MS = 10_000;
 /** No session is pending for longer. */

@@ -9,7 +9,13 @@ export type WebhookEndpoint = typeof webhookEndpoints.$inferSelect;
 /** The most endpoints of an organisation: each of its events is compared with all of them. */
 export const MOST_ENDPOINTS = 100;
 
-/** Which secrets an endpoint has. */
+/** The most names or patterns of events that an endpoint may list. */
+export const MOST_EVENT_PATTERNS = 50;
+
+/** The longest description of an endpoint, in characters. */
+export const LONGEST_ENDPOINT_DESCRIPTION = 256;
+
+/** The versions of an endpoint's secrets. */
 export function secretVersions(
   endpoint: Pick<WebhookEndpoint, "secretVersion" | "previousSecrets">,
 ): SecretVersions {

@@ -31,6 +31,8 @@ export interface RecoveryServices {
   deliveries: Queue;
 }
 
+/** The longest window of one recovery: 14 days. */
+export const LONGEST_RECOVERY_MS = 14 * 86_400_000;
 /** How many undelivered deliveries make a page: as many messages as a queue takes in one call. */
 const PAGE = 100;
 /** How many deliveries are read for a page where no index says which of them wait. */
