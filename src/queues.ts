@@ -41,7 +41,7 @@ export async function handleBatch(
         render: webhookBodies(config),
       });
     case "drawbridge-checks":
-      return withSessions(env, (sessions) => consumeChecks(batch, { ...config, db, sessions }));
+      return withSessions(env, (sessions) => consumeChecks(batch, { config, db, sessions }));
     case "drawbridge-sweep":
       return withBackground((background) => consumeSweeps(batch, env, background));
     case "drawbridge-dead-letters":

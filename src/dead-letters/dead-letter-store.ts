@@ -1,24 +1,28 @@
+/**
+ * Queue messages that cannot be handled: when a message is tried again, and where one that is of no use
+ * is kept. All consumers of queues call it.
+ */
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { deadLetters } from "../db/schema/events";
 import { describeError, log } from "../platform/log";
 
 /**
- * Puts a message back on its queue because D1 or a queue failed: first for ten seconds, then ever
- * longer, so that the hundred retries which the platform allows outlast an outage of 23 hours.
+ * Puts a message back on its queue because D1 or a queue failed: for ten seconds at first, and longer each
+ * time. The hundred retries that the platform allows so outlast an outage of 23 hours.
  */
 export function retryLater(message: Message): void {
   message.retry({ delaySeconds: Math.min(10 * 2 ** Math.min(message.attempts - 1, 10), 900) });
 }
 
-/** Records a message that is of no use; twice recorded, it is one. */
-async function recordDeadLetter(
+/** Stores a message that nobody could use. Stored twice, it is one row. */
+async function insertDeadLetter(
   db: Database,
   queue: string,
   message: Message,
   reason: string,
 ): Promise<void> {
-  // Whole, so that it can be sent again: a message is at most 128 KB.
+  // The whole body, so that it can be sent again. A message has at most 128 KB.
   const body = JSON.stringify(message.body) ?? "null";
   await db
     .insert(deadLetters)
@@ -27,15 +31,15 @@ async function recordDeadLetter(
   log("dead letter", { queue, message_id: message.id, reason });
 }
 
-/** Records a message and takes it off its queue; where D1 fails, it comes back later, alone. */
-export async function buryMessage(
+/** Stores a message and takes it off its queue. If D1 fails, this message alone comes back later. */
+export async function recordDeadLetter(
   db: Database,
   queue: string,
   message: Message,
   reason: string,
 ): Promise<void> {
   try {
-    await recordDeadLetter(db, queue, message, reason);
+    await insertDeadLetter(db, queue, message, reason);
     message.ack();
   } catch (error) {
     log("dead letter not recorded", { queue, message_id: message.id, error: describeError(error) });
@@ -43,7 +47,7 @@ export async function buryMessage(
   }
 }
 
-/** Removes what was recorded before `cutoff` (Unix milliseconds), a page; returns how many. */
+/** Removes up to `limit` dead letters from before `cutoff` (Unix milliseconds); returns how many. */
 export async function sweepDeadLetters(
   db: Database,
   cutoff: number,

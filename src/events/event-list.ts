@@ -1,39 +1,40 @@
-/** The list of an organisation's events, with what has become of their deliveries. */
+/** Events with a summary of their deliveries. ricloud's routes show them. */
 import { and, desc, eq, gt, gte, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";
 import { events } from "../db/schema/events";
 import type { DomainEvent } from "./event";
-import { firstIdAt, toEvent } from "./event-store";
+import { eventFromRow, firstEventIdAt } from "./event-store";
 
-/** What has become of an event's deliveries. Times are Unix milliseconds. */
-export interface DeliveryState {
-  /** `pending` also where nobody was to be told. */
+/** A summary of an event's deliveries. Times are Unix milliseconds. */
+export interface DeliverySummary {
+  /** Also `pending` where the event has no deliveries. */
   state: "pending" | "delivered" | "failed";
-  /** Attempts after the first one. */
+  /** How many attempts followed the first one, of the delivery that has the most. */
   retries: number;
   deliveredAt: number | null;
 }
 
-export type ListedEvent = DomainEvent & { delivery: DeliveryState };
+/** An event and the summary of its deliveries. */
+export type EventWithDeliveries = DomainEvent & { delivery: DeliverySummary };
 
-/** What a list of events can be narrowed to. */
+/** The filters of the list. */
 export interface EventFilter {
   /** The part of the type before its first dot. */
   subject: string | undefined;
-  /** The part behind it. */
+  /** The part after that dot. */
   action: string | undefined;
-  state: DeliveryState["state"] | undefined;
+  state: DeliverySummary["state"] | undefined;
   /** Half-open; null: no bound. */
   created: { from: number | null; until: number | null };
 }
 
-// A delivery's id begins with the event's: those of one event are a range of the key.
+// A delivery's id begins with the id of its event, so the deliveries of an event are a range of the key.
 const ofEvent = sql`from deliveries d where d.organisation_id = ${events.organisationId}
   and d.id > 'whd_' || replace(${events.id}, '-', '') || '_'
   and d.id < 'whd_' || replace(${events.id}, '-', '') || '\`'`;
 
-const deliveryState = sql<DeliveryState["state"]>`(select case
+const deliveryState = sql<DeliverySummary["state"]>`(select case
   when count(*) = 0 or sum(d.status = 'pending') > 0 then 'pending'
   when sum(d.status in ('failed', 'discarded')) > 0 then 'failed' else 'delivered' end ${ofEvent})`;
 
@@ -51,11 +52,11 @@ const columns = {
 };
 
 /** An event of an organisation. */
-export async function findListedEvent(
+export async function findEventWithDeliveries(
   db: Database,
   organisationId: number,
   id: string,
-): Promise<ListedEvent | null> {
+): Promise<EventWithDeliveries | null> {
   const rows = await db
     .select(columns)
     .from(events)
@@ -64,22 +65,22 @@ export async function findListedEvent(
 }
 
 /**
- * A page of events, newest first. The moment is found by the key; the other filters are tested on one
- * event after the other.
+ * A page of events, newest first. The primary key finds the time range. The other filters are tested
+ * event by event.
  */
-export function listEvents(
+export function listEventsWithDeliveries(
   db: Database,
   organisationId: number,
   filter: EventFilter,
   range: { after: string | null; before: string | null; limit: number },
-): Promise<ScannedPage<ListedEvent>> {
+): Promise<ScannedPage<EventWithDeliveries>> {
   const { subject, action, state, created } = filter;
-  const place = and(
+  const timeRange = and(
     eq(events.organisationId, organisationId),
     range.after === null ? undefined : lt(events.id, range.after),
     range.before === null ? undefined : gt(events.id, range.before),
-    created.from === null ? undefined : gte(events.id, firstIdAt(created.from)),
-    created.until === null ? undefined : lt(events.id, firstIdAt(created.until)),
+    created.from === null ? undefined : gte(events.id, firstEventIdAt(created.from)),
+    created.until === null ? undefined : lt(events.id, firstEventIdAt(created.until)),
   );
   const tests = and(
     subject === undefined
@@ -90,7 +91,7 @@ export function listEvents(
       : sql`substr(${events.type}, instr(${events.type} || '.', '.') + 1) = ${action}`,
     state === undefined ? undefined : sql`${deliveryState} = ${state}`,
   );
-  const scan = { table: events, range: place, tests, limit: range.limit };
+  const scan = { table: events, range: timeRange, tests, limit: range.limit };
   return scanPage(db, scan, async (where, most) => {
     const rows = await db
       .select(columns)
@@ -108,10 +109,10 @@ function toListed(row: {
   type: string;
   at: number;
   data: string;
-  state: DeliveryState["state"];
+  state: DeliverySummary["state"];
   retries: number;
   deliveredAt: number | null;
-}): ListedEvent {
+}): EventWithDeliveries {
   const { state, retries, deliveredAt, ...event } = row;
-  return { ...toEvent(event), delivery: { state, retries, deliveredAt } };
+  return { ...eventFromRow(event), delivery: { state, retries, deliveredAt } };
 }

@@ -1,9 +1,10 @@
 /**
- * The outbox of what lives in D1. An event is recorded and owed in the very transaction of the change
- * that it tells of, sent to the queue behind the answer, and struck out once it is sent. What stays
- * owed is sent by the sweep: an event may come twice, and is known by its id; none is lost.
+ * The outbox of changes in D1. The transaction of a change also stores its events, in the tables `events`
+ * and `owed_events`. After the answer they are sent to the queue, and their rows in `owed_events` are
+ * removed. Where that failed, the sweep sends them. So no event is lost; one may be sent twice, and its
+ * id shows that.
  *
- * A change costs three rows for each event: the event, what is owed, and its removal.
+ * An event costs three rows: itself, its row in `owed_events`, and the removal of that row.
  */
 import { and, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -11,17 +12,23 @@ import { events, owedEvents } from "../db/schema/events";
 import { describeError, log } from "../platform/log";
 import type { DomainEvent } from "./event";
 import { sendEvents } from "./event-queue";
-import { firstIdAt } from "./event-store";
+import { firstEventIdAt } from "./event-store";
 
-/** Left to the sender itself for so long, before the sweep sends an event. */
+/** The sweep sends an event only when it is so old: before that, the request that made it does. */
 const SWEEP_AFTER_MS = 60_000;
-/** Calls of the queue side by side in the sweep: an invocation has six connections. */
+/** How many calls of the queue the sweep makes at once. An invocation may have six connections. */
 const SENDS_AT_ONCE = 5;
 
 /** The statements of an `insertion`. */
 export type EventInsertion = ReturnType<EventOutbox["insertion"]>;
 
-/** Records events of changes in D1, and announces them. */
+/** Where a change in D1 and its events are stored together. */
+export interface ChangeStore {
+  db: Database;
+  events: EventOutbox;
+}
+
+/** Stores the events of changes in D1, and sends them. */
 export class EventOutbox {
   readonly #db: Database;
   readonly #queue: Queue;
@@ -34,17 +41,17 @@ export class EventOutbox {
   }
 
   /**
-   * The two statements that record events and owe them, for the batch of the change.
-   * @param when the condition of the change itself: without it, events of a change that did not
-   *   happen would be recorded. Put these statements before the one that makes it untrue.
-   * @param data what is recorded as an event's data, where only the batch itself can complete it
+   * The two statements that store events, for the batch of the change.
+   * @param when the condition of the change itself. Without it, events of a change that did not happen
+   *   would be stored. Put these statements before the one that makes the condition untrue.
+   * @param data the SQL of the events' data, where only the batch itself knows a part of it
    */
   insertion(
-    owed: readonly DomainEvent[],
+    added: readonly DomainEvent[],
     when: SQL = sql`true`,
     data: SQL = sql`value ->> 'data'`,
   ) {
-    const rows = JSON.stringify(owed.map((e) => ({ ...e, data: JSON.stringify(e.data) })));
+    const rows = JSON.stringify(added.map((e) => ({ ...e, data: JSON.stringify(e.data) })));
     const each = sql`from json_each(${rows}) where ${when}`;
     return [
       this.#db
@@ -60,7 +67,7 @@ export class EventOutbox {
     ] as const;
   }
 
-  /** Sends events that are stored, behind the answer. Call it when the batch has changed something. */
+  /** Sends stored events, after the answer. Call it only when the batch has made its change. */
   announce(stored: readonly DomainEvent[]): void {
     this.#ctx.waitUntil(
       this.#send(stored).catch((error) =>
@@ -69,7 +76,7 @@ export class EventOutbox {
     );
   }
 
-  /** Sends a page of what is owed for too long; returns how many. */
+  /** Sends up to `limit` events that were not sent in time; returns how many. `now`: Unix milliseconds. */
   async sweep(now: number, limit: number): Promise<number> {
     const owed = await this.#db
       .select({ id: owedEvents.id, event: events })
@@ -78,24 +85,24 @@ export class EventOutbox {
         events,
         and(eq(events.organisationId, owedEvents.organisationId), eq(events.id, owedEvents.id)),
       )
-      .where(lt(owedEvents.id, firstIdAt(now - SWEEP_AFTER_MS)))
+      .where(lt(owedEvents.id, firstEventIdAt(now - SWEEP_AFTER_MS)))
       .orderBy(owedEvents.id)
       .limit(limit);
-    // An event without its row belonged to an organisation that is gone.
+    // An event that is no longer stored belonged to an organisation that was deleted.
     const found = owed.flatMap(({ event }) =>
       event ? [{ ...event, data: JSON.parse(event.data) } as DomainEvent] : [],
     );
     await sendEvents(this.#queue, found, SENDS_AT_ONCE);
-    await this.#strike(owed.map(({ id }) => id));
+    await this.#removeOwed(owed.map(({ id }) => id));
     return owed.length;
   }
 
-  async #send(owed: readonly DomainEvent[]): Promise<void> {
-    await sendEvents(this.#queue, owed);
-    await this.#strike(owed.map(({ id }) => id));
+  async #send(stored: readonly DomainEvent[]): Promise<void> {
+    await sendEvents(this.#queue, stored);
+    await this.#removeOwed(stored.map(({ id }) => id));
   }
 
-  async #strike(ids: readonly string[]): Promise<void> {
+  async #removeOwed(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     await this.#db
       .delete(owedEvents)

@@ -1,12 +1,12 @@
-/** Puts events on their queue. */
+/** Puts events on the events queue. */
 import type { DomainEvent, EventMessage } from "./event";
 
-/** A queue batch holds 256 KB, and an event with the fullest session or key is under 20 KB. */
+/** One call of the queue takes 256 KB, and the largest event (a full session or key) is under 20 KB. */
 const SEND_AT_ONCE = 12;
 
 /**
- * Sends events in as few calls as the queue allows. One that fails may leave some of them sent.
- * @param sideBySide how many calls are made at once
+ * Sends events in as few calls as the queue allows. If a call fails, some events may have been sent.
+ * @param sideBySide how many calls are made at the same time
  */
 export async function sendEvents(
   queue: Queue,

@@ -1,4 +1,4 @@
-/** Events in D1. */
+/** Events in D1. The consumer of events, the routes of `/v1/events` and the sweep call it. */
 import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../db/open";
@@ -7,7 +7,7 @@ import { events } from "../db/schema/events";
 import { type DomainEvent, uuidV7 } from "./event";
 import type { EventType } from "./event-types";
 
-/** The statement that records an event, once. */
+/** The statement that records an event; an event that is recorded already stays as it is. */
 export function eventInsertion(db: Database, event: DomainEvent) {
   return db
     .insert(events)
@@ -32,16 +32,16 @@ export async function findEvent(
     .from(events)
     .where(and(eq(events.organisationId, organisationId), eq(events.id, id)));
   const row = rows[0];
-  return row ? toEvent(row) : null;
+  return row ? eventFromRow(row) : null;
 }
 
-/** What a list of events is narrowed to, and where it goes on. */
+/** The filters of a list of events, and where the page begins. */
 export interface EventQuery {
-  /** The name of a type, or the beginning of one with `.*` behind it; null: all. */
+  /** The name of a type, or the beginning of a name and then `.*`; null: all types. */
   pattern: string | null;
   /** Unix milliseconds; null: no bound. */
   since: number | null;
-  /** Only ids below; null: from the newest. */
+  /** Only events with a smaller id; null: from the newest. */
   below: string | null;
   limit: number;
 }
@@ -54,10 +54,10 @@ export function listEvents(
 ): Promise<ScannedPage<DomainEvent>> {
   const range = and(
     eq(events.organisationId, organisationId),
-    since === null ? undefined : gte(events.id, firstIdAt(since)),
+    since === null ? undefined : gte(events.id, firstEventIdAt(since)),
     below === null ? undefined : lt(events.id, below),
   );
-  const tests = pattern === null ? undefined : likePattern(events.type, pattern);
+  const tests = pattern === null ? undefined : eventTypeCondition(events.type, pattern);
   return scanPage(db, { table: events, range, tests, limit }, async (where, most) => {
     const rows = await db
       .select()
@@ -65,37 +65,37 @@ export function listEvents(
       .where(and(eq(events.organisationId, organisationId), where))
       .orderBy(desc(events.id))
       .limit(most);
-    return rows.map(toEvent);
+    return rows.map(eventFromRow);
   });
 }
 
-/** Whether a column that holds a type of events matches a pattern, as `matchesPattern` says. */
-export function likePattern(column: SQLiteColumn, pattern: string): SQL {
+/** `matchesPattern` as a condition on a column that holds types of events. */
+export function eventTypeCondition(column: SQLiteColumn, pattern: string): SQL {
   if (!pattern.endsWith(".*")) return eq(column, pattern);
   const beginning = pattern.slice(0, -1);
   return sql`substr(${column}, 1, ${beginning.length}) = ${beginning}`;
 }
 
-/** An event as it is stored. */
-export function toEvent(row: typeof events.$inferSelect): DomainEvent {
+/** The event that a row holds. */
+export function eventFromRow(row: typeof events.$inferSelect): DomainEvent {
   return { ...row, type: row.type as EventType, data: JSON.parse(row.data) };
 }
 
-/** Removes a page of an organisation's events from before `cutoff` (Unix milliseconds); returns how many. */
+/** Removes up to `limit` events of an organisation from before `cutoff` (Unix milliseconds); returns how many. */
 export async function sweepEvents(
   db: Database,
   organisationId: number,
   cutoff: number,
   limit: number,
 ): Promise<number> {
-  // Event ids begin with their time, so the key finds the old ones.
+  // Ids begin with their time, so the primary key finds the old events.
   const { meta } = await db.run(sql`delete from ${events} where (organisation_id, id) in (
     select organisation_id, id from ${events} where organisation_id = ${organisationId}
-      and id < ${firstIdAt(cutoff)} limit ${limit})`);
+      and id < ${firstEventIdAt(cutoff)} limit ${limit})`);
   return meta.changes;
 }
 
-/** The smallest event id of a moment. */
-export function firstIdAt(time: number): string {
+/** The smallest id that an event of this moment (Unix milliseconds) can have. */
+export function firstEventIdAt(time: number): string {
   return uuidV7(Math.max(0, time), new Uint8Array(10));
 }

@@ -1,6 +1,6 @@
-/** The names of all events, and the patterns by which receivers choose among them. */
+/** The names of all events, and the patterns by which receivers choose among them. Pure. */
 
-/** Every type of event that there is: what it is about, then what happened. */
+/** All types of events. A name says what the event is about, and then what happened. */
 export const EVENT_TYPES = [
   "session.created",
   "session.active",
@@ -37,19 +37,19 @@ export const EVENT_TYPES = [
   "webhook-endpoint.disabled",
   "webhook-endpoint.deleted",
   "webhook-endpoint.test",
-  // The test event of ricloud's format, by the name that its clients know.
+  // The test event of ricloud's format. Its clients know this name.
   "webhook_config.test",
 ] as const;
 
 /** A type of event. */
 export type EventType = (typeof EVENT_TYPES)[number];
 
-/** Whether some event can match: an exact name, or the beginning of one with `.*` behind it. */
+/** Whether a pattern matches any type: it is a name, or the beginning of a name and then `.*`. */
 export function isEventPattern(pattern: string): boolean {
   return EVENT_TYPES.some((type) => matchesPattern(pattern, type));
 }
 
-/** Whether a type of event is named by a pattern: `device.*` names `device.removed` and `device.pair.requested`. */
+/** Whether a pattern matches a type: `device.*` matches `device.removed` and `device.pair.requested`. */
 export function matchesPattern(pattern: string, type: string): boolean {
   return pattern.endsWith(".*") ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
 }

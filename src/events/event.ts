@@ -1,11 +1,12 @@
+/** The form of an event, and its id. Every room that announces something uses it. */
 import type { EventType } from "./event-types";
 
 /**
- * An event. `data` is what it is about, as it was right after, under the name of its kind.
- * It never holds a token or a secret, so it may be stored, queued and logged.
+ * An event. `data` has one field, named after what the event is about, with its state right after the
+ * event. It never holds a token or a secret, so an event may be stored, queued and logged.
  */
 export interface DomainEvent<D extends object = object> {
-  /** UUIDv7: the same for every delivery of this event. */
+  /** A UUIDv7. All deliveries of the event carry it. */
   readonly id: string;
   readonly organisationId: number;
   readonly type: EventType;
@@ -14,7 +15,7 @@ export interface DomainEvent<D extends object = object> {
   readonly data: D;
 }
 
-/** What travels on the events queue. `v` rises when the shape does; a consumer knows all that are out. */
+/** A message on the events queue. `v` rises when the form changes; the consumer reads every form in use. */
 export interface EventMessage {
   readonly v: 1;
   readonly event: DomainEvent;

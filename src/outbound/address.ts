@@ -1,9 +1,9 @@
 /**
- * Where Drawbridge may send: the one judge of an address that somebody gave us, asked on create, on
- * update, on test, before every delivery, and for connectors.
+ * Judges whether Drawbridge may send to an address that somebody gave us. Routes call it when an address
+ * is set or tested, and `signed-post.ts` before each request. Pure.
  *
- * It judges the address as written. A public name that resolves to a private address later is beyond
- * a Worker, which cannot pin a resolution to a request; the README says so.
+ * It judges the address as it is written. A public name may resolve to a private address later. A Worker
+ * cannot prevent that, since it cannot pin a resolution to a request; the README says so.
  */
 import ipaddr from "ipaddr.js";
 import { type Config, parseHost } from "../platform/config";
@@ -24,7 +24,7 @@ export type AddressRefusalCode =
 export type AddressRefusal = { code: AddressRefusalCode; reason: string };
 
 export interface AddressRules {
-  /** Permits `http`, any port, and loopback: for local development. Nothing else becomes allowed. */
+  /** Allows `http`, any port, and loopback, for local development. Nothing else becomes allowed. */
   allowInsecure: boolean;
   /** Hosts of this deployment, each with its port if it has one (`localhost:8787`). */
   ownHosts: readonly string[];
@@ -35,8 +35,8 @@ export type SendingConfig = Pick<Config, "allowInsecureWebhooks" | "ownHostnames
 
 /**
  * The rules for an address that somebody gave us.
- * @param origin where the API was called to give it, such as `https://relay.example.com`: also a
- *   deployment that does not name its hostnames knows this one
+ * @param origin where the API was called when the address was set, such as `https://relay.example.com`.
+ *   A deployment whose configuration does not name its hostnames knows at least this one.
  */
 export function addressRules(config: SendingConfig, origin: string): AddressRules {
   return {
@@ -45,7 +45,7 @@ export function addressRules(config: SendingConfig, origin: string): AddressRule
   };
 }
 
-/** `url` is what to send to: it is the parsed form that was judged, so nothing can read it otherwise. */
+/** `url` is where to send: the parsed form that was judged, so that no other parser reads it differently. */
 export type AddressJudgement = { ok: true; url: URL } | { ok: false; refusal: AddressRefusal };
 
 /** In characters, as written and as sent. Common proxies and servers refuse longer ones. */
@@ -55,8 +55,8 @@ const LONGEST_URL = 2048;
 const WEB_PORTS: ReadonlySet<number> = new Set([80, 443, 8080, 8443]);
 
 /**
- * URL parsers drop or rewrite these in silence, each in its own way, so what a person reads and what
- * is requested would differ: control and invisible characters, whitespace, lone surrogates, backslash.
+ * Control and invisible characters, whitespace, lone surrogates and the backslash. URL parsers drop or
+ * rewrite them silently, each in its own way, so a person would read another address than is requested.
  */
 const UNSAFE_CHARACTERS = /[\p{Cc}\p{Cf}\p{Cs}\p{Z}\\]/u;
 
@@ -83,8 +83,8 @@ const NOT_PUBLIC_IPV4 = networks({
 });
 
 /**
- * Only 2000::/3 is global unicast, minus these. Those that carry an IPv4 address inside are refused
- * whatever it is: nobody needs to spell a public address that way.
+ * Only 2000::/3 is global unicast, without the networks below. Networks whose addresses contain an IPv4
+ * address are refused, whatever that address is: nobody needs to write a public address that way.
  */
 const GLOBAL_UNICAST_IPV6 = ipaddr.IPv6.parseCIDR("2000::/3");
 const NOT_PUBLIC_IPV6 = networks({
@@ -96,10 +96,10 @@ const NOT_PUBLIC_IPV6 = networks({
 });
 
 /**
- * Judges whether we may send to `raw`. The refusal names the first rule it breaks, in the order:
+ * Judges whether we may send to `raw`. The refusal names the first rule it breaks, in this order:
  * length, characters, form, scheme, credentials, host, own host, port.
  *
- * @throws Error when one of `rules.ownHosts` is not `host` or `host:port`: a mistake of ours, not the caller's.
+ * @throws Error when one of `rules.ownHosts` is not `host` or `host:port`: that is a mistake in the configuration.
  */
 export function judgeAddress(raw: string, rules: AddressRules): AddressJudgement {
   if (raw.length > LONGEST_URL) return tooLong();
@@ -202,7 +202,7 @@ function classifyIpv6(address: ipaddr.IPv6): Host {
   );
 }
 
-/** Also asks the library, so that a network its authors learn of before us is refused too. */
+/** The library is asked as well: it may know of a special network that the lists above do not have. */
 function unlessSpecial(address: ipaddr.IPv4 | ipaddr.IPv6, network: Network | undefined): Host {
   if (network) return { kind: "not-public", why: `is in ${network.cidr}, which is ${network.use}` };
   if (address.range() === "unicast") return { kind: "public" };
@@ -212,7 +212,7 @@ function unlessSpecial(address: ipaddr.IPv4 | ipaddr.IPv6, network: Network | un
 function classifyName(name: string): Host {
   const labels = name.split(".");
   if (labels.includes("")) return { kind: "malformed" };
-  // RFC 6761: these resolve to loopback whatever is in front.
+  // RFC 6761: `localhost` and all names below it resolve to loopback.
   if (labels.at(-1) === "localhost") return { kind: "loopback" };
   if (labels.length === 1) {
     return { kind: "not-public", why: "is a name that only a local network resolves" };
@@ -224,8 +224,8 @@ function classifyName(name: string): Host {
 }
 
 /**
- * A public host is ours on any port. Loopback is ours only on our own port, so that a receiver on
- * another port of a developer's machine can be tried; there all spellings of loopback are one host.
+ * A public host is ours on any port. Loopback is ours only on our own port: a developer can then run a
+ * receiver on another port of the same machine. All spellings of loopback are one host.
  */
 function isOwnHost(url: URL, host: Host, ownHost: string): boolean {
   const own = parseOwnHost(ownHost);
@@ -233,7 +233,7 @@ function isOwnHost(url: URL, host: Host, ownHost: string): boolean {
     return withoutTrailingDot(url.hostname) === withoutTrailingDot(own.hostname);
   }
   if (classifyHost(own.hostname).kind !== "loopback") return false;
-  // No port is the default one of a scheme that we were not told.
+  // Without a port, it is the default port of a scheme that is not known here.
   return own.port === "" ? url.port === "" : Number(own.port) === portOf(url);
 }
 

@@ -1,24 +1,27 @@
 /**
- * The secrets that sign webhooks and what goes to connectors, over their life: each is derived from the
- * deployment's, so that a row holds versions and no secret. Pure.
+ * The secrets that sign webhooks and calls on connectors, and their rotation. Each is derived from the
+ * deployment's secret, so a row holds version numbers and no secret. Pure.
  */
 
 import type { PreviousSecret } from "../db/schema/webhooks";
 import { deriveSecret } from "./standard-webhooks";
 
-/** Which secrets somebody has. */
+/** The versions of the secrets of one owner. */
 export interface SecretVersions {
-  /** Of the newest, from 1. */
+  /** The version of the newest, from 1. */
   version: number;
-  /** Newest last. */
+  /** Rotated secrets that may still sign, newest last. */
   previous: readonly PreviousSecret[];
 }
 
-/** What everybody begins with. */
+/** What each owner begins with. */
 export const FIRST_SECRET: SecretVersions = { version: 1, previous: [] };
 
-/** A header has room for so many more signatures; rotating on ends the oldest. */
+/** The most older secrets: a header has no room for more signatures. A rotation beyond that ends the oldest. */
 const MOST_PREVIOUS = 4;
+
+/** How long a rotated secret may sign on at most: a week. */
+export const LONGEST_SECRET_GRACE_SECONDS = 604_800;
 
 /** The owner of an organisation's secret, for `signingSecrets`. */
 export function organisationOwner(id: number): string {
@@ -30,7 +33,7 @@ export function endpointOwner(id: string): string {
   return `endpoint/${id}`;
 }
 
-/** All secrets that sign at a moment (Unix milliseconds), the newest first: never none. */
+/** All secrets that sign at a moment (Unix milliseconds): at least one, the newest first. */
 export function signingSecrets(
   rootSecret: string,
   owner: string,
@@ -45,16 +48,20 @@ export function signingSecrets(
 }
 
 /**
- * The versions after a rotation. No older secret signs for longer than the grace that is given now, so
- * that a grace of 0 ends all of them at once: whoever learned one can no longer forge.
- * @param graceMs milliseconds, from 0
+ * The versions after a rotation. No older secret signs for longer than the grace that is given now. A grace
+ * of 0 so ends all of them at once, also for somebody who has stolen one.
+ * @param graceMs milliseconds, from 0 to the longest grace
  * @param now Unix milliseconds
+ * @throws RangeError when `graceMs` is out of these bounds
  */
-export function rotate(
+export function rotateSecret(
   { version, previous }: SecretVersions,
   graceMs: number,
   now: number,
 ): SecretVersions {
+  if (!(graceMs >= 0 && graceMs <= LONGEST_SECRET_GRACE_SECONDS * 1_000)) {
+    throw new RangeError(`graceMs must be from 0 to a week, not ${graceMs}`);
+  }
   const end = now + graceMs;
   const older = [...previous, { version, until: end }]
     .map((one) => ({ version: one.version, until: Math.min(one.until, end) }))

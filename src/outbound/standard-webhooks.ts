@@ -1,6 +1,6 @@
 /**
- * How a webhook proves that it is ours: the signatures of Standard Webhooks, and the secrets behind
- * them, which are derived and never stored.
+ * The signatures of Standard Webhooks, by which a receiver knows that a request is ours, and the secrets
+ * that make them. The secrets are derived and never stored. Pure.
  *
  * @see https://github.com/standard-webhooks/standard-webhooks, `spec/standard-webhooks.md`
  */
@@ -55,10 +55,48 @@ export function signWebhook(input: SignedContent & { secrets: readonly string[] 
   return secrets.map((secret) => VERSION_PREFIX + computeSignature(secret, content)).join(" ");
 }
 
+/** A request that is to be signed. */
+export interface UnsignedRequest {
+  url: URL;
+  /** The id of the message: for a delivery, the id of its event. */
+  id: string;
+  /** When the request is made: whole seconds since 1970. */
+  timestampSeconds: number;
+  body: string;
+  /** The secrets that sign now, the newest first. */
+  secrets: readonly [string, ...string[]];
+}
+
+/** What is posted, and where to. */
+export interface SignedRequest {
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Signs as a Standard Webhook: three headers, and the address as it is. */
+export function signStandardWebhook({
+  url,
+  id,
+  timestampSeconds,
+  body,
+  secrets,
+}: UnsignedRequest): SignedRequest {
+  return {
+    url: url.href,
+    headers: {
+      "webhook-id": id,
+      "webhook-timestamp": String(timestampSeconds),
+      "webhook-signature": signWebhook({ secrets, id, timestampSeconds, body }),
+    },
+    body,
+  };
+}
+
 /**
  * Whether `signatureHeader` contains a signature of this content by one of `secrets`, made no more
  * than `toleranceSeconds` before or after `nowSeconds`. Nothing that came over the wire makes it
- * throw, and the time it takes tells nothing about the right signature.
+ * throw. The time that it takes says nothing about the right signature.
  *
  * @throws RangeError when a secret is not `whsec_` and base64.
  */

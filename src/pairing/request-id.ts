@@ -1,6 +1,6 @@
 /** Ids of pairing requests. They begin with the time, so they sort in the order of the requests. */
 import { newEventId } from "../events/event";
-import { firstIdAt } from "../events/event-store";
+import { firstEventIdAt } from "../events/event-store";
 
 /** A new id for a request that is made now. */
 export function newPairRequestId(now: number): string {
@@ -9,5 +9,5 @@ export function newPairRequestId(now: number): string {
 
 /** The smallest id that a request of this moment can have. */
 export function firstPairRequestIdAt(time: number): string {
-  return `pr-${firstIdAt(time)}`;
+  return `pr-${firstEventIdAt(time)}`;
 }

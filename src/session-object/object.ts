@@ -48,7 +48,7 @@ import {
   idleSlackMs,
   planAlarm,
 } from "../session/timing";
-import { sourceLearning } from "../sources/source-state";
+import { sourceStateUpdate } from "../sources/source-state";
 import {
   Admission,
   type AdmissionRefusal,
@@ -368,7 +368,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
           projectSession(db, of, {
             announced: version,
             now: Date.now(),
-            also: sourceLearning(db, of),
+            also: sourceStateUpdate(db, of),
           }),
       },
       announced,

@@ -1,27 +1,20 @@
 /**
- * Asks connectors, now and then, whether active sessions still stand. The sweep says which, over a
- * queue: a connector that takes its time delays neither the sweep nor the others.
+ * Consumes the checks queue: asks connectors whether active sessions still stand. The sweep puts one
+ * message for each session that is due on the queue. Behind a queue, a slow connector delays neither the
+ * sweep nor the other connectors.
  */
 import { z } from "zod";
-import type { Database } from "../db/open";
-import { buryMessage } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
-import type { SessionClient } from "../session/session-client";
-import { findConnector, noteFailure } from "./connector-store";
-import { toAsked } from "./source-sessions";
-import { type ConnectorDeps, checkAccess } from "./verify-access";
+import { findConnector, recordConnectorFailure } from "./connector-store";
+import { toSourceSession, type VerificationServices } from "./source-sessions";
+import { checkAccess } from "./verify-access";
 
-/** What travels on the checks queue. */
+/** A message on the checks queue. */
 export interface CheckMessage {
   v: 1;
   organisationId: number;
   sessionId: string;
-}
-
-/** What the consumer stands on. */
-export interface CheckDeps extends ConnectorDeps {
-  db: Database;
-  sessions: SessionClient;
 }
 
 const messageShape = z.object({
@@ -30,16 +23,19 @@ const messageShape = z.object({
   sessionId: z.string().min(1),
 });
 
-/** Handles a batch, side by side. A check that fails is not repeated: the next one is due soon. */
-export async function consumeChecks(batch: MessageBatch, deps: CheckDeps): Promise<void> {
+/** Handles a batch: all checks at once. A check that fails is not repeated, since the next is due soon. */
+export async function consumeChecks(
+  batch: MessageBatch,
+  services: VerificationServices,
+): Promise<void> {
   await Promise.all(
     batch.messages.map(async (message) => {
       const parsed = messageShape.safeParse(message.body);
       if (!parsed.success) {
-        return buryMessage(deps.db, batch.queue, message, "not a check message");
+        return recordDeadLetter(services.db, batch.queue, message, "not a check message");
       }
       try {
-        await checkSession(deps, parsed.data);
+        await checkSession(services, parsed.data);
       } catch (error) {
         log("check failed", { session: parsed.data.sessionId, error: describeError(error) });
       }
@@ -48,13 +44,20 @@ export async function consumeChecks(batch: MessageBatch, deps: CheckDeps): Promi
   );
 }
 
-async function checkSession(deps: CheckDeps, message: CheckMessage): Promise<void> {
+async function checkSession(
+  { config, db, sessions }: VerificationServices,
+  message: CheckMessage,
+): Promise<void> {
   const { organisationId, sessionId } = message;
-  const found = await deps.sessions.read(organisationId, sessionId);
+  const found = await sessions.read(organisationId, sessionId);
   if (!found.ok || found.session.status !== "active" || !found.session.source) return;
-  const connector = await findConnector(deps.db, organisationId, found.session.source.type);
+  const connector = await findConnector(db, organisationId, found.session.source.type);
   if (!connector) return;
-  const { ended, problem } = await checkAccess(deps, connector, toAsked(found.session));
-  if (ended) await deps.sessions.expire(organisationId, sessionId, "service");
-  if (problem !== null) await noteFailure(deps.db, organisationId, connector, problem, Date.now());
+  const session = toSourceSession(found.session);
+  const { ended, problem } = await checkAccess(config, connector, session);
+  if (ended) await sessions.expire(organisationId, sessionId, "service");
+  if (problem !== null) {
+    const failure = { reason: problem, at: Date.now() };
+    await recordConnectorFailure(db, organisationId, connector, failure);
+  }
 }

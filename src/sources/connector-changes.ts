@@ -1,16 +1,15 @@
 /**
- * Changes of connectors. Each is an event, in the transaction of the change; a change that was made from
- * another version is made again.
+ * Changes of connectors. Each change is stored in one transaction with its event. Where somebody else
+ * changed the connector in between, the change is decided again from the new state.
  */
 import { and, eq, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { connectors } from "../db/schema/sources";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/event-outbox";
+import type { ChangeStore } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
-import { rotate } from "../outbound/signing-secrets";
+import { rotateSecret } from "../outbound/signing-secrets";
 import {
   type Connector,
   type ConnectorEventData,
@@ -19,14 +18,8 @@ import {
 } from "./connector";
 import { connectorColumns, connectorQuery, isConnector } from "./connector-store";
 
-/** What changes of connectors stand on. */
-export interface ConnectorChangeDeps {
-  db: Database;
-  events: EventOutbox;
-}
-
 /** Which connector: an organisation has one for each type of source. */
-export interface ConnectorAddress {
+export interface ConnectorKey {
   organisationId: number;
   type: string;
 }
@@ -38,18 +31,18 @@ interface Change {
 }
 
 /**
- * Registers a connector, or changes the one that the type has, whose secret stays. What went wrong at
- * another address is forgotten.
+ * Registers a connector, or changes the one that the type has. The secret stays. If the address changes,
+ * the last failure is forgotten.
  * @param now Unix milliseconds
  * @throws ChangedMeanwhile
  */
 export async function putConnector(
-  deps: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  store: ChangeStore,
+  address: ConnectorKey,
   terms: ConnectorTerms,
   now: number,
 ): Promise<Connector> {
-  const stored = await alter(deps, address, now, (current) => {
+  const stored = await changeConnector(store, address, now, (current) => {
     if (!current)
       return { event: "connector.created", connector: newConnector(address, terms, now) };
     if (JSON.stringify(connectorTerms(current)) === JSON.stringify(terms)) return null;
@@ -62,37 +55,38 @@ export async function putConnector(
 }
 
 /**
- * Gives a connector a new secret; the others hold on for the grace, in milliseconds. Null: there is none.
+ * Gives a connector a new secret; null when there is none. The older secrets sign on for the grace, in
+ * milliseconds.
  * @param now Unix milliseconds
  * @throws ChangedMeanwhile
  */
 export function rotateConnectorSecret(
-  deps: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  store: ChangeStore,
+  address: ConnectorKey,
   graceMs: number,
   now: number,
 ): Promise<Connector | null> {
-  return alter(deps, address, now, (current) => {
+  return changeConnector(store, address, now, (current) => {
     if (!current) return null;
     const { secretVersion: version, previousSecrets: previous } = current;
-    const rotated = rotate({ version, previous }, graceMs, now);
+    const rotated = rotateSecret({ version, previous }, graceMs, now);
     const secrets = { secretVersion: rotated.version, previousSecrets: rotated.previous };
     return { event: "connector.secret.rotated", connector: { ...current, ...secrets } };
   });
 }
 
 /**
- * Removes a connector; false if there was none. Sessions that it has verified live on.
+ * Removes a connector; false if there was none. The sessions that it has verified stay active.
  * @param now Unix milliseconds
  * @throws ChangedMeanwhile
  */
 export async function deleteConnector(
-  deps: ConnectorChangeDeps,
-  address: ConnectorAddress,
+  store: ChangeStore,
+  address: ConnectorKey,
   now: number,
 ): Promise<boolean> {
-  const deleted = await alter(
-    deps,
+  const deleted = await changeConnector(
+    store,
     address,
     now,
     (connector) => connector && { event: "connector.deleted", connector },
@@ -100,11 +94,12 @@ export async function deleteConnector(
   return deleted !== null;
 }
 
-/** Makes a change of the connector as it is, with its event; `plan` says null where nothing is to be done. */
-async function alter(
-  { db, events }: ConnectorChangeDeps,
-  address: ConnectorAddress,
+/** Decides a change from the connector as it is, and stores it with its event. */
+async function changeConnector(
+  { db, events }: ChangeStore,
+  address: ConnectorKey,
   now: number,
+  /** Null: there is nothing to change. */
   plan: (current: Connector | null) => Change | null,
 ): Promise<Connector | null> {
   const { organisationId, type } = address;
@@ -116,12 +111,12 @@ async function alter(
     const { previousSecrets, ...rest } = { ...change.connector, version };
     const row = { ...rest, previousSecrets: [...previousSecrets] };
     const announced = [connectorEvent(change.event, organisationId, row, now)];
-    const stillThere = and(
+    const isUnchanged = and(
       isConnector(organisationId, type),
       eq(connectors.version, current?.version ?? 0),
     );
-    const isUnchanged = current
-      ? sql`exists (select 1 from ${connectors} where ${stillThere})`
+    const existsUnchanged = current
+      ? sql`exists (select 1 from ${connectors} where ${isUnchanged})`
       : sql`not exists (select 1 from ${connectors} where ${isConnector(organisationId, type)})`;
     const insertion = () =>
       db
@@ -130,11 +125,11 @@ async function alter(
         .onConflictDoNothing()
         .returning(connectorColumns);
     const update = () =>
-      db.update(connectors).set(row).where(stillThere).returning(connectorColumns);
-    const deletion = () => db.delete(connectors).where(stillThere).returning(connectorColumns);
-    // The connector's own row comes last: it makes the condition of its event untrue.
+      db.update(connectors).set(row).where(isUnchanged).returning(connectorColumns);
+    const deletion = () => db.delete(connectors).where(isUnchanged).returning(connectorColumns);
+    // The connector's own row comes last, since it makes the condition of the event untrue.
     const { stored } = await runBatch(db, {
-      event: events.insertion(announced, isUnchanged),
+      event: events.insertion(announced, existsUnchanged),
       stored: change.event === "connector.deleted" ? deletion() : current ? update() : insertion(),
     });
     if (!stored[0]) return undefined;
@@ -143,7 +138,7 @@ async function alter(
   });
 }
 
-function newConnector({ type }: ConnectorAddress, terms: ConnectorTerms, now: number): Connector {
+function newConnector({ type }: ConnectorKey, terms: ConnectorTerms, now: number): Connector {
   return {
     ...terms,
     type,

@@ -1,4 +1,4 @@
-/** Connectors in D1. */
+/** Connectors in D1: reads, and what is written without a new version of the connector. */
 import { createHash } from "node:crypto";
 import { and, eq, getTableColumns, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -7,7 +7,7 @@ import { claimNonce } from "../once/nonces";
 import type { Session } from "../session/machine";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 
-/** While a connector fails for the same reason, that is written once a minute. */
+/** A failure with the same reason as the last one is written at most once a minute. */
 const SAME_FAILURE_MS = 60_000;
 
 const { organisationId: _organisationId, ...columns } = getTableColumns(connectors);
@@ -19,7 +19,7 @@ export function connectorQuery(db: Database, organisationId: number, type: strin
   return db.select(columns).from(connectors).where(isConnector(organisationId, type));
 }
 
-/** The connector of a type, built in or registered; null where there is none. */
+/** The connector of a type, built-in or registered; null where there is none. */
 export async function findConnector(
   db: Database,
   organisationId: number,
@@ -29,54 +29,64 @@ export async function findConnector(
   return (await connectorQuery(db, organisationId, type))[0] ?? null;
 }
 
-/**
- * Notes why a connector's answer could not be taken, where its owner finds it.
- * @param reason in our own words: never what the connector said, which may be a secret that it was told
- * @param now Unix milliseconds
- */
-export async function noteFailure(
+/** Why a connector's answer could not be used. */
+export interface ConnectorFailure {
+  /** In our own words. Never what the connector said: that may contain the credentials that it was sent. */
+  reason: string;
+  /** Unix milliseconds. */
+  at: number;
+}
+
+/** Records a failure with its connector, where the connector's owner finds it. */
+export async function recordConnectorFailure(
   db: Database,
   organisationId: number,
   connector: Connector,
-  reason: string,
-  now: number,
+  { reason, at }: ConnectorFailure,
 ): Promise<void> {
   const { type, url, createdAt, lastFailureAt, lastFailureReason } = connector;
-  const isNoted = lastFailureAt !== null && now - lastFailureAt < SAME_FAILURE_MS;
-  if (lastFailureReason === reason && isNoted) return;
+  const isRecent = lastFailureAt !== null && at - lastFailureAt < SAME_FAILURE_MS;
+  if (lastFailureReason === reason && isRecent) return;
   await db
     .update(connectors)
-    .set({ lastFailureAt: now, lastFailureReason: reason })
+    .set({ lastFailureAt: at, lastFailureReason: reason })
     .where(
       and(
         isConnector(organisationId, type),
-        // What was found at another address says nothing about this one.
+        // A failure at another address says nothing about this one.
         eq(connectors.url, url),
         eq(connectors.createdAt, createdAt),
-        // Others may have noted it since the connector was read.
-        sql`(last_failure_reason is not ${reason} or last_failure_at <= ${now - SAME_FAILURE_MS})`,
+        // Another check may have recorded the failure since the connector was read.
+        sql`(last_failure_reason is not ${reason} or last_failure_at <= ${at - SAME_FAILURE_MS})`,
       ),
     );
 }
 
+/** A signed message from a connector about a session. */
+export interface ConnectorMessage {
+  session: Pick<Session, "organisationId" | "id">;
+  connector: Pick<Connector, "type" | "createdAt">;
+  messageId: string;
+}
+
 /**
- * Whether a message that a connector has signed is for this session: it is for the first one that it
- * reaches, however often it is sent again. Remembered for longer than a signature is taken.
+ * Claims a message for its session; false where another session has claimed it. A message counts for the
+ * first session that it is sent to, and may be sent to that one again. The claim is kept for longer than
+ * a signature is accepted.
+ * @param now Unix milliseconds
  */
 export async function claimMessage(
   db: Database,
-  session: Pick<Session, "organisationId" | "id">,
-  connector: Pick<Connector, "type" | "createdAt">,
-  messageId: string,
+  { session, connector, messageId }: ConnectorMessage,
   now: number,
 ): Promise<boolean> {
   const owner = `connector/${session.organisationId}/${connector.type}/${connector.createdAt}`;
-  // A digest: what others choose as an id may be of any length.
+  // A digest, because others choose the id, of any length.
   const nonce = createHash("sha256").update(messageId).digest("base64url");
   return claimNonce(db, { owner, nonce, claim: session.id }, now);
 }
 
-/** The condition for the connector of a type. */
+/** The condition that a row is the connector of this type. */
 export function isConnector(organisationId: number, type: string) {
   return and(eq(connectors.organisationId, organisationId), eq(connectors.type, type));
 }

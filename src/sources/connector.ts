@@ -1,16 +1,16 @@
-/** Connectors: the adapters of an organisation that can verify access to sources of one type. */
+/** Connectors: services of an organisation, each of which verifies access to sources of one type. Pure. */
 import type { PreviousSecret } from "../db/schema/webhooks";
 import { signingSecrets } from "../outbound/signing-secrets";
 
-/** How sources of a type are verified, and on what terms their sessions live. */
+/** How sources of one type are verified, and how long their sessions last. */
 export interface Connector {
   type: string;
   url: string;
   /** How long it has to answer. */
   timeoutSeconds: number;
-  /** How often it is asked whether a session still stands; null: never. */
+  /** How often it is asked whether an active session still stands; null: never. */
   checkIntervalSeconds: number | null;
-  /** The life of a session; its service may give it less. */
+  /** How long a session lasts at most. The connector may say that it ends earlier. */
   sessionTtlSeconds: number;
   /** How long a session may go unused. */
   idleSeconds: number;
@@ -22,18 +22,18 @@ export interface Connector {
   secretVersion: number;
   /** Rotated secrets that still sign, newest last. */
   previousSecrets: readonly PreviousSecret[];
-  /** When its answer could not be taken, and why, in our own words; null: never. Unix milliseconds. */
+  /** When its last answer that could not be used came (Unix milliseconds), and why, in our own words. */
   lastFailureAt: number | null;
   lastFailureReason: string | null;
 }
 
-/** What the owner of a connector sets. */
+/** The part of a connector that its owner sets. */
 export type ConnectorTerms = Pick<
   Connector,
   "url" | "timeoutSeconds" | "checkIntervalSeconds" | "sessionTtlSeconds" | "idleSeconds"
 >;
 
-/** What events tell of a connector. */
+/** The part of a connector that events show. */
 export type ConnectorFacts = ConnectorTerms & Pick<Connector, "type" | "createdAt" | "version">;
 
 /** The data of all `connector.*` events. */
@@ -41,7 +41,7 @@ export interface ConnectorEventData {
   readonly connector: ConnectorFacts;
 }
 
-/** What its owner has set of a connector, field by field. */
+/** Only the fields that the owner has set. */
 export function connectorTerms(terms: ConnectorTerms): ConnectorTerms {
   const { url, timeoutSeconds, checkIntervalSeconds, sessionTtlSeconds, idleSeconds } = terms;
   return { url, timeoutSeconds, checkIntervalSeconds, sessionTtlSeconds, idleSeconds };
@@ -54,28 +54,33 @@ export const DEFAULT_IDLE_SECONDS = 86_400;
 export const DEFAULT_TIMEOUT_SECONDS = 10;
 
 export const LONGEST_TIMEOUT_SECONDS = 30;
-/** How much longer than its connector has to answer a session may be pending, in milliseconds. */
+/** The shortest time that a session may last or go unused. */
+export const SHORTEST_SESSION_SECONDS = 3;
+/** The longest such time, and the longest between two checks: a year. */
+export const LONGEST_SESSION_SECONDS = 31_536_000;
+/** A session may be pending for so much longer than its connector has to answer, in milliseconds. */
 export const VERIFICATION_SLACK_MS = 10_000;
 /** No session is pending for longer. */
 export const LONGEST_PENDING_MS = LONGEST_TIMEOUT_SECONDS * 1_000 + VERIFICATION_SLACK_MS;
 
-/** How long work may go on behind an answer, or a caller who has hung up (Cloudflare, 2026-11). */
+/** How long work may go on after the answer, or after the caller has hung up (Cloudflare, 2026-11). */
 const BEHIND_ANSWER_MS = 30_000;
-/** What recording an outcome may take. */
+/** How long it may take to record the outcome of a verification. */
 const RECORDING_MS = 5_000;
 
 /**
- * How long the answer to a create waits for the outcome, asked to or not, in milliseconds: a connector
- * that uses all of its time would else be given up behind the answer, before its outcome is recorded.
+ * How long the answer to a create waits for the outcome at least, in milliseconds, even if the caller
+ * did not ask for it. Otherwise the platform would stop the verification by a slow connector, which goes
+ * on after the answer, before the outcome is recorded.
  */
-export function heldBackMs({ timeoutSeconds }: Pick<Connector, "timeoutSeconds">): number {
+export function answerWaitMs({ timeoutSeconds }: Pick<Connector, "timeoutSeconds">): number {
   return Math.max(0, timeoutSeconds * 1_000 + RECORDING_MS - BEHIND_ANSWER_MS);
 }
 
-/** The built-in source type, for trying and testing: see `mock.ts`. */
+/** The built-in type of sources, for tests: see `mock-connector.ts`. */
 export const MOCK_TYPE = "mocks.mock";
 
-/** How the built-in type is verified: as by a connector, but here. */
+/** The connector of the built-in type. It is no service: its answers are computed here. */
 export const MOCK_CONNECTOR: Connector = {
   type: MOCK_TYPE,
   url: "",
@@ -92,8 +97,8 @@ export const MOCK_CONNECTOR: Connector = {
 };
 
 /**
- * What proves to a connector that a request is ours, and to us that one is the connector's: the newest
- * secret first, then those before it that are in their grace (`now` in Unix milliseconds).
+ * The secrets that a connector shares with us; both sides sign with them. The newest comes first, then the
+ * older ones that are in their grace (`now`: Unix milliseconds).
  */
 export function connectorSecrets(
   rootSecret: string,
@@ -110,11 +115,11 @@ export function connectorSecrets(
   );
 }
 
-/** What someone shows to get access: passwords, codes. Never stored, logged or queued. */
+/** What a user enters to get access, such as a password or code. Never stored, logged or queued. */
 export type Credentials = Readonly<Record<string, unknown>>;
 
-/** Why a session can fail, in a connector's words. */
-export const FAILURES = [
+/** The errors with which a connector may refuse. */
+export const VERIFICATION_FAILURES = [
   "code-required",
   "code-invalid",
   "invalid-credentials",
@@ -122,7 +127,7 @@ export const FAILURES = [
   "service-unavailable",
 ] as const;
 
-/** What came of a verification. */
-export type Outcome =
+/** The outcome of a verification. */
+export type VerificationOutcome =
   | { result: "active" /** Unix milliseconds; null: not known. */; expiresAt: number | null }
-  | { result: "failed"; error: (typeof FAILURES)[number] };
+  | { result: "failed"; error: (typeof VERIFICATION_FAILURES)[number] };

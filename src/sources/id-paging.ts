@@ -1,32 +1,32 @@
-/** Keyset paging over ids that count up per organisation, newest first. */
+/** Pages of lists whose ids count up in each organisation, newest first: users and sources. */
 import { and, gt, lt, type SQL, sql } from "drizzle-orm";
 import type { sources, users } from "../db/schema/sources";
 
-/** Where a page of a list begins and ends: ids, exclusive, newest first. */
+/** Which page of a list: behind the id `after`, and in front of the id `before`. */
 export interface IdRange {
   after: number | null;
   before: number | null;
   limit: number;
 }
 
-/** A page of a list; `total` is null where it is not known without counting. */
-export interface Page<T> {
+/** A page of a list. `total` is null where only a count of the rows would tell it. */
+export interface CountedPage<T> {
   rows: T[];
   hasMore: boolean;
   total: number | null;
 }
 
-/** The largest id so far. Ids are never freed, so that it is also how many there are. */
+/** The largest id so far. Rows are not removed one by one, so it is also the number of rows. */
 export function lastId(table: typeof users | typeof sources, organisationId: number): SQL<number> {
   return sql<number>`(select coalesce(max(id), 0) from ${table} where organisation_id = ${organisationId})`;
 }
 
-/** The id of the next row; taken in the statement that inserts it, it is nobody else's. */
+/** The id of the next row. Use it in the statement that inserts the row, so that no other row gets it. */
 export function nextId(table: typeof users | typeof sources, organisationId: number): SQL {
   return sql`1 + ${lastId(table, organisationId)}`;
 }
 
-/** The condition that an id is on this page or behind it. */
+/** The condition that an id is behind `after` and in front of `before`. */
 export function inRange(id: SQL, range: IdRange): SQL | undefined {
   return and(
     range.after === null ? undefined : lt(id, range.after),
@@ -36,14 +36,14 @@ export function inRange(id: SQL, range: IdRange): SQL | undefined {
 
 /**
  * The page that these rows make.
- * @param rows one more than `limit` where there are more
- * @param total how many there are in all; null: that is known only if they all are on this page
+ * @param rows `limit` rows and one more, if the list goes on
+ * @param total how many rows the whole list has; null: not known, unless all of them are on this page
  */
-export function toPage<T>(
+export function toCountedPage<T>(
   rows: T[],
   range: { limit: number; after: unknown; before: unknown },
   total: number | null,
-): Page<T> {
+): CountedPage<T> {
   const hasMore = rows.length > range.limit;
   const isWhole = !hasMore && range.after === null && range.before === null;
   return {

@@ -1,12 +1,19 @@
+/**
+ * The built-in connector, for tests. The identifier of the source says how it answers: `+lost`, `+slow`,
+ * `+locked`, `+2fa`.
+ */
 import { pause } from "../platform/wait";
-import type { Credentials, Outcome } from "./connector";
+import type { Credentials, VerificationOutcome } from "./connector";
 
 const PASSWORD = "abcd1234";
 const CODE = "123456";
 const SLOW_MS = 3_000;
 
-/** Its answer to these credentials; null: it never answers. */
-export async function askMock(identifier: string, payload: Credentials): Promise<Outcome | null> {
+/** The outcome for these credentials; null: it never answers. */
+export async function verifyWithMock(
+  identifier: string,
+  payload: Credentials,
+): Promise<VerificationOutcome | null> {
   if (identifier.includes("+lost")) return null;
   if (identifier.includes("+slow")) await pause(SLOW_MS);
   const failed = (error: "source-locked" | "invalid-credentials" | "code-required") =>

@@ -1,14 +1,17 @@
-/** Lists under several filters: one is looked up in its index, the others are tested on its rows. */
+/**
+ * Lists with several filters use the index of one filter, and test the others on its rows. This finds the
+ * filter that matches the fewest rows.
+ */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 
-/** A filter with at most so many rows is narrow: they may all be read. A page may be as large. Below `SCANNED_ROWS`. */
+/** A filter that matches at most so many rows is narrow: all of them may be read. Below `SCANNED_ROWS`. */
 const NARROW = 1_000;
 
 /**
- * Which of these filters is narrow, and the narrowest; null where all are wide. Reads at most `NARROW`
- * entries of each, and one.
- * @param filters each from its `from` on
+ * The index of the narrowest filter; null where none is narrow. Reads at most `NARROW + 1` entries of the
+ * index of each.
+ * @param filters the SQL of each, from its `from` on
  */
 export async function findNarrowest(db: Database, filters: readonly SQL[]): Promise<number | null> {
   const sizes = filters.map(

@@ -1,13 +1,14 @@
 /**
- * The list of source sessions, out of their projection. Newest first, so that every way of having
- * ended is a range of the table, or of the index of what is asked for, and a page reads about as many
- * rows as it shows from each.
+ * The list of source sessions, newest first. It reads the table that the projection writes.
  *
- * With more than one filter the narrowest is looked up and the others are tested on its rows. What is
- * narrow is found out by reading at most 1,000 index entries. Where none is, matches are dense
- * among the newest rows, as a rule. Where they are not (two wide filters that have little in common; a
- * wide `date_expired`, while many sessions lived at its upper bound), a page ends after `SCANNED_ROWS` rows of
- * each range, short or empty, and says where the next one begins.
+ * The rows of each value of `ended` (live, expired, failed) are a range of the table and of each index. A
+ * page reads from each range about as many rows as it shows, and merges them.
+ *
+ * With several filters, the index of the narrowest one is used, and the others are tested on its rows. To
+ * find it, at most 1,000 entries of each index are read. If no filter is narrow, then usually many of the
+ * newest rows match. Sometimes they do not: two wide filters that have few sessions in common, or a wide
+ * `date_expired` at whose upper bound many sessions were live. A page then ends after `SCANNED_ROWS` rows
+ * of each range, short or empty, and says where the next page begins.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -17,7 +18,7 @@ import { decide, evolve, type Session } from "../session/machine";
 import type { Ended } from "../session/projection";
 import { endDue } from "../session/timing";
 import { LONGEST_PENDING_MS } from "./connector";
-import { type Page, toPage } from "./id-paging";
+import { type CountedPage, toCountedPage } from "./id-paging";
 import { findNarrowest } from "./narrowest-filter";
 import { findSources } from "./source-store";
 
@@ -27,7 +28,7 @@ export interface TimeRange {
   until: number | null;
 }
 
-/** What a list of sessions can be narrowed to. */
+/** The filters of the list. */
 export interface SessionFilter {
   keyId: number | null;
   userId: number | null;
@@ -35,7 +36,7 @@ export interface SessionFilter {
   /** Empty: any. */
   states: readonly Session["status"][];
   created: TimeRange;
-  /** Other than with no bound: expired ones only. */
+  /** With a bound, only expired sessions match. */
   expired: TimeRange;
 }
 
@@ -45,7 +46,7 @@ export interface Position {
   id: string;
 }
 
-/** A page to be read: what comes after one place and before another, from the newest. */
+/** Which page: behind the session `after`, and in front of the session `before`, newest first. */
 export interface SessionQuery {
   organisationId: number;
   filter: SessionFilter;
@@ -56,9 +57,9 @@ export interface SessionQuery {
   now: number;
 }
 
-/** A page that may have ended before it was full. */
-export interface SessionPage extends Page<Session> {
-  /** The last session that was looked at, where that ended the page: the next one begins behind it. */
+/** A page that may end before it is full. */
+export interface SessionPage extends CountedPage<Session> {
+  /** The last session that was read, if the page ended there; the next page begins behind it. */
   stoppedAt: Position | null;
 }
 
@@ -68,43 +69,48 @@ const STATES: Record<Ended, readonly Session["status"][]> = {
   2: ["failed"],
 };
 
-/** Where the rows that match are looked up: in the table as it is clustered, or in an index. */
-interface Lane {
+/** Where the rows are looked up. */
+interface Lookup {
+  /** Null: in the table itself. */
   index: SQL | null;
   where: SQL;
-  /** What is left to be tested on its rows. */
+  /** The filters that are left to be tested on the rows. */
   rest: SessionFilter;
 }
 
-/** The test that every row passes. */
+/** A test that every row passes. */
 const EVERY = sql`true`;
 
 /** A page of source sessions. */
-export async function listSourceSessions(db: Database, asked: SessionQuery): Promise<SessionPage> {
-  const { organisationId, limit } = asked;
-  const filter = await withoutUser(db, organisationId, asked.filter);
+export async function listSourceSessions(
+  db: Database,
+  requested: SessionQuery,
+): Promise<SessionPage> {
+  const { organisationId, limit } = requested;
+  const filter = await withoutUser(db, organisationId, requested.filter);
   const states = filter ? endedStates(filter) : [];
-  if (!filter || states.length === 0) return { ...toPage([], asked, null), stoppedAt: null };
-  const query = { ...asked, filter };
-  const lane = await pickLane(db, organisationId, filter);
-  const from = lane.index ? sql`${sessions} indexed by ${lane.index}` : sql`${sessions}`;
+  if (!filter || states.length === 0)
+    return { ...toCountedPage([], requested, null), stoppedAt: null };
+  const query = { ...requested, filter };
+  const lookup = await pickLookup(db, organisationId, filter);
+  const from = lookup.index ? sql`${sessions} indexed by ${lookup.index}` : sql`${sessions}`;
   const range = (ended: Ended) => sql`from ${from} where organisation_id = ${organisationId}
-    and kind = 'source' and ended = ${ended} and ${lane.where} and ${place(query, ended)}
+    and kind = 'source' and ended = ${ended} and ${lookup.where} and ${inPagePart(query, ended)}
     order by created_at desc, id desc`;
   const size = sql.raw(String(limit + 1));
   const name = (ended: Ended) => sql.raw(`range_${ended}`);
-  // Each range in its own order: it is read until the page is full, or to the last row that may be.
+  // Each range is read until the page is full, or to the last row that may be read.
   const found = states.map(
     (ended) => sql`${name(ended)} as (select created_at, id, state
-      from (select created_at, id, state, ${tests(lane.rest, ended, query.now)} as fits
+      from (select created_at, id, state, ${tests(lookup.rest, ended, query.now)} as fits
         ${range(ended)} limit ${SCANNED_ROWS}) where fits limit ${size})`,
   );
-  // Which row that was: looked up only where the page was not full by then.
+  // That last row, which is looked up only if the page was not full by then.
   const ends = states.map(
     (ended) => sql`select * from (select created_at, id, null as state ${range(ended)}
       limit (select count(*) < ${size} from ${name(ended)}) offset ${SCANNED_ROWS - 1})`,
   );
-  const isTested = states.some((ended) => tests(lane.rest, ended, query.now) !== EVERY);
+  const isTested = states.some((ended) => tests(lookup.rest, ended, query.now) !== EVERY);
   const tables = states.map((ended) => sql`select * from ${name(ended)}`);
   const scanned = isTested ? [...tables, sql`select * from ends`] : tables;
   const rows = await db.all<ScannedRow>(
@@ -113,17 +119,19 @@ export async function listSourceSessions(db: Database, asked: SessionQuery): Pro
       order by created_at desc, id desc, state is null limit ${size} + ${states.length}`,
   );
   const last = rows.findIndex(({ state }) => state === null);
-  // What is older than the end of a range may have newer ones behind that end.
+  // Behind the end of a range there may be sessions newer than those below: they are left for the next page.
   const seen = last === -1 ? rows : rows.slice(0, last);
-  const shown = seen.flatMap(({ state }) => (state ? asOf(JSON.parse(state), asked.now) : []));
+  const shown = seen.flatMap(({ state }) =>
+    state ? sessionAt(JSON.parse(state), requested.now) : [],
+  );
   const total = isUnfiltered(filter) ? await countSessions(db, organisationId) : null;
-  const page = toPage(shown, asked, total);
+  const page = toCountedPage(shown, requested, total);
   const end = rows[last];
   if (page.hasMore || !end) return { ...page, stoppedAt: null };
   return { ...page, hasMore: true, total, stoppedAt: { createdAt: end.created_at, id: end.id } };
 }
 
-/** A session that is asked for; without its state the last one of its range that was looked at. */
+/** A session that matches; or, without its state, the last row that was read of its range. */
 interface ScannedRow {
   created_at: number;
   id: string;
@@ -131,8 +139,8 @@ interface ScannedRow {
 }
 
 /**
- * The filter, without a user who says no more than the source does: a source is one user's for good.
- * Null where the source is not the user's, who then has no session of it.
+ * The filter without its user, if it also has a source: a source belongs to one user for ever. Null where
+ * the source is not that user's, so that no session matches.
  */
 async function withoutUser(
   db: Database,
@@ -145,8 +153,8 @@ async function withoutUser(
   return source?.userId === userId ? { ...filter, userId: null } : null;
 }
 
-/** The session at this moment, also where its end is due and not recorded yet. */
-function asOf(session: Session, now: number): Session {
+/** The session as it is now: it is shown as ended if its end is due, even if that is not recorded yet. */
+function sessionAt(session: Session, now: number): Session {
   const end = endDue(session, null, now);
   const decision = end ? decide(session, end, now) : null;
   return decision?.ok ? decision.events.reduce<Session>(evolve, session) : session;
@@ -160,16 +168,16 @@ async function countSessions(db: Database, organisationId: number): Promise<numb
   return rows[0]?.total ?? 0;
 }
 
-/** In which ways the sessions that are asked for have ended. */
+/** The values of `ended` that sessions which match can have. */
 function endedStates({ states, expired }: SessionFilter): Ended[] {
   const wanted = ([0, 1, 2] as const).filter(
     (ended) => states.length === 0 || STATES[ended].some((state) => states.includes(state)),
   );
-  return isBounded(expired) ? wanted.filter((ended) => ended === 1) : wanted;
+  return hasBound(expired) ? wanted.filter((ended) => ended === 1) : wanted;
 }
 
-/** The stretch of the list in which a row must be. */
-function place(query: SessionQuery, ended: Ended): SQL {
+/** The condition that a row is in the part of the list that this page is from. */
+function inPagePart(query: SessionQuery, ended: Ended): SQL {
   const { after, before } = query;
   const range = creationRange(query, liveState(query.filter, ended) === "pending");
   const all = [inTime(sql`created_at`, range)];
@@ -178,11 +186,11 @@ function place(query: SessionQuery, ended: Ended): SQL {
   return sql.join(all, sql` and `);
 }
 
-/** What a row there must be besides. */
+/** The filters that are tested on each row. */
 function tests(filter: SessionFilter, ended: Ended, now: number): SQL {
   const { keyId, userId, sourceId, expired } = filter;
   const all: SQL[] = [];
-  if (isBounded(expired)) all.push(inTime(sql`ended_at`, expired));
+  if (hasBound(expired)) all.push(inTime(sql`ended_at`, expired));
   if (keyId !== null) all.push(sql`key_id = ${keyId}`);
   if (userId !== null) all.push(sql`user_id = ${userId}`);
   if (sourceId !== null) all.push(sql`source_id = ${sourceId}`);
@@ -191,28 +199,28 @@ function tests(filter: SessionFilter, ended: Ended, now: number): SQL {
   return all.length === 0 ? EVERY : sql`(${sql.join(all, sql` and `)})`;
 }
 
-/** Which one of the states of those that live is asked for; null: both, or they are not those. */
+/** The one state of live sessions that matches; null: both match, or these sessions have ended. */
 function liveState({ states }: SessionFilter, ended: Ended): Session["status"] | null {
   const live = STATES[0].filter((state) => states.includes(state));
   return ended === 0 && live.length === 1 ? (live[0] ?? null) : null;
 }
 
 /**
- * When what is asked for was made. One range, since SQLite looks up by one bound on either side and
- * tests all others row by row.
+ * When sessions that match were made. It is one range, since SQLite looks up by one bound on either side
+ * and tests all others row by row.
  */
 function creationRange(query: SessionQuery, onlyPending: boolean): TimeRange {
   const { filter, after, before, now } = query;
   const froms = [
     filter.created.from,
     before?.createdAt ?? null,
-    // None is pending for longer, though its row may say so for a moment.
+    // No session is pending for longer, though its row may say so for a moment.
     onlyPending ? now - LONGEST_PENDING_MS : null,
   ].filter((from) => from !== null);
   const untils = [
     filter.created.until,
     after ? after.createdAt + 1 : null,
-    // What has expired was made before.
+    // A session is made before it expires.
     filter.expired.until,
   ].filter((until) => until !== null);
   return {
@@ -221,54 +229,54 @@ function creationRange(query: SessionQuery, onlyPending: boolean): TimeRange {
   };
 }
 
-async function pickLane(
+async function pickLookup(
   db: Database,
   organisationId: number,
   filter: SessionFilter,
-): Promise<Lane> {
-  const lanes = indexedLanes(filter);
-  const everything: Lane = { index: null, where: sql`true`, rest: filter };
-  const [only] = lanes;
+): Promise<Lookup> {
+  const lookups = indexedLookups(filter);
+  const everything: Lookup = { index: null, where: sql`true`, rest: filter };
+  const [only] = lookups;
   if (!only) return everything;
-  // By equality the index has the list's own order: alone, it is right however wide it is.
-  if (lanes.length === 1 && !isBounded(filter.expired)) return only;
+  // Under one value, an index has the order of the list. If it is the only one, it is used however wide it is.
+  if (lookups.length === 1 && !hasBound(filter.expired)) return only;
   const narrow = await findNarrowest(
     db,
-    lanes.map(
+    lookups.map(
       ({ index, where }) =>
         sql`from ${sessions} indexed by ${index} where organisation_id = ${organisationId} and ${where}`,
     ),
   );
-  if (narrow !== null) return lanes[narrow] ?? everything;
-  return isBounded(filter.expired) && lanes.length === 1 ? everything : only;
+  if (narrow !== null) return lookups[narrow] ?? everything;
+  return hasBound(filter.expired) && lookups.length === 1 ? everything : only;
 }
 
-/** The filters that an index has, the ones in the list's order first. */
-function indexedLanes(filter: SessionFilter): Lane[] {
+/** The filters that have an index. Those whose index has the order of the list come first. */
+function indexedLookups(filter: SessionFilter): Lookup[] {
   const { sourceId, userId, keyId, expired } = filter;
-  const lanes: Lane[] = [];
+  const lookups: Lookup[] = [];
   const add = (index: SQL, where: SQL, done: Partial<SessionFilter>) =>
-    lanes.push({ index, where, rest: { ...filter, ...done } });
+    lookups.push({ index, where, rest: { ...filter, ...done } });
   if (sourceId !== null) {
     add(sql`sessions_by_source`, sql`source_id = ${sourceId}`, { sourceId: null });
   }
   if (userId !== null) add(sql`sessions_by_user`, sql`user_id = ${userId}`, { userId: null });
   if (keyId !== null) add(sql`sessions_by_key`, sql`key_id = ${keyId}`, { keyId: null });
-  if (isBounded(expired)) {
+  if (hasBound(expired)) {
     const where = sql`source_id is not null and ended = 1 and ${inTime(sql`ended_at`, expired)}`;
     add(sql`sessions_by_end`, where, { expired: { from: null, until: null } });
   }
-  return lanes;
+  return lookups;
 }
 
-function isBounded({ from, until }: TimeRange): boolean {
+function hasBound({ from, until }: TimeRange): boolean {
   return from !== null || until !== null;
 }
 
 function isUnfiltered(filter: SessionFilter): boolean {
   const { keyId, userId, sourceId, states, created, expired } = filter;
   const narrowed = keyId !== null || userId !== null || sourceId !== null || states.length > 0;
-  return !narrowed && !isBounded(created) && !isBounded(expired);
+  return !narrowed && !hasBound(created) && !hasBound(expired);
 }
 
 function inTime(column: SQL, { from, until }: TimeRange): SQL {

@@ -1,97 +1,111 @@
-/** Making and verifying source sessions: what needs more than the session's own object. */
+/**
+ * Creates and verifies source sessions: the part that the session's own object cannot do, because it must
+ * not wait for others. The routes of source sessions call it.
+ */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
 import type { Session, SessionFacts } from "../session/machine";
 import type { SessionView } from "../session/session-calls";
 import type { SessionClient } from "../session/session-client";
 import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";
-import { noteFailure } from "./connector-store";
-import { lonelyId, MOST_TWINS, type Request, TWIN_MS, twinIds } from "./duplicate-requests";
+import { recordConnectorFailure } from "./connector-store";
+import {
+  type CreateRequest,
+  DUPLICATE_MS,
+  MOST_IDENTICAL_REQUESTS,
+  sessionIdsForRequest,
+} from "./duplicate-requests";
 import type { Source } from "./source";
-import { type AskedSession, type ConnectorDeps, verifyAccess } from "./verify-access";
+import { type ConnectorCallConfig, type SourceSession, verifyAccess } from "./verify-access";
 
 /** What a source session is made of. */
 export interface NewSourceSession {
   source: Source;
   connector: Connector;
   origin: string;
+  /** Unix milliseconds. */
+  now: number;
 }
 
-/** A session for a request: made by it, or by its twin. */
+/** The session for a request: a new one, or that of an identical request. */
 export interface MadeSession {
   view: SessionView;
   isNew: boolean;
 }
 
-/** Makes a pending session, or finds the pending one that the same request has just made. */
+/** What came of one id: the session; `taken` by another session; or `closed` by a later duplicate. */
+type Attempted = MadeSession | "taken" | "closed";
+
+/** Makes a pending session, or finds the pending one that an identical request has just made. */
 export async function createSourceSession(
-  sessions: SessionClient,
-  secret: string,
-  request: Request,
+  { sessions, secret }: { sessions: SessionClient; secret: string },
+  request: CreateRequest,
   input: NewSourceSession,
 ): Promise<MadeSession> {
-  const now = Date.now();
+  const { now } = input;
   const { organisationId } = request;
-  const ids = twinIds(secret, request, now);
-  for (let n = 0; ids.before && n < MOST_TWINS; n++) {
+  const ids = sessionIdsForRequest(secret, request, now);
+  for (let n = 0; ids.before && n < MOST_IDENTICAL_REQUESTS; n++) {
     const found = await sessions.readOrClose(organisationId, ids.before(n));
     if (!found.ok) break;
-    if (isTwin(found.session, now)) return { view: found, isNew: false };
+    if (isDuplicate(found.session, now)) return { view: found, isNew: false };
   }
-  const make = (id: string) => createOrFind(sessions, toFacts(id, request, input, now));
-  const made = await firstMade(ids.now, make);
-  if (made === "closed") {
-    const behind = await firstMade(ids.after, make);
-    if (behind && behind !== "closed") return behind;
-  } else if (made) {
-    return made;
-  }
-  const alone = await make(lonelyId());
-  if (!alone || alone === "closed") throw new Error("no free session id was drawn");
-  return alone;
+  const make = (id: string) => createOrFind(sessions, toFacts(id, request, input));
+  let made = await tryIds(ids.now, make);
+  if (made === "closed") made = await tryIds(ids.after, make);
+  if (typeof made === "object") return made;
+  made = await make(randomSessionId());
+  if (typeof made === "object") return made;
+  throw new Error("no free session id was drawn");
 }
 
-/** The session under the first of these ids that can be had. */
-async function firstMade(
+/** Tries the ids of one window in their order, until one is not taken. */
+async function tryIds(
   idOf: (n: number) => string,
-  make: (id: string) => Promise<MadeSession | "closed" | null>,
-): Promise<MadeSession | "closed" | null> {
-  for (let n = 0; n < MOST_TWINS; n++) {
+  make: (id: string) => Promise<Attempted>,
+): Promise<Attempted> {
+  for (let n = 0; n < MOST_IDENTICAL_REQUESTS; n++) {
     const made = await make(idOf(n));
-    if (made) return made;
+    if (made !== "taken") return made;
   }
-  return null;
+  return "taken";
+}
+
+/** An id that no other request gets. */
+function randomSessionId(): string {
+  return `ses_${Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url")}`;
 }
 
 /**
- * The session under this id: made now, or a twin that was there; null when it is another. Closed: a
- * later twin has found nothing here, and makes the session in its own window.
+ * The session under this id: made now, or by an identical request. `closed`: a later duplicate has found
+ * no session here, has closed the object, and makes the session in its own window.
  */
 async function createOrFind(
   sessions: SessionClient,
   facts: SessionFacts & { source: object },
-): Promise<MadeSession | "closed" | null> {
+): Promise<Attempted> {
   const { organisationId, id, createdAt } = facts;
   try {
     const made = await sessions.create(facts, facts.source.lifetimeEndsAt, [], false);
     if (made.ok) return { view: made, isNew: true };
   } catch (error) {
-    // It may be there all the same. Then the caller must not hear of a failure: it would ask again.
+    // The session may have been made all the same. The caller must not see a failure then, and try again.
     const found = await sessions.read(organisationId, id);
     if (!found.ok) throw error;
     if (found.session.createdAt === createdAt) return { view: found, isNew: true };
   }
   const found = await sessions.read(organisationId, id);
   if (!found.ok) return "closed";
-  return isTwin(found.session, createdAt) ? { view: found, isNew: false } : null;
+  return isDuplicate(found.session, createdAt) ? { view: found, isNew: false } : "taken";
 }
 
-function isTwin(session: Session, now: number): boolean {
-  return session.status === "pending" && now - session.createdAt < TWIN_MS;
+/** Whether a request at this moment gets the session of the identical request before it. */
+function isDuplicate(session: Session, now: number): boolean {
+  return session.status === "pending" && now - session.createdAt < DUPLICATE_MS;
 }
 
-function toFacts(id: string, request: Request, input: NewSourceSession, now: number) {
-  const { source, connector, origin } = input;
+function toFacts(id: string, request: CreateRequest, input: NewSourceSession) {
+  const { source, connector, origin, now } = input;
   return {
     id,
     kind: "source",
@@ -119,26 +133,36 @@ function toFacts(id: string, request: Request, input: NewSourceSession, now: num
   } as const satisfies SessionFacts;
 }
 
+/** What the verification of a session works with. */
+export interface VerificationServices {
+  config: ConnectorCallConfig;
+  db: Database;
+  sessions: SessionClient;
+}
+
 /**
- * Has the connector verify a session, and tells the session. Never throws: a session that hears
- * nothing fails by its own alarm.
+ * Has the connector verify a session, and tells the session's object what came of it. The route calls it
+ * behind its answer. Never throws: a session that is told nothing fails by its own alarm.
  */
 export async function verifySession(
-  deps: ConnectorDeps & { sessions: SessionClient; db: Database },
+  { config, db, sessions }: VerificationServices,
   connector: Connector,
   session: Session,
   payload: Credentials,
 ): Promise<void> {
   const { id, organisationId } = session;
   try {
-    const { outcome, problem } = await verifyAccess(deps, connector, toAsked(session), payload);
+    const asked = toSourceSession(session);
+    const { outcome, problem } = await verifyAccess(config, connector, asked, payload);
     if (outcome?.result === "active") {
-      await deps.sessions.activate(organisationId, id, outcome.expiresAt);
+      await sessions.activate(organisationId, id, outcome.expiresAt);
     } else if (outcome) {
-      await deps.sessions.fail(organisationId, id, outcome.error);
+      await sessions.fail(organisationId, id, outcome.error);
     }
     if (problem !== null) {
-      await noteFailure(deps.db, organisationId, connector, problem, Date.now());
+      // The time after the verification, which may have taken half a minute.
+      const failure = { reason: problem, at: Date.now() };
+      await recordConnectorFailure(db, organisationId, connector, failure);
     }
   } catch (error) {
     log("verification not recorded", {
@@ -149,8 +173,11 @@ export async function verifySession(
   }
 }
 
-/** A source session as its connector is asked about it. @throws Error for one of another kind */
-export function toAsked({ id, organisationId, origin, source }: Session): AskedSession {
+/**
+ * The part of a source session that its connector is told.
+ * @throws Error for a session of another kind
+ */
+export function toSourceSession({ id, organisationId, origin, source }: Session): SourceSession {
   if (!source) throw new Error("only source sessions have a connector");
   return { id, organisationId, origin, source };
 }

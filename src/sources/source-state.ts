@@ -1,17 +1,17 @@
-/** What sessions find out about their sources, kept with the projection of the session. */
+/** Writes what a session found out about its source. The projection of the session calls it. */
 import { and, eq, inArray, lte, ne } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sources } from "../db/schema/sources";
 import type { Session } from "../session/machine";
-import { learnt } from "./source";
+import { sourceStateFrom } from "./source";
 
 /**
- * The statement, if there is one, that gives a session's source the state that the session has found
- * out. The newest session that knows something counts; what the organisation or an admin has decided
- * stays.
+ * The statement that gives a source the state that its session found out; none, if it found out nothing.
+ * The newest session that found something out counts. A state that the organisation or an admin has set
+ * is not changed.
  */
-export function sourceLearning(db: Database, session: Session) {
-  const state = session.source ? learnt(session) : null;
+export function sourceStateUpdate(db: Database, session: Session) {
+  const state = session.source ? sourceStateFrom(session) : null;
   if (state === null || !session.source) return [];
   return [
     db

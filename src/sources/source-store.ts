@@ -1,4 +1,4 @@
-/** Sources in D1. */
+/** Sources in D1. The routes of sources and of source sessions call it, and the sweep. */
 import {
   type AnyColumn,
   and,
@@ -15,41 +15,48 @@ import { SCANNED_ROWS } from "../db/scan";
 import { connectors, sources, users } from "../db/schema/sources";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 import { connectorQuery } from "./connector-store";
-import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./id-paging";
+import {
+  type CountedPage,
+  type IdRange,
+  inRange,
+  lastId,
+  nextId,
+  toCountedPage,
+} from "./id-paging";
 import { findNarrowest } from "./narrowest-filter";
 import type { Source, SourceState } from "./source";
 import { isUser } from "./user-store";
 
 const { stateAt: _, ...sourceColumns } = getTableColumns(sources);
 
-/** What a source is known by. */
+/** What tells a source from all others. */
 export interface SourceIdentity {
+  organisationId: number;
   userId: number;
   type: string;
   identifier: string;
 }
 
-/** A source with the connector of its type, or what is missing to have one. */
+/** A source with the connector of its type, or what is missing. */
 export type FoundSource =
   | { ok: true; source: Source; connector: Connector | null }
   | { ok: false; missing: "user" | "connector" };
 
 /**
- * The source that this is, made if there is none, and its connector: one round trip.
- * @param needsConnector do not make a source of a type that nobody can verify
+ * Finds the source with this identity, or makes it, and finds the connector of its type: one round trip.
+ * @param options.mustHaveConnector do not make a source of a type that nobody can verify
+ * @param options.now Unix milliseconds
  */
 export async function findOrMakeSource(
   db: Database,
-  organisationId: number,
   identity: SourceIdentity,
-  now: number,
-  needsConnector: boolean,
+  { mustHaveConnector, now }: { mustHaveConnector: boolean; now: number },
 ): Promise<FoundSource> {
-  const { userId, type, identifier } = identity;
+  const { organisationId, userId, type, identifier } = identity;
   const isBuiltIn = type === MOCK_TYPE;
   const userExists = sql`exists (select 1 from ${users} where organisation_id = ${organisationId} and id = ${userId})`;
   const verifiable =
-    isBuiltIn || !needsConnector
+    isBuiltIn || !mustHaveConnector
       ? sql`true`
       : sql`exists (select 1 from ${connectors} where organisation_id = ${organisationId} and type = ${type})`;
   const { registered, theUsers, found } = await runBatch(db, {
@@ -76,12 +83,12 @@ export async function findOrMakeSource(
   });
   const connector = isBuiltIn ? MOCK_CONNECTOR : (registered[0] ?? null);
   if (theUsers.length === 0) return { ok: false, missing: "user" };
-  if (!connector && needsConnector) return { ok: false, missing: "connector" };
+  if (!connector && mustHaveConnector) return { ok: false, missing: "connector" };
   if (!found[0]) throw new Error("the source was not stored");
   return { ok: true, source: found[0], connector };
 }
 
-/** Sources by their ids; those that are not the organisation's are left out. */
+/** Sources by their ids. An id that the organisation has no source for is left out. */
 export async function findSources(
   db: Database,
   organisationId: number,
@@ -98,12 +105,12 @@ export async function findSources(
 
 /**
  * Deactivates a source, or makes a deactivated one active again.
- * @returns the source as it is then; it keeps its state where that is not the organisation's to change
+ * @param now Unix milliseconds
+ * @returns the source afterwards. A state that an admin has set is not changed.
  */
 export async function setSourceState(
   db: Database,
-  organisationId: number,
-  id: number,
+  { organisationId, id }: Pick<Source, "organisationId" | "id">,
   state: "active" | "deactivated",
   now: number,
 ): Promise<Source | null> {
@@ -120,7 +127,7 @@ export async function setSourceState(
   return rows[0] ?? null;
 }
 
-/** What a list of sources can be narrowed to. */
+/** The filters of a list of sources. */
 export interface SourceFilter {
   userId: number | undefined;
   identifier: string | undefined;
@@ -128,9 +135,9 @@ export interface SourceFilter {
   state: SourceState | undefined;
 }
 
-/** A page that may have ended before it was full. */
-export interface SourcePage extends Page<Source> {
-  /** The last source that was looked at, where that ended the page: the next one begins behind it. */
+/** A page that may end before it is full. */
+export interface SourcePage extends CountedPage<Source> {
+  /** The last source that was read, if the page ended there; the next page begins behind it. */
   stoppedAt: number | null;
 }
 
@@ -142,26 +149,28 @@ export async function listSources(
   range: IdRange,
 ): Promise<SourcePage> {
   const isOurs = eq(sources.organisationId, organisationId);
-  const lanes: { index: SQL; condition: SQL }[] = [];
-  const narrow = <T>(value: T | undefined, column: AnyColumn, index: SQL) => {
-    if (value !== undefined) lanes.push({ index, condition: eq(column, value) });
+  const indexed: { index: SQL; condition: SQL }[] = [];
+  const addFilter = <T>(value: T | undefined, column: AnyColumn, index: SQL) => {
+    if (value !== undefined) indexed.push({ index, condition: eq(column, value) });
   };
-  narrow(filter.identifier, sources.identifier, sql`sources_identity`);
-  narrow(filter.userId, sources.userId, sql`sources_by_user`);
-  narrow(filter.state, sources.state, sql`sources_by_state`);
-  narrow(filter.type, sources.type, sql`sources_by_type`);
-  // Named, since SQLite would rather read the table in the order of the list.
-  const rowsOf = ({ index, condition }: (typeof lanes)[number]) =>
+  addFilter(filter.identifier, sources.identifier, sql`sources_identity`);
+  addFilter(filter.userId, sources.userId, sql`sources_by_user`);
+  addFilter(filter.state, sources.state, sql`sources_by_state`);
+  addFilter(filter.type, sources.type, sql`sources_by_type`);
+  // The index is named because SQLite would otherwise read the table in the order of the list.
+  const rowsOf = ({ index, condition }: (typeof indexed)[number]) =>
     sql`from ${sources} indexed by ${index} where ${and(isOurs, condition)}`;
-  const narrowest = lanes.length > 1 ? await findNarrowest(db, lanes.map(rowsOf)) : null;
-  const lane = lanes[narrowest ?? 0];
-  const rest = and(...lanes.filter((other) => other !== lane).map(({ condition }) => condition));
-  const inLane = lane ? rowsOf(lane) : sql`from ${sources} where ${isOurs}`;
-  const place = sql`${inLane} and ${inRange(sql`${sources.id}`, range) ?? sql`true`} order by id desc`;
-  const ids = sql`(select id from (select * ${place} limit ${SCANNED_ROWS}) as ${sources}
+  const narrowest = indexed.length > 1 ? await findNarrowest(db, indexed.map(rowsOf)) : null;
+  const chosen = indexed[narrowest ?? 0];
+  const rest = and(
+    ...indexed.filter((other) => other !== chosen).map(({ condition }) => condition),
+  );
+  const inIndex = chosen ? rowsOf(chosen) : sql`from ${sources} where ${isOurs}`;
+  const inPlace = sql`${inIndex} and ${inRange(sql`${sources.id}`, range) ?? sql`true`} order by id desc`;
+  const ids = sql`(select id from (select * ${inPlace} limit ${SCANNED_ROWS}) as ${sources}
     where ${rest ?? sql`true`} order by id desc limit ${range.limit + 1})`;
-  // Where the page was not full by then, which row was the last one that was tested.
-  const end = sql`(select id ${place} limit ${rest ? sql`(select count(*) <= ${range.limit} from ${ids})` : 0}
+  // The last row that was tested, if the page was not full by then.
+  const end = sql`(select id ${inPlace} limit ${rest ? sql`(select count(*) <= ${range.limit} from ${ids})` : 0}
     offset ${SCANNED_ROWS - 1})`;
   const { rows, total, ends } = await runBatch(db, {
     rows: db
@@ -172,14 +181,17 @@ export async function listSources(
     total: db.select({ last: lastId(sources, organisationId) }).from(sql`(select 1)`),
     ends: db.select({ id: sql<number>`id` }).from(end),
   });
-  const page = toPage(rows, range, lanes.length === 0 ? (total[0]?.last ?? 0) : null);
+  const page = toCountedPage(rows, range, indexed.length === 0 ? (total[0]?.last ?? 0) : null);
   const stoppedAt = ends[0]?.id ?? null;
   return stoppedAt === null
     ? { ...page, stoppedAt }
     : { ...page, hasMore: true, total: null, stoppedAt };
 }
 
-/** Removes a page of a deleted organisation's users, sources and connectors; returns how many. */
+/**
+ * Removes connectors, and up to `limit` users and as many sources, of a deleted organisation.
+ * @returns how many users or sources were removed, whichever is more
+ */
 export async function removeSources(
   db: Database,
   organisationId: number,

@@ -1,4 +1,4 @@
-/** A source: a third-party account, and what is known of access to it. Pure. */
+/** A source: an account at a third party's service, and the state of access to it. Pure. */
 import { errorOf, type Session } from "../session/machine";
 
 /**
@@ -21,7 +21,7 @@ export interface Source {
   id: number;
   organisationId: number;
   userId: number;
-  /** Such as `icloud.account`: it picks the connector. */
+  /** Such as `icloud.account`. Each type has one connector. */
   type: string;
   /** The account's name at its service. */
   identifier: string;
@@ -29,24 +29,24 @@ export interface Source {
   createdAt: number;
 }
 
-/** Why no session may be made for a source; null if one may. A locked one may be unlocked by now. */
+/** Why no session may be made for a source; null if one may. A locked source may be unlocked by now. */
 export function refuseSession(state: SourceState): "source-deactivated" | "source-blocked" | null {
   if (state === "deactivated") return "source-deactivated";
   return state === "blocked" ? "source-blocked" : null;
 }
 
-/** What a session has found out about its source; null: nothing. */
-export function learnt(session: Session): "active" | "locked" | null {
+/** The state of its source that a session has found out; null: none. */
+export function sourceStateFrom(session: Session): "active" | "locked" | null {
   if (session.verifiedAt !== undefined) return "active";
   return errorOf(session) === "source-locked" ? "locked" : null;
 }
 
-/** The source of a session, as it was right after what the session tells of it. */
-export function sourceIn(session: Session): Source | null {
+/** The source of a session, in the state that the session has found out, or that it had before. */
+export function sourceOfSession(session: Session): Source | null {
   const { source: facts } = session;
   if (!facts) return null;
   const before = facts.sourceState as SourceState;
-  const known = refuseSession(before) === null ? learnt(session) : null;
+  const known = refuseSession(before) === null ? sourceStateFrom(session) : null;
   return {
     id: facts.sourceId,
     organisationId: session.organisationId,

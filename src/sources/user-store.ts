@@ -1,11 +1,18 @@
-/** Users in D1: to whom an organisation's sources belong. */
+/** Users in D1. Sources belong to them. */
 import { and, desc, eq, ne, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { users } from "../db/schema/sources";
-import { type IdRange, inRange, lastId, nextId, type Page, toPage } from "./id-paging";
+import {
+  type CountedPage,
+  type IdRange,
+  inRange,
+  lastId,
+  nextId,
+  toCountedPage,
+} from "./id-paging";
 
-/** Someone at an organisation, to whom sources belong. */
+/** A person or account at an organisation. */
 export interface User {
   id: number;
   organisationId: number;
@@ -15,7 +22,7 @@ export interface User {
   createdAt: number;
 }
 
-/** The user with this identifier, made if there is none. */
+/** Finds the user with this identifier, or makes it. `now`: Unix milliseconds. */
 export async function findOrMakeUser(
   db: Database,
   organisationId: number,
@@ -47,7 +54,7 @@ export async function findUser(
   return rows[0] ?? null;
 }
 
-/** Renames a user; `taken` when another has the identifier, null when there is no such user. */
+/** Changes the identifier of a user. `taken`: another user has it; null: there is no such user. */
 export async function renameUser(
   db: Database,
   organisationId: number,
@@ -74,7 +81,7 @@ export async function listUsers(
   organisationId: number,
   filter: { identifier: string | undefined },
   range: IdRange,
-): Promise<Page<User>> {
+): Promise<CountedPage<User>> {
   const { identifier } = filter;
   const { rows, total } = await runBatch(db, {
     rows: db
@@ -91,7 +98,7 @@ export async function listUsers(
       .limit(range.limit + 1),
     total: db.select({ last: lastId(users, organisationId) }).from(sql`(select 1)`),
   });
-  return toPage(rows, range, identifier === undefined ? (total[0]?.last ?? 0) : null);
+  return toCountedPage(rows, range, identifier === undefined ? (total[0]?.last ?? 0) : null);
 }
 
 /** The condition that a row is this user. */

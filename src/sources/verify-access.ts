@@ -1,54 +1,55 @@
 /**
- * Asks connectors: whether they accept credentials, and whether a session still stands. Only ever
- * called outside of Durable Objects, which must not wait for others.
+ * Asks connectors whether they accept credentials, and whether a session still stands. Never call it in a
+ * Durable Object, which must not wait for services of others.
  *
- * The credentials are arguments here and go into one request. They are in no result, error or log:
- * whatever a connector answers is mapped onto fixed words, since it might say back what it was told.
+ * The credentials are arguments here, and go into one request. They are in no result, error or log. Every
+ * answer of a connector is turned into one of our own sentences, since it might repeat the credentials.
  */
 import { z } from "zod";
 import { newEventId } from "../events/event";
-import { addressRules, judgeAddress, type SendingConfig } from "../outbound/address";
-import { signWebhook } from "../outbound/standard-webhooks";
+import { addressRules, type SendingConfig } from "../outbound/address";
+import { isSuccess, postSigned } from "../outbound/signed-post";
+import { signStandardWebhook } from "../outbound/standard-webhooks";
 import type { SourceFacts } from "../session/machine";
 import {
   type Connector,
   type Credentials,
   connectorSecrets,
-  FAILURES,
   MOCK_TYPE,
-  type Outcome,
+  VERIFICATION_FAILURES,
+  type VerificationOutcome,
 } from "./connector";
-import { askMock } from "./mock-connector";
+import { verifyWithMock } from "./mock-connector";
 
-/** What a call on a connector stands on. */
-export interface ConnectorDeps extends SendingConfig {
+/** The configuration that a call on a connector needs. */
+export interface ConnectorCallConfig extends SendingConfig {
   secret: string;
 }
 
-/** The session that a connector is asked about. */
-export interface AskedSession {
+/** The part of a source session that a call on its connector needs. */
+export interface SourceSession {
   id: string;
   organisationId: number;
   origin: string;
   source: Pick<SourceFacts, "userId" | "sourceId" | "type" | "identifier">;
 }
 
-/** An answer is a line of JSON; more than this is not one. */
+/** An answer is a line of JSON. A longer one is refused. */
 const MOST_ANSWER_BYTES = 16_384;
 
 /**
- * What came of a verification: an outcome (null: nobody will ever answer), and, where the connector did
- * not answer as agreed, why, in our own words.
+ * The result of a verification. `outcome` is null where no answer will ever come. `problem` says in our own
+ * words what was wrong with the connector's answer; null: nothing.
  */
 export interface VerifiedAccess {
-  outcome: Outcome | null;
+  outcome: VerificationOutcome | null;
   problem: string | null;
 }
 
-/** What a connector answered, or why there is no answer of its. */
+/** The JSON that a connector answered, or why there is none. */
 type Answer = { ok: true; json: unknown } | { ok: false; problem: string };
 
-/** Every message is ours: what a connector answered must not come back in one. */
+/** All messages are ours: none may contain what the connector answered. */
 const verdict = z.discriminatedUnion(
   "result",
   [
@@ -63,7 +64,10 @@ const verdict = z.discriminatedUnion(
     }),
     z.object({
       result: z.literal("failed"),
-      error: z.enum(FAILURES, `error must be one of ${FAILURES.join(", ")}`),
+      error: z.enum(
+        VERIFICATION_FAILURES,
+        `error must be one of ${VERIFICATION_FAILURES.join(", ")}`,
+      ),
     }),
   ],
   'the answer must be a JSON object whose result is "active" or "failed"',
@@ -72,25 +76,25 @@ const verdict = z.discriminatedUnion(
 const standing = z.object({ result: z.enum(["active", "expired"]) });
 
 /**
- * Asks the connector whether it accepts these credentials. Whatever else it does than answer as
- * agreed, in time, is `service-unavailable`. Nobody ever answers for the built-in type only.
+ * Asks the connector whether it accepts these credentials. If it does not answer in time and in the right
+ * form, the outcome is `service-unavailable`. Only the built-in connector may never answer.
  */
 export async function verifyAccess(
-  deps: ConnectorDeps,
+  config: ConnectorCallConfig,
   connector: Connector,
-  session: AskedSession,
+  session: SourceSession,
   payload: Credentials,
 ): Promise<VerifiedAccess> {
   if (connector.type === MOCK_TYPE) {
-    return { outcome: await askMock(session.source.identifier, payload), problem: null };
+    return { outcome: await verifyWithMock(session.source.identifier, payload), problem: null };
   }
-  const answer = await ask(deps, connector, session, { payload });
+  const answer = await askConnector(config, connector, session, { payload });
   if (!answer.ok) return unavailable(answer.problem);
   const { data, error } = verdict.safeParse(answer.json);
   if (!data) return unavailable(error.issues[0]?.message ?? "the answer has another form");
   if (data.result === "failed") return { outcome: data, problem: null };
   const expiresAt = data.expires_at ? Date.parse(data.expires_at) : null;
-  // Access that has ended already is none.
+  // Access that has ended already is no access.
   return expiresAt !== null && expiresAt <= Date.now()
     ? unavailable("expires_at has passed")
     : { outcome: { result: "active", expiresAt }, problem: null };
@@ -101,16 +105,16 @@ function unavailable(problem: string): VerifiedAccess {
 }
 
 /**
- * Asks the connector whether the session's access has ended, and says why, where it did not answer as
- * agreed. A connector that is down has not said that it ended.
+ * Asks the connector whether the session's access has ended. `problem` says what was wrong with the answer;
+ * without a good answer, the access has not ended.
  */
 export async function checkAccess(
-  deps: ConnectorDeps,
+  config: ConnectorCallConfig,
   connector: Connector,
-  session: AskedSession,
+  session: SourceSession,
 ): Promise<{ ended: boolean; problem: string | null }> {
   if (connector.type === MOCK_TYPE) return { ended: false, problem: null };
-  const answer = await ask(deps, connector, session, {});
+  const answer = await askConnector(config, connector, session, {});
   if (!answer.ok) return { ended: false, problem: answer.problem };
   const { data } = standing.safeParse(answer.json);
   if (data) return { ended: data.result === "expired", problem: null };
@@ -119,53 +123,52 @@ export async function checkAccess(
   return { ended: false, problem };
 }
 
-/** One signed POST; an answer is a small 2xx with JSON in time. */
-async function ask(
-  deps: ConnectorDeps,
+/** Posts one question to the connector. An answer is a 2xx with a small JSON body, in time. */
+async function askConnector(
+  config: ConnectorCallConfig,
   connector: Connector,
-  session: AskedSession,
+  session: SourceSession,
   more: { payload?: Credentials },
 ): Promise<Answer> {
-  const judged = judgeAddress(connector.url, addressRules(deps, session.origin));
-  if (!judged.ok) return none(`nothing may be sent to the url: ${judged.refusal.reason}`);
-  const now = Date.now();
-  const id = newEventId(now);
-  const timestampSeconds = Math.floor(now / 1_000);
   const { userId, sourceId, type, identifier } = session.source;
   const source = { id: sourceId, user: userId, type, identifier };
   const body = JSON.stringify({ session_id: session.id, source, ...more });
-  const secrets = connectorSecrets(deps.secret, session.organisationId, connector, now);
-  const timeout = AbortSignal.timeout(connector.timeoutSeconds * 1_000);
-  let answered: Uint8Array;
-  try {
-    const response = await fetch(judged.url.href, {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "User-Agent": "Drawbridge",
-        "webhook-id": id,
-        "webhook-timestamp": String(timestampSeconds),
-        "webhook-signature": signWebhook({ secrets, id, timestampSeconds, body }),
-      },
-      body,
-      // Where a redirect leads was never judged, and must not get the credentials.
-      redirect: "manual",
-      signal: timeout,
-    });
-    const bytes = response.ok ? await readAtMost(response, MOST_ANSWER_BYTES) : null;
-    if (bytes === null) await response.body?.cancel();
-    if (!response.ok) return none(`it answered with the status ${response.status} instead of 2xx`);
-    if (bytes === null) return none(`it answered with more than ${MOST_ANSWER_BYTES} bytes`);
-    answered = bytes;
-  } catch {
-    return none(
-      timeout.aborted
-        ? `it gave no answer within ${connector.timeoutSeconds} s`
-        : "there was no connection, or it broke off",
-    );
+  const posted = await postSigned({
+    url: connector.url,
+    rules: addressRules(config, session.origin),
+    sign: (url, at) =>
+      signStandardWebhook({
+        url,
+        id: newEventId(at),
+        timestampSeconds: Math.floor(at / 1_000),
+        body,
+        secrets: connectorSecrets(config.secret, session.organisationId, connector, at),
+      }),
+    timeoutMs: connector.timeoutSeconds * 1_000,
+    // One byte more than an answer may have shows that it is too long.
+    answer: { mostBytes: MOST_ANSWER_BYTES + 1, readBodyOf: "status 2xx" },
+  });
+  if (posted.kind === "refused") return none(`nothing may be sent to the url: ${posted.reason}`);
+  if (posted.kind === "no answer") return none(brokenCall(posted, connector));
+  if (posted.brokeOff) return none(brokenCall(posted.brokeOff, connector));
+  const { statusCode, bytes } = posted;
+  if (!isSuccess(statusCode)) {
+    return none(`it answered with the status ${statusCode} instead of 2xx`);
   }
+  return bytes.length > MOST_ANSWER_BYTES
+    ? none(`it answered with more than ${MOST_ANSWER_BYTES} bytes`)
+    : parseAnswer(bytes);
+}
+
+function brokenCall({ timedOut }: { timedOut: boolean }, { timeoutSeconds }: Connector): string {
+  return timedOut
+    ? `it gave no answer within ${timeoutSeconds} s`
+    : "there was no connection, or it broke off";
+}
+
+function parseAnswer(bytes: Uint8Array): Answer {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(answered);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
     return { ok: true, json: JSON.parse(text) };
   } catch {
     // Not logged: the error of a bad answer quotes it.
@@ -175,17 +178,4 @@ async function ask(
 
 function none(problem: string): Answer {
   return { ok: false, problem };
-}
-
-async function readAtMost(response: Response, most: number): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  if (response.body) {
-    for await (const chunk of response.body) {
-      length += chunk.length;
-      if (length > most) return null;
-      chunks.push(chunk);
-    }
-  }
-  return Buffer.concat(chunks);
 }

@@ -6,7 +6,7 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { sessions } from "../db/schema/sessions";
 import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
-import { firstIdAt } from "../events/event-store";
+import { firstEventIdAt } from "../events/event-store";
 import { firstDeliveryAt } from "../webhooks/delivery-store";
 
 /** What an organisation has of what is older than a cutoff. */
@@ -36,7 +36,7 @@ export async function listDueOrganisations(
       ${ended("relay")} or ${ended("source")} as hasSessions,
       exists (select 1 from ${deliveries} where organisation_id = o.id
         and id < ${firstDeliveryAt(cutoff)})
-      or exists (select 1 from ${events} where organisation_id = o.id and id < ${firstIdAt(cutoff)})
+      or exists (select 1 from ${events} where organisation_id = o.id and id < ${firstEventIdAt(cutoff)})
       or exists (select 1 from ${webhookRecoveries} where organisation_id = o.id
         and created_at < ${cutoff}) as hasRows,
       exists (select 1 from ${applications} where organisation_id = o.id) as hasApplications

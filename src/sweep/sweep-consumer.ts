@@ -1,6 +1,6 @@
 /** The consumer of the sweep's queue: what a run could not finish by itself. */
 import { z } from "zod";
-import { buryMessage } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import { runTask } from "./chain";
 import { STEPS_A_MESSAGE } from "./page-sizes";
@@ -23,7 +23,7 @@ export async function consumeSweeps(batch: MessageBatch, env: Env, ctx: Backgrou
   const deps = sweepDeps(env, ctx);
   for (const message of batch.messages) {
     if (!messageShape.safeParse(message.body).success) {
-      await buryMessage(deps.db, batch.queue, message, "not a message of the sweep");
+      await recordDeadLetter(deps.db, batch.queue, message, "not a message of the sweep");
       continue;
     }
     const { task, until } = message.body as SweepMessage;

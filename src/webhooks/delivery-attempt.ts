@@ -1,18 +1,26 @@
-/** One attempt of a delivery: where it goes now, what is said there, and what came back. */
-
+/**
+ * Makes one attempt of a delivery: finds the address and the secrets as they are now, and posts the event.
+ * The consumer of deliveries and the test of an endpoint call it.
+ */
 import type { DomainEvent } from "../events/event";
-import { addressRules, judgeAddress } from "../outbound/address";
+import { addressRules } from "../outbound/address";
+import {
+  isSuccess,
+  type PostAnswer,
+  type PostWithoutAnswer,
+  postSigned,
+} from "../outbound/signed-post";
 import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
 import type { SessionEventData } from "../session/machine";
-import type { Attempt, DueDelivery } from "./delivery-store";
+import type { Attempt, DeliveryToSend } from "./delivery";
 import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";
 import { parseRetryAfter } from "./retry-schedule";
-import { toRequest } from "./webhook-request";
+import { signDeliveryRequest } from "./webhook-request";
 
-/** What attempts stand on. */
-export interface AttemptDeps {
+/** What it takes to send a webhook: where this deployment may send, its secret, and the formats. */
+export interface WebhookSender {
   config: Config;
   /** The JSON body of an event in each format; `retries`: how many attempts there were before. */
   render: {
@@ -22,14 +30,14 @@ export interface AttemptDeps {
   };
 }
 
-/** What an attempt needs to know of a delivery. */
+/** The part of a delivery that an attempt needs. */
 export type Sendable = Pick<
-  DueDelivery,
+  DeliveryToSend,
   "organisationId" | "event" | "format" | "url" | "endpoint" | "endpointId" | "organisationSecrets"
 >;
 
-/** What came of a request: an answer, or none. */
-export interface Sent {
+/** An attempt that was sent, whether an answer came or not. */
+export interface SentAttempt {
   sent: true;
   attempt: Attempt;
   succeeded: boolean;
@@ -38,48 +46,59 @@ export interface Sent {
   retryAfterSeconds: number | null;
 }
 
-/** What came of an attempt; where there was nowhere to send it, the attempt tells why. */
-export type Outcome = Sent | { sent: false; attempt: Attempt };
+/** The result of an attempt. Where nothing was sent, `attempt.error` says why. */
+export type AttemptResult = SentAttempt | { sent: false; attempt: Attempt };
 
 /** A receiver has this long to answer. */
 const TIMEOUT_MS = 15_000;
-/** How much of an answer is kept. */
+/** How much of an answer is kept: its first 1 KB. */
 const KEPT_RESPONSE_BYTES = 1_024;
 
 /** Makes an attempt; never throws for what a receiver does. `retries`: how many there were before. */
 export async function makeAttempt(
-  deps: AttemptDeps,
+  sender: WebhookSender,
   delivery: Sendable,
   retries: number,
-): Promise<Outcome> {
-  const target = targetOf(deps, delivery, retries);
-  if (!target.ok) return unsent(target.reason);
-  const judged = judgeAddress(target.url, addressRules(deps.config, target.origin));
-  if (!judged.ok) return unsent(judged.refusal.reason);
-  const at = Date.now();
-  const request = toRequest(delivery.format, {
-    url: judged.url,
-    eventId: delivery.event.id,
-    timestampSeconds: Math.floor(at / 1_000),
-    body: JSON.stringify(target.body),
-    secrets: target.secrets(at),
+): Promise<AttemptResult> {
+  const target = targetOf(sender, delivery, retries);
+  if (!target.ok) return unsentAttempt(target.reason, Date.now());
+  const posted = await postSigned({
+    url: target.url,
+    rules: addressRules(sender.config, target.origin),
+    sign: (url, at) =>
+      signDeliveryRequest(delivery.format, {
+        url,
+        id: delivery.event.id,
+        timestampSeconds: Math.floor(at / 1_000),
+        body: JSON.stringify(target.body),
+        secrets: target.secrets(at),
+      }),
+    timeoutMs: TIMEOUT_MS,
+    answer: { mostBytes: KEPT_RESPONSE_BYTES, readBodyOf: "every status" },
   });
-  return post(request, at);
+  switch (posted.kind) {
+    case "refused":
+      return unsentAttempt(posted.reason, Date.now());
+    case "no answer":
+      return withoutAnswer(posted);
+    case "answered":
+      return withAnswer(posted);
+  }
 }
 
 type Target =
   | {
       ok: true;
       url: string;
-      /** Where the API was called by whoever named the address. */
+      /** The origin at which the API was called when the address was set. */
       origin: string;
-      /** Those that sign at a moment, Unix milliseconds. */
+      /** The secrets that sign at a moment (Unix milliseconds). */
       secrets: (now: number) => [string, ...string[]];
       body: unknown;
     }
   | { ok: false; reason: string };
 
-function targetOf({ config, render }: AttemptDeps, delivery: Sendable, retries: number): Target {
+function targetOf({ config, render }: WebhookSender, delivery: Sendable, retries: number): Target {
   const { event, endpointId, endpoint, organisationId, organisationSecrets } = delivery;
   if (!organisationSecrets) return nowhere("the organisation was deleted");
   if (delivery.format === "relay-session") {
@@ -108,61 +127,32 @@ function nowhere(reason: string): Target {
   return { ok: false, reason };
 }
 
-/** An attempt that could not be made. */
-export function unsent(error: string): Outcome {
-  const attempt = { at: Date.now(), durationMs: 0, statusCode: null, response: null, error };
-  return { sent: false, attempt };
+/** An attempt that was not made, and why. `at`: Unix milliseconds. */
+export function unsentAttempt(error: string, at: number): AttemptResult {
+  return { sent: false, attempt: { at, durationMs: 0, statusCode: null, response: null, error } };
 }
 
-async function post(
-  { url, headers, body }: ReturnType<typeof toRequest>,
-  at: number,
-): Promise<Sent> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const sent = (
-    outcome: Pick<Attempt, "statusCode" | "response" | "error">,
-    retryAfterSeconds: number | null,
-  ): Sent => ({
+/** The status alone says whether it arrived. Of a body that breaks off, what came is kept. */
+function withAnswer({ at, endedAt, statusCode, headers, bytes }: PostAnswer): SentAttempt {
+  const response = Buffer.from(bytes).toString("utf8");
+  return {
     sent: true,
-    attempt: { at, durationMs: Date.now() - at, ...outcome },
-    succeeded: outcome.statusCode !== null && outcome.statusCode >= 200 && outcome.statusCode < 300,
-    timedOut: outcome.statusCode === null && timeout.aborted,
-    retryAfterSeconds,
-  });
-  try {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "User-Agent": "Drawbridge", ...headers },
-      body,
-      // A redirect is a failure: where it leads was never judged.
-      redirect: "manual",
-      signal: timeout,
-    });
-    const text = await readStart(response);
-    return sent(
-      { statusCode: response.status, response: text, error: null },
-      parseRetryAfter(response.headers.get("Retry-After"), Date.now()),
-    );
-  } catch (error) {
-    const problem = timeout.aborted
-      ? `no answer within ${TIMEOUT_MS / 1_000} s`
-      : `no connection, or it broke off: ${String(error)}`;
-    return sent({ statusCode: null, response: null, error: problem }, null);
-  }
+    attempt: { at, durationMs: endedAt - at, statusCode, response, error: null },
+    succeeded: isSuccess(statusCode),
+    timedOut: false,
+    retryAfterSeconds: parseRetryAfter(headers.get("Retry-After"), endedAt),
+  };
 }
 
-/** The status has said what counts: of an answer that breaks off or never ends, what came is kept. */
-async function readStart(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length >= KEPT_RESPONSE_BYTES) break;
-    }
-  } catch {
-    // Nothing more comes.
-  }
-  return Buffer.concat(chunks).subarray(0, KEPT_RESPONSE_BYTES).toString("utf8");
+function withoutAnswer({ at, endedAt, timedOut, error }: PostWithoutAnswer): SentAttempt {
+  const problem = timedOut
+    ? `no answer within ${TIMEOUT_MS / 1_000} s`
+    : `no connection, or it broke off: ${String(error)}`;
+  return {
+    sent: true,
+    attempt: { at, durationMs: endedAt - at, statusCode: null, response: null, error: problem },
+    succeeded: false,
+    timedOut,
+    retryAfterSeconds: null,
+  };
 }

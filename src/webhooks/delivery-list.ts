@@ -1,17 +1,13 @@
-/** Deliveries as people look at them. */
+/** Deliveries as the API shows them: one, and a list. */
 import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type Scan, type ScannedPage, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
-import { likePattern } from "../events/event-store";
-import {
-  type DeliveryKey,
-  type DeliveryStatus,
-  type StoredDelivery,
-  toStored,
-} from "./delivery-store";
+import { eventTypeCondition } from "../events/event-store";
+import type { DeliveryKey, DeliveryStatus, StoredDelivery } from "./delivery";
+import { deliveryFromRow } from "./delivery-store";
 
-/** What a list of deliveries is narrowed to, and where it goes on. Null: no bound. */
+/** The filters of a list of deliveries, and where the page begins. Null: no filter. */
 export interface DeliveryQuery {
   endpointId: string | null;
   /** The name of a type of events, or the beginning of one with `.*` behind it. */
@@ -31,7 +27,7 @@ export async function findDelivery(
     .select()
     .from(deliveries)
     .where(and(eq(deliveries.organisationId, organisationId), eq(deliveries.id, id)));
-  return rows[0] ? toStored(rows[0]) : null;
+  return rows[0] ? deliveryFromRow(rows[0]) : null;
 }
 
 /** A page of an organisation's deliveries, those of the newest events first. */
@@ -41,7 +37,7 @@ export function listDeliveries(
   { endpointId, pattern, status, below, limit }: DeliveryQuery,
 ): Promise<ScannedPage<StoredDelivery>> {
   const inOrganisation = eq(deliveries.organisationId, organisationId);
-  // Those that did not arrive have an index, which wants to hear its condition.
+  // Deliveries that did not arrive have an index. SQLite uses it only if the query repeats its condition.
   const undelivered = status === "failed" || status === "discarded";
   const scan: Scan = {
     table: deliveries,
@@ -54,7 +50,7 @@ export function listDeliveries(
     tests: and(
       status === null ? undefined : eq(deliveries.status, status),
       endpointId === null ? undefined : eq(deliveries.endpointId, endpointId),
-      pattern === null ? undefined : likePattern(deliveries.eventType, pattern),
+      pattern === null ? undefined : eventTypeCondition(deliveries.eventType, pattern),
     ),
     limit,
   };
@@ -65,6 +61,6 @@ export function listDeliveries(
       .where(and(inOrganisation, where))
       .orderBy(desc(deliveries.id))
       .limit(most);
-    return rows.map(toStored);
+    return rows.map(deliveryFromRow);
   });
 }

@@ -1,15 +1,15 @@
-/** What travels on the deliveries queue. */
+/** The messages on the deliveries queue: their form, and how a route puts one there. */
 import { z } from "zod";
 import { Unavailable } from "../platform/unavailable";
-import type { DeliveryKey } from "./delivery-store";
+import type { DeliveryKey } from "./delivery";
 
 /** A message on the deliveries queue. */
 export type DeliveryMessage =
   /** Asks for an attempt of the schedule: which one, from 1. */
   | (DeliveryKey & { v: 1; attempt: number })
   /**
-   * Asks for one beside it, known by what asked for it; `unlessUnderWay`: not while one of the schedule is
-   * being made, and not where one has arrived.
+   * Asks for one attempt beside the schedule. `resend` is the id of the request for it, or of the recovery.
+   * `unlessUnderWay`: not while an attempt of the schedule is being made, and not if one has arrived.
    */
   | (DeliveryKey & { v: 1; resend: string; unlessUnderWay?: true | undefined })
   /** Asks for the next page of a recovery. */
@@ -26,16 +26,16 @@ const shape = z.union([
   base.extend({ recovery: z.string() }),
 ]);
 
-/** The message; null when it is not one that this code knows. */
+/** The message; null when its form is none of the above. */
 export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
   return shape.safeParse(body).data ?? null;
 }
 
 /**
- * Puts a message on the queue for a caller who waits.
+ * Puts a message on the queue while an HTTP caller waits.
  * @throws Unavailable when the queue does not take it
  */
-export async function askFor(queue: Queue, message: DeliveryMessage): Promise<void> {
+export async function queueDeliveryMessage(queue: Queue, message: DeliveryMessage): Promise<void> {
   try {
     await queue.send(message);
   } catch (error) {

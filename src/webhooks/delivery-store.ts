@@ -1,97 +1,22 @@
-/** Deliveries in D1: one event owed to one address, and what came of each attempt. */
-import { createHash } from "node:crypto";
+/** Deliveries in D1. The consumers of both queues, the sweep and the lists of deliveries call it. */
 import { and, eq, inArray, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { deliveries, webhookEndpoints } from "../db/schema/webhooks";
-import type { DomainEvent } from "../events/event";
-import { firstIdAt, toEvent } from "../events/event-store";
+import { eventFromRow, firstEventIdAt } from "../events/event-store";
 import type { EventType } from "../events/event-types";
-import type { SecretVersions } from "../outbound/signing-secrets";
-import type { WebhookEndpoint } from "./endpoint";
-
-/** In which format the event is posted. */
-export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];
-
-/** `failed`: all attempts did. `discarded`: there was nowhere left to send it. */
-export type DeliveryStatus = (typeof deliveries.$inferSelect)["status"];
-
-/** One HTTP request for a delivery. Times are Unix milliseconds. */
-export interface Attempt {
-  at: number;
-  durationMs: number;
-  /** Null when no answer came. */
-  statusCode: number | null;
-  /** The first 1 KB of the answer's body. */
-  response: string | null;
-  error: string | null;
-  /** What asked for it, if not the schedule: known by its id, it is made once. */
-  resend?: string;
-}
-
-/** One event owed to one address. */
-export interface Delivery {
-  organisationId: number;
-  id: string;
-  eventId: string;
-  eventType: DomainEvent["type"];
-  format: DeliveryFormat;
-  url: string;
-  /** The webhook endpoint that it is owed to; null: to nothing but the address. */
-  endpointId: string | null;
-}
-
-/** A delivery as it is listed. */
-export interface StoredDelivery extends Delivery {
-  status: DeliveryStatus;
-  /** Oldest first. */
-  attempts: Attempt[];
-  /** How many of them the schedule asked for. */
-  attemptCount: number;
-  nextAttemptAt: number | null;
-}
-
-/** A delivery with all that an attempt needs. */
-export interface DueDelivery extends StoredDelivery {
-  event: DomainEvent;
-  /** The endpoint as it is now; null where it is gone, or there never was one. */
-  endpoint: WebhookEndpoint | null;
-  /** The organisation's own secrets; null when it was deleted. */
-  organisationSecrets: SecretVersions | null;
-}
-
-/** Which delivery. */
-export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
-
-/** A delivery is sent again while it has fewer attempts: with more, a loop that resends would fill its row. */
-export const MOST_ATTEMPTS = 50;
+import type {
+  Attempt,
+  Delivery,
+  DeliveryKey,
+  DeliveryStatus,
+  DeliveryToSend,
+  StoredDelivery,
+} from "./delivery";
 
 /** The most deliveries that one statement stores: a value that is bound has room for 2 MB. */
 const INSERT_AT_ONCE = 500;
-
-/**
- * What is owed to an address, or to an endpoint. The id is made of the event and of either: twice made,
- * it is one.
- */
-export function newDelivery(
-  event: DomainEvent,
-  format: DeliveryFormat,
-  url: string,
-  endpointId: string | null = null,
-): Delivery {
-  const to = endpointId ?? `${format} ${url}`;
-  const suffix = createHash("sha256").update(to).digest("hex").slice(0, 12);
-  return {
-    organisationId: event.organisationId,
-    id: `whd_${event.id.replaceAll("-", "")}_${suffix}`,
-    eventId: event.id,
-    eventType: event.type,
-    format,
-    url,
-    endpointId,
-  };
-}
 
 /** The statements that store new deliveries, once each. */
 export function deliveryInsertions(db: Database, added: readonly Delivery[]) {
@@ -112,7 +37,7 @@ export function deliveryInsertions(db: Database, added: readonly Delivery[]) {
 }
 
 /** The statement that stores a delivery whose only attempt was made already. */
-export function madeDeliveryInsertion(
+export function attemptedDeliveryInsertion(
   db: Database,
   delivery: Delivery,
   status: DeliveryStatus,
@@ -123,11 +48,11 @@ export function madeDeliveryInsertion(
     .values({ ...delivery, status, attempts: JSON.stringify([attempt]), attemptCount: 1 });
 }
 
-/** These deliveries, as far as there are such. */
-export async function findDueDeliveries(
+/** The deliveries with these keys; a key that no delivery has is left out. */
+export async function findDeliveriesToSend(
   db: Database,
   keys: readonly DeliveryKey[],
-): Promise<DueDelivery[]> {
+): Promise<DeliveryToSend[]> {
   const rows = await db
     .select({
       delivery: deliveries,
@@ -155,8 +80,8 @@ export async function findDueDeliveries(
     )
     .where(isOneOf(keys));
   return rows.map(({ delivery, at, data, endpoint, secretVersion, previousSecrets }) => ({
-    ...toStored(delivery),
-    event: toEvent({
+    ...deliveryFromRow(delivery),
+    event: eventFromRow({
       id: delivery.eventId,
       organisationId: delivery.organisationId,
       type: delivery.eventType,
@@ -170,12 +95,12 @@ export async function findDueDeliveries(
 }
 
 /** A delivery as it is stored, its attempts read. */
-export function toStored(row: typeof deliveries.$inferSelect): StoredDelivery {
+export function deliveryFromRow(row: typeof deliveries.$inferSelect): StoredDelivery {
   const eventType = row.eventType as EventType;
   return { ...row, eventType, attempts: JSON.parse(row.attempts) };
 }
 
-/** What follows from an attempt; the moment of the next one is set while it stays pending. */
+/** What an attempt changes. `nextAttemptAt` is set only while the delivery stays pending. */
 export interface Consequence {
   status: DeliveryStatus;
   /** Unix milliseconds. */
@@ -183,8 +108,8 @@ export interface Consequence {
 }
 
 /**
- * Records an attempt of the schedule and what follows from it. Two consumers that made the same one
- * record it once; and what has arrived meanwhile, by a resend, stays delivered.
+ * Records an attempt of the schedule and what follows from it. If two consumers made the same attempt, it
+ * is recorded once. A delivery that a resend has brought there in the meantime stays delivered.
  */
 export async function recordScheduled(
   db: Database,
@@ -192,16 +117,16 @@ export async function recordScheduled(
   attempt: Attempt,
   { status, nextAttemptAt }: Consequence,
 ): Promise<void> {
-  const owed = sql`status = 'pending'`;
+  const isPending = sql`status = 'pending'`;
   await record(db, delivery, attempt, {
-    status: sql`case when ${owed} then ${status} else status end`,
-    nextAttemptAt: sql`case when ${owed} then ${nextAttemptAt} else next_attempt_at end`,
+    status: sql`case when ${isPending} then ${status} else status end`,
+    nextAttemptAt: sql`case when ${isPending} then ${nextAttemptAt} else next_attempt_at end`,
     attemptCount: delivery.attemptCount + 1,
     unless: sql`attempt_count <> ${delivery.attemptCount}`,
   });
 }
 
-/** Records an attempt that somebody asked for: what arrived is delivered, all else stays as it is. */
+/** Records an attempt beside the schedule. If it arrived, the delivery is delivered; else nothing else changes. */
 export async function recordResend(
   db: Database,
   delivery: StoredDelivery,
@@ -214,7 +139,7 @@ export async function recordResend(
   });
 }
 
-/** Nothing asks for the next attempt of this delivery any more: what is still pending has failed. */
+/** Marks a delivery as failed if it is pending, because the message for its next attempt was lost. */
 export async function giveUpDelivery(db: Database, key: DeliveryKey): Promise<void> {
   await db
     .update(deliveries)
@@ -249,7 +174,10 @@ function isOneOf(keys: readonly DeliveryKey[]) {
   );
 }
 
-/** Removes a page of an organisation's deliveries of events from before `cutoff`; returns how many. */
+/**
+ * Removes up to `limit` deliveries of an organisation whose events are from before `cutoff` (Unix
+ * milliseconds); returns how many.
+ */
 export async function sweepDeliveries(
   db: Database,
   organisationId: number,
@@ -264,5 +192,5 @@ export async function sweepDeliveries(
 
 /** The smallest id of a delivery of an event of this moment (Unix milliseconds), or of a later one. */
 export function firstDeliveryAt(time: number): string {
-  return `whd_${firstIdAt(time).replaceAll("-", "")}`;
+  return `whd_${firstEventIdAt(time).replaceAll("-", "")}`;
 }

@@ -1,25 +1,25 @@
+/**
+ * Changes of webhook endpoints. Each change is stored in one transaction with its event. Where somebody
+ * else changed the endpoint in between, the change is decided again from the new state.
+ */
 import { type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/event-outbox";
+import type { ChangeStore } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
-import { rotate } from "../outbound/signing-secrets";
+import { rotateSecret } from "../outbound/signing-secrets";
 import {
   type EndpointEventData,
   MOST_ENDPOINTS,
   secretVersions,
   type WebhookEndpoint,
 } from "./endpoint";
-import { findEndpoint, isUnchanged } from "./endpoint-store";
+import { findEndpoint, isUnchangedEndpoint } from "./endpoint-store";
 
-/** What changes of endpoints stand on. */
-export interface EndpointDeps {
-  db: Database;
-  events: EventOutbox;
-}
+/** Which endpoint. */
+export type EndpointKey = Pick<WebhookEndpoint, "organisationId" | "id">;
 
 /** What a new endpoint is made of. */
 export type NewEndpoint = Pick<
@@ -33,18 +33,18 @@ export type EndpointChange = Partial<
   Pick<WebhookEndpoint, "url" | "enabled" | "valid" | "description" | "eventTypes">
 >;
 
-/** The event that tries an endpoint out, and goes to no other. */
+/** The event that tests an endpoint. It goes to no other endpoint. */
 export function testEvent(endpoint: WebhookEndpoint, now: number): DomainEvent<EndpointEventData> {
   const type = endpoint.format === "ricloud" ? "webhook_config.test" : "webhook-endpoint.test";
   return endpointEvent(type, endpoint, now);
 }
 
 /**
- * Stores a new endpoint; null when the organisation has as many as it can. One in ricloud's format is
- * tried out at once, as its clients expect.
+ * Stores a new endpoint; null when the organisation has the most that it may have. An endpoint in
+ * ricloud's format is tested at once, as ricloud's clients expect.
  */
 export async function createEndpoint(
-  { db, events }: EndpointDeps,
+  { db, events }: ChangeStore,
   input: NewEndpoint,
   now: number,
 ): Promise<WebhookEndpoint | null> {
@@ -52,7 +52,7 @@ export async function createEndpoint(
     description: "",
     eventTypes: null,
     ...input,
-    // Ids begin with their time: the key is also the order of the list.
+    // Ids begin with their time, so the order of the key is that of the list.
     id: `whe_${newEventId(now).replaceAll("-", "")}`,
     valid: null,
     secretVersion: 1,
@@ -81,9 +81,9 @@ export async function createEndpoint(
   return stored[0];
 }
 
-/** Has an endpoint tried out through the queue. */
+/** Puts a test event for this endpoint on the events queue. */
 export async function queueTest(
-  { db, events }: EndpointDeps,
+  { db, events }: ChangeStore,
   endpoint: WebhookEndpoint,
   now: number,
 ): Promise<void> {
@@ -93,61 +93,74 @@ export async function queueTest(
 }
 
 /**
- * Changes an endpoint. Another address has to be tried again; one that is enabled again begins anew.
- * Null when there is none.
+ * Changes an endpoint; null when there is none. A new address has to be tested again, and an endpoint
+ * that is enabled again has not failed yet.
+ * @throws ChangedMeanwhile
  */
 export function updateEndpoint(
-  deps: EndpointDeps,
-  organisationId: number,
-  id: string,
+  store: ChangeStore,
+  key: EndpointKey,
   change: EndpointChange,
   now: number,
 ): Promise<WebhookEndpoint | null> {
-  return alter(deps, organisationId, id, now, "webhook-endpoint.updated", (endpoint) => ({
+  const plan = (endpoint: WebhookEndpoint) => ({
     ...change,
     ...(change.url !== undefined && change.url !== endpoint.url
       ? { valid: null, failingSince: null }
       : {}),
     ...(change.enabled ? { disabledReason: null, failingSince: null } : {}),
-  }));
-}
-
-/** Gives an endpoint a new secret; the others sign on for the grace, in milliseconds. Null: there is none. */
-export function rotateEndpointSecret(
-  deps: EndpointDeps,
-  organisationId: number,
-  id: string,
-  graceMs: number,
-  now: number,
-): Promise<WebhookEndpoint | null> {
-  return alter(deps, organisationId, id, now, "webhook-endpoint.updated", (endpoint) => {
-    const { version, previous } = rotate(secretVersions(endpoint), graceMs, now);
-    return { secretVersion: version, previousSecrets: [...previous] };
   });
-}
-
-/** Disables an endpoint, if it is enabled and `still` holds for it. */
-export async function disableEndpoint(
-  deps: EndpointDeps,
-  organisationId: number,
-  id: string,
-  reason: NonNullable<WebhookEndpoint["disabledReason"]>,
-  now: number,
-  still: (endpoint: WebhookEndpoint) => boolean,
-): Promise<void> {
-  await alter(deps, organisationId, id, now, "webhook-endpoint.disabled", (endpoint) =>
-    endpoint.enabled && still(endpoint) ? { enabled: false, disabledReason: reason } : null,
-  );
+  return changeEndpoint(store, key, { type: "webhook-endpoint.updated", plan }, now);
 }
 
 /**
- * Removes an endpoint, and returns it as it was. What is still owed to it is dropped. Null: there is none.
+ * Gives an endpoint a new secret; null when there is none. The older secrets sign on for the grace, in
+ * milliseconds.
+ * @throws ChangedMeanwhile
+ */
+export function rotateEndpointSecret(
+  store: ChangeStore,
+  key: EndpointKey,
+  graceMs: number,
+  now: number,
+): Promise<WebhookEndpoint | null> {
+  const plan = (endpoint: WebhookEndpoint) => {
+    const { version, previous } = rotateSecret(secretVersions(endpoint), graceMs, now);
+    return { secretVersion: version, previousSecrets: [...previous] };
+  };
+  return changeEndpoint(store, key, { type: "webhook-endpoint.updated", plan }, now);
+}
+
+/** Why an endpoint is to be disabled. */
+export interface DisableRequest {
+  reason: NonNullable<WebhookEndpoint["disabledReason"]>;
+  /** Asked about the endpoint as it is when the change is made. */
+  onlyIf: (endpoint: WebhookEndpoint) => boolean;
+}
+
+/**
+ * Disables an endpoint, if it is enabled and `onlyIf` holds for it.
+ * @throws ChangedMeanwhile
+ */
+export async function disableEndpoint(
+  store: ChangeStore,
+  key: EndpointKey,
+  { reason, onlyIf }: DisableRequest,
+  now: number,
+): Promise<void> {
+  const plan = (endpoint: WebhookEndpoint) =>
+    endpoint.enabled && onlyIf(endpoint) ? { enabled: false, disabledReason: reason } : null;
+  await changeEndpoint(store, key, { type: "webhook-endpoint.disabled", plan }, now);
+}
+
+/**
+ * Removes an endpoint, and returns it as it was; null when there is none. Deliveries that wait for it
+ * are not sent any more.
  * @throws ChangedMeanwhile
  */
 export async function deleteEndpoint(
-  { db, events }: EndpointDeps,
-  organisationId: number,
-  id: string,
+  { db, events }: ChangeStore,
+  { organisationId, id }: EndpointKey,
   now: number,
 ): Promise<WebhookEndpoint | null> {
   return retryChange(`the webhook endpoint ${id}`, async () => {
@@ -156,8 +169,8 @@ export async function deleteEndpoint(
     const gone = { ...endpoint, version: endpoint.version + 1 };
     const announced = [endpointEvent("webhook-endpoint.deleted", gone, now)];
     const { deleted } = await runBatch(db, {
-      events: events.insertion(announced, isStill(endpoint)),
-      deleted: db.delete(webhookEndpoints).where(isUnchanged(endpoint)).returning(),
+      events: events.insertion(announced, existsUnchanged(endpoint)),
+      deleted: db.delete(webhookEndpoints).where(isUnchangedEndpoint(endpoint)).returning(),
     });
     if (!deleted[0]) return undefined;
     events.announce(announced);
@@ -165,17 +178,18 @@ export async function deleteEndpoint(
   });
 }
 
-/**
- * Makes a change of the endpoint as it is, with its event; `plan` says null where nothing is to be done.
- * @throws ChangedMeanwhile
- */
-async function alter(
-  { db, events }: EndpointDeps,
-  organisationId: number,
-  id: string,
+/** A change, and the type of the event that tells of it. */
+interface PlannedChange {
+  type: EventType;
+  /** What changes of the endpoint as it is; null: nothing. */
+  plan: (endpoint: WebhookEndpoint) => Partial<WebhookEndpoint> | null;
+}
+
+async function changeEndpoint(
+  { db, events }: ChangeStore,
+  { organisationId, id }: EndpointKey,
+  { type, plan }: PlannedChange,
   now: number,
-  type: EventType,
-  plan: (endpoint: WebhookEndpoint) => Partial<WebhookEndpoint> | null,
 ): Promise<WebhookEndpoint | null> {
   return retryChange(`the webhook endpoint ${id}`, async () => {
     const endpoint = await findEndpoint(db, organisationId, id);
@@ -184,11 +198,11 @@ async function alter(
     const changed = { ...endpoint, ...change, version: endpoint.version + 1 };
     const announced = [endpointEvent(type, changed, now)];
     const { updated } = await runBatch(db, {
-      events: events.insertion(announced, isStill(endpoint)),
+      events: events.insertion(announced, existsUnchanged(endpoint)),
       updated: db
         .update(webhookEndpoints)
         .set({ ...change, version: changed.version })
-        .where(isUnchanged(endpoint))
+        .where(isUnchangedEndpoint(endpoint))
         .returning(),
     });
     if (!updated[0]) return undefined;
@@ -206,7 +220,7 @@ function endpointEvent(
   return { id: newEventId(now), organisationId, type, at: now, data: { endpoint } };
 }
 
-/** The same as a condition of other statements. */
-function isStill(endpoint: WebhookEndpoint): SQL {
-  return sql`exists (select 1 from ${webhookEndpoints} where ${isUnchanged(endpoint)})`;
+/** `isUnchangedEndpoint` as a condition of statements on other tables. */
+function existsUnchanged(endpoint: WebhookEndpoint): SQL {
+  return sql`exists (select 1 from ${webhookEndpoints} where ${isUnchangedEndpoint(endpoint)})`;
 }

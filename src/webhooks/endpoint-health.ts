@@ -1,55 +1,61 @@
-/** What attempts tell of their endpoint, and when it is disabled for that. */
-import type { Sent } from "./delivery-attempt";
+/**
+ * What an attempt says about its endpoint, and when the endpoint is disabled for that. The consumer of
+ * deliveries calls it after each attempt.
+ */
+import type { ChangeStore } from "../events/event-outbox";
+import type { SentAttempt } from "./delivery-attempt";
 import type { WebhookEndpoint } from "./endpoint";
-import { disableEndpoint, type EndpointDeps } from "./endpoint-changes";
+import { disableEndpoint } from "./endpoint-changes";
 import { setFailingSince } from "./endpoint-store";
 
-/** An endpoint that nothing has reached for so long is disabled: 5 days. */
+/** An endpoint that has failed for so long is disabled: 5 days. */
 export const FAILING_MS = 5 * 86_400_000;
 
-/** By this status a receiver says that it wants nothing more. */
+/** With this status a receiver says that it wants nothing more. */
 const GONE = 410;
 
-/** Whether a receiver wants nothing more: further attempts would be of no use. */
-export function isGone({ attempt }: Sent): boolean {
+/** Whether the receiver said that it wants nothing more. Further attempts would be of no use. */
+export function isGone({ attempt }: SentAttempt): boolean {
   return attempt.statusCode === GONE;
 }
 
+/** An attempt, as far as it says something about the endpoint. */
+export interface HealthReport {
+  result: SentAttempt;
+  /** Whether the schedule has no attempt after it. */
+  isLast: boolean;
+}
+
 /**
- * Notes what an attempt tells of its endpoint. One that is well costs no row; the first failure costs
- * one, and so does the first success after it. A delivery for which this was the last attempt shows
- * whether the endpoint has failed for too long: none that a single bad moment caught is disabled.
+ * Records what an attempt says about its endpoint. While an endpoint works, this writes no row. The first
+ * failure writes one, and so does the first success after it.
+ *
+ * Only the last attempt of a delivery can disable an endpoint that fails. The endpoint then has failed a
+ * whole schedule as well, and not just one attempt after days without events.
  */
-export async function noteHealth(
-  deps: EndpointDeps,
+export async function updateEndpointHealth(
+  store: ChangeStore,
   endpoint: WebhookEndpoint,
-  outcome: Sent,
-  isLast: boolean,
+  { result, isLast }: HealthReport,
+  now: number,
 ): Promise<void> {
-  const now = Date.now();
-  // What another address has said in the meantime is not known: this is about the one that was asked.
+  // The endpoint may have another address by now, about which this attempt says nothing.
   const isSame = ({ url }: WebhookEndpoint) => url === endpoint.url;
-  const { organisationId, id, failingSince } = endpoint;
-  if (outcome.succeeded) {
-    if (failingSince !== null) await setFailingSince(deps.db, endpoint, null);
+  const { failingSince } = endpoint;
+  if (result.succeeded) {
+    if (failingSince !== null) await setFailingSince(store.db, endpoint, null);
     return;
   }
-  if (isGone(outcome)) {
-    await disableEndpoint(deps, organisationId, id, "gone", now, isSame);
+  if (isGone(result)) {
+    await disableEndpoint(store, endpoint, { reason: "gone", onlyIf: isSame }, now);
     return;
   }
   if (failingSince === null) {
-    await setFailingSince(deps.db, endpoint, now);
+    await setFailingSince(store.db, endpoint, now);
   } else if (isLast && hasFailedLong(endpoint, now)) {
-    // Looked at once more with the change: something may have arrived meanwhile.
-    await disableEndpoint(
-      deps,
-      organisationId,
-      id,
-      "failing",
-      now,
-      (it) => isSame(it) && hasFailedLong(it, now),
-    );
+    // Asked again when the change is made: a delivery may have arrived in between.
+    const onlyIf = (current: WebhookEndpoint) => isSame(current) && hasFailedLong(current, now);
+    await disableEndpoint(store, endpoint, { reason: "failing", onlyIf }, now);
   }
 }
 

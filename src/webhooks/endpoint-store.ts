@@ -1,13 +1,10 @@
-/**
- * Webhook endpoints in D1: who wants to hear of an organisation's events. Each change is an event, in
- * the transaction of the change; a change that was made from another version is made again.
- */
+/** Webhook endpoints in D1: reads, and what is written without a new version of the endpoint. */
 import { and, desc, eq, gt, inArray, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import type { WebhookEndpoint } from "./endpoint";
 
-/** Where a list of endpoints goes on: after one id and before another, from the newest. */
+/** Which page of the list, newest first: behind the id `after`, and in front of the id `before`. */
 export interface EndpointRange {
   after: string | null;
   before: string | null;
@@ -24,7 +21,7 @@ export async function findEndpoint(
   return rows[0] ?? null;
 }
 
-/** A page of an organisation's endpoints, newest first, and one more where there are more. */
+/** A page of an organisation's endpoints, newest first, and one endpoint more if the list goes on. */
 export async function listEndpoints(
   db: Database,
   organisationId: number,
@@ -46,7 +43,7 @@ export async function listEndpoints(
     .limit(limit + 1);
 }
 
-/** Notes what a test delivery has found. */
+/** Records whether a test delivery arrived. */
 export async function setEndpointValid(
   db: Database,
   endpoint: Pick<WebhookEndpoint, "organisationId" | "id" | "url">,
@@ -55,7 +52,7 @@ export async function setEndpointValid(
   await db.update(webhookEndpoints).set({ valid }).where(isAtAddress(endpoint));
 }
 
-/** Notes since when nothing arrives; null: something did. */
+/** Records since when the endpoint fails (Unix milliseconds); null: it works again. */
 export async function setFailingSince(
   db: Database,
   endpoint: Pick<WebhookEndpoint, "organisationId" | "id" | "url">,
@@ -69,8 +66,8 @@ export async function setFailingSince(
     );
 }
 
-/** The endpoints of these organisations that are to hear of events. */
-export async function findListening(
+/** The endpoints of these organisations that are enabled. */
+export async function findListeningEndpoints(
   db: Database,
   organisationIds: readonly number[],
 ): Promise<Pick<WebhookEndpoint, "organisationId" | "id" | "url" | "format" | "eventTypes">[]> {
@@ -96,7 +93,7 @@ function isEndpoint(organisationId: number, id: string) {
   return and(eq(webhookEndpoints.organisationId, organisationId), eq(webhookEndpoints.id, id));
 }
 
-/** The endpoint, while it has this address: what was found at another is not noted for it. */
+/** The condition that a row is this endpoint and still has this address. */
 function isAtAddress({
   organisationId,
   id,
@@ -105,8 +102,16 @@ function isAtAddress({
   return and(isEndpoint(organisationId, id), eq(webhookEndpoints.url, url));
 }
 
-/** Also in what is noted without a new version: something may have arrived meanwhile. */
-export function isUnchanged({ organisationId, id, version, failingSince }: WebhookEndpoint) {
+/**
+ * The condition that an endpoint has not changed since it was read. `failingSince` is compared as well,
+ * because it changes without a new version.
+ */
+export function isUnchangedEndpoint({
+  organisationId,
+  id,
+  version,
+  failingSince,
+}: WebhookEndpoint) {
   return and(
     isEndpoint(organisationId, id),
     eq(webhookEndpoints.version, version),

@@ -1,3 +1,4 @@
+/** The data of every kind of event, and the check of what comes off the events queue. Pure. */
 import { z } from "zod";
 import type { DeviceEventData } from "../devices/device";
 import type { DomainEvent, EventMessage } from "../events/event";
@@ -8,7 +9,7 @@ import type { SessionEventData } from "../session/machine";
 import type { ConnectorEventData } from "../sources/connector";
 import type { EndpointEventData } from "./endpoint";
 
-/** What events are about: one arm for each kind, told apart by the name of its only field. */
+/** The data of an event. Each kind has one field, and is told apart by its name. */
 export type EventData =
   | SessionEventData
   | KeyEventData
@@ -47,6 +48,6 @@ const messageShape = z.object({
 /** The message, or null when it is not one that this code knows. */
 export function parseEventMessage(body: unknown): EventMessage | null {
   const parsed = messageShape.safeParse(body);
-  // What is inside was written by our own code: its shape is checked as far as it is addressed.
+  // Our own code wrote the data, so only the fields that name what it is about are checked.
   return parsed.success ? (parsed.data as unknown as EventMessage) : null;
 }

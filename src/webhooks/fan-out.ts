@@ -1,52 +1,54 @@
 /**
- * Consumes the events queue: records each event once, and makes the deliveries it owes. Everything is
- * keyed by the event's id, so that a message that comes twice changes nothing the second time.
+ * Consumes the events queue: records each event, and makes a delivery for each address that is to get it.
+ * All ids come from the event's id, so a message that comes twice changes nothing the second time.
  */
 import type { Database } from "../db/open";
-import { buryMessage, retryLater } from "../dead-letters/dead-letter-store";
+import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
 import type { DomainEvent } from "../events/event";
 import { eventInsertion } from "../events/event-store";
 import { matchesPattern } from "../events/event-types";
 import { describeError, log } from "../platform/log";
+import { type Delivery, newDelivery } from "./delivery";
 import type { DeliveryMessage } from "./delivery-messages";
-import { type Delivery, deliveryInsertions, newDelivery } from "./delivery-store";
-import { isTest } from "./endpoint";
-import { findListening } from "./endpoint-store";
+import { deliveryInsertions } from "./delivery-store";
+import { isTestEvent } from "./endpoint";
+import { findListeningEndpoints } from "./endpoint-store";
 import { type EventData, isSessionEvent, parseEventMessage } from "./event-catalogue";
 
-/** What a session's own `webhook_url` hears. */
+/** The events that a session's own `webhook_url` gets. */
 const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];
 /** The most messages that a queue takes in one call. */
 const SEND_AT_ONCE = 100;
 
-interface Deps {
+/** What the consumer works with. */
+export interface FanOutServices {
   db: Database;
   deliveries: Queue;
-  /** What else an event sets off, once it is recorded; it may run twice. */
+  /** What else an event causes, once it is recorded. It may run twice. */
   react: (event: DomainEvent) => Promise<void>;
 }
 
-/** Handles a batch: what can be stored is acknowledged, what cannot comes back. */
-export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<void> {
+/** Handles a batch. What was stored is acknowledged; what could not be stored comes back. */
+export async function consumeEvents(batch: MessageBatch, services: FanOutServices): Promise<void> {
   const readable: { message: Message; event: DomainEvent }[] = [];
   for (const message of batch.messages) {
     const parsed = parseEventMessage(message.body);
     if (parsed) readable.push({ message, event: parsed.event });
-    else await buryMessage(deps.db, batch.queue, message, "not an event message");
+    else await recordDeadLetter(services.db, batch.queue, message, "not an event message");
   }
   if (readable.length === 0) return;
   try {
     await store(
-      deps,
+      services,
       readable.map(({ event }) => event),
     );
     for (const { message } of readable) message.ack();
   } catch (error) {
     log("queue batch failed", { queue: batch.queue, error: describeError(error) });
-    // One bad event must not hold up the others: each on its own now.
+    // One bad event must not stop the others: each is stored on its own now.
     for (const { message, event } of readable) {
       try {
-        await store(deps, [event]);
+        await store(services, [event]);
         message.ack();
       } catch (error) {
         log("queue message failed", {
@@ -63,51 +65,52 @@ export async function consumeEvents(batch: MessageBatch, deps: Deps): Promise<vo
 }
 
 async function store(
-  { db, deliveries, react }: Deps,
+  { db, deliveries, react }: FanOutServices,
   events: readonly DomainEvent[],
 ): Promise<void> {
-  const listening = await findListening(
+  const listening = await findListeningEndpoints(
     db,
     events.map(({ organisationId }) => organisationId),
   );
-  const owed = events.flatMap((event) => owedDeliveries(event, listening));
+  const owed = events.flatMap((event) => deliveriesOf(event, listening));
   const [first, ...rest] = [
     ...events.map((event) => eventInsertion(db, event)),
     ...deliveryInsertions(db, owed),
   ];
   if (first) await db.batch([first, ...rest]);
-  // After the rows: a message without its row would be dropped, a row without its message is sent
-  // when this one comes back.
+  // The rows come first. A message without its row would be dropped; a row without its message gets one
+  // when the event's message comes back.
   for (let i = 0; i < owed.length; i += SEND_AT_ONCE) {
     const messages = owed.slice(i, i + SEND_AT_ONCE);
     await deliveries.sendBatch(messages.map((delivery) => ({ body: toMessage(delivery) })));
   }
-  // Last: what cannot be reached here must not hold up what is owed to others.
+  // Last: if this fails, the deliveries are on their way already.
   for (const event of events) await react(event);
 }
 
-type Listening = Awaited<ReturnType<typeof findListening>>;
+type Listening = Awaited<ReturnType<typeof findListeningEndpoints>>;
 
-function owedDeliveries(event: DomainEvent, listening: Listening): Delivery[] {
+/** The deliveries that an event gets. */
+function deliveriesOf(event: DomainEvent, listening: Listening): Delivery[] {
   const toEndpoints = listening
     .filter((endpoint) => wants(endpoint, event))
     .map(({ id, url, format }) => newDelivery(event, format, url, id));
-  return [...owedToSession(event), ...toEndpoints];
+  return [...deliveriesToSessionUrl(event), ...toEndpoints];
 }
 
 function wants(endpoint: Listening[number], event: DomainEvent): boolean {
   if (endpoint.organisationId !== event.organisationId) return false;
   const data = event.data as EventData;
   if ("endpoint" in data) {
-    // An endpoint is tried out alone; and what happens to it is for the others to hear.
+    // A test goes to its own endpoint alone. All other events of an endpoint go to the other endpoints.
     const isItself = data.endpoint.id === endpoint.id;
-    if (isTest(event)) return isItself;
+    if (isTestEvent(event)) return isItself;
     if (isItself) return false;
   }
   return endpoint.eventTypes?.some((pattern) => matchesPattern(pattern, event.type)) ?? true;
 }
 
-function owedToSession(event: DomainEvent): Delivery[] {
+function deliveriesToSessionUrl(event: DomainEvent): Delivery[] {
   if (!isSessionEvent(event)) return [];
   const { kind, webhookUrl } = event.data.session;
   if (kind !== "relay" || webhookUrl === null) return [];

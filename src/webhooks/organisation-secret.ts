@@ -1,10 +1,11 @@
+/** The secrets that sign the webhooks of sessions, of which each organisation has its own. */
 import { and, eq, isNull } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { ChangedMeanwhile } from "../db/retry";
 import { organisations } from "../db/schema/organisations";
-import { rotate, type SecretVersions } from "../outbound/signing-secrets";
+import { rotateSecret, type SecretVersions } from "../outbound/signing-secrets";
 
-/** Which secrets sign for an organisation; null if it is deleted or never was. */
+/** The secrets of an organisation; null if it does not exist or was deleted. */
 export async function findWebhookSecrets(db: Database, id: number): Promise<SecretVersions | null> {
   const rows = await db
     .select({
@@ -17,7 +18,7 @@ export async function findWebhookSecrets(db: Database, id: number): Promise<Secr
 }
 
 /**
- * Gives an organisation a new secret; the others sign on for the grace, in milliseconds.
+ * Gives an organisation a new secret. The older secrets sign on for the grace, in milliseconds.
  * @throws ChangedMeanwhile when another rotation came between
  */
 export async function rotateWebhookSecret(
@@ -28,7 +29,7 @@ export async function rotateWebhookSecret(
 ): Promise<SecretVersions> {
   const versions = await findWebhookSecrets(db, id);
   if (!versions) throw new ChangedMeanwhile(`organisation ${id}`);
-  const rotated = rotate(versions, graceMs, now);
+  const rotated = rotateSecret(versions, graceMs, now);
   const rows = await db
     .update(organisations)
     .set({

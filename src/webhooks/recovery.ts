@@ -1,9 +1,10 @@
 /**
- * Recoveries: everything that has not reached an endpoint in a window of time, sent again: what was given
- * up, and what waits for a later attempt of its schedule, which a recovery does not change. The work is
- * done page after page by messages on the deliveries queue; how far it is stands in its row, so that a
- * message that comes twice goes on from there. What it sends is known by the recovery's id: it is made
- * once for each delivery.
+ * Recoveries: what did not reach an endpoint in a window of time is sent again. That is what was given up,
+ * and also what waits for a later attempt of its schedule; the schedule stays as it is.
+ *
+ * A recovery is done page by page, by messages on the deliveries queue. Its row says how far it is, so a
+ * message that comes twice goes on from there. Each resend carries the recovery's id, and is made once
+ * for each delivery.
  */
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -11,35 +12,41 @@ import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
 import { newEventId } from "../events/event";
 import type { EventType } from "../events/event-types";
 import type { Config } from "../platform/config";
-import { askFor, type DeliveryMessage } from "./delivery-messages";
-import { firstDeliveryAt, MOST_ATTEMPTS } from "./delivery-store";
-import { isTest } from "./endpoint";
+import { MOST_ATTEMPTS } from "./delivery";
+import { type DeliveryMessage, queueDeliveryMessage } from "./delivery-messages";
+import { firstDeliveryAt } from "./delivery-store";
+import { isTestEvent } from "./endpoint";
 import { findEndpoint } from "./endpoint-store";
 import { longestScheduleMs } from "./retry-schedule";
 
-/** Work that sends again what did not reach an endpoint. Times are Unix milliseconds. */
+/** A recovery as it is stored. Times are Unix milliseconds. */
 export type Recovery = typeof webhookRecoveries.$inferSelect;
 
-/** What recoveries stand on. */
-export interface RecoveryDeps {
+/** Which recovery. */
+export type RecoveryKey = Pick<Recovery, "organisationId" | "id">;
+
+/** What recoveries work with. */
+export interface RecoveryServices {
   db: Database;
   deliveries: Queue;
 }
 
-/** How many undelivered ones are looked at for a page: what a queue takes in one call. */
+/** The longest window of one recovery: 14 days. */
+export const LONGEST_RECOVERY_MS = 14 * 86_400_000;
+/** How many undelivered deliveries make a page: as many messages as a queue takes in one call. */
 const PAGE = 100;
-/** How many deliveries are looked through for a page where there is no index of what waits. */
+/** How many deliveries are read for a page where no index says which of them wait. */
 const LOOKED_THROUGH = 20_000;
-/** An event may come off its queue so long after it happened, when that was down. */
+/** An event may come off its queue so long after it happened, if the queue was down. */
 const LATE_EVENTS_MS = 86_400_000;
 
 /**
- * Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds. Null: one
- * of this endpoint is running.
- * @throws Unavailable, and nothing is stored
+ * Stores a recovery and puts its first page on the queue. The window is that of the events, in Unix
+ * milliseconds. Null: a recovery of this endpoint is running already.
+ * @throws Unavailable when the queue does not take it; nothing is stored then
  */
 export async function startRecovery(
-  { db, deliveries: queue }: RecoveryDeps,
+  { db, deliveries: queue }: RecoveryServices,
   input: Pick<Recovery, "organisationId" | "endpointId" | "since" | "until">,
   now: number,
 ): Promise<Recovery | null> {
@@ -56,7 +63,7 @@ export async function startRecovery(
     .returning({ id: webhookRecoveries.id });
   if (stored.length === 0) return null;
   try {
-    await askFor(queue, toMessage(recovery));
+    await queueDeliveryMessage(queue, toMessage(recovery));
   } catch (error) {
     await db.delete(webhookRecoveries).where(isRecovery(recovery));
     throw error;
@@ -81,48 +88,50 @@ interface Undelivered {
   attempts: number;
 }
 
-/** Does the next page of a recovery, and asks for the one after it. */
+/** Does the next page of a recovery, and puts the page after it on the queue. */
 export async function recoverPage(
-  { db, deliveries: queue, config }: RecoveryDeps & { config: Config },
-  organisationId: number,
-  id: string,
+  { db, deliveries: queue, config }: RecoveryServices & { config: Config },
+  { organisationId, id }: RecoveryKey,
+  now: number,
 ): Promise<void> {
   const recovery = await findRecovery(db, organisationId, id);
   if (!recovery || recovery.finishedAt !== null) return;
   const { endpointId, reached } = recovery;
   const endpoint = await findEndpoint(db, organisationId, endpointId);
-  if (!endpoint?.enabled) return giveUpRecovery(db, { organisationId, recovery: id });
+  if (!endpoint?.enabled) return giveUpRecovery(db, recovery, now);
   const longestPendingMs = longestScheduleMs(config.webhookRetrySeconds) + LATE_EVENTS_MS;
   const page = await readPage(db, recovery, recovery.createdAt - longestPendingMs);
   const owed = page.rows.filter(
-    (one) => one.endpointId === endpointId && one.attempts < MOST_ATTEMPTS && !isTest(one),
+    (one) => one.endpointId === endpointId && one.attempts < MOST_ATTEMPTS && !isTestEvent(one),
   );
   const messages = owed.map((delivery) => {
     const key = { organisationId, id: delivery.id };
     return { body: { v: 1, ...key, resend: id, unlessUnderWay: true } satisfies DeliveryMessage };
   });
-  // Sent before it is noted: repeated, it makes nothing twice; noted first, it could be lost.
+  // Sent before it is recorded: if the page is repeated, nothing is made twice; recorded first, it could
+  // be lost.
   if (messages.length > 0) await queue.sendBatch(messages);
   const isDone = page.next === null;
-  const noted = await db
+  const recorded = await db
     .update(webhookRecoveries)
     .set({
       reached: page.next ?? reached,
       resent: recovery.resent + owed.length,
-      ...(isDone ? { finishedAt: Date.now() } : {}),
+      ...(isDone ? { finishedAt: now } : {}),
     })
-    // Two that did the same page count it once.
+    // Where two messages did the same page, it is counted once …
     .where(and(isRecovery(recovery), sql`reached is ${reached}`))
     .returning({ id: webhookRecoveries.id });
-  // Whoever noted the page goes on: of two that did it, one.
-  if (!isDone && noted.length > 0) await queue.send(toMessage(recovery));
+  // … and only the message that recorded it goes on.
+  if (!isDone && recorded.length > 0) await queue.send(toMessage(recovery));
 }
 
 /**
- * The next page of what has not arrived, oldest first. Deliveries of events from before `pendingSince` (Unix
- * milliseconds) wait for nothing any more: those that did not arrive have an index. Later ones are looked
- * through, since an index would cost each attempt that fails another row.
- * @returns `next`: after which id the page behind this one begins; null at the end
+ * The next page of what has not arrived, oldest first. Deliveries of events from before `pendingSince`
+ * (Unix milliseconds) have no attempt to wait for: an index holds those of them that did not arrive.
+ * Later deliveries are read one by one, because an index of what waits would cost every attempt that
+ * fails another row.
+ * @returns `next`: the id after which the next page begins; null at the end
  */
 async function readPage(
   db: Database,
@@ -132,7 +141,7 @@ async function readPage(
   const [end, change] = [firstDeliveryAt(until), firstDeliveryAt(pendingSince)];
   const isOld = (reached ?? firstDeliveryAt(since)) < change;
   const stretchEnd = isOld && change < end ? change : end;
-  // One lower bound: SQLite looks up by one, and tests others row by row.
+  // Only one lower bound: SQLite looks up by one, and tests a second one row by row.
   const from = reached === null ? sql`id >= ${firstDeliveryAt(since)}` : sql`id > ${reached}`;
   const stretch = sql`organisation_id = ${organisationId} and ${from} and id < ${stretchEnd}`;
   const givenUp = sql`status in ('failed', 'discarded')`;
@@ -154,18 +163,15 @@ async function readPage(
   return { rows, next: ends[0]?.id ?? null };
 }
 
-/** Nothing asks for the next page of this recovery any more: it is over, and another may begin. */
-export async function giveUpRecovery(
-  db: Database,
-  { organisationId, recovery }: { organisationId: number; recovery: string },
-): Promise<void> {
+/** Ends a recovery whose next page nobody will do, so that another one can be started. */
+export async function giveUpRecovery(db: Database, key: RecoveryKey, now: number): Promise<void> {
   await db
     .update(webhookRecoveries)
-    .set({ finishedAt: Date.now() })
-    .where(and(isRecovery({ organisationId, id: recovery }), isNull(webhookRecoveries.finishedAt)));
+    .set({ finishedAt: now })
+    .where(and(isRecovery(key), isNull(webhookRecoveries.finishedAt)));
 }
 
-/** Removes a page of an organisation's recoveries from before `cutoff` (Unix milliseconds); returns how many. */
+/** Removes up to `limit` recoveries of an organisation from before `cutoff` (Unix milliseconds); returns how many. */
 export async function sweepRecoveries(
   db: Database,
   organisationId: number,
@@ -179,10 +185,10 @@ export async function sweepRecoveries(
   return meta.changes;
 }
 
-function toMessage({ organisationId, id }: Pick<Recovery, "organisationId" | "id">) {
+function toMessage({ organisationId, id }: RecoveryKey) {
   return { v: 1, organisationId, recovery: id } satisfies DeliveryMessage;
 }
 
-function isRecovery({ organisationId, id }: Pick<Recovery, "organisationId" | "id">) {
+function isRecovery({ organisationId, id }: RecoveryKey) {
   return and(eq(webhookRecoveries.organisationId, organisationId), eq(webhookRecoveries.id, id));
 }

@@ -1,13 +1,14 @@
+/** When a failed attempt is made again: the schedule, its variation, and `Retry-After`. Pure. */
 import { LONGEST_DELAY_SECONDS } from "../platform/config";
 
-/** Delays vary by this part of themselves, so that what failed together does not return together. */
+/** Each delay varies by this part of it, so that what failed together is not sent together again. */
 const JITTER = 0.2;
 
-/** A receiver that is overloaded is not helped by a second request within the minute. */
+/** The shortest delay for a receiver that is overloaded. */
 const OVERLOAD_FLOOR_SECONDS = 60;
 
-/** How an attempt failed, as far as the next one's time depends on it. */
-export interface AttemptOutcome {
+/** How an attempt failed: what the time of the next attempt depends on. */
+export interface AttemptFailure {
   /** The receiver's HTTP status; null if it gave none. */
   statusCode: number | null;
   timedOut: boolean;
@@ -27,7 +28,7 @@ export interface AttemptOutcome {
 export function planNextAttempt(input: {
   attempts: number;
   delaysSeconds: readonly number[];
-  outcome: AttemptOutcome;
+  outcome: AttemptFailure;
   random: number;
 }): { delaySeconds: number } | "exhausted" {
   const { attempts, delaysSeconds, outcome, random } = input;
@@ -39,12 +40,12 @@ export function planNextAttempt(input: {
 
   // The order of the rules:
   // 1. The schedule plans a delay.
-  // 2. If the receiver asked for one, it gets it, between once and twice the planned one, varied
-  //    upwards only (so not before the time it asked for) and not beyond twice.
-  //    Else the planned delay varies both ways.
-  // 3. After a 429 or a time-out the floor holds, whatever came out; varied upwards, since all that
-  //    the same overload refused would otherwise return in the same second.
-  // 4. The queue's limit holds over everything.
+  // 2. If the receiver asked for a delay, it gets that, but at least the planned delay and at most twice
+  //    that. The delay varies upwards only, so that no attempt comes before the time it asked for.
+  //    Otherwise the planned delay varies both ways.
+  // 3. After a 429 or a time-out, the delay is at least the floor. The floor varies upwards, since all
+  //    that the same overload refused would otherwise return in the same second.
+  // 4. No delay is longer than the queue allows.
   const later = 1 + JITTER * random;
   let delaySeconds: number;
   if (outcome.retryAfterSeconds === null) {

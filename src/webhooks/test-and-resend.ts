@@ -1,53 +1,59 @@
-/** What people ask of deliveries themselves: to try an endpoint out, and to send something once more. */
+/** Two actions of operators: testing an endpoint, and sending a delivery again. The routes call them. */
 import type { Database } from "../db/open";
 import { newEventId } from "../events/event";
 import { eventInsertion } from "../events/event-store";
-import { type AttemptDeps, makeAttempt } from "./delivery-attempt";
-import { askFor } from "./delivery-messages";
 import {
   type Attempt,
   type DeliveryKey,
-  findDueDeliveries,
   MOST_ATTEMPTS,
-  madeDeliveryInsertion,
   newDelivery,
   type StoredDelivery,
-} from "./delivery-store";
+} from "./delivery";
+import { makeAttempt, type WebhookSender } from "./delivery-attempt";
+import { queueDeliveryMessage } from "./delivery-messages";
+import { attemptedDeliveryInsertion, findDeliveriesToSend } from "./delivery-store";
 import type { WebhookEndpoint } from "./endpoint";
 import { testEvent } from "./endpoint-changes";
 import { setEndpointValid } from "./endpoint-store";
 import { findWebhookSecrets } from "./organisation-secret";
 
-/** Why something is not sent once more. */
+/** Why a delivery is not sent again. */
 export type ResendRefusal =
   | "not-found"
   | "endpoint-deleted"
   | "endpoint-disabled"
   | "too-many-attempts";
 
-/** Posts a test to an endpoint, also to one that is disabled, and records it like any delivery. */
+/** Posts a test event to an endpoint, also to one that is disabled, and records it as a delivery. */
 export async function sendTest(
-  deps: AttemptDeps & { db: Database },
+  sender: WebhookSender & { db: Database },
   endpoint: WebhookEndpoint,
   now: number,
 ): Promise<Attempt> {
-  const { db } = deps;
+  const { db } = sender;
   const event = testEvent(endpoint, now);
   const { organisationId, id, format, url } = endpoint;
   const delivery = newDelivery(event, format, url, id);
   const organisationSecrets = await findWebhookSecrets(db, organisationId);
-  const outcome = await makeAttempt(deps, { ...delivery, event, endpoint, organisationSecrets }, 0);
-  const { attempt } = outcome;
-  const succeeded = outcome.sent && outcome.succeeded;
-  const status = succeeded ? "delivered" : outcome.sent ? "failed" : "discarded";
-  await db.batch([eventInsertion(db, event), madeDeliveryInsertion(db, delivery, status, attempt)]);
+  const result = await makeAttempt(
+    sender,
+    { ...delivery, event, endpoint, organisationSecrets },
+    0,
+  );
+  const { attempt } = result;
+  const succeeded = result.sent && result.succeeded;
+  const status = succeeded ? "delivered" : result.sent ? "failed" : "discarded";
+  await db.batch([
+    eventInsertion(db, event),
+    attemptedDeliveryInsertion(db, delivery, status, attempt),
+  ]);
   await setEndpointValid(db, endpoint, succeeded);
   return attempt;
 }
 
 /**
- * Has a delivery sent once more, whatever became of it; its schedule goes on as it is.
- * @throws Unavailable
+ * Puts one more attempt of a delivery on the queue, whatever its status. Its schedule stays as it is.
+ * @throws Unavailable when the queue does not take it
  */
 export async function requestResend(
   db: Database,
@@ -55,13 +61,13 @@ export async function requestResend(
   key: DeliveryKey,
   now: number,
 ): Promise<{ ok: true; delivery: StoredDelivery } | { ok: false; refusal: ResendRefusal }> {
-  const [delivery] = await findDueDeliveries(db, [key]);
+  const [delivery] = await findDeliveriesToSend(db, [key]);
   if (!delivery) return { ok: false, refusal: "not-found" };
   const { endpoint, endpointId, attempts } = delivery;
   if (endpointId !== null && !endpoint) return { ok: false, refusal: "endpoint-deleted" };
   if (endpoint?.enabled === false) return { ok: false, refusal: "endpoint-disabled" };
   if (attempts.length >= MOST_ATTEMPTS) return { ok: false, refusal: "too-many-attempts" };
   const { organisationId, id } = key;
-  await askFor(queue, { v: 1, organisationId, id, resend: newEventId(now) });
+  await queueDeliveryMessage(queue, { v: 1, organisationId, id, resend: newEventId(now) });
   return { ok: true, delivery };
 }

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { newEventId, uuidV7 } from "../../src/events/event";
-import { firstIdAt } from "../../src/events/event-store";
+import { firstEventIdAt } from "../../src/events/event-store";
 import { parseEventMessage } from "../../src/webhooks/event-catalogue";
 
 const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });
@@ -29,8 +29,8 @@ describe("an event id", () => {
       fc.property(times, times, randoms, randoms, (one, other, first, second) => {
         fc.pre(one < other);
         expect(uuidV7(one, first) < uuidV7(other, second)).toBe(true);
-        expect(uuidV7(one, first) < firstIdAt(other)).toBe(true);
-        expect(firstIdAt(one) <= uuidV7(one, first)).toBe(true);
+        expect(uuidV7(one, first) < firstEventIdAt(other)).toBe(true);
+        expect(firstEventIdAt(one) <= uuidV7(one, first)).toBe(true);
       }),
     );
   });

@@ -5,7 +5,7 @@ import {
   endpointOwner,
   FIRST_SECRET,
   organisationOwner,
-  rotate,
+  rotateSecret,
   type SecretVersions,
   signingSecrets,
 } from "../../src/outbound/signing-secrets";
@@ -24,19 +24,19 @@ describe("a rotation", () => {
     ["until its grace is over", DAY - 1, [2, 1]],
     ["and then no longer", DAY, [2]],
   ])("lets the old secret sign beside the new one %s", (_, later, versions) => {
-    const rotated = rotate(FIRST_SECRET, DAY, 1_000);
+    const rotated = rotateSecret(FIRST_SECRET, DAY, 1_000);
     expect(signing(rotated, 1_000 + later)).toEqual(versions.map(secretOf));
   });
 
   test("without a grace ends all older secrets, whatever they were given before", () => {
-    const twice = rotate(rotate(FIRST_SECRET, 7 * DAY, 0), 0, 1);
+    const twice = rotateSecret(rotateSecret(FIRST_SECRET, 7 * DAY, 0), 0, 1);
     expect(signing(twice, 1)).toEqual([secretOf(3)]);
   });
 
   test("with a short grace shortens a longer one, and with a longer one lengthens none", () => {
-    const shortened = rotate(rotate(FIRST_SECRET, 7 * DAY, 0), DAY, 0);
+    const shortened = rotateSecret(rotateSecret(FIRST_SECRET, 7 * DAY, 0), DAY, 0);
     expect(signing(shortened, DAY)).toEqual([secretOf(3)]);
-    const kept = rotate(rotate(FIRST_SECRET, DAY, 0), 7 * DAY, 0);
+    const kept = rotateSecret(rotateSecret(FIRST_SECRET, DAY, 0), 7 * DAY, 0);
     expect(signing(kept, DAY - 1)).toEqual([3, 2, 1].map(secretOf));
     expect(signing(kept, DAY)).toEqual([3, 2].map(secretOf));
   });
@@ -56,7 +56,7 @@ test("whatever is rotated when, the newest signs first, no secret twice, and fiv
         now += wait;
         for (const [version, end] of ends) ends.set(version, Math.min(end, now + graceMs));
         ends.set(versions.version, now + graceMs);
-        versions = rotate(versions, graceMs, now);
+        versions = rotateSecret(versions, graceMs, now);
       }
       now += later;
       const older = [...ends].filter(([, end]) => end > now).map(([version]) => version);

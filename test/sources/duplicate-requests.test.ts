@@ -2,7 +2,11 @@
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
-import { MOST_TWINS, SOURCE_SESSION_ID, twinIds } from "../../src/sources/duplicate-requests";
+import {
+  MOST_IDENTICAL_REQUESTS,
+  SOURCE_SESSION_ID,
+  sessionIdsForRequest,
+} from "../../src/sources/duplicate-requests";
 import { newGate } from "../support/d1";
 import { insertKey } from "../support/keys";
 import {
@@ -183,11 +187,11 @@ describe("a create makes a session of its own", () => {
   test("however often it has failed before", async () => {
     const broker = await newBroker();
     const ids = new Set<string>();
-    for (let n = 0; n < MOST_TWINS + 3; n++) {
+    for (let n = 0; n < MOST_IDENTICAL_REQUESTS + 3; n++) {
       const { body } = await create(broker, { payload: {}, wait: 10 });
       ids.add(body.id);
     }
-    expect(ids.size).toBe(MOST_TWINS + 3);
+    expect(ids.size).toBe(MOST_IDENTICAL_REQUESTS + 3);
   });
 });
 
@@ -195,17 +199,17 @@ describe("the id of a session", () => {
   const request = { organisationId: 1, keyId: 2, body: '{"payload":{"password":"abcd1234"}}' };
 
   test("cannot be made without the deployment's secret", () => {
-    const ours = twinIds("secret-of-this-deployment", request, 60_000).now(0);
-    const theirs = twinIds("secret-of-another-one", request, 60_000).now(0);
+    const ours = sessionIdsForRequest("secret-of-this-deployment", request, 60_000).now(0);
+    const theirs = sessionIdsForRequest("secret-of-another-one", request, 60_000).now(0);
     expect(ours).toMatch(SOURCE_SESSION_ID);
     expect(theirs).not.toBe(ours);
   });
 
   test("is the same in every isolate, for as long as a window of time", () => {
-    const first = twinIds("secret", request, WINDOW_MS).now(0);
-    expect(twinIds("secret", { ...request }, 2 * WINDOW_MS - 1).now(0)).toBe(first);
-    expect(twinIds("secret", request, 2 * WINDOW_MS).now(0)).not.toBe(first);
-    expect(twinIds("secret", request, 2 * WINDOW_MS).before?.(0)).toBe(first);
-    expect(twinIds("secret", request, 2 * WINDOW_MS + 10_000).before).toBeNull();
+    const first = sessionIdsForRequest("secret", request, WINDOW_MS).now(0);
+    expect(sessionIdsForRequest("secret", { ...request }, 2 * WINDOW_MS - 1).now(0)).toBe(first);
+    expect(sessionIdsForRequest("secret", request, 2 * WINDOW_MS).now(0)).not.toBe(first);
+    expect(sessionIdsForRequest("secret", request, 2 * WINDOW_MS).before?.(0)).toBe(first);
+    expect(sessionIdsForRequest("secret", request, 2 * WINDOW_MS + 10_000).before).toBeNull();
   });
 });

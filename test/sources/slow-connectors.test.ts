@@ -1,7 +1,7 @@
 /** A connector may use all of its time: what it says at the end of it still counts. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { heldBackMs } from "../../src/sources/connector";
+import { answerWaitMs } from "../../src/sources/connector";
 import { create, newBroker, newConnector, objectOf } from "../support/source-sessions";
 import { pass } from "../support/sweep";
 
@@ -58,5 +58,5 @@ test.each([
   [26, 1_000],
   [30, 5_000],
 ])("with %i seconds to answer, an answer is held back %i milliseconds at most", (seconds, most) => {
-  expect(heldBackMs({ timeoutSeconds: seconds })).toBe(most);
+  expect(answerWaitMs({ timeoutSeconds: seconds })).toBe(most);
 });

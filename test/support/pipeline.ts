@@ -14,14 +14,10 @@ import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
 import type { SessionEventData } from "../../src/session/machine";
 import { webhookBodies } from "../../src/surfaces/shared/webhook-bodies";
+import { type Attempt, type Delivery, newDelivery } from "../../src/webhooks/delivery";
 import { consumeDeliveries } from "../../src/webhooks/delivery-consumer";
 import type { DeliveryMessage } from "../../src/webhooks/delivery-messages";
-import {
-  type Attempt,
-  type Delivery,
-  deliveryInsertions,
-  newDelivery,
-} from "../../src/webhooks/delivery-store";
+import { deliveryInsertions } from "../../src/webhooks/delivery-store";
 import { consumeEvents } from "../../src/webhooks/fan-out";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";

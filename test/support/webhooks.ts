@@ -5,12 +5,8 @@ import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import { eventInsertion } from "../../src/events/event-store";
 import type { ConnectionEventData } from "../../src/relay-permissions/permission";
-import {
-  type Attempt,
-  type DeliveryStatus,
-  madeDeliveryInsertion,
-  newDelivery,
-} from "../../src/webhooks/delivery-store";
+import { type Attempt, type DeliveryStatus, newDelivery } from "../../src/webhooks/delivery";
+import { attemptedDeliveryInsertion } from "../../src/webhooks/delivery-store";
 import { type Answer, call, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
 import { eventually, newMailbox } from "./pipeline";
@@ -102,7 +98,7 @@ export async function storeDelivery(
   const statusCode = status === "delivered" ? 204 : 500;
   const attempt: Attempt = { at, durationMs: 7, statusCode, response: "", error: null };
   const db = openDatabase(env);
-  const insertion = madeDeliveryInsertion(db, delivery, status, attempt);
+  const insertion = attemptedDeliveryInsertion(db, delivery, status, attempt);
   await db.batch([eventInsertion(db, event), insertion]);
   return delivery.id;
 }

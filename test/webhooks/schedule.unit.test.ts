@@ -2,20 +2,20 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseRetrySeconds } from "../../src/platform/config";
 import {
-  type AttemptOutcome,
+  type AttemptFailure,
   longestScheduleMs,
   parseRetryAfter,
   planNextAttempt,
 } from "../../src/webhooks/retry-schedule";
 
 const DEFAULT_DELAYS = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];
-const FAILED: AttemptOutcome = { statusCode: 500, timedOut: false, retryAfterSeconds: null };
+const FAILED: AttemptFailure = { statusCode: 500, timedOut: false, retryAfterSeconds: null };
 /** The middle of [0, 1): no jitter either way. */
 const MIDDLE = 0.5;
 
 const delayAfter = (
   planned: number,
-  outcome: Partial<AttemptOutcome> = {},
+  outcome: Partial<AttemptFailure> = {},
   random: number = MIDDLE,
 ) => {
   const plan = planNextAttempt({
@@ -89,7 +89,7 @@ describe("planning the next attempt", () => {
     expect(plan).toThrow(RangeError);
   });
 
-  test.each<[string, number, Partial<AttemptOutcome>, number]>([
+  test.each<[string, number, Partial<AttemptFailure>, number]>([
     ["the plan, after a failure", 300, {}, 300],
     ["the plan, after no answer at all", 300, { statusCode: null }, 300],
     ["a fraction of a second, where planned", 0.05, {}, 0.05],
@@ -139,7 +139,7 @@ describe("planning the next attempt", () => {
   });
 
   test("waits a minute after a 429 or a time-out, and never more than a day", () => {
-    const overloaded = fc.constantFrom<Partial<AttemptOutcome>>(
+    const overloaded = fc.constantFrom<Partial<AttemptFailure>>(
       { statusCode: 429 },
       { statusCode: null, timedOut: true },
       { statusCode: 429, timedOut: true },

@@ -1,7 +1,7 @@
 /** Events over HTTP, as ricloud's clients list them. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { findListedEvent, listEvents } from "../../events/event-list";
+import { findEventWithDeliveries, listEventsWithDeliveries } from "../../events/event-list";
 import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
 import { notFound } from "./errors";
@@ -31,7 +31,12 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const { type: subject, action, state } = filter;
       const created = dateRange("date_created");
       const narrowed = { subject, action, state, created };
-      const { rows, next } = await listEvents(c.var.db, organisationId, narrowed, page);
+      const { rows, next } = await listEventsWithDeliveries(
+        c.var.db,
+        organisationId,
+        narrowed,
+        page,
+      );
       const data = rows.map((event) => toEvent(event, event.delivery));
       const hasMore = next !== null;
       // A page that is full goes on after its last event, as everywhere.
@@ -45,7 +50,9 @@ export function eventRoutes(app: Hono<AppEnv>): void {
     "/events/:id",
     keyed("events:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
-      const event = UUID.test(id) ? await findListedEvent(c.var.db, organisationId, id) : null;
+      const event = UUID.test(id)
+        ? await findEventWithDeliveries(c.var.db, organisationId, id)
+        : null;
       if (!event) throw new Refused(notFound);
       return c.json(toEvent(event, event.delivery));
     }),

@@ -6,9 +6,9 @@ import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import type { Session } from "../../session/machine";
 import type { SessionResult } from "../../session/session-calls";
-import { heldBackMs } from "../../sources/connector";
+import { answerWaitMs } from "../../sources/connector";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
-import { refuseSession, sourceIn } from "../../sources/source";
+import { refuseSession, sourceOfSession } from "../../sources/source";
 import { listSourceSessions, type Position } from "../../sources/source-session-list";
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
 import { findOrMakeSource, findSources } from "../../sources/source-store";
@@ -47,24 +47,29 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       const { source: spec, payload } = await readBody(c, createBody);
       const awaitMs = awaitMilliseconds(c);
       const { db, sessions, config } = c.var;
-      const found = await findOrMakeSource(db, organisationId, spec, Date.now(), true);
+      const found = await findOrMakeSource(
+        db,
+        { organisationId, ...spec },
+        { mustHaveConnector: true, now: Date.now() },
+      );
       if (!found.ok) throw new Refused(missing[found.missing](spec.type));
       const { source, connector } = found;
       if (!connector) throw new Refused(missing.connector(spec.type));
       requireOpen(source.state);
       const request = { organisationId, keyId, body: await readBodyText(c) };
       const { origin } = new URL(c.req.url);
-      const made = await createSourceSession(sessions, config.secret, request, {
+      const made = await createSourceSession({ sessions, secret: config.secret }, request, {
         source,
         connector,
         origin,
+        now: Date.now(),
       });
       // From here on the session is there: whatever goes wrong, the caller must not ask for another.
       if (made.isNew) {
-        const deps = { ...config, db, sessions };
-        c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
+        const services = { config, db, sessions };
+        c.executionCtx.waitUntil(verifySession(services, connector, made.view.session, payload));
       }
-      const heldMs = made.isNew ? heldBackMs(connector) : 0;
+      const heldMs = made.isNew ? answerWaitMs(connector) : 0;
       const session = await outcomeOf(c, made.view.session, Math.max(awaitMs, heldMs));
       return c.json(toSession(session, null, null), 201);
     }),
@@ -122,7 +127,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
 async function showSession(c: Call, result: SessionResult): Promise<Response> {
   if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
   const { session, usedAt } = result;
-  const known = sourceIn(session);
+  const known = sourceOfSession(session);
   if (!known) throw new Refused(notFound);
   const sources = await findSources(c.var.db, session.organisationId, [known.id]);
   return c.json(toSession(session, sources.get(known.id) ?? known, usedAt));

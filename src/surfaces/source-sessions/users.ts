@@ -89,7 +89,11 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
     "/sources",
     keyed("sessions:write", async (c, { organisationId }) => {
       const spec = await readBody(c, sourceSpec);
-      const found = await findOrMakeSource(c.var.db, organisationId, spec, Date.now(), false);
+      const found = await findOrMakeSource(
+        c.var.db,
+        { organisationId, ...spec },
+        { mustHaveConnector: false, now: Date.now() },
+      );
       if (!found.ok) {
         throw new Refused(invalidParameter("user", "must be the id of one of your users"));
       }
@@ -135,7 +139,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
       const source =
         state === undefined
           ? (await findSources(c.var.db, organisationId, [id])).get(id)
-          : await setSourceState(c.var.db, organisationId, id, state, Date.now());
+          : await setSourceState(c.var.db, { organisationId, id }, state, Date.now());
       if (!source) throw new Refused(notFound);
       if (state !== undefined && source.state !== state) {
         const problem = `cannot become ${state}: the source is ${source.state}, which is not yours to change`;

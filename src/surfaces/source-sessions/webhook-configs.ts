@@ -77,7 +77,7 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
         ...(state === "deactivated" ? { enabled: false } : {}),
         ...(state === "new" ? { enabled: true, valid: null } : {}),
       };
-      const endpoint = await updateEndpoint(c.var, organisationId, id, change, Date.now());
+      const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
       if (!endpoint) throw new Refused(notFound);
       return c.json(toWire(c, caller, endpoint));
     }),
@@ -88,7 +88,7 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
     keyed("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const { id } = await requireConfig(c, organisationId);
-      const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
+      const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
       if (!deleted) throw new Refused(notFound);
       return c.json(toWire(c, caller, deleted));
     }),

@@ -6,12 +6,12 @@
  * object of another kind, such as a relay session in an event, goes without one.
  */
 import type { DomainEvent } from "../../events/event";
-import type { DeliveryState } from "../../events/event-list";
+import type { DeliverySummary } from "../../events/event-list";
 import type { KeyFacts } from "../../keys/key";
 import { type Organisation, shortName } from "../../organisations/organisation-store";
 import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { errorOf, type Session } from "../../session/machine";
-import { type Source, sourceIn } from "../../sources/source";
+import { type Source, sourceOfSession } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import type { EventData } from "../../webhooks/event-catalogue";
@@ -23,7 +23,7 @@ import { toEventData as toOwnData } from "../v1/event-wire";
  * @param usedAt known to the session's object only: null in lists and events
  */
 export function toSession(session: Session, source: Source | null, usedAt: number | null) {
-  const shown = source ?? sourceIn(session);
+  const shown = source ?? sourceOfSession(session);
   return {
     id: session.id,
     resource: "session",
@@ -113,7 +113,7 @@ function stateOf({ enabled, valid }: WebhookEndpoint) {
 }
 
 /** An event: `session.user_authorized` is of type `session` and action `user_authorized`. */
-export function toEvent(event: DomainEvent, delivery: DeliveryState) {
+export function toEvent(event: DomainEvent, delivery: DeliverySummary) {
   const [type = "", ...action] = event.type.split(".");
   return {
     id: event.id,

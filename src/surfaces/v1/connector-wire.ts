@@ -7,14 +7,13 @@ import {
   DEFAULT_IDLE_SECONDS,
   DEFAULT_TIMEOUT_SECONDS,
   DEFAULT_TTL_SECONDS,
+  LONGEST_SESSION_SECONDS,
   LONGEST_TIMEOUT_SECONDS,
+  SHORTEST_SESSION_SECONDS,
 } from "../../sources/connector";
 import { toTime } from "../shared/wire-time";
 
-/** A year. */
-const LONGEST_SECONDS = 31_536_000;
-
-function seconds(least: number, most = LONGEST_SECONDS) {
+function seconds(least: number, most = LONGEST_SESSION_SECONDS) {
   const rule = `must be a whole number from ${least} to ${most}`;
   return z.int(rule).min(least, rule).max(most, rule);
 }
@@ -25,8 +24,8 @@ export const putBody = z
     url: z.string("must be a string"),
     timeout_seconds: seconds(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
     check_interval_seconds: seconds(1).nullable().default(null),
-    session_ttl_seconds: seconds(3).default(DEFAULT_TTL_SECONDS),
-    idle_seconds: seconds(3).default(DEFAULT_IDLE_SECONDS),
+    session_ttl_seconds: seconds(SHORTEST_SESSION_SECONDS).default(DEFAULT_TTL_SECONDS),
+    idle_seconds: seconds(SHORTEST_SESSION_SECONDS).default(DEFAULT_IDLE_SECONDS),
   })
   .transform(
     (body): ConnectorTerms => ({

@@ -78,7 +78,7 @@ async function asConnector(c: Call): Promise<Response> {
   // The signature covers no session: without this, whoever sees a message could send it for others.
   const messageId = c.req.header("webhook-id") ?? "";
   const now = Date.now();
-  const isFirst = await claimMessage(c.var.db, session, connector, messageId, now);
+  const isFirst = await claimMessage(c.var.db, { session, connector, messageId }, now);
   if (!isFirst) fail(c, now, messageUsed);
   return expire(c, organisationId, id, "service");
 }

@@ -88,7 +88,7 @@ function crudRoutes(app: Hono<AppEnv>): void {
       const change = await readBody(c, changeBody);
       if (change.url !== undefined) requireSendable(c, "url", change.url);
       const id = c.req.param("id") ?? "";
-      const endpoint = await updateEndpoint(c.var, organisationId, id, change, Date.now());
+      const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
       if (!endpoint) throw new Refused(unknownEndpoint);
       return c.json(toEndpoint(endpoint));
     }),
@@ -98,7 +98,7 @@ function crudRoutes(app: Hono<AppEnv>): void {
     ONE,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
-      const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
+      const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
       if (!deleted) throw new Refused(unknownEndpoint);
       return c.body(null, 204);
     }),
@@ -121,7 +121,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
       const { graceMs } = await readOptionalBody(c, rotateBody);
       const id = c.req.param("id") ?? "";
       const now = Date.now();
-      const endpoint = await rotateEndpointSecret(c.var, organisationId, id, graceMs, now);
+      const endpoint = await rotateEndpointSecret(c.var, { organisationId, id }, graceMs, now);
       if (!endpoint) throw new Refused(unknownEndpoint);
       return secretAnswer(c, endpointOwner(id), secretVersions(endpoint));
     }),

@@ -3,19 +3,18 @@ import { z } from "zod";
 import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
-import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
-import type { WebhookEndpoint } from "../../webhooks/endpoint";
-import type { Recovery } from "../../webhooks/recovery";
+import { LONGEST_SECRET_GRACE_SECONDS } from "../../outbound/signing-secrets";
+import type { Attempt, StoredDelivery } from "../../webhooks/delivery";
+import {
+  LONGEST_ENDPOINT_DESCRIPTION,
+  MOST_EVENT_PATTERNS,
+  type WebhookEndpoint,
+} from "../../webhooks/endpoint";
+import { LONGEST_RECOVERY_MS, type Recovery } from "../../webhooks/recovery";
 import { toTime } from "../shared/wire-time";
 
-/** How far back what failed is sent again: 14 days, in milliseconds. */
-const LONGEST_WINDOW_MS = 14 * 86_400_000;
-/** A week. */
-const LONGEST_GRACE_SECONDS = 604_800;
-const MOST_PATTERNS = 50;
-
 const url = z.string("must be a string");
-const description = humanText(0, 256);
+const description = humanText(0, LONGEST_ENDPOINT_DESCRIPTION);
 const enabled = z.boolean("must be true or false");
 const eventPattern = z
   .string("must be a string")
@@ -26,7 +25,7 @@ const eventPattern = z
 const eventTypes = z
   .array(eventPattern, "must be an array of names of events")
   .min(1, "must name an event; leave it out for all")
-  .max(MOST_PATTERNS, `must have at most ${MOST_PATTERNS} names`)
+  .max(MOST_EVENT_PATTERNS, `must have at most ${MOST_EVENT_PATTERNS} names`)
   .transform((names) => [...new Set(names)])
   .nullable();
 const time = z.iso
@@ -59,7 +58,7 @@ export const changeBody = z
     ...(enabled === undefined ? {} : { enabled }),
   }));
 
-const graceRule = `must be a whole number from 0 to ${LONGEST_GRACE_SECONDS}`;
+const graceRule = `must be a whole number from 0 to ${LONGEST_SECRET_GRACE_SECONDS}`;
 
 /** The body that rotates a secret: for how long the one before signs too, in milliseconds. */
 export const rotateBody = z
@@ -67,7 +66,7 @@ export const rotateBody = z
     grace_seconds: z
       .int(graceRule)
       .min(0, graceRule)
-      .max(LONGEST_GRACE_SECONDS, graceRule)
+      .max(LONGEST_SECRET_GRACE_SECONDS, graceRule)
       .default(86_400),
   })
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
@@ -80,7 +79,7 @@ export function recoverBody(now: number) {
     .superRefine(({ since, until }, issues) => {
       if (since >= until) {
         issues.addIssue({ code: "custom", path: ["since"], message: "must be before until" });
-      } else if (until - since > LONGEST_WINDOW_MS) {
+      } else if (until - since > LONGEST_RECOVERY_MS) {
         issues.addIssue({
           code: "custom",
           path: ["since"],
