@@ -14,8 +14,9 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { addressBucket } from "../platform/ip-address";
 import { type ConnectsFrom, HOST } from "../relay/participant";
 import { HARMLESS, KEPT_MS, WrongTokenBudget, WrongTokenLock } from "../relay/wrong-token-lock";
-import type { RelayUser, Session, SessionRefusal } from "../session/machine";
+import type { SessionRefusal } from "../session/machine";
 import type { SessionTokens } from "../session/relay-tokens";
+import type { RelayUser, Session } from "../session/session";
 
 /** Why a websocket was not let in. */
 export type AdmissionRefusal =

@@ -4,7 +4,7 @@ import { findPaired, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
 import type { Pairing } from "../session/device-revocation";
-import type { RelayUser, Session } from "../session/machine";
+import type { RelayUser, Session } from "../session/session";
 import type { AdmissionRefusal, Knock } from "./admission";
 
 /** Reading has failed when it takes longer: a join waits for it. */

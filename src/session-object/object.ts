@@ -19,19 +19,16 @@ import { CLOSE } from "../relay/protocol";
 import { type Arrival, RelayHub } from "../relay/relay-hub";
 import { loadLivePermissions } from "../relay-permissions/load-permissions";
 import type { DeviceCut } from "../session/device-revocation";
+import { decide, endedRefusal, type SessionCommand, type SessionEvent } from "../session/machine";
+import { findAnnounced, projectSession } from "../session/projection";
+import { drawUser, type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import {
-  decide,
   type ExpiryReason,
-  endedRefusal,
   isFinal,
   type RelayUser,
   type Session,
-  type SessionCommand,
-  type SessionEvent,
   type SessionFacts,
-} from "../session/machine";
-import { findAnnounced, projectSession } from "../session/projection";
-import { drawUser, type SessionTokens, sessionTokens } from "../session/relay-tokens";
+} from "../session/session";
 import type {
   SessionCalls,
   SessionResult,

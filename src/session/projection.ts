@@ -9,8 +9,8 @@ import type { BatchItem } from "drizzle-orm/batch";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { isFinal, type Session, type SessionKind } from "./machine";
 import { deviceRemoval, deviceStatements, holdStatements, releaseStatement } from "./presence";
+import { isFinal, type Session, type SessionKind } from "./session";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */

@@ -1,8 +1,9 @@
 /** Making relay sessions: what needs more than the session's own object. */
 import type { Database } from "../db/open";
 import { reserveJoinCode } from "./join-codes";
-import type { RelayUser, Session, SessionRefusal } from "./machine";
+import type { SessionRefusal } from "./machine";
 import { joinKeyDigest } from "./relay-tokens";
+import type { RelayUser, Session } from "./session";
 import type { SessionResult, UserRequest } from "./session-calls";
 import type { SessionClient } from "./session-client";
 

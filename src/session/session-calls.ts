@@ -1,6 +1,7 @@
 /** The contract between the Worker and a session's object: the calls, and what they take and give. */
 import type { DeviceCut } from "./device-revocation";
-import type { ExpiryReason, NewRelayUser, Session, SessionFacts, SessionRefusal } from "./machine";
+import type { SessionRefusal } from "./machine";
+import type { ExpiryReason, NewRelayUser, Session, SessionFacts } from "./session";
 
 /** The calls of a session's object. Arguments and answers are plain values: RPC clones them. */
 export interface SessionCalls {

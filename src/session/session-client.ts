@@ -4,7 +4,7 @@
  */
 import { Unavailable } from "../platform/unavailable";
 import type { DeviceCut } from "./device-revocation";
-import type { ExpiryReason, Session, SessionFacts } from "./machine";
+import type { ExpiryReason, Session, SessionFacts } from "./session";
 import type { SessionCalls, SessionResult, UserRequest } from "./session-calls";
 
 /** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */

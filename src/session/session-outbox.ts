@@ -5,7 +5,8 @@
  */
 import type { DomainEvent } from "../events/event";
 import { within } from "../platform/wait";
-import { evolve, type Session, type SessionEvent } from "./machine";
+import { evolve, type SessionEvent } from "./machine";
+import type { Session } from "./session";
 
 /** An event with the id under which it is announced. */
 export interface StoredEvent {

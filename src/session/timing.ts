@@ -5,13 +5,8 @@
  * when it has to, so a polled session costs no write per call. The price is slack: an idle session
  * ends between `idleSeconds` and a quarter more after its last activity, never earlier.
  */
-import {
-  type ExpiryReason,
-  isFinal,
-  reasonOfExpiry,
-  type Session,
-  VERIFICATION_TIMEOUT,
-} from "./machine";
+import { VERIFICATION_TIMEOUT } from "./machine";
+import { type ExpiryReason, isFinal, reasonOfExpiry, type Session } from "./session";
 
 /** How much later than `idleSeconds` an idle session may end, in milliseconds. */
 export function idleSlackMs(idleSeconds: number): number {

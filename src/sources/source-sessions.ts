@@ -1,7 +1,7 @@
 /** Making and verifying source sessions: what needs more than the session's own object. */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
-import type { Session, SessionFacts } from "../session/machine";
+import type { Session, SessionFacts } from "../session/session";
 import type { SessionView } from "../session/session-calls";
 import type { SessionClient } from "../session/session-client";
 import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";

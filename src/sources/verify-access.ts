@@ -9,7 +9,7 @@ import { z } from "zod";
 import { newEventId } from "../events/event";
 import { addressRules, judgeAddress, type SendingConfig } from "../outbound/address";
 import { signWebhook } from "../outbound/standard-webhooks";
-import type { SourceFacts } from "../session/machine";
+import type { SourceFacts } from "../session/session";
 import {
   type Connector,
   type Credentials,

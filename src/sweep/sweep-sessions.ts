@@ -1,7 +1,6 @@
 /** The sweep's work on sessions: those that are due are looked at, those that are old are removed. */
 import { sweepEvents } from "../events/event-store";
 import { describeError, log } from "../platform/log";
-import type { SessionKind } from "../session/machine";
 import {
   type DueSession,
   type Ended,
@@ -10,6 +9,7 @@ import {
   forgetSessions,
   type SessionKey,
 } from "../session/projection";
+import type { SessionKind } from "../session/session";
 import type { CheckMessage } from "../sources/access-checks";
 import { sweepDeliveries } from "../webhooks/delivery-store";
 import { sweepRecoveries } from "../webhooks/recovery";

@@ -4,7 +4,7 @@ import type { DomainEvent } from "../events/event";
 import { addressRules, judgeAddress } from "../outbound/address";
 import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
-import type { SessionEventData } from "../session/machine";
+import type { SessionEventData } from "../session/session";
 import type { Attempt, DueDelivery } from "./delivery-store";
 import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";

@@ -1,14 +1,7 @@
 /** What a session may become: each command in each state, at each time, as a table. */
 import { describe, expect, test } from "vitest";
-import {
-  decide,
-  errorOf,
-  evolve,
-  isFinal,
-  type Session,
-  type SessionCommand,
-  type SessionEvent,
-} from "../../src/session/machine";
+import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
+import { errorOf, isFinal, type Session } from "../../src/session/session";
 import { after, BORN_AT, creation, TTL_MS, userAt } from "../support/session-state";
 
 const NOW = BORN_AT + 60_000;

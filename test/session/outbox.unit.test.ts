@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
 import { within } from "../../src/platform/wait";
-import type { Session, SessionCommand } from "../../src/session/machine";
+import type { SessionCommand } from "../../src/session/machine";
+import type { Session } from "../../src/session/session";
 import {
   Outbox,
   type OutboxPorts,

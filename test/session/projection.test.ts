@@ -3,13 +3,14 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { evolve, type Session } from "../../src/session/machine";
+import { evolve } from "../../src/session/machine";
 import {
   findAnnounced,
   forgetSessions,
   listLiveSessions,
   projectSession,
 } from "../../src/session/projection";
+import type { Session } from "../../src/session/session";
 import { newOrganisation } from "../support/client";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 

@@ -5,8 +5,8 @@
 import { z } from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { spellAddress } from "../../platform/ip-address";
-import { errorOf, type RelayUser, type Session } from "../../session/machine";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
+import { errorOf, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { connectionId } from "../relay-permissions/wire";
 
