@@ -30,7 +30,7 @@ export async function cutDevice(
   const failures: unknown[] = [];
   for (let i = 0; i < ids.length; i += AT_ONCE) {
     const told = ids.slice(i, i + AT_ONCE).map((id) =>
-      sessions.cutDevice(id, {
+      sessions.closeDeviceSockets(id, {
         organisationId: device.organisationId,
         applicationId: device.applicationId,
         deviceId: device.id,

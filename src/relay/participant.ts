@@ -1,6 +1,6 @@
 /** One participant of a relay: their socket, what hibernates with it, and how they are told things. */
 
-import type { Pairing } from "../session/device-revocation";
+import type { DevicePairing } from "../session/device-revocation";
 import type { Traffic } from "../session/session-calls";
 
 /** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
@@ -28,7 +28,7 @@ export interface Participant {
   readonly since: number;
   readonly traffic: Traffic;
   /** What let this socket in, where its user has a device. */
-  readonly pairing: Pairing | null;
+  readonly pairing: DevicePairing | null;
   /** Users who were told to be out of reach, and have not been within reach since. */
   readonly refused: Set<number>;
   unheard: number;
@@ -41,7 +41,7 @@ export interface Attachment {
   since: number;
   traffic: Traffic;
   refused?: readonly number[];
-  pairing?: Pairing | null;
+  pairing?: DevicePairing | null;
   /** We closed it: its close event, which may come after an eviction, tells nobody anything new. */
   closed: boolean;
 }

@@ -4,7 +4,11 @@
  * object's eviction is in the sockets' attachments, which hibernate with them.
  */
 
-import { type DeviceCut, isCut, type Pairing } from "../session/device-revocation";
+import {
+  type DevicePairing,
+  type DeviceRevocation,
+  isRevokedBy,
+} from "../session/device-revocation";
 import type { Traffic } from "../session/session-calls";
 import type { BudgetLimits } from "./budget";
 import {
@@ -42,7 +46,7 @@ export interface Arrival {
   /** Cloudflare's view of where it connects from. */
   from: ConnectsFrom;
   /** What lets it in, where its user has a device; else null. */
-  pairing: Pairing | null;
+  pairing: DevicePairing | null;
 }
 
 export class RelayHub {
@@ -95,7 +99,7 @@ export class RelayHub {
    * Takes from the user's budget what connecting costs, with all that others are told of it.
    * @returns 0, or in how many seconds the budget will cover it: until then they must not join
    */
-  payToJoin(n: number, now: number): number {
+  spendConnection(n: number, now: number): number {
     // Each client hears that the host comes and goes, and the host hears of each client.
     return this.#budgets.spendConnection(n, n === HOST ? 3 * this.#users.size : 0, now);
   }
@@ -194,10 +198,10 @@ export class RelayHub {
   }
 
   /** Closes the sockets of these users that a device has opened and may not keep. */
-  cut(users: readonly number[], cut: DeviceCut): void {
+  cut(users: readonly number[], cut: DeviceRevocation): void {
     for (const n of users) {
       const pairing = this.#users.get(n)?.pairing;
-      if (pairing && isCut(pairing, cut)) this.close(n, CLOSE.revoked, "device revoked");
+      if (pairing && isRevokedBy(pairing, cut)) this.close(n, CLOSE.revoked, "device revoked");
     }
   }
 

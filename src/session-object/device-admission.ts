@@ -3,7 +3,7 @@ import type { Database } from "../db/open";
 import { findPaired, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import type { Pairing } from "../session/device-revocation";
+import type { DevicePairing } from "../session/device-revocation";
 import type { RelayUser, Session } from "../session/session";
 import type { AdmissionRefusal, Knock } from "./admission";
 
@@ -19,7 +19,7 @@ interface Deps {
 /** A device that may be connected. */
 export interface AdmittedDevice {
   id: string;
-  pairing: Pairing;
+  pairing: DevicePairing;
 }
 
 /**

@@ -18,10 +18,10 @@ import { PermissionsView } from "../relay/permissions-view";
 import { CLOSE } from "../relay/protocol";
 import { type Arrival, RelayHub } from "../relay/relay-hub";
 import { loadLivePermissions } from "../relay-permissions/load-permissions";
-import type { DeviceCut } from "../session/device-revocation";
+import type { DeviceRevocation } from "../session/device-revocation";
 import { decide, endedRefusal, type SessionCommand, type SessionEvent } from "../session/machine";
 import { findAnnounced, projectSession } from "../session/projection";
-import { drawUser, type SessionTokens, sessionTokens } from "../session/relay-tokens";
+import { drawUserToken, type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import {
   type ExpiryReason,
   isFinal,
@@ -36,7 +36,7 @@ import type {
   Traffic,
   UserRequest,
 } from "../session/session-calls";
-import { type DrainRetry, Outbox, replay, type SessionLog } from "../session/session-outbox";
+import { type DrainRetry, replay, type SessionLog, SessionOutbox } from "../session/session-outbox";
 import {
   drainBackoffMs,
   dueAt,
@@ -73,7 +73,7 @@ const USED_SAVE_MS = 60_000;
 interface Held {
   log: SessionLog;
   session: Session;
-  outbox: Outbox;
+  outbox: SessionOutbox;
   tokens: SessionTokens;
   hub: RelayHub;
   permissions: PermissionsView;
@@ -96,7 +96,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   #trafficSavedAt = 0;
   #usedSavedAt = 0;
   readonly #waiting = new Waiting();
-  /** No session can be made here any more: see `readOrClose`. */
+  /** No session can be made here any more: see `readOrPreventCreation`. */
   #closed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -122,7 +122,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const tokens = sessionTokens(this.#config.secret, facts.id);
     const taken = new Set<number>();
     const drawn = users.map((user, n) => {
-      const draw = drawUser(tokens, n, taken);
+      const draw = drawUserToken(tokens, n, taken);
       taken.add(tokens.user({ n, draw }));
       return { ...user, draw };
     });
@@ -154,7 +154,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
    * As `read`, for who makes the session elsewhere if it is not here: then it cannot be made here any
    * more, by a twin that is still on its way. In memory only: the twin is at most moments behind.
    */
-  async readOrClose(organisationId: number): Promise<SessionResult> {
+  async readOrPreventCreation(organisationId: number): Promise<SessionResult> {
     this.#closed = !this.#held;
     return this.read(organisationId);
   }
@@ -210,7 +210,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   async authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult> {
     return this.#command(organisationId, ({ session, tokens }) => {
       const taken = new Set(session.users.map((other) => tokens.user(other)));
-      const draw = drawUser(tokens, session.nextUser, taken);
+      const draw = drawUserToken(tokens, session.nextUser, taken);
       return { type: "authorize-user", user: { ...user, draw } };
     });
   }
@@ -225,7 +225,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   /** Closes the sockets that a device has opened and may not keep. */
-  async cutDevice(cut: DeviceCut): Promise<void> {
+  async closeDeviceSockets(cut: DeviceRevocation): Promise<void> {
     const held = this.#held;
     if (held?.session.organisationId !== cut.organisationId) return;
     this.#cuts += 1;
@@ -252,7 +252,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
    * alarm, repairs the row in D1.
    * @returns whether there is a session here at all
    */
-  async poke(): Promise<boolean> {
+  async reconcile(): Promise<boolean> {
     if (!this.#held) return false;
     const now = Date.now();
     this.#settle(this.#held, now);
@@ -287,7 +287,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     // Before anything is read for it: who is not let in after all has cost that too. With a device token,
     // who it is turns out only then.
     const known = knock.deviceToken === null ? usersWithTokens(knock, held)[0] : undefined;
-    const owed = known ? held.hub.payToJoin(known.n, now) : 0;
+    const owed = known ? held.hub.spendConnection(known.n, now) : 0;
     if (owed > 0) return refused({ code: "over-limit", retryAfterSeconds: owed });
     for (let reads = 0; reads < MOST_DEVICE_READS; reads++) {
       const cuts = this.#cuts;
@@ -302,7 +302,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       }
       const user = this.#choose(held, judged.users);
       if (!user) return refused({ code: "user-revoked" });
-      const wait = known ? 0 : held.hub.payToJoin(user.n, Date.now());
+      const wait = known ? 0 : held.hub.spendConnection(user.n, Date.now());
       if (wait > 0) return refused({ code: "over-limit", retryAfterSeconds: wait });
       const arrival = { from: knock.from, pairing: judged.device?.pairing ?? null };
       return this.#join(held, user, arrival, chooseProtocol(request.headers));
@@ -356,7 +356,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const session = replay(log);
     if (!session) throw new Error("a stored session has no events");
     const db = openDatabase(this.env);
-    const outbox = new Outbox(
+    const outbox = new SessionOutbox(
       {
         findAnnounced: (of) => findAnnounced(db, of),
         send: (events) => sendEvents(this.env.EVENTS, events),

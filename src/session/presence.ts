@@ -14,7 +14,7 @@ type SessionKey = { organisationId: number; id: string };
  * page of them, in the order of their ids.
  * @param page `after`: the last id of the page before
  */
-export async function findSessionsHolding(
+export async function findSessionsWithConnections(
   db: Database,
   organisationId: number,
   [connectionId, other]: readonly [string, string?],
@@ -44,7 +44,7 @@ export async function findSessionsHolding(
  * @param connectionIds of its users now; none once it has ended
  * @param isShown that D1 shows this state of the session, and no later one
  */
-export function holdStatements(
+export function connectionStatements(
   db: Database,
   session: SessionKey,
   connectionIds: readonly string[],
@@ -55,7 +55,7 @@ export function holdStatements(
     .delete(held)
     .where(
       and(
-        isSession(held, session),
+        rowsOfSession(held, session),
         sql`${held.connectionId} not in (select value from json_each(${now}))`,
         isShown,
       ),
@@ -71,7 +71,7 @@ export function holdStatements(
 }
 
 /** The statement that takes these sessions away from all connections. */
-export function releaseStatement(db: Database, organisationId: number, ids: readonly string[]) {
+export function connectionRemoval(db: Database, organisationId: number, ids: readonly string[]) {
   return db.delete(held).where(areSessions(held, organisationId, ids));
 }
 
@@ -106,7 +106,7 @@ export function deviceStatements(
     .delete(sessionDevices)
     .where(
       and(
-        isSession(sessionDevices, session),
+        rowsOfSession(sessionDevices, session),
         sql`${sessionDevices.deviceId} not in (select value from json_each(${now}))`,
         onlyIf,
       ),
@@ -138,7 +138,7 @@ function areSessions(
 }
 
 /** The rows of one session. */
-export function isSession(
+export function rowsOfSession(
   table: typeof held | typeof sessionDevices,
   { organisationId, id }: SessionKey,
 ) {

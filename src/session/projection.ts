@@ -9,7 +9,12 @@ import type { BatchItem } from "drizzle-orm/batch";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { deviceRemoval, deviceStatements, holdStatements, releaseStatement } from "./presence";
+import {
+  connectionRemoval,
+  connectionStatements,
+  deviceRemoval,
+  deviceStatements,
+} from "./presence";
 import { isFinal, type Session, type SessionKind } from "./session";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
@@ -130,7 +135,7 @@ function projectDevices(db: Database, session: Session, ended: Ended) {
 function projectConnections(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ connectionId }) => connectionId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return holdStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+  return connectionStatements(db, session, ended ? [] : ids, isNewest(session, ended));
 }
 
 /** That D1 shows this state, and no later one. */
@@ -307,7 +312,7 @@ async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<
         ),
       ),
     rows: db.delete(sessions).where(listed(sql`'[0,1,2]'`)),
-    connections: releaseStatement(db, organisationId, ids),
+    connections: connectionRemoval(db, organisationId, ids),
     devices: deviceRemoval(db, organisationId, ids),
   });
 }

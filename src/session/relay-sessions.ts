@@ -104,7 +104,7 @@ export async function joinRelaySession(
 }
 
 /** The form of a relay session's id: 12 hex digits and `-S`, as the vendor has it. */
-export const SESSION_ID = /^[0-9a-f]{12}-S$/;
+export const RELAY_SESSION_ID = /^[0-9a-f]{12}-S$/;
 
 function newSessionId(): string {
   return `${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}-S`;

@@ -30,7 +30,11 @@ export function sessionTokens(secret: string, sessionId: string): SessionTokens 
  * The smallest `draw` from 0 with which the token of user `n` is unlike the session's token and the
  * `taken` ones. Two of 64 tokens agree by chance about once in a million sessions.
  */
-export function drawUser(tokens: SessionTokens, n: number, taken: ReadonlySet<number>): number {
+export function drawUserToken(
+  tokens: SessionTokens,
+  n: number,
+  taken: ReadonlySet<number>,
+): number {
   for (let draw = 0; draw < MOST_DRAWS; draw++) {
     const token = tokens.user({ n, draw });
     if (token !== tokens.session && !taken.has(token)) return draw;

@@ -1,5 +1,5 @@
 /** The contract between the Worker and a session's object: the calls, and what they take and give. */
-import type { DeviceCut } from "./device-revocation";
+import type { DeviceRevocation } from "./device-revocation";
 import type { SessionRefusal } from "./machine";
 import type { ExpiryReason, NewRelayUser, Session, SessionFacts } from "./session";
 
@@ -21,7 +21,7 @@ export interface SessionCalls {
    * As `read`, for a caller who makes the session elsewhere if it is not here: from then on, it cannot
    * be made here by an earlier request that is still on its way.
    */
-  readOrClose(organisationId: number): Promise<SessionResult>;
+  readOrPreventCreation(organisationId: number): Promise<SessionResult>;
   /** The session once it is not pending any more, or as it is after so many milliseconds. */
   outcome(organisationId: number, milliseconds: number): Promise<SessionResult>;
   /**
@@ -38,7 +38,7 @@ export interface SessionCalls {
   /** Removes the user with this token, and closes their socket before the answer. */
   revokeUser(organisationId: number, token: number): Promise<SessionResult>;
   /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
-  cutDevice(cut: DeviceCut): Promise<void>;
+  closeDeviceSockets(cut: DeviceRevocation): Promise<void>;
   /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
   expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult>;
   /** Notice that permissions of this session's connections may have changed: they are read again. */
@@ -48,7 +48,7 @@ export interface SessionCalls {
    * alarm, repairs the row in D1.
    * @returns whether there is a session here at all
    */
-  poke(): Promise<boolean>;
+  reconcile(): Promise<boolean>;
   /** Forgets everything, for good: retention. Open sockets are closed. */
   purge(): Promise<void>;
   /**

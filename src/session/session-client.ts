@@ -3,7 +3,7 @@
  * itself cannot be reached.
  */
 import { Unavailable } from "../platform/unavailable";
-import type { DeviceCut } from "./device-revocation";
+import type { DeviceRevocation } from "./device-revocation";
 import type { ExpiryReason, Session, SessionFacts } from "./session";
 import type { SessionCalls, SessionResult, UserRequest } from "./session-calls";
 
@@ -33,8 +33,8 @@ export class SessionClient {
   }
 
   /** As `read`; where there is none, none can be made under this id any more. */
-  readOrClose(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.readOrClose(organisationId));
+  readOrPreventCreation(organisationId: number, id: string): Promise<SessionResult> {
+    return this.#again(id, (stub) => stub.readOrPreventCreation(organisationId));
   }
 
   /** A session, whoever it belongs to: only for callers who prove by something else that it is theirs. */
@@ -76,8 +76,8 @@ export class SessionClient {
     return this.#again(id, (stub) => stub.permissionsChanged(organisationId));
   }
 
-  poke(id: string): Promise<boolean> {
-    return this.#again(id, (stub) => stub.poke());
+  reconcile(id: string): Promise<boolean> {
+    return this.#again(id, (stub) => stub.reconcile());
   }
 
   purge(id: string): Promise<void> {
@@ -85,8 +85,8 @@ export class SessionClient {
   }
 
   /** Closes the sockets of a device that may be connected no more as it was. */
-  cutDevice(id: string, cut: DeviceCut): Promise<void> {
-    return this.#again(id, (stub) => stub.cutDevice(cut));
+  closeDeviceSockets(id: string, cut: DeviceRevocation): Promise<void> {
+    return this.#again(id, (stub) => stub.closeDeviceSockets(cut));
   }
 
   /** Hands a websocket upgrade to the session, which decides whether it is let in. */
@@ -104,7 +104,7 @@ export class SessionClient {
       return await call(this.#stub(id, region));
     } catch (error) {
       // It may have died between its commit and its announcement: waking it lets it finish.
-      if (!isOverloaded(error)) this.#ctx.waitUntil(this.poke(id).catch(() => undefined));
+      if (!isOverloaded(error)) this.#ctx.waitUntil(this.reconcile(id).catch(() => undefined));
       throw unavailable(error);
     }
   }

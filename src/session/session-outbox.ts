@@ -55,7 +55,7 @@ export function replay(log: SessionLog): Session | null {
 }
 
 /** Drains one session's log. Lives as long as the object's instance. */
-export class Outbox {
+export class SessionOutbox {
   readonly #ports: OutboxPorts;
   /** Events up to this version are on the queue; null: unknown since the object was evicted. */
   #announced: number | null;

@@ -34,7 +34,7 @@ export async function createSourceSession(
   const { organisationId } = request;
   const ids = twinIds(secret, request, now);
   for (let n = 0; ids.before && n < MOST_TWINS; n++) {
-    const found = await sessions.readOrClose(organisationId, ids.before(n));
+    const found = await sessions.readOrPreventCreation(organisationId, ids.before(n));
     if (!found.ok) break;
     if (isTwin(found.session, now)) return { view: found, isNew: false };
   }

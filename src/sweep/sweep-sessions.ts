@@ -47,7 +47,7 @@ export async function pokeSessions(
 ): Promise<void> {
   const unknown: DueSession[] = [];
   await sideBySide(due, async (key) => {
-    if (!(await sessions.poke(key.id))) unknown.push(key);
+    if (!(await sessions.reconcile(key.id))) unknown.push(key);
   });
   // A row whose object holds nothing stands for nothing.
   await forgetSessions(db, unknown);

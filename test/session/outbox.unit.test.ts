@@ -6,10 +6,10 @@ import { within } from "../../src/platform/wait";
 import type { SessionCommand } from "../../src/session/machine";
 import type { Session } from "../../src/session/session";
 import {
-  Outbox,
   type OutboxPorts,
   replay,
   type SessionLog,
+  SessionOutbox,
 } from "../../src/session/session-outbox";
 import { asSessionEvent } from "../support/session-event";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
@@ -28,7 +28,7 @@ const EMPTY: SessionLog = { v: 1, base: null, events: [], retry: null };
 class World {
   /** What an eviction leaves. */
   log: SessionLog;
-  outbox: Outbox;
+  outbox: SessionOutbox;
   readonly queue: DomainEvent[] = [];
   row: { version: number; announced: number; state: Session } | null = null;
   /** Each call of a port, in order. */
@@ -39,7 +39,7 @@ class World {
   constructor(outcomes: readonly Outcome[] = []) {
     this.#outcomes = [...outcomes];
     this.log = { ...EMPTY, events: [this.#store(null, creation({ maxUsers: 64 }))] };
-    this.outbox = new Outbox(this.#ports(), 0);
+    this.outbox = new SessionOutbox(this.#ports(), 0);
   }
 
   get session(): Session {
@@ -57,7 +57,7 @@ class World {
   }
 
   evict(): void {
-    this.outbox = new Outbox(this.#ports(), null);
+    this.outbox = new SessionOutbox(this.#ports(), null);
   }
 
   /** Drains as the object does: until nothing is left, or something fails. True if all went well. */
@@ -276,7 +276,7 @@ describe("a port that never answers", () => {
       [port]: stuck,
     };
     const world = new World();
-    const drained = new Outbox(ports, announced).drain(world.log).then(
+    const drained = new SessionOutbox(ports, announced).drain(world.log).then(
       () => "drained",
       (error: Error) => error.message,
     );
