@@ -6,7 +6,7 @@
  */
 import { describeError, log } from "../platform/log";
 import { among, mayRelay, type PermissionState } from "../relay-permissions/permission";
-import { HOST } from "./participant";
+import { HOST } from "./host";
 
 /** From this age on, a frame has it read again, behind the frames. */
 export const REFRESH_AFTER_MS = 20_000;

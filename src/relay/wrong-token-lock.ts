@@ -3,7 +3,7 @@
  *
  * It is kept in memory: a write for each wrong token would be a cost that a guesser sets. Hibernation,
  * which comes after ten silent seconds, would forget it: so from the fourth wrong token on, the owner keeps
- * the object awake for a minute (`HARMLESS`). What hibernation does forget is therefore three wrong tokens
+ * the object awake for a minute (`MOST_FORGOTTEN`). What hibernation does forget is therefore three wrong tokens
  * in ten seconds at most, 18 a minute. A deploy or a crash forgets everything, and no guesser causes one.
  */
 
@@ -12,7 +12,7 @@ const MOST_OF_ADDRESS = 10;
 /** Distinct wrong user tokens in `KEPT_MS` from all addresses together. */
 const MOST_OF_SESSION = 60;
 /** So many distinct wrong tokens, of an address or of a session, may be forgotten by hibernation. */
-export const HARMLESS = 3;
+export const MOST_FORGOTTEN = 3;
 /** How long a wrong token counts, and how long a lock lasts, in milliseconds. */
 export const KEPT_MS = 60_000;
 /** Addresses remembered. Each has ten tokens at most. */

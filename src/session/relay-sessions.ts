@@ -57,7 +57,7 @@ export async function createRelaySession(
           })
         : null,
     };
-    const result = await deps.sessions.create(facts, expiresAt, users, true);
+    const result = await deps.sessions.create({ facts, expiresAt, users, active: true });
     if (result.ok || result.refusal.code !== "exists") return result;
   }
   throw new Error("no free session id was drawn");

@@ -3,7 +3,7 @@
  * the deployment's secret and the session's id, so that none is stored anywhere and a list can still
  * show them, as this surface's clients expect of it.
  */
-import { createHmac } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { codeFrom } from "../platform/codes";
 import { deriveKey } from "../platform/derive";
 
@@ -40,6 +40,25 @@ export function drawUserToken(
     if (token !== tokens.session && !taken.has(token)) return draw;
   }
   throw new Error(`${MOST_DRAWS} drawn tokens were all taken: the derivation is broken`);
+}
+
+/** The first users of a session, each with its draw: their ordinals are their places in the list. */
+export function drawUserTokens<User>(
+  tokens: SessionTokens,
+  users: readonly User[],
+): (User & { draw: number })[] {
+  const taken = new Set<number>();
+  return users.map((user, n) => {
+    const draw = drawUserToken(tokens, n, taken);
+    taken.add(tokens.user({ n, draw }));
+    return { ...user, draw };
+  });
+}
+
+/** Whether a token that somebody showed is this one; in constant time. */
+export function isSameToken(token: number, shown: number): boolean {
+  if (!Number.isInteger(shown) || shown < 1 || shown > LARGEST_TOKEN) return false;
+  return timingSafeEqual(new Uint32Array([token]), new Uint32Array([shown]));
 }
 
 /** One draw does but once in a million sessions: this many never fail by chance. */

@@ -6,12 +6,7 @@ import type { ExpiryReason, NewRelayUser, Session, SessionFacts } from "./sessio
 /** The calls of a session's object. Arguments and answers are plain values: RPC clones them. */
 export interface SessionCalls {
   /** Makes the session. Users beyond `maxUsers`, or a taken id, are refused. */
-  create(
-    facts: SessionFacts,
-    expiresAt: number,
-    users: readonly UserRequest[],
-    active: boolean,
-  ): Promise<SessionResult>;
+  create(session: NewSession): Promise<SessionResult>;
   /**
    * The session as it is now. Costs no write, unless its end was due and not yet recorded.
    * @param organisationId null: whoever it belongs to (where the caller is yet to be established)
@@ -56,6 +51,16 @@ export interface SessionCalls {
    * only use of `fetch`, since a websocket cannot be handed over by a method call. A refusal is JSON.
    */
   fetch(request: Request): Promise<Response>;
+}
+
+/** What a session is made of. */
+export interface NewSession {
+  facts: SessionFacts;
+  /** Unix milliseconds. */
+  expiresAt: number;
+  users: readonly UserRequest[];
+  /** True where nothing has to be verified first: the session is active from the start. */
+  active: boolean;
 }
 
 /** A user as asked for: the object draws what their token needs. */

@@ -4,8 +4,8 @@
  */
 import { Unavailable } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
-import type { ExpiryReason, Session, SessionFacts } from "./session";
-import type { SessionCalls, SessionResult, UserRequest } from "./session-calls";
+import type { ExpiryReason, Session } from "./session";
+import type { NewSession, SessionCalls, SessionResult, UserRequest } from "./session-calls";
 
 /** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */
 export class SessionClient {
@@ -17,15 +17,9 @@ export class SessionClient {
     this.#ctx = ctx;
   }
 
-  create(
-    facts: SessionFacts,
-    expiresAt: number,
-    users: readonly UserRequest[],
-    active: boolean,
-  ): Promise<SessionResult> {
-    return this.#once(facts.id, facts.region, (stub) =>
-      stub.create(facts, expiresAt, users, active),
-    );
+  create(session: NewSession): Promise<SessionResult> {
+    const { id, region } = session.facts;
+    return this.#once(id, region, (stub) => stub.create(session));
   }
 
   read(organisationId: number, id: string): Promise<SessionResult> {

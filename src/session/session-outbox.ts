@@ -92,7 +92,7 @@ export class SessionOutbox {
    * @param reproject write the row in D1 also when it should be right already
    * @throws whatever a port threw; what was done by then is remembered
    */
-  async drain(log: SessionLog, reproject = false): Promise<void> {
+  async drain(log: SessionLog, { reproject }: { reproject: boolean }): Promise<void> {
     const session = replay(log);
     if (session === null) return;
     if (this.#announced === null) {

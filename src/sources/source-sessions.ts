@@ -73,7 +73,8 @@ async function createOrFind(
 ): Promise<MadeSession | "closed" | null> {
   const { organisationId, id, createdAt } = facts;
   try {
-    const made = await sessions.create(facts, facts.source.lifetimeEndsAt, [], false);
+    const expiresAt = facts.source.lifetimeEndsAt;
+    const made = await sessions.create({ facts, expiresAt, users: [], active: false });
     if (made.ok) return { view: made, isNew: true };
   } catch (error) {
     // It may be there all the same. Then the caller must not hear of a failure: it would ask again.

@@ -64,7 +64,7 @@ class World {
   async drain(reproject = false): Promise<boolean> {
     try {
       for (let again = reproject; again || !this.isDrained; again = false) {
-        await this.outbox.drain(this.log, again);
+        await this.outbox.drain(this.log, { reproject: again });
       }
       return true;
     } catch {
@@ -160,7 +160,7 @@ describe("a drain", () => {
     const world = new World();
     await world.drain();
     const before = world.calls.length;
-    await world.outbox.drain(world.log);
+    await world.outbox.drain(world.log, { reproject: false });
     expect(world.calls.length).toBe(before);
   });
 
@@ -255,7 +255,7 @@ describe("the log", () => {
   test("without events and base stands for no session, and drains to nothing", async () => {
     const world = new World();
     expect(replay(EMPTY)).toBeNull();
-    await world.outbox.drain(EMPTY);
+    await world.outbox.drain(EMPTY, { reproject: false });
     expect(world.calls).toEqual([]);
   });
 });
@@ -276,7 +276,7 @@ describe("a port that never answers", () => {
       [port]: stuck,
     };
     const world = new World();
-    const drained = new SessionOutbox(ports, announced).drain(world.log).then(
+    const drained = new SessionOutbox(ports, announced).drain(world.log, { reproject: false }).then(
       () => "drained",
       (error: Error) => error.message,
     );

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { spellAddress } from "../../platform/ip-address";
+import { HOST } from "../../relay/host";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
 import { errorOf, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
@@ -174,7 +175,7 @@ export function toJoined({ id }: Session, joined: RelayUser, at: Place) {
     session_id: id,
     session_token: tokens.session,
     user_token: tokens.user(joined),
-    link: linkTo(id, joined.n === 0 ? "server" : "client", at.origin),
+    link: linkTo(id, joined.n === HOST ? "server" : "client", at.origin),
   };
 }
 
