@@ -1,21 +1,17 @@
 /**
- * The read model of sessions in D1. Written by the object after each change, by version: a duplicate
- * or late write changes nothing. `announced` doubles as the mark of the object's outbox: a row that
- * says so was written after the events up to that version had been put on the queue, so the object
- * needs no write of its own to remember it.
+ * Shows a session's state in D1, where it can be listed. The session's object calls it after each change.
+ * Every write has the version of the state: a late write, or one that comes twice, changes nothing.
+ *
+ * `announced` is also the mark of the object's outbox. A row that says 7 was written after the events up
+ * to version 7 had been put on the queue. So the object needs no write of its own to remember that.
  */
-import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
-import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import {
-  connectionRemoval,
-  connectionStatements,
-  deviceRemoval,
-  deviceStatements,
-} from "./presence";
-import { isFinal, type Session, type SessionKind } from "./session";
+import { connectionStatements, deviceStatements } from "./presence";
+import { isFinal, type Session } from "./session";
+import { type Ended, hasKey, type SessionKey } from "./session-key";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */
@@ -23,13 +19,7 @@ const SWEEP_GRACE_MS = 60_000;
 /** How soon the sweep looks for an object that could not drain its outbox. */
 const UNDRAINED_SWEEP_MS = 120_000;
 
-/** How a session ended, as its row's key says it: 0 not, 1 expired, 2 failed. */
-export type Ended = 0 | 1 | 2;
-
 const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired: 1, failed: 2 };
-
-/** The names of a row: all of a session that its primary key needs, none of which ever changes. */
-export type SessionKey = Pick<Session, "organisationId" | "kind" | "createdAt" | "id">;
 
 /** What is known beside the session when it is shown. */
 export interface ProjectionMoment {
@@ -153,182 +143,6 @@ export async function findAnnounced(db: Database, key: SessionKey): Promise<numb
     .orderBy(desc(sessions.announced))
     .limit(1);
   return rows[0]?.announced ?? null;
-}
-
-/** A page of an organisation's live sessions, newest first, and how many there are in all. */
-export async function listLiveSessions(
-  db: Database,
-  query: { organisationId: number; kind: SessionKind; offset: number; limit: number; now: number },
-): Promise<{ sessions: Session[]; total: number }> {
-  const { rows, counts } = await runBatch(db, {
-    rows: db
-      .select({ state: sessions.state })
-      .from(sessions)
-      .where(
-        and(
-          eq(sessions.organisationId, query.organisationId),
-          eq(sessions.kind, query.kind),
-          eq(sessions.ended, 0),
-        ),
-      )
-      .orderBy(desc(sessions.createdAt), desc(sessions.id))
-      .limit(query.limit)
-      .offset(query.offset),
-    counts: db
-      .select({ live: sessionCounts.live })
-      .from(sessionCounts)
-      .where(
-        and(
-          eq(sessionCounts.organisationId, query.organisationId),
-          eq(sessionCounts.kind, query.kind),
-        ),
-      ),
-  });
-  const live: Session[] = rows.map((row) => JSON.parse(row.state));
-  // One whose time is over is gone for every reader, also while its alarm is late.
-  const sessionsNow = live.filter((session) => session.expiresAt > query.now);
-  return { sessions: sessionsNow, total: counts[0]?.live ?? 0 };
-}
-
-/** A session that the sweep has to look at. */
-export type DueSession = SessionKey & {
-  ended: Ended;
-  sweepAt: number;
-  /** Its connector is to be asked now and then whether it still stands. */
-  checked: boolean;
-};
-
-/** A page of the sessions whose time to be swept has come, the longest due first. */
-export async function findDueSessions(
-  db: Database,
-  now: number,
-  after: DueSession | null,
-  limit: number,
-): Promise<DueSession[]> {
-  const position = sql`(${sessions.sweepAt}, ${sessions.organisationId}, ${sessions.kind},
-    ${sessions.ended}, ${sessions.createdAt}, ${sessions.id})`;
-  return db
-    .select({
-      ...keyColumns,
-      ended: sessions.ended,
-      sweepAt: sql<number>`${sessions.sweepAt}`,
-      checked: sql<boolean>`${sessions.state} ->> '$.source.checkSeconds' is not null`.mapWith(
-        Boolean,
-      ),
-    })
-    .from(sessions)
-    .where(
-      and(
-        lte(sessions.sweepAt, now),
-        after === null
-          ? undefined
-          : sql`${position} > (${after.sweepAt}, ${after.organisationId}, ${after.kind},
-              ${after.ended}, ${after.createdAt}, ${after.id})`,
-      ),
-    )
-    .orderBy(
-      sessions.sweepAt,
-      sessions.organisationId,
-      sessions.kind,
-      sessions.ended,
-      sessions.createdAt,
-      sessions.id,
-    )
-    .limit(limit);
-}
-
-/** Sessions of an organisation that are to be removed: a range of its rows, in the order of creation. */
-export interface RemovalQuery {
-  organisationId: number;
-  kind: SessionKind;
-  ended: Ended;
-  /** Ended before this moment (Unix milliseconds); null: all. */
-  cutoff: number | null;
-  /** The last one of the page before. */
-  after: Pick<SessionKey, "createdAt" | "id"> | null;
-  limit: number;
-}
-
-/**
- * A page of the sessions that are to be removed. Rows are in order of creation, so what is read and
- * left are the sessions that lived at the cutoff.
- */
-export async function findRemovable(db: Database, query: RemovalQuery): Promise<SessionKey[]> {
-  const { cutoff, after } = query;
-  return db
-    .select(keyColumns)
-    .from(sessions)
-    .where(
-      and(
-        eq(sessions.organisationId, query.organisationId),
-        eq(sessions.kind, query.kind),
-        eq(sessions.ended, query.ended),
-        cutoff === null
-          ? undefined
-          : and(lt(sessions.createdAt, cutoff), lt(sessions.endedAt, cutoff)),
-        after === null
-          ? undefined
-          : sql`(${sessions.createdAt}, ${sessions.id}) > (${after.createdAt}, ${after.id})`,
-      ),
-    )
-    .orderBy(sessions.createdAt, sessions.id)
-    .limit(query.limit);
-}
-
-/**
- * Removes the rows of sessions whose objects are gone, and takes live ones out of the count: one batch
- * for each kind that an organisation has among them.
- */
-export async function forgetSessions(db: Database, keys: readonly SessionKey[]): Promise<void> {
-  const groups = Map.groupBy(keys, ({ organisationId, kind }) => `${organisationId}/${kind}`);
-  for (const group of groups.values()) await forgetGroup(db, group);
-}
-
-async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<void> {
-  const [first] = group;
-  if (!first) return;
-  const { organisationId, kind } = first;
-  const places = JSON.stringify(group.map(({ createdAt, id }) => ({ createdAt, id })));
-  const listed = (ended: SQL) => sql`${sessions.organisationId} = ${organisationId}
-    and ${sessions.kind} = ${kind} and (${sessions.ended}, ${sessions.createdAt}, ${sessions.id}) in (
-      select e.value, k.value ->> 'createdAt', k.value ->> 'id'
-      from json_each(${places}) k, json_each(${ended}) e)`;
-  const live = sql`(select count(*) from ${sessions} where ${listed(sql`'[0]'`)})`;
-  const all = sql`(select count(*) from ${sessions} where ${listed(sql`'[0,1,2]'`)})`;
-  const counted = kind === "source";
-  const ids = group.map(({ id }) => id);
-  await runBatch(db, {
-    counts: db
-      .update(sessionCounts)
-      .set({
-        live: sql`${sessionCounts.live} - ${live}`,
-        ...(counted ? { total: sql`${sessionCounts.total} - ${all}` } : {}),
-      })
-      .where(
-        and(
-          eq(sessionCounts.organisationId, organisationId),
-          eq(sessionCounts.kind, kind),
-          sql`${counted ? all : live} > 0`,
-        ),
-      ),
-    rows: db.delete(sessions).where(listed(sql`'[0,1,2]'`)),
-    connections: connectionRemoval(db, organisationId, ids),
-    devices: deviceRemoval(db, organisationId, ids),
-  });
-}
-
-const keyColumns = {
-  organisationId: sessions.organisationId,
-  kind: sessions.kind,
-  createdAt: sessions.createdAt,
-  id: sessions.id,
-};
-
-/** Its row where it ended in one of these ways; there is never more than one. */
-function hasKey(key: SessionKey, ...ended: Ended[]): SQL {
-  return sql`(${sessions.organisationId} = ${key.organisationId} and ${sessions.kind} = ${key.kind}
-    and ${inArray(sessions.ended, ended)} and ${sessions.createdAt} = ${key.createdAt}
-    and ${sessions.id} = ${key.id})`;
 }
 
 function sweepTime(session: Session, announced: number, now: number): number | null {

@@ -8,7 +8,7 @@ import { REPLAYED, readIdempotencyKey } from "../../http/idempotency";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { findByJoinCode } from "../../session/join-codes";
-import { listLiveSessions } from "../../session/projection";
+import { listLiveSessions } from "../../session/live-sessions";
 import {
   createRelaySession,
   joinRelaySession,
