@@ -31,32 +31,52 @@ export interface ProjectionMoment {
   also?: readonly BatchItem<"sqlite">[];
 }
 
+/** What a session's row holds beside its key. */
+interface RowState {
+  ended: Ended;
+  endedAt: number | null;
+  version: number;
+  announced: number;
+  sweepAt: number | null;
+  state: string;
+}
+
 /** Shows this state in D1, unless a later one is shown already. */
 export async function projectSession(
   db: Database,
   session: Session,
   { announced, now, also = [] }: ProjectionMoment,
 ): Promise<void> {
-  const ended = ENDED[session.status];
-  const shown = {
-    ended,
+  const row: RowState = {
+    ended: ENDED[session.status],
     endedAt: isFinal(session) ? session.endedAt : null,
     version: session.version,
     announced,
     sweepAt: sweepTime(session, announced, now),
     state: JSON.stringify(session),
   };
-  const isNewer = sql`(${shown.version} > ${sessions.version} or (${shown.version} = ${sessions.version}
-    and ${announced} > ${sessions.announced}))`;
-  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, 0)})`;
-  const endedRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, 1, 2)})`;
+  await db.batch([
+    countStatement(db, session, row),
+    ...(row.ended ? [moveStatement(db, session, row)] : []),
+    upsertStatement(db, session, row),
+    rescheduleStatement(db, session, row),
+    ...also,
+    // Last, when the row says whether this state is the newest.
+    ...projectDevices(db, session, row.ended),
+    ...projectConnections(db, session, row.ended),
+  ]);
+}
+
+/** Moves the counts in the transaction in which a row appears or a live one ends: they cannot drift. */
+function countStatement(db: Database, session: Session, { ended }: RowState) {
   const { source } = session;
-  // The counts move in the transaction in which a row appears or a live one ends: they cannot drift.
+  const liveRow = rowExists(session, 0);
+  const endedRow = rowExists(session, 1, 2);
   const appears = sql`(not ${liveRow} and not ${endedRow})`;
   const ends = source ? sql`(${liveRow} or not ${endedRow})` : liveRow;
   const live = ended ? sql`-${liveRow}` : sql`1`;
   const total = source ? sql`${appears}` : sql`0`;
-  const count = db
+  return db
     .insert(sessionCounts)
     .select(
       sql`select ${session.organisationId}, ${session.kind}, ${ended ? 0 : 1}, ${source ? 1 : 0}
@@ -69,19 +89,27 @@ export async function projectSession(
         total: sql`${sessionCounts.total} + ${total}`,
       },
     });
-  // An ended row sits under another key than a live one: the live one is moved there first, and a
-  // late write of a live state must not appear beside it.
-  const move = db
+}
+
+/** The key of an ended row is another one than that of a live row: the live row is moved there first. */
+function moveStatement(db: Database, session: Session, row: RowState) {
+  return db
     .update(sessions)
-    .set(shown)
-    .where(and(hasKey(session, 0), isNewer));
-  const upsert = db
+    .set(row)
+    .where(and(hasKey(session, 0), isNewer(row)));
+}
+
+/** Writes the row. A late write of a live state must not appear beside an ended row. */
+function upsertStatement(db: Database, session: Session, row: RowState) {
+  const { source } = session;
+  const { ended, version, announced, state } = row;
+  return db
     .insert(sessions)
     .select(
       sql`select ${session.organisationId}, ${session.kind}, ${ended}, ${session.createdAt},
-        ${session.id}, ${shown.endedAt}, ${shown.version}, ${announced}, ${shown.sweepAt}, ${shown.state},
+        ${session.id}, ${row.endedAt}, ${version}, ${announced}, ${row.sweepAt}, ${state},
         ${source ? session.keyId : null}, ${source?.userId ?? null}, ${source?.sourceId ?? null}
-        where ${ended ? sql`true` : sql`not ${endedRow}`}`,
+        where ${ended ? sql`true` : sql`not ${rowExists(session, 1, 2)}`}`,
     )
     .onConflictDoUpdate({
       target: [
@@ -91,41 +119,53 @@ export async function projectSession(
         sessions.createdAt,
         sessions.id,
       ],
-      set: { version: shown.version, announced, state: shown.state },
-      setWhere: isNewer,
+      set: { version, announced, state },
+      setWhere: isNewer(row),
     });
-  // By itself, because naming an indexed column writes its index entry even where it stays the same.
-  const reschedule = db
-    .update(sessions)
-    .set({ sweepAt: shown.sweepAt })
-    .where(
-      and(
-        hasKey(session, ended),
-        eq(sessions.version, session.version),
-        eq(sessions.announced, announced),
-        sql`${sessions.sweepAt} is not ${shown.sweepAt}`,
-      ),
-    );
-  // Last, when the row says whether this state is the newest.
-  const devices = projectDevices(db, session, ended);
-  const connections = projectConnections(db, session, ended);
-  const moves = ended ? [move] : [];
-  const shows = [...also, ...devices, ...connections];
-  await db.batch([count, ...moves, upsert, reschedule, ...shows]);
 }
 
-/** Shows which devices the session has; nothing to do for one that has none and never lost a user. */
+/** By itself, because naming an indexed column writes its index entry even where it stays the same. */
+function rescheduleStatement(db: Database, session: Session, row: RowState) {
+  return db
+    .update(sessions)
+    .set({ sweepAt: row.sweepAt })
+    .where(
+      and(
+        hasKey(session, row.ended),
+        eq(sessions.version, row.version),
+        eq(sessions.announced, row.announced),
+        sql`${sessions.sweepAt} is not ${row.sweepAt}`,
+      ),
+    );
+}
+
+/** That what is to be written is newer than the row that is there. */
+function isNewer({ version, announced }: RowState): SQL {
+  return sql`(${version} > ${sessions.version} or (${version} = ${sessions.version}
+    and ${announced} > ${sessions.announced}))`;
+}
+
+/** That the session has a row that ended in one of these ways. */
+function rowExists(session: Session, ...ended: Ended[]): SQL {
+  return sql`exists (select 1 from ${sessions} where ${hasKey(session, ...ended)})`;
+}
+
+/** Shows which devices the session has. A session that has none, and never lost a user, needs nothing. */
 function projectDevices(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ deviceId }) => deviceId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return deviceStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+  return deviceStatements(db, { session, ids: ended ? [] : ids, onlyIf: isNewest(session, ended) });
 }
 
-/** Shows which connections the session has; nothing to do for one as above. */
+/** Shows which connections the session has. A session that has none, and never lost a user, needs nothing. */
 function projectConnections(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ connectionId }) => connectionId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return connectionStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+  return connectionStatements(db, {
+    session,
+    ids: ended ? [] : ids,
+    onlyIf: isNewest(session, ended),
+  });
 }
 
 /** That D1 shows this state, and no later one. */
