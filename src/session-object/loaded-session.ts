@@ -75,11 +75,13 @@ export function loadSession(
   );
   const permissions = new PermissionsView({
     users: () => loaded.session.users,
-    load: (host, clients) => {
+    load: async (host, clients) => {
       const query = { organisationId, sessionId, host, clients };
-      return within(PERMISSIONS_TIMEOUT_MS, loadLivePermissions(db, query));
+      const reading = loadLivePermissions(db, query);
+      const { permissions: found, cut } = await within(PERMISSIONS_TIMEOUT_MS, reading);
+      return { permissions: found, deletedConnections: cut };
     },
-    changed: permissionsRead,
+    permissionsRead,
   });
   const sockets = ctx.getWebSockets();
   const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), permissions);

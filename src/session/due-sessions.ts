@@ -8,11 +8,11 @@ import { type Ended, keyColumns, type SessionKey } from "./session-key";
 export type DueSession = SessionKey & {
   ended: Ended;
   sweepAt: number;
-  /** Its connector is to be asked now and then whether it still stands. */
+  /** Whether its connector is asked now and then if access still stands. */
   checked: boolean;
 };
 
-/** A page of the sessions whose time to be swept has come, the longest due first. */
+/** A page of the sessions that are due, those that have been due for longest first. */
 export async function findDueSessions(
   db: Database,
   now: number,

@@ -35,7 +35,7 @@ export async function listLiveSessions(
       ),
   });
   const live: Session[] = rows.map((row) => JSON.parse(row.state));
-  // One whose time is over is gone for every reader, also while its alarm is late.
+  // A session whose time is over is gone for every reader, also while its alarm is late.
   const sessionsNow = live.filter((session) => session.expiresAt > query.now);
   return { sessions: sessionsNow, total: counts[0]?.live ?? 0 };
 }

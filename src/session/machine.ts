@@ -7,6 +7,7 @@ import {
   type ExpiryReason,
   errorOf,
   isFinal,
+  MOST_SESSION_USERS,
   type NewRelayUser,
   type RelayUser,
   reasonOfExpiry,
@@ -14,14 +15,14 @@ import {
   type SessionFacts,
 } from "./session";
 
-/** What can be asked of a session. One that was asked before may be accepted without an event. */
+/** A command to a session. A join that was sent before is accepted without an event. */
 export type SessionCommand =
   | {
       type: "create";
       facts: SessionFacts;
       expiresAt: number;
       users: readonly NewRelayUser[];
-      /** True where nothing has to be verified first: the session is born active. */
+      /** True where nothing has to be verified first: the session is active from the start. */
       active: boolean;
     }
   | { type: "activate"; expiresAt: number | null }
@@ -64,7 +65,7 @@ export type SessionRefusal =
   | { code: "full"; maxUsers: number }
   | { code: "unknown-user" };
 
-/** The error of a session whose verification came to no end in time. */
+/** The error of a session whose credentials were neither accepted nor refused in time. */
 export const VERIFICATION_TIMEOUT = "verification-timeout";
 
 export type Decision =
@@ -72,8 +73,8 @@ export type Decision =
   | { ok: false; refusal: SessionRefusal };
 
 /**
- * Answers a command. At or after `expiresAt` a session takes no command but its end, whether or not
- * that was recorded yet.
+ * Answers a command. At and after `expiresAt` a session takes no command but its end, also if the end
+ * was not recorded yet.
  * @param now Unix milliseconds
  */
 export function decide(state: Session | null, command: SessionCommand, now: number): Decision {
@@ -86,7 +87,7 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
   if (command.type === "expire") {
     return accept({ ...base, type: "session.expired", reason: command.reason });
   }
-  // Found late, a session whose verification came to no end has failed before its life was over.
+  // A session that was not verified in time failed before its life was over, also if that is found late.
   const timedOut = command.type === "fail" && command.error === VERIFICATION_TIMEOUT;
   if (now >= state.expiresAt && !timedOut) {
     return refuse({ code: "ended", status: "expired", reason: reasonOfExpiry(state) });
@@ -112,8 +113,8 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
     case "authorize-user":
       if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
       if (isRepeatedJoin(state, command.user)) return { ok: true, events: [] };
-      if (state.users.length >= state.maxUsers) {
-        return refuse({ code: "full", maxUsers: state.maxUsers });
+      if (state.users.length >= capacityOf(state)) {
+        return refuse({ code: "full", maxUsers: capacityOf(state) });
       }
       return accept({
         ...base,
@@ -185,15 +186,20 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
   }
 }
 
-/** Whether this user is there already, made by the same join: it was sent again. */
+/** How many users a session may have. */
+function capacityOf({ maxUsers }: SessionFacts): number {
+  return Math.min(maxUsers, MOST_SESSION_USERS);
+}
+
+/** Whether the same join made this user before: a client has sent it again. */
 function isRepeatedJoin({ users }: Session, { joinedWith }: NewRelayUser): boolean {
   return joinedWith !== undefined && users.some((user) => user.joinedWith === joinedWith);
 }
 
 function create(command: Extract<SessionCommand, { type: "create" }>, now: number): Decision {
   const { facts, expiresAt } = command;
-  if (command.users.length > facts.maxUsers) {
-    return refuse({ code: "full", maxUsers: facts.maxUsers });
+  if (command.users.length > capacityOf(facts)) {
+    return refuse({ code: "full", maxUsers: capacityOf(facts) });
   }
   const users = command.users.map((user, n) => ({ ...user, n }));
   const born = { facts, expiresAt, users };

@@ -14,9 +14,9 @@ import { isFinal, type Session } from "./session";
 import { type Ended, hasKey, type SessionKey } from "./session-key";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
-/** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */
+/** How long after the end of a session is due the sweep looks at it: the object's own alarm comes first. */
 const SWEEP_GRACE_MS = 60_000;
-/** How soon the sweep looks for an object that could not drain its outbox. */
+/** How soon the sweep looks at a session whose events could not be sent. */
 const UNDRAINED_SWEEP_MS = 120_000;
 
 const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired: 1, failed: 2 };
@@ -154,7 +154,7 @@ function rowExists(session: Session, ...ended: Ended[]): SQL {
 function projectDevices(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ deviceId }) => deviceId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return deviceStatements(db, { session, ids: ended ? [] : ids, onlyIf: isNewest(session, ended) });
+  return deviceStatements(db, { session, ids: ended ? [] : ids, onlyIf: isShown(session, ended) });
 }
 
 /** Shows which connections the session has. A session that has none, and never lost a user, needs nothing. */
@@ -164,12 +164,12 @@ function projectConnections(db: Database, session: Session, ended: Ended) {
   return connectionStatements(db, {
     session,
     ids: ended ? [] : ids,
-    onlyIf: isNewest(session, ended),
+    onlyIf: isShown(session, ended),
   });
 }
 
 /** That D1 shows this state, and no later one. */
-function isNewest(session: Session, ended: Ended): SQL {
+function isShown(session: Session, ended: Ended): SQL {
   return sql`exists (select 1 from ${sessions}
     where ${hasKey(session, ended)} and ${sessions.version} = ${session.version})`;
 }

@@ -1,7 +1,7 @@
 /**
- * The secrets of a relay session: its token, its users' tokens, its join code. All are derived from
- * the deployment's secret and the session's id, so that none is stored anywhere and a list can still
- * show them, as this surface's clients expect of it.
+ * The secrets of a relay session: its token, its users' tokens, its join code. All are derived from the
+ * deployment's secret and the session's id. So none is stored anywhere, and a list can still show them,
+ * as Edgegap's clients expect it.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { codeFrom } from "../platform/codes";
@@ -17,7 +17,7 @@ export interface SessionTokens {
 
 const LARGEST_TOKEN = 0x7fff_ffff;
 
-/** The tokens of a session: some typed clients hold them in a signed 32-bit integer. */
+/** The tokens of a session. They are below 2³¹, because some typed clients hold them in a signed integer of 32 bits. */
 export function sessionTokens(secret: string, sessionId: string): SessionTokens {
   const key = deriveKey(secret, "relay-tokens", [sessionId]);
   return {
@@ -61,7 +61,7 @@ export function isSameToken(token: number, shown: number): boolean {
   return timingSafeEqual(new Uint32Array([token]), new Uint32Array([shown]));
 }
 
-/** One draw does but once in a million sessions: this many never fail by chance. */
+/** One draw is enough, but for one in a million sessions. So many never fail by chance. */
 const MOST_DRAWS = 100;
 
 const JOIN_CODE_LENGTH = 8;

@@ -20,8 +20,8 @@ export interface RemovalQuery {
 }
 
 /**
- * A page of the sessions that are to be removed. Rows are in order of creation, so what is read and
- * left are the sessions that lived at the cutoff.
+ * A page of the sessions that are to be removed. Rows are in the order of creation: it reads in vain only
+ * the sessions that were made before the cutoff and ended after it.
  */
 export async function findRemovable(db: Database, query: RemovalQuery): Promise<SessionKey[]> {
   const { cutoff, after } = query;

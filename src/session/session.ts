@@ -1,16 +1,22 @@
-/** What a session is: the same shape for relay and for source sessions, and in every room. Pure. */
+/** What a session is: the same shape for relay and for source sessions. `machine.ts` says how it changes. Pure. */
 
 /** The kinds of session: `relay` joins users, `source` is access to a third party's service. */
 export type SessionKind = "relay" | "source";
 
-/** Why a session expired: its third party, ourselves (idle, or its life is over), its organisation, or the root token. */
+/** Who ended a session: its third party, Drawbridge (idle, or its life is over), its organisation, or the root token. */
 export type ExpiryReason = "service" | "api" | "organisation" | "admin";
 
-/** Someone authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
+/** The most users that one session can have, whatever its own `maxUsers`. The sizes of queue batches rest on it. */
+export const MOST_SESSION_USERS = 64;
+
+/** A user who is authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
 export interface RelayUser {
-  /** Ordinal, from 0, never used again in this session. 0 is the host; above 0 it is the connection id. */
+  /**
+   * Ordinal, from 0, never used again in this session. The user with 0 is the host (`relay/host.ts`); that
+   * of all others is their connection id.
+   */
   readonly n: number;
-  /** Drawn by the caller so that the derived token is unlike all others of the session. */
+  /** Chosen by the caller so that the derived token is unlike all others of the session. */
   readonly draw: number;
   /** Normalised IPv4 or IPv6. */
   readonly ip: string;
@@ -32,24 +38,24 @@ export interface SourceFacts {
   /** The source's state when the session was made. */
   readonly sourceState: string;
   readonly sourceCreatedAt: number;
-  /** Still pending then, it fails with `verification-timeout`. */
+  /** If it is still pending then, it fails with `verification-timeout`. */
   readonly verifyBy: number;
-  /** The end of the life that we give it; its third party may give it less. */
+  /** The end of the life that Drawbridge gives it; its third party may give it less. */
   readonly lifetimeEndsAt: number;
-  /** How often its connector is asked whether it still stands; null: never. */
+  /** How often its connector is asked whether access still stands; null: never. */
   readonly checkSeconds: number | null;
 }
 
-/** What a session is born with and keeps for life. Times are Unix milliseconds. */
+/** What of a session never changes. Times are Unix milliseconds. */
 export interface SessionFacts {
   readonly id: string;
   readonly kind: SessionKind;
   readonly organisationId: number;
   readonly keyId: number;
   readonly createdAt: number;
-  /** No activity for this long ends it. */
+  /** It ends when nobody has used it for this long. */
   readonly idleSeconds: number;
-  /** Users at most; 0 for kinds without users. */
+  /** The most users that it may have, up to `MOST_SESSION_USERS`; 0 for kinds without users. */
   readonly maxUsers: number;
   /** Where the API was called, such as `https://relay.example.com`: links are built on it. */
   readonly origin: string;
@@ -70,7 +76,7 @@ interface Common extends SessionFacts {
   readonly users: readonly RelayUser[];
   /** The ordinal of the next user. */
   readonly nextUser: number;
-  /** When access was verified; absent where nothing was to be. */
+  /** When access was verified; absent where nothing had to be. */
   readonly verifiedAt?: number;
   /** Its end was announced ahead of time. */
   readonly warned?: true;
@@ -107,7 +113,7 @@ export function errorOf(state: Session): string | null {
   return state.status === "expired" ? state.reason : null;
 }
 
-/** Why a session expires at `expiresAt`: its third party gave it less than the life that we did, or not. */
+/** Who ends a session at `expiresAt`: its third party, if that gave it a shorter life than Drawbridge did. */
 export function reasonOfExpiry(state: Session): ExpiryReason {
   return state.source && state.expiresAt < state.source.lifetimeEndsAt ? "service" : "api";
 }

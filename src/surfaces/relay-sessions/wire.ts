@@ -7,15 +7,12 @@ import { freeText, humanText } from "../../http/human-text";
 import { spellAddress } from "../../platform/ip-address";
 import { HOST } from "../../relay/host";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
-import { errorOf, type RelayUser, type Session } from "../../session/session";
+import { errorOf, MOST_SESSION_USERS, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { connectionId } from "../relay-permissions/wire";
 
 /** Cloudflare's location hints for Durable Objects (2026-11). */
 const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
-
-/** The most users that one session can hold. */
-export const MOST_USERS = 64;
 
 /** Typed clients send null for what they leave out. */
 function optional<S extends z.ZodType>(schema: S) {
@@ -68,7 +65,9 @@ function whole(least: number, most: number) {
 export const createBody = z
   .object({
     users: optional(
-      z.array(user, "must be an array").max(MOST_USERS, `must have at most ${MOST_USERS} entries`),
+      z
+        .array(user, "must be an array")
+        .max(MOST_SESSION_USERS, `must have at most ${MOST_SESSION_USERS} entries`),
     ),
     filters: optional(
       z.array(filter, "must be an array").max(100, "must have at most 100 entries"),
@@ -76,7 +75,7 @@ export const createBody = z
     webhook_url: optional(z.string("must be a string")),
     ttl_seconds: optional(whole(60, 86_400)),
     idle_seconds: optional(whole(10, 3_600)),
-    max_users: optional(whole(1, MOST_USERS)),
+    max_users: optional(whole(1, MOST_SESSION_USERS)),
     metadata: optional(metadata),
     region: optional(z.enum(REGIONS, `must be one of ${REGIONS.join(", ")}`)),
     join_code: optional(z.boolean("must be true or false")),
