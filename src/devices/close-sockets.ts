@@ -31,7 +31,7 @@ export async function closeDeviceSockets(
   const failures: unknown[] = [];
   for (let i = 0; i < ids.length; i += AT_ONCE) {
     const calls = ids.slice(i, i + AT_ONCE).map((id) =>
-      sessions.cutDevice(id, {
+      sessions.closeDeviceSockets(id, {
         organisationId: device.organisationId,
         applicationId: device.applicationId,
         deviceId: device.id,

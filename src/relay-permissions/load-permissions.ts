@@ -6,7 +6,7 @@ import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { sessionConnections as held } from "../db/schema/sessions";
-import { isSession } from "../session/presence";
+import { rowsOfSession } from "../session/presence";
 import type { PermissionState } from "./permission";
 
 /** What a session's object asks of D1 about its users' connections. */
@@ -59,7 +59,7 @@ export async function loadLivePermissions(
     cut: db
       .select({ connectionId: held.connectionId })
       .from(held)
-      .where(and(isSession(held, { organisationId, id: sessionId }), eq(held.cut, true))),
+      .where(and(rowsOfSession(held, { organisationId, id: sessionId }), eq(held.cut, true))),
   });
   return {
     permissions: [...local, ...remote],

@@ -9,7 +9,7 @@ import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
 import { describeError, log } from "../platform/log";
-import { findSessionsHolding } from "../session/presence";
+import { findSessionsWithConnections } from "../session/presence";
 import type { SessionClient } from "../session/session-client";
 import * as connectionStore from "./connection-store";
 import {
@@ -211,7 +211,10 @@ async function tellSessions(
   let after: string | null = null;
   let full = true;
   while (full) {
-    const ids = await findSessionsHolding(db, organisationId, parties, { after, limit: PAGE });
+    const ids = await findSessionsWithConnections(db, organisationId, parties, {
+      after,
+      limit: PAGE,
+    });
     for (let i = 0; i < ids.length; i += AT_ONCE) {
       const some = ids.slice(i, i + AT_ONCE);
       const told = some.map((id) => sessions.permissionsChanged(organisationId, id));

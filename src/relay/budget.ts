@@ -8,7 +8,7 @@ export interface BudgetLimits {
   burstMessages: number;
 }
 
-/** What a participant has left. Below 0 it is what has to be filled first. */
+/** What a participant has left. A number below 0 has to fill up to 0 first. */
 export interface Budget {
   bytes: number;
   messages: number;
@@ -34,15 +34,15 @@ export function spend(budget: Budget, limits: BudgetLimits, size: number, now: n
   return true;
 }
 
-/** Takes one message of `size` bytes that was received in any case, whether or not it is covered. */
+/** Takes one message of `size` bytes that was received already, whether or not the budget covers it. */
 export function charge(budget: Budget, limits: BudgetLimits, size: number, now: number): void {
   fill(budget, limits, now);
   take(budget, size);
 }
 
 /**
- * Takes a connection that costs so many messages; no more than the burst, which is all there ever is.
- * Who has sent more bytes than were covered has to wait for them too.
+ * Takes a connection that costs so many messages, but never more than the burst: more is never there.
+ * A user who has sent more bytes than the budget covered has to wait for these too.
  * @returns 0 when it was taken, or in how many seconds it will be covered
  */
 export function spendConnection(
@@ -78,6 +78,6 @@ function take(budget: Budget, size: number): void {
 }
 
 function secondsToFill(missing: number, perSecond: number): number {
-  // A millionth for the rounding of fractions: who waited as told is not sent away again.
+  // A millionth for the rounding of fractions: a user who waited as long as told is not refused again.
   return perSecond === 0 || missing <= 1e-6 ? 0 : Math.ceil(missing / perSecond);
 }

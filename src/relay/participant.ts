@@ -1,18 +1,18 @@
-/** One participant of a relay: their socket, what hibernates with it, and how they are told things. */
+/**
+ * One participant of a relay: a user with an open socket, and what is kept with that socket while the
+ * session's object hibernates. The hub uses it.
+ */
 
-import type { Pairing } from "../session/device-revocation";
+import type { DevicePairing } from "../session/device-revocation";
 import type { Traffic } from "../session/session-calls";
 
-/** The ordinal of the host; everyone else is a client, and their ordinal is their connection id. */
-export const HOST = 0;
-
-/** How stale an attachment's counters may get: this much of the traffic figures an eviction may lose. */
+/** Counters are kept with a socket at most this often: an eviction may lose as much of them. */
 const SAVE_EVERY_MS = 5_000;
-/** Addresses remembered of one user: who was connected from one of them may come back from there. */
+/** Addresses remembered of one user: a user who was connected from one may come back from there. */
 const MOST_ADDRESSES = 4;
 
-/** Where a socket connects from. */
-export interface ConnectsFrom {
+/** Where a socket comes from. */
+export interface SocketOrigin {
   /** As limits count it: `addressBucket`. */
   address: string;
   /** Cloudflare's view of it; null: not known. */
@@ -28,53 +28,58 @@ export interface Participant {
   readonly since: number;
   readonly traffic: Traffic;
   /** What let this socket in, where its user has a device. */
-  readonly pairing: Pairing | null;
+  readonly pairing: DevicePairing | null;
   /** Users who were told to be out of reach, and have not been within reach since. */
   readonly refused: Set<number>;
+  /** Bytes that were sent to this socket since it was last heard. */
   unheard: number;
   savedAt: number;
 }
 
-/** What of a participant survives the eviction of the object. */
-export interface Attachment {
+/** What of a participant is kept with its socket, and so survives the eviction of the object. */
+export interface SocketAttachment {
   n: number;
   since: number;
   traffic: Traffic;
   refused?: readonly number[];
-  pairing?: Pairing | null;
+  pairing?: DevicePairing | null;
   /** We closed it: its close event, which may come after an eviction, tells nobody anything new. */
   closed: boolean;
 }
 
-/** The figures of a user who connects; `before` are those of their earlier sockets. */
-export function trafficFrom(before: Traffic | undefined, from: ConnectsFrom): Traffic {
-  const { address, ...place } = from;
+/** The counters of a user who connects; `before` are those of their earlier sockets. */
+export function trafficOnConnect(before: Traffic | undefined, origin: SocketOrigin): Traffic {
+  const { address, ...coordinates } = origin;
   const others = before?.addresses.filter((other) => other !== address) ?? [];
   const addresses = [...others, address].slice(-MOST_ADDRESSES);
-  return { bytesIn: 0, bytesOut: 0, dropped: 0, ...before, ...place, addresses };
+  return { bytesIn: 0, bytesOut: 0, dropped: 0, ...before, ...coordinates, addresses };
 }
 
 /** Keeps with the socket what must survive. */
-export function save(participant: Participant, now: number): void {
+export function saveAttachment(participant: Participant, now: number): void {
   participant.savedAt = now;
-  attach(participant, false);
+  writeAttachment(participant, { closed: false });
 }
 
-/** As `save`, unless that was done a moment ago: it runs for every frame. */
-export function saveInTime(participant: Participant, now: number): void {
-  if (now - participant.savedAt >= SAVE_EVERY_MS) save(participant, now);
+/** As `saveAttachment`, unless that was done a moment ago: it runs for every frame. */
+export function saveAttachmentInTime(participant: Participant, now: number): void {
+  if (now - participant.savedAt >= SAVE_EVERY_MS) saveAttachment(participant, now);
 }
 
 /** What was kept with a socket; null: nothing, it is not a participant's. */
-export function attachmentOf(ws: WebSocket): Attachment | null {
+export function readAttachment(ws: WebSocket): SocketAttachment | null {
   return ws.deserializeAttachment();
 }
 
-/** Writes the attachment; `closed` once we have closed the socket. */
-export function attach(participant: Participant, closed: boolean): void {
+/** Marks with the socket that we have closed it. */
+export function markClosed(participant: Participant): void {
+  writeAttachment(participant, { closed: true });
+}
+
+function writeAttachment(participant: Participant, { closed }: { closed: boolean }): void {
   const { ws, n, since, traffic, refused, pairing } = participant;
-  const attachment: Attachment = { n, since, traffic, refused: [...refused], pairing, closed };
-  ws.serializeAttachment(attachment);
+  const kept: SocketAttachment = { n, since, traffic, refused: [...refused], pairing, closed };
+  ws.serializeAttachment(kept);
 }
 
 /** Closes a socket that may be closed already; a reason is at most 123 bytes (RFC 6455, 5.5). */

@@ -1,23 +1,23 @@
 /**
- * What a session's object knows of the relay permissions between its users, so that a frame asks
- * nobody. It is read when a user with a connection joins, when the Worker gives notice of a change, and
- * when frames flow and it grows old; beyond its greatest age it lets nothing pass. Nothing of it is
- * stored: an object that wakes reads it again, and the frames that woke it wait for that.
+ * What a session's object knows of the relay permissions between its users, so that no frame causes a
+ * read of D1. It is read when a user with a connection joins, when the Worker gives notice of a change,
+ * and when it grows old while frames flow. When it is too old, no frame passes. Nothing of it is stored:
+ * an object that wakes reads it again, and the frames that woke it wait for that.
  */
 import { describeError, log } from "../platform/log";
 import { among, mayRelay, type PermissionState } from "../relay-permissions/permission";
-import { HOST } from "./participant";
+import { HOST } from "./host";
 
-/** From this age on, a frame has it read again, behind the frames. */
+/** From this age on, a frame has the permissions read again, and does not wait for it. */
 export const REFRESH_AFTER_MS = 20_000;
-/** Beyond this age nothing passes on it: the bound on how long a change goes unnoticed, whatever is lost. */
+/** Above this age, no frame passes: so a change is unnoticed for no longer, also if its notice is lost. */
 export const MOST_AGE_MS = 30_000;
-/** After a failure it is read again no sooner. */
+/** How soon after a failure the permissions may be read again. */
 const RETRY_AFTER_MS = 1_000;
-/** Frames that may wait at once, of at most 64 KB each; those beyond are judged by what is known. */
+/** How many frames may wait at once, of at most 64 KB each. All others are judged by what is known. */
 const MOST_WAITING = 256;
 
-/** Says between whom frames may pass. Asked for every frame: it must cost nothing. */
+/** Says between which users frames may pass. The hub asks it for every frame: it must cost nothing. */
 export interface FrameGate {
   /** @param now Unix milliseconds */
   mayPass(from: number, to: number, now: number): boolean;
@@ -31,22 +31,26 @@ interface User {
   readonly connectionId: string | null;
 }
 
-/** The outside of a view. */
-export interface ViewPorts {
+/** What a view reads from, and tells. */
+export interface PermissionsViewPorts {
   /** The session's users now. The same array as long as they are the same. */
   users(): readonly User[];
   /** Reads the permissions between these connections; rejects when that takes too long. */
   load(
     host: string | null,
     clients: readonly string[],
-  ): Promise<{ permissions: readonly PermissionState[]; cut: readonly string[] }>;
+  ): Promise<{
+    permissions: readonly PermissionState[];
+    /** Connections of the session's users that were deleted. */
+    deletedConnections: readonly string[];
+  }>;
   /** Called after each reading, with the users whose connection was deleted. */
-  changed(cut: readonly number[]): void;
+  permissionsRead(withDeletedConnection: readonly number[]): void;
 }
 
 export class PermissionsView implements FrameGate {
-  readonly #ports: ViewPorts;
-  /** When the reading began that this is from, Unix milliseconds. */
+  readonly #ports: PermissionsViewPorts;
+  /** When the reading began that gave these permissions, Unix milliseconds. */
   #readAt = Number.NEGATIVE_INFINITY;
   #retryAt = Number.NEGATIVE_INFINITY;
   /** Clients to whom the host may send, and clients who may send to the host. */
@@ -58,7 +62,7 @@ export class PermissionsView implements FrameGate {
   #next: Promise<boolean> | null = null;
   #waiting = 0;
 
-  constructor(ports: ViewPorts) {
+  constructor(ports: PermissionsViewPorts) {
     this.#ports = ports;
   }
 
@@ -93,7 +97,7 @@ export class PermissionsView implements FrameGate {
       });
       return this.#running;
     }
-    // The one that runs may have read before the change that this call is about: one more after it.
+    // The reading that runs may have seen D1 before the change that this call is about: one more follows.
     this.#next ??= this.#running.then(() => {
       this.#next = null;
       return this.refresh();
@@ -107,7 +111,7 @@ export class PermissionsView implements FrameGate {
     const host = connections.get(HOST) ?? null;
     const clients = [...connections].filter(([n]) => n !== HOST);
     try {
-      const { permissions, cut } = await this.#ports.load(
+      const { permissions, deletedConnections } = await this.#ports.load(
         host,
         clients.map(([, connection]) => connection),
       );
@@ -118,8 +122,9 @@ export class PermissionsView implements FrameGate {
       this.#toClient = ordinals((client) => host !== null && allows(host, client));
       this.#toHost = ordinals((client) => host !== null && allows(client, host));
       this.#readAt = startedAt;
-      const isCut = ([, connection]: [number, string]) => cut.includes(connection);
-      this.#ports.changed([...connections].filter(isCut).map(([n]) => n));
+      const isDeleted = ([, connection]: [number, string]) =>
+        deletedConnections.includes(connection);
+      this.#ports.permissionsRead([...connections].filter(isDeleted).map(([n]) => n));
       return true;
     } catch (error) {
       this.#retryAt = Date.now() + RETRY_AFTER_MS;
@@ -128,7 +133,7 @@ export class PermissionsView implements FrameGate {
     }
   }
 
-  /** A clock that went backwards says nothing about an age. */
+  /** How old the permissions are. If the clock went backwards, that is not known: as old as can be. */
   #ageAt(now: number): number {
     return now < this.#readAt ? Number.POSITIVE_INFINITY : now - this.#readAt;
   }

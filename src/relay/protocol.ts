@@ -1,7 +1,8 @@
 /**
- * The frames of the relay's data plane, one per binary message. They are the datagrams of Edgegap's
- * relay protocol without the two leading token words, since a socket is authenticated already.
- * Little-endian. Pure.
+ * What travels on the websockets of a relay: frames, control messages and close codes. Pure.
+ *
+ * A binary message is one frame: a datagram of Edgegap's relay protocol without the two token words in
+ * front, since a socket is authenticated already. Numbers are little-endian.
  *
  *     client → relay   02 payload
  *     host   → relay   02 connection id (int32) payload
@@ -9,6 +10,22 @@
  *     relay  → host    02 connection id (int32) payload
  *     either → relay   01                        (ping; answered 01 state)
  */
+import { HOST } from "./host";
+
+/**
+ * What the relay tells a participant of the others, as JSON in a text message. The names are on the wire.
+ */
+export type ControlMessage =
+  /** The participant is in. The first message of every socket. */
+  | { type: "ready"; connection_id: number }
+  /** To clients: the host has connected, or has gone. */
+  | { type: "host_joined" | "host_left" }
+  /** To the host: a client has connected, or has gone. */
+  | { type: "peer_joined" | "peer_left"; connection_id: number }
+  /** Frames to this client (to the host where there is none) are dropped: relay permissions are missing. */
+  | { type: "refused"; connection_id?: number }
+  /** The session ends, and the socket is closed. */
+  | { type: "ending"; reason: string };
 
 /** Why a socket was closed: application close codes (RFC 6455, section 7.4.2) and 1009. */
 export const CLOSE = {
@@ -20,7 +37,7 @@ export const CLOSE = {
   tooLarge: 1009,
 } as const;
 
-/** For what a participant sends its socket is closed, and what it is told. */
+/** What a participant may not send: the close code and the reason that its socket is closed with. */
 export const FAULTS = {
   text: { code: CLOSE.malformed, reason: "text messages are the relay's: send binary frames" },
   malformed: { code: CLOSE.malformed, reason: "not a frame of this relay" },
@@ -49,7 +66,7 @@ export const RELAY_STATE = {
   error: 5,
 } as const;
 
-/** A frame as a participant sent it. `to` is a connection id, and 0 (the host) in a client's frame. */
+/** A frame as a participant sent it. `to` is a connection id, and `HOST` in a client's frame. */
 export type Frame =
   | { type: "ping" }
   | { type: "data"; to: number; payload: Uint8Array }
@@ -65,7 +82,7 @@ export function parseFrame(from: "host" | "client", message: ArrayBuffer | strin
   const header = from === "host" ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
   if (bytes[0] !== DATA || bytes.length < header) return { type: "malformed" };
   if (bytes.length - header > MAX_PAYLOAD_BYTES) return { type: "too-large" };
-  const to = from === "host" ? new DataView(message).getInt32(1, true) : 0;
+  const to = from === "host" ? new DataView(message).getInt32(1, true) : HOST;
   return { type: "data", to, payload: bytes.subarray(header) };
 }
 

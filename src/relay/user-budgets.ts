@@ -1,4 +1,4 @@
-/** The budgets of a session's users, and what each thing that they do costs. */
+/** The budgets of a session's users, and what a message and a connection cost them. The hub asks it. */
 import { dropOldest } from "../platform/bounded-memory";
 import {
   type Budget,
@@ -9,15 +9,15 @@ import {
   spendConnection,
 } from "./budget";
 
-/** What a connection costs in messages, if it does not make the relay send more than that. */
+/** The least that a connection costs, in messages. It costs more if the relay has to send more for it. */
 const CONNECTION_MESSAGES = 50;
 /** Budgets remembered; above it the oldest go. A session has 64 users at a time. */
 const MOST_BUDGETS = 1_000;
 
 /**
- * One budget for each user, not for each socket: who connects again gets no new burst. They are kept in
- * memory. Hibernation, before which everyone has to be silent for ten seconds, forgets them; in that
- * time a budget fills by ten seconds of its rate, which by default is more than the burst.
+ * One budget for each user, not for each socket: a user who connects again gets no new burst. Budgets are
+ * in memory, and hibernation forgets them. It comes only when everyone was silent for ten seconds, and in
+ * that time a budget fills by ten seconds of its rate: by default, that is more than the burst.
  */
 export class UserBudgets<Who = number> {
   readonly #limits: BudgetLimits;
@@ -32,7 +32,7 @@ export class UserBudgets<Who = number> {
     return spend(this.#of(n, now), this.#limits, size, now);
   }
 
-  /** Takes a message that was received in any case, whether or not the budget covers it. */
+  /** Takes a message that was received already, whether or not the budget covers it. */
   charge(n: Who, size: number, now: number): void {
     charge(this.#of(n, now), this.#limits, size, now);
   }

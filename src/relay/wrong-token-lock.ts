@@ -1,28 +1,29 @@
 /**
- * What wrong tokens cost whoever sends them to a session, so that 31 bits cannot be guessed. Pure.
+ * Counts the wrong tokens that are sent to one session, so that nobody can guess a token of 31 bits. Pure.
  *
- * It is kept in memory: a write for each wrong token would be a cost that a guesser sets. Hibernation,
- * which comes after ten silent seconds, would forget it: so from the fourth wrong token on, the owner keeps
- * the object awake for a minute (`HARMLESS`). What hibernation does forget is therefore three wrong tokens
- * in ten seconds at most, 18 a minute. A deploy or a crash forgets everything, and no guesser causes one.
+ * The counts are in memory: with a write for each wrong token, a guesser would decide what we pay. An
+ * object hibernates after ten silent seconds, and would forget them. So from the fourth wrong token on,
+ * its owner keeps the object awake for a minute (`MOST_FORGOTTEN`). Hibernation therefore forgets at most
+ * three wrong tokens in ten seconds, 18 a minute. A deploy or a crash forgets all of them, but a guesser
+ * cannot cause one.
  */
 
 /** Distinct wrong tokens in `KEPT_MS` that lock their address. */
 const MOST_OF_ADDRESS = 10;
 /** Distinct wrong user tokens in `KEPT_MS` from all addresses together. */
 const MOST_OF_SESSION = 60;
-/** So many distinct wrong tokens, of an address or of a session, may be forgotten by hibernation. */
-export const HARMLESS = 3;
+/** How many distinct wrong tokens, of an address or of a session, hibernation may forget. */
+export const MOST_FORGOTTEN = 3;
 /** How long a wrong token counts, and how long a lock lasts, in milliseconds. */
 export const KEPT_MS = 60_000;
-/** Addresses remembered. Each has ten tokens at most. */
+/** How many addresses are remembered, with at most ten tokens each. */
 const MOST_ADDRESSES = 1_000;
 
 /** Wrong tokens of the last minute, each once, oldest first. Times are Unix milliseconds. */
 class RecentTokens {
   readonly #firstSeenAt = new Map<string, number>();
 
-  /** Adds a token; one that was there in the last minute changes nothing. Returns how many there are. */
+  /** Adds a token, if it was not sent in the last minute already. Returns how many there are. */
   add(token: string, now: number): number {
     this.#forgetOld(now);
     if (!this.#firstSeenAt.has(token)) this.#firstSeenAt.set(token, now);
@@ -55,8 +56,8 @@ interface AddressEntry {
 }
 
 /**
- * Locks an address for a minute after ten distinct wrong tokens within a minute. One token that is sent
- * again and again counts once: a client that does not know that it was revoked locks nobody out.
+ * Locks an address for a minute after ten distinct wrong tokens within a minute. A token that is sent
+ * again and again counts once: so a client that does not know that it was revoked locks nobody out.
  * Addresses are buckets, as `addressBucket` names them; times are Unix milliseconds.
  */
 export class WrongTokenLock {
@@ -68,7 +69,7 @@ export class WrongTokenLock {
   }
 
   /**
-   * Counts a wrong token of an address. `token` is a short name for what was shown.
+   * Counts a wrong token of an address. `token` is a short text that stands for it.
    * @returns how many the address has sent in the last minute
    */
   fail(address: string, token: string, now: number): number {
@@ -80,22 +81,22 @@ export class WrongTokenLock {
   }
 
   /**
-   * Makes room for an address. Null: a thousand addresses are locked now, and a further one goes
-   * uncounted. To lock so many takes ten thousand wrong tokens a minute; those with the right session
-   * token are stopped by `WrongTokenBudget` long before, and without it there are 62 bits to guess.
+   * Makes room for an address. Null: a thousand addresses are locked now, and a further one is not
+   * counted. Locking so many takes ten thousand wrong tokens a minute. Long before, `WrongTokenBudget`
+   * stops those that come with the right session token; without that token, there are 62 bits to guess.
    */
   #remember(address: string, now: number): AddressEntry | null {
     if (this.#entries.size >= MOST_ADDRESSES) {
-      const victim = this.#leastDangerous(now);
-      if (victim === null) return null;
-      this.#entries.delete(victim);
+      const forgotten = this.#leastDangerous(now);
+      if (forgotten === null) return null;
+      this.#entries.delete(forgotten);
     }
     const entry = { tokens: new RecentTokens(), lockedUntil: 0 };
     this.#entries.set(address, entry);
     return entry;
   }
 
-  /** Who has no wrong token of the last minute, or else the fewest; never who is locked. */
+  /** An address without a wrong token in the last minute, or else the one with the fewest; none that is locked. */
   #leastDangerous(now: number): string | null {
     let found: string | null = null;
     let fewest = Number.POSITIVE_INFINITY;
@@ -113,7 +114,8 @@ export class WrongTokenLock {
 
 /**
  * How many distinct wrong user tokens a session takes in a minute from all addresses together, with its
- * right session token: who knows that one and has many addresses would else only have 31 bits to guess.
+ * right session token. Without this, somebody who knows the session token and has many addresses could
+ * guess a user token, of 31 bits.
  */
 export class WrongTokenBudget {
   readonly #tokens = new RecentTokens();

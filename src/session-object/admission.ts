@@ -1,169 +1,188 @@
 /**
- * Who a websocket of a session is, by its tokens or its device, and how often somebody may be wrong.
+ * Decides whether a websocket of a session is let in, as which user, and lets it in. The session's
+ * object asks it for every upgrade.
  *
- * - Whatever is refused as wrong counts for its address, each distinct one once: a wrong user token, a
- *   wrong session token, a right token on the other link, a device token that does not work here. An
- *   address that is locked is refused whatever it shows, a device's token too.
- * - Only a wrong user token with the right session token counts for the session. With a wrong session
- *   token there is nothing to learn about any user token; and anyone who knows a session's id could use
- *   the session's budget up with them, and so keep new players out.
- * - When the session's budget is used up, its users may still come from where they were connected before,
- *   and who shows a device token from anywhere: that token is too long to be guessed.
+ * A user without a device and a connection costs no reading. For others D1 has to show the session
+ * first: whoever revokes a device or deletes a connection finds its sessions there, and must not miss a
+ * socket (docs/decisions/0015).
  */
-import { createHash, timingSafeEqual } from "node:crypto";
-import { addressBucket } from "../platform/ip-address";
+import { openDatabase } from "../db/open";
 import type { BudgetLimits } from "../relay/budget";
-import { type ConnectsFrom, HOST } from "../relay/participant";
+import { HOST } from "../relay/host";
 import { UserBudgets } from "../relay/user-budgets";
-import { HARMLESS, KEPT_MS, WrongTokenBudget, WrongTokenLock } from "../relay/wrong-token-lock";
-import type { RelayUser, Session, SessionRefusal } from "../session/machine";
-import type { SessionTokens } from "../session/relay-tokens";
+import { endedRefusal, type SessionRefusal } from "../session/machine";
+import { isSameToken } from "../session/relay-tokens";
+import { isFinal, type RelayUser } from "../session/session";
+import type { Announcer } from "./announcer";
+import { type AdmittedDevice, type DeviceRefusal, readDevice } from "./device-admission";
+import type { LoadedSession } from "./loaded-session";
+import { chooseProtocol, readUpgradeRequest, type UpgradeRequest } from "./upgrade-request";
+import { type LockedRefusal, WrongTokens } from "./wrong-tokens";
 
 /** Why a websocket was not let in. */
 export type AdmissionRefusal =
   | SessionRefusal
+  | DeviceRefusal
   | { code: "wrong-token" }
   | { code: "user-revoked" }
-  | { code: "device-not-paired" | "device-revoked" | "device-removed" }
-  | { code: "session-not-shown" | "device-not-read" | "permissions-not-read" }
-  /** `address`: of this address; `session`: of the whole session, and it was never connected from here. */
-  | { code: "locked"; by: "address" | "session"; retryAfterSeconds: number }
+  | { code: "session-not-shown" | "permissions-not-read" }
+  | LockedRefusal
   /** The user's message budget does not cover a connection. */
   | { code: "over-limit"; retryAfterSeconds: number };
 
-/** What an upgrade says of itself. */
-export interface Knock {
-  from: ConnectsFrom;
-  /** Whether it asks for the host's side, `…/server`, or for a client's. */
-  asHost: boolean;
-  /** The device token that it shows; null: it comes with tokens of the session. */
-  deviceToken: string | null;
-  sessionToken: number;
-  userToken: number;
-  /** A short name of what it shows to be let in, whatever that is: the same for the same. */
-  shown: string;
+/** Whom a request may come from, and the device that it comes from; null: of a user without one. */
+interface Candidates {
+  users: readonly RelayUser[];
+  device: AdmittedDevice | null;
 }
 
-/** The session at whose door it knocks. */
-export interface Door {
-  session: Session;
-  tokens: SessionTokens;
-  hub: { isConnected(n: number): boolean; hasConnectedFrom(n: number, address: string): boolean };
+/** The object at which websockets ask to be let in. */
+interface AdmissionContext {
+  ctx: DurableObjectState;
+  env: Env;
+  announcer: Announcer;
+  /** What one participant may send. */
+  limits: BudgetLimits;
+  /** The session of the object; null: there is none, or none any more. */
+  current(): LoadedSession | null;
 }
 
-/** Reads an upgrade to `…/server` or `…/client`. */
-export function readKnock(request: Request): Knock {
-  const { pathname, searchParams } = new URL(request.url);
-  const cf = request.cf as IncomingRequestCfProperties | undefined;
-  const toNumber = (text: string | null | undefined) => (text == null ? null : Number(text));
-  const sessionToken = toNumber(searchParams.get("session_token")) ?? Number.NaN;
-  const userToken = toNumber(searchParams.get("user_token")) ?? Number.NaN;
-  const deviceToken = searchParams.has("user_token") ? null : readDeviceToken(request.headers);
-  return {
-    from: {
-      address: addressBucket(request.headers.get("CF-Connecting-IP") ?? ""),
-      latitude: toNumber(cf?.latitude),
-      longitude: toNumber(cf?.longitude),
-    },
-    asHost: /\/server\/?$/.test(pathname),
-    deviceToken,
-    sessionToken,
-    userToken,
-    shown:
-      deviceToken === null
-        ? `${sessionToken}/${userToken}`
-        : createHash("sha256").update(deviceToken).digest("base64"),
-  };
-}
+/** A device may be revoked while it is read: then it is read again, at most this often. */
+const MOST_DEVICE_READS = 5;
 
-function readDeviceToken(headers: Headers): string | null {
-  return /^bearer\s+(drbd_\S+)$/i.exec(headers.get("Authorization")?.trim() ?? "")?.[1] ?? null;
-}
-
-/**
- * The subprotocol to answer an upgrade with: the first that it offers, whatever it is called. A browser
- * that offers some and is answered with none ends the connection. Null: it offers none.
- */
-export function chooseProtocol(headers: Headers): string | null {
-  const offered = headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
-  // RFC 9110, 5.6.2: what is no token could not be sent back.
-  return offered.map((name) => name.trim()).find((name) => TOKEN.test(name)) ?? null;
-}
-
-const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
-
-/** What one session remembers of those who knocked: in memory, while its object lives. */
+/** What one session's object remembers of those who asked to be let in, in memory. */
 export class Admission {
-  readonly #lock = new WrongTokenLock();
-  readonly #budget = new WrongTokenBudget();
-  /** Of device tokens, right ones and wrong ones. */
-  readonly #readings: UserBudgets<string>;
-  #awake: ReturnType<typeof setTimeout> | undefined;
+  readonly #object: AdmissionContext;
+  readonly #wrongTokens = new WrongTokens();
+  /** Budgets of device tokens, right ones and wrong ones. */
+  readonly #tokenReadings: UserBudgets<string>;
+  /** Notices of revocations so far: a device that was read before the last one has to be read again. */
+  #deviceNotices = 0;
 
-  /** @param limits of what one participant may send */
-  constructor(limits: BudgetLimits) {
-    this.#readings = new UserBudgets(limits);
+  constructor(object: AdmissionContext) {
+    this.#object = object;
+    this.#tokenReadings = new UserBudgets(object.limits);
   }
 
-  /**
-   * Takes what reading a device token from D1 costs, as much as a connection: whose it is, and whether it is
-   * anyone's, is not known yet, and one that is shown again and again locks nobody.
-   * @returns 0, or in how many seconds it may be shown again
-   */
-  payToRead({ deviceToken, shown }: Knock, now: number): number {
-    return deviceToken === null ? 0 : this.#readings.spendConnection(shown, 0, now);
+  /** Takes note that a device was revoked: what is being read of devices right now is not relied on. */
+  deviceRevoked(): void {
+    this.#deviceNotices += 1;
   }
 
-  /** The refusal of who may not even try, since wrong tokens were sent; null: it may. */
-  locked({ from, deviceToken }: Knock, door: Door, now: number): AdmissionRefusal | null {
-    const ofAddress = this.#lock.secondsLeft(from.address, now);
-    if (ofAddress > 0) return { code: "locked", by: "address", retryAfterSeconds: ofAddress };
-    const ofSession = deviceToken !== null ? 0 : this.#budget.secondsLeft(now);
-    const { session, hub } = door;
-    if (ofSession === 0 || session.users.some(({ n }) => hub.hasConnectedFrom(n, from.address))) {
-      return null;
+  /** Answers an upgrade: with the websocket, or with the reason why it is not let in. */
+  async admit(
+    request: Request,
+    loaded: LoadedSession,
+    now: number,
+  ): Promise<Response | AdmissionRefusal> {
+    if (isFinal(loaded.session)) return endedRefusal(loaded.session);
+    const upgrade = readUpgradeRequest(request);
+    const locked = this.#wrongTokens.lockedRefusal(upgrade, loaded, now);
+    if (locked) return locked;
+    // A user who is known by their tokens pays before anything is read for them, also if they are not
+    // let in after all. With a device token, the reading tells which user it is: so the token pays for the
+    // reading, and the user for the connection.
+    const known = upgrade.deviceToken === null ? usersWithTokens(upgrade, loaded)[0] : undefined;
+    const unpaid = known ? overLimit(loaded, known, now) : this.#tokenOverLimit(upgrade, now);
+    if (unpaid) return unpaid;
+    for (let reads = 0; reads < MOST_DEVICE_READS; reads++) {
+      const notices = this.#deviceNotices;
+      const found = await this.#findCandidates(upgrade, loaded);
+      // While it read, anything may have happened.
+      if (this.#object.current() !== loaded) return { code: "not-found" };
+      if (isFinal(loaded.session)) return endedRefusal(loaded.session);
+      if (notices !== this.#deviceNotices) continue;
+      if ("code" in found) {
+        if (found.code === "wrong-token") this.#wrongTokens.count(upgrade, loaded, now);
+        return found;
+      }
+      // From here on nothing is awaited: what was found stays true until the socket is in.
+      const user = chooseUser(found.users, loaded);
+      if (!user) return { code: "user-revoked" };
+      const wait = known ? null : overLimit(loaded, user, Date.now());
+      if (wait) return wait;
+      const pairing = found.device?.pairing ?? null;
+      const { 0: client, 1: server } = new WebSocketPair();
+      this.#object.ctx.acceptWebSocket(server);
+      loaded.hub.join(server, user.n, { origin: upgrade.origin, pairing }, Date.now());
+      return upgraded(client, request.headers);
     }
-    return { code: "locked", by: "session", retryAfterSeconds: ofSession };
-  }
-
-  /** Counts one who was not let in for what it showed. `now`: Unix milliseconds. */
-  refuse(knock: Knock, { tokens }: Door, now: number): AdmissionRefusal {
-    const ofAddress = this.#lock.fail(knock.from.address, knock.shown, now);
-    const knowsSession =
-      knock.deviceToken === null && isSameToken(tokens.session, knock.sessionToken);
-    const ofSession = knowsSession ? this.#budget.fail(knock.shown, now) : 0;
-    if (Math.max(ofAddress, ofSession) > HARMLESS) this.#stayAwake();
-    return { code: "wrong-token" };
+    return { code: "device-not-read" };
   }
 
   /**
-   * Keeps what is counted: an object with a timer does not hibernate. Without sockets it does not
-   * hibernate either, and is evicted no sooner than after a minute of silence (2026-11).
+   * Takes what reading a device token from D1 costs, as much as a connection: whose token it is, and
+   * whether it is anyone's, is not known yet, and a token that is shown again and again locks nobody.
    */
-  #stayAwake(): void {
-    clearTimeout(this.#awake);
-    this.#awake = setTimeout(() => undefined, KEPT_MS);
+  #tokenOverLimit(
+    { deviceToken, credential }: UpgradeRequest,
+    now: number,
+  ): AdmissionRefusal | null {
+    if (deviceToken === null) return null;
+    const seconds = this.#tokenReadings.spendConnection(credential, 0, now);
+    return seconds > 0 ? { code: "over-limit", retryAfterSeconds: seconds } : null;
+  }
+
+  /** Whom the request may come from, once it is known that they may be let in; or why they may not. */
+  async #findCandidates(
+    upgrade: UpgradeRequest,
+    loaded: LoadedSession,
+  ): Promise<Candidates | AdmissionRefusal> {
+    const users =
+      upgrade.deviceToken === null
+        ? usersWithTokens(upgrade, loaded)
+        : usersWithDevice(upgrade, loaded);
+    if (users.length === 0) return { code: "wrong-token" };
+    if (users.every(({ deviceId, connectionId }) => deviceId === null && connectionId === null)) {
+      return { users, device: null };
+    }
+    const { env, ctx, announcer } = this.#object;
+    if (!(await announcer.isShown(loaded))) return { code: "session-not-shown" };
+    // After D1 shows the session: a revocation before that may have missed it, and is seen now.
+    const device = await readDevice({ db: openDatabase(env), ctx }, loaded.session, upgrade, users);
+    if (device && "code" in device) return device;
+    const candidates = device ? users.filter(({ deviceId }) => deviceId === device.id) : users;
+    // A join relies on no permission that was known before.
+    if (candidates.some(({ connectionId }) => connectionId !== null)) {
+      if (!(await loaded.permissions.refresh())) return { code: "permissions-not-read" };
+    }
+    return { users: candidates, device };
   }
 }
 
-/** Whom it may be that knocks with tokens of the session: the one user of this side, or nobody. */
-export function usersWithTokens(knock: Knock, { session, tokens }: Door): RelayUser[] {
-  if (!isSameToken(tokens.session, knock.sessionToken)) return [];
-  const user = session.users.find((each) => isSameToken(tokens.user(each), knock.userToken));
-  return user && isOnSide(user, knock) ? [user] : [];
+/** Takes a connection from the user's budget. Null: taken; else why it was not. */
+function overLimit({ hub }: LoadedSession, { n }: RelayUser, now: number): AdmissionRefusal | null {
+  const seconds = hub.spendConnection(n, now);
+  return seconds > 0 ? { code: "over-limit", retryAfterSeconds: seconds } : null;
 }
 
-/** Whom it may be that knocks with a device token: the users of this side who have a device. */
-export function usersWithDevice(knock: Knock, { session }: Door): RelayUser[] {
-  return session.users.filter((user) => user.deviceId !== null && isOnSide(user, knock));
+/** The one user of this side with these tokens, or nobody. */
+function usersWithTokens(upgrade: UpgradeRequest, { session, tokens }: LoadedSession): RelayUser[] {
+  if (!isSameToken(tokens.session, upgrade.sessionToken)) return [];
+  const user = session.users.find((each) => isSameToken(tokens.user(each), upgrade.userToken));
+  return user && isOnSide(user, upgrade) ? [user] : [];
 }
 
-function isOnSide({ n }: RelayUser, { asHost }: Knock): boolean {
+/** The users of this side who have a device: the device token tells later whose it is. */
+function usersWithDevice(upgrade: UpgradeRequest, { session }: LoadedSession): RelayUser[] {
+  return session.users.filter((user) => user.deviceId !== null && isOnSide(user, upgrade));
+}
+
+function isOnSide({ n }: RelayUser, { asHost }: UpgradeRequest): boolean {
   return asHost === (n === HOST);
 }
 
-/** Whether somebody showed this token, in constant time. */
-export function isSameToken(token: number, shown: number): boolean {
-  if (!Number.isInteger(shown) || shown < 1 || shown > 0x7fff_ffff) return false;
-  return timingSafeEqual(new Uint32Array([token]), new Uint32Array([shown]));
+/** Of these users one who is still in the session, and if possible not connected yet. */
+function chooseUser(
+  users: readonly RelayUser[],
+  { session, hub }: LoadedSession,
+): RelayUser | undefined {
+  const still = users.filter(({ n }) => session.users.some((user) => user.n === n));
+  return still.find(({ n }) => !hub.isConnected(n)) ?? still[0];
+}
+
+function upgraded(webSocket: WebSocket, asked: Headers): Response {
+  const protocol = chooseProtocol(asked);
+  const headers = protocol === null ? {} : { "Sec-WebSocket-Protocol": protocol };
+  return new Response(null, { status: 101, webSocket, headers });
 }

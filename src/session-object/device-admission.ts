@@ -1,17 +1,17 @@
-/** Whether the device of somebody who knocks at a session may be connected, as D1 says now. */
+/** Whether D1 says now that the device of a user may be connected. Admission asks before it lets a user in. */
 import type { Database } from "../db/open";
 import { findPairedDevice, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
 import { within } from "../platform/wait";
-import type { Pairing } from "../session/device-revocation";
-import type { RelayUser, Session } from "../session/machine";
-import type { AdmissionRefusal, Knock } from "./admission";
+import type { DevicePairing } from "../session/device-revocation";
+import type { RelayUser, Session } from "../session/session";
+import type { UpgradeRequest } from "./upgrade-request";
 
 /** Reading has failed when it takes longer: a join waits for it. */
 const TIMEOUT_MS = 2_000;
 
-/** What the reading stands on: `ctx` keeps what is written behind the answer alive. */
-interface Deps {
+/** What reading a device needs: `ctx` keeps alive what is written behind the answer. */
+interface DeviceReader {
   db: Database;
   ctx: { waitUntil(promise: Promise<unknown>): void };
 }
@@ -19,31 +19,40 @@ interface Deps {
 /** A device that may be connected. */
 export interface AdmittedDevice {
   id: string;
-  pairing: Pairing;
+  pairing: DevicePairing;
+}
+
+/** Why a device may not be connected. */
+export interface DeviceRefusal {
+  code:
+    | "wrong-token"
+    | "device-not-paired"
+    | "device-revoked"
+    | "device-removed"
+    | "device-not-read";
 }
 
 /**
- * The device of who knocks: by the token that it shows, or by the `deviceId` of the user whose tokens
- * were shown. Either way it has to be paired and not revoked.
- * @param users whom it may be
+ * The device of a request: by the device token that it shows, or by the `deviceId` of the user whose
+ * tokens it shows. Either way the device has to be paired and not revoked.
+ * @param users whom the request may come from
  * @returns null where the user has no device: nothing is read then
  */
 export async function readDevice(
-  deps: Deps,
+  reader: DeviceReader,
   { organisationId }: Session,
-  knock: Knock,
+  { deviceToken }: UpgradeRequest,
   users: readonly RelayUser[],
-): Promise<AdmittedDevice | AdmissionRefusal | null> {
+): Promise<AdmittedDevice | DeviceRefusal | null> {
   const deviceId = users[0]?.deviceId ?? null;
   if (deviceId === null) return null;
-  const { deviceToken } = knock;
   const reading = async () =>
     deviceToken === null
-      ? findPairedDevice(deps.db, organisationId, deviceId)
-      : verifyDeviceToken(deps, deviceToken, { organisationId, scope: null }, Date.now());
+      ? findPairedDevice(reader.db, organisationId, deviceId)
+      : verifyDeviceToken(reader, deviceToken, { organisationId, scope: null }, Date.now());
   try {
     const found = await within(TIMEOUT_MS, reading());
-    // A token of a device that is nobody here is as wrong as one that there is not.
+    // The token of a device that is no user's here is as wrong as a token that does not exist.
     const isOfUser = (id: string) => users.some((user) => user.deviceId === id);
     if ("device" in found && !isOfUser(found.device.id)) return { code: "wrong-token" };
     if (!found.ok) return { code: REFUSALS[found.code] };
@@ -55,12 +64,12 @@ export async function readDevice(
   }
 }
 
-/** How a session says why a device may not be connected. */
+/** The session's code for each code of the devices' room. */
 const REFUSALS = {
   "not-found": "wrong-token",
   "not-paired": "device-not-paired",
   revoked: "device-revoked",
   "device-removed": "device-removed",
-  // Not asked for: a relay needs no scope.
+  // Never the answer here: the relay asks for no scope.
   "scope-missing": "wrong-token",
 } as const;

@@ -1,22 +1,22 @@
-/** Who waits for a session to leave pending, in its object's memory: no write, no polling. */
-export class Waiting {
-  readonly #wakes = new Set<() => void>();
+/** Callers who wait until a session is no longer pending, in its object's memory: no write, no polling. */
+export class OutcomeWaiters {
+  readonly #resolves = new Set<() => void>();
 
-  /** Resolves at the next `wake`, or after so many milliseconds. */
+  /** Resolves at the next `resolveAll`, or after so many milliseconds. */
   async wait(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, milliseconds);
-    this.#wakes.add(resolve);
+    this.#resolves.add(resolve);
     try {
       await promise;
     } finally {
       clearTimeout(timer);
-      this.#wakes.delete(resolve);
+      this.#resolves.delete(resolve);
     }
   }
 
-  /** Lets all go on. */
-  wake(): void {
-    for (const wake of this.#wakes) wake();
+  /** Lets all of them go on. */
+  resolveAll(): void {
+    for (const resolve of this.#resolves) resolve();
   }
 }

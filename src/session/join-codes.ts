@@ -1,10 +1,10 @@
-/** Join codes: short codes that let a player in without an API key in their game. */
+/** Join codes in D1: short codes with which a player joins a session without an API key. */
 import { and, eq, gt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { joinCodes } from "../db/schema/sessions";
 import { joinCode, joinCodeDigest } from "./relay-tokens";
 
-/** Draws before giving up: with a million live codes, a draw is taken with a chance of 1 in 153,000. */
+/** How many codes are tried. With a million live codes, one in 153,000 tries meets a code that is taken. */
 const MOST_DRAWS = 8;
 
 /**
@@ -32,7 +32,7 @@ export async function reserveJoinCode(
   throw new Error("no free join code was drawn");
 }
 
-/** The session that a code belongs to; null for an unknown code, and for one past its session's life. */
+/** The session of a code. Null: the code is unknown, or its session's life is over. */
 export async function findByJoinCode(
   db: Database,
   secret: string,

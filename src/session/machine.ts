@@ -1,114 +1,28 @@
 /**
- * What a session is and how it may change: the same rules for relay and for source sessions.
- *
- * Pure. `decide` answers a command with events or a refusal, `evolve` applies one event; the time and
- * every random value arrive as arguments. The Durable Object around it stores what comes out.
+ * What may happen to a session: `decide` answers a command with an event or a refusal, and `evolve`
+ * applies one event. Its Durable Object calls both, and stores what comes out. Pure: the time and every
+ * random value arrive as arguments.
  */
+import {
+  type ExpiryReason,
+  errorOf,
+  isFinal,
+  MOST_SESSION_USERS,
+  type NewRelayUser,
+  type RelayUser,
+  reasonOfExpiry,
+  type Session,
+  type SessionFacts,
+} from "./session";
 
-/** The kinds of session: `relay` joins users, `source` is access to a third party's service. */
-export type SessionKind = "relay" | "source";
-
-/** Why a session expired: its third party, ourselves (idle, or its life is over), its organisation, or the root token. */
-export type ExpiryReason = "service" | "api" | "organisation" | "admin";
-
-/** Someone authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
-export interface RelayUser {
-  /** Ordinal, from 0, never used again in this session. 0 is the host; above 0 it is the connection id. */
-  readonly n: number;
-  /** Drawn by the caller so that the derived token is unlike all others of the session. */
-  readonly draw: number;
-  /** Normalised IPv4 or IPv6. */
-  readonly ip: string;
-  readonly connectionId: string | null;
-  readonly deviceId: string | null;
-  /** Digest of the Idempotency-Key of the join that made this user; absent: none was sent. */
-  readonly joinedWith?: string;
-}
-
-/** A user as asked for, before it has its ordinal. */
-export type NewRelayUser = Omit<RelayUser, "n">;
-
-/** What a source session is about, and its terms. Times are Unix milliseconds. */
-export interface SourceFacts {
-  readonly userId: number;
-  readonly sourceId: number;
-  readonly type: string;
-  readonly identifier: string;
-  /** The source's state when the session was made. */
-  readonly sourceState: string;
-  readonly sourceCreatedAt: number;
-  /** Still pending then, it fails with `verification-timeout`. */
-  readonly verifyBy: number;
-  /** The end of the life that we give it; its third party may give it less. */
-  readonly lifetimeEndsAt: number;
-  /** How often its connector is asked whether it still stands; null: never. */
-  readonly checkSeconds: number | null;
-}
-
-/** What a session is born with and keeps for life. Times are Unix milliseconds. */
-export interface SessionFacts {
-  readonly id: string;
-  readonly kind: SessionKind;
-  readonly organisationId: number;
-  readonly keyId: number;
-  readonly createdAt: number;
-  /** No activity for this long ends it. */
-  readonly idleSeconds: number;
-  /** Users at most; 0 for kinds without users. */
-  readonly maxUsers: number;
-  /** Where the API was called, such as `https://relay.example.com`: links are built on it. */
-  readonly origin: string;
-  readonly webhookUrl: string | null;
-  readonly metadata: Readonly<Record<string, string>> | null;
-  /** A Durable Object location hint. */
-  readonly region: string | null;
-  /** Which join code it has: the code is derived from the id and this number. Null: none. */
-  readonly joinCodeDraw: number | null;
-  /** Source sessions have it, and no others. */
-  readonly source?: SourceFacts;
-}
-
-interface Common extends SessionFacts {
-  /** Rises by one with every event. */
-  readonly version: number;
-  readonly expiresAt: number;
-  readonly users: readonly RelayUser[];
-  /** The ordinal of the next user. */
-  readonly nextUser: number;
-  /** When access was verified; absent where nothing was to be. */
-  readonly verifiedAt?: number;
-  /** Its end was announced ahead of time. */
-  readonly warned?: true;
-}
-
-export interface PendingSession extends Common {
-  readonly status: "pending";
-}
-export interface ActiveSession extends Common {
-  readonly status: "active";
-}
-export interface FailedSession extends Common {
-  readonly status: "failed";
-  readonly endedAt: number;
-  readonly error: string;
-}
-export interface ExpiredSession extends Common {
-  readonly status: "expired";
-  readonly endedAt: number;
-  readonly reason: ExpiryReason;
-}
-
-/** A session's state. `failed` and `expired` are final. */
-export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSession;
-
-/** What can be asked of a session. One that was asked before may be accepted without an event. */
+/** A command to a session. A join that was sent before is accepted without an event. */
 export type SessionCommand =
   | {
       type: "create";
       facts: SessionFacts;
       expiresAt: number;
       users: readonly NewRelayUser[];
-      /** True where nothing has to be verified first: the session is born active. */
+      /** True where nothing has to be verified first: the session is active from the start. */
       active: boolean;
     }
   | { type: "activate"; expiresAt: number | null }
@@ -151,27 +65,16 @@ export type SessionRefusal =
   | { code: "full"; maxUsers: number }
   | { code: "unknown-user" };
 
-/** The error of a session whose verification came to no end in time. */
+/** The error of a session whose credentials were neither accepted nor refused in time. */
 export const VERIFICATION_TIMEOUT = "verification-timeout";
 
 export type Decision =
   | { ok: true; events: readonly SessionEvent[] }
   | { ok: false; refusal: SessionRefusal };
 
-/** True once nothing can change any more. */
-export function isFinal(state: Session): state is FailedSession | ExpiredSession {
-  return state.status === "failed" || state.status === "expired";
-}
-
-/** Why a session ended: the code of its failure, or the reason of its expiry; null while it lives. */
-export function errorOf(state: Session): string | null {
-  if (state.status === "failed") return state.error;
-  return state.status === "expired" ? state.reason : null;
-}
-
 /**
- * Answers a command. At or after `expiresAt` a session takes no command but its end, whether or not
- * that was recorded yet.
+ * Answers a command. At and after `expiresAt` a session takes no command but its end, also if the end
+ * was not recorded yet.
  * @param now Unix milliseconds
  */
 export function decide(state: Session | null, command: SessionCommand, now: number): Decision {
@@ -184,7 +87,7 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
   if (command.type === "expire") {
     return accept({ ...base, type: "session.expired", reason: command.reason });
   }
-  // Found late, a session whose verification came to no end has failed before its life was over.
+  // A session that was not verified in time failed before its life was over, also if that is found late.
   const timedOut = command.type === "fail" && command.error === VERIFICATION_TIMEOUT;
   if (now >= state.expiresAt && !timedOut) {
     return refuse({ code: "ended", status: "expired", reason: reasonOfExpiry(state) });
@@ -210,8 +113,8 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
     case "authorize-user":
       if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
       if (isRepeatedJoin(state, command.user)) return { ok: true, events: [] };
-      if (state.users.length >= state.maxUsers) {
-        return refuse({ code: "full", maxUsers: state.maxUsers });
+      if (state.users.length >= capacityOf(state)) {
+        return refuse({ code: "full", maxUsers: capacityOf(state) });
       }
       return accept({
         ...base,
@@ -283,20 +186,20 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
   }
 }
 
-/** Whether this user is there already, made by the same join: it was sent again. */
+/** How many users a session may have. */
+function capacityOf({ maxUsers }: SessionFacts): number {
+  return Math.min(maxUsers, MOST_SESSION_USERS);
+}
+
+/** Whether the same join made this user before: a client has sent it again. */
 function isRepeatedJoin({ users }: Session, { joinedWith }: NewRelayUser): boolean {
   return joinedWith !== undefined && users.some((user) => user.joinedWith === joinedWith);
 }
 
-/** Why a session expires at `expiresAt`: its third party gave it less than the life that we did, or not. */
-export function reasonOfExpiry(state: Session): ExpiryReason {
-  return state.source && state.expiresAt < state.source.lifetimeEndsAt ? "service" : "api";
-}
-
 function create(command: Extract<SessionCommand, { type: "create" }>, now: number): Decision {
   const { facts, expiresAt } = command;
-  if (command.users.length > facts.maxUsers) {
-    return refuse({ code: "full", maxUsers: facts.maxUsers });
+  if (command.users.length > capacityOf(facts)) {
+    return refuse({ code: "full", maxUsers: capacityOf(facts) });
   }
   const users = command.users.map((user, n) => ({ ...user, n }));
   const born = { facts, expiresAt, users };
@@ -322,9 +225,4 @@ function refuse(refusal: SessionRefusal): Decision {
 
 function unreachable(value: never): never {
   throw new Error(`unhandled ${JSON.stringify(value)}`);
-}
-
-/** The data of all `session.*` events. */
-export interface SessionEventData {
-  readonly session: Session;
 }

@@ -1,20 +1,23 @@
 /**
- * Which live sessions hold which connections and devices, as D1 shows it: whoever deletes a connection
- * or revokes a device finds here the sessions to tell.
+ * Which live sessions have users with which connections and devices, as D1 shows it. Code that deletes a
+ * connection or revokes a device finds here the sessions to tell.
  */
-import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
 import { sessionConnections as held, sessionDevices } from "../db/schema/sessions";
 
-type SessionKey = { organisationId: number; id: string };
+/** By what a session is known here. */
+type SessionName = { organisationId: number; id: string };
+
+type PresenceTable = typeof held | typeof sessionDevices;
 
 /**
- * The live sessions in which both connections have a user, or with one connection all that hold it: a
- * page of them, in the order of their ids.
+ * A page of the live sessions in which both connections have a user; with one connection, of all in
+ * which it has one. In the order of their ids.
  * @param page `after`: the last id of the page before
  */
-export async function findSessionsHolding(
+export async function findSessionsWithConnections(
   db: Database,
   organisationId: number,
   [connectionId, other]: readonly [string, string?],
@@ -39,42 +42,6 @@ export async function findSessionsHolding(
   return rows.map((row) => row.sessionId);
 }
 
-/**
- * The statements that make D1 show which connections a session holds.
- * @param connectionIds of its users now; none once it has ended
- * @param isShown that D1 shows this state of the session, and no later one
- */
-export function holdStatements(
-  db: Database,
-  session: SessionKey,
-  connectionIds: readonly string[],
-  isShown: SQL,
-) {
-  const now = JSON.stringify([...new Set(connectionIds)]);
-  const release = db
-    .delete(held)
-    .where(
-      and(
-        isSession(held, session),
-        sql`${held.connectionId} not in (select value from json_each(${now}))`,
-        isShown,
-      ),
-    );
-  if (connectionIds.length === 0) return [release];
-  const hold = db
-    .insert(held)
-    .select(
-      sql`select ${session.organisationId}, ${session.id}, value, 0 from json_each(${now}) where ${isShown}`,
-    )
-    .onConflictDoNothing();
-  return [release, hold];
-}
-
-/** The statement that takes these sessions away from all connections. */
-export function releaseStatement(db: Database, organisationId: number, ids: readonly string[]) {
-  return db.delete(held).where(areSessions(held, organisationId, ids));
-}
-
 /** The live sessions in which this device is a user. */
 export async function findSessionsWithDevice(
   db: Database,
@@ -90,35 +57,46 @@ export async function findSessionsWithDevice(
   return rows.map(({ sessionId }) => sessionId);
 }
 
-/**
- * The statements that make D1 show which devices a session has.
- * @param deviceIds of its users now; none once it has ended
- * @param onlyIf must hold: that the batch writes the session's newest state
- */
-export function deviceStatements(
-  db: Database,
-  session: SessionKey,
-  deviceIds: readonly string[],
-  onlyIf: SQL,
-): BatchItem<"sqlite">[] {
-  const now = JSON.stringify([...new Set(deviceIds)]);
-  const removal = db
-    .delete(sessionDevices)
-    .where(
-      and(
-        isSession(sessionDevices, session),
-        sql`${sessionDevices.deviceId} not in (select value from json_each(${now}))`,
-        onlyIf,
-      ),
-    );
-  if (deviceIds.length === 0) return [removal];
+/** What D1 is to show of a session. */
+interface Presence {
+  session: SessionName;
+  /** Of the session's users now; none once it has ended. */
+  ids: readonly string[];
+  /** Must hold: that D1 shows this state of the session, and no later one. */
+  onlyIf: SQL;
+}
+
+/** The statements that make D1 show which connections a session holds. */
+export function connectionStatements(db: Database, presence: Presence): BatchItem<"sqlite">[] {
+  const { session, ids, onlyIf } = presence;
+  const removal = removalOfOthers(db, held, held.connectionId, presence);
+  if (ids.length === 0) return [removal];
   const insertion = db
-    .insert(sessionDevices)
+    .insert(held)
     .select(
-      sql`select ${session.organisationId}, ${session.id}, value from json_each(${now}) where ${onlyIf}`,
+      sql`select ${session.organisationId}, ${session.id}, value, 0 from ${each(ids)} where ${onlyIf}`,
     )
     .onConflictDoNothing();
   return [removal, insertion];
+}
+
+/** The statements that make D1 show which devices a session has. */
+export function deviceStatements(db: Database, presence: Presence): BatchItem<"sqlite">[] {
+  const { session, ids, onlyIf } = presence;
+  const removal = removalOfOthers(db, sessionDevices, sessionDevices.deviceId, presence);
+  if (ids.length === 0) return [removal];
+  const insertion = db
+    .insert(sessionDevices)
+    .select(
+      sql`select ${session.organisationId}, ${session.id}, value from ${each(ids)} where ${onlyIf}`,
+    )
+    .onConflictDoNothing();
+  return [removal, insertion];
+}
+
+/** The statement that takes these sessions away from all connections. */
+export function connectionRemoval(db: Database, organisationId: number, ids: readonly string[]) {
+  return db.delete(held).where(areSessions(held, organisationId, ids));
 }
 
 /** The statement that takes these sessions away from all devices. */
@@ -126,21 +104,37 @@ export function deviceRemoval(db: Database, organisationId: number, ids: readonl
   return db.delete(sessionDevices).where(areSessions(sessionDevices, organisationId, ids));
 }
 
-function areSessions(
-  table: typeof held | typeof sessionDevices,
-  organisationId: number,
-  ids: readonly string[],
+/** Removes the rows of a session that are not of these ids. */
+function removalOfOthers(
+  db: Database,
+  table: PresenceTable,
+  column: SQLWrapper,
+  { session, ids, onlyIf }: Presence,
 ) {
+  return db
+    .delete(table)
+    .where(
+      and(
+        rowsOfSession(table, session),
+        sql`${column} not in (select value from ${each(ids)})`,
+        onlyIf,
+      ),
+    );
+}
+
+/** A table of these ids, each once, in the column `value`. */
+function each(ids: readonly string[]): SQL {
+  return sql`json_each(${JSON.stringify([...new Set(ids)])})`;
+}
+
+function areSessions(table: PresenceTable, organisationId: number, ids: readonly string[]) {
   return and(
     eq(table.organisationId, organisationId),
     sql`${table.sessionId} in (select value from json_each(${JSON.stringify(ids)}))`,
   );
 }
 
-/** The rows of one session. */
-export function isSession(
-  table: typeof held | typeof sessionDevices,
-  { organisationId, id }: SessionKey,
-) {
+/** The condition for the rows of one session. */
+export function rowsOfSession(table: PresenceTable, { organisationId, id }: SessionName) {
   return and(eq(table.organisationId, organisationId), eq(table.sessionId, id));
 }

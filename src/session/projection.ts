@@ -1,30 +1,25 @@
 /**
- * The read model of sessions in D1. Written by the object after each change, by version: a duplicate
- * or late write changes nothing. `announced` doubles as the mark of the object's outbox: a row that
- * says so was written after the events up to that version had been put on the queue, so the object
- * needs no write of its own to remember it.
+ * Shows a session's state in D1, where it can be listed. The session's object calls it after each change.
+ * Every write has the version of the state: a late write, or one that comes twice, changes nothing.
+ *
+ * `announced` is also the mark of the object's outbox. A row that says 7 was written after the events up
+ * to version 7 had been put on the queue. So the object needs no write of its own to remember that.
  */
-import { and, desc, eq, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
-import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { isFinal, type Session, type SessionKind } from "./machine";
-import { deviceRemoval, deviceStatements, holdStatements, releaseStatement } from "./presence";
+import { connectionStatements, deviceStatements } from "./presence";
+import { isFinal, type Session } from "./session";
+import { type Ended, hasKey, type SessionKey } from "./session-key";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
-/** How long after its end is due the sweep looks for a session: the object's own alarm comes first. */
+/** How long after the end of a session is due the sweep looks at it: the object's own alarm comes first. */
 const SWEEP_GRACE_MS = 60_000;
-/** How soon the sweep looks for an object that could not drain its outbox. */
+/** How soon the sweep looks at a session whose events could not be sent. */
 const UNDRAINED_SWEEP_MS = 120_000;
 
-/** How a session ended, as its row's key says it: 0 not, 1 expired, 2 failed. */
-export type Ended = 0 | 1 | 2;
-
 const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired: 1, failed: 2 };
-
-/** The names of a row: all of a session that its primary key needs, none of which ever changes. */
-export type SessionKey = Pick<Session, "organisationId" | "kind" | "createdAt" | "id">;
 
 /** What is known beside the session when it is shown. */
 export interface ProjectionMoment {
@@ -36,32 +31,52 @@ export interface ProjectionMoment {
   also?: readonly BatchItem<"sqlite">[];
 }
 
+/** What a session's row holds beside its key. */
+interface RowState {
+  ended: Ended;
+  endedAt: number | null;
+  version: number;
+  announced: number;
+  sweepAt: number | null;
+  state: string;
+}
+
 /** Shows this state in D1, unless a later one is shown already. */
 export async function projectSession(
   db: Database,
   session: Session,
   { announced, now, also = [] }: ProjectionMoment,
 ): Promise<void> {
-  const ended = ENDED[session.status];
-  const shown = {
-    ended,
+  const row: RowState = {
+    ended: ENDED[session.status],
     endedAt: isFinal(session) ? session.endedAt : null,
     version: session.version,
     announced,
     sweepAt: sweepTime(session, announced, now),
     state: JSON.stringify(session),
   };
-  const isNewer = sql`(${shown.version} > ${sessions.version} or (${shown.version} = ${sessions.version}
-    and ${announced} > ${sessions.announced}))`;
-  const liveRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, 0)})`;
-  const endedRow = sql`exists (select 1 from ${sessions} where ${hasKey(session, 1, 2)})`;
+  await db.batch([
+    countStatement(db, session, row),
+    ...(row.ended ? [moveStatement(db, session, row)] : []),
+    upsertStatement(db, session, row),
+    rescheduleStatement(db, session, row),
+    ...also,
+    // Last, when the row says whether this state is the newest.
+    ...projectDevices(db, session, row.ended),
+    ...projectConnections(db, session, row.ended),
+  ]);
+}
+
+/** Moves the counts in the transaction in which a row appears or a live one ends: they cannot drift. */
+function countStatement(db: Database, session: Session, { ended }: RowState) {
   const { source } = session;
-  // The counts move in the transaction in which a row appears or a live one ends: they cannot drift.
+  const liveRow = rowExists(session, 0);
+  const endedRow = rowExists(session, 1, 2);
   const appears = sql`(not ${liveRow} and not ${endedRow})`;
   const ends = source ? sql`(${liveRow} or not ${endedRow})` : liveRow;
   const live = ended ? sql`-${liveRow}` : sql`1`;
   const total = source ? sql`${appears}` : sql`0`;
-  const count = db
+  return db
     .insert(sessionCounts)
     .select(
       sql`select ${session.organisationId}, ${session.kind}, ${ended ? 0 : 1}, ${source ? 1 : 0}
@@ -74,19 +89,27 @@ export async function projectSession(
         total: sql`${sessionCounts.total} + ${total}`,
       },
     });
-  // An ended row sits under another key than a live one: the live one is moved there first, and a
-  // late write of a live state must not appear beside it.
-  const move = db
+}
+
+/** The key of an ended row is another one than that of a live row: the live row is moved there first. */
+function moveStatement(db: Database, session: Session, row: RowState) {
+  return db
     .update(sessions)
-    .set(shown)
-    .where(and(hasKey(session, 0), isNewer));
-  const upsert = db
+    .set(row)
+    .where(and(hasKey(session, 0), isNewer(row)));
+}
+
+/** Writes the row. A late write of a live state must not appear beside an ended row. */
+function upsertStatement(db: Database, session: Session, row: RowState) {
+  const { source } = session;
+  const { ended, version, announced, state } = row;
+  return db
     .insert(sessions)
     .select(
       sql`select ${session.organisationId}, ${session.kind}, ${ended}, ${session.createdAt},
-        ${session.id}, ${shown.endedAt}, ${shown.version}, ${announced}, ${shown.sweepAt}, ${shown.state},
+        ${session.id}, ${row.endedAt}, ${version}, ${announced}, ${row.sweepAt}, ${state},
         ${source ? session.keyId : null}, ${source?.userId ?? null}, ${source?.sourceId ?? null}
-        where ${ended ? sql`true` : sql`not ${endedRow}`}`,
+        where ${ended ? sql`true` : sql`not ${rowExists(session, 1, 2)}`}`,
     )
     .onConflictDoUpdate({
       target: [
@@ -96,45 +119,57 @@ export async function projectSession(
         sessions.createdAt,
         sessions.id,
       ],
-      set: { version: shown.version, announced, state: shown.state },
-      setWhere: isNewer,
+      set: { version, announced, state },
+      setWhere: isNewer(row),
     });
-  // By itself, because naming an indexed column writes its index entry even where it stays the same.
-  const reschedule = db
-    .update(sessions)
-    .set({ sweepAt: shown.sweepAt })
-    .where(
-      and(
-        hasKey(session, ended),
-        eq(sessions.version, session.version),
-        eq(sessions.announced, announced),
-        sql`${sessions.sweepAt} is not ${shown.sweepAt}`,
-      ),
-    );
-  // Last, when the row says whether this state is the newest.
-  const devices = projectDevices(db, session, ended);
-  const connections = projectConnections(db, session, ended);
-  const moves = ended ? [move] : [];
-  const shows = [...also, ...devices, ...connections];
-  await db.batch([count, ...moves, upsert, reschedule, ...shows]);
 }
 
-/** Shows which devices the session has; nothing to do for one that has none and never lost a user. */
+/** By itself, because naming an indexed column writes its index entry even where it stays the same. */
+function rescheduleStatement(db: Database, session: Session, row: RowState) {
+  return db
+    .update(sessions)
+    .set({ sweepAt: row.sweepAt })
+    .where(
+      and(
+        hasKey(session, row.ended),
+        eq(sessions.version, row.version),
+        eq(sessions.announced, row.announced),
+        sql`${sessions.sweepAt} is not ${row.sweepAt}`,
+      ),
+    );
+}
+
+/** That what is to be written is newer than the row that is there. */
+function isNewer({ version, announced }: RowState): SQL {
+  return sql`(${version} > ${sessions.version} or (${version} = ${sessions.version}
+    and ${announced} > ${sessions.announced}))`;
+}
+
+/** That the session has a row that ended in one of these ways. */
+function rowExists(session: Session, ...ended: Ended[]): SQL {
+  return sql`exists (select 1 from ${sessions} where ${hasKey(session, ...ended)})`;
+}
+
+/** Shows which devices the session has. A session that has none, and never lost a user, needs nothing. */
 function projectDevices(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ deviceId }) => deviceId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return deviceStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+  return deviceStatements(db, { session, ids: ended ? [] : ids, onlyIf: isShown(session, ended) });
 }
 
-/** Shows which connections the session has; nothing to do for one as above. */
+/** Shows which connections the session has. A session that has none, and never lost a user, needs nothing. */
 function projectConnections(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ connectionId }) => connectionId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return holdStatements(db, session, ended ? [] : ids, isNewest(session, ended));
+  return connectionStatements(db, {
+    session,
+    ids: ended ? [] : ids,
+    onlyIf: isShown(session, ended),
+  });
 }
 
 /** That D1 shows this state, and no later one. */
-function isNewest(session: Session, ended: Ended): SQL {
+function isShown(session: Session, ended: Ended): SQL {
   return sql`exists (select 1 from ${sessions}
     where ${hasKey(session, ended)} and ${sessions.version} = ${session.version})`;
 }
@@ -148,182 +183,6 @@ export async function findAnnounced(db: Database, key: SessionKey): Promise<numb
     .orderBy(desc(sessions.announced))
     .limit(1);
   return rows[0]?.announced ?? null;
-}
-
-/** A page of an organisation's live sessions, newest first, and how many there are in all. */
-export async function listLiveSessions(
-  db: Database,
-  query: { organisationId: number; kind: SessionKind; offset: number; limit: number; now: number },
-): Promise<{ sessions: Session[]; total: number }> {
-  const { rows, counts } = await runBatch(db, {
-    rows: db
-      .select({ state: sessions.state })
-      .from(sessions)
-      .where(
-        and(
-          eq(sessions.organisationId, query.organisationId),
-          eq(sessions.kind, query.kind),
-          eq(sessions.ended, 0),
-        ),
-      )
-      .orderBy(desc(sessions.createdAt), desc(sessions.id))
-      .limit(query.limit)
-      .offset(query.offset),
-    counts: db
-      .select({ live: sessionCounts.live })
-      .from(sessionCounts)
-      .where(
-        and(
-          eq(sessionCounts.organisationId, query.organisationId),
-          eq(sessionCounts.kind, query.kind),
-        ),
-      ),
-  });
-  const live: Session[] = rows.map((row) => JSON.parse(row.state));
-  // One whose time is over is gone for every reader, also while its alarm is late.
-  const sessionsNow = live.filter((session) => session.expiresAt > query.now);
-  return { sessions: sessionsNow, total: counts[0]?.live ?? 0 };
-}
-
-/** A session that the sweep has to look at. */
-export type DueSession = SessionKey & {
-  ended: Ended;
-  sweepAt: number;
-  /** Its connector is to be asked now and then whether it still stands. */
-  checked: boolean;
-};
-
-/** A page of the sessions whose time to be swept has come, the longest due first. */
-export async function findDueSessions(
-  db: Database,
-  now: number,
-  after: DueSession | null,
-  limit: number,
-): Promise<DueSession[]> {
-  const position = sql`(${sessions.sweepAt}, ${sessions.organisationId}, ${sessions.kind},
-    ${sessions.ended}, ${sessions.createdAt}, ${sessions.id})`;
-  return db
-    .select({
-      ...keyColumns,
-      ended: sessions.ended,
-      sweepAt: sql<number>`${sessions.sweepAt}`,
-      checked: sql<boolean>`${sessions.state} ->> '$.source.checkSeconds' is not null`.mapWith(
-        Boolean,
-      ),
-    })
-    .from(sessions)
-    .where(
-      and(
-        lte(sessions.sweepAt, now),
-        after === null
-          ? undefined
-          : sql`${position} > (${after.sweepAt}, ${after.organisationId}, ${after.kind},
-              ${after.ended}, ${after.createdAt}, ${after.id})`,
-      ),
-    )
-    .orderBy(
-      sessions.sweepAt,
-      sessions.organisationId,
-      sessions.kind,
-      sessions.ended,
-      sessions.createdAt,
-      sessions.id,
-    )
-    .limit(limit);
-}
-
-/** Sessions of an organisation that are to be removed: a range of its rows, in the order of creation. */
-export interface RemovalQuery {
-  organisationId: number;
-  kind: SessionKind;
-  ended: Ended;
-  /** Ended before this moment (Unix milliseconds); null: all. */
-  cutoff: number | null;
-  /** The last one of the page before. */
-  after: Pick<SessionKey, "createdAt" | "id"> | null;
-  limit: number;
-}
-
-/**
- * A page of the sessions that are to be removed. Rows are in order of creation, so what is read and
- * left are the sessions that lived at the cutoff.
- */
-export async function findRemovable(db: Database, query: RemovalQuery): Promise<SessionKey[]> {
-  const { cutoff, after } = query;
-  return db
-    .select(keyColumns)
-    .from(sessions)
-    .where(
-      and(
-        eq(sessions.organisationId, query.organisationId),
-        eq(sessions.kind, query.kind),
-        eq(sessions.ended, query.ended),
-        cutoff === null
-          ? undefined
-          : and(lt(sessions.createdAt, cutoff), lt(sessions.endedAt, cutoff)),
-        after === null
-          ? undefined
-          : sql`(${sessions.createdAt}, ${sessions.id}) > (${after.createdAt}, ${after.id})`,
-      ),
-    )
-    .orderBy(sessions.createdAt, sessions.id)
-    .limit(query.limit);
-}
-
-/**
- * Removes the rows of sessions whose objects are gone, and takes live ones out of the count: one batch
- * for each kind that an organisation has among them.
- */
-export async function forgetSessions(db: Database, keys: readonly SessionKey[]): Promise<void> {
-  const groups = Map.groupBy(keys, ({ organisationId, kind }) => `${organisationId}/${kind}`);
-  for (const group of groups.values()) await forgetGroup(db, group);
-}
-
-async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<void> {
-  const [first] = group;
-  if (!first) return;
-  const { organisationId, kind } = first;
-  const places = JSON.stringify(group.map(({ createdAt, id }) => ({ createdAt, id })));
-  const listed = (ended: SQL) => sql`${sessions.organisationId} = ${organisationId}
-    and ${sessions.kind} = ${kind} and (${sessions.ended}, ${sessions.createdAt}, ${sessions.id}) in (
-      select e.value, k.value ->> 'createdAt', k.value ->> 'id'
-      from json_each(${places}) k, json_each(${ended}) e)`;
-  const live = sql`(select count(*) from ${sessions} where ${listed(sql`'[0]'`)})`;
-  const all = sql`(select count(*) from ${sessions} where ${listed(sql`'[0,1,2]'`)})`;
-  const counted = kind === "source";
-  const ids = group.map(({ id }) => id);
-  await runBatch(db, {
-    counts: db
-      .update(sessionCounts)
-      .set({
-        live: sql`${sessionCounts.live} - ${live}`,
-        ...(counted ? { total: sql`${sessionCounts.total} - ${all}` } : {}),
-      })
-      .where(
-        and(
-          eq(sessionCounts.organisationId, organisationId),
-          eq(sessionCounts.kind, kind),
-          sql`${counted ? all : live} > 0`,
-        ),
-      ),
-    rows: db.delete(sessions).where(listed(sql`'[0,1,2]'`)),
-    connections: releaseStatement(db, organisationId, ids),
-    devices: deviceRemoval(db, organisationId, ids),
-  });
-}
-
-const keyColumns = {
-  organisationId: sessions.organisationId,
-  kind: sessions.kind,
-  createdAt: sessions.createdAt,
-  id: sessions.id,
-};
-
-/** Its row where it ended in one of these ways; there is never more than one. */
-function hasKey(key: SessionKey, ...ended: Ended[]): SQL {
-  return sql`(${sessions.organisationId} = ${key.organisationId} and ${sessions.kind} = ${key.kind}
-    and ${inArray(sessions.ended, ended)} and ${sessions.createdAt} = ${key.createdAt}
-    and ${sessions.id} = ${key.id})`;
 }
 
 function sweepTime(session: Session, announced: number, now: number): number | null {

@@ -1,8 +1,9 @@
-/** Making relay sessions: what needs more than the session's own object. */
+/** Makes relay sessions and lets players join them. The routes of relay sessions call it. */
 import type { Database } from "../db/open";
 import { reserveJoinCode } from "./join-codes";
-import type { RelayUser, Session, SessionRefusal } from "./machine";
+import type { SessionRefusal } from "./machine";
 import { joinKeyDigest } from "./relay-tokens";
+import type { RelayUser, Session } from "./session";
 import type { SessionResult, UserRequest } from "./session-calls";
 import type { SessionClient } from "./session-client";
 
@@ -19,19 +20,19 @@ export interface NewRelaySession {
   origin: string;
 }
 
-/** What making one stands on. */
-export interface RelayDeps {
+/** What both need. */
+export interface RelaySessionServices {
   db: Database;
   sessions: SessionClient;
   secret: string;
 }
 
-/** Ids drawn before giving up: of 2⁴⁸, two in a row that are taken mean that something is broken. */
+/** How many ids are tried: if two in a row of 2⁴⁸ are taken, something is broken. */
 const MOST_DRAWS = 3;
 
 /** Makes a relay session under a new id. */
 export async function createRelaySession(
-  deps: RelayDeps,
+  services: RelaySessionServices,
   owner: { organisationId: number; keyId: number },
   input: NewRelaySession,
   now: number,
@@ -47,16 +48,16 @@ export async function createRelaySession(
       organisationId: owner.organisationId,
       keyId: owner.keyId,
       createdAt: now,
-      // Reserved first: a code without a session is swept, a session without its code is not whole.
+      // The code first: a code without a session is swept, but a session without its code is broken.
       joinCodeDraw: withJoinCode
-        ? await reserveJoinCode(deps.db, deps.secret, {
+        ? await reserveJoinCode(services.db, services.secret, {
             id,
             organisationId: owner.organisationId,
             expiresAt,
           })
         : null,
     };
-    const result = await deps.sessions.create(facts, expiresAt, users, true);
+    const result = await services.sessions.create({ facts, expiresAt, users, active: true });
     if (result.ok || result.refusal.code !== "exists") return result;
   }
   throw new Error("no free session id was drawn");
@@ -78,16 +79,17 @@ export type JoinResult =
   | { ok: false; refusal: SessionRefusal };
 
 /**
- * Authorises one more user on a session whose join code the caller knows. A repeat is known by the session itself,
- * in the write that makes the user: it costs no row, and can be no second user.
+ * Authorises one more user on a session whose join code the caller knows. The session itself keeps the
+ * idempotency key, in the write that makes the user. So a repeat costs no row, and never makes a second
+ * user.
  */
 export async function joinRelaySession(
-  deps: RelayDeps,
+  services: RelaySessionServices,
   { organisationId, sessionId, ip, idempotencyKey }: JoinRequest,
 ): Promise<JoinResult> {
   const joinedWith =
-    idempotencyKey === null ? undefined : joinKeyDigest(deps.secret, sessionId, idempotencyKey);
-  const result = await deps.sessions.authorizeUser(organisationId, sessionId, {
+    idempotencyKey === null ? undefined : joinKeyDigest(services.secret, sessionId, idempotencyKey);
+  const result = await services.sessions.authorizeUser(organisationId, sessionId, {
     ip,
     connectionId: null,
     deviceId: null,
@@ -103,7 +105,7 @@ export async function joinRelaySession(
 }
 
 /** The form of a relay session's id: 12 hex digits and `-S`, as the vendor has it. */
-export const SESSION_ID = /^[0-9a-f]{12}-S$/;
+export const RELAY_SESSION_ID = /^[0-9a-f]{12}-S$/;
 
 function newSessionId(): string {
   return `${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}-S`;

@@ -1,9 +1,9 @@
 /**
- * The secrets of a relay session: its token, its users' tokens, its join code. All are derived from
- * the deployment's secret and the session's id, so that none is stored anywhere and a list can still
- * show them, as this surface's clients expect of it.
+ * The secrets of a relay session: its token, its users' tokens, its join code. All are derived from the
+ * deployment's secret and the session's id. So none is stored anywhere, and a list can still show them,
+ * as Edgegap's clients expect it.
  */
-import { createHmac } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { codeFrom } from "../platform/codes";
 import { deriveKey } from "../platform/derive";
 
@@ -17,7 +17,7 @@ export interface SessionTokens {
 
 const LARGEST_TOKEN = 0x7fff_ffff;
 
-/** The tokens of a session: some typed clients hold them in a signed 32-bit integer. */
+/** The tokens of a session. They are below 2³¹, because some typed clients hold them in a signed integer of 32 bits. */
 export function sessionTokens(secret: string, sessionId: string): SessionTokens {
   const key = deriveKey(secret, "relay-tokens", [sessionId]);
   return {
@@ -30,7 +30,11 @@ export function sessionTokens(secret: string, sessionId: string): SessionTokens 
  * The smallest `draw` from 0 with which the token of user `n` is unlike the session's token and the
  * `taken` ones. Two of 64 tokens agree by chance about once in a million sessions.
  */
-export function drawUser(tokens: SessionTokens, n: number, taken: ReadonlySet<number>): number {
+export function drawUserToken(
+  tokens: SessionTokens,
+  n: number,
+  taken: ReadonlySet<number>,
+): number {
   for (let draw = 0; draw < MOST_DRAWS; draw++) {
     const token = tokens.user({ n, draw });
     if (token !== tokens.session && !taken.has(token)) return draw;
@@ -38,7 +42,26 @@ export function drawUser(tokens: SessionTokens, n: number, taken: ReadonlySet<nu
   throw new Error(`${MOST_DRAWS} drawn tokens were all taken: the derivation is broken`);
 }
 
-/** One draw does but once in a million sessions: this many never fail by chance. */
+/** The first users of a session, each with its draw: their ordinals are their places in the list. */
+export function drawUserTokens<User>(
+  tokens: SessionTokens,
+  users: readonly User[],
+): (User & { draw: number })[] {
+  const taken = new Set<number>();
+  return users.map((user, n) => {
+    const draw = drawUserToken(tokens, n, taken);
+    taken.add(tokens.user({ n, draw }));
+    return { ...user, draw };
+  });
+}
+
+/** Whether a token that somebody showed is this one; in constant time. */
+export function isSameToken(token: number, shown: number): boolean {
+  if (!Number.isInteger(shown) || shown < 1 || shown > LARGEST_TOKEN) return false;
+  return timingSafeEqual(new Uint32Array([token]), new Uint32Array([shown]));
+}
+
+/** One draw is enough, but for one in a million sessions. So many never fail by chance. */
 const MOST_DRAWS = 100;
 
 const JOIN_CODE_LENGTH = 8;

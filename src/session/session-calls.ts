@@ -1,27 +1,23 @@
-/** The contract between the Worker and a session's object: the calls, and what they take and give. */
-import type { DeviceCut } from "./device-revocation";
-import type { ExpiryReason, NewRelayUser, Session, SessionFacts, SessionRefusal } from "./machine";
+/** The calls of a session's object, with what they take and give. `SessionClient` makes them. */
+import type { DeviceRevocation } from "./device-revocation";
+import type { SessionRefusal } from "./machine";
+import type { ExpiryReason, NewRelayUser, Session, SessionFacts } from "./session";
 
 /** The calls of a session's object. Arguments and answers are plain values: RPC clones them. */
 export interface SessionCalls {
   /** Makes the session. Users beyond `maxUsers`, or a taken id, are refused. */
-  create(
-    facts: SessionFacts,
-    expiresAt: number,
-    users: readonly UserRequest[],
-    active: boolean,
-  ): Promise<SessionResult>;
+  create(session: NewSession): Promise<SessionResult>;
   /**
    * The session as it is now. Costs no write, unless its end was due and not yet recorded.
-   * @param organisationId null: whoever it belongs to (where the caller is yet to be established)
+   * @param organisationId null: of any organisation (where the caller proves later that it is theirs)
    */
   read(organisationId: number | null): Promise<SessionResult>;
   /**
-   * As `read`, for a caller who makes the session elsewhere if it is not here: from then on, it cannot
-   * be made here by an earlier request that is still on its way.
+   * As `read`, for a caller who makes the session under another id if there is none here. From then on,
+   * an earlier request that is still on its way cannot make it here (as long as the object is in memory).
    */
-  readOrClose(organisationId: number): Promise<SessionResult>;
-  /** The session once it is not pending any more, or as it is after so many milliseconds. */
+  readOrPreventCreation(organisationId: number): Promise<SessionResult>;
+  /** The session as soon as it is not pending any more, or as it is after so many milliseconds. */
   outcome(organisationId: number, milliseconds: number): Promise<SessionResult>;
   /**
    * Its third party has accepted the credentials.
@@ -32,29 +28,39 @@ export interface SessionCalls {
   fail(organisationId: number, error: string): Promise<SessionResult>;
   /** Says whether work may be done with the session now; if so, its idle clock restarts. */
   use(organisationId: number): Promise<SessionResult>;
-  /** Adds a user; they are the last of the answer's `users`. */
+  /** Adds a user: the last of the answer's `users`, unless the call repeats a join (`isRepeat`). */
   authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult>;
   /** Removes the user with this token, and closes their socket before the answer. */
   revokeUser(organisationId: number, token: number): Promise<SessionResult>;
-  /** Closes the sockets of users with a device that was revoked; until it is let in again, it stays out. */
-  cutDevice(cut: DeviceCut): Promise<void>;
-  /** Ends the session. `organisationId` null: whoever it belongs to (the root token, the sweep). */
+  /** Closes the sockets of a device that were let in before it was revoked. */
+  closeDeviceSockets(revocation: DeviceRevocation): Promise<void>;
+  /** Ends the session. `organisationId` null: of any organisation (the root token, the sweep). */
   expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult>;
   /** Notice that permissions of this session's connections may have changed: they are read again. */
   permissionsChanged(organisationId: number): Promise<void>;
   /**
-   * For the sweep: ends what is due, announces what is owed and what is about to expire, sets a lost
-   * alarm, repairs the row in D1.
+   * Does what may have been missed: ends the session if that is due, announces what is owed and that it
+   * is about to expire, sets a lost alarm, writes its row in D1 again. The sweep calls it.
    * @returns whether there is a session here at all
    */
-  poke(): Promise<boolean>;
+  reconcile(): Promise<boolean>;
   /** Forgets everything, for good: retention. Open sockets are closed. */
   purge(): Promise<void>;
   /**
-   * Admits a websocket of the data plane: `…/server` for the host, `…/client` for everyone else. The
-   * only use of `fetch`, since a websocket cannot be handed over by a method call. A refusal is JSON.
+   * Opens a websocket: `…/server` for the host, `…/client` for everyone else. This is the only use of
+   * `fetch`, since a method call cannot hand over a websocket. A refusal is JSON (`AdmissionRefusal`).
    */
   fetch(request: Request): Promise<Response>;
+}
+
+/** What a session is made of. */
+export interface NewSession {
+  facts: SessionFacts;
+  /** Unix milliseconds. */
+  expiresAt: number;
+  users: readonly UserRequest[];
+  /** True where nothing has to be verified first: the session is active from the start. */
+  active: boolean;
 }
 
 /** A user as asked for: the object draws what their token needs. */
@@ -63,7 +69,7 @@ export type UserRequest = Omit<NewRelayUser, "draw">;
 /** A session as it is now, with the figures of its sockets. */
 export interface SessionView {
   session: Session;
-  /** By user ordinal; who never connected is left out. */
+  /** By user ordinal. Users who never connected are left out. */
   traffic: Record<number, Traffic & { connected: boolean }>;
   /** When work was last done with it (source sessions), Unix milliseconds. */
   usedAt: number | null;

@@ -1,13 +1,13 @@
 /**
- * How the rest of the Worker reaches a session's object: typed calls, and what to do when the object
- * itself cannot be reached.
+ * How the rest of the Worker calls a session's object, and what happens when the object cannot be
+ * reached. `SessionCalls` says what each call does.
  */
 import { Unavailable } from "../platform/unavailable";
-import type { DeviceCut } from "./device-revocation";
-import type { ExpiryReason, Session, SessionFacts } from "./machine";
-import type { SessionCalls, SessionResult, UserRequest } from "./session-calls";
+import type { DeviceRevocation } from "./device-revocation";
+import type { ExpiryReason, Session } from "./session";
+import type { NewSession, SessionCalls, SessionResult, UserRequest } from "./session-calls";
 
-/** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */
+/** Calls sessions by their id. Each call throws `Unavailable` when the session's object cannot be reached. */
 export class SessionClient {
   readonly #env: Env;
   readonly #ctx: { waitUntil(promise: Promise<unknown>): void };
@@ -17,85 +17,76 @@ export class SessionClient {
     this.#ctx = ctx;
   }
 
-  create(
-    facts: SessionFacts,
-    expiresAt: number,
-    users: readonly UserRequest[],
-    active: boolean,
-  ): Promise<SessionResult> {
-    return this.#once(facts.id, facts.region, (stub) =>
-      stub.create(facts, expiresAt, users, active),
-    );
+  create(session: NewSession): Promise<SessionResult> {
+    const { id, region } = session.facts;
+    return this.#callOnce(id, region, (stub) => stub.create(session));
   }
 
   read(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.read(organisationId));
+    return this.#callAgain(id, (stub) => stub.read(organisationId));
   }
 
-  /** As `read`; where there is none, none can be made under this id any more. */
-  readOrClose(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.readOrClose(organisationId));
+  readOrPreventCreation(organisationId: number, id: string): Promise<SessionResult> {
+    return this.#callAgain(id, (stub) => stub.readOrPreventCreation(organisationId));
   }
 
-  /** A session, whoever it belongs to: only for callers who prove by something else that it is theirs. */
+  /** A session of any organisation: only for callers who prove by something else that it is theirs. */
   async find(id: string): Promise<Session | null> {
-    const result = await this.#again(id, (stub) => stub.read(null));
+    const result = await this.#callAgain(id, (stub) => stub.read(null));
     return result.ok ? result.session : null;
   }
 
-  /** The session once it is not pending any more, or as it is after so many milliseconds. */
   outcome(organisationId: number, id: string, milliseconds: number): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.outcome(organisationId, milliseconds));
+    return this.#callAgain(id, (stub) => stub.outcome(organisationId, milliseconds));
   }
 
   activate(organisationId: number, id: string, expiresAt: number | null): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.activate(organisationId, expiresAt));
+    return this.#callAgain(id, (stub) => stub.activate(organisationId, expiresAt));
   }
 
   fail(organisationId: number, id: string, error: string): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.fail(organisationId, error));
+    return this.#callAgain(id, (stub) => stub.fail(organisationId, error));
   }
 
   use(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#again(id, (stub) => stub.use(organisationId));
+    return this.#callAgain(id, (stub) => stub.use(organisationId));
   }
 
   authorizeUser(organisationId: number, id: string, user: UserRequest): Promise<SessionResult> {
-    return this.#once(id, null, (stub) => stub.authorizeUser(organisationId, user));
+    return this.#callOnce(id, null, (stub) => stub.authorizeUser(organisationId, user));
   }
 
   revokeUser(organisationId: number, id: string, token: number): Promise<SessionResult> {
-    return this.#once(id, null, (stub) => stub.revokeUser(organisationId, token));
+    return this.#callOnce(id, null, (stub) => stub.revokeUser(organisationId, token));
   }
 
   expire(organisationId: number | null, id: string, reason: ExpiryReason): Promise<SessionResult> {
-    return this.#once(id, null, (stub) => stub.expire(organisationId, reason));
+    return this.#callOnce(id, null, (stub) => stub.expire(organisationId, reason));
   }
 
   permissionsChanged(organisationId: number, id: string): Promise<void> {
-    return this.#again(id, (stub) => stub.permissionsChanged(organisationId));
+    return this.#callAgain(id, (stub) => stub.permissionsChanged(organisationId));
   }
 
-  poke(id: string): Promise<boolean> {
-    return this.#again(id, (stub) => stub.poke());
+  reconcile(id: string): Promise<boolean> {
+    return this.#callAgain(id, (stub) => stub.reconcile());
   }
 
   purge(id: string): Promise<void> {
-    return this.#again(id, (stub) => stub.purge());
+    return this.#callAgain(id, (stub) => stub.purge());
   }
 
-  /** Closes the sockets of a device that may be connected no more as it was. */
-  cutDevice(id: string, cut: DeviceCut): Promise<void> {
-    return this.#again(id, (stub) => stub.cutDevice(cut));
+  closeDeviceSockets(id: string, revocation: DeviceRevocation): Promise<void> {
+    return this.#callAgain(id, (stub) => stub.closeDeviceSockets(revocation));
   }
 
   /** Hands a websocket upgrade to the session, which decides whether it is let in. */
   connect(id: string, request: Request): Promise<Response> {
-    return this.#once(id, null, (stub) => stub.fetch(request));
+    return this.#callOnce(id, null, (stub) => stub.fetch(request));
   }
 
-  /** A call that must not run twice: a broken one is not repeated, but what it committed is announced. */
-  async #once<T>(
+  /** A call that must not run twice. One that breaks is not repeated, but what it committed is announced. */
+  async #callOnce<T>(
     id: string,
     region: string | null,
     call: (stub: SessionCalls) => Promise<T>,
@@ -103,19 +94,19 @@ export class SessionClient {
     try {
       return await call(this.#stub(id, region));
     } catch (error) {
-      // It may have died between its commit and its announcement: waking it lets it finish.
-      if (!isOverloaded(error)) this.#ctx.waitUntil(this.poke(id).catch(() => undefined));
+      // The object may have died between its commit and its announcement: this lets it finish.
+      if (!isOverloaded(error)) this.#ctx.waitUntil(this.reconcile(id).catch(() => undefined));
       throw unavailable(error);
     }
   }
 
-  /** A call that may run twice: repeated once where the platform says that this helps. */
-  async #again<T>(id: string, call: (stub: SessionCalls) => Promise<T>): Promise<T> {
+  /** A call that may run twice. It is repeated once if the platform says that this helps. */
+  async #callAgain<T>(id: string, call: (stub: SessionCalls) => Promise<T>): Promise<T> {
     try {
       return await call(this.#stub(id, null));
     } catch (error) {
       if (isOverloaded(error) || !isRetryable(error)) throw unavailable(error);
-      // A stub that has thrown stays broken: a new one is taken.
+      // A stub that has thrown stays broken: this takes a new one.
       return await call(this.#stub(id, null)).catch((again) => {
         throw unavailable(again);
       });
@@ -136,7 +127,7 @@ function isRetryable(error: unknown): boolean {
   return (error as { retryable?: boolean }).retryable === true;
 }
 
-/** Errors of the platform become `Unavailable`; an error that our own code threw is a bug and stays. */
+/** Errors of the platform become `Unavailable`. An error that our own code threw is a bug, and stays. */
 function unavailable(error: unknown): unknown {
   const platform = isOverloaded(error) || isRetryable(error);
   const remote = (error as { remote?: boolean }).remote === true;

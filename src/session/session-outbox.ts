@@ -1,11 +1,12 @@
 /**
- * Announces what a session's object has stored: its events on the queue first, then its state in D1
- * with the mark that they are there. Whatever fails is repeated from where it stopped, so an event
- * may be sent twice and is never lost; consumers know events by their id.
+ * What a session's object stores (`SessionLog`), and how it is announced: first the events go on the
+ * queue, then the state is written to D1, with the mark that the events are there. A step that fails is
+ * repeated later. So an event may be sent twice, but is never lost; consumers know events by their id.
  */
 import type { DomainEvent } from "../events/event";
 import { within } from "../platform/wait";
-import { evolve, type Session, type SessionEvent } from "./machine";
+import { evolve, type SessionEvent } from "./machine";
+import type { Session } from "./session";
 
 /** An event with the id under which it is announced. */
 export interface StoredEvent {
@@ -14,8 +15,8 @@ export interface StoredEvent {
 }
 
 /**
- * What the object stores: a state whose events are announced, and the events since. The state now is
- * `base` with `events` applied, so the outbox and the state are one value, written in one row.
+ * What the object stores: a state whose events are announced, and the events since then. The state now
+ * is `base` with `events` applied. So outbox and state are one value, in one row.
  */
 export interface SessionLog {
   readonly v: 1;
@@ -27,25 +28,25 @@ export interface SessionLog {
 
 /** What is remembered while announcing fails. Times are Unix milliseconds. */
 export interface DrainRetry {
-  /** How often it has failed when its time had come. */
+  /** How many planned tries have failed, from 0. */
   readonly attempt: number;
   /** When to try again. */
   readonly at: number;
   /**
-   * When the session counts as idle, with slack, as the alarm alone says otherwise: the alarm may be
-   * set for the retry now. Null: not known.
+   * When the session counts as idle, with slack. Otherwise the alarm says that, but now the alarm may be
+   * set for the retry. Null: not known.
    */
   readonly idleAt: number | null;
 }
 
-/** The outside that an outbox drains into. Each may throw; the outbox tries again later. */
+/** Where an outbox sends to. Each may throw; the object tries again later. */
 export interface OutboxPorts {
   findAnnounced(session: Session): Promise<number | null>;
   send(events: DomainEvent[]): Promise<void>;
   project(session: Session, announced: number): Promise<void>;
 }
 
-/** A port that has not answered by then has failed: an object must not hang on D1 or a queue. */
+/** A port that takes longer has failed: an object must not wait for D1 or a queue for ever. */
 const PORT_TIMEOUT_MS = 10_000;
 
 /** The state that a log stands for. */
@@ -54,7 +55,7 @@ export function replay(log: SessionLog): Session | null {
 }
 
 /** Drains one session's log. Lives as long as the object's instance. */
-export class Outbox {
+export class SessionOutbox {
   readonly #ports: OutboxPorts;
   /** Events up to this version are on the queue; null: unknown since the object was evicted. */
   #announced: number | null;
@@ -73,12 +74,12 @@ export class Outbox {
     return (this.#announced ?? -1) >= session.version && this.#projected >= session.version;
   }
 
-  /** True when D1 is known to show this state: who looks for the session by what it has finds it. */
+  /** True when D1 is known to show this state: it is found there by its devices and connections. */
   isShown(session: Session): boolean {
     return this.#shown >= session.version;
   }
 
-  /** The log with a new event: what is known to be announced is folded into its base. */
+  /** The log with new events. Events that are known to be announced become part of its base. */
   append(log: SessionLog, added: readonly StoredEvent[]): SessionLog {
     const announced = this.#announced ?? 0;
     const done = log.events.filter(({ event }) => event.version <= announced);
@@ -89,9 +90,9 @@ export class Outbox {
   /**
    * Announces all of the log.
    * @param reproject write the row in D1 also when it should be right already
-   * @throws whatever a port threw; what was done by then is remembered
+   * @throws what a port threw; the outbox remembers what was done before
    */
-  async drain(log: SessionLog, reproject = false): Promise<void> {
+  async drain(log: SessionLog, { reproject }: { reproject: boolean }): Promise<void> {
     const session = replay(log);
     if (session === null) return;
     if (this.#announced === null) {

@@ -1,17 +1,12 @@
 /**
- * When a session's object has to wake. Pure.
+ * When a session ends, and when its object has to wake. Pure.
  *
- * The alarm is the only durable memory of the idle clock: a call or a closing socket moves it only
- * when it has to, so a polled session costs no write per call. The price is slack: an idle session
- * ends between `idleSeconds` and a quarter more after its last activity, never earlier.
+ * Nothing but the time of the alarm is stored of the idle clock. A call or a closing socket moves the
+ * alarm only when it has to, so that a session that is polled costs no write for each call. The price is
+ * slack: an idle session ends between `idleSeconds` and a quarter more after its last use, never earlier.
  */
-import {
-  type ExpiryReason,
-  isFinal,
-  reasonOfExpiry,
-  type Session,
-  VERIFICATION_TIMEOUT,
-} from "./machine";
+import { VERIFICATION_TIMEOUT } from "./machine";
+import { type ExpiryReason, isFinal, reasonOfExpiry, type Session } from "./session";
 
 /** How much later than `idleSeconds` an idle session may end, in milliseconds. */
 export function idleSlackMs(idleSeconds: number): number {
@@ -23,7 +18,7 @@ export function idleSlackMs(idleSeconds: number): number {
  * @param idleAt when it counts as idle; null while a socket is open
  */
 export function dueAt(session: Session, idleAt: number | null): number {
-  // What is being verified is not idle.
+  // A session that is being verified is not idle.
   const verifyBy = verificationDeadline(session);
   if (verifyBy !== null) return Math.min(session.expiresAt, verifyBy);
   return idleAt === null ? session.expiresAt : Math.min(session.expiresAt, idleAt);
@@ -46,8 +41,8 @@ export function endDue(
 const EXPIRING_AHEAD_MS = 3_600_000;
 
 /**
- * When a source session is to be announced as expiring: an hour before its end, or with the last
- * quarter of its life where that is less. Null: not, or not any more.
+ * When a source session is announced as expiring: an hour before its end, or when the last quarter of
+ * its life begins, where that is later. Null: never, or not any more.
  */
 export function expiringAt(session: Session): number | null {
   if (session.status !== "active" || session.verifiedAt === undefined || session.warned)
@@ -56,7 +51,7 @@ export function expiringAt(session: Session): number | null {
   return session.expiresAt - Math.min(EXPIRING_AHEAD_MS, Math.max(0, quarter));
 }
 
-/** When its connector is to be asked next whether a source session still stands; null: never. */
+/** When the connector is asked next whether access of a source session still stands; null: never. */
 export function nextCheckAt(session: Session, now: number): number | null {
   const seconds = session.source?.checkSeconds ?? null;
   if (session.status !== "active" || session.verifiedAt === undefined || seconds === null) {
@@ -83,8 +78,9 @@ export function planAlarm(
   const slack = idleSlackMs(session.idleSeconds);
   const latest = Math.min(dueAt(session, null), dueAt(session, idleAt) + slack);
   if (alarmAt === null) return latest;
-  // With a socket open an early alarm finds it open and is set again: moving it now would be a write
-  // for nothing. Without one, an early alarm would end the session if the object forgot by then.
+  // While a socket is open, an early alarm does no harm: it is set again when it rings, and moving it now
+  // would cost a write. Without a socket, an early alarm would end the session too soon, if the object was
+  // evicted meanwhile and knows nothing but the alarm.
   const early = idleAt !== null && alarmAt < dueAt(session, idleAt);
   return early || alarmAt > latest ? latest : null;
 }

@@ -4,7 +4,7 @@ import { and, eq, getTableColumns, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { connectors } from "../db/schema/sources";
 import { claimNonce } from "../once/nonces";
-import type { Session } from "../session/machine";
+import type { Session } from "../session/session";
 import { type Connector, MOCK_CONNECTOR, MOCK_TYPE } from "./connector";
 
 /** A failure with the same reason as the last one is written at most once a minute. */

@@ -4,7 +4,7 @@
  */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
-import type { Session, SessionFacts } from "../session/machine";
+import type { Session, SessionFacts } from "../session/session";
 import type { SessionView } from "../session/session-calls";
 import type { SessionClient } from "../session/session-client";
 import { type Connector, type Credentials, VERIFICATION_SLACK_MS } from "./connector";
@@ -46,7 +46,7 @@ export async function createSourceSession(
   const { organisationId } = request;
   const ids = sessionIdsForRequest(secret, request, now);
   for (let n = 0; ids.before && n < MOST_IDENTICAL_REQUESTS; n++) {
-    const found = await sessions.readOrClose(organisationId, ids.before(n));
+    const found = await sessions.readOrPreventCreation(organisationId, ids.before(n));
     if (!found.ok) break;
     if (isDuplicate(found.session, now)) return { view: found, isNew: false };
   }
@@ -86,7 +86,8 @@ async function createOrFind(
 ): Promise<Attempted> {
   const { organisationId, id, createdAt } = facts;
   try {
-    const made = await sessions.create(facts, facts.source.lifetimeEndsAt, [], false);
+    const expiresAt = facts.source.lifetimeEndsAt;
+    const made = await sessions.create({ facts, expiresAt, users: [], active: false });
     if (made.ok) return { view: made, isNew: true };
   } catch (error) {
     // The session may have been made all the same. The caller must not see a failure then, and try again.

@@ -2,7 +2,7 @@
 import { and, eq, inArray, lte, ne } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { sources } from "../db/schema/sources";
-import type { Session } from "../session/machine";
+import type { Session } from "../session/session";
 import { sourceStateFrom } from "./source";
 
 /**

@@ -1,5 +1,5 @@
 /** A source: an account at a third party's service, and the state of access to it. Pure. */
-import { errorOf, type Session } from "../session/machine";
+import { errorOf, type Session } from "../session/session";
 
 /**
  * - `unvalidated`: no session has succeeded yet; `active`: one has

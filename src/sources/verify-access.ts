@@ -10,7 +10,7 @@ import { newEventId } from "../events/event";
 import { addressRules, type SendingConfig } from "../outbound/address";
 import { isSuccess, postSigned } from "../outbound/signed-post";
 import { signStandardWebhook } from "../outbound/standard-webhooks";
-import type { SourceFacts } from "../session/machine";
+import type { SourceFacts } from "../session/session";
 import {
   type Connector,
   type Credentials,

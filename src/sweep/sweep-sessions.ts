@@ -1,15 +1,10 @@
 /** The sweep's work on sessions: those that are due are looked at, those that are old are removed. */
 import { sweepEvents } from "../events/event-store";
 import { describeError, log } from "../platform/log";
-import type { SessionKind } from "../session/machine";
-import {
-  type DueSession,
-  type Ended,
-  findDueSessions,
-  findRemovable,
-  forgetSessions,
-  type SessionKey,
-} from "../session/projection";
+import { type DueSession, findDueSessions } from "../session/due-sessions";
+import type { SessionKind } from "../session/session";
+import type { Ended, SessionKey } from "../session/session-key";
+import { findRemovable, forgetSessions } from "../session/session-retention";
 import type { CheckMessage } from "../sources/access-checks";
 import { sweepDeliveries } from "../webhooks/delivery-store";
 import { sweepRecoveries } from "../webhooks/recovery";
@@ -47,7 +42,7 @@ export async function pokeSessions(
 ): Promise<void> {
   const unknown: DueSession[] = [];
   await sideBySide(due, async (key) => {
-    if (!(await sessions.poke(key.id))) unknown.push(key);
+    if (!(await sessions.reconcile(key.id))) unknown.push(key);
   });
   // A row whose object holds nothing stands for nothing.
   await forgetSessions(db, unknown);

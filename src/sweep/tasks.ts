@@ -7,8 +7,9 @@ import type { ApplicationPosition } from "../devices/application-store";
 import type { EventOutbox } from "../events/event-outbox";
 import type { RequestPosition } from "../pairing/request-store";
 import type { Config } from "../platform/config";
-import type { DueSession, SessionKey } from "../session/projection";
+import type { DueSession } from "../session/due-sessions";
 import type { SessionClient } from "../session/session-client";
+import type { SessionKey } from "../session/session-key";
 
 /** What can only be deleted: a page is one statement. */
 export const DELETIONS = [

@@ -12,7 +12,7 @@ import {
 } from "../outbound/signed-post";
 import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
-import type { SessionEventData } from "../session/machine";
+import type { SessionEventData } from "../session/session";
 import type { Attempt, DeliveryToSend } from "./delivery";
 import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";

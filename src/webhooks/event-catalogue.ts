@@ -5,7 +5,7 @@ import type { DomainEvent, EventMessage } from "../events/event";
 import type { KeyEventData } from "../keys/key";
 import type { PairRequestEventData } from "../pairing/pairing-request";
 import type { ConnectionEventData, PermissionEventData } from "../relay-permissions/permission";
-import type { SessionEventData } from "../session/machine";
+import type { SessionEventData } from "../session/session";
 import type { ConnectorEventData } from "../sources/connector";
 import type { EndpointEventData } from "./endpoint";
 

@@ -33,14 +33,14 @@ const post = (at: TestApplication, { id }: TestDevice, end: string, token = at.k
 
 /** The first notice to a session that a device has changed does not reach it; says whether that was so. */
 function missFirstCut(session: string): () => boolean {
-  const { cutDevice } = SessionClient.prototype;
+  const { closeDeviceSockets } = SessionClient.prototype;
   let missed = false;
-  vi.spyOn(SessionClient.prototype, "cutDevice").mockImplementation(function (
+  vi.spyOn(SessionClient.prototype, "closeDeviceSockets").mockImplementation(function (
     this: SessionClient,
     id,
     cut,
   ) {
-    if (id !== session || missed) return cutDevice.call(this, id, cut);
+    if (id !== session || missed) return closeDeviceSockets.call(this, id, cut);
     missed = true;
     return Promise.reject(new Error("not reached"));
   });

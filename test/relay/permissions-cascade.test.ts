@@ -150,7 +150,7 @@ describe("which live sessions hold which connection", () => {
       });
       expect(await heldBy(relay)).toEqual(["a", "host"]);
     });
-    await relay.stub.poke();
+    await relay.stub.reconcile();
     await eventually(async () => expect(await heldBy(relay)).toEqual(["a", "host", "late"]));
   });
 });

@@ -53,7 +53,7 @@ describe("an id that never existed", () => {
   test("an alarm and a poke of the sweep leave nothing either", async () => {
     const id = newId();
     await ring(id);
-    expect(await stubOf(id).poke()).toBe(false);
+    expect(await stubOf(id).reconcile()).toBe(false);
     expect(await runDurableObjectAlarm(stubOf(id))).toBe(false);
     expect(await keptIn(id)).toEqual(nothing);
   });

@@ -1,14 +1,8 @@
 /** What holds for a session whatever is asked of it, in whatever order, as time goes by. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  decide,
-  evolve,
-  isFinal,
-  type Session,
-  type SessionCommand,
-  type SessionEvent,
-} from "../../src/session/machine";
+import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
+import { isFinal, type Session } from "../../src/session/session";
 import { BORN_AT, creation, userAt } from "../support/session-state";
 
 const maxUsers = 4;

@@ -1,14 +1,7 @@
 /** What a session may become: each command in each state, at each time, as a table. */
 import { describe, expect, test } from "vitest";
-import {
-  decide,
-  errorOf,
-  evolve,
-  isFinal,
-  type Session,
-  type SessionCommand,
-  type SessionEvent,
-} from "../../src/session/machine";
+import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
+import { errorOf, isFinal, MOST_SESSION_USERS, type Session } from "../../src/session/session";
 import { after, BORN_AT, creation, TTL_MS, userAt } from "../support/session-state";
 
 const NOW = BORN_AT + 60_000;
@@ -82,6 +75,8 @@ describe("making a session", () => {
   test("as many users as it may have are let in, and one more is refused", () => {
     expect(decide(null, creation({ users: 3 }), NOW).ok).toBe(true);
     expect(decide(null, creation({ users: 4 }), NOW)).toEqual(refused("full", { maxUsers: 3 }));
+    const tooMany = creation({ users: MOST_SESSION_USERS + 1, maxUsers: 1_000 });
+    expect(decide(null, tooMany, NOW)).toEqual(refused("full", { maxUsers: MOST_SESSION_USERS }));
   });
 
   test.each([

@@ -3,12 +3,13 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
 import { within } from "../../src/platform/wait";
-import type { Session, SessionCommand } from "../../src/session/machine";
+import type { SessionCommand } from "../../src/session/machine";
+import type { Session } from "../../src/session/session";
 import {
-  Outbox,
   type OutboxPorts,
   replay,
   type SessionLog,
+  SessionOutbox,
 } from "../../src/session/session-outbox";
 import { asSessionEvent } from "../support/session-event";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
@@ -27,7 +28,7 @@ const EMPTY: SessionLog = { v: 1, base: null, events: [], retry: null };
 class World {
   /** What an eviction leaves. */
   log: SessionLog;
-  outbox: Outbox;
+  outbox: SessionOutbox;
   readonly queue: DomainEvent[] = [];
   row: { version: number; announced: number; state: Session } | null = null;
   /** Each call of a port, in order. */
@@ -38,7 +39,7 @@ class World {
   constructor(outcomes: readonly Outcome[] = []) {
     this.#outcomes = [...outcomes];
     this.log = { ...EMPTY, events: [this.#store(null, creation({ maxUsers: 64 }))] };
-    this.outbox = new Outbox(this.#ports(), 0);
+    this.outbox = new SessionOutbox(this.#ports(), 0);
   }
 
   get session(): Session {
@@ -56,14 +57,14 @@ class World {
   }
 
   evict(): void {
-    this.outbox = new Outbox(this.#ports(), null);
+    this.outbox = new SessionOutbox(this.#ports(), null);
   }
 
   /** Drains as the object does: until nothing is left, or something fails. True if all went well. */
   async drain(reproject = false): Promise<boolean> {
     try {
       for (let again = reproject; again || !this.isDrained; again = false) {
-        await this.outbox.drain(this.log, again);
+        await this.outbox.drain(this.log, { reproject: again });
       }
       return true;
     } catch {
@@ -159,7 +160,7 @@ describe("a drain", () => {
     const world = new World();
     await world.drain();
     const before = world.calls.length;
-    await world.outbox.drain(world.log);
+    await world.outbox.drain(world.log, { reproject: false });
     expect(world.calls.length).toBe(before);
   });
 
@@ -254,7 +255,7 @@ describe("the log", () => {
   test("without events and base stands for no session, and drains to nothing", async () => {
     const world = new World();
     expect(replay(EMPTY)).toBeNull();
-    await world.outbox.drain(EMPTY);
+    await world.outbox.drain(EMPTY, { reproject: false });
     expect(world.calls).toEqual([]);
   });
 });
@@ -275,7 +276,7 @@ describe("a port that never answers", () => {
       [port]: stuck,
     };
     const world = new World();
-    const drained = new Outbox(ports, announced).drain(world.log).then(
+    const drained = new SessionOutbox(ports, announced).drain(world.log, { reproject: false }).then(
       () => "drained",
       (error: Error) => error.message,
     );

@@ -3,13 +3,11 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { evolve, type Session } from "../../src/session/machine";
-import {
-  findAnnounced,
-  forgetSessions,
-  listLiveSessions,
-  projectSession,
-} from "../../src/session/projection";
+import { listLiveSessions } from "../../src/session/live-sessions";
+import { evolve } from "../../src/session/machine";
+import { findAnnounced, projectSession } from "../../src/session/projection";
+import type { Session } from "../../src/session/session";
+import { forgetSessions } from "../../src/session/session-retention";
 import { newOrganisation } from "../support/client";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 

@@ -1,12 +1,7 @@
 /** The rules of source sessions: every transition, every refusal, and when one is due to end. Pure. */
 import { describe, expect, test } from "vitest";
-import {
-  decide,
-  evolve,
-  type Session,
-  type SessionCommand,
-  type SessionFacts,
-} from "../../src/session/machine";
+import { decide, evolve, type SessionCommand } from "../../src/session/machine";
+import type { Session, SessionFacts } from "../../src/session/session";
 import { dueAt, endDue, expiringAt, nextCheckAt, planAlarm } from "../../src/session/timing";
 
 const BORN_AT = 1_000_000_000;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  drawUser,
+  drawUserToken,
   joinCode,
   joinCodeDigest,
   type SessionTokens,
@@ -20,7 +20,7 @@ const secrets = fc.string({ minLength: 32, maxLength: 64 });
 function drawAll(tokens: SessionTokens, count: number): number[] {
   const taken = new Set<number>();
   for (let n = 0; n < count; n++) {
-    taken.add(tokens.user({ n, draw: drawUser(tokens, n, taken) }));
+    taken.add(tokens.user({ n, draw: drawUserToken(tokens, n, taken) }));
   }
   return [...taken];
 }
@@ -73,12 +73,12 @@ describe("a user's draw", () => {
   });
 
   test("is the first, where that token is free", () => {
-    expect(drawUser(colliding(0, 5), 3, new Set([7]))).toBe(0);
+    expect(drawUserToken(colliding(0, 5), 3, new Set([7]))).toBe(0);
   });
 
   test("goes on while the token is the session's own, or another user's", () => {
-    expect(drawUser(colliding(1, 5), 3, new Set())).toBe(1);
-    expect(drawUser(colliding(4, 7), 3, new Set([7]))).toBe(4);
+    expect(drawUserToken(colliding(1, 5), 3, new Set())).toBe(1);
+    expect(drawUserToken(colliding(4, 7), 3, new Set([7]))).toBe(4);
   });
 
   test("gives a token that none of the taken ones is, whichever those are", () => {
@@ -86,7 +86,7 @@ describe("a user's draw", () => {
       fc.property(fc.nat(63), fc.array(fc.nat(5), { maxLength: 6 }), (n, draws) => {
         const tokens = sessionTokens(SECRET, "000000000001-S");
         const taken = new Set(draws.map((draw) => tokens.user({ n, draw })));
-        const draw = drawUser(tokens, n, taken);
+        const draw = drawUserToken(tokens, n, taken);
         expect(taken.has(tokens.user({ n, draw }))).toBe(false);
         expect(draw).toBeLessThanOrEqual(new Set(draws).size);
       }),

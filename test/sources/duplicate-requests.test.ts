@@ -67,7 +67,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
         this: SessionObject,
         ...args: Parameters<typeof commit>
       ) {
-        if (args[0].createdAt < edge) await gate.wait();
+        if (args[0].facts.createdAt < edge) await gate.wait();
         return commit.apply(this, args);
       });
       const edge = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;

@@ -142,7 +142,7 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
  * @returns the names on which the call was made, of all objects, as they come
  */
 export function breakObjects(
-  call: "poke" | "purge",
+  call: "reconcile" | "purge",
   isBroken: (name: string) => boolean,
 ): string[] {
   const called: string[] = [];

@@ -12,7 +12,7 @@ import { eventInsertion } from "../../src/events/event-store";
 import type { EventType } from "../../src/events/event-types";
 import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
-import type { SessionEventData } from "../../src/session/machine";
+import type { SessionEventData } from "../../src/session/session";
 import { webhookBodies } from "../../src/surfaces/shared/webhook-bodies";
 import { type Attempt, type Delivery, newDelivery } from "../../src/webhooks/delivery";
 import { consumeDeliveries } from "../../src/webhooks/delivery-consumer";

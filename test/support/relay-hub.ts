@@ -26,7 +26,7 @@ export function hubWith(limits: Partial<RelayLimits>) {
   const hub = new RelayHub([], { ...LIMITS, ...limits }, new Map(), openToAll);
   /** The relay's ends of all sockets that joined. */
   const inners: WebSocket[] = [];
-  const from = { address: "192.0.2.1", latitude: null, longitude: null };
+  const origin = { address: "192.0.2.1", latitude: null, longitude: null };
   const join = (n: number): Socket => {
     const { 0: outer, 1: inner } = new WebSocketPair();
     inner.binaryType = "arraybuffer";
@@ -35,7 +35,7 @@ export function hubWith(limits: Partial<RelayLimits>) {
       hub.receive(inner, data as ArrayBuffer | string, Date.now());
     });
     inners.push(inner);
-    hub.join(inner, n, { from, pairing: null }, Date.now());
+    hub.join(inner, n, { origin, pairing: null }, Date.now());
     return new Socket(outer, false);
   };
   return { hub, join, inners };

@@ -1,6 +1,6 @@
 /** Events about sessions, as their types have them. */
 import type { DomainEvent } from "../../src/events/event";
-import type { SessionEventData } from "../../src/session/machine";
+import type { SessionEventData } from "../../src/session/session";
 import { isSessionEvent } from "../../src/webhooks/event-catalogue";
 
 /** The event, known to be about a session. */

@@ -1,12 +1,7 @@
 /** Sessions as values: facts, users, events and states that a test needs, with what it wants changed. */
-import type {
-  NewRelayUser,
-  Session,
-  SessionCommand,
-  SessionEvent,
-  SessionFacts,
-} from "../../src/session/machine";
+import type { SessionCommand, SessionEvent } from "../../src/session/machine";
 import { decide, evolve } from "../../src/session/machine";
+import type { NewRelayUser, Session, SessionFacts } from "../../src/session/session";
 
 /** When the sessions of these tests were made; a distinct time that no clock says. */
 export const BORN_AT = 1_000_000_000;

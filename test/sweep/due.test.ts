@@ -65,7 +65,7 @@ describe("a session whose end is due and was not recorded", () => {
 
   test("is left alone before that", async () => {
     const tenant = await newOrganisation();
-    const poked = breakObjects("poke", () => false);
+    const poked = breakObjects("reconcile", () => false);
     const [id] = await forgotten(tenant, 1);
     advance(119.999);
     await runSweep();
@@ -75,7 +75,7 @@ describe("a session whose end is due and was not recorded", () => {
 
   test("is looked at once: the next run does not find it", async () => {
     const tenant = await newOrganisation();
-    const poked = breakObjects("poke", () => false);
+    const poked = breakObjects("reconcile", () => false);
     const [id] = await forgotten(tenant, 1);
     advance(120);
     await runSweep();
@@ -154,7 +154,7 @@ describe("a run", () => {
   test("goes on past an object that fails, and finds it again", async () => {
     const tenant = await newOrganisation();
     const ids = await forgotten(tenant, 12);
-    breakObjects("poke", (name) => name === ids[0]);
+    breakObjects("reconcile", (name) => name === ids[0]);
     advance(120);
     await runSweep();
     expect((await list(tenant.key)).body.total_count).toBe(1);

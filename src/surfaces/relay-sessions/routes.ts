@@ -8,8 +8,12 @@ import { REPLAYED, readIdempotencyKey } from "../../http/idempotency";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { findByJoinCode } from "../../session/join-codes";
-import { listLiveSessions } from "../../session/projection";
-import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
+import { listLiveSessions } from "../../session/live-sessions";
+import {
+  createRelaySession,
+  joinRelaySession,
+  RELAY_SESSION_ID,
+} from "../../session/relay-sessions";
 import type { SessionResult } from "../../session/session-calls";
 import type { AdmissionRefusal } from "../../session-object/admission";
 import { toHttpRefusal } from "./errors";
@@ -141,7 +145,7 @@ function requireSession(result: SessionResult, whenEnded: 404 | 409) {
 
 /** An id of another form never existed: it is not worth waking an object for. */
 function requireId(id: string | undefined): string {
-  if (id === undefined || !SESSION_ID.test(id)) throw new Refused(notThere);
+  if (id === undefined || !RELAY_SESSION_ID.test(id)) throw new Refused(notThere);
   return id;
 }
 

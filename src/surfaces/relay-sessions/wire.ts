@@ -5,16 +5,14 @@
 import { z } from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { spellAddress } from "../../platform/ip-address";
-import { errorOf, type RelayUser, type Session } from "../../session/machine";
+import { HOST } from "../../relay/host";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
+import { errorOf, MOST_SESSION_USERS, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { connectionId } from "../relay-permissions/wire";
 
 /** Cloudflare's location hints for Durable Objects (2026-11). */
 const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
-
-/** The most users that one session can hold. */
-export const MOST_USERS = 64;
 
 /** Typed clients send null for what they leave out. */
 function optional<S extends z.ZodType>(schema: S) {
@@ -67,7 +65,9 @@ function whole(least: number, most: number) {
 export const createBody = z
   .object({
     users: optional(
-      z.array(user, "must be an array").max(MOST_USERS, `must have at most ${MOST_USERS} entries`),
+      z
+        .array(user, "must be an array")
+        .max(MOST_SESSION_USERS, `must have at most ${MOST_SESSION_USERS} entries`),
     ),
     filters: optional(
       z.array(filter, "must be an array").max(100, "must have at most 100 entries"),
@@ -75,7 +75,7 @@ export const createBody = z
     webhook_url: optional(z.string("must be a string")),
     ttl_seconds: optional(whole(60, 86_400)),
     idle_seconds: optional(whole(10, 3_600)),
-    max_users: optional(whole(1, MOST_USERS)),
+    max_users: optional(whole(1, MOST_SESSION_USERS)),
     metadata: optional(metadata),
     region: optional(z.enum(REGIONS, `must be one of ${REGIONS.join(", ")}`)),
     join_code: optional(z.boolean("must be true or false")),
@@ -174,7 +174,7 @@ export function toJoined({ id }: Session, joined: RelayUser, at: Place) {
     session_id: id,
     session_token: tokens.session,
     user_token: tokens.user(joined),
-    link: linkTo(id, joined.n === 0 ? "server" : "client", at.origin),
+    link: linkTo(id, joined.n === HOST ? "server" : "client", at.origin),
   };
 }
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { readBody, readBodyText } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
-import type { Session } from "../../session/machine";
+import type { Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import { answerWaitMs } from "../../sources/connector";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";

@@ -10,7 +10,7 @@ import type { DeliverySummary } from "../../events/event-list";
 import type { KeyFacts } from "../../keys/key";
 import { type Organisation, shortName } from "../../organisations/organisation-store";
 import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
-import { errorOf, type Session } from "../../session/machine";
+import { errorOf, type Session } from "../../session/session";
 import { type Source, sourceOfSession } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";

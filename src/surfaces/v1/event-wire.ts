@@ -4,7 +4,7 @@
  */
 import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
-import { errorOf, type Session } from "../../session/machine";
+import { errorOf, type Session } from "../../session/session";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toDefinition, toPermission } from "../relay-permissions/wire";
 import { toTime } from "../shared/wire-time";

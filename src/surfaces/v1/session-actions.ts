@@ -6,8 +6,8 @@ import { fail } from "../../http/failed-attempts";
 import { idBeforeVerb, keyed, rooted } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSigner } from "../../http/root-and-signer";
-import { type ExpiryReason, errorOf, type Session } from "../../session/machine";
-import { SESSION_ID } from "../../session/relay-sessions";
+import { RELAY_SESSION_ID } from "../../session/relay-sessions";
+import { type ExpiryReason, errorOf, type Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
@@ -49,7 +49,7 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
 
   const asAdmin = rooted(async (c) => {
     await readOptionalBody(c, adminBody);
-    const id = sessionId(c, SOURCE_SESSION_ID) ?? sessionId(c, SESSION_ID);
+    const id = sessionId(c, SOURCE_SESSION_ID) ?? sessionId(c, RELAY_SESSION_ID);
     if (id === null) throw new Refused(notFound);
     return expire(c, null, id, "admin");
   });

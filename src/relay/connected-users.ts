@@ -1,0 +1,97 @@
+/** The users of one relay session who have an open socket, and the counters of all who ever had one. */
+import type { Traffic } from "../session/session-calls";
+import { type Participant, readAttachment, type SocketAttachment } from "./participant";
+
+export class ConnectedUsers {
+  readonly #byOrdinal = new Map<number, Participant>();
+  readonly #bySocket = new Map<WebSocket, Participant>();
+  readonly #traffic: Map<number, Traffic>;
+
+  /**
+   * @param sockets all hibernatable sockets of the object: after an eviction they are still open
+   * @param saved the counters that were stored, by user
+   */
+  constructor(sockets: readonly WebSocket[], saved: ReadonlyMap<number, Traffic>) {
+    this.#traffic = new Map(saved);
+    for (const ws of sockets) this.#restore(ws);
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#byOrdinal.size;
+  }
+
+  /** The counters of everyone who ever connected, by user. They go on counting. */
+  get traffic(): ReadonlyMap<number, Traffic> {
+    return this.#traffic;
+  }
+
+  /** All of them. One that is removed meanwhile is not visited any more. */
+  all(): Iterable<Participant> {
+    return this.#byOrdinal.values();
+  }
+
+  /** The open socket of a user. */
+  ofUser(n: number): Participant | undefined {
+    return this.#byOrdinal.get(n);
+  }
+
+  /** Whose socket this is or was, if it has not been forgotten. */
+  ofSocket(ws: WebSocket): Participant | undefined {
+    return this.#bySocket.get(ws);
+  }
+
+  /** Whether this is the open socket of its user: not closed by us, and not replaced. */
+  isCurrent(participant: Participant): boolean {
+    return this.#byOrdinal.get(participant.n) === participant;
+  }
+
+  /** Whether this user is or was connected from this address, as limits count it. */
+  hasConnectedFrom(n: number, address: string): boolean {
+    const traffic = this.#byOrdinal.get(n)?.traffic ?? this.#traffic.get(n);
+    return traffic?.addresses.includes(address) ?? false;
+  }
+
+  /** Adds a socket, in the place of another one of the same user. */
+  add(ws: WebSocket, attached: SocketAttachment, now: number): Participant {
+    const { n, since, traffic, pairing = null } = attached;
+    const refused = new Set(attached.refused);
+    const participant = { ws, n, since, traffic, pairing, refused, unheard: 0, savedAt: now };
+    this.#byOrdinal.set(n, participant);
+    this.#bySocket.set(ws, participant);
+    this.#traffic.set(n, traffic);
+    return participant;
+  }
+
+  /** Removes a user. Their socket is still known: what it sends can be charged to them. */
+  removeUser(n: number): void {
+    this.#byOrdinal.delete(n);
+  }
+
+  /** Removes all users. */
+  removeAll(): void {
+    this.#byOrdinal.clear();
+  }
+
+  /** Forgets a socket that has closed. */
+  forgetSocket(ws: WebSocket): void {
+    this.#bySocket.delete(ws);
+  }
+
+  #restore(ws: WebSocket): void {
+    const attached = readAttachment(ws);
+    if (!attached) return;
+    const other = this.#byOrdinal.get(attached.n);
+    if (other && other.since > attached.since) return;
+    // What was stored when another socket closed may be newer than what this one carries.
+    const saved = this.#traffic.get(attached.n);
+    const traffic = saved && bytesOf(saved) > bytesOf(attached.traffic) ? saved : attached.traffic;
+    this.#traffic.set(attached.n, traffic);
+    if (attached.closed || ws.readyState !== WebSocket.OPEN) return;
+    this.add(ws, { ...attached, traffic }, attached.since);
+  }
+}
+
+function bytesOf({ bytesIn, bytesOut }: Traffic): number {
+  return bytesIn + bytesOut;
+}

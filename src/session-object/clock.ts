@@ -1,0 +1,89 @@
+/**
+ * The idle clock of a session, and the one alarm of its object. The alarm rings when the session has to
+ * end, or when announcing is to be tried again. `session/timing.ts` has the rules.
+ */
+import { isFinal } from "../session/session";
+import type { DrainRetry } from "../session/session-outbox";
+import { dueAt, idleSlackMs, planAlarm } from "../session/timing";
+import type { LoadedSession } from "./loaded-session";
+
+export class SessionClock {
+  readonly #storage: DurableObjectStorage;
+  /** When the alarm will ring, Unix milliseconds; null: none is set. */
+  #alarmAt: number | null = null;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** Reads when the alarm will ring, after the object has woken; null: none is set. */
+  async readAlarm(): Promise<number | null> {
+    this.#alarmAt = await this.#storage.getAlarm();
+    return this.#alarmAt;
+  }
+
+  /** Forgets the alarm: it was deleted with everything else. */
+  forgetAlarm(): void {
+    this.#alarmAt = null;
+  }
+
+  /**
+   * Takes note that the alarm rings now.
+   * @param scheduledTime when the platform was to ring it; undefined: it does not say
+   */
+  alarmRings(loaded: LoadedSession | null, scheduledTime: number | undefined, now: number): void {
+    const setFor = scheduledTime ?? this.#alarmAt;
+    this.#alarmAt = null;
+    if (!loaded) return;
+    const { retry } = loaded.log;
+    // An alarm for a retry says nothing of the idle clock. The retry's time has come, early or late.
+    if (retry) loaded.log = { ...loaded.log, retry: { ...retry, at: Math.min(retry.at, now) } };
+    // After an eviction, the time that this alarm was set for is what is left of the idle clock.
+    else loaded.idleAt ??= setFor;
+  }
+
+  /** Restarts the idle clock: the session is used, or its last socket has closed. */
+  restartIdleTime(loaded: LoadedSession, now: number): void {
+    const { session, log } = loaded;
+    if (isFinal(session)) return;
+    loaded.idleAt = now + session.idleSeconds * 1_000;
+    if (log.retry && loaded.idleAt > (log.retry.idleAt ?? 0)) {
+      this.storeRetry(loaded, { ...log.retry, idleAt: storedIdleAt(loaded) });
+    }
+    this.setAlarm(loaded);
+  }
+
+  /** Plans the next try to announce after a failure. */
+  retryAt(loaded: LoadedSession, at: number, attempt: number): void {
+    this.storeRetry(loaded, { attempt, at, idleAt: storedIdleAt(loaded) });
+  }
+
+  /** Stores what is remembered while announcing fails (null: it works again), and sets the alarm for it. */
+  storeRetry(loaded: LoadedSession, retry: DrainRetry | null): void {
+    loaded.log = { ...loaded.log, retry };
+    this.#storage.kv.put("session", loaded.log);
+    this.setAlarm(loaded);
+  }
+
+  /** Sets the alarm if it has to move; one write if so. */
+  setAlarm(loaded: LoadedSession): void {
+    const at = this.#nextAlarm(loaded);
+    if (at === null) return;
+    this.#alarmAt = at;
+    void this.#storage.setAlarm(at);
+  }
+
+  /** The time to which the alarm has to move; null: it may stay where it is. */
+  #nextAlarm({ session, hub, idleAt, log: { retry } }: LoadedSession): number | null {
+    const idle = hub.size > 0 ? null : idleAt;
+    if (!retry) return isFinal(session) ? null : planAlarm(session, idle, this.#alarmAt);
+    // What is stored of the idle clock has its slack already. An early alarm is set again.
+    const latest = isFinal(session) ? retry.at : Math.min(retry.at, dueAt(session, idle));
+    return this.#alarmAt === null || this.#alarmAt > latest ? latest : null;
+  }
+}
+
+/** What is stored of the idle clock: with slack, so that not every call has to store it. */
+function storedIdleAt({ idleAt, session }: LoadedSession): number | null {
+  return idleAt === null ? null : idleAt + idleSlackMs(session.idleSeconds);
+}

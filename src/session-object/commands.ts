@@ -1,0 +1,79 @@
+/**
+ * Has the machine decide a command, and commits what comes of it. Nothing else changes the state of a
+ * session. The session's object calls it.
+ */
+import { newEventId } from "../events/event";
+import { CLOSE } from "../relay/protocol";
+import { type Decision, decide, type SessionCommand, type SessionEvent } from "../session/machine";
+import type { SessionLog, StoredEvent } from "../session/session-outbox";
+import { endDue, expiringAt } from "../session/timing";
+import { type LoadedSession, stateOf } from "./loaded-session";
+import type { OutcomeWaiters } from "./outcome-waiters";
+
+export class SessionCommands {
+  readonly #storage: DurableObjectStorage;
+  readonly #outcomeWaiters: OutcomeWaiters;
+
+  constructor(storage: DurableObjectStorage, outcomeWaiters: OutcomeWaiters) {
+    this.#storage = storage;
+    this.#outcomeWaiters = outcomeWaiters;
+  }
+
+  /** Makes a session, and stores its first log. */
+  create(
+    command: Extract<SessionCommand, { type: "create" }>,
+    now: number,
+  ): { ok: true; log: SessionLog } | Extract<Decision, { ok: false }> {
+    const decision = decide(null, command, now);
+    if (!decision.ok) return decision;
+    const log = { v: 1, base: null, events: withIds(decision.events, now), retry: null } as const;
+    this.#store(log);
+    return { ok: true, log };
+  }
+
+  /** Runs a command. What it changes is stored, and the sockets are told, before this returns. */
+  run(loaded: LoadedSession, command: SessionCommand, now: number): Decision {
+    const decision = decide(loaded.session, command, now);
+    // A command that was given before is accepted without an event.
+    if (decision.ok && decision.events.length > 0) this.#commit(loaded, decision.events, now);
+    return decision;
+  }
+
+  /** Ends the session if its time is over; true if it did. So a late alarm changes nothing for callers. */
+  endIfDue(loaded: LoadedSession, now: number): boolean {
+    const end = endDue(loaded.session, loaded.hub.size > 0 ? null : loaded.idleAt, now);
+    return end !== null && this.run(loaded, end, now).ok;
+  }
+
+  /** Makes the event that a session is about to expire, if it is time for that. */
+  warnIfExpiring(loaded: LoadedSession, now: number): void {
+    const at = expiringAt(loaded.session);
+    if (at !== null && now >= at) this.run(loaded, { type: "warn" }, now);
+  }
+
+  /** Stores state and outbox in one write, then does to the sockets what the events mean. */
+  #commit(loaded: LoadedSession, events: readonly SessionEvent[], now: number): void {
+    const log = loaded.outbox.append(loaded.log, withIds(events, now));
+    const session = stateOf(log);
+    this.#store(log);
+    loaded.log = log;
+    loaded.session = session;
+    for (const event of events) applyToSockets(loaded, event);
+    if (session.status !== "pending") this.#outcomeWaiters.resolveAll();
+  }
+
+  #store(log: SessionLog): void {
+    this.#storage.transactionSync(() => this.#storage.kv.put("session", log));
+  }
+}
+
+function withIds(events: readonly SessionEvent[], now: number): StoredEvent[] {
+  return events.map((event) => ({ id: newEventId(now), event }));
+}
+
+/** Closes the sockets that may not stay open after an event. */
+function applyToSockets({ hub }: LoadedSession, event: SessionEvent): void {
+  if (event.type === "session.user_revoked") hub.close(event.n, CLOSE.revoked, "revoked");
+  else if (event.type === "session.expired") hub.end(event.reason);
+  else if (event.type === "session.failed") hub.end(event.error);
+}

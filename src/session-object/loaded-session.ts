@@ -1,0 +1,119 @@
+/** A session in its object's memory, and how it gets there: from what is stored, or just made. */
+import { openDatabase } from "../db/open";
+import { sendEvents } from "../events/event-queue";
+import type { Config } from "../platform/config";
+import { within } from "../platform/wait";
+import { PermissionsView } from "../relay/permissions-view";
+import { RelayHub } from "../relay/relay-hub";
+import { loadLivePermissions } from "../relay-permissions/load-permissions";
+import { findAnnounced, projectSession } from "../session/projection";
+import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
+import type { Session } from "../session/session";
+import type { SessionResult, SessionView } from "../session/session-calls";
+import { replay, type SessionLog, SessionOutbox } from "../session/session-outbox";
+import { sourceStateUpdate } from "../sources/source-state";
+import type { UsageStore } from "./usage-store";
+
+/** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
+const PERMISSIONS_TIMEOUT_MS = 2_000;
+
+/** A session as its object holds it in memory while it runs. */
+export interface LoadedSession {
+  /** What is stored. Whoever changes it stores it. */
+  log: SessionLog;
+  /** The state that the log stands for. */
+  session: Session;
+  readonly outbox: SessionOutbox;
+  readonly tokens: SessionTokens;
+  readonly hub: RelayHub;
+  readonly permissions: PermissionsView;
+  /**
+   * When the session counts as idle if nobody calls and no socket is open, Unix milliseconds. Null:
+   * not known, because the object was evicted and its alarm is lost or running.
+   */
+  idleAt: number | null;
+  /** When a source session was last used, Unix milliseconds; null: never, or a relay session. */
+  usedAt: number | null;
+}
+
+/** The object that loads a session. */
+export interface LoadContext {
+  ctx: DurableObjectState;
+  env: Env;
+  config: Config;
+  usage: UsageStore;
+  /** Called after each reading of permissions, with the users whose connection was deleted. */
+  permissionsRead(withDeletedConnection: readonly number[]): void;
+}
+
+/** What is known of a session that is not in its log. */
+export interface LoadMoment {
+  /** Events up to this version are on the queue; null: unknown, since the object was evicted. */
+  announced: number | null;
+  idleAt: number | null;
+}
+
+/** Makes the session of a log, with all that its object needs beside it. */
+export function loadSession(
+  { ctx, env, config, usage, permissionsRead }: LoadContext,
+  log: SessionLog,
+  { announced, idleAt }: LoadMoment,
+): LoadedSession {
+  const session = stateOf(log);
+  const { organisationId, id: sessionId } = session;
+  const db = openDatabase(env);
+  const outbox = new SessionOutbox(
+    {
+      findAnnounced: (of) => findAnnounced(db, of),
+      send: (events) => sendEvents(env.EVENTS, events),
+      project: (of, version) => {
+        const moment = { announced: version, now: Date.now(), also: sourceStateUpdate(db, of) };
+        return projectSession(db, of, moment);
+      },
+    },
+    announced,
+  );
+  const permissions = new PermissionsView({
+    users: () => loaded.session.users,
+    load: async (host, clients) => {
+      const query = { organisationId, sessionId, host, clients };
+      const reading = loadLivePermissions(db, query);
+      const { permissions: found, cut } = await within(PERMISSIONS_TIMEOUT_MS, reading);
+      return { permissions: found, deletedConnections: cut };
+    },
+    permissionsRead,
+  });
+  const sockets = ctx.getWebSockets();
+  const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), permissions);
+  const tokens = sessionTokens(config.secret, sessionId);
+  // Read only where there can be one: a relay session costs no row for it.
+  const usedAt = session.source ? usage.readUsedAt() : null;
+  const parts = { outbox, tokens, hub, permissions };
+  const loaded: LoadedSession = { log, session, ...parts, idleAt, usedAt };
+  return loaded;
+}
+
+/**
+ * The state that a stored log stands for.
+ * @throws Error when it has no events: what is stored is damaged then
+ */
+export function stateOf(log: SessionLog): Session {
+  const session = replay(log);
+  if (!session) throw new Error("a stored session has no events");
+  return session;
+}
+
+/**
+ * What a call answers of a session.
+ * @param session as the call left it: others may have changed it since
+ */
+export function viewOf(
+  { hub, usedAt }: LoadedSession,
+  session: Session,
+): Extract<SessionResult, { ok: true }> {
+  const traffic: SessionView["traffic"] = {};
+  for (const [n, figures] of hub.traffic) {
+    traffic[n] = { ...figures, connected: hub.isConnected(n) };
+  }
+  return { ok: true, session, traffic, usedAt };
+}

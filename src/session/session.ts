@@ -1,0 +1,124 @@
+/** What a session is: the same shape for relay and for source sessions. `machine.ts` says how it changes. Pure. */
+
+/** The kinds of session: `relay` joins users, `source` is access to a third party's service. */
+export type SessionKind = "relay" | "source";
+
+/** Who ended a session: its third party, Drawbridge (idle, or its life is over), its organisation, or the root token. */
+export type ExpiryReason = "service" | "api" | "organisation" | "admin";
+
+/** The most users that one session can have, whatever its own `maxUsers`. The sizes of queue batches rest on it. */
+export const MOST_SESSION_USERS = 64;
+
+/** A user who is authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
+export interface RelayUser {
+  /**
+   * Ordinal, from 0, never used again in this session. The user with 0 is the host (`relay/host.ts`); that
+   * of all others is their connection id.
+   */
+  readonly n: number;
+  /** Chosen by the caller so that the derived token is unlike all others of the session. */
+  readonly draw: number;
+  /** Normalised IPv4 or IPv6. */
+  readonly ip: string;
+  readonly connectionId: string | null;
+  readonly deviceId: string | null;
+  /** Digest of the Idempotency-Key of the join that made this user; absent: none was sent. */
+  readonly joinedWith?: string;
+}
+
+/** A user as asked for, before it has its ordinal. */
+export type NewRelayUser = Omit<RelayUser, "n">;
+
+/** What a source session is about, and its terms. Times are Unix milliseconds. */
+export interface SourceFacts {
+  readonly userId: number;
+  readonly sourceId: number;
+  readonly type: string;
+  readonly identifier: string;
+  /** The source's state when the session was made. */
+  readonly sourceState: string;
+  readonly sourceCreatedAt: number;
+  /** If it is still pending then, it fails with `verification-timeout`. */
+  readonly verifyBy: number;
+  /** The end of the life that Drawbridge gives it; its third party may give it less. */
+  readonly lifetimeEndsAt: number;
+  /** How often its connector is asked whether access still stands; null: never. */
+  readonly checkSeconds: number | null;
+}
+
+/** What of a session never changes. Times are Unix milliseconds. */
+export interface SessionFacts {
+  readonly id: string;
+  readonly kind: SessionKind;
+  readonly organisationId: number;
+  readonly keyId: number;
+  readonly createdAt: number;
+  /** It ends when nobody has used it for this long. */
+  readonly idleSeconds: number;
+  /** The most users that it may have, up to `MOST_SESSION_USERS`; 0 for kinds without users. */
+  readonly maxUsers: number;
+  /** Where the API was called, such as `https://relay.example.com`: links are built on it. */
+  readonly origin: string;
+  readonly webhookUrl: string | null;
+  readonly metadata: Readonly<Record<string, string>> | null;
+  /** A Durable Object location hint. */
+  readonly region: string | null;
+  /** Which join code it has: the code is derived from the id and this number. Null: none. */
+  readonly joinCodeDraw: number | null;
+  /** Source sessions have it, and no others. */
+  readonly source?: SourceFacts;
+}
+
+interface Common extends SessionFacts {
+  /** Rises by one with every event. */
+  readonly version: number;
+  readonly expiresAt: number;
+  readonly users: readonly RelayUser[];
+  /** The ordinal of the next user. */
+  readonly nextUser: number;
+  /** When access was verified; absent where nothing had to be. */
+  readonly verifiedAt?: number;
+  /** Its end was announced ahead of time. */
+  readonly warned?: true;
+}
+
+export interface PendingSession extends Common {
+  readonly status: "pending";
+}
+export interface ActiveSession extends Common {
+  readonly status: "active";
+}
+export interface FailedSession extends Common {
+  readonly status: "failed";
+  readonly endedAt: number;
+  readonly error: string;
+}
+export interface ExpiredSession extends Common {
+  readonly status: "expired";
+  readonly endedAt: number;
+  readonly reason: ExpiryReason;
+}
+
+/** A session's state. `failed` and `expired` are final. */
+export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSession;
+
+/** True once nothing can change any more. */
+export function isFinal(state: Session): state is FailedSession | ExpiredSession {
+  return state.status === "failed" || state.status === "expired";
+}
+
+/** Why a session ended: the code of its failure, or the reason of its expiry; null while it lives. */
+export function errorOf(state: Session): string | null {
+  if (state.status === "failed") return state.error;
+  return state.status === "expired" ? state.reason : null;
+}
+
+/** Who ends a session at `expiresAt`: its third party, if that gave it a shorter life than Drawbridge did. */
+export function reasonOfExpiry(state: Session): ExpiryReason {
+  return state.source && state.expiresAt < state.source.lifetimeEndsAt ? "service" : "api";
+}
+
+/** The data of all `session.*` events. */
+export interface SessionEventData {
+  readonly session: Session;
+}
