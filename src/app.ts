@@ -19,7 +19,7 @@ import { SessionClient } from "./session/session-client";
 import { keySurface } from "./surfaces/api-keys/errors";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { rpcSurface } from "./surfaces/polarclaw/errors";
-import { deviceRpcRoutes } from "./surfaces/polarclaw/rpc";
+import { rpcRoutes } from "./surfaces/polarclaw/rpc";
 import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
@@ -29,10 +29,10 @@ import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
 import { connectorRoutes } from "./surfaces/v1/connectors";
 import { deviceOperatorRoutes } from "./surfaces/v1/device-operators";
 import { eventRoutes } from "./surfaces/v1/events";
-import { serviceRoutes } from "./surfaces/v1/health-and-ip";
+import { healthAndIpRoutes } from "./surfaces/v1/health-and-ip";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
-import { deviceSideRoutes } from "./surfaces/v1/pairing-by-devices";
+import { pairingByDeviceRoutes } from "./surfaces/v1/pairing-by-devices";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { sessionActionRoutes } from "./surfaces/v1/session-actions";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
@@ -51,10 +51,10 @@ const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
   [sourceSurface, sourceSessionRoutes],
-  [rpcSurface, deviceRpcRoutes],
+  [rpcSurface, rpcRoutes],
   [
     ownSurface,
-    serviceRoutes,
+    healthAndIpRoutes,
     organisationRoutes,
     sessionTokenRoutes,
     keyVerificationRoutes,
@@ -64,7 +64,7 @@ const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
     webhookEndpointRoutes,
     webhookDeliveryRoutes,
     eventRoutes,
-    deviceSideRoutes,
+    pairingByDeviceRoutes,
     deviceOperatorRoutes,
   ],
 ];

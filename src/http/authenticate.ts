@@ -10,11 +10,11 @@ import {
   readSession,
 } from "../operators/session-token";
 import { countRequest } from "./calls-per-minute";
-import { fail } from "./failed-attempts";
+import { refuseAndCount } from "./failed-attempts";
 import {
-  endedSession,
-  malformed,
-  toHttpRefusal,
+  endedSessionToken,
+  malformedCredential,
+  toUnusableKeyRefusal,
   unknownKey,
   unknownOrganisation,
 } from "./guard-refusals";
@@ -34,11 +34,11 @@ export async function requireKey(
 ): Promise<Caller> {
   const credential = readCredential(c, Date.now());
   if (isSessionToken(credential)) return requireOperator(c, credential, permission, freshness);
-  return (await requireToken(c, credential, permission, freshness)).caller;
+  return (await requireKeyWithToken(c, credential, permission, freshness)).caller;
 }
 
 /** The caller whose API key has this token, and the key; see `requireKey`. */
-export async function requireToken(
+export async function requireKeyWithToken(
   c: Call,
   token: string,
   permission: Permission | null,
@@ -46,15 +46,19 @@ export async function requireToken(
 ): Promise<{ caller: Caller; key: HeldKey }> {
   const now = Date.now();
   if (!isWellFormedToken(token)) {
-    fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
+    refuseAndCount(
+      c,
+      now,
+      malformedCredential("is not one of our API keys: check that it was copied whole"),
+    );
   }
   const found = await findKeyByToken(c.var.db, token, now, freshness);
-  const key = found ?? fail(c, now, unknownKey(c));
+  const key = found ?? refuseAndCount(c, now, unknownKey(c));
   return { key, caller: await admit(c, key, null, permission, now) };
 }
 
 /** The caller who has established by other means that this key is theirs; see `requireKey`. */
-export function requireUsable(
+export function requireUsableKey(
   c: Call,
   key: HeldKey,
   permission: Permission | null,
@@ -63,12 +67,12 @@ export function requireUsable(
 }
 
 /** Notes that a key is in use; costs no write of its own. */
-export function noteUse(c: Call, keyId: number, organisationId: number): void {
+export function noteKeyUse(c: Call, keyId: number, organisationId: number): void {
   lastUses.note(c.var.db, c.executionCtx, { keyId, organisationId, at: Date.now() });
 }
 
 /** The organisation that the request names to act in; null when it names none, 0 when it cannot be one. */
-export function namedOrganisation(c: Call): number | null {
+export function readOrganisationHeader(c: Call): number | null {
   const named = c.req.header("X-Organisation-Id");
   if (named === undefined) return null;
   return /^[0-9]{1,15}$/.test(named) ? Number(named) : 0;
@@ -83,13 +87,17 @@ async function requireOperator(
   const now = Date.now();
   const session = await readSession(c.var.config.secret, token, now);
   if (session === "malformed") {
-    return fail(c, now, malformed("is neither one of our API keys nor a session token of ours"));
+    return refuseAndCount(
+      c,
+      now,
+      malformedCredential("is neither one of our API keys nor a session token of ours"),
+    );
   }
-  if (session === "expired") return fail(c, now, endedSession);
+  if (session === "expired") return refuseAndCount(c, now, endedSessionToken);
   const key = await findKeyById(c.var.db, session.keyId, now, freshness);
-  if (!key || !isLive(session, key)) return fail(c, now, endedSession);
+  if (!key || !isLive(session, key)) return refuseAndCount(c, now, endedSessionToken);
   // A key that no longer lets operators in ends the sessions that it opened.
-  if (!holds(key.permissions, SIGN_IN)) return fail(c, now, endedSession);
+  if (!holds(key.permissions, SIGN_IN)) return refuseAndCount(c, now, endedSessionToken);
   return admit(c, key, session, permission, now);
 }
 
@@ -102,8 +110,8 @@ async function admit(
   now: number,
 ): Promise<Caller> {
   const refusal = judgeKey(key, clientIp(c), now);
-  if (refusal) fail(c, now, toHttpRefusal(c, refusal));
-  const named = namedOrganisation(c);
+  if (refusal) refuseAndCount(c, now, toUnusableKeyRefusal(c, refusal));
+  const named = readOrganisationHeader(c);
   if (named !== null && !key.organisationIds.includes(named))
     throw new Refused(unknownOrganisation);
   const caller: Caller = {
@@ -117,7 +125,7 @@ async function admit(
   };
   c.set("caller", caller);
   await countRequest(c, caller);
-  noteUse(c, key.id, caller.organisationId);
+  noteKeyUse(c, key.id, caller.organisationId);
   if (permission !== null && !holds(caller.permissions, permission)) {
     throw new Refused({
       status: 403,
@@ -141,8 +149,15 @@ function earliest(...times: (number | null)[]): number | null {
 export function readCredential(c: Call, now: number): string {
   const header = c.req.header("Authorization");
   if (header === undefined || header.trim() === "") {
-    return fail(c, now, malformed('is missing: send "Authorization: token <API key>"'));
+    return refuseAndCount(
+      c,
+      now,
+      malformedCredential('is missing: send "Authorization: token <API key>"'),
+    );
   }
   const match = /^(?:token|bearer)\s+(\S+)$/i.exec(header.trim());
-  return match?.[1] ?? fail(c, now, malformed('has another form than "token <API key>"'));
+  return (
+    match?.[1] ??
+    refuseAndCount(c, now, malformedCredential('has another form than "token <API key>"'))
+  );
 }

@@ -79,7 +79,7 @@ function parseBody<S extends z.ZodType>(text: string, schema: S): z.output<S> {
       message: "The body must be a JSON object.",
     });
   }
-  return check(schema, body, "invalid-body");
+  return validate(schema, body, "invalid-body");
 }
 
 /**
@@ -113,14 +113,18 @@ function parseJson(text: string): unknown {
  * @throws Refused 400 naming every parameter that is wrong
  */
 export function readQuery<S extends z.ZodType>(c: Call, schema: S): z.output<S> {
-  return check(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
+  return validate(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
 }
 
 /**
  * What a schema makes of an input.
  * @throws Refused 400 with this code, naming every field that is wrong
  */
-export function check<S extends z.ZodType>(schema: S, input: unknown, code: string): z.output<S> {
+export function validate<S extends z.ZodType>(
+  schema: S,
+  input: unknown,
+  code: string,
+): z.output<S> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.flatMap((issue) => {

@@ -105,18 +105,18 @@ export const LIMITS = {
 } satisfies Record<string, Limit>;
 
 /** The limits that are counted in this isolate. */
-export type LimitHere = Exclude<keyof typeof LIMITS, "keyRequests" | "organisationRequests">;
+export type IsolateLimit = Exclude<keyof typeof LIMITS, "keyRequests" | "organisationRequests">;
 
-const counts = new Map<LimitHere, WindowCounts>();
+const counts = new Map<IsolateLimit, WindowCounts>();
 
 /**
  * Lets a call through that its limit has room for, and counts nothing.
  * @param subject whose count it is; the caller's address if left out
  * @throws Refused 429
  */
-export function requireRoom(
+export function requireBelowLimit(
   c: Call,
-  name: LimitHere,
+  name: IsolateLimit,
   now: number,
   subject = addressBucket(clientIp(c)),
 ): void {
@@ -126,14 +126,14 @@ export function requireRoom(
   if (seconds > 0) throw tooMany(LIMITS[name], seconds);
 }
 
-/** Lets a call through as `requireRoom` does, and counts it. */
+/** Lets a call through as `requireBelowLimit` does, and counts it. */
 export function countCall(
   c: Call,
-  name: LimitHere,
+  name: IsolateLimit,
   now: number,
   subject = addressBucket(clientIp(c)),
 ): void {
-  requireRoom(c, name, now, subject);
+  requireBelowLimit(c, name, now, subject);
   const most = mostOf(c, name);
   if (most > 0) countsOf(name).count(subject, most, now);
 }
@@ -152,12 +152,12 @@ export async function countRequest(c: Call, caller: Caller): Promise<void> {
   }
 }
 
-function mostOf(c: Call, name: LimitHere): number {
+function mostOf(c: Call, name: IsolateLimit): number {
   const { most } = LIMITS[name];
   return typeof most === "number" ? most : most(c.var.config);
 }
 
-function countsOf(name: LimitHere): WindowCounts {
+function countsOf(name: IsolateLimit): WindowCounts {
   const known = counts.get(name) ?? new WindowCounts(LIMITS[name].seconds);
   counts.set(name, known);
   return known;

@@ -1,15 +1,15 @@
-import { countCall, type LimitHere } from "./calls-per-minute";
+import { countCall, type IsolateLimit } from "./calls-per-minute";
 import { type Call, type HttpRefusal, Refused } from "./request-context";
 
 /**
  * Counts a failed attempt of the caller's address, and refuses it: with 429 once there were too many.
  * @throws Refused always
  */
-export function fail(
+export function refuseAndCount(
   c: Call,
   now: number,
   refusal: HttpRefusal,
-  limit: LimitHere = "failedAuthentications",
+  limit: IsolateLimit = "failedAuthentications",
 ): never {
   countCall(c, limit, now);
   throw new Refused(refusal);

@@ -1,7 +1,7 @@
 import type { KeyRefusal } from "../keys/key";
 import type { Call, HttpRefusal } from "./request-context";
 
-export function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
+export function toUnusableKeyRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
   const status = c.var.surface.unknownKeyStatus;
   switch (refusal) {
     case "unknown":
@@ -35,7 +35,7 @@ export const unknownOrganisation: HttpRefusal = {
   message: "There is no such organisation.",
 };
 
-export const endedSession: HttpRefusal = {
+export const endedSessionToken: HttpRefusal = {
   status: 401,
   code: "session-ended",
   message: "This session token is over: it expired, was signed out, or its key changed. Sign in.",
@@ -50,7 +50,7 @@ export function unknownKey(c: Call): HttpRefusal {
   };
 }
 
-export function malformed(problem: string): HttpRefusal {
+export function malformedCredential(problem: string): HttpRefusal {
   return {
     status: 401,
     code: "unauthenticated",

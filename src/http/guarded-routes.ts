@@ -3,7 +3,7 @@ import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";
 import type { Scope } from "../once/idempotency-keys";
 import { requireKey } from "./authenticate";
-import { idempotently, scopeOf } from "./idempotency";
+import { idempotencyScope, runOrReplay } from "./idempotency";
 import type { Call, Caller } from "./request-context";
 import { requireRoot } from "./root-and-signer";
 
@@ -20,7 +20,7 @@ export function keyed(
 ): Handler {
   return async (c) => {
     const caller = await requireKey(c, permission, freshness);
-    return once(c, scopeOf(caller), () => handle(c, caller));
+    return withIdempotencyKey(c, idempotencyScope(caller), () => handle(c, caller));
   };
 }
 
@@ -28,14 +28,18 @@ export function keyed(
 export function rooted(handle: Handler): Handler {
   return async (c) => {
     requireRoot(c);
-    return once(c, { organisationId: 0, keyId: 0, person: null }, () => handle(c));
+    return withIdempotencyKey(c, { organisationId: 0, keyId: 0, person: null }, () => handle(c));
   };
 }
 
 /** Idempotency for a POST or PATCH, whose caller the guard has established. */
-export function once(c: Call, scope: Scope, handle: () => Promise<Response>): Promise<Response> {
+export function withIdempotencyKey(
+  c: Call,
+  scope: Scope,
+  handle: () => Promise<Response>,
+): Promise<Response> {
   const takesKey = c.req.method === "POST" || c.req.method === "PATCH";
-  return takesKey ? idempotently(c, scope, handle) : handle();
+  return takesKey ? runOrReplay(c, scope, handle) : handle();
 }
 
 /** The id in front of the verb of a route like `/:call{[^:]+:test}`: Hono has no parameter that ends there. */

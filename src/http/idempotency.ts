@@ -35,7 +35,7 @@ interface Kept {
 }
 
 /** The header of an answer that was given before. */
-export const REPLAYED = "Idempotent-Replayed";
+export const REPLAYED_HEADER = "Idempotent-Replayed";
 
 /** Whether each status is of the request, and kept, or of the moment. Conflicts say so themselves. */
 const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
@@ -60,7 +60,7 @@ const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
  * in as it.
  * @param email whom somebody vouches for: they stay the same person when they sign in anew
  */
-export function scopeOf(
+export function idempotencyScope(
   { organisationId, keyId, session }: Pick<Caller, "organisationId" | "keyId" | "session">,
   email = session?.email ?? null,
 ): Scope {
@@ -93,7 +93,7 @@ export function readIdempotencyKey(c: Call, least = 1): string | null {
  * @throws Refused 400, 409 while the first still runs or when its answer is lost, 422 when the key was
  *   used for another request
  */
-export async function idempotently(
+export async function runOrReplay(
   c: Call,
   scope: Scope,
   handle: () => Promise<Response>,
@@ -200,7 +200,7 @@ async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
 
 function replay(kept: Kept): Response {
   const headers = new Headers(kept.headers);
-  headers.set(REPLAYED, "true");
+  headers.set(REPLAYED_HEADER, "true");
   return new Response(kept.body === "" ? null : kept.body, { status: kept.status, headers });
 }
 

@@ -34,7 +34,7 @@ export function toKeysetPage<R, W>(
 }
 
 /** Lists over integer ids: `limit` and `cursor`; a cursor is what `next_cursor` said, and nothing else. */
-export const cursorQuery = z
+export const idPageQuery = z
   .strictObject({
     limit: pageLimit,
     cursor: z
@@ -47,7 +47,7 @@ export const cursorQuery = z
   .transform(({ limit, cursor }) => ({ limit, after: cursor }));
 
 /** A page of a list over integer ids. */
-export function toPage<R extends { id: number }, W>(
+export function toIdPage<R extends { id: number }, W>(
   rows: readonly R[],
   limit: number,
   toWire: (row: R) => W,

@@ -58,7 +58,7 @@ export interface Surface {
 }
 
 /** What says of a path whether it is one of these, or below one: `/users` owns `/users/1` and `/users:verb`. */
-export function below(...roots: readonly string[]): Surface["owns"] {
+export function pathsUnder(...roots: readonly string[]): Surface["owns"] {
   return (path) =>
     roots.some(
       (root) => path === root || path.startsWith(`${root}/`) || path.startsWith(`${root}:`),

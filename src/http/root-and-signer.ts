@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
 import { readCredential } from "./authenticate";
-import { fail } from "./failed-attempts";
+import { refuseAndCount } from "./failed-attempts";
 import type { Call } from "./request-context";
 
 const SIGNATURE_TOLERANCE_SECONDS = 300;
@@ -15,7 +15,7 @@ export function requireRoot(c: Call): void {
   const token = readCredential(c, now);
   const digest = (text: string) => createHash("sha256").update(text).digest();
   if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
-  fail(c, now, {
+  refuseAndCount(c, now, {
     status: 401,
     code: "not-the-root-token",
     message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
@@ -50,7 +50,7 @@ export async function requireSigner<T>(
       toleranceSeconds: SIGNATURE_TOLERANCE_SECONDS,
     });
   if (isSigned) return found.signer;
-  return fail(c, now, {
+  return refuseAndCount(c, now, {
     status: 401,
     code: "wrong-signature",
     message:

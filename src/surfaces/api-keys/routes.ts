@@ -5,15 +5,15 @@ import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findKeyView, listKeys } from "../../keys/key-store";
 import { changeKey, createKey, deleteKey } from "../../keys/manage-keys";
-import { keyNotFound, toHttpRefusal } from "./errors";
+import { keyNotFound, toKeyRefusal } from "./errors";
 import {
-  changeBody,
-  createBody,
-  listQuery,
+  changeKeyBody,
+  createKeyBody,
+  listKeysQuery,
+  showKeyQuery,
   toApiKey,
   toChangedApiKey,
   toNewApiKey,
-  viewQuery,
 } from "./wire";
 
 /** Adds the surface to the app. What changes keys reads the caller's own anew: see `Freshness`. */
@@ -21,7 +21,7 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/api-keys",
     keyed("keys:read", async (c, { organisationId, organisationIds }) => {
-      const { optFields, ...query } = readQuery(c, listQuery);
+      const { optFields, ...query } = readQuery(c, listKeysQuery);
       const page = await listKeys(c.var.db, {
         ...query,
         organisationId,
@@ -36,7 +36,7 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/api-keys/:id",
     keyed("keys:read", async (c, { organisationId, organisationIds }) => {
-      const { optFields } = readQuery(c, viewQuery);
+      const { optFields } = readQuery(c, showKeyQuery);
       const key = await findKeyView(c.var.db, organisationId, organisationIds, readId(c));
       if (!key) throw new Refused(keyNotFound);
       return c.json([toApiKey(key, Date.now(), optFields)]);
@@ -48,10 +48,10 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
     keyed(
       "keys:write",
       async (c, caller) => {
-        const input = await readBody(c, createBody);
+        const input = await readBody(c, createKeyBody);
         const now = Date.now();
         const result = await createKey(c.var, caller, input, now);
-        if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+        if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         if (result.token === null) throw new Error("a new key has no token");
         return c.json(toNewApiKey(result.key, result.token, c.var.config.secret, now), 201);
       },
@@ -64,10 +64,10 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
     keyed(
       "keys:write",
       async (c, caller) => {
-        const change = await readBody(c, changeBody);
+        const change = await readBody(c, changeKeyBody);
         const now = Date.now();
         const result = await changeKey(c.var, caller, readId(c), change, now);
-        if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+        if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         const { key, token } = result;
         const { secret } = c.var.config;
         const isRefreshed = token !== null;
@@ -85,7 +85,7 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
       "keys:write",
       async (c, caller) => {
         const result = await deleteKey(c.var, caller, readId(c), Date.now());
-        if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+        if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         return c.body(null, 200);
       },
       "fresh",

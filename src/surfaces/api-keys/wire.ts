@@ -62,7 +62,7 @@ const settings = {
 };
 
 /** The body of a create. Unknown fields are ignored, as clients of the page may send them. */
-export const createBody = z
+export const createKeyBody = z
   .preprocess(withOneSpelling, z.object({ ...settings, organizationsIds: organisationIds }))
   .transform(
     (body): KeyCreation => ({
@@ -92,7 +92,7 @@ const changes = {
 };
 
 /** The body of a change: null is as good as absent, but of dnsName and expiresAt it takes them away. */
-export const changeBody = z
+export const changeKeyBody = z
   .preprocess(withOneSpelling, z.object({ ...settings, ...changes }))
   .transform((body): KeyChange => {
     const refresh = body.refreshApiToken
@@ -124,10 +124,10 @@ const optFields = z
   .default([]);
 
 /** The query of one key. */
-export const viewQuery = z.object({ optFields });
+export const showKeyQuery = z.object({ optFields });
 
 /** The query of the list. */
-export const listQuery = z.object({
+export const listKeysQuery = z.object({
   optFields,
   blocked: z
     .enum(["true", "false"], "must be true or false")

@@ -4,7 +4,7 @@ import { type Call, Refused } from "../../http/request-context";
 import { rpcRefusal } from "./errors";
 
 /** The parameters of one call, by name. */
-export type Parameters = ReadonlyMap<string, string>;
+export type RpcParameters = ReadonlyMap<string, string>;
 
 /** The version of the vendor's API that this surface speaks. */
 const VERSION = "2017-08-01";
@@ -13,7 +13,7 @@ const VERSION = "2017-08-01";
  * The parameters of query and form body together.
  * @throws Refused InvalidParameter when one has two values
  */
-export async function readParameters(c: Call): Promise<Parameters> {
+export async function readParameters(c: Call): Promise<RpcParameters> {
   const sent = [...new URL(c.req.url).searchParams, ...new URLSearchParams(await readBodyText(c))];
   const merged = new Map<string, string>();
   for (const [name, value] of sent) {
@@ -27,7 +27,7 @@ export async function readParameters(c: Call): Promise<Parameters> {
  * The action that is called, from the header or the parameters.
  * @throws Refused when it is missing, said in two ways, or of another version
  */
-export function readAction(c: Call, parameters: Parameters): string {
+export function readAction(c: Call, parameters: RpcParameters): string {
   const action = oneOf(c, "Action", parameters, toUpper);
   const version = oneOf(c, "Version", parameters, (text) => text);
   if (version !== VERSION) {
@@ -45,7 +45,7 @@ export function readAction(c: Call, parameters: Parameters): string {
  * A parameter that the call cannot do without.
  * @throws Refused MissingParameter
  */
-export function requireParameter(parameters: Parameters, name: string): string {
+export function requireParameter(parameters: RpcParameters, name: string): string {
   const value = parameters.get(name);
   if (value !== undefined && value !== "") return value;
   throw new Refused(
@@ -59,7 +59,7 @@ export function requireParameter(parameters: Parameters, name: string): string {
 function oneOf(
   c: Call,
   name: "Action" | "Version",
-  parameters: Parameters,
+  parameters: RpcParameters,
   normalise: (text: string) => string,
 ): string {
   const header = c.req.header(`x-acs-${name.toLowerCase()}`);

@@ -3,17 +3,17 @@
  * two signatures of Alibaba's SDKs. Either way the guard behind it is the one of all surfaces.
  */
 
-import { requireKey, requireUsable } from "../../http/authenticate";
+import { requireKey, requireUsableKey } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
-import { fail } from "../../http/failed-attempts";
+import { refuseAndCount } from "../../http/failed-attempts";
 import { type Call, type Caller, Refused } from "../../http/request-context";
 import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/key-cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
-import { describeDifference } from "../shared/wire-time";
+import { describeClockDifference } from "../shared/wire-time";
 import { hostOf, type OwnRpcCode, rpcRefusal } from "./errors";
-import { type Parameters, requireParameter } from "./parameters";
+import { type RpcParameters, requireParameter } from "./parameters";
 import {
   ACS3,
   type Acs3Authorization,
@@ -48,7 +48,7 @@ interface Signed {
  */
 export async function requireRpcCaller(
   c: Call,
-  parameters: Parameters,
+  parameters: RpcParameters,
   permission: Permission,
 ): Promise<Caller> {
   const authorization = c.req.header("Authorization")?.trim() ?? "";
@@ -60,7 +60,7 @@ export async function requireRpcCaller(
     return requireSigned(c, readRpcSignature(c, parameters), permission);
   }
   const now = Date.now();
-  return fail(
+  return refuseAndCount(
     c,
     now,
     rpcRefusal("IncompleteSignature", "The call is not signed and has no API key: do either."),
@@ -79,7 +79,7 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
   const secrets = liveAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
   const isSigned = secrets.some(signed.isSignedBy);
   if (!key || !isSigned) {
-    return fail(
+    return refuseAndCount(
       c,
       now,
       rpcRefusal(
@@ -88,7 +88,7 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
       ),
     );
   }
-  const caller = await requireUsable(c, key, permission);
+  const caller = await requireUsableKey(c, key, permission);
   // Only now: otherwise a stranger could use up the nonces of others.
   if (!(await useNonce(c.var.db, `access-key/${key.id}`, signed.nonce, now))) {
     throw refused("SignatureNonceUsed", "This nonce was used within 30 minutes. Draw a new one.");
@@ -141,7 +141,7 @@ function requireAllSigned(c: Call, { signedHeaders }: Acs3Authorization): void {
   }
 }
 
-function readRpcSignature(c: Call, parameters: Parameters): Signed {
+function readRpcSignature(c: Call, parameters: RpcParameters): Signed {
   const unsigned = MEANINGFUL_HEADERS.find((name) => c.req.header(name) !== undefined);
   if (unsigned !== undefined) {
     throw refused(
@@ -179,7 +179,7 @@ function requireRecent(time: string, now: number): void {
   if (Math.abs(now - at) > CLOCK_MS) {
     throw refused(
       "InvalidTimeStamp.Expired",
-      `The time is ${describeDifference(at, now)}: at most 15 minutes are allowed. Set the clock and sign again.`,
+      `The time is ${describeClockDifference(at, now)}: at most 15 minutes are allowed. Set the clock and sign again.`,
     );
   }
 }

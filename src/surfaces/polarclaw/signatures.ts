@@ -68,13 +68,13 @@ export function isRpcSignedBy(
   parameters: ReadonlyMap<string, string>,
 ): boolean {
   const signed = [...parameters].filter(([name]) => name !== "Signature");
-  const toSign = `${method}&${encode("/")}&${encode(canonicalQuery(signed))}`;
+  const toSign = `${method}&${percentEncode("/")}&${percentEncode(canonicalQuery(signed))}`;
   const right = createHmac("sha1", `${secret}&`).update(toSign).digest("base64");
   return isSame(parameters.get("Signature") ?? "", right);
 }
 
 /** RFC 3986, in UTF-8: everything but letters, digits, `-`, `_`, `.` and `~` is escaped. */
-export function encode(text: string): string {
+export function percentEncode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -85,7 +85,7 @@ export function encode(text: string): string {
 function canonicalQuery(parameters: Iterable<readonly [string, string]>): string {
   return [...parameters]
     .sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .map(([name, value]) => `${percentEncode(name)}=${percentEncode(value)}`)
     .join("&");
 }
 

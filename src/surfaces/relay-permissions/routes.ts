@@ -17,15 +17,15 @@ import {
 import { CONNECTION_ID, type PermissionKey } from "../../relay-permissions/permission";
 import { listPermissions } from "../../relay-permissions/permission-list";
 import { findPermission } from "../../relay-permissions/permission-store";
-import { toHttpRefusal } from "./errors";
+import { toPermissionRefusal } from "./errors";
 import {
   connectionQuery,
   createConnectionBody,
   createPermissionBody,
   FIRST_PAGE,
   permissionQuery,
-  readKey,
-  toDefinition,
+  readPermissionKey,
+  toConnectionDefinition,
   toEnvelope,
   toPermission,
   updatePermissionBody,
@@ -110,7 +110,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
         limit: query.maxResults,
       });
       const envelope = toEnvelope({ total, fetched: connections.length }, query);
-      return c.json({ ...envelope, definitions: connections.map(toDefinition) });
+      return c.json({ ...envelope, definitions: connections.map(toConnectionDefinition) });
     }),
   );
 
@@ -121,7 +121,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
       const connection = await findConnection(c.var.db, organisationId, requireConnectionId(c));
       if (!connection) throw refused({ code: "connection-not-found" });
       const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
-      return c.json({ ...envelope, definitions: [toDefinition(connection)] });
+      return c.json({ ...envelope, definitions: [toConnectionDefinition(connection)] });
     }),
   );
 
@@ -131,7 +131,9 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
       const body = await readBody(c, createConnectionBody);
       const result = await createConnection(depsOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
-      return c.json(toDefinition(created), 201, { Location: `${path}/${created.connectionId}` });
+      return c.json(toConnectionDefinition(created), 201, {
+        Location: `${path}/${created.connectionId}`,
+      });
     }),
   );
 
@@ -173,7 +175,7 @@ function requireConnectionId(c: Call): string {
 
 function requireKeyOf(c: Call): PermissionKey {
   const { connectionId, remoteConnectionId, direction } = c.req.param();
-  const key = readKey(connectionId, remoteConnectionId, direction);
+  const key = readPermissionKey(connectionId, remoteConnectionId, direction);
   if (!key) throw refused({ code: "permission-not-found" });
   return key;
 }
@@ -184,7 +186,7 @@ function requireDone<T>(result: PermissionResult<T>): T {
 }
 
 function refused(refusal: PermissionRefusal): Refused {
-  return new Refused(toHttpRefusal(refusal));
+  return new Refused(toPermissionRefusal(refusal));
 }
 
 function depsOf(c: Call): PermissionDeps {

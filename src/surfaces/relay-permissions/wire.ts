@@ -70,7 +70,7 @@ const paging = {
 /** `<connectionId>/<remoteConnectionId>/<direction>`, as in a path. */
 const keyText = z.string().transform((text, issues): PermissionKey => {
   const [local, remote, last, ...rest] = text.split("/");
-  const key = readKey(local, remote, last);
+  const key = readPermissionKey(local, remote, last);
   if (key && rest.length === 0) return key;
   issues.addIssue("must be connectionId/remoteConnectionId/direction of the last row you have");
   return z.NEVER;
@@ -92,7 +92,7 @@ export const connectionQuery = z.object({
 });
 
 /** The key that a path names; null when none can have it. */
-export function readKey(
+export function readPermissionKey(
   local: string | undefined,
   remote: string | undefined,
   last: string | undefined,
@@ -114,7 +114,7 @@ export function toPermission(permission: PermissionFacts) {
 }
 
 /** A connection's definition, alone or in a list. */
-export function toDefinition(connection: Connection) {
+export function toConnectionDefinition(connection: Connection) {
   return { connectionId: connection.connectionId, memo: connection.memo };
 }
 

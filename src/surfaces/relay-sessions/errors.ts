@@ -1,5 +1,5 @@
 /** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. */
-import { below, type HttpRefusal, type Surface } from "../../http/request-context";
+import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */
@@ -7,7 +7,7 @@ export const relaySurface: Surface = {
   name: "relay-sessions",
   // Edgegap's clients take 401 for a missing header only.
   unknownKeyStatus: 403,
-  owns: below("/v1/relays"),
+  owns: pathsUnder("/v1/relays"),
   refuse: (c, refusal) => c.json({ message: refusal.message }, refusal.status, refusal.headers),
 };
 
@@ -15,7 +15,7 @@ export const relaySurface: Surface = {
  * The one table from a session's refusals to this surface's errors. An ended session is gone for a
  * read (404), in conflict for a change (409), and gone for a socket (410).
  */
-export function toHttpRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 410): HttpRefusal {
+export function toRelayRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 | 410): HttpRefusal {
   switch (refusal.code) {
     case "not-found":
       return notFound;

@@ -64,7 +64,7 @@ function whole(least: number, most: number) {
 }
 
 /** The body of a create. Unknown fields are ignored, as the vendor does. */
-export const createBody = z
+export const createSessionBody = z
   .object({
     users: optional(
       z.array(user, "must be an array").max(MOST_USERS, `must have at most ${MOST_USERS} entries`),
@@ -99,7 +99,7 @@ export const createBody = z
 const sessionId = z.string("must be a string");
 
 /** The body of authorize-user. */
-export const authorizeBody = z
+export const authorizeUserBody = z
   .object({ session_id: sessionId, user_ip: ip, ...identity })
   .transform(({ session_id, user_ip, ...rest }) => ({
     sessionId: session_id,
@@ -109,7 +109,7 @@ export const authorizeBody = z
 const TOKEN = "must be a number, or a string of digits";
 
 /** The body of revoke-user. */
-export const revokeBody = z
+export const revokeUserBody = z
   .object({
     session_id: sessionId,
     authorization_token: z.union([z.int(), z.string().regex(/^\d+$/).transform(Number)], TOKEN),
@@ -135,13 +135,13 @@ function pageNumber(most: number, fallback: number) {
 }
 
 /** The query of the list. */
-export const listQuery = z.object({
+export const listSessionsQuery = z.object({
   page: pageNumber(Number.MAX_SAFE_INTEGER, 1),
   limit: pageNumber(100, 20),
 });
 
 /** Where the API was called, for the links of a session. */
-export interface Place {
+export interface LinkSettings {
   /** Such as `https://relay.example.com`. */
   origin: string;
   /** The deployment's secret, from which tokens are derived. */
@@ -155,20 +155,24 @@ export interface Place {
 export function toRelaySession(
   session: Session,
   traffic: SessionView["traffic"] | null,
-  at: Place,
+  at: LinkSettings,
 ) {
   const users = session.users.map((_, index) => toSessionUser(session, index, traffic, at));
   return { ...withoutUsers(session, at), session_users: users };
 }
 
 /** The answer of authorize-user: the session without its users, and the one that was added. */
-export function toAuthorized(session: Session, traffic: SessionView["traffic"], at: Place) {
+export function toSessionWithUser(
+  session: Session,
+  traffic: SessionView["traffic"],
+  at: LinkSettings,
+) {
   const last = session.users.length - 1;
   return { ...withoutUsers(session, at), session_user: toSessionUser(session, last, traffic, at) };
 }
 
 /** The answer of a join: what the player's game needs to connect. */
-export function toJoined({ id }: Session, joined: RelayUser, at: Place) {
+export function toJoinAnswer({ id }: Session, joined: RelayUser, at: LinkSettings) {
   const tokens = sessionTokens(at.secret, id);
   return {
     session_id: id,
@@ -179,10 +183,10 @@ export function toJoined({ id }: Session, joined: RelayUser, at: Place) {
 }
 
 /** A page of RelaySessions. */
-export function toList(
+export function toRelaySessionPage(
   page: { sessions: Session[]; total: number },
   query: { page: number; limit: number },
-  at: Place,
+  at: LinkSettings,
 ) {
   const pages = Math.ceil(page.total / query.limit);
   const hasNext = query.page < pages;
@@ -201,7 +205,7 @@ export function toList(
   };
 }
 
-function withoutUsers(session: Session, at: Place) {
+function withoutUsers(session: Session, at: LinkSettings) {
   const active = session.status === "active";
   return {
     session_id: session.id,
@@ -233,7 +237,7 @@ function toSessionUser(
   session: Session,
   index: number,
   traffic: SessionView["traffic"] | null,
-  at: Place,
+  at: LinkSettings,
 ) {
   const user = session.users[index];
   if (!user) throw new Error("the session has no such user");

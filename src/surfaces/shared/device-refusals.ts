@@ -6,13 +6,13 @@ import type { DecideRefusal } from "../../pairing/approve-and-reject";
 import type { ProofRefusal } from "../../pairing/device-proof";
 import { MOST_LIVE, MOST_NEW } from "../../pairing/pairing-request";
 import type { AskRefusal } from "../../pairing/request-pairing";
-import { describeDifference, toTime } from "./wire-time";
+import { describeClockDifference, toRfc3339 } from "./wire-time";
 
 /** Everything that can be refused of devices. */
 export type DeviceRefusal = AskRefusal | DecideRefusal | ManageRefusal | ProofRefusal;
 
 /** A refusal with its status and what to do. */
-export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
+export function toDeviceRefusal(refusal: DeviceRefusal): HttpRefusal {
   switch (refusal.code) {
     case "application-not-found":
       return say(
@@ -121,9 +121,9 @@ export function toHttpRefusal(refusal: DeviceRefusal): HttpRefusal {
         ...say(
           401,
           refusal.code,
-          `device.signed_at is ${describeDifference(signedAt, now)}: at most 120 are allowed. Set the clock.`,
+          `device.signed_at is ${describeClockDifference(signedAt, now)}: at most 120 are allowed. Set the clock.`,
         ),
-        more: { server_time: toTime(now), clock_difference_ms: signedAt - now },
+        more: { server_time: toRfc3339(now), clock_difference_ms: signedAt - now },
       };
     }
     case "wrong-signature":

@@ -2,7 +2,7 @@
 import type { Config } from "../../platform/config";
 import type { AttemptDeps } from "../../webhooks/delivery-attempt";
 import { toRelaySession } from "../relay-sessions/wire";
-import { toEvent } from "../source-sessions/wire";
+import { toRicloudEvent } from "../source-sessions/wire";
 import { toEventBody } from "../v1/event-wire";
 
 /** What turns an event into the body of a webhook. */
@@ -11,6 +11,7 @@ export function webhookBodies({ secret }: Pick<Config, "secret">): AttemptDeps["
     "relay-session": ({ data: { session } }) =>
       toRelaySession(session, null, { origin: session.origin, secret }),
     standard: toEventBody,
-    ricloud: (event, retries) => toEvent(event, { state: "pending", retries, deliveredAt: null }),
+    ricloud: (event, retries) =>
+      toRicloudEvent(event, { state: "pending", retries, deliveredAt: null }),
   };
 }

@@ -1,5 +1,5 @@
 /** How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud does. */
-import { below, type HttpRefusal, type Surface } from "../../http/request-context";
+import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
 import type { SessionRefusal } from "../../session/machine";
 
 /** What ricloud's clients call, also where Drawbridge has no such thing: they can read no other 404. */
@@ -22,7 +22,7 @@ const PATHS = [
 export const sourceSurface: Surface = {
   name: "source-sessions",
   unknownKeyStatus: 401,
-  owns: below(...PATHS),
+  owns: pathsUnder(...PATHS),
   refuse: (c, refusal) => {
     const params = refusal.problems?.map(({ path, message }) => [path, message]);
     const body = {
@@ -63,7 +63,7 @@ export function invalidParameter(path: string, message: string): HttpRefusal {
 }
 
 /** The one table from a session's refusals to this surface's errors. */
-export function toHttpRefusal(refusal: SessionRefusal): HttpRefusal {
+export function toSourceSessionRefusal(refusal: SessionRefusal): HttpRefusal {
   switch (refusal.code) {
     case "not-found":
       return notFound;

@@ -6,7 +6,7 @@ import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
-import { toEvent, toList } from "./wire";
+import { toList, toRicloudEvent } from "./wire";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -23,7 +23,7 @@ const listShape = {
 };
 
 /** Adds the routes to the app. */
-export function eventRoutes(app: Hono<AppEnv>): void {
+export function ricloudEventRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/events",
     keyed("events:read", async (c, { organisationId }) => {
@@ -32,7 +32,7 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const created = dateRange("date_created");
       const narrowed = { subject, action, state, created };
       const { rows, next } = await listEvents(c.var.db, organisationId, narrowed, page);
-      const data = rows.map((event) => toEvent(event, event.delivery));
+      const data = rows.map((event) => toRicloudEvent(event, event.delivery));
       const hasMore = next !== null;
       // A page that is full goes on after its last event, as everywhere.
       const stoppedAt = rows.length < page.limit ? next : null;
@@ -47,7 +47,7 @@ export function eventRoutes(app: Hono<AppEnv>): void {
       const id = c.req.param("id") ?? "";
       const event = UUID.test(id) ? await findListedEvent(c.var.db, organisationId, id) : null;
       if (!event) throw new Refused(notFound);
-      return c.json(toEvent(event, event.delivery));
+      return c.json(toRicloudEvent(event, event.delivery));
     }),
   );
 }

@@ -1,6 +1,6 @@
 /** The queries of this surface's lists: filters by name, dates with bounds, cursors by id. */
 import { z } from "zod";
-import { check } from "../../http/body";
+import { validate } from "../../http/body";
 import type { Call } from "../../http/request-context";
 
 /** A page as it is asked for: after one id (exclusive) and before another, from the newest. */
@@ -76,7 +76,7 @@ export function readListQuery<F extends z.ZodRawShape, Id>(
   const page = { limit, after_id: shape.id.optional(), before_id: shape.id.optional() };
   const input = Object.fromEntries(asked);
   const schema = z.strictObject({ ...Object.fromEntries(dates), ...shape.filters, ...page });
-  const all = check(schema, input, "invalid-parameter") as Record<string, unknown> & {
+  const all = validate(schema, input, "invalid-parameter") as Record<string, unknown> & {
     limit: number;
     after_id?: Id;
     before_id?: Id;

@@ -13,7 +13,7 @@ import { listSourceSessions, type Position } from "../../sources/source-session-
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
 import { findOrMakeSource, findSources } from "../../sources/source-store";
 import { sourceSpec } from "./bodies";
-import { invalidParameter, notFound, toHttpRefusal } from "./errors";
+import { invalidParameter, notFound, toSourceSessionRefusal } from "./errors";
 import { integerId, readListQuery, textId } from "./queries";
 import { toList, toSession } from "./wire";
 
@@ -120,7 +120,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
 
 /** The session with its source as both are now. */
 async function showSession(c: Call, result: SessionResult): Promise<Response> {
-  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  if (!result.ok) throw new Refused(toSourceSessionRefusal(result.refusal));
   const { session, usedAt } = result;
   const known = sourceIn(session);
   if (!known) throw new Refused(notFound);

@@ -15,7 +15,7 @@ import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import type { EventData } from "../../webhooks/event-catalogue";
-import { toEventData as toOwnData } from "../v1/event-wire";
+import { toEventData } from "../v1/event-wire";
 
 /**
  * A session.
@@ -113,7 +113,7 @@ function stateOf({ enabled, valid }: WebhookEndpoint) {
 }
 
 /** An event: `session.user_authorized` is of type `session` and action `user_authorized`. */
-export function toEvent(event: DomainEvent, delivery: DeliveryState) {
+export function toRicloudEvent(event: DomainEvent, delivery: DeliveryState) {
   const [type = "", ...action] = event.type.split(".");
   return {
     id: event.id,
@@ -121,7 +121,7 @@ export function toEvent(event: DomainEvent, delivery: DeliveryState) {
     organisation: event.organisationId,
     type,
     action: action.join("."),
-    data: toEventData(event),
+    data: toRicloudEventData(event),
     state: delivery.state,
     retries: delivery.retries,
     date_created: toDate(event.at),
@@ -129,13 +129,13 @@ export function toEvent(event: DomainEvent, delivery: DeliveryState) {
   };
 }
 
-function toEventData(event: DomainEvent) {
+function toRicloudEventData(event: DomainEvent) {
   const { data, organisationId } = event as DomainEvent<EventData>;
   if ("endpoint" in data) return withoutSecret(data.endpoint);
   if ("key" in data) return toKey(data.key, organisationId);
   const source = "session" in data && data.session.kind === "source" ? data.session : null;
   // All else is told in our own words, which name no `resource`.
-  return source ? toSession(source, null, null) : toOwnData(event);
+  return source ? toSession(source, null, null) : toEventData(event);
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   DEFAULT_TTL_SECONDS,
   LONGEST_TIMEOUT_SECONDS,
 } from "../../sources/connector";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 /** A year. */
 const LONGEST_SECONDS = 31_536_000;
@@ -20,7 +20,7 @@ function seconds(least: number, most = LONGEST_SECONDS) {
 }
 
 /** The body that registers a connector, or changes one. */
-export const putBody = z
+export const putConnectorBody = z
   .strictObject({
     url: z.string("must be a string"),
     timeout_seconds: seconds(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
@@ -44,7 +44,7 @@ export function toConnector(connector: Connector) {
   return {
     ...toConnectorFacts(connector),
     last_failure:
-      lastFailureAt === null ? null : { at: toTime(lastFailureAt), reason: lastFailureReason },
+      lastFailureAt === null ? null : { at: toRfc3339(lastFailureAt), reason: lastFailureReason },
   };
 }
 
@@ -57,6 +57,6 @@ export function toConnectorFacts(connector: Omit<ConnectorFacts, "version">) {
     check_interval_seconds: connector.checkIntervalSeconds,
     session_ttl_seconds: connector.sessionTtlSeconds,
     idle_seconds: connector.idleSeconds,
-    created_at: toTime(connector.createdAt),
+    created_at: toRfc3339(connector.createdAt),
   };
 }

@@ -11,8 +11,8 @@ import {
   rotateConnectorSecret,
 } from "../../sources/connector-changes";
 import { findConnector } from "../../sources/connector-store";
-import { putBody, toConnector } from "./connector-wire";
-import { rotateBody } from "./webhook-wire";
+import { putConnectorBody, toConnector } from "./connector-wire";
+import { rotateSecretBody } from "./webhook-wire";
 
 const ONE = "/v1/connectors/:type";
 const TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -26,7 +26,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
     ONE,
     keyed("connectors:write", async (c, { organisationId }) => {
       const type = requireType(c);
-      const terms = await readBody(c, putBody);
+      const terms = await readBody(c, putConnectorBody);
       requireSendable(c, "url", terms.url);
       const connector = await putConnector(c.var, { organisationId, type }, terms, Date.now());
       const secret = newestSecret(c, organisationId, connector);
@@ -56,7 +56,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
     `${ONE}/secret:rotate`,
     keyed("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
-      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const connector = await rotateConnectorSecret(c.var, address, graceMs, Date.now());
       if (!connector) throw new Refused(unknownConnector);
       c.header("Cache-Control", "no-store");

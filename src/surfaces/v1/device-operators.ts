@@ -15,7 +15,7 @@ import {
 import { verifyDeviceToken } from "../../devices/verify-device";
 import { readCredential } from "../../http/authenticate";
 import { readBody, readQuery } from "../../http/body";
-import { fail } from "../../http/failed-attempts";
+import { refuseAndCount } from "../../http/failed-attempts";
 import { keyed } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
@@ -23,25 +23,25 @@ import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject"
 import { findDevice, listDevices, listRequests } from "../../pairing/pair-list";
 import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { createSetupCode } from "../../pairing/setup-codes";
-import { depsOf } from "../shared/device-deps";
-import { toHttpRefusal } from "../shared/device-refusals";
-import { toTime } from "../shared/wire-time";
+import { deviceServices } from "../shared/device-deps";
+import { toDeviceRefusal } from "../shared/device-refusals";
+import { toRfc3339 } from "../shared/wire-time";
 import {
   applicationBody,
   applicationsQuery,
-  approveBody,
+  approveRequestBody,
   devicesQuery,
-  labelBody,
-  rejectBody,
+  labelDeviceBody,
+  rejectRequestBody,
   requestsQuery,
-  revokeBody,
-  rotateBody,
+  revokeTokenBody,
+  rotateTokenBody,
   setupCodeBody,
   toApplicationWire,
   toDeviceWire,
   toRequestWire,
   toVerificationWire,
-  verifyBody,
+  verifyTokenBody,
 } from "./device-wire";
 
 const APPLICATION = "/v1/applications/:application";
@@ -101,9 +101,15 @@ function applicationRoutes(app: Hono<AppEnv>): void {
       const [application] = await selectApplication(c.var.db, caller.organisationId, id);
       if (!application) throw noApplication();
       const expiresAt = Date.now() + ttl_seconds * 1_000;
-      const made = await createSetupCode(depsOf(c), caller, id, { role, scopes }, expiresAt);
-      if (!made.ok) throw new Refused(toHttpRefusal(made.refusal));
-      return c.json({ setup_code: made.code, expires_at: toTime(expiresAt) }, 201);
+      const made = await createSetupCode(
+        deviceServices(c),
+        caller,
+        id,
+        { role, scopes },
+        expiresAt,
+      );
+      if (!made.ok) throw new Refused(toDeviceRefusal(made.refusal));
+      return c.json({ setup_code: made.code, expires_at: toRfc3339(expiresAt) }, 201);
     }),
   );
 }
@@ -125,12 +131,12 @@ function requestRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${requests}/:id{[A-Za-z0-9._-]+:approve}`,
     keyed("devices:approve", async (c, caller) => {
-      const narrowing = await readBody(c, approveBody);
+      const narrowing = await readBody(c, approveRequestBody);
       const { applicationId } = placeOf(c, caller);
       const id = requestId(c);
-      const deps = depsOf(c);
+      const deps = deviceServices(c);
       const result = await approveRequest(deps, caller, applicationId, id, narrowing, Date.now());
-      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
   );
@@ -138,12 +144,12 @@ function requestRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${requests}/:id{[A-Za-z0-9._-]+:reject}`,
     keyed("devices:approve", async (c, caller) => {
-      const { reason } = await readBody(c, rejectBody);
+      const { reason } = await readBody(c, rejectRequestBody);
       const { applicationId } = placeOf(c, caller);
       const id = requestId(c);
-      const deps = depsOf(c);
+      const deps = deviceServices(c);
       const result = await rejectRequest(deps, caller, applicationId, id, reason, Date.now());
-      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
   );
@@ -166,7 +172,7 @@ function deviceRoutes(app: Hono<AppEnv>): void {
     keyed("devices:list", async (c, caller) => {
       const device = await findDevice(c.var.db, placeOf(c, caller), c.req.param("device") ?? "");
       if (device === null) throw noApplication();
-      if (!device) throw new Refused(toHttpRefusal({ code: "device-not-found" }));
+      if (!device) throw new Refused(toDeviceRefusal({ code: "device-not-found" }));
       return c.json(toDeviceWire(device));
     }),
   );
@@ -174,8 +180,11 @@ function deviceRoutes(app: Hono<AppEnv>): void {
   app.patch(
     DEVICE,
     keyed("devices:manage", async (c, caller) => {
-      const { label } = await readBody(c, labelBody);
-      return answer(c, await labelDevice(depsOf(c), addressOf(c, caller), label, Date.now()));
+      const { label } = await readBody(c, labelDeviceBody);
+      return answer(
+        c,
+        await labelDevice(deviceServices(c), addressOf(c, caller), label, Date.now()),
+      );
     }),
   );
 
@@ -183,8 +192,8 @@ function deviceRoutes(app: Hono<AppEnv>): void {
     DEVICE,
     keyed("devices:remove", async (c, caller) => {
       const own = addressOf(c, caller);
-      const result = await removePairedDevice(depsOf(c), caller, own, Date.now());
-      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      const result = await removePairedDevice(deviceServices(c), caller, own, Date.now());
+      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return c.body(null, 204);
     }),
   );
@@ -192,9 +201,12 @@ function deviceRoutes(app: Hono<AppEnv>): void {
 
 function tokenRoutes(app: Hono<AppEnv>): void {
   const rotateByKey = keyed("devices:manage", async (c, caller) => {
-    const { role, scopes } = await readBody(c, rotateBody);
+    const { role, scopes } = await readBody(c, rotateTokenBody);
     const address = addressOf(c, caller);
-    return answer(c, await rotateForOperator(depsOf(c), caller, address, role, scopes, Date.now()));
+    return answer(
+      c,
+      await rotateForOperator(deviceServices(c), caller, address, role, scopes, Date.now()),
+    );
   });
 
   app.post(`${DEVICE}/tokens:rotate`, (c) =>
@@ -206,16 +218,16 @@ function tokenRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${DEVICE}/tokens:revoke`,
     keyed("devices:manage", async (c, caller) => {
-      const { role } = await readBody(c, revokeBody);
+      const { role } = await readBody(c, revokeTokenBody);
       const own = { ...addressOf(c, caller), role };
-      return answer(c, await revokeDeviceToken(depsOf(c), caller, own, Date.now()));
+      return answer(c, await revokeDeviceToken(deviceServices(c), caller, own, Date.now()));
     }),
   );
 
   app.post(
     "/v1/devices:verify",
     keyed("devices:list", async (c, { organisationId }) => {
-      const { token, scope } = await readBody(c, verifyBody);
+      const { token, scope } = await readBody(c, verifyTokenBody);
       const now = Date.now();
       const asked = { organisationId, scope };
       const verified = await verifyDeviceToken(verifierOf(c), token, asked, now);
@@ -232,8 +244,8 @@ async function rotateOwn(c: Call): Promise<Response> {
   const { device } = verified.ok ? verified : { device: null };
   const isOwn =
     device?.id === c.req.param("device") && device?.applicationId === c.req.param("application");
-  if (!verified.ok || !isOwn) return fail(c, now, wrongDeviceToken);
-  const { role, scopes } = await readBody(c, rotateBody);
+  if (!verified.ok || !isOwn) return refuseAndCount(c, now, wrongDeviceToken);
+  const { role, scopes } = await readBody(c, rotateTokenBody);
   if (role !== verified.role) {
     throw new Refused({
       status: 403,
@@ -241,12 +253,12 @@ async function rotateOwn(c: Call): Promise<Response> {
       message: `This token is of the role ${verified.role}: it rotates no other.`,
     });
   }
-  const result = await rotateForDevice(depsOf(c), verified, scopes, now);
-  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  const result = await rotateForDevice(deviceServices(c), verified, scopes, now);
+  if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
   return c.json({ device_token: result.token, role: result.role, scopes: result.scopes });
 }
 
-const wrongDeviceToken = toHttpRefusal({ code: "wrong-device-token" });
+const wrongDeviceToken = toDeviceRefusal({ code: "wrong-device-token" });
 
 /** What the verification of a device token stands on. */
 function verifierOf(c: Call) {
@@ -254,7 +266,7 @@ function verifierOf(c: Call) {
 }
 
 function answer(c: Call, result: ManageResult): Response {
-  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
   return c.json(toDeviceWire(result.device));
 }
 
@@ -275,7 +287,7 @@ interface Position {
 }
 
 function noApplication(): Refused {
-  return new Refused(toHttpRefusal({ code: "application-not-found" }));
+  return new Refused(toDeviceRefusal({ code: "application-not-found" }));
 }
 
 /** The path ends in `{id}:approve` or `{id}:reject`. */

@@ -17,7 +17,7 @@ import {
   unique,
 } from "../../pairing/pairing-request";
 import { normalisePlatform } from "../../pairing/signed-string";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letters, digits, _ or -");
 const roles = z
@@ -45,7 +45,7 @@ const time = z.int("must be Unix milliseconds").min(0, "must be Unix millisecond
 const short = z.string("must be a string").max(128, "is too long");
 
 /** The body of a pairing request. */
-export const askBody = z
+export const pairingRequestBody = z
   .strictObject({
     device: z.strictObject({
       id: z
@@ -104,16 +104,18 @@ export const askBody = z
 
 /** The bodies of the operators' calls. */
 export const applicationBody = z.strictObject({ name: humanText(1, 100) });
-export const approveBody = z.strictObject({
+export const approveRequestBody = z.strictObject({
   digest: short.optional(),
   roles: roles.optional(),
   scopes: scopes.optional(),
 });
-export const rejectBody = z.strictObject({ reason: humanText(1, 256).nullable().default(null) });
-export const labelBody = z.strictObject({ label: humanText(1, 64).nullable() });
-export const rotateBody = z.strictObject({ role, scopes: scopes.nullable().default(null) });
-export const revokeBody = z.strictObject({ role });
-export const verifyBody = z.strictObject({
+export const rejectRequestBody = z.strictObject({
+  reason: humanText(1, 256).nullable().default(null),
+});
+export const labelDeviceBody = z.strictObject({ label: humanText(1, 64).nullable() });
+export const rotateTokenBody = z.strictObject({ role, scopes: scopes.nullable().default(null) });
+export const revokeTokenBody = z.strictObject({ role });
+export const verifyTokenBody = z.strictObject({
   token: short,
   scope: z.string("must be a string").refine(isScope, "is not a scope").nullable().default(null),
 });
@@ -151,7 +153,7 @@ export const devicesQuery = z.strictObject({
 
 /** An application. */
 export function toApplicationWire({ id, name, createdAt }: Omit<Application, "organisationId">) {
-  return { id, name, created_at: toTime(createdAt) };
+  return { id, name, created_at: toRfc3339(createdAt) };
 }
 
 /** A pairing request as operators see it. */
@@ -176,11 +178,11 @@ export function toRequestWire(request: PairRequest) {
     remote_ip: request.remoteIp,
     silent: request.silent,
     is_repair: request.isRepair,
-    requested_at: toTime(request.requestedAt),
-    expires_at: toTime(request.expiresAt),
+    requested_at: toRfc3339(request.requestedAt),
+    expires_at: toRfc3339(request.expiresAt),
     decided_by: outcome?.decidedBy ?? null,
     decided_by_email: outcome?.decidedByEmail ?? null,
-    decided_at: outcome ? toTime(outcome.at) : null,
+    decided_at: outcome ? toRfc3339(outcome.at) : null,
     granted: outcome?.granted ?? null,
     reason: outcome?.reason ?? null,
   };
@@ -195,7 +197,7 @@ export function toDeviceWire(device: SeenDevice) {
       const status = revoked ? "revoked" : token ? "active" : "to-collect";
       return { role: each, status, scopes: token?.scopes ?? limit };
     }),
-    last_seen_at: device.lastSeenAt === null ? null : toTime(device.lastSeenAt),
+    last_seen_at: device.lastSeenAt === null ? null : toRfc3339(device.lastSeenAt),
   };
 }
 
@@ -215,7 +217,7 @@ export function toDeviceFacts(device: Omit<Device, "grants">) {
     role: device.role,
     roles: device.roles,
     scopes: device.scopes,
-    created_at: toTime(device.createdAt),
+    created_at: toRfc3339(device.createdAt),
   };
 }
 

@@ -6,8 +6,8 @@ import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/machine";
 import type { EventData } from "../../webhooks/event-catalogue";
-import { toDefinition, toPermission } from "../relay-permissions/wire";
-import { toTime } from "../shared/wire-time";
+import { toConnectionDefinition, toPermission } from "../relay-permissions/wire";
+import { toRfc3339 } from "../shared/wire-time";
 import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";
@@ -23,7 +23,7 @@ const BEFORE_0006 = {
 
 /** The body of a webhook: Standard Webhooks' `type`, `timestamp` and `data`. */
 export function toEventBody(event: DomainEvent) {
-  return { type: event.type, timestamp: toTime(event.at), data: toEventData(event) };
+  return { type: event.type, timestamp: toRfc3339(event.at), data: toEventData(event) };
 }
 
 /** An event in a list. */
@@ -43,7 +43,7 @@ export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
     return { ...toPermission(data.permission), version: data.permission.version ?? at };
   }
   // A connection never changes: it is there or gone, from one moment to another.
-  if ("connection" in data) return { ...toDefinition(data.connection), version: at };
+  if ("connection" in data) return { ...toConnectionDefinition(data.connection), version: at };
   if ("pairRequest" in data) {
     const { pairRequest } = data;
     // A request changes once, when it ends.
@@ -65,9 +65,9 @@ function toSessionData(session: Session) {
     state: session.status,
     error: errorOf(session),
     key_id: session.keyId,
-    created_at: toTime(session.createdAt),
-    expires_at: toTime(session.expiresAt),
-    ended_at: "endedAt" in session ? toTime(session.endedAt) : null,
+    created_at: toRfc3339(session.createdAt),
+    expires_at: toRfc3339(session.expiresAt),
+    ended_at: "endedAt" in session ? toRfc3339(session.endedAt) : null,
     metadata: session.metadata,
     users: session.users.map(({ ip, connectionId, deviceId }) => ({
       ip_address: ip,
@@ -96,8 +96,8 @@ function toKeyData(key: KeyFacts) {
     ip_allowlist: key.ipAllowlist,
     dns_name: key.dnsName,
     blocked: key.blocked,
-    created_at: toTime(key.createdAt),
-    updated_at: toTime(key.updatedAt),
-    expires_at: toTime(key.expiresAt),
+    created_at: toRfc3339(key.createdAt),
+    updated_at: toRfc3339(key.updatedAt),
+    expires_at: toRfc3339(key.expiresAt),
   };
 }

@@ -5,7 +5,7 @@ import packageJson from "../../../package.json";
 import { type AppEnv, clientIp } from "../../http/request-context";
 
 /** Adds the routes to the app; they need no key. */
-export function serviceRoutes(app: Hono<AppEnv>): void {
+export function healthAndIpRoutes(app: Hono<AppEnv>): void {
   app.get("/v1/health", async (c) => {
     const startedAt = performance.now();
     const d1 = await c.var.db.get(sql`select 1`).then(

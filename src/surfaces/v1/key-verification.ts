@@ -1,7 +1,7 @@
 /** Other services of the owner ask on `/v1` whether a key is good: `contracts/api-keys.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { noteUse } from "../../http/authenticate";
+import { noteKeyUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";
@@ -45,7 +45,7 @@ export function keyVerificationRoutes(app: Hono<AppEnv>): void {
       const key = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;
       const verification = verifyKey(key, organisationIds, asked, now);
       const used = asked.organisationId ?? verification.organisationIds[0];
-      if (key && verification.code === "valid" && used !== undefined) noteUse(c, key.id, used);
+      if (key && verification.code === "valid" && used !== undefined) noteKeyUse(c, key.id, used);
       return c.json(toWire(verification));
     }),
   );

@@ -5,7 +5,7 @@ import { readBody, readQuery } from "../../http/body";
 import { unknownOrganisation } from "../../http/guard-refusals";
 import { rooted } from "../../http/guarded-routes";
 import { humanText } from "../../http/human-text";
-import { cursorQuery, toPage } from "../../http/paging";
+import { idPageQuery, toIdPage } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
 import { accessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
@@ -51,9 +51,9 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/v1/organisations",
     rooted(async (c) => {
-      const { limit, after } = readQuery(c, cursorQuery);
+      const { limit, after } = readQuery(c, idPageQuery);
       const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
-      return c.json(toPage(rows, limit, toWire));
+      return c.json(toIdPage(rows, limit, toWire));
     }),
   );
 

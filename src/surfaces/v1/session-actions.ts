@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
-import { fail } from "../../http/failed-attempts";
+import { refuseAndCount } from "../../http/failed-attempts";
 import { idBeforeVerb, keyed, rooted } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSigner } from "../../http/root-and-signer";
@@ -12,7 +12,7 @@ import type { SessionResult } from "../../session/session-calls";
 import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
 const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });
@@ -29,7 +29,7 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
       const result = await c.var.sessions.use(organisationId, id);
       if (result.ok) {
         const { session, usedAt } = result;
-        return c.json({ ...toWire(session), last_used_at: toTime(usedAt) });
+        return c.json({ ...toWire(session), last_used_at: toRfc3339(usedAt) });
       }
       const { refusal } = result;
       if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
@@ -79,7 +79,7 @@ async function asConnector(c: Call): Promise<Response> {
   const messageId = c.req.header("webhook-id") ?? "";
   const now = Date.now();
   const isFirst = await claimMessage(c.var.db, session, connector, messageId, now);
-  if (!isFirst) fail(c, now, messageUsed);
+  if (!isFirst) refuseAndCount(c, now, messageUsed);
   return expire(c, organisationId, id, "service");
 }
 
@@ -122,7 +122,7 @@ function toWire(session: Session) {
     kind: session.kind,
     state: session.status,
     error: errorOf(session),
-    created_at: toTime(session.createdAt),
-    expires_at: toTime(session.expiresAt),
+    created_at: toRfc3339(session.createdAt),
+    expires_at: toRfc3339(session.expiresAt),
   };
 }

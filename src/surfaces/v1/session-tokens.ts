@@ -1,12 +1,16 @@
 /** Operators sign in and out on `/v1`: `contracts/api-keys.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { namedOrganisation, requireToken, requireUsable } from "../../http/authenticate";
+import {
+  readOrganisationHeader,
+  requireKeyWithToken,
+  requireUsableKey,
+} from "../../http/authenticate";
 import { readBody, readBodyText } from "../../http/body";
 import { countCall } from "../../http/calls-per-minute";
-import { fail } from "../../http/failed-attempts";
-import { keyed, once } from "../../http/guarded-routes";
-import { scopeOf } from "../../http/idempotency";
+import { refuseAndCount } from "../../http/failed-attempts";
+import { keyed, withIdempotencyKey } from "../../http/guarded-routes";
+import { idempotencyScope } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import type { HeldKey } from "../../keys/key";
 import { SIGN_IN } from "../../keys/permissions";
@@ -22,7 +26,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/auth/session-tokens", async (c) => {
     const { caller, key, email } =
       (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
-    return once(c, scopeOf(caller, email), async () => {
+    return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
       const now = Date.now();
       countCall(c, "signIns", now, String(key.id));
       const session = newSession(key, email, now);
@@ -58,7 +62,7 @@ interface Person {
 /** Who sends an API key. */
 async function readPersonFromToken(c: Call): Promise<Person> {
   const { token } = await readBody(c, signInBody);
-  return { ...(await requireToken(c, token, SIGN_IN, "fresh")), email: null };
+  return { ...(await requireKeyWithToken(c, token, SIGN_IN, "fresh")), email: null };
 }
 
 /** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
@@ -68,11 +72,11 @@ async function readPersonFromAccess(c: Call): Promise<Person | null> {
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
   const now = Date.now();
   const email = await readAssertion(access, assertion, now);
-  if (email === null) return fail(c, now, refusedAssertion);
-  const organisationId = namedOrganisation(c);
+  if (email === null) return refuseAndCount(c, now, refusedAssertion);
+  const organisationId = readOrganisationHeader(c);
   const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
-  const caller = await requireUsable(c, choice.key, SIGN_IN);
+  const caller = await requireUsableKey(c, choice.key, SIGN_IN);
   return { caller, key: choice.key, email };
 }
 

@@ -8,7 +8,7 @@ import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
 import { requireEndpoint } from "./webhook-endpoints";
-import { deliveriesQuery, recoverBody, toDelivery, toRecovery } from "./webhook-wire";
+import { deliveriesQuery, startRecoveryBody, toDelivery, toRecovery } from "./webhook-wire";
 
 const LIST = "/v1/webhooks/deliveries";
 const noBody = z.strictObject({});
@@ -49,7 +49,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
     "/v1/webhooks/endpoints/:call{[^:]+:recover}",
     keyed("webhooks:write", async (c, { organisationId }) => {
       const now = Date.now();
-      const window = await readBody(c, recoverBody(now));
+      const window = await readBody(c, startRecoveryBody(now));
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
       const deps = { db: c.var.db, deliveries: c.env.DELIVERIES };

@@ -24,10 +24,10 @@ import { sendTest } from "../../webhooks/test-and-resend";
 import { webhookBodies } from "../shared/webhook-bodies";
 import { tooManyEndpoints } from "../shared/webhook-refusals";
 import {
-  changeBody,
-  createBody,
+  changeEndpointBody,
+  createEndpointBody,
   endpointsQuery,
-  rotateBody,
+  rotateSecretBody,
   toAttempt,
   toEndpoint,
 } from "./webhook-wire";
@@ -55,7 +55,7 @@ function crudRoutes(app: Hono<AppEnv>): void {
   app.post(
     LIST,
     keyed("webhooks:write", async (c, { organisationId }) => {
-      const body = await readBody(c, createBody);
+      const body = await readBody(c, createEndpointBody);
       requireSendable(c, "url", body.url);
       const { origin } = new URL(c.req.url);
       const now = Date.now();
@@ -85,7 +85,7 @@ function crudRoutes(app: Hono<AppEnv>): void {
   app.patch(
     ONE,
     keyed("webhooks:write", async (c, { organisationId }) => {
-      const change = await readBody(c, changeBody);
+      const change = await readBody(c, changeEndpointBody);
       if (change.url !== undefined) requireSendable(c, "url", change.url);
       const id = c.req.param("id") ?? "";
       const endpoint = await updateEndpoint(c.var, organisationId, id, change, Date.now());
@@ -118,7 +118,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${ONE}/secret:rotate`,
     keyed("webhooks:write", async (c, { organisationId }) => {
-      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const id = c.req.param("id") ?? "";
       const now = Date.now();
       const endpoint = await rotateEndpointSecret(c.var, organisationId, id, graceMs, now);
@@ -139,7 +139,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/webhooks/secret:rotate",
     keyed("webhooks:write", async (c, { organisationId }) => {
-      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const now = Date.now();
       const versions = await rotateWebhookSecret(c.var.db, organisationId, graceMs, now);
       return secretAnswer(c, organisationOwner(organisationId), versions);

@@ -6,7 +6,7 @@ import { pageCursor, pageLimit } from "../../http/paging";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 /** How far back what failed is sent again: 14 days, in milliseconds. */
 const LONGEST_WINDOW_MS = 14 * 86_400_000;
@@ -34,7 +34,7 @@ const time = z.iso
   .transform(Date.parse);
 
 /** The body that makes an endpoint. */
-export const createBody = z
+export const createEndpointBody = z
   .strictObject({
     url,
     description: description.default(""),
@@ -45,7 +45,7 @@ export const createBody = z
   .transform(({ event_types, ...rest }) => ({ ...rest, eventTypes: event_types }));
 
 /** The body that changes one. What it leaves out stays. */
-export const changeBody = z
+export const changeEndpointBody = z
   .strictObject({
     url: url.optional(),
     description: description.optional(),
@@ -62,7 +62,7 @@ export const changeBody = z
 const graceRule = `must be a whole number from 0 to ${LONGEST_GRACE_SECONDS}`;
 
 /** The body that rotates a secret: for how long the one before signs too, in milliseconds. */
-export const rotateBody = z
+export const rotateSecretBody = z
   .strictObject({
     grace_seconds: z
       .int(graceRule)
@@ -73,7 +73,7 @@ export const rotateBody = z
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
 
 /** The body that sends again what failed in a window; `now` is its end where it names none. */
-export function recoverBody(now: number) {
+export function startRecoveryBody(now: number) {
   return z
     .strictObject({ since: time, until: time.optional() })
     .transform(({ since, until }) => ({ since, until: until ?? now }))
@@ -135,8 +135,8 @@ export function toEndpoint(endpoint: WebhookEndpoint) {
     format: endpoint.format,
     enabled: endpoint.enabled,
     disabled_reason: endpoint.disabledReason,
-    failing_since: toTime(endpoint.failingSince),
-    created_at: toTime(endpoint.createdAt),
+    failing_since: toRfc3339(endpoint.failingSince),
+    created_at: toRfc3339(endpoint.createdAt),
   };
 }
 
@@ -150,14 +150,14 @@ export function toDelivery(delivery: StoredDelivery) {
     url: delivery.url,
     status: delivery.status,
     attempts: delivery.attempts.map(toAttempt),
-    next_attempt_at: toTime(delivery.nextAttemptAt),
+    next_attempt_at: toRfc3339(delivery.nextAttemptAt),
   };
 }
 
 /** One request, and what the receiver said. */
 export function toAttempt(attempt: Attempt) {
   return {
-    at: toTime(attempt.at),
+    at: toRfc3339(attempt.at),
     duration_ms: attempt.durationMs,
     status_code: attempt.statusCode,
     response: attempt.response,
@@ -171,10 +171,10 @@ export function toRecovery(recovery: Recovery) {
     id: recovery.id,
     endpoint_id: recovery.endpointId,
     status: recovery.finishedAt === null ? "running" : "finished",
-    since: toTime(recovery.since),
-    until: toTime(recovery.until),
+    since: toRfc3339(recovery.since),
+    until: toRfc3339(recovery.until),
     resent: recovery.resent,
-    created_at: toTime(recovery.createdAt),
-    finished_at: toTime(recovery.finishedAt),
+    created_at: toRfc3339(recovery.createdAt),
+    finished_at: toRfc3339(recovery.finishedAt),
   };
 }
