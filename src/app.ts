@@ -26,13 +26,15 @@ import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
 import { sourceSurface } from "./surfaces/source-sessions/errors";
 import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
+import { applicationRoutes } from "./surfaces/v1/applications";
 import { connectorRoutes } from "./surfaces/v1/connectors";
-import { deviceOperatorRoutes } from "./surfaces/v1/device-operators";
+import { deviceRoutes } from "./surfaces/v1/devices";
 import { eventRoutes } from "./surfaces/v1/events";
 import { healthAndIpRoutes } from "./surfaces/v1/health-and-ip";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
 import { pairingByDeviceRoutes } from "./surfaces/v1/pairing-by-devices";
+import { pairingRequestRoutes } from "./surfaces/v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { sessionActionRoutes } from "./surfaces/v1/session-actions";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
@@ -65,7 +67,9 @@ const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
     webhookDeliveryRoutes,
     eventRoutes,
     pairingByDeviceRoutes,
-    deviceOperatorRoutes,
+    applicationRoutes,
+    pairingRequestRoutes,
+    deviceRoutes,
   ],
 ];
 

@@ -54,3 +54,20 @@ export function toIdPage<R extends { id: number }, W>(
 ): { data: W[]; next_cursor: string | null } {
   return toKeysetPage(rows, limit, ({ id }) => String(id), toWire);
 }
+
+/** Where a page of a list by time begins: behind the row that was made then and has this id. */
+export interface TimePosition {
+  createdAt: number;
+  id: string;
+}
+
+/** The cursor of the page behind this row of a list by time. */
+export function toTimeCursor({ createdAt, id }: TimePosition): string {
+  return `${createdAt}.${id}`;
+}
+
+/** Reads what `toTimeCursor` wrote; null: the first page. */
+export function readTimeCursor(cursor: string | null): TimePosition | null {
+  const [createdAt, id] = cursor?.split(".") ?? [];
+  return createdAt && id ? { createdAt: Number(createdAt), id } : null;
+}

@@ -11,8 +11,8 @@ import { pollRequest } from "../../pairing/collect-token";
 import { fingerprint } from "../../pairing/device-key";
 import { judgeProof } from "../../pairing/device-proof";
 import { askToPair } from "../../pairing/request-pairing";
-import { deviceServices } from "../shared/device-deps";
 import { type DeviceRefusal, toDeviceRefusal } from "../shared/device-refusals";
+import { deviceServices } from "../shared/device-services";
 import { toRfc3339 } from "../shared/wire-time";
 import { pairingRequestBody } from "./device-wire";
 
