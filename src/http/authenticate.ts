@@ -19,6 +19,7 @@ import {
   unknownOrganisation,
 } from "./guard-refusals";
 import { type Call, type Caller, clientIp, Refused } from "./request-context";
+import { readIntegerId } from "./whole-numbers";
 
 const lastUses = new LastUses();
 
@@ -74,8 +75,7 @@ export function noteKeyUse(c: Call, keyId: number, organisationId: number): void
 /** The organisation that the request names to act in; null when it names none, 0 when it cannot be one. */
 export function readOrganisationHeader(c: Call): number | null {
   const named = c.req.header("X-Organisation-Id");
-  if (named === undefined) return null;
-  return /^[0-9]{1,15}$/.test(named) ? Number(named) : 0;
+  return named === undefined ? null : readIntegerId(named);
 }
 
 async function requireOperator(

@@ -1,15 +1,9 @@
 /** Keyset paging of `/v1` lists, newest first: a page costs a page. */
 import { z } from "zod";
-
-const limitRule = "must be a whole number from 1 to 100";
+import { integerIdText, wholeNumberText } from "./whole-numbers";
 
 /** A list's `limit`. */
-export const pageLimit = z
-  .string()
-  .regex(/^[0-9]{1,3}$/, limitRule)
-  .transform(Number)
-  .refine((n) => n >= 1 && n <= 100, limitRule)
-  .default(30);
+export const pageLimit = wholeNumberText(1, 100, 3).default(30);
 
 /** A list's `cursor`: what its `next_cursor` said, in the form that it gives them, and nothing else. */
 export function pageCursor(form: RegExp) {
@@ -37,12 +31,7 @@ export function toKeysetPage<R, W>(
 export const idPageQuery = z
   .strictObject({
     limit: pageLimit,
-    cursor: z
-      .string()
-      .regex(/^[0-9]{1,15}$/, "must be a next_cursor of this list")
-      .transform(Number)
-      .nullable()
-      .default(null),
+    cursor: integerIdText("must be a next_cursor of this list").nullable().default(null),
   })
   .transform(({ limit, cursor }) => ({ limit, after: cursor }));
 

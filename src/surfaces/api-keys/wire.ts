@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
+import { integerIdText, wholeNumber } from "../../http/whole-numbers";
 import { accessKey } from "../../keys/access-key";
 import { parseCidr } from "../../keys/allowlist";
 import { isUsable } from "../../keys/key";
@@ -12,6 +13,7 @@ import type { KeyCreation } from "../../keys/manage-keys";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import type { KeyChange } from "../../keys/who-may-change";
 import { shortName } from "../../organisations/organisation-store";
+import { toRfc3339 } from "../shared/wire-time";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const WEEK_SECONDS = 604_800;
@@ -84,11 +86,7 @@ const changes = {
   labels: list(humanText(1, 64), 20).nullish(),
   blocked: z.boolean("must be true or false").nullish(),
   refreshApiToken: z.boolean("must be true or false").nullish(),
-  refreshGraceSeconds: z
-    .int(`must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .min(0, `must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .max(WEEK_SECONDS, `must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .nullish(),
+  refreshGraceSeconds: wholeNumber(0, WEEK_SECONDS).nullish(),
 };
 
 /** The body of a change: null is as good as absent, but of dnsName and expiresAt it takes them away. */
@@ -141,11 +139,7 @@ export const listKeysQuery = z.object({
     .regex(/^(?:[1-9][0-9]?|100)$/, "must be a whole number from 1 to 100")
     .transform(Number)
     .default(100),
-  after: z
-    .string()
-    .regex(/^[0-9]{1,15}$/, "must be the id of an API key")
-    .transform(Number)
-    .default(0),
+  after: integerIdText("must be the id of an API key").default(0),
 });
 
 /** A key as it is shown: the union of what the page's three shapes have. */
@@ -157,23 +151,23 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
     blocked: key.blocked,
     isValid: isUsable(key, now),
     dnsName: key.dnsName,
-    creationTimestamp: toInstant(key.createdAt),
-    updateTimestamp: toInstant(key.updatedAt),
-    expiresAt: toInstant(key.expiresAt),
+    creationTimestamp: toRfc3339(key.createdAt),
+    updateTimestamp: toRfc3339(key.updatedAt),
+    expiresAt: toRfc3339(key.expiresAt),
     ipAllowlist: key.ipAllowlist,
     organizations: key.organisations.map((organisation) => ({
       id: organisation.id,
       name: organisation.name,
       short: shortName(organisation.name),
-      creationTimestamp: toInstant(organisation.createdAt),
-      lastUseTimestamp: toInstant(organisation.lastUsedAt),
+      creationTimestamp: toRfc3339(organisation.createdAt),
+      lastUseTimestamp: toRfc3339(organisation.lastUsedAt),
     })),
     token: {
       id: key.id,
       name: key.name,
-      creationTimestamp: toInstant(key.tokenCreatedAt),
+      creationTimestamp: toRfc3339(key.tokenCreatedAt),
       // Of this token: what its predecessor was used for ended with it.
-      lastUseTimestamp: lastUsedAt < key.tokenCreatedAt ? null : toInstant(lastUsedAt),
+      lastUseTimestamp: lastUsedAt < key.tokenCreatedAt ? null : toRfc3339(lastUsedAt),
       short: key.tokenShort,
     },
     ...(fields.includes("email") || fields.includes("emails") ? { emails: key.emails } : {}),
@@ -195,12 +189,6 @@ export function toNewApiKey(key: KeyView, token: string, secret: string, now: nu
     token: { ...shown.token, value: token },
     access_key: accessKey(secret, key),
   };
-}
-
-function toInstant(time: number): string;
-function toInstant(time: number | null): string | null;
-function toInstant(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
 }
 
 /** The page writes `organizationsIds` in its tables and `organizationIds` in an example. */

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
+import { wholeNumberText } from "../../http/whole-numbers";
 import {
   CONNECTION_ID,
   type Connection,
@@ -49,22 +50,9 @@ export const createConnectionBody = z
 /** Which part of a list a single row is. */
 export const FIRST_PAGE = { startIndex: 0, maxResults: 30 };
 
-function whole(least: number, most: number, fallback: number) {
-  const rule =
-    most === Number.MAX_SAFE_INTEGER
-      ? `must be a whole number from ${least}`
-      : `must be a whole number from ${least} to ${most}`;
-  return z
-    .string()
-    .regex(/^[0-9]{1,15}$/, rule)
-    .transform(Number)
-    .refine((n) => n >= least && n <= most, rule)
-    .default(fallback);
-}
-
 const paging = {
-  startIndex: whole(0, Number.MAX_SAFE_INTEGER, FIRST_PAGE.startIndex),
-  maxResults: whole(1, 1_000, FIRST_PAGE.maxResults),
+  startIndex: wholeNumberText(0, Number.MAX_SAFE_INTEGER).default(FIRST_PAGE.startIndex),
+  maxResults: wholeNumberText(1, 1_000).default(FIRST_PAGE.maxResults),
 };
 
 /** `<connectionId>/<remoteConnectionId>/<direction>`, as in a path. */

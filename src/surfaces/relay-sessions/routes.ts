@@ -12,14 +12,16 @@ import { listLiveSessions } from "../../session/projection";
 import { createRelaySession, joinRelaySession, SESSION_ID } from "../../session/relay-sessions";
 import type { SessionResult } from "../../session/session-calls";
 import type { AdmissionRefusal } from "../../session-object/admission";
-import { toRelayRefusal } from "./errors";
 import {
   authorizeUserBody,
   createSessionBody,
   joinBody,
-  type LinkSettings,
   listSessionsQuery,
   revokeUserBody,
+} from "./bodies";
+import { toRelayRefusal } from "./errors";
+import {
+  type LinkSettings,
   toJoinAnswer,
   toRelaySession,
   toRelaySessionPage,

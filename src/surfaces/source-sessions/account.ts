@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyRecord } from "../../keys/key-store";
 import { holds } from "../../keys/permissions";
 import { findOrganisation } from "../../organisations/organisation-store";
@@ -25,7 +26,7 @@ export function accountRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/keys/:id",
     keyed(null, (c, caller) => {
-      const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
+      const id = readIntegerId(c.req.param("id"));
       return showKey(c, caller, id);
     }),
   );

@@ -1,6 +1,7 @@
 /** Parts of bodies that more than one call of this surface takes. */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
+import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
 
 const userRule = "must be the id of a user: a number, or a string of digits";
 
@@ -26,12 +27,7 @@ export const identifier = z
 export const identifierQuery = z.string().transform((text) => text.trim().normalize("NFC"));
 
 /** A type of sources, such as `icloud.account`. */
-export const sourceType = z
-  .string("must be a string")
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-    "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account",
-  );
+export const sourceType = z.string("must be a string").regex(SOURCE_TYPE, SOURCE_TYPE_RULE);
 
 /** What a source is known by. */
 export const sourceSpec = z

@@ -4,11 +4,10 @@ import { z } from "zod";
 import { findListedEvent, listEvents } from "../../events/event-list";
 import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { EVENT_ID } from "../shared/id-forms";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
 import { toList, toRicloudEvent } from "./wire";
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 const listShape = {
   filters: {
@@ -19,7 +18,7 @@ const listShape = {
       .optional(),
   },
   dates: ["date_created"],
-  id: textId(UUID),
+  id: textId(EVENT_ID),
 };
 
 /** Adds the routes to the app. */
@@ -45,7 +44,7 @@ export function ricloudEventRoutes(app: Hono<AppEnv>): void {
     "/events/:id",
     keyed("events:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
-      const event = UUID.test(id) ? await findListedEvent(c.var.db, organisationId, id) : null;
+      const event = EVENT_ID.test(id) ? await findListedEvent(c.var.db, organisationId, id) : null;
       if (!event) throw new Refused(notFound);
       return c.json(toRicloudEvent(event, event.delivery));
     }),

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { validate } from "../../http/body";
 import type { Call } from "../../http/request-context";
+import { integerIdText, wholeNumberText } from "../../http/whole-numbers";
 
 /** A page as it is asked for: after one id (exclusive) and before another, from the newest. */
 export interface PageQuery<Id> {
@@ -17,20 +18,11 @@ export interface DateRange {
 }
 
 const COMPARISONS = ["", "[gt]", "[gte]", "[lt]", "[lte]"] as const;
-const limitRule = "must be a whole number from 1 to 1000";
 
-const limit = z
-  .string()
-  .regex(/^[0-9]{1,4}$/, limitRule)
-  .transform(Number)
-  .refine((n) => n >= 1 && n <= 1_000, limitRule)
-  .default(10);
+const limit = wholeNumberText(1, 1_000, 4).default(10);
 
 /** An id of users, sources and keys. */
-export const integerId = z
-  .string()
-  .regex(/^[0-9]{1,15}$/, "must be an id: a whole number")
-  .transform(Number);
+export const integerId = integerIdText("must be an id: a whole number");
 
 /** An id that is a text of this form. */
 export function textId(form: RegExp) {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { readIntegerId } from "../../http/whole-numbers";
 import { SOURCE_STATES } from "../../sources/source";
 import {
   findOrMakeSource,
@@ -59,7 +60,7 @@ export function userRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/users/:id",
     keyed("sessions:read", async (c, { organisationId }) => {
-      const user = await findUser(c.var.db, organisationId, toId(c.req.param("id")));
+      const user = await findUser(c.var.db, organisationId, readIntegerId(c.req.param("id")));
       if (!user) throw new Refused(notFound);
       return c.json(toUser(user));
     }),
@@ -68,7 +69,7 @@ export function userRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/users/:id",
     keyed("sessions:write", async (c, { organisationId }) => {
-      const id = toId(c.req.param("id"));
+      const id = readIntegerId(c.req.param("id"));
       const change = await readOptionalBody(c, userChange);
       const user =
         change.identifier === undefined
@@ -120,7 +121,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sources/:id",
     keyed("sessions:read", async (c, { organisationId }) => {
-      const id = toId(c.req.param("id"));
+      const id = readIntegerId(c.req.param("id"));
       const source = (await findSources(c.var.db, organisationId, [id])).get(id);
       if (!source) throw new Refused(notFound);
       return c.json(toSource(source));
@@ -130,7 +131,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/sources/:id",
     keyed("sessions:write", async (c, { organisationId }) => {
-      const id = toId(c.req.param("id"));
+      const id = readIntegerId(c.req.param("id"));
       const { state } = await readOptionalBody(c, sourceChange);
       const source =
         state === undefined
@@ -144,9 +145,4 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
       return c.json(toSource(source));
     }),
   );
-}
-
-/** Ids count from 1: what is no number is nobody's. */
-function toId(text: string | undefined): number {
-  return Number(/^[0-9]{1,15}$/.exec(text ?? "")?.[0] ?? 0);
 }

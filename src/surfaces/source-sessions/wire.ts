@@ -15,6 +15,7 @@ import { type Source, sourceIn } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import type { EventData } from "../../webhooks/event-catalogue";
+import { toRfc3339Seconds } from "../shared/wire-time";
 import { toEventData } from "../v1/event-wire";
 
 /**
@@ -34,10 +35,10 @@ export function toSession(session: Session, source: Source | null, usedAt: numbe
     state: session.status,
     error: errorOf(session),
     error_class: session.status === "failed" ? "init_failed" : null,
-    date_created: toDate(session.createdAt),
-    date_expired: session.status === "expired" ? toDate(session.endedAt) : null,
-    expires_at: toDate(session.expiresAt),
-    date_last_used: toDate(usedAt),
+    date_created: toRfc3339Seconds(session.createdAt),
+    date_expired: session.status === "expired" ? toRfc3339Seconds(session.endedAt) : null,
+    expires_at: toRfc3339Seconds(session.expiresAt),
+    date_last_used: toRfc3339Seconds(usedAt),
   };
 }
 
@@ -50,7 +51,7 @@ export function toSource(source: Source) {
     type: source.type,
     identifier: source.identifier,
     state: source.state,
-    date_created: toDate(source.createdAt),
+    date_created: toRfc3339Seconds(source.createdAt),
   };
 }
 
@@ -60,7 +61,7 @@ export function toUser(user: User) {
     resource: "user",
     organisation: user.organisationId,
     identifier: user.identifier,
-    date_created: toDate(user.createdAt),
+    date_created: toRfc3339Seconds(user.createdAt),
   };
 }
 
@@ -70,7 +71,7 @@ export function toOrganisation(organisation: Organisation) {
     resource: "organisation",
     name: organisation.name,
     slug: shortName(organisation.name),
-    date_created: toDate(organisation.createdAt),
+    date_created: toRfc3339Seconds(organisation.createdAt),
   };
 }
 
@@ -83,8 +84,8 @@ export function toKey(key: KeyFacts, organisationId: number) {
     name: key.name,
     state: key.blocked ? "blocked" : "active",
     permissions: key.permissions,
-    date_created: toDate(key.createdAt),
-    date_expires: toDate(key.expiresAt),
+    date_created: toRfc3339Seconds(key.createdAt),
+    date_expires: toRfc3339Seconds(key.expiresAt),
   };
 }
 
@@ -102,7 +103,7 @@ function withoutSecret(endpoint: WebhookEndpoint) {
     organisation: endpoint.organisationId,
     url: endpoint.url,
     state: stateOf(endpoint),
-    date_created: toDate(endpoint.createdAt),
+    date_created: toRfc3339Seconds(endpoint.createdAt),
   };
 }
 
@@ -124,8 +125,8 @@ export function toRicloudEvent(event: DomainEvent, delivery: DeliveryState) {
     data: toRicloudEventData(event),
     state: delivery.state,
     retries: delivery.retries,
-    date_created: toDate(event.at),
-    date_delivered: toDate(delivery.deliveredAt),
+    date_created: toRfc3339Seconds(event.at),
+    date_delivered: toRfc3339Seconds(delivery.deliveredAt),
   };
 }
 
@@ -152,10 +153,4 @@ export function toList<T>(
 ) {
   const list = { resource: "list", data, has_more: hasMore, total_count: total, url };
   return stoppedAt === null ? list : { ...list, next_after_id: stoppedAt };
-}
-
-function toDate(time: number): string;
-function toDate(time: number | null): string | null;
-function toDate(time: number | null): string | null {
-  return time === null ? null : `${new Date(time).toISOString().slice(0, 19)}Z`;
 }

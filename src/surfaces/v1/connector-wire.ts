@@ -1,5 +1,6 @@
 /** Connectors as `/v1` says them, and the body that registers one. */
 import { z } from "zod";
+import { wholeNumber } from "../../http/whole-numbers";
 import {
   type Connector,
   type ConnectorFacts,
@@ -14,19 +15,14 @@ import { toRfc3339 } from "../shared/wire-time";
 /** A year. */
 const LONGEST_SECONDS = 31_536_000;
 
-function seconds(least: number, most = LONGEST_SECONDS) {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z.int(rule).min(least, rule).max(most, rule);
-}
-
 /** The body that registers a connector, or changes one. */
 export const putConnectorBody = z
   .strictObject({
     url: z.string("must be a string"),
-    timeout_seconds: seconds(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
-    check_interval_seconds: seconds(1).nullable().default(null),
-    session_ttl_seconds: seconds(3).default(DEFAULT_TTL_SECONDS),
-    idle_seconds: seconds(3).default(DEFAULT_IDLE_SECONDS),
+    timeout_seconds: wholeNumber(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
+    check_interval_seconds: wholeNumber(1, LONGEST_SECONDS).nullable().default(null),
+    session_ttl_seconds: wholeNumber(3, LONGEST_SECONDS).default(DEFAULT_TTL_SECONDS),
+    idle_seconds: wholeNumber(3, LONGEST_SECONDS).default(DEFAULT_IDLE_SECONDS),
   })
   .transform(
     (body): ConnectorTerms => ({

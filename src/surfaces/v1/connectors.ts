@@ -11,11 +11,11 @@ import {
   rotateConnectorSecret,
 } from "../../sources/connector-changes";
 import { findConnector } from "../../sources/connector-store";
+import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
 import { putConnectorBody, toConnector } from "./connector-wire";
 import { rotateSecretBody } from "./webhook-wire";
 
-const ONE = "/v1/connectors/:type";
-const TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const CONNECTOR_PATH = "/v1/connectors/:type";
 
 /**
  * Adds the routes to the app. Where end users' credentials go is for `connectors:write`; who may read
@@ -23,7 +23,7 @@ const TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
  */
 export function connectorRoutes(app: Hono<AppEnv>): void {
   app.put(
-    ONE,
+    CONNECTOR_PATH,
     keyed("connectors:write", async (c, { organisationId }) => {
       const type = requireType(c);
       const terms = await readBody(c, putConnectorBody);
@@ -35,7 +35,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    ONE,
+    CONNECTOR_PATH,
     keyed("sessions:read", async (c, { organisationId }) => {
       const connector = await findConnector(c.var.db, organisationId, requireType(c));
       if (!connector) throw new Refused(unknownConnector);
@@ -44,7 +44,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
   );
 
   app.delete(
-    ONE,
+    CONNECTOR_PATH,
     keyed("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
       if (!(await deleteConnector(c.var, address, Date.now()))) throw new Refused(unknownConnector);
@@ -53,7 +53,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${ONE}/secret:rotate`,
+    `${CONNECTOR_PATH}/secret:rotate`,
     keyed("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
       const { graceMs } = await readOptionalBody(c, rotateSecretBody);
@@ -77,11 +77,11 @@ const unknownConnector = {
 
 function requireType(c: Call): string {
   const type = c.req.param("type") ?? "";
-  const problem = TYPE.test(type)
+  const problem = SOURCE_TYPE.test(type)
     ? type === MOCK_TYPE
       ? "is built in: it has no connector"
       : null
-    : "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account";
+    : SOURCE_TYPE_RULE;
   if (problem === null) return type;
   throw new Refused({
     status: 400,

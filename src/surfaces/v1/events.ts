@@ -6,15 +6,14 @@ import { readQuery } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { EVENT_ID } from "../shared/id-forms";
 import { toListedEvent } from "./event-wire";
 import { eventTypeQuery, timeQuery } from "./webhook-wire";
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 const listQuery = z
   .strictObject({
     limit: pageLimit,
-    cursor: pageCursor(UUID),
+    cursor: pageCursor(EVENT_ID),
     type: eventTypeQuery,
     since: timeQuery,
   })

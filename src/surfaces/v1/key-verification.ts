@@ -10,6 +10,7 @@ import { isWellFormedToken } from "../../keys/key-token";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import { type Verification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
+import { toRfc3339 } from "../shared/wire-time";
 
 const text = (most: number) =>
   z.string("must be a string").max(most, `must have at most ${most} characters`).nullish();
@@ -52,7 +53,6 @@ export function keyVerificationRoutes(app: Hono<AppEnv>): void {
 }
 
 function toWire({ code, key, organisationIds }: Verification) {
-  const expiresAt = key?.expiresAt ?? null;
   return {
     valid: code === "valid",
     code,
@@ -60,6 +60,6 @@ function toWire({ code, key, organisationIds }: Verification) {
     name: key?.name ?? null,
     organisations: organisationIds,
     permissions: key?.permissions ?? [],
-    expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+    expires_at: toRfc3339(key?.expiresAt ?? null),
   };
 }

@@ -7,6 +7,7 @@ import { rooted } from "../../http/guarded-routes";
 import { humanText } from "../../http/human-text";
 import { idPageQuery, toIdPage } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { readIntegerId } from "../../http/whole-numbers";
 import { accessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
@@ -19,6 +20,7 @@ import {
   shortName,
 } from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
+import { toRfc3339 } from "../shared/wire-time";
 
 const createBody = z.strictObject({ name: humanText(1, 100) });
 
@@ -60,7 +62,7 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
   app.delete(
     "/v1/organisations/:id",
     rooted(async (c) => {
-      const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
+      const id = readIntegerId(c.req.param("id"));
       const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
       if (!deleted) {
         throw new Refused(unknownOrganisation);
@@ -76,6 +78,6 @@ function toWire(organisation: Organisation) {
     id: organisation.id,
     name: organisation.name,
     short: shortName(organisation.name),
-    created_at: new Date(organisation.createdAt).toISOString(),
+    created_at: toRfc3339(organisation.createdAt),
   };
 }

@@ -18,6 +18,7 @@ import { readAssertion } from "../../operators/cloudflare-access";
 import { signOut } from "../../operators/operator-store";
 import { newSession, signSession } from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
+import { toRfc3339 } from "../shared/wire-time";
 
 const signInBody = z.strictObject({ token: z.string("must be an API key") });
 
@@ -31,7 +32,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
       countCall(c, "signIns", now, String(key.id));
       const session = newSession(key, email, now);
       const token = await signSession(c.var.config.secret, session, now);
-      const expiresAt = new Date(session.expiresAt).toISOString();
+      const expiresAt = toRfc3339(session.expiresAt);
       return c.json({ session_token: token, expires_at: expiresAt }, 201);
     });
   });

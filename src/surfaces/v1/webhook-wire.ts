@@ -3,6 +3,7 @@ import { z } from "zod";
 import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
+import { wholeNumber } from "../../http/whole-numbers";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery-store";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
@@ -59,16 +60,10 @@ export const changeEndpointBody = z
     ...(enabled === undefined ? {} : { enabled }),
   }));
 
-const graceRule = `must be a whole number from 0 to ${LONGEST_GRACE_SECONDS}`;
-
 /** The body that rotates a secret: for how long the one before signs too, in milliseconds. */
 export const rotateSecretBody = z
   .strictObject({
-    grace_seconds: z
-      .int(graceRule)
-      .min(0, graceRule)
-      .max(LONGEST_GRACE_SECONDS, graceRule)
-      .default(86_400),
+    grace_seconds: wholeNumber(0, LONGEST_GRACE_SECONDS).default(86_400),
   })
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
 
