@@ -33,6 +33,13 @@ const SHORTEST_JOIN_KEY = 16;
 
 /** Adds the surface to the app. */
 export function relaySessionRoutes(app: Hono<AppEnv>): void {
+  sessionRoutes(app);
+  userRoutes(app);
+  joinRoute(app);
+  websocketRoutes(app);
+}
+
+function sessionRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relays/sessions",
     keyed("relays:write", async (c, caller) => {
@@ -78,7 +85,9 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
       return c.body(null, 204);
     }),
   );
+}
 
+function userRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relays/sessions:authorize-user",
     keyed("relays:write", async (c, { organisationId }) => {
@@ -99,7 +108,10 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
       return c.json(toRelaySession(session, traffic, linkSettings(c)));
     }),
   );
+}
 
+/** Players join with a code and without an API key. */
+function joinRoute(app: Hono<AppEnv>): void {
   app.post("/v1/relays/join", async (c) => {
     const now = Date.now();
     requireBelowLimit(c, "wrongJoinCodes", now);
@@ -115,7 +127,10 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
     if (result.isRepeat) c.header(REPLAYED_HEADER, "true");
     return c.json(toJoinAnswer(result.session, result.user, linkSettings(c)));
   });
+}
 
+/** A websocket needs no API key: the tokens in its query say which user connects. */
+function websocketRoutes(app: Hono<AppEnv>): void {
   for (const side of ["server", "client"] as const) {
     app.get(`/v1/relays/sessions/:id/${side}`, async (c) => {
       if (c.req.header("Upgrade")?.toLowerCase() !== "websocket")

@@ -7,7 +7,7 @@ import { type AppEnv, Refused } from "../../http/request-context";
 import { EVENT_ID } from "../shared/id-forms";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
-import { toList, toRicloudEvent } from "./wire";
+import { toList, toRicloudEvent, totalOfOnePage } from "./wire";
 
 const listShape = {
   filters: {
@@ -35,8 +35,8 @@ export function ricloudEventRoutes(app: Hono<AppEnv>): void {
       const hasMore = next !== null;
       // A page that is full goes on after its last event, as everywhere.
       const stoppedAt = rows.length < page.limit ? next : null;
-      const isWhole = !hasMore && page.after === null && page.before === null;
-      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null, stoppedAt));
+      const total = totalOfOnePage(data.length, hasMore, page);
+      return c.json(toList("/events", { data, hasMore, total, stoppedAt }));
     }),
   );
 

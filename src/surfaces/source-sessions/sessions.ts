@@ -94,7 +94,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       const data = rows.map((session) =>
         toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
       );
-      return c.json(toList("/sessions", data, hasMore, total, stoppedAt?.id));
+      return c.json(toList("/sessions", { data, hasMore, total, stoppedAt: stoppedAt?.id }));
     }),
   );
 

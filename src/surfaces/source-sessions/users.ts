@@ -52,8 +52,13 @@ export function userRoutes(app: Hono<AppEnv>): void {
     keyed("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, userList);
       const { identifier } = filter;
-      const users = await listUsers(c.var.db, organisationId, { identifier }, page);
-      return c.json(toList("/users", users.rows.map(toUser), users.hasMore, users.total));
+      const { rows, hasMore, total } = await listUsers(
+        c.var.db,
+        organisationId,
+        { identifier },
+        page,
+      );
+      return c.json(toList("/users", { data: rows.map(toUser), hasMore, total }));
     }),
   );
 
@@ -114,7 +119,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
         page,
       );
       const { rows, hasMore, total, stoppedAt } = sources;
-      return c.json(toList("/sources", rows.map(toSource), hasMore, total, stoppedAt));
+      return c.json(toList("/sources", { data: rows.map(toSource), hasMore, total, stoppedAt }));
     }),
   );
 

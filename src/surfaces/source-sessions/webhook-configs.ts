@@ -17,7 +17,7 @@ import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
 import { tooManyEndpoints } from "../shared/webhook-refusals";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
-import { toList, toWebhookConfig } from "./wire";
+import { toList, totalOfOnePage, toWebhookConfig } from "./wire";
 
 const PATH = "/configs/webhook";
 const format = "ricloud" as const;
@@ -53,8 +53,8 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
       const rows = await listEndpoints(c.var.db, organisationId, format, page);
       const data = rows.slice(0, page.limit).map((endpoint) => toWire(c, caller, endpoint));
       const hasMore = rows.length > page.limit;
-      const isWhole = !hasMore && page.after === null && page.before === null;
-      return c.json(toList(PATH, data, hasMore, isWhole ? data.length : null));
+      const total = totalOfOnePage(data.length, hasMore, page);
+      return c.json(toList(PATH, { data, hasMore, total }));
     }),
   );
 
@@ -113,6 +113,6 @@ async function requireConfig(c: Call, organisationId: number): Promise<WebhookEn
 
 /** With its secret for who may write: whoever reads it can sign as we do. */
 function toWire(c: Call, { permissions }: Caller, endpoint: WebhookEndpoint) {
-  const config = toWebhookConfig(endpoint, c.var.config.secret);
+  const config = toWebhookConfig(endpoint, c.var.config.secret, Date.now());
   return holds(permissions, "webhooks:write") ? config : { ...config, secret: null };
 }

@@ -17,6 +17,7 @@ import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toRfc3339Seconds } from "../shared/wire-time";
 import { toEventData } from "../v1/event-wire";
+import type { PageQuery } from "./queries";
 
 /**
  * A session.
@@ -90,9 +91,9 @@ export function toKey(key: KeyFacts, organisationId: number) {
 }
 
 /** A webhook endpoint in the ricloud format; its secret is derived from the deployment's. */
-export function toWebhookConfig(endpoint: WebhookEndpoint, rootSecret: string) {
+export function toWebhookConfig(endpoint: WebhookEndpoint, rootSecret: string, now: number) {
   const owner = endpointOwner(endpoint.id);
-  const [secret] = signingSecrets(rootSecret, owner, secretVersions(endpoint), Date.now());
+  const [secret] = signingSecrets(rootSecret, owner, secretVersions(endpoint), now);
   return { ...withoutSecret(endpoint), secret };
 }
 
@@ -139,18 +140,27 @@ function toRicloudEventData(event: DomainEvent) {
   return source ? toSession(source, null, null) : toEventData(event);
 }
 
-/**
- * A page of a list. `total_count` is how many there are in the whole list, null where only counting
- * would tell.
- * @param stoppedAt the `after_id` of the next page, where this one may have ended before it was full
- */
-export function toList<T>(
-  url: string,
-  data: T[],
-  hasMore: boolean,
-  total: number | null,
-  stoppedAt: string | number | null = null,
-) {
+/** A page of a list, and what is known of the rest. */
+interface ListPage<T> {
+  data: T[];
+  hasMore: boolean;
+  /** How many rows the whole list has; null: only counting them would tell. */
+  total: number | null;
+  /** The `after_id` of the next page, where this one may have ended before it was full. */
+  stoppedAt?: string | number | null | undefined;
+}
+
+/** A page of the list at this path. */
+export function toList<T>(url: string, { data, hasMore, total, stoppedAt = null }: ListPage<T>) {
   const list = { resource: "list", data, has_more: hasMore, total_count: total, url };
   return stoppedAt === null ? list : { ...list, next_after_id: stoppedAt };
+}
+
+/** The total of a list that is not counted: known only where one page holds all of it. */
+export function totalOfOnePage(
+  rows: number,
+  hasMore: boolean,
+  { after, before }: Pick<PageQuery<unknown>, "after" | "before">,
+): number | null {
+  return !hasMore && after === null && before === null ? rows : null;
 }
