@@ -1,4 +1,7 @@
-/** The HTTP side of Drawbridge: what every request passes through, then one line per surface. */
+/**
+ * The HTTP side of Drawbridge: what every request passes through, and the list of all surfaces with
+ * their routes. Called by `worker.ts`.
+ */
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
@@ -47,7 +50,7 @@ type Routes = (app: Hono<AppEnv>) => void;
 
 const ownSurface = problemSurface("v1", () => true);
 
-/** Every surface with its routes. Of those that own a path the first answers; ours owns what is left. */
+/** Every surface with its routes. The first that owns a path words its errors; `/v1` owns the rest. */
 const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
   [relaySurface, relaySessionRoutes],
   [permissionSurface, relayPermissionRoutes],
@@ -73,37 +76,38 @@ const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
   ],
 ];
 
-/** Whose format an answer under this path has, also where no route matches. */
+/** The surface that words the errors at this path, even if no route matches. */
 function surfaceAt(path: string): Surface {
   return SURFACES.find(([surface]) => surface.owns(path))?.[0] ?? ownSurface;
 }
 
 /**
- * Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter.
- * A path is the same with a slash at its end: `c.req.path` is without it, the URL is as it came.
+ * Builds the app. Hono's trie router matches the routes, because its other routers read `sessions:verb` as
+ * a parameter. A slash at the end of a path makes no difference: `c.req.path` comes without it, the URL as
+ * it was sent.
  */
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ router: new TrieRouter(), strict: false });
 
   app.use(async (c, next) => {
-    // When a caller hangs up, the platform ends whatever was not given to waitUntil. A call that has
-    // begun is finished, whoever still listens: what it did is recorded and announced.
+    // When a caller hangs up, the platform stops all work that was not given to waitUntil. A request that
+    // has begun is finished even then, so that what it did is recorded and its events are sent.
     const work = Promise.resolve().then(next);
     c.executionCtx.waitUntil(work);
     await work;
   });
   app.use(async (c, next) => {
     const startedAt = Date.now();
-    const asked = c.req.header("X-Request-Id");
-    c.set("requestId", asked && REQUEST_ID.test(asked) ? asked : crypto.randomUUID());
+    const sent = c.req.header("X-Request-Id");
+    c.set("requestId", sent && REQUEST_ID.test(sent) ? sent : crypto.randomUUID());
     c.set("surface", surfaceAt(c.req.path));
     c.set("caller", null);
     c.set("bodyBytes", null);
     await next();
-    // A websocket's answer cannot be changed.
+    // The headers of a websocket's answer cannot be changed.
     if (c.res.status !== 101) {
       c.res.headers.set("X-Request-Id", c.var.requestId);
-      // Most answers show a secret, or what belongs to one organisation: none is for a cache.
+      // Most answers show a secret, or data of one organisation: no cache may keep them.
       c.res.headers.set("Cache-Control", "no-store");
     }
     logRequest(c, startedAt);
@@ -134,7 +138,10 @@ export function createApp(): Hono<AppEnv> {
   return app;
 }
 
-/** Which methods the app has for a path, in a router of its own: Hono itself answers 404 for both. */
+/**
+ * Finds the methods of a path, for the answer 405. It needs a router of its own: Hono answers 404 for a
+ * wrong method too.
+ */
 function routeMethods(app: Hono<AppEnv>): (path: string) => string[] {
   const router = new TrieRouter<string>();
   for (const { method, path } of app.routes) if (method !== "ALL") router.add("ANY", path, method);
@@ -187,7 +194,10 @@ function toRefusal(error: Error): HttpRefusal {
   };
 }
 
-/** One line per request. The route's pattern, not the URL: a query holds the tokens of a websocket. */
+/**
+ * Logs one line for a request. It has the route's pattern and not the URL, whose query may hold a
+ * websocket's tokens.
+ */
 function logRequest(c: Call, startedAt: number): void {
   log("request", {
     request_id: c.var.requestId,

@@ -1,3 +1,8 @@
+/**
+ * The guard: finds out which API key or operator sends a request, and whether it may do what it asks for.
+ * `guarded-routes.ts` calls it for most routes; sign-in and the RPC, which read credentials in other ways,
+ * call it themselves.
+ */
 import { type HeldKey, judgeKey } from "../keys/key";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";
 import { isWellFormedToken } from "../keys/key-token";
@@ -24,8 +29,9 @@ import { readIntegerId } from "./whole-numbers";
 const lastUses = new LastUses();
 
 /**
- * The caller, who holds `permission` (null: none is needed): an API key, or an operator with a session token.
- * @throws Refused 401 or 403 (see `contracts/conventions.md`), 404 for an organisation that is not the
+ * Reads the caller from the Authorization header: an API key, or an operator with a session token.
+ * @param permission what the caller must hold; null: nothing
+ * @throws Refused 401 or 403 (see `docs/conventions.md`), 404 for an organisation that is not the
  *   caller's, 429 after too many failures or requests
  */
 export async function requireKey(
@@ -38,7 +44,7 @@ export async function requireKey(
   return (await requireKeyWithToken(c, credential, permission, freshness)).caller;
 }
 
-/** The caller whose API key has this token, and the key; see `requireKey`. */
+/** As `requireKey`, where the API key was sent elsewhere than in the header: the caller, and the key. */
 export async function requireKeyWithToken(
   c: Call,
   token: string,
@@ -55,24 +61,24 @@ export async function requireKeyWithToken(
   }
   const found = await findKeyByToken(c.var.db, token, now, freshness);
   const key = found ?? refuseAndCount(c, now, unknownKey(c));
-  return { key, caller: await admit(c, key, null, permission, now) };
+  return { key, caller: await admit(c, { key, session: null }, permission, now) };
 }
 
-/** The caller who has established by other means that this key is theirs; see `requireKey`. */
+/** As `requireKey`, where something else than the token has proved that the caller has this key. */
 export function requireUsableKey(
   c: Call,
   key: HeldKey,
   permission: Permission | null,
 ): Promise<Caller> {
-  return admit(c, key, null, permission, Date.now());
+  return admit(c, { key, session: null }, permission, Date.now());
 }
 
-/** Notes that a key is in use; costs no write of its own. */
+/** Remembers that a key was used just now. The time is written later, together with others. */
 export function noteKeyUse(c: Call, keyId: number, organisationId: number): void {
   lastUses.note(c.var.db, c.executionCtx, { keyId, organisationId, at: Date.now() });
 }
 
-/** The organisation that the request names to act in; null when it names none, 0 when it cannot be one. */
+/** The organisation in which the caller wants to act; null: the header is absent; 0: it is not an id. */
 export function readOrganisationHeader(c: Call): number | null {
   const named = c.req.header("X-Organisation-Id");
   return named === undefined ? null : readIntegerId(named);
@@ -96,16 +102,18 @@ async function requireOperator(
   if (session === "expired") return refuseAndCount(c, now, endedSessionToken);
   const key = await findKeyById(c.var.db, session.keyId, now, freshness);
   if (!key || !isLive(session, key)) return refuseAndCount(c, now, endedSessionToken);
-  // A key that no longer lets operators in ends the sessions that it opened.
+  // A key that lost the permission to sign operators in ends their sessions too.
   if (!holds(key.permissions, SIGN_IN)) return refuseAndCount(c, now, endedSessionToken);
-  return admit(c, key, session, permission, now);
+  return admit(c, { key, session }, permission, now);
 }
 
-/** The one place that says whether a key gets through. */
+/**
+ * Decides whether a key that was found may be used now, from here, for this organisation and permission.
+ * All credentials come through here.
+ */
 async function admit(
   c: Call,
-  key: HeldKey,
-  session: OperatorSession | null,
+  { key, session }: { key: HeldKey; session: OperatorSession | null },
   permission: Permission | null,
   now: number,
 ): Promise<Caller> {
@@ -136,14 +144,14 @@ async function admit(
   return caller;
 }
 
-/** The first of these times; null: none of them is one. */
+/** The earliest of these times. Null is no end, and so is the answer if all are null. */
 function earliest(...times: (number | null)[]): number | null {
   const known = times.filter((time) => time !== null);
   return known.length === 0 ? null : Math.min(...known);
 }
 
 /**
- * The credential of the Authorization header: the schemes token, Token and Bearer are one.
+ * The credential of the Authorization header. The schemes `token` and `bearer` mean the same, in any case.
  * @throws Refused 401, or 429 after too many failures
  */
 export function readCredential(c: Call, now: number): string {

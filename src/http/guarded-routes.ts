@@ -1,4 +1,7 @@
-/** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
+/**
+ * Wraps a route's handler in the guard and in idempotency. Surfaces declare nearly all routes with it, so
+ * that no route is without them.
+ */
 import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";
 import type { Scope } from "../once/idempotency-keys";
@@ -10,8 +13,9 @@ import { requireRoot } from "./root-and-signer";
 type Handler = (c: Call) => Promise<Response>;
 
 /**
- * A route for API keys, and operators of API keys, that hold `permission`; null: for all that work.
- * @param freshness `fresh` where a key that was revoked seconds ago must not get through
+ * A route for API keys and for operators who signed in with one.
+ * @param permission what the key must hold; null: every key that works will do
+ * @param freshness `fresh` where a key that was revoked seconds ago must not be accepted
  */
 export function keyed(
   permission: Permission | null,
@@ -24,7 +28,7 @@ export function keyed(
   };
 }
 
-/** A route for the root token. */
+/** A route for the root token only. */
 export function rooted(handle: Handler): Handler {
   return async (c) => {
     requireRoot(c);
@@ -32,7 +36,7 @@ export function rooted(handle: Handler): Handler {
   };
 }
 
-/** Idempotency for a POST or PATCH, whose caller the guard has established. */
+/** Honours the Idempotency-Key of a POST or PATCH whose caller is known. Other methods just run. */
 export function withIdempotencyKey(
   c: Call,
   scope: Scope,
@@ -42,7 +46,10 @@ export function withIdempotencyKey(
   return takesKey ? runOrReplay(c, scope, handle) : handle();
 }
 
-/** The id in front of the verb of a route like `/:call{[^:]+:test}`: Hono has no parameter that ends there. */
+/**
+ * The id before the verb, where a route ends like `/:call{[^:]+:test}`: Hono cannot end a parameter at
+ * a colon.
+ */
 export function idBeforeVerb(c: Call): string {
   return (c.req.param("call") ?? "").split(":")[0] ?? "";
 }

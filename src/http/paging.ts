@@ -1,19 +1,22 @@
-/** Keyset paging of `/v1` lists, newest first: a page costs a page. */
+/**
+ * Pages of the lists on `/v1`, newest first. A cursor names the row after which a page begins, so D1 reads
+ * no more rows than it returns. Called by the routes and schemas of `/v1`.
+ */
 import { z } from "zod";
 import { integerIdText, wholeNumberText } from "./whole-numbers";
 
-/** A list's `limit`. */
+/** The schema of `limit`. */
 export const pageLimit = wholeNumberText(1, 100, 3).default(30);
 
-/** A list's `cursor`: what its `next_cursor` said, in the form that it gives them, and nothing else. */
+/** The schema of `cursor`: only a `next_cursor` of the same list has this form. */
 export function pageCursor(form: RegExp) {
   return z.string().regex(form, "must be a next_cursor of this list").nullable().default(null);
 }
 
 /**
  * A page of a list.
- * @param rows one more than `limit` where there are more
- * @param cursorOf where the page after this row begins
+ * @param rows one more than `limit`, if the list goes on
+ * @param cursorOf the cursor of the page that begins after this row
  */
 export function toKeysetPage<R, W>(
   rows: readonly R[],
@@ -27,7 +30,7 @@ export function toKeysetPage<R, W>(
   return { data: page.map(toWire), next_cursor: more ? cursorOf(last) : null };
 }
 
-/** Lists over integer ids: `limit` and `cursor`; a cursor is what `next_cursor` said, and nothing else. */
+/** The query of a list whose ids are numbers. */
 export const idPageQuery = z
   .strictObject({
     limit: pageLimit,
@@ -35,7 +38,7 @@ export const idPageQuery = z
   })
   .transform(({ limit, cursor }) => ({ limit, after: cursor }));
 
-/** A page of a list over integer ids. */
+/** A page of a list whose ids are numbers. */
 export function toIdPage<R extends { id: number }, W>(
   rows: readonly R[],
   limit: number,
@@ -44,13 +47,13 @@ export function toIdPage<R extends { id: number }, W>(
   return toKeysetPage(rows, limit, ({ id }) => String(id), toWire);
 }
 
-/** Where a page of a list by time begins: behind the row that was made then and has this id. */
+/** Where a page of a list by time begins: after the row that was made then and has this id. */
 export interface TimePosition {
   createdAt: number;
   id: string;
 }
 
-/** The cursor of the page behind this row of a list by time. */
+/** The cursor of the page that begins after this row, in a list by time. */
 export function toTimeCursor({ createdAt, id }: TimePosition): string {
   return `${createdAt}.${id}`;
 }

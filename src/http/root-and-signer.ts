@@ -1,3 +1,7 @@
+/**
+ * Callers that have no API key: whoever runs the deployment, with the root token, and services that sign
+ * what they send. Called by `rootRoute`, and by the route where a connector ends a session.
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
 import { readCredential } from "./authenticate";
@@ -7,7 +11,7 @@ import type { Call } from "./request-context";
 const SIGNATURE_TOLERANCE_SECONDS = 300;
 
 /**
- * Lets only the root token pass.
+ * Refuses every credential but the root token.
  * @throws Refused 401, or 429 after too many failures
  */
 export function requireRoot(c: Call): void {
@@ -23,8 +27,9 @@ export function requireRoot(c: Call): void {
 }
 
 /**
- * Whoever has signed this request, as a Standard Webhook, at most five minutes ago.
- * @param findSigner who it has to be, with their secrets; asked once the headers have the right form
+ * The service that signed this request, as a Standard Webhook, at most five minutes ago.
+ * @param findSigner finds which service has to have signed, and its secrets; called only if the headers
+ *   have the right form
  * @throws Refused 401, or 429 after too many failures
  */
 export async function requireSigner<T>(

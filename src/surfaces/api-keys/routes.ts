@@ -1,4 +1,4 @@
-/** API keys over HTTP, for operators and automation: `contracts/api-keys.md`. */
+/** The routes of API keys, for operators and programs that manage keys: `docs/api-keys.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
@@ -16,8 +16,16 @@ import {
   toNewApiKey,
 } from "./wire";
 
-/** Adds the surface to the app. What changes keys reads the caller's own anew: see `Freshness`. */
+/**
+ * Adds the surface to the app. Routes that change keys read the caller's own key from D1: see
+ * `Freshness`.
+ */
 export function apiKeyRoutes(app: Hono<AppEnv>): void {
+  readingRoutes(app);
+  writingRoutes(app);
+}
+
+function readingRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/api-keys",
     keyed("keys:read", async (c, { organisationId, organisationIds }) => {
@@ -42,7 +50,9 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
       return c.json([toApiKey(key, Date.now(), optFields)]);
     }),
   );
+}
 
+function writingRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/api-keys",
     keyed(
@@ -93,14 +103,17 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** Ids are numbers: of what is none, there is no key. */
+/** The id in the path. Ids are numbers: there is no key with an id of another form. */
 function readId(c: Call): number {
   const id = c.req.param("id") ?? "";
   if (!/^[0-9]{1,15}$/.test(id)) throw new Refused(keyNotFound);
   return Number(id);
 }
 
-/** The next page of the same list. A list by a whole token has one key at most: no link shows a token. */
+/**
+ * The link to the next page of the same list. It never holds a token: a list filtered by a whole token has
+ * at most one key, so it has no next page.
+ */
 function nextLink(c: Call, after: number): string {
   const url = new URL(c.req.url);
   url.searchParams.set("after", String(after));

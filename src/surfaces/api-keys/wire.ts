@@ -1,6 +1,6 @@
 /**
- * The wire format of API keys: Khomp REC's, with our additions. What leaves is listed field by field
- * here, and nowhere else.
+ * The wire format of API keys: that of Khomp REC, with Drawbridge's additions. The mappers name every
+ * field that is shown.
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
@@ -53,7 +53,7 @@ const organisationIds = list(z.int("must be a number"), 100).refine(
   "must have at least one entry",
 );
 
-/** What both bodies set. */
+/** The fields that a create and a change have in common. */
 const settings = {
   name: humanText(1, 100),
   emails: list(email, 20),
@@ -63,7 +63,7 @@ const settings = {
   ipAllowlist: list(cidr, 100).nullish(),
 };
 
-/** The body of a create. Unknown fields are ignored, as clients of the page may send them. */
+/** The body of a create. Unknown fields are ignored: clients of Khomp may send some. */
 export const createKeyBody = z
   .preprocess(withOneSpelling, z.object({ ...settings, organizationsIds: organisationIds }))
   .transform(
@@ -89,7 +89,7 @@ const changes = {
   refreshGraceSeconds: wholeNumber(0, WEEK_SECONDS).nullish(),
 };
 
-/** The body of a change: null is as good as absent, but of dnsName and expiresAt it takes them away. */
+/** The body of a change. Null means the same as absent, but for dnsName and expiresAt, which it removes. */
 export const changeKeyBody = z
   .preprocess(withOneSpelling, z.object({ ...settings, ...changes }))
   .transform((body): KeyChange => {
@@ -112,7 +112,7 @@ export const changeKeyBody = z
 
 const OPTIONAL_FIELDS = ["email", "emails", "labels", "permissions"] as const;
 
-/** A field that is shown when it is asked for. */
+/** A field that is shown only if `optFields` names it. */
 export type OptionalField = (typeof OPTIONAL_FIELDS)[number];
 
 const optFields = z
@@ -142,7 +142,10 @@ export const listKeysQuery = z.object({
   after: integerIdText("must be the id of an API key").default(0),
 });
 
-/** A key as it is shown: the union of what the page's three shapes have. */
+/**
+ * An API key. It has the fields of all three shapes that Khomp documents.
+ * @param fields which optional fields are shown
+ */
 export function toApiKey(key: KeyView, now: number, fields: readonly OptionalField[] = []) {
   const lastUsedAt = Math.max(0, ...key.organisations.map((o) => o.lastUsedAt ?? 0));
   return {
@@ -166,7 +169,7 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
       id: key.id,
       name: key.name,
       creationTimestamp: toRfc3339(key.tokenCreatedAt),
-      // Of this token: what its predecessor was used for ended with it.
+      // The use of an older token does not count.
       lastUseTimestamp: lastUsedAt < key.tokenCreatedAt ? null : toRfc3339(lastUsedAt),
       short: key.tokenShort,
     },
@@ -176,12 +179,12 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
   };
 }
 
-/** A key as it is after a change, with what it holds. */
+/** A key after a change, with its permissions. */
 export function toChangedApiKey(key: KeyView, now: number) {
   return toApiKey(key, now, ["permissions"]);
 }
 
-/** A key with its new token and access key: the only time that they are shown. */
+/** A key with its new token and access key. This is the only time that they are shown. */
 export function toNewApiKey(key: KeyView, token: string, secret: string, now: number) {
   const shown = toChangedApiKey(key, now);
   return {
@@ -191,7 +194,10 @@ export function toNewApiKey(key: KeyView, token: string, secret: string, now: nu
   };
 }
 
-/** The page writes `organizationsIds` in its tables and `organizationIds` in an example. */
+/**
+ * Khomp's documentation writes `organizationsIds` in its tables and `organizationIds` in an example:
+ * both are taken.
+ */
 function withOneSpelling(body: unknown): unknown {
   if (typeof body !== "object" || body === null) return body;
   const { organizationIds, organizationsIds, ...rest } = body as Record<string, unknown>;

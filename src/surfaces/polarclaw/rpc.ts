@@ -1,4 +1,7 @@
-/** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
+/**
+ * The RPC of Alibaba Cloud PolarClaw: four actions at `/`, with which operators list, approve, reject
+ * and remove devices.
+ */
 import type { Hono } from "hono";
 import { idempotencyScope, runOrReplay } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
@@ -15,7 +18,7 @@ import { toRpcDevice, toRpcPaired, toRpcPending } from "./rpc-wire";
 
 interface Action {
   permission: Permission;
-  /** What it answers beside what all answers have. */
+  /** Does the action. Gives the fields that only its answer has. */
   run(c: Call, caller: Caller, parameters: RpcParameters): Promise<object>;
 }
 
@@ -91,7 +94,7 @@ export function rpcRoutes(app: Hono<AppEnv>): void {
   });
 }
 
-/** What a call asks for: not what its signature and its time are, which a retry has anew. */
+/** What has to be equal in a retry of a call. A retry has a new time and a new signature. */
 function subjectOf(action: string, parameters: RpcParameters): string {
   const names = ["ApplicationId", "PairRequestId", "DeviceId"];
   return JSON.stringify([action, ...names.map((name) => parameters.get(name) ?? null)]);

@@ -1,5 +1,4 @@
-/** How relay permissions say what is wrong: RFC 9457, as `/v1` does. The vendor's format is not public. */
-
+/** How relay permissions say what is wrong: RFC 9457, as `/v1` does, since HULFT's format is not public. */
 import { problemSurface } from "../../http/problem-details";
 import { type HttpRefusal, pathsUnder } from "../../http/request-context";
 import type { PermissionRefusal } from "../../relay-permissions/manage-permissions";
@@ -10,7 +9,7 @@ export const permissionSurface = problemSurface(
   pathsUnder("/api/v2", "/relay", "/connections"),
 );
 
-/** The one table from refusals to this surface's errors. */
+/** Why a permission or connection was not read or changed, as an HTTP error. */
 export function toPermissionRefusal(refusal: PermissionRefusal): HttpRefusal {
   switch (refusal.code) {
     case "permission-exists": {

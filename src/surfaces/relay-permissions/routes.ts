@@ -1,4 +1,4 @@
-/** Relay permissions and connections over HTTP: `contracts/relay-permissions.md`. */
+/** The routes of relay permissions and connections: `docs/relay-permissions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
@@ -31,20 +31,19 @@ import {
   updatePermissionBody,
 } from "./wire";
 
-/** Where the surface is: the vendor's page writes its paths without the prefix, its examples with it. */
+/** Both prefixes work: HULFT's documentation writes the paths without it, and its examples with it. */
 const PREFIXES = ["/api/v2", ""];
 
 /** Adds the surface to the app. */
 export function relayPermissionRoutes(app: Hono<AppEnv>): void {
   for (const prefix of PREFIXES) {
-    permissionRoutes(app, `${prefix}/relay/permission`);
+    permissionListRoutes(app, `${prefix}/relay/permission`);
+    onePermissionRoutes(app, `${prefix}/relay/permission`);
     connectionRoutes(app, `${prefix}/connections/definition`);
   }
 }
 
-function permissionRoutes(app: Hono<AppEnv>, path: string): void {
-  const one = `${path}/:connectionId/:remoteConnectionId/:direction`;
-
+function permissionListRoutes(app: Hono<AppEnv>, path: string): void {
   app.get(
     path,
     keyed("relay-permissions:get", async (c, { organisationId }) => list(c, organisationId, null)),
@@ -57,16 +56,6 @@ function permissionRoutes(app: Hono<AppEnv>, path: string): void {
     ),
   );
 
-  app.get(
-    one,
-    keyed("relay-permissions:get", async (c, { organisationId }) => {
-      const permission = await findPermission(c.var.db, organisationId, requireKeyOf(c));
-      if (!permission) throw refused({ code: "permission-not-found" });
-      const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
-      return c.json({ ...envelope, permission: [toPermission(permission)] });
-    }),
-  );
-
   app.post(
     path,
     keyed("relay-permissions:create", async (c, { organisationId }) => {
@@ -76,6 +65,20 @@ function permissionRoutes(app: Hono<AppEnv>, path: string): void {
       const { connectionId, remoteConnectionId, direction } = created;
       const location = `${path}/${connectionId}/${remoteConnectionId}/${direction}`;
       return c.json(toPermission(created), 201, { Location: location });
+    }),
+  );
+}
+
+function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
+  const one = `${path}/:connectionId/:remoteConnectionId/:direction`;
+
+  app.get(
+    one,
+    keyed("relay-permissions:get", async (c, { organisationId }) => {
+      const permission = await findPermission(c.var.db, organisationId, requireKeyOf(c));
+      if (!permission) throw refused({ code: "permission-not-found" });
+      const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
+      return c.json({ ...envelope, permission: [toPermission(permission)] });
     }),
   );
 
@@ -114,7 +117,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
     }),
   );
 
-  // Ours, in the form of a single permission: what a POST answers as Location can be read.
+  // Drawbridge's addition, in the form of a single permission: the Location that a POST answers must exist.
   app.get(
     `${path}/:connectionId`,
     keyed("connections:get", async (c, { organisationId }) => {
@@ -147,7 +150,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
   );
 }
 
-/** A list of permissions: all of the organisation, or those of one local side. */
+/** The list of permissions: all of the organisation, or (`connectionId`) those of one connection. */
 async function list(
   c: Call,
   organisationId: number,
@@ -166,7 +169,7 @@ async function list(
   return c.json({ ...envelope, permission: permissions.map(toPermission) });
 }
 
-/** An id of another form was never registered. */
+/** The connection in the path. One with an id of another form was never registered. */
 function requireConnectionId(c: Call): string {
   const id = c.req.param("connectionId");
   if (id === undefined || !CONNECTION_ID.test(id)) throw refused({ code: "connection-not-found" });

@@ -1,6 +1,6 @@
 /**
- * The wire format of relay permissions and connections: the HULFT-WebConnect Site API's. `enabled` is
- * a string there. What leaves is listed field by field here, and nowhere else.
+ * The wire format of relay permissions and connections: that of the HULFT-WebConnect Site API, in which
+ * `enabled` is a string. The mappers name every field that is shown.
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
@@ -26,7 +26,7 @@ const enabledText = z
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
 const memo = humanText(0, 256);
 
-/** The body of a POST of a permission. Unknown fields are ignored, as for all third-party clients. */
+/** The body of a POST of a permission. Unknown fields are ignored: other clients may send some. */
 export const createPermissionBody = z
   .object({
     connectionId,
@@ -37,7 +37,7 @@ export const createPermissionBody = z
   })
   .transform((body) => ({ ...body, enabled: body.enabled ?? false, memo: body.memo ?? "" }));
 
-/** The body of a PUT of a permission: what is left out stays. */
+/** The body of a PUT of a permission. A field that is left out stays as it is. */
 export const updatePermissionBody = z
   .object({ enabled: enabled.nullish(), memo: memo.nullish() })
   .transform((body) => ({ enabled: body.enabled ?? undefined, memo: body.memo ?? undefined }));
@@ -47,7 +47,7 @@ export const createConnectionBody = z
   .object({ connectionId, memo: memo.nullish() })
   .transform((body) => ({ ...body, memo: body.memo ?? "" }));
 
-/** Which part of a list a single row is. */
+/** The part of the list that an answer with one row claims to be; also the default of a list. */
 export const FIRST_PAGE = { startIndex: 0, maxResults: 30 };
 
 const paging = {
@@ -64,7 +64,7 @@ const keyText = z.string().transform((text, issues): PermissionKey => {
   return z.NEVER;
 });
 
-/** The query of the lists of permissions; `after` is ours. */
+/** The query of the lists of permissions. `after` is an addition of Drawbridge. */
 export const permissionQuery = z.object({
   ...paging,
   remoteConnectionId: connectionId.nullable().default(null),
@@ -73,13 +73,13 @@ export const permissionQuery = z.object({
   after: keyText.nullable().default(null),
 });
 
-/** The query of the list of connections; `after` is ours. */
+/** The query of the list of connections. `after` is an addition of Drawbridge. */
 export const connectionQuery = z.object({
   ...paging,
   after: connectionId.nullable().default(null),
 });
 
-/** The key that a path names; null when none can have it. */
+/** The permission that a path names; null: its parts are not of the right form. */
 export function readPermissionKey(
   local: string | undefined,
   remote: string | undefined,
@@ -106,7 +106,7 @@ export function toConnectionDefinition(connection: Connection) {
   return { connectionId: connection.connectionId, memo: connection.memo };
 }
 
-/** What stands before the rows of a list. */
+/** The fields of a list beside its rows. */
 export function toEnvelope(
   page: { total: number; fetched: number },
   query: { startIndex: number; maxResults: number },

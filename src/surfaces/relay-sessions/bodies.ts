@@ -1,6 +1,6 @@
 /**
- * What the routes of relay sessions take: Edgegap's bodies, with our additions. Unknown fields are
- * ignored, as Edgegap does.
+ * What the routes of relay sessions take: Edgegap's bodies and query, with Drawbridge's additions. Unknown
+ * fields are ignored, as Edgegap does.
  */
 import { z } from "zod";
 import { freeText, humanText } from "../../http/human-text";
@@ -14,7 +14,7 @@ const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me
 /** The most users that one session can hold. */
 export const MOST_USERS = 64;
 
-/** Typed clients send null for what they leave out. */
+/** Null counts as absent: clients with fixed types send it for what they leave out. */
 function optional<S extends z.ZodType>(schema: S) {
   return z.preprocess((value) => (value === null ? undefined : value), schema.optional());
 }
@@ -56,7 +56,7 @@ const metadata = z
     "must be at most 2 KB as JSON",
   );
 
-/** The body of a create. Unknown fields are ignored, as the vendor does. */
+/** The body of a create. */
 export const createSessionBody = z
   .object({
     users: optional(
@@ -77,7 +77,7 @@ export const createSessionBody = z
     users: users.map(toUser),
     ttlSeconds: body.ttl_seconds ?? 3_600,
     idleSeconds: body.idle_seconds ?? 300,
-    // A client that knows nothing of max_users may still name more users than our default.
+    // A client that does not know max_users may still name more users than the default of 16.
     maxUsers: body.max_users ?? Math.max(16, users.length),
     webhookUrl: body.webhook_url ? body.webhook_url : null,
     metadata: body.metadata ?? null,

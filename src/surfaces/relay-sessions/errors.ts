@@ -1,11 +1,11 @@
-/** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. */
+/** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. Called by their routes. */
 import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */
 export const relaySurface: Surface = {
   name: "relay-sessions",
-  // Edgegap's clients take 401 for a missing header only.
+  // Edgegap's clients understand 401 as a missing header only.
   unknownKeyStatus: 403,
   owns: pathsUnder("/v1/relays"),
   refuse: (c, refusal) => c.json({ message: refusal.message }, refusal.status, refusal.headers),

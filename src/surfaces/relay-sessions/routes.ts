@@ -1,4 +1,4 @@
-/** Relay sessions over HTTP: `contracts/relay-sessions.md`. */
+/** The routes of relay sessions: `docs/relay-sessions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { requireBelowLimit } from "../../http/calls-per-minute";
@@ -28,7 +28,10 @@ import {
   toSessionWithUser,
 } from "./wire";
 
-/** All players of a session know its code: only this key keeps one from getting another's token. */
+/**
+ * The fewest characters of a join's Idempotency-Key. A retry with it gets the same user's token. All players
+ * know the join code, so only this key keeps a player from getting the token of another.
+ */
 const SHORTEST_JOIN_KEY = 16;
 
 /** Adds the surface to the app. */
@@ -119,7 +122,8 @@ function joinRoute(app: Hono<AppEnv>): void {
     const code = await readBody(c, joinBody);
     const found = await findByJoinCode(c.var.db, c.var.config.secret, code, now);
     if (!found) return refuseAndCount(c, now, notThere, "wrongJoinCodes");
-    // Of many guesses at once all come this far: the right one gets no further after the limit's failures.
+    // Many guesses at the same moment all pass the check above before one of them is counted. They are
+    // counted by now, so a right guess among too many wrong ones is refused here.
     requireBelowLimit(c, "wrongJoinCodes", now);
     const join = { ...found, ip: clientIp(c), idempotencyKey };
     const result = await joinRelaySession(depsOf(c), join);
@@ -156,7 +160,7 @@ function requireSession(result: SessionResult, whenEnded: 404 | 409) {
   return result;
 }
 
-/** An id of another form never existed: it is not worth waking an object for. */
+/** The id of a session. One of another form never existed, so no Durable Object is woken for it. */
 function requireId(id: string | undefined): string {
   if (id === undefined || !SESSION_ID.test(id)) throw new Refused(notThere);
   return id;

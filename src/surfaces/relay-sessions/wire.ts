@@ -1,6 +1,6 @@
 /**
- * The wire format of relay sessions: Edgegap's, with our additions. What leaves is listed field by
- * field here, and nowhere else.
+ * What the routes of relay sessions show: Edgegap's format, with Drawbridge's additions. The mappers name
+ * every field that is shown.
  */
 import { spellAddress } from "../../platform/ip-address";
 import { errorOf, type RelayUser, type Session } from "../../session/machine";
@@ -8,17 +8,18 @@ import { joinCode, sessionTokens } from "../../session/relay-tokens";
 import type { SessionView } from "../../session/session-calls";
 import { toRfc3339 } from "../shared/wire-time";
 
-/** Where the API was called, for the links of a session. */
+/** What the links and tokens of a session are made from. */
 export interface LinkSettings {
-  /** Such as `https://relay.example.com`. */
+  /** The origin under which the API was called, such as `https://relay.example.com`. */
   origin: string;
   /** The deployment's secret, from which tokens are derived. */
   secret: string;
 }
 
 /**
- * A RelaySession. Without the figures of its sockets (a list, a webhook) those fields are null: they
- * are known to the session's object only.
+ * A RelaySession.
+ * @param traffic the figures of its websockets, which only the Durable Object knows; null in a list and a
+ *   webhook, whose fields for them are null
  */
 export function toRelaySession(
   session: Session,
@@ -29,7 +30,7 @@ export function toRelaySession(
   return { ...withoutUsers(session, at), session_users: users };
 }
 
-/** The answer of authorize-user: the session without its users, and the one that was added. */
+/** The answer of authorize-user: the session without its users, and the user who was added. */
 export function toSessionWithUser(
   session: Session,
   traffic: SessionView["traffic"],
@@ -39,7 +40,7 @@ export function toSessionWithUser(
   return { ...withoutUsers(session, at), session_user: toSessionUser(session, last, traffic, at) };
 }
 
-/** The answer of a join: what the player's game needs to connect. */
+/** The answer of a join: all that the player's game needs to connect. */
 export function toJoinAnswer({ id }: Session, joined: RelayUser, at: LinkSettings) {
   const tokens = sessionTokens(at.secret, id);
   return {
@@ -121,7 +122,7 @@ function toSessionUser(
   };
 }
 
-/** Null: not known here. Someone who never connected has figures, of nothing. */
+/** The figures of one user: null where they are not known, 0 for a user who never connected. */
 function toFigures(traffic: SessionView["traffic"] | null, n: number) {
   if (traffic === null) {
     return { connected: null, bytes_in: null, bytes_out: null, frames_dropped: null };
@@ -135,7 +136,7 @@ function toFigures(traffic: SessionView["traffic"] | null, n: number) {
   };
 }
 
-/** The relay is the session's own object, reached through the host that answers the API. */
+/** The relay is the session's Durable Object. Clients reach it through the host of the API. */
 function toRelay(id: string, origin: string) {
   const { hostname, port, protocol } = new URL(origin);
   const secure = protocol === "https:";
@@ -146,7 +147,7 @@ function toRelay(id: string, origin: string) {
   });
   const address = hostname.replace(/^\[|\]$/g, "");
   return {
-    // Only a host that is an address has one to show: a Worker is reached by name, at many addresses.
+    // A Worker has a name and many addresses, so there is an address only if the host is one.
     ip: hostname === "localhost" ? "127.0.0.1" : spellAddress(address),
     host: hostname,
     ports: { server: toPort("server"), client: toPort("client") },

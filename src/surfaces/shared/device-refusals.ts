@@ -1,4 +1,7 @@
-/** What `devices/` and `pairing/` refuse, as HTTP errors. `/v1` answers them; the RPC gives them its own codes. */
+/**
+ * What `devices/` and `pairing/` refuse, as HTTP errors. `/v1` answers them; the RPC gives them its own
+ * codes.
+ */
 
 import type { ManageRefusal } from "../../devices/manage-devices";
 import type { HttpRefusal } from "../../http/request-context";

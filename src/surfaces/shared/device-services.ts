@@ -1,4 +1,7 @@
-/** What a request gives to the functions of `devices/` and `pairing/`. Called by the routes of `/v1` and of the RPC. */
+/**
+ * What a request gives to the functions of `devices/` and `pairing/`. Called by the routes of `/v1` and
+ * of the RPC.
+ */
 import type { DeviceDeps } from "../../devices/operator";
 import type { Call } from "../../http/request-context";
 

@@ -1,4 +1,4 @@
-/** Who is calling, over HTTP: the organisation and its keys. */
+/** The routes with which a caller reads their organisation and its API keys, in ricloud's format. */
 import type { Hono } from "hono";
 import { keyed } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
@@ -32,7 +32,7 @@ export function accountRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** What a key may do is for whoever may read keys, and for the key itself: to others it is null. */
+/** Shows a key. Its permissions are null unless the caller is that key, or holds `keys:read`. */
 async function showKey(c: Call, caller: Caller, id: number): Promise<Response> {
   const { organisationId, keyId, permissions } = caller;
   const key = await findKeyRecord(c.var.db, organisationId, id);

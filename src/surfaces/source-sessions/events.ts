@@ -1,4 +1,4 @@
-/** Events over HTTP, as ricloud's clients list them. */
+/** The routes of events in ricloud's format. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { findListedEvent, listEvents } from "../../events/event-list";
@@ -33,7 +33,7 @@ export function ricloudEventRoutes(app: Hono<AppEnv>): void {
       const { rows, next } = await listEvents(c.var.db, organisationId, narrowed, page);
       const data = rows.map((event) => toRicloudEvent(event, event.delivery));
       const hasMore = next !== null;
-      // A page that is full goes on after its last event, as everywhere.
+      // Where a page is full, its last id already says where the next one begins.
       const stoppedAt = rows.length < page.limit ? next : null;
       const total = totalOfOnePage(data.length, hasMore, page);
       return c.json(toList("/events", { data, hasMore, total, stoppedAt }));

@@ -1,4 +1,4 @@
-/** The surface of source sessions: ricloud's API, as far as sessions need it. */
+/** All routes of the surface of source sessions: those parts of ricloud's API that sessions need. */
 import type { Hono } from "hono";
 import type { AppEnv } from "../../http/request-context";
 import { accountRoutes } from "./account";

@@ -1,4 +1,4 @@
-/** Source sessions over HTTP: `contracts/source-sessions.md`. */
+/** The routes of source sessions: `docs/source-sessions.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText } from "../../http/body";
@@ -41,6 +41,12 @@ const listShape = {
 
 /** Adds the routes to the app. */
 export function sessionRoutes(app: Hono<AppEnv>): void {
+  createRoute(app);
+  listRoute(app);
+  oneSessionRoutes(app);
+}
+
+function createRoute(app: Hono<AppEnv>): void {
   app.post(
     "/sessions",
     keyed("sessions:write", async (c, { organisationId, keyId }) => {
@@ -59,7 +65,8 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
         connector,
         origin,
       });
-      // From here on the session is there: whatever goes wrong, the caller must not ask for another.
+      // The session now exists. Whatever fails from here on, the caller must get its id, or they would
+      // make another.
       if (made.isNew) {
         const deps = { ...config, db, sessions };
         c.executionCtx.waitUntil(verifySession(deps, connector, made.view.session, payload));
@@ -69,7 +76,9 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       return c.json(toSession(session, null, null), 201);
     }),
   );
+}
 
+function listRoute(app: Hono<AppEnv>): void {
   app.get(
     "/sessions",
     keyed("sessions:read", async (c, { organisationId }) => {
@@ -97,7 +106,9 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       return c.json(toList("/sessions", { data, hasMore, total, stoppedAt: stoppedAt?.id }));
     }),
   );
+}
 
+function oneSessionRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sessions/:id",
     keyed("sessions:read", async (c, { organisationId }) => {
@@ -111,14 +122,14 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
     keyed("sessions:write", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       const result = await c.var.sessions.expire(organisationId, id, "organisation");
-      // One that has ended stays as it is.
+      // A session that has ended is shown as it is.
       const ended = !result.ok && result.refusal.code === "ended";
       return showSession(c, ended ? await c.var.sessions.read(organisationId, id) : result);
     }),
   );
 }
 
-/** The session with its source as both are now. */
+/** Answers with the session and its source, as both are now. */
 async function showSession(c: Call, result: SessionResult): Promise<Response> {
   if (!result.ok) throw new Refused(toSourceSessionRefusal(result.refusal));
   const { session, usedAt } = result;
@@ -128,7 +139,7 @@ async function showSession(c: Call, result: SessionResult): Promise<Response> {
   return c.json(toSession(session, sources.get(known.id) ?? known, usedAt));
 }
 
-/** The session when it has left pending, or when the caller has waited for as long as they wanted to. */
+/** The session once it is not pending any more, or as it is when `awaitMs` are over. */
 async function outcomeOf(c: Call, session: Session, awaitMs: number): Promise<Session> {
   if (awaitMs === 0) return session;
   const { organisationId, id } = session;
@@ -145,7 +156,7 @@ function awaitMilliseconds(c: Call): number {
   );
 }
 
-/** Where in the list a session is: its object knows when it was made. */
+/** Where in the list a session stands. Its Durable Object knows when it was made. */
 async function positionOf(
   c: Call,
   organisationId: number,
@@ -161,7 +172,7 @@ async function positionOf(
   return { createdAt: result.session.createdAt, id };
 }
 
-/** An id of another form never existed: it is not worth waking an object for. */
+/** The id of a session. One of another form never existed, so no Durable Object is woken for it. */
 function requireId(id: string | undefined): string {
   if (id === undefined || !SOURCE_SESSION_ID.test(id)) throw new Refused(notFound);
   return id;

@@ -1,4 +1,4 @@
-/** Users and their sources over HTTP: `contracts/source-sessions.md`. */
+/** The routes of users and their sources: `docs/source-sessions.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
@@ -52,12 +52,8 @@ export function userRoutes(app: Hono<AppEnv>): void {
     keyed("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, userList);
       const { identifier } = filter;
-      const { rows, hasMore, total } = await listUsers(
-        c.var.db,
-        organisationId,
-        { identifier },
-        page,
-      );
+      const users = await listUsers(c.var.db, organisationId, { identifier }, page);
+      const { rows, hasMore, total } = users;
       return c.json(toList("/users", { data: rows.map(toUser), hasMore, total }));
     }),
   );
@@ -91,6 +87,11 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
 /** Adds the routes to the app. */
 export function sourceRoutes(app: Hono<AppEnv>): void {
+  sourceListRoutes(app);
+  oneSourceRoutes(app);
+}
+
+function sourceListRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/sources",
     keyed("sessions:write", async (c, { organisationId }) => {
@@ -122,7 +123,9 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
       return c.json(toList("/sources", { data: rows.map(toSource), hasMore, total, stoppedAt }));
     }),
   );
+}
 
+function oneSourceRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sources/:id",
     keyed("sessions:read", async (c, { organisationId }) => {

@@ -1,4 +1,4 @@
-/** Webhook endpoints in the ricloud format, over HTTP. */
+/** The routes of webhook endpoints in ricloud's format. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
@@ -31,6 +31,11 @@ const listShape = { filters: {}, dates: [], id: textId(/^whe_[0-9a-f]{32}$/) };
 
 /** Adds the routes to the app. */
 export function webhookConfigRoutes(app: Hono<AppEnv>): void {
+  configListRoutes(app);
+  oneConfigRoutes(app);
+}
+
+function configListRoutes(app: Hono<AppEnv>): void {
   app.post(
     PATH,
     keyed("webhooks:write", async (c, caller) => {
@@ -57,7 +62,9 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
       return c.json(toList(PATH, { data, hasMore, total }));
     }),
   );
+}
 
+function oneConfigRoutes(app: Hono<AppEnv>): void {
   app.get(
     `${PATH}/:id`,
     keyed("webhooks:read", async (c, caller) => {
@@ -101,7 +108,7 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
     return c.json(toWire(c, caller, endpoint));
   });
   app.post(`${PATH}/:id/test`, test);
-  // ricloud-py tests with a GET.
+  // The client ricloud-py sends a GET for a test.
   app.get(`${PATH}/:id/test`, test);
 }
 
@@ -111,7 +118,10 @@ async function requireConfig(c: Call, organisationId: number): Promise<WebhookEn
   return endpoint;
 }
 
-/** With its secret for who may write: whoever reads it can sign as we do. */
+/**
+ * An endpoint. Its secret is shown only to callers with `webhooks:write`: it can sign webhooks as
+ * Drawbridge does.
+ */
 function toWire(c: Call, { permissions }: Caller, endpoint: WebhookEndpoint) {
   const config = toWebhookConfig(endpoint, c.var.config.secret, Date.now());
   return holds(permissions, "webhooks:write") ? config : { ...config, secret: null };

@@ -1,9 +1,9 @@
 /**
- * The wire format of source sessions: ricloud's, with our additions. What leaves is listed field by
- * field here, and nowhere else.
+ * What the routes of source sessions show: ricloud's format, with Drawbridge's additions. The mappers
+ * name every field that is shown.
  *
- * Its clients look up every `resource` that they meet, and crash on a name that they do not know: an
- * object of another kind, such as a relay session in an event, goes without one.
+ * ricloud's clients look up every `resource` in a table, and crash on a name that they do not know. So
+ * an object that ricloud does not have, such as a relay session in an event, has no `resource`.
  */
 import type { DomainEvent } from "../../events/event";
 import type { DeliveryState } from "../../events/event-list";
@@ -21,8 +21,8 @@ import type { PageQuery } from "./queries";
 
 /**
  * A session.
- * @param source as it is now; null: as the session knows it
- * @param usedAt known to the session's object only: null in lists and events
+ * @param source the source as it is now; null: the session's copy of it is shown
+ * @param usedAt when it was last used, which only the Durable Object knows; null in lists and events
  */
 export function toSession(session: Session, source: Source | null, usedAt: number | null) {
   const shown = source ?? sourceIn(session);
@@ -43,6 +43,7 @@ export function toSession(session: Session, source: Source | null, usedAt: numbe
   };
 }
 
+/** A source. */
 export function toSource(source: Source) {
   return {
     id: source.id,
@@ -56,6 +57,7 @@ export function toSource(source: Source) {
   };
 }
 
+/** A user. */
 export function toUser(user: User) {
   return {
     id: user.id,
@@ -66,6 +68,7 @@ export function toUser(user: User) {
   };
 }
 
+/** The caller's organisation. */
 export function toOrganisation(organisation: Organisation) {
   return {
     id: organisation.id,
@@ -76,7 +79,7 @@ export function toOrganisation(organisation: Organisation) {
   };
 }
 
-/** An API key, without what it opens anything with. */
+/** An API key, without its secrets. */
 export function toKey(key: KeyFacts, organisationId: number) {
   return {
     id: key.id,
@@ -136,7 +139,7 @@ function toRicloudEventData(event: DomainEvent) {
   if ("endpoint" in data) return withoutSecret(data.endpoint);
   if ("key" in data) return toKey(data.key, organisationId);
   const source = "session" in data && data.session.kind === "source" ? data.session : null;
-  // All else is told in our own words, which name no `resource`.
+  // Everything else is shown as on `/v1`, where objects have no `resource`.
   return source ? toSession(source, null, null) : toEventData(event);
 }
 

@@ -1,4 +1,4 @@
-/** Connectors as `/v1` says them, and the body that registers one. */
+/** Connectors on `/v1`: the body that registers one, and how they are shown. */
 import { z } from "zod";
 import { wholeNumber } from "../../http/whole-numbers";
 import {
@@ -34,7 +34,7 @@ export const putConnectorBody = z
     }),
   );
 
-/** A connector, with what went wrong with it last. */
+/** A connector, with its last failure. */
 export function toConnector(connector: Connector) {
   const { lastFailureAt, lastFailureReason } = connector;
   return {
@@ -44,7 +44,7 @@ export function toConnector(connector: Connector) {
   };
 }
 
-/** What events tell of a connector, too. */
+/** A connector as events show it: without its last failure. */
 export function toConnectorFacts(connector: Omit<ConnectorFacts, "version">) {
   return {
     type: connector.type,

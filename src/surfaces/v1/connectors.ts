@@ -1,4 +1,7 @@
-/** Connectors on `/v1`: an organisation's adapters that verify access to sources. */
+/**
+ * The routes of connectors on `/v1`: the services of an organisation that check credentials for its
+ * sources.
+ */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody } from "../../http/body";
 import { keyed } from "../../http/guarded-routes";
@@ -18,8 +21,8 @@ import { rotateSecretBody } from "./webhook-wire";
 const CONNECTOR_PATH = "/v1/connectors/:type";
 
 /**
- * Adds the routes to the app. Where end users' credentials go is for `connectors:write`; who may read
- * sessions may see how they are verified, and why that failed.
+ * Adds the routes to the app. Changes need `connectors:write`, since a connector receives end users'
+ * credentials. Callers with `sessions:read` may see how sessions are checked, and why a check failed.
  */
 export function connectorRoutes(app: Hono<AppEnv>): void {
   app.put(

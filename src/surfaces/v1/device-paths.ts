@@ -1,4 +1,7 @@
-/** What the routes of applications, pairing requests and devices on `/v1` share: their paths, and how a path is read. */
+/**
+ * What the routes of applications, pairing requests and devices on `/v1` share: their paths, and how a
+ * path is read.
+ */
 import type { DeviceAddress } from "../../devices/manage-devices";
 import { type Call, type Caller, Refused } from "../../http/request-context";
 import { toDeviceRefusal } from "../shared/device-refusals";

@@ -1,4 +1,4 @@
-/** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
+/** Applications, pairing requests and devices on `/v1`: the bodies and queries, and how they are shown. */
 import { z } from "zod";
 import type { Application } from "../../devices/application-store";
 import { type Device, grantOf } from "../../devices/device";
@@ -37,7 +37,10 @@ const scopes = z
   .max(64, "must have at most 64 entries")
   .refine((list) => new Set(list).size === list.length, "must not repeat a scope");
 
-/** Fields under the signature are neither normalised nor allowed to hold what separates them. */
+/**
+ * Text that the device signs. It is not normalised, and must not hold the characters that separate
+ * fields.
+ */
 const signed = (least: number) =>
   signedText(least, 64).refine((text) => !/[|,]/.test(text), "must not hold | or ,");
 
@@ -156,7 +159,7 @@ export function toApplicationWire({ id, name, createdAt }: Omit<Application, "or
   return { id, name, created_at: toRfc3339(createdAt) };
 }
 
-/** A pairing request as operators see it. */
+/** A pairing request, as operators see it. */
 export function toRequestWire(request: PairRequest) {
   const { outcome } = request;
   return {
@@ -188,7 +191,7 @@ export function toRequestWire(request: PairRequest) {
   };
 }
 
-/** A device as operators see it. */
+/** A device, as operators see it. */
 export function toDeviceWire(device: SeenDevice) {
   return {
     ...toDeviceFacts(device),
@@ -201,7 +204,7 @@ export function toDeviceWire(device: SeenDevice) {
   };
 }
 
-/** What is told of a device without its tokens. */
+/** A device without its tokens, as events show it. */
 export function toDeviceFacts(device: Omit<Device, "grants">) {
   return {
     device_id: device.id,
@@ -221,7 +224,7 @@ export function toDeviceFacts(device: Omit<Device, "grants">) {
   };
 }
 
-/** What a gateway is told of a token. */
+/** Whether a device token is valid and what for, as a gateway reads it. */
 export function toVerificationWire(verified: Verification) {
   const device = "device" in verified ? verified.device : null;
   return {

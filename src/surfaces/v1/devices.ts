@@ -1,4 +1,7 @@
-/** Devices on `/v1`: an organisation lists, renames and removes them, and rotates, revokes and verifies their tokens. */
+/**
+ * Devices on `/v1`: an organisation lists, renames and removes them, and rotates, revokes and verifies
+ * their tokens.
+ */
 import type { Hono } from "hono";
 import {
   labelDevice,

@@ -1,6 +1,6 @@
 /**
- * Events in our own words, as webhooks of the standard format tell them and as `/v1/events` lists them.
- * What leaves is listed field by field: no token and no secret is among it.
+ * Events as webhooks of the standard format and `/v1/events` show them. The mappers name every field that
+ * is shown: no token and no secret is one of them.
  */
 import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
@@ -12,7 +12,7 @@ import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";
 
-/** What endpoints had before migration 0006: events that are older say nothing of it. */
+/** The values that endpoints had before migration 0006. Events that are older do not hold these fields. */
 const BEFORE_0006 = {
   description: "",
   eventTypes: null,
@@ -26,12 +26,15 @@ export function toEventBody(event: DomainEvent) {
   return { type: event.type, timestamp: toRfc3339(event.at), data: toEventData(event) };
 }
 
-/** An event in a list. */
+/** An event in the list of `/v1/events`. */
 export function toListedEvent(event: DomainEvent) {
   return { id: event.id, ...toEventBody(event) };
 }
 
-/** What an event is about, as it was right after; of two about the same the higher `version` is the later. */
+/**
+ * What an event is about, as it was right after the event. Of two events about the same thing, the one
+ * with the higher `version` is the later.
+ */
 export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
   const { data, at } = event as Pick<DomainEvent<EventData>, "data" | "at">;
   if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
@@ -42,11 +45,11 @@ export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
   if ("permission" in data) {
     return { ...toPermission(data.permission), version: data.permission.version ?? at };
   }
-  // A connection never changes: it is there or gone, from one moment to another.
+  // A connection is made and deleted, and never changed: the time of the event serves as its version.
   if ("connection" in data) return { ...toConnectionDefinition(data.connection), version: at };
   if ("pairRequest" in data) {
     const { pairRequest } = data;
-    // A request changes once, when it ends.
+    // A request changes only once, when it ends.
     return { ...toRequestWire(pairRequest), version: pairRequest.status === "pending" ? 1 : 2 };
   }
   if ("device" in data) {

@@ -1,4 +1,4 @@
-/** Events on `/v1`: what happened in an organisation, for those who missed a webhook or have none. */
+/** The routes of events on `/v1`, for services that missed a webhook or have no endpoint. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { findEvent, listEvents } from "../../events/event-store";

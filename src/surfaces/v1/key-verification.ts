@@ -1,4 +1,7 @@
-/** Other services of the owner ask on `/v1` whether a key is good: `contracts/api-keys.md`. */
+/**
+ * The route on `/v1` with which other services of an organisation find out what an API key may do:
+ * `docs/api-keys.md`.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { noteKeyUse } from "../../http/authenticate";

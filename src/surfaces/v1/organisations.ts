@@ -1,4 +1,4 @@
-/** Organisations on `/v1`: made, listed and deleted with the root token. */
+/** The routes of organisations on `/v1`. The root token makes, lists and deletes them. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readQuery } from "../../http/body";

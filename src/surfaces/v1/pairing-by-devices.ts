@@ -1,4 +1,7 @@
-/** What devices call on `/v1`, without an API key: challenge, request, poll. */
+/**
+ * Pairing on `/v1` for devices, which have no API key: they fetch a challenge, send a request, and poll
+ * for the decision.
+ */
 import type { Hono } from "hono";
 import { type Application, selectApplication } from "../../devices/application-store";
 import { readCredential } from "../../http/authenticate";
@@ -14,21 +17,30 @@ import { askToPair } from "../../pairing/request-pairing";
 import { type DeviceRefusal, toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
 import { toRfc3339 } from "../shared/wire-time";
+import { APPLICATION_PATH, applicationNotFound } from "./device-paths";
 import { pairingRequestBody } from "./device-wire";
+
+const PAIRING_PATH = `${APPLICATION_PATH}/pairing`;
 
 /** Adds the routes to the app. */
 export function pairingByDeviceRoutes(app: Hono<AppEnv>): void {
-  const pairing = "/v1/applications/:application/pairing";
+  challengeRoute(app);
+  requestRoute(app);
+  pollRoute(app);
+}
 
-  app.post(`${pairing}/challenges`, async (c) => {
+function challengeRoute(app: Hono<AppEnv>): void {
+  app.post(`${PAIRING_PATH}/challenges`, async (c) => {
     const now = Date.now();
     countCall(c, "pairingCalls", now);
     const { id } = await requireApplication(c);
     const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
     return c.json({ nonce, expires_at: toRfc3339(expiresAt), server_time: toRfc3339(now) }, 201);
   });
+}
 
-  app.post(`${pairing}/requests`, async (c) => {
+function requestRoute(app: Hono<AppEnv>): void {
+  app.post(`${PAIRING_PATH}/requests`, async (c) => {
     countCall(c, "pairingCalls", Date.now());
     const { asked, proof } = await readBody(c, pairingRequestBody);
     const application = await requireApplication(c);
@@ -66,8 +78,10 @@ export function pairingByDeviceRoutes(app: Hono<AppEnv>): void {
         );
     }
   });
+}
 
-  app.get(`${pairing}/requests/:id{[A-Za-z0-9._-]+}`, async (c) => {
+function pollRoute(app: Hono<AppEnv>): void {
+  app.get(`${PAIRING_PATH}/requests/:id{[A-Za-z0-9._-]+}`, async (c) => {
     const now = Date.now();
     const application = c.req.param("application");
     const id = c.req.param("id");
@@ -93,11 +107,14 @@ const wrongPollToken = {
 async function requireApplication(c: Call): Promise<Application> {
   const id = c.req.param("application") ?? "";
   const [application] = await selectApplication(c.var.db, null, id);
-  if (!application) throw new Refused(toDeviceRefusal({ code: "application-not-found" }));
+  if (!application) throw applicationNotFound();
   return application;
 }
 
-/** What does not prove itself counts as a failed authentication: keys and codes are not to be guessed. */
+/**
+ * Refuses a pairing request. A wrong signature or setup code counts as a failed authentication, against
+ * guessing.
+ */
 function refuse(c: Call, refusal: DeviceRefusal): never {
   if (refusal.code === "wrong-signature" || refusal.code === "invalid-setup-code") {
     return refuseAndCount(c, Date.now(), toDeviceRefusal(refusal));

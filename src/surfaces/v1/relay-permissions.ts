@@ -1,4 +1,7 @@
-/** Relay permissions on `/v1`: may one connection send to another, and why not. */
+/**
+ * The route on `/v1` that says whether one connection may send to another, and which permissions are
+ * missing.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody } from "../../http/body";
@@ -22,7 +25,10 @@ export function relayPermissionCheckRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** `state` says what to do: create an absent one, enable a disabled one. */
+/**
+ * A missing permission. `state` says what helps: create it if it is absent, enable it if it is
+ * disabled.
+ */
 function toWire(missing: MissingPermission) {
   return {
     connection_id: missing.connectionId,

@@ -1,4 +1,7 @@
-/** What is ours about sessions, on `/v1`: using one, and ending one as an admin or as its connector. */
+/**
+ * Actions on sessions that no vendor's API has: use one, and end one as the deployment's admin or as
+ * its connector.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
@@ -35,7 +38,7 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
       if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
       throw new Refused({
         status: 409,
-        // Pending, it may become active.
+        // A session that is pending may become active, so that conflict does not last.
         lasts: refusal.code === "ended",
         code: "session-not-active",
         message: `The session is ${refusal.status}: no work can be done with it.`,
@@ -59,7 +62,10 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
   });
 }
 
-/** Signed, and by nobody else than the connector of the session's type in its organisation. */
+/**
+ * Ends a session for its connector. Only the connector of its type, in its organisation, can sign the
+ * message.
+ */
 async function asConnector(c: Call): Promise<Response> {
   const body = await readBodyText(c);
   const { session, connector } = await requireSigner(c, body, async () => {
@@ -75,7 +81,8 @@ async function asConnector(c: Call): Promise<Response> {
   });
   await readBody(c, connectorBody);
   const { organisationId, id } = session;
-  // The signature covers no session: without this, whoever sees a message could send it for others.
+  // The signature covers no session id. Without this, somebody who sees a message could end other
+  // sessions with it.
   const messageId = c.req.header("webhook-id") ?? "";
   const now = Date.now();
   const isFirst = await claimMessage(c.var.db, session, connector, messageId, now);
@@ -90,7 +97,7 @@ const messageUsed = {
     "This message has ended another session. Sign one for each session, each with a webhook-id of its own.",
 } as const;
 
-/** One that has ended stays as it is. */
+/** Ends a session, and answers with it. One that has ended before is shown as it is. */
 async function expire(
   c: Call,
   organisationId: number | null,
@@ -110,7 +117,7 @@ const notFound = {
   message: "There is no such session.",
 } as const;
 
-/** The id before the verb; null where it has another form: such a session never existed. */
+/** The id before the verb; null: it is not of this form, so there never was such a session. */
 function sessionId(c: Call, form: RegExp): string | null {
   const id = idBeforeVerb(c);
   return form.test(id) ? id : null;

@@ -1,4 +1,4 @@
-/** Operators sign in and out on `/v1`: `contracts/api-keys.md`. */
+/** The routes on `/v1` with which operators sign in and out: `docs/api-keys.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import {
@@ -26,7 +26,7 @@ const signInBody = z.strictObject({ token: z.string("must be an API key") });
 export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/auth/session-tokens", async (c) => {
     const { caller, key, email } =
-      (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
+      (await readSignInFromAccess(c)) ?? (await readSignInFromToken(c));
     return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
       const now = Date.now();
       countCall(c, "signIns", now, String(key.id));
@@ -53,21 +53,22 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-interface Person {
+/** An operator who signs in. */
+interface SignIn {
   caller: Caller;
   key: HeldKey;
-  /** Null where nobody vouches for one. */
+  /** The address that Cloudflare Access has confirmed; null: they signed in with an API key. */
   email: string | null;
 }
 
-/** Who sends an API key. */
-async function readPersonFromToken(c: Call): Promise<Person> {
+/** An operator who sends an API key in the body. */
+async function readSignInFromToken(c: Call): Promise<SignIn> {
   const { token } = await readBody(c, signInBody);
   return { ...(await requireKeyWithToken(c, token, SIGN_IN, "fresh")), email: null };
 }
 
-/** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
-async function readPersonFromAccess(c: Call): Promise<Person | null> {
+/** An operator who came through Cloudflare Access and sends no API key; null: they came in another way. */
+async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
   const { access } = c.var.config;
   const assertion = c.req.header("Cf-Access-Jwt-Assertion");
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;

@@ -1,4 +1,7 @@
-/** Deliveries on `/v1`: what was sent, what came back, and sending it again. */
+/**
+ * The routes of deliveries on `/v1`: what was sent, what the receiver answered, and sending again one
+ * or all that failed.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
@@ -10,13 +13,18 @@ import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resen
 import { requireEndpoint } from "./webhook-endpoints";
 import { deliveriesQuery, startRecoveryBody, toDelivery, toRecovery } from "./webhook-wire";
 
-const LIST = "/v1/webhooks/deliveries";
+const DELIVERIES_PATH = "/v1/webhooks/deliveries";
 const noBody = z.strictObject({});
 
 /** Adds the routes to the app. */
 export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
+  deliveryRoutes(app);
+  recoveryRoutes(app);
+}
+
+function deliveryRoutes(app: Hono<AppEnv>): void {
   app.get(
-    LIST,
+    DELIVERIES_PATH,
     keyed("webhooks:read", async (c, { organisationId }) => {
       const query = readQuery(c, deliveriesQuery);
       const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
@@ -25,7 +33,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    `${LIST}/:id{[A-Za-z0-9_-]+}`,
+    `${DELIVERIES_PATH}/:id{[A-Za-z0-9_-]+}`,
     keyed("webhooks:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const delivery = await findDelivery(c.var.db, { organisationId, id });
@@ -35,7 +43,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${LIST}/:call{[^:]+:resend}`,
+    `${DELIVERIES_PATH}/:call{[^:]+:resend}`,
     keyed("webhooks:write", async (c, { organisationId }) => {
       await readOptionalBody(c, noBody);
       const key = { organisationId, id: idBeforeVerb(c) };
@@ -44,7 +52,9 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
       return c.json(toDelivery(result.delivery), 202);
     }),
   );
+}
 
+function recoveryRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/webhooks/endpoints/:call{[^:]+:recover}",
     keyed("webhooks:write", async (c, { organisationId }) => {

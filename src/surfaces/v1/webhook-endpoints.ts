@@ -1,9 +1,9 @@
-/** Webhook endpoints on `/v1`: who hears of an organisation's events, with what secret, and whether it works. */
+/** The routes of webhook endpoints and their secrets on `/v1`. */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
 import { idBeforeVerb, keyed } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import {
   endpointOwner,
@@ -32,16 +32,17 @@ import {
   toEndpoint,
 } from "./webhook-wire";
 
-const LIST = "/v1/webhooks/endpoints";
-const ONE = `${LIST}/:id{[A-Za-z0-9_-]+}`;
+const ENDPOINTS_PATH = "/v1/webhooks/endpoints";
+const ENDPOINT_PATH = `${ENDPOINTS_PATH}/:id{[A-Za-z0-9_-]+}`;
 
 /** Adds the routes to the app. */
 export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
-  crudRoutes(app);
+  endpointListRoutes(app);
+  oneEndpointRoutes(app);
   secretRoutes(app);
 
   app.post(
-    `${LIST}/:call{[^:]+:test}`,
+    `${ENDPOINTS_PATH}/:call{[^:]+:test}`,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       const { db, config } = c.var;
@@ -51,9 +52,9 @@ export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-function crudRoutes(app: Hono<AppEnv>): void {
+function endpointListRoutes(app: Hono<AppEnv>): void {
   app.post(
-    LIST,
+    ENDPOINTS_PATH,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const body = await readBody(c, createEndpointBody);
       requireSendable(c, "url", body.url);
@@ -67,23 +68,25 @@ function crudRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    LIST,
+    ENDPOINTS_PATH,
     keyed("webhooks:read", async (c, { organisationId }) => {
       const range = readQuery(c, endpointsQuery);
       const rows = await listEndpoints(c.var.db, organisationId, null, range);
       return c.json(toKeysetPage(rows, range.limit, ({ id }) => id, toEndpoint));
     }),
   );
+}
 
+function oneEndpointRoutes(app: Hono<AppEnv>): void {
   app.get(
-    ONE,
+    ENDPOINT_PATH,
     keyed("webhooks:read", async (c, { organisationId }) => {
       return c.json(toEndpoint(await requireEndpoint(c, organisationId, c.req.param("id"))));
     }),
   );
 
   app.patch(
-    ONE,
+    ENDPOINT_PATH,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const change = await readBody(c, changeEndpointBody);
       if (change.url !== undefined) requireSendable(c, "url", change.url);
@@ -95,7 +98,7 @@ function crudRoutes(app: Hono<AppEnv>): void {
   );
 
   app.delete(
-    ONE,
+    ENDPOINT_PATH,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
@@ -105,10 +108,10 @@ function crudRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** Secrets are for who may write: whoever reads one can sign as we do. */
+/** Secrets need `webhooks:write`: with a secret, one can sign webhooks as Drawbridge does. */
 function secretRoutes(app: Hono<AppEnv>): void {
   app.get(
-    `${ONE}/secret`,
+    `${ENDPOINT_PATH}/secret`,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, c.req.param("id"));
       return secretAnswer(c, endpointOwner(endpoint.id), secretVersions(endpoint));
@@ -116,7 +119,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${ONE}/secret:rotate`,
+    `${ENDPOINT_PATH}/secret:rotate`,
     keyed("webhooks:write", async (c, { organisationId }) => {
       const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const id = c.req.param("id") ?? "";
@@ -155,10 +158,10 @@ function newestSecret(c: Call, owner: string, versions: SecretVersions): string 
   return signingSecrets(c.var.config.secret, owner, versions, Date.now())[0];
 }
 
-/** An endpoint of the caller's. */
+/** The endpoint with this id, if it is the organisation's. */
 export async function requireEndpoint(
   c: Call,
-  organisationId: Caller["organisationId"],
+  organisationId: number,
   id: string | undefined,
 ): Promise<WebhookEndpoint> {
   const endpoint = id === undefined ? null : await findEndpoint(c.var.db, organisationId, id);

@@ -1,4 +1,7 @@
-/** Webhook endpoints, deliveries and recoveries as `/v1` says them, and the bodies that it takes. */
+/**
+ * Webhook endpoints, deliveries and recoveries on `/v1`: the bodies and queries, and how they are
+ * shown.
+ */
 import { z } from "zod";
 import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
@@ -9,7 +12,7 @@ import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import type { Recovery } from "../../webhooks/recovery";
 import { toRfc3339 } from "../shared/wire-time";
 
-/** How far back what failed is sent again: 14 days, in milliseconds. */
+/** The longest window of a recovery: 14 days, in milliseconds. */
 const LONGEST_WINDOW_MS = 14 * 86_400_000;
 /** A week. */
 const LONGEST_GRACE_SECONDS = 604_800;
@@ -45,7 +48,7 @@ export const createEndpointBody = z
   })
   .transform(({ event_types, ...rest }) => ({ ...rest, eventTypes: event_types }));
 
-/** The body that changes one. What it leaves out stays. */
+/** The body that changes an endpoint. A field that is left out stays as it is. */
 export const changeEndpointBody = z
   .strictObject({
     url: url.optional(),
@@ -60,14 +63,17 @@ export const changeEndpointBody = z
     ...(enabled === undefined ? {} : { enabled }),
   }));
 
-/** The body that rotates a secret: for how long the one before signs too, in milliseconds. */
+/** The body that rotates a secret. In the grace, given in seconds, the old secret signs as well. */
 export const rotateSecretBody = z
   .strictObject({
     grace_seconds: wholeNumber(0, LONGEST_GRACE_SECONDS).default(86_400),
   })
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
 
-/** The body that sends again what failed in a window; `now` is its end where it names none. */
+/**
+ * The body that starts a recovery: deliveries that failed in this window are sent again.
+ * @param now the end of the window, if the body has none
+ */
 export function startRecoveryBody(now: number) {
   return z
     .strictObject({ since: time, until: time.optional() })
@@ -90,10 +96,10 @@ export const endpointsQuery = z
   .strictObject({ limit: pageLimit, cursor: pageCursor(/^whe_[0-9a-f]{32}$/) })
   .transform(({ limit, cursor }) => ({ limit, after: cursor, before: null }));
 
-/** A type of events, or the beginning of one, in a query. */
+/** A type of events in a query, or the beginning of one such as `device.*`. */
 export const eventTypeQuery = eventPattern.nullable().default(null);
 
-/** A time in a query, Unix milliseconds. */
+/** A time in a query, read as Unix milliseconds. */
 export const timeQuery = time.nullable().default(null);
 
 /** The query of the list of deliveries. */
@@ -160,7 +166,7 @@ export function toAttempt(attempt: Attempt) {
   };
 }
 
-/** A recovery and how far it is. */
+/** A recovery, and how far it has got. */
 export function toRecovery(recovery: Recovery) {
   return {
     id: recovery.id,
