@@ -17,7 +17,7 @@ type Handler = (c: Call) => Promise<Response>;
  * @param permission what the key must hold; null: every key that works will do
  * @param freshness `fresh` where a key that was revoked seconds ago must not be accepted
  */
-export function keyed(
+export function keyRoute(
   permission: Permission | null,
   handle: (c: Call, caller: Caller) => Promise<Response>,
   freshness: Freshness = "cached",
@@ -29,7 +29,7 @@ export function keyed(
 }
 
 /** A route for the root token only. */
-export function rooted(handle: Handler): Handler {
+export function rootRoute(handle: Handler): Handler {
   return async (c) => {
     requireRoot(c);
     return withIdempotencyKey(c, { organisationId: 0, keyId: 0, person: null }, () => handle(c));

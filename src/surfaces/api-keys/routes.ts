@@ -1,7 +1,7 @@
 /** The routes of API keys, for operators and programs that manage keys: `docs/api-keys.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findKeyView, listKeys } from "../../keys/key-store";
 import { changeKey, createKey, deleteKey } from "../../keys/manage-keys";
@@ -28,7 +28,7 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
 function readingRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/api-keys",
-    keyed("keys:read", async (c, { organisationId, organisationIds }) => {
+    keyRoute("keys:read", async (c, { organisationId, organisationIds }) => {
       const { optFields, ...query } = readQuery(c, listKeysQuery);
       const page = await listKeys(c.var.db, {
         ...query,
@@ -43,7 +43,7 @@ function readingRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/api-keys/:id",
-    keyed("keys:read", async (c, { organisationId, organisationIds }) => {
+    keyRoute("keys:read", async (c, { organisationId, organisationIds }) => {
       const { optFields } = readQuery(c, showKeyQuery);
       const key = await findKeyView(c.var.db, organisationId, organisationIds, readId(c));
       if (!key) throw new Refused(keyNotFound);
@@ -55,7 +55,7 @@ function readingRoutes(app: Hono<AppEnv>): void {
 function writingRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/api-keys",
-    keyed(
+    keyRoute(
       "keys:write",
       async (c, caller) => {
         const input = await readBody(c, createKeyBody);
@@ -71,7 +71,7 @@ function writingRoutes(app: Hono<AppEnv>): void {
 
   app.patch(
     "/api-keys/:id",
-    keyed(
+    keyRoute(
       "keys:write",
       async (c, caller) => {
         const change = await readBody(c, changeKeyBody);
@@ -91,7 +91,7 @@ function writingRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/api-keys/:id",
-    keyed(
+    keyRoute(
       "keys:write",
       async (c, caller) => {
         const result = await deleteKey(c.var, caller, readId(c), Date.now());

@@ -1,7 +1,7 @@
 /** The routes of relay permissions and connections: `docs/relay-permissions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findConnection, listConnections } from "../../relay-permissions/connection-store";
 import {
@@ -46,19 +46,21 @@ export function relayPermissionRoutes(app: Hono<AppEnv>): void {
 function permissionListRoutes(app: Hono<AppEnv>, path: string): void {
   app.get(
     path,
-    keyed("relay-permissions:get", async (c, { organisationId }) => list(c, organisationId, null)),
+    keyRoute("relay-permissions:get", async (c, { organisationId }) =>
+      list(c, organisationId, null),
+    ),
   );
 
   app.get(
     `${path}/:connectionId`,
-    keyed("relay-permissions:get", async (c, { organisationId }) =>
+    keyRoute("relay-permissions:get", async (c, { organisationId }) =>
       list(c, organisationId, requireConnectionId(c)),
     ),
   );
 
   app.post(
     path,
-    keyed("relay-permissions:create", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:create", async (c, { organisationId }) => {
       const body = await readBody(c, createPermissionBody);
       const result = await createPermission(depsOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
@@ -74,7 +76,7 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
 
   app.get(
     one,
-    keyed("relay-permissions:get", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:get", async (c, { organisationId }) => {
       const permission = await findPermission(c.var.db, organisationId, requireKeyOf(c));
       if (!permission) throw refused({ code: "permission-not-found" });
       const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
@@ -84,7 +86,7 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
 
   app.put(
     one,
-    keyed("relay-permissions:update", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:update", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
       const change = await readBody(c, updatePermissionBody);
       const result = await updatePermission(depsOf(c), organisationId, key, change, Date.now());
@@ -94,7 +96,7 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
 
   app.delete(
     one,
-    keyed("relay-permissions:delete", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:delete", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
       requireDone(await deletePermission(depsOf(c), organisationId, key, Date.now()));
       return c.body(null, 200);
@@ -105,7 +107,7 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
 function connectionRoutes(app: Hono<AppEnv>, path: string): void {
   app.get(
     path,
-    keyed("connections:get", async (c, { organisationId }) => {
+    keyRoute("connections:get", async (c, { organisationId }) => {
       const query = readQuery(c, connectionQuery);
       const { connections, total } = await listConnections(c.var.db, organisationId, {
         after: query.after,
@@ -120,7 +122,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
   // Drawbridge's addition, in the form of a single permission: the Location that a POST answers must exist.
   app.get(
     `${path}/:connectionId`,
-    keyed("connections:get", async (c, { organisationId }) => {
+    keyRoute("connections:get", async (c, { organisationId }) => {
       const connection = await findConnection(c.var.db, organisationId, requireConnectionId(c));
       if (!connection) throw refused({ code: "connection-not-found" });
       const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
@@ -130,7 +132,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
 
   app.post(
     path,
-    keyed("connections:create", async (c, { organisationId }) => {
+    keyRoute("connections:create", async (c, { organisationId }) => {
       const body = await readBody(c, createConnectionBody);
       const result = await createConnection(depsOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
@@ -142,7 +144,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
 
   app.delete(
     `${path}/:connectionId`,
-    keyed("connections:delete", async (c, { organisationId }) => {
+    keyRoute("connections:delete", async (c, { organisationId }) => {
       const id = requireConnectionId(c);
       requireDone(await deleteConnection(depsOf(c), organisationId, id, Date.now()));
       return c.body(null, 200);

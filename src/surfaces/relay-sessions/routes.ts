@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
 import { requireBelowLimit } from "../../http/calls-per-minute";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { REPLAYED_HEADER, readIdempotencyKey } from "../../http/idempotency";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
@@ -45,7 +45,7 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
 function sessionRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relays/sessions",
-    keyed("relays:write", async (c, caller) => {
+    keyRoute("relays:write", async (c, caller) => {
       const input = await readBody(c, createSessionBody);
       const { origin } = new URL(c.req.url);
       if (input.webhookUrl !== null) requireSendable(c, "webhook_url", input.webhookUrl);
@@ -57,7 +57,7 @@ function sessionRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/relays/sessions",
-    keyed("relays:read", async (c, { organisationId }) => {
+    keyRoute("relays:read", async (c, { organisationId }) => {
       const query = readQuery(c, listSessionsQuery);
       const page = await listLiveSessions(c.var.db, {
         organisationId,
@@ -72,7 +72,7 @@ function sessionRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/relays/sessions/:id",
-    keyed("relays:read", async (c, { organisationId }) => {
+    keyRoute("relays:read", async (c, { organisationId }) => {
       const result = await c.var.sessions.read(organisationId, requireId(c.req.param("id")));
       const { session, traffic } = requireSession(result, 404);
       if (session.status === "failed" || session.status === "expired") throw new Refused(notThere);
@@ -82,7 +82,7 @@ function sessionRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/v1/relays/sessions/:id",
-    keyed("relays:write", async (c, { organisationId }) => {
+    keyRoute("relays:write", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       requireSession(await c.var.sessions.expire(organisationId, id, "organisation"), 404);
       return c.body(null, 204);
@@ -93,7 +93,7 @@ function sessionRoutes(app: Hono<AppEnv>): void {
 function userRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relays/sessions:authorize-user",
-    keyed("relays:write", async (c, { organisationId }) => {
+    keyRoute("relays:write", async (c, { organisationId }) => {
       const { sessionId, user } = await readBody(c, authorizeUserBody);
       const id = requireId(sessionId);
       const result = await c.var.sessions.authorizeUser(organisationId, id, user);
@@ -104,7 +104,7 @@ function userRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/v1/relays/sessions:revoke-user",
-    keyed("relays:write", async (c, { organisationId }) => {
+    keyRoute("relays:write", async (c, { organisationId }) => {
       const { sessionId, token } = await readBody(c, revokeUserBody);
       const result = await c.var.sessions.revokeUser(organisationId, requireId(sessionId), token);
       const { session, traffic } = requireSession(result, 409);

@@ -1,6 +1,6 @@
 /** The routes with which a caller reads their organisation and its API keys, in ricloud's format. */
 import type { Hono } from "hono";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyRecord } from "../../keys/key-store";
@@ -13,7 +13,7 @@ import { toKey, toOrganisation } from "./wire";
 export function accountRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/organisation",
-    keyed(null, async (c, { organisationId }) => {
+    keyRoute(null, async (c, { organisationId }) => {
       const organisation = await findOrganisation(c.var.db, organisationId);
       if (!organisation) throw new Refused(notFound);
       return c.json(toOrganisation(organisation));
@@ -21,11 +21,11 @@ export function accountRoutes(app: Hono<AppEnv>): void {
   );
   app.get(
     "/key",
-    keyed(null, (c, caller) => showKey(c, caller, caller.keyId)),
+    keyRoute(null, (c, caller) => showKey(c, caller, caller.keyId)),
   );
   app.get(
     "/keys/:id",
-    keyed(null, (c, caller) => {
+    keyRoute(null, (c, caller) => {
       const id = readIntegerId(c.req.param("id"));
       return showKey(c, caller, id);
     }),

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { findListedEvent, listEvents } from "../../events/event-list";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
 import { EVENT_ID } from "../shared/id-forms";
 import { notFound } from "./errors";
@@ -25,7 +25,7 @@ const listShape = {
 export function ricloudEventRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/events",
-    keyed("events:read", async (c, { organisationId }) => {
+    keyRoute("events:read", async (c, { organisationId }) => {
       const { filter, dateRange, page } = readListQuery(c, listShape);
       const { type: subject, action, state } = filter;
       const created = dateRange("date_created");
@@ -42,7 +42,7 @@ export function ricloudEventRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/events/:id",
-    keyed("events:read", async (c, { organisationId }) => {
+    keyRoute("events:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const event = EVENT_ID.test(id) ? await findListedEvent(c.var.db, organisationId, id) : null;
       if (!event) throw new Refused(notFound);

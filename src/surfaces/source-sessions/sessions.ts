@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import type { Session } from "../../session/machine";
 import type { SessionResult } from "../../session/session-calls";
@@ -49,7 +49,7 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
 function createRoute(app: Hono<AppEnv>): void {
   app.post(
     "/sessions",
-    keyed("sessions:write", async (c, { organisationId, keyId }) => {
+    keyRoute("sessions:write", async (c, { organisationId, keyId }) => {
       const { source: spec, payload } = await readBody(c, createBody);
       const awaitMs = awaitMilliseconds(c);
       const { db, sessions, config } = c.var;
@@ -81,7 +81,7 @@ function createRoute(app: Hono<AppEnv>): void {
 function listRoute(app: Hono<AppEnv>): void {
   app.get(
     "/sessions",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const { filter, dateRange, page } = readListQuery(c, listShape);
       const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
         organisationId,
@@ -111,7 +111,7 @@ function listRoute(app: Hono<AppEnv>): void {
 function oneSessionRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sessions/:id",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       return showSession(c, await c.var.sessions.read(organisationId, id));
     }),
@@ -119,7 +119,7 @@ function oneSessionRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/sessions/:id",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       const result = await c.var.sessions.expire(organisationId, id, "organisation");
       // A session that has ended is shown as it is.

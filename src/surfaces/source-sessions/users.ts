@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { SOURCE_STATES } from "../../sources/source";
@@ -40,7 +40,7 @@ const sourceList = {
 export function userRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/users",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const body = await readBody(c, userBody);
       const user = await findOrMakeUser(c.var.db, organisationId, body.identifier, Date.now());
       return c.json(toUser(user), 201);
@@ -49,7 +49,7 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/users",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, userList);
       const { identifier } = filter;
       const users = await listUsers(c.var.db, organisationId, { identifier }, page);
@@ -60,7 +60,7 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/users/:id",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const user = await findUser(c.var.db, organisationId, readIntegerId(c.req.param("id")));
       if (!user) throw new Refused(notFound);
       return c.json(toUser(user));
@@ -69,7 +69,7 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/users/:id",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const id = readIntegerId(c.req.param("id"));
       const change = await readOptionalBody(c, userChange);
       const user =
@@ -94,7 +94,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
 function sourceListRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/sources",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const spec = await readBody(c, sourceSpec);
       const found = await findOrMakeSource(c.var.db, organisationId, spec, Date.now(), false);
       if (!found.ok) {
@@ -106,7 +106,7 @@ function sourceListRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/sources",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, sourceList);
       const sources = await listSources(
         c.var.db,
@@ -128,7 +128,7 @@ function sourceListRoutes(app: Hono<AppEnv>): void {
 function oneSourceRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sources/:id",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const id = readIntegerId(c.req.param("id"));
       const source = (await findSources(c.var.db, organisationId, [id])).get(id);
       if (!source) throw new Refused(notFound);
@@ -138,7 +138,7 @@ function oneSourceRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/sources/:id",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const id = readIntegerId(c.req.param("id"));
       const { state } = await readOptionalBody(c, sourceChange);
       const source =

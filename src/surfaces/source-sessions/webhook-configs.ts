@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { holds } from "../../keys/permissions";
@@ -38,7 +38,7 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
 function configListRoutes(app: Hono<AppEnv>): void {
   app.post(
     PATH,
-    keyed("webhooks:write", async (c, caller) => {
+    keyRoute("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const body = await readBody(c, createBody);
       requireSendable(c, "url", body.url);
@@ -52,7 +52,7 @@ function configListRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     PATH,
-    keyed("webhooks:read", async (c, caller) => {
+    keyRoute("webhooks:read", async (c, caller) => {
       const { organisationId } = caller;
       const { page } = readListQuery(c, listShape);
       const rows = await listEndpoints(c.var.db, organisationId, format, page);
@@ -67,14 +67,14 @@ function configListRoutes(app: Hono<AppEnv>): void {
 function oneConfigRoutes(app: Hono<AppEnv>): void {
   app.get(
     `${PATH}/:id`,
-    keyed("webhooks:read", async (c, caller) => {
+    keyRoute("webhooks:read", async (c, caller) => {
       return c.json(toWire(c, caller, await requireConfig(c, caller.organisationId)));
     }),
   );
 
   app.post(
     `${PATH}/:id`,
-    keyed("webhooks:write", async (c, caller) => {
+    keyRoute("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const { url: address, state } = await readOptionalBody(c, updateBody);
       const { id } = await requireConfig(c, organisationId);
@@ -92,7 +92,7 @@ function oneConfigRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     `${PATH}/:id`,
-    keyed("webhooks:write", async (c, caller) => {
+    keyRoute("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const { id } = await requireConfig(c, organisationId);
       const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
@@ -101,7 +101,7 @@ function oneConfigRoutes(app: Hono<AppEnv>): void {
     }),
   );
 
-  const test = keyed("webhooks:write", async (c, caller) => {
+  const test = keyRoute("webhooks:write", async (c, caller) => {
     const { organisationId } = caller;
     const endpoint = await requireConfig(c, organisationId);
     await queueTest(c.var, endpoint, Date.now());

@@ -7,7 +7,7 @@ import {
 } from "../../devices/application-store";
 import { newApplicationId } from "../../devices/device-ids";
 import { readBody, readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
 import type { AppEnv } from "../../http/request-context";
 import { APPLICATION_PATH, applicationAddress, applicationNotFound } from "./device-paths";
@@ -20,7 +20,7 @@ const MOST_DRAWS = 3;
 export function applicationRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/applications",
-    keyed("devices:manage", async (c, { organisationId }) => {
+    keyRoute("devices:manage", async (c, { organisationId }) => {
       const { name } = await readBody(c, applicationBody);
       const createdAt = Date.now();
       for (let i = 0; i < MOST_DRAWS; i++) {
@@ -35,7 +35,7 @@ export function applicationRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/applications",
-    keyed("devices:list", async (c, { organisationId }) => {
+    keyRoute("devices:list", async (c, { organisationId }) => {
       const { limit, cursor } = readQuery(c, applicationsQuery);
       const query = { organisationId, after: readTimeCursor(cursor), limit: limit + 1 };
       const rows = await listApplications(c.var.db, query);
@@ -45,7 +45,7 @@ export function applicationRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     APPLICATION_PATH,
-    keyed("devices:list", async (c, caller) => {
+    keyRoute("devices:list", async (c, caller) => {
       const { organisationId, applicationId } = applicationAddress(c, caller);
       const [application] = await selectApplication(c.var.db, organisationId, applicationId);
       if (!application) throw applicationNotFound();

@@ -4,7 +4,7 @@
  */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { type Connector, connectorSecrets, MOCK_TYPE } from "../../sources/connector";
@@ -27,7 +27,7 @@ const CONNECTOR_PATH = "/v1/connectors/:type";
 export function connectorRoutes(app: Hono<AppEnv>): void {
   app.put(
     CONNECTOR_PATH,
-    keyed("connectors:write", async (c, { organisationId }) => {
+    keyRoute("connectors:write", async (c, { organisationId }) => {
       const type = requireType(c);
       const terms = await readBody(c, putConnectorBody);
       requireSendable(c, "url", terms.url);
@@ -39,7 +39,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     CONNECTOR_PATH,
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const connector = await findConnector(c.var.db, organisationId, requireType(c));
       if (!connector) throw new Refused(unknownConnector);
       return c.json(toConnector(connector));
@@ -48,7 +48,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     CONNECTOR_PATH,
-    keyed("connectors:write", async (c, { organisationId }) => {
+    keyRoute("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
       if (!(await deleteConnector(c.var, address, Date.now()))) throw new Refused(unknownConnector);
       return c.body(null, 204);
@@ -57,7 +57,7 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${CONNECTOR_PATH}/secret:rotate`,
-    keyed("connectors:write", async (c, { organisationId }) => {
+    keyRoute("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
       const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const connector = await rotateConnectorSecret(c.var, address, graceMs, Date.now());

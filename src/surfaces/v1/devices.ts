@@ -13,7 +13,7 @@ import { verifyDeviceToken } from "../../devices/verify-device";
 import { readCredential } from "../../http/authenticate";
 import { readBody, readQuery } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findDevice, listDevices } from "../../pairing/pair-list";
@@ -47,7 +47,7 @@ export function deviceRoutes(app: Hono<AppEnv>): void {
 function pairedDeviceRoutes(app: Hono<AppEnv>): void {
   app.get(
     `${APPLICATION_PATH}/devices`,
-    keyed("devices:list", async (c, caller) => {
+    keyRoute("devices:list", async (c, caller) => {
       const { limit, cursor } = readQuery(c, devicesQuery);
       const query = { after: readTimeCursor(cursor), limit: limit + 1 };
       const rows = await listDevices(c.var.db, applicationAddress(c, caller), query);
@@ -58,7 +58,7 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     DEVICE_PATH,
-    keyed("devices:list", async (c, caller) => {
+    keyRoute("devices:list", async (c, caller) => {
       const { deviceId, ...application } = deviceAddress(c, caller);
       const device = await findDevice(c.var.db, application, deviceId);
       if (device === null) throw applicationNotFound();
@@ -69,7 +69,7 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
 
   app.patch(
     DEVICE_PATH,
-    keyed("devices:manage", async (c, caller) => {
+    keyRoute("devices:manage", async (c, caller) => {
       const { label } = await readBody(c, labelDeviceBody);
       const address = deviceAddress(c, caller);
       const result = await labelDevice(deviceServices(c), address, label, Date.now());
@@ -79,7 +79,7 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     DEVICE_PATH,
-    keyed("devices:remove", async (c, caller) => {
+    keyRoute("devices:remove", async (c, caller) => {
       const address = deviceAddress(c, caller);
       const result = await removePairedDevice(deviceServices(c), caller, address, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
@@ -89,7 +89,7 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
 }
 
 function tokenRoutes(app: Hono<AppEnv>): void {
-  const rotateForCaller = keyed("devices:manage", async (c, caller) => {
+  const rotateForCaller = keyRoute("devices:manage", async (c, caller) => {
     const { role, scopes } = await readBody(c, rotateTokenBody);
     const address = deviceAddress(c, caller);
     const deps = deviceServices(c);
@@ -106,7 +106,7 @@ function tokenRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${DEVICE_PATH}/tokens:revoke`,
-    keyed("devices:manage", async (c, caller) => {
+    keyRoute("devices:manage", async (c, caller) => {
       const { role } = await readBody(c, revokeTokenBody);
       const address = { ...deviceAddress(c, caller), role };
       const result = await revokeDeviceToken(deviceServices(c), caller, address, Date.now());
@@ -116,7 +116,7 @@ function tokenRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/v1/devices:verify",
-    keyed("devices:list", async (c, { organisationId }) => {
+    keyRoute("devices:list", async (c, { organisationId }) => {
       const { token, scope } = await readBody(c, verifyTokenBody);
       const now = Date.now();
       const asked = { organisationId, scope };

@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { noteKeyUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
@@ -43,7 +43,7 @@ const verifyBody = z
 export function keyVerificationRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/keys:verify",
-    keyed("keys:read", async (c, { organisationIds }) => {
+    keyRoute("keys:read", async (c, { organisationIds }) => {
       const { token, asked } = await readBody(c, verifyBody);
       const now = Date.now();
       const key = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;

@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readQuery } from "../../http/body";
 import { unknownOrganisation } from "../../http/guard-refusals";
-import { rooted } from "../../http/guarded-routes";
+import { rootRoute } from "../../http/guarded-routes";
 import { humanText } from "../../http/human-text";
 import { idPageQuery, toIdPage } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
@@ -28,7 +28,7 @@ const createBody = z.strictObject({ name: humanText(1, 100) });
 export function organisationRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/organisations",
-    rooted(async (c) => {
+    rootRoute(async (c) => {
       const { name } = await readBody(c, createBody);
       const { secret } = c.var.config;
       const token = newToken();
@@ -52,7 +52,7 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/organisations",
-    rooted(async (c) => {
+    rootRoute(async (c) => {
       const { limit, after } = readQuery(c, idPageQuery);
       const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
       return c.json(toIdPage(rows, limit, toWire));
@@ -61,7 +61,7 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/v1/organisations/:id",
-    rooted(async (c) => {
+    rootRoute(async (c) => {
       const id = readIntegerId(c.req.param("id"));
       const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
       if (!deleted) {

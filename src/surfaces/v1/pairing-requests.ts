@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { selectApplication } from "../../devices/application-store";
 import { readBody, readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
@@ -26,7 +26,7 @@ const REQUESTS_PATH = `${APPLICATION_PATH}/pairing/requests`;
 export function pairingRequestRoutes(app: Hono<AppEnv>): void {
   app.get(
     REQUESTS_PATH,
-    keyed("devices:list", async (c, caller) => {
+    keyRoute("devices:list", async (c, caller) => {
       const { limit, cursor, status } = readQuery(c, requestsQuery);
       const query = { status, before: cursor, limit: limit + 1 };
       const rows = await listRequests(c.var.db, applicationAddress(c, caller), query, Date.now());
@@ -37,7 +37,7 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${REQUESTS_PATH}/:id{[A-Za-z0-9._-]+:approve}`,
-    keyed("devices:approve", async (c, caller) => {
+    keyRoute("devices:approve", async (c, caller) => {
       const narrowing = await readBody(c, approveRequestBody);
       const { applicationId } = applicationAddress(c, caller);
       const id = requestId(c);
@@ -50,7 +50,7 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${REQUESTS_PATH}/:id{[A-Za-z0-9._-]+:reject}`,
-    keyed("devices:approve", async (c, caller) => {
+    keyRoute("devices:approve", async (c, caller) => {
       const { reason } = await readBody(c, rejectRequestBody);
       const { applicationId } = applicationAddress(c, caller);
       const id = requestId(c);
@@ -63,7 +63,7 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${APPLICATION_PATH}/setup-codes`,
-    keyed("devices:approve", async (c, caller) => {
+    keyRoute("devices:approve", async (c, caller) => {
       const { role, scopes, ttl_seconds } = await readBody(c, setupCodeBody);
       const { organisationId, applicationId: id } = applicationAddress(c, caller);
       const [application] = await selectApplication(c.var.db, organisationId, id);

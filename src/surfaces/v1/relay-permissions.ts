@@ -5,7 +5,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";
 import { checkRelay } from "../../relay-permissions/manage-permissions";
 import type { MissingPermission } from "../../relay-permissions/permission";
@@ -17,7 +17,7 @@ const checkBody = z.strictObject({ from: connectionId, to: connectionId });
 export function relayPermissionCheckRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relay-permissions:check",
-    keyed("relay-permissions:get", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:get", async (c, { organisationId }) => {
       const { from, to } = await readBody(c, checkBody);
       const { allowed, missing } = await checkRelay(c.var.db, organisationId, from, to);
       return c.json({ allowed, missing: missing.map(toWire) });

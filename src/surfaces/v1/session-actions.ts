@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { idBeforeVerb, keyed, rooted } from "../../http/guarded-routes";
+import { idBeforeVerb, keyRoute, rootRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSigner } from "../../http/root-and-signer";
 import { type ExpiryReason, errorOf, type Session } from "../../session/machine";
@@ -25,7 +25,7 @@ const noBody = z.strictObject({});
 export function sessionActionRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/sessions/:call{[^:]+:use}",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       await readOptionalBody(c, noBody);
       const id = sessionId(c, SOURCE_SESSION_ID);
       if (id === null) throw new Refused(notFound);
@@ -50,7 +50,7 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
     }),
   );
 
-  const asAdmin = rooted(async (c) => {
+  const asAdmin = rootRoute(async (c) => {
     await readOptionalBody(c, adminBody);
     const id = sessionId(c, SOURCE_SESSION_ID) ?? sessionId(c, SESSION_ID);
     if (id === null) throw new Refused(notFound);

@@ -9,7 +9,7 @@ import {
 import { readBody, readBodyText } from "../../http/body";
 import { countCall } from "../../http/calls-per-minute";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { keyed, withIdempotencyKey } from "../../http/guarded-routes";
+import { keyRoute, withIdempotencyKey } from "../../http/guarded-routes";
 import { idempotencyScope } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import type { HeldKey } from "../../keys/key";
@@ -39,7 +39,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/v1/auth/session-tokens",
-    keyed(SIGN_IN, async (c, { session }) => {
+    keyRoute(SIGN_IN, async (c, { session }) => {
       if (!session) {
         throw new Refused({
           status: 400,

@@ -5,7 +5,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyed } from "../../http/guarded-routes";
+import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type HttpRefusal, Refused } from "../../http/request-context";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
@@ -25,7 +25,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
 function deliveryRoutes(app: Hono<AppEnv>): void {
   app.get(
     DELIVERIES_PATH,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const query = readQuery(c, deliveriesQuery);
       const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
       return c.json({ data: rows.map(toDelivery), next_cursor: next });
@@ -34,7 +34,7 @@ function deliveryRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     `${DELIVERIES_PATH}/:id{[A-Za-z0-9_-]+}`,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const delivery = await findDelivery(c.var.db, { organisationId, id });
       if (!delivery) throw new Refused(refusals["not-found"]);
@@ -44,7 +44,7 @@ function deliveryRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${DELIVERIES_PATH}/:call{[^:]+:resend}`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       await readOptionalBody(c, noBody);
       const key = { organisationId, id: idBeforeVerb(c) };
       const result = await requestResend(c.var.db, c.env.DELIVERIES, key, Date.now());
@@ -57,7 +57,7 @@ function deliveryRoutes(app: Hono<AppEnv>): void {
 function recoveryRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/webhooks/endpoints/:call{[^:]+:recover}",
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const now = Date.now();
       const window = await readBody(c, startRecoveryBody(now));
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
@@ -73,7 +73,7 @@ function recoveryRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/webhooks/recoveries/:id",
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const recovery = await findRecovery(c.var.db, organisationId, c.req.param("id") ?? "");
       if (!recovery) throw new Refused(unknownRecovery);
       return c.json(toRecovery(recovery));

@@ -1,7 +1,7 @@
 /** The routes of webhook endpoints and their secrets on `/v1`. */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyed } from "../../http/guarded-routes";
+import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
@@ -43,7 +43,7 @@ export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${ENDPOINTS_PATH}/:call{[^:]+:test}`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       const { db, config } = c.var;
       const deps = { db, config, render: webhookBodies(config) };
@@ -55,7 +55,7 @@ export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
 function endpointListRoutes(app: Hono<AppEnv>): void {
   app.post(
     ENDPOINTS_PATH,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const body = await readBody(c, createEndpointBody);
       requireSendable(c, "url", body.url);
       const { origin } = new URL(c.req.url);
@@ -69,7 +69,7 @@ function endpointListRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     ENDPOINTS_PATH,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const range = readQuery(c, endpointsQuery);
       const rows = await listEndpoints(c.var.db, organisationId, null, range);
       return c.json(toKeysetPage(rows, range.limit, ({ id }) => id, toEndpoint));
@@ -80,14 +80,14 @@ function endpointListRoutes(app: Hono<AppEnv>): void {
 function oneEndpointRoutes(app: Hono<AppEnv>): void {
   app.get(
     ENDPOINT_PATH,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       return c.json(toEndpoint(await requireEndpoint(c, organisationId, c.req.param("id"))));
     }),
   );
 
   app.patch(
     ENDPOINT_PATH,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const change = await readBody(c, changeEndpointBody);
       if (change.url !== undefined) requireSendable(c, "url", change.url);
       const id = c.req.param("id") ?? "";
@@ -99,7 +99,7 @@ function oneEndpointRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     ENDPOINT_PATH,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const deleted = await deleteEndpoint(c.var, organisationId, id, Date.now());
       if (!deleted) throw new Refused(unknownEndpoint);
@@ -112,7 +112,7 @@ function oneEndpointRoutes(app: Hono<AppEnv>): void {
 function secretRoutes(app: Hono<AppEnv>): void {
   app.get(
     `${ENDPOINT_PATH}/secret`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, c.req.param("id"));
       return secretAnswer(c, endpointOwner(endpoint.id), secretVersions(endpoint));
     }),
@@ -120,7 +120,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     `${ENDPOINT_PATH}/secret:rotate`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const id = c.req.param("id") ?? "";
       const now = Date.now();
@@ -132,7 +132,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/webhooks/secret",
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const versions = await findWebhookSecrets(c.var.db, organisationId);
       if (!versions) throw new Refused(unknownEndpoint);
       return secretAnswer(c, organisationOwner(organisationId), versions);
@@ -141,7 +141,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/v1/webhooks/secret:rotate",
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const now = Date.now();
       const versions = await rotateWebhookSecret(c.var.db, organisationId, graceMs, now);
