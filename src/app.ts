@@ -1,4 +1,7 @@
-/** The HTTP side of Drawbridge: what every request passes through, then one line per surface. */
+/**
+ * The HTTP side of Drawbridge: what every request passes through, and the list of all surfaces with
+ * their routes. Called by `worker.ts`.
+ */
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
@@ -19,20 +22,22 @@ import { SessionClient } from "./session/session-client";
 import { keySurface } from "./surfaces/api-keys/errors";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
 import { rpcSurface } from "./surfaces/polarclaw/errors";
-import { deviceRpcRoutes } from "./surfaces/polarclaw/rpc";
+import { rpcRoutes } from "./surfaces/polarclaw/rpc";
 import { permissionSurface } from "./surfaces/relay-permissions/errors";
 import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
 import { relaySurface } from "./surfaces/relay-sessions/errors";
 import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
 import { sourceSurface } from "./surfaces/source-sessions/errors";
 import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
+import { applicationRoutes } from "./surfaces/v1/applications";
 import { connectorRoutes } from "./surfaces/v1/connectors";
-import { deviceOperatorRoutes } from "./surfaces/v1/device-operators";
+import { deviceRoutes } from "./surfaces/v1/devices";
 import { eventRoutes } from "./surfaces/v1/events";
-import { serviceRoutes } from "./surfaces/v1/health-and-ip";
+import { healthAndIpRoutes } from "./surfaces/v1/health-and-ip";
 import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
 import { organisationRoutes } from "./surfaces/v1/organisations";
-import { deviceSideRoutes } from "./surfaces/v1/pairing-by-devices";
+import { pairingByDeviceRoutes } from "./surfaces/v1/pairing-by-devices";
+import { pairingRequestRoutes } from "./surfaces/v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
 import { sessionActionRoutes } from "./surfaces/v1/session-actions";
 import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
@@ -45,16 +50,16 @@ type Routes = (app: Hono<AppEnv>) => void;
 
 const ownSurface = problemSurface("v1", () => true);
 
-/** Every surface with its routes. Of those that own a path the first answers; ours owns what is left. */
+/** Every surface with its routes. The first that owns a path words its errors; `/v1` owns the rest. */
 const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
   [relaySurface, relaySessionRoutes],
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
   [sourceSurface, sourceSessionRoutes],
-  [rpcSurface, deviceRpcRoutes],
+  [rpcSurface, rpcRoutes],
   [
     ownSurface,
-    serviceRoutes,
+    healthAndIpRoutes,
     organisationRoutes,
     sessionTokenRoutes,
     keyVerificationRoutes,
@@ -64,42 +69,45 @@ const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
     webhookEndpointRoutes,
     webhookDeliveryRoutes,
     eventRoutes,
-    deviceSideRoutes,
-    deviceOperatorRoutes,
+    pairingByDeviceRoutes,
+    applicationRoutes,
+    pairingRequestRoutes,
+    deviceRoutes,
   ],
 ];
 
-/** Whose format an answer under this path has, also where no route matches. */
+/** The surface that words the errors at this path, even if no route matches. */
 function surfaceAt(path: string): Surface {
   return SURFACES.find(([surface]) => surface.owns(path))?.[0] ?? ownSurface;
 }
 
 /**
- * Builds the app: routes are matched by a trie, since the others take `sessions:verb` for a parameter.
- * A path is the same with a slash at its end: `c.req.path` is without it, the URL is as it came.
+ * Builds the app. Hono's trie router matches the routes, because its other routers read `sessions:verb` as
+ * a parameter. A slash at the end of a path makes no difference: `c.req.path` comes without it, the URL as
+ * it was sent.
  */
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ router: new TrieRouter(), strict: false });
 
   app.use(async (c, next) => {
-    // When a caller hangs up, the platform ends whatever was not given to waitUntil. A call that has
-    // begun is finished, whoever still listens: what it did is recorded and announced.
+    // When a caller hangs up, the platform stops all work that was not given to waitUntil. A request that
+    // has begun is finished even then, so that what it did is recorded and its events are sent.
     const work = Promise.resolve().then(next);
     c.executionCtx.waitUntil(work);
     await work;
   });
   app.use(async (c, next) => {
     const startedAt = Date.now();
-    const asked = c.req.header("X-Request-Id");
-    c.set("requestId", asked && REQUEST_ID.test(asked) ? asked : crypto.randomUUID());
+    const sent = c.req.header("X-Request-Id");
+    c.set("requestId", sent && REQUEST_ID.test(sent) ? sent : crypto.randomUUID());
     c.set("surface", surfaceAt(c.req.path));
     c.set("caller", null);
     c.set("bodyBytes", null);
     await next();
-    // A websocket's answer cannot be changed.
+    // The headers of a websocket's answer cannot be changed.
     if (c.res.status !== 101) {
       c.res.headers.set("X-Request-Id", c.var.requestId);
-      // Most answers show a secret, or what belongs to one organisation: none is for a cache.
+      // Most answers show a secret, or data of one organisation: no cache may keep them.
       c.res.headers.set("Cache-Control", "no-store");
     }
     logRequest(c, startedAt);
@@ -130,7 +138,10 @@ export function createApp(): Hono<AppEnv> {
   return app;
 }
 
-/** Which methods the app has for a path, in a router of its own: Hono itself answers 404 for both. */
+/**
+ * Finds the methods of a path, for the answer 405. It needs a router of its own: Hono answers 404 for a
+ * wrong method too.
+ */
 function routeMethods(app: Hono<AppEnv>): (path: string) => string[] {
   const router = new TrieRouter<string>();
   for (const { method, path } of app.routes) if (method !== "ALL") router.add("ANY", path, method);
@@ -183,7 +194,10 @@ function toRefusal(error: Error): HttpRefusal {
   };
 }
 
-/** One line per request. The route's pattern, not the URL: a query holds the tokens of a websocket. */
+/**
+ * Logs one line for a request. It has the route's pattern and not the URL, whose query may hold a
+ * websocket's tokens.
+ */
 function logRequest(c: Call, startedAt: number): void {
   log("request", {
     request_id: c.var.requestId,

@@ -1,4 +1,7 @@
-/** Hands a batch of queue messages to the consumer of its queue. */
+/**
+ * Hands a batch of queue messages to the consumer of its queue. The platform calls it through
+ * `worker.ts`.
+ */
 
 import { openDatabase } from "./db/open";
 import { closeSocketsForEvent } from "./devices/close-sockets";
@@ -51,10 +54,10 @@ export async function handleBatch(
   }
 }
 
-/** How long messages of a queue that has no consumer here stay away. */
+/** After how long the messages of an unknown queue are delivered again. */
 const UNKNOWN_RETRY_SECONDS = 900;
 
-/** Messages of a queue that this Worker does not know are somebody's: they stay on their queue. */
+/** Leaves the messages of a queue that this Worker does not know on that queue: they must not be lost. */
 function keepUnknown(batch: MessageBatch): void {
   log("unknown queue", {
     queue: batch.queue,
@@ -65,7 +68,10 @@ function keepUnknown(batch: MessageBatch): void {
   batch.retryAll({ delaySeconds: UNKNOWN_RETRY_SECONDS });
 }
 
-/** Does work, and waits for what it leaves behind: a queue's handler has no later. */
+/**
+ * Does work, and then waits for what it gave to `waitUntil`: when a queue's handler returns, the work
+ * has to be done.
+ */
 async function withBackground(work: (ctx: Background) => Promise<void>): Promise<void> {
   const background: Promise<unknown>[] = [];
   await work({ waitUntil: (promise) => background.push(promise) });

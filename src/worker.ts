@@ -1,4 +1,4 @@
-/** The Worker: where the platform comes in. */
+/** The Worker's entry point: the handlers that the platform calls, and the class of the Durable Object. */
 import { createApp } from "./app";
 import { handleBatch } from "./queues";
 import { sweep } from "./sweep/sweep";

@@ -1,3 +1,8 @@
+/**
+ * The guard: finds out which API key or operator sends a request, and whether it may do what it asks for.
+ * `guarded-routes.ts` calls it for most routes; sign-in and the RPC, which read credentials in other ways,
+ * call it themselves.
+ */
 import { type HeldKey, judgeKey } from "../keys/key";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";
 import { isWellFormedToken } from "../keys/key-token";
@@ -10,21 +15,23 @@ import {
   readSession,
 } from "../operators/session-token";
 import { countRequest } from "./calls-per-minute";
-import { fail } from "./failed-attempts";
+import { refuseAndCount } from "./failed-attempts";
 import {
-  endedSession,
-  malformed,
-  toHttpRefusal,
+  endedSessionToken,
+  malformedCredential,
+  toUnusableKeyRefusal,
   unknownKey,
   unknownOrganisation,
 } from "./guard-refusals";
 import { type Call, type Caller, clientIp, Refused } from "./request-context";
+import { readIntegerId } from "./whole-numbers";
 
 const lastUses = new LastUses();
 
 /**
- * The caller, who holds `permission` (null: none is needed): an API key, or an operator with a session token.
- * @throws Refused 401 or 403 (see `contracts/conventions.md`), 404 for an organisation that is not the
+ * Reads the caller from the Authorization header: an API key, or an operator with a session token.
+ * @param permission what the caller must hold; null: nothing
+ * @throws Refused 401 or 403 (see `docs/conventions.md`), 404 for an organisation that is not the
  *   caller's, 429 after too many failures or requests
  */
 export async function requireKey(
@@ -34,11 +41,11 @@ export async function requireKey(
 ): Promise<Caller> {
   const credential = readCredential(c, Date.now());
   if (isSessionToken(credential)) return requireOperator(c, credential, permission, freshness);
-  return (await requireToken(c, credential, permission, freshness)).caller;
+  return (await requireKeyWithToken(c, credential, permission, freshness)).caller;
 }
 
-/** The caller whose API key has this token, and the key; see `requireKey`. */
-export async function requireToken(
+/** As `requireKey`, where the API key was sent elsewhere than in the header: the caller, and the key. */
+export async function requireKeyWithToken(
   c: Call,
   token: string,
   permission: Permission | null,
@@ -46,32 +53,35 @@ export async function requireToken(
 ): Promise<{ caller: Caller; key: HeldKey }> {
   const now = Date.now();
   if (!isWellFormedToken(token)) {
-    fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
+    refuseAndCount(
+      c,
+      now,
+      malformedCredential("is not one of our API keys: check that it was copied whole"),
+    );
   }
   const found = await findKeyByToken(c.var.db, token, now, freshness);
-  const key = found ?? fail(c, now, unknownKey(c));
-  return { key, caller: await admit(c, key, null, permission, now) };
+  const key = found ?? refuseAndCount(c, now, unknownKey(c));
+  return { key, caller: await admit(c, { key, session: null }, permission, now) };
 }
 
-/** The caller who has established by other means that this key is theirs; see `requireKey`. */
-export function requireUsable(
+/** As `requireKey`, where something else than the token has proved that the caller has this key. */
+export function requireUsableKey(
   c: Call,
   key: HeldKey,
   permission: Permission | null,
 ): Promise<Caller> {
-  return admit(c, key, null, permission, Date.now());
+  return admit(c, { key, session: null }, permission, Date.now());
 }
 
-/** Notes that a key is in use; costs no write of its own. */
-export function noteUse(c: Call, keyId: number, organisationId: number): void {
+/** Remembers that a key was used just now. The time is written later, together with others. */
+export function noteKeyUse(c: Call, keyId: number, organisationId: number): void {
   lastUses.note(c.var.db, c.executionCtx, { keyId, organisationId, at: Date.now() });
 }
 
-/** The organisation that the request names to act in; null when it names none, 0 when it cannot be one. */
-export function namedOrganisation(c: Call): number | null {
+/** The organisation in which the caller wants to act; null: the header is absent; 0: it is not an id. */
+export function readOrganisationHeader(c: Call): number | null {
   const named = c.req.header("X-Organisation-Id");
-  if (named === undefined) return null;
-  return /^[0-9]{1,15}$/.test(named) ? Number(named) : 0;
+  return named === undefined ? null : readIntegerId(named);
 }
 
 async function requireOperator(
@@ -83,27 +93,33 @@ async function requireOperator(
   const now = Date.now();
   const session = await readSession(c.var.config.secret, token, now);
   if (session === "malformed") {
-    return fail(c, now, malformed("is neither one of our API keys nor a session token of ours"));
+    return refuseAndCount(
+      c,
+      now,
+      malformedCredential("is neither one of our API keys nor a session token of ours"),
+    );
   }
-  if (session === "expired") return fail(c, now, endedSession);
+  if (session === "expired") return refuseAndCount(c, now, endedSessionToken);
   const key = await findKeyById(c.var.db, session.keyId, now, freshness);
-  if (!key || !isLive(session, key)) return fail(c, now, endedSession);
-  // A key that no longer lets operators in ends the sessions that it opened.
-  if (!holds(key.permissions, SIGN_IN)) return fail(c, now, endedSession);
-  return admit(c, key, session, permission, now);
+  if (!key || !isLive(session, key)) return refuseAndCount(c, now, endedSessionToken);
+  // A key that lost the permission to sign operators in ends their sessions too.
+  if (!holds(key.permissions, SIGN_IN)) return refuseAndCount(c, now, endedSessionToken);
+  return admit(c, { key, session }, permission, now);
 }
 
-/** The one place that says whether a key gets through. */
+/**
+ * Decides whether a key that was found may be used now, from here, for this organisation and permission.
+ * All credentials come through here.
+ */
 async function admit(
   c: Call,
-  key: HeldKey,
-  session: OperatorSession | null,
+  { key, session }: { key: HeldKey; session: OperatorSession | null },
   permission: Permission | null,
   now: number,
 ): Promise<Caller> {
   const refusal = judgeKey(key, clientIp(c), now);
-  if (refusal) fail(c, now, toHttpRefusal(c, refusal));
-  const named = namedOrganisation(c);
+  if (refusal) refuseAndCount(c, now, toUnusableKeyRefusal(c, refusal));
+  const named = readOrganisationHeader(c);
   if (named !== null && !key.organisationIds.includes(named))
     throw new Refused(unknownOrganisation);
   const tokenEndsAt = earliest(key.tokenValidUntil, session?.tokenEndsAt ?? null);
@@ -119,7 +135,7 @@ async function admit(
   };
   c.set("caller", caller);
   await countRequest(c, caller);
-  noteUse(c, key.id, caller.organisationId);
+  noteKeyUse(c, key.id, caller.organisationId);
   if (permission !== null && !holds(caller.permissions, permission)) {
     throw new Refused({
       status: 403,
@@ -130,21 +146,28 @@ async function admit(
   return caller;
 }
 
-/** The first of these times; null: none of them is one. */
+/** The earliest of these times. Null is no end, and so is the answer if all are null. */
 function earliest(...times: (number | null)[]): number | null {
   const known = times.filter((time) => time !== null);
   return known.length === 0 ? null : Math.min(...known);
 }
 
 /**
- * The credential of the Authorization header: the schemes token, Token and Bearer are one.
+ * The credential of the Authorization header. The schemes `token` and `bearer` mean the same, in any case.
  * @throws Refused 401, or 429 after too many failures
  */
 export function readCredential(c: Call, now: number): string {
   const header = c.req.header("Authorization");
   if (header === undefined || header.trim() === "") {
-    return fail(c, now, malformed('is missing: send "Authorization: token <API key>"'));
+    return refuseAndCount(
+      c,
+      now,
+      malformedCredential('is missing: send "Authorization: token <API key>"'),
+    );
   }
   const match = /^(?:token|bearer)\s+(\S+)$/i.exec(header.trim());
-  return match?.[1] ?? fail(c, now, malformed('has another form than "token <API key>"'));
+  return (
+    match?.[1] ??
+    refuseAndCount(c, now, malformedCredential('has another form than "token <API key>"'))
+  );
 }

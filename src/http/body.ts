@@ -1,4 +1,7 @@
-/** Reads bodies and queries: size, JSON, schema; every problem named. */
+/**
+ * Reads bodies and queries: checks size, encoding and JSON, then the schema. A refusal names every wrong
+ * field. Called by the routes.
+ */
 import type { z } from "zod";
 import { escapeHarmful } from "./human-text";
 import { type Call, Refused } from "./request-context";
@@ -7,7 +10,7 @@ import { type Call, Refused } from "./request-context";
 export const MAX_BODY_BYTES = 65_536;
 
 /**
- * The bytes of the body. Read once: handlers, signatures and the idempotency guard share them.
+ * The bytes of the body. They are read once: handlers, signatures and `idempotency.ts` share them.
  * @throws Refused 413 when it is too large, 415 when it is compressed
  */
 export function readBodyBytes(c: Call): Promise<Uint8Array> {
@@ -51,7 +54,7 @@ async function readBytes(c: Call): Promise<Uint8Array> {
 }
 
 /**
- * The body, checked.
+ * The body, as the schema gives it.
  * @throws Refused 400 naming every field that is wrong, 413, 415
  */
 export async function readBody<S extends z.ZodType>(c: Call, schema: S): Promise<z.output<S>> {
@@ -59,7 +62,7 @@ export async function readBody<S extends z.ZodType>(c: Call, schema: S): Promise
 }
 
 /**
- * The body, checked; none at all, or `null`, is one without fields.
+ * The body, as the schema gives it. An absent body, or `null`, counts as an object without fields.
  * @throws Refused 400 naming every field that is wrong, 413, 415
  */
 export async function readOptionalBody<S extends z.ZodType>(
@@ -79,13 +82,13 @@ function parseBody<S extends z.ZodType>(text: string, schema: S): z.output<S> {
       message: "The body must be a JSON object.",
     });
   }
-  return check(schema, body, "invalid-body");
+  return validate(schema, body, "invalid-body");
 }
 
 /**
- * The value of a JSON text; undefined when it is none.
- * @throws Refused 400 for a field `__proto__`, wherever it is: what copies objects field by field loses
- *   it in silence
+ * The value of a JSON text; undefined when the text is not JSON.
+ * @throws Refused 400 for a field `__proto__` at any depth: code that copies an object field by field
+ *   would lose it without a word
  */
 function parseJson(text: string): unknown {
   let namesProto = false;
@@ -109,18 +112,22 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The query's parameters, checked. Of a repeated one the last counts.
+ * The query, as the schema gives it. If a parameter is repeated, the last one counts.
  * @throws Refused 400 naming every parameter that is wrong
  */
 export function readQuery<S extends z.ZodType>(c: Call, schema: S): z.output<S> {
-  return check(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
+  return validate(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
 }
 
 /**
- * What a schema makes of an input.
+ * The input, as the schema gives it.
  * @throws Refused 400 with this code, naming every field that is wrong
  */
-export function check<S extends z.ZodType>(schema: S, input: unknown, code: string): z.output<S> {
+export function validate<S extends z.ZodType>(
+  schema: S,
+  input: unknown,
+  code: string,
+): z.output<S> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.flatMap((issue) => {
@@ -140,7 +147,7 @@ export function check<S extends z.ZodType>(schema: S, input: unknown, code: stri
   throw new Refused({ status: 400, code, message: `${said.join("; ")}.`, problems });
 }
 
-/** The path of a field, printable whatever the keys of a body are. */
+/** The path of a field. Its parts may come from the body, so what cannot be printed is escaped. */
 function toPath(path: readonly PropertyKey[]): string {
   return path.map((part) => escapeHarmful(String(part)).slice(0, 64)).join(".");
 }

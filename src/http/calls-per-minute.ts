@@ -1,8 +1,10 @@
 /**
- * Every limit on how often something may be called or may fail over HTTP: one table, and what applies it.
+ * Rate limits of HTTP: one table of all of them, and the functions that apply it. The guard, failed
+ * attempts, pairing, joins and sign-ins call them.
  *
- * The bounds of what is stored, and of a relay's sockets, stand with what they bound: `MOST_LIVE` in
- * `pairing/request.ts`, `relay/wrong-token-lock.ts`, `relay/budget.ts`.
+ * Other limits stand beside what they limit: how many pairing requests may be pending in
+ * `pairing/pairing-request.ts`, wrong tokens of a relay session in `relay/wrong-token-lock.ts`, what a
+ * participant may send in `relay/budget.ts`.
  */
 
 import type { Config } from "../platform/config";
@@ -12,39 +14,41 @@ import { WindowCounts } from "./window-counts";
 
 /** How often a device may poll its pairing request. */
 export const POLL_SECONDS = 5;
-/** A poll that is early by so little is in time: networks jitter. */
+/** A poll that comes early by less than this is accepted: networks deliver with varying delay. */
 const POLL_TOLERANCE_SECONDS = 0.5;
 
 interface Limit {
   /** What is counted, in the plural. */
   what: string;
-  /** What has a count of its own. An IPv6 client is its /64: see `addressBucket`. */
+  /** For what there is one count each. IPv6 addresses are counted by /64: see `addressBucket`. */
   per: "address" | "API key" | "organisation" | "pairing request";
-  /** So many in a window of `seconds`; 0 is no limit. */
+  /** The most in a window of `seconds`; 0: no limit. */
   most: number | ((config: Config) => number);
   seconds: number;
   /** Of the answer 429. */
   code: string;
   /**
-   * Counted by Cloudflare, once in each of its places, with the numbers of this binding in wrangler.toml.
-   * All others are counted in each isolate: that costs no write and no call, and it stops guessing and
-   * floods, though it does not bill.
+   * The binding through which Cloudflare counts, in each of its locations, with the numbers of
+   * wrangler.toml. Without a binding each isolate counts in its memory. That costs no write and no call.
+   * It is exact enough to stop guessing and floods, and not exact enough for bills.
    */
   binding?: "KEY_LIMIT" | "ORGANISATION_LIMIT";
 }
 
 /**
- * Failures count, and not what succeeds, where a limit is there to stop guessing. An address at such a
- * limit is refused a right credential too, but only where somebody could find that by guessing:
+ * A limit against guessing counts failures only. An address that has reached it is refused even with a
+ * right credential if that kind of credential can be guessed:
  *
- * - it passes: an API key (178 random bits), the root token (32 characters or more, drawn by `deploy`),
- *   a session token of an operator, an assertion of Cloudflare Access, a signature of an access key, of a
- *   connector or of a device, a poll token, a device token (160 bits or more each);
- * - it is refused: a join code (a short one, of any of the sessions that are live), a setup code (74 bits
- *   for ten minutes are hard to find, but it is read aloud and typed: a part of it may be known).
+ * - cannot be guessed, so a right one is still accepted: an API key (178 random bits), the root token (32
+ *   characters or more, drawn by `deploy`), a session token of an operator, an assertion of Cloudflare
+ *   Access, a signature of an access key, of a connector or of a device, a poll token, a device token (160
+ *   bits or more each);
+ * - could be guessed, so it is refused: a join code (it is short, and the code of any open session will
+ *   do), a setup code (74 bits for ten minutes are hard to find, but people read it aloud and type it: an
+ *   attacker may know a part of it).
  */
 export const LIMITS = {
-  /** Failures. The number is the var FAILED_AUTH_PER_MINUTE. */
+  /** Counts failures. The number is the var FAILED_AUTH_PER_MINUTE. */
   failedAuthentications: {
     what: "failed authentications",
     per: "address",
@@ -52,7 +56,7 @@ export const LIMITS = {
     seconds: 60,
     code: "too-many-failures",
   },
-  /** Failures. */
+  /** Counts failures. */
   wrongJoinCodes: {
     what: "wrong join codes",
     per: "address",
@@ -60,7 +64,7 @@ export const LIMITS = {
     seconds: 60,
     code: "too-many-joins",
   },
-  /** All challenges and requests: each costs a read or more, though nobody is known. */
+  /** Counts all challenges and requests: the caller is not known yet, and each costs at least one read. */
   pairingCalls: {
     what: "pairing calls",
     per: "address",
@@ -68,7 +72,7 @@ export const LIMITS = {
     seconds: 60,
     code: "too-many-asks",
   },
-  /** All polls with the right poll token; those with a wrong one are failed authentications. */
+  /** Counts polls with the right poll token. A wrong one counts as a failed authentication. */
   polls: {
     what: "polls",
     per: "pairing request",
@@ -76,7 +80,10 @@ export const LIMITS = {
     seconds: POLL_SECONDS - POLL_TOLERANCE_SECONDS,
     code: "slow_down",
   },
-  /** All that succeed: each may be signed out, which is then remembered until it would have ended. */
+  /**
+   * Counts sign-ins that succeed: each can be signed out, and D1 then keeps a row until it would have
+   * ended.
+   */
   signIns: {
     what: "sign-ins",
     per: "API key",
@@ -84,7 +91,7 @@ export const LIMITS = {
     seconds: 60,
     code: "too-many-sign-ins",
   },
-  /** All of a key that works. */
+  /** Counts all requests of a key that works. */
   keyRequests: {
     what: "requests",
     per: "API key",
@@ -93,7 +100,7 @@ export const LIMITS = {
     code: "too-many-requests",
     binding: "KEY_LIMIT",
   },
-  /** All of an organisation's keys together, since keys can make keys. */
+  /** Counts the requests of all keys of an organisation together, since a key can make more keys. */
   organisationRequests: {
     what: "requests",
     per: "organisation",
@@ -104,19 +111,19 @@ export const LIMITS = {
   },
 } satisfies Record<string, Limit>;
 
-/** The limits that are counted in this isolate. */
-export type LimitHere = Exclude<keyof typeof LIMITS, "keyRequests" | "organisationRequests">;
+/** The limits that each isolate counts in its memory. */
+export type IsolateLimit = Exclude<keyof typeof LIMITS, "keyRequests" | "organisationRequests">;
 
-const counts = new Map<LimitHere, WindowCounts>();
+const counts = new Map<IsolateLimit, WindowCounts>();
 
 /**
- * Lets a call through that its limit has room for, and counts nothing.
- * @param subject whose count it is; the caller's address if left out
+ * Refuses a call whose subject has reached the limit. Counts nothing.
+ * @param subject what is counted; if left out, the caller's address
  * @throws Refused 429
  */
-export function requireRoom(
+export function requireBelowLimit(
   c: Call,
-  name: LimitHere,
+  name: IsolateLimit,
   now: number,
   subject = addressBucket(clientIp(c)),
 ): void {
@@ -126,20 +133,23 @@ export function requireRoom(
   if (seconds > 0) throw tooMany(LIMITS[name], seconds);
 }
 
-/** Lets a call through as `requireRoom` does, and counts it. */
+/**
+ * As `requireBelowLimit`, and counts the call if it is not refused.
+ * @throws Refused 429
+ */
 export function countCall(
   c: Call,
-  name: LimitHere,
+  name: IsolateLimit,
   now: number,
   subject = addressBucket(clientIp(c)),
 ): void {
-  requireRoom(c, name, now, subject);
+  requireBelowLimit(c, name, now, subject);
   const most = mostOf(c, name);
   if (most > 0) countsOf(name).count(subject, most, now);
 }
 
 /**
- * Counts a request of a caller with the key and the organisation.
+ * Counts a request of a caller, for the key and for the organisation.
  * @throws Refused 429
  */
 export async function countRequest(c: Call, caller: Caller): Promise<void> {
@@ -152,12 +162,12 @@ export async function countRequest(c: Call, caller: Caller): Promise<void> {
   }
 }
 
-function mostOf(c: Call, name: LimitHere): number {
+function mostOf(c: Call, name: IsolateLimit): number {
   const { most } = LIMITS[name];
   return typeof most === "number" ? most : most(c.var.config);
 }
 
-function countsOf(name: LimitHere): WindowCounts {
+function countsOf(name: IsolateLimit): WindowCounts {
   const known = counts.get(name) ?? new WindowCounts(LIMITS[name].seconds);
   counts.set(name, known);
   return known;

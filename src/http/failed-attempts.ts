@@ -1,15 +1,16 @@
-import { countCall, type LimitHere } from "./calls-per-minute";
+/** What happens when a credential is wrong. Every place that checks one calls this. */
+import { countCall, type IsolateLimit } from "./calls-per-minute";
 import { type Call, type HttpRefusal, Refused } from "./request-context";
 
 /**
- * Counts a failed attempt of the caller's address, and refuses it: with 429 once there were too many.
- * @throws Refused always
+ * Counts a failed attempt for the caller's address, and refuses the request.
+ * @throws Refused always: with `refusal`, or with 429 when the address has reached the limit
  */
-export function fail(
+export function refuseAndCount(
   c: Call,
   now: number,
   refusal: HttpRefusal,
-  limit: LimitHere = "failedAuthentications",
+  limit: IsolateLimit = "failedAuthentications",
 ): never {
   countCall(c, limit, now);
   throw new Refused(refusal);

@@ -1,7 +1,12 @@
+/**
+ * What the guard says when it turns a request away. Called by `authenticate.ts`, and where a surface
+ * says the same.
+ */
 import type { KeyRefusal } from "../keys/key";
 import type { Call, HttpRefusal } from "./request-context";
 
-export function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
+/** Why an API key that was found cannot be used, as an HTTP error. */
+export function toUnusableKeyRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
   const status = c.var.surface.unknownKeyStatus;
   switch (refusal) {
     case "unknown":
@@ -28,20 +33,22 @@ export function toHttpRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
   }
 }
 
-/** What an organisation that is not the caller's is to them, whether or not it exists. */
+/** An organisation that is not the caller's. The answer is the same whether or not it exists. */
 export const unknownOrganisation: HttpRefusal = {
   status: 404,
   code: "organisation-not-found",
   message: "There is no such organisation.",
 };
 
-export const endedSession: HttpRefusal = {
+/** The session token of an operator is over. */
+export const endedSessionToken: HttpRefusal = {
   status: 401,
   code: "session-ended",
   message: "This session token is over: it expired, was signed out, or its key changed. Sign in.",
   headers: { "WWW-Authenticate": "Bearer" },
 };
 
+/** There is no API key with this token. */
 export function unknownKey(c: Call): HttpRefusal {
   return {
     status: c.var.surface.unknownKeyStatus,
@@ -50,7 +57,11 @@ export function unknownKey(c: Call): HttpRefusal {
   };
 }
 
-export function malformed(problem: string): HttpRefusal {
+/**
+ * The credential cannot be read.
+ * @param problem how the sentence "The credential of the Authorization header …" goes on
+ */
+export function malformedCredential(problem: string): HttpRefusal {
   return {
     status: 401,
     code: "unauthenticated",

@@ -1,44 +1,55 @@
-/** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
+/**
+ * Wraps a route's handler in the guard and in idempotency. Surfaces declare nearly all routes with it, so
+ * that no route is without them.
+ */
 import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";
 import type { Scope } from "../once/idempotency-keys";
 import { requireKey } from "./authenticate";
-import { idempotently, scopeOf } from "./idempotency";
+import { idempotencyScope, runOrReplay } from "./idempotency";
 import type { Call, Caller } from "./request-context";
 import { requireRoot } from "./root-and-signer";
 
 type Handler = (c: Call) => Promise<Response>;
 
 /**
- * A route for API keys, and operators of API keys, that hold `permission`; null: for all that work.
- * @param freshness `fresh` where a key that was revoked seconds ago must not get through
+ * A route for API keys and for operators who signed in with one.
+ * @param permission what the key must hold; null: every key that works will do
+ * @param freshness `fresh` where a key that was revoked seconds ago must not be accepted
  */
-export function keyed(
+export function keyRoute(
   permission: Permission | null,
   handle: (c: Call, caller: Caller) => Promise<Response>,
   freshness: Freshness = "cached",
 ): Handler {
   return async (c) => {
     const caller = await requireKey(c, permission, freshness);
-    return once(c, scopeOf(caller), () => handle(c, caller));
+    return withIdempotencyKey(c, idempotencyScope(caller), () => handle(c, caller));
   };
 }
 
-/** A route for the root token. */
-export function rooted(handle: Handler): Handler {
+/** A route for the root token only. */
+export function rootRoute(handle: Handler): Handler {
   return async (c) => {
     requireRoot(c);
-    return once(c, { organisationId: 0, keyId: 0, person: null }, () => handle(c));
+    return withIdempotencyKey(c, { organisationId: 0, keyId: 0, person: null }, () => handle(c));
   };
 }
 
-/** Idempotency for a POST or PATCH, whose caller the guard has established. */
-export function once(c: Call, scope: Scope, handle: () => Promise<Response>): Promise<Response> {
+/** Honours the Idempotency-Key of a POST or PATCH whose caller is known. Other methods just run. */
+export function withIdempotencyKey(
+  c: Call,
+  scope: Scope,
+  handle: () => Promise<Response>,
+): Promise<Response> {
   const takesKey = c.req.method === "POST" || c.req.method === "PATCH";
-  return takesKey ? idempotently(c, scope, handle) : handle();
+  return takesKey ? runOrReplay(c, scope, handle) : handle();
 }
 
-/** The id in front of the verb of a route like `/:call{[^:]+:test}`: Hono has no parameter that ends there. */
+/**
+ * The id before the verb, where a route ends like `/:call{[^:]+:test}`: Hono cannot end a parameter at
+ * a colon.
+ */
 export function idBeforeVerb(c: Call): string {
   return (c.req.param("call") ?? "").split(":")[0] ?? "";
 }

@@ -1,31 +1,35 @@
-/** Text that people wrote: names, memos, metadata, display names. */
+/**
+ * Schemas for text that people write: names, memos, metadata, display names. Called by the surfaces'
+ * schemas.
+ */
 import { z } from "zod";
 
-// Control characters, and the characters that make text read in another order than it is written.
+// Control characters, and characters that change the direction of writing: they can make text look like
+// another.
 const HARMFUL = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
-/** Text that may be shown: what `humanText` refuses is spelled out. */
+/** The text with every harmful character written as `\uXXXX`, so that it can be shown. */
 export function escapeHarmful(text: string): string {
   return text.replace(new RegExp(HARMFUL, "gu"), (character) => {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
   });
 }
 
-// What leaves no mark where it is shown: spaces, format characters, marks without a letter to stand on, the
-// fillers that Unicode lets programs ignore (Hangul's among them), and the blanks of Braille, of music and
-// of hieroglyphs, which it does not.
+// Text of nothing but these cannot be seen: spaces, format characters, marks without a letter below them,
+// fillers that Unicode lets programs ignore (Hangul's among them), and the blanks of Braille, music and
+// hieroglyphs, which Unicode does not count among those.
 const INVISIBLE =
   /^[\p{Z}\p{Cc}\p{Cf}\p{Cs}\p{M}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}\u{13441}\u{13442}]+$/u;
 
 /**
- * A string of `least` to `most` code points that people read, NFC-normalised, without control characters
- * or bidirectional overrides. If it is not empty, there is something to see.
+ * Text of `least` to `most` code points that people read. It is normalised (NFC), and must not have control
+ * characters or bidirectional overrides. If it is not empty, something of it can be seen.
  */
 export function humanText(least: number, most: number) {
   return freeText(least, most).refine(isVisible, UNSEEN);
 }
 
-/** As `humanText`, but it may be blank: for text that programs read. */
+/** As `humanText`, but it may be invisible: for text that programs read. */
 export function freeText(least: number, most: number) {
   return z
     .string("must be a string")
@@ -33,7 +37,7 @@ export function freeText(least: number, most: number) {
     .pipe(plainText(least, most));
 }
 
-/** As `humanText`, but left as it came: for text under a signature. */
+/** As `humanText`, but not normalised: a signature covers these bytes. */
 export function signedText(least: number, most: number) {
   return plainText(least, most).refine(isVisible, UNSEEN);
 }

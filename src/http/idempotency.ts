@@ -1,10 +1,13 @@
 /**
- * Idempotency-Key: the first answer to a POST or a PATCH is kept for a day and given again. A claim is
- * one conditional insert, so of concurrent twins exactly one runs.
+ * Idempotency-Key: the first answer to a POST or a PATCH is stored for a day, and given again to a retry.
+ * Called through `guarded-routes.ts`, and by the RPC and the join route.
  *
- * An answer is never held back because D1 cannot keep it: the write is tried again behind the answer.
- * If that fails too, or the Worker died in between, nobody knows what the first request did. A repeat
- * is refused then, and not run: whoever asks has to look first.
+ * A request claims its key with one conditional insert. Of several equal requests at the same moment,
+ * exactly one runs.
+ *
+ * The caller gets the answer even if D1 cannot store it: the write is tried again after the answer. If
+ * that fails too, or if the Worker dies before, nobody knows what the first request did. A retry is then
+ * refused and not run: the caller has to look first.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import {
@@ -22,25 +25,28 @@ import { readBodyText } from "./body";
 import { type Call, type Caller, type HttpRefusal, Refused } from "./request-context";
 
 const SHAPE = /^[\x21-\x7e]{1,255}$/;
-/** The caller waits this long for D1 to keep an answer; then it is kept behind the answer. */
+/** How long the answer waits for D1 to store it. After that, it is stored behind the answer. */
 const KEEP_WAIT_MS = 2_000;
-/** When keeping it is tried again. The platform lets work behind an answer go on for 30 s (2026-11). */
+/** The pauses before each new try. The platform lets work go on for 30 s after an answer (2026-11). */
 const KEEP_AGAIN_MS = [1_000, 4_000, 15_000];
 
-/** An answer as it is kept, before encryption. */
-interface Kept {
+/** An answer as it is stored, before encryption. */
+interface StoredAnswer {
   status: number;
   headers: [string, string][];
   body: string;
 }
 
-/** The header of an answer that was given before. */
-export const REPLAYED = "Idempotent-Replayed";
+/** The header that marks an answer as a repetition of an earlier one. */
+export const REPLAYED_HEADER = "Idempotent-Replayed";
 
-/** Whether each status is of the request, and kept, or of the moment. Conflicts say so themselves. */
+/**
+ * Whether a refusal with this status is stored. It is if the same request would be refused again, and it
+ * is not if a retry may succeed. A conflict (409) says so itself: see `HttpRefusal`.
+ */
 const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
   400: true,
-  // Who calls is no part of the request: the next time, they may show what they have to.
+  // The credential is no part of the request: the next time it may be the right one.
   401: false,
   403: true,
   404: true,
@@ -56,11 +62,12 @@ const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
 };
 
 /**
- * Whose idempotency keys a caller's are: those of whoever has the API key, or of one person who signed
- * in as it.
- * @param email whom somebody vouches for: they stay the same person when they sign in anew
+ * Within which scope a caller's idempotency keys are unique: the API key, or one operator who signed in
+ * with it.
+ * @param email an address that Cloudflare Access has confirmed: the operator stays the same when they
+ *   sign in again
  */
-export function scopeOf(
+export function idempotencyScope(
   { organisationId, keyId, session }: Pick<Caller, "organisationId" | "keyId" | "session">,
   email = session?.email ?? null,
 ): Scope {
@@ -69,8 +76,8 @@ export function scopeOf(
 }
 
 /**
- * The Idempotency-Key of a request; null: it has none.
- * @param least how many characters it must have
+ * The Idempotency-Key of a request; null: the header is absent.
+ * @param least the fewest characters it may have
  * @throws Refused 400
  */
 export function readIdempotencyKey(c: Call, least = 1): string | null {
@@ -85,15 +92,13 @@ export function readIdempotencyKey(c: Call, least = 1): string | null {
 }
 
 /**
- * Runs `handle`, or gives its first answer again where the request names an Idempotency-Key that was
- * used before. What is kept of a refusal is what is wrong with the request, and not what is of the
- * moment, so that a retry can succeed.
- * @param subject what is asked for, where method, path, query and body are not it; a retry must have
- *   the same
+ * Runs `handle`. If the request has an Idempotency-Key that was used before, gives the first answer again
+ * instead. A refusal is stored only if the same request would be refused again.
+ * @param subject what must be equal in a retry; if left out, method, path, query and body
  * @throws Refused 400, 409 while the first still runs or when its answer is lost, 422 when the key was
  *   used for another request
  */
-export async function idempotently(
+export async function runOrReplay(
   c: Call,
   scope: Scope,
   handle: () => Promise<Response>,
@@ -102,31 +107,31 @@ export async function idempotently(
   const idempotencyKey = readIdempotencyKey(c);
   if (idempotencyKey === null) return handle();
   const { pathname, search } = new URL(c.req.url);
-  // A slash at the end is the same path.
+  // With or without a slash at its end, it is the same path.
   const path = pathname.replace(/\/$/, "");
   const request = subject ?? `${c.req.method} ${path}${search}\n${await readBodyText(c)}`;
-  // Keyed, since a body may hold a password that could be guessed from a plain digest.
+  // An HMAC: a body may hold a password, which could be guessed from a plain hash.
   const requestDigest = createHmac("sha256", deriveKey(c.var.config.secret, "idempotent-requests"))
     .update(request)
     .digest("base64url");
   const claim = { ...scope, idempotencyKey, requestDigest, createdAt: Date.now() };
-  const kept = await claimOrFind(c, claim);
-  if (kept) return replay(kept);
+  const stored = await claimOrFind(c, claim);
+  if (stored) return replay(stored);
 
   let answer: Response;
   try {
     answer = await handle();
   } catch (error) {
     if (!(error instanceof Refused) || !lasts(error.refusal)) {
-      await surely(c, () => releaseKey(c.var.db, claim));
+      await writeWithRetries(c, () => releaseKey(c.var.db, claim));
       throw error;
     }
     answer = c.var.surface.refuse(c, error.refusal);
   }
   const body = await answer.clone().text();
-  const value: Kept = { status: answer.status, headers: [...answer.headers], body };
+  const value: StoredAnswer = { status: answer.status, headers: [...answer.headers], body };
   const sealed = encrypt(c.var.config.secret, JSON.stringify(value));
-  await surely(c, () => keepAnswer(c.var.db, claim, sealed));
+  await writeWithRetries(c, () => keepAnswer(c.var.db, claim, sealed));
   return answer;
 }
 
@@ -134,16 +139,16 @@ function lasts(refusal: HttpRefusal): boolean {
   return refusal.status === 409 ? refusal.lasts : LASTS[refusal.status];
 }
 
-/** Writes, if it has to be behind the answer: nobody is refused what was done because of it. */
-async function surely(c: Call, write: () => Promise<void>): Promise<void> {
+/** Writes now, or after the answer if D1 fails: what was done is done, so the caller gets their answer. */
+async function writeWithRetries(c: Call, write: () => Promise<void>): Promise<void> {
   try {
     await within(KEEP_WAIT_MS, write());
   } catch {
-    c.executionCtx.waitUntil(writeLater(c.var.requestId, write));
+    c.executionCtx.waitUntil(writeAfterAnswer(c.var.requestId, write));
   }
 }
 
-async function writeLater(requestId: string, write: () => Promise<void>): Promise<void> {
+async function writeAfterAnswer(requestId: string, write: () => Promise<void>): Promise<void> {
   let problem: unknown;
   for (const milliseconds of KEEP_AGAIN_MS) {
     await pause(milliseconds);
@@ -156,19 +161,20 @@ async function writeLater(requestId: string, write: () => Promise<void>): Promis
   log("idempotent answer lost", { request_id: requestId, error: describeError(problem) });
 }
 
-/** Claims the key for this request: null, or the answer that the first request got. */
-async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
+/** Claims the key for this request: null where that worked, else the answer to the first request. */
+async function claimOrFind(c: Call, claim: Claim): Promise<StoredAnswer | null> {
   const { db, config } = c.var;
   try {
     if (await claimKey(db, claim)) return null;
   } catch (error) {
-    // The claim may have been stored all the same, and nothing will run under it.
-    c.executionCtx.waitUntil(writeLater(c.var.requestId, () => releaseKey(db, claim)));
+    // D1 may have stored the claim although it answered with an error. Nothing runs under it, so it is
+    // released.
+    c.executionCtx.waitUntil(writeAfterAnswer(c.var.requestId, () => releaseKey(db, claim)));
     throw error;
   }
   const first = await findFirstUse(db, claim);
   const answer = first?.answer ? decrypt(config.secret, first.answer) : null;
-  // With another secret the digest differs for the same request too.
+  // When the deployment's secret has changed, the digest of the same request differs too.
   const isUnreadable = first !== null && first.answer !== null && answer === null;
   if (first && first.requestDigest !== claim.requestDigest && !isUnreadable) {
     throw new Refused({
@@ -198,10 +204,10 @@ async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
   return JSON.parse(answer);
 }
 
-function replay(kept: Kept): Response {
-  const headers = new Headers(kept.headers);
-  headers.set(REPLAYED, "true");
-  return new Response(kept.body === "" ? null : kept.body, { status: kept.status, headers });
+function replay(stored: StoredAnswer): Response {
+  const headers = new Headers(stored.headers);
+  headers.set(REPLAYED_HEADER, "true");
+  return new Response(stored.body === "" ? null : stored.body, { status: stored.status, headers });
 }
 
 /** AES-256-GCM: 12 bytes of nonce, 16 of tag, then the text; base64. */

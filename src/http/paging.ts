@@ -1,25 +1,22 @@
-/** Keyset paging of `/v1` lists, newest first: a page costs a page. */
+/**
+ * Pages of the lists on `/v1`, newest first. A cursor names the row after which a page begins, so D1 reads
+ * no more rows than it returns. Called by the routes and schemas of `/v1`.
+ */
 import { z } from "zod";
+import { integerIdText, wholeNumberText } from "./whole-numbers";
 
-const limitRule = "must be a whole number from 1 to 100";
+/** The schema of `limit`. */
+export const pageLimit = wholeNumberText(1, 100, 3).default(30);
 
-/** A list's `limit`. */
-export const pageLimit = z
-  .string()
-  .regex(/^[0-9]{1,3}$/, limitRule)
-  .transform(Number)
-  .refine((n) => n >= 1 && n <= 100, limitRule)
-  .default(30);
-
-/** A list's `cursor`: what its `next_cursor` said, in the form that it gives them, and nothing else. */
+/** The schema of `cursor`: only a `next_cursor` of the same list has this form. */
 export function pageCursor(form: RegExp) {
   return z.string().regex(form, "must be a next_cursor of this list").nullable().default(null);
 }
 
 /**
  * A page of a list.
- * @param rows one more than `limit` where there are more
- * @param cursorOf where the page after this row begins
+ * @param rows one more than `limit`, if the list goes on
+ * @param cursorOf the cursor of the page that begins after this row
  */
 export function toKeysetPage<R, W>(
   rows: readonly R[],
@@ -33,24 +30,36 @@ export function toKeysetPage<R, W>(
   return { data: page.map(toWire), next_cursor: more ? cursorOf(last) : null };
 }
 
-/** Lists over integer ids: `limit` and `cursor`; a cursor is what `next_cursor` said, and nothing else. */
-export const cursorQuery = z
+/** The query of a list whose ids are numbers. */
+export const idPageQuery = z
   .strictObject({
     limit: pageLimit,
-    cursor: z
-      .string()
-      .regex(/^[0-9]{1,15}$/, "must be a next_cursor of this list")
-      .transform(Number)
-      .nullable()
-      .default(null),
+    cursor: integerIdText("must be a next_cursor of this list").nullable().default(null),
   })
   .transform(({ limit, cursor }) => ({ limit, after: cursor }));
 
-/** A page of a list over integer ids. */
-export function toPage<R extends { id: number }, W>(
+/** A page of a list whose ids are numbers. */
+export function toIdPage<R extends { id: number }, W>(
   rows: readonly R[],
   limit: number,
   toWire: (row: R) => W,
 ): { data: W[]; next_cursor: string | null } {
   return toKeysetPage(rows, limit, ({ id }) => String(id), toWire);
+}
+
+/** Where a page of a list by time begins: after the row that was made then and has this id. */
+export interface TimePosition {
+  createdAt: number;
+  id: string;
+}
+
+/** The cursor of the page that begins after this row, in a list by time. */
+export function toTimeCursor({ createdAt, id }: TimePosition): string {
+  return `${createdAt}.${id}`;
+}
+
+/** Reads what `toTimeCursor` wrote; null: the first page. */
+export function readTimeCursor(cursor: string | null): TimePosition | null {
+  const [createdAt, id] = cursor?.split(".") ?? [];
+  return createdAt && id ? { createdAt: Number(createdAt), id } : null;
 }

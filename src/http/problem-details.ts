@@ -1,7 +1,7 @@
-/** RFC 9457 problem details: the error format of our own surfaces. */
+/** Errors as RFC 9457 problem details: the format of `/v1` and of every surface whose vendor has none. */
 import type { Call, HttpRefusal, Surface } from "./request-context";
 
-/** A surface that says its errors as `application/problem+json`. */
+/** A surface whose errors are `application/problem+json`. */
 export function problemSurface(name: string, owns: Surface["owns"]): Surface {
   return { name, unknownKeyStatus: 401, owns, refuse: problem };
 }

@@ -1,4 +1,7 @@
-/** What every request carries: its id, its settings, its clients, and once known who is calling. */
+/**
+ * What every request carries: its id, the settings, the clients of D1 and of the sessions, the caller once
+ * known, and the surface that words its errors. `app.ts` sets it; everything over HTTP reads it.
+ */
 import type { Context } from "hono";
 import type { Database } from "../db/open";
 import type { EventOutbox } from "../events/event-outbox";
@@ -6,24 +9,24 @@ import type { OperatorSession } from "../operators/session-token";
 import type { Config } from "../platform/config";
 import type { SessionClient } from "../session/session-client";
 
-/** Who is calling, as far as the guard has established it. */
+/** Who sends a request. The guard makes it. */
 export interface Caller {
-  /** Where they act: what belongs to any other organisation does not exist for this request. */
+  /** The organisation that this request acts in. For it, what belongs to another does not exist. */
   organisationId: number;
-  /** All in which their key acts. */
+  /** All organisations in which their key may act. */
   organisationIds: readonly number[];
   keyId: number;
   permissions: readonly string[];
   /**
-   * When that ends which they came with, in Unix milliseconds: their key, or a token of it that was
-   * refreshed and is in its grace. Null: it has no end.
+   * When their key ends, or earlier, when an old token ends that they sent or signed in with and that is in
+   * its grace. Unix milliseconds. Null: no end.
    */
   expiresAt: number | null;
-  /** Whether they came with a token that was refreshed and is in its grace, or signed in with one. */
+  /** Whether they sent an old token that is in its grace, or signed in with one. */
   inGrace: boolean;
-  /** From where their key may be used: CIDRs; empty: from anywhere. */
+  /** The CIDRs from which their key may be used; empty: from anywhere. */
   ipAllowlist: readonly string[];
-  /** An operator's, with the permissions of the key that signed them in; null: the key itself. */
+  /** Of an operator, who acts with the permissions of the key that signed them in; null: the key itself. */
   session: OperatorSession | null;
 }
 
@@ -34,33 +37,36 @@ export interface AppEnv {
     config: Config;
     db: Database;
     sessions: SessionClient;
-    /** Announces changes of what lives in D1. */
+    /** Puts the events of changes in D1 on the queue. */
     events: EventOutbox;
-    /** The surface that answers: for the log, and for the format of errors. */
+    /** The surface that the path belongs to: it words the errors, and the log names it. */
     surface: Surface;
-    /** Set by the guard; for the log. */
+    /** Set by the guard, and null before. The log reads it. */
     caller: Caller | null;
-    /** The body, once read: signatures, the idempotency guard and the handler share it. */
+    /** The body; null until something reads it. */
     bodyBytes: Promise<Uint8Array> | null;
   };
 }
 
-/** A request in hand. */
+/** One request: Hono's context of it. */
 export type Call = Context<AppEnv>;
 
-/** A surface's way to say what is wrong. */
+/** A part of the HTTP API, as far as errors are concerned: its paths, and how it words an error. */
 export interface Surface {
   readonly name: string;
-  /** The status of a well-formed but unknown or blocked key. */
+  /** The status for an API key that is well formed, and unknown, blocked or expired. */
   readonly unknownKeyStatus: 401 | 403;
-  /** Whether answers under this path have this surface's format, also where no route matches. */
+  /** Whether an error at this path has this surface's format, even if no route matches. */
   owns(path: string): boolean;
-  /** Turns a refusal into the surface's own error answer. */
+  /** The answer that tells of a refusal. */
   refuse(c: Call, refusal: HttpRefusal): Response;
 }
 
-/** What says of a path whether it is one of these, or below one: `/users` owns `/users/1` and `/users:verb`. */
-export function below(...roots: readonly string[]): Surface["owns"] {
+/**
+ * For `owns`: these paths and all under them. `/users` owns `/users/1` and `/users:verb`, not
+ * `/users-of`.
+ */
+export function pathsUnder(...roots: readonly string[]): Surface["owns"] {
   return (path) =>
     roots.some(
       (root) => path === root || path.startsWith(`${root}/`) || path.startsWith(`${root}:`),
@@ -68,10 +74,9 @@ export function below(...roots: readonly string[]): Surface["owns"] {
 }
 
 /**
- * A refusal that any surface can have to express. Of a conflict it says whether it `lasts`. True: the
- * request has to change, or there is nothing left that it could do. False: the same request may be
- * right later, when others are done, or something was freed or switched on. What lasts is kept for an
- * Idempotency-Key.
+ * Why a request is not done, before a surface gives it its own format. A conflict (409) says whether it
+ * `lasts`. True: the same request will never succeed. False: it may succeed later, when another request
+ * has ended or something was freed or enabled. `idempotency.ts` stores a conflict that lasts.
  */
 export type HttpRefusal = RefusalText &
   (
@@ -82,16 +87,16 @@ export type HttpRefusal = RefusalText &
 interface RefusalText {
   /** Stable, kebab-case. */
   code: string;
-  /** What was wrong, and what to do. */
+  /** What is wrong, and what to do about it. */
   message: string;
-  /** Every problem of a body or query, by the path of its field. */
+  /** Every wrong field of a body or query. */
   problems?: readonly { path: string; message: string }[];
   headers?: Readonly<Record<string, string>>;
-  /** Further members of the answer, where its format has room. */
+  /** Further members of the error. Only problem details show them. */
   more?: Readonly<Record<string, unknown>>;
 }
 
-/** Thrown by what all surfaces share, answered by the app in the surface's own format. */
+/** Thrown wherever a request is refused. `app.ts` answers it in the format of the surface. */
 export class Refused extends Error {
   readonly refusal: HttpRefusal;
   constructor(refusal: HttpRefusal) {
@@ -100,7 +105,10 @@ export class Refused extends Error {
   }
 }
 
-/** The caller's address: Cloudflare's word for it; locally the loopback address. */
+/**
+ * The caller's address, as Cloudflare gives it. On a developer's machine the header is absent: the
+ * loopback address.
+ */
 export function clientIp(c: Call): string {
   return c.req.header("CF-Connecting-IP") ?? "127.0.0.1";
 }

@@ -1,13 +1,17 @@
+/**
+ * Callers that have no API key: whoever runs the deployment, with the root token, and services that sign
+ * what they send. Called by `rootRoute`, and by the route where a connector ends a session.
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
 import { readCredential } from "./authenticate";
-import { fail } from "./failed-attempts";
+import { refuseAndCount } from "./failed-attempts";
 import type { Call } from "./request-context";
 
 const SIGNATURE_TOLERANCE_SECONDS = 300;
 
 /**
- * Lets only the root token pass.
+ * Refuses every credential but the root token.
  * @throws Refused 401, or 429 after too many failures
  */
 export function requireRoot(c: Call): void {
@@ -15,7 +19,7 @@ export function requireRoot(c: Call): void {
   const token = readCredential(c, now);
   const digest = (text: string) => createHash("sha256").update(text).digest();
   if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
-  fail(c, now, {
+  refuseAndCount(c, now, {
     status: 401,
     code: "not-the-root-token",
     message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
@@ -23,8 +27,9 @@ export function requireRoot(c: Call): void {
 }
 
 /**
- * Whoever has signed this request, as a Standard Webhook, at most five minutes ago.
- * @param findSigner who it has to be, with their secrets; asked once the headers have the right form
+ * The service that signed this request, as a Standard Webhook, at most five minutes ago.
+ * @param findSigner finds which service has to have signed, and its secrets; called only if the headers
+ *   have the right form
  * @throws Refused 401, or 429 after too many failures
  */
 export async function requireSigner<T>(
@@ -50,7 +55,7 @@ export async function requireSigner<T>(
       toleranceSeconds: SIGNATURE_TOLERANCE_SECONDS,
     });
   if (isSigned) return found.signer;
-  return fail(c, now, {
+  return refuseAndCount(c, now, {
     status: 401,
     code: "wrong-signature",
     message:

@@ -1,4 +1,4 @@
-/** Refuses the addresses to which Drawbridge does not send, wherever a request gives one. */
+/** Refuses an address to which Drawbridge would not send. Called by every route that takes an address. */
 import { addressRules, judgeAddress } from "../outbound/address";
 import { type Call, Refused } from "./request-context";
 

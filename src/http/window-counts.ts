@@ -1,19 +1,23 @@
-/** Counts of subjects, such as addresses, in windows of time; in memory, and bounded. Pure. */
+/**
+ * Counts how often something happens within a window of time, in memory. Called by
+ * `calls-per-minute.ts`. Pure.
+ */
 
-/** Subjects that are kept when room is made, beside those that are at their limit. */
+/** How many subjects are kept when room is made. Those at their limit come on top. */
 export const KEPT_SUBJECTS = 20_000;
 
 /**
- * How often each subject was counted within a window that begins with its first count.
+ * The counts of subjects, such as addresses. Each subject's window begins when it is first counted.
  *
- * Nobody can make it forget a subject that is at its limit: only those that are not are forgotten for
- * want of room. Those at their limit need no bound of their own, since each was counted up to the limit
- * within one window, and an isolate answers only so many calls in that time.
+ * When memory is short, only subjects below their limit are forgotten. So an attacker with many addresses
+ * cannot make it forget one that is at its limit. The number of those at their limit needs no bound: each
+ * was counted up to the limit within one window, and an isolate can answer only so many requests in that
+ * time.
  */
 export class WindowCounts {
   readonly #windowMs: number;
   readonly #counts = new Map<string, { count: number; endsAt: number }>();
-  /** At so many, room is made: seldom, since all are looked through then. */
+  /** At this many subjects, room is made. That looks at all of them, so it has to be rare. */
   #fullAt = 2 * KEPT_SUBJECTS;
 
   /** @param seconds the length of a window */
@@ -22,7 +26,7 @@ export class WindowCounts {
   }
 
   /**
-   * 0 where the subject was counted less than `most` times in its window, else how many seconds are left of it.
+   * How many seconds of the subject's window are left if it was counted `most` times or more; otherwise 0.
    * @param now Unix milliseconds
    */
   secondsLeft(subject: string, most: number, now: number): number {
@@ -31,19 +35,22 @@ export class WindowCounts {
     return Math.ceil((entry.endsAt - now) / 1_000);
   }
 
-  /** Counts the subject once; `most` is its limit, at which it must not be forgotten. */
+  /**
+   * Counts the subject once.
+   * @param most its limit: a subject that has reached it is not forgotten
+   */
   count(subject: string, most: number, now: number): void {
     const entry = this.#counts.get(subject);
     if (entry && entry.endsAt > now) {
       entry.count += 1;
       return;
     }
-    // Before it is added: it would be among those that were counted least.
+    // Room is made before the subject is added, or it would be one of the first to be forgotten.
     if (this.#counts.size >= this.#fullAt) this.#forget(most, now);
     this.#counts.set(subject, { count: 1, endsAt: now + this.#windowMs });
   }
 
-  /** Forgets whose window is over, then who was counted least, and never who is at the limit. */
+  /** Forgets subjects whose window is over, then those with the lowest counts. Never one at its limit. */
   #forget(most: number, now: number): void {
     const below: [subject: string, count: number][] = [];
     for (const [subject, { count, endsAt }] of this.#counts) {

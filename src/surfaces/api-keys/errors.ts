@@ -1,14 +1,15 @@
+/** How the surface of API keys says what is wrong: RFC 9457, as `/v1` does. */
 import { unknownOrganisation } from "../../http/guard-refusals";
 import { problemSurface } from "../../http/problem-details";
-import { below, type HttpRefusal } from "../../http/request-context";
+import { type HttpRefusal, pathsUnder } from "../../http/request-context";
 import { MOST_GRACES } from "../../keys/grace";
 import type { Excess, Limit, ManageRefusal } from "../../keys/who-may-change";
 
 /** The surface of API keys. */
-export const keySurface = problemSurface("api-keys", below("/api-keys"));
+export const keySurface = problemSurface("api-keys", pathsUnder("/api-keys"));
 
-/** The one table from the refusals of managing keys to this surface's errors. */
-export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
+/** Why a key was not made, changed or deleted, as an HTTP error. */
+export function toKeyRefusal(refusal: ManageRefusal): HttpRefusal {
   switch (refusal.code) {
     case "not-found":
       return keyNotFound;

@@ -1,27 +1,35 @@
-/** API keys over HTTP, for operators and automation: `contracts/api-keys.md`. */
+/** The routes of API keys, for operators and programs that manage keys: `docs/api-keys.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findKeyView, listKeys } from "../../keys/key-store";
 import { changeKey, createKey, deleteKey } from "../../keys/manage-keys";
-import { keyNotFound, toHttpRefusal } from "./errors";
+import { keyNotFound, toKeyRefusal } from "./errors";
 import {
-  changeBody,
-  createBody,
-  listQuery,
+  changeKeyBody,
+  createKeyBody,
+  listKeysQuery,
+  showKeyQuery,
   toApiKey,
   toChangedApiKey,
   toNewApiKey,
-  viewQuery,
 } from "./wire";
 
-/** Adds the surface to the app. What changes keys reads the caller's own anew: see `Freshness`. */
+/**
+ * Adds the surface to the app. Routes that change keys read the caller's own key from D1: see
+ * `Freshness`.
+ */
 export function apiKeyRoutes(app: Hono<AppEnv>): void {
+  readingRoutes(app);
+  writingRoutes(app);
+}
+
+function readingRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/api-keys",
-    keyed("keys:read", async (c, { organisationId, organisationIds }) => {
-      const { optFields, ...query } = readQuery(c, listQuery);
+    keyRoute("keys:read", async (c, { organisationId, organisationIds }) => {
+      const { optFields, ...query } = readQuery(c, listKeysQuery);
       const page = await listKeys(c.var.db, {
         ...query,
         organisationId,
@@ -35,23 +43,25 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/api-keys/:id",
-    keyed("keys:read", async (c, { organisationId, organisationIds }) => {
-      const { optFields } = readQuery(c, viewQuery);
+    keyRoute("keys:read", async (c, { organisationId, organisationIds }) => {
+      const { optFields } = readQuery(c, showKeyQuery);
       const key = await findKeyView(c.var.db, organisationId, organisationIds, readId(c));
       if (!key) throw new Refused(keyNotFound);
       return c.json([toApiKey(key, Date.now(), optFields)]);
     }),
   );
+}
 
+function writingRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/api-keys",
-    keyed(
+    keyRoute(
       "keys:write",
       async (c, caller) => {
-        const input = await readBody(c, createBody);
+        const input = await readBody(c, createKeyBody);
         const now = Date.now();
         const result = await createKey(c.var, caller, input, now);
-        if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+        if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         if (result.token === null) throw new Error("a new key has no token");
         return c.json(toNewApiKey(result.key, result.token, c.var.config.secret, now), 201);
       },
@@ -61,13 +71,13 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
 
   app.patch(
     "/api-keys/:id",
-    keyed(
+    keyRoute(
       "keys:write",
       async (c, caller) => {
-        const change = await readBody(c, changeBody);
+        const change = await readBody(c, changeKeyBody);
         const now = Date.now();
         const result = await changeKey(c.var, caller, readId(c), change, now);
-        if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+        if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         const { key, token } = result;
         const { secret } = c.var.config;
         const isRefreshed = token !== null;
@@ -81,11 +91,11 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/api-keys/:id",
-    keyed(
+    keyRoute(
       "keys:write",
       async (c, caller) => {
         const result = await deleteKey(c.var, caller, readId(c), Date.now());
-        if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+        if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         return c.body(null, 200);
       },
       "fresh",
@@ -93,14 +103,17 @@ export function apiKeyRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** Ids are numbers: of what is none, there is no key. */
+/** The id in the path. Ids are numbers: there is no key with an id of another form. */
 function readId(c: Call): number {
   const id = c.req.param("id") ?? "";
   if (!/^[0-9]{1,15}$/.test(id)) throw new Refused(keyNotFound);
   return Number(id);
 }
 
-/** The next page of the same list. A list by a whole token has one key at most: no link shows a token. */
+/**
+ * The link to the next page of the same list. It never holds a token: a list filtered by a whole token has
+ * at most one key, so it has no next page.
+ */
 function nextLink(c: Call, after: number): string {
   const url = new URL(c.req.url);
   url.searchParams.set("after", String(after));

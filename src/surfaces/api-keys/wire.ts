@@ -1,9 +1,10 @@
 /**
- * The wire format of API keys: Khomp REC's, with our additions. What leaves is listed field by field
- * here, and nowhere else.
+ * The wire format of API keys: that of Khomp REC, with Drawbridge's additions. The mappers name every
+ * field that is shown.
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
+import { integerIdText, wholeNumber } from "../../http/whole-numbers";
 import { accessKey } from "../../keys/access-key";
 import { parseCidr } from "../../keys/allowlist";
 import { isUsable } from "../../keys/key";
@@ -12,6 +13,7 @@ import type { KeyCreation } from "../../keys/manage-keys";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import type { KeyChange } from "../../keys/who-may-change";
 import { shortName } from "../../organisations/organisation-store";
+import { toRfc3339 } from "../shared/wire-time";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const WEEK_SECONDS = 604_800;
@@ -51,7 +53,7 @@ const organisationIds = list(z.int("must be a number"), 100).refine(
   "must have at least one entry",
 );
 
-/** What both bodies set. */
+/** The fields that a create and a change have in common. */
 const settings = {
   name: humanText(1, 100),
   emails: list(email, 20),
@@ -61,8 +63,8 @@ const settings = {
   ipAllowlist: list(cidr, 100).nullish(),
 };
 
-/** The body of a create. Unknown fields are ignored, as clients of the page may send them. */
-export const createBody = z
+/** The body of a create. Unknown fields are ignored: clients of Khomp may send some. */
+export const createKeyBody = z
   .preprocess(withOneSpelling, z.object({ ...settings, organizationsIds: organisationIds }))
   .transform(
     (body): KeyCreation => ({
@@ -84,15 +86,11 @@ const changes = {
   labels: list(humanText(1, 64), 20).nullish(),
   blocked: z.boolean("must be true or false").nullish(),
   refreshApiToken: z.boolean("must be true or false").nullish(),
-  refreshGraceSeconds: z
-    .int(`must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .min(0, `must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .max(WEEK_SECONDS, `must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .nullish(),
+  refreshGraceSeconds: wholeNumber(0, WEEK_SECONDS).nullish(),
 };
 
-/** The body of a change: null is as good as absent, but of dnsName and expiresAt it takes them away. */
-export const changeBody = z
+/** The body of a change. Null means the same as absent, but for dnsName and expiresAt, which it removes. */
+export const changeKeyBody = z
   .preprocess(withOneSpelling, z.object({ ...settings, ...changes }))
   .transform((body): KeyChange => {
     const refresh = body.refreshApiToken
@@ -114,7 +112,7 @@ export const changeBody = z
 
 const OPTIONAL_FIELDS = ["email", "emails", "labels", "permissions"] as const;
 
-/** A field that is shown when it is asked for. */
+/** A field that is shown only if `optFields` names it. */
 export type OptionalField = (typeof OPTIONAL_FIELDS)[number];
 
 const optFields = z
@@ -124,10 +122,10 @@ const optFields = z
   .default([]);
 
 /** The query of one key. */
-export const viewQuery = z.object({ optFields });
+export const showKeyQuery = z.object({ optFields });
 
 /** The query of the list. */
-export const listQuery = z.object({
+export const listKeysQuery = z.object({
   optFields,
   blocked: z
     .enum(["true", "false"], "must be true or false")
@@ -141,14 +139,13 @@ export const listQuery = z.object({
     .regex(/^(?:[1-9][0-9]?|100)$/, "must be a whole number from 1 to 100")
     .transform(Number)
     .default(100),
-  after: z
-    .string()
-    .regex(/^[0-9]{1,15}$/, "must be the id of an API key")
-    .transform(Number)
-    .default(0),
+  after: integerIdText("must be the id of an API key").default(0),
 });
 
-/** A key as it is shown: the union of what the page's three shapes have. */
+/**
+ * An API key. It has the fields of all three shapes that Khomp documents.
+ * @param fields which optional fields are shown
+ */
 export function toApiKey(key: KeyView, now: number, fields: readonly OptionalField[] = []) {
   const lastUsedAt = Math.max(0, ...key.organisations.map((o) => o.lastUsedAt ?? 0));
   return {
@@ -157,23 +154,23 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
     blocked: key.blocked,
     isValid: isUsable(key, now),
     dnsName: key.dnsName,
-    creationTimestamp: toInstant(key.createdAt),
-    updateTimestamp: toInstant(key.updatedAt),
-    expiresAt: toInstant(key.expiresAt),
+    creationTimestamp: toRfc3339(key.createdAt),
+    updateTimestamp: toRfc3339(key.updatedAt),
+    expiresAt: toRfc3339(key.expiresAt),
     ipAllowlist: key.ipAllowlist,
     organizations: key.organisations.map((organisation) => ({
       id: organisation.id,
       name: organisation.name,
       short: shortName(organisation.name),
-      creationTimestamp: toInstant(organisation.createdAt),
-      lastUseTimestamp: toInstant(organisation.lastUsedAt),
+      creationTimestamp: toRfc3339(organisation.createdAt),
+      lastUseTimestamp: toRfc3339(organisation.lastUsedAt),
     })),
     token: {
       id: key.id,
       name: key.name,
-      creationTimestamp: toInstant(key.tokenCreatedAt),
-      // Of this token: what its predecessor was used for ended with it.
-      lastUseTimestamp: lastUsedAt < key.tokenCreatedAt ? null : toInstant(lastUsedAt),
+      creationTimestamp: toRfc3339(key.tokenCreatedAt),
+      // The use of an older token does not count.
+      lastUseTimestamp: lastUsedAt < key.tokenCreatedAt ? null : toRfc3339(lastUsedAt),
       short: key.tokenShort,
     },
     ...(fields.includes("email") || fields.includes("emails") ? { emails: key.emails } : {}),
@@ -182,12 +179,12 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
   };
 }
 
-/** A key as it is after a change, with what it holds. */
+/** A key after a change, with its permissions. */
 export function toChangedApiKey(key: KeyView, now: number) {
   return toApiKey(key, now, ["permissions"]);
 }
 
-/** A key with its new token and access key: the only time that they are shown. */
+/** A key with its new token and access key. This is the only time that they are shown. */
 export function toNewApiKey(key: KeyView, token: string, secret: string, now: number) {
   const shown = toChangedApiKey(key, now);
   return {
@@ -197,13 +194,10 @@ export function toNewApiKey(key: KeyView, token: string, secret: string, now: nu
   };
 }
 
-function toInstant(time: number): string;
-function toInstant(time: number | null): string | null;
-function toInstant(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
-}
-
-/** The page writes `organizationsIds` in its tables and `organizationIds` in an example. */
+/**
+ * Khomp's documentation writes `organizationsIds` in its tables and `organizationIds` in an example:
+ * both are taken.
+ */
 function withOneSpelling(body: unknown): unknown {
   if (typeof body !== "object" || body === null) return body;
   const { organizationIds, organizationsIds, ...rest } = body as Record<string, unknown>;

@@ -1,7 +1,7 @@
-/** How the RPC surface says what is wrong: Alibaba's error object, with the real HTTP status. */
+/** How the RPC says what is wrong: Alibaba's error object, with a fitting HTTP status. */
 import type { Call, HttpRefusal, Surface } from "../../http/request-context";
 
-/** The codes of this surface, and the status of each. */
+/** The codes of this surface, and the HTTP status of each. */
 const STATUS = {
   MissingParameter: 400,
   InvalidParameter: 400,
@@ -28,10 +28,13 @@ const STATUS = {
 /** A code of this surface. */
 export type RpcCode = keyof typeof STATUS;
 
-/** The codes that are said here: a conflict comes from the domain, which knows whether it lasts. */
+/**
+ * The codes that this surface may use itself. Conflicts (409) come from the domain: only it knows
+ * whether one lasts.
+ */
 export type OwnRpcCode = { [C in RpcCode]: (typeof STATUS)[C] extends 409 ? never : C }[RpcCode];
 
-/** A refusal in this surface's own words. */
+/** A refusal with a code of this surface. */
 export function rpcRefusal(code: OwnRpcCode, message: string): HttpRefusal {
   return { status: STATUS[code], code, message };
 }
@@ -50,18 +53,18 @@ export const rpcSurface: Surface = {
       Message: refusal.message,
       Recommend: "Do what Message says. If that does not help, tell us the RequestId.",
     };
-    // There is no code for a compressed body: its status says it.
+    // Alibaba has no code for a compressed body, so only the status tells.
     const status = refusal.status === 415 ? 415 : STATUS[code];
     return c.json(body, status, refusal.headers);
   },
 };
 
-/** The host that a call was sent to, as its client named it. */
+/** The host in the Host header. The client has signed it. */
 export function hostOf(c: Call): string {
   return c.req.header("Host") ?? new URL(c.req.url).host;
 }
 
-/** The one table from what all surfaces can refuse to this surface's codes. */
+/** The code of this surface for a refusal of any part of Drawbridge. */
 function toRpcCode(refusal: HttpRefusal): RpcCode {
   if (isRpcCode(refusal.code)) return refusal.code;
   switch (refusal.code) {

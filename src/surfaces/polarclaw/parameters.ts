@@ -1,19 +1,22 @@
-/** The parameters of an RPC call, wherever they came: query, form body, and for two of them headers. */
+/**
+ * Reads the parameters of an RPC call: from the query, from a form body, and two of them from headers
+ * too. Called by `rpc.ts`.
+ */
 import { readBodyText } from "../../http/body";
 import { type Call, Refused } from "../../http/request-context";
 import { rpcRefusal } from "./errors";
 
 /** The parameters of one call, by name. */
-export type Parameters = ReadonlyMap<string, string>;
+export type RpcParameters = ReadonlyMap<string, string>;
 
 /** The version of the vendor's API that this surface speaks. */
 const VERSION = "2017-08-01";
 
 /**
- * The parameters of query and form body together.
- * @throws Refused InvalidParameter when one has two values
+ * The parameters of the query and the form body.
+ * @throws Refused InvalidParameter when one parameter has two values
  */
-export async function readParameters(c: Call): Promise<Parameters> {
+export async function readParameters(c: Call): Promise<RpcParameters> {
   const sent = [...new URL(c.req.url).searchParams, ...new URLSearchParams(await readBodyText(c))];
   const merged = new Map<string, string>();
   for (const [name, value] of sent) {
@@ -24,10 +27,10 @@ export async function readParameters(c: Call): Promise<Parameters> {
 }
 
 /**
- * The action that is called, from the header or the parameters.
- * @throws Refused when it is missing, said in two ways, or of another version
+ * The name of the action, from the header or the parameters.
+ * @throws Refused when it is missing, when header and parameter differ, or when the version is another
  */
-export function readAction(c: Call, parameters: Parameters): string {
+export function readAction(c: Call, parameters: RpcParameters): string {
   const action = oneOf(c, "Action", parameters, toUpper);
   const version = oneOf(c, "Version", parameters, (text) => text);
   if (version !== VERSION) {
@@ -42,10 +45,10 @@ export function readAction(c: Call, parameters: Parameters): string {
 }
 
 /**
- * A parameter that the call cannot do without.
+ * A parameter that the call must have.
  * @throws Refused MissingParameter
  */
-export function requireParameter(parameters: Parameters, name: string): string {
+export function requireParameter(parameters: RpcParameters, name: string): string {
   const value = parameters.get(name);
   if (value !== undefined && value !== "") return value;
   throw new Refused(
@@ -59,7 +62,7 @@ export function requireParameter(parameters: Parameters, name: string): string {
 function oneOf(
   c: Call,
   name: "Action" | "Version",
-  parameters: Parameters,
+  parameters: RpcParameters,
   normalise: (text: string) => string,
 ): string {
   const header = c.req.header(`x-acs-${name.toLowerCase()}`);
@@ -69,7 +72,10 @@ function oneOf(
   return said[0] ?? requireParameter(parameters, name);
 }
 
-/** The older SDK sends the action in the header as its caller wrote it, and as a parameter with a capital. */
+/**
+ * The older SDK sends the action as a parameter with a capital letter first, but as its caller wrote it
+ * in the header.
+ */
 function toUpper(action: string): string {
   return action.slice(0, 1).toUpperCase() + action.slice(1);
 }

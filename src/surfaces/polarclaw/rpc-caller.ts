@@ -1,19 +1,19 @@
 /**
- * Who calls an RPC action: an API key in `Authorization`, or the key's access key pair in one of the
- * two signatures of Alibaba's SDKs. Either way the guard behind it is the one of all surfaces.
+ * Finds the caller of an RPC action: by an API key in `Authorization`, or by one of the two signatures of
+ * Alibaba's SDKs, made with the key's access key. Then the guard of all surfaces decides. Called by `rpc.ts`.
  */
 
-import { requireKey, requireUsable } from "../../http/authenticate";
+import { requireKey, requireUsableKey } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
-import { fail } from "../../http/failed-attempts";
+import { refuseAndCount } from "../../http/failed-attempts";
 import { type Call, type Caller, Refused } from "../../http/request-context";
 import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/key-cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
-import { describeDifference } from "../shared/wire-time";
+import { describeClockDifference } from "../shared/wire-time";
 import { hostOf, type OwnRpcCode, rpcRefusal } from "./errors";
-import { type Parameters, requireParameter } from "./parameters";
+import { type RpcParameters, requireParameter } from "./parameters";
 import {
   ACS3,
   type Acs3Authorization,
@@ -23,32 +23,33 @@ import {
   parseAcs3,
 } from "./signatures";
 
-/** A signature's time may be off by so much. */
+/** How far the time of a signature may be from the server's. */
 const CLOCK_MS = 900_000;
 const MOST_NONCE_LENGTH = 128;
 
-/** Ids of keys begin with 1: nobody has the secret of this one. */
+/** Stands for a key that does not exist. Ids begin at 1, so nobody has the secret of this one. */
 const NO_KEY = { id: 0, tokenVersion: 0, previousTokens: [] };
 
-/** Headers beside Alibaba's own that change what a call does, or for whom. */
+/** Headers of Drawbridge that change what a call does, or in which organisation. */
 const MEANINGFUL_HEADERS = ["x-organisation-id", "idempotency-key"];
 
-/** What a signature says of itself, however it was sent. */
+/** A signature of either kind, with what it says of itself. */
 interface Signed {
   accessKeyId: string;
-  /** When it was made, as it was sent. */
+  /** When it was made: the text that was sent. */
   time: string;
   nonce: string;
   isSignedBy: (secret: string) => boolean;
 }
 
 /**
- * The caller, who holds `permission`.
+ * The caller of an action.
+ * @param permission what the caller must hold
  * @throws Refused with this surface's codes
  */
 export async function requireRpcCaller(
   c: Call,
-  parameters: Parameters,
+  parameters: RpcParameters,
   permission: Permission,
 ): Promise<Caller> {
   const authorization = c.req.header("Authorization")?.trim() ?? "";
@@ -60,7 +61,7 @@ export async function requireRpcCaller(
     return requireSigned(c, readRpcSignature(c, parameters), permission);
   }
   const now = Date.now();
-  return fail(
+  return refuseAndCount(
     c,
     now,
     rpcRefusal("IncompleteSignature", "The call is not signed and has no API key: do either."),
@@ -75,11 +76,12 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
   }
   const id = keyIdOf(signed.accessKeyId);
   const key = id === null ? null : await findKeyById(c.var.db, id, now);
-  // Whether an access key exists is told to nobody: one that does not is checked and refused alike.
+  // An access key that does not exist is checked and refused in the same way, so that nobody learns
+  // which exist.
   const secrets = liveAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
   const isSigned = secrets.some(signed.isSignedBy);
   if (!key || !isSigned) {
-    return fail(
+    return refuseAndCount(
       c,
       now,
       rpcRefusal(
@@ -88,8 +90,8 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
       ),
     );
   }
-  const caller = await requireUsable(c, key, permission);
-  // Only now: otherwise a stranger could use up the nonces of others.
+  const caller = await requireUsableKey(c, key, permission);
+  // The nonce is used up only now: otherwise a stranger could use up the nonces of others.
   if (!(await useNonce(c.var.db, `access-key/${key.id}`, signed.nonce, now))) {
     throw refused("SignatureNonceUsed", "This nonce was used within 30 minutes. Draw a new one.");
   }
@@ -124,8 +126,8 @@ async function readAcs3(c: Call, header: string): Promise<Signed> {
 }
 
 /**
- * What is not signed could have been added on the way: the host, all `x-acs-` headers and those that
- * change what the call does must be.
+ * Refuses a signature that leaves out a header it has to cover: the host, every `x-acs-` header, and the
+ * headers of Drawbridge. Somebody on the way could have added or changed it.
  */
 function requireAllSigned(c: Call, { signedHeaders }: Acs3Authorization): void {
   const present = Object.keys(c.req.header()).filter(
@@ -141,7 +143,7 @@ function requireAllSigned(c: Call, { signedHeaders }: Acs3Authorization): void {
   }
 }
 
-function readRpcSignature(c: Call, parameters: Parameters): Signed {
+function readRpcSignature(c: Call, parameters: RpcParameters): Signed {
   const unsigned = MEANINGFUL_HEADERS.find((name) => c.req.header(name) !== undefined);
   if (unsigned !== undefined) {
     throw refused(
@@ -149,7 +151,7 @@ function readRpcSignature(c: Call, parameters: Parameters): Signed {
       `This signature covers parameters only, not the header ${unsigned}: leave it out, or sign with ${ACS3}.`,
     );
   }
-  // The header of the same meaning is not signed here, so these must be parameters.
+  // This signature covers no headers, so headers of the same meaning cannot stand for these parameters.
   for (const name of ["Action", "Version", "Signature"]) requireParameter(parameters, name);
   const methods = { SignatureMethod: "HMAC-SHA1", SignatureVersion: "1.0" };
   for (const [name, value] of Object.entries(methods)) {
@@ -179,7 +181,7 @@ function requireRecent(time: string, now: number): void {
   if (Math.abs(now - at) > CLOCK_MS) {
     throw refused(
       "InvalidTimeStamp.Expired",
-      `The time is ${describeDifference(at, now)}: at most 15 minutes are allowed. Set the clock and sign again.`,
+      `The time is ${describeClockDifference(at, now)}: at most 15 minutes are allowed. Set the clock and sign again.`,
     );
   }
 }

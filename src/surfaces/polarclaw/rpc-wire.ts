@@ -1,4 +1,7 @@
-/** Devices and pairing requests as Alibaba's API shows them. Times are Unix milliseconds. */
+/**
+ * Devices and pairing requests as Alibaba's API shows them; its times are Unix milliseconds. Called by
+ * `rpc.ts`.
+ */
 import type { Device } from "../../devices/device";
 import type { DeviceWithLastSeen } from "../../devices/device-store";
 import type { PairRequest } from "../../pairing/pairing-request";
@@ -24,7 +27,7 @@ export function toRpcPending(request: PairRequest) {
   };
 }
 
-/** An entry of `Paired`. A device that was never seen counts as seen when it was approved. */
+/** An entry of `Paired`. The time of approval stands for a device that was never seen. */
 export function toRpcPaired(device: DeviceWithLastSeen) {
   return {
     DeviceId: device.id,

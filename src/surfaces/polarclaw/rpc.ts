@@ -1,22 +1,25 @@
-/** The operators' side in Alibaba's wire format: four RPC actions at `/`. */
+/**
+ * The RPC of Alibaba Cloud PolarClaw: four actions at `/`, with which operators list, approve, reject
+ * and remove devices.
+ */
 import type { Hono } from "hono";
-import { idempotently, scopeOf } from "../../http/idempotency";
+import { idempotencyScope, runOrReplay } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
 import { listPendingAndPaired } from "../../pairing/pair-list";
 import { removePairedDevice } from "../../pairing/remove-and-revoke";
-import { depsOf } from "../shared/device-deps";
-import { toHttpRefusal } from "../shared/device-refusals";
+import { toDeviceRefusal } from "../shared/device-refusals";
+import { deviceServices } from "../shared/device-services";
 import { rpcRefusal } from "./errors";
-import { type Parameters, readAction, readParameters, requireParameter } from "./parameters";
+import { type RpcParameters, readAction, readParameters, requireParameter } from "./parameters";
 import { requireRpcCaller } from "./rpc-caller";
 import { toRpcDevice, toRpcPaired, toRpcPending } from "./rpc-wire";
 
 interface Action {
   permission: Permission;
-  /** What it answers beside what all answers have. */
-  run(c: Call, caller: Caller, parameters: Parameters): Promise<object>;
+  /** Does the action. Gives the fields that only its answer has. */
+  run(c: Call, caller: Caller, parameters: RpcParameters): Promise<object>;
 }
 
 const ACTIONS: Readonly<Record<string, Action>> = {
@@ -29,7 +32,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
         { organisationId, applicationId },
         Date.now(),
       );
-      if (!pairs) throw new Refused(toHttpRefusal({ code: "application-not-found" }));
+      if (!pairs) throw new Refused(toDeviceRefusal({ code: "application-not-found" }));
       return { Pending: pairs.pending.map(toRpcPending), Paired: pairs.paired.map(toRpcPaired) };
     },
   },
@@ -37,10 +40,10 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     permission: "devices:approve",
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
-      const deps = depsOf(c);
+      const deps = deviceServices(c);
       const approval = { applicationId, requestId, terms: {} };
       const result = await approveRequest(deps, caller, approval, Date.now());
-      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       if (!result.device) throw new Error("an approval gave no device");
       return { PairRequestId: requestId, Device: toRpcDevice(result.device) };
     },
@@ -49,10 +52,10 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     permission: "devices:approve",
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
-      const deps = depsOf(c);
+      const deps = deviceServices(c);
       const rejection = { applicationId, requestId, reason: null };
       const result = await rejectRequest(deps, caller, rejection, Date.now());
-      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return { PairRequestId: requestId, DeviceId: result.request.deviceId };
     },
   },
@@ -62,15 +65,15 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       const applicationId = requireParameter(parameters, "ApplicationId");
       const deviceId = requireParameter(parameters, "DeviceId");
       const own = { applicationId, deviceId };
-      const result = await removePairedDevice(depsOf(c), caller, own, Date.now());
-      if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+      const result = await removePairedDevice(deviceServices(c), caller, own, Date.now());
+      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return { DeviceId: deviceId };
     },
   },
 };
 
 /** Adds the surface to the app. */
-export function deviceRpcRoutes(app: Hono<AppEnv>): void {
+export function rpcRoutes(app: Hono<AppEnv>): void {
   app.on(["GET", "POST"], "/", async (c) => {
     const parameters = await readParameters(c);
     const name = readAction(c, parameters);
@@ -93,17 +96,17 @@ export function deviceRpcRoutes(app: Hono<AppEnv>): void {
         ...(await action.run(c, caller, parameters)),
       });
     if (c.req.method !== "POST") return answer();
-    return idempotently(c, scopeOf(caller), answer, subjectOf(name, parameters));
+    return runOrReplay(c, idempotencyScope(caller), answer, subjectOf(name, parameters));
   });
 }
 
-/** What a call asks for: not what its signature and its time are, which a retry has anew. */
-function subjectOf(action: string, parameters: Parameters): string {
+/** What has to be equal in a retry of a call. A retry has a new time and a new signature. */
+function subjectOf(action: string, parameters: RpcParameters): string {
   const names = ["ApplicationId", "PairRequestId", "DeviceId"];
   return JSON.stringify([action, ...names.map((name) => parameters.get(name) ?? null)]);
 }
 
-function readRequestAddress(parameters: Parameters) {
+function readRequestAddress(parameters: RpcParameters) {
   return {
     applicationId: requireParameter(parameters, "ApplicationId"),
     requestId: requireParameter(parameters, "PairRequestId"),

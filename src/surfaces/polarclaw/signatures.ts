@@ -1,13 +1,13 @@
 /**
- * The two signatures of Alibaba's SDKs: ACS3-HMAC-SHA256 and HMAC-SHA1 version 1.0. Pure: what has to
- * be signed, from what arrived. What arrived is decoded and encoded again, never signed as it came: the
- * SDKs put a literal `*` on the wire and sign `%2A`.
+ * Checks the two signatures of Alibaba's SDKs: ACS3-HMAC-SHA256, and HMAC-SHA1 version 1.0. Called by
+ * `rpc-caller.ts`. Pure: it computes from a request what its client has signed. Parameters are decoded and
+ * encoded again for that, because the SDKs send a literal `*` and sign `%2A`.
  *
  * @see Alibaba Cloud, "V3 request structure and signature"; "RPC request structure and signature"
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
-/** What of a request an ACS3 signature covers. */
+/** The parts of a request that an ACS3 signature covers. */
 export interface Acs3Request {
   method: string;
   /** Decoded names and values. */
@@ -31,7 +31,7 @@ export const ACS3 = "ACS3-HMAC-SHA256";
 const ACS3_SHAPE =
   /^ACS3-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$/;
 
-/** Reads the header; null: it has another form. */
+/** Reads the header; null: it is not of this form. */
 export function parseAcs3(header: string): Acs3Authorization | null {
   const [, accessKeyId, names, signature] = ACS3_SHAPE.exec(header) ?? [];
   if (!accessKeyId || !names || !signature) return null;
@@ -40,7 +40,7 @@ export function parseAcs3(header: string): Acs3Authorization | null {
   return isPlain ? { accessKeyId, signedHeaders, signature } : null;
 }
 
-/** Whether this secret signed this request, its body included. */
+/** Whether this secret signed this request, with its body. */
 export function isAcs3SignedBy(
   secret: string,
   request: Acs3Request,
@@ -61,20 +61,20 @@ export function isAcs3SignedBy(
   return isSame(signature, createHmac("sha256", secret).update(toSign).digest("hex"));
 }
 
-/** Whether this secret signed these parameters, of query and body together, with HMAC-SHA1. */
+/** Whether this secret signed these parameters (those of query and body together) with HMAC-SHA1. */
 export function isRpcSignedBy(
   secret: string,
   method: string,
   parameters: ReadonlyMap<string, string>,
 ): boolean {
   const signed = [...parameters].filter(([name]) => name !== "Signature");
-  const toSign = `${method}&${encode("/")}&${encode(canonicalQuery(signed))}`;
+  const toSign = `${method}&${percentEncode("/")}&${percentEncode(canonicalQuery(signed))}`;
   const right = createHmac("sha1", `${secret}&`).update(toSign).digest("base64");
   return isSame(parameters.get("Signature") ?? "", right);
 }
 
 /** RFC 3986, in UTF-8: everything but letters, digits, `-`, `_`, `.` and `~` is escaped. */
-export function encode(text: string): string {
+export function percentEncode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -85,7 +85,7 @@ export function encode(text: string): string {
 function canonicalQuery(parameters: Iterable<readonly [string, string]>): string {
   return [...parameters]
     .sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    .map(([name, value]) => `${percentEncode(name)}=${percentEncode(value)}`)
     .join("&");
 }
 

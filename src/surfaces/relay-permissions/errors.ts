@@ -1,17 +1,16 @@
-/** How relay permissions say what is wrong: RFC 9457, as `/v1` does. The vendor's format is not public. */
-
+/** How relay permissions say what is wrong: RFC 9457, as `/v1` does, since HULFT's format is not public. */
 import { problemSurface } from "../../http/problem-details";
-import { below, type HttpRefusal } from "../../http/request-context";
+import { type HttpRefusal, pathsUnder } from "../../http/request-context";
 import type { PermissionRefusal } from "../../relay-permissions/manage-permissions";
 
 /** The surface of relay permissions and connections. */
 export const permissionSurface = problemSurface(
   "relay-permissions",
-  below("/api/v2", "/relay", "/connections"),
+  pathsUnder("/api/v2", "/relay", "/connections"),
 );
 
-/** The one table from refusals to this surface's errors. */
-export function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {
+/** Why a permission or connection was not read or changed, as an HTTP error. */
+export function toPermissionRefusal(refusal: PermissionRefusal): HttpRefusal {
   switch (refusal.code) {
     case "permission-exists": {
       const { connectionId, remoteConnectionId, direction } = refusal.key;

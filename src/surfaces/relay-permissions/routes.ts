@@ -1,7 +1,7 @@
-/** Relay permissions and connections over HTTP: `contracts/relay-permissions.md`. */
+/** The routes of relay permissions and connections: `docs/relay-permissions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { findConnection, listConnections } from "../../relay-permissions/connection-store";
 import {
@@ -17,59 +17,50 @@ import {
 import { CONNECTION_ID, type PermissionKey } from "../../relay-permissions/permission";
 import { listPermissions } from "../../relay-permissions/permission-list";
 import { findPermission } from "../../relay-permissions/permission-store";
-import { toHttpRefusal } from "./errors";
+import { toPermissionRefusal } from "./errors";
 import {
   connectionQuery,
   createConnectionBody,
   createPermissionBody,
   FIRST_PAGE,
   permissionQuery,
-  readKey,
-  toDefinition,
+  readPermissionKey,
+  toConnectionDefinition,
   toEnvelope,
   toPermission,
   updatePermissionBody,
 } from "./wire";
 
-/** Where the surface is: the vendor's page writes its paths without the prefix, its examples with it. */
+/** Both prefixes work: HULFT's documentation writes the paths without it, and its examples with it. */
 const PREFIXES = ["/api/v2", ""];
 
 /** Adds the surface to the app. */
 export function relayPermissionRoutes(app: Hono<AppEnv>): void {
   for (const prefix of PREFIXES) {
-    permissionRoutes(app, `${prefix}/relay/permission`);
+    permissionListRoutes(app, `${prefix}/relay/permission`);
+    onePermissionRoutes(app, `${prefix}/relay/permission`);
     connectionRoutes(app, `${prefix}/connections/definition`);
   }
 }
 
-function permissionRoutes(app: Hono<AppEnv>, path: string): void {
-  const one = `${path}/:connectionId/:remoteConnectionId/:direction`;
-
+function permissionListRoutes(app: Hono<AppEnv>, path: string): void {
   app.get(
     path,
-    keyed("relay-permissions:get", async (c, { organisationId }) => list(c, organisationId, null)),
-  );
-
-  app.get(
-    `${path}/:connectionId`,
-    keyed("relay-permissions:get", async (c, { organisationId }) =>
-      list(c, organisationId, requireConnectionId(c)),
+    keyRoute("relay-permissions:get", async (c, { organisationId }) =>
+      list(c, organisationId, null),
     ),
   );
 
   app.get(
-    one,
-    keyed("relay-permissions:get", async (c, { organisationId }) => {
-      const permission = await findPermission(c.var.db, organisationId, requireKeyOf(c));
-      if (!permission) throw refused({ code: "permission-not-found" });
-      const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
-      return c.json({ ...envelope, permission: [toPermission(permission)] });
-    }),
+    `${path}/:connectionId`,
+    keyRoute("relay-permissions:get", async (c, { organisationId }) =>
+      list(c, organisationId, requireConnectionId(c)),
+    ),
   );
 
   app.post(
     path,
-    keyed("relay-permissions:create", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:create", async (c, { organisationId }) => {
       const body = await readBody(c, createPermissionBody);
       const result = await createPermission(depsOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
@@ -78,10 +69,24 @@ function permissionRoutes(app: Hono<AppEnv>, path: string): void {
       return c.json(toPermission(created), 201, { Location: location });
     }),
   );
+}
+
+function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
+  const one = `${path}/:connectionId/:remoteConnectionId/:direction`;
+
+  app.get(
+    one,
+    keyRoute("relay-permissions:get", async (c, { organisationId }) => {
+      const permission = await findPermission(c.var.db, organisationId, requireKeyOf(c));
+      if (!permission) throw refused({ code: "permission-not-found" });
+      const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
+      return c.json({ ...envelope, permission: [toPermission(permission)] });
+    }),
+  );
 
   app.put(
     one,
-    keyed("relay-permissions:update", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:update", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
       const change = await readBody(c, updatePermissionBody);
       const result = await updatePermission(depsOf(c), organisationId, key, change, Date.now());
@@ -91,7 +96,7 @@ function permissionRoutes(app: Hono<AppEnv>, path: string): void {
 
   app.delete(
     one,
-    keyed("relay-permissions:delete", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:delete", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
       requireDone(await deletePermission(depsOf(c), organisationId, key, Date.now()));
       return c.body(null, 200);
@@ -102,7 +107,7 @@ function permissionRoutes(app: Hono<AppEnv>, path: string): void {
 function connectionRoutes(app: Hono<AppEnv>, path: string): void {
   app.get(
     path,
-    keyed("connections:get", async (c, { organisationId }) => {
+    keyRoute("connections:get", async (c, { organisationId }) => {
       const query = readQuery(c, connectionQuery);
       const { connections, total } = await listConnections(c.var.db, organisationId, {
         after: query.after,
@@ -110,34 +115,36 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
         limit: query.maxResults,
       });
       const envelope = toEnvelope({ total, fetched: connections.length }, query);
-      return c.json({ ...envelope, definitions: connections.map(toDefinition) });
+      return c.json({ ...envelope, definitions: connections.map(toConnectionDefinition) });
     }),
   );
 
-  // Ours, in the form of a single permission: what a POST answers as Location can be read.
+  // Drawbridge's addition, in the form of a single permission: the Location that a POST answers must exist.
   app.get(
     `${path}/:connectionId`,
-    keyed("connections:get", async (c, { organisationId }) => {
+    keyRoute("connections:get", async (c, { organisationId }) => {
       const connection = await findConnection(c.var.db, organisationId, requireConnectionId(c));
       if (!connection) throw refused({ code: "connection-not-found" });
       const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
-      return c.json({ ...envelope, definitions: [toDefinition(connection)] });
+      return c.json({ ...envelope, definitions: [toConnectionDefinition(connection)] });
     }),
   );
 
   app.post(
     path,
-    keyed("connections:create", async (c, { organisationId }) => {
+    keyRoute("connections:create", async (c, { organisationId }) => {
       const body = await readBody(c, createConnectionBody);
       const result = await createConnection(depsOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
-      return c.json(toDefinition(created), 201, { Location: `${path}/${created.connectionId}` });
+      return c.json(toConnectionDefinition(created), 201, {
+        Location: `${path}/${created.connectionId}`,
+      });
     }),
   );
 
   app.delete(
     `${path}/:connectionId`,
-    keyed("connections:delete", async (c, { organisationId }) => {
+    keyRoute("connections:delete", async (c, { organisationId }) => {
       const id = requireConnectionId(c);
       requireDone(await deleteConnection(depsOf(c), organisationId, id, Date.now()));
       return c.body(null, 200);
@@ -145,7 +152,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
   );
 }
 
-/** A list of permissions: all of the organisation, or those of one local side. */
+/** The list of permissions: all of the organisation, or (`connectionId`) those of one connection. */
 async function list(
   c: Call,
   organisationId: number,
@@ -164,7 +171,7 @@ async function list(
   return c.json({ ...envelope, permission: permissions.map(toPermission) });
 }
 
-/** An id of another form was never registered. */
+/** The connection in the path. One with an id of another form was never registered. */
 function requireConnectionId(c: Call): string {
   const id = c.req.param("connectionId");
   if (id === undefined || !CONNECTION_ID.test(id)) throw refused({ code: "connection-not-found" });
@@ -173,7 +180,7 @@ function requireConnectionId(c: Call): string {
 
 function requireKeyOf(c: Call): PermissionKey {
   const { connectionId, remoteConnectionId, direction } = c.req.param();
-  const key = readKey(connectionId, remoteConnectionId, direction);
+  const key = readPermissionKey(connectionId, remoteConnectionId, direction);
   if (!key) throw refused({ code: "permission-not-found" });
   return key;
 }
@@ -184,7 +191,7 @@ function requireDone<T>(result: PermissionResult<T>): T {
 }
 
 function refused(refusal: PermissionRefusal): Refused {
-  return new Refused(toHttpRefusal(refusal));
+  return new Refused(toPermissionRefusal(refusal));
 }
 
 function depsOf(c: Call): PermissionDeps {

@@ -1,9 +1,10 @@
 /**
- * The wire format of relay permissions and connections: the HULFT-WebConnect Site API's. `enabled` is
- * a string there. What leaves is listed field by field here, and nowhere else.
+ * The wire format of relay permissions and connections: that of the HULFT-WebConnect Site API, in which
+ * `enabled` is a string. The mappers name every field that is shown.
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
+import { wholeNumberText } from "../../http/whole-numbers";
 import {
   CONNECTION_ID,
   type Connection,
@@ -25,7 +26,7 @@ const enabledText = z
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
 const memo = humanText(0, 256);
 
-/** The body of a POST of a permission. Unknown fields are ignored, as for all third-party clients. */
+/** The body of a POST of a permission. Unknown fields are ignored: other clients may send some. */
 export const createPermissionBody = z
   .object({
     connectionId,
@@ -36,7 +37,7 @@ export const createPermissionBody = z
   })
   .transform((body) => ({ ...body, enabled: body.enabled ?? false, memo: body.memo ?? "" }));
 
-/** The body of a PUT of a permission: what is left out stays. */
+/** The body of a PUT of a permission. A field that is left out stays as it is. */
 export const updatePermissionBody = z
   .object({ enabled: enabled.nullish(), memo: memo.nullish() })
   .transform((body) => ({ enabled: body.enabled ?? undefined, memo: body.memo ?? undefined }));
@@ -46,37 +47,24 @@ export const createConnectionBody = z
   .object({ connectionId, memo: memo.nullish() })
   .transform((body) => ({ ...body, memo: body.memo ?? "" }));
 
-/** Which part of a list a single row is. */
+/** The part of the list that an answer with one row claims to be; also the default of a list. */
 export const FIRST_PAGE = { startIndex: 0, maxResults: 30 };
 
-function whole(least: number, most: number, fallback: number) {
-  const rule =
-    most === Number.MAX_SAFE_INTEGER
-      ? `must be a whole number from ${least}`
-      : `must be a whole number from ${least} to ${most}`;
-  return z
-    .string()
-    .regex(/^[0-9]{1,15}$/, rule)
-    .transform(Number)
-    .refine((n) => n >= least && n <= most, rule)
-    .default(fallback);
-}
-
 const paging = {
-  startIndex: whole(0, Number.MAX_SAFE_INTEGER, FIRST_PAGE.startIndex),
-  maxResults: whole(1, 1_000, FIRST_PAGE.maxResults),
+  startIndex: wholeNumberText(0, Number.MAX_SAFE_INTEGER).default(FIRST_PAGE.startIndex),
+  maxResults: wholeNumberText(1, 1_000).default(FIRST_PAGE.maxResults),
 };
 
 /** `<connectionId>/<remoteConnectionId>/<direction>`, as in a path. */
 const keyText = z.string().transform((text, issues): PermissionKey => {
   const [local, remote, last, ...rest] = text.split("/");
-  const key = readKey(local, remote, last);
+  const key = readPermissionKey(local, remote, last);
   if (key && rest.length === 0) return key;
   issues.addIssue("must be connectionId/remoteConnectionId/direction of the last row you have");
   return z.NEVER;
 });
 
-/** The query of the lists of permissions; `after` is ours. */
+/** The query of the lists of permissions. `after` is an addition of Drawbridge. */
 export const permissionQuery = z.object({
   ...paging,
   remoteConnectionId: connectionId.nullable().default(null),
@@ -85,14 +73,14 @@ export const permissionQuery = z.object({
   after: keyText.nullable().default(null),
 });
 
-/** The query of the list of connections; `after` is ours. */
+/** The query of the list of connections. `after` is an addition of Drawbridge. */
 export const connectionQuery = z.object({
   ...paging,
   after: connectionId.nullable().default(null),
 });
 
-/** The key that a path names; null when none can have it. */
-export function readKey(
+/** The permission that a path names; null: its parts are not of the right form. */
+export function readPermissionKey(
   local: string | undefined,
   remote: string | undefined,
   last: string | undefined,
@@ -114,11 +102,11 @@ export function toPermission(permission: PermissionFacts) {
 }
 
 /** A connection's definition, alone or in a list. */
-export function toDefinition(connection: Connection) {
+export function toConnectionDefinition(connection: Connection) {
   return { connectionId: connection.connectionId, memo: connection.memo };
 }
 
-/** What stands before the rows of a list. */
+/** The fields of a list beside its rows. */
 export function toEnvelope(
   page: { total: number; fetched: number },
   query: { startIndex: number; maxResults: number },

@@ -1,10 +1,10 @@
-/** Relay sessions over HTTP: `contracts/relay-sessions.md`. */
+/** The routes of relay sessions: `docs/relay-sessions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { requireRoom } from "../../http/calls-per-minute";
-import { fail } from "../../http/failed-attempts";
-import { keyed } from "../../http/guarded-routes";
-import { REPLAYED, readIdempotencyKey } from "../../http/idempotency";
+import { requireBelowLimit } from "../../http/calls-per-minute";
+import { refuseAndCount } from "../../http/failed-attempts";
+import { keyRoute } from "../../http/guarded-routes";
+import { REPLAYED_HEADER, readIdempotencyKey } from "../../http/idempotency";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { findByJoinCode } from "../../session/join-codes";
@@ -16,41 +16,53 @@ import {
 } from "../../session/relay-sessions";
 import type { SessionResult } from "../../session/session-calls";
 import type { AdmissionRefusal } from "../../session-object/admission";
-import { toHttpRefusal } from "./errors";
 import {
-  authorizeBody,
-  createBody,
+  authorizeUserBody,
+  createSessionBody,
   joinBody,
-  listQuery,
-  type Place,
-  revokeBody,
-  toAuthorized,
-  toJoined,
-  toList,
+  listSessionsQuery,
+  revokeUserBody,
+} from "./bodies";
+import { toRelayRefusal } from "./errors";
+import {
+  type LinkSettings,
+  toJoinAnswer,
   toRelaySession,
+  toRelaySessionPage,
+  toSessionWithUser,
 } from "./wire";
 
-/** All players of a session know its code: only this key keeps one from getting another's token. */
+/**
+ * The fewest characters of a join's Idempotency-Key. A retry with it gets the same user's token. All players
+ * know the join code, so only this key keeps a player from getting the token of another.
+ */
 const SHORTEST_JOIN_KEY = 16;
 
 /** Adds the surface to the app. */
 export function relaySessionRoutes(app: Hono<AppEnv>): void {
+  sessionRoutes(app);
+  userRoutes(app);
+  joinRoute(app);
+  websocketRoutes(app);
+}
+
+function sessionRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relays/sessions",
-    keyed("relays:write", async (c, caller) => {
-      const input = await readBody(c, createBody);
+    keyRoute("relays:write", async (c, caller) => {
+      const input = await readBody(c, createSessionBody);
       const { origin } = new URL(c.req.url);
       if (input.webhookUrl !== null) requireSendable(c, "webhook_url", input.webhookUrl);
       const result = await createRelaySession(depsOf(c), caller, { ...input, origin }, Date.now());
       const { session, traffic } = requireSession(result, 409);
-      return c.json(toRelaySession(session, traffic, placeOf(c)));
+      return c.json(toRelaySession(session, traffic, linkSettings(c)));
     }),
   );
 
   app.get(
     "/v1/relays/sessions",
-    keyed("relays:read", async (c, { organisationId }) => {
-      const query = readQuery(c, listQuery);
+    keyRoute("relays:read", async (c, { organisationId }) => {
+      const query = readQuery(c, listSessionsQuery);
       const page = await listLiveSessions(c.var.db, {
         organisationId,
         kind: "relay",
@@ -58,66 +70,75 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
         limit: query.limit,
         now: Date.now(),
       });
-      return c.json(toList(page, query, placeOf(c)));
+      return c.json(toRelaySessionPage(page, query, linkSettings(c)));
     }),
   );
 
   app.get(
     "/v1/relays/sessions/:id",
-    keyed("relays:read", async (c, { organisationId }) => {
+    keyRoute("relays:read", async (c, { organisationId }) => {
       const result = await c.var.sessions.read(organisationId, requireId(c.req.param("id")));
       const { session, traffic } = requireSession(result, 404);
       if (session.status === "failed" || session.status === "expired") throw new Refused(notThere);
-      return c.json(toRelaySession(session, traffic, placeOf(c)));
+      return c.json(toRelaySession(session, traffic, linkSettings(c)));
     }),
   );
 
   app.delete(
     "/v1/relays/sessions/:id",
-    keyed("relays:write", async (c, { organisationId }) => {
+    keyRoute("relays:write", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       requireSession(await c.var.sessions.expire(organisationId, id, "organisation"), 404);
       return c.body(null, 204);
     }),
   );
+}
 
+function userRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relays/sessions:authorize-user",
-    keyed("relays:write", async (c, { organisationId }) => {
-      const { sessionId, user } = await readBody(c, authorizeBody);
+    keyRoute("relays:write", async (c, { organisationId }) => {
+      const { sessionId, user } = await readBody(c, authorizeUserBody);
       const id = requireId(sessionId);
       const result = await c.var.sessions.authorizeUser(organisationId, id, user);
       const { session, traffic } = requireSession(result, 409);
-      return c.json(toAuthorized(session, traffic, placeOf(c)));
+      return c.json(toSessionWithUser(session, traffic, linkSettings(c)));
     }),
   );
 
   app.post(
     "/v1/relays/sessions:revoke-user",
-    keyed("relays:write", async (c, { organisationId }) => {
-      const { sessionId, token } = await readBody(c, revokeBody);
+    keyRoute("relays:write", async (c, { organisationId }) => {
+      const { sessionId, token } = await readBody(c, revokeUserBody);
       const result = await c.var.sessions.revokeUser(organisationId, requireId(sessionId), token);
       const { session, traffic } = requireSession(result, 409);
-      return c.json(toRelaySession(session, traffic, placeOf(c)));
+      return c.json(toRelaySession(session, traffic, linkSettings(c)));
     }),
   );
+}
 
+/** Players join with a code and without an API key. */
+function joinRoute(app: Hono<AppEnv>): void {
   app.post("/v1/relays/join", async (c) => {
     const now = Date.now();
-    requireRoom(c, "wrongJoinCodes", now);
+    requireBelowLimit(c, "wrongJoinCodes", now);
     const idempotencyKey = readIdempotencyKey(c, SHORTEST_JOIN_KEY);
     const code = await readBody(c, joinBody);
     const found = await findByJoinCode(c.var.db, c.var.config.secret, code, now);
-    if (!found) return fail(c, now, notThere, "wrongJoinCodes");
-    // Of many guesses at once all come this far: the right one gets no further after the limit's failures.
-    requireRoom(c, "wrongJoinCodes", now);
+    if (!found) return refuseAndCount(c, now, notThere, "wrongJoinCodes");
+    // Many guesses at the same moment all pass the check above before one of them is counted. They are
+    // counted by now, so a right guess among too many wrong ones is refused here.
+    requireBelowLimit(c, "wrongJoinCodes", now);
     const join = { ...found, ip: clientIp(c), idempotencyKey };
     const result = await joinRelaySession(depsOf(c), join);
-    if (!result.ok) throw new Refused(toHttpRefusal(result.refusal, 404));
-    if (result.isRepeat) c.header(REPLAYED, "true");
-    return c.json(toJoined(result.session, result.user, placeOf(c)));
+    if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, 404));
+    if (result.isRepeat) c.header(REPLAYED_HEADER, "true");
+    return c.json(toJoinAnswer(result.session, result.user, linkSettings(c)));
   });
+}
 
+/** A websocket needs no API key: the tokens in its query say which user connects. */
+function websocketRoutes(app: Hono<AppEnv>): void {
   for (const side of ["server", "client"] as const) {
     app.get(`/v1/relays/sessions/:id/${side}`, async (c) => {
       if (c.req.header("Upgrade")?.toLowerCase() !== "websocket")
@@ -125,12 +146,12 @@ export function relaySessionRoutes(app: Hono<AppEnv>): void {
       const id = requireId(c.req.param("id"));
       const answer = await c.var.sessions.connect(id, c.req.raw);
       if (answer.status === 101) return answer;
-      throw new Refused(toHttpRefusal(await answer.json<AdmissionRefusal>(), 410));
+      throw new Refused(toRelayRefusal(await answer.json<AdmissionRefusal>(), 410));
     });
   }
 }
 
-const notThere = toHttpRefusal({ code: "not-found" }, 404);
+const notThere = toRelayRefusal({ code: "not-found" }, 404);
 const upgradeRequired = {
   status: 426,
   code: "upgrade-required",
@@ -139,11 +160,11 @@ const upgradeRequired = {
 } as const;
 
 function requireSession(result: SessionResult, whenEnded: 404 | 409) {
-  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal, whenEnded));
+  if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, whenEnded));
   return result;
 }
 
-/** An id of another form never existed: it is not worth waking an object for. */
+/** The id of a session. One of another form never existed, so no Durable Object is woken for it. */
 function requireId(id: string | undefined): string {
   if (id === undefined || !RELAY_SESSION_ID.test(id)) throw new Refused(notThere);
   return id;
@@ -153,6 +174,6 @@ function depsOf(c: Call) {
   return { db: c.var.db, sessions: c.var.sessions, secret: c.var.config.secret };
 }
 
-function placeOf(c: Call): Place {
+function linkSettings(c: Call): LinkSettings {
   return { origin: new URL(c.req.url).origin, secret: c.var.config.secret };
 }

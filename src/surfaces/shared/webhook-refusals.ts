@@ -1,8 +1,8 @@
-/** What is wrong with webhook endpoints, on whichever surface they are managed. */
+/** The refusals of webhook endpoints that both surfaces use. */
 import type { HttpRefusal } from "../../http/request-context";
 import { MOST_ENDPOINTS } from "../../webhooks/endpoint";
 
-/** No room for another. */
+/** The organisation already has as many endpoints as it may have. */
 export const tooManyEndpoints: HttpRefusal = {
   status: 409,
   lasts: false,

@@ -1,15 +1,25 @@
-/** How times are said on the surfaces that are ours. */
+/**
+ * How times stand on the wire: RFC 3339, in UTC. The mappers of all surfaces call this, except those of
+ * Alibaba's RPC, which shows Unix milliseconds.
+ */
 
-/** RFC 3339 in UTC with milliseconds, of Unix milliseconds; null stays null. */
-export function toTime(time: number): string;
-export function toTime(time: number | null): string | null;
-export function toTime(time: number | null): string | null {
-  return time === null ? null : new Date(time).toISOString();
+/** A time on the wire; null where there is none. */
+type WireTime<T> = T extends number ? string : null;
+
+/** With milliseconds, as `2026-11-22T08:00:00.000Z`, of Unix milliseconds; null stays null. */
+export function toRfc3339<T extends number | null>(time: T): WireTime<T> {
+  return (time === null ? null : new Date(time).toISOString()) as WireTime<T>;
 }
 
-/** How a time that somebody sent stands to the server's: for people whose clock is wrong. */
-export function describeDifference(sent: number, now: number): string {
+/** In whole seconds, as `2026-11-22T08:00:00Z`, which ricloud's clients read; null stays null. */
+export function toRfc3339Seconds<T extends number | null>(time: T): WireTime<T> {
+  const text = toRfc3339(time);
+  return (text === null ? null : `${text.slice(0, 19)}Z`) as WireTime<T>;
+}
+
+/** How far a time that a caller sent is from the server's, in words: for people whose clock is wrong. */
+export function describeClockDifference(sent: number, now: number): string {
   const seconds = Math.round(Math.abs(sent - now) / 1_000);
   const side = sent > now ? "ahead of" : "behind";
-  return `${seconds} seconds ${side} the server's, which is ${toTime(now)}`;
+  return `${seconds} seconds ${side} the server's, which is ${toRfc3339(now)}`;
 }

@@ -1,7 +1,8 @@
-/** Who is calling, over HTTP: the organisation and its keys. */
+/** The routes with which a caller reads their organisation and its API keys, in ricloud's format. */
 import type { Hono } from "hono";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyRecord } from "../../keys/key-store";
 import { holds } from "../../keys/permissions";
 import { findOrganisation } from "../../organisations/organisation-store";
@@ -12,7 +13,7 @@ import { toKey, toOrganisation } from "./wire";
 export function accountRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/organisation",
-    keyed(null, async (c, { organisationId }) => {
+    keyRoute(null, async (c, { organisationId }) => {
       const organisation = await findOrganisation(c.var.db, organisationId);
       if (!organisation) throw new Refused(notFound);
       return c.json(toOrganisation(organisation));
@@ -20,18 +21,18 @@ export function accountRoutes(app: Hono<AppEnv>): void {
   );
   app.get(
     "/key",
-    keyed(null, (c, caller) => showKey(c, caller, caller.keyId)),
+    keyRoute(null, (c, caller) => showKey(c, caller, caller.keyId)),
   );
   app.get(
     "/keys/:id",
-    keyed(null, (c, caller) => {
-      const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
+    keyRoute(null, (c, caller) => {
+      const id = readIntegerId(c.req.param("id"));
       return showKey(c, caller, id);
     }),
   );
 }
 
-/** What a key may do is for whoever may read keys, and for the key itself: to others it is null. */
+/** Shows a key. Its permissions are null unless the caller is that key, or holds `keys:read`. */
 async function showKey(c: Call, caller: Caller, id: number): Promise<Response> {
   const { organisationId, keyId, permissions } = caller;
   const key = await findKeyRecord(c.var.db, organisationId, id);

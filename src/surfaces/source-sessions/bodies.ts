@@ -1,10 +1,11 @@
-/** Parts of bodies that more than one call of this surface takes. */
+/** Schemas of fields that several bodies and queries of source sessions share. */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
+import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
 
 const userRule = "must be the id of a user: a number, or a string of digits";
 
-/** An id of a user: typed clients send a number, others what they have read from somewhere. */
+/** The id of a user. Some clients send a number, others a string of digits. */
 export const userId = z.union(
   [
     z.int().min(0),
@@ -16,24 +17,19 @@ export const userId = z.union(
   userRule,
 );
 
-/** A user's or an account's name: without the spaces around it, which nobody sees and means. */
+/** The name of a user or an account. Spaces around it are removed. */
 export const identifier = z
   .string("must be a string")
   .transform((text) => text.trim())
   .pipe(humanText(1, 256));
 
-/** An identifier that is looked for, in the form in which it is kept. */
+/** An identifier to search for, in the form in which D1 holds it. */
 export const identifierQuery = z.string().transform((text) => text.trim().normalize("NFC"));
 
-/** A type of sources, such as `icloud.account`. */
-export const sourceType = z
-  .string("must be a string")
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-    "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account",
-  );
+/** A type of sources. */
+export const sourceType = z.string("must be a string").regex(SOURCE_TYPE, SOURCE_TYPE_RULE);
 
-/** What a source is known by. */
+/** The three values by which a source is known. */
 export const sourceSpec = z
   .object(
     { user: userId, type: sourceType, identifier },

@@ -1,8 +1,14 @@
-/** How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud does. */
-import { below, type HttpRefusal, type Surface } from "../../http/request-context";
+/**
+ * How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud
+ * does.
+ */
+import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
 import type { SessionRefusal } from "../../session/machine";
 
-/** What ricloud's clients call, also where Drawbridge has no such thing: they can read no other 404. */
+/**
+ * The paths of ricloud's API, those included that Drawbridge does not have: its clients cannot read
+ * another 404.
+ */
 const PATHS = [
   "/sessions",
   "/users",
@@ -18,11 +24,11 @@ const PATHS = [
   "/subscriptions",
 ];
 
-/** The surface of source sessions, and of all that belongs to it. */
+/** The surface of source sessions, with its users, sources, events and webhook endpoints. */
 export const sourceSurface: Surface = {
   name: "source-sessions",
   unknownKeyStatus: 401,
-  owns: below(...PATHS),
+  owns: pathsUnder(...PATHS),
   refuse: (c, refusal) => {
     const params = refusal.problems?.map(({ path, message }) => [path, message]);
     const body = {
@@ -34,7 +40,10 @@ export const sourceSurface: Surface = {
   },
 };
 
-/** Its clients know a few codes; what all surfaces share is said with them where they fit. */
+/**
+ * The code for ricloud's clients, which know only a few: one of them where it fits, else Drawbridge's
+ * own.
+ */
 function codeOf({ status, code, problems }: HttpRefusal): string {
   if (status === 401) return "unauthorized";
   if (status === 404) return "not-found";
@@ -45,14 +54,14 @@ function codeOf({ status, code, problems }: HttpRefusal): string {
   return code;
 }
 
-/** Nothing here, or nothing of the caller's: the same answer for both. */
+/** There is no such thing, or it is another organisation's. The answer is the same for both. */
 export const notFound: HttpRefusal = {
   status: 404,
   code: "not-found",
   message: "There is nothing of yours with this id.",
 };
 
-/** A parameter of the body or the query that cannot be. */
+/** A field of the body or the query has a value that is refused. */
 export function invalidParameter(path: string, message: string): HttpRefusal {
   return {
     status: 400,
@@ -62,8 +71,8 @@ export function invalidParameter(path: string, message: string): HttpRefusal {
   };
 }
 
-/** The one table from a session's refusals to this surface's errors. */
-export function toHttpRefusal(refusal: SessionRefusal): HttpRefusal {
+/** A session's refusal as an error of this surface. */
+export function toSourceSessionRefusal(refusal: SessionRefusal): HttpRefusal {
   switch (refusal.code) {
     case "not-found":
       return notFound;

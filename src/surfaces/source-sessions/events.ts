@@ -1,14 +1,13 @@
-/** Events over HTTP, as ricloud's clients list them. */
+/** The routes of events in ricloud's format. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { findEventWithDeliveries, listEventsWithDeliveries } from "../../events/event-list";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { EVENT_ID } from "../shared/id-forms";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
-import { toEvent, toList } from "./wire";
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+import { toList, toRicloudEvent, totalOfOnePage } from "./wire";
 
 const listShape = {
   filters: {
@@ -19,14 +18,14 @@ const listShape = {
       .optional(),
   },
   dates: ["date_created"],
-  id: textId(UUID),
+  id: textId(EVENT_ID),
 };
 
 /** Adds the routes to the app. */
-export function eventRoutes(app: Hono<AppEnv>): void {
+export function ricloudEventRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/events",
-    keyed("events:read", async (c, { organisationId }) => {
+    keyRoute("events:read", async (c, { organisationId }) => {
       const { filter, dateRange, page } = readListQuery(c, listShape);
       const { type: subject, action, state } = filter;
       const created = dateRange("date_created");
@@ -37,24 +36,24 @@ export function eventRoutes(app: Hono<AppEnv>): void {
         narrowed,
         page,
       );
-      const data = rows.map((event) => toEvent(event, event.delivery));
+      const data = rows.map((event) => toRicloudEvent(event, event.delivery));
       const hasMore = next !== null;
-      // A page that is full goes on after its last event, as everywhere.
+      // Where a page is full, its last id already says where the next one begins.
       const stoppedAt = rows.length < page.limit ? next : null;
-      const isWhole = !hasMore && page.after === null && page.before === null;
-      return c.json(toList("/events", data, hasMore, isWhole ? data.length : null, stoppedAt));
+      const total = totalOfOnePage(data.length, hasMore, page);
+      return c.json(toList("/events", { data, hasMore, total, stoppedAt }));
     }),
   );
 
   app.get(
     "/events/:id",
-    keyed("events:read", async (c, { organisationId }) => {
+    keyRoute("events:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
-      const event = UUID.test(id)
+      const event = EVENT_ID.test(id)
         ? await findEventWithDeliveries(c.var.db, organisationId, id)
         : null;
       if (!event) throw new Refused(notFound);
-      return c.json(toEvent(event, event.delivery));
+      return c.json(toRicloudEvent(event, event.delivery));
     }),
   );
 }

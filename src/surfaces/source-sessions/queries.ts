@@ -1,62 +1,57 @@
-/** The queries of this surface's lists: filters by name, dates with bounds, cursors by id. */
+/**
+ * Reads the queries of ricloud's lists: filters, date ranges such as `date_created[gt]`, and the page.
+ * Called by the list routes.
+ */
 import { z } from "zod";
-import { check } from "../../http/body";
+import { validate } from "../../http/body";
 import type { Call } from "../../http/request-context";
+import { integerIdText, wholeNumberText } from "../../http/whole-numbers";
 
-/** A page as it is asked for: after one id (exclusive) and before another, from the newest. */
+/** Which page is wanted: rows after one id and before another, both excluded, newest first. */
 export interface PageQuery<Id> {
   after: Id | null;
   before: Id | null;
   limit: number;
 }
 
-/** Half-open, Unix milliseconds; null: no bound. */
+/** `from` is included and `until` is not. Unix milliseconds; null: no bound. */
 export interface DateRange {
   from: number | null;
   until: number | null;
 }
 
 const COMPARISONS = ["", "[gt]", "[gte]", "[lt]", "[lte]"] as const;
-const limitRule = "must be a whole number from 1 to 1000";
 
-const limit = z
-  .string()
-  .regex(/^[0-9]{1,4}$/, limitRule)
-  .transform(Number)
-  .refine((n) => n >= 1 && n <= 1_000, limitRule)
-  .default(10);
+const limit = wholeNumberText(1, 1_000, 4).default(10);
 
 /** An id of users, sources and keys. */
-export const integerId = z
-  .string()
-  .regex(/^[0-9]{1,15}$/, "must be an id: a whole number")
-  .transform(Number);
+export const integerId = integerIdText("must be an id: a whole number");
 
-/** An id that is a text of this form. */
+/** The schema of an id that is a text of this form. */
 export function textId(form: RegExp) {
   return z.string().regex(form, "must be an id of this list");
 }
 
-/** What a list can be asked. */
+/** Which parameters a list takes. */
 export interface ListShape<F extends z.ZodRawShape, Id> {
   filters: F;
-  /** Names of the filters by date. */
+  /** Names of the parameters that filter by date. */
   dates: readonly string[];
-  /** Names of the filters that may be repeated: their schema gets an array. */
+  /** Names of filters that may be repeated. Their schema gets an array. */
   repeatable?: readonly string[];
   id: z.ZodType<Id, string>;
 }
 
-/** What a list was asked. */
+/** The parameters of a list, as they were read. */
 export interface ListQuery<F extends z.ZodRawShape, Id> {
   filter: z.output<z.ZodObject<F>>;
-  /** Of each filter by date. */
+  /** The range of the date parameter with this name. */
   dateRange(name: string): DateRange;
   page: PageQuery<Id>;
 }
 
 /**
- * Reads the query of a list. Of a repeated parameter that may not be, the last counts.
+ * Reads the query of a list. If a parameter is repeated that may not be, the last one counts.
  * @throws Refused 400 naming every parameter that is wrong or unknown
  */
 export function readListQuery<F extends z.ZodRawShape, Id>(
@@ -76,13 +71,13 @@ export function readListQuery<F extends z.ZodRawShape, Id>(
   const page = { limit, after_id: shape.id.optional(), before_id: shape.id.optional() };
   const input = Object.fromEntries(asked);
   const schema = z.strictObject({ ...Object.fromEntries(dates), ...shape.filters, ...page });
-  const all = check(schema, input, "invalid-parameter") as Record<string, unknown> & {
+  const all = validate(schema, input, "invalid-parameter") as Record<string, unknown> & {
     limit: number;
     after_id?: Id;
     before_id?: Id;
   };
   return {
-    // Checked just now, together with the rest.
+    // The schema above has checked these fields together with the rest.
     filter: all as unknown as z.output<z.ZodObject<F>>,
     dateRange: (name) =>
       intersect(COMPARISONS.map((comparison) => all[`${name}${comparison}`] as DateRange)),
@@ -90,12 +85,15 @@ export function readListQuery<F extends z.ZodRawShape, Id>(
   };
 }
 
-/** Dates on this wire are whole seconds, and so is what is compared: a bound is the edge of a second. */
+/**
+ * The range that one date parameter stands for. Dates on this wire are whole seconds, so a range begins
+ * and ends at a second.
+ */
 function bound(comparison: (typeof COMPARISONS)[number]) {
   return z.iso
     .datetime({ offset: true, local: true, error: "must be a date like 2018-08-22T10:25:05Z" })
     .transform((text): DateRange => {
-      // Without an offset a date is in UTC, as all dates here are.
+      // A date without an offset is in UTC.
       const time = Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
       const second = Math.floor(time / 1_000) * 1_000;
       const next = second + 1_000;

@@ -1,8 +1,8 @@
-/** The surface of source sessions: ricloud's API, as far as sessions need it. */
+/** All routes of the surface of source sessions: those parts of ricloud's API that sessions need. */
 import type { Hono } from "hono";
 import type { AppEnv } from "../../http/request-context";
 import { accountRoutes } from "./account";
-import { eventRoutes } from "./events";
+import { ricloudEventRoutes } from "./events";
 import { sessionRoutes } from "./sessions";
 import { sourceRoutes, userRoutes } from "./users";
 import { webhookConfigRoutes } from "./webhook-configs";
@@ -13,6 +13,6 @@ export function sourceSessionRoutes(app: Hono<AppEnv>): void {
   userRoutes(app);
   sourceRoutes(app);
   accountRoutes(app);
-  eventRoutes(app);
+  ricloudEventRoutes(app);
   webhookConfigRoutes(app);
 }

@@ -1,8 +1,8 @@
-/** Source sessions over HTTP: `contracts/source-sessions.md`. */
+/** The routes of source sessions: `docs/source-sessions.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import type { Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
@@ -13,7 +13,7 @@ import { listSourceSessions, type Position } from "../../sources/source-session-
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
 import { findOrMakeSource, findSources } from "../../sources/source-store";
 import { sourceSpec } from "./bodies";
-import { invalidParameter, notFound, toHttpRefusal } from "./errors";
+import { invalidParameter, notFound, toSourceSessionRefusal } from "./errors";
 import { integerId, readListQuery, textId } from "./queries";
 import { toList, toSession } from "./wire";
 
@@ -41,9 +41,15 @@ const listShape = {
 
 /** Adds the routes to the app. */
 export function sessionRoutes(app: Hono<AppEnv>): void {
+  createRoute(app);
+  listRoute(app);
+  oneSessionRoutes(app);
+}
+
+function createRoute(app: Hono<AppEnv>): void {
   app.post(
     "/sessions",
-    keyed("sessions:write", async (c, { organisationId, keyId }) => {
+    keyRoute("sessions:write", async (c, { organisationId, keyId }) => {
       const { source: spec, payload } = await readBody(c, createBody);
       const awaitMs = awaitMilliseconds(c);
       const { db, sessions, config } = c.var;
@@ -64,7 +70,8 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
         origin,
         now: Date.now(),
       });
-      // From here on the session is there: whatever goes wrong, the caller must not ask for another.
+      // The session now exists. Whatever fails from here on, the caller must get its id, or they would
+      // make another.
       if (made.isNew) {
         const services = { config, db, sessions };
         c.executionCtx.waitUntil(verifySession(services, connector, made.view.session, payload));
@@ -74,10 +81,12 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       return c.json(toSession(session, null, null), 201);
     }),
   );
+}
 
+function listRoute(app: Hono<AppEnv>): void {
   app.get(
     "/sessions",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const { filter, dateRange, page } = readListQuery(c, listShape);
       const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
         organisationId,
@@ -99,13 +108,15 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
       const data = rows.map((session) =>
         toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
       );
-      return c.json(toList("/sessions", data, hasMore, total, stoppedAt?.id));
+      return c.json(toList("/sessions", { data, hasMore, total, stoppedAt: stoppedAt?.id }));
     }),
   );
+}
 
+function oneSessionRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sessions/:id",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       return showSession(c, await c.var.sessions.read(organisationId, id));
     }),
@@ -113,19 +124,19 @@ export function sessionRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/sessions/:id",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const id = requireId(c.req.param("id"));
       const result = await c.var.sessions.expire(organisationId, id, "organisation");
-      // One that has ended stays as it is.
+      // A session that has ended is shown as it is.
       const ended = !result.ok && result.refusal.code === "ended";
       return showSession(c, ended ? await c.var.sessions.read(organisationId, id) : result);
     }),
   );
 }
 
-/** The session with its source as both are now. */
+/** Answers with the session and its source, as both are now. */
 async function showSession(c: Call, result: SessionResult): Promise<Response> {
-  if (!result.ok) throw new Refused(toHttpRefusal(result.refusal));
+  if (!result.ok) throw new Refused(toSourceSessionRefusal(result.refusal));
   const { session, usedAt } = result;
   const known = sourceOfSession(session);
   if (!known) throw new Refused(notFound);
@@ -133,7 +144,7 @@ async function showSession(c: Call, result: SessionResult): Promise<Response> {
   return c.json(toSession(session, sources.get(known.id) ?? known, usedAt));
 }
 
-/** The session when it has left pending, or when the caller has waited for as long as they wanted to. */
+/** The session once it is not pending any more, or as it is when `awaitMs` are over. */
 async function outcomeOf(c: Call, session: Session, awaitMs: number): Promise<Session> {
   if (awaitMs === 0) return session;
   const { organisationId, id } = session;
@@ -150,7 +161,7 @@ function awaitMilliseconds(c: Call): number {
   );
 }
 
-/** Where in the list a session is: its object knows when it was made. */
+/** Where in the list a session stands. Its Durable Object knows when it was made. */
 async function positionOf(
   c: Call,
   organisationId: number,
@@ -166,7 +177,7 @@ async function positionOf(
   return { createdAt: result.session.createdAt, id };
 }
 
-/** An id of another form never existed: it is not worth waking an object for. */
+/** The id of a session. One of another form never existed, so no Durable Object is woken for it. */
 function requireId(id: string | undefined): string {
   if (id === undefined || !SOURCE_SESSION_ID.test(id)) throw new Refused(notFound);
   return id;

@@ -1,9 +1,10 @@
-/** Users and their sources over HTTP: `contracts/source-sessions.md`. */
+/** The routes of users and their sources: `docs/source-sessions.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { readIntegerId } from "../../http/whole-numbers";
 import { SOURCE_STATES } from "../../sources/source";
 import {
   findOrMakeSource,
@@ -39,7 +40,7 @@ const sourceList = {
 export function userRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/users",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const body = await readBody(c, userBody);
       const user = await findOrMakeUser(c.var.db, organisationId, body.identifier, Date.now());
       return c.json(toUser(user), 201);
@@ -48,18 +49,19 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/users",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, userList);
       const { identifier } = filter;
       const users = await listUsers(c.var.db, organisationId, { identifier }, page);
-      return c.json(toList("/users", users.rows.map(toUser), users.hasMore, users.total));
+      const { rows, hasMore, total } = users;
+      return c.json(toList("/users", { data: rows.map(toUser), hasMore, total }));
     }),
   );
 
   app.get(
     "/users/:id",
-    keyed("sessions:read", async (c, { organisationId }) => {
-      const user = await findUser(c.var.db, organisationId, toId(c.req.param("id")));
+    keyRoute("sessions:read", async (c, { organisationId }) => {
+      const user = await findUser(c.var.db, organisationId, readIntegerId(c.req.param("id")));
       if (!user) throw new Refused(notFound);
       return c.json(toUser(user));
     }),
@@ -67,8 +69,8 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/users/:id",
-    keyed("sessions:write", async (c, { organisationId }) => {
-      const id = toId(c.req.param("id"));
+    keyRoute("sessions:write", async (c, { organisationId }) => {
+      const id = readIntegerId(c.req.param("id"));
       const change = await readOptionalBody(c, userChange);
       const user =
         change.identifier === undefined
@@ -85,9 +87,14 @@ export function userRoutes(app: Hono<AppEnv>): void {
 
 /** Adds the routes to the app. */
 export function sourceRoutes(app: Hono<AppEnv>): void {
+  sourceListRoutes(app);
+  oneSourceRoutes(app);
+}
+
+function sourceListRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/sources",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       const spec = await readBody(c, sourceSpec);
       const found = await findOrMakeSource(
         c.var.db,
@@ -103,7 +110,7 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/sources",
-    keyed("sessions:read", async (c, { organisationId }) => {
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const { filter, page } = readListQuery(c, sourceList);
       const sources = await listSources(
         c.var.db,
@@ -117,14 +124,16 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
         page,
       );
       const { rows, hasMore, total, stoppedAt } = sources;
-      return c.json(toList("/sources", rows.map(toSource), hasMore, total, stoppedAt));
+      return c.json(toList("/sources", { data: rows.map(toSource), hasMore, total, stoppedAt }));
     }),
   );
+}
 
+function oneSourceRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/sources/:id",
-    keyed("sessions:read", async (c, { organisationId }) => {
-      const id = toId(c.req.param("id"));
+    keyRoute("sessions:read", async (c, { organisationId }) => {
+      const id = readIntegerId(c.req.param("id"));
       const source = (await findSources(c.var.db, organisationId, [id])).get(id);
       if (!source) throw new Refused(notFound);
       return c.json(toSource(source));
@@ -133,8 +142,8 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/sources/:id",
-    keyed("sessions:write", async (c, { organisationId }) => {
-      const id = toId(c.req.param("id"));
+    keyRoute("sessions:write", async (c, { organisationId }) => {
+      const id = readIntegerId(c.req.param("id"));
       const { state } = await readOptionalBody(c, sourceChange);
       const source =
         state === undefined
@@ -148,9 +157,4 @@ export function sourceRoutes(app: Hono<AppEnv>): void {
       return c.json(toSource(source));
     }),
   );
-}
-
-/** Ids count from 1: what is no number is nobody's. */
-function toId(text: string | undefined): number {
-  return Number(/^[0-9]{1,15}$/.exec(text ?? "")?.[0] ?? 0);
 }

@@ -1,8 +1,8 @@
-/** Webhook endpoints in the ricloud format, over HTTP. */
+/** The routes of webhook endpoints in ricloud's format. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { holds } from "../../keys/permissions";
@@ -17,7 +17,7 @@ import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
 import { tooManyEndpoints } from "../shared/webhook-refusals";
 import { notFound } from "./errors";
 import { readListQuery, textId } from "./queries";
-import { toList, toWebhookConfig } from "./wire";
+import { toList, totalOfOnePage, toWebhookConfig } from "./wire";
 
 const PATH = "/configs/webhook";
 const format = "ricloud" as const;
@@ -31,9 +31,14 @@ const listShape = { filters: {}, dates: [], id: textId(/^whe_[0-9a-f]{32}$/) };
 
 /** Adds the routes to the app. */
 export function webhookConfigRoutes(app: Hono<AppEnv>): void {
+  configListRoutes(app);
+  oneConfigRoutes(app);
+}
+
+function configListRoutes(app: Hono<AppEnv>): void {
   app.post(
     PATH,
-    keyed("webhooks:write", async (c, caller) => {
+    keyRoute("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const body = await readBody(c, createBody);
       requireSendable(c, "url", body.url);
@@ -47,27 +52,29 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     PATH,
-    keyed("webhooks:read", async (c, caller) => {
+    keyRoute("webhooks:read", async (c, caller) => {
       const { organisationId } = caller;
       const { page } = readListQuery(c, listShape);
       const rows = await listEndpoints(c.var.db, organisationId, format, page);
       const data = rows.slice(0, page.limit).map((endpoint) => toWire(c, caller, endpoint));
       const hasMore = rows.length > page.limit;
-      const isWhole = !hasMore && page.after === null && page.before === null;
-      return c.json(toList(PATH, data, hasMore, isWhole ? data.length : null));
+      const total = totalOfOnePage(data.length, hasMore, page);
+      return c.json(toList(PATH, { data, hasMore, total }));
     }),
   );
+}
 
+function oneConfigRoutes(app: Hono<AppEnv>): void {
   app.get(
     `${PATH}/:id`,
-    keyed("webhooks:read", async (c, caller) => {
+    keyRoute("webhooks:read", async (c, caller) => {
       return c.json(toWire(c, caller, await requireConfig(c, caller.organisationId)));
     }),
   );
 
   app.post(
     `${PATH}/:id`,
-    keyed("webhooks:write", async (c, caller) => {
+    keyRoute("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const { url: address, state } = await readOptionalBody(c, updateBody);
       const { id } = await requireConfig(c, organisationId);
@@ -85,7 +92,7 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     `${PATH}/:id`,
-    keyed("webhooks:write", async (c, caller) => {
+    keyRoute("webhooks:write", async (c, caller) => {
       const { organisationId } = caller;
       const { id } = await requireConfig(c, organisationId);
       const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
@@ -94,14 +101,14 @@ export function webhookConfigRoutes(app: Hono<AppEnv>): void {
     }),
   );
 
-  const test = keyed("webhooks:write", async (c, caller) => {
+  const test = keyRoute("webhooks:write", async (c, caller) => {
     const { organisationId } = caller;
     const endpoint = await requireConfig(c, organisationId);
     await queueTest(c.var, endpoint, Date.now());
     return c.json(toWire(c, caller, endpoint));
   });
   app.post(`${PATH}/:id/test`, test);
-  // ricloud-py tests with a GET.
+  // The client ricloud-py sends a GET for a test.
   app.get(`${PATH}/:id/test`, test);
 }
 
@@ -111,8 +118,11 @@ async function requireConfig(c: Call, organisationId: number): Promise<WebhookEn
   return endpoint;
 }
 
-/** With its secret for who may write: whoever reads it can sign as we do. */
+/**
+ * An endpoint. Its secret is shown only to callers with `webhooks:write`: it can sign webhooks as
+ * Drawbridge does.
+ */
 function toWire(c: Call, { permissions }: Caller, endpoint: WebhookEndpoint) {
-  const config = toWebhookConfig(endpoint, c.var.config.secret);
+  const config = toWebhookConfig(endpoint, c.var.config.secret, Date.now());
   return holds(permissions, "webhooks:write") ? config : { ...config, secret: null };
 }

@@ -1,9 +1,9 @@
 /**
- * The wire format of source sessions: ricloud's, with our additions. What leaves is listed field by
- * field here, and nowhere else.
+ * What the routes of source sessions show: ricloud's format, with Drawbridge's additions. The mappers
+ * name every field that is shown.
  *
- * Its clients look up every `resource` that they meet, and crash on a name that they do not know: an
- * object of another kind, such as a relay session in an event, goes without one.
+ * ricloud's clients look up every `resource` in a table, and crash on a name that they do not know. So
+ * an object that ricloud does not have, such as a relay session in an event, has no `resource`.
  */
 import type { DomainEvent } from "../../events/event";
 import type { DeliverySummary } from "../../events/event-list";
@@ -15,12 +15,14 @@ import { type Source, sourceOfSession } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
 import type { EventData } from "../../webhooks/event-catalogue";
-import { toEventData as toOwnData } from "../v1/event-wire";
+import { toRfc3339Seconds } from "../shared/wire-time";
+import { toEventData } from "../v1/event-wire";
+import type { PageQuery } from "./queries";
 
 /**
  * A session.
- * @param source as it is now; null: as the session knows it
- * @param usedAt known to the session's object only: null in lists and events
+ * @param source the source as it is now; null: the session's copy of it is shown
+ * @param usedAt when it was last used, which only the Durable Object knows; null in lists and events
  */
 export function toSession(session: Session, source: Source | null, usedAt: number | null) {
   const shown = source ?? sourceOfSession(session);
@@ -34,13 +36,14 @@ export function toSession(session: Session, source: Source | null, usedAt: numbe
     state: session.status,
     error: errorOf(session),
     error_class: session.status === "failed" ? "init_failed" : null,
-    date_created: toDate(session.createdAt),
-    date_expired: session.status === "expired" ? toDate(session.endedAt) : null,
-    expires_at: toDate(session.expiresAt),
-    date_last_used: toDate(usedAt),
+    date_created: toRfc3339Seconds(session.createdAt),
+    date_expired: session.status === "expired" ? toRfc3339Seconds(session.endedAt) : null,
+    expires_at: toRfc3339Seconds(session.expiresAt),
+    date_last_used: toRfc3339Seconds(usedAt),
   };
 }
 
+/** A source. */
 export function toSource(source: Source) {
   return {
     id: source.id,
@@ -50,31 +53,33 @@ export function toSource(source: Source) {
     type: source.type,
     identifier: source.identifier,
     state: source.state,
-    date_created: toDate(source.createdAt),
+    date_created: toRfc3339Seconds(source.createdAt),
   };
 }
 
+/** A user. */
 export function toUser(user: User) {
   return {
     id: user.id,
     resource: "user",
     organisation: user.organisationId,
     identifier: user.identifier,
-    date_created: toDate(user.createdAt),
+    date_created: toRfc3339Seconds(user.createdAt),
   };
 }
 
+/** The caller's organisation. */
 export function toOrganisation(organisation: Organisation) {
   return {
     id: organisation.id,
     resource: "organisation",
     name: organisation.name,
     slug: shortName(organisation.name),
-    date_created: toDate(organisation.createdAt),
+    date_created: toRfc3339Seconds(organisation.createdAt),
   };
 }
 
-/** An API key, without what it opens anything with. */
+/** An API key, without its secrets. */
 export function toKey(key: KeyFacts, organisationId: number) {
   return {
     id: key.id,
@@ -83,15 +88,15 @@ export function toKey(key: KeyFacts, organisationId: number) {
     name: key.name,
     state: key.blocked ? "blocked" : "active",
     permissions: key.permissions,
-    date_created: toDate(key.createdAt),
-    date_expires: toDate(key.expiresAt),
+    date_created: toRfc3339Seconds(key.createdAt),
+    date_expires: toRfc3339Seconds(key.expiresAt),
   };
 }
 
 /** A webhook endpoint in the ricloud format; its secret is derived from the deployment's. */
-export function toWebhookConfig(endpoint: WebhookEndpoint, rootSecret: string) {
+export function toWebhookConfig(endpoint: WebhookEndpoint, rootSecret: string, now: number) {
   const owner = endpointOwner(endpoint.id);
-  const [secret] = signingSecrets(rootSecret, owner, secretVersions(endpoint), Date.now());
+  const [secret] = signingSecrets(rootSecret, owner, secretVersions(endpoint), now);
   return { ...withoutSecret(endpoint), secret };
 }
 
@@ -102,7 +107,7 @@ function withoutSecret(endpoint: WebhookEndpoint) {
     organisation: endpoint.organisationId,
     url: endpoint.url,
     state: stateOf(endpoint),
-    date_created: toDate(endpoint.createdAt),
+    date_created: toRfc3339Seconds(endpoint.createdAt),
   };
 }
 
@@ -113,7 +118,7 @@ function stateOf({ enabled, valid }: WebhookEndpoint) {
 }
 
 /** An event: `session.user_authorized` is of type `session` and action `user_authorized`. */
-export function toEvent(event: DomainEvent, delivery: DeliverySummary) {
+export function toRicloudEvent(event: DomainEvent, delivery: DeliverySummary) {
   const [type = "", ...action] = event.type.split(".");
   return {
     id: event.id,
@@ -121,41 +126,44 @@ export function toEvent(event: DomainEvent, delivery: DeliverySummary) {
     organisation: event.organisationId,
     type,
     action: action.join("."),
-    data: toEventData(event),
+    data: toRicloudEventData(event),
     state: delivery.state,
     retries: delivery.retries,
-    date_created: toDate(event.at),
-    date_delivered: toDate(delivery.deliveredAt),
+    date_created: toRfc3339Seconds(event.at),
+    date_delivered: toRfc3339Seconds(delivery.deliveredAt),
   };
 }
 
-function toEventData(event: DomainEvent) {
+function toRicloudEventData(event: DomainEvent) {
   const { data, organisationId } = event as DomainEvent<EventData>;
   if ("endpoint" in data) return withoutSecret(data.endpoint);
   if ("key" in data) return toKey(data.key, organisationId);
   const source = "session" in data && data.session.kind === "source" ? data.session : null;
-  // All else is told in our own words, which name no `resource`.
-  return source ? toSession(source, null, null) : toOwnData(event);
+  // Everything else is shown as on `/v1`, where objects have no `resource`.
+  return source ? toSession(source, null, null) : toEventData(event);
 }
 
-/**
- * A page of a list. `total_count` is how many there are in the whole list, null where only counting
- * would tell.
- * @param stoppedAt the `after_id` of the next page, where this one may have ended before it was full
- */
-export function toList<T>(
-  url: string,
-  data: T[],
-  hasMore: boolean,
-  total: number | null,
-  stoppedAt: string | number | null = null,
-) {
+/** A page of a list, and what is known of the rest. */
+interface ListPage<T> {
+  data: T[];
+  hasMore: boolean;
+  /** How many rows the whole list has; null: only counting them would tell. */
+  total: number | null;
+  /** The `after_id` of the next page, where this one may have ended before it was full. */
+  stoppedAt?: string | number | null | undefined;
+}
+
+/** A page of the list at this path. */
+export function toList<T>(url: string, { data, hasMore, total, stoppedAt = null }: ListPage<T>) {
   const list = { resource: "list", data, has_more: hasMore, total_count: total, url };
   return stoppedAt === null ? list : { ...list, next_after_id: stoppedAt };
 }
 
-function toDate(time: number): string;
-function toDate(time: number | null): string | null;
-function toDate(time: number | null): string | null {
-  return time === null ? null : `${new Date(time).toISOString().slice(0, 19)}Z`;
+/** The total of a list that is not counted: known only where one page holds all of it. */
+export function totalOfOnePage(
+  rows: number,
+  hasMore: boolean,
+  { after, before }: Pick<PageQuery<unknown>, "after" | "before">,
+): number | null {
+  return !hasMore && after === null && before === null ? rows : null;
 }

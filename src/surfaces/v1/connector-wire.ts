@@ -1,5 +1,6 @@
-/** Connectors as `/v1` says them, and the body that registers one. */
+/** Connectors on `/v1`: the body that registers one, and how they are shown. */
 import { z } from "zod";
+import { wholeNumber } from "../../http/whole-numbers";
 import {
   type Connector,
   type ConnectorFacts,
@@ -11,21 +12,20 @@ import {
   LONGEST_TIMEOUT_SECONDS,
   SHORTEST_SESSION_SECONDS,
 } from "../../sources/connector";
-import { toTime } from "../shared/wire-time";
-
-function seconds(least: number, most = LONGEST_SESSION_SECONDS) {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z.int(rule).min(least, rule).max(most, rule);
-}
+import { toRfc3339 } from "../shared/wire-time";
 
 /** The body that registers a connector, or changes one. */
-export const putBody = z
+export const putConnectorBody = z
   .strictObject({
     url: z.string("must be a string"),
-    timeout_seconds: seconds(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
-    check_interval_seconds: seconds(1).nullable().default(null),
-    session_ttl_seconds: seconds(SHORTEST_SESSION_SECONDS).default(DEFAULT_TTL_SECONDS),
-    idle_seconds: seconds(SHORTEST_SESSION_SECONDS).default(DEFAULT_IDLE_SECONDS),
+    timeout_seconds: wholeNumber(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
+    check_interval_seconds: wholeNumber(1, LONGEST_SESSION_SECONDS).nullable().default(null),
+    session_ttl_seconds: wholeNumber(SHORTEST_SESSION_SECONDS, LONGEST_SESSION_SECONDS).default(
+      DEFAULT_TTL_SECONDS,
+    ),
+    idle_seconds: wholeNumber(SHORTEST_SESSION_SECONDS, LONGEST_SESSION_SECONDS).default(
+      DEFAULT_IDLE_SECONDS,
+    ),
   })
   .transform(
     (body): ConnectorTerms => ({
@@ -37,17 +37,17 @@ export const putBody = z
     }),
   );
 
-/** A connector, with what went wrong with it last. */
+/** A connector, with its last failure. */
 export function toConnector(connector: Connector) {
   const { lastFailureAt, lastFailureReason } = connector;
   return {
     ...toConnectorFacts(connector),
     last_failure:
-      lastFailureAt === null ? null : { at: toTime(lastFailureAt), reason: lastFailureReason },
+      lastFailureAt === null ? null : { at: toRfc3339(lastFailureAt), reason: lastFailureReason },
   };
 }
 
-/** What events tell of a connector, too. */
+/** A connector as events show it: without its last failure. */
 export function toConnectorFacts(connector: Omit<ConnectorFacts, "version">) {
   return {
     type: connector.type,
@@ -56,6 +56,6 @@ export function toConnectorFacts(connector: Omit<ConnectorFacts, "version">) {
     check_interval_seconds: connector.checkIntervalSeconds,
     session_ttl_seconds: connector.sessionTtlSeconds,
     idle_seconds: connector.idleSeconds,
-    created_at: toTime(connector.createdAt),
+    created_at: toRfc3339(connector.createdAt),
   };
 }

@@ -1,7 +1,10 @@
-/** Connectors on `/v1`: an organisation's adapters that verify access to sources. */
+/**
+ * The routes of connectors on `/v1`: the services of an organisation that check credentials for its
+ * sources.
+ */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { type Connector, connectorSecrets, MOCK_TYPE } from "../../sources/connector";
@@ -11,22 +14,22 @@ import {
   rotateConnectorSecret,
 } from "../../sources/connector-changes";
 import { findConnector } from "../../sources/connector-store";
-import { putBody, toConnector } from "./connector-wire";
-import { rotateBody } from "./webhook-wire";
+import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
+import { putConnectorBody, toConnector } from "./connector-wire";
+import { rotateSecretBody } from "./webhook-wire";
 
-const ONE = "/v1/connectors/:type";
-const TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const CONNECTOR_PATH = "/v1/connectors/:type";
 
 /**
- * Adds the routes to the app. Where end users' credentials go is for `connectors:write`; who may read
- * sessions may see how they are verified, and why that failed.
+ * Adds the routes to the app. Changes need `connectors:write`, since a connector receives end users'
+ * credentials. Callers with `sessions:read` may see how sessions are checked, and why a check failed.
  */
 export function connectorRoutes(app: Hono<AppEnv>): void {
   app.put(
-    ONE,
-    keyed("connectors:write", async (c, { organisationId }) => {
+    CONNECTOR_PATH,
+    keyRoute("connectors:write", async (c, { organisationId }) => {
       const type = requireType(c);
-      const terms = await readBody(c, putBody);
+      const terms = await readBody(c, putConnectorBody);
       requireSendable(c, "url", terms.url);
       const connector = await putConnector(c.var, { organisationId, type }, terms, Date.now());
       const secret = newestSecret(c, organisationId, connector);
@@ -35,8 +38,8 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    ONE,
-    keyed("sessions:read", async (c, { organisationId }) => {
+    CONNECTOR_PATH,
+    keyRoute("sessions:read", async (c, { organisationId }) => {
       const connector = await findConnector(c.var.db, organisationId, requireType(c));
       if (!connector) throw new Refused(unknownConnector);
       return c.json(toConnector(connector));
@@ -44,8 +47,8 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
   );
 
   app.delete(
-    ONE,
-    keyed("connectors:write", async (c, { organisationId }) => {
+    CONNECTOR_PATH,
+    keyRoute("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
       if (!(await deleteConnector(c.var, address, Date.now()))) throw new Refused(unknownConnector);
       return c.body(null, 204);
@@ -53,10 +56,10 @@ export function connectorRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${ONE}/secret:rotate`,
-    keyed("connectors:write", async (c, { organisationId }) => {
+    `${CONNECTOR_PATH}/secret:rotate`,
+    keyRoute("connectors:write", async (c, { organisationId }) => {
       const address = { organisationId, type: requireType(c) };
-      const { graceMs } = await readOptionalBody(c, rotateBody);
+      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const connector = await rotateConnectorSecret(c.var, address, graceMs, Date.now());
       if (!connector) throw new Refused(unknownConnector);
       c.header("Cache-Control", "no-store");
@@ -77,11 +80,11 @@ const unknownConnector = {
 
 function requireType(c: Call): string {
   const type = c.req.param("type") ?? "";
-  const problem = TYPE.test(type)
+  const problem = SOURCE_TYPE.test(type)
     ? type === MOCK_TYPE
       ? "is built in: it has no connector"
       : null
-    : "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account";
+    : SOURCE_TYPE_RULE;
   if (problem === null) return type;
   throw new Refused({
     status: 400,

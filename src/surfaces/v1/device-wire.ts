@@ -1,4 +1,4 @@
-/** Devices on `/v1`: schemas of what comes in, and field by field what goes out. */
+/** Applications, pairing requests and devices on `/v1`: the bodies and queries, and how they are shown. */
 import { z } from "zod";
 import { type Application, LONGEST_APPLICATION_NAME } from "../../devices/application-store";
 import { type Device, grantOf } from "../../devices/device";
@@ -19,7 +19,7 @@ import {
 } from "../../pairing/pairing-request";
 import { LONGEST_SETUP_CODE_SECONDS } from "../../pairing/setup-codes";
 import { normalisePlatform } from "../../pairing/signed-string";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letters, digits, _ or -");
 const roles = z
@@ -39,7 +39,10 @@ const scopes = z
   .max(MOST_SCOPES, `must have at most ${MOST_SCOPES} entries`)
   .refine((list) => new Set(list).size === list.length, "must not repeat a scope");
 
-/** Fields under the signature are neither normalised nor allowed to hold what separates them. */
+/**
+ * Text that the device signs. It is not normalised, and must not hold the characters that separate
+ * fields.
+ */
 const signed = (least: number) =>
   signedText(least, LONGEST_PROFILE_TEXT).refine(
     (text) => !/[|,]/.test(text),
@@ -50,7 +53,7 @@ const time = z.int("must be Unix milliseconds").min(0, "must be Unix millisecond
 const short = z.string("must be a string").max(128, "is too long");
 
 /** The body of a pairing request. */
-export const askBody = z
+export const pairingRequestBody = z
   .strictObject({
     device: z.strictObject({
       id: z
@@ -109,18 +112,20 @@ export const askBody = z
 
 /** The bodies of the operators' calls. */
 export const applicationBody = z.strictObject({ name: humanText(1, LONGEST_APPLICATION_NAME) });
-export const approveBody = z.strictObject({
+export const approveRequestBody = z.strictObject({
   digest: short.optional(),
   roles: roles.optional(),
   scopes: scopes.optional(),
 });
-export const rejectBody = z.strictObject({
+export const rejectRequestBody = z.strictObject({
   reason: humanText(1, LONGEST_REASON).nullable().default(null),
 });
-export const labelBody = z.strictObject({ label: humanText(1, LONGEST_PROFILE_TEXT).nullable() });
-export const rotateBody = z.strictObject({ role, scopes: scopes.nullable().default(null) });
-export const revokeBody = z.strictObject({ role });
-export const verifyBody = z.strictObject({
+export const labelDeviceBody = z.strictObject({
+  label: humanText(1, LONGEST_PROFILE_TEXT).nullable(),
+});
+export const rotateTokenBody = z.strictObject({ role, scopes: scopes.nullable().default(null) });
+export const revokeTokenBody = z.strictObject({ role });
+export const verifyTokenBody = z.strictObject({
   token: short,
   scope: z.string("must be a string").refine(isScope, "is not a scope").nullable().default(null),
 });
@@ -162,10 +167,10 @@ export const devicesQuery = z.strictObject({
 
 /** An application. */
 export function toApplicationWire({ id, name, createdAt }: Omit<Application, "organisationId">) {
-  return { id, name, created_at: toTime(createdAt) };
+  return { id, name, created_at: toRfc3339(createdAt) };
 }
 
-/** A pairing request as operators see it. */
+/** A pairing request, as operators see it. */
 export function toRequestWire(request: PairRequest) {
   const { outcome } = request;
   return {
@@ -187,17 +192,17 @@ export function toRequestWire(request: PairRequest) {
     remote_ip: request.remoteIp,
     silent: request.silent,
     is_repair: request.isRepair,
-    requested_at: toTime(request.requestedAt),
-    expires_at: toTime(request.expiresAt),
+    requested_at: toRfc3339(request.requestedAt),
+    expires_at: toRfc3339(request.expiresAt),
     decided_by: outcome?.decidedBy ?? null,
     decided_by_email: outcome?.decidedByEmail ?? null,
-    decided_at: outcome ? toTime(outcome.at) : null,
+    decided_at: outcome ? toRfc3339(outcome.at) : null,
     granted: outcome?.granted ?? null,
     reason: outcome?.reason ?? null,
   };
 }
 
-/** A device as operators see it. */
+/** A device, as operators see it. */
 export function toDeviceWire(device: DeviceWithLastSeen) {
   return {
     ...toDeviceFacts(device),
@@ -206,11 +211,11 @@ export function toDeviceWire(device: DeviceWithLastSeen) {
       const status = revoked ? "revoked" : token ? "active" : "to-collect";
       return { role: each, status, scopes: token?.scopes ?? limit };
     }),
-    last_seen_at: device.lastSeenAt === null ? null : toTime(device.lastSeenAt),
+    last_seen_at: device.lastSeenAt === null ? null : toRfc3339(device.lastSeenAt),
   };
 }
 
-/** What is told of a device without its tokens. */
+/** A device without its tokens, as events show it. */
 export function toDeviceFacts(device: Omit<Device, "grants">) {
   return {
     device_id: device.id,
@@ -226,11 +231,11 @@ export function toDeviceFacts(device: Omit<Device, "grants">) {
     role: device.role,
     roles: device.roles,
     scopes: device.scopes,
-    created_at: toTime(device.createdAt),
+    created_at: toRfc3339(device.createdAt),
   };
 }
 
-/** What a gateway is told of a token. */
+/** Whether a device token is valid and what for, as a gateway reads it. */
 export function toVerificationWire(verified: DeviceTokenVerification) {
   const device = "device" in verified ? verified.device : null;
   return {

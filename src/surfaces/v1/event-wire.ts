@@ -1,18 +1,18 @@
 /**
- * Events in our own words, as webhooks of the standard format tell them and as `/v1/events` lists them.
- * What leaves is listed field by field: no token and no secret is among it.
+ * Events as webhooks of the standard format and `/v1/events` show them. The mappers name every field that
+ * is shown: no token and no secret is one of them.
  */
 import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
 import { errorOf, type Session } from "../../session/session";
 import type { EventData } from "../../webhooks/event-catalogue";
-import { toDefinition, toPermission } from "../relay-permissions/wire";
-import { toTime } from "../shared/wire-time";
+import { toConnectionDefinition, toPermission } from "../relay-permissions/wire";
+import { toRfc3339 } from "../shared/wire-time";
 import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts, toRequestWire } from "./device-wire";
 import { toEndpoint } from "./webhook-wire";
 
-/** What endpoints had before migration 0006: events that are older say nothing of it. */
+/** The values that endpoints had before migration 0006. Events that are older do not hold these fields. */
 const BEFORE_0006 = {
   description: "",
   eventTypes: null,
@@ -23,15 +23,18 @@ const BEFORE_0006 = {
 
 /** The body of a webhook: Standard Webhooks' `type`, `timestamp` and `data`. */
 export function toEventBody(event: DomainEvent) {
-  return { type: event.type, timestamp: toTime(event.at), data: toEventData(event) };
+  return { type: event.type, timestamp: toRfc3339(event.at), data: toEventData(event) };
 }
 
-/** An event in a list. */
+/** An event in the list of `/v1/events`. */
 export function toListedEvent(event: DomainEvent) {
   return { id: event.id, ...toEventBody(event) };
 }
 
-/** What an event is about, as it was right after; of two about the same the higher `version` is the later. */
+/**
+ * What an event is about, as it was right after the event. Of two events about the same thing, the one
+ * with the higher `version` is the later.
+ */
 export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
   const { data, at } = event as Pick<DomainEvent<EventData>, "data" | "at">;
   if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
@@ -42,11 +45,11 @@ export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
   if ("permission" in data) {
     return { ...toPermission(data.permission), version: data.permission.version ?? at };
   }
-  // A connection never changes: it is there or gone, from one moment to another.
-  if ("connection" in data) return { ...toDefinition(data.connection), version: at };
+  // A connection is made and deleted, and never changed: the time of the event serves as its version.
+  if ("connection" in data) return { ...toConnectionDefinition(data.connection), version: at };
   if ("pairRequest" in data) {
     const { pairRequest } = data;
-    // A request changes once, when it ends.
+    // A request changes only once, when it ends.
     return { ...toRequestWire(pairRequest), version: pairRequest.status === "pending" ? 1 : 2 };
   }
   if ("device" in data) {
@@ -65,9 +68,9 @@ function toSessionData(session: Session) {
     state: session.status,
     error: errorOf(session),
     key_id: session.keyId,
-    created_at: toTime(session.createdAt),
-    expires_at: toTime(session.expiresAt),
-    ended_at: "endedAt" in session ? toTime(session.endedAt) : null,
+    created_at: toRfc3339(session.createdAt),
+    expires_at: toRfc3339(session.expiresAt),
+    ended_at: "endedAt" in session ? toRfc3339(session.endedAt) : null,
     metadata: session.metadata,
     users: session.users.map(({ ip, connectionId, deviceId }) => ({
       ip_address: ip,
@@ -96,8 +99,8 @@ function toKeyData(key: KeyFacts) {
     ip_allowlist: key.ipAllowlist,
     dns_name: key.dnsName,
     blocked: key.blocked,
-    created_at: toTime(key.createdAt),
-    updated_at: toTime(key.updatedAt),
-    expires_at: toTime(key.expiresAt),
+    created_at: toRfc3339(key.createdAt),
+    updated_at: toRfc3339(key.updatedAt),
+    expires_at: toRfc3339(key.expiresAt),
   };
 }

@@ -1,20 +1,19 @@
-/** Events on `/v1`: what happened in an organisation, for those who missed a webhook or have none. */
+/** The routes of events on `/v1`, for services that missed a webhook or have no endpoint. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { findEvent, listEvents } from "../../events/event-store";
 import { readQuery } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { EVENT_ID } from "../shared/id-forms";
 import { toListedEvent } from "./event-wire";
 import { eventTypeQuery, timeQuery } from "./webhook-wire";
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 const listQuery = z
   .strictObject({
     limit: pageLimit,
-    cursor: pageCursor(UUID),
+    cursor: pageCursor(EVENT_ID),
     type: eventTypeQuery,
     since: timeQuery,
   })
@@ -24,7 +23,7 @@ const listQuery = z
 export function eventRoutes(app: Hono<AppEnv>): void {
   app.get(
     "/v1/events",
-    keyed("events:read", async (c, { organisationId }) => {
+    keyRoute("events:read", async (c, { organisationId }) => {
       const query = readQuery(c, listQuery);
       const { rows, next } = await listEvents(c.var.db, organisationId, query);
       return c.json({ data: rows.map(toListedEvent), next_cursor: next });
@@ -33,7 +32,7 @@ export function eventRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/events/:id",
-    keyed("events:read", async (c, { organisationId }) => {
+    keyRoute("events:read", async (c, { organisationId }) => {
       const event = await findEvent(c.var.db, organisationId, c.req.param("id") ?? "");
       if (!event) throw new Refused(unknownEvent);
       return c.json(toListedEvent(event));

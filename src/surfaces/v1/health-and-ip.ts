@@ -1,11 +1,11 @@
-/** The service itself on `/v1`: is it alive, and what address does the caller have. */
+/** Two routes of `/v1` without a key: whether Drawbridge works, and which address the caller has. */
 import { sql } from "drizzle-orm";
 import type { Hono } from "hono";
 import packageJson from "../../../package.json";
 import { type AppEnv, clientIp } from "../../http/request-context";
 
-/** Adds the routes to the app; they need no key. */
-export function serviceRoutes(app: Hono<AppEnv>): void {
+/** Adds the routes to the app. */
+export function healthAndIpRoutes(app: Hono<AppEnv>): void {
   app.get("/v1/health", async (c) => {
     const startedAt = performance.now();
     const d1 = await c.var.db.get(sql`select 1`).then(

@@ -1,15 +1,19 @@
-/** Other services of the owner ask on `/v1` whether a key is good: `contracts/api-keys.md`. */
+/**
+ * The route on `/v1` with which other services of an organisation find out what an API key may do:
+ * `docs/api-keys.md`.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { noteUse } from "../../http/authenticate";
+import { noteKeyUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import { type Verification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
+import { toRfc3339 } from "../shared/wire-time";
 
 const text = (most: number) =>
   z.string("must be a string").max(most, `must have at most ${most} characters`).nullish();
@@ -39,20 +43,19 @@ const verifyBody = z
 export function keyVerificationRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/keys:verify",
-    keyed("keys:read", async (c, { organisationIds }) => {
+    keyRoute("keys:read", async (c, { organisationIds }) => {
       const { token, asked } = await readBody(c, verifyBody);
       const now = Date.now();
       const key = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;
       const verification = verifyKey(key, organisationIds, asked, now);
       const used = asked.organisationId ?? verification.organisationIds[0];
-      if (key && verification.code === "valid" && used !== undefined) noteUse(c, key.id, used);
+      if (key && verification.code === "valid" && used !== undefined) noteKeyUse(c, key.id, used);
       return c.json(toWire(verification));
     }),
   );
 }
 
 function toWire({ code, key, organisationIds }: Verification) {
-  const expiresAt = key?.expiresAt ?? null;
   return {
     valid: code === "valid",
     code,
@@ -60,6 +63,6 @@ function toWire({ code, key, organisationIds }: Verification) {
     name: key?.name ?? null,
     organisations: organisationIds,
     permissions: key?.permissions ?? [],
-    expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+    expires_at: toRfc3339(key?.expiresAt ?? null),
   };
 }

@@ -1,12 +1,13 @@
-/** Organisations on `/v1`: made, listed and deleted with the root token. */
+/** The routes of organisations on `/v1`. The root token makes, lists and deletes them. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readQuery } from "../../http/body";
 import { unknownOrganisation } from "../../http/guard-refusals";
-import { rooted } from "../../http/guarded-routes";
+import { rootRoute } from "../../http/guarded-routes";
 import { humanText } from "../../http/human-text";
-import { cursorQuery, toPage } from "../../http/paging";
+import { idPageQuery, toIdPage } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
+import { readIntegerId } from "../../http/whole-numbers";
 import { accessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
@@ -19,6 +20,7 @@ import {
   shortName,
 } from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
+import { toRfc3339 } from "../shared/wire-time";
 
 const createBody = z.strictObject({ name: humanText(1, 100) });
 
@@ -26,7 +28,7 @@ const createBody = z.strictObject({ name: humanText(1, 100) });
 export function organisationRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/organisations",
-    rooted(async (c) => {
+    rootRoute(async (c) => {
       const { name } = await readBody(c, createBody);
       const { secret } = c.var.config;
       const token = newToken();
@@ -50,17 +52,17 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/organisations",
-    rooted(async (c) => {
-      const { limit, after } = readQuery(c, cursorQuery);
+    rootRoute(async (c) => {
+      const { limit, after } = readQuery(c, idPageQuery);
       const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
-      return c.json(toPage(rows, limit, toWire));
+      return c.json(toIdPage(rows, limit, toWire));
     }),
   );
 
   app.delete(
     "/v1/organisations/:id",
-    rooted(async (c) => {
-      const id = Number(/^[0-9]{1,15}$/.exec(c.req.param("id") ?? "")?.[0] ?? 0);
+    rootRoute(async (c) => {
+      const id = readIntegerId(c.req.param("id"));
       const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
       if (!deleted) {
         throw new Refused(unknownOrganisation);
@@ -76,6 +78,6 @@ function toWire(organisation: Organisation) {
     id: organisation.id,
     name: organisation.name,
     short: shortName(organisation.name),
-    created_at: new Date(organisation.createdAt).toISOString(),
+    created_at: toRfc3339(organisation.createdAt),
   };
 }

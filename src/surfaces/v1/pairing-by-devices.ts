@@ -1,10 +1,13 @@
-/** What devices call on `/v1`, without an API key: challenge, request, poll. */
+/**
+ * Pairing on `/v1` for devices, which have no API key: they fetch a challenge, send a request, and poll
+ * for the decision.
+ */
 import type { Hono } from "hono";
 import { type Application, selectApplication } from "../../devices/application-store";
 import { readCredential } from "../../http/authenticate";
 import { readBody } from "../../http/body";
-import { countCall, POLL_SECONDS, requireRoom } from "../../http/calls-per-minute";
-import { fail } from "../../http/failed-attempts";
+import { countCall, POLL_SECONDS, requireBelowLimit } from "../../http/calls-per-minute";
+import { refuseAndCount } from "../../http/failed-attempts";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
 import { newChallenge } from "../../pairing/challenge";
 import { pollRequest } from "../../pairing/collect-token";
@@ -12,26 +15,35 @@ import { fingerprint } from "../../pairing/device-key";
 import { judgeProof } from "../../pairing/device-proof";
 import { isPollToken, pollToken } from "../../pairing/poll-token";
 import { requestPairing } from "../../pairing/request-pairing";
-import { depsOf } from "../shared/device-deps";
-import { type DeviceRefusal, toHttpRefusal } from "../shared/device-refusals";
-import { toTime } from "../shared/wire-time";
-import { askBody } from "./device-wire";
+import { type DeviceRefusal, toDeviceRefusal } from "../shared/device-refusals";
+import { deviceServices } from "../shared/device-services";
+import { toRfc3339 } from "../shared/wire-time";
+import { APPLICATION_PATH, applicationNotFound } from "./device-paths";
+import { pairingRequestBody } from "./device-wire";
+
+const PAIRING_PATH = `${APPLICATION_PATH}/pairing`;
 
 /** Adds the routes to the app. */
-export function deviceSideRoutes(app: Hono<AppEnv>): void {
-  const pairing = "/v1/applications/:application/pairing";
+export function pairingByDeviceRoutes(app: Hono<AppEnv>): void {
+  challengeRoute(app);
+  requestRoute(app);
+  pollRoute(app);
+}
 
-  app.post(`${pairing}/challenges`, async (c) => {
+function challengeRoute(app: Hono<AppEnv>): void {
+  app.post(`${PAIRING_PATH}/challenges`, async (c) => {
     const now = Date.now();
     countCall(c, "pairingCalls", now);
     const { id } = await requireApplication(c);
     const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
-    return c.json({ nonce, expires_at: toTime(expiresAt), server_time: toTime(now) }, 201);
+    return c.json({ nonce, expires_at: toRfc3339(expiresAt), server_time: toRfc3339(now) }, 201);
   });
+}
 
-  app.post(`${pairing}/requests`, async (c) => {
+function requestRoute(app: Hono<AppEnv>): void {
+  app.post(`${PAIRING_PATH}/requests`, async (c) => {
     countCall(c, "pairingCalls", Date.now());
-    const { requested, proof } = await readBody(c, askBody);
+    const { requested, proof } = await readBody(c, pairingRequestBody);
     const application = await requireApplication(c);
     const { secret } = c.var.config;
     const now = Date.now();
@@ -39,9 +51,9 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
     const unproven = await judgeProof(secret, signed, now);
     if (unproven) return refuse(c, unproven);
     const { nonce, setupCode } = proof;
-    if (setupCode !== null) requireRoom(c, "failedAuthentications", now);
+    if (setupCode !== null) requireBelowLimit(c, "failedAuthentications", now);
     const proven = { requested, nonce, setupCode, remoteIp: clientIp(c) };
-    const result = await requestPairing(depsOf(c), application, proven, now);
+    const result = await requestPairing(deviceServices(c), application, proven, now);
     switch (result.type) {
       case "refused":
         return refuse(c, result.refusal);
@@ -59,7 +71,7 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
           {
             pair_request_id: result.request.id,
             status: "pending",
-            expires_at: toTime(result.request.expiresAt),
+            expires_at: toRfc3339(result.request.expiresAt),
             poll_token: pollToken(secret, application.id, result.request.id),
             interval: POLL_SECONDS,
             fingerprint: fingerprint(requested.deviceId),
@@ -68,17 +80,19 @@ export function deviceSideRoutes(app: Hono<AppEnv>): void {
         );
     }
   });
+}
 
-  app.get(`${pairing}/requests/:id{[A-Za-z0-9._-]+}`, async (c) => {
+function pollRoute(app: Hono<AppEnv>): void {
+  app.get(`${PAIRING_PATH}/requests/:id{[A-Za-z0-9._-]+}`, async (c) => {
     const now = Date.now();
     const application = c.req.param("application");
     const id = c.req.param("id");
     if (!isPollToken(c.var.config.secret, application, id, readCredential(c, now))) {
-      return fail(c, now, wrongPollToken);
+      return refuseAndCount(c, now, wrongPollToken);
     }
     countCall(c, "polls", now, id);
     const result = await pollRequest(c.var.db, application, id, now);
-    if (!result) throw new Refused(toHttpRefusal({ code: "request-not-found" }));
+    if (!result) throw new Refused(toDeviceRefusal({ code: "request-not-found" }));
     const { status, token } = result;
     if (!token) return c.json({ status });
     return c.json({ status, device_token: token.token, role: token.role, scopes: token.scopes });
@@ -95,14 +109,17 @@ const wrongPollToken = {
 async function requireApplication(c: Call): Promise<Application> {
   const id = c.req.param("application") ?? "";
   const [application] = await selectApplication(c.var.db, null, id);
-  if (!application) throw new Refused(toHttpRefusal({ code: "application-not-found" }));
+  if (!application) throw applicationNotFound();
   return application;
 }
 
-/** What does not prove itself counts as a failed authentication: keys and codes are not to be guessed. */
+/**
+ * Refuses a pairing request. A wrong signature or setup code counts as a failed authentication, against
+ * guessing.
+ */
 function refuse(c: Call, refusal: DeviceRefusal): never {
   if (refusal.code === "wrong-signature" || refusal.code === "invalid-setup-code") {
-    return fail(c, Date.now(), toHttpRefusal(refusal));
+    return refuseAndCount(c, Date.now(), toDeviceRefusal(refusal));
   }
-  throw new Refused(toHttpRefusal(refusal));
+  throw new Refused(toDeviceRefusal(refusal));
 }

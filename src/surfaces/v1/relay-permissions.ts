@@ -1,8 +1,11 @@
-/** Relay permissions on `/v1`: may one connection send to another, and why not. */
+/**
+ * The route on `/v1` that says whether one connection may send to another, and which permissions are
+ * missing.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody } from "../../http/body";
-import { keyed } from "../../http/guarded-routes";
+import { keyRoute } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";
 import { checkRelay } from "../../relay-permissions/manage-permissions";
 import type { MissingPermission } from "../../relay-permissions/permission";
@@ -14,7 +17,7 @@ const checkBody = z.strictObject({ from: connectionId, to: connectionId });
 export function relayPermissionCheckRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/relay-permissions:check",
-    keyed("relay-permissions:get", async (c, { organisationId }) => {
+    keyRoute("relay-permissions:get", async (c, { organisationId }) => {
       const { from, to } = await readBody(c, checkBody);
       const { allowed, missing } = await checkRelay(c.var.db, organisationId, from, to);
       return c.json({ allowed, missing: missing.map(toWire) });
@@ -22,7 +25,10 @@ export function relayPermissionCheckRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** `state` says what to do: create an absent one, enable a disabled one. */
+/**
+ * A missing permission. `state` says what helps: create it if it is absent, enable it if it is
+ * disabled.
+ */
 function toWire(missing: MissingPermission) {
   return {
     connection_id: missing.connectionId,

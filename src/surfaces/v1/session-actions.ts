@@ -1,9 +1,12 @@
-/** What is ours about sessions, on `/v1`: using one, and ending one as an admin or as its connector. */
+/**
+ * Actions on sessions that no vendor's API has: use one, and end one as the deployment's admin or as
+ * its connector.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
-import { fail } from "../../http/failed-attempts";
-import { idBeforeVerb, keyed, rooted } from "../../http/guarded-routes";
+import { refuseAndCount } from "../../http/failed-attempts";
+import { idBeforeVerb, keyRoute, rootRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSigner } from "../../http/root-and-signer";
 import { RELAY_SESSION_ID } from "../../session/relay-sessions";
@@ -12,7 +15,7 @@ import type { SessionResult } from "../../session/session-calls";
 import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
 const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });
@@ -22,20 +25,20 @@ const noBody = z.strictObject({});
 export function sessionActionRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/sessions/:call{[^:]+:use}",
-    keyed("sessions:write", async (c, { organisationId }) => {
+    keyRoute("sessions:write", async (c, { organisationId }) => {
       await readOptionalBody(c, noBody);
       const id = sessionId(c, SOURCE_SESSION_ID);
       if (id === null) throw new Refused(notFound);
       const result = await c.var.sessions.use(organisationId, id);
       if (result.ok) {
         const { session, usedAt } = result;
-        return c.json({ ...toWire(session), last_used_at: toTime(usedAt) });
+        return c.json({ ...toWire(session), last_used_at: toRfc3339(usedAt) });
       }
       const { refusal } = result;
       if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
       throw new Refused({
         status: 409,
-        // Pending, it may become active.
+        // A session that is pending may become active, so that conflict does not last.
         lasts: refusal.code === "ended",
         code: "session-not-active",
         message: `The session is ${refusal.status}: no work can be done with it.`,
@@ -47,7 +50,7 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
     }),
   );
 
-  const asAdmin = rooted(async (c) => {
+  const asAdmin = rootRoute(async (c) => {
     await readOptionalBody(c, adminBody);
     const id = sessionId(c, SOURCE_SESSION_ID) ?? sessionId(c, RELAY_SESSION_ID);
     if (id === null) throw new Refused(notFound);
@@ -59,7 +62,10 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
   });
 }
 
-/** Signed, and by nobody else than the connector of the session's type in its organisation. */
+/**
+ * Ends a session for its connector. Only the connector of its type, in its organisation, can sign the
+ * message.
+ */
 async function asConnector(c: Call): Promise<Response> {
   const body = await readBodyText(c);
   const { session, connector } = await requireSigner(c, body, async () => {
@@ -75,11 +81,12 @@ async function asConnector(c: Call): Promise<Response> {
   });
   await readBody(c, connectorBody);
   const { organisationId, id } = session;
-  // The signature covers no session: without this, whoever sees a message could send it for others.
+  // The signature covers no session id. Without this, somebody who sees a message could end other
+  // sessions with it.
   const messageId = c.req.header("webhook-id") ?? "";
   const now = Date.now();
   const isFirst = await claimMessage(c.var.db, { session, connector, messageId }, now);
-  if (!isFirst) fail(c, now, messageUsed);
+  if (!isFirst) refuseAndCount(c, now, messageUsed);
   return expire(c, organisationId, id, "service");
 }
 
@@ -90,7 +97,7 @@ const messageUsed = {
     "This message has ended another session. Sign one for each session, each with a webhook-id of its own.",
 } as const;
 
-/** One that has ended stays as it is. */
+/** Ends a session, and answers with it. One that has ended before is shown as it is. */
 async function expire(
   c: Call,
   organisationId: number | null,
@@ -110,7 +117,7 @@ const notFound = {
   message: "There is no such session.",
 } as const;
 
-/** The id before the verb; null where it has another form: such a session never existed. */
+/** The id before the verb; null: it is not of this form, so there never was such a session. */
 function sessionId(c: Call, form: RegExp): string | null {
   const id = idBeforeVerb(c);
   return form.test(id) ? id : null;
@@ -122,7 +129,7 @@ function toWire(session: Session) {
     kind: session.kind,
     state: session.status,
     error: errorOf(session),
-    created_at: toTime(session.createdAt),
-    expires_at: toTime(session.expiresAt),
+    created_at: toRfc3339(session.createdAt),
+    expires_at: toRfc3339(session.expiresAt),
   };
 }

@@ -1,12 +1,16 @@
-/** Operators sign in and out on `/v1`: `contracts/api-keys.md`. */
+/** The routes on `/v1` with which operators sign in and out: `docs/api-keys.md`. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { namedOrganisation, requireToken, requireUsable } from "../../http/authenticate";
+import {
+  readOrganisationHeader,
+  requireKeyWithToken,
+  requireUsableKey,
+} from "../../http/authenticate";
 import { readBody, readBodyText } from "../../http/body";
 import { countCall } from "../../http/calls-per-minute";
-import { fail } from "../../http/failed-attempts";
-import { keyed, once } from "../../http/guarded-routes";
-import { scopeOf } from "../../http/idempotency";
+import { refuseAndCount } from "../../http/failed-attempts";
+import { keyRoute, withIdempotencyKey } from "../../http/guarded-routes";
+import { idempotencyScope } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import type { HeldKey } from "../../keys/key";
 import { SIGN_IN } from "../../keys/permissions";
@@ -14,6 +18,7 @@ import { readAssertion } from "../../operators/cloudflare-access";
 import { signOut } from "../../operators/operator-store";
 import { newSession, signSession } from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
+import { toRfc3339 } from "../shared/wire-time";
 
 const signInBody = z.strictObject({ token: z.string("must be an API key") });
 
@@ -21,20 +26,20 @@ const signInBody = z.strictObject({ token: z.string("must be an API key") });
 export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   app.post("/v1/auth/session-tokens", async (c) => {
     const { caller, key, email } =
-      (await readPersonFromAccess(c)) ?? (await readPersonFromToken(c));
-    return once(c, scopeOf(caller, email), async () => {
+      (await readSignInFromAccess(c)) ?? (await readSignInFromToken(c));
+    return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
       const now = Date.now();
       countCall(c, "signIns", now, String(key.id));
       const session = newSession(key, email, now);
       const token = await signSession(c.var.config.secret, session, now);
-      const expiresAt = new Date(session.expiresAt).toISOString();
+      const expiresAt = toRfc3339(session.expiresAt);
       return c.json({ session_token: token, expires_at: expiresAt }, 201);
     });
   });
 
   app.delete(
     "/v1/auth/session-tokens",
-    keyed(SIGN_IN, async (c, { session }) => {
+    keyRoute(SIGN_IN, async (c, { session }) => {
       if (!session) {
         throw new Refused({
           status: 400,
@@ -48,31 +53,32 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-interface Person {
+/** An operator who signs in. */
+interface SignIn {
   caller: Caller;
   key: HeldKey;
-  /** Null where nobody vouches for one. */
+  /** The address that Cloudflare Access has confirmed; null: they signed in with an API key. */
   email: string | null;
 }
 
-/** Who sends an API key. */
-async function readPersonFromToken(c: Call): Promise<Person> {
+/** An operator who sends an API key in the body. */
+async function readSignInFromToken(c: Call): Promise<SignIn> {
   const { token } = await readBody(c, signInBody);
-  return { ...(await requireToken(c, token, SIGN_IN, "fresh")), email: null };
+  return { ...(await requireKeyWithToken(c, token, SIGN_IN, "fresh")), email: null };
 }
 
-/** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
-async function readPersonFromAccess(c: Call): Promise<Person | null> {
+/** An operator who came through Cloudflare Access and sends no API key; null: they came in another way. */
+async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
   const { access } = c.var.config;
   const assertion = c.req.header("Cf-Access-Jwt-Assertion");
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
   const now = Date.now();
   const email = await readAssertion(access, assertion, now);
-  if (email === null) return fail(c, now, refusedAssertion);
-  const organisationId = namedOrganisation(c);
+  if (email === null) return refuseAndCount(c, now, refusedAssertion);
+  const organisationId = readOrganisationHeader(c);
   const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
-  const caller = await requireUsable(c, choice.key, SIGN_IN);
+  const caller = await requireUsableKey(c, choice.key, SIGN_IN);
   return { caller, key: choice.key, email };
 }
 

@@ -1,23 +1,31 @@
-/** Deliveries on `/v1`: what was sent, what came back, and sending it again. */
+/**
+ * The routes of deliveries on `/v1`: what was sent, what the receiver answered, and sending again one
+ * or all that failed.
+ */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyed } from "../../http/guarded-routes";
+import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type HttpRefusal, Refused } from "../../http/request-context";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
 import { requireEndpoint } from "./webhook-endpoints";
-import { deliveriesQuery, recoverBody, toDelivery, toRecovery } from "./webhook-wire";
+import { deliveriesQuery, startRecoveryBody, toDelivery, toRecovery } from "./webhook-wire";
 
-const LIST = "/v1/webhooks/deliveries";
+const DELIVERIES_PATH = "/v1/webhooks/deliveries";
 const noBody = z.strictObject({});
 
 /** Adds the routes to the app. */
 export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
+  deliveryRoutes(app);
+  recoveryRoutes(app);
+}
+
+function deliveryRoutes(app: Hono<AppEnv>): void {
   app.get(
-    LIST,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    DELIVERIES_PATH,
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const query = readQuery(c, deliveriesQuery);
       const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
       return c.json({ data: rows.map(toDelivery), next_cursor: next });
@@ -25,8 +33,8 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    `${LIST}/:id{[A-Za-z0-9_-]+}`,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    `${DELIVERIES_PATH}/:id{[A-Za-z0-9_-]+}`,
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const delivery = await findDelivery(c.var.db, { organisationId, id });
       if (!delivery) throw new Refused(refusals["not-found"]);
@@ -35,8 +43,8 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${LIST}/:call{[^:]+:resend}`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    `${DELIVERIES_PATH}/:call{[^:]+:resend}`,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       await readOptionalBody(c, noBody);
       const key = { organisationId, id: idBeforeVerb(c) };
       const result = await requestResend(c.var.db, c.env.DELIVERIES, key, Date.now());
@@ -44,12 +52,14 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
       return c.json(toDelivery(result.delivery), 202);
     }),
   );
+}
 
+function recoveryRoutes(app: Hono<AppEnv>): void {
   app.post(
     "/v1/webhooks/endpoints/:call{[^:]+:recover}",
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const now = Date.now();
-      const window = await readBody(c, recoverBody(now));
+      const window = await readBody(c, startRecoveryBody(now));
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
       const deps = { db: c.var.db, deliveries: c.env.DELIVERIES };
@@ -63,7 +73,7 @@ export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/webhooks/recoveries/:id",
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const recovery = await findRecovery(c.var.db, organisationId, c.req.param("id") ?? "");
       if (!recovery) throw new Refused(unknownRecovery);
       return c.json(toRecovery(recovery));

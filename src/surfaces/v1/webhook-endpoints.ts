@@ -1,9 +1,9 @@
-/** Webhook endpoints on `/v1`: who hears of an organisation's events, with what secret, and whether it works. */
+/** The routes of webhook endpoints and their secrets on `/v1`. */
 import type { Hono } from "hono";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyed } from "../../http/guarded-routes";
+import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import {
   endpointOwner,
@@ -24,25 +24,26 @@ import { sendTest } from "../../webhooks/test-and-resend";
 import { webhookBodies } from "../shared/webhook-bodies";
 import { tooManyEndpoints } from "../shared/webhook-refusals";
 import {
-  changeBody,
-  createBody,
+  changeEndpointBody,
+  createEndpointBody,
   endpointsQuery,
-  rotateBody,
+  rotateSecretBody,
   toAttempt,
   toEndpoint,
 } from "./webhook-wire";
 
-const LIST = "/v1/webhooks/endpoints";
-const ONE = `${LIST}/:id{[A-Za-z0-9_-]+}`;
+const ENDPOINTS_PATH = "/v1/webhooks/endpoints";
+const ENDPOINT_PATH = `${ENDPOINTS_PATH}/:id{[A-Za-z0-9_-]+}`;
 
 /** Adds the routes to the app. */
 export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
-  crudRoutes(app);
+  endpointListRoutes(app);
+  oneEndpointRoutes(app);
   secretRoutes(app);
 
   app.post(
-    `${LIST}/:call{[^:]+:test}`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    `${ENDPOINTS_PATH}/:call{[^:]+:test}`,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       const { db, config } = c.var;
       const deps = { db, config, render: webhookBodies(config) };
@@ -51,11 +52,11 @@ export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-function crudRoutes(app: Hono<AppEnv>): void {
+function endpointListRoutes(app: Hono<AppEnv>): void {
   app.post(
-    LIST,
-    keyed("webhooks:write", async (c, { organisationId }) => {
-      const body = await readBody(c, createBody);
+    ENDPOINTS_PATH,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
+      const body = await readBody(c, createEndpointBody);
       requireSendable(c, "url", body.url);
       const { origin } = new URL(c.req.url);
       const now = Date.now();
@@ -67,25 +68,27 @@ function crudRoutes(app: Hono<AppEnv>): void {
   );
 
   app.get(
-    LIST,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    ENDPOINTS_PATH,
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       const range = readQuery(c, endpointsQuery);
       const rows = await listEndpoints(c.var.db, organisationId, null, range);
       return c.json(toKeysetPage(rows, range.limit, ({ id }) => id, toEndpoint));
     }),
   );
+}
 
+function oneEndpointRoutes(app: Hono<AppEnv>): void {
   app.get(
-    ONE,
-    keyed("webhooks:read", async (c, { organisationId }) => {
+    ENDPOINT_PATH,
+    keyRoute("webhooks:read", async (c, { organisationId }) => {
       return c.json(toEndpoint(await requireEndpoint(c, organisationId, c.req.param("id"))));
     }),
   );
 
   app.patch(
-    ONE,
-    keyed("webhooks:write", async (c, { organisationId }) => {
-      const change = await readBody(c, changeBody);
+    ENDPOINT_PATH,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
+      const change = await readBody(c, changeEndpointBody);
       if (change.url !== undefined) requireSendable(c, "url", change.url);
       const id = c.req.param("id") ?? "";
       const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
@@ -95,8 +98,8 @@ function crudRoutes(app: Hono<AppEnv>): void {
   );
 
   app.delete(
-    ONE,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    ENDPOINT_PATH,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const id = c.req.param("id") ?? "";
       const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
       if (!deleted) throw new Refused(unknownEndpoint);
@@ -105,20 +108,20 @@ function crudRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-/** Secrets are for who may write: whoever reads one can sign as we do. */
+/** Secrets need `webhooks:write`: with a secret, one can sign webhooks as Drawbridge does. */
 function secretRoutes(app: Hono<AppEnv>): void {
   app.get(
-    `${ONE}/secret`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    `${ENDPOINT_PATH}/secret`,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, c.req.param("id"));
       return secretAnswer(c, endpointOwner(endpoint.id), secretVersions(endpoint));
     }),
   );
 
   app.post(
-    `${ONE}/secret:rotate`,
-    keyed("webhooks:write", async (c, { organisationId }) => {
-      const { graceMs } = await readOptionalBody(c, rotateBody);
+    `${ENDPOINT_PATH}/secret:rotate`,
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
+      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const id = c.req.param("id") ?? "";
       const now = Date.now();
       const endpoint = await rotateEndpointSecret(c.var, { organisationId, id }, graceMs, now);
@@ -129,7 +132,7 @@ function secretRoutes(app: Hono<AppEnv>): void {
 
   app.get(
     "/v1/webhooks/secret",
-    keyed("webhooks:write", async (c, { organisationId }) => {
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
       const versions = await findWebhookSecrets(c.var.db, organisationId);
       if (!versions) throw new Refused(unknownEndpoint);
       return secretAnswer(c, organisationOwner(organisationId), versions);
@@ -138,8 +141,8 @@ function secretRoutes(app: Hono<AppEnv>): void {
 
   app.post(
     "/v1/webhooks/secret:rotate",
-    keyed("webhooks:write", async (c, { organisationId }) => {
-      const { graceMs } = await readOptionalBody(c, rotateBody);
+    keyRoute("webhooks:write", async (c, { organisationId }) => {
+      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
       const now = Date.now();
       const versions = await rotateWebhookSecret(c.var.db, organisationId, graceMs, now);
       return secretAnswer(c, organisationOwner(organisationId), versions);
@@ -155,10 +158,10 @@ function newestSecret(c: Call, owner: string, versions: SecretVersions): string 
   return signingSecrets(c.var.config.secret, owner, versions, Date.now())[0];
 }
 
-/** An endpoint of the caller's. */
+/** The endpoint with this id, if it is the organisation's. */
 export async function requireEndpoint(
   c: Call,
-  organisationId: Caller["organisationId"],
+  organisationId: number,
   id: string | undefined,
 ): Promise<WebhookEndpoint> {
   const endpoint = id === undefined ? null : await findEndpoint(c.var.db, organisationId, id);

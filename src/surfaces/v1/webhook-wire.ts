@@ -1,8 +1,12 @@
-/** Webhook endpoints, deliveries and recoveries as `/v1` says them, and the bodies that it takes. */
+/**
+ * Webhook endpoints, deliveries and recoveries on `/v1`: the bodies and queries, and how they are
+ * shown.
+ */
 import { z } from "zod";
 import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
+import { wholeNumber } from "../../http/whole-numbers";
 import { LONGEST_SECRET_GRACE_SECONDS } from "../../outbound/signing-secrets";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery";
 import {
@@ -11,7 +15,7 @@ import {
   type WebhookEndpoint,
 } from "../../webhooks/endpoint";
 import { LONGEST_RECOVERY_MS, type Recovery } from "../../webhooks/recovery";
-import { toTime } from "../shared/wire-time";
+import { toRfc3339 } from "../shared/wire-time";
 
 const url = z.string("must be a string");
 const description = humanText(0, LONGEST_ENDPOINT_DESCRIPTION);
@@ -33,7 +37,7 @@ const time = z.iso
   .transform(Date.parse);
 
 /** The body that makes an endpoint. */
-export const createBody = z
+export const createEndpointBody = z
   .strictObject({
     url,
     description: description.default(""),
@@ -43,8 +47,8 @@ export const createBody = z
   })
   .transform(({ event_types, ...rest }) => ({ ...rest, eventTypes: event_types }));
 
-/** The body that changes one. What it leaves out stays. */
-export const changeBody = z
+/** The body that changes an endpoint. A field that is left out stays as it is. */
+export const changeEndpointBody = z
   .strictObject({
     url: url.optional(),
     description: description.optional(),
@@ -58,21 +62,18 @@ export const changeBody = z
     ...(enabled === undefined ? {} : { enabled }),
   }));
 
-const graceRule = `must be a whole number from 0 to ${LONGEST_SECRET_GRACE_SECONDS}`;
-
-/** The body that rotates a secret: for how long the one before signs too, in milliseconds. */
-export const rotateBody = z
+/** The body that rotates a secret. In the grace, given in seconds, the old secret signs as well. */
+export const rotateSecretBody = z
   .strictObject({
-    grace_seconds: z
-      .int(graceRule)
-      .min(0, graceRule)
-      .max(LONGEST_SECRET_GRACE_SECONDS, graceRule)
-      .default(86_400),
+    grace_seconds: wholeNumber(0, LONGEST_SECRET_GRACE_SECONDS).default(86_400),
   })
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
 
-/** The body that sends again what failed in a window; `now` is its end where it names none. */
-export function recoverBody(now: number) {
+/**
+ * The body that starts a recovery: deliveries that failed in this window are sent again.
+ * @param now the end of the window, if the body has none
+ */
+export function startRecoveryBody(now: number) {
   return z
     .strictObject({ since: time, until: time.optional() })
     .transform(({ since, until }) => ({ since, until: until ?? now }))
@@ -94,10 +95,10 @@ export const endpointsQuery = z
   .strictObject({ limit: pageLimit, cursor: pageCursor(/^whe_[0-9a-f]{32}$/) })
   .transform(({ limit, cursor }) => ({ limit, after: cursor, before: null }));
 
-/** A type of events, or the beginning of one, in a query. */
+/** A type of events in a query, or the beginning of one such as `device.*`. */
 export const eventTypeQuery = eventPattern.nullable().default(null);
 
-/** A time in a query, Unix milliseconds. */
+/** A time in a query, read as Unix milliseconds. */
 export const timeQuery = time.nullable().default(null);
 
 /** The query of the list of deliveries. */
@@ -134,8 +135,8 @@ export function toEndpoint(endpoint: WebhookEndpoint) {
     format: endpoint.format,
     enabled: endpoint.enabled,
     disabled_reason: endpoint.disabledReason,
-    failing_since: toTime(endpoint.failingSince),
-    created_at: toTime(endpoint.createdAt),
+    failing_since: toRfc3339(endpoint.failingSince),
+    created_at: toRfc3339(endpoint.createdAt),
   };
 }
 
@@ -149,14 +150,14 @@ export function toDelivery(delivery: StoredDelivery) {
     url: delivery.url,
     status: delivery.status,
     attempts: delivery.attempts.map(toAttempt),
-    next_attempt_at: toTime(delivery.nextAttemptAt),
+    next_attempt_at: toRfc3339(delivery.nextAttemptAt),
   };
 }
 
 /** One request, and what the receiver said. */
 export function toAttempt(attempt: Attempt) {
   return {
-    at: toTime(attempt.at),
+    at: toRfc3339(attempt.at),
     duration_ms: attempt.durationMs,
     status_code: attempt.statusCode,
     response: attempt.response,
@@ -164,16 +165,16 @@ export function toAttempt(attempt: Attempt) {
   };
 }
 
-/** A recovery and how far it is. */
+/** A recovery, and how far it has got. */
 export function toRecovery(recovery: Recovery) {
   return {
     id: recovery.id,
     endpoint_id: recovery.endpointId,
     status: recovery.finishedAt === null ? "running" : "finished",
-    since: toTime(recovery.since),
-    until: toTime(recovery.until),
+    since: toRfc3339(recovery.since),
+    until: toRfc3339(recovery.until),
     resent: recovery.resent,
-    created_at: toTime(recovery.createdAt),
-    finished_at: toTime(recovery.finishedAt),
+    created_at: toRfc3339(recovery.createdAt),
+    finished_at: toRfc3339(recovery.finishedAt),
   };
 }

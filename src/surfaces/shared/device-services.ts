@@ -1,0 +1,16 @@
+/**
+ * What a request gives to the functions of `devices/` and `pairing/`. Called by the routes of `/v1` and
+ * of the RPC.
+ */
+import type { DeviceServices } from "../../devices/device-services";
+import type { Call } from "../../http/request-context";
+
+/** The database, secret, sessions and outbox of this request. */
+export function deviceServices(c: Call): DeviceServices {
+  return {
+    db: c.var.db,
+    secret: c.var.config.secret,
+    sessions: c.var.sessions,
+    events: c.var.events,
+  };
+}

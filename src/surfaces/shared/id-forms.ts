@@ -1,0 +1,11 @@
+/** The forms of ids that more than one surface reads. */
+
+/** An event's id, on `/v1` and in ricloud's format: a UUID in lower case. */
+export const EVENT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A type of sources, such as `icloud.account`. */
+export const SOURCE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** What is said of a type of another form, after the name of the field. */
+export const SOURCE_TYPE_RULE =
+  "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account";
