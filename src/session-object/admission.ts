@@ -14,7 +14,7 @@ import { endedRefusal, type SessionRefusal } from "../session/machine";
 import { isSameToken } from "../session/relay-tokens";
 import { isFinal, type RelayUser } from "../session/session";
 import type { Announcer } from "./announcer";
-import { type AdmittedDevice, type DeviceRefusal, readDevice } from "./device-admission";
+import { type AdmittedDevice, type DeviceAdmissionRefusal, readDevice } from "./device-admission";
 import type { LoadedSession } from "./loaded-session";
 import { chooseProtocol, readUpgradeRequest, type UpgradeRequest } from "./upgrade-request";
 import { type LockedRefusal, WrongTokens } from "./wrong-tokens";
@@ -22,7 +22,7 @@ import { type LockedRefusal, WrongTokens } from "./wrong-tokens";
 /** Why a websocket was not let in. */
 export type AdmissionRefusal =
   | SessionRefusal
-  | DeviceRefusal
+  | DeviceAdmissionRefusal
   | { code: "wrong-token" }
   | { code: "user-revoked" }
   | { code: "session-not-shown" | "permissions-not-read" }

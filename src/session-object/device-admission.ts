@@ -23,7 +23,7 @@ export interface AdmittedDevice {
 }
 
 /** Why a device may not be connected. */
-export interface DeviceRefusal {
+export interface DeviceAdmissionRefusal {
   code:
     | "wrong-token"
     | "device-not-paired"
@@ -43,7 +43,7 @@ export async function readDevice(
   { organisationId }: Session,
   { deviceToken }: UpgradeRequest,
   users: readonly RelayUser[],
-): Promise<AdmittedDevice | DeviceRefusal | null> {
+): Promise<AdmittedDevice | DeviceAdmissionRefusal | null> {
   const deviceId = users[0]?.deviceId ?? null;
   if (deviceId === null) return null;
   const reading = async () =>
