@@ -19,7 +19,7 @@ export type CutDevice = Pick<Device, "organisationId" | "applicationId" | "id" |
 /**
  * Tells every session in which the device is a user to close the sockets that it opened before this
  * version of it.
- * @throws Unavailable when a session could not be told; the others were
+ * @throws UnavailableError when a session could not be told; the others were
  */
 export async function cutDevice(
   db: Database,
@@ -56,7 +56,7 @@ export async function closeSockets(
 
 /**
  * What the consumer of events does for a device.
- * @throws Unavailable when a session could not be told: the event is to come again
+ * @throws UnavailableError when a session could not be told: the event is to come again
  */
 export async function cutByEvent(
   db: Database,

@@ -17,7 +17,7 @@ import {
 } from "../once/idempotency-keys";
 import { deriveKey } from "../platform/derive";
 import { describeError, log } from "../platform/log";
-import { pause, within } from "../platform/wait";
+import { pause, withTimeout } from "../platform/wait";
 import { readBodyText } from "./body";
 import { type Call, type Caller, type HttpRefusal, Refused } from "./request-context";
 
@@ -137,7 +137,7 @@ function lasts(refusal: HttpRefusal): boolean {
 /** Writes, if it has to be behind the answer: nobody is refused what was done because of it. */
 async function surely(c: Call, write: () => Promise<void>): Promise<void> {
   try {
-    await within(KEEP_WAIT_MS, write());
+    await withTimeout(KEEP_WAIT_MS, write());
   } catch {
     c.executionCtx.waitUntil(writeLater(c.var.requestId, write));
   }

@@ -5,7 +5,7 @@
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
 import type { AccessConfig } from "../platform/config";
-import { Unavailable } from "../platform/unavailable";
+import { UnavailableError } from "../platform/unavailable";
 
 /** Cloudflare's answer is waited for this long. */
 const TIMEOUT_MS = 5_000;
@@ -17,7 +17,7 @@ const keySets = new Map<string, JWTVerifyGetKey>();
 /**
  * The address of the person that Access vouches for, in lower case; null when the assertion is not
  * Access's, not for this application, or over.
- * @throws Unavailable when Access's public keys cannot be read
+ * @throws UnavailableError when Access's public keys cannot be read
  */
 export async function readAssertion(
   access: AccessConfig,
@@ -36,7 +36,8 @@ export async function readAssertion(
     const claims = claimsShape.safeParse(payload);
     return claims.success ? claims.data.email.toLowerCase() : null;
   } catch (error) {
-    if (isUnreachable(error)) throw new Unavailable(`Access keys unreadable: ${String(error)}`);
+    if (isUnreachable(error))
+      throw new UnavailableError(`Access keys unreadable: ${String(error)}`);
     if (error instanceof errors.JOSEError) return null;
     throw error;
   }

@@ -2,7 +2,7 @@
 import type { Database } from "../db/open";
 import { findPaired, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import type { Pairing } from "../session/device-revocation";
 import type { RelayUser, Session } from "../session/machine";
 import type { AdmissionRefusal, Knock } from "./admission";
@@ -42,7 +42,7 @@ export async function readDevice(
       ? findPaired(deps.db, organisationId, deviceId)
       : verifyDeviceToken(deps, deviceToken, { organisationId, scope: null }, Date.now());
   try {
-    const found = await within(TIMEOUT_MS, reading());
+    const found = await withTimeout(TIMEOUT_MS, reading());
     // A token of a device that is nobody here is as wrong as one that there is not.
     const isOfUser = (id: string) => users.some((user) => user.deviceId === id);
     if ("device" in found && !isOfUser(found.device.id)) return { code: "wrong-token" };

@@ -12,7 +12,7 @@ import { newEventId } from "../events/event";
 import { sendEvents } from "../events/event-queue";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
 import { CLOSE } from "../relay/protocol";
@@ -378,7 +378,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       users: () => (this.#held?.session ?? session).users,
       load: (host, clients) => {
         const query = { organisationId, sessionId, host, clients };
-        return within(PERMISSIONS_TIMEOUT_MS, loadLivePermissions(db, query));
+        return withTimeout(PERMISSIONS_TIMEOUT_MS, loadLivePermissions(db, query));
       },
       changed: (cut) => this.#applyPermissions(cut),
     });
@@ -509,7 +509,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
 
   /** Announces, but keeps the caller no longer than the bound: the rest happens behind the answer. */
   async #announce(): Promise<void> {
-    await within(ANNOUNCE_WAIT_MS, this.#drain(false)).catch(() => undefined);
+    await withTimeout(ANNOUNCE_WAIT_MS, this.#drain(false)).catch(() => undefined);
   }
 
   /** Drains the outbox until it is empty or fails; a failure sets the alarm. Never throws. */

@@ -2,12 +2,12 @@
  * How the rest of the Worker reaches a session's object: typed calls, and what to do when the object
  * itself cannot be reached.
  */
-import { Unavailable } from "../platform/unavailable";
+import { UnavailableError } from "../platform/unavailable";
 import type { DeviceCut } from "./device-revocation";
 import type { ExpiryReason, Session, SessionFacts } from "./machine";
 import type { SessionCalls, SessionResult, UserRequest } from "./session-calls";
 
-/** The calls on sessions. Each throws `Unavailable` when the session's object cannot be reached. */
+/** The calls on sessions. Each throws `UnavailableError` when the session's object cannot be reached. */
 export class SessionClient {
   readonly #env: Env;
   readonly #ctx: { waitUntil(promise: Promise<unknown>): void };
@@ -136,12 +136,12 @@ function isRetryable(error: unknown): boolean {
   return (error as { retryable?: boolean }).retryable === true;
 }
 
-/** Errors of the platform become `Unavailable`; an error that our own code threw is a bug and stays. */
+/** Errors of the platform become `UnavailableError`; an error that our own code threw is a bug and stays. */
 function unavailable(error: unknown): unknown {
   const platform = isOverloaded(error) || isRetryable(error);
   const remote = (error as { remote?: boolean }).remote === true;
   if (remote && !platform) return error;
-  return new Unavailable(
+  return new UnavailableError(
     `session object unreachable: ${String(error)}`,
     isOverloaded(error) ? 5 : 2,
   );

@@ -12,7 +12,7 @@ import { buryMessage, retryLater } from "../dead-letters/dead-letter-store";
 import type { DomainEvent } from "../events/event";
 import { dropOldest } from "../platform/bounded-memory";
 import { describeError, log } from "../platform/log";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import { type AttemptDeps, makeAttempt, type Outcome, type Sent, unsent } from "./delivery-attempt";
 import { type DeliveryMessage, parseDeliveryMessage } from "./delivery-messages";
 import {
@@ -85,7 +85,7 @@ export async function consumeDeliveries(batch: MessageBatch, deps: DeliveryDeps)
   });
   deps.waitUntil(Promise.all(work.map(({ done }) => done)));
   // Too late is no failure: what is open then goes on behind.
-  await within(PATIENCE_MS, Promise.all(waitedFor)).catch(() => undefined);
+  await withTimeout(PATIENCE_MS, Promise.all(waitedFor)).catch(() => undefined);
   for (const { message, receiver } of work) {
     if (!open.has(message)) continue;
     if (receiver) slow.set(receiver, true);

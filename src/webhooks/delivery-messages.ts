@@ -1,6 +1,6 @@
 /** What travels on the deliveries queue. */
 import { z } from "zod";
-import { Unavailable } from "../platform/unavailable";
+import { UnavailableError } from "../platform/unavailable";
 import type { DeliveryKey } from "./delivery-store";
 
 /** A message on the deliveries queue. */
@@ -33,12 +33,12 @@ export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
 
 /**
  * Puts a message on the queue for a caller who waits.
- * @throws Unavailable when the queue does not take it
+ * @throws UnavailableError when the queue does not take it
  */
 export async function askFor(queue: Queue, message: DeliveryMessage): Promise<void> {
   try {
     await queue.send(message);
   } catch (error) {
-    throw new Unavailable(`the deliveries queue takes nothing: ${String(error)}`);
+    throw new UnavailableError(`the deliveries queue takes nothing: ${String(error)}`);
   }
 }

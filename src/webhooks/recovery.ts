@@ -36,7 +36,7 @@ const LATE_EVENTS_MS = 86_400_000;
 /**
  * Stores a recovery and has it begun. The window is that of the events, in Unix milliseconds. Null: one
  * of this endpoint is running.
- * @throws Unavailable, and nothing is stored
+ * @throws UnavailableError, and nothing is stored
  */
 export async function startRecovery(
   { db, deliveries: queue }: RecoveryDeps,

@@ -47,7 +47,7 @@ export async function sendTest(
 
 /**
  * Has a delivery sent once more, whatever became of it; its schedule goes on as it is.
- * @throws Unavailable
+ * @throws UnavailableError
  */
 export async function requestResend(
   db: Database,
