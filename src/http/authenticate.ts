@@ -1,13 +1,13 @@
-import { type HeldKey, judgeKey } from "../keys/key";
+import { type CallerKey, checkKey } from "../keys/key";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";
 import { isWellFormedToken } from "../keys/key-token";
-import { LastUses } from "../keys/last-use";
-import { holds, type Permission, SIGN_IN } from "../keys/permissions";
+import { LastUseRecorder } from "../keys/last-use";
+import { hasPermission, OPERATOR_SIGN_IN, type Permission } from "../keys/permissions";
 import {
-  isLive,
+  isOperatorSessionValid,
   isSessionToken,
   type OperatorSession,
-  readSession,
+  readSessionToken,
 } from "../operators/session-token";
 import { countRequest } from "./calls-per-minute";
 import { fail } from "./failed-attempts";
@@ -20,7 +20,7 @@ import {
 } from "./guard-refusals";
 import { type Call, type Caller, clientIp, Refused } from "./request-context";
 
-const lastUses = new LastUses();
+const lastUses = new LastUseRecorder();
 
 /**
  * The caller, who holds `permission` (null: none is needed): an API key, or an operator with a session token.
@@ -43,7 +43,7 @@ export async function requireToken(
   token: string,
   permission: Permission | null,
   freshness: Freshness = "cached",
-): Promise<{ caller: Caller; key: HeldKey }> {
+): Promise<{ caller: Caller; key: CallerKey }> {
   const now = Date.now();
   if (!isWellFormedToken(token)) {
     fail(c, now, malformed("is not one of our API keys: check that it was copied whole"));
@@ -56,7 +56,7 @@ export async function requireToken(
 /** The caller who has established by other means that this key is theirs; see `requireKey`. */
 export function requireUsable(
   c: Call,
-  key: HeldKey,
+  key: CallerKey,
   permission: Permission | null,
 ): Promise<Caller> {
   return admit(c, key, null, permission, Date.now());
@@ -81,27 +81,27 @@ async function requireOperator(
   freshness: Freshness,
 ): Promise<Caller> {
   const now = Date.now();
-  const session = await readSession(c.var.config.secret, token, now);
+  const session = await readSessionToken(c.var.config.secret, token, now);
   if (session === "malformed") {
     return fail(c, now, malformed("is neither one of our API keys nor a session token of ours"));
   }
   if (session === "expired") return fail(c, now, endedSession);
   const key = await findKeyById(c.var.db, session.keyId, now, freshness);
-  if (!key || !isLive(session, key)) return fail(c, now, endedSession);
+  if (!key || !isOperatorSessionValid(session, key)) return fail(c, now, endedSession);
   // A key that no longer lets operators in ends the sessions that it opened.
-  if (!holds(key.permissions, SIGN_IN)) return fail(c, now, endedSession);
+  if (!hasPermission(key.permissions, OPERATOR_SIGN_IN)) return fail(c, now, endedSession);
   return admit(c, key, session, permission, now);
 }
 
 /** The one place that says whether a key gets through. */
 async function admit(
   c: Call,
-  key: HeldKey,
+  key: CallerKey,
   session: OperatorSession | null,
   permission: Permission | null,
   now: number,
 ): Promise<Caller> {
-  const refusal = judgeKey(key, clientIp(c), now);
+  const refusal = checkKey(key, clientIp(c), now);
   if (refusal) fail(c, now, toHttpRefusal(c, refusal));
   const named = namedOrganisation(c);
   if (named !== null && !key.organisationIds.includes(named))
@@ -118,7 +118,7 @@ async function admit(
   c.set("caller", caller);
   await countRequest(c, caller);
   noteUse(c, key.id, caller.organisationId);
-  if (permission !== null && !holds(caller.permissions, permission)) {
+  if (permission !== null && !hasPermission(caller.permissions, permission)) {
     throw new Refused({
       status: 403,
       code: "missing-permission",

@@ -1,7 +1,7 @@
 /** How a surface declares a route: the guard and idempotency come with it, so that none is without. */
 import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";
-import type { Scope } from "../once/idempotency-keys";
+import type { IdempotencyScope } from "../once/idempotency-keys";
 import { requireKey } from "./authenticate";
 import { idempotently, scopeOf } from "./idempotency";
 import type { Call, Caller } from "./request-context";
@@ -33,7 +33,11 @@ export function rooted(handle: Handler): Handler {
 }
 
 /** Idempotency for a POST or PATCH, whose caller the guard has established. */
-export function once(c: Call, scope: Scope, handle: () => Promise<Response>): Promise<Response> {
+export function once(
+  c: Call,
+  scope: IdempotencyScope,
+  handle: () => Promise<Response>,
+): Promise<Response> {
   const takesKey = c.req.method === "POST" || c.req.method === "PATCH";
   return takesKey ? idempotently(c, scope, handle) : handle();
 }

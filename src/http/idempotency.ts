@@ -8,12 +8,12 @@
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import {
-  type Claim,
-  claimKey,
+  claimIdempotencyKey,
   findFirstUse,
+  type IdempotencyClaim,
+  type IdempotencyScope,
   keepAnswer,
-  releaseKey,
-  type Scope,
+  releaseIdempotencyKey,
 } from "../once/idempotency-keys";
 import { deriveKey } from "../platform/derive";
 import { describeError, log } from "../platform/log";
@@ -63,7 +63,7 @@ const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
 export function scopeOf(
   { organisationId, keyId, session }: Pick<Caller, "organisationId" | "keyId" | "session">,
   email = session?.email ?? null,
-): Scope {
+): IdempotencyScope {
   const signedIn = session ? `session/${session.tokenId}` : null;
   return { organisationId, keyId, person: email === null ? signedIn : `email/${email}` };
 }
@@ -95,7 +95,7 @@ export function readIdempotencyKey(c: Call, least = 1): string | null {
  */
 export async function idempotently(
   c: Call,
-  scope: Scope,
+  scope: IdempotencyScope,
   handle: () => Promise<Response>,
   subject?: string,
 ): Promise<Response> {
@@ -118,7 +118,7 @@ export async function idempotently(
     answer = await handle();
   } catch (error) {
     if (!(error instanceof Refused) || !lasts(error.refusal)) {
-      await surely(c, () => releaseKey(c.var.db, claim));
+      await surely(c, () => releaseIdempotencyKey(c.var.db, claim));
       throw error;
     }
     answer = c.var.surface.refuse(c, error.refusal);
@@ -157,13 +157,13 @@ async function writeLater(requestId: string, write: () => Promise<void>): Promis
 }
 
 /** Claims the key for this request: null, or the answer that the first request got. */
-async function claimOrFind(c: Call, claim: Claim): Promise<Kept | null> {
+async function claimOrFind(c: Call, claim: IdempotencyClaim): Promise<Kept | null> {
   const { db, config } = c.var;
   try {
-    if (await claimKey(db, claim)) return null;
+    if (await claimIdempotencyKey(db, claim)) return null;
   } catch (error) {
     // The claim may have been stored all the same, and nothing will run under it.
-    c.executionCtx.waitUntil(writeLater(c.var.requestId, () => releaseKey(db, claim)));
+    c.executionCtx.waitUntil(writeLater(c.var.requestId, () => releaseIdempotencyKey(db, claim)));
     throw error;
   }
   const first = await findFirstUse(db, claim);

@@ -35,7 +35,7 @@ export function isAllowedFrom(cidrs: readonly string[], ip: string): boolean {
 }
 
 /** Whether `next` lets anyone in whom `before` did not. */
-export function isLooser(next: readonly string[], before: readonly string[]): boolean {
+export function isWiderAllowlist(next: readonly string[], before: readonly string[]): boolean {
   if (before.length === 0) return false;
   if (next.length === 0) return true;
   const old = before.map((cidr) => ipaddr.parseCIDR(cidr));

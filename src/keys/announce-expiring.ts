@@ -3,11 +3,11 @@ import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import { apiKeys } from "../db/schema/organisations";
 import { findExpiringKeys } from "./key-store";
-import { type KeyDeps, keyEvents } from "./manage-keys";
+import { type KeyServices, keyEvents } from "./manage-keys";
 
 /** Announces a page of the keys that expire within a week, each once; returns how many it looked at. */
 export async function announceExpiringKeys(
-  { db, events }: KeyDeps,
+  { db, events }: KeyServices,
   now: number,
   limit: number,
 ): Promise<number> {

@@ -5,8 +5,8 @@
 
 import type { Database } from "../db/open";
 import { dropOldest } from "../platform/bounded-memory";
-import type { HeldKey } from "./key";
-import { readKeyById, readKeyByToken } from "./key-store";
+import type { CallerKey } from "./key";
+import { readKeyById, readKeyByTokenDigest } from "./key-store";
 import { tokenDigest } from "./key-token";
 
 /** How long an isolate trusts what it read of a key: the bound on how late a revocation is noticed. */
@@ -17,22 +17,22 @@ const CACHED_KEYS = 10_000;
 /** `fresh` reads the key again: for what must not rest on a key that was revoked seconds ago. */
 export type Freshness = "cached" | "fresh";
 
-const cache = new Map<string, { key: HeldKey; readAt: number }>();
+const cache = new Map<string, { key: CallerKey; readAt: number }>();
 /** Rises with every forgetting, so that an answer that was under way meanwhile is not kept. */
 let forgettings = 0;
 
 /**
  * The key with this token, or null. One indexed read, and none when this isolate has read it within
- * `KEY_CACHE_MS`. Whether it still opens anything is for `judgeKey` to say.
+ * `KEY_CACHE_MS`. Whether it still opens anything is for `checkKey` to say.
  */
 export function findKeyByToken(
   db: Database,
   token: string,
   now: number,
   freshness: Freshness = "cached",
-): Promise<HeldKey | null> {
+): Promise<CallerKey | null> {
   const digest = tokenDigest(token);
-  return find(digest, now, freshness, () => readKeyByToken(db, digest));
+  return find(digest, now, freshness, () => readKeyByTokenDigest(db, digest));
 }
 
 /** The key with this id, or null; cached as above. */
@@ -41,7 +41,7 @@ export function findKeyById(
   id: number,
   now: number,
   freshness: Freshness = "cached",
-): Promise<HeldKey | null> {
+): Promise<CallerKey | null> {
   return find(`#${id}`, now, freshness, () => readKeyById(db, id));
 }
 
@@ -55,8 +55,8 @@ async function find(
   name: string,
   now: number,
   freshness: Freshness,
-  read: () => Promise<HeldKey | null>,
-): Promise<HeldKey | null> {
+  read: () => Promise<CallerKey | null>,
+): Promise<CallerKey | null> {
   const cached = cache.get(name);
   if (freshness === "cached" && cached) {
     if (now - cached.readAt < KEY_CACHE_MS && now >= cached.readAt) return cached.key;

@@ -2,7 +2,7 @@
 import { and, asc, eq, getTableColumns, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { apiKeys, keyTokens, organisationKeys, signedOutTokens } from "../db/schema/organisations";
-import type { HeldKey, KeyRecord } from "./key";
+import type { CallerKey, KeyRecord } from "./key";
 import { isWellFormedToken, tokenDigest } from "./key-token";
 
 /** A filter by name examines so many keys for one page: a search costs no more, however many there are. */
@@ -51,7 +51,10 @@ export function foldName(name: string): string {
 }
 
 /** The key that a token's digest belongs to. */
-export async function readKeyByToken(db: Database, digest: string): Promise<HeldKey | null> {
+export async function readKeyByTokenDigest(
+  db: Database,
+  digest: string,
+): Promise<CallerKey | null> {
   const rows = await db
     .select({ ...heldColumns, tokenValidUntil: keyTokens.validUntil })
     .from(keyTokens)
@@ -61,7 +64,7 @@ export async function readKeyByToken(db: Database, digest: string): Promise<Held
 }
 
 /** The key with this id, and which of its session tokens were signed out. */
-export async function readKeyById(db: Database, id: number): Promise<HeldKey | null> {
+export async function readKeyById(db: Database, id: number): Promise<CallerKey | null> {
   const signedOut = sql<string>`(select json_group_array(${signedOutTokens.tokenId})
     from ${signedOutTokens} where ${signedOutTokens.keyId} = ${apiKeys.id})`;
   const rows = await db

@@ -1,6 +1,6 @@
 /**
  * The statements that make, change and delete keys. Each is for a batch in which the key's own row
- * comes last and the others carry the same condition, `isUnchanged`: all of them happen, or none.
+ * comes last and the others carry the same condition, `isKeyUnchanged`: all of them happen, or none.
  */
 import { and, eq, isNull, lte, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -15,7 +15,7 @@ import type { PreviousSecret } from "../db/schema/webhooks";
 import type { KeyRecord } from "./key";
 import { foldName } from "./key-store";
 import { tokenDigest, tokenShort } from "./key-token";
-import { ALL_PERMISSIONS, SIGN_IN } from "./permissions";
+import { ALL_PERMISSIONS, OPERATOR_SIGN_IN } from "./permissions";
 import type { KeySettings } from "./who-may-change";
 
 /** A key that expires is announced so long ahead. */
@@ -30,7 +30,7 @@ export interface NewKey extends Partial<Omit<KeySettings, "organisationIds">> {
 }
 
 /** A refreshed key's token, and the versions before that still work (see `tokensAfterRefresh`). */
-export interface NewToken {
+export interface RefreshedToken {
   token: string;
   previous: readonly PreviousSecret[];
 }
@@ -39,7 +39,7 @@ export interface NewToken {
  * The statements that store a new key, for a batch: the key, its token, its organisations, who may sign
  * in as it. The first returns the key's id and the version of its token.
  */
-export function keyInsertion(db: Database, input: NewKey, token: string, now: number) {
+export function keyInsertStatements(db: Database, input: NewKey, token: string, now: number) {
   const organisationIds = Array.isArray(input.organisationIds)
     ? sql`${JSON.stringify(input.organisationIds)}`
     : (input.organisationIds as SQL);
@@ -80,19 +80,19 @@ export function keyInsertion(db: Database, input: NewKey, token: string, now: nu
 }
 
 /** The condition that a key is still as it was read. */
-export function isUnchanged(key: KeyRecord): SQL {
+export function isKeyUnchanged(key: KeyRecord): SQL {
   return sql`exists (select 1 from ${apiKeys} where id = ${key.id} and version = ${key.version})`;
 }
 
 /** The statements around a change, and the last, which makes it: it returns a row if it did. */
-export function keyChange(
+export function keyUpdateStatements(
   db: Database,
   key: KeyRecord,
   next: KeySettings,
-  renewed: NewToken | null,
+  renewed: RefreshedToken | null,
   now: number,
 ) {
-  const unchanged = isUnchanged(key);
+  const unchanged = isKeyUnchanged(key);
   const around = [
     ...organisationChanges(db, key, next, unchanged, now),
     ...(renewed ? tokenChanges(db, key, renewed, now) : []),
@@ -131,8 +131,8 @@ export function keyChange(
 }
 
 /** The statements around the deletion of a key, and the last, which makes it: it returns a row if it did. */
-export function keyDeletion(db: Database, key: KeyRecord) {
-  const unchanged = isUnchanged(key);
+export function keyDeleteStatements(db: Database, key: KeyRecord) {
+  const unchanged = isKeyUnchanged(key);
   const around = [
     db.delete(organisationKeys).where(and(inOrganisations(key, key.organisationIds), unchanged)),
     db.delete(keyTokens).where(and(eq(keyTokens.keyId, key.id), unchanged)),
@@ -185,8 +185,8 @@ function organisationChanges(
 }
 
 /** The tokens that are over go; the one that is replaced works until the end of its grace. */
-function tokenChanges(db: Database, key: KeyRecord, renewed: NewToken, now: number) {
-  const unchanged = isUnchanged(key);
+function tokenChanges(db: Database, key: KeyRecord, renewed: RefreshedToken, now: number) {
+  const unchanged = isKeyUnchanged(key);
   const ofKey = and(eq(keyTokens.keyId, key.id), unchanged);
   const added = db
     .insert(keyTokens)
@@ -228,7 +228,8 @@ function operatorEmailInsertion(
 
 /** Who may sign in as this key through Cloudflare Access. */
 function operatorEmailsOf(key: Pick<KeyRecord, "permissions" | "emails">): string[] {
-  const opens = key.permissions.includes(SIGN_IN) || key.permissions.includes(ALL_PERMISSIONS);
+  const opens =
+    key.permissions.includes(OPERATOR_SIGN_IN) || key.permissions.includes(ALL_PERMISSIONS);
   return opens ? [...new Set(key.emails.map((email) => email.toLowerCase()))] : [];
 }
 

@@ -17,7 +17,7 @@ export interface ApiKey {
 }
 
 /** A key as the Worker holds it for a while: with what tells who it is, and what ends its sessions. */
-export interface HeldKey extends ApiKey {
+export interface CallerKey extends ApiKey {
   name: string;
   dnsName: string | null;
   emails: readonly string[];
@@ -103,7 +103,7 @@ export function isUsable(
 export type KeyRefusal = "unknown" | "blocked" | "expired" | "ip-refused";
 
 /** Whether a key works, now and from this address; null if it does. */
-export function judgeKey(key: ApiKey, ip: string, now: number): KeyRefusal | null {
+export function checkKey(key: ApiKey, ip: string, now: number): KeyRefusal | null {
   if (key.tokenValidUntil !== null && key.tokenValidUntil <= now) return "unknown";
   if (key.organisationIds.length === 0) return "unknown";
   if (key.blocked) return "blocked";

@@ -24,7 +24,7 @@ interface Use {
 }
 
 /** Gathers the uses of one isolate. */
-export class LastUses {
+export class LastUseRecorder {
   #gathered = new Map<string, Use>();
   readonly #writtenAt = new Map<string, number>();
 

@@ -10,20 +10,25 @@ import { type KeyEventData, type KeyFacts, keyFacts } from "./key";
 import { forgetKey } from "./key-cache";
 import { findKeyRecord, findKeyView, type KeyView } from "./key-store";
 import { newToken } from "./key-token";
-import { isUnchanged, keyChange, keyDeletion, keyInsertion } from "./key-writes";
 import {
-  decideChange,
+  isKeyUnchanged,
+  keyDeleteStatements,
+  keyInsertStatements,
+  keyUpdateStatements,
+} from "./key-writes";
+import {
+  checkKeyCreation,
+  decideKeyChange,
   type Granter,
-  judgeCreation,
   type KeyChange,
+  type KeyChangeRefusal,
   type KeyEventType,
   type KeySettings,
-  type ManageRefusal,
-  organisationsWithout,
+  organisationsUnknownTo,
 } from "./who-may-change";
 
 /** What managing keys stands on. */
-export interface KeyDeps {
+export interface KeyServices {
   db: Database;
   events: EventOutbox;
 }
@@ -32,21 +37,21 @@ export interface KeyDeps {
 export type KeyCreation = Omit<KeySettings, "blocked" | "labels">;
 
 /** A key as it is now, and its token where it is new: the only time that it is known. */
-export type ManageResult =
+export type KeyChangeResult =
   | { ok: true; key: KeyView; token: string | null }
-  | { ok: false; refusal: ManageRefusal };
+  | { ok: false; refusal: KeyChangeRefusal };
 
 /** That a key was deleted, or why not. */
-export type DeleteResult = { ok: true } | { ok: false; refusal: ManageRefusal };
+export type KeyDeletionResult = { ok: true } | { ok: false; refusal: KeyChangeRefusal };
 
 /** Makes a key. */
 export async function createKey(
-  { db, events }: KeyDeps,
+  { db, events }: KeyServices,
   granter: Granter,
   input: KeyCreation,
   now: number,
-): Promise<ManageResult> {
-  const refusal = judgeCreation(granter, input);
+): Promise<KeyChangeResult> {
+  const refusal = checkKeyCreation(granter, input);
   if (refusal) return { ok: false, refusal };
   const token = newToken();
   const unnumbered: KeyFacts = {
@@ -61,7 +66,7 @@ export async function createKey(
   const owed = keyEvents(["key.created"], unnumbered, input.organisationIds, now);
   const numbered = sql`json_set(value ->> 'data', '$.key.id', last_insert_rowid())`;
   try {
-    const [insertion, ...more] = keyInsertion(db, input, token, now);
+    const [insertion, ...more] = keyInsertStatements(db, input, token, now);
     const { key } = await runBatch(db, {
       key: insertion,
       more,
@@ -81,16 +86,16 @@ export async function createKey(
 
 /** Changes a key. Decided on what D1 holds, and stored only if nobody changed it meanwhile. */
 export async function changeKey(
-  { db, events }: KeyDeps,
+  { db, events }: KeyServices,
   granter: Granter,
   id: number,
   change: KeyChange,
   now: number,
-): Promise<ManageResult> {
-  return retryChange<ManageResult>(`the API key ${id}`, async () => {
+): Promise<KeyChangeResult> {
+  return retryChange<KeyChangeResult>(`the API key ${id}`, async () => {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
-    const decision = decideChange(granter, key, change, now);
+    const decision = decideKeyChange(granter, key, change, now);
     if (!decision.ok) return decision;
     if (decision.events.length === 0) return shown(db, granter, id, null);
     const { settings, previousTokens } = decision;
@@ -98,10 +103,10 @@ export async function changeKey(
     const next = { ...keyFacts({ ...key, ...settings }), version: key.version + 1, updatedAt: now };
     const reached = [...new Set([...key.organisationIds, ...settings.organisationIds])];
     const owed = keyEvents(decision.events, next, reached, now);
-    const { around, last } = keyChange(db, key, settings, renewed, now);
+    const { around, last } = keyUpdateStatements(db, key, settings, renewed, now);
     try {
       const { changed } = await runBatch(db, {
-        events: events.insertion(owed, isUnchanged(key)),
+        events: events.insertion(owed, isKeyUnchanged(key)),
         around,
         changed: last,
       });
@@ -124,15 +129,15 @@ export async function changeKey(
  * granter knows of it ends.
  */
 export async function deleteKey(
-  { db, events }: KeyDeps,
+  { db, events }: KeyServices,
   granter: Granter,
   id: number,
   now: number,
-): Promise<DeleteResult> {
-  return retryChange<DeleteResult>(`the API key ${id}`, async () => {
+): Promise<KeyDeletionResult> {
+  return retryChange<KeyDeletionResult>(`the API key ${id}`, async () => {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
-    const left = organisationsWithout(granter, key.organisationIds);
+    const left = organisationsUnknownTo(granter, key.organisationIds);
     const gone = key.organisationIds.filter((organisation) => !left.includes(organisation));
     const next = { ...keyFacts(key), version: key.version + 1, updatedAt: now };
     const owed = [
@@ -141,10 +146,10 @@ export async function deleteKey(
     ];
     const { around, last } =
       left.length === 0
-        ? keyDeletion(db, key)
-        : keyChange(db, key, { ...key, organisationIds: left }, null, now);
+        ? keyDeleteStatements(db, key)
+        : keyUpdateStatements(db, key, { ...key, organisationIds: left }, null, now);
     const { changed } = await runBatch(db, {
-      events: events.insertion(owed, isUnchanged(key)),
+      events: events.insertion(owed, isKeyUnchanged(key)),
       around,
       changed: last,
     });
@@ -182,14 +187,14 @@ async function shown(
   { organisationId, organisationIds }: Granter,
   id: number,
   token: string | null,
-): Promise<ManageResult> {
+): Promise<KeyChangeResult> {
   const key = await findKeyView(db, organisationId, organisationIds, id);
   if (!key) throw new ChangedMeanwhile(`the API key ${id} is gone`);
   return { ok: true, key, token };
 }
 
 /** D1 says that a name is taken with an error; every other error is not ours to answer. */
-function toRefusal(error: unknown, dnsName: string | null): ManageRefusal {
+function toRefusal(error: unknown, dnsName: string | null): KeyChangeRefusal {
   const said = `${String(error)} ${String((error as { cause?: unknown }).cause ?? "")}`;
   if (dnsName !== null && said.includes("UNIQUE constraint failed: api_keys.dns_name")) {
     return { code: "dns-name-taken", dnsName };

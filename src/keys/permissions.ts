@@ -33,7 +33,7 @@ export const PERMISSIONS = [
 export type Permission = (typeof PERMISSIONS)[number];
 
 /** What a key needs for operators to sign in as it, and to stay signed in. */
-export const SIGN_IN: Permission = "operator:sign-in";
+export const OPERATOR_SIGN_IN: Permission = "operator:sign-in";
 
 /** Holds every permission, the owner's own too. */
 export const ALL_PERMISSIONS = "*";
@@ -53,6 +53,6 @@ export function isPermission(name: string): boolean {
 export const PERMISSION_RULE = `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`;
 
 /** Whether who holds `held` may do what `needed` stands for. */
-export function holds(held: readonly string[], needed: string): boolean {
+export function hasPermission(held: readonly string[], needed: string): boolean {
   return held.includes(ALL_PERMISSIONS) || held.includes(needed);
 }

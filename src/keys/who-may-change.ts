@@ -3,10 +3,10 @@
  * key frees itself. Pure.
  */
 import type { PreviousSecret } from "../db/schema/webhooks";
-import { isLooser } from "./allowlist";
+import { isWiderAllowlist } from "./allowlist";
 import { MOST_GRACES, tokensAfterRefresh } from "./grace";
 import type { KeyRecord } from "./key";
-import { ALL_PERMISSIONS, holds } from "./permissions";
+import { ALL_PERMISSIONS, hasPermission } from "./permissions";
 
 /** What of a key its managers set. */
 export type KeySettings = Pick<
@@ -45,20 +45,20 @@ export interface Granter {
 }
 
 /** A limit of a key. */
-export type Limit = "expiresAt" | "ipAllowlist";
+export type KeyLimit = "expiresAt" | "ipAllowlist";
 
 /** What a key has beyond its granter: a permission, or a later end or more addresses. */
-export type Excess = { permission: string } | { limit: Limit };
+export type KeyExcess = { permission: string } | { limit: KeyLimit };
 
 /** Why a key was not made or changed. Nothing was. */
-export type ManageRefusal =
+export type KeyChangeRefusal =
   | { code: "not-found" }
   | { code: "unknown-organisation" }
   | { code: "permission-not-held"; permission: string }
   /** The end is later than the granter's own, or the allowlist wider. */
-  | { code: "limit-not-held"; limit: Limit }
+  | { code: "limit-not-held"; limit: KeyLimit }
   /** The key has this beyond the granter: it can be made less of, and nothing else. */
-  | { code: "key-holds-more"; excess: Excess }
+  | { code: "key-holds-more"; excess: KeyExcess }
   | { code: "own-limits" }
   /** The key acts in an organisation that the granter does not know. */
   | { code: "shared-key" }
@@ -84,13 +84,13 @@ export type ChangeDecision =
       previousTokens: readonly PreviousSecret[] | null;
       events: KeyEventType[];
     }
-  | { ok: false; refusal: ManageRefusal };
+  | { ok: false; refusal: KeyChangeRefusal };
 
 /** Why this granter may not make a key with these settings; null if they may. */
-export function judgeCreation(
+export function checkKeyCreation(
   granter: Granter,
-  settings: Pick<KeySettings, "organisationIds" | "permissions" | Limit>,
-): ManageRefusal | null {
+  settings: Pick<KeySettings, "organisationIds" | "permissions" | KeyLimit>,
+): KeyChangeRefusal | null {
   const refusal = judgeGrant(granter, settings.organisationIds, settings.permissions);
   if (refusal) return refusal;
   const [limit] = limitsBeyond(granter, settings);
@@ -101,7 +101,7 @@ export function judgeCreation(
  * Answers a change of a key.
  * @param now Unix milliseconds
  */
-export function decideChange(
+export function decideKeyChange(
   granter: Granter,
   key: KeyRecord,
   change: KeyChange,
@@ -127,7 +127,7 @@ export function decideChange(
 }
 
 /** What is left of a key whose organisations are `organisationIds` when its granter deletes it. */
-export function organisationsWithout(
+export function organisationsUnknownTo(
   granter: Granter,
   organisationIds: readonly number[],
 ): readonly number[] {
@@ -139,8 +139,9 @@ function judgeChange(
   key: KeyRecord,
   next: KeySettings,
   refreshes: boolean,
-): ManageRefusal | null {
-  if (organisationsWithout(granter, key.organisationIds).length > 0) return { code: "shared-key" };
+): KeyChangeRefusal | null {
+  if (organisationsUnknownTo(granter, key.organisationIds).length > 0)
+    return { code: "shared-key" };
   const added = next.permissions.filter((name) => !key.permissions.includes(name));
   const refusal = judgeGrant(granter, next.organisationIds, added);
   if (refusal) return refusal;
@@ -156,27 +157,27 @@ function judgeGrant(
   granter: Granter,
   organisationIds: readonly number[],
   permissions: readonly string[],
-): ManageRefusal | null {
+): KeyChangeRefusal | null {
   if (organisationIds.some((id) => !granter.organisationIds.includes(id))) {
     return { code: "unknown-organisation" };
   }
-  const permission = permissions.find((name) => !holds(granter.permissions, name));
+  const permission = permissions.find((name) => !hasPermission(granter.permissions, name));
   return permission === undefined ? null : { code: "permission-not-held", permission };
 }
 
 /** What the key has that the granter does not; null: nothing. */
-function findExcess(granter: Granter, key: KeySettings): Excess | null {
-  const permission = key.permissions.find((name) => !holds(granter.permissions, name));
+function findExcess(granter: Granter, key: KeySettings): KeyExcess | null {
+  const permission = key.permissions.find((name) => !hasPermission(granter.permissions, name));
   if (permission !== undefined) return { permission };
   const [limit] = limitsBeyond(granter, key);
   return limit ? { limit } : null;
 }
 
 /** The limits that reach further than the granter's own. */
-function limitsBeyond(granter: Granter, limits: Pick<KeySettings, Limit>): Limit[] {
-  const beyond: Limit[] = [];
+function limitsBeyond(granter: Granter, limits: Pick<KeySettings, KeyLimit>): KeyLimit[] {
+  const beyond: KeyLimit[] = [];
   if (endsLater(limits.expiresAt, granter.expiresAt)) beyond.push("expiresAt");
-  if (isLooser(limits.ipAllowlist, granter.ipAllowlist)) beyond.push("ipAllowlist");
+  if (isWiderAllowlist(limits.ipAllowlist, granter.ipAllowlist)) beyond.push("ipAllowlist");
   return beyond;
 }
 
@@ -186,8 +187,8 @@ function limitsBeyond(granter: Granter, limits: Pick<KeySettings, Limit>): Limit
  */
 function isOfMoreUse(next: KeySettings, key: KeySettings): boolean {
   // Everything is more than what it is exchanged for.
-  const wasAll = holds(key.permissions, ALL_PERMISSIONS);
-  const narrowsAll = wasAll && !holds(next.permissions, ALL_PERMISSIONS);
+  const wasAll = hasPermission(key.permissions, ALL_PERMISSIONS);
+  const narrowsAll = wasAll && !hasPermission(next.permissions, ALL_PERMISSIONS);
   const kept = key.organisationIds.filter((id) => next.organisationIds.includes(id));
   return (
     loosensLimits(key, next) ||
@@ -204,7 +205,7 @@ function isOfMoreUse(next: KeySettings, key: KeySettings): boolean {
 function loosensLimits(key: KeySettings, next: KeySettings): boolean {
   const unblocks = key.blocked && !next.blocked;
   const lengthens = endsLater(next.expiresAt, key.expiresAt);
-  return unblocks || lengthens || isLooser(next.ipAllowlist, key.ipAllowlist);
+  return unblocks || lengthens || isWiderAllowlist(next.ipAllowlist, key.ipAllowlist);
 }
 
 /** Whether a key with this end works longer than another; null is no end. */

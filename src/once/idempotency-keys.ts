@@ -9,7 +9,7 @@ const KEPT_MS = 86_400_000;
 const RUNNING_MS = 60_000;
 
 /** Whose idempotency keys these are: what one of them did is given again to nobody else. */
-export interface Scope {
+export interface IdempotencyScope {
   /** Where the request acts; 0 for the root token. */
   organisationId: number;
   /** The API key; 0 for the root token. */
@@ -19,7 +19,7 @@ export interface Scope {
 }
 
 /** A use of an idempotency key. */
-export interface Claim extends Scope {
+export interface IdempotencyClaim extends IdempotencyScope {
   idempotencyKey: string;
   /** Of the request that it was used for. */
   requestDigest: string;
@@ -37,7 +37,7 @@ export interface FirstUse {
 }
 
 /** Claims the key for this request; false when it was used before. Of concurrent twins one gets it. */
-export async function claimKey(db: Database, claim: Claim): Promise<boolean> {
+export async function claimIdempotencyKey(db: Database, claim: IdempotencyClaim): Promise<boolean> {
   const { organisationId, keyId, requestDigest, createdAt } = claim;
   const claimed = await db
     .insert(idempotencyKeys)
@@ -62,7 +62,10 @@ export async function claimKey(db: Database, claim: Claim): Promise<boolean> {
 }
 
 /** The use that was there before this one, if there was one. */
-export async function findFirstUse(db: Database, claim: Claim): Promise<FirstUse | null> {
+export async function findFirstUse(
+  db: Database,
+  claim: IdempotencyClaim,
+): Promise<FirstUse | null> {
   const { requestDigest, answer, createdAt } = idempotencyKeys;
   const [first] = await db
     .select({ requestDigest, answer, createdAt })
@@ -72,12 +75,16 @@ export async function findFirstUse(db: Database, claim: Claim): Promise<FirstUse
 }
 
 /** Keeps the (encrypted) answer to this use. */
-export async function keepAnswer(db: Database, claim: Claim, answer: string): Promise<void> {
+export async function keepAnswer(
+  db: Database,
+  claim: IdempotencyClaim,
+  answer: string,
+): Promise<void> {
   await db.update(idempotencyKeys).set({ answer }).where(isClaim(claim));
 }
 
 /** Gives the key back: this use has nothing to keep. */
-export async function releaseKey(db: Database, claim: Claim): Promise<void> {
+export async function releaseIdempotencyKey(db: Database, claim: IdempotencyClaim): Promise<void> {
   await db.delete(idempotencyKeys).where(and(isClaim(claim), isNull(idempotencyKeys.answer)));
 }
 
@@ -95,11 +102,11 @@ export async function sweepIdempotencyKeys(
 }
 
 /** The row of this very use: another one of the same key has another time. */
-function isClaim(claim: Claim) {
+function isClaim(claim: IdempotencyClaim) {
   return and(isOfKey(claim), eq(idempotencyKeys.createdAt, claim.createdAt));
 }
 
-function isOfKey(claim: Claim) {
+function isOfKey(claim: IdempotencyClaim) {
   return and(
     eq(idempotencyKeys.organisationId, claim.organisationId),
     eq(idempotencyKeys.keyId, claim.keyId),
@@ -108,6 +115,6 @@ function isOfKey(claim: Claim) {
 }
 
 /** A person's key with the person before it. No key has a space, so the two cannot be mistaken. */
-function storedName({ person, idempotencyKey }: Claim): string {
+function storedName({ person, idempotencyKey }: IdempotencyClaim): string {
   return person === null ? idempotencyKey : `${person} ${idempotencyKey}`;
 }

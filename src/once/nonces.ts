@@ -61,7 +61,7 @@ export function nonceInsertion(db: Database, use: NonceUse, now: number, onlyIf:
 }
 
 /** In a batch: whether the nonce was used by this very use. */
-export function isClaimed(use: NonceUse, now: number): SQL {
+export function isNonceClaimed(use: NonceUse, now: number): SQL {
   return sql`exists (select 1 from ${usedNonces} where half_hour = ${halfHourOf(now)}
     and owner = ${use.owner} and nonce = ${use.nonce} and claim = ${use.claim})`;
 }

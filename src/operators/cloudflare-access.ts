@@ -19,7 +19,7 @@ const keySets = new Map<string, JWTVerifyGetKey>();
  * Access's, not for this application, or over.
  * @throws UnavailableError when Access's public keys cannot be read
  */
-export async function readAssertion(
+export async function verifyAccessAssertion(
   access: AccessConfig,
   assertion: string,
   now: number,

@@ -5,11 +5,11 @@
  */
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
-import type { HeldKey } from "../keys/key";
+import type { CallerKey } from "../keys/key";
 import { deriveKey } from "../platform/derive";
 
 /** How long an operator stays signed in. */
-export const SESSION_MS = 12 * 3_600_000;
+export const OPERATOR_SESSION_MS = 12 * 3_600_000;
 
 const ISSUER = "drawbridge";
 const TYPE = "drawbridge-session+jwt";
@@ -50,7 +50,7 @@ export function isSessionToken(credential: string): boolean {
  * used to sign in.
  * @param email of the person, where somebody vouches for it
  */
-export function newSession(
+export function newOperatorSession(
   key: {
     id: number;
     tokenVersion: number;
@@ -61,7 +61,7 @@ export function newSession(
   now: number,
 ): OperatorSession {
   const end = Math.min(
-    now + SESSION_MS,
+    now + OPERATOR_SESSION_MS,
     key.expiresAt ?? Number.POSITIVE_INFINITY,
     key.tokenValidUntil ?? Number.POSITIVE_INFINITY,
   );
@@ -76,7 +76,7 @@ export function newSession(
 }
 
 /** The token of a session. */
-export async function signSession(
+export async function signSessionToken(
   secret: string,
   session: OperatorSession,
   now: number,
@@ -97,7 +97,7 @@ export async function signSession(
 }
 
 /** The session that a token stands for, or why it stands for none. */
-export async function readSession(
+export async function readSessionToken(
   secret: string,
   token: string,
   now: number,
@@ -129,9 +129,9 @@ export async function readSession(
  * Whether the session still stands with its key as it is: who signed in by an address is out when the
  * key no longer lists it.
  */
-export function isLive(
+export function isOperatorSessionValid(
   session: OperatorSession,
-  key: Pick<HeldKey, "tokenVersion" | "signedOut" | "emails">,
+  key: Pick<CallerKey, "tokenVersion" | "signedOut" | "emails">,
 ): boolean {
   const { email } = session;
   const isListed = email === null || key.emails.some((listed) => listed.toLowerCase() === email);

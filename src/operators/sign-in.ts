@@ -1,13 +1,13 @@
 /** Which key a person signs in as, by their address. */
 import type { Database } from "../db/open";
-import { type HeldKey, judgeKey } from "../keys/key";
+import { type CallerKey, checkKey } from "../keys/key";
 import { findKeyById } from "../keys/key-cache";
-import { holds, SIGN_IN } from "../keys/permissions";
+import { hasPermission, OPERATOR_SIGN_IN } from "../keys/permissions";
 import { findOperatorKeyIds } from "./operator-store";
 
 /** The key, or why none can be chosen. */
 export type OperatorChoice =
-  | { ok: true; key: HeldKey }
+  | { ok: true; key: CallerKey }
   | { ok: false; code: "not-an-operator" | "several-organisations" };
 
 /**
@@ -25,15 +25,15 @@ export async function chooseOperatorKey(
   const ids = await findOperatorKeyIds(db, email, organisationId);
   const keys = await Promise.all(ids.map((id) => findKeyById(db, id, now, "fresh")));
   const usable = keys.filter(
-    (key): key is HeldKey =>
+    (key): key is CallerKey =>
       key !== null &&
-      judgeKey(key, ip, now) === null &&
-      holds(key.permissions, SIGN_IN) &&
+      checkKey(key, ip, now) === null &&
+      hasPermission(key.permissions, OPERATOR_SIGN_IN) &&
       (organisationId === null || key.organisationIds.includes(organisationId)),
   );
   const [first] = usable;
   if (!first) return { ok: false, code: "not-an-operator" };
-  const home = (key: HeldKey) => organisationId ?? key.organisationIds[0];
+  const home = (key: CallerKey) => organisationId ?? key.organisationIds[0];
   if (usable.some((key) => home(key) !== home(first))) {
     return { ok: false, code: "several-organisations" };
   }

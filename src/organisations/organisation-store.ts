@@ -7,7 +7,7 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { deliveries } from "../db/schema/webhooks";
-import { keyInsertion } from "../keys/key-writes";
+import { keyInsertStatements } from "../keys/key-writes";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 
 /** A tenant. Times are Unix milliseconds. */
@@ -35,7 +35,7 @@ export async function createOrganisation(
     organisationIds: sql`json_array(last_insert_rowid())`,
     permissions: [ALL_PERMISSIONS],
   };
-  const [insertion, ...more] = keyInsertion(db, first, token, now);
+  const [insertion, ...more] = keyInsertStatements(db, first, token, now);
   const { created, keys } = await runBatch(db, {
     created: db.insert(organisations).values({ name, createdAt: now }).returning(columns),
     keys: insertion,

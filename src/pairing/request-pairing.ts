@@ -21,7 +21,7 @@ import { newDeviceToken } from "../devices/device-token";
 import type { DeviceDeps } from "../devices/operator";
 import type { Asked } from "../devices/profile";
 import type { DomainEvent } from "../events/event";
-import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
+import { isNonceClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
 import { closingSockets, pairRequestEvent } from "./pairing-events";
 import {
   decideAsk,
@@ -104,7 +104,7 @@ export async function askToPair(
     if ("code" in planned) return { type: "refused", refusal: planned };
     const { stored } = await runBatch(db, {
       stored: nonceInsertion(db, use, now, planned.onlyIf),
-      rest: planned.write(isClaimed(use, now)),
+      rest: planned.write(isNonceClaimed(use, now)),
     });
     if (stored.length > 0) {
       if (planned.owed.length > 0) deps.events.announce(planned.owed);

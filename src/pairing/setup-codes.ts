@@ -7,7 +7,7 @@ import type { Asked, Grant } from "../devices/profile";
 import { findScopeNotHeld, isWithin } from "../devices/scopes";
 import { isUsable } from "../keys/key";
 import { findKeyById } from "../keys/key-cache";
-import { holds } from "../keys/permissions";
+import { hasPermission } from "../keys/permissions";
 import { newSetupCode, setupCodeDigest } from "./challenge";
 
 type SetupCode = typeof setupCodes.$inferSelect;
@@ -69,7 +69,7 @@ export async function isStillGiven(
     maker !== null &&
     isUsable(maker, now) &&
     maker.organisationIds.includes(organisationId) &&
-    holds(maker.permissions, "devices:approve") &&
+    hasPermission(maker.permissions, "devices:approve") &&
     findScopeNotHeld(maker.permissions, code.scopes) === null
   );
 }

@@ -2,13 +2,13 @@ import { unknownOrganisation } from "../../http/guard-refusals";
 import { problemSurface } from "../../http/problem-details";
 import { below, type HttpRefusal } from "../../http/request-context";
 import { MOST_GRACES } from "../../keys/grace";
-import type { Excess, Limit, ManageRefusal } from "../../keys/who-may-change";
+import type { KeyChangeRefusal, KeyExcess, KeyLimit } from "../../keys/who-may-change";
 
 /** The surface of API keys. */
 export const keySurface = problemSurface("api-keys", below("/api-keys"));
 
 /** The one table from the refusals of managing keys to this surface's errors. */
-export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
+export function toHttpRefusal(refusal: KeyChangeRefusal): HttpRefusal {
   switch (refusal.code) {
     case "not-found":
       return keyNotFound;
@@ -63,12 +63,12 @@ export function toHttpRefusal(refusal: ManageRefusal): HttpRefusal {
   }
 }
 
-const ownLimits: Readonly<Record<Limit, string>> = {
+const ownLimits: Readonly<Record<KeyLimit, string>> = {
   expiresAt: "Your own API key, or its token that was refreshed, has an end.",
   ipAllowlist: "Your own API key has an allowlist.",
 };
 
-function describeExcess(excess: Excess): string {
+function describeExcess(excess: KeyExcess): string {
   if ("permission" in excess) {
     return `This API key holds ${excess.permission}, which yours does not.`;
   }

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
-import { accessKey } from "../../keys/access-key";
+import { deriveAccessKey } from "../../keys/access-key";
 import { parseCidr } from "../../keys/allowlist";
 import { isUsable } from "../../keys/key";
 import type { KeyView } from "../../keys/key-store";
@@ -193,7 +193,7 @@ export function toNewApiKey(key: KeyView, token: string, secret: string, now: nu
   return {
     ...shown,
     token: { ...shown.token, value: token },
-    access_key: accessKey(secret, key),
+    access_key: deriveAccessKey(secret, key),
   };
 }
 

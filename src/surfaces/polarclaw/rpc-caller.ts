@@ -7,7 +7,7 @@ import { requireKey, requireUsable } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
 import { fail } from "../../http/failed-attempts";
 import { type Call, type Caller, Refused } from "../../http/request-context";
-import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
+import { parseAccessKeyId, validAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/key-cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
@@ -73,10 +73,10 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
   if (signed.nonce.length > MOST_NONCE_LENGTH) {
     throw refused("InvalidParameter", `The nonce is longer than ${MOST_NONCE_LENGTH} characters.`);
   }
-  const id = keyIdOf(signed.accessKeyId);
+  const id = parseAccessKeyId(signed.accessKeyId);
   const key = id === null ? null : await findKeyById(c.var.db, id, now);
   // Whether an access key exists is told to nobody: one that does not is checked and refused alike.
-  const secrets = liveAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
+  const secrets = validAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
   const isSigned = secrets.some(signed.isSignedBy);
   if (!key || !isSigned) {
     return fail(

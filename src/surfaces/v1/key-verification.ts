@@ -8,7 +8,7 @@ import type { AppEnv } from "../../http/request-context";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
-import { type Verification, verifyKey } from "../../keys/verify-key";
+import { type KeyVerification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
 
 const text = (most: number) =>
@@ -51,7 +51,7 @@ export function keyVerificationRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-function toWire({ code, key, organisationIds }: Verification) {
+function toWire({ code, key, organisationIds }: KeyVerification) {
   const expiresAt = key?.expiresAt ?? null;
   return {
     valid: code === "valid",

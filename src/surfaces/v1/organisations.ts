@@ -7,7 +7,7 @@ import { rooted } from "../../http/guarded-routes";
 import { humanText } from "../../http/human-text";
 import { cursorQuery, toPage } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
-import { accessKey } from "../../keys/access-key";
+import { deriveAccessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
 import { removeOrganisationKeys } from "../../keys/retention";
@@ -40,7 +40,7 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
         api_key: {
           id: key.id,
           token,
-          access_key: accessKey(secret, key),
+          access_key: deriveAccessKey(secret, key),
           permissions: [ALL_PERMISSIONS],
         },
       };

@@ -8,11 +8,11 @@ import { fail } from "../../http/failed-attempts";
 import { keyed, once } from "../../http/guarded-routes";
 import { scopeOf } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
-import type { HeldKey } from "../../keys/key";
-import { SIGN_IN } from "../../keys/permissions";
-import { readAssertion } from "../../operators/cloudflare-access";
+import type { CallerKey } from "../../keys/key";
+import { OPERATOR_SIGN_IN } from "../../keys/permissions";
+import { verifyAccessAssertion } from "../../operators/cloudflare-access";
 import { signOut } from "../../operators/operator-store";
-import { newSession, signSession } from "../../operators/session-token";
+import { newOperatorSession, signSessionToken } from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
 
 const signInBody = z.strictObject({ token: z.string("must be an API key") });
@@ -25,8 +25,8 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
     return once(c, scopeOf(caller, email), async () => {
       const now = Date.now();
       countCall(c, "signIns", now, String(key.id));
-      const session = newSession(key, email, now);
-      const token = await signSession(c.var.config.secret, session, now);
+      const session = newOperatorSession(key, email, now);
+      const token = await signSessionToken(c.var.config.secret, session, now);
       const expiresAt = new Date(session.expiresAt).toISOString();
       return c.json({ session_token: token, expires_at: expiresAt }, 201);
     });
@@ -34,7 +34,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/v1/auth/session-tokens",
-    keyed(SIGN_IN, async (c, { session }) => {
+    keyed(OPERATOR_SIGN_IN, async (c, { session }) => {
       if (!session) {
         throw new Refused({
           status: 400,
@@ -50,7 +50,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
 
 interface Person {
   caller: Caller;
-  key: HeldKey;
+  key: CallerKey;
   /** Null where nobody vouches for one. */
   email: string | null;
 }
@@ -58,7 +58,7 @@ interface Person {
 /** Who sends an API key. */
 async function readPersonFromToken(c: Call): Promise<Person> {
   const { token } = await readBody(c, signInBody);
-  return { ...(await requireToken(c, token, SIGN_IN, "fresh")), email: null };
+  return { ...(await requireToken(c, token, OPERATOR_SIGN_IN, "fresh")), email: null };
 }
 
 /** Who came through Cloudflare Access and sends no API key; null where that is not how they come. */
@@ -67,12 +67,12 @@ async function readPersonFromAccess(c: Call): Promise<Person | null> {
   const assertion = c.req.header("Cf-Access-Jwt-Assertion");
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
   const now = Date.now();
-  const email = await readAssertion(access, assertion, now);
+  const email = await verifyAccessAssertion(access, assertion, now);
   if (email === null) return fail(c, now, refusedAssertion);
   const organisationId = namedOrganisation(c);
   const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
-  const caller = await requireUsable(c, choice.key, SIGN_IN);
+  const caller = await requireUsable(c, choice.key, OPERATOR_SIGN_IN);
   return { caller, key: choice.key, email };
 }
 
@@ -86,7 +86,7 @@ const choiceRefusals = {
   "not-an-operator": {
     status: 403,
     code: "not-an-operator",
-    message: `No API key with ${SIGN_IN} lists your e-mail address. An operator can add it to one.`,
+    message: `No API key with ${OPERATOR_SIGN_IN} lists your e-mail address. An operator can add it to one.`,
   },
   "several-organisations": {
     status: 409,
