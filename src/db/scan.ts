@@ -10,7 +10,7 @@ import type { Database } from "./open";
 export const SCANNED_ROWS = 2_000;
 
 /** A range of a table in the order of its ids, and what is tested on its rows. */
-export interface Scan {
+export interface ScanQuery {
   /** Its rows have an `id`. */
   table: SQLWrapper;
   /** The index that holds the range, where it is not the key. */
@@ -33,7 +33,7 @@ export interface ScannedPage<R> {
  */
 export async function scanPage<R extends { id: string }>(
   db: Database,
-  { table, indexedBy, range, tests, limit }: Scan,
+  { table, indexedBy, range, tests, limit }: ScanQuery,
   read: (where: SQL | undefined, most: number) => Promise<R[]>,
 ): Promise<ScannedPage<R>> {
   const from = indexedBy ? sql`${table} indexed by ${indexedBy}` : sql`${table}`;

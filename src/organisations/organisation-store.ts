@@ -112,7 +112,7 @@ export async function removeEmptyOrganisation(db: Database, id: number): Promise
 }
 
 /** A short form of a name for people: lower-case letters, digits and hyphens, at most 24. */
-export function shortName(name: string): string {
+export function organisationSlug(name: string): string {
   const short = name
     .normalize("NFKD")
     .toLowerCase()

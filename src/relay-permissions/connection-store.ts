@@ -6,7 +6,7 @@ import { connectionCounts, connections, relayPermissions } from "../db/schema/re
 import { sessionConnections } from "../db/schema/sessions";
 import type { EventInsertion } from "../events/event-outbox";
 import type { Connection } from "./permission";
-import { countRemovalOfLocal } from "./permission-counts";
+import { countConnectionRemoval } from "./permission-counts";
 
 const columns = { connectionId: connections.connectionId, memo: connections.memo };
 
@@ -86,7 +86,7 @@ export async function removeConnection(
   const asBefore = and(isAt(organisationId, connectionId), eq(connections.memo, before.memo));
   const still = sql`exists (select 1 from ${connections} where ${asBefore})`;
   const { removed } = await runBatch(db, {
-    counts: countRemovalOfLocal(db, organisationId, connectionId, still),
+    counts: countConnectionRemoval(db, organisationId, connectionId, still),
     permissions: db
       .delete(relayPermissions)
       .where(

@@ -10,7 +10,7 @@ import { isSession } from "../session/presence";
 import type { PermissionState } from "./permission";
 
 /** What a session's object asks of D1 about its users' connections. */
-export interface LiveQuery {
+export interface SessionPermissionsQuery {
   readonly organisationId: number;
   readonly sessionId: string;
   /** The host's connection; frames go from it and to it only. */
@@ -20,7 +20,7 @@ export interface LiveQuery {
 }
 
 /** What D1 says. */
-export interface LivePermissions {
+export interface SessionPermissions {
   /** All permissions between the host and the clients. */
   readonly permissions: readonly PermissionState[];
   /** Connections of this session that were deleted while it lived. */
@@ -28,10 +28,10 @@ export interface LivePermissions {
 }
 
 /** The permissions between a session's users: one round trip, by key, four rows per client at most. */
-export async function loadLivePermissions(
+export async function loadSessionPermissions(
   db: Database,
-  query: LiveQuery,
-): Promise<LivePermissions> {
+  query: SessionPermissionsQuery,
+): Promise<SessionPermissions> {
   const { organisationId, sessionId, host } = query;
   const clients = sql`(select value from json_each(${JSON.stringify(query.clients)}))`;
   // Two searches by key: as one, with pairs of ids, SQLite would read all that the organisation has.

@@ -13,22 +13,22 @@ import { findSessionsHolding } from "../session/presence";
 import type { SessionClient } from "../session/session-client";
 import * as connectionStore from "./connection-store";
 import {
-  among,
   type Connection,
   type ConnectionEventData,
   type MissingPermission,
   mayRelay,
   neededPermissions,
-  nextVersion,
+  nextPermissionVersion,
   type PermissionEventData,
   type PermissionFacts,
   type PermissionKey,
+  permissionLookup,
   type RelayPermission,
 } from "./permission";
 import * as store from "./permission-store";
 
 /** What the changes stand on. */
-export interface PermissionDeps {
+export interface PermissionServices {
   db: Database;
   sessions: SessionClient;
   events: EventOutbox;
@@ -56,12 +56,12 @@ const AT_ONCE = 50;
 
 /** Creates a relay permission. */
 export async function createPermission(
-  deps: PermissionDeps,
+  deps: PermissionServices,
   organisationId: number,
   facts: PermissionFacts,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  const permission = { ...facts, version: nextVersion(0, now) };
+  const permission = { ...facts, version: nextPermissionVersion(0, now) };
   const event = newEvent(organisationId, "relay-permission.created", { permission }, now);
   const recorded = record(deps, event);
   const outcome = await store.insertPermission(deps.db, organisationId, permission, recorded);
@@ -76,7 +76,7 @@ export async function createPermission(
 
 /** Changes what of a relay permission is given; a change to what it says already is none. */
 export async function updatePermission(
-  deps: PermissionDeps,
+  deps: PermissionServices,
   organisationId: number,
   key: PermissionKey,
   change: { enabled?: boolean | undefined; memo?: string | undefined },
@@ -89,7 +89,7 @@ export async function updatePermission(
       ...before,
       enabled: change.enabled ?? before.enabled,
       memo: change.memo ?? before.memo,
-      version: nextVersion(before.version, now),
+      version: nextPermissionVersion(before.version, now),
     };
     if (permission.enabled === before.enabled && permission.memo === before.memo) {
       return { ok: true, value: before };
@@ -106,7 +106,7 @@ export async function updatePermission(
 
 /** Removes a relay permission. */
 export async function deletePermission(
-  deps: PermissionDeps,
+  deps: PermissionServices,
   organisationId: number,
   key: PermissionKey,
   now: number,
@@ -114,7 +114,7 @@ export async function deletePermission(
   return retryChange("the relay permission", async () => {
     const permission = await store.findPermission(deps.db, organisationId, key);
     if (!permission) return refuse({ code: "permission-not-found" });
-    const gone = { ...permission, version: nextVersion(permission.version, now) };
+    const gone = { ...permission, version: nextPermissionVersion(permission.version, now) };
     const event = newEvent(organisationId, "relay-permission.deleted", { permission: gone }, now);
     const recorded = record(deps, event);
     if (await store.removePermission(deps.db, organisationId, permission, recorded)) {
@@ -127,7 +127,7 @@ export async function deletePermission(
 
 /** Registers a connection. */
 export async function createConnection(
-  deps: PermissionDeps,
+  deps: PermissionServices,
   organisationId: number,
   connection: Connection,
   now: number,
@@ -147,7 +147,7 @@ export async function createConnection(
  * the live sessions that hold it.
  */
 export async function deleteConnection(
-  deps: PermissionDeps,
+  deps: PermissionServices,
   organisationId: number,
   connectionId: string,
   now: number,
@@ -173,7 +173,11 @@ export async function checkRelay(
   to: string,
 ): Promise<{ allowed: boolean; missing: MissingPermission[] }> {
   const needed = neededPermissions(from, to);
-  return mayRelay(from, to, among(await store.findPermissions(db, organisationId, needed)));
+  return mayRelay(
+    from,
+    to,
+    permissionLookup(await store.findPermissions(db, organisationId, needed)),
+  );
 }
 
 function newEvent(
@@ -185,13 +189,13 @@ function newEvent(
   return { id: newEventId(now), organisationId, type, at: now, data };
 }
 
-function record(deps: PermissionDeps, event: DomainEvent) {
+function record(deps: PermissionServices, event: DomainEvent) {
   return (when: SQL) => deps.events.insertion([event], when);
 }
 
 /** A notice that is lost here is made good: what a session knows grows too old. */
 function announce(
-  deps: PermissionDeps,
+  deps: PermissionServices,
   event: DomainEvent,
   parties: readonly [string, string?] | null,
 ): void {
@@ -204,7 +208,7 @@ function announce(
 }
 
 async function tellSessions(
-  { db, sessions }: PermissionDeps,
+  { db, sessions }: PermissionServices,
   organisationId: number,
   parties: readonly [string, string?],
 ): Promise<void> {

@@ -6,7 +6,12 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { relayPermissionCounts as counts, relayPermissions } from "../db/schema/relay-permissions";
-import { DIRECTIONS, type Direction, type PermissionKey, type PermissionState } from "./permission";
+import {
+  DIRECTIONS,
+  type PermissionDirection,
+  type PermissionKey,
+  type PermissionState,
+} from "./permission";
 
 /** Which permissions are asked for: of the organisation, or only with this local or remote side. */
 export type CountedSide =
@@ -40,14 +45,14 @@ const isZero = sql`${counts.sendEnabled} = 0 and ${counts.sendDisabled} = 0
   and ${counts.receiveEnabled} = 0 and ${counts.receiveDisabled} = 0`;
 
 /** Counts a change of one permission: three rows, where `onlyIf` holds. */
-export function countChange(
+export function countPermissionChange(
   db: Database,
   organisationId: number,
   key: PermissionKey,
   changes: readonly CountChange[],
   onlyIf: SQL,
 ) {
-  const sum = (direction: Direction, enabled: boolean) =>
+  const sum = (direction: PermissionDirection, enabled: boolean) =>
     changes
       .filter(({ state }) => state.direction === direction && state.enabled === enabled)
       .reduce((total, { by }) => total + by, 0);
@@ -63,7 +68,7 @@ export function countChange(
 }
 
 /** Forgets a remote side that no permission names any more: after the count of a removal. */
-export function forgetEmptyRemote(
+export function deleteEmptyRemoteCount(
   db: Database,
   organisationId: number,
   remoteConnectionId: string,
@@ -81,7 +86,7 @@ export function forgetEmptyRemote(
 }
 
 /** Takes all permissions of a local side out of the counts: statements in their order. */
-export function countRemovalOfLocal(
+export function countConnectionRemoval(
   db: Database,
   organisationId: number,
   connectionId: string,
@@ -94,7 +99,7 @@ export function countRemovalOfLocal(
     eq(counts.side, "local"),
     eq(counts.connectionId, connectionId),
   );
-  const minus = (direction: Direction, enabled: boolean) =>
+  const minus = (direction: PermissionDirection, enabled: boolean) =>
     sql`-sum(direction = ${direction} and enabled = ${Number(enabled)})`;
   return [
     db
@@ -127,13 +132,15 @@ export function countRemovalOfLocal(
 }
 
 /** The query for how many there are, of those that have this direction and state where one is asked for. */
-export function countQuery(
+export function permissionCountQuery(
   db: Database,
   organisationId: number,
   of: CountedSide,
-  wanted: { direction: Direction | null; enabled: boolean | null },
+  wanted: { direction: PermissionDirection | null; enabled: boolean | null },
 ) {
-  const terms = statesOf(wanted).map(({ direction, enabled }) => columns[direction][`${enabled}`]);
+  const terms = matchingStates(wanted).map(
+    ({ direction, enabled }) => columns[direction][`${enabled}`],
+  );
   return db
     .select({ total: sql<number>`${sql.join(terms, sql` + `)}` })
     .from(counts)
@@ -147,7 +154,10 @@ export function countQuery(
 }
 
 /** The one, two or four pairs of direction and state that a filter lets through; null lets all through. */
-export function statesOf(wanted: { direction: Direction | null; enabled: boolean | null }) {
+export function matchingStates(wanted: {
+  direction: PermissionDirection | null;
+  enabled: boolean | null;
+}) {
   const directions = wanted.direction === null ? DIRECTIONS : [wanted.direction];
   const states = wanted.enabled === null ? [true, false] : [wanted.enabled];
   return directions.flatMap((direction) => states.map((enabled) => ({ direction, enabled })));

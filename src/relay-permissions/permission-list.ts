@@ -5,15 +5,15 @@ import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { registeredQuery } from "./connection-store";
-import type { Direction, PermissionFacts, PermissionKey } from "./permission";
-import { type CountedSide, countQuery, statesOf } from "./permission-counts";
-import { columns } from "./permission-store";
+import type { PermissionDirection, PermissionFacts, PermissionKey } from "./permission";
+import { type CountedSide, matchingStates, permissionCountQuery } from "./permission-counts";
+import { permissionColumns } from "./permission-store";
 
 /** Which permissions of an organisation, and which part of them. Null: any. */
-export interface PermissionQuery {
+export interface PermissionListQuery {
   readonly connectionId: string | null;
   readonly remoteConnectionId: string | null;
-  readonly direction: Direction | null;
+  readonly direction: PermissionDirection | null;
   readonly enabled: boolean | null;
   /** Only those that follow this one in the order of the key. */
   readonly after: PermissionKey | null;
@@ -26,7 +26,7 @@ export interface PermissionQuery {
 const rawColumns = {
   connectionId: sql<string>`connection_id`,
   remoteConnectionId: sql<string>`remote_connection_id`,
-  direction: sql<Direction>`direction`,
+  direction: sql<PermissionDirection>`direction`,
   enabled: sql<boolean>`enabled`.mapWith(permissions.enabled),
   memo: sql<string>`memo`,
 };
@@ -43,7 +43,7 @@ const keyOrder = [
 export async function listPermissions(
   db: Database,
   organisationId: number,
-  query: PermissionQuery,
+  query: PermissionListQuery,
 ): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
   const { connectionId, remoteConnectionId } = query;
   if (connectionId !== null && remoteConnectionId !== null) {
@@ -57,7 +57,7 @@ export async function listPermissions(
         : { side: "all" };
   const { rows, counted, known } = await runBatch(db, {
     rows: pageQuery(db, organisationId, query),
-    counted: countQuery(db, organisationId, side, query),
+    counted: permissionCountQuery(db, organisationId, side, query),
     known: registeredQuery(db, organisationId, connectionId ?? ""),
   });
   if (connectionId !== null && known.length === 0) return null;
@@ -68,11 +68,11 @@ export async function listPermissions(
 async function listBetween(
   db: Database,
   organisationId: number,
-  query: PermissionQuery & { connectionId: string; remoteConnectionId: string },
+  query: PermissionListQuery & { connectionId: string; remoteConnectionId: string },
 ): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
   const { rows, known } = await runBatch(db, {
     rows: db
-      .select(columns)
+      .select(permissionColumns)
       .from(permissions)
       .where(
         and(
@@ -96,7 +96,7 @@ async function listBetween(
   return { permissions: page, total: wanted.length };
 }
 
-function pageQuery(db: Database, organisationId: number, query: PermissionQuery) {
+function pageQuery(db: Database, organisationId: number, query: PermissionListQuery) {
   const { connectionId, remoteConnectionId, direction, enabled, after, offset, limit } = query;
   const range = (from: SQL, state?: SQL) =>
     db
@@ -125,7 +125,7 @@ function pageQuery(db: Database, organisationId: number, query: PermissionQuery)
     remoteConnectionId === null ? "relay_permissions_by_state" : "relay_permissions_by_remote",
   );
   const indexed = sql`${permissions} indexed by ${index}`;
-  const ranges = statesOf(query).map((state) =>
+  const ranges = matchingStates(query).map((state) =>
     range(
       indexed,
       and(eq(permissions.direction, state.direction), eq(permissions.enabled, state.enabled)),

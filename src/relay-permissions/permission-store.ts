@@ -6,10 +6,10 @@ import { relayPermissions as permissions } from "../db/schema/relay-permissions"
 import type { EventInsertion } from "../events/event-outbox";
 import { registeredQuery } from "./connection-store";
 import type { PermissionKey, RelayPermission } from "./permission";
-import { countChange, forgetEmptyRemote } from "./permission-counts";
+import { countPermissionChange, deleteEmptyRemoteCount } from "./permission-counts";
 
 /** The columns of a permission. */
-export const columns = {
+export const permissionColumns = {
   connectionId: permissions.connectionId,
   remoteConnectionId: permissions.remoteConnectionId,
   direction: permissions.direction,
@@ -24,7 +24,10 @@ export async function findPermission(
   organisationId: number,
   key: PermissionKey,
 ): Promise<RelayPermission | null> {
-  const rows = await db.select(columns).from(permissions).where(isAt(organisationId, key));
+  const rows = await db
+    .select(permissionColumns)
+    .from(permissions)
+    .where(isAt(organisationId, key));
   return rows[0] ?? null;
 }
 
@@ -36,8 +39,8 @@ export async function findPermissions(
 ): Promise<RelayPermission[]> {
   const [a, b] = keys;
   const found = await runBatch(db, {
-    a: db.select(columns).from(permissions).where(isAt(organisationId, a)),
-    b: db.select(columns).from(permissions).where(isAt(organisationId, b)),
+    a: db.select(permissionColumns).from(permissions).where(isAt(organisationId, a)),
+    b: db.select(permissionColumns).from(permissions).where(isAt(organisationId, b)),
   });
   return [...found.a, ...found.b];
 }
@@ -54,7 +57,13 @@ export async function insertPermission(
     and not exists (select 1 from ${permissions} where ${isAt(organisationId, permission)})`;
   const { known, inserted } = await runBatch(db, {
     known: registeredQuery(db, organisationId, connectionId),
-    count: countChange(db, organisationId, permission, [{ state: permission, by: 1 }], isNew),
+    count: countPermissionChange(
+      db,
+      organisationId,
+      permission,
+      [{ state: permission, by: 1 }],
+      isNew,
+    ),
     events: record(isNew),
     inserted: db
       .insert(permissions)
@@ -97,7 +106,7 @@ export async function replacePermission(
     { state: { ...before, enabled: after.enabled }, by: 1 },
   ] as const;
   const { changed } = await runBatch(db, {
-    count: countChange(db, organisationId, before, states, still),
+    count: countPermissionChange(db, organisationId, before, states, still),
     events: record(still),
     changed: change,
   });
@@ -114,8 +123,8 @@ export async function removePermission(
   const asBefore = isStill(organisationId, before);
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
   const { removed } = await runBatch(db, {
-    count: countChange(db, organisationId, before, [{ state: before, by: -1 }], still),
-    remote: forgetEmptyRemote(db, organisationId, before.remoteConnectionId),
+    count: countPermissionChange(db, organisationId, before, [{ state: before, by: -1 }], still),
+    remote: deleteEmptyRemoteCount(db, organisationId, before.remoteConnectionId),
     events: record(still),
     removed: db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),
   });

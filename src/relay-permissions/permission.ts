@@ -1,12 +1,12 @@
 /** Relay permissions and what they mean: who may send to whom. Pure. */
 
 /** From the local side's point of view. */
-export type Direction = "send" | "receive";
+export type PermissionDirection = "send" | "receive";
 
-export const DIRECTIONS: readonly Direction[] = ["send", "receive"];
+export const DIRECTIONS: readonly PermissionDirection[] = ["send", "receive"];
 
 /** The form of a connection's id. `.` and `..` would be lost in a path. */
-export const CONNECTION_ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,16}$/;
+export const CONNECTION_ID_PATTERN = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,16}$/;
 
 /** A named endpoint of an organisation. */
 export interface Connection {
@@ -19,7 +19,7 @@ export interface PermissionKey {
   /** The local side. */
   readonly connectionId: string;
   readonly remoteConnectionId: string;
-  readonly direction: Direction;
+  readonly direction: PermissionDirection;
 }
 
 /** A relay permission as far as it decides anything. */
@@ -38,7 +38,7 @@ export interface RelayPermission extends PermissionState {
 export type PermissionFacts = Omit<RelayPermission, "version">;
 
 /** The version after one, or the first (`before` 0), at a moment in Unix milliseconds. */
-export function nextVersion(before: number, now: number): number {
+export function nextPermissionVersion(before: number, now: number): number {
   return Math.max(before + 1, now);
 }
 
@@ -74,7 +74,7 @@ export function mayRelay(
 }
 
 /** Looks permissions up among these, for `mayRelay`. */
-export function among(
+export function permissionLookup(
   permissions: readonly PermissionState[],
 ): (key: PermissionKey) => boolean | null {
   const states = new Map(permissions.map((one) => [nameOf(one), one.enabled]));

@@ -18,7 +18,7 @@ const TABLES: readonly [SQL, SQL][] = [
 ];
 
 /** Removes up to `limit` rows of each table; returns how many of the table that had most. */
-export async function removePermissionsOf(
+export async function removeConnectionsAndPermissions(
   db: Database,
   organisationId: number,
   limit: number,

@@ -17,7 +17,7 @@ import { closeSocket } from "../relay/participant";
 import { PermissionsView } from "../relay/permissions-view";
 import { CLOSE } from "../relay/protocol";
 import { type Arrival, RelayHub } from "../relay/relay-hub";
-import { loadLivePermissions } from "../relay-permissions/load-permissions";
+import { loadSessionPermissions } from "../relay-permissions/load-permissions";
 import type { DeviceCut } from "../session/device-revocation";
 import {
   decide,
@@ -378,7 +378,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       users: () => (this.#held?.session ?? session).users,
       load: (host, clients) => {
         const query = { organisationId, sessionId, host, clients };
-        return withTimeout(PERMISSIONS_TIMEOUT_MS, loadLivePermissions(db, query));
+        return withTimeout(PERMISSIONS_TIMEOUT_MS, loadSessionPermissions(db, query));
       },
       changed: (cut) => this.#applyPermissions(cut),
     });

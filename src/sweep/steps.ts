@@ -9,37 +9,37 @@ import { expireRequests } from "../pairing/request-endings";
 import { removeApplicationData, sweepApplication } from "../pairing/retention";
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
-import { listDeleted, removeDeleted } from "./deleted-organisations";
+import { queueDeletedOrganisations, removeDeletedOrganisation } from "./deleted-organisations";
 import { listDueOrganisations } from "./due-organisations";
 import {
-  DELETED_ROWS,
-  ENDED_REQUESTS,
-  ORGANISATIONS,
-  OWED_EVENTS,
-  PAGE,
-  SHARES,
+  KEYS_PER_STEP,
+  ORGANISATIONS_PER_STEP,
+  OWED_EVENTS_PER_STEP,
+  REQUESTS_PER_STEP,
+  RETENTION_SHARES,
+  ROWS_PER_DELETION,
 } from "./page-sizes";
 import {
-  FIRST_ENDED_LANE,
-  findDue,
-  findOld,
-  pokeSessions,
-  purgeSessions,
+  FIRST_ENDED_RANGE,
+  queueDueSessions,
+  queueOldSessions,
   removeOldRows,
+  removeSessions,
+  wakeSessions,
 } from "./sweep-sessions";
-import type { StepResult, SweepDeps, Task } from "./tasks";
+import type { StepResult, SweepServices, Task } from "./tasks";
 
 const DAY_MS = 86_400_000;
 const DONE: StepResult = { rest: null, more: [] };
 
 /** Does one bounded step of a task. */
-export async function doStep(deps: SweepDeps, task: Task): Promise<StepResult> {
+export async function doTaskStep(deps: SweepServices, task: Task): Promise<StepResult> {
   const { db, now } = deps;
   const cutoff = now - deps.config.retentionDays * DAY_MS;
   const repeat = (count: number, page: number): StepResult =>
     count < page ? DONE : { rest: task, more: [] };
   const deleted = async (page: (limit: number) => Promise<number>) =>
-    repeat(await page(DELETED_ROWS), DELETED_ROWS);
+    repeat(await page(ROWS_PER_DELETION), ROWS_PER_DELETION);
   switch (task.job) {
     case "setup-codes":
       return deleted((limit) => sweepSetupCodes(db, now, limit));
@@ -54,44 +54,44 @@ export async function doStep(deps: SweepDeps, task: Task): Promise<StepResult> {
     case "dead-letters":
       return deleted((limit) => sweepDeadLetters(db, cutoff, limit));
     case "owed-events":
-      return repeat(await deps.events.sweep(now, OWED_EVENTS), OWED_EVENTS);
+      return repeat(await deps.events.sweep(now, OWED_EVENTS_PER_STEP), OWED_EVENTS_PER_STEP);
     case "expiring-keys":
-      return repeat(await announceExpiringKeys(deps, now, PAGE), PAGE);
+      return repeat(await announceExpiringKeys(deps, now, KEYS_PER_STEP), KEYS_PER_STEP);
     case "pairing-requests": {
-      const after = await expireRequests(deps, now, ENDED_REQUESTS, task.after);
+      const after = await expireRequests(deps, now, REQUESTS_PER_STEP, task.after);
       return after === null ? DONE : { rest: { ...task, after }, more: [] };
     }
     case "due-sessions":
-      return findDue(deps, task);
+      return queueDueSessions(deps, task);
     case "poke-sessions":
-      await pokeSessions(deps, task.sessions);
+      await wakeSessions(deps, task.sessions);
       return DONE;
     case "retention":
       return findOrganisations(deps, task);
     case "old-sessions":
-      return findOld(deps, task);
+      return queueOldSessions(deps, task);
     case "purge-sessions":
-      await purgeSessions(deps, task.sessions);
+      await removeSessions(deps, task.sessions);
       return DONE;
     case "old-rows":
       return (await removeOldRows(deps, task)) ? DONE : { rest: task, more: [] };
     case "old-pairing":
       return removeOldPairing(deps, task);
     case "deleted-organisations":
-      return listDeleted(deps, task);
+      return queueDeletedOrganisations(deps, task);
     case "deleted-organisation":
-      return (await removeDeleted(deps, task)) ? DONE : { rest: task, more: [] };
+      return (await removeDeletedOrganisation(deps, task)) ? DONE : { rest: task, more: [] };
   }
 }
 
 type TaskOf<J extends Task["job"]> = Extract<Task, { job: J }>;
 
 async function findOrganisations(
-  { db }: SweepDeps,
+  { db }: SweepServices,
   task: TaskOf<"retention">,
 ): Promise<StepResult> {
   const { remainder, cutoff, after } = task;
-  const share = { remainder, shares: SHARES, after, limit: ORGANISATIONS };
+  const share = { remainder, shares: RETENTION_SHARES, after, limit: ORGANISATIONS_PER_STEP };
   const found = await listDueOrganisations(db, share, cutoff);
   const more = found.flatMap(({ id: organisationId, ...has }): Task[] => [
     ...(has.hasSessions
@@ -100,7 +100,7 @@ async function findOrganisations(
             job: "old-sessions" as const,
             organisationId,
             cutoff,
-            lane: FIRST_ENDED_LANE,
+            lane: FIRST_ENDED_RANGE,
             after: null,
           },
         ]
@@ -111,13 +111,13 @@ async function findOrganisations(
       : []),
   ]);
   const last = found.at(-1);
-  const isFull = last !== undefined && found.length === ORGANISATIONS;
+  const isFull = last !== undefined && found.length === ORGANISATIONS_PER_STEP;
   return { rest: isFull ? { ...task, after: last.id } : null, more };
 }
 
 /** One application, or a page of it. */
 async function removeOldPairing(
-  { db }: SweepDeps,
+  { db }: SweepServices,
   task: TaskOf<"old-pairing">,
 ): Promise<StepResult> {
   const { organisationId, cutoff, after } = task;
@@ -125,7 +125,7 @@ async function removeOldPairing(
   if (!next) return DONE;
   const removed =
     cutoff === null
-      ? await removeApplicationData(db, next.id, DELETED_ROWS)
-      : await sweepApplication(db, next.id, cutoff, DELETED_ROWS);
-  return { rest: removed < DELETED_ROWS ? { ...task, after: next } : task, more: [] };
+      ? await removeApplicationData(db, next.id, ROWS_PER_DELETION)
+      : await sweepApplication(db, next.id, cutoff, ROWS_PER_DELETION);
+  return { rest: removed < ROWS_PER_DELETION ? { ...task, after: next } : task, more: [] };
 }

@@ -3,8 +3,8 @@ import { z } from "zod";
 import { buryMessage } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import { runTask } from "./chain";
-import { STEPS_A_MESSAGE } from "./page-sizes";
-import { type Background, sweepDeps } from "./sweep";
+import { STEPS_PER_MESSAGE } from "./page-sizes";
+import { type BackgroundContext, sweepServices } from "./sweep";
 import type { SweepMessage } from "./tasks";
 
 /** How often a message is tried: what it does is found again by the next run, a minute or an hour later. */
@@ -19,8 +19,12 @@ const messageShape = z.object({
 });
 
 /** Handles a batch, one message after the other: D1 runs one query at a time anyway. */
-export async function consumeSweeps(batch: MessageBatch, env: Env, ctx: Background): Promise<void> {
-  const deps = sweepDeps(env, ctx);
+export async function consumeSweeps(
+  batch: MessageBatch,
+  env: Env,
+  ctx: BackgroundContext,
+): Promise<void> {
+  const deps = sweepServices(env, ctx);
   for (const message of batch.messages) {
     if (!messageShape.safeParse(message.body).success) {
       await buryMessage(deps.db, batch.queue, message, "not a message of the sweep");
@@ -28,7 +32,7 @@ export async function consumeSweeps(batch: MessageBatch, env: Env, ctx: Backgrou
     }
     const { task, until } = message.body as SweepMessage;
     try {
-      await runTask(deps, task, { steps: STEPS_A_MESSAGE, until });
+      await runTask(deps, task, { steps: STEPS_PER_MESSAGE, until });
       message.ack();
     } catch (error) {
       log("sweep failed", { work: task.job, error: describeError(error) });

@@ -13,11 +13,16 @@ import {
 import type { CheckMessage } from "../sources/access-checks";
 import { sweepDeliveries } from "../webhooks/delivery-store";
 import { sweepRecoveries } from "../webhooks/recovery";
-import { DELETED_ROWS, OBJECTS_AT_ONCE, SESSIONS_A_MESSAGE, SESSIONS_READ } from "./page-sizes";
-import type { StepResult, SweepDeps, Task } from "./tasks";
+import {
+  OBJECTS_AT_ONCE,
+  ROWS_PER_DELETION,
+  SESSIONS_PER_MESSAGE,
+  SESSIONS_PER_STEP,
+} from "./page-sizes";
+import type { StepResult, SweepServices, Task } from "./tasks";
 
 /** The ranges of an organisation's sessions, each in the order of its rows. */
-const LANES: readonly { kind: SessionKind; ended: Ended }[] = [
+const SESSION_RANGES: readonly { kind: SessionKind; ended: Ended }[] = [
   { kind: "relay", ended: 0 },
   { kind: "source", ended: 0 },
   { kind: "relay", ended: 1 },
@@ -26,23 +31,23 @@ const LANES: readonly { kind: SessionKind; ended: Ended }[] = [
   { kind: "source", ended: 2 },
 ];
 /** From here on they hold sessions that have ended. */
-export const FIRST_ENDED_LANE = 2;
+export const FIRST_ENDED_RANGE = 2;
 
 /** Finds sessions whose time to be looked at has come, and has them looked at side by side. */
-export async function findDue(
-  { db, now }: SweepDeps,
+export async function queueDueSessions(
+  { db, now }: SweepServices,
   task: Extract<Task, { job: "due-sessions" }>,
 ): Promise<StepResult> {
-  const due = await findDueSessions(db, now, task.after, SESSIONS_READ);
+  const due = await findDueSessions(db, now, task.after, SESSIONS_PER_STEP);
   const more = inMessages(due).map((sessions) => ({ job: "poke-sessions" as const, sessions }));
   const after = due.at(-1);
-  const isFull = after !== undefined && due.length === SESSIONS_READ;
+  const isFull = after !== undefined && due.length === SESSIONS_PER_STEP;
   return { rest: isFull ? { ...task, after } : null, more };
 }
 
 /** Has the objects of these sessions do what is due. One that fails is found again by the next run. */
-export async function pokeSessions(
-  { db, sessions, checks }: SweepDeps,
+export async function wakeSessions(
+  { db, sessions, checks }: SweepServices,
   due: readonly DueSession[],
 ): Promise<void> {
   const unknown: DueSession[] = [];
@@ -61,17 +66,17 @@ export async function pokeSessions(
 }
 
 /** Finds an organisation's old sessions, range after range, and has them removed side by side. */
-export async function findOld(
-  { db }: SweepDeps,
+export async function queueOldSessions(
+  { db }: SweepServices,
   task: Extract<Task, { job: "old-sessions" }>,
 ): Promise<StepResult> {
   const { organisationId, cutoff, after } = task;
-  const lane = LANES[task.lane];
+  const lane = SESSION_RANGES[task.lane];
   if (!lane) return { rest: null, more: [] };
-  const query = { organisationId, ...lane, cutoff, after, limit: SESSIONS_READ };
+  const query = { organisationId, ...lane, cutoff, after, limit: SESSIONS_PER_STEP };
   const old = await findRemovable(db, query);
   const more = inMessages(old).map((sessions) => ({ job: "purge-sessions" as const, sessions }));
-  const last = old.length === SESSIONS_READ ? old.at(-1) : undefined;
+  const last = old.length === SESSIONS_PER_STEP ? old.at(-1) : undefined;
   const rest = last
     ? { ...task, after: { createdAt: last.createdAt, id: last.id } }
     : { ...task, lane: task.lane + 1, after: null };
@@ -79,8 +84,8 @@ export async function findOld(
 }
 
 /** Removes sessions, the object first: its row is what finds it again if that fails. */
-export async function purgeSessions(
-  { db, sessions }: SweepDeps,
+export async function removeSessions(
+  { db, sessions }: SweepServices,
   keys: readonly SessionKey[],
 ): Promise<void> {
   const purged: SessionKey[] = [];
@@ -93,21 +98,22 @@ export async function purgeSessions(
 
 /** Removes a page of an organisation's old deliveries, events and recoveries; true: nothing is left. */
 export async function removeOldRows(
-  { db }: SweepDeps,
+  { db }: SweepServices,
   { organisationId, cutoff }: { organisationId: number; cutoff: number | null },
 ): Promise<boolean> {
   const before = cutoff ?? Number.MAX_SAFE_INTEGER;
   // Events after what tells of their delivery: that is of no use without them.
   for (const removePage of [sweepDeliveries, sweepEvents, sweepRecoveries]) {
-    if ((await removePage(db, organisationId, before, DELETED_ROWS)) === DELETED_ROWS) return false;
+    if ((await removePage(db, organisationId, before, ROWS_PER_DELETION)) === ROWS_PER_DELETION)
+      return false;
   }
   return true;
 }
 
 function inMessages<T>(sessions: readonly T[]): T[][] {
   const messages: T[][] = [];
-  for (let i = 0; i < sessions.length; i += SESSIONS_A_MESSAGE) {
-    messages.push(sessions.slice(i, i + SESSIONS_A_MESSAGE));
+  for (let i = 0; i < sessions.length; i += SESSIONS_PER_MESSAGE) {
+    messages.push(sessions.slice(i, i + SESSIONS_PER_MESSAGE));
   }
   return messages;
 }

@@ -10,11 +10,11 @@ import { readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { SessionClient } from "../session/session-client";
 import { runTask } from "./chain";
-import { SHARES } from "./page-sizes";
-import { DELETIONS, type SweepDeps, type Task } from "./tasks";
+import { RETENTION_SHARES } from "./page-sizes";
+import { DELETION_JOBS, type SweepServices, type Task } from "./tasks";
 
 /** Where work goes on behind a run. */
-export type Background = { waitUntil(promise: Promise<unknown>): void };
+export type BackgroundContext = { waitUntil(promise: Promise<unknown>): void };
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -23,20 +23,20 @@ const DAY_MS = 86_400_000;
  * One run of the sweep.
  * @param scheduledAt the minute it stands for, Unix milliseconds: it picks the share of organisations
  */
-export async function sweep(env: Env, ctx: Background, scheduledAt: number): Promise<void> {
-  const deps = sweepDeps(env, ctx);
+export async function sweep(env: Env, ctx: BackgroundContext, scheduledAt: number): Promise<void> {
+  const deps = sweepServices(env, ctx);
   const { now } = deps;
   const minute = now + MINUTE_MS;
-  const remainder = Math.floor(scheduledAt / MINUTE_MS) % SHARES;
+  const remainder = Math.floor(scheduledAt / MINUTE_MS) % RETENTION_SHARES;
   const cutoff = now - deps.config.retentionDays * DAY_MS;
   const work: [Task, number][] = [
     [{ job: "due-sessions", after: null }, minute],
     [{ job: "owed-events" }, minute],
     [{ job: "expiring-keys" }, minute],
-    [{ job: "retention", remainder, cutoff, after: 0 }, now + SHARES * MINUTE_MS],
+    [{ job: "retention", remainder, cutoff, after: 0 }, now + RETENTION_SHARES * MINUTE_MS],
     [{ job: "deleted-organisations", after: 0 }, minute],
     [{ job: "pairing-requests", after: null }, minute],
-    ...DELETIONS.map((job): [Task, number] => [{ job }, minute]),
+    ...DELETION_JOBS.map((job): [Task, number] => [{ job }, minute]),
   ];
   // Each stands alone: one that fails is logged and must not keep the others from their work.
   for (const [task, until] of work) {
@@ -49,7 +49,7 @@ export async function sweep(env: Env, ctx: Background, scheduledAt: number): Pro
 }
 
 /** What the sweep stands on in this invocation. */
-export function sweepDeps(env: Env, ctx: Background): SweepDeps {
+export function sweepServices(env: Env, ctx: BackgroundContext): SweepServices {
   const db = openDatabase(env);
   return {
     db,

@@ -11,7 +11,7 @@ import type { DueSession, SessionKey } from "../session/projection";
 import type { SessionClient } from "../session/session-client";
 
 /** What can only be deleted: a page is one statement. */
-export const DELETIONS = [
+export const DELETION_JOBS = [
   "setup-codes",
   "nonces",
   "join-codes",
@@ -22,7 +22,7 @@ export const DELETIONS = [
 
 /** A piece of work, and where in it to go on. Moments are Unix milliseconds; a cutoff of null means all. */
 export type Task =
-  | { job: (typeof DELETIONS)[number] }
+  | { job: (typeof DELETION_JOBS)[number] }
   | { job: "owed-events" }
   | { job: "expiring-keys" }
   | { job: "pairing-requests"; after: RequestPosition | null }
@@ -67,7 +67,7 @@ export interface StepResult {
 }
 
 /** What the sweep stands on. */
-export interface SweepDeps {
+export interface SweepServices {
   db: Database;
   sessions: SessionClient;
   events: EventOutbox;

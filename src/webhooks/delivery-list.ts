@@ -1,7 +1,7 @@
 /** Deliveries as people look at them. */
 import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { type Scan, type ScannedPage, scanPage } from "../db/scan";
+import { type ScannedPage, type ScanQuery, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
 import { likePattern } from "../events/event-store";
 import {
@@ -43,7 +43,7 @@ export function listDeliveries(
   const inOrganisation = eq(deliveries.organisationId, organisationId);
   // Those that did not arrive have an index, which wants to hear its condition.
   const undelivered = status === "failed" || status === "discarded";
-  const scan: Scan = {
+  const scan: ScanQuery = {
     table: deliveries,
     indexedBy: undelivered ? sql`deliveries_undelivered` : undefined,
     range: and(

@@ -11,7 +11,7 @@ import type { KeyView } from "../../keys/key-store";
 import type { KeyCreation } from "../../keys/manage-keys";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import type { KeyChange } from "../../keys/who-may-change";
-import { shortName } from "../../organisations/organisation-store";
+import { organisationSlug } from "../../organisations/organisation-store";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const WEEK_SECONDS = 604_800;
@@ -164,7 +164,7 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
     organizations: key.organisations.map((organisation) => ({
       id: organisation.id,
       name: organisation.name,
-      short: shortName(organisation.name),
+      short: organisationSlug(organisation.name),
       creationTimestamp: toInstant(organisation.createdAt),
       lastUseTimestamp: toInstant(organisation.lastUsedAt),
     })),

@@ -5,10 +5,10 @@
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
 import {
-  CONNECTION_ID,
+  CONNECTION_ID_PATTERN,
   type Connection,
   DIRECTIONS,
-  type Direction,
+  type PermissionDirection,
   type PermissionFacts,
   type PermissionKey,
 } from "../../relay-permissions/permission";
@@ -16,7 +16,10 @@ import {
 /** The schema of a connection's id. */
 export const connectionId = z
   .string("must be a string")
-  .regex(CONNECTION_ID, 'must be 1 to 16 letters, digits, dots, _ or -, and not "." or ".."');
+  .regex(
+    CONNECTION_ID_PATTERN,
+    'must be 1 to 16 letters, digits, dots, _ or -, and not "." or ".."',
+  );
 
 const direction = z.enum(["send", "receive"], "must be send or receive");
 const enabledText = z
@@ -97,8 +100,14 @@ export function readKey(
   remote: string | undefined,
   last: string | undefined,
 ): PermissionKey | null {
-  if (!local || !CONNECTION_ID.test(local) || !remote || !CONNECTION_ID.test(remote)) return null;
-  const found = DIRECTIONS.find((one): one is Direction => one === last);
+  if (
+    !local ||
+    !CONNECTION_ID_PATTERN.test(local) ||
+    !remote ||
+    !CONNECTION_ID_PATTERN.test(remote)
+  )
+    return null;
+  const found = DIRECTIONS.find((one): one is PermissionDirection => one === last);
   return found ? { connectionId: local, remoteConnectionId: remote, direction: found } : null;
 }
 

@@ -16,7 +16,7 @@ import {
   listOrganisations,
   markOrganisationDeleted,
   type Organisation,
-  shortName,
+  organisationSlug,
 } from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
 
@@ -75,7 +75,7 @@ function toWire(organisation: Organisation) {
   return {
     id: organisation.id,
     name: organisation.name,
-    short: shortName(organisation.name),
+    short: organisationSlug(organisation.name),
     created_at: new Date(organisation.createdAt).toISOString(),
   };
 }
