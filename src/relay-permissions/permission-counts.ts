@@ -1,7 +1,8 @@
 /**
- * How many relay permissions there are, kept and not counted: of an organisation, of each connection
- * as the local side, and of each as the remote side. Every statement here goes into the batch that
- * changes the permissions, before the change and under its condition, so that no count can drift.
+ * Keeps the numbers of relay permissions in a table, so that a list counts nothing: of an organisation, of
+ * each connection as the local side, and of each as the remote side. Every statement here goes into the
+ * batch that changes the permissions, before the change and under the same condition: so a count cannot
+ * differ from what is stored.
  */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -13,13 +14,13 @@ import {
   type PermissionState,
 } from "./permission";
 
-/** Which permissions are asked for: of the organisation, or only with this local or remote side. */
+/** Which permissions are counted: all of the organisation, or those with this local or remote side. */
 export type CountedSide =
   | { side: "all" }
   | { side: "local"; connectionId: string }
   | { side: "remote"; connectionId: string };
 
-/** What a change adds: +1 for a permission in its new state, -1 in its old one. */
+/** What a change adds to the count of a state: 1 for the new state, -1 for the old one. */
 export interface CountChange {
   readonly state: Pick<PermissionState, "direction" | "enabled">;
   readonly by: 1 | -1;
@@ -30,7 +31,7 @@ const columns = {
   receive: { true: counts.receiveEnabled, false: counts.receiveDisabled },
 } as const;
 
-/** Adds up, where a row is there already. */
+/** Where the row exists, its numbers are added to. */
 const adding = {
   target: [counts.organisationId, counts.side, counts.connectionId],
   set: {
@@ -44,12 +45,11 @@ const adding = {
 const isZero = sql`${counts.sendEnabled} = 0 and ${counts.sendDisabled} = 0
   and ${counts.receiveEnabled} = 0 and ${counts.receiveDisabled} = 0`;
 
-/** Counts a change of one permission: three rows, where `onlyIf` holds. */
+/** The statement that counts a change of one permission: three rows, if `onlyIf` is true. */
 export function countPermissionChange(
   db: Database,
   organisationId: number,
-  key: PermissionKey,
-  changes: readonly CountChange[],
+  { key, changes }: { key: PermissionKey; changes: readonly CountChange[] },
   onlyIf: SQL,
 ) {
   const sum = (direction: PermissionDirection, enabled: boolean) =>
@@ -67,7 +67,7 @@ export function countPermissionChange(
     .onConflictDoUpdate(adding);
 }
 
-/** Forgets a remote side that no permission names any more: after the count of a removal. */
+/** The statement that deletes the row of a remote side whose counts are all 0. It follows a count of a removal. */
 export function deleteEmptyRemoteCount(
   db: Database,
   organisationId: number,
@@ -85,7 +85,7 @@ export function deleteEmptyRemoteCount(
     );
 }
 
-/** Takes all permissions of a local side out of the counts: statements in their order. */
+/** The statements, in their order, that take all permissions of a local side out of the counts. */
 export function countConnectionRemoval(
   db: Database,
   organisationId: number,
@@ -131,7 +131,7 @@ export function countConnectionRemoval(
   ] as const;
 }
 
-/** The query for how many there are, of those that have this direction and state where one is asked for. */
+/** The query for the number of permissions with this direction and state; null: any. */
 export function permissionCountQuery(
   db: Database,
   organisationId: number,
@@ -153,7 +153,7 @@ export function permissionCountQuery(
     );
 }
 
-/** The one, two or four pairs of direction and state that a filter lets through; null lets all through. */
+/** The one, two or four pairs of direction and state that match a filter; null matches all. */
 export function matchingStates(wanted: {
   direction: PermissionDirection | null;
   enabled: boolean | null;

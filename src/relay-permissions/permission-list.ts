@@ -1,4 +1,4 @@
-/** Lists of relay permissions: a page, in the order of the key, of all or of those that a filter lets through. */
+/** Lists relay permissions of an organisation: pages in the order of their key, filtered or not. */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { runBatch } from "../db/batch";
@@ -9,7 +9,7 @@ import type { PermissionDirection, PermissionFacts, PermissionKey } from "./perm
 import { type CountedSide, matchingStates, permissionCountQuery } from "./permission-counts";
 import { permissionColumns } from "./permission-store";
 
-/** Which permissions of an organisation, and which part of them. Null: any. */
+/** The filters of a list, and which page of it. Null: any. */
 export interface PermissionListQuery {
   readonly connectionId: string | null;
   readonly remoteConnectionId: string | null;
@@ -17,12 +17,12 @@ export interface PermissionListQuery {
   readonly enabled: boolean | null;
   /** Only those that follow this one in the order of the key. */
   readonly after: PermissionKey | null;
-  /** How many to skip: each is read, in the order of the list. */
+  /** How many to skip. D1 reads each of them. */
   readonly offset: number;
   readonly limit: number;
 }
 
-/** The same, for a table that is named with the index to use: Drizzle does not know it for its own. */
+/** The columns, for a table that is named with the index to use: Drizzle does not recognise that as its table. */
 const rawColumns = {
   connectionId: sql<string>`connection_id`,
   remoteConnectionId: sql<string>`remote_connection_id`,
@@ -64,7 +64,7 @@ export async function listPermissions(
   return { permissions: rows, total: counted[0]?.total ?? 0 };
 }
 
-/** Between two connections there are two permissions at most: they are read and counted here. */
+/** From one connection to another there are at most two permissions: both are read, and counted here. */
 async function listBetween(
   db: Database,
   organisationId: number,
@@ -119,8 +119,8 @@ function pageQuery(db: Database, organisationId: number, query: PermissionListQu
       .limit(limit)
       .offset(offset);
   }
-  // Each state is one range of an index, in the order of the key; the union merges them as it goes. The
-  // index is named because SQLite, which has no statistics here, would rather search all of the key.
+  // Each state is one range of an index, in the order of the key, and the union merges the ranges while it
+  // reads them. The index is named because SQLite, which has no statistics here, would choose the key.
   const index = sql.identifier(
     remoteConnectionId === null ? "relay_permissions_by_state" : "relay_permissions_by_remote",
   );
@@ -140,7 +140,7 @@ function pageQuery(db: Database, organisationId: number, query: PermissionListQu
     .offset(offset);
 }
 
-/** Those after a key; said so that the range of one local side begins there too. */
+/** The condition for the permissions after a key, written so that SQLite starts a local side's range there. */
 function follows(after: PermissionKey, connectionId: string | null): SQL {
   const { remoteConnectionId, direction } = after;
   if (connectionId === null) {
@@ -151,7 +151,7 @@ function follows(after: PermissionKey, connectionId: string | null): SQL {
   return sql`(remote_connection_id, direction) > (${remoteConnectionId}, ${direction})`;
 }
 
-/** Sorts as the key does in SQL: ids are ASCII, and no character of theirs comes before the separator. */
+/** Text that sorts as the key does in SQL: ids are ASCII, and no character in them comes before the separator. */
 function toOrder({ connectionId, remoteConnectionId, direction }: PermissionKey): string {
   return `${connectionId}\0${remoteConnectionId}\0${direction}`;
 }

@@ -1,4 +1,4 @@
-/** Relay permissions: a row of D1 at a time, read and changed. */
+/** Reads and changes relay permissions in D1, one row at a time. */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -31,7 +31,7 @@ export async function findPermission(
   return rows[0] ?? null;
 }
 
-/** Those of these permissions that there are. */
+/** Those of two permissions that exist. */
 export async function findPermissions(
   db: Database,
   organisationId: number,
@@ -45,7 +45,10 @@ export async function findPermissions(
   return [...found.a, ...found.b];
 }
 
-/** Stores a new permission with its event, unless it is there or its local side is not registered. */
+/**
+ * Stores a new permission with its event, unless it exists or its local side is not registered.
+ * @param record the statement that stores the event, under the condition that it is given
+ */
 export async function insertPermission(
   db: Database,
   organisationId: number,
@@ -60,8 +63,7 @@ export async function insertPermission(
     count: countPermissionChange(
       db,
       organisationId,
-      permission,
-      [{ state: permission, by: 1 }],
+      { key: permission, changes: [{ state: permission, by: 1 }] },
       isNew,
     ),
     events: record(isNew),
@@ -77,18 +79,23 @@ export async function insertPermission(
   return known.length > 0 ? "exists" : "unregistered";
 }
 
-/** Replaces what a permission says, with its event; false when it is no longer as `before`. */
+/** Changes a permission, with its event. False when the row is no longer as `before`: nothing was stored. */
 export async function replacePermission(
   db: Database,
   organisationId: number,
-  before: RelayPermission,
-  after: Pick<RelayPermission, "enabled" | "memo" | "version">,
+  {
+    before,
+    after,
+  }: {
+    before: RelayPermission;
+    after: Pick<RelayPermission, "enabled" | "memo" | "version">;
+  },
   record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const asBefore = isStill(organisationId, before);
   const change = db
     .update(permissions)
-    // An index entry is written for a column that is named here, even where it stays the same.
+    // D1 writes an index entry for each indexed column that is named here, even if its value stays.
     .set({
       memo: after.memo,
       version: after.version,
@@ -101,19 +108,19 @@ export async function replacePermission(
     const { changed } = await runBatch(db, { events: record(still), changed: change });
     return changed.length > 0;
   }
-  const states = [
+  const changes = [
     { state: before, by: -1 },
     { state: { ...before, enabled: after.enabled }, by: 1 },
   ] as const;
   const { changed } = await runBatch(db, {
-    count: countPermissionChange(db, organisationId, before, states, still),
+    count: countPermissionChange(db, organisationId, { key: before, changes }, still),
     events: record(still),
     changed: change,
   });
   return changed.length > 0;
 }
 
-/** Removes a permission, with its event; false when it is no longer as `before`. */
+/** Removes a permission, with its event. False when the row is no longer as `before`: nothing was removed. */
 export async function removePermission(
   db: Database,
   organisationId: number,
@@ -123,7 +130,12 @@ export async function removePermission(
   const asBefore = isStill(organisationId, before);
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
   const { removed } = await runBatch(db, {
-    count: countPermissionChange(db, organisationId, before, [{ state: before, by: -1 }], still),
+    count: countPermissionChange(
+      db,
+      organisationId,
+      { key: before, changes: [{ state: before, by: -1 }] },
+      still,
+    ),
     remote: deleteEmptyRemoteCount(db, organisationId, before.remoteConnectionId),
     events: record(still),
     removed: db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),

@@ -90,8 +90,8 @@ export const sessionConnections = sqliteTable(
     organisationId: integer("organisation_id").notNull(),
     sessionId: text("session_id").notNull(),
     connectionId: text("connection_id").notNull(),
-    /** The connection was deleted while the session lived: its users are out. */
-    cut: integer("cut", { mode: "boolean" }).notNull().default(false),
+    /** The connection was deleted after the session began: its users are revoked. */
+    deleted: integer("cut", { mode: "boolean" }).notNull().default(false),
   },
   (t) => [
     primaryKey({ columns: [t.organisationId, t.sessionId, t.connectionId] }),

@@ -83,8 +83,8 @@ function permissionRoutes(app: Hono<AppEnv>, path: string): void {
     one,
     keyed("relay-permissions:update", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
-      const change = await readBody(c, updatePermissionBody);
-      const result = await updatePermission(depsOf(c), organisationId, key, change, Date.now());
+      const change = { ...(await readBody(c, updatePermissionBody)), ...key };
+      const result = await updatePermission(depsOf(c), organisationId, change, Date.now());
       return c.json(toPermission(requireDone(result)));
     }),
   );
