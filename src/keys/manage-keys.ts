@@ -1,12 +1,11 @@
-/** Making, changing and deleting keys: what a manager may, stored with its events in one batch. */
-
+/** Creates, changes and deletes API keys, for the routes. Each change is stored with its events in one batch. */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { ChangedMeanwhile, retryChange } from "../db/retry";
 import { type DomainEvent, newEventId } from "../events/event";
 import type { EventOutbox } from "../events/event-outbox";
-import { type KeyEventData, type KeyFacts, keyFacts } from "./key";
+import { type KeyEventData, type KeyFacts, type KeyRecord, keyFacts } from "./key";
 import { forgetKey } from "./key-cache";
 import { findKeyRecord, findKeyView, type KeyView } from "./key-store";
 import { newToken } from "./key-token";
@@ -27,16 +26,16 @@ import {
   organisationsUnknownTo,
 } from "./who-may-change";
 
-/** What managing keys stands on. */
+/** The services that changes of keys use. */
 export interface KeyServices {
   db: Database;
   events: EventOutbox;
 }
 
-/** What a new key is to be. */
+/** The settings of a new key. */
 export type KeyCreation = Omit<KeySettings, "blocked" | "labels">;
 
-/** A key as it is now, and its token where it is new: the only time that it is known. */
+/** The key as it is now, with its token if that is new. It is shown this once; only its digest is stored. */
 export type KeyChangeResult =
   | { ok: true; key: KeyView; token: string | null }
   | { ok: false; refusal: KeyChangeRefusal };
@@ -44,7 +43,7 @@ export type KeyChangeResult =
 /** That a key was deleted, or why not. */
 export type KeyDeletionResult = { ok: true } | { ok: false; refusal: KeyChangeRefusal };
 
-/** Makes a key. */
+/** Creates a key. */
 export async function createKey(
   { db, events }: KeyServices,
   granter: Granter,
@@ -63,101 +62,107 @@ export async function createKey(
     createdAt: now,
     updatedAt: null,
   };
-  const owed = keyEvents(["key.created"], unnumbered, input.organisationIds, now);
+  // The key gets its id in the batch: SQL puts it into the stored event, and `withKeyId` into the sent one.
+  const created = keyEvents(["key.created"], unnumbered, input.organisationIds, now);
   const numbered = sql`json_set(value ->> 'data', '$.key.id', last_insert_rowid())`;
   try {
     const [insertion, ...more] = keyInsertStatements(db, input, token, now);
     const { key } = await runBatch(db, {
       key: insertion,
       more,
-      events: events.insertion(owed, undefined, numbered),
+      events: events.insertion(created, undefined, numbered),
     });
     const [stored] = key;
     if (!stored) throw new Error("the key was not stored");
     const { id } = stored;
-    events.announce(owed.map((event) => withKeyId(event, id)));
-    // It may act elsewhere only than where its maker does: it is shown from there.
+    events.announce(created.map((event) => withKeyId(event, id)));
+    // A key may belong only to other organisations than the one of this call: it is read from its first.
     const home = input.organisationIds[0] ?? granter.organisationId;
-    return shown(db, { ...granter, organisationId: home }, id, token);
+    return readForAnswer(db, { ...granter, organisationId: home }, id, token);
   } catch (error) {
     return { ok: false, refusal: toRefusal(error, input.dnsName) };
   }
 }
 
-/** Changes a key. Decided on what D1 holds, and stored only if nobody changed it meanwhile. */
+/** Changes a key. It decides on the key as it is in D1, and stores only if nobody has changed it meanwhile. */
 export async function changeKey(
-  { db, events }: KeyServices,
+  services: KeyServices,
   granter: Granter,
-  id: number,
-  change: KeyChange,
+  { id, change }: { id: number; change: KeyChange },
   now: number,
 ): Promise<KeyChangeResult> {
+  const { db } = services;
   return retryChange<KeyChangeResult>(`the API key ${id}`, async () => {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
     const decision = decideKeyChange(granter, key, change, now);
     if (!decision.ok) return decision;
-    if (decision.events.length === 0) return shown(db, granter, id, null);
+    if (decision.events.length === 0) return readForAnswer(db, granter, id, null);
     const { settings, previousTokens } = decision;
-    const renewed = previousTokens && { token: newToken(), previous: previousTokens };
+    const refreshed = previousTokens && { token: newToken(), previous: previousTokens };
     const next = { ...keyFacts({ ...key, ...settings }), version: key.version + 1, updatedAt: now };
-    const reached = [...new Set([...key.organisationIds, ...settings.organisationIds])];
-    const owed = keyEvents(decision.events, next, reached, now);
-    const { around, last } = keyUpdateStatements(db, key, settings, renewed, now);
+    const organisationIds = [...new Set([...key.organisationIds, ...settings.organisationIds])];
+    const changed = keyEvents(decision.events, next, organisationIds, now);
+    const statements = keyUpdateStatements(db, key, { next: settings, refreshed }, now);
     try {
-      const { changed } = await runBatch(db, {
-        events: events.insertion(owed, isKeyUnchanged(key)),
-        around,
-        changed: last,
-      });
-      // Before anything else: from here on this isolate reads the key again.
-      forgetKey(id);
-      if (changed.length === 0) return undefined;
+      if (!(await storeWithEvents(services, key, statements, changed))) return undefined;
     } catch (error) {
       return { ok: false, refusal: toRefusal(error, settings.dnsName) };
     }
-    events.announce(owed);
     const home = settings.organisationIds.includes(granter.organisationId)
       ? granter.organisationId
       : (settings.organisationIds[0] ?? granter.organisationId);
-    return shown(db, { ...granter, organisationId: home }, id, renewed?.token ?? null);
+    return readForAnswer(db, { ...granter, organisationId: home }, id, refreshed?.token ?? null);
   });
 }
 
 /**
- * Deletes a key; of one that also acts in organisations that the granter does not know, only what the
- * granter knows of it ends.
+ * Deletes a key. If it also belongs to organisations that are not the granter's, it stays in those, and
+ * only leaves the granter's.
  */
 export async function deleteKey(
-  { db, events }: KeyServices,
+  services: KeyServices,
   granter: Granter,
   id: number,
   now: number,
 ): Promise<KeyDeletionResult> {
+  const { db } = services;
   return retryChange<KeyDeletionResult>(`the API key ${id}`, async () => {
     const key = await findKeyRecord(db, granter.organisationId, id);
     if (!key) return { ok: false, refusal: { code: "not-found" } };
     const left = organisationsUnknownTo(granter, key.organisationIds);
     const gone = key.organisationIds.filter((organisation) => !left.includes(organisation));
-    const next = { ...keyFacts(key), version: key.version + 1, updatedAt: now };
-    const owed = [
-      ...keyEvents(["key.deleted"], next, gone, now),
-      ...keyEvents(["key.updated"], next, left, now),
+    const facts = { ...keyFacts(key), version: key.version + 1, updatedAt: now };
+    const changed = [
+      ...keyEvents(["key.deleted"], facts, gone, now),
+      ...keyEvents(["key.updated"], facts, left, now),
     ];
-    const { around, last } =
+    const next = { ...key, organisationIds: left };
+    const statements =
       left.length === 0
         ? keyDeleteStatements(db, key)
-        : keyUpdateStatements(db, key, { ...key, organisationIds: left }, null, now);
-    const { changed } = await runBatch(db, {
-      events: events.insertion(owed, isKeyUnchanged(key)),
-      around,
-      changed: last,
-    });
-    forgetKey(id);
-    if (changed.length === 0) return undefined;
-    events.announce(owed);
-    return { ok: true };
+        : keyUpdateStatements(db, key, { next, refreshed: null }, now);
+    return (await storeWithEvents(services, key, statements, changed)) ? { ok: true } : undefined;
   });
+}
+
+/** Stores a change of a key with its events, and sends them. False: others have changed the key meanwhile. */
+async function storeWithEvents(
+  { db, events }: KeyServices,
+  key: KeyRecord,
+  { before, last }: ReturnType<typeof keyUpdateStatements | typeof keyDeleteStatements>,
+  changed: readonly DomainEvent<KeyEventData>[],
+): Promise<boolean> {
+  const { rows } = await runBatch(db, {
+    events: events.insertion(changed, isKeyUnchanged(key)),
+    before,
+    rows: last,
+  });
+  // Before anything else: from here on this isolate reads the key again.
+  forgetKey(key.id);
+  if (rows.length === 0) return false;
+  events.announce(changed);
+  return true;
 }
 
 /** One event of each type for each organisation. */
@@ -182,7 +187,8 @@ function withKeyId(event: DomainEvent<KeyEventData>, id: number): DomainEvent<Ke
   return { ...event, data: { key: { ...event.data.key, id } } };
 }
 
-async function shown(
+/** The key as it is now, for the answer. */
+async function readForAnswer(
   db: Database,
   { organisationId, organisationIds }: Granter,
   id: number,
@@ -193,7 +199,7 @@ async function shown(
   return { ok: true, key, token };
 }
 
-/** D1 says that a name is taken with an error; every other error is not ours to answer. */
+/** D1 throws an error when a DNS name is taken. Any other error is thrown again. */
 function toRefusal(error: unknown, dnsName: string | null): KeyChangeRefusal {
   const said = `${String(error)} ${String((error as { cause?: unknown }).cause ?? "")}`;
   if (dnsName !== null && said.includes("UNIQUE constraint failed: api_keys.dns_name")) {

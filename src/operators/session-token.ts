@@ -1,7 +1,7 @@
 /**
- * What an operator who signed in carries: a JWT, signed with a key derived from the deployment's secret
- * and bound to an API key in one version of its token. It says who signed in, not what they may do:
- * that is read from the key at every use.
+ * Session tokens of operators: makes and reads them. A session token is a JWT. It is signed with a key that
+ * is derived from the deployment's secret, and belongs to an API key in one version of that key's token. It
+ * says who signed in. What they may do is read from the key at every use.
  */
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
@@ -18,15 +18,15 @@ const SHAPE = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** An operator's session. */
 export interface OperatorSession {
   keyId: number;
-  /** Of the key's token: a refresh ends the sessions before it. */
+  /** The version of the key's token: a refresh of the token ends the session. */
   tokenVersion: number;
-  /** By this it is signed out. */
+  /** Names this session when its operator signs out. */
   tokenId: string;
   /** Unix milliseconds, whole seconds. */
   expiresAt: number;
-  /** Whom Cloudflare Access vouched for; null for who signed in with the key itself. */
+  /** The address that Cloudflare Access vouched for. Null: the operator signed in with the key itself. */
   email: string | null;
-  /** Of a sign-in with a token in its grace: when that ends, in Unix milliseconds. */
+  /** If the key's token was in its grace at the sign-in: when that token ends, Unix milliseconds. */
   tokenEndsAt: number | null;
 }
 
@@ -46,9 +46,9 @@ export function isSessionToken(credential: string): boolean {
 }
 
 /**
- * A session of a key, from now on: at most 12 hours, and never longer than the key or the token that was
- * used to sign in.
- * @param email of the person, where somebody vouches for it
+ * A session that begins now. It ends after 12 hours, or with the key, or with the token that was used to
+ * sign in, whichever is first.
+ * @param email the person's address, if Cloudflare Access vouched for it
  */
 export function newOperatorSession(
   key: {
@@ -75,7 +75,7 @@ export function newOperatorSession(
   };
 }
 
-/** The token of a session. */
+/** The session token of a session. */
 export async function signSessionToken(
   secret: string,
   session: OperatorSession,
@@ -96,7 +96,7 @@ export async function signSessionToken(
     .sign(signingKey(secret));
 }
 
-/** The session that a token stands for, or why it stands for none. */
+/** The session of a session token, or why there is none. */
 export async function readSessionToken(
   secret: string,
   token: string,
@@ -126,8 +126,8 @@ export async function readSessionToken(
 }
 
 /**
- * Whether the session still stands with its key as it is: who signed in by an address is out when the
- * key no longer lists it.
+ * Whether a session is still valid with its key as it is now. A refresh of the key's token or a sign-out
+ * ends it. So does removing the address from the key, for an operator who signed in by that address.
  */
 export function isOperatorSessionValid(
   session: OperatorSession,

@@ -70,7 +70,7 @@ async function readPersonFromAccess(c: Call): Promise<Person | null> {
   const email = await verifyAccessAssertion(access, assertion, now);
   if (email === null) return fail(c, now, refusedAssertion);
   const organisationId = namedOrganisation(c);
-  const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
+  const choice = await chooseOperatorKey(c.var.db, { email, organisationId, ip: clientIp(c) }, now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
   const caller = await requireUsable(c, choice.key, OPERATOR_SIGN_IN);
   return { caller, key: choice.key, email };
