@@ -1,4 +1,4 @@
-/** What a step of each kind of task does. */
+/** Does one step of a task: for each kind of task, calls the room that the work belongs to. */
 import { sweepDeadLetters } from "../dead-letters/dead-letter-store";
 import { findNextApplication } from "../devices/application-store";
 import { announceExpiringKeys } from "../keys/announce-expiring";
@@ -27,66 +27,69 @@ import {
   removeSessions,
   wakeSessions,
 } from "./sweep-sessions";
-import type { StepResult, SweepServices, Task } from "./tasks";
+import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
 
-const DAY_MS = 86_400_000;
 const DONE: StepResult = { rest: null, more: [] };
 
-/** Does one bounded step of a task. */
-export async function doTaskStep(deps: SweepServices, task: Task): Promise<StepResult> {
-  const { db, now } = deps;
-  const cutoff = now - deps.config.retentionDays * DAY_MS;
-  const repeat = (count: number, page: number): StepResult =>
-    count < page ? DONE : { rest: task, more: [] };
-  const deleted = async (page: (limit: number) => Promise<number>) =>
-    repeat(await page(ROWS_PER_DELETION), ROWS_PER_DELETION);
+/** Does one step of a task: one page of its work. */
+export async function doTaskStep(services: SweepServices, task: Task): Promise<StepResult> {
+  const { db, now } = services;
+  const again: StepResult = { rest: task, more: [] };
+  /** A full page means that there may be more to do. */
+  const repeatIfFull = (count: number, page: number) => (count < page ? DONE : again);
+  const deletePage = async (deleteRows: (limit: number) => Promise<number>) =>
+    repeatIfFull(await deleteRows(ROWS_PER_DELETION), ROWS_PER_DELETION);
   switch (task.job) {
     case "setup-codes":
-      return deleted((limit) => sweepSetupCodes(db, now, limit));
+      return deletePage((limit) => sweepSetupCodes(db, now, limit));
     case "nonces":
-      return deleted((limit) => sweepNonces(db, now, limit));
+      return deletePage((limit) => sweepNonces(db, now, limit));
     case "join-codes":
-      return deleted((limit) => sweepJoinCodes(db, now, limit));
+      return deletePage((limit) => sweepJoinCodes(db, now, limit));
     case "signed-out-tokens":
-      return deleted((limit) => sweepSignedOut(db, now, limit));
+      return deletePage((limit) => sweepSignedOut(db, now, limit));
     case "idempotency-keys":
-      return deleted((limit) => sweepIdempotencyKeys(db, now, limit));
+      return deletePage((limit) => sweepIdempotencyKeys(db, now, limit));
     case "dead-letters":
-      return deleted((limit) => sweepDeadLetters(db, cutoff, limit));
+      return deletePage((limit) => sweepDeadLetters(db, retentionCutoff(services), limit));
     case "owed-events":
-      return repeat(await deps.events.sweep(now, OWED_EVENTS_PER_STEP), OWED_EVENTS_PER_STEP);
+      return repeatIfFull(
+        await services.events.sweep(now, OWED_EVENTS_PER_STEP),
+        OWED_EVENTS_PER_STEP,
+      );
     case "expiring-keys":
-      return repeat(await announceExpiringKeys(deps, now, KEYS_PER_STEP), KEYS_PER_STEP);
+      return repeatIfFull(await announceExpiringKeys(services, now, KEYS_PER_STEP), KEYS_PER_STEP);
     case "pairing-requests": {
-      const after = await expireRequests(deps, now, REQUESTS_PER_STEP, task.after);
+      const after = await expireRequests(services, now, REQUESTS_PER_STEP, task.after);
       return after === null ? DONE : { rest: { ...task, after }, more: [] };
     }
     case "due-sessions":
-      return queueDueSessions(deps, task);
-    case "poke-sessions":
-      await wakeSessions(deps, task.sessions);
+      return queueDueSessions(services, task);
+    case "wake-sessions":
+      await wakeSessions(services, task.sessions);
       return DONE;
     case "retention":
-      return findOrganisations(deps, task);
+      return queueRetention(services, task);
     case "old-sessions":
-      return queueOldSessions(deps, task);
-    case "purge-sessions":
-      await removeSessions(deps, task.sessions);
+      return queueOldSessions(services, task);
+    case "remove-sessions":
+      await removeSessions(services, task.sessions);
       return DONE;
     case "old-rows":
-      return (await removeOldRows(deps, task)) ? DONE : { rest: task, more: [] };
+      return (await removeOldRows(services, task)) ? DONE : again;
     case "old-pairing":
-      return removeOldPairing(deps, task);
+      return removeOldPairing(services, task);
     case "deleted-organisations":
-      return queueDeletedOrganisations(deps, task);
+      return queueDeletedOrganisations(services, task);
     case "deleted-organisation":
-      return (await removeDeletedOrganisation(deps, task)) ? DONE : { rest: task, more: [] };
+      return (await removeDeletedOrganisation(services, task)) ? DONE : again;
   }
 }
 
 type TaskOf<J extends Task["job"]> = Extract<Task, { job: J }>;
 
-async function findOrganisations(
+/** Looks at one share of the organisations, and makes a task for each kind of old rows of each. */
+async function queueRetention(
   { db }: SweepServices,
   task: TaskOf<"retention">,
 ): Promise<StepResult> {
@@ -100,7 +103,7 @@ async function findOrganisations(
             job: "old-sessions" as const,
             organisationId,
             cutoff,
-            lane: FIRST_ENDED_RANGE,
+            range: FIRST_ENDED_RANGE,
             after: null,
           },
         ]
@@ -115,7 +118,7 @@ async function findOrganisations(
   return { rest: isFull ? { ...task, after: last.id } : null, more };
 }
 
-/** One application, or a page of it. */
+/** Removes a page of the old pairing data of one application, and goes on with the next one when none is left. */
 async function removeOldPairing(
   { db }: SweepServices,
   task: TaskOf<"old-pairing">,

@@ -1,4 +1,4 @@
-/** The consumer of the sweep's queue: what a run could not finish by itself. */
+/** The consumer of the sweep's queue: does the tasks that a run could not finish by itself. */
 import { z } from "zod";
 import { buryMessage } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
@@ -7,32 +7,32 @@ import { STEPS_PER_MESSAGE } from "./page-sizes";
 import { type BackgroundContext, sweepServices } from "./sweep";
 import type { SweepMessage } from "./tasks";
 
-/** How often a message is tried: what it does is found again by the next run, a minute or an hour later. */
+/** How often a message is tried. After that it is dropped: a later run, within an hour, finds its work again. */
 const MOST_TRIES = 3;
 const RETRY_SECONDS = 30;
 
-/** Its tasks are our own: only what tells them from something else is looked at. */
+/** Only Drawbridge writes these messages: this checks just enough to tell them from others. */
 const messageShape = z.object({
   v: z.literal(1),
   task: z.looseObject({ job: z.string() }),
   until: z.number(),
 });
 
-/** Handles a batch, one message after the other: D1 runs one query at a time anyway. */
+/** Handles a batch, one message after another: D1 runs one query at a time anyway. */
 export async function consumeSweeps(
   batch: MessageBatch,
   env: Env,
   ctx: BackgroundContext,
 ): Promise<void> {
-  const deps = sweepServices(env, ctx);
+  const services = sweepServices(env, ctx);
   for (const message of batch.messages) {
     if (!messageShape.safeParse(message.body).success) {
-      await buryMessage(deps.db, batch.queue, message, "not a message of the sweep");
+      await buryMessage(services.db, batch.queue, message, "not a message of the sweep");
       continue;
     }
     const { task, until } = message.body as SweepMessage;
     try {
-      await runTask(deps, task, { steps: STEPS_PER_MESSAGE, until });
+      await runTask(services, task, { steps: STEPS_PER_MESSAGE, until });
       message.ack();
     } catch (error) {
       log("sweep failed", { work: task.job, error: describeError(error) });
