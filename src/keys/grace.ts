@@ -1,6 +1,9 @@
 /** Which older tokens of a key still work after its token is refreshed. Pure. */
 import type { PreviousSecret } from "../db/schema/webhooks";
 
+/** The longest grace: a week. */
+export const LONGEST_KEY_GRACE_SECONDS = 604_800;
+
 /** Older tokens of one key that can work at the same time. Each one is tried when a signature is checked. */
 export const MOST_GRACES = 10;
 

@@ -53,6 +53,17 @@ export interface KeyRecord {
   previousTokens: readonly PreviousSecret[];
 }
 
+/** The most that a key can have of each. Lengths are in characters. */
+export const KEY_BOUNDS = {
+  nameLength: 100,
+  organisations: 100,
+  permissions: 100,
+  emails: 20,
+  labels: 20,
+  labelLength: 64,
+  ipAllowlist: 100,
+} as const;
+
 /** What an event says about a key. Not its organisations: only one of them reads the event. */
 export type KeyFacts = Pick<
   KeyRecord,

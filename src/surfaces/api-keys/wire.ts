@@ -6,7 +6,8 @@ import { z } from "zod";
 import { humanText } from "../../http/human-text";
 import { deriveAccessKey } from "../../keys/access-key";
 import { parseCidr } from "../../keys/allowlist";
-import { isUsable } from "../../keys/key";
+import { LONGEST_KEY_GRACE_SECONDS } from "../../keys/grace";
+import { isUsable, KEY_BOUNDS } from "../../keys/key";
 import type { KeyView } from "../../keys/key-store";
 import type { KeyCreation } from "../../keys/manage-keys";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
@@ -14,7 +15,7 @@ import type { KeyChange } from "../../keys/who-may-change";
 import { organisationSlug } from "../../organisations/organisation-store";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const WEEK_SECONDS = 604_800;
+const GRACE_RULE = `must be a whole number from 0 to ${LONGEST_KEY_GRACE_SECONDS}`;
 
 function list<S extends z.ZodType>(entry: S, most: number) {
   return z
@@ -46,19 +47,19 @@ const instant = z.iso
   .refine((time) => time > Date.now(), "must be in the future")
   .nullable();
 
-const organisationIds = list(z.int("must be a number"), 100).refine(
+const organisationIds = list(z.int("must be a number"), KEY_BOUNDS.organisations).refine(
   (ids) => ids.length > 0,
   "must have at least one entry",
 );
 
 /** What both bodies set. */
 const settings = {
-  name: humanText(1, 100),
-  emails: list(email, 20),
-  permissions: list(permission, 100),
+  name: humanText(1, KEY_BOUNDS.nameLength),
+  emails: list(email, KEY_BOUNDS.emails),
+  permissions: list(permission, KEY_BOUNDS.permissions),
   dnsName: dnsName.optional(),
   expiresAt: instant.optional(),
-  ipAllowlist: list(cidr, 100).nullish(),
+  ipAllowlist: list(cidr, KEY_BOUNDS.ipAllowlist).nullish(),
 };
 
 /** The body of a create. Unknown fields are ignored, as clients of the page may send them. */
@@ -81,13 +82,13 @@ const changes = {
   emails: settings.emails.nullish(),
   permissions: settings.permissions.nullish(),
   organizationsIds: organisationIds.nullish(),
-  labels: list(humanText(1, 64), 20).nullish(),
+  labels: list(humanText(1, KEY_BOUNDS.labelLength), KEY_BOUNDS.labels).nullish(),
   blocked: z.boolean("must be true or false").nullish(),
   refreshApiToken: z.boolean("must be true or false").nullish(),
   refreshGraceSeconds: z
-    .int(`must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .min(0, `must be a whole number from 0 to ${WEEK_SECONDS}`)
-    .max(WEEK_SECONDS, `must be a whole number from 0 to ${WEEK_SECONDS}`)
+    .int(GRACE_RULE)
+    .min(0, GRACE_RULE)
+    .max(LONGEST_KEY_GRACE_SECONDS, GRACE_RULE)
     .nullish(),
 };
 
