@@ -17,7 +17,7 @@ import {
 } from "./http/request-context";
 import { ConfigError, readConfig } from "./platform/config";
 import { describeError, isDatabaseError, log } from "./platform/log";
-import { Unavailable } from "./platform/unavailable";
+import { UnavailableError } from "./platform/unavailable";
 import { SessionClient } from "./session/session-client";
 import { keySurface } from "./surfaces/api-keys/errors";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
@@ -178,8 +178,8 @@ function toRefusal(error: Error): HttpRefusal {
       headers: { "Retry-After": "1" },
     };
   }
-  if (error instanceof Unavailable || isDatabaseError(error)) {
-    const seconds = error instanceof Unavailable ? error.retryAfterSeconds : 2;
+  if (error instanceof UnavailableError || isDatabaseError(error)) {
+    const seconds = error instanceof UnavailableError ? error.retryAfterSeconds : 2;
     return {
       status: 503,
       code: "unavailable",

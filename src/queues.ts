@@ -11,7 +11,7 @@ import { log } from "./platform/log";
 import { SessionClient } from "./session/session-client";
 import { consumeChecks } from "./sources/access-checks";
 import { webhookBodies } from "./surfaces/shared/webhook-bodies";
-import type { Background } from "./sweep/sweep";
+import type { BackgroundContext } from "./sweep/sweep";
 import { consumeSweeps } from "./sweep/sweep-consumer";
 import { consumeDeadLetters } from "./webhooks/dead-letter-consumer";
 import { consumeDeliveries } from "./webhooks/delivery-consumer";
@@ -72,7 +72,7 @@ function keepUnknown(batch: MessageBatch): void {
  * Does work, and then waits for what it gave to `waitUntil`: when a queue's handler returns, the work
  * has to be done.
  */
-async function withBackground(work: (ctx: Background) => Promise<void>): Promise<void> {
+async function withBackground(work: (ctx: BackgroundContext) => Promise<void>): Promise<void> {
   const background: Promise<unknown>[] = [];
   await work({ waitUntil: (promise) => background.push(promise) });
   await Promise.allSettled(background);

@@ -1,4 +1,4 @@
-/** Several statements in one transaction of D1, with their results by name. */
+/** Runs several statements in one transaction of D1, and gives their results by name. For the store files. */
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "./open";
 
@@ -6,7 +6,7 @@ type Statement = BatchItem<"sqlite">;
 /** A statement, or several that belong together. */
 type Named = Statement | readonly Statement[];
 
-/** What each statement gives, under its name. A group of statements gives one result each. */
+/** The result of each statement, under its name. A group gives the list of its statements' results. */
 export type BatchResults<T extends Record<string, Named>> = {
   [K in keyof T]: T[K] extends Statement
     ? T[K]["_"]["result"]
@@ -16,8 +16,8 @@ export type BatchResults<T extends Record<string, Named>> = {
 };
 
 /**
- * Runs statements in the order in which they are written, in one transaction: all of them, or none.
- * Names must not be numbers: those would come first.
+ * Runs statements in one transaction, in the order in which they are written: all of them, or none. A name
+ * must not be a number, because JavaScript puts such properties first.
  */
 export async function runBatch<T extends Record<string, Named>>(
   db: Database,

@@ -1,18 +1,20 @@
-/** Changes that are written over the version that they were decided on. */
+/** Retries a change that was decided on a row which somebody else changed before it was written. */
 
-/** A change was made from a state that others kept changing; nothing of it was stored. */
+/** Others changed the same thing each time before a change could be written. Nothing was stored; answered 503. */
 export class ChangedMeanwhile extends Error {}
 
 /**
- * How often a change is decided and written, before it is given up. Of changes made side by side one
- * is stored in each round: so 25 at once are all made.
+ * How often a change is tried. Of several changes at the same time, one is stored in each round: so 25 at
+ * once are all stored.
  */
 export const MOST_TRIES = 25;
 
 /**
- * Decides and writes a change until nobody else changes the same thing in between.
- * @param attempt reads, decides and writes once; `undefined`: others came between, nothing was stored
- * @throws ChangedMeanwhile after `MOST_TRIES` attempts: the caller is asked to come back (503)
+ * Decides and writes a change, again and again until nobody else changes the same thing in between.
+ * @param what names the thing, for the error
+ * @param attempt reads, decides and writes once. It gives `undefined` if somebody else changed the thing
+ *   after it was read, so that nothing was stored
+ * @throws ChangedMeanwhile after `MOST_TRIES` attempts
  */
 export async function retryChange<T>(
   what: string,

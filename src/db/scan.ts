@@ -1,27 +1,28 @@
 /**
- * Pages of filtered lists whose filter has no index. An index would cost each stored row another one,
- * and a row written costs as much as a thousand that are read (prices of D1, November 2026): so a page
- * looks at so many rows and no more, and may come out short with more behind it.
+ * Reads pages of lists that have a filter without an index. An index would cost one more written row for
+ * each stored row, and a written row costs as much as a thousand read ones (prices of D1, November 2026).
+ * So a page looks at a limited number of rows instead. It can have fewer rows than asked for, and still not
+ * be the last page.
  */
 import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { Database } from "./open";
 
-/** How many rows a page looks at. */
+/** How many rows a page looks at, at most. */
 export const SCANNED_ROWS = 2_000;
 
-/** A range of a table in the order of its ids, and what is tested on its rows. */
-export interface Scan {
+/** A range of a table in the order of its ids, and the filter for its rows. */
+export interface ScanQuery {
   /** Its rows have an `id`. */
   table: SQLWrapper;
-  /** The index that holds the range, where it is not the key. */
+  /** The index in which the range is. Left out: the primary key. */
   indexedBy?: SQL | undefined;
   range: SQL | undefined;
-  /** Undefined: all fit. */
+  /** The filter. Undefined: all rows match. */
   tests: SQL | undefined;
   limit: number;
 }
 
-/** A page, newest first; `next`: where the one after it begins, null at the end. */
+/** A page, newest first. `next` is the id after which the next page begins. Null: this is the last page. */
 export interface ScannedPage<R> {
   rows: R[];
   next: string | null;
@@ -29,11 +30,11 @@ export interface ScannedPage<R> {
 
 /**
  * Reads a page.
- * @param read what this says of its ids, newest first, and at most so many
+ * @param read reads the rows that match `where`, newest first, and at most `most` of them
  */
 export async function scanPage<R extends { id: string }>(
   db: Database,
-  { table, indexedBy, range, tests, limit }: Scan,
+  { table, indexedBy, range, tests, limit }: ScanQuery,
   read: (where: SQL | undefined, most: number) => Promise<R[]>,
 ): Promise<ScannedPage<R>> {
   const from = indexedBy ? sql`${table} indexed by ${indexedBy}` : sql`${table}`;
@@ -48,14 +49,15 @@ export async function scanPage<R extends { id: string }>(
   );
   const end = ends[0]?.id ?? null;
   if (end === null) return toPage(found, limit, null);
-  // Newer ones may have come meanwhile: what is behind the end is for the next page then.
+  // Newer rows may have come since the first query, so that it read past `end`: the next page has those.
   if (!indexedBy)
     return toPage(
       found.filter(({ id }) => id >= end),
       limit,
       end,
     );
-  // Rows leave an index when they change, and the end moves on: once more, up to an end that stays.
+  // Rows leave an index when they change, and then the scan reaches further than `end`: read once more, up
+  // to `end`.
   const upToEnd = sql`(select * from ${from} where ${range} and id >= ${end})`;
   return toPage(await read(fitting(upToEnd), limit + 1), limit, end);
 }

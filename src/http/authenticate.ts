@@ -3,16 +3,16 @@
  * `guarded-routes.ts` calls it for most routes; sign-in and the RPC, which read credentials in other ways,
  * call it themselves.
  */
-import { type HeldKey, judgeKey } from "../keys/key";
+import { type CallerKey, checkKey } from "../keys/key";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";
 import { isWellFormedToken } from "../keys/key-token";
-import { LastUses } from "../keys/last-use";
-import { holds, type Permission, SIGN_IN } from "../keys/permissions";
+import { LastUseRecorder } from "../keys/last-use";
+import { hasPermission, OPERATOR_SIGN_IN, type Permission } from "../keys/permissions";
 import {
-  isLive,
+  isOperatorSessionValid,
   isSessionToken,
   type OperatorSession,
-  readSession,
+  readSessionToken,
 } from "../operators/session-token";
 import { countRequest } from "./calls-per-minute";
 import { refuseAndCount } from "./failed-attempts";
@@ -26,7 +26,7 @@ import {
 import { type Call, type Caller, clientIp, Refused } from "./request-context";
 import { readIntegerId } from "./whole-numbers";
 
-const lastUses = new LastUses();
+const lastUses = new LastUseRecorder();
 
 /**
  * Reads the caller from the Authorization header: an API key, or an operator with a session token.
@@ -50,7 +50,7 @@ export async function requireKeyWithToken(
   token: string,
   permission: Permission | null,
   freshness: Freshness = "cached",
-): Promise<{ caller: Caller; key: HeldKey }> {
+): Promise<{ caller: Caller; key: CallerKey }> {
   const now = Date.now();
   if (!isWellFormedToken(token)) {
     refuseAndCount(
@@ -67,7 +67,7 @@ export async function requireKeyWithToken(
 /** As `requireKey`, where something else than the token has proved that the caller has this key. */
 export function requireUsableKey(
   c: Call,
-  key: HeldKey,
+  key: CallerKey,
   permission: Permission | null,
 ): Promise<Caller> {
   return admit(c, { key, session: null }, permission, Date.now());
@@ -91,7 +91,7 @@ async function requireOperator(
   freshness: Freshness,
 ): Promise<Caller> {
   const now = Date.now();
-  const session = await readSession(c.var.config.secret, token, now);
+  const session = await readSessionToken(c.var.config.secret, token, now);
   if (session === "malformed") {
     return refuseAndCount(
       c,
@@ -101,9 +101,11 @@ async function requireOperator(
   }
   if (session === "expired") return refuseAndCount(c, now, endedSessionToken);
   const key = await findKeyById(c.var.db, session.keyId, now, freshness);
-  if (!key || !isLive(session, key)) return refuseAndCount(c, now, endedSessionToken);
+  if (!key || !isOperatorSessionValid(session, key))
+    return refuseAndCount(c, now, endedSessionToken);
   // A key that lost the permission to sign operators in ends their sessions too.
-  if (!holds(key.permissions, SIGN_IN)) return refuseAndCount(c, now, endedSessionToken);
+  if (!hasPermission(key.permissions, OPERATOR_SIGN_IN))
+    return refuseAndCount(c, now, endedSessionToken);
   return admit(c, { key, session }, permission, now);
 }
 
@@ -113,11 +115,11 @@ async function requireOperator(
  */
 async function admit(
   c: Call,
-  { key, session }: { key: HeldKey; session: OperatorSession | null },
+  { key, session }: { key: CallerKey; session: OperatorSession | null },
   permission: Permission | null,
   now: number,
 ): Promise<Caller> {
-  const refusal = judgeKey(key, clientIp(c), now);
+  const refusal = checkKey(key, clientIp(c), now);
   if (refusal) refuseAndCount(c, now, toUnusableKeyRefusal(c, refusal));
   const named = readOrganisationHeader(c);
   if (named !== null && !key.organisationIds.includes(named))
@@ -136,7 +138,7 @@ async function admit(
   c.set("caller", caller);
   await countRequest(c, caller);
   noteKeyUse(c, key.id, caller.organisationId);
-  if (permission !== null && !holds(caller.permissions, permission)) {
+  if (permission !== null && !hasPermission(caller.permissions, permission)) {
     throw new Refused({
       status: 403,
       code: "missing-permission",

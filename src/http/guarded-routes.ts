@@ -4,7 +4,7 @@
  */
 import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";
-import type { Scope } from "../once/idempotency-keys";
+import type { IdempotencyScope } from "../once/idempotency-keys";
 import { requireKey } from "./authenticate";
 import { idempotencyScope, runOrReplay } from "./idempotency";
 import type { Call, Caller } from "./request-context";
@@ -39,7 +39,7 @@ export function rootRoute(handle: Handler): Handler {
 /** Honours the Idempotency-Key of a POST or PATCH whose caller is known. Other methods just run. */
 export function withIdempotencyKey(
   c: Call,
-  scope: Scope,
+  scope: IdempotencyScope,
   handle: () => Promise<Response>,
 ): Promise<Response> {
   const takesKey = c.req.method === "POST" || c.req.method === "PATCH";

@@ -11,16 +11,16 @@
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import {
-  type Claim,
-  claimKey,
+  claimIdempotencyKey,
   findFirstUse,
+  type IdempotencyClaim,
+  type IdempotencyScope,
   keepAnswer,
-  releaseKey,
-  type Scope,
+  releaseIdempotencyKey,
 } from "../once/idempotency-keys";
 import { deriveKey } from "../platform/derive";
 import { describeError, log } from "../platform/log";
-import { pause, within } from "../platform/wait";
+import { pause, withTimeout } from "../platform/wait";
 import { readBodyText } from "./body";
 import { type Call, type Caller, type HttpRefusal, Refused } from "./request-context";
 
@@ -70,7 +70,7 @@ const LASTS: Record<Exclude<HttpRefusal["status"], 409>, boolean> = {
 export function idempotencyScope(
   { organisationId, keyId, session }: Pick<Caller, "organisationId" | "keyId" | "session">,
   email = session?.email ?? null,
-): Scope {
+): IdempotencyScope {
   const signedIn = session ? `session/${session.tokenId}` : null;
   return { organisationId, keyId, person: email === null ? signedIn : `email/${email}` };
 }
@@ -100,7 +100,7 @@ export function readIdempotencyKey(c: Call, least = 1): string | null {
  */
 export async function runOrReplay(
   c: Call,
-  scope: Scope,
+  scope: IdempotencyScope,
   handle: () => Promise<Response>,
   subject?: string,
 ): Promise<Response> {
@@ -123,7 +123,7 @@ export async function runOrReplay(
     answer = await handle();
   } catch (error) {
     if (!(error instanceof Refused) || !lasts(error.refusal)) {
-      await writeWithRetries(c, () => releaseKey(c.var.db, claim));
+      await writeWithRetries(c, () => releaseIdempotencyKey(c.var.db, claim));
       throw error;
     }
     answer = c.var.surface.refuse(c, error.refusal);
@@ -142,7 +142,7 @@ function lasts(refusal: HttpRefusal): boolean {
 /** Writes now, or after the answer if D1 fails: what was done is done, so the caller gets their answer. */
 async function writeWithRetries(c: Call, write: () => Promise<void>): Promise<void> {
   try {
-    await within(KEEP_WAIT_MS, write());
+    await withTimeout(KEEP_WAIT_MS, write());
   } catch {
     c.executionCtx.waitUntil(writeAfterAnswer(c.var.requestId, write));
   }
@@ -162,14 +162,16 @@ async function writeAfterAnswer(requestId: string, write: () => Promise<void>): 
 }
 
 /** Claims the key for this request: null where that worked, else the answer to the first request. */
-async function claimOrFind(c: Call, claim: Claim): Promise<StoredAnswer | null> {
+async function claimOrFind(c: Call, claim: IdempotencyClaim): Promise<StoredAnswer | null> {
   const { db, config } = c.var;
   try {
-    if (await claimKey(db, claim)) return null;
+    if (await claimIdempotencyKey(db, claim)) return null;
   } catch (error) {
     // D1 may have stored the claim although it answered with an error. Nothing runs under it, so it is
     // released.
-    c.executionCtx.waitUntil(writeAfterAnswer(c.var.requestId, () => releaseKey(db, claim)));
+    c.executionCtx.waitUntil(
+      writeAfterAnswer(c.var.requestId, () => releaseIdempotencyKey(db, claim)),
+    );
     throw error;
   }
   const first = await findFirstUse(db, claim);

@@ -1,12 +1,12 @@
-/** From which addresses a key may be used: CIDRs of IPv4 and IPv6. Pure. */
+/** The allowlist of a key: the CIDRs, IPv4 and IPv6, from which it may be used. Pure. */
 import ipaddr from "ipaddr.js";
 import { parseAddress } from "../platform/ip-address";
 
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
 /**
- * A CIDR in one spelling, the bits behind the prefix cleared; a bare address stands for itself alone.
- * IPv4-mapped IPv6 is IPv4. Null when it is neither.
+ * A CIDR in its one canonical spelling, with the bits behind the prefix cleared. An address without a
+ * prefix is the CIDR of that address alone. IPv4-mapped IPv6 becomes IPv4. Null: the text is neither.
  */
 export function parseCidr(text: string): string | null {
   const [, spelt = "", bits] = /^([^/]+)(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text) ?? [];
@@ -20,13 +20,13 @@ export function parseCidr(text: string): string | null {
     if (ofIpv4 >= 0)
       return `${ipaddr.IPv4.networkAddressFromCIDR(`${parsed}/${ofIpv4}`)}/${ofIpv4}`;
   }
-  // Wider than all that is IPv4-mapped: a network of IPv6.
+  // A prefix shorter than that of all IPv4-mapped addresses: this is a network of IPv6.
   const address = parsed instanceof ipaddr.IPv4 ? parsed.toIPv4MappedAddress() : parsed;
   const network = ipaddr.IPv6.networkAddressFromCIDR(`${address}/${prefix}`);
   return `${network.toRFC5952String()}/${prefix}`;
 }
 
-/** Whether an address is within one of the CIDRs; of none at all, every address is. */
+/** Whether an address is in one of the CIDRs. An empty list allows every address. */
 export function isAllowedFrom(cidrs: readonly string[], ip: string): boolean {
   if (cidrs.length === 0) return true;
   const address = parseAddress(ip);
@@ -34,8 +34,8 @@ export function isAllowedFrom(cidrs: readonly string[], ip: string): boolean {
   return cidrs.some((cidr) => matches(address, ipaddr.parseCIDR(cidr)));
 }
 
-/** Whether `next` lets anyone in whom `before` did not. */
-export function isLooser(next: readonly string[], before: readonly string[]): boolean {
+/** Whether the allowlist `next` allows an address that `before` did not. */
+export function isWiderAllowlist(next: readonly string[], before: readonly string[]): boolean {
   if (before.length === 0) return false;
   if (next.length === 0) return true;
   const old = before.map((cidr) => ipaddr.parseCIDR(cidr));

@@ -1,20 +1,20 @@
-/** Says ahead that a key is about to expire: the sweep's part in keys. */
+/** Announces keys that expire soon (`key.expiring`). The sweep calls it. */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import { apiKeys } from "../db/schema/organisations";
 import { findExpiringKeys } from "./key-store";
-import { type KeyDeps, keyEvents } from "./manage-keys";
+import { type KeyServices, keyEvents } from "./manage-keys";
 
-/** Announces a page of the keys that expire within a week, each once; returns how many it looked at. */
+/** Announces a page of the keys that expire within a week, each key once. Returns how many it looked at. */
 export async function announceExpiringKeys(
-  { db, events }: KeyDeps,
+  { db, events }: KeyServices,
   now: number,
   limit: number,
 ): Promise<number> {
   const keys = await findExpiringKeys(db, now, limit);
   if (keys.length === 0) return 0;
-  const owed = keys.flatMap(({ expiringAt: _, ...key }) => {
-    // Marked too late to say it ahead: the mark goes, and nothing is said.
+  const announced = keys.flatMap(({ expiringAt: _, ...key }) => {
+    // The key has expired already: the mark is removed, and nothing is announced.
     const over = key.expiresAt === null || key.expiresAt <= now;
     return keyEvents(over ? [] : ["key.expiring"], key, key.organisationIds, now);
   });
@@ -22,7 +22,7 @@ export async function announceExpiringKeys(
   const marked = sql`select ${apiKeys.id} from ${apiKeys} where (${apiKeys.id}, ${apiKeys.expiringAt})
     in (select value ->> 'id', value ->> 'at' from json_each(${marks}))`;
   const { unmarked } = await runBatch(db, {
-    events: events.insertion(owed, sql`value ->> 'data' ->> '$.key.id' in (${marked})`),
+    events: events.insertion(announced, sql`value ->> 'data' ->> '$.key.id' in (${marked})`),
     unmarked: db
       .update(apiKeys)
       .set({ expiringAt: null })
@@ -30,7 +30,7 @@ export async function announceExpiringKeys(
       .returning({ id: apiKeys.id }),
   });
   const mine = new Set(unmarked.map(({ id }) => id));
-  const stored = owed.filter(({ data }) => mine.has(data.key.id));
+  const stored = announced.filter(({ data }) => mine.has(data.key.id));
   if (stored.length > 0) events.announce(stored);
   return keys.length;
 }

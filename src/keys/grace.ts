@@ -1,13 +1,16 @@
-/** The grace of a refresh: how long the tokens before the current one still work. Pure. */
+/** Which older tokens of a key still work after its token is refreshed. Pure. */
 import type { PreviousSecret } from "../db/schema/webhooks";
 
-/** A key can have so many older tokens that work: each one is tried with every signature. */
+/** The longest grace: a week. */
+export const LONGEST_KEY_GRACE_SECONDS = 604_800;
+
+/** Older tokens of one key that can work at the same time. Each one is tried when a signature is checked. */
 export const MOST_GRACES = 10;
 
 /**
- * The older tokens that work after a refresh, newest last. Each one works until the end that it was
- * promised. A refresh without grace ends all of them at once: whoever has learned one is out.
- * @param graceMs milliseconds, from 0, for the token that is current until now
+ * The older tokens that work after a refresh, newest last. Each one keeps the end that it was given. A
+ * refresh without grace ends all of them at once: that is for a token that somebody else may know.
+ * @param graceMs milliseconds, from 0: how long the token that is current now will still work
  * @param now Unix milliseconds
  */
 export function tokensAfterRefresh(

@@ -1,51 +1,51 @@
 /**
- * The keys that this isolate has read lately. Whoever changes a key makes this isolate forget it at
- * once; the others find out when what they hold is `KEY_CACHE_MS` old.
+ * Finds API keys for the guard, with a cache in this isolate. A change of a key removes it from the cache
+ * of the isolate that made the change. Other isolates read the key again after `KEY_CACHE_MS`.
  */
 
 import type { Database } from "../db/open";
 import { dropOldest } from "../platform/bounded-memory";
-import type { HeldKey } from "./key";
-import { readKeyById, readKeyByToken } from "./key-store";
+import type { CallerKey } from "./key";
+import { readKeyById, readKeyByTokenDigest } from "./key-store";
 import { tokenDigest } from "./key-token";
 
-/** How long an isolate trusts what it read of a key: the bound on how late a revocation is noticed. */
+/** How long an isolate uses a key that it has read: a revocation is noticed at most so much later. */
 export const KEY_CACHE_MS = 10_000;
-/** Keys remembered per isolate; above it the oldest go. */
+/** Keys in the cache of an isolate. Above that, the oldest is removed. */
 const CACHED_KEYS = 10_000;
 
-/** `fresh` reads the key again: for what must not rest on a key that was revoked seconds ago. */
+/** `fresh` reads the key again, for calls that a key must not make seconds after it was revoked. */
 export type Freshness = "cached" | "fresh";
 
-const cache = new Map<string, { key: HeldKey; readAt: number }>();
-/** Rises with every forgetting, so that an answer that was under way meanwhile is not kept. */
+const cache = new Map<string, { key: CallerKey; readAt: number }>();
+/** Rises when a key is forgotten, so that a read that began before is not put into the cache. */
 let forgettings = 0;
 
 /**
- * The key with this token, or null. One indexed read, and none when this isolate has read it within
- * `KEY_CACHE_MS`. Whether it still opens anything is for `judgeKey` to say.
+ * The key with this token, or null. It costs one indexed read, or none when this isolate has read the key
+ * within `KEY_CACHE_MS`. Ask `checkKey` whether the key still works.
  */
 export function findKeyByToken(
   db: Database,
   token: string,
   now: number,
   freshness: Freshness = "cached",
-): Promise<HeldKey | null> {
+): Promise<CallerKey | null> {
   const digest = tokenDigest(token);
-  return find(digest, now, freshness, () => readKeyByToken(db, digest));
+  return find(digest, now, freshness, () => readKeyByTokenDigest(db, digest));
 }
 
-/** The key with this id, or null; cached as above. */
+/** The key with this id, or null. Cached in the same way. */
 export function findKeyById(
   db: Database,
   id: number,
   now: number,
   freshness: Freshness = "cached",
-): Promise<HeldKey | null> {
+): Promise<CallerKey | null> {
   return find(`#${id}`, now, freshness, () => readKeyById(db, id));
 }
 
-/** Makes this isolate read a key again: called by whoever changed it. */
+/** Makes this isolate read a key again. Every change of a key calls it. */
 export function forgetKey(keyId: number): void {
   forgettings += 1;
   for (const [name, { key }] of cache) if (key.id === keyId) cache.delete(name);
@@ -55,8 +55,8 @@ async function find(
   name: string,
   now: number,
   freshness: Freshness,
-  read: () => Promise<HeldKey | null>,
-): Promise<HeldKey | null> {
+  read: () => Promise<CallerKey | null>,
+): Promise<CallerKey | null> {
   const cached = cache.get(name);
   if (freshness === "cached" && cached) {
     if (now - cached.readAt < KEY_CACHE_MS && now >= cached.readAt) return cached.key;
@@ -64,7 +64,7 @@ async function find(
   cache.delete(name);
   const before = forgettings;
   const key = await read();
-  // Only found keys are remembered: a new key must work at once, and guesses must not fill the cache.
+  // Only keys that exist are cached: a new key must work at once, and guesses must not fill the cache.
   if (!key || before !== forgettings) return key;
   cache.set(name, { key, readAt: now });
   dropOldest(cache, CACHED_KEYS);

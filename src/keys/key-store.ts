@@ -1,22 +1,22 @@
-/** API keys in D1: reading them, and listing those of an organisation. */
+/** Reads API keys from D1, and lists those of an organisation. */
 import { and, asc, eq, getTableColumns, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { apiKeys, keyTokens, organisationKeys, signedOutTokens } from "../db/schema/organisations";
-import type { HeldKey, KeyRecord } from "./key";
+import type { CallerKey, KeyRecord } from "./key";
 import { isWellFormedToken, tokenDigest } from "./key-token";
 
-/** A filter by name examines so many keys for one page: a search costs no more, however many there are. */
+/** Keys that a filter by name looks at for one page: so a search costs the same however many keys there are. */
 const EXAMINED_KEYS = 500;
 
-/** A key with its use in those of its organisations that the reader knows. */
+/** A key as it is shown: with those of its organisations that are also the reader's, and its last use in each. */
 export interface KeyView extends KeyRecord {
   organisations: { id: number; name: string; createdAt: number; lastUsedAt: number | null }[];
 }
 
-/** Which keys of an organisation to list. */
+/** Which keys of an organisation to list. Null: any. */
 export interface KeyQuery {
   organisationId: number;
-  /** The organisations that the reader knows: others of a shared key are not shown. */
+  /** The reader's organisations. Other organisations of a key are not shown. */
   readerOrganisationIds: readonly number[];
   blocked: boolean | null;
   /** A substring of the name, whatever its case. */
@@ -45,13 +45,16 @@ const heldColumns = {
 const { nameFolded: _folded, ...allColumns } = getTableColumns(apiKeys);
 const { expiringAt, ...recordColumns } = allColumns;
 
-/** Names are searched in this form. */
+/** The form of a name in which it is searched. */
 export function foldName(name: string): string {
   return name.normalize("NFKC").toLowerCase();
 }
 
-/** The key that a token's digest belongs to. */
-export async function readKeyByToken(db: Database, digest: string): Promise<HeldKey | null> {
+/** The key of the token with this digest, or null. */
+export async function readKeyByTokenDigest(
+  db: Database,
+  digest: string,
+): Promise<CallerKey | null> {
   const rows = await db
     .select({ ...heldColumns, tokenValidUntil: keyTokens.validUntil })
     .from(keyTokens)
@@ -60,8 +63,8 @@ export async function readKeyByToken(db: Database, digest: string): Promise<Held
   return rows[0] ? { ...rows[0], signedOut: [] } : null;
 }
 
-/** The key with this id, and which of its session tokens were signed out. */
-export async function readKeyById(db: Database, id: number): Promise<HeldKey | null> {
+/** The key with this id, with the session tokens of its operators that were signed out, or null. */
+export async function readKeyById(db: Database, id: number): Promise<CallerKey | null> {
   const signedOut = sql<string>`(select json_group_array(${signedOutTokens.tokenId})
     from ${signedOutTokens} where ${signedOutTokens.keyId} = ${apiKeys.id})`;
   const rows = await db
@@ -72,7 +75,7 @@ export async function readKeyById(db: Database, id: number): Promise<HeldKey | n
   return row ? { ...row, tokenValidUntil: null, signedOut: JSON.parse(row.signedOut) } : null;
 }
 
-/** A key of an organisation, as it is managed. */
+/** A key of an organisation with all its fields, or null. */
 export async function findKeyRecord(
   db: Database,
   organisationId: number,
@@ -88,7 +91,7 @@ export async function findKeyRecord(
   return rows[0] ?? null;
 }
 
-/** A page of the keys whose end is to be announced by now, with the mark that says so. */
+/** A page of the keys whose end is due to be announced. `expiringAt`: since when, Unix milliseconds. */
 export async function findExpiringKeys(
   db: Database,
   now: number,
@@ -102,7 +105,7 @@ export async function findExpiringKeys(
     .limit(limit);
 }
 
-/** A key of an organisation, as it is shown. */
+/** A key of an organisation as it is shown, or null. */
 export async function findKeyView(
   db: Database,
   organisationId: number,
@@ -114,12 +117,15 @@ export async function findKeyView(
 }
 
 /**
- * A page of an organisation's keys in the order of their ids, and after which id the next begins (null:
- * there is none). With a filter by name a page may be short of `limit`, even empty, and not the last.
+ * A page of an organisation's keys in the order of their ids. `next` is the id after which the next page
+ * begins; null: this is the last page. With a filter by name a page can have fewer keys than `limit`, even
+ * none, and still not be the last.
+ * @param now Unix milliseconds: a token whose grace is over finds nothing
  */
 export async function listKeys(
   db: Database,
   query: KeyQuery,
+  now: number,
 ): Promise<{ keys: KeyView[]; next: number | null }> {
   const inRange = and(
     eq(organisationKeys.organisationId, query.organisationId),
@@ -135,7 +141,7 @@ export async function listKeys(
     and(
       inRange,
       end === null ? undefined : lte(organisationKeys.keyId, end),
-      query.token === null ? undefined : hasToken(query.token),
+      query.token === null ? undefined : hasToken(query.token, now),
       name === undefined ? undefined : sql`instr(${apiKeys.nameFolded}, ${name}) > 0`,
     ),
     query.limit + 1,
@@ -144,7 +150,7 @@ export async function listKeys(
   return { keys, next: found.length > query.limit ? (keys.at(-1)?.id ?? null) : end };
 }
 
-/** The last key that a search from here may examine; null where it reaches the end. */
+/** The id of the last key that a search in this range may look at. Null: it may look at all of them. */
 async function findExaminedEnd(db: Database, inRange: SQL | undefined): Promise<number | null> {
   const rows = await db
     .select({ keyId: organisationKeys.keyId })
@@ -156,13 +162,13 @@ async function findExaminedEnd(db: Database, inRange: SQL | undefined): Promise<
   return rows.length > 1 ? (rows[0]?.keyId ?? null) : null;
 }
 
-/** By index, the few keys that it can be: the list then looks for these in the organisation. */
-function hasToken(token: string): SQL {
+/** The condition for the keys with this token, or this beginning of a token: an index finds the few. */
+function hasToken(token: string, now: number): SQL {
   if (!isWellFormedToken(token)) {
     return sql`${organisationKeys.keyId} in (select id from ${apiKeys} where token_short = ${token})`;
   }
   const digest = eq(keyTokens.digest, tokenDigest(token));
-  const works = or(isNull(keyTokens.validUntil), gt(keyTokens.validUntil, Date.now()));
+  const works = or(isNull(keyTokens.validUntil), gt(keyTokens.validUntil, now));
   return sql`${organisationKeys.keyId} in (select key_id from ${keyTokens} where ${and(digest, works)})`;
 }
 
@@ -191,7 +197,8 @@ function viewQuery(
   where: SQL | undefined,
   limit: number,
 ) {
-  // Cross joins keep the order of the tables: the key's organisations, each found by its own key.
+  // Cross joins keep SQLite from reordering the tables: it starts with the key's organisations, and finds
+  // each row by its primary key.
   const organisations = sql<string>`(
     select json_group_array(json_object('id', o.id, 'name', o.name, 'createdAt', k.created_at,
       'lastUsedAt', k.last_used_at))

@@ -1,6 +1,6 @@
 /**
- * The form of an API key's token: `drb_`, 30 base62 characters, 6 characters of checksum (the scheme
- * of GitHub's tokens: CRC32 of the 30 characters in base62). Garbage is told apart without a query.
+ * The token of an API key: `drb_`, 30 base62 characters, and 6 characters of checksum (as in GitHub's
+ * tokens: the CRC32 of the 30 characters, in base62). So text that is no token is refused without a query.
  */
 import { createHash } from "node:crypto";
 
@@ -24,18 +24,18 @@ export function newToken(): string {
   return `${PREFIX}${random}${checksum(random)}`;
 }
 
-/** Whether this can be one of our tokens at all. */
+/** Whether text has the form and the checksum of a token. */
 export function isWellFormedToken(token: string): boolean {
   const match = SHAPE.exec(token);
   return match !== null && checksum(match[1] ?? "") === match[2];
 }
 
-/** What is stored of a token: SHA-256, base64url. */
+/** The digest that is stored in place of a token: SHA-256, base64url. */
 export function tokenDigest(token: string): string {
   return createHash("sha256").update(token).digest("base64url");
 }
 
-/** The part of a token that is shown to tell tokens apart: its first 12 characters. */
+/** The first 12 characters of a token. They are shown, so that people can tell tokens apart. */
 export function tokenShort(token: string): string {
   return token.slice(0, 12);
 }

@@ -1,6 +1,6 @@
 /**
- * The statements that make, change and delete keys. Each is for a batch in which the key's own row
- * comes last and the others carry the same condition, `isUnchanged`: all of them happen, or none.
+ * The SQL statements that create, change and delete keys. In a batch, the statement for the key's own row
+ * comes last, and all others have the condition `isKeyUnchanged`: so all of them do something, or none.
  */
 import { and, eq, isNull, lte, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -15,31 +15,31 @@ import type { PreviousSecret } from "../db/schema/webhooks";
 import type { KeyRecord } from "./key";
 import { foldName } from "./key-store";
 import { tokenDigest, tokenShort } from "./key-token";
-import { ALL_PERMISSIONS, SIGN_IN } from "./permissions";
+import { ALL_PERMISSIONS, OPERATOR_SIGN_IN } from "./permissions";
 import type { KeySettings } from "./who-may-change";
 
-/** A key that expires is announced so long ahead. */
+/** The end of a key is announced so long before. */
 const EXPIRING_AHEAD_MS = 7 * 86_400_000;
 
-/** What a new key is made of. */
+/** The settings of a new key. What is left out is empty. */
 export interface NewKey extends Partial<Omit<KeySettings, "organisationIds">> {
   name: string;
-  /** The organisations it acts in, or an SQL expression for the JSON array of them. */
+  /** The ids of its organisations, or an SQL expression for the JSON array of them. */
   organisationIds: readonly number[] | SQL;
   permissions: readonly string[];
 }
 
-/** A refreshed key's token, and the versions before that still work (see `tokensAfterRefresh`). */
-export interface NewToken {
+/** The new token of a key, and the older versions that still work (see `tokensAfterRefresh`). */
+export interface RefreshedToken {
   token: string;
   previous: readonly PreviousSecret[];
 }
 
 /**
- * The statements that store a new key, for a batch: the key, its token, its organisations, who may sign
- * in as it. The first returns the key's id and the version of its token.
+ * The statements that store a new key: the key, its token, its organisations, and the addresses that may
+ * sign in as it. The first returns the key's id and the version of its token.
  */
-export function keyInsertion(db: Database, input: NewKey, token: string, now: number) {
+export function keyInsertStatements(db: Database, input: NewKey, token: string, now: number) {
   const organisationIds = Array.isArray(input.organisationIds)
     ? sql`${JSON.stringify(input.organisationIds)}`
     : (input.organisationIds as SQL);
@@ -62,7 +62,7 @@ export function keyInsertion(db: Database, input: NewKey, token: string, now: nu
       tokenCreatedAt: now,
     })
     .returning({ id: apiKeys.id, tokenVersion: apiKeys.tokenVersion });
-  // Tables without rowid leave last_insert_rowid() alone: it stays the key's id in what follows.
+  // last_insert_rowid() stays the key's id in all statements that follow: tables without rowid do not set it.
   const digest = db
     .insert(keyTokens)
     .values({ digest: tokenDigest(token), keyId: sql`last_insert_rowid()` });
@@ -79,24 +79,25 @@ export function keyInsertion(db: Database, input: NewKey, token: string, now: nu
   return [key, digest, organisations, emails] as const;
 }
 
-/** The condition that a key is still as it was read. */
-export function isUnchanged(key: KeyRecord): SQL {
+/** The condition that nobody has changed a key since it was read. */
+export function isKeyUnchanged(key: KeyRecord): SQL {
   return sql`exists (select 1 from ${apiKeys} where id = ${key.id} and version = ${key.version})`;
 }
 
-/** The statements around a change, and the last, which makes it: it returns a row if it did. */
-export function keyChange(
+/**
+ * The statements that change a key. `last` changes the key's own row, and returns a row if it did.
+ * `before` are the others.
+ */
+export function keyUpdateStatements(
   db: Database,
   key: KeyRecord,
-  next: KeySettings,
-  renewed: NewToken | null,
+  { next, refreshed }: { next: KeySettings; refreshed: RefreshedToken | null },
   now: number,
 ) {
-  const unchanged = isUnchanged(key);
-  const around = [
-    ...organisationChanges(db, key, next, unchanged, now),
-    ...(renewed ? tokenChanges(db, key, renewed, now) : []),
-    ...operatorChanges(db, key, next, unchanged),
+  const before = [
+    ...organisationChanges(db, key, next, now),
+    ...(refreshed ? tokenChanges(db, key, refreshed, now) : []),
+    ...operatorChanges(db, key, next),
   ];
   const last = db
     .update(apiKeys)
@@ -111,29 +112,29 @@ export function keyChange(
       blocked: next.blocked,
       version: key.version + 1,
       updatedAt: now,
-      // Naming an indexed column writes its index entry, even where it stays the same.
+      // D1 writes an index entry for each indexed column that is named here, even if its value stays.
       ...(next.dnsName === key.dnsName ? {} : { dnsName: next.dnsName }),
       ...(next.expiresAt === key.expiresAt
         ? {}
         : { expiresAt: next.expiresAt, expiringAt: expiringAt(next.expiresAt) }),
-      ...(renewed
+      ...(refreshed
         ? {
-            tokenShort: tokenShort(renewed.token),
+            tokenShort: tokenShort(refreshed.token),
             tokenVersion: key.tokenVersion + 1,
             tokenCreatedAt: now,
-            previousTokens: [...renewed.previous],
+            previousTokens: [...refreshed.previous],
           }
         : {}),
     })
     .where(and(eq(apiKeys.id, key.id), eq(apiKeys.version, key.version)))
     .returning({ id: apiKeys.id });
-  return { around, last };
+  return { before, last };
 }
 
-/** The statements around the deletion of a key, and the last, which makes it: it returns a row if it did. */
-export function keyDeletion(db: Database, key: KeyRecord) {
-  const unchanged = isUnchanged(key);
-  const around = [
+/** The statements that delete a key: `last` deletes its own row, and returns a row if it did. */
+export function keyDeleteStatements(db: Database, key: KeyRecord) {
+  const unchanged = isKeyUnchanged(key);
+  const before = [
     db.delete(organisationKeys).where(and(inOrganisations(key, key.organisationIds), unchanged)),
     db.delete(keyTokens).where(and(eq(keyTokens.keyId, key.id), unchanged)),
     db.delete(signedOutTokens).where(and(eq(signedOutTokens.keyId, key.id), unchanged)),
@@ -143,16 +144,11 @@ export function keyDeletion(db: Database, key: KeyRecord) {
     .delete(apiKeys)
     .where(and(eq(apiKeys.id, key.id), eq(apiKeys.version, key.version)))
     .returning({ id: apiKeys.id });
-  return { around, last };
+  return { before, last };
 }
 
-function organisationChanges(
-  db: Database,
-  key: KeyRecord,
-  next: KeySettings,
-  unchanged: SQL,
-  now: number,
-) {
+function organisationChanges(db: Database, key: KeyRecord, next: KeySettings, now: number) {
+  const unchanged = isKeyUnchanged(key);
   const gone = key.organisationIds.filter((id) => !next.organisationIds.includes(id));
   const added = next.organisationIds.filter((id) => !key.organisationIds.includes(id));
   return [
@@ -184,14 +180,14 @@ function organisationChanges(
   ];
 }
 
-/** The tokens that are over go; the one that is replaced works until the end of its grace. */
-function tokenChanges(db: Database, key: KeyRecord, renewed: NewToken, now: number) {
-  const unchanged = isUnchanged(key);
+/** Deletes the tokens that have ended; the token that is replaced works until the end of its grace. */
+function tokenChanges(db: Database, key: KeyRecord, refreshed: RefreshedToken, now: number) {
+  const unchanged = isKeyUnchanged(key);
   const ofKey = and(eq(keyTokens.keyId, key.id), unchanged);
   const added = db
     .insert(keyTokens)
-    .select(sql`select ${tokenDigest(renewed.token)}, ${key.id}, null where ${unchanged}`);
-  const replaced = renewed.previous.at(-1);
+    .select(sql`select ${tokenDigest(refreshed.token)}, ${key.id}, null where ${unchanged}`);
+  const replaced = refreshed.previous.at(-1);
   if (!replaced) return [db.delete(keyTokens).where(ofKey), added];
   return [
     db.delete(keyTokens).where(and(ofKey, lte(keyTokens.validUntil, now))),
@@ -203,7 +199,8 @@ function tokenChanges(db: Database, key: KeyRecord, renewed: NewToken, now: numb
   ];
 }
 
-function operatorChanges(db: Database, key: KeyRecord, next: KeySettings, unchanged: SQL) {
+function operatorChanges(db: Database, key: KeyRecord, next: KeySettings) {
+  const unchanged = isKeyUnchanged(key);
   const before = operatorEmailsOf(key);
   const after = operatorEmailsOf(next);
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
@@ -226,9 +223,10 @@ function operatorEmailInsertion(
     );
 }
 
-/** Who may sign in as this key through Cloudflare Access. */
+/** The addresses that may sign in as this key through Cloudflare Access. */
 function operatorEmailsOf(key: Pick<KeyRecord, "permissions" | "emails">): string[] {
-  const opens = key.permissions.includes(SIGN_IN) || key.permissions.includes(ALL_PERMISSIONS);
+  const opens =
+    key.permissions.includes(OPERATOR_SIGN_IN) || key.permissions.includes(ALL_PERMISSIONS);
   return opens ? [...new Set(key.emails.map((email) => email.toLowerCase()))] : [];
 }
 

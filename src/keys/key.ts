@@ -1,8 +1,8 @@
-/** An API key as a request meets it, as it is managed, and what makes it unusable. Pure. */
+/** What an API key is, and whether it works now. Pure. */
 import type { PreviousSecret } from "../db/schema/webhooks";
 import { isAllowedFrom } from "./allowlist";
 
-/** What of a key decides about a request. Times are Unix milliseconds. */
+/** The part of a key that decides whether a request is allowed. Times are Unix milliseconds. */
 export interface ApiKey {
   id: number;
   /** The first is where the key acts. */
@@ -12,24 +12,24 @@ export interface ApiKey {
   ipAllowlist: readonly string[];
   blocked: boolean;
   expiresAt: number | null;
-  /** Until when the token that was shown works; null: no end. */
+  /** Until when the token works that the caller sent. Null: it has no end. */
   tokenValidUntil: number | null;
 }
 
-/** A key as the Worker holds it for a while: with what tells who it is, and what ends its sessions. */
-export interface HeldKey extends ApiKey {
+/** The key that a caller authenticates with: also its names, and what ends its operators' session tokens. */
+export interface CallerKey extends ApiKey {
   name: string;
   dnsName: string | null;
   emails: readonly string[];
-  /** Rises with every refresh; session tokens and access keys belong to one. */
+  /** Rises with every refresh. Each session token and access key belongs to one version. */
   tokenVersion: number;
-  /** Versions before the current one that still work, newest last. */
+  /** Older versions of the token that still work, newest last. */
   previousTokens: readonly PreviousSecret[];
   /** The ids of session tokens of this key whose operator has signed out. */
   signedOut: readonly string[];
 }
 
-/** A key as it is managed. Times are Unix milliseconds. */
+/** A key as D1 has it, for showing and changing it. Times are Unix milliseconds. */
 export interface KeyRecord {
   id: number;
   /** Rises with every change. */
@@ -37,11 +37,11 @@ export interface KeyRecord {
   name: string;
   organisationIds: readonly number[];
   permissions: readonly string[];
-  /** Whom to notify; of a key with operator:sign-in also who may sign in through Cloudflare Access. */
+  /** Who is told about the key. If it has operator:sign-in, they may also sign in through Cloudflare Access. */
   emails: readonly string[];
   labels: readonly string[];
   ipAllowlist: readonly string[];
-  /** A user name for other services of the owner; unique in the deployment. */
+  /** A user name for the owner's other services. Unique in the deployment. */
   dnsName: string | null;
   blocked: boolean;
   createdAt: number;
@@ -53,7 +53,18 @@ export interface KeyRecord {
   previousTokens: readonly PreviousSecret[];
 }
 
-/** What events tell of a key. Not its organisations: an event is read by one of them. */
+/** The most that a key can have of each. Lengths are in characters. */
+export const KEY_BOUNDS = {
+  nameLength: 100,
+  organisations: 100,
+  permissions: 100,
+  emails: 20,
+  labels: 20,
+  labelLength: 64,
+  ipAllowlist: 100,
+} as const;
+
+/** What an event says about a key. Not its organisations: only one of them reads the event. */
 export type KeyFacts = Pick<
   KeyRecord,
   | "id"
@@ -70,7 +81,7 @@ export type KeyFacts = Pick<
   | "expiresAt"
 >;
 
-/** What events tell of this key, field by field. */
+/** The fields of a key that events show. */
 export function keyFacts(key: KeyFacts): KeyFacts {
   const { id, version, name, permissions, emails, labels, ipAllowlist, dnsName } = key;
   const { blocked, createdAt, updatedAt, expiresAt } = key;
@@ -90,7 +101,7 @@ export function keyFacts(key: KeyFacts): KeyFacts {
   };
 }
 
-/** Whether a key opens anything now, from an address that it allows. */
+/** Whether a key works now, from the addresses that it allows. */
 export function isUsable(
   key: Pick<KeyRecord, "blocked" | "expiresAt" | "organisationIds">,
   now: number,
@@ -99,11 +110,11 @@ export function isUsable(
   return !key.blocked && !ended && key.organisationIds.length > 0;
 }
 
-/** Why a key does not open anything now. */
+/** Why a key does not work. `unknown`: it is answered as if it did not exist. */
 export type KeyRefusal = "unknown" | "blocked" | "expired" | "ip-refused";
 
-/** Whether a key works, now and from this address; null if it does. */
-export function judgeKey(key: ApiKey, ip: string, now: number): KeyRefusal | null {
+/** Why a key does not work now and from this address. Null if it works. */
+export function checkKey(key: ApiKey, ip: string, now: number): KeyRefusal | null {
   if (key.tokenValidUntil !== null && key.tokenValidUntil <= now) return "unknown";
   if (key.organisationIds.length === 0) return "unknown";
   if (key.blocked) return "blocked";

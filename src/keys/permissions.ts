@@ -1,8 +1,8 @@
-/** What an API key may do, and the one rule that says whether it does. */
+/** The permissions of API keys, and the rule that says whether a key has one. */
 
 /**
- * All permissions that Drawbridge itself asks for: a closed list. Each has a colon in its name; names
- * without one are the owner's own.
+ * All permissions that Drawbridge's routes need. Each has a colon in its name. Names without a colon are
+ * the owner's own, for other services.
  */
 export const PERMISSIONS = [
   "relays:read",
@@ -29,18 +29,18 @@ export const PERMISSIONS = [
   "operator:sign-in",
 ] as const;
 
-/** One of Drawbridge's own permissions. */
+/** A permission that a route of Drawbridge needs. */
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** What a key needs for operators to sign in as it, and to stay signed in. */
-export const SIGN_IN: Permission = "operator:sign-in";
+/** With it, operators can sign in as the key. Without it, those who are signed in are out. */
+export const OPERATOR_SIGN_IN: Permission = "operator:sign-in";
 
-/** Holds every permission, the owner's own too. */
+/** A key with this has every permission, also every one of the owner's own. */
 export const ALL_PERMISSIONS = "*";
 
 const OWN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** Whether a key can be given this: all, one of ours, or a name of the owner's own. */
+/** Whether a name can be a permission: `*`, one of `PERMISSIONS`, or a name of the owner's own. */
 export function isPermission(name: string): boolean {
   return (
     name === ALL_PERMISSIONS ||
@@ -49,10 +49,10 @@ export function isPermission(name: string): boolean {
   );
 }
 
-/** What `isPermission` asks for, in words. */
+/** The rule of `isPermission` in words, for error messages. */
 export const PERMISSION_RULE = `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`;
 
-/** Whether who holds `held` may do what `needed` stands for. */
-export function holds(held: readonly string[], needed: string): boolean {
+/** Whether a key with the permissions `held` has the permission `needed`. */
+export function hasPermission(held: readonly string[], needed: string): boolean {
   return held.includes(ALL_PERMISSIONS) || held.includes(needed);
 }

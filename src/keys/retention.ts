@@ -1,4 +1,4 @@
-/** What becomes of keys when their organisation is deleted. */
+/** Removes the keys of a deleted organisation, for the sweep. */
 import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import {
@@ -10,7 +10,7 @@ import {
 } from "../db/schema/organisations";
 import { forgetKey } from "./key-cache";
 
-/** Deletes the keys that act only in this organisation, and takes it out of the others. */
+/** Deletes the keys that belong only to this organisation, and takes the organisation out of the others. */
 export async function removeOrganisationKeys(db: Database, organisationId: number): Promise<void> {
   const keyIds = await db
     .select({ id: organisationKeys.keyId })

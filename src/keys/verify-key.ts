@@ -1,17 +1,18 @@
-/** Verification of a key on behalf of another service of the owner. Pure. */
-import { type HeldKey, judgeKey } from "./key";
-import { holds } from "./permissions";
+/** Answers another service of the owner that asks whether a key is valid. Pure. */
+import { type CallerKey, checkKey } from "./key";
+import { hasPermission } from "./permissions";
 
-/** What the other service wants to know of a token. */
-export interface Question {
+/** What the other service asks about a token. Null: it does not ask for that. */
+export interface KeyQuestion {
   permission: string | null;
-  /** Where the token was used from; unknown: only a key without allowlist is let in. */
+  /** The address from which the token was used. Null: only a key without an allowlist is valid. */
   ip: string | null;
   dnsName: string | null;
   organisationId: number | null;
 }
 
-export type VerificationCode =
+/** Whether the key is valid, or why not. `not-found` also where the service may not know of it. */
+export type KeyVerificationCode =
   | "valid"
   | "not-found"
   | "blocked"
@@ -19,35 +20,36 @@ export type VerificationCode =
   | "forbidden"
   | "ip-refused";
 
-/** What comes of it. The key is null where the asker is to know nothing of it. */
-export interface Verification {
-  code: VerificationCode;
-  key: HeldKey | null;
-  /** The key's organisations that the asker knows. */
+/** The answer. `key` is null when the service may not know anything about the key. */
+export interface KeyVerification {
+  code: KeyVerificationCode;
+  key: CallerKey | null;
+  /** Those of the key's organisations that are also the service's. */
   organisationIds: readonly number[];
 }
 
-const nothing: Verification = { code: "not-found", key: null, organisationIds: [] };
+const notFound: KeyVerification = { code: "not-found", key: null, organisationIds: [] };
 
 /**
- * Answers for the key that a token belongs to, if any.
- * @param knownOrganisationIds the asker's own: a key that acts in none of them does not exist
+ * Answers for the key that a token belongs to. Null: there is no such key.
+ * @param knownOrganisationIds the organisations of the service. A key with none of them is `not-found`
+ * @param now Unix milliseconds
  */
 export function verifyKey(
-  key: HeldKey | null,
+  key: CallerKey | null,
   knownOrganisationIds: readonly number[],
-  asked: Question,
+  question: KeyQuestion,
   now: number,
-): Verification {
-  if (!key) return nothing;
+): KeyVerification {
+  if (!key) return notFound;
   const organisationIds = key.organisationIds.filter((id) => knownOrganisationIds.includes(id));
-  if (organisationIds.length === 0) return nothing;
-  if (asked.dnsName !== null && asked.dnsName.toLowerCase() !== key.dnsName) return nothing;
-  const refusal = judgeKey(key, asked.ip ?? "", now);
-  if (refusal === "unknown") return nothing;
+  if (organisationIds.length === 0) return notFound;
+  if (question.dnsName !== null && question.dnsName.toLowerCase() !== key.dnsName) return notFound;
+  const refusal = checkKey(key, question.ip ?? "", now);
+  if (refusal === "unknown") return notFound;
   if (refusal) return { code: refusal, key, organisationIds };
   const allowed =
-    (asked.permission === null || holds(key.permissions, asked.permission)) &&
-    (asked.organisationId === null || organisationIds.includes(asked.organisationId));
+    (question.permission === null || hasPermission(key.permissions, question.permission)) &&
+    (question.organisationId === null || organisationIds.includes(question.organisationId));
   return { code: allowed ? "valid" : "forbidden", key, organisationIds };
 }

@@ -1,14 +1,14 @@
 /**
- * What may be made of a key, and by whom: nobody gives, keeps or widens what they do not hold, and no
- * key frees itself. Pure.
+ * Decides who may create and change API keys. Nobody can give a key, or keep in one, more than they have
+ * themselves, and no key can loosen its own limits. Pure.
  */
 import type { PreviousSecret } from "../db/schema/webhooks";
-import { isLooser } from "./allowlist";
+import { isWiderAllowlist } from "./allowlist";
 import { MOST_GRACES, tokensAfterRefresh } from "./grace";
 import type { KeyRecord } from "./key";
-import { ALL_PERMISSIONS, holds } from "./permissions";
+import { ALL_PERMISSIONS, hasPermission } from "./permissions";
 
-/** What of a key its managers set. */
+/** The fields of a key that callers set. */
 export type KeySettings = Pick<
   KeyRecord,
   | "name"
@@ -22,53 +22,55 @@ export type KeySettings = Pick<
   | "expiresAt"
 >;
 
-/** A change of a key: what is left out stays. */
+/** A change of a key. Fields that are left out stay as they are. */
 export interface KeyChange extends Partial<KeySettings> {
-  /** A new token; the one before works for so long. */
+  /** Gives the key a new token. The current one still works for `graceSeconds` (0: it ends at once). */
   refresh?: { graceSeconds: number };
 }
 
-/** Who asks, and what they hold. */
+/** The key that creates or changes a key, or the key of the operator who does. */
 export interface Granter {
   keyId: number;
-  /** Where they act: keys of other organisations are not found. */
+  /** The organisation in which the call is made. Keys of other organisations are not found. */
   organisationId: number;
+  /** All organisations of the granter's key. */
   organisationIds: readonly number[];
   permissions: readonly string[];
   /**
-   * When that ends which they came with, in Unix milliseconds: their key, or a token of it that was
-   * refreshed and is in its grace. Null: it has no end.
+   * When the granter's key ends, or the token that it came with (an older one in its grace), in Unix
+   * milliseconds. Null: it has no end.
    */
   expiresAt: number | null;
-  /** Whether they came with a token that was refreshed and is in its grace, or signed in with one. */
+  /** Whether it came with an old token that is in its grace, or signed in with one. */
   inGrace: boolean;
-  /** From where their key may be used: CIDRs; empty: from anywhere. */
+  /** The addresses from which the granter's key may be used: CIDRs. Empty: from anywhere. */
   ipAllowlist: readonly string[];
 }
 
-/** A limit of a key. */
-export type Limit = "expiresAt" | "ipAllowlist";
+/** The limits that a key can have. */
+export type KeyLimit = "expiresAt" | "ipAllowlist";
 
-/** What a key has beyond its granter: a permission, or a later end or more addresses. */
-export type Excess = { permission: string } | { limit: Limit };
+/** What a key has that its granter does not have: a permission, a later end, or more addresses. */
+export type KeyExcess = { permission: string } | { limit: KeyLimit };
 
-/** Why a key was not made or changed. Nothing was. */
-export type ManageRefusal =
+/** Why a key was not created, changed or deleted. Nothing was stored. */
+export type KeyChangeRefusal =
   | { code: "not-found" }
   | { code: "unknown-organisation" }
   | { code: "permission-not-held"; permission: string }
   /** The end is later than the granter's own, or the allowlist wider. */
-  | { code: "limit-not-held"; limit: Limit }
-  /** The key has this beyond the granter: it can be made less of, and nothing else. */
-  | { code: "key-holds-more"; excess: Excess }
+  | { code: "limit-not-held"; limit: KeyLimit }
+  /** The key has this, and the granter does not. The granter can only take things away from such a key. */
+  | { code: "key-holds-more"; excess: KeyExcess }
+  /** A key cannot loosen its own limits. */
   | { code: "own-limits" }
-  /** The key acts in an organisation that the granter does not know. */
+  /** The key also belongs to an organisation that is not one of the granter's. */
   | { code: "shared-key" }
   | { code: "dns-name-taken"; dnsName: string }
-  /** So many older tokens still work that another grace has no room. */
+  /** `MOST_GRACES` older tokens still work: there is no room for another grace. */
   | { code: "too-many-graces" };
 
-/** What is announced of a change. */
+/** The events of keys. */
 export type KeyEventType =
   | "key.created"
   | "key.updated"
@@ -77,41 +79,41 @@ export type KeyEventType =
   | "key.deleted"
   | "key.expiring";
 
-/** The key as it is to be, and what is announced of it; without an event, nothing changes. */
+/** The key's new settings and the events of the change. Without an event, there is nothing to store. */
 export type ChangeDecision =
   | {
       ok: true;
       settings: KeySettings;
-      /** The older tokens that still work after a refresh; null: the token stays. */
+      /** After a refresh: the older tokens that still work. Null: the token is not refreshed. */
       previousTokens: readonly PreviousSecret[] | null;
       events: KeyEventType[];
     }
-  | { ok: false; refusal: ManageRefusal };
+  | { ok: false; refusal: KeyChangeRefusal };
 
-/** Why this granter may not make a key with these settings; null if they may. */
-export function judgeCreation(
+/** Why this granter may not create a key with these settings. Null if they may. */
+export function checkKeyCreation(
   granter: Granter,
-  settings: Pick<KeySettings, "organisationIds" | "permissions" | Limit>,
-): ManageRefusal | null {
-  const refusal = judgeGrant(granter, settings.organisationIds, settings.permissions);
+  settings: Pick<KeySettings, "organisationIds" | "permissions" | KeyLimit>,
+): KeyChangeRefusal | null {
+  const refusal = checkGrant(granter, settings.organisationIds, settings.permissions);
   if (refusal) return refusal;
   const [limit] = limitsBeyond(granter, settings);
   return limit ? { code: "limit-not-held", limit } : null;
 }
 
 /**
- * Answers a change of a key.
+ * Decides whether this granter may change the key so, and what the change is.
  * @param now Unix milliseconds
  */
-export function decideChange(
+export function decideKeyChange(
   granter: Granter,
   key: KeyRecord,
   change: KeyChange,
   now: number,
 ): ChangeDecision {
-  const { refresh, ...asked } = change;
-  const settings: KeySettings = { ...settingsOf(key), ...asked };
-  const refusal = judgeChange(granter, key, settings, refresh !== undefined);
+  const { refresh, ...changed } = change;
+  const settings: KeySettings = { ...settingsOf(key), ...changed };
+  const refusal = checkChange(granter, key, settings, refresh !== undefined);
   if (refusal) return { ok: false, refusal };
   const previousTokens = refresh
     ? tokensAfterRefresh(key, refresh.graceSeconds * 1_000, now)
@@ -128,23 +130,24 @@ export function decideChange(
   return { ok: true, settings, previousTokens, events };
 }
 
-/** What is left of a key whose organisations are `organisationIds` when its granter deletes it. */
-export function organisationsWithout(
+/** Those of these organisations that are not the granter's. In them, a key stays when the granter deletes it. */
+export function organisationsUnknownTo(
   granter: Granter,
   organisationIds: readonly number[],
 ): readonly number[] {
   return organisationIds.filter((id) => !granter.organisationIds.includes(id));
 }
 
-function judgeChange(
+function checkChange(
   granter: Granter,
   key: KeyRecord,
   next: KeySettings,
   refreshes: boolean,
-): ManageRefusal | null {
-  if (organisationsWithout(granter, key.organisationIds).length > 0) return { code: "shared-key" };
+): KeyChangeRefusal | null {
+  if (organisationsUnknownTo(granter, key.organisationIds).length > 0)
+    return { code: "shared-key" };
   const added = next.permissions.filter((name) => !key.permissions.includes(name));
-  const refusal = judgeGrant(granter, next.organisationIds, added);
+  const refusal = checkGrant(granter, next.organisationIds, added);
   if (refusal) return refusal;
   if (key.id === granter.keyId && loosensLimits(key, next)) return { code: "own-limits" };
   const limit = limitsBeyond(granter, next).find((name) => !isSame(next[name], key[name]));
@@ -154,52 +157,52 @@ function judgeChange(
   return excess && widens ? { code: "key-holds-more", excess } : null;
 }
 
-function judgeGrant(
+function checkGrant(
   granter: Granter,
   organisationIds: readonly number[],
   permissions: readonly string[],
-): ManageRefusal | null {
+): KeyChangeRefusal | null {
   if (organisationIds.some((id) => !granter.organisationIds.includes(id))) {
     return { code: "unknown-organisation" };
   }
-  const permission = permissions.find((name) => !holds(granter.permissions, name));
+  const permission = permissions.find((name) => !hasPermission(granter.permissions, name));
   return permission === undefined ? null : { code: "permission-not-held", permission };
 }
 
-/** What the key has that the granter does not; null: nothing. */
-function findExcess(granter: Granter, key: KeyRecord): Excess | null {
-  // Also where the key itself ends before the grace: its newest token is not theirs.
+/** The first thing that the key has and the granter does not. Null: there is none. */
+function findExcess(granter: Granter, key: KeyRecord): KeyExcess | null {
+  // Also where the key itself ends before the grace: its newest token is not the granter's.
   if (granter.inGrace && granter.keyId === key.id) return { limit: "expiresAt" };
-  const permission = key.permissions.find((name) => !holds(granter.permissions, name));
+  const permission = key.permissions.find((name) => !hasPermission(granter.permissions, name));
   if (permission !== undefined) return { permission };
   const [limit] = limitsBeyond(granter, key);
   return limit ? { limit } : null;
 }
 
-/** The limits that reach further than the granter's own. */
-function limitsBeyond(granter: Granter, limits: Pick<KeySettings, Limit>): Limit[] {
-  const beyond: Limit[] = [];
+/** The limits that are looser than the granter's own. */
+function limitsBeyond(granter: Granter, limits: Pick<KeySettings, KeyLimit>): KeyLimit[] {
+  const beyond: KeyLimit[] = [];
   if (endsLater(limits.expiresAt, granter.expiresAt)) beyond.push("expiresAt");
-  if (isLooser(limits.ipAllowlist, granter.ipAllowlist)) beyond.push("ipAllowlist");
+  if (isWiderAllowlist(limits.ipAllowlist, granter.ipAllowlist)) beyond.push("ipAllowlist");
   return beyond;
 }
 
 /**
- * Whether a key is of more use after a change than before: it opens more, for longer, from elsewhere,
- * to somebody else, or acts in another organisation. Names and labels open nothing.
+ * Whether a change makes a key more useful to somebody: it has more permissions, works longer, from more
+ * addresses or for more people, or acts in another organisation. Names and labels do not count.
  */
 function isOfMoreUse(next: KeySettings, key: KeySettings): boolean {
-  // Everything is more than what it is exchanged for.
-  const wasAll = holds(key.permissions, ALL_PERMISSIONS);
-  const narrowsAll = wasAll && !holds(next.permissions, ALL_PERMISSIONS);
+  // A key that had all permissions and gets a list of them has fewer now.
+  const wasAll = hasPermission(key.permissions, ALL_PERMISSIONS);
+  const narrowsAll = wasAll && !hasPermission(next.permissions, ALL_PERMISSIONS);
   const kept = key.organisationIds.filter((id) => next.organisationIds.includes(id));
   return (
     loosensLimits(key, next) ||
     (!narrowsAll && next.permissions.some((name) => !key.permissions.includes(name))) ||
-    // Who may sign in as the key, where it lets operators in.
+    // These people can sign in as the key, if it has the permission for that.
     next.emails.some((email) => !key.emails.includes(email)) ||
     next.dnsName !== key.dnsName ||
-    // The first is where it acts, and where it was not before is more.
+    // A key acts in its first organisation. Other organisations count if they are new.
     next.organisationIds[0] !== key.organisationIds[0] ||
     !isSame(kept, next.organisationIds)
   );
@@ -208,10 +211,10 @@ function isOfMoreUse(next: KeySettings, key: KeySettings): boolean {
 function loosensLimits(key: KeySettings, next: KeySettings): boolean {
   const unblocks = key.blocked && !next.blocked;
   const lengthens = endsLater(next.expiresAt, key.expiresAt);
-  return unblocks || lengthens || isLooser(next.ipAllowlist, key.ipAllowlist);
+  return unblocks || lengthens || isWiderAllowlist(next.ipAllowlist, key.ipAllowlist);
 }
 
-/** Whether a key with this end works longer than another; null is no end. */
+/** Whether `end` is later than `other`, in Unix milliseconds. Null: no end. */
 function endsLater(end: number | null, other: number | null): boolean {
   return other !== null && (end === null || end > other);
 }

@@ -1,43 +1,43 @@
-/** Idempotency keys in D1. */
+/** Idempotency keys in D1: who used a key, for which request, and the answer. Called by the guard's idempotency. */
 import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { idempotencyKeys } from "../db/schema/once";
 
 /** How long an answer is kept. */
 const KEPT_MS = 86_400_000;
-/** A first request without an answer for so long does not run any more: no call takes half as long. */
+/** A request that has no answer after so long does not run any more: no call takes half as long. */
 const RUNNING_MS = 60_000;
 
-/** Whose idempotency keys these are: what one of them did is given again to nobody else. */
-export interface Scope {
-  /** Where the request acts; 0 for the root token. */
+/** The caller to whom idempotency keys belong. Nobody else gets the answers. */
+export interface IdempotencyScope {
+  /** The organisation in which the request is made; 0 for the root token. */
   organisationId: number;
   /** The API key; 0 for the root token. */
   keyId: number;
-  /** Which of the people with this API key; null: whoever has the API key itself. */
+  /** The operator who signed in with this API key. Null: the request was sent with the API key itself. */
   person: string | null;
 }
 
-/** A use of an idempotency key. */
-export interface Claim extends Scope {
+/** A use of an idempotency key by one request. */
+export interface IdempotencyClaim extends IdempotencyScope {
   idempotencyKey: string;
-  /** Of the request that it was used for. */
+  /** The digest of that request. */
   requestDigest: string;
-  /** When, Unix milliseconds: tells this use from those before and after it. */
+  /** The time of this use, Unix milliseconds. It tells this use from earlier and later ones of the key. */
   createdAt: number;
 }
 
-/** What is known of the first use of a key. */
+/** The first use of a key. */
 export interface FirstUse {
   requestDigest: string;
-  /** Encrypted; null: it has none yet, or could not be kept. */
+  /** Encrypted. Null: there is none yet, or it could not be kept. */
   answer: string | null;
-  /** Whether it may still get one. */
+  /** Whether the request may still run, and so may still get an answer. */
   mayRun: boolean;
 }
 
-/** Claims the key for this request; false when it was used before. Of concurrent twins one gets it. */
-export async function claimKey(db: Database, claim: Claim): Promise<boolean> {
+/** Claims the key for this request. False: it was used before. Of several requests at once, one gets true. */
+export async function claimIdempotencyKey(db: Database, claim: IdempotencyClaim): Promise<boolean> {
   const { organisationId, keyId, requestDigest, createdAt } = claim;
   const claimed = await db
     .insert(idempotencyKeys)
@@ -61,8 +61,11 @@ export async function claimKey(db: Database, claim: Claim): Promise<boolean> {
   return claimed.length > 0;
 }
 
-/** The use that was there before this one, if there was one. */
-export async function findFirstUse(db: Database, claim: Claim): Promise<FirstUse | null> {
+/** The use of this key that came before this one, or null. */
+export async function findFirstUse(
+  db: Database,
+  claim: IdempotencyClaim,
+): Promise<FirstUse | null> {
   const { requestDigest, answer, createdAt } = idempotencyKeys;
   const [first] = await db
     .select({ requestDigest, answer, createdAt })
@@ -72,16 +75,20 @@ export async function findFirstUse(db: Database, claim: Claim): Promise<FirstUse
 }
 
 /** Keeps the (encrypted) answer to this use. */
-export async function keepAnswer(db: Database, claim: Claim, answer: string): Promise<void> {
+export async function keepAnswer(
+  db: Database,
+  claim: IdempotencyClaim,
+  answer: string,
+): Promise<void> {
   await db.update(idempotencyKeys).set({ answer }).where(isClaim(claim));
 }
 
-/** Gives the key back: this use has nothing to keep. */
-export async function releaseKey(db: Database, claim: Claim): Promise<void> {
+/** Gives the key free again, because this use has no answer that is kept. */
+export async function releaseIdempotencyKey(db: Database, claim: IdempotencyClaim): Promise<void> {
   await db.delete(idempotencyKeys).where(and(isClaim(claim), isNull(idempotencyKeys.answer)));
 }
 
-/** Removes a page of the answers that were kept long enough; returns how many. */
+/** Removes a page of answers that are older than 24 h. Returns how many. */
 export async function sweepIdempotencyKeys(
   db: Database,
   now: number,
@@ -94,12 +101,12 @@ export async function sweepIdempotencyKeys(
   return meta.changes;
 }
 
-/** The row of this very use: another one of the same key has another time. */
-function isClaim(claim: Claim) {
+/** The condition for the row of this use: other uses of the same key have another time. */
+function isClaim(claim: IdempotencyClaim) {
   return and(isOfKey(claim), eq(idempotencyKeys.createdAt, claim.createdAt));
 }
 
-function isOfKey(claim: Claim) {
+function isOfKey(claim: IdempotencyClaim) {
   return and(
     eq(idempotencyKeys.organisationId, claim.organisationId),
     eq(idempotencyKeys.keyId, claim.keyId),
@@ -107,7 +114,7 @@ function isOfKey(claim: Claim) {
   );
 }
 
-/** A person's key with the person before it. No key has a space, so the two cannot be mistaken. */
-function storedName({ person, idempotencyKey }: Claim): string {
+/** The key as it is stored: an operator's key has the operator before it. No idempotency key has a space. */
+function storedName({ person, idempotencyKey }: IdempotencyClaim): string {
   return person === null ? idempotencyKey : `${person} ${idempotencyKey}`;
 }

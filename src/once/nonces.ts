@@ -1,25 +1,25 @@
 /**
- * Nonces in D1: each is used once within half an hour by its owner. Kept by the half hour of their use,
- * so that they are removed by ranges and need no index.
+ * Nonces in D1: an owner can use a nonce once within half an hour. Rows are clustered by the half hour of
+ * their use, so that old ones are removed as a range, without an index.
  */
 import { and, eq, gt, inArray, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { usedNonces } from "../db/schema/once";
 
-/** How long a nonce stays used. */
+/** How long a nonce cannot be used again. */
 export const NONCE_MS = 1_800_000;
 
-/** A nonce in use. */
+/** One use of a nonce. */
 export interface NonceUse {
   /** Such as `access-key/12`, an application's id or `connector/12/icloud.account/…`. */
   owner: string;
   nonce: string;
-  /** Drawn for this use, or what it is used for: tells it from another use of the same nonce. */
+  /** A random value, or what the nonce is used for. It tells this use from another use of the same nonce. */
   claim: string;
 }
 
-/** Uses a nonce; false when it was used before. Of concurrent twins one gets true. */
+/** Uses a nonce. False: it was used before. Of several calls at once, one gets true. */
 export async function useNonce(
   db: Database,
   owner: string,
@@ -30,7 +30,7 @@ export async function useNonce(
   return (await nonceInsertion(db, use, now, sql`true`)).length > 0;
 }
 
-/** Uses a nonce; true also where it was used by the same claim before. Of concurrent claims one gets true. */
+/** Uses a nonce. True also if the same claim used it before. Of several claims at once, one gets true. */
 export async function claimNonce(db: Database, use: NonceUse, now: number): Promise<boolean> {
   const { rows } = await runBatch(db, {
     insertion: nonceInsertion(db, use, now, sql`true`),
@@ -48,7 +48,7 @@ export async function claimNonce(db: Database, use: NonceUse, now: number): Prom
   return rows[0]?.claim === use.claim;
 }
 
-/** The statement that uses a nonce where `onlyIf` holds; it returns a row if it did. */
+/** The statement that uses a nonce if `onlyIf` is true. It returns a row if it did. */
 export function nonceInsertion(db: Database, use: NonceUse, now: number, onlyIf: SQL) {
   return db
     .insert(usedNonces)
@@ -60,13 +60,13 @@ export function nonceInsertion(db: Database, use: NonceUse, now: number, onlyIf:
     .returning({ claim: usedNonces.claim });
 }
 
-/** In a batch: whether the nonce was used by this very use. */
-export function isClaimed(use: NonceUse, now: number): SQL {
+/** A condition for the same batch: whether this use got the nonce. */
+export function isNonceClaimed(use: NonceUse, now: number): SQL {
   return sql`exists (select 1 from ${usedNonces} where half_hour = ${halfHourOf(now)}
     and owner = ${use.owner} and nonce = ${use.nonce} and claim = ${use.claim})`;
 }
 
-/** Whether a nonce is used. */
+/** Whether a nonce was used in the last half hour. */
 export async function isNonceUsed(
   db: Database,
   use: Pick<NonceUse, "owner" | "nonce">,
@@ -81,7 +81,7 @@ export async function isNonceUsed(
   return rows.length > 0;
 }
 
-/** Removes a page of the nonces that may be used again; returns how many. */
+/** Removes a page of nonces that can be used again. Returns how many. */
 export async function sweepNonces(db: Database, now: number, limit: number): Promise<number> {
   const { meta } = await db.run(sql`delete from ${usedNonces} where (half_hour, owner, nonce) in (
     select half_hour, owner, nonce from ${usedNonces}

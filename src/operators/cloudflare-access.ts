@@ -1,32 +1,33 @@
 /**
- * Cloudflare Access in front of the deployment: it signs an assertion of who came through, and that
- * person signs in without a token. See "Validate JWTs" in Cloudflare's documentation of Access.
+ * Verifies the assertions of Cloudflare Access. Access stands in front of the deployment and signs a JWT
+ * about each person whom it lets through, so that this person signs in without a token. See "Validate
+ * JWTs" in Cloudflare's documentation of Access.
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
 import type { AccessConfig } from "../platform/config";
-import { Unavailable } from "../platform/unavailable";
+import { UnavailableError } from "../platform/unavailable";
 
-/** Cloudflare's answer is waited for this long. */
+/** How long the Worker waits for Cloudflare's answer. */
 const TIMEOUT_MS = 5_000;
 const claimsShape = z.object({ email: z.string().min(3).max(254) });
 
-/** Access's public keys, as this isolate holds them; they are read again when an unknown one signs. */
+/** The public keys of Access in this isolate, by issuer. They are read again when an assertion names another key. */
 const keySets = new Map<string, JWTVerifyGetKey>();
 
 /**
- * The address of the person that Access vouches for, in lower case; null when the assertion is not
- * Access's, not for this application, or over.
- * @throws Unavailable when Access's public keys cannot be read
+ * The e-mail address that Access vouches for, in lower case. Null: the assertion is not from Access, not
+ * for this application, or expired.
+ * @throws UnavailableError when Access's public keys cannot be read
  */
-export async function readAssertion(
+export async function verifyAccessAssertion(
   access: AccessConfig,
   assertion: string,
   now: number,
 ): Promise<string | null> {
   try {
     const { payload } = await jwtVerify(assertion, keySetOf(access.issuer), {
-      // What Access signs with; a list, so that no assertion chooses its own.
+      // The algorithms of Access. Without a list, an assertion could choose any.
       algorithms: ["RS256", "ES256"],
       issuer: access.issuer,
       audience: access.audience,
@@ -36,13 +37,14 @@ export async function readAssertion(
     const claims = claimsShape.safeParse(payload);
     return claims.success ? claims.data.email.toLowerCase() : null;
   } catch (error) {
-    if (isUnreachable(error)) throw new Unavailable(`Access keys unreadable: ${String(error)}`);
+    if (isUnreachable(error))
+      throw new UnavailableError(`Access keys unreadable: ${String(error)}`);
     if (error instanceof errors.JOSEError) return null;
     throw error;
   }
 }
 
-/** jose says with its plainest class that an answer was no key set, and passes network errors on. */
+/** jose throws its base class when the answer was no key set, and passes network errors on as they are. */
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof errors.JOSEError)) return true;
   const { code } = error;

@@ -1,14 +1,14 @@
-/** Operators in D1: who has signed out, and who may sign in by address. */
+/** Operators in D1: session tokens that were signed out, and the e-mail addresses that may sign in. */
 import { and, asc, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { operatorEmails, organisationKeys, signedOutTokens } from "../db/schema/organisations";
 import { forgetKey } from "../keys/key-cache";
 import type { OperatorSession } from "./session-token";
 
-/** Keys that list the same address: more than anyone looks after. */
+/** Keys that list the same address: more than one person manages. */
 const MOST_KEYS = 50;
 
-/** Ends a session before its time: at once here, elsewhere when the key is read again. */
+/** Ends a session early: at once in this isolate, in others when they read the key again. */
 export async function signOut(db: Database, session: OperatorSession): Promise<void> {
   await db
     .insert(signedOutTokens)
@@ -17,7 +17,7 @@ export async function signOut(db: Database, session: OperatorSession): Promise<v
   forgetKey(session.keyId);
 }
 
-/** Forgets a page of sign-outs whose token is over by itself; returns how many. */
+/** Removes a page of sign-outs whose session token has expired anyway. Returns how many. */
 export async function sweepSignedOut(db: Database, now: number, limit: number): Promise<number> {
   const over = sql`(key_id, token_id) in (select key_id, token_id from ${signedOutTokens}
     where expires_at <= ${now} order by expires_at limit ${limit})`;
@@ -25,7 +25,7 @@ export async function sweepSignedOut(db: Database, now: number, limit: number): 
   return meta.changes;
 }
 
-/** The keys that this address may sign in as, the oldest first; in one organisation, if it is named. */
+/** The ids of the keys as which this address may sign in, oldest first: in one organisation, or in any (null). */
 export async function findOperatorKeyIds(
   db: Database,
   email: string,

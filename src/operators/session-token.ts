@@ -1,15 +1,15 @@
 /**
- * What an operator who signed in carries: a JWT, signed with a key derived from the deployment's secret
- * and bound to an API key in one version of its token. It says who signed in, not what they may do:
- * that is read from the key at every use.
+ * Session tokens of operators: makes and reads them. A session token is a JWT. It is signed with a key that
+ * is derived from the deployment's secret, and belongs to an API key in one version of that key's token. It
+ * says who signed in. What they may do is read from the key at every use.
  */
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
-import type { HeldKey } from "../keys/key";
+import type { CallerKey } from "../keys/key";
 import { deriveKey } from "../platform/derive";
 
 /** How long an operator stays signed in. */
-export const SESSION_MS = 12 * 3_600_000;
+export const OPERATOR_SESSION_MS = 12 * 3_600_000;
 
 const ISSUER = "drawbridge";
 const TYPE = "drawbridge-session+jwt";
@@ -18,15 +18,15 @@ const SHAPE = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** An operator's session. */
 export interface OperatorSession {
   keyId: number;
-  /** Of the key's token: a refresh ends the sessions before it. */
+  /** The version of the key's token: a refresh of the token ends the session. */
   tokenVersion: number;
-  /** By this it is signed out. */
+  /** Names this session when its operator signs out. */
   tokenId: string;
   /** Unix milliseconds, whole seconds. */
   expiresAt: number;
-  /** Whom Cloudflare Access vouched for; null for who signed in with the key itself. */
+  /** The address that Cloudflare Access vouched for. Null: the operator signed in with the key itself. */
   email: string | null;
-  /** Of a sign-in with a token in its grace: when that ends, in Unix milliseconds. */
+  /** If the key's token was in its grace at the sign-in: when that token ends, Unix milliseconds. */
   tokenEndsAt: number | null;
 }
 
@@ -46,11 +46,11 @@ export function isSessionToken(credential: string): boolean {
 }
 
 /**
- * A session of a key, from now on: at most 12 hours, and never longer than the key or the token that was
- * used to sign in.
- * @param email of the person, where somebody vouches for it
+ * A session that begins now. It ends after 12 hours, or with the key, or with the token that was used to
+ * sign in, whichever is first.
+ * @param email the person's address, if Cloudflare Access vouched for it
  */
-export function newSession(
+export function newOperatorSession(
   key: {
     id: number;
     tokenVersion: number;
@@ -61,7 +61,7 @@ export function newSession(
   now: number,
 ): OperatorSession {
   const end = Math.min(
-    now + SESSION_MS,
+    now + OPERATOR_SESSION_MS,
     key.expiresAt ?? Number.POSITIVE_INFINITY,
     key.tokenValidUntil ?? Number.POSITIVE_INFINITY,
   );
@@ -75,8 +75,8 @@ export function newSession(
   };
 }
 
-/** The token of a session. */
-export async function signSession(
+/** The session token of a session. */
+export async function signSessionToken(
   secret: string,
   session: OperatorSession,
   now: number,
@@ -96,8 +96,8 @@ export async function signSession(
     .sign(signingKey(secret));
 }
 
-/** The session that a token stands for, or why it stands for none. */
-export async function readSession(
+/** The session of a session token, or why there is none. */
+export async function readSessionToken(
   secret: string,
   token: string,
   now: number,
@@ -126,12 +126,12 @@ export async function readSession(
 }
 
 /**
- * Whether the session still stands with its key as it is: who signed in by an address is out when the
- * key no longer lists it.
+ * Whether a session is still valid with its key as it is now. A refresh of the key's token or a sign-out
+ * ends it. So does removing the address from the key, for an operator who signed in by that address.
  */
-export function isLive(
+export function isOperatorSessionValid(
   session: OperatorSession,
-  key: Pick<HeldKey, "tokenVersion" | "signedOut" | "emails">,
+  key: Pick<CallerKey, "tokenVersion" | "signedOut" | "emails">,
 ): boolean {
   const { email } = session;
   const isListed = email === null || key.emails.some((listed) => listed.toLowerCase() === email);

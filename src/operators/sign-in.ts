@@ -1,39 +1,46 @@
-/** Which key a person signs in as, by their address. */
+/** Chooses the API key as which a person signs in through Cloudflare Access. */
 import type { Database } from "../db/open";
-import { type HeldKey, judgeKey } from "../keys/key";
+import { type CallerKey, checkKey } from "../keys/key";
 import { findKeyById } from "../keys/key-cache";
-import { holds, SIGN_IN } from "../keys/permissions";
+import { hasPermission, OPERATOR_SIGN_IN } from "../keys/permissions";
 import { findOperatorKeyIds } from "./operator-store";
+
+/** A person who wants to sign in. */
+export interface SigningIn {
+  /** In lower case, as Cloudflare Access vouches for it. */
+  email: string;
+  /** The organisation that the person names; null: none. */
+  organisationId: number | null;
+  /** The address that the call comes from. */
+  ip: string;
+}
 
 /** The key, or why none can be chosen. */
 export type OperatorChoice =
-  | { ok: true; key: HeldKey }
+  | { ok: true; key: CallerKey }
   | { ok: false; code: "not-an-operator" | "several-organisations" };
 
 /**
- * The oldest usable key that lists this address. Where such keys act in several organisations, the
- * person has to say which: whoever manages a key can list any address on it.
- * @param organisationId as named by the person; null: not named
+ * The oldest working key that lists this e-mail address. If such keys act in several organisations, the
+ * person has to name one: anybody who manages a key can list any address on it.
  */
 export async function chooseOperatorKey(
   db: Database,
-  email: string,
-  organisationId: number | null,
-  ip: string,
+  { email, organisationId, ip }: SigningIn,
   now: number,
 ): Promise<OperatorChoice> {
   const ids = await findOperatorKeyIds(db, email, organisationId);
   const keys = await Promise.all(ids.map((id) => findKeyById(db, id, now, "fresh")));
   const usable = keys.filter(
-    (key): key is HeldKey =>
+    (key): key is CallerKey =>
       key !== null &&
-      judgeKey(key, ip, now) === null &&
-      holds(key.permissions, SIGN_IN) &&
+      checkKey(key, ip, now) === null &&
+      hasPermission(key.permissions, OPERATOR_SIGN_IN) &&
       (organisationId === null || key.organisationIds.includes(organisationId)),
   );
   const [first] = usable;
   if (!first) return { ok: false, code: "not-an-operator" };
-  const home = (key: HeldKey) => organisationId ?? key.organisationIds[0];
+  const home = (key: CallerKey) => organisationId ?? key.organisationIds[0];
   if (usable.some((key) => home(key) !== home(first))) {
     return { ok: false, code: "several-organisations" };
   }

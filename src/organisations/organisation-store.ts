@@ -1,4 +1,4 @@
-/** Organisations in D1. */
+/** Organisations in D1: creates, lists, finds and deletes them. */
 import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -7,7 +7,7 @@ import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { deliveries } from "../db/schema/webhooks";
-import { keyInsertion } from "../keys/key-writes";
+import { keyInsertStatements } from "../keys/key-writes";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 
 /** A tenant. Times are Unix milliseconds. */
@@ -23,7 +23,7 @@ const columns = {
   createdAt: organisations.createdAt,
 };
 
-/** Stores a new organisation with its first API key, which holds every permission. Both or neither. */
+/** Stores a new organisation and its first API key, which has every permission: both, or neither. */
 export async function createOrganisation(
   db: Database,
   name: string,
@@ -35,7 +35,7 @@ export async function createOrganisation(
     organisationIds: sql`json_array(last_insert_rowid())`,
     permissions: [ALL_PERMISSIONS],
   };
-  const [insertion, ...more] = keyInsertion(db, first, token, now);
+  const [insertion, ...more] = keyInsertStatements(db, first, token, now);
   const { created, keys } = await runBatch(db, {
     created: db.insert(organisations).values({ name, createdAt: now }).returning(columns),
     keys: insertion,
@@ -63,7 +63,7 @@ export async function listOrganisations(
     .limit(query.limit);
 }
 
-/** An organisation; null if it is deleted or never was. */
+/** An organisation. Null: there is none, or it was deleted. */
 export async function findOrganisation(db: Database, id: number): Promise<Organisation | null> {
   const rows = await db
     .select(columns)
@@ -72,7 +72,7 @@ export async function findOrganisation(db: Database, id: number): Promise<Organi
   return rows[0] ?? null;
 }
 
-/** Hides an organisation; false if there is none. The sweep ends its sessions and removes its data. */
+/** Hides an organisation. False: there is none. The sweep ends its sessions and removes its data. */
 export async function markOrganisationDeleted(
   db: Database,
   id: number,
@@ -86,7 +86,7 @@ export async function markOrganisationDeleted(
   return rows.length > 0;
 }
 
-/** A page of the deleted organisations whose data is still to be removed, in the order of their ids. */
+/** A page of the deleted organisations, in the order of their ids. Their rows exist until all their data is gone. */
 export async function listDeletedOrganisations(
   db: Database,
   { after, limit }: { after: number; limit: number },
@@ -99,7 +99,7 @@ export async function listDeletedOrganisations(
     .limit(limit);
 }
 
-/** Removes a deleted organisation's own rows, unless something else of it is left. */
+/** Removes the rows of a deleted organisation itself, unless some of its data is left. */
 export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
   const isEmpty = sql`not exists (select 1 from ${sessions} where organisation_id = ${id})
     and not exists (select 1 from ${events} where organisation_id = ${id})
@@ -111,8 +111,8 @@ export async function removeEmptyOrganisation(db: Database, id: number): Promise
   ]);
 }
 
-/** A short form of a name for people: lower-case letters, digits and hyphens, at most 24. */
-export function shortName(name: string): string {
+/** A short form of an organisation's name: lower-case letters, digits and hyphens, at most 24 characters. */
+export function organisationSlug(name: string): string {
   const short = name
     .normalize("NFKD")
     .toLowerCase()

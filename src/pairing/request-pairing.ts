@@ -9,7 +9,7 @@ import { retryChange } from "../db/retry";
 import type { Application } from "../devices/application-store";
 import { closeDeviceSocketsNow } from "../devices/close-sockets";
 import type { DeviceServices } from "../devices/device-services";
-import { isClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
+import { isNonceClaimed, isNonceUsed, type NonceUse, nonceInsertion } from "../once/nonces";
 import {
   type PairingAnswer,
   type PairingPlan,
@@ -63,7 +63,7 @@ async function writePlan(
   const { db, events } = services;
   const { stored } = await runBatch(db, {
     stored: nonceInsertion(db, use, now, plan.onlyIf),
-    rest: plan.statements(isClaimed(use, now)),
+    rest: plan.statements(isNonceClaimed(use, now)),
   });
   if (stored.length === 0) return false;
   if (plan.events.length > 0) events.announce(plan.events);

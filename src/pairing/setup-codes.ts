@@ -9,7 +9,7 @@ import type { RequestedAccess, RolesAndScopes } from "../devices/profile";
 import { areImpliedBy, findScopeNotHeld } from "../devices/scopes";
 import { isUsable } from "../keys/key";
 import { findKeyById } from "../keys/key-cache";
-import { holds } from "../keys/permissions";
+import { hasPermission } from "../keys/permissions";
 import { codeFrom } from "../platform/codes";
 import { deriveKey } from "../platform/derive";
 
@@ -90,7 +90,7 @@ export async function mayMakerStillApprove(
     maker !== null &&
     isUsable(maker, now) &&
     maker.organisationIds.includes(organisationId) &&
-    holds(maker.permissions, "devices:approve") &&
+    hasPermission(maker.permissions, "devices:approve") &&
     findScopeNotHeld(maker.permissions, code.scopes) === null
   );
 }
@@ -107,7 +107,7 @@ export function isCodeUnused(code: SetupCode, now: number): SQL {
   return sql`exists (select 1 from ${setupCodes} where digest = ${code.digest} and expires_at > ${now})`;
 }
 
-/** The statement that uses a code up, where `onlyIf` holds. */
+/** The statement that uses a code up, where `onlyIf` hasPermission. */
 export function codeRemoval(db: Database, code: SetupCode, onlyIf: SQL) {
   return db.delete(setupCodes).where(and(eq(setupCodes.digest, code.digest), onlyIf));
 }

@@ -1,33 +1,39 @@
 /**
- * The deployment's settings: read from the vars once per isolate, checked whole, with their defaults.
- * Everything else takes a `Config` and never looks at the vars itself.
+ * The deployment's settings. They are read from the vars of `wrangler.toml` and from the two secrets once
+ * per isolate, and checked all together. All other code gets a `Config` and does not read the vars itself.
  */
 import { z } from "zod";
 
-/** Checked settings. Durations carry their unit in the name; a limit of 0 is switched off. */
+/**
+ * Checked settings, with their defaults filled in. The table of vars below says which var each one comes
+ * from. A field's name ends with its unit.
+ */
 export interface Config {
-  /** Root of every derived secret. */
   secret: string;
-  /** What creates, lists and deletes organisations, and expires sessions as `admin`. */
   rootToken: string;
   retentionDays: number;
+  /** 0: no limit. */
   failedAuthPerMinute: number;
   relay: {
+    /** 0: no limit on bytes. */
     bytesPerSecond: number;
     burstBytes: number;
+    /** 0: no limit on messages. */
     messagesPerSecond: number;
     burstMessages: number;
+    /** 0: no limit. */
     unheardBytes: number;
   };
+  /** The delay before the second attempt, before the third, and so on. */
   webhookRetrySeconds: number[];
   allowInsecureWebhooks: boolean;
-  /** The deployment's own hostnames, `host` or `host:port`: nothing is sent there. */
+  /** In lower case. */
   ownHostnames: readonly string[];
-  /** Cloudflare Access, where operators may sign in with it. */
+  /** Null: operators cannot sign in through Cloudflare Access. */
   access: AccessConfig | null;
 }
 
-/** Whose assertions are taken, and for which application. */
+/** The Cloudflare Access team and application whose assertions are accepted. */
 export interface AccessConfig {
   /** Such as `https://team.cloudflareaccess.com`. */
   issuer: string;
@@ -35,23 +41,26 @@ export interface AccessConfig {
   audience: string;
 }
 
-/** The settings do not allow serving; the message says which one is wrong and what to do. */
+/** A setting is wrong or missing, so that nothing is served. The message says which one, and what to do. */
 export class ConfigError extends Error {}
 
 const secret = z
   .string("is missing")
   .min(32, "is shorter than 32 characters")
   .describe("at least 32 random characters");
+
 /**
- * A var as text. TOML may give numbers and booleans; one that is empty, or only spaces, is one that is not
- * set: read as 0 it would switch a limit off.
+ * A var as text. TOML may give numbers and booleans. An empty var, or one with only spaces, counts as not
+ * set: if it were read as 0, it would switch a limit off.
  */
 const asText = (value: unknown) => {
   const text = ["number", "boolean"].includes(typeof value) ? String(value) : value;
   return typeof text === "string" ? text.trim() || undefined : text;
 };
+
 const text = (fallback: string) => z.preprocess(asText, z.string().default(fallback));
-/** Digits only: `0x10`, `1e3` and the like are more often a slip than meant. */
+
+/** A whole number from 0. Digits only: `0x10` or `1e3` is more often a typing error than meant. */
 const count = (fallback: number) =>
   z.preprocess(
     asText,
@@ -59,6 +68,18 @@ const count = (fallback: number) =>
       .string()
       .regex(/^[0-9]{1,15}$/, "must be a whole number from 0")
       .transform(Number)
+      .default(fallback),
+  );
+
+/** A number of days above 0; fractions are allowed. */
+const days = (fallback: number) =>
+  z.preprocess(
+    asText,
+    z
+      .string()
+      .regex(/^[0-9]{1,5}(\.[0-9]{1,9})?$/, "must be a number of days")
+      .transform(Number)
+      .refine((number) => number > 0, "must be above 0")
       .default(fallback),
   );
 
@@ -70,7 +91,8 @@ const FLAGS: Readonly<Record<string, boolean>> = {
   false: false,
   off: false,
 };
-/** A var that is on or off, in any case. Other words are refused: a "no" that means yes is dangerous. */
+
+/** A var that is on or off, in any case. Other words are refused: a "no" that is read as yes is dangerous. */
 const flag = (fallback: boolean) =>
   z.preprocess(
     asText,
@@ -82,6 +104,7 @@ const flag = (fallback: boolean) =>
       .default(fallback),
   );
 
+/** Hostnames with commas between them. Default: none. */
 const hostnames = z.preprocess(
   asText,
   z
@@ -94,27 +117,33 @@ const hostnames = z.preprocess(
     .default([]),
 );
 
+/** Every secret and var, each with its unit and its default in brackets. */
 const vars = z.object({
+  /** The secret from which all derived secrets come: see `derive.ts`. At least 32 characters; required. */
   DRAWBRIDGE_SECRET: secret,
+  /** The token that creates, lists and deletes organisations. At least 32 characters; required. */
   DRAWBRIDGE_ROOT_TOKEN: secret,
-  RETENTION_DAYS: z.preprocess(
-    asText,
-    z
-      .string()
-      .regex(/^[0-9]{1,5}(\.[0-9]{1,9})?$/, "must be a number of days")
-      .transform(Number)
-      .refine((days) => days > 0, "must be above 0")
-      .default(30),
-  ),
+  /** How many days ended sessions, events, deliveries and the like are kept. Above 0. (30) */
+  RETENTION_DAYS: days(30),
+  /** Failed authentications that one address may make in a minute. 0: no limit. (300) */
   FAILED_AUTH_PER_MINUTE: count(300),
+  /** Bytes that one relay participant may send in a second, for a long time. 0: no limit. (256 KiB) */
   RELAY_BYTES_PER_SECOND: count(262_144),
+  /** Bytes that one relay participant may send at once after a pause. (1 MiB) */
   RELAY_BURST_BYTES: count(1_048_576),
+  /** Messages that one relay participant may send in a second, for a long time. 0: no limit. (500) */
   RELAY_MESSAGES_PER_SECOND: count(500),
+  /** Messages that one relay participant may send at once after a pause. (1,000) */
   RELAY_BURST_MESSAGES: count(1_000),
+  /** Bytes sent to a relay participant before it has to send something itself. 0: no limit. (4 MiB) */
   RELAY_UNHEARD_BYTES: count(4_194_304),
+  /** Seconds before each further attempt of a delivery: see `parseRetrySeconds`. (8 attempts in about 28 h) */
   WEBHOOK_RETRY_SECONDS: text("5,300,1800,7200,18000,36000,36000"),
+  /** Allows `http`, any port and loopback addresses for webhooks and connectors: for tests. (off) */
   ALLOW_INSECURE_WEBHOOKS: flag(false),
+  /** All hostnames of this deployment, as `host` or `host:port`: no webhook is sent to them. (none) */
   OWN_HOSTNAMES: hostnames,
+  /** The name of the Cloudflare Access team, with or without `.cloudflareaccess.com`. (none) */
   CF_ACCESS_TEAM: z.preprocess(
     asText,
     z
@@ -122,24 +151,26 @@ const vars = z.object({
       .regex(/^[a-z0-9-]+(\.cloudflareaccess\.com)?$/i, "must be the name of an Access team")
       .default(""),
   ),
+  /** The AUD tag of the Access application. Set both Access vars, or neither. (none) */
   CF_ACCESS_AUD: text(""),
 });
 
-/** A host with a port or without, as a URL; null where the text is anything else. */
+/** A host, with a port or without, as a URL. Null when the text is anything else. */
 export function parseHost(text: string): URL | null {
   const url = /[/?#@\\\s]/.test(text) ? null : URL.parse(`http://${text}`);
   return url?.pathname === "/" ? url : null;
 }
 
-const known = new WeakMap<object, Config>();
+/** The settings that were checked before, by the `env` that they came from. */
+const checked = new WeakMap<object, Config>();
 
 /**
  * The settings of this deployment.
- * @throws ConfigError naming every var that is wrong.
+ * @throws ConfigError that names every var that is wrong
  */
 export function readConfig(env: Env): Config {
-  const before = known.get(env);
-  if (before) return before;
+  const known = checked.get(env);
+  if (known) return known;
   const parsed = vars.safeParse(env);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
@@ -165,7 +196,7 @@ export function readConfig(env: Env): Config {
     ownHostnames: v.OWN_HOSTNAMES,
     access: readAccess(v.CF_ACCESS_TEAM, v.CF_ACCESS_AUD),
   };
-  known.set(env, config);
+  checked.set(env, config);
   return config;
 }
 
@@ -188,18 +219,16 @@ function readAccess(team: string, audience: string): AccessConfig | null {
   return { issuer: `https://${name}.cloudflareaccess.com`, audience };
 }
 
-/** When a delivery that failed is tried again, and what a receiver's `Retry-After` does to that. */
-
-/** The longest that a queue can delay a message: 24 h. */
+/** The longest time for which a queue can delay a message: 24 h. */
 export const LONGEST_DELAY_SECONDS = 86_400;
 
 const MOST_DELAYS = 20;
 
 /**
- * Reads the var `WEBHOOK_RETRY_SECONDS`: the delays before the second attempt, the third and so on, in
- * seconds, separated by commas. Fractions are allowed, so that tests need not wait.
- *
- * @throws Error when it is not 1–20 numbers above 0 and at most 86,400 (what a queue can delay).
+ * Reads the var `WEBHOOK_RETRY_SECONDS`: the delays before the second attempt of a delivery, before the
+ * third, and so on, in seconds, with commas between them. Fractions are allowed, so that tests need not
+ * wait.
+ * @throws Error unless it is 1 to 20 numbers above 0, each at most `LONGEST_DELAY_SECONDS`
  */
 export function parseRetrySeconds(csv: string): number[] {
   const parts = csv.split(",").map((part) => part.trim());

@@ -1,12 +1,11 @@
 /**
- * Every key that is derived from the deployment's secret, so that no other secret has to be stored.
- * Pure.
+ * Derives every key from the deployment's secret, so that no other secret has to be stored. Pure.
  */
 import { hkdfSync } from "node:crypto";
 
 /**
- * What each purpose is for, and so what changes when somebody changes `DRAWBRIDGE_SECRET`: everything
- * in this table ends at once.
+ * Every purpose, with what happens to its keys when somebody changes `DRAWBRIDGE_SECRET`: all of them
+ * change at once. A test compares this table with the one in `docs/operations.md`.
  */
 export const PURPOSES = {
   "access-key": "The secrets with which Alibaba's SDKs sign: clients need the new ones.",
@@ -32,10 +31,11 @@ export const PURPOSES = {
 export type Purpose = keyof typeof PURPOSES;
 
 /**
- * A key for one purpose and what it belongs to. HKDF-SHA256 (RFC 5869) with the salt `drawbridge`;
- * the info is the purpose and the parts of `of`, joined by slashes.
- * @param of only its last part may contain a slash, or two owners could share a key
- * @param bytes length of the key
+ * The key for one purpose and one owner. HKDF-SHA256 (RFC 5869) with the salt `drawbridge`; the info is
+ * the purpose and the parts of `of`, with slashes between them.
+ * @param of names the owner, such as an organisation's id and a version. Only its last part may contain a
+ *   slash, because otherwise two owners could get the same key
+ * @param bytes the length of the key
  */
 export function deriveKey(
   secret: string,

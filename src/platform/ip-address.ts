@@ -1,9 +1,9 @@
-/** The one parser of IP addresses, and who counts as one client. Pure. */
+/** Parses IP addresses, and says which addresses count as one client for limits. Pure. */
 import ipaddr from "ipaddr.js";
 
 /**
  * An IPv4 or IPv6 address as people write them, without a zone. An IPv4-mapped IPv6 address, in any
- * spelling (`::ffff:1.2.3.4`, `0:0:0:0:0:ffff:102:304`), is the IPv4 address in it. Null: it is neither.
+ * spelling (`::ffff:1.2.3.4`, `0:0:0:0:0:ffff:102:304`), is the IPv4 address in it. Null: the text is neither.
  */
 export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
@@ -15,7 +15,7 @@ export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   return ipaddr.process(groups);
 }
 
-/** An IPv4 address as the two groups that it is in an IPv6 one. */
+/** An IPv4 address as the last two groups of an IPv6 address. */
 function toGroups(ipv4: string): string {
   const { parts } = ipaddr.IPv4.parse(ipv4).toIPv4MappedAddress();
   return parts
@@ -24,15 +24,15 @@ function toGroups(ipv4: string): string {
     .join(":");
 }
 
-/** An address in its one spelling: IPv4 dotted, IPv6 as RFC 5952 has it. Null: it is neither. */
+/** An address in its one canonical spelling: IPv4 with dots, IPv6 as in RFC 5952. Null: it is neither. */
 export function spellAddress(text: string): string | null {
   const address = parseAddress(text);
   return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : (address?.toString() ?? null);
 }
 
 /**
- * Under which name an address is counted by every limit: an IPv4 address as it is, and the /64 of an
- * IPv6 address, since one client can use every address of its /64. What is no address is itself.
+ * The name under which every limit counts an address: an IPv4 address as it is, and the /64 of an IPv6
+ * address, because one client can use every address of its /64. Text that is no address stays as it is.
  */
 export function addressBucket(text: string): string {
   const address = parseAddress(text);

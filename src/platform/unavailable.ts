@@ -1,7 +1,10 @@
-/** What is thrown when something that Drawbridge stands on is overloaded or down. */
+/** The error for a part of the platform that does not answer: a Durable Object, a queue, another service. */
 
-/** Answered with 503, and the wish that the caller comes back. */
-export class Unavailable extends Error {
+/**
+ * Something that Drawbridge needs is overloaded or down, and the same call may work later. The app
+ * answers 503 with `Retry-After`.
+ */
+export class UnavailableError extends Error {
   readonly retryAfterSeconds: number;
   constructor(message: string, retryAfterSeconds = 2) {
     super(message);

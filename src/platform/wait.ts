@@ -1,15 +1,16 @@
-/** Waiting, and how long at most. */
+/** Waits for a time, and puts a time limit on other work. */
 
-/** Waits. */
+/** Waits this long. */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /**
- * What `work` gives.
- * @throws Error when it has not settled by then; the work itself goes on
+ * Waits for `work`, but not longer than this.
+ * @returns what `work` resolves to
+ * @throws Error when the time is over first. The work is not stopped: only nobody waits for it any more
  */
-export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+export async function withTimeout<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);

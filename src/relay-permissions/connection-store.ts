@@ -1,4 +1,4 @@
-/** Connections in D1. */
+/** Reads, registers and removes connections in D1. */
 import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -6,11 +6,11 @@ import { connectionCounts, connections, relayPermissions } from "../db/schema/re
 import { sessionConnections } from "../db/schema/sessions";
 import type { EventInsertion } from "../events/event-outbox";
 import type { Connection } from "./permission";
-import { countRemovalOfLocal } from "./permission-counts";
+import { countConnectionRemoval } from "./permission-counts";
 
 const columns = { connectionId: connections.connectionId, memo: connections.memo };
 
-/** A page of connections in the order of their ids, and how many there are in all (`after` aside). */
+/** A page of connections in the order of their ids, and how many there are in all, whatever `after` is. */
 export async function listConnections(
   db: Database,
   organisationId: number,
@@ -47,7 +47,7 @@ export async function findConnection(
   return rows[0] ?? null;
 }
 
-/** Registers a connection with its event; false when there is one with this id. */
+/** Registers a connection, with its event. False when one with this id exists: nothing was stored. */
 export async function insertConnection(
   db: Database,
   organisationId: number,
@@ -73,8 +73,9 @@ export async function insertConnection(
 }
 
 /**
- * Removes a connection with its event and with all permissions in which it is the local side, and
- * marks it as cut in the live sessions that hold it. False when it is no longer as `before`.
+ * Removes a connection and all permissions in which it is the local side, with its event. Marks it as
+ * deleted in the live sessions that have users with it. False when it is no longer as `before`: nothing
+ * was removed.
  */
 export async function removeConnection(
   db: Database,
@@ -86,7 +87,7 @@ export async function removeConnection(
   const asBefore = and(isAt(organisationId, connectionId), eq(connections.memo, before.memo));
   const still = sql`exists (select 1 from ${connections} where ${asBefore})`;
   const { removed } = await runBatch(db, {
-    counts: countRemovalOfLocal(db, organisationId, connectionId, still),
+    counts: countConnectionRemoval(db, organisationId, connectionId, still),
     permissions: db
       .delete(relayPermissions)
       .where(
@@ -96,9 +97,9 @@ export async function removeConnection(
           still,
         ),
       ),
-    cut: db
+    marked: db
       .update(sessionConnections)
-      .set({ cut: true })
+      .set({ deleted: true })
       .where(
         and(
           eq(sessionConnections.organisationId, organisationId),
@@ -119,7 +120,7 @@ export async function removeConnection(
   return removed.length > 0;
 }
 
-/** The query that finds a row where a connection is registered. */
+/** The query that gives a row if the connection is registered. */
 export function registeredQuery(db: Database, organisationId: number, connectionId: string) {
   return db
     .select({ connectionId: connections.connectionId })

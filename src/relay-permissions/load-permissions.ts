@@ -1,6 +1,4 @@
-/**
- * What a live session's object has to know about the relay permissions of its users.
- */
+/** Reads from D1 the relay permissions between the users of a live session, for its Durable Object. */
 import { and, eq, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -9,32 +7,33 @@ import { sessionConnections as held } from "../db/schema/sessions";
 import { rowsOfSession } from "../session/presence";
 import type { PermissionState } from "./permission";
 
-/** What a session's object asks of D1 about its users' connections. */
-export interface LiveQuery {
+/** The session, and the connections of its users. */
+export interface SessionPermissionsQuery {
   readonly organisationId: number;
   readonly sessionId: string;
-  /** The host's connection; frames go from it and to it only. */
+  /** The host's connection; null: it has none. Every frame goes from the host or to it. */
   readonly host: string | null;
   /** The clients' connections. */
   readonly clients: readonly string[];
 }
 
-/** What D1 says. */
-export interface LivePermissions {
+/** The permissions that matter for one session. */
+export interface SessionPermissions {
   /** All permissions between the host and the clients. */
   readonly permissions: readonly PermissionState[];
-  /** Connections of this session that were deleted while it lived. */
+  /** The session's connections that were deleted since it began: their users are revoked. */
   readonly cut: readonly string[];
 }
 
-/** The permissions between a session's users: one round trip, by key, four rows per client at most. */
-export async function loadLivePermissions(
+/** Reads them in one round trip, by key: at most four rows for each client. */
+export async function loadSessionPermissions(
   db: Database,
-  query: LiveQuery,
-): Promise<LivePermissions> {
+  query: SessionPermissionsQuery,
+): Promise<SessionPermissions> {
   const { organisationId, sessionId, host } = query;
   const clients = sql`(select value from json_each(${JSON.stringify(query.clients)}))`;
-  // Two searches by key: as one, with pairs of ids, SQLite would read all that the organisation has.
+  // Two searches by key. In one search with pairs of ids, SQLite would read every permission of the
+  // organisation.
   const { local, remote, cut } = await runBatch(db, {
     local: db
       .select(stateColumns)
@@ -59,7 +58,7 @@ export async function loadLivePermissions(
     cut: db
       .select({ connectionId: held.connectionId })
       .from(held)
-      .where(and(rowsOfSession(held, { organisationId, id: sessionId }), eq(held.cut, true))),
+      .where(and(rowsOfSession(held, { organisationId, id: sessionId }), eq(held.deleted, true))),
   });
   return {
     permissions: [...local, ...remote],

@@ -1,42 +1,48 @@
 /**
- * Changing connections and relay permissions: the change with its event in one batch of D1, then the
- * news of it to the queue and to the live sessions that it concerns.
+ * Creates, changes and deletes connections and relay permissions, for the routes. Each change is stored
+ * with its event in one batch of D1. Then the event is sent, and the live sessions concerned are told.
  */
 import type { SQL } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { EventOutbox } from "../events/event-outbox";
+import type { EventInsertion, EventOutbox } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
 import { describeError, log } from "../platform/log";
-import { findSessionsWithConnections } from "../session/presence";
 import type { SessionClient } from "../session/session-client";
-import * as connectionStore from "./connection-store";
+import { findConnection, insertConnection, removeConnection } from "./connection-store";
+import { type ConcernedConnections, notifySessions } from "./notify-sessions";
 import {
-  among,
   type Connection,
   type ConnectionEventData,
   type MissingPermission,
   mayRelay,
   neededPermissions,
-  nextVersion,
+  nextPermissionVersion,
   type PermissionEventData,
   type PermissionFacts,
   type PermissionKey,
+  permissionLookup,
   type RelayPermission,
 } from "./permission";
-import * as store from "./permission-store";
+import {
+  findPermission,
+  findPermissions,
+  insertPermission,
+  removePermission,
+  replacePermission,
+} from "./permission-store";
 
-/** What the changes stand on. */
-export interface PermissionDeps {
+/** The services that these changes use. */
+export interface PermissionServices {
   db: Database;
   sessions: SessionClient;
   events: EventOutbox;
-  /** Keeps the Worker alive for what goes on behind the answer. */
+  /** Keeps the Worker running for work that goes on after the answer. */
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** Why a change was refused. Nothing changed. */
+/** Why a change was refused. Nothing was stored. */
 export type PermissionRefusal =
   | { code: "permission-exists"; key: PermissionKey }
   | { code: "permission-not-found" }
@@ -44,136 +50,169 @@ export type PermissionRefusal =
   | { code: "connection-exists"; connectionId: string }
   | { code: "connection-not-found" };
 
-/** What a change answers. */
+/** The permission or connection after a change (before it, if it was deleted), or why nothing changed. */
 export type PermissionResult<T> =
   | { ok: true; value: T }
   | { ok: false; refusal: PermissionRefusal };
 
-/** Live sessions read at once of those that a change concerns: all are told, page by page. */
-const PAGE = 500;
-/** Sessions told side by side. */
-const AT_ONCE = 50;
+/** Which permission to change, and its new values. What is left out stays. */
+export interface PermissionChange extends PermissionKey {
+  readonly enabled?: boolean | undefined;
+  readonly memo?: string | undefined;
+}
 
-/** Creates a relay permission. */
+/** Creates a relay permission. Its local side has to be registered. */
 export async function createPermission(
-  deps: PermissionDeps,
+  services: PermissionServices,
   organisationId: number,
   facts: PermissionFacts,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  const permission = { ...facts, version: nextVersion(0, now) };
+  const permission = { ...facts, version: nextPermissionVersion(0, now) };
   const event = newEvent(organisationId, "relay-permission.created", { permission }, now);
-  const recorded = record(deps, event);
-  const outcome = await store.insertPermission(deps.db, organisationId, permission, recorded);
+  const recorded = record(services, event);
+  const outcome = await insertPermission(services.db, organisationId, permission, recorded);
   if (outcome === "unregistered") {
     const { connectionId } = permission;
     return refuse({ code: "connection-not-registered", connectionId });
   }
   if (outcome === "exists") return refuse({ code: "permission-exists", key: permission });
-  announce(deps, event, partiesOf(permission));
+  announce(services, event, sidesOf(permission));
   return { ok: true, value: permission };
 }
 
-/** Changes what of a relay permission is given; a change to what it says already is none. */
+/** Changes a relay permission. Where it has the new values already, nothing is stored or announced. */
 export async function updatePermission(
-  deps: PermissionDeps,
+  services: PermissionServices,
   organisationId: number,
-  key: PermissionKey,
-  change: { enabled?: boolean | undefined; memo?: string | undefined },
+  change: PermissionChange,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  return retryChange("the relay permission", async () => {
-    const before = await store.findPermission(deps.db, organisationId, key);
+  const { db } = services;
+  return storeChange(services, "the relay permission", async () => {
+    const before = await findPermission(db, organisationId, change);
     if (!before) return refuse({ code: "permission-not-found" });
-    const permission = {
+    const after = {
       ...before,
       enabled: change.enabled ?? before.enabled,
       memo: change.memo ?? before.memo,
-      version: nextVersion(before.version, now),
+      version: nextPermissionVersion(before.version, now),
     };
-    if (permission.enabled === before.enabled && permission.memo === before.memo) {
+    if (after.enabled === before.enabled && after.memo === before.memo) {
       return { ok: true, value: before };
     }
-    const event = newEvent(organisationId, "relay-permission.updated", { permission }, now);
-    const recorded = record(deps, event);
-    if (await store.replacePermission(deps.db, organisationId, before, permission, recorded)) {
-      announce(deps, event, partiesOf(key));
-      return { ok: true, value: permission };
-    }
-    return undefined;
+    return {
+      event: newEvent(organisationId, "relay-permission.updated", { permission: after }, now),
+      concerned: sidesOf(before),
+      store: (recorded) => replacePermission(db, organisationId, { before, after }, recorded),
+      value: after,
+    };
   });
 }
 
-/** Removes a relay permission. */
+/** Deletes a relay permission. */
 export async function deletePermission(
-  deps: PermissionDeps,
+  services: PermissionServices,
   organisationId: number,
   key: PermissionKey,
   now: number,
 ): Promise<PermissionResult<RelayPermission>> {
-  return retryChange("the relay permission", async () => {
-    const permission = await store.findPermission(deps.db, organisationId, key);
+  const { db } = services;
+  return storeChange(services, "the relay permission", async () => {
+    const permission = await findPermission(db, organisationId, key);
     if (!permission) return refuse({ code: "permission-not-found" });
-    const gone = { ...permission, version: nextVersion(permission.version, now) };
-    const event = newEvent(organisationId, "relay-permission.deleted", { permission: gone }, now);
-    const recorded = record(deps, event);
-    if (await store.removePermission(deps.db, organisationId, permission, recorded)) {
-      announce(deps, event, partiesOf(key));
-      return { ok: true, value: permission };
-    }
-    return undefined;
+    const gone = { ...permission, version: nextPermissionVersion(permission.version, now) };
+    return {
+      event: newEvent(organisationId, "relay-permission.deleted", { permission: gone }, now),
+      concerned: sidesOf(key),
+      store: (recorded) => removePermission(db, organisationId, permission, recorded),
+      value: permission,
+    };
   });
 }
 
 /** Registers a connection. */
 export async function createConnection(
-  deps: PermissionDeps,
+  services: PermissionServices,
   organisationId: number,
   connection: Connection,
   now: number,
 ): Promise<PermissionResult<Connection>> {
   const event = newEvent(organisationId, "connection.created", { connection }, now);
-  const recorded = record(deps, event);
-  if (!(await connectionStore.insertConnection(deps.db, organisationId, connection, recorded))) {
+  const recorded = record(services, event);
+  if (!(await insertConnection(services.db, organisationId, connection, recorded))) {
     return refuse({ code: "connection-exists", connectionId: connection.connectionId });
   }
-  // No live session has to know: without permissions of its own it may not relay anyway.
-  announce(deps, event, null);
+  // No live session has to be told: a new connection has no permissions yet, so nothing passes.
+  announce(services, event, null);
   return { ok: true, value: connection };
 }
 
 /**
- * Removes a connection, with the permissions in which it is the local side. Its users are revoked from
- * the live sessions that hold it.
+ * Deletes a connection, and the permissions in which it is the local side. Live sessions revoke their
+ * users who have this connection.
  */
 export async function deleteConnection(
-  deps: PermissionDeps,
+  services: PermissionServices,
   organisationId: number,
   connectionId: string,
   now: number,
 ): Promise<PermissionResult<Connection>> {
-  return retryChange("the connection", async () => {
-    const connection = await connectionStore.findConnection(deps.db, organisationId, connectionId);
+  const { db } = services;
+  return storeChange(services, "the connection", async () => {
+    const connection = await findConnection(db, organisationId, connectionId);
     if (!connection) return refuse({ code: "connection-not-found" });
-    const event = newEvent(organisationId, "connection.deleted", { connection }, now);
-    const recorded = record(deps, event);
-    if (await connectionStore.removeConnection(deps.db, organisationId, connection, recorded)) {
-      announce(deps, event, [connectionId]);
-      return { ok: true, value: connection };
-    }
-    return undefined;
+    return {
+      event: newEvent(organisationId, "connection.deleted", { connection }, now),
+      concerned: [connectionId],
+      store: (recorded) => removeConnection(db, organisationId, connection, recorded),
+      value: connection,
+    };
   });
 }
 
-/** Whether `from` may send to `to` in this organisation, and what is missing if not. */
+/** Whether `from` may send to `to` in this organisation, and which permissions are missing if not. */
 export async function checkRelay(
   db: Database,
   organisationId: number,
   from: string,
   to: string,
 ): Promise<{ allowed: boolean; missing: MissingPermission[] }> {
-  const needed = neededPermissions(from, to);
-  return mayRelay(from, to, among(await store.findPermissions(db, organisationId, needed)));
+  const found = await findPermissions(db, organisationId, neededPermissions(from, to));
+  return mayRelay(from, to, permissionLookup(found));
+}
+
+/** The statement that stores the event of a change, under the condition that the change is made. */
+type RecordEvent = (when: SQL) => EventInsertion;
+
+/** A change of an existing row, decided but not stored yet. */
+interface DecidedChange<T> {
+  event: DomainEvent;
+  concerned: ConcernedConnections;
+  /** Stores the change with its event. False: the row has changed since it was read; nothing was stored. */
+  store: (recorded: RecordEvent) => Promise<boolean>;
+  /** The answer once it is stored. */
+  value: T;
+}
+
+/**
+ * Decides a change and stores it, again and again until nobody else changes the same row in between.
+ * @param what the thing that is changed, for the error
+ * @param decide reads the row and decides; a result means that there is nothing to store
+ */
+function storeChange<T>(
+  services: PermissionServices,
+  what: string,
+  decide: () => Promise<PermissionResult<T> | DecidedChange<T>>,
+): Promise<PermissionResult<T>> {
+  return retryChange<PermissionResult<T>>(what, async () => {
+    const decided = await decide();
+    if ("ok" in decided) return decided;
+    const { event, concerned, store, value } = decided;
+    if (!(await store(record(services, event)))) return undefined;
+    announce(services, event, concerned);
+    return { ok: true, value };
+  });
 }
 
 function newEvent(
@@ -185,50 +224,28 @@ function newEvent(
   return { id: newEventId(now), organisationId, type, at: now, data };
 }
 
-function record(deps: PermissionDeps, event: DomainEvent) {
-  return (when: SQL) => deps.events.insertion([event], when);
+function record({ events }: PermissionServices, event: DomainEvent): RecordEvent {
+  return (when) => events.insertion([event], when);
 }
 
-/** A notice that is lost here is made good: what a session knows grows too old. */
+/**
+ * Sends the event of a stored change, and tells the live sessions. If a session is not told, it finds out
+ * later: it reads its permissions again when they are too old.
+ */
 function announce(
-  deps: PermissionDeps,
+  services: PermissionServices,
   event: DomainEvent,
-  parties: readonly [string, string?] | null,
+  concerned: ConcernedConnections | null,
 ): void {
-  deps.events.announce([event]);
-  if (parties === null) return;
-  const told = tellSessions(deps, event.organisationId, parties);
-  deps.waitUntil(
+  services.events.announce([event]);
+  if (concerned === null) return;
+  const told = notifySessions(services, event.organisationId, concerned);
+  services.waitUntil(
     told.catch((error) => log("live sessions not told", { error: describeError(error) })),
   );
 }
 
-async function tellSessions(
-  { db, sessions }: PermissionDeps,
-  organisationId: number,
-  parties: readonly [string, string?],
-): Promise<void> {
-  let after: string | null = null;
-  let full = true;
-  while (full) {
-    const ids = await findSessionsWithConnections(db, organisationId, parties, {
-      after,
-      limit: PAGE,
-    });
-    for (let i = 0; i < ids.length; i += AT_ONCE) {
-      const some = ids.slice(i, i + AT_ONCE);
-      const told = some.map((id) => sessions.permissionsChanged(organisationId, id));
-      for (const one of await Promise.allSettled(told)) {
-        if (one.status === "rejected")
-          log("live session not told", { error: describeError(one.reason) });
-      }
-    }
-    after = ids.at(-1) ?? null;
-    full = ids.length === PAGE;
-  }
-}
-
-function partiesOf({ connectionId, remoteConnectionId }: PermissionKey): [string, string] {
+function sidesOf({ connectionId, remoteConnectionId }: PermissionKey): ConcernedConnections {
   return [connectionId, remoteConnectionId];
 }
 

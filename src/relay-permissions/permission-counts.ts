@@ -1,20 +1,26 @@
 /**
- * How many relay permissions there are, kept and not counted: of an organisation, of each connection
- * as the local side, and of each as the remote side. Every statement here goes into the batch that
- * changes the permissions, before the change and under its condition, so that no count can drift.
+ * Keeps the numbers of relay permissions in a table, so that a list counts nothing: of an organisation, of
+ * each connection as the local side, and of each as the remote side. Every statement here goes into the
+ * batch that changes the permissions, before the change and under the same condition: so a count cannot
+ * differ from what is stored.
  */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { relayPermissionCounts as counts, relayPermissions } from "../db/schema/relay-permissions";
-import { DIRECTIONS, type Direction, type PermissionKey, type PermissionState } from "./permission";
+import {
+  DIRECTIONS,
+  type PermissionDirection,
+  type PermissionKey,
+  type PermissionState,
+} from "./permission";
 
-/** Which permissions are asked for: of the organisation, or only with this local or remote side. */
+/** Which permissions are counted: all of the organisation, or those with this local or remote side. */
 export type CountedSide =
   | { side: "all" }
   | { side: "local"; connectionId: string }
   | { side: "remote"; connectionId: string };
 
-/** What a change adds: +1 for a permission in its new state, -1 in its old one. */
+/** What a change adds to the count of a state: 1 for the new state, -1 for the old one. */
 export interface CountChange {
   readonly state: Pick<PermissionState, "direction" | "enabled">;
   readonly by: 1 | -1;
@@ -25,7 +31,7 @@ const columns = {
   receive: { true: counts.receiveEnabled, false: counts.receiveDisabled },
 } as const;
 
-/** Adds up, where a row is there already. */
+/** Where the row exists, its numbers are added to. */
 const adding = {
   target: [counts.organisationId, counts.side, counts.connectionId],
   set: {
@@ -39,15 +45,14 @@ const adding = {
 const isZero = sql`${counts.sendEnabled} = 0 and ${counts.sendDisabled} = 0
   and ${counts.receiveEnabled} = 0 and ${counts.receiveDisabled} = 0`;
 
-/** Counts a change of one permission: three rows, where `onlyIf` holds. */
-export function countChange(
+/** The statement that counts a change of one permission: three rows, if `onlyIf` is true. */
+export function countPermissionChange(
   db: Database,
   organisationId: number,
-  key: PermissionKey,
-  changes: readonly CountChange[],
+  { key, changes }: { key: PermissionKey; changes: readonly CountChange[] },
   onlyIf: SQL,
 ) {
-  const sum = (direction: Direction, enabled: boolean) =>
+  const sum = (direction: PermissionDirection, enabled: boolean) =>
     changes
       .filter(({ state }) => state.direction === direction && state.enabled === enabled)
       .reduce((total, { by }) => total + by, 0);
@@ -62,8 +67,8 @@ export function countChange(
     .onConflictDoUpdate(adding);
 }
 
-/** Forgets a remote side that no permission names any more: after the count of a removal. */
-export function forgetEmptyRemote(
+/** The statement that deletes the row of a remote side whose counts are all 0. It follows a count of a removal. */
+export function deleteEmptyRemoteCount(
   db: Database,
   organisationId: number,
   remoteConnectionId: string,
@@ -80,8 +85,8 @@ export function forgetEmptyRemote(
     );
 }
 
-/** Takes all permissions of a local side out of the counts: statements in their order. */
-export function countRemovalOfLocal(
+/** The statements, in their order, that take all permissions of a local side out of the counts. */
+export function countConnectionRemoval(
   db: Database,
   organisationId: number,
   connectionId: string,
@@ -94,7 +99,7 @@ export function countRemovalOfLocal(
     eq(counts.side, "local"),
     eq(counts.connectionId, connectionId),
   );
-  const minus = (direction: Direction, enabled: boolean) =>
+  const minus = (direction: PermissionDirection, enabled: boolean) =>
     sql`-sum(direction = ${direction} and enabled = ${Number(enabled)})`;
   return [
     db
@@ -126,14 +131,16 @@ export function countRemovalOfLocal(
   ] as const;
 }
 
-/** The query for how many there are, of those that have this direction and state where one is asked for. */
-export function countQuery(
+/** The query for the number of permissions with this direction and state; null: any. */
+export function permissionCountQuery(
   db: Database,
   organisationId: number,
   of: CountedSide,
-  wanted: { direction: Direction | null; enabled: boolean | null },
+  wanted: { direction: PermissionDirection | null; enabled: boolean | null },
 ) {
-  const terms = statesOf(wanted).map(({ direction, enabled }) => columns[direction][`${enabled}`]);
+  const terms = matchingStates(wanted).map(
+    ({ direction, enabled }) => columns[direction][`${enabled}`],
+  );
   return db
     .select({ total: sql<number>`${sql.join(terms, sql` + `)}` })
     .from(counts)
@@ -146,8 +153,11 @@ export function countQuery(
     );
 }
 
-/** The one, two or four pairs of direction and state that a filter lets through; null lets all through. */
-export function statesOf(wanted: { direction: Direction | null; enabled: boolean | null }) {
+/** The one, two or four pairs of direction and state that match a filter; null matches all. */
+export function matchingStates(wanted: {
+  direction: PermissionDirection | null;
+  enabled: boolean | null;
+}) {
   const directions = wanted.direction === null ? DIRECTIONS : [wanted.direction];
   const states = wanted.enabled === null ? [true, false] : [wanted.enabled];
   return directions.flatMap((direction) => states.map((enabled) => ({ direction, enabled })));

@@ -1,32 +1,32 @@
-/** Lists of relay permissions: a page, in the order of the key, of all or of those that a filter lets through. */
+/** Lists relay permissions of an organisation: pages in the order of their key, filtered or not. */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { registeredQuery } from "./connection-store";
-import type { Direction, PermissionFacts, PermissionKey } from "./permission";
-import { type CountedSide, countQuery, statesOf } from "./permission-counts";
-import { columns } from "./permission-store";
+import type { PermissionDirection, PermissionFacts, PermissionKey } from "./permission";
+import { type CountedSide, matchingStates, permissionCountQuery } from "./permission-counts";
+import { permissionColumns } from "./permission-store";
 
-/** Which permissions of an organisation, and which part of them. Null: any. */
-export interface PermissionQuery {
+/** The filters of a list, and which page of it. Null: any. */
+export interface PermissionListQuery {
   readonly connectionId: string | null;
   readonly remoteConnectionId: string | null;
-  readonly direction: Direction | null;
+  readonly direction: PermissionDirection | null;
   readonly enabled: boolean | null;
   /** Only those that follow this one in the order of the key. */
   readonly after: PermissionKey | null;
-  /** How many to skip: each is read, in the order of the list. */
+  /** How many to skip. D1 reads each of them. */
   readonly offset: number;
   readonly limit: number;
 }
 
-/** The same, for a table that is named with the index to use: Drizzle does not know it for its own. */
+/** The columns, for a table that is named with the index to use: Drizzle does not recognise that as its table. */
 const rawColumns = {
   connectionId: sql<string>`connection_id`,
   remoteConnectionId: sql<string>`remote_connection_id`,
-  direction: sql<Direction>`direction`,
+  direction: sql<PermissionDirection>`direction`,
   enabled: sql<boolean>`enabled`.mapWith(permissions.enabled),
   memo: sql<string>`memo`,
 };
@@ -43,7 +43,7 @@ const keyOrder = [
 export async function listPermissions(
   db: Database,
   organisationId: number,
-  query: PermissionQuery,
+  query: PermissionListQuery,
 ): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
   const { connectionId, remoteConnectionId } = query;
   if (connectionId !== null && remoteConnectionId !== null) {
@@ -57,22 +57,22 @@ export async function listPermissions(
         : { side: "all" };
   const { rows, counted, known } = await runBatch(db, {
     rows: pageQuery(db, organisationId, query),
-    counted: countQuery(db, organisationId, side, query),
+    counted: permissionCountQuery(db, organisationId, side, query),
     known: registeredQuery(db, organisationId, connectionId ?? ""),
   });
   if (connectionId !== null && known.length === 0) return null;
   return { permissions: rows, total: counted[0]?.total ?? 0 };
 }
 
-/** Between two connections there are two permissions at most: they are read and counted here. */
+/** From one connection to another there are at most two permissions: both are read, and counted here. */
 async function listBetween(
   db: Database,
   organisationId: number,
-  query: PermissionQuery & { connectionId: string; remoteConnectionId: string },
+  query: PermissionListQuery & { connectionId: string; remoteConnectionId: string },
 ): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
   const { rows, known } = await runBatch(db, {
     rows: db
-      .select(columns)
+      .select(permissionColumns)
       .from(permissions)
       .where(
         and(
@@ -96,7 +96,7 @@ async function listBetween(
   return { permissions: page, total: wanted.length };
 }
 
-function pageQuery(db: Database, organisationId: number, query: PermissionQuery) {
+function pageQuery(db: Database, organisationId: number, query: PermissionListQuery) {
   const { connectionId, remoteConnectionId, direction, enabled, after, offset, limit } = query;
   const range = (from: SQL, state?: SQL) =>
     db
@@ -119,13 +119,13 @@ function pageQuery(db: Database, organisationId: number, query: PermissionQuery)
       .limit(limit)
       .offset(offset);
   }
-  // Each state is one range of an index, in the order of the key; the union merges them as it goes. The
-  // index is named because SQLite, which has no statistics here, would rather search all of the key.
+  // Each state is one range of an index, in the order of the key, and the union merges the ranges while it
+  // reads them. The index is named because SQLite, which has no statistics here, would choose the key.
   const index = sql.identifier(
     remoteConnectionId === null ? "relay_permissions_by_state" : "relay_permissions_by_remote",
   );
   const indexed = sql`${permissions} indexed by ${index}`;
-  const ranges = statesOf(query).map((state) =>
+  const ranges = matchingStates(query).map((state) =>
     range(
       indexed,
       and(eq(permissions.direction, state.direction), eq(permissions.enabled, state.enabled)),
@@ -140,7 +140,7 @@ function pageQuery(db: Database, organisationId: number, query: PermissionQuery)
     .offset(offset);
 }
 
-/** Those after a key; said so that the range of one local side begins there too. */
+/** The condition for the permissions after a key, written so that SQLite starts a local side's range there. */
 function follows(after: PermissionKey, connectionId: string | null): SQL {
   const { remoteConnectionId, direction } = after;
   if (connectionId === null) {
@@ -151,7 +151,7 @@ function follows(after: PermissionKey, connectionId: string | null): SQL {
   return sql`(remote_connection_id, direction) > (${remoteConnectionId}, ${direction})`;
 }
 
-/** Sorts as the key does in SQL: ids are ASCII, and no character of theirs comes before the separator. */
+/** Text that sorts as the key does in SQL: ids are ASCII, and no character in them comes before the separator. */
 function toOrder({ connectionId, remoteConnectionId, direction }: PermissionKey): string {
   return `${connectionId}\0${remoteConnectionId}\0${direction}`;
 }

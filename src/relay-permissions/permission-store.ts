@@ -1,4 +1,4 @@
-/** Relay permissions: a row of D1 at a time, read and changed. */
+/** Reads and changes relay permissions in D1, one row at a time. */
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -6,10 +6,10 @@ import { relayPermissions as permissions } from "../db/schema/relay-permissions"
 import type { EventInsertion } from "../events/event-outbox";
 import { registeredQuery } from "./connection-store";
 import type { PermissionKey, RelayPermission } from "./permission";
-import { countChange, forgetEmptyRemote } from "./permission-counts";
+import { countPermissionChange, deleteEmptyRemoteCount } from "./permission-counts";
 
 /** The columns of a permission. */
-export const columns = {
+export const permissionColumns = {
   connectionId: permissions.connectionId,
   remoteConnectionId: permissions.remoteConnectionId,
   direction: permissions.direction,
@@ -24,11 +24,14 @@ export async function findPermission(
   organisationId: number,
   key: PermissionKey,
 ): Promise<RelayPermission | null> {
-  const rows = await db.select(columns).from(permissions).where(isAt(organisationId, key));
+  const rows = await db
+    .select(permissionColumns)
+    .from(permissions)
+    .where(isAt(organisationId, key));
   return rows[0] ?? null;
 }
 
-/** Those of these permissions that there are. */
+/** Those of two permissions that exist. */
 export async function findPermissions(
   db: Database,
   organisationId: number,
@@ -36,13 +39,16 @@ export async function findPermissions(
 ): Promise<RelayPermission[]> {
   const [a, b] = keys;
   const found = await runBatch(db, {
-    a: db.select(columns).from(permissions).where(isAt(organisationId, a)),
-    b: db.select(columns).from(permissions).where(isAt(organisationId, b)),
+    a: db.select(permissionColumns).from(permissions).where(isAt(organisationId, a)),
+    b: db.select(permissionColumns).from(permissions).where(isAt(organisationId, b)),
   });
   return [...found.a, ...found.b];
 }
 
-/** Stores a new permission with its event, unless it is there or its local side is not registered. */
+/**
+ * Stores a new permission with its event, unless it exists or its local side is not registered.
+ * @param record the statement that stores the event, under the condition that it is given
+ */
 export async function insertPermission(
   db: Database,
   organisationId: number,
@@ -54,7 +60,12 @@ export async function insertPermission(
     and not exists (select 1 from ${permissions} where ${isAt(organisationId, permission)})`;
   const { known, inserted } = await runBatch(db, {
     known: registeredQuery(db, organisationId, connectionId),
-    count: countChange(db, organisationId, permission, [{ state: permission, by: 1 }], isNew),
+    count: countPermissionChange(
+      db,
+      organisationId,
+      { key: permission, changes: [{ state: permission, by: 1 }] },
+      isNew,
+    ),
     events: record(isNew),
     inserted: db
       .insert(permissions)
@@ -68,18 +79,23 @@ export async function insertPermission(
   return known.length > 0 ? "exists" : "unregistered";
 }
 
-/** Replaces what a permission says, with its event; false when it is no longer as `before`. */
+/** Changes a permission, with its event. False when the row is no longer as `before`: nothing was stored. */
 export async function replacePermission(
   db: Database,
   organisationId: number,
-  before: RelayPermission,
-  after: Pick<RelayPermission, "enabled" | "memo" | "version">,
+  {
+    before,
+    after,
+  }: {
+    before: RelayPermission;
+    after: Pick<RelayPermission, "enabled" | "memo" | "version">;
+  },
   record: (when: SQL) => EventInsertion,
 ): Promise<boolean> {
   const asBefore = isStill(organisationId, before);
   const change = db
     .update(permissions)
-    // An index entry is written for a column that is named here, even where it stays the same.
+    // D1 writes an index entry for each indexed column that is named here, even if its value stays.
     .set({
       memo: after.memo,
       version: after.version,
@@ -92,19 +108,19 @@ export async function replacePermission(
     const { changed } = await runBatch(db, { events: record(still), changed: change });
     return changed.length > 0;
   }
-  const states = [
+  const changes = [
     { state: before, by: -1 },
     { state: { ...before, enabled: after.enabled }, by: 1 },
   ] as const;
   const { changed } = await runBatch(db, {
-    count: countChange(db, organisationId, before, states, still),
+    count: countPermissionChange(db, organisationId, { key: before, changes }, still),
     events: record(still),
     changed: change,
   });
   return changed.length > 0;
 }
 
-/** Removes a permission, with its event; false when it is no longer as `before`. */
+/** Removes a permission, with its event. False when the row is no longer as `before`: nothing was removed. */
 export async function removePermission(
   db: Database,
   organisationId: number,
@@ -114,8 +130,13 @@ export async function removePermission(
   const asBefore = isStill(organisationId, before);
   const still = sql`exists (select 1 from ${permissions} where ${asBefore})`;
   const { removed } = await runBatch(db, {
-    count: countChange(db, organisationId, before, [{ state: before, by: -1 }], still),
-    remote: forgetEmptyRemote(db, organisationId, before.remoteConnectionId),
+    count: countPermissionChange(
+      db,
+      organisationId,
+      { key: before, changes: [{ state: before, by: -1 }] },
+      still,
+    ),
+    remote: deleteEmptyRemoteCount(db, organisationId, before.remoteConnectionId),
     events: record(still),
     removed: db.delete(permissions).where(asBefore).returning({ direction: permissions.direction }),
   });

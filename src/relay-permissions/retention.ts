@@ -1,4 +1,4 @@
-/** Removing all connections and relay permissions of an organisation that was deleted. */
+/** Removes all connections and relay permissions of a deleted organisation, for the sweep. */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import {
@@ -9,7 +9,7 @@ import {
 } from "../db/schema/relay-permissions";
 import { sessionConnections } from "../db/schema/sessions";
 
-/** Tables, and the rest of their key after the organisation. */
+/** The tables, each with the columns of its key that follow the organisation. */
 const TABLES: readonly [SQL, SQL][] = [
   [sql`${relayPermissions}`, sql`connection_id, remote_connection_id, direction`],
   [sql`${connections}`, sql`connection_id`],
@@ -17,8 +17,8 @@ const TABLES: readonly [SQL, SQL][] = [
   [sql`${sessionConnections}`, sql`session_id, connection_id`],
 ];
 
-/** Removes up to `limit` rows of each table; returns how many of the table that had most. */
-export async function removePermissionsOf(
+/** Removes up to `limit` rows of each table. Returns the largest number that was removed from one table. */
+export async function removeConnectionsAndPermissions(
   db: Database,
   organisationId: number,
   limit: number,

@@ -5,7 +5,7 @@
  * an object that wakes reads it again, and the frames that woke it wait for that.
  */
 import { describeError, log } from "../platform/log";
-import { among, mayRelay, type PermissionState } from "../relay-permissions/permission";
+import { mayRelay, type PermissionState, permissionLookup } from "../relay-permissions/permission";
 import { HOST } from "./host";
 
 /** From this age on, a frame has the permissions read again, and does not wait for it. */
@@ -115,7 +115,7 @@ export class PermissionsView implements FrameGate {
         host,
         clients.map(([, connection]) => connection),
       );
-      const isEnabled = among(permissions);
+      const isEnabled = permissionLookup(permissions);
       const allows = (from: string, to: string) => mayRelay(from, to, isEnabled).allowed;
       const ordinals = (fits: (connection: string) => boolean) =>
         new Set(clients.filter(([, connection]) => fits(connection)).map(([n]) => n));

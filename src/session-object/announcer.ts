@@ -3,7 +3,7 @@
  * that fails, and lets callers wait for it, for a moment.
  */
 import { describeError, log } from "../platform/log";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import { drainBackoffMs } from "../session/timing";
 import type { SessionClock } from "./clock";
 import type { LoadedSession } from "./loaded-session";
@@ -31,7 +31,7 @@ export class Announcer {
 
   /** Announces, but keeps the caller no longer than the bound: the rest happens behind the answer. */
   async announce(): Promise<void> {
-    await within(ANNOUNCE_WAIT_MS, this.drain({ reproject: false })).catch(() => undefined);
+    await withTimeout(ANNOUNCE_WAIT_MS, this.drain({ reproject: false })).catch(() => undefined);
   }
 
   /**

@@ -2,7 +2,7 @@
 import type { Database } from "../db/open";
 import { findPairedDevice, verifyDeviceToken } from "../devices/verify-device";
 import { describeError, log } from "../platform/log";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import type { DevicePairing } from "../session/device-revocation";
 import type { RelayUser, Session } from "../session/session";
 import type { UpgradeRequest } from "./upgrade-request";
@@ -51,7 +51,7 @@ export async function readDevice(
       ? findPairedDevice(reader.db, organisationId, deviceId)
       : verifyDeviceToken(reader, deviceToken, { organisationId, scope: null }, Date.now());
   try {
-    const found = await within(TIMEOUT_MS, reading());
+    const found = await withTimeout(TIMEOUT_MS, reading());
     // The token of a device that is no user's here is as wrong as a token that does not exist.
     const isOfUser = (id: string) => users.some((user) => user.deviceId === id);
     if ("device" in found && !isOfUser(found.device.id)) return { code: "wrong-token" };

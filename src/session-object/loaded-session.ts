@@ -2,10 +2,10 @@
 import { openDatabase } from "../db/open";
 import { sendEvents } from "../events/event-queue";
 import type { Config } from "../platform/config";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import { PermissionsView } from "../relay/permissions-view";
 import { RelayHub } from "../relay/relay-hub";
-import { loadLivePermissions } from "../relay-permissions/load-permissions";
+import { loadSessionPermissions } from "../relay-permissions/load-permissions";
 import { findAnnounced, projectSession } from "../session/projection";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import type { Session } from "../session/session";
@@ -77,8 +77,8 @@ export function loadSession(
     users: () => loaded.session.users,
     load: async (host, clients) => {
       const query = { organisationId, sessionId, host, clients };
-      const reading = loadLivePermissions(db, query);
-      const { permissions: found, cut } = await within(PERMISSIONS_TIMEOUT_MS, reading);
+      const reading = loadSessionPermissions(db, query);
+      const { permissions: found, cut } = await withTimeout(PERMISSIONS_TIMEOUT_MS, reading);
       return { permissions: found, deletedConnections: cut };
     },
     permissionsRead,

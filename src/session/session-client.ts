@@ -2,12 +2,12 @@
  * How the rest of the Worker calls a session's object, and what happens when the object cannot be
  * reached. `SessionCalls` says what each call does.
  */
-import { Unavailable } from "../platform/unavailable";
+import { UnavailableError } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
 import type { ExpiryReason, Session } from "./session";
 import type { NewSession, SessionCalls, SessionResult, UserRequest } from "./session-calls";
 
-/** Calls sessions by their id. Each call throws `Unavailable` when the session's object cannot be reached. */
+/** Calls sessions by their id. Each call throws `UnavailableError` when the session's object cannot be reached. */
 export class SessionClient {
   readonly #env: Env;
   readonly #ctx: { waitUntil(promise: Promise<unknown>): void };
@@ -127,12 +127,12 @@ function isRetryable(error: unknown): boolean {
   return (error as { retryable?: boolean }).retryable === true;
 }
 
-/** Errors of the platform become `Unavailable`. An error that our own code threw is a bug, and stays. */
+/** Errors of the platform become `UnavailableError`. An error that our own code threw is a bug, and stays. */
 function unavailable(error: unknown): unknown {
   const platform = isOverloaded(error) || isRetryable(error);
   const remote = (error as { remote?: boolean }).remote === true;
   if (remote && !platform) return error;
-  return new Unavailable(
+  return new UnavailableError(
     `session object unreachable: ${String(error)}`,
     isOverloaded(error) ? 5 : 2,
   );

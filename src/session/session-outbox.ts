@@ -4,7 +4,7 @@
  * repeated later. So an event may be sent twice, but is never lost; consumers know events by their id.
  */
 import type { DomainEvent } from "../events/event";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import { evolve, type SessionEvent } from "./machine";
 import type { Session } from "./session";
 
@@ -96,14 +96,14 @@ export class SessionOutbox {
     const session = replay(log);
     if (session === null) return;
     if (this.#announced === null) {
-      const found = await within(PORT_TIMEOUT_MS, this.#ports.findAnnounced(session));
+      const found = await withTimeout(PORT_TIMEOUT_MS, this.#ports.findAnnounced(session));
       this.#announced = found ?? log.base?.version ?? 0;
       this.#projected = this.#announced;
       this.#shown = found ?? 0;
     }
     if (this.#announced < session.version) {
       try {
-        await within(PORT_TIMEOUT_MS, this.#ports.send(this.#unsent(log, this.#announced)));
+        await withTimeout(PORT_TIMEOUT_MS, this.#ports.send(this.#unsent(log, this.#announced)));
         this.#announced = session.version;
       } catch (error) {
         // The list still shows the new state, and the row tells the sweep that events are owed.
@@ -118,7 +118,7 @@ export class SessionOutbox {
   }
 
   async #project(session: Session, announced: number): Promise<void> {
-    await within(PORT_TIMEOUT_MS, this.#ports.project(session, announced));
+    await withTimeout(PORT_TIMEOUT_MS, this.#ports.project(session, announced));
     this.#shown = session.version;
   }
 

@@ -1,51 +1,51 @@
-/** What becomes of organisations that were deleted. */
+/** Removes the data of deleted organisations, and then the organisations. */
 import { removeOrganisationKeys } from "../keys/retention";
 import {
   listDeletedOrganisations,
   removeEmptyOrganisation,
 } from "../organisations/organisation-store";
-import { removePermissionsOf } from "../relay-permissions/retention";
+import { removeConnectionsAndPermissions } from "../relay-permissions/retention";
 import { removeSources } from "../sources/source-store";
 import { removeEndpoints } from "../webhooks/endpoint-store";
-import { DELETED_ROWS, ORGANISATIONS } from "./page-sizes";
-import type { StepResult, SweepDeps, Task } from "./tasks";
+import { ORGANISATIONS_PER_STEP, ROWS_PER_DELETION } from "./page-sizes";
+import type { StepResult, SweepServices, Task } from "./tasks";
 
-/** How long after its deletion something of an organisation may still arrive. */
+/** How long after the deletion of an organisation something of it may still be written. */
 const LATE_ARRIVALS_MS = 3_600_000;
 
-/** Has everything of the deleted organisations ended and removed, each by itself. */
-export async function listDeleted(
-  { db }: SweepDeps,
+/** Finds deleted organisations, and makes the tasks that end and remove everything in each of them. */
+export async function queueDeletedOrganisations(
+  { db }: SweepServices,
   task: Extract<Task, { job: "deleted-organisations" }>,
 ): Promise<StepResult> {
-  const page = { after: task.after, limit: ORGANISATIONS };
+  const page = { after: task.after, limit: ORGANISATIONS_PER_STEP };
   const found = await listDeletedOrganisations(db, page);
   const more = found.flatMap(({ id: organisationId, deletedAt }): Task[] => [
-    { job: "old-sessions", organisationId, cutoff: null, lane: 0, after: null },
+    { job: "old-sessions", organisationId, cutoff: null, range: 0, after: null },
     { job: "old-rows", organisationId, cutoff: null },
     { job: "old-pairing", organisationId, cutoff: null, after: null },
     { job: "deleted-organisation", organisationId, deletedAt },
   ]);
   const last = found.at(-1);
-  const isFull = last !== undefined && found.length === ORGANISATIONS;
+  const isFull = last !== undefined && found.length === ORGANISATIONS_PER_STEP;
   return { rest: isFull ? { ...task, after: last.id } : null, more };
 }
 
 /**
- * Removes a page of what a deleted organisation has beside its sessions, events and devices; true:
- * nothing of that is left. What was on its way when it was deleted (a message on a queue, a call with a
- * key that an isolate still trusted) arrives in the hour after, and goes like the rest: then the
- * organisation itself does.
+ * Removes a page of a deleted organisation's keys, permissions, sources and endpoints. True: none is left.
+ * An hour after the deletion it also removes the organisation itself. Until then, work that had begun
+ * before (a message on a queue, a call with a key that an isolate still has in its cache) can write rows,
+ * which later runs remove.
  */
-export async function removeDeleted(
-  { db, now }: SweepDeps,
+export async function removeDeletedOrganisation(
+  { db, now }: SweepServices,
   { organisationId, deletedAt }: { organisationId: number; deletedAt: number },
 ): Promise<boolean> {
   await removeOrganisationKeys(db, organisationId);
-  const permissions = await removePermissionsOf(db, organisationId, DELETED_ROWS);
-  const sources = await removeSources(db, organisationId, DELETED_ROWS);
+  const permissions = await removeConnectionsAndPermissions(db, organisationId, ROWS_PER_DELETION);
+  const sources = await removeSources(db, organisationId, ROWS_PER_DELETION);
   await removeEndpoints(db, organisationId);
-  if (permissions === DELETED_ROWS || sources === DELETED_ROWS) return false;
+  if (permissions === ROWS_PER_DELETION || sources === ROWS_PER_DELETION) return false;
   if (deletedAt < now - LATE_ARRIVALS_MS) await removeEmptyOrganisation(db, organisationId);
   return true;
 }

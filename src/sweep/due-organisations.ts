@@ -1,4 +1,4 @@
-/** Which organisations have something that is to be removed. */
+/** Finds the organisations that have rows older than retention allows. */
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
@@ -9,21 +9,23 @@ import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
 import { firstEventIdAt } from "../events/event-store";
 import { firstDeliveryAt } from "../webhooks/delivery-store";
 
-/** What an organisation has of what is older than a cutoff. */
+/** An organisation, and what it has that is older than a cutoff. */
 export interface DueOrganisation {
   id: number;
-  /** Sessions that ended before it. */
+  /** Sessions that ended before the cutoff. */
   hasSessions: boolean;
-  /** Events, deliveries or recoveries from before it. */
+  /** Events, deliveries or recoveries from before the cutoff. */
   hasRows: boolean;
-  /** Applications: whether something of theirs is due is for each of them to say. */
+  /** Applications, of any age: whether they have old rows is looked up in each of them. */
   hasApplications: boolean;
 }
 
 /**
- * A page of a share of all organisations (those whose id leaves this remainder) in the order of their
- * ids, with what is due in each: one query, whatever their number.
- * @param share `after`: the last id of the page before
+ * A page of the organisations of one share, in the order of their ids, with what is due in each. It is one
+ * query, however many they are.
+ * @param share the organisations whose id divided by `shares` leaves `remainder`. `after`: the last id of
+ *   the page before
+ * @param cutoff Unix milliseconds
  */
 export async function listDueOrganisations(
   db: Database,

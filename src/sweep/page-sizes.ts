@@ -1,26 +1,26 @@
 /**
- * How much a step handles. The rates that this has to keep up with come from the limit of one API key,
- * 3,000 calls in 10 s: 18,000 rows a minute of whatever a call makes. Each kind of removal must manage
- * ten times that, 180,000 rows a minute (`test/sweep/keeping-up.test.ts`): 90 steps of 2,000.
+ * How much one step of the sweep does. One API key can make 3,000 calls in 10 s, and so 18,000 rows of one
+ * kind in a minute. Each kind of removal must do ten times that: 180,000 rows in a minute, which are 90
+ * steps of 2,000 (`test/sweep/keeping-up.test.ts`).
  */
 
-/** Rows that one statement deletes: some tens of milliseconds of D1, which runs one query at a time. */
-export const DELETED_ROWS = 2_000;
-/** Sessions read for a step, and handed on in messages of `SESSIONS_A_MESSAGE`. */
-export const SESSIONS_READ = 1_000;
-/** Objects called for one message, some side by side. */
-export const SESSIONS_A_MESSAGE = 100;
-/** Objects called side by side. */
+/** Rows that one statement deletes. It takes some tens of milliseconds of D1, which runs one query at a time. */
+export const ROWS_PER_DELETION = 2_000;
+/** Sessions that one step reads. They are sent on in messages of `SESSIONS_PER_MESSAGE`. */
+export const SESSIONS_PER_STEP = 1_000;
+/** Sessions in one message: so many Durable Objects are called for it. */
+export const SESSIONS_PER_MESSAGE = 100;
+/** Durable Objects that are called side by side. */
 export const OBJECTS_AT_ONCE = 10;
-/** Events of owed ones: 40 calls of the queue. */
-export const OWED_EVENTS = 480;
-/** Pairing requests that are ended in one batch: three statements each. */
-export const ENDED_REQUESTS = 200;
-/** Keys, permissions, sources and the like. */
-export const PAGE = 100;
-/** Organisations looked at for a step. */
-export const ORGANISATIONS = 100;
-/** Steps done for a message, before the rest goes to another one: at most about 4 queries each. */
-export const STEPS_A_MESSAGE = 20;
-/** Each organisation's retention is looked at once in so many minutes. */
-export const SHARES = 60;
+/** Events that one step sends from the outbox: 40 calls of the queue. */
+export const OWED_EVENTS_PER_STEP = 480;
+/** Pairing requests that one step ends, in one batch with three statements for each. */
+export const REQUESTS_PER_STEP = 200;
+/** Keys whose end one step announces. */
+export const KEYS_PER_STEP = 100;
+/** Organisations that one step looks at. */
+export const ORGANISATIONS_PER_STEP = 100;
+/** Steps for one message, before the rest goes into another message. A step is at most about 4 queries of D1. */
+export const STEPS_PER_MESSAGE = 20;
+/** The organisations are divided into so many shares. Each minute the sweep looks at one share for old rows. */
+export const RETENTION_SHARES = 60;

@@ -1,4 +1,4 @@
-/** What a step of each kind of task does. */
+/** Does one step of a task: for each kind of task, calls the room that the work belongs to. */
 import { sweepDeadLetters } from "../dead-letters/dead-letter-store";
 import { findNextApplication } from "../devices/application-store";
 import { announceExpiringKeys } from "../keys/announce-expiring";
@@ -9,89 +9,93 @@ import { expireRequests } from "../pairing/request-endings";
 import { removeApplicationData, removeEndedPairingData } from "../pairing/retention";
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
-import { listDeleted, removeDeleted } from "./deleted-organisations";
+import { queueDeletedOrganisations, removeDeletedOrganisation } from "./deleted-organisations";
 import { listDueOrganisations } from "./due-organisations";
 import {
-  DELETED_ROWS,
-  ENDED_REQUESTS,
-  ORGANISATIONS,
-  OWED_EVENTS,
-  PAGE,
-  SHARES,
+  KEYS_PER_STEP,
+  ORGANISATIONS_PER_STEP,
+  OWED_EVENTS_PER_STEP,
+  REQUESTS_PER_STEP,
+  RETENTION_SHARES,
+  ROWS_PER_DELETION,
 } from "./page-sizes";
 import {
-  FIRST_ENDED_LANE,
-  findDue,
-  findOld,
-  pokeSessions,
-  purgeSessions,
+  FIRST_ENDED_RANGE,
+  queueDueSessions,
+  queueOldSessions,
   removeOldRows,
+  removeSessions,
+  wakeSessions,
 } from "./sweep-sessions";
-import type { StepResult, SweepDeps, Task } from "./tasks";
+import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
 
-const DAY_MS = 86_400_000;
 const DONE: StepResult = { rest: null, more: [] };
 
-/** Does one bounded step of a task. */
-export async function doStep(deps: SweepDeps, task: Task): Promise<StepResult> {
-  const { db, now } = deps;
-  const cutoff = now - deps.config.retentionDays * DAY_MS;
-  const repeat = (count: number, page: number): StepResult =>
-    count < page ? DONE : { rest: task, more: [] };
-  const deleted = async (page: (limit: number) => Promise<number>) =>
-    repeat(await page(DELETED_ROWS), DELETED_ROWS);
+/** Does one step of a task: one page of its work. */
+export async function doTaskStep(services: SweepServices, task: Task): Promise<StepResult> {
+  const { db, now } = services;
+  const again: StepResult = { rest: task, more: [] };
+  /** A full page means that there may be more to do. */
+  const repeatIfFull = (count: number, page: number) => (count < page ? DONE : again);
+  const deletePage = async (deleteRows: (limit: number) => Promise<number>) =>
+    repeatIfFull(await deleteRows(ROWS_PER_DELETION), ROWS_PER_DELETION);
   switch (task.job) {
     case "setup-codes":
-      return deleted((limit) => sweepSetupCodes(db, now, limit));
+      return deletePage((limit) => sweepSetupCodes(db, now, limit));
     case "nonces":
-      return deleted((limit) => sweepNonces(db, now, limit));
+      return deletePage((limit) => sweepNonces(db, now, limit));
     case "join-codes":
-      return deleted((limit) => sweepJoinCodes(db, now, limit));
+      return deletePage((limit) => sweepJoinCodes(db, now, limit));
     case "signed-out-tokens":
-      return deleted((limit) => sweepSignedOut(db, now, limit));
+      return deletePage((limit) => sweepSignedOut(db, now, limit));
     case "idempotency-keys":
-      return deleted((limit) => sweepIdempotencyKeys(db, now, limit));
+      return deletePage((limit) => sweepIdempotencyKeys(db, now, limit));
     case "dead-letters":
-      return deleted((limit) => sweepDeadLetters(db, cutoff, limit));
+      return deletePage((limit) => sweepDeadLetters(db, retentionCutoff(services), limit));
     case "owed-events":
-      return repeat(await deps.events.sweep(now, OWED_EVENTS), OWED_EVENTS);
+      return repeatIfFull(
+        await services.events.sweep(now, OWED_EVENTS_PER_STEP),
+        OWED_EVENTS_PER_STEP,
+      );
     case "expiring-keys":
-      return repeat(await announceExpiringKeys(deps, now, PAGE), PAGE);
+      return repeatIfFull(await announceExpiringKeys(services, now, KEYS_PER_STEP), KEYS_PER_STEP);
     case "pairing-requests": {
-      const after = await expireRequests(deps, { after: task.after, limit: ENDED_REQUESTS }, now);
+      const page = { after: task.after, limit: REQUESTS_PER_STEP };
+      const after = await expireRequests(services, page, now);
       return after === null ? DONE : { rest: { ...task, after }, more: [] };
     }
     case "due-sessions":
-      return findDue(deps, task);
-    case "poke-sessions":
-      await pokeSessions(deps, task.sessions);
+      return queueDueSessions(services, task);
+    case "wake-sessions":
+      await wakeSessions(services, task.sessions);
       return DONE;
     case "retention":
-      return findOrganisations(deps, task);
+      return queueRetention(services, task);
     case "old-sessions":
-      return findOld(deps, task);
-    case "purge-sessions":
-      await purgeSessions(deps, task.sessions);
+      return queueOldSessions(services, task);
+    case "remove-sessions":
+      await removeSessions(services, task.sessions);
       return DONE;
     case "old-rows":
-      return (await removeOldRows(deps, task)) ? DONE : { rest: task, more: [] };
+      return (await removeOldRows(services, task)) ? DONE : again;
     case "old-pairing":
-      return removeOldPairing(deps, task);
+      return removeOldPairing(services, task);
     case "deleted-organisations":
-      return listDeleted(deps, task);
+      return queueDeletedOrganisations(services, task);
     case "deleted-organisation":
-      return (await removeDeleted(deps, task)) ? DONE : { rest: task, more: [] };
+      return (await removeDeletedOrganisation(services, task)) ? DONE : again;
   }
 }
 
 type TaskOf<J extends Task["job"]> = Extract<Task, { job: J }>;
 
-async function findOrganisations(
-  { db }: SweepDeps,
+/** Looks at one share of the organisations, and makes a task for each kind of old rows of each. */
+async function queueRetention(
+  { db }: SweepServices,
   task: TaskOf<"retention">,
 ): Promise<StepResult> {
   const { remainder, cutoff, after } = task;
-  const share = { remainder, shares: SHARES, after, limit: ORGANISATIONS };
+  const share = { remainder, shares: RETENTION_SHARES, after, limit: ORGANISATIONS_PER_STEP };
   const found = await listDueOrganisations(db, share, cutoff);
   const more = found.flatMap(({ id: organisationId, ...has }): Task[] => [
     ...(has.hasSessions
@@ -100,7 +104,7 @@ async function findOrganisations(
             job: "old-sessions" as const,
             organisationId,
             cutoff,
-            lane: FIRST_ENDED_LANE,
+            range: FIRST_ENDED_RANGE,
             after: null,
           },
         ]
@@ -111,22 +115,22 @@ async function findOrganisations(
       : []),
   ]);
   const last = found.at(-1);
-  const isFull = last !== undefined && found.length === ORGANISATIONS;
+  const isFull = last !== undefined && found.length === ORGANISATIONS_PER_STEP;
   return { rest: isFull ? { ...task, after: last.id } : null, more };
 }
 
-/** One application, or a page of it. */
+/** Removes a page of the old pairing data of one application, and goes on with the next one when none is left. */
 async function removeOldPairing(
-  { db, now }: SweepDeps,
+  { db, now }: SweepServices,
   task: TaskOf<"old-pairing">,
 ): Promise<StepResult> {
   const { organisationId, cutoff, after } = task;
   const next = await findNextApplication(db, organisationId, after);
   if (!next) return DONE;
-  const page = { applicationId: next.id, limit: DELETED_ROWS };
+  const page = { applicationId: next.id, limit: ROWS_PER_DELETION };
   const removed =
     cutoff === null
       ? await removeApplicationData(db, page)
       : await removeEndedPairingData(db, { ...page, cutoff }, now);
-  return { rest: removed < DELETED_ROWS ? { ...task, after: next } : task, more: [] };
+  return { rest: removed < ROWS_PER_DELETION ? { ...task, after: next } : task, more: [] };
 }

@@ -1,34 +1,38 @@
-/** The consumer of the sweep's queue: what a run could not finish by itself. */
+/** The consumer of the sweep's queue: does the tasks that a run could not finish by itself. */
 import { z } from "zod";
 import { recordDeadLetter } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import { runTask } from "./chain";
-import { STEPS_A_MESSAGE } from "./page-sizes";
-import { type Background, sweepDeps } from "./sweep";
+import { STEPS_PER_MESSAGE } from "./page-sizes";
+import { type BackgroundContext, sweepServices } from "./sweep";
 import type { SweepMessage } from "./tasks";
 
-/** How often a message is tried: what it does is found again by the next run, a minute or an hour later. */
+/** How often a message is tried. After that it is dropped: a later run, within an hour, finds its work again. */
 const MOST_TRIES = 3;
 const RETRY_SECONDS = 30;
 
-/** Its tasks are our own: only what tells them from something else is looked at. */
+/** Only Drawbridge writes these messages: this checks just enough to tell them from others. */
 const messageShape = z.object({
   v: z.literal(1),
   task: z.looseObject({ job: z.string() }),
   until: z.number(),
 });
 
-/** Handles a batch, one message after the other: D1 runs one query at a time anyway. */
-export async function consumeSweeps(batch: MessageBatch, env: Env, ctx: Background): Promise<void> {
-  const deps = sweepDeps(env, ctx);
+/** Handles a batch, one message after another: D1 runs one query at a time anyway. */
+export async function consumeSweeps(
+  batch: MessageBatch,
+  env: Env,
+  ctx: BackgroundContext,
+): Promise<void> {
+  const services = sweepServices(env, ctx);
   for (const message of batch.messages) {
     if (!messageShape.safeParse(message.body).success) {
-      await recordDeadLetter(deps.db, batch.queue, message, "not a message of the sweep");
+      await recordDeadLetter(services.db, batch.queue, message, "not a message of the sweep");
       continue;
     }
     const { task, until } = message.body as SweepMessage;
     try {
-      await runTask(deps, task, { steps: STEPS_A_MESSAGE, until });
+      await runTask(services, task, { steps: STEPS_PER_MESSAGE, until });
       message.ack();
     } catch (error) {
       log("sweep failed", { work: task.job, error: describeError(error) });

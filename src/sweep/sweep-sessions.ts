@@ -1,4 +1,4 @@
-/** The sweep's work on sessions: those that are due are looked at, those that are old are removed. */
+/** The sweep's steps for sessions: wakes the objects of those that are due, and removes those that are old. */
 import { sweepEvents } from "../events/event-store";
 import { describeError, log } from "../platform/log";
 import { type DueSession, findDueSessions } from "../session/due-sessions";
@@ -8,11 +8,16 @@ import { findRemovable, forgetSessions } from "../session/session-retention";
 import type { CheckMessage } from "../sources/access-checks";
 import { sweepDeliveries } from "../webhooks/delivery-store";
 import { sweepRecoveries } from "../webhooks/recovery";
-import { DELETED_ROWS, OBJECTS_AT_ONCE, SESSIONS_A_MESSAGE, SESSIONS_READ } from "./page-sizes";
-import type { StepResult, SweepDeps, Task } from "./tasks";
+import {
+  OBJECTS_AT_ONCE,
+  ROWS_PER_DELETION,
+  SESSIONS_PER_MESSAGE,
+  SESSIONS_PER_STEP,
+} from "./page-sizes";
+import type { StepResult, SweepServices, Task } from "./tasks";
 
-/** The ranges of an organisation's sessions, each in the order of its rows. */
-const LANES: readonly { kind: SessionKind; ended: Ended }[] = [
+/** The ranges of an organisation's sessions in the table. A task goes through them one after another. */
+const SESSION_RANGES: readonly { kind: SessionKind; ended: Ended }[] = [
   { kind: "relay", ended: 0 },
   { kind: "source", ended: 0 },
   { kind: "relay", ended: 1 },
@@ -20,33 +25,33 @@ const LANES: readonly { kind: SessionKind; ended: Ended }[] = [
   { kind: "source", ended: 1 },
   { kind: "source", ended: 2 },
 ];
-/** From here on they hold sessions that have ended. */
-export const FIRST_ENDED_LANE = 2;
+/** The ranges from this index on have sessions that have ended. */
+export const FIRST_ENDED_RANGE = 2;
 
-/** Finds sessions whose time to be looked at has come, and has them looked at side by side. */
-export async function findDue(
-  { db, now }: SweepDeps,
+/** Finds a page of sessions that are due, and makes the tasks that wake their objects. */
+export async function queueDueSessions(
+  { db, now }: SweepServices,
   task: Extract<Task, { job: "due-sessions" }>,
 ): Promise<StepResult> {
-  const due = await findDueSessions(db, now, task.after, SESSIONS_READ);
-  const more = inMessages(due).map((sessions) => ({ job: "poke-sessions" as const, sessions }));
+  const due = await findDueSessions(db, now, task.after, SESSIONS_PER_STEP);
+  const more = inMessages(due).map((sessions) => ({ job: "wake-sessions" as const, sessions }));
   const after = due.at(-1);
-  const isFull = after !== undefined && due.length === SESSIONS_READ;
+  const isFull = after !== undefined && due.length === SESSIONS_PER_STEP;
   return { rest: isFull ? { ...task, after } : null, more };
 }
 
-/** Has the objects of these sessions do what is due. One that fails is found again by the next run. */
-export async function pokeSessions(
-  { db, sessions, checks }: SweepDeps,
+/** Wakes the objects of these sessions, so that they do what is due. The next run finds one that fails again. */
+export async function wakeSessions(
+  { db, sessions, checks }: SweepServices,
   due: readonly DueSession[],
 ): Promise<void> {
   const unknown: DueSession[] = [];
   await sideBySide(due, async (key) => {
     if (!(await sessions.reconcile(key.id))) unknown.push(key);
   });
-  // A row whose object holds nothing stands for nothing.
+  // An object without a session: its row is left over.
   await forgetSessions(db, unknown);
-  // Source sessions that are due may be due for a check by their connector: who consumes it knows.
+  // Source sessions may be due for a check by their connector. The consumer of the checks queue decides.
   const messages = due
     .filter(({ checked }) => checked)
     .map(({ organisationId, id }) => ({
@@ -55,27 +60,27 @@ export async function pokeSessions(
   if (messages.length > 0) await checks.sendBatch(messages);
 }
 
-/** Finds an organisation's old sessions, range after range, and has them removed side by side. */
-export async function findOld(
-  { db }: SweepDeps,
+/** Finds a page of an organisation's old sessions, range after range, and makes the tasks that remove them. */
+export async function queueOldSessions(
+  { db }: SweepServices,
   task: Extract<Task, { job: "old-sessions" }>,
 ): Promise<StepResult> {
   const { organisationId, cutoff, after } = task;
-  const lane = LANES[task.lane];
-  if (!lane) return { rest: null, more: [] };
-  const query = { organisationId, ...lane, cutoff, after, limit: SESSIONS_READ };
+  const range = SESSION_RANGES[task.range];
+  if (!range) return { rest: null, more: [] };
+  const query = { organisationId, ...range, cutoff, after, limit: SESSIONS_PER_STEP };
   const old = await findRemovable(db, query);
-  const more = inMessages(old).map((sessions) => ({ job: "purge-sessions" as const, sessions }));
-  const last = old.length === SESSIONS_READ ? old.at(-1) : undefined;
+  const more = inMessages(old).map((sessions) => ({ job: "remove-sessions" as const, sessions }));
+  const last = old.length === SESSIONS_PER_STEP ? old.at(-1) : undefined;
   const rest = last
     ? { ...task, after: { createdAt: last.createdAt, id: last.id } }
-    : { ...task, lane: task.lane + 1, after: null };
+    : { ...task, range: task.range + 1, after: null };
   return { rest, more };
 }
 
-/** Removes sessions, the object first: its row is what finds it again if that fails. */
-export async function purgeSessions(
-  { db, sessions }: SweepDeps,
+/** Removes sessions, the object before the row: if the object fails, the row finds it again. */
+export async function removeSessions(
+  { db, sessions }: SweepServices,
   keys: readonly SessionKey[],
 ): Promise<void> {
   const purged: SessionKey[] = [];
@@ -86,23 +91,24 @@ export async function purgeSessions(
   await forgetSessions(db, purged);
 }
 
-/** Removes a page of an organisation's old deliveries, events and recoveries; true: nothing is left. */
+/** Removes a page of an organisation's old deliveries, events and recoveries. True: none is left. */
 export async function removeOldRows(
-  { db }: SweepDeps,
+  { db }: SweepServices,
   { organisationId, cutoff }: { organisationId: number; cutoff: number | null },
 ): Promise<boolean> {
   const before = cutoff ?? Number.MAX_SAFE_INTEGER;
-  // Events after what tells of their delivery: that is of no use without them.
+  // Deliveries before events: a delivery is of no use without its event.
   for (const removePage of [sweepDeliveries, sweepEvents, sweepRecoveries]) {
-    if ((await removePage(db, organisationId, before, DELETED_ROWS)) === DELETED_ROWS) return false;
+    if ((await removePage(db, organisationId, before, ROWS_PER_DELETION)) === ROWS_PER_DELETION)
+      return false;
   }
   return true;
 }
 
 function inMessages<T>(sessions: readonly T[]): T[][] {
   const messages: T[][] = [];
-  for (let i = 0; i < sessions.length; i += SESSIONS_A_MESSAGE) {
-    messages.push(sessions.slice(i, i + SESSIONS_A_MESSAGE));
+  for (let i = 0; i < sessions.length; i += SESSIONS_PER_MESSAGE) {
+    messages.push(sessions.slice(i, i + SESSIONS_PER_MESSAGE));
   }
   return messages;
 }

@@ -1,7 +1,7 @@
 /**
- * The sweep, each minute: the net beneath alarms and queues, and what keeps tables from growing. A run
- * does one step of each kind of work, which finds what is due by index; where that was not all, the
- * sweep's queue goes on. So an idle minute costs a query for each kind, and a busy one what it takes.
+ * The sweep: the work of the cron job, every minute. It does what alarms and queues have missed, and removes
+ * old rows. A run does one step of each kind of task, which finds by an index what is due. If there is more,
+ * the sweep's queue goes on with it. So a minute with nothing to do costs one query for each kind of task.
  */
 
 import { openDatabase } from "../db/open";
@@ -10,46 +10,47 @@ import { readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { SessionClient } from "../session/session-client";
 import { runTask } from "./chain";
-import { SHARES } from "./page-sizes";
-import { DELETIONS, type SweepDeps, type Task } from "./tasks";
+import { RETENTION_SHARES } from "./page-sizes";
+import { DELETION_JOBS, retentionCutoff, type SweepServices, type Task } from "./tasks";
 
-/** Where work goes on behind a run. */
-export type Background = { waitUntil(promise: Promise<unknown>): void };
+/** Keeps an invocation running until this work is done. */
+export type BackgroundContext = { waitUntil(promise: Promise<unknown>): void };
 
 const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
 
 /**
  * One run of the sweep.
- * @param scheduledAt the minute it stands for, Unix milliseconds: it picks the share of organisations
+ * @param scheduledAt the minute for which Cloudflare started the run, in Unix milliseconds. It decides
+ *   which share of the organisations is looked at
  */
-export async function sweep(env: Env, ctx: Background, scheduledAt: number): Promise<void> {
-  const deps = sweepDeps(env, ctx);
-  const { now } = deps;
-  const minute = now + MINUTE_MS;
-  const remainder = Math.floor(scheduledAt / MINUTE_MS) % SHARES;
-  const cutoff = now - deps.config.retentionDays * DAY_MS;
+export async function sweep(env: Env, ctx: BackgroundContext, scheduledAt: number): Promise<void> {
+  const services = sweepServices(env, ctx);
+  const { now } = services;
+  const nextRun = now + MINUTE_MS;
+  const remainder = Math.floor(scheduledAt / MINUTE_MS) % RETENTION_SHARES;
+  const cutoff = retentionCutoff(services);
+  /** Each task, and until when its chain of messages may go on. */
   const work: [Task, number][] = [
-    [{ job: "due-sessions", after: null }, minute],
-    [{ job: "owed-events" }, minute],
-    [{ job: "expiring-keys" }, minute],
-    [{ job: "retention", remainder, cutoff, after: 0 }, now + SHARES * MINUTE_MS],
-    [{ job: "deleted-organisations", after: 0 }, minute],
-    [{ job: "pairing-requests", after: null }, minute],
-    ...DELETIONS.map((job): [Task, number] => [{ job }, minute]),
+    [{ job: "due-sessions", after: null }, nextRun],
+    [{ job: "owed-events" }, nextRun],
+    [{ job: "expiring-keys" }, nextRun],
+    [{ job: "retention", remainder, cutoff, after: 0 }, now + RETENTION_SHARES * MINUTE_MS],
+    [{ job: "deleted-organisations", after: 0 }, nextRun],
+    [{ job: "pairing-requests", after: null }, nextRun],
+    ...DELETION_JOBS.map((job): [Task, number] => [{ job }, nextRun]),
   ];
-  // Each stands alone: one that fails is logged and must not keep the others from their work.
+  // A task that fails is logged, and the others are done all the same.
   for (const [task, until] of work) {
     try {
-      await runTask(deps, task, { steps: 1, until });
+      await runTask(services, task, { steps: 1, until });
     } catch (error) {
       log("sweep failed", { work: task.job, error: describeError(error) });
     }
   }
 }
 
-/** What the sweep stands on in this invocation. */
-export function sweepDeps(env: Env, ctx: Background): SweepDeps {
+/** The services of the sweep in this invocation. Reads the clock. */
+export function sweepServices(env: Env, ctx: BackgroundContext): SweepServices {
   const db = openDatabase(env);
   return {
     db,

@@ -1,6 +1,6 @@
 /**
- * What the sweep has to do, in steps. A step is bounded: it handles one page, and says where the next
- * one begins. So any amount of work is done by a chain of steps, over as many invocations as it takes.
+ * The tasks of the sweep. A task is done in steps. A step handles one page and says where the next page
+ * begins, so that any amount of work is done in as many steps and invocations as it needs.
  */
 import type { Database } from "../db/open";
 import type { ApplicationPosition } from "../devices/application-store";
@@ -11,8 +11,8 @@ import type { DueSession } from "../session/due-sessions";
 import type { SessionClient } from "../session/session-client";
 import type { SessionKey } from "../session/session-key";
 
-/** What can only be deleted: a page is one statement. */
-export const DELETIONS = [
+/** Tasks that only delete rows: a page is one statement. */
+export const DELETION_JOBS = [
   "setup-codes",
   "nonces",
   "join-codes",
@@ -21,26 +21,30 @@ export const DELETIONS = [
   "dead-letters",
 ] as const;
 
-/** A piece of work, and where in it to go on. Moments are Unix milliseconds; a cutoff of null means all. */
+/**
+ * A task, and where to go on with it. `after` is the last row of the page before; null or 0: from the
+ * beginning. `cutoff` and `deletedAt` are Unix milliseconds: what is older than the cutoff is removed; null:
+ * everything is, because the organisation was deleted.
+ */
 export type Task =
-  | { job: (typeof DELETIONS)[number] }
+  | { job: (typeof DELETION_JOBS)[number] }
   | { job: "owed-events" }
   | { job: "expiring-keys" }
   | { job: "pairing-requests"; after: RequestPosition | null }
-  /** Sessions to look at; it hands them on as `poke-sessions`. */
+  /** Finds sessions that are due, and makes tasks `wake-sessions` of them. */
   | { job: "due-sessions"; after: DueSession | null }
-  | { job: "poke-sessions"; sessions: readonly DueSession[] }
-  /** A share of the organisations: what has something to remove is handed on, each by itself. */
+  | { job: "wake-sessions"; sessions: readonly DueSession[] }
+  /** Looks at a share of the organisations, and makes the tasks `old-…` of each that has old rows. */
   | { job: "retention"; remainder: number; cutoff: number; after: number }
-  /** Sessions to remove; it hands them on as `purge-sessions`. `lane`: which range of rows. */
+  /** Finds old sessions, and makes tasks `remove-sessions` of them. `range`: an index of `SESSION_RANGES`. */
   | {
       job: "old-sessions";
       organisationId: number;
       cutoff: number | null;
-      lane: number;
+      range: number;
       after: Pick<SessionKey, "createdAt" | "id"> | null;
     }
-  | { job: "purge-sessions"; sessions: readonly SessionKey[] }
+  | { job: "remove-sessions"; sessions: readonly SessionKey[] }
   | { job: "old-rows"; organisationId: number; cutoff: number | null }
   | {
       job: "old-pairing";
@@ -48,35 +52,41 @@ export type Task =
       cutoff: number | null;
       after: ApplicationPosition | null;
     }
+  /** Finds deleted organisations, and makes the tasks that remove all of each. */
   | { job: "deleted-organisations"; after: number }
   | { job: "deleted-organisation"; organisationId: number; deletedAt: number };
 
-/** What travels on the sweep's queue. */
+/** A message on the sweep's queue. */
 export interface SweepMessage {
   v: 1;
   task: Task;
-  /** Until when it is gone on with (Unix milliseconds): then the next run begins with it anew. */
+  /** Until when the task may go on, Unix milliseconds: then a run of the sweep begins it again. */
   until: number;
 }
 
-/** What comes of a step. */
+/** What is left to do after a step. */
 export interface StepResult {
-  /** The same task from where this step ended; null: it is done. */
+  /** The same task, from where this step ended. Null: it is done. */
   rest: Task | null;
   /** Further tasks that it found. */
   more: readonly Task[];
 }
 
-/** What the sweep stands on. */
-export interface SweepDeps {
+/** The services that the sweep uses. */
+export interface SweepServices {
   db: Database;
   sessions: SessionClient;
   events: EventOutbox;
   config: Config;
-  /** Where checks of connectors are asked for. */
+  /** The queue of checks by connectors. */
   checks: Queue;
-  /** Where the sweep hands its own work on. */
+  /** The sweep's own queue. */
   sweeps: Queue;
   /** When this run or message began, Unix milliseconds. */
   now: number;
+}
+
+/** What is older than this is removed, Unix milliseconds. */
+export function retentionCutoff({ config, now }: Pick<SweepServices, "config" | "now">): number {
+  return now - config.retentionDays * 86_400_000;
 }

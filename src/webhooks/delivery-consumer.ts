@@ -13,7 +13,7 @@ import type { DomainEvent } from "../events/event";
 import type { ChangeStore } from "../events/event-outbox";
 import { dropOldest } from "../platform/bounded-memory";
 import { describeError, log } from "../platform/log";
-import { within } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import {
   type DeliveryKey,
   type DeliveryStatus,
@@ -99,7 +99,7 @@ export async function consumeDeliveries(
   });
   services.waitUntil(Promise.all(work.map(({ done }) => done)));
   // Time running out is no failure here: what is still open goes on behind.
-  await within(PATIENCE_MS, Promise.all(waitedFor)).catch(() => undefined);
+  await withTimeout(PATIENCE_MS, Promise.all(waitedFor)).catch(() => undefined);
   for (const { message, receiver } of work) {
     if (!open.has(message)) continue;
     if (receiver) slow.set(receiver, true);

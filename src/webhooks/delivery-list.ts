@@ -1,7 +1,7 @@
 /** Deliveries as the API shows them: one, and a list. */
 import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { type Scan, type ScannedPage, scanPage } from "../db/scan";
+import { type ScannedPage, type ScanQuery, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
 import { eventTypeCondition } from "../events/event-store";
 import type { DeliveryKey, DeliveryStatus, StoredDelivery } from "./delivery";
@@ -39,7 +39,7 @@ export function listDeliveries(
   const inOrganisation = eq(deliveries.organisationId, organisationId);
   // Deliveries that did not arrive have an index. SQLite uses it only if the query repeats its condition.
   const undelivered = status === "failed" || status === "discarded";
-  const scan: Scan = {
+  const scan: ScanQuery = {
     table: deliveries,
     indexedBy: undelivered ? sql`deliveries_undelivered` : undefined,
     range: and(

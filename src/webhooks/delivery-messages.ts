@@ -1,6 +1,6 @@
 /** The messages on the deliveries queue: their form, and how a route puts one there. */
 import { z } from "zod";
-import { Unavailable } from "../platform/unavailable";
+import { UnavailableError } from "../platform/unavailable";
 import type { DeliveryKey } from "./delivery";
 
 /** A message on the deliveries queue. */
@@ -33,12 +33,12 @@ export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
 
 /**
  * Puts a message on the queue while an HTTP caller waits.
- * @throws Unavailable when the queue does not take it
+ * @throws UnavailableError when the queue does not take it
  */
 export async function queueDeliveryMessage(queue: Queue, message: DeliveryMessage): Promise<void> {
   try {
     await queue.send(message);
   } catch (error) {
-    throw new Unavailable(`the deliveries queue takes nothing: ${String(error)}`);
+    throw new UnavailableError(`the deliveries queue takes nothing: ${String(error)}`);
   }
 }

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MOST_GRACES } from "../../src/keys/grace";
 import type { KeyRecord } from "../../src/keys/key";
-import { holds, SIGN_IN } from "../../src/keys/permissions";
+import { hasPermission, OPERATOR_SIGN_IN } from "../../src/keys/permissions";
 import {
-  decideChange,
+  checkKeyCreation,
+  decideKeyChange,
   type Granter,
-  judgeCreation,
   type KeyChange,
   type KeySettings,
 } from "../../src/keys/who-may-change";
@@ -49,7 +49,7 @@ function granterWith(more: Partial<Granter> = {}): Granter {
     keyId: 1,
     organisationId: 1,
     organisationIds: [1, 2, 3],
-    permissions: ["keys:write", "relays:read", SIGN_IN],
+    permissions: ["keys:write", "relays:read", OPERATOR_SIGN_IN],
     expiresAt: null,
     inGrace: false,
     ipAllowlist: [],
@@ -59,7 +59,7 @@ function granterWith(more: Partial<Granter> = {}): Granter {
 
 /** `allowed`, or the code of the refusal. */
 function answer(granter: Granter, key: KeyRecord, change: KeyChange): string {
-  const decision = decideChange(granter, key, change, NOW);
+  const decision = decideKeyChange(granter, key, change, NOW);
   return decision.ok ? "allowed" : decision.refusal.code;
 }
 
@@ -68,7 +68,10 @@ const WIDENING: [string, KeyChange][] = [
   ["refreshing it", { refresh: { graceSeconds: 0 } }],
   ["refreshing it with a grace", { refresh: { graceSeconds: 60 } }],
   ["adding a permission", { permissions: ["relays:read", "relays:write", "keys:write"] }],
-  ["letting operators sign in as it", { permissions: ["relays:read", "relays:write", SIGN_IN] }],
+  [
+    "letting operators sign in as it",
+    { permissions: ["relays:read", "relays:write", OPERATOR_SIGN_IN] },
+  ],
   ["exchanging a permission", { permissions: ["relays:read", "keys:write"] }],
   ["unblocking it", { blocked: false }],
   ["a later end", { expiresAt: LATER }],
@@ -181,7 +184,7 @@ describe("a new key", () => {
     ["in another organisation", { organisationIds: [1, 9] }, "unknown-organisation"],
   ])("that reaches %s", (_, made, code) => {
     const granter = granterWith({ expiresAt: SOON, ipAllowlist: ["192.0.2.0/24"] });
-    expect(judgeCreation(granter, { ...settings, ...made })?.code ?? null).toBe(code);
+    expect(checkKeyCreation(granter, { ...settings, ...made })?.code ?? null).toBe(code);
   });
 });
 
@@ -197,7 +200,7 @@ describe("a key in the hands of who came with its replaced token", () => {
 
 describe("a refresh", () => {
   const refreshed = (key: KeyRecord, graceSeconds: number, now: number) => {
-    const decision = decideChange(granterWith(), key, { refresh: { graceSeconds } }, now);
+    const decision = decideKeyChange(granterWith(), key, { refresh: { graceSeconds } }, now);
     return decision.ok ? decision.previousTokens : decision.refusal.code;
   };
 
@@ -232,7 +235,7 @@ describe("a refresh", () => {
 const MINE = "mallory@example.com";
 const subset = <T>(all: readonly T[], least = 0) =>
   fc.shuffledSubarray([...all], { minLength: least });
-const NAMES = ["*", "keys:write", SIGN_IN, "relays:read", "accessFtp"];
+const NAMES = ["*", "keys:write", OPERATOR_SIGN_IN, "relays:read", "accessFtp"];
 const world = {
   organisationIds: subset([1, 2], 1),
   permissions: subset(NAMES),
@@ -274,7 +277,7 @@ const within: Record<string, string[]> = {
 /** All that a key lets its holder do: every (organisation, permission, address, hour). */
 function powers(key: KeySettings): string[] {
   if (key.blocked) return [];
-  const permissions = ["keys:write", SIGN_IN, "relays:read", "accessFtp", "anythingElse"];
+  const permissions = ["keys:write", OPERATOR_SIGN_IN, "relays:read", "accessFtp", "anythingElse"];
   const from =
     key.ipAllowlist.length === 0
       ? ADDRESSES
@@ -282,7 +285,7 @@ function powers(key: KeySettings): string[] {
   const hours = [NOW, SOON, LATER].filter((at) => key.expiresAt === null || at < key.expiresAt);
   return key.organisationIds.flatMap((organisation) =>
     permissions
-      .filter((permission) => holds(key.permissions, permission))
+      .filter((permission) => hasPermission(key.permissions, permission))
       .flatMap((permission) =>
         from.flatMap((ip) => hours.map((at) => [organisation, permission, ip, at].join(" "))),
       ),
@@ -306,13 +309,13 @@ describe("no sequence of calls", () => {
           const allowed = new Set(powers(mine));
           // What was theirs before anything: their own key, and those that let them in by their address.
           const lets = (key: KeyRecord) =>
-            key.emails.includes(MINE) && holds(key.permissions, SIGN_IN);
+            key.emails.includes(MINE) && hasPermission(key.permissions, OPERATOR_SIGN_IN);
           fc.pre(!keys.slice(1).some(lets));
           const held = new Set([1]);
           for (const made of calls) {
             const holder = keys[made.by % keys.length];
             if (!holder || !held.has(holder.id) || holder.blocked) continue;
-            if (!holds(holder.permissions, "keys:write")) continue;
+            if (!hasPermission(holder.permissions, "keys:write")) continue;
             const granter: Granter = {
               keyId: holder.id,
               organisationId: holder.organisationIds[0] ?? 0,
@@ -323,7 +326,7 @@ describe("no sequence of calls", () => {
               ipAllowlist: holder.ipAllowlist,
             };
             if ("create" in made) {
-              if (judgeCreation(granter, made.create)) continue;
+              if (checkKeyCreation(granter, made.create)) continue;
               keys.push(keyWith({ ...made.create, blocked: false, id: keys.length + 1 }));
               held.add(keys.length);
             } else {
@@ -331,7 +334,7 @@ describe("no sequence of calls", () => {
               if (!key) continue;
               const change =
                 "permit" in made ? { permissions: [...key.permissions, made.permit] } : made.change;
-              const decision = decideChange(granter, key, change, NOW);
+              const decision = decideKeyChange(granter, key, change, NOW);
               if (!decision.ok) continue;
               Object.assign(key, decision.settings);
               if (decision.previousTokens) held.add(key.id);

@@ -1,7 +1,7 @@
 /** Whether a key works, now and from an address: the rule by itself. */
 import { describe, expect, test } from "vitest";
-import { type ApiKey, judgeKey } from "../../src/keys/key";
-import { holds } from "../../src/keys/permissions";
+import { type ApiKey, checkKey } from "../../src/keys/key";
+import { hasPermission } from "../../src/keys/permissions";
 
 const NOW = 1_790_000_000_000;
 
@@ -19,7 +19,7 @@ function keyWith(changes: Partial<ApiKey> = {}): ApiKey {
 }
 
 describe("a key", () => {
-  test.each<[string, Partial<ApiKey>, ReturnType<typeof judgeKey>]>([
+  test.each<[string, Partial<ApiKey>, ReturnType<typeof checkKey>]>([
     ["without any bound works", {}, null],
     ["that is blocked does not work", { blocked: true }, "blocked"],
     ["whose time is to come works", { expiresAt: NOW + 1 }, null],
@@ -30,7 +30,7 @@ describe("a key", () => {
     ["of no organisation is unknown", { organisationIds: [] }, "unknown"],
     ["blocked and expired says that it is blocked", { blocked: true, expiresAt: NOW }, "blocked"],
   ])("%s", (_, changes, expected) => {
-    expect(judgeKey(keyWith(changes), "192.0.2.1", NOW)).toBe(expected);
+    expect(checkKey(keyWith(changes), "192.0.2.1", NOW)).toBe(expected);
   });
 });
 
@@ -52,7 +52,7 @@ describe("an allowlist", () => {
     [["0.0.0.0/0", "::/0"], "nowhere", false],
     [["0.0.0.0/0", "::/0"], "", false],
   ])("of %j seen from %s", (ipAllowlist, ip, works) => {
-    const refusal = judgeKey(keyWith({ ipAllowlist }), ip, NOW);
+    const refusal = checkKey(keyWith({ ipAllowlist }), ip, NOW);
     expect(refusal).toBe(works ? null : "ip-refused");
   });
 });
@@ -70,6 +70,6 @@ describe("permissions", () => {
     [["relays"], "relays:read", false],
     [["RELAYS:READ"], "relays:read", false],
   ])("of %j against %s", (held, needed, enough) => {
-    expect(holds(held, needed)).toBe(enough);
+    expect(hasPermission(held, needed)).toBe(enough);
   });
 });

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { LastUses } from "../../src/keys/last-use";
+import { LastUseRecorder } from "../../src/keys/last-use";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
 import { newKey } from "../support/keys";
@@ -17,7 +17,7 @@ const lastUsed = async (keyId: number) =>
 
 /** Gathers as an isolate does, and says when all that is gathered is written. */
 function isolate() {
-  const uses = new LastUses();
+  const uses = new LastUseRecorder();
   const db = openDatabase(env);
   let work: Promise<unknown>[] = [];
   const ctx = { waitUntil: (promise: Promise<unknown>) => void work.push(promise) };

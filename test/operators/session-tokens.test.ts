@@ -4,7 +4,7 @@ import { SignJWT, UnsecuredJWT } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { sweepSignedOut } from "../../src/operators/operator-store";
-import { SESSION_MS, signSession } from "../../src/operators/session-token";
+import { OPERATOR_SESSION_MS, signSessionToken } from "../../src/operators/session-token";
 import { call, newOrganisation } from "../support/client";
 import { keyBody, newKey, patchKey, signIn } from "../support/keys";
 import { d1CallsOf, rowsOf, written } from "../support/rows";
@@ -27,7 +27,7 @@ describe("signing in", () => {
     expect(answer.status).toBe(201);
     expect(Object.keys(answer.body)).toEqual(["session_token", "expires_at"]);
     const expiresAt = Date.parse(answer.body.expires_at);
-    expect(expiresAt).toBe(Math.floor((now + SESSION_MS) / 1_000) * 1_000);
+    expect(expiresAt).toBe(Math.floor((now + OPERATOR_SESSION_MS) / 1_000) * 1_000);
     const session = answer.body.session_token;
     const list = async () =>
       call("GET", "/api-keys", { headers: { Authorization: `Bearer ${session}` } });
@@ -147,14 +147,14 @@ describe("a session token", () => {
       email: null,
       tokenEndsAt: null,
     };
-    const good = await signSession(env.DRAWBRIDGE_SECRET, session, now);
+    const good = await signSessionToken(env.DRAWBRIDGE_SECRET, session, now);
     expect((await use(good)).status).toBe(200);
     const claims = { ver: 1, sub: String(keyId), jti: "x", iss: "drawbridge" };
     const forgeries = [
-      await signSession(`${env.DRAWBRIDGE_SECRET}!`, session, now),
-      await signSession(env.DRAWBRIDGE_SECRET, { ...session, expiresAt: now - 1_000 }, now),
-      await signSession(env.DRAWBRIDGE_SECRET, { ...session, tokenVersion: 2 }, now),
-      await signSession(env.DRAWBRIDGE_SECRET, { ...session, keyId: 999_999_999 }, now),
+      await signSessionToken(`${env.DRAWBRIDGE_SECRET}!`, session, now),
+      await signSessionToken(env.DRAWBRIDGE_SECRET, { ...session, expiresAt: now - 1_000 }, now),
+      await signSessionToken(env.DRAWBRIDGE_SECRET, { ...session, tokenVersion: 2 }, now),
+      await signSessionToken(env.DRAWBRIDGE_SECRET, { ...session, keyId: 999_999_999 }, now),
       new UnsecuredJWT(claims).setExpirationTime("1h").encode(),
       await new SignJWT(claims)
         .setProtectedHeader({ alg: "HS256", typ: "drawbridge-session+jwt" })
@@ -200,7 +200,7 @@ describe("a session token", () => {
     const before = await count();
     await sweepSignedOut(db, Date.now(), 100);
     expect(await count()).toBe(before);
-    expect(await sweepSignedOut(db, Date.now() + SESSION_MS, 100)).toBe(before);
+    expect(await sweepSignedOut(db, Date.now() + OPERATOR_SESSION_MS, 100)).toBe(before);
     expect(await count()).toBe(0);
   });
 });

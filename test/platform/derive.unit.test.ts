@@ -2,7 +2,7 @@
 import { hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { accessKey } from "../../src/keys/access-key";
+import { deriveAccessKey } from "../../src/keys/access-key";
 import { deriveSecret } from "../../src/outbound/standard-webhooks";
 import { fingerprint } from "../../src/pairing/device-key";
 import { codeFrom } from "../../src/platform/codes";
@@ -20,7 +20,7 @@ describe("a derived key", () => {
   });
 
   test("makes the secrets that clients hold already", () => {
-    expect(accessKey(SECRET, { id: 7, tokenVersion: 2 }).secret).toBe(
+    expect(deriveAccessKey(SECRET, { id: 7, tokenVersion: 2 }).secret).toBe(
       hkdf("access-key/7/2", 30).toString("base64url"),
     );
     expect(deriveSecret(SECRET, "endpoint/whe_1", 3)).toBe(

@@ -1,11 +1,11 @@
 /** Who may send to whom: the one rule, over every state that the permissions of both sides can have. */
 import { describe, expect, test } from "vitest";
 import {
-  among,
-  CONNECTION_ID,
+  CONNECTION_ID_PATTERN,
   mayRelay,
   neededPermissions,
   type PermissionState,
+  permissionLookup,
 } from "../../src/relay-permissions/permission";
 
 /** A row that was made and says nothing of `enabled` is disabled. */
@@ -28,7 +28,7 @@ describe.each([
 ])("from %s to %s", (from, to) => {
   test.each(sixteen)("the sender's row %s, the receiver's row %s", (send, receive) => {
     const both = send === "enabled" && receive === "enabled";
-    const verdict = mayRelay(from, to, among(rows(from, to, send, receive)));
+    const verdict = mayRelay(from, to, permissionLookup(rows(from, to, send, receive)));
     expect(verdict.allowed).toBe(both);
     expect(verdict.missing.map(({ direction, state }) => `${direction} ${state}`)).toEqual([
       ...(send === "enabled" ? [] : [`send ${send === "absent" ? "absent" : "disabled"}`]),
@@ -40,15 +40,15 @@ describe.each([
     "the way back, %s and %s, changes nothing about the way there",
     (send, receive) => {
       const back = rows(to, from, send, receive);
-      expect(mayRelay(from, to, among(back)).allowed).toBe(false);
+      expect(mayRelay(from, to, permissionLookup(back)).allowed).toBe(false);
       const there = rows(from, to, "enabled", "enabled");
-      expect(mayRelay(from, to, among([...back, ...there])).allowed).toBe(true);
+      expect(mayRelay(from, to, permissionLookup([...back, ...there])).allowed).toBe(true);
     },
   );
 });
 
 test("what is missing names the row that its own side has to change", () => {
-  expect(mayRelay("plant-1", "head.office", among([])).missing).toEqual([
+  expect(mayRelay("plant-1", "head.office", permissionLookup([])).missing).toEqual([
     {
       connectionId: "plant-1",
       remoteConnectionId: "head.office",
@@ -66,12 +66,12 @@ test("what is missing names the row that its own side has to change", () => {
 
 test("a connection may send to itself only with both rows of its own", () => {
   const [send, receive] = neededPermissions("A", "A");
-  expect(mayRelay("A", "A", among([{ ...send, enabled: true }])).allowed).toBe(false);
+  expect(mayRelay("A", "A", permissionLookup([{ ...send, enabled: true }])).allowed).toBe(false);
   const both = [
     { ...send, enabled: true },
     { ...receive, enabled: true },
   ];
-  expect(mayRelay("A", "A", among(both)).allowed).toBe(true);
+  expect(mayRelay("A", "A", permissionLookup(both)).allowed).toBe(true);
 });
 
 test("no two different rows are taken for one another, however their ids are cut", () => {
@@ -79,13 +79,13 @@ test("no two different rows are taken for one another, however their ids are cut
     { connectionId: "A-B", remoteConnectionId: "C", direction: "send", enabled: true },
     { connectionId: "C", remoteConnectionId: "A-B", direction: "receive", enabled: true },
   ] as const;
-  expect(mayRelay("A", "B-C", among(near)).allowed).toBe(false);
+  expect(mayRelay("A", "B-C", permissionLookup(near)).allowed).toBe(false);
 });
 
 test.each(["a", "A.b_c-9", "...", ".a", "a".repeat(16)])("%s is the id of a connection", (id) => {
-  expect(CONNECTION_ID.test(id)).toBe(true);
+  expect(CONNECTION_ID_PATTERN.test(id)).toBe(true);
 });
 
 test.each(["", ".", "..", "a".repeat(17), "a b", "a/b", "ä", "a\n"])("%j is no id", (id) => {
-  expect(CONNECTION_ID.test(id)).toBe(false);
+  expect(CONNECTION_ID_PATTERN.test(id)).toBe(false);
 });

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
-import { within } from "../../src/platform/wait";
+import { withTimeout } from "../../src/platform/wait";
 import type { SessionCommand } from "../../src/session/machine";
 import type { Session } from "../../src/session/session";
 import {
@@ -288,8 +288,8 @@ describe("a port that never answers", () => {
 
   test("leaves no timer behind when it did answer, or failed", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    expect(await within(50, Promise.resolve("here"))).toBe("here");
-    await expect(within(50, Promise.reject(new Error("broken")))).rejects.toThrow("broken");
+    expect(await withTimeout(50, Promise.resolve("here"))).toBe("here");
+    await expect(withTimeout(50, Promise.reject(new Error("broken")))).rejects.toThrow("broken");
     expect(vi.getTimerCount()).toBe(0);
   });
 });

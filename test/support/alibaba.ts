@@ -4,7 +4,7 @@
  */
 import { env, exports } from "cloudflare:workers";
 import { createHash, createHmac } from "node:crypto";
-import { accessKey } from "../../src/keys/access-key";
+import { deriveAccessKey } from "../../src/keys/access-key";
 import { ORIGIN, type Tenant } from "./client";
 import { newAddress } from "./devices";
 
@@ -19,7 +19,7 @@ export async function pairOf(tenant: Tenant): Promise<Pair> {
   const row = await env.DB.prepare("select key_id from organisation_keys where organisation_id = ?")
     .bind(tenant.id)
     .first<{ key_id: number }>();
-  return accessKey(env.DRAWBRIDGE_SECRET, { id: row?.key_id ?? 0, tokenVersion: 1 });
+  return deriveAccessKey(env.DRAWBRIDGE_SECRET, { id: row?.key_id ?? 0, tokenVersion: 1 });
 }
 
 /** A call as a client makes it, before it is sent; tests tamper with it. */

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { newToken } from "../../src/keys/key-token";
-import { keyInsertion } from "../../src/keys/key-writes";
+import { keyInsertStatements } from "../../src/keys/key-writes";
 import { type Answer, call, type Tenant } from "./client";
 
 /** A key that a test made. */
@@ -114,7 +114,7 @@ export async function insertKey(organisationId: number, traits: KeyTraits = {}) 
   const token = newToken();
   const input = { name: "Test key", organisationIds: [organisationId], permissions };
   const [[row]] = await openDatabase(env).batch(
-    keyInsertion(openDatabase(env), input, token, Date.now()),
+    keyInsertStatements(openDatabase(env), input, token, Date.now()),
   );
   if (!row) throw new Error("the key was not stored");
   await changeKey(row.id, rest);

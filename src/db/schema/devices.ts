@@ -1,9 +1,6 @@
 /**
- * D1 tables: applications, devices and pairing. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of applications, devices and pairing. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import {
   index,
@@ -14,7 +11,7 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 
-/** What devices pair with. */
+/** The applications with which devices pair. */
 export const applications = sqliteTable(
   "applications",
   {
@@ -27,9 +24,10 @@ export const applications = sqliteTable(
 );
 
 /**
- * Pairing requests. Clustered as (status, application, id), ids in the order of time: the pending ones
- * of an application are one range, few by its caps, in which a device's or an address's are counted
- * without an index; the pending ones of all are one range for the sweep. Ending one moves its row.
+ * Pairing requests. Clustered as (status, application, id), with ids in the order of time. The pending
+ * requests of an application are one range. It is short, because their number is limited, so those of one
+ * device or address are counted in it without an index. All pending requests are one range for the sweep.
+ * Ending a request moves its row.
  */
 export const pairingRequests = sqliteTable(
   "pairing_requests",
@@ -41,22 +39,22 @@ export const pairingRequests = sqliteTable(
     id: text("id").notNull(),
     organisationId: integer("organisation_id").notNull(),
     deviceId: text("device_id").notNull(),
-    /** What the caps count the client's address as; the address itself is in `asked`. */
+    /** The address bucket of the client, by which limits count. The address itself is in `asked`. */
     addressBucket: text("remote_ip").notNull(),
     expiresAt: integer("expires_at").notNull(),
-    /** Drawn by whoever ended it: the rest of that batch does its work only where it is there. */
+    /** A random value of the call that ended the request: the rest of its batch works only where this value is stored. */
     claim: text("claim"),
-    /** What is asked for, as JSON; never changes. */
+    /** What the device asks for, as JSON. It never changes. */
     asked: text("asked").notNull(),
-    /** How it ended, as JSON; null while it is pending. */
+    /** How the request ended, as JSON. Null while it is pending. */
     outcome: text("outcome"),
   },
   (t) => [primaryKey({ columns: [t.status, t.applicationId, t.id] })],
 );
 
 /**
- * Devices, clustered as they are listed; removed ones apart, until retention. `state` is the device as
- * JSON: it holds digests of its tokens, and no token.
+ * Devices, clustered as they are listed. Removed ones are apart from the others, and stay until retention
+ * ends. `state` is the device as JSON: it has the digests of its tokens, and no token.
  */
 export const devices = sqliteTable(
   "devices",
@@ -65,19 +63,19 @@ export const devices = sqliteTable(
     removed: integer("removed", { mode: "boolean" }).notNull(),
     createdAt: integer("created_at").notNull(),
     id: text("id").notNull(),
-    /** Of the state: a change is written only over the version that it was made from. */
+    /** The version of the state. A change is written only over the version that it was decided on. */
     version: integer("version").notNull(),
     lastSeenAt: integer("last_seen_at"),
     state: text("state").notNull(),
   },
   (t) => [
     primaryKey({ columns: [t.applicationId, t.removed, t.createdAt, t.id] }),
-    // The id first: a relay session knows its users' devices by id alone.
+    // The id comes first: a relay session knows only the ids of its users' devices.
     uniqueIndex("devices_by_id").on(t.id, t.applicationId),
   ],
 );
 
-/** Where a device token leads. What it is worth is in the device's state. */
+/** Which device and role a device token belongs to. Whether it is valid is in the device's state. */
 export const deviceTokens = sqliteTable("device_tokens", {
   digest: text("digest").primaryKey(),
   applicationId: text("application_id").notNull(),
@@ -85,7 +83,7 @@ export const deviceTokens = sqliteTable("device_tokens", {
   role: text("role").notNull(),
 });
 
-/** Setup codes that are out, by keyed digest. A used one is gone; they live ten minutes at most. */
+/** Setup codes that can still be used, by keyed digest. A code is deleted when it is used, and lives ten minutes at most. */
 export const setupCodes = sqliteTable("setup_codes", {
   digest: text("digest").primaryKey(),
   expiresAt: integer("expires_at").notNull(),

@@ -1,13 +1,10 @@
 /**
- * D1 tables: events and what no consumer could use. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of events, the outbox and dead letters. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** Events, once each. The id is a UUIDv7, so that the key is also the order of time. */
+/** Events, each once. The id is a UUIDv7, so that the key is in the order of time. */
 export const events = sqliteTable(
   "events",
   {
@@ -21,15 +18,15 @@ export const events = sqliteTable(
 );
 
 /**
- * Events of what lives in D1 that may not be on the queue yet: written with the change, removed once
- * they are sent. Event ids begin with their time, so the oldest are the first rows.
+ * The outbox: events that may not be on the queue yet. A row is written in the batch of the change, and
+ * removed when the event is sent. Ids begin with their time, so the first rows are the oldest.
  */
 export const owedEvents = sqliteTable("owed_events", {
   id: text("id").primaryKey(),
   organisationId: integer("organisation_id").notNull(),
 });
 
-/** Queue messages that nobody could use: unparseable, or out of retries. */
+/** Queue messages that no consumer could use: they could not be read, or had no retries left. */
 export const deadLetters = sqliteTable("dead_letters", {
   id: text("id").primaryKey(),
   queue: text("queue").notNull(),

@@ -1,23 +1,20 @@
 /**
- * D1 tables: idempotency keys and nonces. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of idempotency keys and nonces. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** The first answer to a request with an Idempotency-Key. `answer` is null while it still runs. */
+/** The first answer to a request with an Idempotency-Key. `answer` is null while that request runs. */
 export const idempotencyKeys = sqliteTable(
   "idempotency_keys",
   {
     organisationId: integer("organisation_id").notNull(),
     keyId: integer("key_id").notNull(),
-    /** As sent; of a person who signed in, after that person and a space. */
+    /** The key as it was sent. For a person who signed in: that person, a space, and the key. */
     idempotencyKey: text("idempotency_key").notNull(),
     requestDigest: text("request_digest").notNull(),
     createdAt: integer("created_at").notNull(),
-    /** Encrypted: answers may show a secret. */
+    /** Encrypted, because an answer can show a secret. */
     answer: text("answer"),
   },
   (t) => [
@@ -27,14 +24,14 @@ export const idempotencyKeys = sqliteTable(
 );
 
 /**
- * Nonces that were used, by the half hour in which they were: a nonce is looked for in this one and in
- * the one before, and what is older goes in one range.
+ * Nonces that were used, by the half hour of their use. A nonce is searched in the current half hour and
+ * in the one before. All older rows are one range, which the sweep removes.
  */
 export const usedNonces = sqliteTable(
   "used_nonces",
   {
     halfHour: integer("half_hour").notNull(),
-    /** Whose nonce it is: an access key, or an application. */
+    /** The owner of the nonce, such as an access key, an application or a connector. */
     owner: text("owner").notNull(),
     nonce: text("nonce").notNull(),
     usedAt: integer("used_at").notNull(),

@@ -1,9 +1,6 @@
 /**
- * D1 tables: organisations, their API keys and operators. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of organisations, their API keys and operators. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import { sql } from "drizzle-orm";
 import {
@@ -16,7 +13,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { PreviousSecret } from "./webhooks";
 
-/** A tenant. Kept until its data is swept: `deletedAt` hides it at once. */
+/** A tenant. `deletedAt` hides it at once; the row stays until the sweep has removed its data. */
 export const organisations = sqliteTable("organisations", {
   id: integer("id").primaryKey({ autoIncrement: true }),
   name: text("name").notNull(),
@@ -32,7 +29,7 @@ export const organisations = sqliteTable("organisations", {
 
 /**
  * An API key. `organisationIds` is a JSON array of numbers; the first is where it acts by default.
- * Keys change seldom, so that here an index costs little; each is for one question.
+ * Keys change seldom, so that an index costs little here. Each index is for one query.
  */
 export const apiKeys = sqliteTable(
   "api_keys",
@@ -49,20 +46,20 @@ export const apiKeys = sqliteTable(
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at"),
     expiresAt: integer("expires_at"),
-    /** Shown part of the token (its first characters), and when and in which version it was made. */
+    /** The first characters of the token, which are shown. */
     tokenShort: text("token_short").notNull(),
     tokenVersion: integer("token_version").notNull().default(1),
     tokenCreatedAt: integer("token_created_at").notNull(),
-    /** Versions of the token before the current one that still work, newest last. */
+    /** Older versions of the token that still work, newest last. */
     previousTokens: text("previous_tokens", { mode: "json" })
       .$type<PreviousSecret[]>()
       .notNull()
       .default([]),
-    /** Rises with every change: what was decided on another version is not written. */
+    /** Rises with every change. A change is written only over the version that it was decided on. */
     version: integer("version").notNull().default(1),
-    /** When the sweep announces that the key expires; null when it has, or there is no end. */
+    /** When the sweep announces that the key will expire. Null: it has done so, or the key has no end. */
     expiringAt: integer("expiring_at"),
-    /** The name as it is searched. */
+    /** The name in the form in which it is searched (`foldName`). */
     nameFolded: text("name_folded").notNull().default(""),
   },
   (t) => [
@@ -72,19 +69,19 @@ export const apiKeys = sqliteTable(
   ],
 );
 
-/** Digests that authenticate a key: its token, and after refreshes with grace those before. */
+/** The digests of tokens that work: the current token of a key, and older ones in their grace. */
 export const keyTokens = sqliteTable(
   "key_tokens",
   {
     digest: text("digest").primaryKey(),
     keyId: integer("key_id").notNull(),
-    /** `null`: current. A time: works until then. */
+    /** Null: this is the current token. A time: the token works until then. */
     validUntil: integer("valid_until"),
   },
   (t) => [index("key_tokens_key").on(t.keyId)],
 );
 
-/** Which keys an organisation has: the list of keys of an organisation, and their use in it. */
+/** Which keys belong to an organisation, and when each was last used in it. */
 export const organisationKeys = sqliteTable(
   "organisation_keys",
   {
@@ -92,7 +89,7 @@ export const organisationKeys = sqliteTable(
     keyId: integer("key_id").notNull(),
     createdAt: integer("created_at").notNull(),
     lastUsedAt: integer("last_used_at"),
-    /** As the key has it: a list of the blocked ones is a range as well. */
+    /** A copy of the key's `blocked`, so that a list of the blocked keys is one range. */
     blocked: integer("blocked", { mode: "boolean" }).notNull().default(false),
   },
   (t) => [
@@ -101,7 +98,7 @@ export const organisationKeys = sqliteTable(
   ],
 );
 
-/** Session tokens whose operator has signed out before their end: read together with the key. */
+/** Session tokens whose operator signed out before they expired. They are read together with the key. */
 export const signedOutTokens = sqliteTable(
   "signed_out_tokens",
   {
@@ -115,7 +112,7 @@ export const signedOutTokens = sqliteTable(
   ],
 );
 
-/** Who may sign in as which key by their address: the emails, in lower case, of keys that let operators in. */
+/** Which e-mail address may sign in as which key: the addresses, in lower case, of keys with operator:sign-in. */
 export const operatorEmails = sqliteTable(
   "operator_emails",
   {

@@ -1,13 +1,10 @@
 /**
- * D1 tables: connections and relay permissions. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of connections and relay permissions. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** Connections: named endpoints of an organisation. */
+/** Connections: names that an organisation registers. */
 export const connections = sqliteTable(
   "connections",
   {
@@ -18,15 +15,15 @@ export const connections = sqliteTable(
   (t) => [primaryKey({ columns: [t.organisationId, t.connectionId] })],
 );
 
-/** How many connections an organisation has, kept so that a list counts nothing. */
+/** How many connections an organisation has, so that a list does not count them. */
 export const connectionCounts = sqliteTable("connection_counts", {
   organisationId: integer("organisation_id").primaryKey(),
   registered: integer("registered").notNull(),
 });
 
 /**
- * Relay permissions, clustered as they are listed. The two indexes are lists as well, one range for
- * each filter in the order of the key, so that a page of a filtered list is read and not searched.
+ * Relay permissions, clustered as they are listed. In the two indexes, the rows of each filter are one
+ * range in the order of the list: so a page of a filtered list reads only its own rows.
  */
 export const relayPermissions = sqliteTable(
   "relay_permissions",
@@ -37,7 +34,7 @@ export const relayPermissions = sqliteTable(
     direction: text("direction").$type<"send" | "receive">().notNull(),
     enabled: integer("enabled", { mode: "boolean" }).notNull(),
     memo: text("memo").notNull(),
-    /** Rises with every change: webhooks are not ordered. */
+    /** Rises with every change: webhooks can arrive in any order, and receivers compare versions. */
     version: integer("version").notNull().default(1),
   },
   (t) => [
@@ -62,8 +59,8 @@ export const relayPermissions = sqliteTable(
 );
 
 /**
- * How many relay permissions there are, by direction and state: of an organisation (`all`, with an
- * empty id), of a connection as the local side, and of one as the remote side.
+ * The numbers of relay permissions by direction and state: of an organisation (`all`, with an empty id), of
+ * a connection as the local side, and of a connection as the remote side.
  */
 export const relayPermissionCounts = sqliteTable(
   "relay_permission_counts",

@@ -1,37 +1,34 @@
 /**
- * D1 tables: the read model of sessions. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of the read model of sessions. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /**
- * The read model of sessions. Clustered as (organisation, kind, ended, created, id): the live ones of
- * an organisation are one range in the order of its list, its ended ones another in the order of
- * retention. Ending a session moves its row, and costs one row like any other change.
+ * The read model of sessions. Clustered as (organisation, kind, ended, created, id): the live sessions of
+ * an organisation are one range in the order of its list, and the ended ones are ranges that retention
+ * removes from their beginning. Ending a session moves its row, which costs one row like any other change.
  */
 export const sessions = sqliteTable(
   "sessions",
   {
     organisationId: integer("organisation_id").notNull(),
     kind: text("kind").$type<"relay" | "source">().notNull(),
-    /** 0: it lives; 1: it expired; 2: it failed. */
+    /** 0: it is live; 1: it has expired; 2: it has failed. */
     ended: integer("ended").$type<0 | 1 | 2>().notNull(),
     createdAt: integer("created_at").notNull(),
     id: text("id").notNull(),
     endedAt: integer("ended_at"),
-    /** Of the session's state that this row shows: a lower one never overwrites a higher one. */
+    /** The version of the state that this row shows. A lower version never overwrites a higher one. */
     version: integer("version").notNull(),
-    /** All events up to this version are on the queue: the object's outbox is drained to here. */
+    /** All events up to this version are on the queue. */
     announced: integer("announced").notNull(),
-    /** When the sweep has to look at it; null when nothing is owed any more. */
+    /** When the sweep has to look at the session. Null: there is nothing left to do. */
     sweepAt: integer("sweep_at"),
-    /** The session's state as JSON; it holds no token (they are derived). */
+    /** The session's state as JSON. It has no token in it: tokens are derived. */
     state: text("state").notNull(),
-    /** What source sessions are looked up by; null in relay sessions, which then cost no index entry. */
+    /** The filters of source sessions. Null in relay sessions, so that these cost no index entries. */
     keyId: integer("key_id"),
     userId: integer("user_id"),
     sourceId: integer("source_id"),
@@ -39,7 +36,7 @@ export const sessions = sqliteTable(
   (t) => [
     primaryKey({ columns: [t.organisationId, t.kind, t.ended, t.createdAt, t.id] }),
     index("sessions_sweep").on(t.sweepAt).where(sql`sweep_at is not null`),
-    // Each filter of the list of source sessions, in the order of the list, per way of having ended.
+    // One index for each filter of the list of source sessions, in the order of the list for each `ended`.
     index("sessions_by_key")
       .on(t.organisationId, t.keyId, t.ended, t.createdAt, t.id)
       .where(sql`key_id is not null`),
@@ -55,20 +52,20 @@ export const sessions = sqliteTable(
   ],
 );
 
-/** How many sessions there are, kept by the projection so that a list counts nothing. */
+/** The numbers of sessions. The projection keeps them, so that a list does not count rows. */
 export const sessionCounts = sqliteTable(
   "session_counts",
   {
     organisationId: integer("organisation_id").notNull(),
     kind: text("kind").notNull(),
     live: integer("live").notNull(),
-    /** The ended ones too. Kept for source sessions only: their list shows both. */
+    /** Live and ended ones. Kept only for source sessions, because their list shows both. */
     total: integer("total").notNull().default(0),
   },
   (t) => [primaryKey({ columns: [t.organisationId, t.kind] })],
 );
 
-/** Join codes of live sessions, by keyed digest. */
+/** The join codes of live sessions, by keyed digest. */
 export const joinCodes = sqliteTable(
   "join_codes",
   {
@@ -81,8 +78,8 @@ export const joinCodes = sqliteTable(
 );
 
 /**
- * Which live sessions have users with a connection: whom to tell when its permissions change.
- * Written with the session's projection; a session without connections has no row here.
+ * Which live sessions have users with a connection: these are told when its permissions change. Written
+ * with the session's projection. A session without connections has no row here.
  */
 export const sessionConnections = sqliteTable(
   "session_connections",
@@ -90,8 +87,8 @@ export const sessionConnections = sqliteTable(
     organisationId: integer("organisation_id").notNull(),
     sessionId: text("session_id").notNull(),
     connectionId: text("connection_id").notNull(),
-    /** The connection was deleted while the session lived: its users are out. */
-    cut: integer("cut", { mode: "boolean" }).notNull().default(false),
+    /** The connection was deleted after the session began: its users are revoked. */
+    deleted: integer("cut", { mode: "boolean" }).notNull().default(false),
   },
   (t) => [
     primaryKey({ columns: [t.organisationId, t.sessionId, t.connectionId] }),
@@ -100,8 +97,8 @@ export const sessionConnections = sqliteTable(
 );
 
 /**
- * Which live relay sessions have users with a device: whom to tell when it is revoked. Written with
- * the session's projection; a session without devices has no row here.
+ * Which live relay sessions have users with a device: these are told when it is revoked. Written with the
+ * session's projection. A session without devices has no row here.
  */
 export const sessionDevices = sqliteTable(
   "session_devices",

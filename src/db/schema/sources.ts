@@ -1,9 +1,6 @@
 /**
- * D1 tables: users, sources and connectors. The migrations come from the files of this folder
- * (`npm run db:generate`), with WITHOUT ROWID added by hand to each table whose key is not a rowid: an
- * upsert then writes one row instead of two. Times are Unix milliseconds unless a name says otherwise.
- * Rows are clustered by their primary key in the order in which lists read them, so that a list needs
- * no index of its own.
+ * The D1 tables of users, sources and connectors. Times are Unix milliseconds.
+ * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
 import {
   index,
@@ -15,7 +12,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { PreviousSecret } from "./webhooks";
 
-/** People or accounts at an organisation, to whom sources belong. Ids count up per organisation. */
+/** The users of an organisation, to whom sources belong. Ids count up in each organisation. */
 export const users = sqliteTable(
   "users",
   {
@@ -31,8 +28,8 @@ export const users = sqliteTable(
 );
 
 /**
- * Third-party accounts. Ids count up per organisation. Each filter of their list has an index: a
- * source is made once and used for long.
+ * Accounts at third parties. Ids count up in each organisation. Each filter of the list has an index: a
+ * source is created once and used for a long time.
  */
 export const sources = sqliteTable(
   "sources",
@@ -45,7 +42,7 @@ export const sources = sqliteTable(
     state: text("state")
       .$type<"unvalidated" | "active" | "deactivated" | "blocked" | "locked">()
       .notNull(),
-    /** When the session was made that `state` comes from: an older one never overwrites it. */
+    /** When the session began that `state` comes from. An older session never overwrites it. */
     stateAt: integer("state_at").notNull(),
     createdAt: integer("created_at").notNull(),
   },
@@ -58,7 +55,7 @@ export const sources = sqliteTable(
   ],
 );
 
-/** The adapters that verify access to sources, one per organisation and type. Their secret is derived. */
+/** The services that check access to sources: one for each organisation and type. Their secret is derived. */
 export const connectors = sqliteTable(
   "connectors",
   {
@@ -70,16 +67,18 @@ export const connectors = sqliteTable(
     sessionTtlSeconds: integer("session_ttl_seconds").notNull(),
     idleSeconds: integer("idle_seconds").notNull(),
     createdAt: integer("created_at").notNull(),
-    /** Rises with every change, from the time of creation: one that is made again is later than before. */
+    /** Rises with every change. It begins with the time of creation, so that a connector that is deleted and
+     * created again has a higher version than before. */
     version: integer("version").notNull().default(0),
-    /** Rises with every rotation, from the time of creation: one that is made again has another secret. */
+    /** Rises with every rotation. It begins with the time of creation, so that a connector that is deleted and
+     * created again has another secret than before. */
     secretVersion: integer("secret_version").notNull().default(0),
-    /** Rotated secrets that still sign, newest last. */
+    /** Older secrets that still sign, newest last. */
     previousSecrets: text("previous_secrets", { mode: "json" })
       .$type<PreviousSecret[]>()
       .notNull()
       .default([]),
-    /** When its answer could not be taken, and why, in our own words; null: never. */
+    /** When its answer could last not be used, and why, in our own words. Null: never. */
     lastFailureAt: integer("last_failure_at"),
     lastFailureReason: text("last_failure_reason"),
   },

@@ -3,13 +3,13 @@ import { unknownOrganisation } from "../../http/guard-refusals";
 import { problemSurface } from "../../http/problem-details";
 import { type HttpRefusal, pathsUnder } from "../../http/request-context";
 import { MOST_GRACES } from "../../keys/grace";
-import type { Excess, Limit, ManageRefusal } from "../../keys/who-may-change";
+import type { KeyChangeRefusal, KeyExcess, KeyLimit } from "../../keys/who-may-change";
 
 /** The surface of API keys. */
 export const keySurface = problemSurface("api-keys", pathsUnder("/api-keys"));
 
 /** Why a key was not made, changed or deleted, as an HTTP error. */
-export function toKeyRefusal(refusal: ManageRefusal): HttpRefusal {
+export function toKeyRefusal(refusal: KeyChangeRefusal): HttpRefusal {
   switch (refusal.code) {
     case "not-found":
       return keyNotFound;
@@ -64,12 +64,12 @@ export function toKeyRefusal(refusal: ManageRefusal): HttpRefusal {
   }
 }
 
-const ownLimits: Readonly<Record<Limit, string>> = {
+const ownLimits: Readonly<Record<KeyLimit, string>> = {
   expiresAt: "Your own API key, or its token that was refreshed, has an end.",
   ipAllowlist: "Your own API key has an allowlist.",
 };
 
-function describeExcess(excess: Excess): string {
+function describeExcess(excess: KeyExcess): string {
   if ("permission" in excess) {
     return `This API key holds ${excess.permission}, which yours does not.`;
   }

@@ -30,13 +30,10 @@ function readingRoutes(app: Hono<AppEnv>): void {
     "/api-keys",
     keyRoute("keys:read", async (c, { organisationId, organisationIds }) => {
       const { optFields, ...query } = readQuery(c, listKeysQuery);
-      const page = await listKeys(c.var.db, {
-        ...query,
-        organisationId,
-        readerOrganisationIds: organisationIds,
-      });
-      if (page.next !== null) c.header("Link", nextLink(c, page.next));
       const now = Date.now();
+      const wanted = { ...query, organisationId, readerOrganisationIds: organisationIds };
+      const page = await listKeys(c.var.db, wanted, now);
+      if (page.next !== null) c.header("Link", nextLink(c, page.next));
       return c.json(page.keys.map((key) => toApiKey(key, now, optFields)));
     }),
   );
@@ -76,7 +73,7 @@ function writingRoutes(app: Hono<AppEnv>): void {
       async (c, caller) => {
         const change = await readBody(c, changeKeyBody);
         const now = Date.now();
-        const result = await changeKey(c.var, caller, readId(c), change, now);
+        const result = await changeKey(c.var, caller, { id: readId(c), change }, now);
         if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         const { key, token } = result;
         const { secret } = c.var.config;

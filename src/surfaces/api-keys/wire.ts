@@ -5,18 +5,18 @@
 import { z } from "zod";
 import { humanText } from "../../http/human-text";
 import { integerIdText, wholeNumber } from "../../http/whole-numbers";
-import { accessKey } from "../../keys/access-key";
+import { deriveAccessKey } from "../../keys/access-key";
 import { parseCidr } from "../../keys/allowlist";
-import { isUsable } from "../../keys/key";
+import { LONGEST_KEY_GRACE_SECONDS } from "../../keys/grace";
+import { isUsable, KEY_BOUNDS } from "../../keys/key";
 import type { KeyView } from "../../keys/key-store";
 import type { KeyCreation } from "../../keys/manage-keys";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import type { KeyChange } from "../../keys/who-may-change";
-import { shortName } from "../../organisations/organisation-store";
+import { organisationSlug } from "../../organisations/organisation-store";
 import { toRfc3339 } from "../shared/wire-time";
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const WEEK_SECONDS = 604_800;
 
 function list<S extends z.ZodType>(entry: S, most: number) {
   return z
@@ -48,19 +48,19 @@ const instant = z.iso
   .refine((time) => time > Date.now(), "must be in the future")
   .nullable();
 
-const organisationIds = list(z.int("must be a number"), 100).refine(
+const organisationIds = list(z.int("must be a number"), KEY_BOUNDS.organisations).refine(
   (ids) => ids.length > 0,
   "must have at least one entry",
 );
 
 /** The fields that a create and a change have in common. */
 const settings = {
-  name: humanText(1, 100),
-  emails: list(email, 20),
-  permissions: list(permission, 100),
+  name: humanText(1, KEY_BOUNDS.nameLength),
+  emails: list(email, KEY_BOUNDS.emails),
+  permissions: list(permission, KEY_BOUNDS.permissions),
   dnsName: dnsName.optional(),
   expiresAt: instant.optional(),
-  ipAllowlist: list(cidr, 100).nullish(),
+  ipAllowlist: list(cidr, KEY_BOUNDS.ipAllowlist).nullish(),
 };
 
 /** The body of a create. Unknown fields are ignored: clients of Khomp may send some. */
@@ -83,10 +83,10 @@ const changes = {
   emails: settings.emails.nullish(),
   permissions: settings.permissions.nullish(),
   organizationsIds: organisationIds.nullish(),
-  labels: list(humanText(1, 64), 20).nullish(),
+  labels: list(humanText(1, KEY_BOUNDS.labelLength), KEY_BOUNDS.labels).nullish(),
   blocked: z.boolean("must be true or false").nullish(),
   refreshApiToken: z.boolean("must be true or false").nullish(),
-  refreshGraceSeconds: wholeNumber(0, WEEK_SECONDS).nullish(),
+  refreshGraceSeconds: wholeNumber(0, LONGEST_KEY_GRACE_SECONDS).nullish(),
 };
 
 /** The body of a change. Null means the same as absent, but for dnsName and expiresAt, which it removes. */
@@ -161,7 +161,7 @@ export function toApiKey(key: KeyView, now: number, fields: readonly OptionalFie
     organizations: key.organisations.map((organisation) => ({
       id: organisation.id,
       name: organisation.name,
-      short: shortName(organisation.name),
+      short: organisationSlug(organisation.name),
       creationTimestamp: toRfc3339(organisation.createdAt),
       lastUseTimestamp: toRfc3339(organisation.lastUsedAt),
     })),
@@ -190,7 +190,7 @@ export function toNewApiKey(key: KeyView, token: string, secret: string, now: nu
   return {
     ...shown,
     token: { ...shown.token, value: token },
-    access_key: accessKey(secret, key),
+    access_key: deriveAccessKey(secret, key),
   };
 }
 

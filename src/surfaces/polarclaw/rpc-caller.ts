@@ -7,7 +7,7 @@ import { requireKey, requireUsableKey } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { type Call, type Caller, Refused } from "../../http/request-context";
-import { keyIdOf, liveAccessSecrets } from "../../keys/access-key";
+import { parseAccessKeyId, validAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/key-cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
@@ -74,11 +74,11 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
   if (signed.nonce.length > MOST_NONCE_LENGTH) {
     throw refused("InvalidParameter", `The nonce is longer than ${MOST_NONCE_LENGTH} characters.`);
   }
-  const id = keyIdOf(signed.accessKeyId);
+  const id = parseAccessKeyId(signed.accessKeyId);
   const key = id === null ? null : await findKeyById(c.var.db, id, now);
   // An access key that does not exist is checked and refused in the same way, so that nobody learns
   // which exist.
-  const secrets = liveAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
+  const secrets = validAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
   const isSigned = secrets.some(signed.isSignedBy);
   if (!key || !isSigned) {
     return refuseAndCount(

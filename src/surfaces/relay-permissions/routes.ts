@@ -9,12 +9,12 @@ import {
   createPermission,
   deleteConnection,
   deletePermission,
-  type PermissionDeps,
   type PermissionRefusal,
   type PermissionResult,
+  type PermissionServices,
   updatePermission,
 } from "../../relay-permissions/manage-permissions";
-import { CONNECTION_ID, type PermissionKey } from "../../relay-permissions/permission";
+import { CONNECTION_ID_PATTERN, type PermissionKey } from "../../relay-permissions/permission";
 import { listPermissions } from "../../relay-permissions/permission-list";
 import { findPermission } from "../../relay-permissions/permission-store";
 import { toPermissionRefusal } from "./errors";
@@ -88,8 +88,8 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
     one,
     keyRoute("relay-permissions:update", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
-      const change = await readBody(c, updatePermissionBody);
-      const result = await updatePermission(depsOf(c), organisationId, key, change, Date.now());
+      const change = { ...(await readBody(c, updatePermissionBody)), ...key };
+      const result = await updatePermission(depsOf(c), organisationId, change, Date.now());
       return c.json(toPermission(requireDone(result)));
     }),
   );
@@ -174,7 +174,8 @@ async function list(
 /** The connection in the path. One with an id of another form was never registered. */
 function requireConnectionId(c: Call): string {
   const id = c.req.param("connectionId");
-  if (id === undefined || !CONNECTION_ID.test(id)) throw refused({ code: "connection-not-found" });
+  if (id === undefined || !CONNECTION_ID_PATTERN.test(id))
+    throw refused({ code: "connection-not-found" });
   return id;
 }
 
@@ -194,7 +195,7 @@ function refused(refusal: PermissionRefusal): Refused {
   return new Refused(toPermissionRefusal(refusal));
 }
 
-function depsOf(c: Call): PermissionDeps {
+function depsOf(c: Call): PermissionServices {
   const waitUntil = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
   return { db: c.var.db, sessions: c.var.sessions, events: c.var.events, waitUntil };
 }

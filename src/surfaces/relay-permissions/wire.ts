@@ -6,10 +6,11 @@ import { z } from "zod";
 import { humanText } from "../../http/human-text";
 import { wholeNumberText } from "../../http/whole-numbers";
 import {
-  CONNECTION_ID,
+  CONNECTION_ID_PATTERN,
   type Connection,
   DIRECTIONS,
-  type Direction,
+  MOST_MEMO_LENGTH,
+  type PermissionDirection,
   type PermissionFacts,
   type PermissionKey,
 } from "../../relay-permissions/permission";
@@ -17,14 +18,17 @@ import {
 /** The schema of a connection's id. */
 export const connectionId = z
   .string("must be a string")
-  .regex(CONNECTION_ID, 'must be 1 to 16 letters, digits, dots, _ or -, and not "." or ".."');
+  .regex(
+    CONNECTION_ID_PATTERN,
+    'must be 1 to 16 letters, digits, dots, _ or -, and not "." or ".."',
+  );
 
 const direction = z.enum(["send", "receive"], "must be send or receive");
 const enabledText = z
   .enum(["true", "false"], 'must be "true" or "false"')
   .transform((text) => text === "true");
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
-const memo = humanText(0, 256);
+const memo = humanText(0, MOST_MEMO_LENGTH);
 
 /** The body of a POST of a permission. Unknown fields are ignored: other clients may send some. */
 export const createPermissionBody = z
@@ -85,8 +89,14 @@ export function readPermissionKey(
   remote: string | undefined,
   last: string | undefined,
 ): PermissionKey | null {
-  if (!local || !CONNECTION_ID.test(local) || !remote || !CONNECTION_ID.test(remote)) return null;
-  const found = DIRECTIONS.find((one): one is Direction => one === last);
+  if (
+    !local ||
+    !CONNECTION_ID_PATTERN.test(local) ||
+    !remote ||
+    !CONNECTION_ID_PATTERN.test(remote)
+  )
+    return null;
+  const found = DIRECTIONS.find((one): one is PermissionDirection => one === last);
   return found ? { connectionId: local, remoteConnectionId: remote, direction: found } : null;
 }
 

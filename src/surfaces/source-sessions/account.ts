@@ -4,7 +4,7 @@ import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyRecord } from "../../keys/key-store";
-import { holds } from "../../keys/permissions";
+import { hasPermission } from "../../keys/permissions";
 import { findOrganisation } from "../../organisations/organisation-store";
 import { notFound } from "./errors";
 import { toKey, toOrganisation } from "./wire";
@@ -38,6 +38,6 @@ async function showKey(c: Call, caller: Caller, id: number): Promise<Response> {
   const key = await findKeyRecord(c.var.db, organisationId, id);
   if (!key) throw new Refused(notFound);
   const shown = toKey(key, organisationId);
-  const mayRead = key.id === keyId || holds(permissions, "keys:read");
+  const mayRead = key.id === keyId || hasPermission(permissions, "keys:read");
   return c.json(mayRead ? shown : { ...shown, permissions: null });
 }

@@ -5,7 +5,7 @@ import { readBody, readOptionalBody } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
-import { holds } from "../../keys/permissions";
+import { hasPermission } from "../../keys/permissions";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import {
   createEndpoint,
@@ -124,5 +124,5 @@ async function requireConfig(c: Call, organisationId: number): Promise<WebhookEn
  */
 function toWire(c: Call, { permissions }: Caller, endpoint: WebhookEndpoint) {
   const config = toWebhookConfig(endpoint, c.var.config.secret, Date.now());
-  return holds(permissions, "webhooks:write") ? config : { ...config, secret: null };
+  return hasPermission(permissions, "webhooks:write") ? config : { ...config, secret: null };
 }

@@ -8,7 +8,7 @@
 import type { DomainEvent } from "../../events/event";
 import type { DeliverySummary } from "../../events/event-list";
 import type { KeyFacts } from "../../keys/key";
-import { type Organisation, shortName } from "../../organisations/organisation-store";
+import { type Organisation, organisationSlug } from "../../organisations/organisation-store";
 import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { errorOf, type Session } from "../../session/session";
 import { type Source, sourceOfSession } from "../../sources/source";
@@ -74,7 +74,7 @@ export function toOrganisation(organisation: Organisation) {
     id: organisation.id,
     resource: "organisation",
     name: organisation.name,
-    slug: shortName(organisation.name),
+    slug: organisationSlug(organisation.name),
     date_created: toRfc3339Seconds(organisation.createdAt),
   };
 }

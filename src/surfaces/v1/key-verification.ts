@@ -11,7 +11,7 @@ import type { AppEnv } from "../../http/request-context";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
 import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
-import { type Verification, verifyKey } from "../../keys/verify-key";
+import { type KeyVerification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
 import { toRfc3339 } from "../shared/wire-time";
 
@@ -55,7 +55,7 @@ export function keyVerificationRoutes(app: Hono<AppEnv>): void {
   );
 }
 
-function toWire({ code, key, organisationIds }: Verification) {
+function toWire({ code, key, organisationIds }: KeyVerification) {
   return {
     valid: code === "valid",
     code,

@@ -8,7 +8,7 @@ import { humanText } from "../../http/human-text";
 import { idPageQuery, toIdPage } from "../../http/paging";
 import { type AppEnv, Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
-import { accessKey } from "../../keys/access-key";
+import { deriveAccessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
 import { removeOrganisationKeys } from "../../keys/retention";
@@ -17,7 +17,7 @@ import {
   listOrganisations,
   markOrganisationDeleted,
   type Organisation,
-  shortName,
+  organisationSlug,
 } from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { toRfc3339 } from "../shared/wire-time";
@@ -42,7 +42,7 @@ export function organisationRoutes(app: Hono<AppEnv>): void {
         api_key: {
           id: key.id,
           token,
-          access_key: accessKey(secret, key),
+          access_key: deriveAccessKey(secret, key),
           permissions: [ALL_PERMISSIONS],
         },
       };
@@ -77,7 +77,7 @@ function toWire(organisation: Organisation) {
   return {
     id: organisation.id,
     name: organisation.name,
-    short: shortName(organisation.name),
+    short: organisationSlug(organisation.name),
     created_at: toRfc3339(organisation.createdAt),
   };
 }

@@ -12,11 +12,11 @@ import { refuseAndCount } from "../../http/failed-attempts";
 import { keyRoute, withIdempotencyKey } from "../../http/guarded-routes";
 import { idempotencyScope } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
-import type { HeldKey } from "../../keys/key";
-import { SIGN_IN } from "../../keys/permissions";
-import { readAssertion } from "../../operators/cloudflare-access";
+import type { CallerKey } from "../../keys/key";
+import { OPERATOR_SIGN_IN } from "../../keys/permissions";
+import { verifyAccessAssertion } from "../../operators/cloudflare-access";
 import { signOut } from "../../operators/operator-store";
-import { newSession, signSession } from "../../operators/session-token";
+import { newOperatorSession, signSessionToken } from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
 import { toRfc3339 } from "../shared/wire-time";
 
@@ -30,8 +30,8 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
     return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
       const now = Date.now();
       countCall(c, "signIns", now, String(key.id));
-      const session = newSession(key, email, now);
-      const token = await signSession(c.var.config.secret, session, now);
+      const session = newOperatorSession(key, email, now);
+      const token = await signSessionToken(c.var.config.secret, session, now);
       const expiresAt = toRfc3339(session.expiresAt);
       return c.json({ session_token: token, expires_at: expiresAt }, 201);
     });
@@ -39,7 +39,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
 
   app.delete(
     "/v1/auth/session-tokens",
-    keyRoute(SIGN_IN, async (c, { session }) => {
+    keyRoute(OPERATOR_SIGN_IN, async (c, { session }) => {
       if (!session) {
         throw new Refused({
           status: 400,
@@ -56,7 +56,7 @@ export function sessionTokenRoutes(app: Hono<AppEnv>): void {
 /** An operator who signs in. */
 interface SignIn {
   caller: Caller;
-  key: HeldKey;
+  key: CallerKey;
   /** The address that Cloudflare Access has confirmed; null: they signed in with an API key. */
   email: string | null;
 }
@@ -64,7 +64,7 @@ interface SignIn {
 /** An operator who sends an API key in the body. */
 async function readSignInFromToken(c: Call): Promise<SignIn> {
   const { token } = await readBody(c, signInBody);
-  return { ...(await requireKeyWithToken(c, token, SIGN_IN, "fresh")), email: null };
+  return { ...(await requireKeyWithToken(c, token, OPERATOR_SIGN_IN, "fresh")), email: null };
 }
 
 /** An operator who came through Cloudflare Access and sends no API key; null: they came in another way. */
@@ -73,12 +73,13 @@ async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
   const assertion = c.req.header("Cf-Access-Jwt-Assertion");
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
   const now = Date.now();
-  const email = await readAssertion(access, assertion, now);
+  const email = await verifyAccessAssertion(access, assertion, now);
   if (email === null) return refuseAndCount(c, now, refusedAssertion);
   const organisationId = readOrganisationHeader(c);
-  const choice = await chooseOperatorKey(c.var.db, email, organisationId, clientIp(c), now);
+  const person = { email, organisationId, ip: clientIp(c) };
+  const choice = await chooseOperatorKey(c.var.db, person, now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
-  const caller = await requireUsableKey(c, choice.key, SIGN_IN);
+  const caller = await requireUsableKey(c, choice.key, OPERATOR_SIGN_IN);
   return { caller, key: choice.key, email };
 }
 
@@ -92,7 +93,7 @@ const choiceRefusals = {
   "not-an-operator": {
     status: 403,
     code: "not-an-operator",
-    message: `No API key with ${SIGN_IN} lists your e-mail address. An operator can add it to one.`,
+    message: `No API key with ${OPERATOR_SIGN_IN} lists your e-mail address. An operator can add it to one.`,
   },
   "several-organisations": {
     status: 409,

@@ -1,7 +1,7 @@
 /** What changing and deleting an API key does, answers and announces. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { accessKey } from "../../../src/keys/access-key";
+import { deriveAccessKey } from "../../../src/keys/access-key";
 import { MOST_GRACES } from "../../../src/keys/grace";
 import { send, signAcs3 } from "../../support/alibaba";
 import { call, newOrganisation } from "../../support/client";
@@ -92,7 +92,7 @@ describe("a change of an API key", () => {
     expect(short).toBe(value.slice(0, 12));
     expect(lastUseTimestamp).toBeNull();
     expect(answer.body.access_key).toEqual(
-      accessKey(env.DRAWBRIDGE_SECRET, { id: key.id, tokenVersion: 2 }),
+      deriveAccessKey(env.DRAWBRIDGE_SECRET, { id: key.id, tokenVersion: 2 }),
     );
     expect(answer.body.access_key.id).toBe(key.accessKey.id);
     expect(answer.body.access_key.secret).not.toBe(key.accessKey.secret);
