@@ -1,6 +1,6 @@
 /** Applications: made, listed and read by their organisation. */
 import { env } from "cloudflare:workers";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { newApplication } from "../support/devices";
 import { rowsOf } from "../support/rows";
@@ -13,7 +13,7 @@ const list = (tenant: Tenant, query = "") =>
   call("GET", `/v1/applications?${query}`, { key: tenant.key });
 const idsOf = (data: { id: string }[]) => data.map(({ id }) => id);
 
-it("are listed newest first, page by page, each as it was answered when it was made", async () => {
+test("are listed newest first, page by page, each as it was answered when it was made", async () => {
   const start = Date.now();
   const tenant = await newOrganisation();
   const made: { id: string; name: string; created_at: string }[] = [];
@@ -47,14 +47,14 @@ it("are listed newest first, page by page, each as it was answered when it was m
   }
 });
 
-it("are seen by their own organisation only", async () => {
+test("are seen by their own organisation only", async () => {
   const [at, other] = [await newApplication(), await newOrganisation()];
   expect((await list(other)).body).toEqual({ data: [], next_cursor: null });
   const foreign = await call("GET", at.path, { key: other.key });
   expect([foreign.status, foreign.body.code]).toEqual([404, "application-not-found"]);
 });
 
-it.each(["cursor=x", "cursor=1.pa-", "limit=0", "limit=101", "name=x"])(
+test.each(["cursor=x", "cursor=1.pa-", "limit=0", "limit=101", "name=x"])(
   "a list with %s is refused by name",
   async (query) => {
     const { status, body } = await list(await newOrganisation(), query);
@@ -62,7 +62,7 @@ it.each(["cursor=x", "cursor=1.pa-", "limit=0", "limit=101", "name=x"])(
   },
 );
 
-it("a page costs a page among 10,000, wherever it is", async () => {
+test("a page costs a page among 10,000, wherever it is", async () => {
   const tenant = await newOrganisation();
   await env.DB.prepare(
     `insert into applications

@@ -2,7 +2,7 @@
  * A device's token in two hands: whoever rotates it, only who shows a token that still works gets
  * another one, and a thief never keeps a working one once an operator has rotated it.
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
 import { overtaken } from "../support/d1";
 import {
@@ -42,7 +42,7 @@ async function expectNothingWorks(at: TestApplication, tokens: (string | undefin
 }
 
 describe("an operator's rotation and a thief's at the same moment", () => {
-  it("the thief's, overtaken by the operator's, gets nothing", async () => {
+  test("the thief's, overtaken by the operator's, gets nothing", async () => {
     const { at, token, operator, thief } = await stolen();
     const [late, first] = await overtaken(WRITE, thief, operator);
     expect(first.status).toBe(200);
@@ -54,14 +54,14 @@ describe("an operator's rotation and a thief's at the same moment", () => {
     );
   });
 
-  it("the operator's, overtaken by the thief's, stops what the thief was given", async () => {
+  test("the operator's, overtaken by the thief's, stops what the thief was given", async () => {
     const { at, token, operator, thief } = await stolen();
     const [late, first] = await overtaken(WRITE, operator, thief);
     expect([late.status, first.status]).toEqual([200, 200]);
     await expectNothingWorks(at, [token, first.body.device_token]);
   });
 
-  it("in twenty rounds side by side never leaves the thief with a token that works", async () => {
+  test("in twenty rounds side by side never leaves the thief with a token that works", async () => {
     for (const round of ROUNDS) {
       const { at, device, token, operator, thief } = await stolen();
       const both = round % 2 === 0 ? [operator(), thief()] : [thief(), operator()];
@@ -76,14 +76,14 @@ describe("an operator's rotation and a thief's at the same moment", () => {
   });
 });
 
-it("a thief's rotation, overtaken by a revocation, gets nothing", async () => {
+test("a thief's rotation, overtaken by a revocation, gets nothing", async () => {
   const { at, token, revoke, thief } = await stolen();
   const [late, first] = await overtaken(WRITE, thief, revoke);
   expect([late.status, first.status]).toEqual([401, 200]);
   await expectNothingWorks(at, [token]);
 });
 
-it("of two who show the same token at the same moment one gets another", async () => {
+test("of two who show the same token at the same moment one gets another", async () => {
   const { at, thief } = await stolen();
   const [late, first] = await overtaken(WRITE, thief, thief);
   expect([late.status, first.status]).toEqual([401, 200]);

@@ -2,7 +2,7 @@
  * Sockets of a device that could not be closed at once are closed by the event of what happened, and
  * nobody who was let in since then is.
  */
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { cutByEvent } from "../../src/devices/close-sockets";
 import { SessionClient } from "../../src/session/session-client";
 import { call } from "../support/client";
@@ -68,7 +68,7 @@ const ends: Record<string, (at: TestApplication, device: TestDevice) => Promise<
 };
 
 describe.each(Object.entries(ends))("after %s", (_, end) => {
-  it("sockets of the device are closed at once", async () => {
+  test("sockets of the device are closed at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -77,7 +77,7 @@ describe.each(Object.entries(ends))("after %s", (_, end) => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("sockets that could not be closed at once are closed by the consumer of its event", async () => {
+  test("sockets that could not be closed at once are closed by the consumer of its event", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -91,7 +91,7 @@ describe.each(Object.entries(ends))("after %s", (_, end) => {
 });
 
 describe("the event", () => {
-  it("of a revocation closes nothing that the device opened after a new approval", async () => {
+  test("of a revocation closes nothing that the device opened after a new approval", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -108,7 +108,7 @@ describe("the event", () => {
     for (const socket of sockets) expect((await socket.closed).code).toBe(4403);
   });
 
-  it("of a device that rotated its own token closes nothing", async () => {
+  test("of a device that rotated its own token closes nothing", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);

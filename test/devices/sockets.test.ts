@@ -4,7 +4,7 @@
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
 import { connect, newSession, upgrade } from "../support/device-sockets";
 import {
@@ -29,7 +29,7 @@ async function heldDevices(at: TestApplication): Promise<unknown[]> {
 }
 
 describe("a device token on a websocket", () => {
-  it("lets in the user with this device, on their own link, and nobody else", async () => {
+  test("lets in the user with this device, on their own link, and nobody else", async () => {
     const at = await newApplication();
     const [host, guest, stranger] = [await newDevice(), await newDevice(), await newDevice()];
     const hostToken = (await pair(at, host)).token;
@@ -53,7 +53,7 @@ describe("a device token on a websocket", () => {
     }
   });
 
-  it("of another organisation opens nothing, though the device is the same", async () => {
+  test("of another organisation opens nothing, though the device is the same", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const device = await newDevice();
     await pair(at, device);
@@ -62,7 +62,7 @@ describe("a device token on a websocket", () => {
     expect((await upgrade(session, "client", token)).status).toBe(403);
   });
 
-  it("ten distinct wrong ones lock the session for their address", async () => {
+  test("ten distinct wrong ones lock the session for their address", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -75,7 +75,7 @@ describe("a device token on a websocket", () => {
     expect((await upgrade(session, "client", token, from)).status).toBe(429);
   });
 
-  it("that works opens a session to which too many wrong user tokens were sent, from anywhere", async () => {
+  test("that works opens a session to which too many wrong user tokens were sent, from anywhere", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -92,7 +92,7 @@ describe("a device token on a websocket", () => {
     socket.close(1000);
   });
 
-  it("one wrong one that is repeated locks nobody out", async () => {
+  test("one wrong one that is repeated locks nobody out", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -134,7 +134,7 @@ describe("revoked or removed means", () => {
       }),
   };
 
-  it.each(Object.entries(ends))(
+  test.each(Object.entries(ends))(
     "open relay websockets of that device are closed before the answer, in every session: %s",
     async (_, end) => {
       const at = await newApplication();
@@ -155,7 +155,7 @@ describe("revoked or removed means", () => {
     },
   );
 
-  it("also when the session's object was evicted meanwhile", async () => {
+  test("also when the session's object was evicted meanwhile", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -166,7 +166,7 @@ describe("revoked or removed means", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("an approval that takes a role away closes what its token had opened", async () => {
+  test("an approval that takes a role away closes what its token had opened", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -177,7 +177,7 @@ describe("revoked or removed means", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("only a new approval lets it back in", async () => {
+  test("only a new approval lets it back in", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -193,7 +193,7 @@ describe("revoked or removed means", () => {
 });
 
 describe("which sessions have which devices", () => {
-  it("is known while a session lives, and forgotten with its users and its end", async () => {
+  test("is known while a session lives, and forgotten with its users and its end", async () => {
     const at = await newApplication();
     const [a, b] = ["device-a", "device-b"];
     const session = await newSession(at, [a, b]);
@@ -217,7 +217,7 @@ describe("which sessions have which devices", () => {
     expect(await heldDevices(at)).toEqual([]);
   });
 
-  it("a session without devices costs no extra row", async () => {
+  test("a session without devices costs no extra row", async () => {
     const at = await newApplication();
     const cost = (ids: (string | null)[]) => rowsOf(() => newSession(at, ids));
     await cost([null, null]);

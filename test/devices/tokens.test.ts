@@ -1,6 +1,6 @@
 /** The contract's rules about device tokens, and about when a device was seen. */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import { whileD1Refuses } from "../support/d1-refuses";
 import {
@@ -40,7 +40,7 @@ function remove(at: TestApplication, device: TestDevice) {
 }
 
 describe("tokens", () => {
-  it("One token per device and role: a fresh one takes the place of the one before", async () => {
+  test("One token per device and role: a fresh one takes the place of the one before", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const wish = { roles: ["node"], scopes: ["operator.read", "node.camera"] };
@@ -54,7 +54,7 @@ describe("tokens", () => {
     expect((await verify(at, node.body.device_token)).valid).toBe(true);
   });
 
-  it("stored as a digest: the token is in no table", async () => {
+  test("stored as a digest: the token is in no table", async () => {
     const at = await newApplication();
     const { token } = await pair(at, await newDevice());
     for (const table of ["device_tokens", "devices", "pairing_requests", "events", "used_nonces"]) {
@@ -64,7 +64,7 @@ describe("tokens", () => {
     }
   });
 
-  it("never shown to the approver", async () => {
+  test("never shown to the approver", async () => {
     const at = await newApplication();
     const asked = await request(at, await newDevice());
     const approved = await decide(at, asked.id, "approve");
@@ -72,7 +72,7 @@ describe("tokens", () => {
     expect(approved.text).not.toContain("drbd_");
   });
 
-  it("verify tells apart not-found, revoked, device-removed, scope-missing", async () => {
+  test("verify tells apart not-found, revoked, device-removed, scope-missing", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const [kept, revoked, removed] = [await newDevice(), await newDevice(), await newDevice()];
     const good = await pair(at, kept);
@@ -103,7 +103,7 @@ describe("tokens", () => {
     }
   });
 
-  it("Rotation stays within the approved baseline and the caller's scopes", async () => {
+  test("Rotation stays within the approved baseline and the caller's scopes", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { scopes: ["operator.write"] });
@@ -129,7 +129,7 @@ describe("tokens", () => {
     expect(again.body.scopes).toEqual(["operator.talk"]);
   });
 
-  it("an operator who rotates never sees the new token: the old one stops, and the device collects its new one by a signed request", async () => {
+  test("an operator who rotates never sees the new token: the old one stops, and the device collects its new one by a signed request", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -146,7 +146,7 @@ describe("tokens", () => {
     expect(await deviceEvents(at)).toContain("device.token.rotated");
   });
 
-  it("a device that rotates its own with its own token gets it in the answer, as device_token", async () => {
+  test("a device that rotates its own with its own token gets it in the answer, as device_token", async () => {
     const at = await newApplication();
     const [device, other] = [await newDevice(), await newDevice()];
     const { token } = await pair(at, device, { scopes: ["operator.write"] });
@@ -167,7 +167,7 @@ describe("tokens", () => {
     expect([role.status, role.body.code]).toEqual([403, "wrong-role"]);
   });
 
-  it("Revoked or removed means: the next use fails, and only a new approval lets it back in", async () => {
+  test("Revoked or removed means: the next use fails, and only a new approval lets it back in", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -192,7 +192,7 @@ describe("tokens", () => {
     );
   });
 
-  it("what was approved and not collected is over once the device is revoked or removed", async () => {
+  test("what was approved and not collected is over once the device is revoked or removed", async () => {
     const at = await newApplication();
     for (const end of [revoke, remove]) {
       const device = await newDevice();
@@ -205,7 +205,7 @@ describe("tokens", () => {
 });
 
 describe("seen", () => {
-  it("a token is verified though that the device was seen cannot be written", async () => {
+  test("a token is verified though that the device was seen cannot be written", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -217,7 +217,7 @@ describe("seen", () => {
     expect(rotated.status).toBe(200);
   });
 
-  it("LastSeenAtMs moves when a token is verified, at most once a minute per device", async () => {
+  test("LastSeenAtMs moves when a token is verified, at most once a minute per device", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();

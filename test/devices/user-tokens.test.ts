@@ -2,7 +2,7 @@
  * A user of a relay session who has a device: its session and user tokens let it in only while that
  * device is paired and not revoked, as its device token does.
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { connect as connectDevice, newRelayOf, upgrade } from "../support/device-sockets";
@@ -36,7 +36,7 @@ const removed = [403, expect.stringContaining("was removed")];
 const letIn = [101, ""];
 
 describe("the tokens of a user with a device", () => {
-  it("open nothing for a device_id that was never paired, or that only asks to be", async () => {
+  test("open nothing for a device_id that was never paired, or that only asks to be", async () => {
     const at = await newApplication();
     const device = await newDevice();
     expect(await knockOf(await newRelayOf(at, [null, "phone"]))).toEqual(notPaired);
@@ -48,14 +48,14 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(notPaired);
   });
 
-  it("open nothing for the host either", async () => {
+  test("open nothing for the host either", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, ["phone", null]);
     expect((await knock(relay, 0)).status).toBe(403);
     expect((await knock(relay, 1)).status).toBe(101);
   });
 
-  it("let a paired device in, also before it has collected its token", async () => {
+  test("let a paired device in, also before it has collected its token", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const relay = await newRelayOf(at, [null, device.id]);
@@ -66,7 +66,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(letIn);
   });
 
-  it.each([
+  test.each([
     ["revoked", revoke, revoked],
     ["removed", remove, removed],
   ])("are out when the device is %s, and back in after a new approval", async (_, end, refusal) => {
@@ -84,7 +84,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(letIn);
   });
 
-  it("of a device with several roles are out once all of them are revoked", async () => {
+  test("of a device with several roles are out once all of them are revoked", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { roles: ["node"], scopes: [] });
@@ -95,7 +95,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(revoked);
   });
 
-  it("count the applications of the session's own organisation, of which one is enough", async () => {
+  test("count the applications of the session's own organisation, of which one is enough", async () => {
     const [at, stranger] = [await newApplication(), await newApplication()];
     const other = await newApplication(at);
     const device = await newDevice();
@@ -110,7 +110,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(revoked);
   });
 
-  it("are no guesses: however often a device that is out comes back, its neighbours are not locked out", async () => {
+  test("are no guesses: however often a device that is out comes back, its neighbours are not locked out", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, [null, "phone", null]);
     const ip = "198.51.100.9";
@@ -118,7 +118,7 @@ describe("the tokens of a user with a device", () => {
     expect((await knock(relay, 2, { ip })).status).toBe(101);
   });
 
-  it("read nothing of D1 for users without a device", async () => {
+  test("read nothing of D1 for users without a device", async () => {
     const relay = await newRelay(3);
     await connect(relay, 0);
     const rows = await rowsOf(async () => {
@@ -130,7 +130,7 @@ describe("the tokens of a user with a device", () => {
 });
 
 describe("a refusal says its own reason", () => {
-  it("to a device whose token was revoked, whose device was removed, or that is nobody here", async () => {
+  test("to a device whose token was revoked, whose device was removed, or that is nobody here", async () => {
     const at = await newApplication();
     const [bad, gone, stranger] = [await newDevice(), await newDevice(), await newDevice()];
     const tokens = [];
@@ -147,7 +147,7 @@ describe("a refusal says its own reason", () => {
     expect(said).toEqual([revoked, removed, wrong]);
   });
 
-  it.each([
+  test.each([
     ["the device cannot be read", /from "devices" where/, "device is still paired cannot be read"],
     ["the session is not shown in D1", /insert into "sessions"/, "session cannot be shown"],
     ["the permissions cannot be read", /from "relay_permissions"/, "relay permissions"],
@@ -173,7 +173,7 @@ describe("a refusal says its own reason", () => {
   });
 });
 
-it("a device that is seen for the first time is let in though that cannot be written", async () => {
+test("a device that is seen for the first time is let in though that cannot be written", async () => {
   const at = await newApplication();
   const device = await newDevice();
   const { token } = await pair(at, device);

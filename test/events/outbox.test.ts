@@ -2,7 +2,7 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import { EventOutbox } from "../../src/events/event-outbox";
@@ -57,7 +57,7 @@ function spyQueue(refuse: boolean) {
 }
 
 describe("an event of a change in D1", () => {
-  it("is recorded with the change, sent, and owed no more", async () => {
+  test("is recorded with the change, sent, and owed no more", async () => {
     const sent = spyQueue(false);
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
@@ -73,7 +73,7 @@ describe("an event of a change in D1", () => {
     });
   });
 
-  it("survives a queue that refuses: the change stands, and the sweep sends it later, once", async () => {
+  test("survives a queue that refuses: the change stands, and the sweep sends it later, once", async () => {
     const refusing = spyQueue(true);
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
@@ -95,14 +95,14 @@ describe("an event of a change in D1", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.updated"]);
   });
 
-  it("that is owed to an organisation that is gone is forgotten", async () => {
+  test("that is owed to an organisation that is gone is forgotten", async () => {
     const id = newEventId(Date.now());
     await env.DB.prepare("insert into owed_events values (?, ?)").bind(id, 999_999).run();
     await newOutbox().sweep(Date.now() + 61_000, 100);
     expect(await owed(999_999)).toBe(0);
   });
 
-  it("is neither recorded nor owed when the condition of its change does not hold", async () => {
+  test("is neither recorded nor owed when the condition of its change does not hold", async () => {
     const tenant = await newOrganisation();
     await db.batch(newOutbox().insertion(eventsOf(tenant.id), sql`1 = 2`) as never);
     expect(await owed(tenant.id)).toBe(0);
@@ -112,7 +112,7 @@ describe("an event of a change in D1", () => {
     expect(results).toEqual([]);
   });
 
-  it("written twice is one", async () => {
+  test("written twice is one", async () => {
     const tenant = await newOrganisation();
     const events = eventsOf(tenant.id);
     const outbox = newOutbox();
@@ -121,7 +121,7 @@ describe("an event of a change in D1", () => {
     expect(await owed(tenant.id)).toBe(1);
   });
 
-  it("costs three rows: itself, what is owed, and its end", async () => {
+  test("costs three rows: itself, what is owed, and its end", async () => {
     const tenant = await newOrganisation();
     const outbox = newOutbox();
     await outbox.sweep(Date.now() + 61_000, 100);
@@ -135,7 +135,7 @@ describe("an event of a change in D1", () => {
 
 describe("a message on the events queue", () => {
   const event = { id: newEventId(1), organisationId: 1, type: "key.created", at: 1 };
-  it.each([
+  test.each([
     ["of a key", { key: { id: 1, version: 1 } }, true],
     ["of a session", { session: { id: "s", version: 1 } }, true],
     ["of both", { key: { id: 1, version: 1 }, session: { id: "s", version: 1 } }, false],

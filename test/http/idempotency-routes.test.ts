@@ -3,7 +3,7 @@
  * nothing: most show a secret, or what belongs to one organisation. The routes are those of the table.
  */
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../support/client";
 import { newKey, signIn } from "../support/keys";
 import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";
@@ -55,7 +55,7 @@ async function credentialOf({ guard, credential }: RouteRow, tenant: Tenant): Pr
 }
 
 describe.each(repeatable)("$route", ({ method, row }) => {
-  it("answers a repeat with what it answered first, and does nothing again", async () => {
+  test("answers a repeat with what it answered first, and does nothing again", async () => {
     const send = await sender(method, row, await newOrganisation());
     const headers = { "Idempotency-Key": crypto.randomUUID() };
     const first = await send(headers);
@@ -72,7 +72,7 @@ const forKeys = repeatable.filter(({ row }) => row.guard !== "root" && row.guard
 describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
   "$route",
   ({ method, row }) => {
-    it("gives nobody who signed in what was answered to another with the same API key", async () => {
+    test("gives nobody who signed in what was answered to another with the same API key", async () => {
       const tenant = await newOrganisation();
       const request = await row.request(tenant);
       const headers = { "Idempotency-Key": "same" };
@@ -90,7 +90,7 @@ describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
 );
 
 describe.each(routes)("$route", ({ method, row }) => {
-  it("lets no cache store its answer, nor its refusal", async () => {
+  test("lets no cache store its answer, nor its refusal", async () => {
     const tenant = await newOrganisation();
     const send = await sender(method, row, tenant);
     expect((await send()).headers.get("Cache-Control")).toBe("no-store");
@@ -100,7 +100,7 @@ describe.each(routes)("$route", ({ method, row }) => {
   });
 });
 
-it.each([
+test.each([
   ["GET", "/nowhere", 404],
   ["DELETE", "/v1/health", 405],
 ])("%s %s, which there is not, is stored by no cache either", async (method, path, status) => {

@@ -1,11 +1,11 @@
 /** Access key pairs: derived from the key and its token's version, and good for as long as the token. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { accessKey, keyIdOf, liveAccessSecrets } from "../../src/keys/access-key";
 
 const SECRET = "s".repeat(32);
 
 describe("an access key pair", () => {
-  it("is the same each time, and another for another key, version or deployment", () => {
+  test("is the same each time, and another for another key, version or deployment", () => {
     const pair = accessKey(SECRET, { id: 7, tokenVersion: 1 });
     expect(accessKey(SECRET, { id: 7, tokenVersion: 1 })).toEqual(pair);
     const others = [
@@ -16,18 +16,18 @@ describe("an access key pair", () => {
     expect(new Set([pair.secret, ...others]).size).toBe(4);
   });
 
-  it.each([1, 42, 99_999_999_999, 123_456_789_012_345])("names key %d by its id", (id) => {
+  test.each([1, 42, 99_999_999_999, 123_456_789_012_345])("names key %d by its id", (id) => {
     expect(keyIdOf(accessKey(SECRET, { id, tokenVersion: 1 }).id)).toBe(id);
   });
 
-  it.each(["", "DRBAK", "DRBAK1", "DRBAK0000000000x", "drbak00000000001", "DRBAK000000000001"])(
+  test.each(["", "DRBAK", "DRBAK1", "DRBAK0000000000x", "drbak00000000001", "DRBAK000000000001"])(
     "%j names none",
     (id) => {
       expect(keyIdOf(id)).toBeNull();
     },
   );
 
-  it("of a refreshed key signs with each older secret until its own grace is over", () => {
+  test("of a refreshed key signs with each older secret until its own grace is over", () => {
     const previousTokens = [
       { version: 1, until: 2_000 },
       { version: 2, until: 1_000 },

@@ -1,9 +1,9 @@
 /** CIDRs in one spelling, what they let in, and when one list lets in more than another. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { isAllowedFrom, isLooser, parseCidr } from "../../src/keys/allowlist";
 
 describe("a CIDR", () => {
-  it.each([
+  test.each([
     ["192.0.2.77/24", "192.0.2.0/24"],
     ["192.0.2.77", "192.0.2.77/32"],
     ["0.0.0.0/0", "0.0.0.0/0"],
@@ -21,7 +21,7 @@ describe("a CIDR", () => {
     expect(parseCidr(text)).toBe(cidr);
   });
 
-  it.each([
+  test.each([
     "",
     "192.0.2.0/33",
     "192.0.2.0/-1",
@@ -43,7 +43,7 @@ describe("a CIDR", () => {
 });
 
 describe("an allowlist", () => {
-  it.each([
+  test.each([
     [[], "198.51.100.1", true],
     [["192.0.2.0/24"], "192.0.2.255", true],
     [["192.0.2.0/24"], "::ffff:192.0.2.255", true],
@@ -58,7 +58,7 @@ describe("an allowlist", () => {
     expect(isAllowedFrom(cidrs, ip)).toBe(allowed);
   });
 
-  it.each([
+  test.each([
     [[], [], false],
     [["192.0.2.0/24"], [], false],
     [[], ["192.0.2.0/24"], true],

@@ -1,6 +1,6 @@
 /** Who may make what of a key: the whole rule, case by case, and whatever is tried in whatever order. */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MOST_GRACES } from "../../src/keys/grace";
 import type { KeyRecord } from "../../src/keys/key";
 import { holds, SIGN_IN } from "../../src/keys/permissions";
@@ -106,16 +106,16 @@ const manager = granterWith({ organisationIds: [1, 2, 3, 4] });
 
 describe("a key that holds a permission which its granter lacks", () => {
   const permissions = ["relays:read", "relays:write"];
-  it.each(WIDENING)("is not changed by %s", (_, change) => {
+  test.each(WIDENING)("is not changed by %s", (_, change) => {
     const key = keyWith({ ...bound, permissions, blocked: true });
     expect(answer(manager, key, change)).toBe("key-holds-more");
   });
 
-  it.each(NARROWING)("may be changed by %s", (_, change) => {
+  test.each(NARROWING)("may be changed by %s", (_, change) => {
     expect(answer(manager, keyWith({ ...bound, permissions }), change)).toBe("allowed");
   });
 
-  it("may be given a list of permissions instead of all, and nothing beside all", () => {
+  test("may be given a list of permissions instead of all, and nothing beside all", () => {
     const all = keyWith({ permissions: ["*"] });
     expect(answer(manager, all, { permissions: ["relays:read"] })).toBe("allowed");
     expect(answer(manager, all, { permissions: ["*", "relays:read"] })).toBe("key-holds-more");
@@ -131,7 +131,7 @@ describe("a key whose limits reach further than its granter's", () => {
     ],
   ];
   for (const [name, granter] of granters) {
-    it.each(WIDENING)(`is not changed by a granter ${name}: %s`, (_, change) => {
+    test.each(WIDENING)(`is not changed by a granter ${name}: %s`, (_, change) => {
       const key = keyWith({ ...bound, blocked: true });
       expect(answer(granter, key, change)).toMatch(
         /^(?:permission-not-held|limit-not-held|key-holds-more)$/,
@@ -139,7 +139,7 @@ describe("a key whose limits reach further than its granter's", () => {
     });
   }
 
-  it.each<[string, string, Partial<Granter>, KeyChange]>([
+  test.each<[string, string, Partial<Granter>, KeyChange]>([
     ["limit-not-held", "an end behind the granter's", { expiresAt: SOON }, { expiresAt: SOON + 1 }],
     ["allowed", "the granter's own end", { expiresAt: SOON }, { expiresAt: SOON }],
     ["allowed", "no change of its end", { expiresAt: SOON }, { name: "Renamed" }],
@@ -160,7 +160,7 @@ describe("a key whose limits reach further than its granter's", () => {
     expect(answer(granterWith(granter), keyWith(), change)).toBe(expected);
   });
 
-  it("is widened freely where it stays within the granter's limits", () => {
+  test("is widened freely where it stays within the granter's limits", () => {
     const granter = granterWith({ expiresAt: LATER, ipAllowlist: ["192.0.2.0/24"] });
     const key = keyWith({ expiresAt: SOON, ipAllowlist: ["192.0.2.1/32"], blocked: true });
     const change = { expiresAt: LATER, ipAllowlist: ["192.0.2.0/24"], blocked: false };
@@ -169,7 +169,7 @@ describe("a key whose limits reach further than its granter's", () => {
 });
 
 describe("a new key", () => {
-  it.each<[string, Partial<KeySettings>, string | null]>([
+  test.each<[string, Partial<KeySettings>, string | null]>([
     ["as far as its maker", { expiresAt: SOON, ipAllowlist: ["192.0.2.0/24"] }, null],
     ["less far", { expiresAt: NOW, ipAllowlist: ["192.0.2.1/32"] }, null],
     ["without an end", { ipAllowlist: ["192.0.2.0/24"] }, "limit-not-held"],
@@ -185,7 +185,7 @@ describe("a new key", () => {
 });
 
 describe("a key in the hands of who came with its replaced token", () => {
-  it("cannot be refreshed or widened by them, and can be blocked and narrowed", () => {
+  test("cannot be refreshed or widened by them, and can be blocked and narrowed", () => {
     const granter = granterWith({ keyId: 7, permissions: ["*"], expiresAt: SOON });
     const key = keyWith({ permissions: ["*"] });
     expect(answer(granter, key, { refresh: { graceSeconds: 60 } })).toBe("key-holds-more");
@@ -200,7 +200,7 @@ describe("a refresh", () => {
     return decision.ok ? decision.previousTokens : decision.refusal.code;
   };
 
-  it("keeps every grace that was promised, drops those that are over, and gives its own", () => {
+  test("keeps every grace that was promised, drops those that are over, and gives its own", () => {
     const previousTokens = [
       { version: 1, until: NOW },
       { version: 2, until: NOW + 1 },
@@ -215,7 +215,7 @@ describe("a refresh", () => {
     expect(refreshed(key, 0, NOW)).toEqual([]);
   });
 
-  it("gives no further grace while so many last that one would have to be broken", () => {
+  test("gives no further grace while so many last that one would have to be broken", () => {
     const previousTokens = Array.from({ length: MOST_GRACES }, (_, i) => ({
       version: i + 1,
       until: SOON,
@@ -289,7 +289,7 @@ function powers(key: KeySettings): string[] {
 }
 
 describe("no sequence of calls", () => {
-  it("gives the holder of a key more than it held when they began", () => {
+  test("gives the holder of a key more than it held when they began", () => {
     fc.assert(
       fc.property(
         anySettings,

@@ -1,6 +1,6 @@
 /** Nobody makes, or makes of a key, more than they hold; no key frees itself; tenants stay apart. */
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { forgetKey } from "../../src/keys/key-cache";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { joinOrganisations, keyBody, newKey, patchKey, signIn } from "../support/keys";
@@ -15,7 +15,7 @@ const rowOf = (id: number) =>
   env.DB.prepare("select * from api_keys where id = ?").bind(id).first();
 
 describe("a manager of keys", () => {
-  it.each(["relays:write", "editLabels", "*", "operator:sign-in"])(
+  test.each(["relays:write", "editLabels", "*", "operator:sign-in"])(
     "cannot make a key with %s, which they do not hold",
     async (permission) => {
       const tenant = await newOrganisation();
@@ -29,14 +29,14 @@ describe("a manager of keys", () => {
     },
   );
 
-  it("makes keys with what they hold, the owner's own names too", async () => {
+  test("makes keys with what they hold, the owner's own names too", async () => {
     const tenant = await newOrganisation();
     const { token } = await manager(tenant);
     const body = keyBody(tenant, { permissions: ["relays:read", "accessFtp"] });
     expect((await call("POST", "/api-keys", { key: token, body })).status).toBe(201);
   });
 
-  it.each([
+  test.each([
     ["a permission", { permissions: ["relays:read", "relays:write"] }],
     ["all permissions", { permissions: ["*"] }],
   ])("cannot give a key %s that they do not hold", async (_, change) => {
@@ -49,14 +49,14 @@ describe("a manager of keys", () => {
     expect(await rowOf(key.id)).toEqual(before);
   });
 
-  it("cannot give themselves more", async () => {
+  test("cannot give themselves more", async () => {
     const tenant = await newOrganisation();
     const key = await manager(tenant);
     const answer = await patchKey(tenant, key.id, { permissions: [...MANAGER, "*"] }, key.token);
     expect(answer.body.code).toBe("permission-not-held");
   });
 
-  it.each([
+  test.each([
     ["refreshed", { refreshApiToken: true }],
     ["unblocked", { blocked: false }],
     ["extended", { expiresAt: null }],
@@ -81,7 +81,7 @@ describe("a manager of keys", () => {
     expect(await rowOf(strong.id)).toEqual(before);
   });
 
-  it("cannot let themselves sign in as a key that holds more and lists their address", async () => {
+  test("cannot let themselves sign in as a key that holds more and lists their address", async () => {
     const tenant = await newOrganisation();
     const { token } = await newKey(tenant, { permissions: ["keys:write", "operator:sign-in"] });
     const permissions = ["relays:read", "relays:write"];
@@ -95,7 +95,7 @@ describe("a manager of keys", () => {
     expect(signedIn.results).toEqual([]);
   });
 
-  it("cannot change where a key that holds more acts", async () => {
+  test("cannot change where a key that holds more acts", async () => {
     const [one, two] = [await newOrganisation(), await newOrganisation()];
     const { id, token } = await manager(one);
     await joinOrganisations(id, [one.id, two.id]);
@@ -111,7 +111,7 @@ describe("a manager of keys", () => {
     );
   });
 
-  it("may still block, narrow and delete a key that holds more", async () => {
+  test("may still block, narrow and delete a key that holds more", async () => {
     const tenant = await newOrganisation();
     const { token } = await manager(tenant);
     const strong = await newKey(tenant, { permissions: ["relays:write", "relays:read"] });
@@ -127,7 +127,7 @@ describe("a manager of keys", () => {
     expect((await call("DELETE", `/api-keys/${strong.id}`, { key: token })).status).toBe(200);
   });
 
-  it("who was narrowed a moment ago gives no more what they lost, whatever is remembered", async () => {
+  test("who was narrowed a moment ago gives no more what they lost, whatever is remembered", async () => {
     const tenant = await newOrganisation();
     const key = await manager(tenant);
     await call("GET", "/api-keys", { key: key.token });
@@ -141,7 +141,7 @@ describe("a manager of keys", () => {
 });
 
 describe("an API key", () => {
-  it("cannot lift its own block, not even where it is still remembered as open", async () => {
+  test("cannot lift its own block, not even where it is still remembered as open", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
     await call("GET", "/api-keys", { key: key.token });
@@ -151,7 +151,7 @@ describe("an API key", () => {
     expect(await rowOf(key.id)).toMatchObject({ blocked: 1 });
   });
 
-  it("blocked by itself stays blocked for itself", async () => {
+  test("blocked by itself stays blocked for itself", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
     expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
@@ -159,7 +159,7 @@ describe("an API key", () => {
     expect((await patchKey(tenant, key.id, { blocked: false })).status).toBe(200);
   });
 
-  it.each([
+  test.each([
     ["end later", { expiresAt: new Date(Date.now() + 7_200_000).toISOString() }],
     ["never end", { expiresAt: null }],
     ["be used from anywhere", { ipAllowlist: [] }],
@@ -175,7 +175,7 @@ describe("an API key", () => {
     expect(answer.body).toMatchObject({ status: 403, code: "own-limits" });
   });
 
-  it("may narrow itself", async () => {
+  test("may narrow itself", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"], ipAllowlist: ["127.0.0.0/8"] });
     const change = { ipAllowlist: ["127.0.0.1/32"], permissions: ["relays:read"] };
@@ -190,7 +190,7 @@ describe("a key with an end or an allowlist", () => {
   const limits = { expiresAt: end, ipAllowlist: ["127.0.0.0/8"] };
   const held = { ...limits, permissions: ["*"] };
 
-  it.each([
+  test.each([
     ["no end", { ipAllowlist: ["127.0.0.1"] }, "limit-not-held"],
     ["a later end", { ...limits, expiresAt: later }, "limit-not-held"],
     ["no allowlist", { expiresAt: end }, "limit-not-held"],
@@ -204,7 +204,7 @@ describe("a key with an end or an allowlist", () => {
     expect([answer.status, answer.body.code]).toEqual([code ? 403 : 201, code]);
   });
 
-  it.each([
+  test.each([
     ["extended to after its own end", { expiresAt: later }, "limit-not-held"],
     ["opened to other addresses", { ipAllowlist: ["198.51.100.1"] }, "limit-not-held"],
     ["refreshed", { refreshApiToken: true }, "key-holds-more"],
@@ -221,7 +221,7 @@ describe("a key with an end or an allowlist", () => {
     expect((await patchKey(tenant, free.id, { blocked: true }, token)).status).toBe(200);
   });
 
-  it("binds the operators who sign in with it", async () => {
+  test("binds the operators who sign in with it", async () => {
     const tenant = await newOrganisation();
     const session = await signIn((await newKey(tenant, held)).token);
     const body = keyBody(tenant);
@@ -239,7 +239,7 @@ describe("a token in its grace", () => {
     return { tenant, key };
   }
 
-  it.each([
+  test.each([
     ["refresh its key", { refreshApiToken: true }],
     ["refresh its key with another grace", { refreshApiToken: true, refreshGraceSeconds: 604_800 }],
     ["let somebody sign in as its key", { emails: ["me@example.com"] }],
@@ -253,7 +253,7 @@ describe("a token in its grace", () => {
     expect(await rowOf(key.id)).toEqual(before);
   });
 
-  it("makes keys that end when it ends, at the latest", async () => {
+  test("makes keys that end when it ends, at the latest", async () => {
     const { tenant, key } = await replaced();
     const make = (expiresAt: string | null) =>
       call("POST", "/api-keys", { key: key.token, body: keyBody(tenant, { expiresAt }) });
@@ -263,14 +263,14 @@ describe("a token in its grace", () => {
     expect((await make(new Date(Date.now() + 60_000).toISOString())).status).toBe(201);
   });
 
-  it("may still block its key", async () => {
+  test("may still block its key", async () => {
     const { tenant, key } = await replaced();
     expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
   });
 });
 
 describe("organisations", () => {
-  it("that are not the caller's cannot be given to a key, and answer as if they did not exist", async () => {
+  test("that are not the caller's cannot be given to a key, and answer as if they did not exist", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     const refusals = [];
@@ -286,7 +286,7 @@ describe("organisations", () => {
     for (const one of said) expect(one).toEqual(said[0]);
   });
 
-  it("do not see each other's keys: the answer is that of a key that never was", async () => {
+  test("do not see each other's keys: the answer is that of a key that never was", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const foreign = await newKey(other);
     for (const method of ["GET", "PATCH", "DELETE"]) {
@@ -303,7 +303,7 @@ describe("organisations", () => {
     expect(await rowOf(foreign.id)).toMatchObject({ name: "Key", version: 1 });
   });
 
-  it("sharing a key: whoever holds one of them cannot change it for the other", async () => {
+  test("sharing a key: whoever holds one of them cannot change it for the other", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -313,7 +313,7 @@ describe("organisations", () => {
     }
   });
 
-  it("are chosen by the header, of the key's own only; the first one without it", async () => {
+  test("are chosen by the header, of the key's own only; the first one without it", async () => {
     const [one, two, three] = [
       await newOrganisation(),
       await newOrganisation(),

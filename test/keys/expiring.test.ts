@@ -1,7 +1,7 @@
 /** Seven days before a key expires, the sweep says so, once. */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { EventOutbox } from "../../src/events/event-outbox";
 import { announceExpiringKeys } from "../../src/keys/announce-expiring";
@@ -17,7 +17,7 @@ function sweepAt(now: number) {
 }
 
 describe("a key that expires", () => {
-  it("is announced seven days ahead, once, and again when its end is moved", async () => {
+  test("is announced seven days ahead, once, and again when its end is moved", async () => {
     const tenant = await newOrganisation();
     const end = Date.now() + 30 * DAY;
     const key = await newKey(tenant, {
@@ -48,7 +48,7 @@ describe("a key that expires", () => {
     expect(await expiring()).toBe(2);
   });
 
-  it("and has ended before anyone could say so is not announced", async () => {
+  test("and has ended before anyone could say so is not announced", async () => {
     const tenant = await newOrganisation();
     const end = Date.now() + DAY;
     const key = await newKey(tenant, { expiresAt: new Date(end).toISOString() });

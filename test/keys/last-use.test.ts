@@ -1,6 +1,6 @@
 /** Last-used times: never a write for a request, at most one a minute for a key, a minute late at most. */
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { LastUses } from "../../src/keys/last-use";
 import { call, newOrganisation } from "../support/client";
@@ -35,7 +35,7 @@ function isolate() {
 }
 
 describe("the last use of a key", () => {
-  it("is shown for the key and its organisation soon after, and no request wrote it", async () => {
+  test("is shown for the key and its organisation soon after, and no request wrote it", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const usedAt = Date.now();
@@ -50,7 +50,7 @@ describe("the last use of a key", () => {
     });
   });
 
-  it("gathers many uses of many keys into one write, the latest of each", async () => {
+  test("gathers many uses of many keys into one write, the latest of each", async () => {
     const tenant = await newOrganisation();
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
     vi.useFakeTimers({ toFake: ["setTimeout"] });
@@ -65,7 +65,7 @@ describe("the last use of a key", () => {
     expect([await lastUsed(a.id), await lastUsed(b.id)]).toEqual([now + 99, now + 198]);
   });
 
-  it("is written again only after a minute, and never goes back", async () => {
+  test("is written again only after a minute, and never goes back", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     vi.useFakeTimers({ toFake: ["setTimeout"] });
@@ -84,7 +84,7 @@ describe("the last use of a key", () => {
     expect(await lastUsed(key.id)).toBe(now + 55_000);
   });
 
-  it("that cannot be written harms no request, and the next use writes it", async () => {
+  test("that cannot be written harms no request, and the next use writes it", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);

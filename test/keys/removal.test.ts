@@ -1,10 +1,10 @@
 /** A deleted organisation takes its keys with it, and leaves those that also act elsewhere. */
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { joinOrganisations, newKey, signIn } from "../support/keys";
 
-it("the keys of a deleted organisation are gone, with all that was kept of them", async () => {
+test("the keys of a deleted organisation are gone, with all that was kept of them", async () => {
   const [tenant, other] = [await newOrganisation(), await newOrganisation()];
   const emails = [`Op-${tenant.id}@example.com`];
   const mine = await newKey(tenant, { permissions: ["*"], emails });

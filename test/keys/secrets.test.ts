@@ -1,6 +1,6 @@
 /** Tokens and secrets appear in no log line, event, list, error or row: the traffic is run, then searched. */
 import { env } from "cloudflare:workers";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
 import { keyBody, newKey, patchKey, signIn } from "../support/keys";
@@ -20,7 +20,7 @@ async function dump(): Promise<string> {
   return JSON.stringify(tables.map((table) => table.results));
 }
 
-it("no token or secret leaves the answer that shows it", async () => {
+test("no token or secret leaves the answer that shows it", async () => {
   const lines: unknown[] = [];
   for (const method of ["log", "info", "warn", "error", "debug"] as const) {
     vi.spyOn(console, method).mockImplementation((...said) => void lines.push(said));

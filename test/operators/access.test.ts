@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
-import { afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { KEY_CACHE_MS } from "../../src/keys/key-cache";
 import { readConfig } from "../../src/platform/config";
 import { call, newOrganisation } from "../support/client";
@@ -64,7 +64,7 @@ const operatorKey = (tenant: Awaited<ReturnType<typeof newOrganisation>>, emails
   newKey(tenant, { permissions: ["operator:sign-in", "keys:read"], emails });
 
 describe("an operator behind Access", () => {
-  it("signs in as the key that lists their address, in whatever case", async () => {
+  test("signs in as the key that lists their address, in whatever case", async () => {
     const tenant = await newOrganisation();
     const email = `Ana-${tenant.id}@example.com`;
     await operatorKey(tenant, ["other@example.com", email]);
@@ -79,7 +79,7 @@ describe("an operator behind Access", () => {
     expect(write.status).toBe(403);
   });
 
-  it("is who decided on a pairing request, beside the key; who signed in with the key is not known", async () => {
+  test("is who decided on a pairing request, beside the key; who signed in with the key is not known", async () => {
     const at = await newApplication();
     const email = `ana-${at.id}@example.com`;
     const permissions = ["operator:sign-in", "devices:approve", "devices:list", "operator.read"];
@@ -105,7 +105,7 @@ describe("an operator behind Access", () => {
     }
   });
 
-  it("is refused when no key lists them, or none that opens", async () => {
+  test("is refused when no key lists them, or none that opens", async () => {
     const tenant = await newOrganisation();
     const email = `bob-${tenant.id}@example.com`;
     const worker = await behindAccess();
@@ -126,7 +126,7 @@ describe("an operator behind Access", () => {
     expect((await signIn()).status).toBe(403);
   });
 
-  it("is out when their address is taken off the key: at once here, within the bound elsewhere", async () => {
+  test("is out when their address is taken off the key: at once here, within the bound elsewhere", async () => {
     const tenant = await newOrganisation();
     const email = `ida-${tenant.id}@example.com`;
     const key = await operatorKey(tenant, [email.toUpperCase(), "other@example.com"]);
@@ -152,7 +152,7 @@ describe("an operator behind Access", () => {
     expect(await there()).toBe(401);
   });
 
-  it("of several organisations says which one", async () => {
+  test("of several organisations says which one", async () => {
     const [one, two] = [await newOrganisation(), await newOrganisation()];
     const email = `eva-${one.id}@example.com`;
     await operatorKey(one, [email]);
@@ -169,7 +169,7 @@ describe("an operator behind Access", () => {
     expect((await worker.call("POST", SIGN_IN, { headers: foreign })).status).toBe(403);
   });
 
-  it("has Idempotency-Keys of their own: nobody else with the same API key is answered with theirs", async () => {
+  test("has Idempotency-Keys of their own: nobody else with the same API key is answered with theirs", async () => {
     const tenant = await newOrganisation();
     const [ana, bob] = [`ana-${tenant.id}@example.com`, `bob-${tenant.id}@example.com`];
     await newKey(tenant, { permissions: ["*"], emails: [ana, bob] });
@@ -208,7 +208,7 @@ describe("an operator behind Access", () => {
     expect(bobs.body.session_id).not.toBe(made.body.session_id);
   });
 
-  it("is not taken at their word: another signer, issuer, application or time is refused", async () => {
+  test("is not taken at their word: another signer, issuer, application or time is refused", async () => {
     const tenant = await newOrganisation();
     const email = `mal-${tenant.id}@example.com`;
     await operatorKey(tenant, [email]);
@@ -233,7 +233,7 @@ describe("an operator behind Access", () => {
     }
   });
 
-  it("may still sign in with an API key", async () => {
+  test("may still sign in with an API key", async () => {
     const tenant = await newOrganisation();
     const worker = await behindAccess();
     const headers = header(await assertion("nobody@example.com"));
@@ -241,7 +241,7 @@ describe("an operator behind Access", () => {
     expect((await worker.call("POST", SIGN_IN, { headers, body })).status).toBe(201);
   });
 
-  it("is asked to come back while Access's keys cannot be read", async () => {
+  test("is asked to come back while Access's keys cannot be read", async () => {
     const worker = await behindAccess();
     await worker.mailbox.answer({ kind: "status", status: 500 });
     const headers = header(await assertion("nobody@example.com"));
@@ -250,14 +250,14 @@ describe("an operator behind Access", () => {
     expect(answer.headers.get("Retry-After")).toBe("2");
   });
 
-  it("is nobody where Access is not set up: the assertion counts for nothing", async () => {
+  test("is nobody where Access is not set up: the assertion counts for nothing", async () => {
     const answer = await call("POST", SIGN_IN, { headers: header(await assertion("a@b.c")) });
     expect(answer.body).toMatchObject({ status: 400, code: "invalid-body" });
   });
 });
 
 describe("the settings of Access", () => {
-  it("go together, and name a team", () => {
+  test("go together, and name a team", () => {
     const read = (vars: object) => () => readConfig({ ...env, ...vars } as Env);
     expect(read({ CF_ACCESS_TEAM: "acme" })).toThrow(/CF_ACCESS_AUD/);
     expect(read({ CF_ACCESS_AUD: AUDIENCE })).toThrow(/CF_ACCESS_TEAM/);

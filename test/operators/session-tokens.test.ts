@@ -1,7 +1,7 @@
 /** Operators sign in with an API key, act with what it holds, and sign out. */
 import { env } from "cloudflare:workers";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { sweepSignedOut } from "../../src/operators/operator-store";
 import { SESSION_MS, signSession } from "../../src/operators/session-token";
@@ -18,7 +18,7 @@ const post = (body: unknown, options = {}) =>
 const use = (key: string) => call("GET", "/v1/relays/sessions", { key });
 
 describe("signing in", () => {
-  it("takes an API key that lets operators in, and gives twelve hours of what the key holds", async () => {
+  test("takes an API key that lets operators in, and gives twelve hours of what the key holds", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["operator:sign-in", "keys:read"] });
     const now = Date.now();
@@ -39,7 +39,7 @@ describe("signing in", () => {
     expect((await list()).body).toMatchObject({ status: 401, code: "session-ended" });
   });
 
-  it("lets an operator look after keys as the key itself may", async () => {
+  test("lets an operator look after keys as the key itself may", async () => {
     const tenant = await newOrganisation();
     const session = await signIn(tenant.key);
     const made = await call("POST", "/api-keys", { key: session, body: keyBody(tenant) });
@@ -55,7 +55,7 @@ describe("signing in", () => {
     expect(own.status).toBe(200);
   });
 
-  it("is refused to a key that does not let operators in", async () => {
+  test("is refused to a key that does not let operators in", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     expect((await post({ token: key.token })).body).toMatchObject({
@@ -65,7 +65,7 @@ describe("signing in", () => {
     });
   });
 
-  it.each([
+  test.each([
     ["a token that is none", { token: "drb_nonsense" }, 401],
     ["an unknown token", { token: "drb_qkJaB6MffYVzZXWqmcoF49yrUxP3wf0LsakP" }, 401],
     ["no token", {}, 400],
@@ -75,7 +75,7 @@ describe("signing in", () => {
     expect((await post(body)).status).toBe(status);
   });
 
-  it("is refused to a blocked key, and to a session token", async () => {
+  test("is refused to a blocked key, and to a session token", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["operator:sign-in"] });
     const session = await signIn(key.token);
@@ -84,7 +84,7 @@ describe("signing in", () => {
     expect((await post({ token: key.token })).body.code).toBe("blocked-key");
   });
 
-  it("ends with the key, and with the grace of the token that was used", async () => {
+  test("ends with the key, and with the grace of the token that was used", async () => {
     const tenant = await newOrganisation();
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
@@ -100,7 +100,7 @@ describe("signing in", () => {
     expect(await ends(key.token)).toBeLessThanOrEqual(now + 60_000);
   });
 
-  it("repeated with an Idempotency-Key gives the same session", async () => {
+  test("repeated with an Idempotency-Key gives the same session", async () => {
     const tenant = await newOrganisation();
     const headers = { "Idempotency-Key": "in" };
     const first = await post({ token: tenant.key }, { headers });
@@ -108,7 +108,7 @@ describe("signing in", () => {
     expect(second.body).toEqual(first.body);
   });
 
-  it("is limited for one key, so that no list of sign-outs grows without end", async () => {
+  test("is limited for one key, so that no list of sign-outs grows without end", async () => {
     const tenant = await newOrganisation();
     const statuses = [];
     for (let i = 0; i < 61; i++) statuses.push((await post({ token: tenant.key })).status);
@@ -118,7 +118,7 @@ describe("signing in", () => {
 });
 
 describe("a session token", () => {
-  it("writes nothing when it is made, and reads nothing when it is forged", async () => {
+  test("writes nothing when it is made, and reads nothing when it is forged", async () => {
     const tenant = await newOrganisation();
     const rows = await rowsOf(() => post({ token: tenant.key }));
     expect(written(rows)).toBe(0);
@@ -129,7 +129,7 @@ describe("a session token", () => {
     expect(forged).toEqual([]);
   });
 
-  it("of another secret, algorithm, type or time is refused", async () => {
+  test("of another secret, algorithm, type or time is refused", async () => {
     const tenant = await newOrganisation();
     const { results } = await env.DB.prepare(
       "select key_id from organisation_keys where organisation_id = ?",
@@ -164,7 +164,7 @@ describe("a session token", () => {
     for (const forgery of forgeries) expect((await use(forgery)).status).toBe(401);
   });
 
-  it("ends at once when its operator signs out, alone, and again is no error of ours", async () => {
+  test("ends at once when its operator signs out, alone, and again is no error of ours", async () => {
     const tenant = await newOrganisation();
     const [one, two] = [await signIn(tenant.key), await signIn(tenant.key)];
     const out = await call("DELETE", "/v1/auth/session-tokens", { key: one });
@@ -175,14 +175,14 @@ describe("a session token", () => {
     expect(again.body).toMatchObject({ status: 401, code: "session-ended" });
   });
 
-  it("is what signing out ends: an API key has none", async () => {
+  test("is what signing out ends: an API key has none", async () => {
     const tenant = await newOrganisation();
     const answer = await call("DELETE", "/v1/auth/session-tokens", { key: tenant.key });
     expect(answer.body).toMatchObject({ status: 400, code: "not-a-session-token" });
     expect((await use(tenant.key)).status).toBe(200);
   });
 
-  it("ends when its key may no longer let operators in", async () => {
+  test("ends when its key may no longer let operators in", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["operator:sign-in", "relays:read"] });
     const session = await signIn(key.token);
@@ -191,7 +191,7 @@ describe("a session token", () => {
     expect((await use(key.token)).status).toBe(200);
   });
 
-  it("that was signed out is forgotten when it is over, and not before", async () => {
+  test("that was signed out is forgotten when it is over, and not before", async () => {
     const tenant = await newOrganisation();
     const db = openDatabase(env);
     await call("DELETE", "/v1/auth/session-tokens", { key: await signIn(tenant.key) });

@@ -1,6 +1,6 @@
 /** The contract's rules about approving, and about setup codes: each test is named after its rule. */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
   ask,
@@ -42,7 +42,7 @@ function device(at: TestApplication, id: string) {
 }
 
 describe("approving", () => {
-  it("The approver must hold every scope that the resulting token will carry: at all entry points", async () => {
+  test("The approver must hold every scope that the resulting token will carry: at all entry points", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     const manages = ["devices:approve", "devices:list", "devices:manage", "operator.read"];
@@ -67,7 +67,7 @@ describe("approving", () => {
     expect([rotated.status, rotated.body.code]).toEqual([403, "scope-not-held"]);
   });
 
-  it("an API key holds scopes among its permissions, by implication", async () => {
+  test("an API key holds scopes among its permissions, by implication", async () => {
     const at = await newApplication();
     const key = await newKey(at, ["devices:approve", "operator.write", "node.camera"]);
     const wish = { roles: ["node"], scopes: ["operator.read", "operator.talk", "node.camera"] };
@@ -77,7 +77,7 @@ describe("approving", () => {
     expect((await decide(at, more.id, "approve", {}, key)).status).toBe(403);
   });
 
-  it("device tokens can never approve", async () => {
+  test("device tokens can never approve", async () => {
     const at = await newApplication();
     const { token } = await pair(at, await newDevice(), { scopes: ["operator.admin"] });
     const asked = await request(at, await newDevice());
@@ -92,7 +92,7 @@ describe("approving", () => {
     expect((await findRequest(at, asked.id)).status).toBe("pending");
   });
 
-  it("without the permission nothing is decided, and the error names it", async () => {
+  test("without the permission nothing is decided, and the error names it", async () => {
     const at = await newApplication();
     const key = await newKey(at, ["devices:list", "operator.read"]);
     const asked = await request(at, await newDevice());
@@ -101,7 +101,7 @@ describe("approving", () => {
     expect(answer.body.detail).toContain("devices:approve");
   });
 
-  it("roles and scopes at approval may only narrow", async () => {
+  test("roles and scopes at approval may only narrow", async () => {
     const at = await newApplication();
     const wish = { roles: ["node"], scopes: ["operator.write", "node.camera"] };
     const asked = await request(at, await newDevice(), wish);
@@ -126,7 +126,7 @@ describe("approving", () => {
     expect((await poll(at, asked)).body).toMatchObject({ role: "node", scopes: ["node.camera"] });
   });
 
-  it("Narrowing goes by implication: operator.admin may be narrowed to operator.read", async () => {
+  test("Narrowing goes by implication: operator.admin may be narrowed to operator.read", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     const asked = await request(at, phone, { scopes: ["operator.admin"] });
@@ -138,7 +138,7 @@ describe("approving", () => {
   });
 
   const OTHERS = ["approvals", "questions", "pairing", "talk.secrets"];
-  it.each([
+  test.each([
     ["operator.admin", ["admin", "read", "write", "talk", ...OTHERS], []],
     ["operator.write", ["write", "read", "talk"], ["admin", ...OTHERS]],
     ["operator.read", ["read"], ["admin", "write", "talk", ...OTHERS]],
@@ -158,7 +158,7 @@ describe("approving", () => {
     },
   );
 
-  it("What is approved is what the device has from then on, also when that is less than before: the baseline can shrink", async () => {
+  test("What is approved is what the device has from then on, also when that is less than before: the baseline can shrink", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     const wide = { roles: ["node"], scopes: ["operator.admin", "node.camera"] };
@@ -178,7 +178,7 @@ describe("approving", () => {
     expect((await ask(at, phone, { scopes: ["operator.admin"] })).status).toBe(202);
   });
 
-  it("Scopes belong to their role, and an unknown one is refused when it is asked for", async () => {
+  test("Scopes belong to their role, and an unknown one is refused when it is asked for", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     for (const wish of [
@@ -202,7 +202,7 @@ describe("approving", () => {
 });
 
 describe("setup codes", () => {
-  it("a single-use code lets one device in without a decision, with what it covers", async () => {
+  test("a single-use code lets one device in without a decision, with what it covers", async () => {
     const at = await newApplication();
     const { status, body } = await setupCode(at, { role: "operator", scopes: ["operator.write"] });
     expect(status).toBe(201);
@@ -227,7 +227,7 @@ describe("setup codes", () => {
     expect([second.status, second.body.code]).toEqual([403, "invalid-setup-code"]);
   });
 
-  it("of many devices that use one code at once, one is let in", async () => {
+  test("of many devices that use one code at once, one is let in", async () => {
     const at = await newApplication();
     const { body } = await setupCode(at, { role: "operator", scopes: ["operator.read"] });
     const devices = await Promise.all(Array.from({ length: 8 }, newDevice));
@@ -239,7 +239,7 @@ describe("setup codes", () => {
     expect(list.data).toHaveLength(1);
   });
 
-  it("a code covers its role and scopes, its application and its time, and no more", async () => {
+  test("a code covers its role and scopes, its application and its time, and no more", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const { body } = await setupCode(at, {
@@ -267,7 +267,7 @@ describe("setup codes", () => {
     }
   });
 
-  it.each([
+  test.each([
     ["was blocked", "blocked = 1"],
     ["expired", "expires_at = 1"],
     ["lost the permission", `permissions = '["operator.read"]'`],
@@ -283,7 +283,7 @@ describe("setup codes", () => {
     expect([refused.status, refused.body.code]).toEqual([403, "invalid-setup-code"]);
   });
 
-  it("a code is in the token slot of what the device signs: a signature without it is refused", async () => {
+  test("a code is in the token slot of what the device signs: a signature without it is refused", async () => {
     const at = await newApplication();
     const { body } = await setupCode(at, { role: "operator", scopes: ["operator.read"] });
     const phone = await newDevice();

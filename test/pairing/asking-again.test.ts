@@ -3,7 +3,7 @@
  * of live requests sees it: it may make ten requests an hour, and those that were superseded go soon.
  */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
   ask,
@@ -43,7 +43,7 @@ async function askAs(at: TestApplication, device: TestDevice, names: number, fro
 }
 
 describe("a device that asks under another name each time", () => {
-  it("makes ten requests an hour, then is told when to come back, and nothing more is announced", async () => {
+  test("makes ten requests an hour, then is told when to come back, and nothing more is announced", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -66,7 +66,7 @@ describe("a device that asks under another name each time", () => {
     expect((await askAs(at, device, 2, 10)).map(({ status }) => status)).toEqual([202, 429]);
   });
 
-  it("is counted however its requests ended", async () => {
+  test("is counted however its requests ended", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -80,7 +80,7 @@ describe("a device that asks under another name each time", () => {
     expect((await ask(at, device)).status).toBe(429);
   });
 
-  it("of many asks at once makes ten at most", async () => {
+  test("of many asks at once makes ten at most", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await askAs(at, device, 6);
@@ -95,7 +95,7 @@ describe("a device that asks under another name each time", () => {
     expect((await askAs(at, device, 5, 20)).at(-1)?.status).toBe(429);
   });
 
-  it("may go on asking for the same: retries do not count", async () => {
+  test("may go on asking for the same: retries do not count", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const asked = await request(at, device);
@@ -106,7 +106,7 @@ describe("a device that asks under another name each time", () => {
     expect((await ask(at, device)).status).toBe(429);
   });
 
-  it("hinders neither other devices, nor itself in another application, nor a setup code", async () => {
+  test("hinders neither other devices, nor itself in another application, nor a setup code", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const device = await newDevice();
     await askAs(at, device, 10);
@@ -120,7 +120,7 @@ describe("a device that asks under another name each time", () => {
 });
 
 describe("superseded requests", () => {
-  it("are kept a day from their end, others for the whole retention", async () => {
+  test("are kept a day from their end, others for the whole retention", async () => {
     atFixedTime();
     const at = await newApplication();
     const [device, other] = [await newDevice(), await newDevice()];

@@ -2,7 +2,7 @@
  * The races once more, without luck: one side has read and is about to write when the other does all of
  * its work. Whoever wrote first has won, the other is told, and nothing is recorded twice.
  */
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { approveRequest } from "../../src/pairing/approve-and-reject";
 import { pollRequest } from "../../src/pairing/collect-token";
 import { expireRequests } from "../../src/pairing/request-endings";
@@ -43,7 +43,7 @@ const found = (at: TestApplication, { id }: TestDevice) =>
 const widen = (at: TestApplication, device: TestDevice) =>
   ask(at, device, { scopes: ["operator.admin"] });
 
-it.each([
+test.each([
   ["approve", "approve"],
   ["approve", "reject"],
   ["reject", "approve"],
@@ -62,7 +62,7 @@ it.each([
   expect(await endings(at)).toEqual([`device.pair.${status}`]);
 });
 
-it("approve, overtaken by a widening retry: nothing is approved", async () => {
+test("approve, overtaken by a widening retry: nothing is approved", async () => {
   const { at, device, id } = await asked();
   const [approved, retried] = await overtaken(
     ENDING,
@@ -76,7 +76,7 @@ it("approve, overtaken by a widening retry: nothing is approved", async () => {
   expect(await endings(at)).toEqual(["device.pair.superseded"]);
 });
 
-it("a widening retry, overtaken by approve: it asks for more than what was approved", async () => {
+test("a widening retry, overtaken by approve: it asks for more than what was approved", async () => {
   const { at, device, id } = await asked();
   const [retried, approved] = await overtaken(
     ASK,
@@ -91,7 +91,7 @@ it("a widening retry, overtaken by approve: it asks for more than what was appro
   expect(await endings(at)).toEqual(["device.pair.approved"]);
 });
 
-it("the same retry, overtaken by approve: the device has what it asks for", async () => {
+test("the same retry, overtaken by approve: the device has what it asks for", async () => {
   const { at, device, id } = await asked();
   const [retried] = await overtaken(
     ASK,
@@ -102,7 +102,7 @@ it("the same retry, overtaken by approve: the device has what it asks for", asyn
   expect(await verify(at, retried.body.device_token)).toMatchObject({ valid: true });
 });
 
-it.each([
+test.each([
   ["its removal", "", false],
   ["a revocation", "/tokens:revoke", true],
 ])("a paired device that asks for a token, overtaken by %s, gets none", async (_, end, repair) => {
@@ -123,7 +123,7 @@ it.each([
   expect((await findRequest(at, late.body.pair_request_id)).is_repair).toBe(repair);
 });
 
-it("two first requests of one device, one overtaken by the other: one is live", async () => {
+test("two first requests of one device, one overtaken by the other: one is live", async () => {
   const at = await newApplication();
   const device = await newDevice();
   const [late, first] = await overtaken(
@@ -136,7 +136,7 @@ it("two first requests of one device, one overtaken by the other: one is live", 
   expect((await findRequest(at, late.body.pair_request_id)).status).toBe("pending");
 });
 
-it("approve, overtaken by expiry: it is expired", async () => {
+test("approve, overtaken by expiry: it is expired", async () => {
   const { at, device, id } = await asked();
   const over = Date.parse((await findRequest(at, id)).expires_at);
   const deps = domainDeps();
@@ -150,7 +150,7 @@ it("approve, overtaken by expiry: it is expired", async () => {
   expect(await endings(at)).toEqual(["device.pair.expired"]);
 });
 
-it("expiry, overtaken by approve: it is approved, and the last poll gets the token", async () => {
+test("expiry, overtaken by approve: it is approved, and the last poll gets the token", async () => {
   const { at, id } = await asked();
   const over = Date.parse((await findRequest(at, id)).expires_at);
   const deps = domainDeps();
@@ -165,7 +165,7 @@ it("expiry, overtaken by approve: it is approved, and the last poll gets the tok
   expect(await endings(at)).toEqual(["device.pair.approved"]);
 });
 
-it("expiry, overtaken by a refresh: the request lives on", async () => {
+test("expiry, overtaken by a refresh: the request lives on", async () => {
   const { at, device, id } = await asked();
   const deps = domainDeps();
   const over = Date.parse((await findRequest(at, id)).expires_at);
@@ -182,7 +182,7 @@ it("expiry, overtaken by a refresh: the request lives on", async () => {
   expect(await endings(at)).toEqual([]);
 });
 
-it("a first poll, overtaken by another: the other has the token, and it works", async () => {
+test("a first poll, overtaken by another: the other has the token, and it works", async () => {
   const { at, id } = await asked();
   await decide(at, id, "approve");
   const { db } = domainDeps();
@@ -192,7 +192,7 @@ it("a first poll, overtaken by another: the other has the token, and it works", 
   expect(await verify(at, first?.token?.token ?? "")).toMatchObject({ valid: true });
 });
 
-it("a first poll, overtaken by a removal: there is no token", async () => {
+test("a first poll, overtaken by a removal: there is no token", async () => {
   const { at, device, id } = await asked();
   await decide(at, id, "approve");
   const { db } = domainDeps();

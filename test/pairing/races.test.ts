@@ -2,7 +2,7 @@
  * Races, each run many times with both sides starting first: whatever the order, exactly one wins, the
  * other is told, and nothing is recorded twice. Where time decides, both sides have their own.
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   approveRequest,
   type DecideResult,
@@ -43,7 +43,7 @@ const endings = async (at: Parameters<typeof deviceEvents>[0]) =>
   (await deviceEvents(at)).filter((type) => type !== "device.pair.requested");
 
 describe("races", () => {
-  it("two approvals of one request: one wins, and there is one device, one event", async () => {
+  test("two approvals of one request: one wins, and there is one device, one event", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -60,7 +60,7 @@ describe("races", () => {
     }
   });
 
-  it("approve against reject: one wins, and the device is there exactly if it was the approval", async () => {
+  test("approve against reject: one wins, and the device is there exactly if it was the approval", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -78,7 +78,7 @@ describe("races", () => {
     }
   });
 
-  it("approve against a widening retry: what is approved is what was shown, or nothing", async () => {
+  test("approve against a widening retry: what is approved is what was shown, or nothing", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -105,7 +105,7 @@ describe("races", () => {
     }
   });
 
-  it("an approval against expiry: the request has one ending, and everyone is told the same", async () => {
+  test("an approval against expiry: the request has one ending, and everyone is told the same", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -125,7 +125,7 @@ describe("races", () => {
     }
   });
 
-  it("the last poll against expiry: a token that was approved in time is handed out, once", async () => {
+  test("the last poll against expiry: a token that was approved in time is handed out, once", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -145,7 +145,7 @@ describe("races", () => {
     }
   });
 
-  it("concurrent sweeps: each ending is recorded and announced once", async () => {
+  test("concurrent sweeps: each ending is recorded and announced once", async () => {
     for (const round of ROUNDS.slice(0, 4)) {
       const at = await newApplication();
       const devices = await Promise.all(Array.from({ length: 3 }, newDevice));
@@ -161,7 +161,7 @@ describe("races", () => {
     }
   });
 
-  it("concurrent first polls: one gets the token, and it is the one that works", async () => {
+  test("concurrent first polls: one gets the token, and it is the one that works", async () => {
     for (const _ of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -177,7 +177,7 @@ describe("races", () => {
     }
   });
 
-  it("a removal against an approval: a device that is there was approved after it was removed", async () => {
+  test("a removal against an approval: a device that is there was approved after it was removed", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -203,7 +203,7 @@ describe("races", () => {
     }
   });
 
-  it("two removals, or two revocations: one happens, and is announced once", async () => {
+  test("two removals, or two revocations: one happens, and is announced once", async () => {
     for (const round of ROUNDS.slice(0, 6)) {
       const at = await newApplication();
       const device = await newDevice();
@@ -225,7 +225,7 @@ describe("races", () => {
     }
   });
 
-  it.each([
+  test.each([
     ["a removal", "DELETE", undefined, 409],
     ["a new label", "PATCH", { label: "Front door" }, 200],
   ] as const)(
@@ -258,7 +258,7 @@ describe("races", () => {
     },
   );
 
-  it("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {
+  test("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());

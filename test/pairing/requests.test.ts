@@ -1,5 +1,5 @@
 /** The contract's rules about pairing requests: each test is named after its rule. */
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
   ask,
@@ -33,7 +33,7 @@ afterEach(() => {
 });
 
 describe("requests", () => {
-  it("A request lives 300 s from its last refresh", async () => {
+  test("A request lives 300 s from its last refresh", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -51,7 +51,7 @@ describe("requests", () => {
     expect([late.status, late.body.code]).toEqual([409, "request-expired"]);
   });
 
-  it("One live request per device", async () => {
+  test("One live request per device", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await Promise.all(
@@ -65,7 +65,7 @@ describe("requests", () => {
     expect(body.data).toHaveLength(1);
   });
 
-  it("A retry that asks for the same or less keeps pair_request_id and Ts, and refreshes it", async () => {
+  test("A retry that asks for the same or less keeps pair_request_id and Ts, and refreshes it", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -81,7 +81,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toEqual(["device.pair.requested"]);
   });
 
-  it.each([
+  test.each([
     ["a scope", { scopes: ["operator.read", "operator.approvals"] }],
     ["a role", { roles: ["node"] }],
     ["another role", { role: "node", scopes: [] }],
@@ -115,7 +115,7 @@ describe("requests", () => {
     },
   );
 
-  it("an approval of an id can never grant more than what was shown under that id", async () => {
+  test("an approval of an id can never grant more than what was shown under that id", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const shown = await request(at, device, { scopes: ["operator.read"] });
@@ -125,7 +125,7 @@ describe("requests", () => {
     expect((await poll(at, wider)).body).toEqual({ status: "pending" });
   });
 
-  it("digest makes that explicit: an approval of another digest changes nothing", async () => {
+  test("digest makes that explicit: an approval of another digest changes nothing", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const first = await request(at, device, { scopes: ["operator.read"] });
@@ -138,7 +138,7 @@ describe("requests", () => {
     expect((await decide(at, second.id, "approve", { digest: right.digest })).status).toBe(200);
   });
 
-  it("digest is a hash of key, roles and scopes: the same for the same, another for any change", async () => {
+  test("digest is a hash of key, roles and scopes: the same for the same, another for any change", async () => {
     const digest = async (device: TestDevice, wish: Wish) => {
       const at = await newApplication();
       return (await findRequest(at, (await request(at, device, wish)).id)).digest;
@@ -157,7 +157,7 @@ describe("requests", () => {
     expect(new Set([shown, ...changed]).size).toBe(5);
   });
 
-  it("Every ending is recorded and announced: approved, rejected, expired, superseded", async () => {
+  test("Every ending is recorded and announced: approved, rejected, expired, superseded", async () => {
     atFixedTime();
     const at = await newApplication();
     const [a, b, c] = [await newDevice(), await newDevice(), await newDevice()];
@@ -181,7 +181,7 @@ describe("requests", () => {
     ]);
   });
 
-  it("an ending that a retry finds before the sweep is recorded and announced as well", async () => {
+  test("an ending that a retry finds before the sweep is recorded and announced as well", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -195,7 +195,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toEqual(events);
   });
 
-  it("Deciding anything but a live pending request changes nothing and says which of these it is", async () => {
+  test("Deciding anything but a live pending request changes nothing and says which of these it is", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const approved = await request(at, device);
@@ -217,7 +217,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toHaveLength(4);
   });
 
-  it("Caps: 5 live requests per client IP and application; at the cap new ones are 429; nothing that is pending is evicted", async () => {
+  test("Caps: 5 live requests per client IP and application; at the cap new ones are 429; nothing that is pending is evicted", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const ip = newAddress();
     const devices = await Promise.all(Array.from({ length: 6 }, newDevice));
@@ -237,7 +237,7 @@ describe("requests", () => {
     expect((await ask(at, known, { ip, scopes: ["operator.admin"] })).status).toBe(202);
   });
 
-  it("IsRepair: the device is already paired (asking for more, or again after revocation)", async () => {
+  test("IsRepair: the device is already paired (asking for more, or again after revocation)", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const fresh = await request(at, device);
@@ -256,7 +256,7 @@ describe("requests", () => {
     expect((await findRequest(at, removed.id)).is_repair).toBe(false);
   });
 
-  it("Silent: nobody is notified, and it is never a reason to approve", async () => {
+  test("Silent: nobody is notified, and it is never a reason to approve", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const asked = await request(at, device, { silent: true });
@@ -266,7 +266,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toEqual(["device.pair.approved"]);
   });
 
-  it("There is no approval without an operator or a setup code", async () => {
+  test("There is no approval without an operator or a setup code", async () => {
     const at = await newApplication();
     const paired = await newDevice();
     await pair(at, paired, { scopes: ["operator.read"] });
@@ -283,7 +283,7 @@ describe("requests", () => {
     expect((await verify(at, token)).code).toBe("not-found");
   });
 
-  it("A device's platform and family are part of what it signs: a change of either on a paired device is a new request", async () => {
+  test("A device's platform and family are part of what it signs: a change of either on a paired device is a new request", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { platform: "linux", family: "server" });

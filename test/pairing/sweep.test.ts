@@ -1,6 +1,6 @@
 /** What the sweep does for pairing: what was missed is made good, and nothing grows without end. */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { isNonceUsed, useNonce } from "../../src/once/nonces";
 import { call } from "../support/client";
 import {
@@ -38,7 +38,7 @@ const left = async (at: TestApplication) => ({
 });
 
 describe("the sweep", () => {
-  it("sends an event that the Worker that owed it never sent", async () => {
+  test("sends an event that the Worker that owed it never sent", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const queue = Object.getPrototypeOf(env.EVENTS);
@@ -60,7 +60,7 @@ describe("the sweep", () => {
     expect(await count("events", "organisation_id", at.id)).toBe(1);
   });
 
-  it("forgets nonces after 30 minutes, and not before", async () => {
+  test("forgets nonces after 30 minutes, and not before", async () => {
     const { db } = domainDeps();
     const owner = crypto.randomUUID();
     // One at the end of a half hour, one at its beginning.
@@ -82,7 +82,7 @@ describe("the sweep", () => {
     expect(await count("used_nonces", "owner", owner)).toBe(0);
   });
 
-  it("forgets setup codes whose time is over", async () => {
+  test("forgets setup codes whose time is over", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const body = { role: "operator", scopes: [], ttl_seconds: 60 };
@@ -95,7 +95,7 @@ describe("the sweep", () => {
     expect(await codes()).toBe(0);
   });
 
-  it("forgets history and removed devices after retention, and nothing that lives", async () => {
+  test("forgets history and removed devices after retention, and nothing that lives", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const [kept, removed] = [await newDevice(), await newDevice()];
@@ -113,7 +113,7 @@ describe("the sweep", () => {
     expect((await verify(at, token)).valid).toBe(true);
   });
 
-  it("removes everything of a deleted organisation, whose applications are gone at once", async () => {
+  test("removes everything of a deleted organisation, whose applications are gone at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -126,7 +126,7 @@ describe("the sweep", () => {
     expect(await count("applications", "organisation_id", at.id)).toBe(0);
   });
 
-  it("a token's rows stay bounded however often a device collects another", async () => {
+  test("a token's rows stay bounded however often a device collects another", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);

@@ -2,7 +2,7 @@
  * Removal and revocation end what the device asks for at that moment, in the same batch: an approval of
  * it would let the device back in that was just put out.
  */
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import { overtaken } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
@@ -65,7 +65,7 @@ describe.each(Object.entries(ends))(
     const [reason] = name.split(" ");
     const event = isRemoval ? "device.removed" : "device.token.revoked";
 
-    it("is rejected by who put the device out, with its event, and its poll says so", async () => {
+    test("is rejected by who put the device out, with its event, and its poll says so", async () => {
       const { at, device, asked } = await askingForMore();
       expect((await end(at, device)).status).toBeLessThan(300);
       const found = await findRequest(at, asked.id);
@@ -75,7 +75,7 @@ describe.each(Object.entries(ends))(
       expect((await poll(at, asked)).body).toEqual({ status: "rejected" });
     });
 
-    it("cannot be approved any more, on v1 and over RPC", async () => {
+    test("cannot be approved any more, on v1 and over RPC", async () => {
       const { at, device, asked } = await askingForMore();
       await end(at, device);
       const late = await decide(at, asked.id, "approve");
@@ -88,7 +88,7 @@ describe.each(Object.entries(ends))(
       expect((await decide(at, next.id, "approve")).status).toBe(200);
     });
 
-    it("is expired if its time was over, and stays so", async () => {
+    test("is expired if its time was over, and stays so", async () => {
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
       const { at, device, asked } = await askingForMore();
       vi.setSystemTime(Date.now() + 300_000);
@@ -97,7 +97,7 @@ describe.each(Object.entries(ends))(
       expect(await endings(at)).toEqual(["device.pair.expired", event].toSorted());
     });
 
-    it("ends with the device or not at all", async () => {
+    test("ends with the device or not at all", async () => {
       const { at, device, asked } = await askingForMore();
       for (const half of [WRITE, ENDING]) {
         await whileD1Refuses(half, () => end(at, device));
@@ -108,14 +108,14 @@ describe.each(Object.entries(ends))(
       expect(await endings(at)).toEqual([]);
     });
 
-    it("leaves requests of other devices alone", async () => {
+    test("leaves requests of other devices alone", async () => {
       const { at, device } = await askingForMore();
       const other = await request(at, await newDevice());
       await end(at, device);
       expect((await findRequest(at, other.id)).status).toBe("pending");
     });
 
-    it("that comes while the device is put out is ended as well", async () => {
+    test("that comes while the device is put out is ended as well", async () => {
       const at = await newApplication();
       const device = await newDevice();
       await pair(at, device);
@@ -128,7 +128,7 @@ describe.each(Object.entries(ends))(
       expect((await findRequest(at, asked.id)).status).toBe("rejected");
     });
 
-    it("that took the place of another meanwhile is ended as well", async () => {
+    test("that took the place of another meanwhile is ended as well", async () => {
       const { at, device, asked } = await askingForMore();
       const [ended, next] = await overtaken(
         WRITE,
@@ -140,7 +140,7 @@ describe.each(Object.entries(ends))(
       expect((await findRequest(at, next.id)).status).toBe("rejected");
     });
 
-    it("that was approved meanwhile is approved, and the device is out all the same", async () => {
+    test("that was approved meanwhile is approved, and the device is out all the same", async () => {
       const { at, device, asked } = await askingForMore();
       const [ended, approved] = await overtaken(
         WRITE,
@@ -155,7 +155,7 @@ describe.each(Object.entries(ends))(
       expect(found.body.tokens?.[0].status ?? found.status).toBe(isRemoval ? 404 : "revoked");
     });
 
-    it("overtaken by it while it is refreshed is another request", async () => {
+    test("overtaken by it while it is refreshed is another request", async () => {
       const { at, device, asked } = await askingForMore();
       const [late] = await overtaken(
         ASK,

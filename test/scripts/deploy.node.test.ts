@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 /** What wrangler does at its `deploy`, once it has read the secrets. */
 type Deploy = "succeeds" | "fails" | "crashes" | "hangs";
@@ -106,7 +106,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe("a first deploy", () => {
-  it.each<[Deploy, number]>([
+  test.each<[Deploy, number]>([
     ["succeeds", 0],
     ["fails", 1],
     ["crashes", 1],
@@ -124,7 +124,7 @@ describe("a first deploy", () => {
     expectNoSecrets();
   });
 
-  it.each<[NodeJS.Signals, number]>([
+  test.each<[NodeJS.Signals, number]>([
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
@@ -142,7 +142,7 @@ describe("a first deploy", () => {
 });
 
 describe("a later deploy", () => {
-  it("makes no secrets where the Worker has them", async () => {
+  test("makes no secrets where the Worker has them", async () => {
     const { ended, output } = deploy("succeeds", ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"]);
     expect(await ended, output()).toBe(0);
     expect(uploaded().secrets).toBeNull();
@@ -150,7 +150,7 @@ describe("a later deploy", () => {
     expectNoSecrets();
   });
 
-  it("makes the root token alone where only that is missing, and shows it", async () => {
+  test("makes the root token alone where only that is missing, and shows it", async () => {
     const { ended, output } = deploy("succeeds", ["DRAWBRIDGE_SECRET"]);
     expect(await ended, output()).toBe(0);
     const { secrets } = uploaded();

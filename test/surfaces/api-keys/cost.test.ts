@@ -1,6 +1,6 @@
 /** The rows that managing a key costs, index entries, event and outbox included. */
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { eventually } from "../../support/eventually";
 import { keyBody, newKey, patchKey } from "../../support/keys";
@@ -17,7 +17,7 @@ function costOf(organisationId: number, work: () => Promise<unknown>): Promise<R
   });
 }
 
-it("a key costs ten rows to make, four to change, eight to refresh, six to delete", async () => {
+test("a key costs ten rows to make, four to change, eight to refresh, six to delete", async () => {
   const tenant = await newOrganisation();
   let key = { id: 0 };
   await costOf(tenant.id, async () => {

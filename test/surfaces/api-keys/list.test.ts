@@ -1,5 +1,5 @@
 /** What the list of API keys shows, and that filters and pages cost a page, however many keys there are. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { joinOrganisations, manyKeys, newKey, patchKey } from "../../support/keys";
 import { rowsOf } from "../../support/rows";
@@ -14,7 +14,7 @@ async function list(tenant: Tenant, query: string) {
 }
 
 describe("the list of API keys", () => {
-  it("shows all of the organisation's, and none of another's", async () => {
+  test("shows all of the organisation's, and none of another's", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
     await newKey(other);
@@ -27,7 +27,7 @@ describe("the list of API keys", () => {
     expect(keys[1]).not.toHaveProperty("labels");
   });
 
-  it("filters by blocked, name, whole token and short, and by all at once", async () => {
+  test("filters by blocked, name, whole token and short, and by all at once", async () => {
     const tenant = await newOrganisation();
     const a = await newKey(tenant, { name: "Câmera NORTE" });
     const b = await newKey(tenant, { name: "câmera sul" });
@@ -46,7 +46,7 @@ describe("the list of API keys", () => {
     expect(ids((await list(tenant, `token=${b.short}&blocked=false`)).keys)).toEqual([]);
   });
 
-  it("does not find a token of another organisation, nor one that was refreshed away", async () => {
+  test("does not find a token of another organisation, nor one that was refreshed away", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const foreign = await newKey(other);
     const mine = await newKey(tenant);
@@ -57,7 +57,7 @@ describe("the list of API keys", () => {
     expect((await list(tenant, `token=${mine.token}`)).keys).toEqual([]);
   });
 
-  it("shows of a shared key only the organisations that the reader knows", async () => {
+  test("shows of a shared key only the organisations that the reader knows", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -67,7 +67,7 @@ describe("the list of API keys", () => {
     }
   });
 
-  it("is walked by its links, each key once, with the filter kept", async () => {
+  test("is walked by its links, each key once, with the filter kept", async () => {
     const tenant = await newOrganisation();
     await manyKeys(tenant, 7);
     const seen: number[] = [];
@@ -83,7 +83,7 @@ describe("the list of API keys", () => {
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
   });
 
-  it.each(["limit=0", "limit=101", "after=x", "blocked=maybe", "optFields=secret"])(
+  test.each(["limit=0", "limit=101", "after=x", "blocked=maybe", "optFields=secret"])(
     "refuses %s",
     async (query) => {
       const tenant = await newOrganisation();
@@ -93,7 +93,7 @@ describe("the list of API keys", () => {
     },
   );
 
-  it("costs a page at 10 keys and at 10,000, with every filter", async () => {
+  test("costs a page at 10 keys and at 10,000, with every filter", async () => {
     const cost = async (tenant: Tenant, query: string) =>
       (await rowsOf(() => list(tenant, query))).d1Read;
     const [few, many] = [await newOrganisation(), await newOrganisation()];
@@ -121,7 +121,7 @@ describe("the list of API keys", () => {
     expect(await cost(many, "name=needle")).toBeLessThanOrEqual(1_502 + slack);
   });
 
-  it("searches on behind the link where a name is not among the first 500 keys", async () => {
+  test("searches on behind the link where a name is not among the first 500 keys", async () => {
     const tenant = await newOrganisation();
     await manyKeys(tenant, 1_000);
     const needle = await newKey(tenant, { name: "Needle" });

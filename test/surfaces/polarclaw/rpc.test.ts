@@ -1,5 +1,5 @@
 /** The RPC actions on the wire: fields, errors, parameters, tenancy. */
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import {
   findRequest,
@@ -43,7 +43,7 @@ function wrong(Code: string) {
 }
 
 describe("the four actions", () => {
-  it("a list has all fields of the page, in its types, and no other", async () => {
+  test("a list has all fields of the page, in its types, and no other", async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
     const at = await newApplication();
@@ -98,7 +98,7 @@ describe("the four actions", () => {
     });
   });
 
-  it("lists newest first, without what is over", async () => {
+  test("lists newest first, without what is over", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -115,7 +115,7 @@ describe("the four actions", () => {
     expect(body.Pending.map((each: { DeviceId: string }) => each.DeviceId)).toEqual(devices);
   });
 
-  it("approve answers with the device, reject and remove with its id", async () => {
+  test("approve answers with the device, reject and remove with its id", async () => {
     const at = await newApplication();
     const [good, bad] = [await newDevice(), await newDevice()];
     const [approve, reject] = [await request(at, good), await request(at, bad)];
@@ -151,7 +151,7 @@ describe("the four actions", () => {
     expect((await list(at)).body).toMatchObject({ Pending: [], Paired: [] });
   });
 
-  it("decides as /v1 does: what one has decided the other cannot change", async () => {
+  test("decides as /v1 does: what one has decided the other cannot change", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -181,7 +181,7 @@ describe("the four actions", () => {
 });
 
 describe("errors", () => {
-  it("always have the same five fields, a code of the list and its real status", async () => {
+  test("always have the same five fields, a code of the list and its real status", async () => {
     const at = await newApplication();
     const ApplicationId = at.application;
     const unable = await newKey(at, ["devices:list"]);
@@ -215,7 +215,7 @@ describe("errors", () => {
     }
   });
 
-  it("parameters of query, body and headers are merged, and a conflict is refused", async () => {
+  test("parameters of query, body and headers are merged, and a conflict is refused", async () => {
     const at = await newApplication();
     const query = `/?Action=ListPolarClawDevicePairs&ApplicationId=${at.application}`;
     const body = `Version=${VERSION}&ApplicationId=${at.application}`;
@@ -236,7 +236,7 @@ describe("errors", () => {
     }
   });
 
-  it("nothing that is sent makes a failure of ours", async () => {
+  test("nothing that is sent makes a failure of ours", async () => {
     const at = await newApplication();
     for (const path of [
       "/?%",
@@ -254,7 +254,7 @@ describe("errors", () => {
 });
 
 describe("tenancy and repetition", () => {
-  it("what belongs to another organisation does not exist, byte for byte", async () => {
+  test("what belongs to another organisation does not exist, byte for byte", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const { token } = await pair(at, await newDevice());
@@ -298,7 +298,7 @@ describe("tenancy and repetition", () => {
     expect((await verify(at, token)).valid).toBe(true);
   });
 
-  it("a POST with an Idempotency-Key is answered as the first time, whatever is new in its signature", async () => {
+  test("a POST with an Idempotency-Key is answered as the first time, whatever is new in its signature", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const path = `/?Action=ApprovePolarClawDevicePair&Version=${VERSION}&ApplicationId=${at.application}`;

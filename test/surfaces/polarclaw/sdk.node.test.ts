@@ -6,7 +6,7 @@ import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import OpenApi, { Config, OpenApiRequest, Params } from "@alicloud/openapi-client";
 import Rpc from "@alicloud/pop-core";
 import { RuntimeOptions } from "@alicloud/tea-util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestHarness, type TestHarness } from "wrangler";
 
 const VERSION = "2017-08-01";
@@ -97,7 +97,7 @@ const CLIENTS: [string, () => Client][] = [
 ];
 
 describe.each(CLIENTS)("%s", (_, make) => {
-  it("lists, approves, rejects and removes", async () => {
+  test("lists, approves, rejects and removes", async () => {
     const client = make();
     const ApplicationId = await newApplication();
     const [first, second] = [await askToPair(ApplicationId), await askToPair(ApplicationId)];
@@ -131,7 +131,7 @@ describe.each(CLIENTS)("%s", (_, make) => {
     expect((await client("ListPolarClawDevicePairs", { ApplicationId })).Paired).toEqual([]);
   });
 
-  it("throws the SDK's own error, with our code", async () => {
+  test("throws the SDK's own error, with our code", async () => {
     const refused = make()("ApprovePolarClawDevicePair", {
       ApplicationId: await newApplication(),
       PairRequestId: "pr-unknown",
@@ -139,13 +139,13 @@ describe.each(CLIENTS)("%s", (_, make) => {
     await expect(refused).rejects.toMatchObject({ code: "PairRequest.NotFound" });
   });
 
-  it("signs whatever characters a parameter has so that the signature is found good", async () => {
+  test("signs whatever characters a parameter has so that the signature is found good", async () => {
     const odd = "*!'()~ +%&=/?#äß漢字🦞\"\\\u00a0";
     const refused = make()("ListPolarClawDevicePairs", { ApplicationId: odd });
     await expect(refused).rejects.toMatchObject({ code: "Application.NotFound" });
   });
 
-  it("is refused with another key's secret", async () => {
+  test("is refused with another key's secret", async () => {
     const { accessKeySecret } = organisation;
     organisation.accessKeySecret = `${accessKeySecret.slice(1)}A`;
     const refused = make()("ListPolarClawDevicePairs", { ApplicationId: "pa-00000000000000" });

@@ -1,6 +1,6 @@
 /** Every byte of a signed call counts: whichever is changed for another, the call is refused. */
 import fc from "fast-check";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import {
   type Pair,
   pairOf,
@@ -51,7 +51,7 @@ function withPart(signed: SignedCall, name: string, text: string): SignedCall {
 /** Any printable character; blanks at the ends of headers do not arrive. */
 const printable = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
 
-it.each([
+test.each([
   ["ACS3", byAcs3],
   ["HMAC-SHA1", byV1],
 ])(

@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { accessKey } from "../../../src/keys/access-key";
 import {
   answerTo,
@@ -56,7 +56,7 @@ function header(signed: SignedCall, name: string, value: string | null): SignedC
 }
 
 describe("what is signed is accepted", () => {
-  it.each([
+  test.each([
     ["ACS3, in the query", () => signAcs3(pair, inQuery())],
     ["ACS3, in the body", () => signAcs3(pair, inForm())],
     ["ACS3, GET", () => signAcs3(pair, { ...inQuery(), method: "GET" })],
@@ -67,7 +67,7 @@ describe("what is signed is accepted", () => {
     expect(await send(sign())).toEqual(good);
   });
 
-  it("any set of parameters, with any Unicode, in the query and in the body, in both signatures", async () => {
+  test("any set of parameters, with any Unicode, in the query and in the body, in both signatures", async () => {
     // Of all Unicode, and often of what one side escapes and another does not.
     const special = fc.constantFrom(..."*!'()~ +%&=/?#;:@,-_.\"\\");
     const unit = fc.oneof(fc.string({ unit: "binary", minLength: 1, maxLength: 1 }), special);
@@ -92,7 +92,7 @@ describe("what is signed is accepted", () => {
 });
 
 describe("what is changed is refused", () => {
-  it("any single changed byte of a parameter, of a signed header or of the signature", async () => {
+  test("any single changed byte of a parameter, of a signed header or of the signature", async () => {
     const value = fc.string({ unit: "grapheme", minLength: 1, maxLength: 8 });
     const where = fc.constantFrom("query", "form", "header", "signature");
     await fc.assert(
@@ -243,7 +243,7 @@ describe("what is changed is refused", () => {
       bad("InvalidParameter"),
     ],
   ];
-  it.each(acs3)("ACS3: %s", async (_, tampered, refusal) => {
+  test.each(acs3)("ACS3: %s", async (_, tampered, refusal) => {
     expect(await send(tampered())).toEqual(refusal);
   });
 
@@ -294,12 +294,12 @@ describe("what is changed is refused", () => {
       bad("MissingParameter"),
     ],
   ];
-  it.each(v1)("HMAC-SHA1: %s", async (_, tampered, refusal) => {
+  test.each(v1)("HMAC-SHA1: %s", async (_, tampered, refusal) => {
     expect(await send(tampered())).toEqual(refusal);
   });
 });
 
-it.each([
+test.each([
   ["ACS3", signAcs3],
   ["HMAC-SHA1", signV1],
 ])("%s: a refused clock is told the difference and the server's time", async (_, sign) => {
@@ -317,7 +317,7 @@ it.each([
 });
 
 describe("an access key id", () => {
-  it.each([
+  test.each([
     ["ACS3", signAcs3],
     ["HMAC-SHA1", signV1],
   ])("%s: is refused alike, whether it is unknown or its secret is wrong", async (_, sign) => {
@@ -349,14 +349,14 @@ describe("a header that says for whom a call is, or that it is a repetition", ()
     [name]: name === "x-organisation-id" ? String(at.id) : crypto.randomUUID(),
   });
 
-  it.each(["x-organisation-id", "idempotency-key"])(
+  test.each(["x-organisation-id", "idempotency-key"])(
     "%s: is taken where it is signed",
     async (name) => {
       expect(await send(signAcs3(pair, { ...inQuery(), headers: headers(name) }))).toEqual(good);
     },
   );
 
-  it.each(["x-organisation-id", "idempotency-key"])(
+  test.each(["x-organisation-id", "idempotency-key"])(
     "%s: is refused where it is not among what is signed, in either signature",
     async (name) => {
       const [[, value = ""] = []] = Object.entries(headers(name));
@@ -367,7 +367,7 @@ describe("a header that says for whom a call is, or that it is a repetition", ()
 });
 
 describe("nonces", () => {
-  it.each([
+  test.each([
     ["ACS3", signAcs3],
     ["HMAC-SHA1", signV1],
   ])("%s: a nonce once per access key within 30 minutes", async (_, sign) => {
@@ -386,14 +386,14 @@ describe("nonces", () => {
     expect(await send(sign(pair, { ...inQuery(), nonce }))).toEqual(good);
   });
 
-  it("of many twins at once, one is let in", async () => {
+  test("of many twins at once, one is let in", async () => {
     const signed = signAcs3(pair, inQuery());
     const answers = await Promise.all(Array.from({ length: 8 }, () => send(signed)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ code }) => code === "SignatureNonceUsed")).toHaveLength(7);
   });
 
-  it("a nonce is remembered only after the signature has been found good", async () => {
+  test("a nonce is remembered only after the signature has been found good", async () => {
     const nonce = crypto.randomUUID();
     const forged = signAcs3({ ...pair, secret: "guessed" }, { ...inQuery(), nonce });
     expect((await send(forged)).code).toBe("SignatureDoesNotMatch");
@@ -402,7 +402,7 @@ describe("nonces", () => {
 });
 
 describe("a key that signs is guarded as one that is shown", () => {
-  it("blocked, without the permission, from elsewhere: refused", async () => {
+  test("blocked, without the permission, from elsewhere: refused", async () => {
     const own = await newApplication();
     const mine = await pairOf(own);
     const list = { action: LIST, query: { ApplicationId: own.application } };
@@ -429,7 +429,7 @@ describe("a key that signs is guarded as one that is shown", () => {
     expect((await send(signAcs3(mine, list))).code).toBe("InvalidAccessKeyId.NotFound");
   });
 
-  it("an address that guesses is stopped", async () => {
+  test("an address that guesses is stopped", async () => {
     const forged = signAcs3({ ...pair, secret: "guessed" }, inQuery());
     const ip = newAddress();
     let last = 0;
