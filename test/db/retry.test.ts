@@ -9,13 +9,13 @@ import { newKey } from "../support/keys";
 import { newMailbox } from "../support/pipeline";
 
 describe("a change over versions", () => {
-  test("is made again until nobody comes between", async () => {
+  test("is made again until nobody else writes in between", async () => {
     const answers = [undefined, undefined, null];
     expect(await retryChange("it", async () => answers.shift())).toBeNull();
     expect(answers).toEqual([]);
   });
 
-  test("is given up after so many tries", async () => {
+  test("is given up after a fixed number of tries", async () => {
     let tries = 0;
     const attempt = async () => {
       tries += 1;
@@ -79,7 +79,7 @@ function permissionAnd(method: string) {
 }
 
 test.each(CHANGES)(
-  "%s while others change it every time is 503 with Retry-After",
+  "%s answers 503 with Retry-After while others change the row every time",
   async (_, other, prepare) => {
     const tenant = await newOrganisation();
     const change = await prepare(tenant);

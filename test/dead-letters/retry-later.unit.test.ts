@@ -21,11 +21,11 @@ test.each([
   [7, 640],
   [8, 900],
   [100, 900],
-])("after failure %i a message comes back in %i seconds", (attempts, seconds) => {
+])("a message that failed %i times comes back in %i seconds", (attempts, seconds) => {
   expect(delayOf(attempts)).toBe(seconds);
 });
 
-test("the hundred retries of a queue outlast an outage of twenty hours", () => {
+test("a queue's hundred retries outlast an outage of twenty hours", () => {
   const total = Array.from({ length: 100 }, (_, i) => delayOf(i + 1)).reduce((a, b) => a + b);
   expect(total).toBeGreaterThan(20 * 3_600);
 });

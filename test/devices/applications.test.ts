@@ -13,7 +13,7 @@ const list = (tenant: Tenant, query = "") =>
   call("GET", `/v1/applications?${query}`, { key: tenant.key });
 const idsOf = (data: { id: string }[]) => data.map(({ id }) => id);
 
-test("are listed newest first, page by page, each as it was answered when it was made", async () => {
+test("applications are listed newest first, page by page, with what their create answered", async () => {
   const start = Date.now();
   const tenant = await newOrganisation();
   const made: { id: string; name: string; created_at: string }[] = [];
@@ -47,7 +47,7 @@ test("are listed newest first, page by page, each as it was answered when it was
   }
 });
 
-test("are seen by their own organisation only", async () => {
+test("an application is seen only by its own organisation", async () => {
   const [at, other] = [await newApplication(), await newOrganisation()];
   expect((await list(other)).body).toEqual({ data: [], next_cursor: null });
   const foreign = await call("GET", at.path, { key: other.key });
@@ -55,14 +55,14 @@ test("are seen by their own organisation only", async () => {
 });
 
 test.each(["cursor=x", "cursor=1.pa-", "limit=0", "limit=101", "name=x"])(
-  "a list with %s is refused by name",
+  "a list of applications with %s is refused, and the error names the parameter",
   async (query) => {
     const { status, body } = await list(await newOrganisation(), query);
     expect([status, body.code]).toEqual([400, "invalid-parameter"]);
   },
 );
 
-test("a page costs a page among 10,000, wherever it is", async () => {
+test("a page of applications costs the same anywhere among 10,000", async () => {
   const tenant = await newOrganisation();
   await env.DB.prepare(
     `insert into applications

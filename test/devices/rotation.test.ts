@@ -41,8 +41,8 @@ async function expectNothingWorks(at: TestApplication, tokens: (string | undefin
   }
 }
 
-describe("an operator's rotation and a thief's at the same moment", () => {
-  test("the thief's, overtaken by the operator's, gets nothing", async () => {
+describe("an operator's rotation of a token at the same moment as a thief's", () => {
+  test("gives the thief nothing when the operator's rotation is written first", async () => {
     const { at, token, operator, thief } = await stolen();
     const [late, first] = await overtaken(WRITE, thief, operator);
     expect(first.status).toBe(200);
@@ -54,14 +54,14 @@ describe("an operator's rotation and a thief's at the same moment", () => {
     );
   });
 
-  test("the operator's, overtaken by the thief's, stops what the thief was given", async () => {
+  test("stops the thief's new token when the thief's rotation is written first", async () => {
     const { at, token, operator, thief } = await stolen();
     const [late, first] = await overtaken(WRITE, operator, thief);
     expect([late.status, first.status]).toEqual([200, 200]);
     await expectNothingWorks(at, [token, first.body.device_token]);
   });
 
-  test("in twenty rounds side by side never leaves the thief with a token that works", async () => {
+  test("never leaves the thief with a token that works, in twenty rounds side by side", async () => {
     for (const round of ROUNDS) {
       const { at, device, token, operator, thief } = await stolen();
       const both = round % 2 === 0 ? [operator(), thief()] : [thief(), operator()];
@@ -76,14 +76,14 @@ describe("an operator's rotation and a thief's at the same moment", () => {
   });
 });
 
-test("a thief's rotation, overtaken by a revocation, gets nothing", async () => {
+test("a thief's rotation gives nothing when a revocation is written first", async () => {
   const { at, token, revoke, thief } = await stolen();
   const [late, first] = await overtaken(WRITE, thief, revoke);
   expect([late.status, first.status]).toEqual([401, 200]);
   await expectNothingWorks(at, [token]);
 });
 
-test("of two who show the same token at the same moment one gets another", async () => {
+test("only one of two callers who rotate the same token at the same moment gets another", async () => {
   const { at, thief } = await stolen();
   const [late, first] = await overtaken(WRITE, thief, thief);
   expect([late.status, first.status]).toEqual([401, 200]);

@@ -87,7 +87,7 @@ describe("an application with 10,000 devices", () => {
     await fill(at);
   });
 
-  test("list reads each device and request once, and approve and reject read the same few rows as in a small one", async () => {
+  test("lists each device and request with one read, and approves and rejects as cheaply as a small application", async () => {
     const small = await newApplication();
     const cost = async (place: TestApplication, verb: "approve" | "reject") => {
       const { id } = await request(place, await newDevice());
@@ -121,7 +121,7 @@ describe("an application with 10,000 devices", () => {
     expect(rows.d1Written).toBe(0);
   });
 
-  test("a page of devices costs a page, an ask reads the pending ones and no device but its own", async () => {
+  test("costs one page for a page of devices, and for a pairing request only the pending ones", async () => {
     let cursor = "";
     for (let i = 0; i < 3; i++) {
       const rows = await rowsOf(async () => {
@@ -143,8 +143,8 @@ describe("an application with 10,000 devices", () => {
   });
 });
 
-describe("what each call costs", () => {
-  test("asked, polled, approved, collected, verified: the rows of a device's way in", async () => {
+describe("the cost in rows", () => {
+  test("of pairing a device is fixed for each step, from the request to the check of its token", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const body = await signedBody(device, {}, await newNonce(at));
@@ -190,7 +190,7 @@ describe("what each call costs", () => {
     expect(more.map(({ d1Written }) => d1Written)).toEqual([0, 0, 0]);
   });
 
-  test("twenty checks of a token at once note once that its device was seen", async () => {
+  test("of twenty checks of a token at once is one write of when the device was last seen", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -205,8 +205,8 @@ describe("what each call costs", () => {
   });
 });
 
-describe("a flood of requests from one address", () => {
-  test("stays within its cap, costs bounded rows, and does not disturb a request that is pending", async () => {
+describe("a flood of pairing requests", () => {
+  test("from one address stays within its cap, costs few rows, and leaves other pending requests alone", async () => {
     const at = await newApplication();
     const ip = newAddress();
     const mine = await request(at, await newDevice());
@@ -236,7 +236,7 @@ describe("a flood of requests from one address", () => {
     expect((await decide(at, mine.id, "approve")).status).toBe(200);
   });
 
-  test("504 requests from one /64 take five of the application's 500 places, and show whole addresses", async () => {
+  test("from one /64 takes at most five of the application's 500 places, and shows each full address", async () => {
     const at = await newApplication();
     const nextAddress = addressesOfOneClient();
     const accepted: { id: string; ip: string }[] = [];
@@ -252,7 +252,7 @@ describe("a flood of requests from one address", () => {
     expect((await ask(at, await newDevice())).status).toBe(202);
   });
 
-  test("an address that asks without end is stopped before D1 is asked", async () => {
+  test("from one address is stopped before D1 is asked", async () => {
     const at = await newApplication();
     const ip = newAddress();
     let refused = 0;
@@ -266,7 +266,7 @@ describe("a flood of requests from one address", () => {
     expect((await ask(at, await newDevice())).status).toBe(202);
   });
 
-  test("a /64 that asks without end is stopped before D1 is asked", async () => {
+  test("from one /64 is stopped before D1 is asked", async () => {
     const at = await newApplication();
     const nextAddress = addressesOfOneClient();
     const challenge = () => call("POST", `${at.path}/pairing/challenges`, { ip: nextAddress() });
@@ -277,7 +277,7 @@ describe("a flood of requests from one address", () => {
     expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
   });
 
-  test("500 live requests per application: at the cap new ones are 429, and none that is pending is evicted", async () => {
+  test("is refused at 500 pending requests of an application, and removes none that is pending", async () => {
     const at = await newApplication();
     const first = await request(at, await newDevice());
     await env.DB.prepare(

@@ -67,8 +67,8 @@ const ends: Record<string, (at: TestApplication, device: TestDevice) => Promise<
   },
 };
 
-describe.each(Object.entries(ends))("after %s", (_, end) => {
-  test("sockets of the device are closed at once", async () => {
+describe.each(Object.entries(ends))("the websockets of a device, after %s,", (_, end) => {
+  test("are closed at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -77,7 +77,7 @@ describe.each(Object.entries(ends))("after %s", (_, end) => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  test("sockets that could not be closed at once are closed by the consumer of its event", async () => {
+  test("are closed by the consumer of the event where they could not be closed at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -90,8 +90,8 @@ describe.each(Object.entries(ends))("after %s", (_, end) => {
   });
 });
 
-describe("the event", () => {
-  test("of a revocation closes nothing that the device opened after a new approval", async () => {
+describe("the consumer of a device's event", () => {
+  test("closes no websocket that the device opened after a new approval", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -108,7 +108,7 @@ describe("the event", () => {
     for (const socket of sockets) expect((await socket.closed).code).toBe(4403);
   });
 
-  test("of a device that rotated its own token closes nothing", async () => {
+  test("closes nothing when the device rotated its own token", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);

@@ -53,7 +53,7 @@ describe("a device token on a websocket", () => {
     }
   });
 
-  test("of another organisation opens nothing, though the device is the same", async () => {
+  test("opens no session of another organisation, though the device is the same", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const device = await newDevice();
     await pair(at, device);
@@ -62,7 +62,7 @@ describe("a device token on a websocket", () => {
     expect((await upgrade(session, "client", token)).status).toBe(403);
   });
 
-  test("ten distinct wrong ones lock the session for their address", async () => {
+  test("locks the session for an address after ten different wrong ones from it", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -75,7 +75,7 @@ describe("a device token on a websocket", () => {
     expect((await upgrade(session, "client", token, from)).status).toBe(429);
   });
 
-  test("that works opens a session to which too many wrong user tokens were sent, from anywhere", async () => {
+  test("opens a session that is closed to new addresses after too many wrong user tokens", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -92,7 +92,7 @@ describe("a device token on a websocket", () => {
     socket.close(1000);
   });
 
-  test("one wrong one that is repeated locks nobody out", async () => {
+  test("locks nobody out when one wrong token is repeated", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -109,7 +109,7 @@ describe("a device token on a websocket", () => {
   });
 });
 
-describe("revoked or removed means", () => {
+describe("revoking or removing a device", () => {
   const ends = {
     revoked: (at: TestApplication, id: string) =>
       call("POST", `${at.path}/devices/${id}/tokens:revoke`, {
@@ -135,7 +135,7 @@ describe("revoked or removed means", () => {
   };
 
   test.each(Object.entries(ends))(
-    "open relay websockets of that device are closed before the answer, in every session: %s",
+    "closes its relay websockets in every session before it answers: %s",
     async (_, end) => {
       const at = await newApplication();
       const [device, other] = [await newDevice(), await newDevice()];
@@ -155,7 +155,7 @@ describe("revoked or removed means", () => {
     },
   );
 
-  test("also when the session's object was evicted meanwhile", async () => {
+  test("closes its relay websockets also when the session's object was evicted", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -166,7 +166,7 @@ describe("revoked or removed means", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  test("an approval that takes a role away closes what its token had opened", async () => {
+  test("closes what a token opened when an approval takes its role away", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -177,7 +177,7 @@ describe("revoked or removed means", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  test("only a new approval lets it back in", async () => {
+  test("keeps the device out until it is approved again", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -192,8 +192,8 @@ describe("revoked or removed means", () => {
   });
 });
 
-describe("which sessions have which devices", () => {
-  test("is known while a session lives, and forgotten with its users and its end", async () => {
+describe("the table of which sessions have which devices", () => {
+  test("holds a user's device while the session lives, and loses it with the user and with the session", async () => {
     const at = await newApplication();
     const [a, b] = ["device-a", "device-b"];
     const session = await newSession(at, [a, b]);
@@ -217,7 +217,7 @@ describe("which sessions have which devices", () => {
     expect(await heldDevices(at)).toEqual([]);
   });
 
-  test("a session without devices costs no extra row", async () => {
+  test("costs no row for a session without devices", async () => {
     const at = await newApplication();
     const cost = (ids: (string | null)[]) => rowsOf(() => newSession(at, ids));
     await cost([null, null]);

@@ -39,8 +39,8 @@ function remove(at: TestApplication, device: TestDevice) {
   return call("DELETE", pathOf(at, device), { key: at.key });
 }
 
-describe("tokens", () => {
-  test("One token per device and role: a fresh one takes the place of the one before", async () => {
+describe("a device token", () => {
+  test("replaces the one before it: a device has one for each role", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const wish = { roles: ["node"], scopes: ["operator.read", "node.camera"] };
@@ -54,7 +54,7 @@ describe("tokens", () => {
     expect((await verify(at, node.body.device_token)).valid).toBe(true);
   });
 
-  test("stored as a digest: the token is in no table", async () => {
+  test("is stored only as a digest, in no table as itself", async () => {
     const at = await newApplication();
     const { token } = await pair(at, await newDevice());
     for (const table of ["device_tokens", "devices", "pairing_requests", "events", "used_nonces"]) {
@@ -64,7 +64,7 @@ describe("tokens", () => {
     }
   });
 
-  test("never shown to the approver", async () => {
+  test("is never shown to the operator who approved", async () => {
     const at = await newApplication();
     const asked = await request(at, await newDevice());
     const approved = await decide(at, asked.id, "approve");
@@ -72,7 +72,7 @@ describe("tokens", () => {
     expect(approved.text).not.toContain("drbd_");
   });
 
-  test("verify tells apart not-found, revoked, device-removed, scope-missing", async () => {
+  test("is refused with its own reason when it is unknown or revoked, its device was removed, or a scope is missing", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const [kept, revoked, removed] = [await newDevice(), await newDevice(), await newDevice()];
     const good = await pair(at, kept);
@@ -103,7 +103,7 @@ describe("tokens", () => {
     }
   });
 
-  test("Rotation stays within the approved baseline and the caller's scopes", async () => {
+  test("keeps within the approved scopes and the caller's own when it is rotated", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { scopes: ["operator.write"] });
@@ -129,7 +129,7 @@ describe("tokens", () => {
     expect(again.body.scopes).toEqual(["operator.talk"]);
   });
 
-  test("an operator who rotates never sees the new token: the old one stops, and the device collects its new one by a signed request", async () => {
+  test("is not shown to an operator who rotates it: the old one stops, and the device collects the new one by a signed request", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -146,7 +146,7 @@ describe("tokens", () => {
     expect(await deviceEvents(at)).toContain("device.token.rotated");
   });
 
-  test("a device that rotates its own with its own token gets it in the answer, as device_token", async () => {
+  test("is answered as device_token to a device that rotates it with that token", async () => {
     const at = await newApplication();
     const [device, other] = [await newDevice(), await newDevice()];
     const { token } = await pair(at, device, { scopes: ["operator.write"] });
@@ -167,7 +167,7 @@ describe("tokens", () => {
     expect([role.status, role.body.code]).toEqual([403, "wrong-role"]);
   });
 
-  test("Revoked or removed means: the next use fails, and only a new approval lets it back in", async () => {
+  test("stops with a revocation or a removal, and only a new approval lets the device back in", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -192,7 +192,7 @@ describe("tokens", () => {
     );
   });
 
-  test("what was approved and not collected is over once the device is revoked or removed", async () => {
+  test("can no longer be collected after the device is revoked or removed", async () => {
     const at = await newApplication();
     for (const end of [revoke, remove]) {
       const device = await newDevice();
@@ -204,8 +204,8 @@ describe("tokens", () => {
   });
 });
 
-describe("seen", () => {
-  test("a token is verified though that the device was seen cannot be written", async () => {
+describe("the time at which a device was last seen", () => {
+  test("does not keep a token from being verified when it cannot be written", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -217,7 +217,7 @@ describe("seen", () => {
     expect(rotated.status).toBe(200);
   });
 
-  test("LastSeenAtMs moves when a token is verified, at most once a minute per device", async () => {
+  test("moves when a token is verified, at most once a minute for each device", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();

@@ -35,8 +35,8 @@ const revoked = [403, expect.stringContaining("was revoked")];
 const removed = [403, expect.stringContaining("was removed")];
 const letIn = [101, ""];
 
-describe("the tokens of a user with a device", () => {
-  test("open nothing for a device_id that was never paired, or that only asks to be", async () => {
+describe("the tokens of a relay session's user with a device", () => {
+  test("let nobody in for a device_id that was never paired, or that only asked to be", async () => {
     const at = await newApplication();
     const device = await newDevice();
     expect(await knockOf(await newRelayOf(at, [null, "phone"]))).toEqual(notPaired);
@@ -48,7 +48,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(notPaired);
   });
 
-  test("open nothing for the host either", async () => {
+  test("let nobody in as the host either, without a paired device", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, ["phone", null]);
     expect((await knock(relay, 0)).status).toBe(403);
@@ -69,7 +69,7 @@ describe("the tokens of a user with a device", () => {
   test.each([
     ["revoked", revoke, revoked],
     ["removed", remove, removed],
-  ])("are out when the device is %s, and back in after a new approval", async (_, end, refusal) => {
+  ])("stop when the device is %s, and work again after a new approval", async (_, end, refusal) => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -84,7 +84,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(letIn);
   });
 
-  test("of a device with several roles are out once all of them are revoked", async () => {
+  test("stop for a device with several roles once all of them are revoked", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { roles: ["node"], scopes: [] });
@@ -95,7 +95,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(revoked);
   });
 
-  test("count the applications of the session's own organisation, of which one is enough", async () => {
+  test("need a pairing with one application of the session's own organisation", async () => {
     const [at, stranger] = [await newApplication(), await newApplication()];
     const other = await newApplication(at);
     const device = await newDevice();
@@ -110,7 +110,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(revoked);
   });
 
-  test("are no guesses: however often a device that is out comes back, its neighbours are not locked out", async () => {
+  test("are not counted as guesses: a revoked device that keeps trying does not lock out its neighbours", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, [null, "phone", null]);
     const ip = "198.51.100.9";
@@ -118,7 +118,7 @@ describe("the tokens of a user with a device", () => {
     expect((await knock(relay, 2, { ip })).status).toBe(101);
   });
 
-  test("read nothing of D1 for users without a device", async () => {
+  test("read nothing from D1 for a user without a device", async () => {
     const relay = await newRelay(3);
     await connect(relay, 0);
     const rows = await rowsOf(async () => {
@@ -129,8 +129,8 @@ describe("the tokens of a user with a device", () => {
   });
 });
 
-describe("a refusal says its own reason", () => {
-  test("to a device whose token was revoked, whose device was removed, or that is nobody here", async () => {
+describe("a refused websocket of a device", () => {
+  test("says that the token was revoked, that the device was removed, or that the token is unknown", async () => {
     const at = await newApplication();
     const [bad, gone, stranger] = [await newDevice(), await newDevice(), await newDevice()];
     const tokens = [];
@@ -151,7 +151,7 @@ describe("a refusal says its own reason", () => {
     ["the device cannot be read", /from "devices" where/, "device is still paired cannot be read"],
     ["the session is not shown in D1", /insert into "sessions"/, "session cannot be shown"],
     ["the permissions cannot be read", /from "relay_permissions"/, "relay permissions"],
-  ])("when %s", async (_, statement, message) => {
+  ])("says to come back when %s", async (_, statement, message) => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -173,7 +173,7 @@ describe("a refusal says its own reason", () => {
   });
 });
 
-test("a device that is seen for the first time is let in though that cannot be written", async () => {
+test("a device that connects for the first time is let in when that cannot be written", async () => {
   const at = await newApplication();
   const device = await newDevice();
   const { token } = await pair(at, device);

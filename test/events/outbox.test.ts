@@ -57,7 +57,7 @@ function spyQueue(refuse: boolean) {
 }
 
 describe("an event of a change in D1", () => {
-  test("is recorded with the change, sent, and owed no more", async () => {
+  test("is recorded with the change, sent, and then no longer owed to the queue", async () => {
     const sent = spyQueue(false);
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
@@ -73,7 +73,7 @@ describe("an event of a change in D1", () => {
     });
   });
 
-  test("survives a queue that refuses: the change stands, and the sweep sends it later, once", async () => {
+  test("outlasts a queue that refuses: the change stands, and the sweep sends the event once", async () => {
     const refusing = spyQueue(true);
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
@@ -95,7 +95,7 @@ describe("an event of a change in D1", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.updated"]);
   });
 
-  test("that is owed to an organisation that is gone is forgotten", async () => {
+  test("is forgotten when its organisation is gone", async () => {
     const id = newEventId(Date.now());
     await env.DB.prepare("insert into owed_events values (?, ?)").bind(id, 999_999).run();
     await newOutbox().sweep(Date.now() + 61_000, 100);
@@ -112,7 +112,7 @@ describe("an event of a change in D1", () => {
     expect(results).toEqual([]);
   });
 
-  test("written twice is one", async () => {
+  test("is stored once when it is written twice", async () => {
     const tenant = await newOrganisation();
     const events = eventsOf(tenant.id);
     const outbox = newOutbox();
@@ -121,7 +121,7 @@ describe("an event of a change in D1", () => {
     expect(await owed(tenant.id)).toBe(1);
   });
 
-  test("costs three rows: itself, what is owed, and its end", async () => {
+  test("costs three rows: the event, the note that it is owed, and the removal of that note", async () => {
     const tenant = await newOrganisation();
     const outbox = newOutbox();
     await outbox.sweep(Date.now() + 61_000, 100);
@@ -141,7 +141,10 @@ describe("a message on the events queue", () => {
     ["of both", { key: { id: 1, version: 1 }, session: { id: "s", version: 1 } }, false],
     ["of neither", {}, false],
     ["of a key without version", { key: { id: 1 } }, false],
-  ])("%s is read only when it is about one thing that we know", (_, data, known) => {
-    expect(parseEventMessage({ v: 1, event: { ...event, data } }) !== null).toBe(known);
-  });
+  ])(
+    "%s is read only when it is about exactly one thing that the Worker knows",
+    (_, data, known) => {
+      expect(parseEventMessage({ v: 1, event: { ...event, data } }) !== null).toBe(known);
+    },
+  );
 });

@@ -12,22 +12,22 @@ function withHeader(header: string | undefined) {
   return call("GET", SESSIONS, { headers, ip: anyAddress() });
 }
 
-describe("a key is taken", () => {
+describe("an API key", () => {
   test.each(["token", "Token", "TOKEN", "Bearer", "bearer", "bEaReR"])(
-    "with the scheme %s",
+    "is accepted with the scheme %s",
     async (scheme) => {
       const { key } = await newOrganisation();
       expect((await withHeader(`${scheme} ${key}`)).status).toBe(200);
     },
   );
 
-  test("with more than one space around it", async () => {
+  test("is accepted with more than one space after the scheme", async () => {
     const { key } = await newOrganisation();
     expect((await withHeader(`  token   ${key}  `)).status).toBe(200);
   });
 });
 
-describe("a caller without a readable credential is not authenticated", () => {
+describe("a call without a readable credential is not authenticated, with", () => {
   test.each<[string, (key: string) => string | undefined]>([
     ["no header", () => undefined],
     ["an empty header", () => ""],
@@ -52,7 +52,7 @@ describe("a caller without a readable credential is not authenticated", () => {
   });
 });
 
-test("a key with a bad checksum is refused without touching D1", async () => {
+test("an API key with a wrong checksum is refused without a call of D1", async () => {
   const { key } = await newOrganisation();
   const statements: string[] = [];
   const onStatement = (sql: string) => {
@@ -64,26 +64,26 @@ test("a key with a bad checksum is refused without touching D1", async () => {
   expect(statements).toHaveLength(1);
 });
 
-describe("a well-formed key that does not work is forbidden on this surface", () => {
-  test("when nobody has it", async () => {
+describe("a well-formed API key on Edgegap's surface", () => {
+  test("is forbidden when nobody has it", async () => {
     const { status, body } = await withHeader(`token ${newToken()}`);
     expect(status).toBe(403);
     expect(Object.keys(body)).toEqual(["message"]);
   });
 
-  test("when it is blocked", async () => {
+  test("is forbidden when it is blocked", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { blocked: true });
     expect((await withHeader(`token ${token}`)).status).toBe(403);
   });
 
-  test("when its time is over", async () => {
+  test("is forbidden when it has expired", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { expiresAt: Date.now() - 1 });
     expect((await withHeader(`token ${token}`)).status).toBe(403);
   });
 
-  test("when the caller's address is not on its allowlist", async () => {
+  test("is forbidden from an address that its allowlist does not hold", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { ipAllowlist: ["192.0.2.0/24", "2001:db8:1::/48"] });
     const from = (ip: string) => call("GET", SESSIONS, { key: token, ip });
@@ -97,7 +97,7 @@ describe("a well-formed key that does not work is forbidden on this surface", ()
   });
 });
 
-describe("a key without the permission", () => {
+describe("an API key without the permission", () => {
   const UNKNOWN = "0123456789ab-S";
 
   test.each([
@@ -117,7 +117,7 @@ describe("a key without the permission", () => {
     expect((await list(key)).body.total_count).toBe(0);
   });
 
-  test("is let in where that one permission is all that it needs", async () => {
+  test("is let in where it holds the one permission that the route asks for", async () => {
     const { id } = await newOrganisation();
     const reader = await insertKey(id, { permissions: ["relays:read"] });
     const writer = await insertKey(id, { permissions: ["relays:write"] });
@@ -126,7 +126,7 @@ describe("a key without the permission", () => {
     expect((await list(reader.token)).body.total_count).toBe(1);
   });
 
-  test("of no permission at all is refused everything", async () => {
+  test("is refused on every route when it holds no permission at all", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { permissions: [] });
     expect((await list(token)).status).toBe(403);

@@ -148,7 +148,7 @@ const LISTS: Record<string, () => Promise<List>> = {
   },
 };
 
-describe("a page behind a row that is gone goes on where that row was", () => {
+describe("the page after a row that is gone goes on where that row was, in the list of", () => {
   test.each(Object.entries(LISTS))("%s", async (_, make) => {
     const list = await make();
     const ask = async (query: string) => {
@@ -165,7 +165,7 @@ describe("a page behind a row that is gone goes on where that row was", () => {
   });
 });
 
-describe("a page of /sessions behind or before a session that is no more is 404", () => {
+describe("a page of /sessions next to a session that is gone answers 404, with", () => {
   test.each(["after_id", "before_id"])("%s", async (name) => {
     const broker = await newBroker();
     const { body } = await createSession(broker);

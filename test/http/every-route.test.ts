@@ -18,7 +18,7 @@ const routes = createApp()
   .routes.filter(({ method }) => method !== "ALL")
   .map(({ method, path }) => `${method} ${path}`);
 
-test("has a row for every route, and for no other", () => {
+test("the table of routes has a row for every route of the app, and for no other", () => {
   expect([...new Set(routes)].sort()).toEqual(Object.keys(routeTable).sort());
 });
 
@@ -57,7 +57,7 @@ async function credentialFor(tenant: Tenant, row: RouteRow): Promise<string> {
 describe.each(keyed)("$route", ({ route, method, row }) => {
   const unknownStatus = route.includes("/v1/relays/") ? 403 : 401;
 
-  test("turns away who shows nothing, and what cannot be a key, without a query", async () => {
+  test("refuses a call without a credential, or with one that cannot be a key, and says so without a query of D1", async () => {
     const tenant = await newOrganisation();
     const send = sender(method, row, await row.request(tenant));
     const calls = await d1CallsOf(async () => {
@@ -77,7 +77,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     expect(calls.filter((sql) => /key_tokens|api_keys/.test(sql))).toEqual([]);
   });
 
-  test("turns away an unknown, a blocked, an expired and a refreshed-away key", async () => {
+  test("refuses a key that is unknown, blocked, expired or replaced", async () => {
     const tenant = await newOrganisation();
     const send = sender(method, row, await row.request(tenant));
     expect((await send(newToken())).status).toBe(unknownStatus);
@@ -91,7 +91,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     for (const { token } of keys) expect((await send(token)).status).toBe(unknownStatus);
   });
 
-  test("does not let another organisation's key act here", async () => {
+  test("refuses a key of another organisation", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const request = await row.request(tenant);
     const send = sender(method, row, request);
@@ -105,7 +105,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     expect((await send(await credentialFor(tenant, row))).status).toBe(request.status);
   });
 
-  test("lets the right key through, as every scheme spells it, and its operator", async () => {
+  test("takes the right key with each spelling of the scheme, and the session token of its operator", async () => {
     const tenant = await newOrganisation();
     const { token } = await newKey(tenant, {
       permissions: [...permissionsOf(row), "operator:sign-in"],
@@ -128,7 +128,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
 const permitted = keyed.filter(({ row }) => row.guard !== "any key");
 
 describe.each(permitted)("$route", ({ method, row }) => {
-  test("turns away a key that holds everything but what it takes, and names that", async () => {
+  test("refuses a key that holds every permission but the one it needs, and names that one", async () => {
     const tenant = await newOrganisation();
     const send = sender(method, row, await row.request(tenant));
     const others = PERMISSIONS.filter((permission) => permission !== row.guard);
@@ -140,7 +140,7 @@ describe.each(permitted)("$route", ({ method, row }) => {
 });
 
 describe.each(rows.filter(({ row }) => row.guard === "root"))("$route", ({ method, row }) => {
-  test("takes the root token, and no key, whatever it holds", async () => {
+  test("takes the root token, and no key, whatever that key holds", async () => {
     const tenant = await newOrganisation();
     const request = await row.request(tenant);
     const send = sender(method, row, request);
@@ -152,14 +152,14 @@ describe.each(rows.filter(({ row }) => row.guard === "root"))("$route", ({ metho
 });
 
 describe.each(rows.filter(({ row }) => row.guard === "open"))("$route", ({ method, row }) => {
-  test("is open, and the table says why", async () => {
+  test("is open to everyone, and the table says why", async () => {
     const request = await row.request(await newOrganisation());
     expect((await sender(method, row, request)(null)).status).toBe(request.status);
     expect(row.why).toBeTruthy();
   });
 });
 
-test("takes no root token where a key is asked for", async () => {
+test("a route for keys does not take the root token", async () => {
   for (const { method, row } of keyed) {
     const send = sender(method, row, await row.request(await newOrganisation()));
     expect((await send(env.DRAWBRIDGE_ROOT_TOKEN)).status).toBe(401);

@@ -57,7 +57,7 @@ describe("a call whose caller hangs up", () => {
     ["is claimed", 'insert into "idempotency_keys"'],
     ["runs", "session_counts"],
     ["is recorded", 'update "idempotency_keys"'],
-  ])("while it %s is finished, and recorded for who asks again", async (_, statement) => {
+  ])("while it %s is finished, and its answer is kept for a repeat", async (_, statement) => {
     const { key } = await newOrganisation();
     await list(key);
     const platform = newPlatform();

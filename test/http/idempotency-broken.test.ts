@@ -28,8 +28,8 @@ function moveClock(milliseconds: number): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
 }
 
-describe("when the deployment's secret has changed", () => {
-  test("a repeat is told that its answer is lost, and nothing is done again", async () => {
+describe("a repeat with an Idempotency-Key after the deployment's secret has changed", () => {
+  test("is told that the answer is lost, and does nothing again", async () => {
     const { id, key } = await newOrganisation();
     expect((await createOnce(key, "k")).status).toBe(200);
     // As another secret leaves it: nothing can be read, and the same request has another digest.
@@ -46,8 +46,8 @@ describe("when the deployment's secret has changed", () => {
   });
 });
 
-describe("when something broke", () => {
-  test("before the request was done, the same key runs it again", async () => {
+describe("a request with an Idempotency-Key", () => {
+  test("runs again under the same key when it broke before it was done", async () => {
     const { key } = await newOrganisation();
     const body = { join_code: true };
     const broken = await withD1(
@@ -61,7 +61,7 @@ describe("when something broke", () => {
     expect((await createOnce(key, "k", body)).text).toBe(again.text);
   });
 
-  test("while the answer was to be kept, it is given, kept a moment later, and done once", async () => {
+  test("is answered and done once when its answer cannot be kept at the first try", async () => {
     const { key } = await newOrganisation();
     const first = await withD1(
       (sql) => (sql.startsWith('update "idempotency_keys"') ? d1Lost() : undefined),
@@ -74,7 +74,7 @@ describe("when something broke", () => {
     expect(await liveSessions(key)).toBe(1);
   });
 
-  test("while the answer was to be kept and D1 does not answer, it is given all the same", async () => {
+  test("is answered also when D1 never takes its answer", async () => {
     const { key } = await newOrganisation();
     const gate = newGate();
     const first = await withD1(
@@ -87,7 +87,7 @@ describe("when something broke", () => {
     expect(again.text).toBe(first.text);
   });
 
-  test("while a refusal of the moment was to be forgotten, it is given as it is", async () => {
+  test("is answered with its temporary refusal also when the claim of its key cannot be removed", async () => {
     const { key } = await newOrganisation();
     const { session_id: id, session_users } = (
       await create(key, { users: [{ ip: "1.1.1.1" }], max_users: 1 })
@@ -109,7 +109,7 @@ describe("when something broke", () => {
     expect(again.status).toBe(200);
   });
 
-  test("while the key was claimed, nothing ran, and the same key runs it a moment later", async () => {
+  test("does nothing when its key cannot be claimed, and runs under the same key a moment later", async () => {
     const { key } = await newOrganisation();
     let claims = 0;
     // The claim is stored, and D1's word for it gets lost.
@@ -128,7 +128,7 @@ describe("when something broke", () => {
     expect(await liveSessions(key)).toBe(1);
   });
 
-  test("and nobody knows what was done, it is never done again, and the caller is told to look", async () => {
+  test("never runs again when it is unknown what was done, and its caller is told to look", async () => {
     const { id, key } = await newOrganisation();
     await createOnce(key, "k");
     // As a Worker leaves it that dies before the answer is kept.

@@ -55,7 +55,7 @@ async function credentialOf({ guard, credential }: RouteRow, tenant: Tenant): Pr
 }
 
 describe.each(repeatable)("$route", ({ method, row }) => {
-  test("answers a repeat with what it answered first, and does nothing again", async () => {
+  test("answers a repeat with its first answer, and does nothing again", async () => {
     const send = await sender(method, row, await newOrganisation());
     const headers = { "Idempotency-Key": crypto.randomUUID() };
     const first = await send(headers);
@@ -72,7 +72,7 @@ const forKeys = repeatable.filter(({ row }) => row.guard !== "root" && row.guard
 describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
   "$route",
   ({ method, row }) => {
-    test("gives nobody who signed in what was answered to another with the same API key", async () => {
+    test("never answers an operator with what was answered to another one with the same API key", async () => {
       const tenant = await newOrganisation();
       const request = await row.request(tenant);
       const headers = { "Idempotency-Key": "same" };
@@ -90,7 +90,7 @@ describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
 );
 
 describe.each(routes)("$route", ({ method, row }) => {
-  test("lets no cache store its answer, nor its refusal", async () => {
+  test("tells caches to store neither its answer nor its refusal", async () => {
     const tenant = await newOrganisation();
     const send = await sender(method, row, tenant);
     expect((await send()).headers.get("Cache-Control")).toBe("no-store");
@@ -103,7 +103,10 @@ describe.each(routes)("$route", ({ method, row }) => {
 test.each([
   ["GET", "/nowhere", 404],
   ["DELETE", "/v1/health", 405],
-])("%s %s, which there is not, is stored by no cache either", async (method, path, status) => {
-  const answer = await call(method, path);
-  expect([answer.status, answer.headers.get("Cache-Control")]).toEqual([status, "no-store"]);
-});
+])(
+  "%s %s, which does not exist, tells caches to store nothing either",
+  async (method, path, status) => {
+    const answer = await call(method, path);
+    expect([answer.status, answer.headers.get("Cache-Control")]).toEqual([status, "no-store"]);
+  },
+);

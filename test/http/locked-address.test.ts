@@ -38,17 +38,17 @@ afterAll(() => {
 const list = { action: "ListPolarClawDevicePairs" };
 const bearer = (token: string) => ({ headers: { Authorization: `Bearer ${token}` }, ip });
 
-describe("from an address with too many failures", () => {
-  test("an API key passes", async () => {
+describe("an address with too many failed authentications", () => {
+  test("may still use an API key", async () => {
     expect((await call("GET", SESSIONS, { key: at.key, ip })).status).toBe(200);
   });
 
-  test("the root token passes", async () => {
+  test("may still use the root token", async () => {
     const root = { key: env.DRAWBRIDGE_ROOT_TOKEN, ip };
     expect((await call("GET", "/v1/organisations", root)).status).toBe(200);
   });
 
-  test("an operator signs in, and their session token passes", async () => {
+  test("may still sign an operator in, and use the session token", async () => {
     const token = { body: { token: at.key }, ip };
     expect((await call("POST", "/v1/auth/session-tokens", token)).status).toBe(201);
     const session = await signIn(at.key);
@@ -58,12 +58,12 @@ describe("from an address with too many failures", () => {
   test.each([
     ["ACS3", signAcs3],
     ["HMAC-SHA1", signV1],
-  ])("a signature of an access key passes: %s", async (_name, sign) => {
+  ])("may still sign with an access key: %s", async (_name, sign) => {
     const signed = sign(await pairOf(at), { ...list, query: { ApplicationId: at.application } });
     expect(await send(signed, ip)).toEqual({ status: 200, code: 200 });
   });
 
-  test("a signature of a connector passes", async () => {
+  test("may still sign as a connector", async () => {
     const broker = await newBroker();
     const { type, secret } = await newConnector(broker, { result: "active" });
     const id = await newActive(broker, { type });
@@ -78,13 +78,13 @@ describe("from an address with too many failures", () => {
     expect(ended.status).toBe(200);
   });
 
-  test("the signature of a device and its poll token pass", async () => {
+  test("may still sign as a device, and use a poll token", async () => {
     const asked = await request(at, await newDevice(), { ip });
     const path = `${at.path}/pairing/requests/${asked.id}`;
     expect((await call("GET", path, bearer(asked.pollToken))).status).toBe(200);
   });
 
-  test("a device token passes", async () => {
+  test("may still use a device token", async () => {
     const device = await newDevice();
     const { token } = await pair(at, device);
     const rotated = await call("POST", `${at.path}/devices/${device.id}/tokens:rotate`, {
@@ -94,7 +94,7 @@ describe("from an address with too many failures", () => {
     expect(rotated.status).toBe(200);
   });
 
-  test("a right setup code does not, and is still good elsewhere", async () => {
+  test("may not use a setup code, which still works from elsewhere", async () => {
     const { body: made } = await call("POST", `${at.path}/setup-codes`, {
       key: at.key,
       body: { role: "operator", scopes: ["operator.read"], ttl_seconds: 600 },
@@ -117,7 +117,7 @@ describe("from an address with too many failures", () => {
         return call("GET", `${at.path}/pairing/requests/${id}`, bearer("drbp_no"));
       },
     ],
-  ])("a wrong %s is told to wait", async (_name, attempt) => {
+  ])("is told to wait with a wrong %s", async (_name, attempt) => {
     expect((await attempt()).status).toBe(429);
   });
 });

@@ -36,7 +36,7 @@ const UNSEEN: Record<string, string> = {
 };
 
 describe("a name", () => {
-  test.each(Object.entries(UNSEEN))("of nothing but %s is refused", (_, text) => {
+  test.each(Object.entries(UNSEEN))("is refused when it holds nothing but %s", (_, text) => {
     expect(humanText(1, 100).safeParse(text).error?.issues[0]?.message).toMatch(/can be seen/);
     expect(humanText(0, 100).safeParse(text).success).toBe(false);
     expect(signedText(0, 100).safeParse(text).success).toBe(false);
@@ -44,7 +44,7 @@ describe("a name", () => {
   });
 
   test.each(["Jo", " Jo ", "é", "e\u0301", "한", "ㅤ한", "👩‍👩‍👧", "1️⃣", "⠁", "שם", "नि", "-", "·"])(
-    "with something to see is taken: %s",
+    "is taken when it has something visible: %s",
     (text) => {
       expect(humanText(1, 100).parse(text)).toBe(text.normalize("NFC"));
     },
@@ -56,7 +56,7 @@ describe("a name", () => {
   });
 });
 
-describe("a text of nothing visible is refused with 400 wherever people write one", () => {
+describe("a text with nothing visible is refused with 400 in every field that people write", () => {
   const blank = "\u3164\u200b";
   type Write = (text: string) => Promise<{ status: number; text: string }>;
 
@@ -129,7 +129,7 @@ describe("a text of nothing visible is refused with 400 wherever people write on
   });
 });
 
-test("an identifier is kept without the spaces around it, and found with them", async () => {
+test("an identifier is stored without the spaces around it, and found with them", async () => {
   const { key } = await newOrganisation();
   const made = await call("POST", "/users", { key, body: { identifier: "  Jo Ann\u00a0" } });
   expect(made.body.identifier).toBe("Jo Ann");
@@ -142,7 +142,7 @@ test("an identifier is kept without the spaces around it, and found with them", 
   expect((await call("GET", "/sources?identifier=acc%20", { key })).body.data).toHaveLength(1);
 });
 
-describe("a field __proto__ is refused and never lost", () => {
+describe("a field named __proto__ is refused, and never dropped without a word,", () => {
   const FIELD = '"__proto__": {"a": "x"}';
 
   test.each<[string, string, string]>([
@@ -162,14 +162,14 @@ describe("a field __proto__ is refused and never lost", () => {
     expect(answer.text).toContain("__proto__ cannot be the name of a field");
   });
 
-  test("and other names that objects have of themselves are kept", async () => {
+  test("while other names that every JavaScript object has are kept", async () => {
     const { key } = await newOrganisation();
     const metadata = { constructor: "a", toString: "b", hasOwnProperty: "c", prototype: "d" };
     expect((await create(key, { metadata })).body.metadata).toEqual(metadata);
   });
 });
 
-test("metadata that has one name in two encodings is refused: one of its texts would be lost", async () => {
+test("metadata with one name in two encodings is refused, since one of its texts would be lost", async () => {
   const { key } = await newOrganisation();
   const { status, body } = await create(key, { metadata: { "caf\u00e9": "1", "cafe\u0301": "2" } });
   expect(status).toBe(400);
