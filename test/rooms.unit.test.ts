@@ -131,12 +131,12 @@ afterAll(() => rmSync(tree, { recursive: true, force: true }));
 const violationsOf = (from: string) =>
   result.summary.violations.filter((violation) => violation.from === from);
 
-describe("an import is refused", () => {
-  test.each(REFUSED)("in %s: %s", (from, _line, rule) => {
+describe("an import of a later room", () => {
+  test.each(REFUSED)("is refused in %s: %s", (from, _line, rule) => {
     expect(violationsOf(from).map((violation) => violation.rule.name)).toContain(rule);
   });
 
-  test("with a sentence that says where the thing belongs", () => {
+  test("is refused with a sentence that says where the thing belongs", () => {
     const rules = roomRules({ pure: [] });
     for (const { rule } of result.summary.violations) {
       const comment = rules.find(({ name }) => name === rule.name)?.comment;
@@ -152,7 +152,7 @@ test.each(ALLOWED)("an import of an earlier room is allowed: in %s, %s", (from) 
   expect(violationsOf(from)).toEqual([]);
 });
 
-test("ARCHITECTURE.md prints the linter's own list", () => {
+test("ARCHITECTURE.md prints the order of the rooms that the linter uses", () => {
   expect(readFileSync("ARCHITECTURE.md", "utf8")).toContain(ROOMS.join(" · "));
 });
 

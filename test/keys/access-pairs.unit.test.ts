@@ -5,7 +5,7 @@ import { accessKey, keyIdOf, liveAccessSecrets } from "../../src/keys/access-key
 const SECRET = "s".repeat(32);
 
 describe("an access key pair", () => {
-  test("is the same each time, and another for another key, version or deployment", () => {
+  test("is the same each time, and differs for another key, version or deployment", () => {
     const pair = accessKey(SECRET, { id: 7, tokenVersion: 1 });
     expect(accessKey(SECRET, { id: 7, tokenVersion: 1 })).toEqual(pair);
     const others = [
@@ -16,18 +16,21 @@ describe("an access key pair", () => {
     expect(new Set([pair.secret, ...others]).size).toBe(4);
   });
 
-  test.each([1, 42, 99_999_999_999, 123_456_789_012_345])("names key %d by its id", (id) => {
-    expect(keyIdOf(accessKey(SECRET, { id, tokenVersion: 1 }).id)).toBe(id);
-  });
+  test.each([1, 42, 99_999_999_999, 123_456_789_012_345])(
+    "has an id that gives back the number of its key: %d",
+    (id) => {
+      expect(keyIdOf(accessKey(SECRET, { id, tokenVersion: 1 }).id)).toBe(id);
+    },
+  );
 
   test.each(["", "DRBAK", "DRBAK1", "DRBAK0000000000x", "drbak00000000001", "DRBAK000000000001"])(
-    "%j names none",
+    "has no id such as %j",
     (id) => {
       expect(keyIdOf(id)).toBeNull();
     },
   );
 
-  test("of a refreshed key signs with each older secret until its own grace is over", () => {
+  test("signs with each older secret of a refreshed key until that secret's own grace is over", () => {
     const previousTokens = [
       { version: 1, until: 2_000 },
       { version: 2, until: 1_000 },

@@ -17,7 +17,7 @@ describe("a CIDR", () => {
     ["::ffff:1.2.3.4/64", "::/64"],
     // IPv4-compatible, not IPv4-mapped: another address than 192.0.2.1.
     ["::192.0.2.1/128", "::c000:201/128"],
-  ])("%s is %s", (text, cidr) => {
+  ])("is written in one spelling: %s as %s", (text, cidr) => {
     expect(parseCidr(text)).toBe(cidr);
   });
 
@@ -37,7 +37,7 @@ describe("a CIDR", () => {
     "fe80::1%eth0/64",
     "::ffff:0300.0.2.1/128",
     "example.com",
-  ])("%s is none", (text) => {
+  ])("is not made of %s", (text) => {
     expect(parseCidr(text)).toBeNull();
   });
 });
@@ -54,7 +54,7 @@ describe("an allowlist", () => {
     [["2001:db8::/32"], "2001:db9::", false],
     [["::/0"], "192.0.2.1", false],
     [["0.0.0.0/0"], "unknown", false],
-  ])("of %j lets %s in: %s", (cidrs, ip, allowed) => {
+  ])("of %j lets the address %s in: %s", (cidrs, ip, allowed) => {
     expect(isAllowedFrom(cidrs, ip)).toBe(allowed);
   });
 
@@ -67,7 +67,7 @@ describe("an allowlist", () => {
     [["192.0.2.0/24", "198.51.100.7/32"], ["192.0.2.0/24"], true],
     [["2001:db8:1::/48"], ["192.0.2.0/24", "2001:db8::/32"], false],
     [["::/0"], ["0.0.0.0/0"], true],
-  ])("%j is looser than %j: %s", (next, before, looser) => {
+  ])("of %j lets in more addresses than %j: %s", (next, before, looser) => {
     expect(isLooser(next, before)).toBe(looser);
   });
 });

@@ -104,9 +104,9 @@ const NARROWING: [string, KeyChange][] = [
 const bound = { expiresAt: SOON, ipAllowlist: ["192.0.2.0/24"] };
 const manager = granterWith({ organisationIds: [1, 2, 3, 4] });
 
-describe("a key that holds a permission which its granter lacks", () => {
+describe("a key that holds a permission which the caller does not hold", () => {
   const permissions = ["relays:read", "relays:write"];
-  test.each(WIDENING)("is not changed by %s", (_, change) => {
+  test.each(WIDENING)("may not be changed by %s", (_, change) => {
     const key = keyWith({ ...bound, permissions, blocked: true });
     expect(answer(manager, key, change)).toBe("key-holds-more");
   });
@@ -115,14 +115,14 @@ describe("a key that holds a permission which its granter lacks", () => {
     expect(answer(manager, keyWith({ ...bound, permissions }), change)).toBe("allowed");
   });
 
-  test("may be given a list of permissions instead of all, and nothing beside all", () => {
+  test("may be given a list of permissions in place of all, and nothing besides all", () => {
     const all = keyWith({ permissions: ["*"] });
     expect(answer(manager, all, { permissions: ["relays:read"] })).toBe("allowed");
     expect(answer(manager, all, { permissions: ["*", "relays:read"] })).toBe("key-holds-more");
   });
 });
 
-describe("a key whose limits reach further than its granter's", () => {
+describe("a key whose limits reach further than the caller's", () => {
   const granters: [string, Granter][] = [
     ["that has an end", granterWith({ organisationIds: [1, 2, 3, 4], expiresAt: SOON - HOUR / 2 })],
     [
@@ -131,7 +131,7 @@ describe("a key whose limits reach further than its granter's", () => {
     ],
   ];
   for (const [name, granter] of granters) {
-    test.each(WIDENING)(`is not changed by a granter ${name}: %s`, (_, change) => {
+    test.each(WIDENING)(`may not be changed by a caller ${name}: %s`, (_, change) => {
       const key = keyWith({ ...bound, blocked: true });
       expect(answer(granter, key, change)).toMatch(
         /^(?:permission-not-held|limit-not-held|key-holds-more)$/,
@@ -160,7 +160,7 @@ describe("a key whose limits reach further than its granter's", () => {
     expect(answer(granterWith(granter), keyWith(), change)).toBe(expected);
   });
 
-  test("is widened freely where it stays within the granter's limits", () => {
+  test("may be widened as long as it stays within the caller's limits", () => {
     const granter = granterWith({ expiresAt: LATER, ipAllowlist: ["192.0.2.0/24"] });
     const key = keyWith({ expiresAt: SOON, ipAllowlist: ["192.0.2.1/32"], blocked: true });
     const change = { expiresAt: LATER, ipAllowlist: ["192.0.2.0/24"], blocked: false };
@@ -178,14 +178,14 @@ describe("a new key", () => {
     ["from elsewhere", { expiresAt: SOON, ipAllowlist: ["203.0.113.1/32"] }, "limit-not-held"],
     ["with more", { permissions: ["relays:write"] }, "permission-not-held"],
     ["in another organisation", { organisationIds: [1, 9] }, "unknown-organisation"],
-  ])("that reaches %s", (_, made, code) => {
+  ])("is judged by the limits of its maker when it reaches %s", (_, made, code) => {
     const granter = granterWith({ expiresAt: SOON, ipAllowlist: ["192.0.2.0/24"] });
     expect(judgeCreation(granter, { ...settings, ...made })?.code ?? null).toBe(code);
   });
 });
 
-describe("a key in the hands of who came with its replaced token", () => {
-  test("cannot be refreshed or widened by them, and can be blocked and narrowed", () => {
+describe("a key whose caller shows its replaced token", () => {
+  test("may be blocked and narrowed by that caller, and not refreshed or widened", () => {
     const granter = granterWith({ keyId: 7, permissions: ["*"], expiresAt: SOON });
     const key = keyWith({ permissions: ["*"] });
     expect(answer(granter, key, { refresh: { graceSeconds: 60 } })).toBe("key-holds-more");
@@ -200,7 +200,7 @@ describe("a refresh", () => {
     return decision.ok ? decision.previousTokens : decision.refusal.code;
   };
 
-  test("keeps every grace that was promised, drops those that are over, and gives its own", () => {
+  test("keeps every grace that was promised, drops those that are over, and adds its own", () => {
     const previousTokens = [
       { version: 1, until: NOW },
       { version: 2, until: NOW + 1 },
@@ -215,7 +215,7 @@ describe("a refresh", () => {
     expect(refreshed(key, 0, NOW)).toEqual([]);
   });
 
-  test("gives no further grace while so many last that one would have to be broken", () => {
+  test("gives no further grace when one more would break an older promise", () => {
     const previousTokens = Array.from({ length: MOST_GRACES }, (_, i) => ({
       version: i + 1,
       until: SOON,
@@ -288,8 +288,8 @@ function powers(key: KeySettings): string[] {
   );
 }
 
-describe("no sequence of calls", () => {
-  test("gives the holder of a key more than it held when they began", () => {
+describe("a sequence of calls, in any order,", () => {
+  test("never gives the holder of a key more than they held at its start", () => {
     fc.assert(
       fc.property(
         anySettings,

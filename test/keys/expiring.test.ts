@@ -16,7 +16,7 @@ function sweepAt(now: number) {
   return announceExpiringKeys({ db, events }, now, 100);
 }
 
-describe("a key that expires", () => {
+describe("a key that will expire", () => {
   test("is announced seven days ahead, once, and again when its end is moved", async () => {
     const tenant = await newOrganisation();
     const end = Date.now() + 30 * DAY;
@@ -48,7 +48,7 @@ describe("a key that expires", () => {
     expect(await expiring()).toBe(2);
   });
 
-  test("and has ended before anyone could say so is not announced", async () => {
+  test("is not announced when it has expired before the sweep could do so", async () => {
     const tenant = await newOrganisation();
     const end = Date.now() + DAY;
     const key = await newKey(tenant, { expiresAt: new Date(end).toISOString() });

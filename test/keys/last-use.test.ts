@@ -35,7 +35,7 @@ function isolate() {
 }
 
 describe("the last use of a key", () => {
-  test("is shown for the key and its organisation soon after, and no request wrote it", async () => {
+  test("is shown soon after for the key and its organisation, and no request writes it", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const usedAt = Date.now();
@@ -50,7 +50,7 @@ describe("the last use of a key", () => {
     });
   });
 
-  test("gathers many uses of many keys into one write, the latest of each", async () => {
+  test("is written for many keys and uses at once, the latest of each", async () => {
     const tenant = await newOrganisation();
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
     vi.useFakeTimers({ toFake: ["setTimeout"] });
@@ -65,7 +65,7 @@ describe("the last use of a key", () => {
     expect([await lastUsed(a.id), await lastUsed(b.id)]).toEqual([now + 99, now + 198]);
   });
 
-  test("is written again only after a minute, and never goes back", async () => {
+  test("is written again only after a minute, and never moves back", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     vi.useFakeTimers({ toFake: ["setTimeout"] });
@@ -84,7 +84,7 @@ describe("the last use of a key", () => {
     expect(await lastUsed(key.id)).toBe(now + 55_000);
   });
 
-  test("that cannot be written harms no request, and the next use writes it", async () => {
+  test("fails no request when it cannot be written, and is written with the next use", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);

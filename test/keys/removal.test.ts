@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { joinOrganisations, newKey, signIn } from "../support/keys";
 
-test("the keys of a deleted organisation are gone, with all that was kept of them", async () => {
+test("deleting an organisation removes its keys and all that was stored about them", async () => {
   const [tenant, other] = [await newOrganisation(), await newOrganisation()];
   const emails = [`Op-${tenant.id}@example.com`];
   const mine = await newKey(tenant, { permissions: ["*"], emails });

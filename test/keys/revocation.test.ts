@@ -46,7 +46,7 @@ describe("the bound on revocation", () => {
   });
 
   test.each(revocations)(
-    "holds for a key that was %s: refused at once here, within the bound elsewhere",
+    "holds for a key that was %s: refused at once by this isolate, and within the bound by another",
     async (_, revoke) => {
       const tenant = await newOrganisation();
       const key = await newKey(tenant);
@@ -73,7 +73,7 @@ describe("the bound on revocation", () => {
     expect(await there(session)).toBeGreaterThanOrEqual(401);
   });
 
-  test("holds for an operator who signed out, and costs no read beyond the key's own", async () => {
+  test("holds for an operator who signed out, and costs no read besides that of the key", async () => {
     const tenant = await newOrganisation();
     const session = await signIn(tenant.key);
     const other = await signIn(tenant.key);
@@ -90,7 +90,7 @@ describe("the bound on revocation", () => {
     expect(cached.d1Read).toBe(0);
   });
 
-  test("does not hold a refresh with grace against the old token before the grace is over", async () => {
+  test("does not end an old token before its grace is over", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     expect([await here(key.token), await there(key.token)]).toEqual([200, 200]);
@@ -106,7 +106,7 @@ describe("the bound on revocation", () => {
     }
   });
 
-  test("is not stretched by a read that was under way when the key changed", async () => {
+  test("is not lengthened by a read that was under way when the key changed", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const digest = tokenDigest(key.token);
@@ -131,7 +131,7 @@ describe("the bound on revocation", () => {
     expect(await here(key.token)).toBe(403);
   });
 
-  test("does not count for changes of keys: those are decided on what is stored", async () => {
+  test("does not apply to changes of keys, which are decided on what is stored", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
     const make = { name: "Late", emails: [], permissions: [], organizationsIds: [tenant.id] };

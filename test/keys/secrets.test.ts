@@ -20,7 +20,7 @@ async function dump(): Promise<string> {
   return JSON.stringify(tables.map((table) => table.results));
 }
 
-test("no token or secret leaves the answer that shows it", async () => {
+test("a token or secret appears only in the answer that shows it", async () => {
   const lines: unknown[] = [];
   for (const method of ["log", "info", "warn", "error", "debug"] as const) {
     vi.spyOn(console, method).mockImplementation((...said) => void lines.push(said));

@@ -13,7 +13,7 @@ const VECTOR = { random: "qkJaB6MffYVzZXWqmcoF49yrUxP3wf", checksum: "0LsakP" };
 const KEY = `drb_${VECTOR.random}${VECTOR.checksum}`;
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-describe("the checksum", () => {
+describe("the checksum of an API key", () => {
   test("of the published example is the published one", () => {
     expect(checksum(VECTOR.random)).toBe(VECTOR.checksum);
     expect(isWellFormedToken(KEY)).toBe(true);
@@ -29,8 +29,8 @@ describe("the checksum", () => {
   });
 });
 
-describe("a new key", () => {
-  test("is well-formed, and unlike all others", () => {
+describe("a new API key", () => {
+  test("is well-formed, and differs from all others", () => {
     const tokens = Array.from({ length: 500 }, newToken);
     for (const token of tokens) {
       expect(token).toMatch(/^drb_[0-9A-Za-z]{36}$/);
@@ -52,7 +52,7 @@ describe("a new key", () => {
   });
 });
 
-describe("no key is", () => {
+describe("the form of an API key refuses", () => {
   test.each<[string, string]>([
     ["nothing", ""],
     ["the prefix alone", "drb_"],
@@ -83,7 +83,7 @@ describe("no key is", () => {
     );
   });
 
-  test("a text that nobody made as one", () => {
+  test("a text that nobody made as a key", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         expect(isWellFormedToken(text)).toBe(false);
@@ -92,7 +92,7 @@ describe("no key is", () => {
   });
 });
 
-test("what is stored and what is shown of a key do not open it", () => {
+test("what is stored and shown of an API key does not authenticate a call", () => {
   const digest = tokenDigest(KEY);
   expect(digest).toMatch(/^[A-Za-z0-9_-]{43}$/);
   expect(isWellFormedToken(digest)).toBe(false);

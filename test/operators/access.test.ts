@@ -63,8 +63,8 @@ const SIGN_IN = "/v1/auth/session-tokens";
 const operatorKey = (tenant: Awaited<ReturnType<typeof newOrganisation>>, emails: string[]) =>
   newKey(tenant, { permissions: ["operator:sign-in", "keys:read"], emails });
 
-describe("an operator behind Access", () => {
-  test("signs in as the key that lists their address, in whatever case", async () => {
+describe("an operator behind Cloudflare Access", () => {
+  test("signs in as the key that lists their address, in upper or lower case", async () => {
     const tenant = await newOrganisation();
     const email = `Ana-${tenant.id}@example.com`;
     await operatorKey(tenant, ["other@example.com", email]);
@@ -79,7 +79,7 @@ describe("an operator behind Access", () => {
     expect(write.status).toBe(403);
   });
 
-  test("is who decided on a pairing request, beside the key; who signed in with the key is not known", async () => {
+  test("is named, besides the key, as the one who decided a pairing request", async () => {
     const at = await newApplication();
     const email = `ana-${at.id}@example.com`;
     const permissions = ["operator:sign-in", "devices:approve", "devices:list", "operator.read"];
@@ -105,7 +105,7 @@ describe("an operator behind Access", () => {
     }
   });
 
-  test("is refused when no key lists them, or none that opens", async () => {
+  test("is refused when no key lists their address, or only a key that does not work", async () => {
     const tenant = await newOrganisation();
     const email = `bob-${tenant.id}@example.com`;
     const worker = await behindAccess();
@@ -126,7 +126,7 @@ describe("an operator behind Access", () => {
     expect((await signIn()).status).toBe(403);
   });
 
-  test("is out when their address is taken off the key: at once here, within the bound elsewhere", async () => {
+  test("is refused once their address is removed from the key: at once here, within the bound in other isolates", async () => {
     const tenant = await newOrganisation();
     const email = `ida-${tenant.id}@example.com`;
     const key = await operatorKey(tenant, [email.toUpperCase(), "other@example.com"]);
@@ -152,7 +152,7 @@ describe("an operator behind Access", () => {
     expect(await there()).toBe(401);
   });
 
-  test("of several organisations says which one", async () => {
+  test("names the organisation where several have their address", async () => {
     const [one, two] = [await newOrganisation(), await newOrganisation()];
     const email = `eva-${one.id}@example.com`;
     await operatorKey(one, [email]);
@@ -169,7 +169,7 @@ describe("an operator behind Access", () => {
     expect((await worker.call("POST", SIGN_IN, { headers: foreign })).status).toBe(403);
   });
 
-  test("has Idempotency-Keys of their own: nobody else with the same API key is answered with theirs", async () => {
+  test("has Idempotency-Keys of their own, also against others with the same API key", async () => {
     const tenant = await newOrganisation();
     const [ana, bob] = [`ana-${tenant.id}@example.com`, `bob-${tenant.id}@example.com`];
     await newKey(tenant, { permissions: ["*"], emails: [ana, bob] });
@@ -208,7 +208,7 @@ describe("an operator behind Access", () => {
     expect(bobs.body.session_id).not.toBe(made.body.session_id);
   });
 
-  test("is not taken at their word: another signer, issuer, application or time is refused", async () => {
+  test("is refused with an assertion of another signer, issuer, application or time", async () => {
     const tenant = await newOrganisation();
     const email = `mal-${tenant.id}@example.com`;
     await operatorKey(tenant, [email]);
@@ -241,7 +241,7 @@ describe("an operator behind Access", () => {
     expect((await worker.call("POST", SIGN_IN, { headers, body })).status).toBe(201);
   });
 
-  test("is asked to come back while Access's keys cannot be read", async () => {
+  test("is told to come back while the keys of Access cannot be read", async () => {
     const worker = await behindAccess();
     await worker.mailbox.answer({ kind: "status", status: 500 });
     const headers = header(await assertion("nobody@example.com"));
@@ -250,14 +250,14 @@ describe("an operator behind Access", () => {
     expect(answer.headers.get("Retry-After")).toBe("2");
   });
 
-  test("is nobody where Access is not set up: the assertion counts for nothing", async () => {
+  test("is not signed in where Access is not set up, whatever the assertion says", async () => {
     const answer = await call("POST", SIGN_IN, { headers: header(await assertion("a@b.c")) });
     expect(answer.body).toMatchObject({ status: 400, code: "invalid-body" });
   });
 });
 
 describe("the settings of Access", () => {
-  test("go together, and name a team", () => {
+  test("are set together, and name a team", () => {
     const read = (vars: object) => () => readConfig({ ...env, ...vars } as Env);
     expect(read({ CF_ACCESS_TEAM: "acme" })).toThrow(/CF_ACCESS_AUD/);
     expect(read({ CF_ACCESS_AUD: AUDIENCE })).toThrow(/CF_ACCESS_TEAM/);

@@ -18,7 +18,7 @@ const post = (body: unknown, options = {}) =>
 const use = (key: string) => call("GET", "/v1/relays/sessions", { key });
 
 describe("signing in", () => {
-  test("takes an API key that lets operators in, and gives twelve hours of what the key holds", async () => {
+  test("takes an API key that lets operators in, and gives what the key holds for twelve hours", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["operator:sign-in", "keys:read"] });
     const now = Date.now();
@@ -39,7 +39,7 @@ describe("signing in", () => {
     expect((await list()).body).toMatchObject({ status: 401, code: "session-ended" });
   });
 
-  test("lets an operator look after keys as the key itself may", async () => {
+  test("lets an operator manage keys as the key itself may", async () => {
     const tenant = await newOrganisation();
     const session = await signIn(tenant.key);
     const made = await call("POST", "/api-keys", { key: session, body: keyBody(tenant) });
@@ -84,7 +84,7 @@ describe("signing in", () => {
     expect((await post({ token: key.token })).body.code).toBe("blocked-key");
   });
 
-  test("ends with the key, and with the grace of the token that was used", async () => {
+  test("lasts no longer than the key, or than the grace of the token that was used", async () => {
     const tenant = await newOrganisation();
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
@@ -100,7 +100,7 @@ describe("signing in", () => {
     expect(await ends(key.token)).toBeLessThanOrEqual(now + 60_000);
   });
 
-  test("repeated with an Idempotency-Key gives the same session", async () => {
+  test("gives the same session token for a repeat with its Idempotency-Key", async () => {
     const tenant = await newOrganisation();
     const headers = { "Idempotency-Key": "in" };
     const first = await post({ token: tenant.key }, { headers });
@@ -118,7 +118,7 @@ describe("signing in", () => {
 });
 
 describe("a session token", () => {
-  test("writes nothing when it is made, and reads nothing when it is forged", async () => {
+  test("is made without a write, and is refused without a read when it is forged", async () => {
     const tenant = await newOrganisation();
     const rows = await rowsOf(() => post({ token: tenant.key }));
     expect(written(rows)).toBe(0);
@@ -129,7 +129,7 @@ describe("a session token", () => {
     expect(forged).toEqual([]);
   });
 
-  test("of another secret, algorithm, type or time is refused", async () => {
+  test("is refused with another secret, algorithm, type or time", async () => {
     const tenant = await newOrganisation();
     const { results } = await env.DB.prepare(
       "select key_id from organisation_keys where organisation_id = ?",
@@ -164,7 +164,7 @@ describe("a session token", () => {
     for (const forgery of forgeries) expect((await use(forgery)).status).toBe(401);
   });
 
-  test("ends at once when its operator signs out, alone, and again is no error of ours", async () => {
+  test("ends at once, alone, when its operator signs out, and a second sign-out is no error", async () => {
     const tenant = await newOrganisation();
     const [one, two] = [await signIn(tenant.key), await signIn(tenant.key)];
     const out = await call("DELETE", "/v1/auth/session-tokens", { key: one });
@@ -175,7 +175,7 @@ describe("a session token", () => {
     expect(again.body).toMatchObject({ status: 401, code: "session-ended" });
   });
 
-  test("is what signing out ends: an API key has none", async () => {
+  test("is needed to sign out: an API key cannot be signed out", async () => {
     const tenant = await newOrganisation();
     const answer = await call("DELETE", "/v1/auth/session-tokens", { key: tenant.key });
     expect(answer.body).toMatchObject({ status: 400, code: "not-a-session-token" });
@@ -191,7 +191,7 @@ describe("a session token", () => {
     expect((await use(key.token)).status).toBe(200);
   });
 
-  test("that was signed out is forgotten when it is over, and not before", async () => {
+  test("stays in the list of sign-outs until it would have ended, and not longer", async () => {
     const tenant = await newOrganisation();
     const db = openDatabase(env);
     await call("DELETE", "/v1/auth/session-tokens", { key: await signIn(tenant.key) });

@@ -84,7 +84,7 @@ const countOf = (table: string, tenant: Tenant) =>
     .bind(tenant.id)
     .first("n");
 
-test("there are at least 100 of them, and what is harmless is accepted on the same paths", async () => {
+test("the list has at least 100 hostile addresses, and harmless ones are accepted on the same paths", async () => {
   expect(ALL.length).toBeGreaterThanOrEqual(100);
   const { key } = await newOrganisation();
   const body = { url: HARMLESS, enabled: false };
@@ -92,7 +92,7 @@ test("there are at least 100 of them, and what is harmless is accepted on the sa
   expect((await call("PUT", "/v1/connectors/test.type", key, { url: HARMLESS })).status).toBe(200);
 });
 
-describe("refused with the reason", () => {
+describe("a hostile address is refused with its reason", () => {
   test("for a new webhook endpoint", async () => {
     const tenant = await newOrganisation();
     await withEach(ALL, async (url) => {
@@ -104,7 +104,7 @@ describe("refused with the reason", () => {
     expect(await countOf("webhook_endpoints", tenant)).toBe(0);
   });
 
-  test("for a webhook endpoint that is there", async () => {
+  test("for a webhook endpoint that exists", async () => {
     const tenant = await newOrganisation();
     const made = await call("POST", "/v1/webhooks/endpoints", tenant.key, {
       url: HARMLESS,
@@ -121,7 +121,7 @@ describe("refused with the reason", () => {
     expect(body).toMatchObject(before);
   });
 
-  test("for a webhook config, new or there", async () => {
+  test("for a webhook config that is new or exists", async () => {
     const tenant = await newOrganisation();
     await env.DB.prepare(
       `insert into webhook_endpoints (organisation_id, id, url, format, enabled, origin, created_at)
@@ -188,8 +188,8 @@ async function expectDiscarded(tenant: Tenant, idOf: (address: string, i: number
   }
 }
 
-describe("stored already, and still not sent to", () => {
-  test("when a webhook endpoint is tried out", async () => {
+describe("a hostile address that is already stored gets no request", () => {
+  test("when a webhook endpoint is tested", async () => {
     const tenant = await newOrganisation();
     const ids = await storeEndpoints(tenant);
     await withEach(ids, async (id, i) => {
@@ -230,7 +230,7 @@ describe("stored already, and still not sent to", () => {
     await expectDiscarded(tenant, (_, i) => owed[i]?.id ?? "");
   });
 
-  test("when a connector is asked to verify an access, or whether it still stands", async () => {
+  test("when a connector has to verify an access or check a session", async () => {
     const broker = await newBroker();
     await env.DB.prepare(
       `insert into connectors (organisation_id, type, url, timeout_seconds, session_ttl_seconds,

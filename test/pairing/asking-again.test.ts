@@ -42,8 +42,8 @@ async function askAs(at: TestApplication, device: TestDevice, names: number, fro
   return answers;
 }
 
-describe("a device that asks under another name each time", () => {
-  test("makes ten requests an hour, then is told when to come back, and nothing more is announced", async () => {
+describe("a device that changes its request each time", () => {
+  test("makes ten requests an hour, then is told when to come back, and announces nothing more", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -80,7 +80,7 @@ describe("a device that asks under another name each time", () => {
     expect((await ask(at, device)).status).toBe(429);
   });
 
-  test("of many asks at once makes ten at most", async () => {
+  test("makes at most ten of many requests at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await askAs(at, device, 6);
@@ -95,7 +95,7 @@ describe("a device that asks under another name each time", () => {
     expect((await askAs(at, device, 5, 20)).at(-1)?.status).toBe(429);
   });
 
-  test("may go on asking for the same: retries do not count", async () => {
+  test("may repeat the same request: retries do not count", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const asked = await request(at, device);
@@ -106,7 +106,7 @@ describe("a device that asks under another name each time", () => {
     expect((await ask(at, device)).status).toBe(429);
   });
 
-  test("hinders neither other devices, nor itself in another application, nor a setup code", async () => {
+  test("does not limit other devices, itself in another application, or a setup code", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const device = await newDevice();
     await askAs(at, device, 10);
@@ -119,8 +119,8 @@ describe("a device that asks under another name each time", () => {
   });
 });
 
-describe("superseded requests", () => {
-  test("are kept a day from their end, others for the whole retention", async () => {
+describe("a superseded request", () => {
+  test("is kept for a day from its end, and every other request for the whole retention", async () => {
     atFixedTime();
     const at = await newApplication();
     const [device, other] = [await newDevice(), await newDevice()];

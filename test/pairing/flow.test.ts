@@ -20,8 +20,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("a device's way in", () => {
-  test("asks, is shown to operators, is approved, and collects its token once", async () => {
+describe("a device that pairs", () => {
+  test("makes a request, is shown to operators, is approved, and collects its token once", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const device = await newDevice();
@@ -72,7 +72,7 @@ describe("a device's way in", () => {
     });
   });
 
-  test("polls no faster than the interval: slow_down, and the next in time is answered", async () => {
+  test("is told slow_down when it polls faster than the interval, and answered when it polls in time", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const asked = await request(at, await newDevice());
@@ -84,7 +84,7 @@ describe("a device's way in", () => {
     expect((await poll(at, asked)).status).toBe(200);
   });
 
-  test("polls with its own poll token only", async () => {
+  test("can poll only with its own poll token", async () => {
     const at = await newApplication();
     const [mine, other] = [
       await request(at, await newDevice()),
@@ -125,7 +125,7 @@ describe("a device's way in", () => {
     });
   });
 
-  test("leaves its history: who decided, when, and what was granted", async () => {
+  test("leaves its history: the operator who decided, when, and what was granted", async () => {
     const at = await newApplication();
     const approved = await request(at, await newDevice());
     const rejected = await request(at, await newDevice());
@@ -147,7 +147,7 @@ describe("a device's way in", () => {
     expect(Math.abs(Date.parse(shown.decided_at) - Date.now())).toBeLessThan(60_000);
   });
 
-  test("is told to whoever listens, through the queue, and nothing stays owed", async () => {
+  test("is announced to its organisation's endpoints through the queue, and no event stays owed", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);

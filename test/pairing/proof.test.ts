@@ -20,7 +20,7 @@ function send(at: TestApplication, body: unknown) {
   return call("POST", `${at.path}/pairing/requests`, { body, ip: newAddress() });
 }
 
-describe("what is signed", () => {
+describe("the signature of a pairing request", () => {
   type Body = Awaited<ReturnType<typeof signedBody>>;
   const wish: Wish = {
     scopes: ["operator.read", "operator.talk"],
@@ -40,7 +40,7 @@ describe("what is signed", () => {
     ["signed_at", (b) => ({ ...b, device: { ...b.device, signed_at: b.device.signed_at + 1 } })],
   ];
 
-  test.each(tampered)("a change of %s after the signature is refused", async (_, tamper) => {
+  test.each(tampered)("is refused when %s was changed after it", async (_, tamper) => {
     const at = await newApplication();
     const body = await signedBody(await newDevice(), wish, await newNonce(at));
     const answer = await send(at, tamper(body));
@@ -48,7 +48,7 @@ describe("what is signed", () => {
     expect((await send(at, body)).status).toBe(202);
   });
 
-  test("another nonce, another key's signature and garbage are refused", async () => {
+  test("is refused with another nonce, of another key, and when it is garbage", async () => {
     const at = await newApplication();
     const [device, other] = [await newDevice(), await newDevice()];
     const body = await signedBody(device, wish, await newNonce(at));
@@ -65,7 +65,7 @@ describe("what is signed", () => {
     }
   });
 
-  test("`|`, `,` and control characters are refused in every signed field", async () => {
+  test("covers no field with `|`, `,` or a control character: those are refused", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const fields = ["clientId", "clientMode", "platform", "family", "role"] as const;
@@ -98,7 +98,7 @@ describe("what is signed", () => {
     }
   });
 
-  test("`display_name` at most 64, no control or bidirectional characters", async () => {
+  test("goes with a display_name of at most 64 characters, without control or bidirectional characters", async () => {
     const at = await newApplication();
     const device = await newDevice();
     for (const displayName of ["x".repeat(65), "a\u0007b", "a\u202eb", "a\u2066b", "\ud800"]) {
@@ -113,7 +113,7 @@ describe("what is signed", () => {
     });
   });
 
-  test("whatever else a body is, it is answered with what is wrong, never with a failure of ours", async () => {
+  test("is refused with what is wrong about any other body, and never with a failure of ours", async () => {
     const at = await newApplication();
     const body = await signedBody(await newDevice(), {}, await newNonce(at));
     const device = body.device;
@@ -141,8 +141,8 @@ describe("what is signed", () => {
   });
 });
 
-describe("nonces", () => {
-  test("A nonce is used once", async () => {
+describe("the nonce of a challenge", () => {
+  test("is used once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const body = await signedBody(device, {}, await newNonce(at));
@@ -155,7 +155,7 @@ describe("nonces", () => {
     expect((await send(at, other)).body.code).toBe("nonce-used");
   });
 
-  test("a nonce belongs to one application", async () => {
+  test("belongs to one application", async () => {
     const [at, elsewhere] = [await newApplication(), await newApplication()];
     const sibling = await newApplication(at);
     const body = await signedBody(await newDevice(), {}, await newNonce(at));
@@ -166,7 +166,7 @@ describe("nonces", () => {
     expect((await send(at, body)).status).toBe(202);
   });
 
-  test("a nonce is one of ours, unchanged, and at most 120 s old", async () => {
+  test("is one that we made, unchanged, and at most 120 s old", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const device = await newDevice();
@@ -184,7 +184,7 @@ describe("nonces", () => {
     expect([answer.status, answer.body.code]).toEqual([401, "nonce-expired"]);
   });
 
-  test("`signed_at` is within 120 s", async () => {
+  test("goes with a `signed_at` within 120 s of our time", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -205,7 +205,7 @@ describe("nonces", () => {
     }
   });
 
-  test("a challenge carries the server's time, and a refused clock is told the difference", async () => {
+  test("comes with the server's time, and a wrong clock is told the difference", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -234,7 +234,7 @@ describe("nonces", () => {
     }
   });
 
-  test("asking for challenges stores nothing", async () => {
+  test("is stored only when it is used", async () => {
     const at = await newApplication();
     const { rowsOf, written } = await import("../support/rows");
     const rows = await rowsOf(async () => {

@@ -42,8 +42,8 @@ async function race<A, B>(
 const endings = async (at: Parameters<typeof deviceEvents>[0]) =>
   (await deviceEvents(at)).filter((type) => type !== "device.pair.requested");
 
-describe("races", () => {
-  test("two approvals of one request: one wins, and there is one device, one event", async () => {
+describe("a race", () => {
+  test("of two approvals of one request has one winner, and makes one device and one event", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -60,7 +60,7 @@ describe("races", () => {
     }
   });
 
-  test("approve against reject: one wins, and the device is there exactly if it was the approval", async () => {
+  test("of an approval and a rejection has one winner, and the device exists only if that is the approval", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -78,7 +78,7 @@ describe("races", () => {
     }
   });
 
-  test("approve against a widening retry: what is approved is what was shown, or nothing", async () => {
+  test("of an approval and a widening retry approves what was shown, or nothing", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -105,7 +105,7 @@ describe("races", () => {
     }
   });
 
-  test("an approval against expiry: the request has one ending, and everyone is told the same", async () => {
+  test("of an approval and an expiry gives the request one ending, which everyone is told", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -125,7 +125,7 @@ describe("races", () => {
     }
   });
 
-  test("the last poll against expiry: a token that was approved in time is handed out, once", async () => {
+  test("of the last poll and an expiry hands out an approved token once", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -145,7 +145,7 @@ describe("races", () => {
     }
   });
 
-  test("concurrent sweeps: each ending is recorded and announced once", async () => {
+  test("of several sweeps records and announces each ending once", async () => {
     for (const round of ROUNDS.slice(0, 4)) {
       const at = await newApplication();
       const devices = await Promise.all(Array.from({ length: 3 }, newDevice));
@@ -161,7 +161,7 @@ describe("races", () => {
     }
   });
 
-  test("concurrent first polls: one gets the token, and it is the one that works", async () => {
+  test("of several first polls gives one of them the token, and that token works", async () => {
     for (const _ of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -177,7 +177,7 @@ describe("races", () => {
     }
   });
 
-  test("a removal against an approval: a device that is there was approved after it was removed", async () => {
+  test("of a removal and an approval leaves a device only if it was approved after it was removed", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -203,7 +203,7 @@ describe("races", () => {
     }
   });
 
-  test("two removals, or two revocations: one happens, and is announced once", async () => {
+  test("of two removals or two revocations does one, and announces it once", async () => {
     for (const round of ROUNDS.slice(0, 6)) {
       const at = await newApplication();
       const device = await newDevice();
@@ -229,7 +229,7 @@ describe("races", () => {
     ["a removal", "DELETE", undefined, 409],
     ["a new label", "PATCH", { label: "Front door" }, 200],
   ] as const)(
-    "%s between an approval's reading and its writing: the approval is decided anew",
+    "of an approval that reads before %s and writes after it has the approval decided again",
     async (_, method, body, status) => {
       const at = await newApplication();
       const device = await newDevice();
@@ -258,7 +258,7 @@ describe("races", () => {
     },
   );
 
-  test("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {
+  test("of two decisions in the domain at the same time tells the loser the winner's ending", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());

@@ -32,8 +32,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("requests", () => {
-  test("A request lives 300 s from its last refresh", async () => {
+describe("a pairing request", () => {
+  test("is pending for 300 s after its last refresh", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -51,7 +51,7 @@ describe("requests", () => {
     expect([late.status, late.body.code]).toEqual([409, "request-expired"]);
   });
 
-  test("One live request per device", async () => {
+  test("is the only pending one of its device", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await Promise.all(
@@ -65,7 +65,7 @@ describe("requests", () => {
     expect(body.data).toHaveLength(1);
   });
 
-  test("A retry that asks for the same or less keeps pair_request_id and Ts, and refreshes it", async () => {
+  test("keeps its pair_request_id and Ts when a retry asks for the same or less, and is refreshed", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -92,7 +92,7 @@ describe("requests", () => {
     ["another name", { displayName: "Other" }],
     ["attention, after a silent one", { silent: false }],
   ])(
-    "one that asks for anything more gets a new id, carries exactly what it asks for, and the old one becomes superseded: %s",
+    "is superseded by one with a new id when the device asks for anything more: %s",
     async (_, more) => {
       const at = await newApplication();
       const device = await newDevice();
@@ -115,7 +115,7 @@ describe("requests", () => {
     },
   );
 
-  test("an approval of an id can never grant more than what was shown under that id", async () => {
+  test("never gives a device more than what was shown under its id", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const shown = await request(at, device, { scopes: ["operator.read"] });
@@ -125,7 +125,7 @@ describe("requests", () => {
     expect((await poll(at, wider)).body).toEqual({ status: "pending" });
   });
 
-  test("digest makes that explicit: an approval of another digest changes nothing", async () => {
+  test("changes nothing when the approval names another digest", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const first = await request(at, device, { scopes: ["operator.read"] });
@@ -138,7 +138,7 @@ describe("requests", () => {
     expect((await decide(at, second.id, "approve", { digest: right.digest })).status).toBe(200);
   });
 
-  test("digest is a hash of key, roles and scopes: the same for the same, another for any change", async () => {
+  test("has a digest of key, roles and scopes: the same for the same, another for any change", async () => {
     const digest = async (device: TestDevice, wish: Wish) => {
       const at = await newApplication();
       return (await findRequest(at, (await request(at, device, wish)).id)).digest;
@@ -157,7 +157,7 @@ describe("requests", () => {
     expect(new Set([shown, ...changed]).size).toBe(5);
   });
 
-  test("Every ending is recorded and announced: approved, rejected, expired, superseded", async () => {
+  test("has its ending recorded and announced: approved, rejected, expired or superseded", async () => {
     atFixedTime();
     const at = await newApplication();
     const [a, b, c] = [await newDevice(), await newDevice(), await newDevice()];
@@ -181,7 +181,7 @@ describe("requests", () => {
     ]);
   });
 
-  test("an ending that a retry finds before the sweep is recorded and announced as well", async () => {
+  test("has its ending recorded and announced also when a retry finds it before the sweep", async () => {
     atFixedTime();
     const at = await newApplication();
     const device = await newDevice();
@@ -195,7 +195,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toEqual(events);
   });
 
-  test("Deciding anything but a live pending request changes nothing and says which of these it is", async () => {
+  test("changes nothing when a decision comes while it is not pending, and says which ending it has", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const approved = await request(at, device);
@@ -217,7 +217,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toHaveLength(4);
   });
 
-  test("Caps: 5 live requests per client IP and application; at the cap new ones are 429; nothing that is pending is evicted", async () => {
+  test("is refused at 5 pending ones of one address and application, and none that is pending is removed", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const ip = newAddress();
     const devices = await Promise.all(Array.from({ length: 6 }, newDevice));
@@ -237,7 +237,7 @@ describe("requests", () => {
     expect((await ask(at, known, { ip, scopes: ["operator.admin"] })).status).toBe(202);
   });
 
-  test("IsRepair: the device is already paired (asking for more, or again after revocation)", async () => {
+  test("has IsRepair when its device is already paired, and asks for more or asks again after a revocation", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const fresh = await request(at, device);
@@ -256,7 +256,7 @@ describe("requests", () => {
     expect((await findRequest(at, removed.id)).is_repair).toBe(false);
   });
 
-  test("Silent: nobody is notified, and it is never a reason to approve", async () => {
+  test("has Silent when nobody is to be notified, which is never a reason to approve it", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const asked = await request(at, device, { silent: true });
@@ -266,7 +266,7 @@ describe("requests", () => {
     expect(await deviceEvents(at)).toEqual(["device.pair.approved"]);
   });
 
-  test("There is no approval without an operator or a setup code", async () => {
+  test("is approved only by an operator or a setup code", async () => {
     const at = await newApplication();
     const paired = await newDevice();
     await pair(at, paired, { scopes: ["operator.read"] });
@@ -283,7 +283,7 @@ describe("requests", () => {
     expect((await verify(at, token)).code).toBe("not-found");
   });
 
-  test("A device's platform and family are part of what it signs: a change of either on a paired device is a new request", async () => {
+  test("has the device's platform and family signed: a change of either on a paired device is a new request", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { platform: "linux", family: "server" });

@@ -37,8 +37,8 @@ const left = async (at: TestApplication) => ({
   tokens: await count("device_tokens", "application_id", at.application),
 });
 
-describe("the sweep", () => {
-  test("sends an event that the Worker that owed it never sent", async () => {
+describe("the sweep of pairing", () => {
+  test("sends an event that the Worker did not send when it was due", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const queue = Object.getPrototypeOf(env.EVENTS);
@@ -60,7 +60,7 @@ describe("the sweep", () => {
     expect(await count("events", "organisation_id", at.id)).toBe(1);
   });
 
-  test("forgets nonces after 30 minutes, and not before", async () => {
+  test("removes nonces after 30 minutes, and not before", async () => {
     const { db } = domainDeps();
     const owner = crypto.randomUUID();
     // One at the end of a half hour, one at its beginning.
@@ -82,7 +82,7 @@ describe("the sweep", () => {
     expect(await count("used_nonces", "owner", owner)).toBe(0);
   });
 
-  test("forgets setup codes whose time is over", async () => {
+  test("removes setup codes whose time is over", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const body = { role: "operator", scopes: [], ttl_seconds: 60 };
@@ -95,7 +95,7 @@ describe("the sweep", () => {
     expect(await codes()).toBe(0);
   });
 
-  test("forgets history and removed devices after retention, and nothing that lives", async () => {
+  test("removes history and removed devices after the retention, and nothing that is in use", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const [kept, removed] = [await newDevice(), await newDevice()];
@@ -113,7 +113,7 @@ describe("the sweep", () => {
     expect((await verify(at, token)).valid).toBe(true);
   });
 
-  test("removes everything of a deleted organisation, whose applications are gone at once", async () => {
+  test("removes everything of a deleted organisation, whose applications disappear at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -126,7 +126,7 @@ describe("the sweep", () => {
     expect(await count("applications", "organisation_id", at.id)).toBe(0);
   });
 
-  test("a token's rows stay bounded however often a device collects another", async () => {
+  test("keeps the rows of a token few, however often a device collects another", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);

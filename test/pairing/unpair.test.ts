@@ -59,13 +59,13 @@ const endings = async (at: TestApplication) =>
   (await deviceEvents(at)).filter((type) => !/requested|approved/.test(type));
 
 describe.each(Object.entries(ends))(
-  "a pending request of a device that is out: %s",
+  "a pending request of a device that was put out (%s)",
   (name, end) => {
     const isRemoval = name !== "token-revoked";
     const [reason] = name.split(" ");
     const event = isRemoval ? "device.removed" : "device.token.revoked";
 
-    test("is rejected by who put the device out, with its event, and its poll says so", async () => {
+    test("is rejected by the operator who did that, with its event, and a poll says so", async () => {
       const { at, device, asked } = await askingForMore();
       expect((await end(at, device)).status).toBeLessThan(300);
       const found = await findRequest(at, asked.id);
@@ -88,7 +88,7 @@ describe.each(Object.entries(ends))(
       expect((await decide(at, next.id, "approve")).status).toBe(200);
     });
 
-    test("is expired if its time was over, and stays so", async () => {
+    test("is expired if its time was over, and stays expired", async () => {
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
       const { at, device, asked } = await askingForMore();
       vi.setSystemTime(Date.now() + 300_000);
@@ -97,7 +97,7 @@ describe.each(Object.entries(ends))(
       expect(await endings(at)).toEqual(["device.pair.expired", event].toSorted());
     });
 
-    test("ends with the device or not at all", async () => {
+    test("ends together with the device or not at all", async () => {
       const { at, device, asked } = await askingForMore();
       for (const half of [WRITE, ENDING]) {
         await whileD1Refuses(half, () => end(at, device));
@@ -108,14 +108,14 @@ describe.each(Object.entries(ends))(
       expect(await endings(at)).toEqual([]);
     });
 
-    test("leaves requests of other devices alone", async () => {
+    test("leaves the requests of other devices alone", async () => {
       const { at, device } = await askingForMore();
       const other = await request(at, await newDevice());
       await end(at, device);
       expect((await findRequest(at, other.id)).status).toBe("pending");
     });
 
-    test("that comes while the device is put out is ended as well", async () => {
+    test("is ended as well when it was made at the same moment", async () => {
       const at = await newApplication();
       const device = await newDevice();
       await pair(at, device);
@@ -128,7 +128,7 @@ describe.each(Object.entries(ends))(
       expect((await findRequest(at, asked.id)).status).toBe("rejected");
     });
 
-    test("that took the place of another meanwhile is ended as well", async () => {
+    test("is ended as well when it had superseded another at the same moment", async () => {
       const { at, device, asked } = await askingForMore();
       const [ended, next] = await overtaken(
         WRITE,
@@ -140,7 +140,7 @@ describe.each(Object.entries(ends))(
       expect((await findRequest(at, next.id)).status).toBe("rejected");
     });
 
-    test("that was approved meanwhile is approved, and the device is out all the same", async () => {
+    test("is approved if the approval came first, and the device is out all the same", async () => {
       const { at, device, asked } = await askingForMore();
       const [ended, approved] = await overtaken(
         WRITE,
@@ -155,7 +155,7 @@ describe.each(Object.entries(ends))(
       expect(found.body.tokens?.[0].status ?? found.status).toBe(isRemoval ? 404 : "revoked");
     });
 
-    test("overtaken by it while it is refreshed is another request", async () => {
+    test("is another request if the device refreshed it meanwhile", async () => {
       const { at, device, asked } = await askingForMore();
       const [late] = await overtaken(
         ASK,

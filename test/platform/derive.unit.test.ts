@@ -19,7 +19,7 @@ describe("a derived key", () => {
     expect(deriveKey(SECRET, "relay-tokens", ["ab-S"], 30)).toEqual(hkdf("relay-tokens/ab-S", 30));
   });
 
-  test("makes the secrets that clients hold already", () => {
+  test("keeps the secrets that clients already hold", () => {
     expect(accessKey(SECRET, { id: 7, tokenVersion: 2 }).secret).toBe(
       hkdf("access-key/7/2", 30).toString("base64url"),
     );
@@ -28,7 +28,7 @@ describe("a derived key", () => {
     );
   });
 
-  test("of every purpose is told to the owner of a deployment who changes the secret", () => {
+  test("of every purpose is documented for an owner who changes the deployment's secret", () => {
     const page = readFileSync("docs/operations.md", "utf8");
     for (const [purpose, what] of Object.entries(PURPOSES)) {
       expect(page, purpose).toContain(`| \`${purpose}\` | ${what} |`);

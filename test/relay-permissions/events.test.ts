@@ -28,7 +28,7 @@ const permission = {
   memo: "",
 };
 
-test("each change is one event with what it left behind", async () => {
+test("each change of a connection or permission is one event that says what it left", async () => {
   const { id, key } = await newOrganisation();
   const path = at("A", "B", "send");
   const steps: [() => Promise<unknown>, string, object][] = [
@@ -76,7 +76,7 @@ test("each change is one event with what it left behind", async () => {
   expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
 });
 
-test("a refused call and a change to the same are no events", async () => {
+test("a refused call and a change to the same values are no events", async () => {
   const { id, key } = await newOrganisation();
   await register(key, "A");
   await create(key, "A", "B", "send");
@@ -91,7 +91,7 @@ test("a refused call and a change to the same are no events", async () => {
   expect(await eventsOf(id)).toEqual(before);
 });
 
-test("of twins at once, one makes the change and the event", async () => {
+test("the same change made twice at once is one change and one event", async () => {
   const { id, key } = await newOrganisation();
   await register(key, "A");
   const path = at("A", "B", "send");
@@ -107,7 +107,7 @@ test("of twins at once, one makes the change and the event", async () => {
   ]);
 });
 
-test("an event goes on the queue when it is recorded, and is owed while the queue refuses", async () => {
+test("an event goes on the queue when it is recorded, and stays owed while the queue refuses", async () => {
   holdTheClock();
   const { id, key } = await newOrganisation();
   const sent: string[] = [];

@@ -22,8 +22,8 @@ async function list(key: string, query = "", path = LIST) {
 
 const nameOf = (row: Row) => `${row.connectionId}/${row.remoteConnectionId}/${row.direction}`;
 
-describe("a list of some rows", () => {
-  test("is in the order of the key, whatever the order in which rows were made", async () => {
+describe("a list of relay permissions", () => {
+  test("is in the order of its key, whatever the order in which rows were made", async () => {
     const { key } = await newOrganisation();
     await register(key, "b", "B", "a");
     for (const [local, remote, direction] of [
@@ -50,7 +50,7 @@ describe("a list of some rows", () => {
     ]);
   });
 
-  test("pages by startIndex hold still while rows are added and removed behind them", async () => {
+  test("by startIndex keeps its pages while rows behind them are added and removed", async () => {
     const { key } = await newOrganisation();
     await register(key, "m", "z");
     for (const remote of ["a", "b", "c", "d"]) await create(key, "m", remote, "send");
@@ -65,7 +65,7 @@ describe("a list of some rows", () => {
     expect(again.permission.map(nameOf)).toEqual(["m/b/send", "m/c/send"]);
   });
 
-  test("pages after a row show each row that stays once, whatever is added and removed before it", async () => {
+  test("after a row shows each row that stays exactly once, whatever is added and removed before it", async () => {
     const { key } = await newOrganisation();
     await register(key, "m");
     const stays = ["b", "d", "f", "h", "j"].map((remote) => `m/${remote}/send`);
@@ -82,7 +82,7 @@ describe("a list of some rows", () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
-  test("filters and their totals agree with each other, for all and for one connection", async () => {
+  test("agrees with its total under every filter, for all and for one connection", async () => {
     const { key } = await newOrganisation();
     await register(key, "a", "b");
     const rows: Row[] = [];
@@ -141,14 +141,14 @@ describe("a list of some rows", () => {
     "after=a",
     "after=a/b/c",
     "after=a/b/send/x",
-  ])("%s is refused by name", async (query) => {
+  ])("is refused with %s, which the error names", async (query) => {
     const { key } = await newOrganisation();
     const { status, body } = await call("GET", `${LIST}?${query}`, { key });
     expect(status).toBe(400);
     expect(body.errors).toMatchObject([{ path: query.split("=")[0] }]);
   });
 
-  test("connections are in the order of their ids, by startIndex and after an id", async () => {
+  test("of connections is in the order of their ids, by startIndex and after an id", async () => {
     const { key } = await newOrganisation();
     await register(key, "c", "a", "B", "d");
     const path = "/connections/definition";
@@ -163,7 +163,7 @@ describe("a list of some rows", () => {
   });
 });
 
-describe("at 100,000 rows", () => {
+describe("a list of 100,000 relay permissions", () => {
   const PAGE = 30;
   let tenant: Tenant;
 
@@ -225,26 +225,29 @@ describe("at 100,000 rows", () => {
     ["direction=send&enabled=false", `${LIST}/c0250`, 100, page.filtered],
     ["enabled=true", `${LIST}/c0017`, 1, page.filtered],
     ["remoteConnectionId=r0050&enabled=true", `${LIST}/c0017`, 1, page.filtered],
-  ])("%s of %s costs a page, its total included", async (query, path, total, most) => {
-    const key = tenant.key;
-    await list(key, "maxResults=1");
-    let found: Awaited<ReturnType<typeof list>> | undefined;
-    const rows = await rowsOf(async () => {
-      found = await list(key, query, path);
-    });
-    expect(found?.totalSize).toBe(total);
-    expect(rows.d1Read).toBeLessThanOrEqual(most);
-    expect(rows.d1Written).toBe(0);
-  });
+  ])(
+    "with the query %s at %s costs one page, its total included",
+    async (query, path, total, most) => {
+      const key = tenant.key;
+      await list(key, "maxResults=1");
+      let found: Awaited<ReturnType<typeof list>> | undefined;
+      const rows = await rowsOf(async () => {
+        found = await list(key, query, path);
+      });
+      expect(found?.totalSize).toBe(total);
+      expect(rows.d1Read).toBeLessThanOrEqual(most);
+      expect(rows.d1Written).toBe(0);
+    },
+  );
 
-  test("a page far from the start reads what it skips, and nothing else", async () => {
+  test("reads what it skips for a page far from the start, and nothing else", async () => {
     await list(tenant.key, "maxResults=1");
     const rows = await rowsOf(() => list(tenant.key, "startIndex=5000"));
     expect(rows.d1Read).toBeGreaterThan(5_000);
     expect(rows.d1Read).toBeLessThanOrEqual(5_000 + page.plain);
   });
 
-  test("the last page by startIndex costs all rows before it, after a row it costs a page", async () => {
+  test("reads all rows before its last page by startIndex, and one page after a row", async () => {
     await list(tenant.key, "maxResults=1");
     let byIndex: Awaited<ReturnType<typeof list>> | undefined;
     let after: typeof byIndex;
@@ -261,7 +264,7 @@ describe("at 100,000 rows", () => {
     expect(seeking.d1Read).toBeLessThanOrEqual(page.plain);
   });
 
-  test("a connection among so many is one page of definitions", async () => {
+  test("costs one page of definitions to find a connection", async () => {
     const { key } = tenant;
     await list(key, "maxResults=1");
     const rows = await rowsOf(() => call("GET", "/connections/definition?after=c0400", { key }));

@@ -19,7 +19,7 @@ async function cost(key: string, work: () => Promise<unknown>) {
   });
 }
 
-test("a change of a permission writes its row, its index entries, three counts, and three for its event", async () => {
+test("a change of a permission writes its row, its index entries, three counts, and three rows for its event", async () => {
   const { key } = await newOrganisation();
   await register(key, "A", "B");
   const path = at("A", "B", "send");
@@ -39,7 +39,7 @@ test("a change of a permission writes its row, its index entries, three counts, 
   }).toEqual({ made: 9, flipped: 9, noted: 4, same: 0, refused: 0, deleted: 8 });
 });
 
-test("a connection costs its row, its count, and three for its event, and so does its end", async () => {
+test("a new connection costs its row, its count, and three rows for its event, and so does its removal", async () => {
   const { key } = await newOrganisation();
   const made = await cost(key, () => register(key, "A"));
   expect(written(made)).toBe(5);
@@ -47,7 +47,7 @@ test("a connection costs its row, its count, and three for its event, and so doe
   expect(written(gone)).toBe(5);
 });
 
-test("four hundred frames between connections cost no row, read or written, anywhere", async () => {
+test("four hundred frames between connections read and write no row anywhere", async () => {
   const relay = await newConnectedRelay("host", "client");
   await allowBoth(relay.key, "host", "client");
   const host = await connect(relay, 0);
@@ -90,7 +90,7 @@ async function costOf(statement: RegExp, work: () => Promise<unknown>) {
 /** What an object asks about its users' permissions. */
 const READINGS = /from "relay_permissions".+json_each/s;
 
-test("a join of a user with a connection reads once, by key; one without reads nothing", async () => {
+test("letting in a user with a connection is one read by key, and a user without one reads nothing", async () => {
   const relay = await newConnectedRelay("host", "client", null);
   const joined = await costOf(READINGS, () => knock(relay, 1));
   // One statement for each side; with no permission there, only the id asked for is
@@ -100,7 +100,7 @@ test("a join of a user with a connection reads once, by key; one without reads n
   expect(free.statements).toBe(0);
 });
 
-test("a session without connections has no statement of its own for them", async () => {
+test("a session without connections has no statement for connections", async () => {
   const { key } = await newOrganisation();
   const cost = await costOf(/session_connections/, async () => {
     const users = [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }];
@@ -114,7 +114,7 @@ test("a session without connections has no statement of its own for them", async
   expect(cost).toEqual({ statements: 0, read: 0, written: 0 });
 });
 
-test("a session with connections costs two rows for each when it begins and one when it ends", async () => {
+test("a session with connections costs two rows for each at its start and one at its end", async () => {
   const { key } = await newOrganisation();
   const users = ["A", "B"].map((connection_id) => ({ ip: "192.0.2.1", connection_id }));
   let id = "";
@@ -128,7 +128,7 @@ test("a session with connections costs two rows for each when it begins and one 
   expect(ends.written).toBe(2);
 });
 
-test("a reading finds its rows by key among 100,000 of the same connection", async () => {
+test("reading a user's permissions finds its rows by key among 100,000 of the same connection", async () => {
   const { id, key } = await newOrganisation();
   const users = ["host", "client"].map((connection_id) => ({ ip: "192.0.2.1", connection_id }));
   await register(key, "host", "client");

@@ -31,8 +31,8 @@ const revoke = (relay: Relay, n: number) =>
 function holdTheClock(): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
 }
-describe("a second socket of a user", () => {
-  test("replaces the first, and frames go to the new one only", async () => {
+describe("a second websocket of a user", () => {
+  test("replaces the first, and frames go only to the new one", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const first = await connect(relay, 1);
@@ -46,7 +46,7 @@ describe("a second socket of a user", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: true });
   });
 
-  test("replaces the host's too, and the clients stay", async () => {
+  test("replaces that of the host too, and the clients stay", async () => {
     const relay = await newRelay(2);
     const first = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -57,7 +57,7 @@ describe("a second socket of a user", () => {
     expect(await second.frame()).toEqual(withId(1, 1));
   });
 
-  test("the close of the first does not take the second with it", async () => {
+  test("stays open when the first one closes", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const first = await connect(relay, 1, { halfOpen: true });
@@ -69,7 +69,7 @@ describe("a second socket of a user", () => {
     expect(host.controls.at(-1)).toEqual({ type: "peer_joined", connection_id: 1 });
   });
 
-  test("what the first still sends counts no more", async () => {
+  test("leaves what the first one still sends without effect", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const first = await connect(relay, 1, { halfOpen: true });
@@ -81,7 +81,7 @@ describe("a second socket of a user", () => {
     expect(await host.settle()).toEqual([]);
   });
 
-  test("two at once leave exactly one open, and that one works", async () => {
+  test("leaves exactly one open that works, when both are opened at once", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const answers = await Promise.all([upgrade(relay, 1), upgrade(relay, 1), upgrade(relay, 1)]);
@@ -102,7 +102,7 @@ describe("a second socket of a user", () => {
 });
 
 describe("revoking a user", () => {
-  test("closes the socket before the answer, and only that one", async () => {
+  test("closes their websocket before the answer, and no other", async () => {
     const relay = await newRelay(3);
     const [host, other] = [await connect(relay, 0), await connect(relay, 2)];
     const revoked = await connect(relay, 1);
@@ -118,7 +118,7 @@ describe("revoking a user", () => {
     expect((await knock(relay, 1)).status).toBe(403);
   });
 
-  test("in the middle of its frames: none passes after the answer", async () => {
+  test("lets none of their frames pass after the answer", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
@@ -136,7 +136,7 @@ describe("revoking a user", () => {
     expect(host.open).toBe(true);
   });
 
-  test("frames of the host to it are dropped from then on", async () => {
+  test("drops the host's frames to them from then on", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     await connect(relay, 1);
@@ -147,8 +147,8 @@ describe("revoking a user", () => {
   });
 });
 
-describe("the session's end", () => {
-  test("by its organisation is told to everyone, with the reason, before the close", async () => {
+describe("the end of a session", () => {
+  test("by its organisation is told to everyone, with the reason, before the websockets close", async () => {
     const relay = await newRelay(3);
     const sockets = [await connect(relay, 0), await connect(relay, 1), await connect(relay, 2)];
     expect((await call("DELETE", path(relay), { key: relay.key })).status).toBe(204);
@@ -174,7 +174,7 @@ describe("the session's end", () => {
     expect(await statusOf(relay)).toBe(404);
   });
 
-  test("by its time comes with a frame too, before the alarm: that frame does not pass", async () => {
+  test("by its time comes also with a frame before the alarm, and that frame does not pass", async () => {
     holdTheClock();
     const relay = await newRelay(2, { ttl_seconds: 60 });
     const host = await connect(relay, 0);
@@ -187,7 +187,7 @@ describe("the session's end", () => {
     await expect(host.frame()).rejects.toThrow();
   });
 
-  test("leaves nothing to replace: what is sent afterwards reaches nobody", async () => {
+  test("leaves no websocket that works: later frames reach nobody", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
@@ -203,7 +203,7 @@ describe("the session's end", () => {
 describe("an idle session", () => {
   const quick = { idle_seconds: 10, ttl_seconds: 86_400 };
 
-  test("does not end while a socket is open, however silent", async () => {
+  test("does not end while a websocket is open, however silent", async () => {
     holdTheClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
@@ -213,7 +213,7 @@ describe("an idle session", () => {
     expect(await statusOf(relay)).toBe(200);
   });
 
-  test("ends when its time has passed since the last socket closed, not before", async () => {
+  test("ends when its time has passed since the last websocket closed, and not before", async () => {
     holdTheClock();
     const relay = await newRelay(2, quick);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
@@ -234,7 +234,7 @@ describe("an idle session", () => {
     ["malformed", [9], 4400],
     ["too large", Array<number>(70_000).fill(2), 1009],
   ])(
-    "has its whole time from when the relay closed the last socket as %s",
+    "has its whole time from when the relay closed the last websocket as %s",
     async (_, bytes, code) => {
       holdTheClock();
       const relay = await newRelay(2, quick);
@@ -248,8 +248,8 @@ describe("an idle session", () => {
   );
 });
 
-describe("a client that closes", () => {
-  test.each([1000, 3000, 4321, 4999])("with %i gets that code back", async (code) => {
+describe("a client that closes its websocket", () => {
+  test.each([1000, 3000, 4321, 4999])("with the code %i gets that code back", async (code) => {
     const relay = await newRelay(2);
     const client = await connect(relay, 1);
     client.close(code, "bye");
@@ -263,7 +263,7 @@ describe("a client that closes", () => {
     expect([1000, 1005]).toContain((await client.closed).code);
   });
 
-  test("is not connected any more, and the host goes on", async () => {
+  test("is not shown as connected any more, and the host stays", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);

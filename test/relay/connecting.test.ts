@@ -40,7 +40,7 @@ describe("connecting", () => {
   }
   const twenty = Array(20).fill(101);
 
-  test("costs fifty messages of the user's budget: of 100 connections at once 20 are let in", async () => {
+  test("costs fifty messages of the user's budget: 20 of 100 connections at once are let in", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const statuses = await connectTimes(relay, 1, 100);
@@ -50,7 +50,7 @@ describe("connecting", () => {
     expect((await knock(relay, 2)).status).toBe(101);
   });
 
-  test("is let in again by and by: ten times a second, and the refusal says when", async () => {
+  test("is possible again after the time that the refusal names: ten times a second", async () => {
     const relay = await newRelay(2);
     await connectTimes(relay, 1, 20);
     const refused = await knock(relay, 1);
@@ -61,7 +61,7 @@ describe("connecting", () => {
     expect(await connectTimes(relay, 1, 11)).toEqual([...Array(10).fill(101), 429]);
   });
 
-  test("that is refused leaves the connection that is open as it is", async () => {
+  test("leaves the open connection of the user as it is when the new one is refused", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     await connectTimes(relay, 1, 19);
@@ -71,7 +71,7 @@ describe("connecting", () => {
     expect(await last.frame()).toEqual(fromClient(7));
   });
 
-  test("of a host costs what everyone is told of it, where that is more", async () => {
+  test("costs a host what everyone is told about it, where that is more", async () => {
     const relay = await newRelay(31);
     const clients: Socket[] = [];
     for (let n = 1; n <= 30; n++) clients.push(await connect(relay, n));
@@ -84,14 +84,14 @@ describe("connecting", () => {
     }
   });
 
-  test("costs the same where the user is not let in after all, since D1 cannot be read", async () => {
+  test("costs the same when the user is refused because D1 cannot be read", async () => {
     const relay = await newConnectedRelay("host", "client");
     await whileD1Refuses(/select/, async () => {
       expect(await connectTimes(relay, 1, 22)).toEqual([...Array(20).fill(503), 429, 429]);
     });
   });
 
-  test("with the wrong token costs the user nothing", async () => {
+  test("costs the user nothing with a wrong token", async () => {
     const relay = await newRelay(2);
     for (let i = 0; i < 30; i++) {
       await knock(relay, 1, { query: `session_token=${relay.sessionToken}&user_token=1` });
@@ -100,27 +100,30 @@ describe("connecting", () => {
   });
 });
 
-describe("what a participant sends beside frames counts", () => {
+describe("a participant's budget", () => {
   const big = (bytes: number) => sized([9], bytes);
 
   test.each<[string, (client: Socket) => void, number]>([
     ["a malformed message", (client) => client.sendBytes(big(2_097_152)), 4400],
     ["a payload that is too large", (client) => client.sendBytes(sized([2], 2_097_152)), 1009],
     ["a text message", (client) => client.sendText("é".repeat(1_048_576)), 4400],
-  ])("by its bytes before the user may connect again: %s", async (_, send, code) => {
-    const relay = await newRelay(2);
-    const client = await connect(relay, 1);
-    send(client);
-    expect((await client.closed).code).toBe(code);
-    // 2 MB of a burst of 1 MB: the second one takes four seconds to fill.
-    const refused = await knock(relay, 1);
-    expect(refused.status).toBe(429);
-    expect(refused.headers.get("Retry-After")).toBe("4");
-    advance(4);
-    expect((await knock(relay, 1)).status).toBe(101);
-  });
+  ])(
+    "is charged for all bytes received before the user may connect again: %s",
+    async (_, send, code) => {
+      const relay = await newRelay(2);
+      const client = await connect(relay, 1);
+      send(client);
+      expect((await client.closed).code).toBe(code);
+      // 2 MB of a burst of 1 MB: the second one takes four seconds to fill.
+      const refused = await knock(relay, 1);
+      expect(refused.status).toBe(429);
+      expect(refused.headers.get("Retry-After")).toBe("4");
+      advance(4);
+      expect((await knock(relay, 1)).status).toBe(101);
+    },
+  );
 
-  test("also on a connection that was replaced", async () => {
+  test("is charged also for what arrives on a connection that was replaced", async () => {
     const relay = await newRelay(2);
     const first = await connect(relay, 1, { halfOpen: true });
     const second = await connect(relay, 1);
@@ -133,7 +136,7 @@ describe("what a participant sends beside frames counts", () => {
     expect(answered).toBeLessThan(800);
   });
 
-  test("and frames to absent peers count like others", async () => {
+  test("is charged also for frames to peers that are not there", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     for (let i = 0; i < 950; i++) host.send(...withId(77));
@@ -144,8 +147,8 @@ describe("what a participant sends beside frames counts", () => {
   });
 });
 
-describe("control messages", () => {
-  test("count as sent to who is never heard: who only gets those is closed too", async () => {
+describe("the limit on what is sent to a silent participant", () => {
+  test("counts control messages, and closes a participant who gets only those", async () => {
     const { join } = hubWith({ unheardBytes: 2_000 });
     const deaf = join(0);
     for (let i = 0; i < 100 && deaf.open; i++) {
@@ -160,7 +163,7 @@ describe("control messages", () => {
   });
 });
 
-test("a hub that is made anew from the sockets, in whatever order, counts on for the newest of a user", () => {
+test("a hub that is rebuilt from its websockets, in any order, goes on with the newest counts of each user", () => {
   const { join, inners } = hubWith({});
   join(1);
   join(1);

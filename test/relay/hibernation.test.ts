@@ -23,8 +23,8 @@ const evict = (relay: Relay) => evictDurableObject(relay.stub);
 function holdTheClock(): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
 }
-describe("after an eviction", () => {
-  test("a client's frame wakes the object and reaches the host under the same id", async () => {
+describe("a session whose object was evicted", () => {
+  test("is woken by a client's frame, which reaches the host under the same id", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
@@ -35,7 +35,7 @@ describe("after an eviction", () => {
     expect(await host.frame()).toEqual(withId(1, 7));
   });
 
-  test("a frame of the host wakes the object and reaches the client that it names", async () => {
+  test("is woken by a frame of the host, which reaches the client that it names", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
@@ -46,7 +46,7 @@ describe("after an eviction", () => {
     expect(await one.settle()).toEqual([]);
   });
 
-  test("several times over, frames still pass both ways", async () => {
+  test("still passes frames both ways after several evictions", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     for (let round = 1; round <= 3; round++) {
@@ -59,7 +59,7 @@ describe("after an eviction", () => {
     }
   });
 
-  test("nobody is told again who is there, and pings are answered", async () => {
+  test("tells nobody again who is connected, and answers pings", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await client.control("host_joined");
@@ -71,7 +71,7 @@ describe("after an eviction", () => {
     expect([...host.controls, ...client.controls]).toEqual(before);
   });
 
-  test("waking writes nothing", async () => {
+  test("writes nothing when it wakes", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await rowsOf(async () => undefined);
@@ -85,7 +85,7 @@ describe("after an eviction", () => {
     expect(rows.objectRead).toBeGreaterThan(0);
   });
 
-  test("a client that leaves is announced to the host, and no longer connected", async () => {
+  test("tells the host when a client leaves, and does not show it as connected", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -95,7 +95,7 @@ describe("after an eviction", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
   });
 
-  test("a host that leaves is announced to the clients", async () => {
+  test("tells the clients when the host leaves", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -103,7 +103,7 @@ describe("after an eviction", () => {
     expect(await client.control("host_left")).toEqual({ type: "host_left" });
   });
 
-  test("a second socket of a user replaces the one that hibernated", async () => {
+  test("closes a user's hibernated websocket when the user opens a second one", async () => {
     const relay = await newRelay(2);
     const [host, first] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -114,7 +114,7 @@ describe("after an eviction", () => {
   });
 });
 
-describe("a socket that the relay had closed, and whose client never answered,", () => {
+describe("a websocket that the relay closed before the eviction, and whose client did not answer,", () => {
   test("stays replaced", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
@@ -147,8 +147,8 @@ describe("a socket that the relay had closed, and whose client never answered,",
   });
 });
 
-describe("the counters", () => {
-  test("of what was sent are not lost beyond the last five seconds", async () => {
+describe("the counters of a session whose object was evicted", () => {
+  test("lose at most the last five seconds of what was sent", async () => {
     holdTheClock();
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
@@ -163,7 +163,7 @@ describe("the counters", () => {
     expect(bytes_in).toBeLessThanOrEqual(400);
   });
 
-  test("of who only receives are not lost beyond the last five seconds", async () => {
+  test("lose at most the last five seconds of a participant who only receives", async () => {
     holdTheClock();
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
@@ -176,7 +176,7 @@ describe("the counters", () => {
     expect((await readUser(relay, 0)).bytes_out).toBeGreaterThanOrEqual(300);
   });
 
-  test("of who has left are not lost beyond the last five seconds", async () => {
+  test("lose at most the last five seconds of a participant who has left", async () => {
     holdTheClock();
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
@@ -197,7 +197,7 @@ describe("the counters", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: false, bytes_in: 3 });
   });
 
-  test("of who was closed by the relay, and never answered, are not lost", async () => {
+  test("lose nothing of a participant whom the relay closed and who never answered", async () => {
     holdTheClock();
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
@@ -216,10 +216,10 @@ describe("the counters", () => {
   });
 });
 
-describe("the session", () => {
+describe("a session with hibernated websockets", () => {
   const quick = { idle_seconds: 10, ttl_seconds: 600 };
 
-  test("closes a revoked user's socket", async () => {
+  test("closes that of a user who is revoked", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -243,7 +243,7 @@ describe("the session", () => {
     }
   });
 
-  test("ends when its time is over, with sockets open", async () => {
+  test("ends when its time is over, with websockets open", async () => {
     holdTheClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
@@ -254,7 +254,7 @@ describe("the session", () => {
     expect((await knock(relay, 1)).status).toBe(410);
   });
 
-  test("does not end as idle while a hibernating socket is open", async () => {
+  test("does not end as idle while one of them is open", async () => {
     holdTheClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
@@ -266,7 +266,7 @@ describe("the session", () => {
     expect((await knock(relay, 0)).status).toBe(101);
   });
 
-  test("ends as idle when the last hibernating socket has closed, and its time has passed", async () => {
+  test("ends as idle when the last of them has closed and its time has passed", async () => {
     holdTheClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);

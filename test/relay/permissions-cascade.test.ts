@@ -16,7 +16,7 @@ const remove = (relay: Relay, id: string) =>
   call("DELETE", `/api/v2/connections/definition/${id}`, { key: relay.key });
 const read = (relay: Relay) => call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
 
-test("its sockets close with 4403, the others stay, and its token opens nothing", async () => {
+test("deleting a connection closes its websockets with 4403, leaves the others, and ends its tokens", async () => {
   // No time passes: it is the notice that closes them.
   holdTheClock();
   const relay = await newConnectedRelay("host", "gone", "stays");
@@ -31,7 +31,7 @@ test("its sockets close with 4403, the others stay, and its token opens nothing"
   expect((await read(relay)).body.session_users).toHaveLength(2);
 });
 
-test("a host's connection takes the host out", async () => {
+test("deleting a host's connection removes the host", async () => {
   const relay = await newConnectedRelay("host", "client");
   const host = await connect(relay, 0);
   const client = await connect(relay, 1);
@@ -41,13 +41,13 @@ test("a host's connection takes the host out", async () => {
   expect((await knock(relay, 0)).status).toBe(403);
 });
 
-test("a user who is not connected is out as well", async () => {
+test("deleting a connection revokes also a user who is not connected", async () => {
   const relay = await newConnectedRelay("host", "gone");
   await remove(relay, "gone");
   expect((await knock(relay, 1)).status).toBe(403);
 });
 
-test("registered again, it may be authorised again, and the old token stays dead", async () => {
+test("a deleted connection that is registered again may be authorised again, and its old token stays revoked", async () => {
   const relay = await newConnectedRelay("host", "again");
   const host = await connect(relay, 0);
   const before = await connect(relay, 1);
@@ -65,7 +65,7 @@ test("registered again, it may be authorised again, and the old token stays dead
   expect(await passes(host, client, withId(2, 1))).toBe(true);
 });
 
-test("with the notice lost, a reconnect is refused, and the other side's frames reach nobody", async () => {
+test("deleting a connection refuses a reconnect and drops frames to it also when the notice is lost", async () => {
   const relay = await newConnectedRelay("host", "gone");
   await allowBoth(relay.key, "host", "gone");
   const host = await connect(relay, 0);
@@ -82,7 +82,7 @@ test("with the notice lost, a reconnect is refused, and the other side's frames 
   expect((await gone.closed).code).toBe(4403);
 });
 
-test("a connection of another organisation, by the same name, goes alone", async () => {
+test("deleting a connection leaves one of the same name in another organisation", async () => {
   const ours = await newConnectedRelay("host", "client");
   const theirs = await newConnectedRelay("host", "client");
   await allowBoth(ours.key, "host", "client");
@@ -95,7 +95,7 @@ test("a connection of another organisation, by the same name, goes alone", async
   expect((await knock(ours, 1)).status).toBe(101);
 });
 
-test("every live session that holds it is told, however many there are", async () => {
+test("deleting a connection is told to every live session that has it, however many there are", async () => {
   const relay = await newConnectedRelay("host", "gone");
   const gone = await connect(relay, 1);
   const { organisation_id } = (await env.DB.prepare(
@@ -114,7 +114,7 @@ test("every live session that holds it is told, however many there are", async (
   expect((await gone.closed).code).toBe(4403);
 });
 
-describe("which live sessions hold which connection", () => {
+describe("the table of which live sessions have which connections", () => {
   const heldBy = async (relay: Relay) => {
     const { results } = await env.DB.prepare(
       "select connection_id from session_connections where session_id = ? order by 1",
@@ -124,7 +124,7 @@ describe("which live sessions hold which connection", () => {
     return results.map((row) => row.connection_id);
   };
 
-  test("is known while they live, and forgotten with a revoked user and with the end", async () => {
+  test("has a connection while its session lives, and loses it with a revoked user and with the session", async () => {
     const relay = await newConnectedRelay("host", "a", "a", "b", null);
     const revoke = (n: number) =>
       call("POST", "/v1/relays/sessions:revoke-user", {
@@ -140,7 +140,7 @@ describe("which live sessions hold which connection", () => {
     expect(await heldBy(relay)).toEqual([]);
   });
 
-  test("is put right by the object when D1 could not be written", async () => {
+  test("is corrected by the object when D1 could not be written", async () => {
     const relay = await newConnectedRelay("host", "a");
     const writes = /"sessions"/;
     await whileD1Refuses(writes, async () => {
@@ -155,7 +155,7 @@ describe("which live sessions hold which connection", () => {
   });
 });
 
-test("an organisation that is deleted leaves no connection, permission or count behind", async () => {
+test("deleting an organisation leaves no connection, permission or count behind", async () => {
   const { id, key } = await newOrganisation();
   await register(key, "a", "b");
   await allowBoth(key, "a", "b");

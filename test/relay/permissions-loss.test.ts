@@ -50,7 +50,7 @@ async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
   }
 }
 
-test("a lost notice is made good when what the object knows is old, both ways, without a reconnect", async () => {
+test("a lost notice of a change is made good once the object's copy is old, both ways, without a reconnect", async () => {
   const { relay, host, client } = await flowing();
   await setUnnoticed(relay, false);
   expect(await passes(host, client, toClient)).toBe(true);
@@ -63,7 +63,7 @@ test("a lost notice is made good when what the object knows is old, both ways, w
   await until(true, host, client, toClient);
 });
 
-test("not one frame passes on what is older than the bound: it waits for a new reading", async () => {
+test("no frame passes by a copy of the permissions that is older than the bound: it waits for a new reading", async () => {
   const { relay, host, client } = await flowing();
   await setUnnoticed(relay, false);
   later(MOST_AGE_MS + 1);
@@ -73,7 +73,7 @@ test("not one frame passes on what is older than the bound: it waits for a new r
   expect(await passes(host, client, toClient)).toBe(true);
 });
 
-test("while D1 cannot be read, what is known holds up to the bound and no longer, and comes back", async () => {
+test("the known permissions apply up to the bound and no longer while D1 cannot be read, and again after that", async () => {
   const { host, client } = await flowing();
   await whileD1Refuses(READINGS, async () => {
     later(REFRESH_AFTER_MS + 1);
@@ -86,7 +86,7 @@ test("while D1 cannot be read, what is known holds up to the bound and no longer
   await until(true, host, client, toClient);
 });
 
-test("an eviction with a lost notice lets nothing pass that is no longer allowed", async () => {
+test("an eviction after a lost notice lets nothing pass that is no longer allowed", async () => {
   const { relay, host, client } = await flowing();
   await evictDurableObject(relay.stub);
   await setUnnoticed(relay, false);
@@ -96,7 +96,7 @@ test("an eviction with a lost notice lets nothing pass that is no longer allowed
   expect(await passes(host, client, toClient)).toBe(true);
 });
 
-test("a reconnect sees the change, whatever became of the notice", async () => {
+test("a reconnect reads the change, also when the notice was lost", async () => {
   const { relay, host } = await flowing();
   await setUnnoticed(relay, false);
   const again = await connect(relay, 1);
@@ -104,7 +104,7 @@ test("a reconnect sees the change, whatever became of the notice", async () => {
   expect(await passes(again, host, fromClient(1))).toBe(true);
 });
 
-test("who has a connection is not let in while permissions cannot be read, and is asked to come back", async () => {
+test("a user with a connection is refused while permissions cannot be read, and is asked to come back", async () => {
   const relay = await newConnectedRelay("host", "client", null);
   await whileD1Refuses(READINGS, async () => {
     const refused = await knock(relay, 1);
@@ -115,7 +115,7 @@ test("who has a connection is not let in while permissions cannot be read, and i
   expect((await knock(relay, 1)).status).toBe(101);
 });
 
-test("who has a connection is not let in while D1 does not show the session: its deletion would miss it", async () => {
+test("a user with a connection is refused while D1 does not show the session, which a deletion would not find", async () => {
   const relay = await whileD1Refuses(/insert into "sessions"/, async () => {
     const unseen = await newConnectedRelay("host", "gone");
     expect((await knock(unseen, 1)).status).toBe(503);
@@ -126,7 +126,7 @@ test("who has a connection is not let in while D1 does not show the session: its
   expect((await gone.closed).code).toBe(4403);
 });
 
-test("a change during a reading is in the next one, which follows at once", async () => {
+test("a change during a reading is seen by the next reading, which follows at once", async () => {
   const { relay, host, client } = await flowing();
   const [read, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let readings = 0;
@@ -151,7 +151,7 @@ test("a change during a reading is in the next one, which follows at once", asyn
   expect(readings).toBe(2);
 });
 
-test("a woken object that cannot read permissions lets nothing pass between connections", async () => {
+test("an object that wakes and cannot read permissions lets nothing pass between connections", async () => {
   const { relay, host, client } = await flowing();
   await evictDurableObject(relay.stub);
   await whileD1Refuses(READINGS, async () => {

@@ -128,7 +128,7 @@ describe("a first deploy", () => {
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
-  ])("that %s ends leaves no secret and no wrangler behind", async (signal, code) => {
+  ])("that %s ends leaves no secret and no wrangler process behind", async (signal, code) => {
     const { child, ended, output } = deploy("hangs");
     await vi.waitFor(() => expect(output()).toContain("uploading"), { timeout: 20_000 });
     const { pid, secrets } = await vi.waitFor(uploaded, { timeout: 20_000 });

@@ -39,7 +39,7 @@ const calls: [string, (tenant: Tenant, id: string) => Promise<Pick<Answer, "stat
 ];
 
 describe("an id that never existed", () => {
-  test.each(calls)("%s finds nothing and leaves nothing", async (_, doCall) => {
+  test.each(calls)("finds no session for %s and stores nothing", async (_, doCall) => {
     const tenant = await newOrganisation();
     const id = newId();
     const rows = await rowsOf(async () => expect((await doCall(tenant, id)).status).toBe(404));
@@ -50,7 +50,7 @@ describe("an id that never existed", () => {
     expect(await keptIn(id)).toEqual(nothing);
   });
 
-  test("an alarm and a poke of the sweep leave nothing either", async () => {
+  test("stores nothing either after an alarm or a call of the sweep", async () => {
     const id = newId();
     await ring(id);
     expect(await stubOf(id).poke()).toBe(false);
@@ -58,7 +58,7 @@ describe("an id that never existed", () => {
     expect(await keptIn(id)).toEqual(nothing);
   });
 
-  test("a session that exists keeps something: what is looked at above is where it would be", async () => {
+  test("differs from that of a session, which does store what this test looks for", async () => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key)).body;
     const kept = await keptIn(id);
@@ -68,8 +68,8 @@ describe("an id that never existed", () => {
   });
 });
 
-describe("a session that was removed for good", () => {
-  test.each(calls)("%s finds nothing and leaves nothing", async (_, doCall) => {
+describe("the id of a session that was removed for good", () => {
+  test.each(calls)("finds no session for %s and stores nothing", async (_, doCall) => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key)).body;
     await stubOf(id).purge();

@@ -78,8 +78,8 @@ function holds(check: (steps: Step[]) => void): void {
   );
 }
 
-describe("whatever is asked of a session", () => {
-  test("the stories reach every state, and every way into one", () => {
+describe("a session, whatever is done with it,", () => {
+  test("reaches every state by every way in the stories of this test", () => {
     const seen = new Set<string>();
     fc.assert(
       fc.property(stories, (story) => {
@@ -106,7 +106,7 @@ describe("whatever is asked of a session", () => {
     ]);
   });
 
-  test("once it has ended nothing is taken any more", () => {
+  test("takes no command after it has ended", () => {
     holds((steps) => {
       for (const { before, events } of steps) {
         if (before !== null && isFinal(before)) expect(events).toBeNull();
@@ -114,7 +114,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("at and after the end of its life nothing but expire is taken", () => {
+  test("takes only expire at and after the end of its life", () => {
     holds((steps) => {
       for (const { before, now, command, events } of steps) {
         if (before === null || now < before.expiresAt || events === null) continue;
@@ -123,7 +123,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("what is taken makes an event and changes the state, what is refused does neither", () => {
+  test("changes and makes an event for each command that it takes, and neither for one that it refuses", () => {
     holds((steps) => {
       for (const { before, after, events } of steps) {
         if (events === null) {
@@ -136,7 +136,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("the version rises by one with each event, from one, and each says when it happened", () => {
+  test("has a version that rises by one with each event, from one, and each event has its time", () => {
     holds((steps) => {
       let version = 0;
       for (const { events, now, after } of steps) {
@@ -149,7 +149,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("all of its events, applied again, give its state, from any state on the way", () => {
+  test("has the state that all of its events give, applied from any earlier state", () => {
     holds((steps) => {
       const events = steps.flatMap((step) => step.events ?? []);
       const last = steps.at(-1)?.after ?? null;
@@ -161,7 +161,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("there are never more users than it may have", () => {
+  test("never has more users than it may have", () => {
     holds((steps) => {
       for (const { after } of steps) {
         expect(after?.users.length ?? 0).toBeLessThanOrEqual(maxUsers);
@@ -169,14 +169,14 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("an ordinal is never given twice, and rises", () => {
+  test("never gives an ordinal twice, and gives them rising", () => {
     holds((steps) => {
       const given = steps.flatMap(({ events }) => (events ?? []).flatMap(ordinalsGiven));
       expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
     });
   });
 
-  test("what it was born with stays", () => {
+  test("never loses the facts of its create", () => {
     holds((steps) => {
       const made = steps.find(({ events }) => events !== null);
       const facts = made?.command.type === "create" ? made.command.facts : {};
@@ -184,7 +184,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("an event out of its turn is never applied", () => {
+  test("never applies an event out of its turn", () => {
     fc.assert(
       fc.property(stories, fc.integer(), (story, version) => {
         const steps = run(story);

@@ -121,8 +121,8 @@ function expectHonest(world: World): void {
 
 const authorize: SessionCommand = { type: "authorize-user", user: userAt(1) };
 
-describe("a drain", () => {
-  test("sends the events, then shows the state with the mark that they are sent", async () => {
+describe("draining the outbox", () => {
+  test("sends the events, then shows the state and marks the events as sent", async () => {
     const world = new World();
     world.command(authorize);
     await world.drain();
@@ -155,7 +155,7 @@ describe("a drain", () => {
     ]);
   });
 
-  test("of what is drained calls nothing", async () => {
+  test("calls nothing when everything was drained", async () => {
     const world = new World();
     await world.drain();
     const before = world.calls.length;
@@ -163,7 +163,7 @@ describe("a drain", () => {
     expect(world.calls.length).toBe(before);
   });
 
-  test("of what is drained shows the state again, when asked to", async () => {
+  test("shows the state again when asked to, though everything was drained", async () => {
     const world = new World();
     await world.drain();
     world.row = null;
@@ -172,7 +172,7 @@ describe("a drain", () => {
     expect(world.versionsSent()).toEqual([1]);
   });
 
-  test("when the queue refuses, shows the new state all the same, and that its event is owed", async () => {
+  test("shows the new state also when the queue refuses, and that its event is owed", async () => {
     const world = new World(["done", "done", "failed"]);
     await world.drain();
     world.command(authorize);
@@ -184,7 +184,7 @@ describe("a drain", () => {
     expect(world.row).toMatchObject({ version: 2, announced: 2 });
   });
 
-  test("when D1 fails, does not send the events again", async () => {
+  test("does not send the events again when D1 fails", async () => {
     const world = new World(["done", "failed"]);
     expect(await world.drain()).toBe(false);
     expect(world.isDrained).toBe(false);
@@ -192,7 +192,7 @@ describe("a drain", () => {
     expect(world.calls).toEqual(["send", "project", "project"]);
   });
 
-  test("after an eviction asks D1 how far it got, and sends only what is beyond", async () => {
+  test("asks D1 after an eviction how far it got, and sends only what comes after that", async () => {
     const world = new World();
     await world.drain();
     world.evict();
@@ -202,7 +202,7 @@ describe("a drain", () => {
     expect(world.versionsSent()).toEqual([1, 2]);
   });
 
-  test("after an eviction before anything was sent, sends everything", async () => {
+  test("sends everything after an eviction before anything was sent", async () => {
     const world = new World();
     world.command(authorize);
     world.evict();
@@ -210,7 +210,7 @@ describe("a drain", () => {
     expect(world.versionsSent()).toEqual([1, 2]);
   });
 
-  test("after an eviction without a row in D1, sends what the log holds beyond its base", async () => {
+  test("sends the log beyond its base after an eviction without a row in D1", async () => {
     const world = new World();
     await world.drain();
     world.command(authorize);
@@ -221,7 +221,7 @@ describe("a drain", () => {
     expect(world.versionsSent()).toEqual([1, 2]);
   });
 
-  test("that does not learn how far it got sends nothing", async () => {
+  test("sends nothing while D1 does not say how far it got", async () => {
     const world = new World(["done", "done", "failed"]);
     await world.drain();
     world.evict();
@@ -230,8 +230,8 @@ describe("a drain", () => {
   });
 });
 
-describe("the log", () => {
-  test("folds what is announced into its base, and keeps what is not", async () => {
+describe("the log of events", () => {
+  test("folds announced events into its base, and keeps the others", async () => {
     const world = new World(["done", "done", "failed", "done", "failed"]);
     await world.drain();
     world.command(authorize);
@@ -251,7 +251,7 @@ describe("the log", () => {
     expect(world.log.events.map(({ event }) => event.version)).toEqual([1, 2]);
   });
 
-  test("without events and base stands for no session, and drains to nothing", async () => {
+  test("stands for no session without events and base, and drains to nothing", async () => {
     const world = new World();
     expect(replay(EMPTY)).toBeNull();
     await world.outbox.drain(EMPTY);
@@ -266,7 +266,7 @@ describe("a port that never answers", () => {
     ["findAnnounced", null],
     ["send", 0],
     ["project", 0],
-  ])("%s counts as failed after ten seconds", async (port, announced) => {
+  ])("counts as failed in %s after ten seconds", async (port, announced) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const ports: OutboxPorts = {
       findAnnounced: async () => null,
@@ -295,7 +295,7 @@ describe("a port that never answers", () => {
 
 type Step = "command" | "drain" | "reproject" | "evict";
 
-describe("whichever calls of the queue and of D1 fail, get lost, or see a command come in between", () => {
+describe("the outbox, whichever calls of the queue and of D1 fail or lose their answer and whichever commands come in between,", () => {
   const outcomes = fc.array(
     fc.constantFrom<Outcome>("done", "done", "failed", "lost", "command-meanwhile"),
     { maxLength: 40 },
@@ -316,7 +316,7 @@ describe("whichever calls of the queue and of D1 fail, get lost, or see a comman
     return world;
   }
 
-  test("each event is sent, in order, and D1 shows the last state as announced", async () => {
+  test("sends each event in order, and has D1 show the last state as announced", async () => {
     await fc.assert(
       fc.asyncProperty(steps, outcomes, async (story, script) => {
         const world = await play([...story, "command"], script);
@@ -332,7 +332,7 @@ describe("whichever calls of the queue and of D1 fail, get lost, or see a comman
     );
   });
 
-  test("an event that is sent again has the same id and says the same", async () => {
+  test("gives an event that is sent again the same id and content", async () => {
     await fc.assert(
       fc.asyncProperty(steps, outcomes, async (story, script) => {
         const world = await play(story, script);
@@ -348,7 +348,7 @@ describe("whichever calls of the queue and of D1 fail, get lost, or see a comman
     );
   });
 
-  test("without a failure and an eviction each event is sent once", async () => {
+  test("sends each event once without a failure or an eviction", async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (story) => {
         const world = await play(

@@ -53,13 +53,13 @@ function live(organisationId: number) {
   return listLiveSessions(db, query);
 }
 
-describe("whatever order its writes come in, and however often", () => {
+describe("writes of a session's state to D1, in any order and any number of times,", () => {
   const writes = fc.array(
     fc.record({ session: fc.nat(1), version: fc.nat(3), announced: fc.nat(4) }),
     { minLength: 1, maxLength: 8 },
   );
 
-  test("each session has one row, of its highest version, and the count is of those that live", async () => {
+  test("leave one row with the highest version, and a count of the live sessions", async () => {
     const { id: organisationId } = await newOrganisation();
     let run = 0;
     await fc.assert(
@@ -112,7 +112,7 @@ describe("whatever order its writes come in, and however often", () => {
   });
 });
 
-describe("a write that comes late", () => {
+describe("a write to D1 that comes late", () => {
   test("does not bring an ended session back into the list", async () => {
     const { id: organisationId } = await newOrganisation();
     const [born, , , ended] = lifeOf(organisationId, "late");
@@ -122,7 +122,7 @@ describe("a write that comes late", () => {
     expect(await live(organisationId)).toEqual({ sessions: [], total: 0 });
   });
 
-  test("does not take back what a later one showed", async () => {
+  test("does not undo what a later one showed", async () => {
     const { id: organisationId } = await newOrganisation();
     const [born, joined] = lifeOf(organisationId, "late");
     if (!born || !joined) throw new Error("a life has four states");

@@ -43,7 +43,7 @@ function expireAsConnector(id: string, secret: string, body: unknown = { reason:
   return call("POST", `/v1/sessions/${id}:expire`, { body: text, headers });
 }
 
-describe("an active session expires", () => {
+describe("an active source session expires", () => {
   test("by its organisation, with DELETE, which answers with the session", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
@@ -91,7 +91,7 @@ describe("an active session expires", () => {
     });
   });
 
-  test("by us, when its life is over, though its connector gave it longer", async () => {
+  test("by Drawbridge when its life is over, though its connector gave it longer", async () => {
     const broker = await newBroker();
     const expiresAt = new Date(Date.now() + 100 * HOUR_MS).toISOString();
     const { type } = await newConnector(
@@ -104,7 +104,7 @@ describe("an active session expires", () => {
     expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "api" });
   });
 
-  test("by us, after a day in which nobody has used it, however often it was looked at", async () => {
+  test("by Drawbridge after a day without a use, however often it was read", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     for (let hours = 0; hours < 23; hours += 8) {
@@ -116,7 +116,7 @@ describe("an active session expires", () => {
     expect((await eventsOf(broker, 3))[2]?.data).toMatchObject({ error: "api" });
   });
 
-  test("by its own alarm, when nobody asks", async () => {
+  test("by its own alarm, when nobody calls", async () => {
     const broker = await newBroker();
     const { type } = await newConnector(broker, { result: "active" }, { idle_seconds: 60 });
     const id = await newActive(broker, { type });
@@ -127,8 +127,8 @@ describe("an active session expires", () => {
   });
 });
 
-describe("use", () => {
-  test("keeps a session from expiring as idle, also across an eviction", async () => {
+describe("a use of a source session", () => {
+  test("keeps it from expiring as idle, also across an eviction", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     for (let days = 0; days < 5; days++) {
@@ -144,7 +144,7 @@ describe("use", () => {
     });
   });
 
-  test("is refused with the state where no work can be done", async () => {
+  test("is refused with the session's state when that is not active", async () => {
     const broker = await newBroker();
     const pending = (await create(broker, { identifier: "jo+lost" })).body.id;
     const waiting = await use(broker, pending);
@@ -166,8 +166,8 @@ describe("use", () => {
   });
 });
 
-describe("a pending session", () => {
-  test("whose Worker has died fails by its own alarm, also when it was evicted", async () => {
+describe("a pending source session", () => {
+  test("fails by its own alarm when its Worker has died, also when its object was evicted", async () => {
     const broker = await newBroker();
     // The built-in account that never answers is what a dead Worker looks like to the object.
     const { body } = await create(broker, { identifier: "jo+lost" });
@@ -184,7 +184,7 @@ describe("a pending session", () => {
     expect(events[1]).toMatchObject({ action: "failed", data: { error: "verification-timeout" } });
   });
 
-  test("whose connector has accepted it, with nobody left to say so, fails by its own alarm", async () => {
+  test("fails by its own alarm when its connector accepted it and the Worker died before it could say so", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const unheard = vi.spyOn(SessionObject.prototype, "activate");
@@ -204,7 +204,7 @@ describe("a pending session", () => {
     expect(events.map(({ action }) => action)).toEqual(["created", "failed"]);
   });
 
-  test("whose alarm is lost as well is failed by whoever asks, and by the sweep", async () => {
+  test("fails with the next call, and with the sweep, when its alarm is lost as well", async () => {
     const broker = await newBroker();
     const asked = (await create(broker, { identifier: "jo+lost" })).body.id;
     const swept = (await create(broker, { identifier: "ann+lost" })).body.id;
@@ -218,7 +218,7 @@ describe("a pending session", () => {
     );
   });
 
-  test("is failed in every list from its deadline on, before anybody has recorded that", async () => {
+  test("is shown as failed in every list from its deadline on, also before that is recorded", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost" });
     pass(60_000);
@@ -226,7 +226,7 @@ describe("a pending session", () => {
     expect((await list(broker, "state=pending")).body.data).toEqual([]);
   });
 
-  test("that is deleted expires, and what its connector says afterwards changes nothing", async () => {
+  test("expires when it is deleted, and what its connector says afterwards changes nothing", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker);
     await mailbox.answer({
@@ -250,8 +250,8 @@ describe("a pending session", () => {
   });
 });
 
-describe("a session that has ended", () => {
-  test("changes no more: DELETE answers with it as it is", async () => {
+describe("a source session that has ended", () => {
+  test("stays as it is: DELETE answers with it", async () => {
     const broker = await newBroker();
     const failed = await create(broker, { payload: {}, wait: 10 });
     const { status, body } = await remove(broker, failed.body.id);
@@ -283,7 +283,7 @@ describe("a session that has ended", () => {
   });
 });
 
-describe("ending a session without an API key", () => {
+describe("ending a source session without an API key", () => {
   test("takes the signature of the connector of the session's own type and organisation", async () => {
     const broker = await newBroker();
     const other = await newBroker();
@@ -307,7 +307,7 @@ describe("ending a session without an API key", () => {
     expect((await read(broker, id)).body.state).toBe("active");
   });
 
-  test("tells nobody whether there is such a session", async () => {
+  test("tells nobody whether the session exists", async () => {
     const broker = await newBroker();
     const { secret } = await newConnector(broker, { result: "active" });
     const mock = await newActive(broker);
@@ -322,7 +322,7 @@ describe("ending a session without an API key", () => {
     expect(new Set(said.map(String)).size).toBe(1);
   });
 
-  test("is not for API keys: only the root token ends as admin", async () => {
+  test("is possible with the root token only as an admin, and not with an API key", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     const { status } = await call("POST", `/v1/sessions/${id}:expire`, { key: broker.key });

@@ -7,7 +7,7 @@ import { after, BORN_AT, creation } from "../support/session-state";
 const SECOND = 1_000;
 const at = (seconds: number) => BORN_AT + seconds * SECOND;
 
-describe("a session is due", () => {
+describe("a session is due to end", () => {
   const session = after(creation({ expiresAt: at(1_000) }));
   test.each<[string, number | null, number]>([
     ["when it is idle, if nobody is connected", at(300), at(300)],
@@ -186,8 +186,8 @@ function runToTheEnd({ idleSeconds, lifeSeconds, lateness, steps, wakesEvicted }
 }
 type Course = typeof courses extends fc.Arbitrary<infer T> ? T : never;
 
-describe("whatever calls, sockets, evictions and alarms come in whatever order", () => {
-  test("a session ends neither before its idle time nor before the end of its life", () => {
+describe("a session, whatever calls, websockets, evictions and alarms come,", () => {
+  test("ends neither before its idle time nor before the end of its life", () => {
     fc.assert(
       fc.property(courses, (course) => {
         const { clockwork, endedAt } = runToTheEnd(course);
@@ -200,7 +200,7 @@ describe("whatever calls, sockets, evictions and alarms come in whatever order",
     );
   });
 
-  test("a session ends at most a quarter after its idle time, and at the end of its life", () => {
+  test("ends at most a quarter after its idle time, and at the end of its life", () => {
     fc.assert(
       fc.property(courses, (course) => {
         const { clockwork, endedAt, lateMs } = runToTheEnd(course);
@@ -213,7 +213,7 @@ describe("whatever calls, sockets, evictions and alarms come in whatever order",
     );
   });
 
-  test("a session that is polled often moves its alarm once in a quarter of its idle time", () => {
+  test("moves its alarm once in a quarter of its idle time when it is polled often", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 10, max: 3_600 }),

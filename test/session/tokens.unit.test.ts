@@ -25,8 +25,8 @@ function drawAll(tokens: SessionTokens, count: number): number[] {
   return [...taken];
 }
 
-describe("tokens", () => {
-  test("of a full session are whole numbers from 1 to 2³¹−1, each unlike all others", () => {
+describe("the tokens of a relay session", () => {
+  test("are whole numbers from 1 to 2³¹−1, each different, also in a full session", () => {
     fc.assert(
       fc.property(secrets, ids, (secret, id) => {
         const tokens = sessionTokens(secret, id);
@@ -52,7 +52,7 @@ describe("tokens", () => {
     expect(new Set(all).size).toBe(6);
   });
 
-  test("are unlike for each ordinal and each draw, however the digits fall", () => {
+  test("differ for each ordinal and each draw, however the digits fall", () => {
     const tokens = sessionTokens(SECRET, "000000000001-S");
     const pairs = [
       { n: 1, draw: 11 },
@@ -65,23 +65,23 @@ describe("tokens", () => {
   });
 });
 
-describe("a user's draw", () => {
+describe("the draw of a user's token", () => {
   /** Tokens of which so many draws in a row give one that may not be used. */
   const colliding = (draws: number, token: number): SessionTokens => ({
     session: 5,
     user: ({ n, draw }) => (draw < draws ? token : 1_000 + n),
   });
 
-  test("is the first, where that token is free", () => {
+  test("is the first where that token is free", () => {
     expect(drawUser(colliding(0, 5), 3, new Set([7]))).toBe(0);
   });
 
-  test("goes on while the token is the session's own, or another user's", () => {
+  test("goes on while the token is the session's own or another user's", () => {
     expect(drawUser(colliding(1, 5), 3, new Set())).toBe(1);
     expect(drawUser(colliding(4, 7), 3, new Set([7]))).toBe(4);
   });
 
-  test("gives a token that none of the taken ones is, whichever those are", () => {
+  test("gives a token that is not taken, whichever those are", () => {
     fc.assert(
       fc.property(fc.nat(63), fc.array(fc.nat(5), { maxLength: 6 }), (n, draws) => {
         const tokens = sessionTokens(SECRET, "000000000001-S");
@@ -95,7 +95,7 @@ describe("a user's draw", () => {
 });
 
 describe("a join code", () => {
-  test("has eight characters in two groups, and none that looks like another", () => {
+  test("has eight characters in two groups, and no look-alikes", () => {
     fc.assert(
       fc.property(secrets, ids, fc.nat(9), (secret, id, draw) => {
         expect(joinCode(secret, id, draw)).toMatch(
@@ -115,7 +115,7 @@ describe("a join code", () => {
     expect(new Set(codes).size).toBe(2_000);
   });
 
-  test("is another for another session, draw or secret, and the same for the same", () => {
+  test("differs for another session, draw or secret, and is the same for the same", () => {
     const code = joinCode(SECRET, "000000000001-S", 0);
     expect(joinCode(SECRET, "000000000001-S", 0)).toBe(code);
     const others = [

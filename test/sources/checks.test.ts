@@ -63,8 +63,8 @@ async function versionOf(broker: Broker, id: string): Promise<number> {
   return result.ok ? result.session.version : 0;
 }
 
-describe("checks", () => {
-  test("are asked for as often as the connector wants, while the session is active", async () => {
+describe("a check of a source session", () => {
+  test("is made as often as its connector wants, while the session is active", async () => {
     const broker = await newBroker();
     const terms = { check_interval_seconds: 120 };
     const { type } = await newConnector(broker, { result: "active" }, terms);
@@ -83,7 +83,7 @@ describe("checks", () => {
     expect(last).not.toContain(unchecked);
   });
 
-  test("ask without a payload, and end what the connector says has ended", async () => {
+  test("carries no payload, and ends a session that the connector says has ended", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const id = await newActive(broker, { type });
@@ -97,7 +97,7 @@ describe("checks", () => {
     expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "service" });
   });
 
-  test("reach the connector from the sweep over the queue", async () => {
+  test("goes from the sweep over the queue to the connector", async () => {
     const broker = await newBroker();
     const terms = { check_interval_seconds: 60 };
     const { type, mailbox } = await newConnector(broker, { result: "active" }, terms);
@@ -119,7 +119,7 @@ describe("checks", () => {
       { kind: "status", status: 500, body: '{"result":"expired"}' },
     ],
     ["is down", { kind: "reset" }],
-  ] as const)("end no session whose connector %s", async (_, behaviour) => {
+  ] as const)("ends no session whose connector %s", async (_, behaviour) => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const id = await newActive(broker, { type });
@@ -129,7 +129,7 @@ describe("checks", () => {
     expect((await read(broker, id)).body.state).toBe("active");
   });
 
-  test("ask nobody about a session that is not active, or not there, or another's", async () => {
+  test("asks nobody when the session is not active, is not there, or is another organisation's", async () => {
     const broker = await newBroker();
     const other = await newBroker();
     const { type, mailbox } = await newConnector(broker, {
@@ -145,7 +145,7 @@ describe("checks", () => {
     expect(await mailbox.requests()).toHaveLength(1);
   });
 
-  test("that nobody can read are recorded as dead letters", async () => {
+  test("that cannot be read is recorded as a dead letter", async () => {
     const marker = crypto.randomUUID();
     await consume({ v: 99, marker });
     const found = await env.DB.prepare("select reason from dead_letters where instr(body, ?) > 0")
@@ -155,7 +155,7 @@ describe("checks", () => {
   });
 });
 
-test("that a session is about to expire is announced once, an hour ahead", async () => {
+test("the end of a source session is announced once, an hour ahead", async () => {
   const broker = await newBroker();
   const terms = { session_ttl_seconds: 12 * 3_600 };
   const { type } = await newConnector(broker, { result: "active" }, terms);
@@ -172,7 +172,7 @@ test("that a session is about to expire is announced once, an hour ahead", async
   expect(events[2]).toMatchObject({ action: "expiring", data: { id, state: "active" } });
 });
 
-test("a short session is announced as expiring in the last quarter of its life", async () => {
+test("the end of a short source session is announced in the last quarter of its life", async () => {
   const broker = await newBroker();
   const terms = { session_ttl_seconds: 400, idle_seconds: 1_000 };
   const { type } = await newConnector(broker, { result: "active" }, terms);

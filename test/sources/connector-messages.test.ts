@@ -46,7 +46,7 @@ async function stateOf(broker: Broker, id: string | undefined): Promise<string> 
 }
 
 describe("a message that a connector has signed", () => {
-  test("ends one session, and no other to which it is sent again", async () => {
+  test("ends one session, and no other one to which it is sent again", async () => {
     const { broker, connector, ids } = await newSessions(2);
     const [mine = "", other = ""] = ids;
     const send = signed(connector, "msg_1");
@@ -73,7 +73,7 @@ describe("a message that a connector has signed", () => {
     expect(await eventsOf(broker, 3)).toHaveLength(3);
   });
 
-  test("ends one of those to which it is sent at the same time", async () => {
+  test("ends only one of several sessions to which it is sent at the same time", async () => {
     const { broker, connector, ids } = await newSessions(4);
     const send = signed(connector, "msg_1");
     const answers = await Promise.all(ids.map(send));
@@ -82,7 +82,7 @@ describe("a message that a connector has signed", () => {
     expect(states.sort()).toEqual(["active", "active", "active", "expired"]);
   });
 
-  test("is remembered for as long as its signature is taken, whichever half hour begins meanwhile", async () => {
+  test("is remembered for as long as its signature is accepted, also into the next half hour", async () => {
     const { broker, connector, ids } = await newSessions(2);
     const [mine = "", other = ""] = ids;
     const edge = Math.ceil(Date.now() / NONCE_MS) * NONCE_MS;
@@ -105,7 +105,7 @@ describe("a message that a connector has signed", () => {
     expect((await signed(sibling, "msg_1")(id)).status).toBe(200);
   });
 
-  test("writes nothing where it comes again, or proves nothing", async () => {
+  test("writes nothing when it comes again or has no valid signature", async () => {
     const { connector, ids } = await newSessions(1);
     const [id = ""] = ids;
     const send = signed(connector, "msg_1");

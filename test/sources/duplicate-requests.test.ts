@@ -29,7 +29,7 @@ function setInWindow(milliseconds: number): void {
   vi.useFakeTimers({ toFake: ["Date"], now: begin + milliseconds });
 }
 
-describe("the same create within ten seconds, while the first is pending", () => {
+describe("the same create within ten seconds, while the first session is pending,", () => {
   test("gets the first session, also when its object was evicted meanwhile", async () => {
     const broker = await newBroker();
     setInWindow(60_000);
@@ -42,7 +42,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
     expect((await list(broker)).body.data).toHaveLength(1);
   });
 
-  test("gets it where a window of time ends in between", async () => {
+  test("gets the first session also when a window of time ends in between", async () => {
     const broker = await newBroker();
     setInWindow(-3_000);
     const first = await create(broker, lost);
@@ -52,7 +52,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
   });
 
   test.each([0, 1])(
-    "gets it where the first is overtaken at the edge of a window, behind %i that have ended",
+    "gets the first session also when that is overtaken at the edge of a window, after %i that have ended",
     async (ended) => {
       const broker = await newBroker();
       setInWindow(-2_000);
@@ -79,7 +79,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
     },
   );
 
-  test("at the very edge, of either side, is told apart by its age alone", async () => {
+  test("is told apart by the age of the session alone at the edge of a window", async () => {
     const broker = await newBroker();
     const ids: string[] = [];
     setInWindow(-10_000);
@@ -95,7 +95,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
     expect(ids[3]).toBe(ids[2]);
   });
 
-  test("gets it when all are sent at once, and its connector is asked once", async () => {
+  test("gets the first session when all are sent at once, and the connector is asked once", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker);
     await mailbox.answer({
@@ -112,7 +112,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
     expect(await mailbox.requests()).toHaveLength(1);
   });
 
-  test("gets it, verified, after an answer that was lost behind the commit", async () => {
+  test("gets the first session, verified, when the first answer was lost after the commit", async () => {
     const broker = await newBroker();
     const commit = SessionObject.prototype.create;
     vi.spyOn(SessionObject.prototype, "create").mockImplementationOnce(async function (
@@ -191,10 +191,10 @@ describe("a create makes a session of its own", () => {
   });
 });
 
-describe("the id of a session", () => {
+describe("the id of a source session", () => {
   const request = { organisationId: 1, keyId: 2, body: '{"payload":{"password":"abcd1234"}}' };
 
-  test("cannot be made without the deployment's secret", () => {
+  test("cannot be computed without the deployment's secret", () => {
     const ours = twinIds("secret-of-this-deployment", request, 60_000).now(0);
     const theirs = twinIds("secret-of-another-one", request, 60_000).now(0);
     expect(ours).toMatch(SOURCE_SESSION_ID);

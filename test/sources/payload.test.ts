@@ -75,7 +75,7 @@ function marksOf(password: string, body: string): string[] {
   ];
 }
 
-test("a marked password is in the connector's request and nowhere else", async () => {
+test("a password in a payload is in the request to the connector and nowhere else", async () => {
   const { logged, queued } = listen();
   const answers: string[] = [];
   const keep = <T extends { text: string }>(answer: T): T => {
@@ -181,7 +181,7 @@ test("a marked password is in the connector's request and nowhere else", async (
   }
 }, 300_000);
 
-test("a session's own answers show no field that could hold a payload", async () => {
+test("a source session's answers have no field that could hold a payload", async () => {
   const broker: Broker = await newBroker();
   const { body } = await create(broker, { wait: 10 });
   expect(Object.keys(body).sort()).toEqual(

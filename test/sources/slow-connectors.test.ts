@@ -28,14 +28,14 @@ describe("a connector that answers at the end of its time", () => {
     expect((await answer).body).toMatchObject({ id, state: "active" });
   });
 
-  test("is not given up behind the answer: that waits for the outcome where the platform would not", async () => {
+  test("is waited for before the answer when it may take longer than the platform allows after one", async () => {
     // Timers that never fire: only the outcome can end the wait.
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     const long = await newSlow(30);
     expect((await create(long.broker, { type: long.type })).body.state).toBe("active");
   });
 
-  test("in a time that the platform allows holds no answer back", async () => {
+  test("is left to finish after the answer when the platform allows that time", async () => {
     const { broker, type } = await newSlow(25);
     const { body } = await create(broker, { type });
     expect(body.state).toBe("pending");
@@ -43,7 +43,7 @@ describe("a connector that answers at the end of its time", () => {
     expect(settled).toMatchObject({ session: { status: "active" } });
   });
 
-  test("holds a twin's answer back no longer than the twin asks: somebody else is verifying", async () => {
+  test("delays a duplicate request no longer than that request asks, since the first one verifies", async () => {
     const { broker, type, mailbox } = await newSlow(30);
     const first = create(broker, { type });
     await mailbox.waitForRequests(1);
@@ -57,6 +57,9 @@ test.each([
   [25, 0],
   [26, 1_000],
   [30, 5_000],
-])("with %i seconds to answer, an answer is held back %i milliseconds at most", (seconds, most) => {
-  expect(heldBackMs({ timeoutSeconds: seconds })).toBe(most);
-});
+])(
+  "a connector with %i seconds to answer holds the caller's answer back for %i milliseconds at most",
+  (seconds, most) => {
+    expect(heldBackMs({ timeoutSeconds: seconds })).toBe(most);
+  },
+);

@@ -47,8 +47,8 @@ async function typesOf(tenant: Tenant, count: number): Promise<string[]> {
   return rows.map(({ type }) => type).sort();
 }
 
-describe("a session whose end is due and was not recorded", () => {
-  test("is ended a minute after it, and leaves the list", async () => {
+describe("a session whose time is over and whose end was not recorded", () => {
+  test("is ended by the sweep a minute later, and leaves the list", async () => {
     const tenant = await newOrganisation();
     await forgotten(tenant, 1);
     advance(120);
@@ -63,7 +63,7 @@ describe("a session whose end is due and was not recorded", () => {
     expect(row).toEqual({ ended: 1, sweep_at: null });
   });
 
-  test("is left alone before that", async () => {
+  test("is left alone before that minute is over", async () => {
     const tenant = await newOrganisation();
     const poked = breakObjects("poke", () => false);
     const [id] = await forgotten(tenant, 1);
@@ -85,8 +85,8 @@ describe("a session whose end is due and was not recorded", () => {
   });
 });
 
-describe("a session whose outbox was not drained, and whose alarm is lost", () => {
-  test("is drained when the sweep finds it, and its alarm is set again", async () => {
+describe("a session whose outbox was not drained, and whose alarm was lost,", () => {
+  test("is drained when the sweep finds it, and gets its alarm again", async () => {
     const tenant = await newOrganisation();
     const made = await withEventQueue(queueRefuses, () => create(tenant.key));
     const id = made.body.session_id;
@@ -119,7 +119,7 @@ describe("a session whose outbox was not drained, and whose alarm is lost", () =
     expect(idsOf(await list(tenant.key))).toEqual([id]);
   });
 
-  test("shows a change that D1 missed when its end is due at the latest", async () => {
+  test("shows a change that D1 missed when it is due to end at the latest", async () => {
     const tenant = await newOrganisation();
     const [id = ""] = await forgotten(tenant, 1);
     await withD1(
@@ -139,7 +139,7 @@ describe("a session whose outbox was not drained, and whose alarm is lost", () =
   });
 });
 
-test("a session that lives, and whose alarm is lost, has it set again when the sweep comes by", async () => {
+test("a live session whose alarm was lost gets it again when the sweep looks at it", async () => {
   const tenant = await newOrganisation();
   const { session_id: id } = (await create(tenant.key)).body;
   await loseAlarm(id);
@@ -150,8 +150,8 @@ test("a session that lives, and whose alarm is lost, has it set again when the s
   expect((await read(tenant.key, id)).status).toBe(200);
 });
 
-describe("a run", () => {
-  test("goes on past an object that fails, and finds it again", async () => {
+describe("a run of the sweep", () => {
+  test("goes on past an object that fails, and finds it again in the next run", async () => {
     const tenant = await newOrganisation();
     const ids = await forgotten(tenant, 12);
     breakObjects("poke", (name) => name === ids[0]);
@@ -173,14 +173,14 @@ describe("a run", () => {
     expect((await list(tenant.key)).body.total_count).toBe(0);
   });
 
-  test("goes through more than a page", async () => {
+  test("goes through more than one page", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 110, { sweepAt: Date.now() });
     await runSweep();
     expect(await countRows("sessions", tenant.id)).toBe(0);
   });
 
-  test("reads what is due and nothing of the sessions that are not", async () => {
+  test("reads what is due, and nothing of sessions that are not", async () => {
     const [one, other] = [await newOrganisation(), await newOrganisation()];
     await runSweep();
     const idle = await rowsOf(runSweep);

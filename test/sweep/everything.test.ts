@@ -46,7 +46,7 @@ async function rowsOf(organisationId: number): Promise<Record<string, number>> {
   return Object.fromEntries(named.filter(([, n]) => n > 0));
 }
 
-test("it had something of everything, and a day after its deletion there is no row of it", async () => {
+test("a day after its deletion an organisation that had something of everything has no row left", async () => {
   const { id, key } = await newOrganisation();
   const post = async (path: string, body: object, method = "POST") => {
     const answer = await call(method, path, { key, body, headers: { "Ricloud-Await": "5" } });

@@ -60,7 +60,7 @@ async function inUse() {
 }
 
 describe("a deleted organisation", () => {
-  test("leaves nothing: no row, no key, no session's storage", async () => {
+  test("leaves no row, no key and no session's storage", async () => {
     const { tenant, relay, ended } = await inUse();
     const digests = () => env.DB.prepare("select count(*) as n from key_tokens").first("n");
     await deleteOrganisation(tenant);
@@ -72,7 +72,7 @@ describe("a deleted organisation", () => {
     expect(await digests()).toBe(digestsBefore);
   });
 
-  test("has its websockets closed, as of a session that ended", async () => {
+  test("has its websockets closed, like a session that ended", async () => {
     const { tenant, relay } = await inUse();
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await deleteOrganisation(tenant);
@@ -82,7 +82,7 @@ describe("a deleted organisation", () => {
     expect(host.controls).toContainEqual(expect.objectContaining({ type: "ending" }));
   });
 
-  test("takes nothing from another", async () => {
+  test("takes nothing from another organisation", async () => {
     const [{ tenant }, other] = [await inUse(), await inUse()];
     const before = await left(other.tenant);
     await deleteOrganisation(tenant);
@@ -105,7 +105,7 @@ describe("a deleted organisation", () => {
     expect(await keysOf(relay.id)).toEqual([]);
   });
 
-  test("is kept until an ended session's object that fails has been emptied too", async () => {
+  test("is kept until the failing object of an ended session has been emptied too", async () => {
     const { tenant, ended } = await inUse();
     await deleteOrganisation(tenant);
     breakObjects("purge", (name) => name === ended);
@@ -138,7 +138,7 @@ describe("a deleted organisation", () => {
     expect(await keysOf(fine.relay.id)).toEqual([]);
   });
 
-  test("leaves no count of its sessions behind, and no row of its own", async () => {
+  test("leaves no count of its sessions, and no row of its own", async () => {
     holdTheClock();
     const { tenant } = await inUse();
     await deleteOrganisation(tenant);
@@ -149,7 +149,7 @@ describe("a deleted organisation", () => {
     expect(await countRows("organisations", tenant.id)).toBe(0);
   });
 
-  test("leaves nothing of what comes late, such as an event that was still on the queue, nor its row", async () => {
+  test("leaves nothing of what arrives late, such as an event that was still on the queue", async () => {
     holdTheClock();
     const { tenant } = await inUse();
     await deleteOrganisation(tenant);

@@ -36,7 +36,7 @@ async function announcedSession(more: Record<string, unknown> = {}) {
 }
 
 describe("a session that became ready", () => {
-  test("is posted as the API answered it, tokens and all", async () => {
+  test("is posted as the API answered it, with its tokens", async () => {
     const { tenant, mailbox, session } = await announcedSession({
       metadata: { map: "dust" },
       join_code: true,
@@ -65,7 +65,7 @@ describe("a session that became ready", () => {
     expect(event).toMatchObject({ type: "session.active", id: request.headers["webhook-id"] });
   });
 
-  test("is recorded as delivered, once, with what the receiver said", async () => {
+  test("is recorded as delivered, once, with the receiver's answer", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     await mailbox.answer({ kind: "status", status: 202, body: "thanks" });
     await create(tenant.key, { webhook_url: mailbox.url });
@@ -84,7 +84,7 @@ describe("a session that became ready", () => {
     expect(await mailbox.requests()).toHaveLength(1);
   });
 
-  test("without a webhook_url is recorded as an event, and owed to nobody", async () => {
+  test("is recorded as an event and owed to nobody when it has no webhook_url", async () => {
     const tenant = await newOrganisation();
     await create(tenant.key, { webhook_url: "" });
     await eventually(async () => {
@@ -181,8 +181,8 @@ describe("users who come and go", () => {
   });
 });
 
-describe("what is stored", () => {
-  test("of events and deliveries holds no token, join code or secret of the session", async () => {
+describe("the stored rows", () => {
+  test("of events and deliveries hold no token, join code or secret of the session", async () => {
     const { tenant, mailbox, session } = await announcedSession({ join_code: true });
     const { body } = await authorize(tenant.key, session.session_id);
     await remove(tenant.key, session.session_id);

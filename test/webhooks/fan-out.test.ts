@@ -84,7 +84,7 @@ describe("an event", () => {
   });
 });
 
-describe("a message that nobody can read", () => {
+describe("a message on the events queue that cannot be read", () => {
   test("is acknowledged and kept, and the events around it are stored", async () => {
     const tenant = await newOrganisation();
     const [before, after] = [
@@ -103,7 +103,7 @@ describe("a message that nobody can read", () => {
     expect(result.acknowledged).toEqual([0, 1, 2]);
   });
 
-  test("that is very long is kept whole, so that it can be sent again", async () => {
+  test("is kept whole also when it is very long, so that it can be sent again", async () => {
     const marker = crypto.randomUUID();
     const body = { marker, more: "x".repeat(50_000) };
     await consume(QUEUE, [body]);
@@ -111,7 +111,7 @@ describe("a message that nobody can read", () => {
     expect(letter?.body).toBe(JSON.stringify(body));
   });
 
-  test("on the real queue ends as a dead letter", async () => {
+  test("ends as a dead letter on the real queue", async () => {
     const marker = crypto.randomUUID();
     await env.EVENTS.send({ marker } as never);
     await eventually(async () => {
@@ -119,7 +119,7 @@ describe("a message that nobody can read", () => {
     });
   });
 
-  test("and cannot be kept while D1 fails comes back later, alone", async () => {
+  test("comes back later, alone, when D1 fails and it cannot be kept", async () => {
     const tenant = await newOrganisation();
     const event = await newEvent(tenant, "session.active", null);
     const result = await withD1(
@@ -134,10 +134,10 @@ describe("a message that nobody can read", () => {
   });
 });
 
-describe("when D1 fails", () => {
+describe("a batch of events, when D1 fails", () => {
   const isEvents = (sql: string) => sql.includes('insert into "events"');
 
-  test("for the whole batch, all of it comes back after a while, and none is lost", async () => {
+  test("for all of it, comes back after a while, and no event is lost", async () => {
     const tenant = await newOrganisation();
     const events = [
       await newEvent(tenant, "session.active", null),
@@ -155,7 +155,7 @@ describe("when D1 fails", () => {
     for (const event of events) expect(await isStored(tenant, event)).toBe(true);
   });
 
-  test("in the middle of a batch, what it failed for comes back and the rest is stored", async () => {
+  test("in the middle of it, comes back from there, and the rest is stored", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const events = [
       await newEvent(tenant, "session.active", mailbox.url),
@@ -183,7 +183,7 @@ describe("when D1 fails", () => {
     expect(ids.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  test("under a real session, its webhook still comes", async () => {
+  test("under a real session, is stored later, and the webhook still comes", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     let inserts = 0;
     await withD1(
@@ -200,8 +200,8 @@ describe("when D1 fails", () => {
   }, 300_000);
 });
 
-describe("when the deliveries queue fails", () => {
-  test("the event comes back, and its delivery is made then", async () => {
+describe("an event, when the deliveries queue refuses,", () => {
+  test("comes back, and its delivery is made then", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const event = await newEvent(tenant, "session.active", mailbox.url);
     const lost = vi
@@ -217,7 +217,7 @@ describe("when the deliveries queue fails", () => {
   });
 });
 
-test("what an event sets off elsewhere and cannot be done holds up none of its webhooks", async () => {
+test("work that an event starts elsewhere and that fails does not delay its webhooks", async () => {
   const tenant = await newOrganisation();
   const endpoint = await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
   const event = await newEvent(tenant, "session.expired", null);

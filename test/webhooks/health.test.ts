@@ -36,8 +36,8 @@ async function answers(tenant: Tenant, endpoint: Endpoint, behaviour: Behaviour)
   await deliverWith(ONCE, [message]);
 }
 
-describe("a receiver that answers 410", () => {
-  test("is disabled at once, the others hear of it, and it can be enabled again by one call", async () => {
+describe("an endpoint whose receiver answers 410", () => {
+  test("is disabled at once, the other endpoints are told, and one call enables it again", async () => {
     const owed = await newOwedToEndpoint();
     const { tenant, endpoint } = owed;
     const other = await newEndpoint(tenant, newMailbox(), { event_types: ["webhook-endpoint.*"] });
@@ -63,7 +63,7 @@ describe("a receiver that answers 410", () => {
     });
   });
 
-  test("to a test is not disabled by it: whoever made the test sees the answer", async () => {
+  test("to a test is not disabled, since the caller of the test sees the answer", async () => {
     const { tenant, endpoint } = await newOwedToEndpoint();
     await endpoint.mailbox.answer(status(410));
     const path = `/v1/webhooks/endpoints/${endpoint.id}:test`;
@@ -101,7 +101,7 @@ describe("a receiver that answers 410", () => {
   });
 });
 
-describe("an answer from an address that the endpoint has no more", () => {
+describe("an answer from an endpoint's old address", () => {
   /** What its old address answers while it gets a new one. */
   async function moved(behaviour: Behaviour) {
     const { tenant, endpoint, message } = await newOwedToEndpoint();
@@ -114,7 +114,7 @@ describe("an answer from an address that the endpoint has no more", () => {
     return readEndpoint(tenant, endpoint);
   }
 
-  test.each([410, 500])("is not held against the new one: %i", async (code) => {
+  test.each([410, 500])("does not count against its new one: %i", async (code) => {
     expect(await moved(status(code))).toMatchObject({
       enabled: true,
       disabled_reason: null,
@@ -123,7 +123,7 @@ describe("an answer from an address that the endpoint has no more", () => {
   });
 });
 
-test("with another address an endpoint begins anew", async () => {
+test("an endpoint with a new address starts without a record of failures", async () => {
   const { tenant, endpoint } = await newOwedToEndpoint();
   await answers(tenant, endpoint, status(500));
   expect(await readEndpoint(tenant, endpoint)).toMatchObject({ failing_since: expect.any(String) });
@@ -131,8 +131,8 @@ test("with another address an endpoint begins anew", async () => {
   expect(body).toMatchObject({ failing_since: null });
 });
 
-describe("an endpoint of which every delivery fails", () => {
-  test("is disabled after five days and not before, and the others hear of it", async () => {
+describe("an endpoint whose every delivery fails", () => {
+  test("is disabled after five days and not before, and the other endpoints are told", async () => {
     holdTheClock();
     const { tenant, endpoint } = await newOwedToEndpoint();
     const other = await newEndpoint(tenant, newMailbox(), {
@@ -157,7 +157,7 @@ describe("an endpoint of which every delivery fails", () => {
     await other.mailbox.waitForRequests(1);
   });
 
-  test("begins anew with each success", async () => {
+  test("starts its five days again with each success", async () => {
     holdTheClock();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
@@ -169,7 +169,7 @@ describe("an endpoint of which every delivery fails", () => {
     expect(await readEndpoint(tenant, endpoint)).toMatchObject({ enabled: true });
   });
 
-  test("begins anew when it is enabled again", async () => {
+  test("starts its five days again when it is enabled", async () => {
     holdTheClock();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
@@ -181,7 +181,7 @@ describe("an endpoint of which every delivery fails", () => {
     expect(await readEndpoint(tenant, endpoint)).toMatchObject({ enabled: true });
   });
 
-  test("is not disabled by an attempt that has others after it: one bad moment is none of five days", async () => {
+  test("is not disabled by an attempt that has others after it, since one bad moment is no five days", async () => {
     holdTheClock();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
@@ -204,7 +204,7 @@ describe("an endpoint of which every delivery fails", () => {
   });
 });
 
-test("a success that comes between keeps an endpoint from being disabled", async () => {
+test("a success in between keeps an endpoint from being disabled", async () => {
   holdTheClock();
   const { tenant, endpoint } = await newOwedToEndpoint();
   await answers(tenant, endpoint, status(500));
@@ -221,7 +221,7 @@ test("a success that comes between keeps an endpoint from being disabled", async
   expect(await readEndpoint(tenant, endpoint)).toMatchObject({ enabled: true });
 });
 
-test("so does one in the very moment in which it is disabled", async () => {
+test("a success at the moment at which an endpoint is being disabled keeps it enabled", async () => {
   holdTheClock();
   const { tenant, endpoint } = await newOwedToEndpoint();
   await answers(tenant, endpoint, status(500));

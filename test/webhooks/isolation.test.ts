@@ -19,7 +19,7 @@ const SEND_AT_ONCE = 100;
 const type: EventType = "session.active";
 
 test(
-  "of 10 endpoints one hangs and one fails: the others get all of 1,000 events, each once",
+  "with one of 10 endpoints hanging and one failing, the others get all of 1,000 events, each once",
   async () => {
     const tenant = await newOrganisation();
     const event = await newEvent(tenant, type, null);

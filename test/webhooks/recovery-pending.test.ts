@@ -57,7 +57,7 @@ async function recover({ tenant, endpoint }: OwedTo) {
   });
 }
 
-test("what is due in hours is sent now, and its schedule sends it no more", async () => {
+test("a recovery sends now what is due in hours, and the schedule does not send it again", async () => {
   const owed = await newOwedToEndpoint();
   const more = [await owe(owed.tenant, owed.endpoint), await owe(owed.tenant, owed.endpoint)];
   for (const one of [owed, ...more]) await waitFor(one, 5 * HOUR_MS);
@@ -75,7 +75,7 @@ test("what is due in hours is sent now, and its schedule sends it no more", asyn
   expect(await owed.mailbox.requests()).toHaveLength(3);
 });
 
-test("what fails once more goes on by its schedule", async () => {
+test("a delivery that fails in a recovery goes on by its schedule", async () => {
   const owed = await newOwedToEndpoint();
   const due = await waitFor(owed, 5 * HOUR_MS);
   await owed.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
@@ -94,7 +94,7 @@ test.each([
   ["is due in a moment", 20_000],
   ["is being made", -10_000],
 ])(
-  "an attempt of the schedule that %s is waited for, and makes the recovery's needless",
+  "a recovery waits for an attempt of the schedule that %s, and then makes none of its own",
   async (_, dueIn) => {
     const owed = await newOwedToEndpoint();
     await waitFor(owed, dueIn);
@@ -107,7 +107,7 @@ test.each([
   },
 );
 
-test("an attempt of the schedule that failed meanwhile is followed by the recovery's", async () => {
+test("a recovery makes its own attempt after one of the schedule that failed meanwhile", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, -10_000);
   expect((await consume("drawbridge-deliveries", [recovered(owed)])).retried).toHaveLength(1);
@@ -117,20 +117,20 @@ test("an attempt of the schedule that failed meanwhile is followed by the recove
   expect(await owed.mailbox.requests()).toHaveLength(1);
 });
 
-test("a delivery whose schedule has lost its message is sent", async () => {
+test("a recovery sends a delivery whose schedule has lost its message", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, -HOUR_MS);
   await recover(owed);
   await owed.mailbox.waitForRequests(1);
 });
 
-test("a first attempt that nobody has made yet is left to its own message", async () => {
+test("a recovery leaves a first attempt that nobody has made yet to its own message", async () => {
   const owed = await newOwedToEndpoint();
   expect(await recover(owed)).toMatchObject({ resent: 0 });
   expect(await owed.mailbox.requests()).toEqual([]);
 });
 
-test("what was given up days ago and what waits since today are sent by one recovery", async () => {
+test("one recovery sends what was given up days ago and what has waited since today", async () => {
   const tenant = await newOrganisation();
   const endpoint = await endpointWith(tenant, { event_types: ["connection.created"] });
   for (const days of [5, 4, 0.01]) {
@@ -142,7 +142,7 @@ test("what was given up days ago and what waits since today are sent by one reco
   await endpoint.mailbox.waitForRequests(4);
 });
 
-test("what waits behind more deliveries than a page looks through is found", async () => {
+test("a recovery finds what waits behind more deliveries than one page looks at", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, 5 * HOUR_MS);
   // Older than what waits, and all arrived.

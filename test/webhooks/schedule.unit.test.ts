@@ -28,7 +28,7 @@ const delayAfter = (
   return plan.delaySeconds;
 };
 
-describe("reading the delays", () => {
+describe("the setting of the delays", () => {
   test.each([
     ["5,300,1800,7200,18000,36000,36000", DEFAULT_DELAYS],
     ["5", [5]],
@@ -36,7 +36,7 @@ describe("reading the delays", () => {
     ["0.05,0.1", [0.05, 0.1]],
     ["86400", [86_400]],
     [Array(20).fill("1").join(","), Array(20).fill(1)],
-  ])("reads %j", (csv, expected) => {
+  ])("is read from %j", (csv, expected) => {
     expect(parseRetrySeconds(csv)).toEqual(expected);
   });
 
@@ -62,13 +62,13 @@ describe("reading the delays", () => {
     "86401",
     "86400.1",
     Array(21).fill("1").join(","),
-  ])("throws on %j, saying what is allowed", (csv) => {
+  ])("is refused as %j, with what is allowed", (csv) => {
     expect(() => parseRetrySeconds(csv)).toThrow("must be 1–20 numbers above 0 and at most 86400");
   });
 });
 
 describe("planning the next attempt", () => {
-  test("makes 8 attempts in all with the 7 default delays", () => {
+  test("gives 8 attempts in all with the 7 default delays", () => {
     const plan = (attempts: number) =>
       planNextAttempt({ attempts, delaysSeconds: DEFAULT_DELAYS, outcome: FAILED, random: MIDDLE });
     expect([1, 2, 3, 4, 5, 6, 7].map(plan)).toEqual(
@@ -77,7 +77,7 @@ describe("planning the next attempt", () => {
     expect([8, 9, 1000].map(plan)).toEqual(["exhausted", "exhausted", "exhausted"]);
   });
 
-  test("is exhausted after the last attempt, even when the receiver asks for another", () => {
+  test("gives none after the last attempt, also when the receiver asks for another", () => {
     const outcome = { statusCode: 429, timedOut: true, retryAfterSeconds: 1 };
     const plan = planNextAttempt({ attempts: 2, delaysSeconds: [5], outcome, random: MIDDLE });
     expect(plan).toBe("exhausted");
@@ -126,7 +126,7 @@ describe("planning the next attempt", () => {
     expect(delayAfter(1000, {}, 1 - 2 ** -53)).toBeCloseTo(1200, 9);
   });
 
-  test("honours Retry-After, however long, between once and twice the plan", () => {
+  test("follows Retry-After, however long, between once and twice the plan", () => {
     fc.assert(
       fc.property(planned, asked, random, (seconds, retryAfterSeconds, r) => {
         const delay = delayAfter(seconds, { retryAfterSeconds }, r);
@@ -153,7 +153,7 @@ describe("planning the next attempt", () => {
     );
   });
 
-  test("is exhausted exactly when there are more attempts than delays", () => {
+  test("gives none exactly when there were more attempts than delays", () => {
     fc.assert(
       fc.property(fc.array(planned), fc.integer({ min: 1, max: 30 }), (delaysSeconds, attempts) => {
         const plan = planNextAttempt({ attempts, delaysSeconds, outcome: FAILED, random: MIDDLE });
@@ -163,7 +163,7 @@ describe("planning the next attempt", () => {
   });
 });
 
-describe("reading Retry-After", () => {
+describe("the header Retry-After", () => {
   const NOW = Date.parse("1994-11-06T08:49:37.500Z");
 
   test.each<[string | null, number]>([
@@ -178,7 +178,7 @@ describe("reading Retry-After", () => {
     ["Wednesday, 06-Nov-44 08:49:37 GMT", (Date.UTC(2044, 10, 6, 8, 49, 37) - NOW) / 1000],
     ["Sun Nov  6 08:50:37 1994", 59.5],
     ["Wed Nov 16 08:49:37 1994", 863_999.5],
-  ])("reads %j", (header, expected) => {
+  ])("is read from %j", (header, expected) => {
     expect(parseRetryAfter(header, NOW)).toBe(expected);
   });
 
@@ -186,7 +186,7 @@ describe("reading Retry-After", () => {
     "Sun, 06 Nov 1994 08:49:37 GMT",
     "Thu, 01 Jan 1970 00:00:00 GMT",
     "Tuesday, 06-Nov-45 08:49:37 GMT",
-  ])("reads %j, which is past, as 0", (header) => {
+  ])("is read from %j, which is past, as 0", (header) => {
     expect(parseRetryAfter(header, NOW)).toBe(0);
   });
 
@@ -214,11 +214,11 @@ describe("reading Retry-After", () => {
     "Wed, 00 Feb 2027 00:00:00 GMT",
     "Sun, 06 Foo 1994 08:50:37 GMT",
     "Sun, 6 Nov 1994 08:50:37 GMT",
-  ])("finds nothing in %j", (header) => {
+  ])("is not read from %j", (header) => {
     expect(parseRetryAfter(header, NOW)).toBeNull();
   });
 
-  test("gives null or a number from 0, whatever the header", () => {
+  test("is read as null or as a number from 0, whatever it holds", () => {
     fc.assert(
       fc.property(fc.string(), (header) => {
         const seconds = parseRetryAfter(header, NOW);
@@ -227,7 +227,7 @@ describe("reading Retry-After", () => {
     );
   });
 
-  test("reads back any date that a server formats", () => {
+  test("is read back from any date that a server formats", () => {
     const inADay = fc.integer({ min: 0, max: 86_400 });
     fc.assert(
       fc.property(inADay, (seconds) => {

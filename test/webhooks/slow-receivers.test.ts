@@ -8,7 +8,7 @@ const deliver = (...messages: unknown[]): Promise<Consumed> =>
 /** When a message comes back whose request goes on. */
 const BACK = 45;
 
-test("its message comes back later, and finds the delivery done by the one request", async () => {
+test("the message of a slow request comes back later, and finds the delivery done by that request", async () => {
   const owed = await newOwed();
   await owed.mailbox.answer({ kind: "status", status: 204, delayMs: 2_500 });
   expect(await deliver(owed.message)).toEqual({
@@ -20,7 +20,7 @@ test("its message comes back later, and finds the delivery done by the one reque
   expect(await owed.mailbox.requests()).toHaveLength(1);
 });
 
-test("if its Worker dies before the record, the message that comes back repeats the request", async () => {
+test("the message of a slow request repeats it when its Worker died before the record", async () => {
   const owed = await newOwed();
   await owed.mailbox.answer(
     { kind: "status", status: 204, delayMs: 1_500 },
@@ -41,7 +41,7 @@ test("if its Worker dies before the record, the message that comes back repeats 
   expect(new Set(ids).size).toBe(1);
 });
 
-test("the others of its batch are done and recorded while it still answers", async () => {
+test("the other deliveries of a batch are done and recorded while a slow receiver still answers", async () => {
   const [slow, quick] = [await newOwed(), await newOwed()];
   await slow.mailbox.answer({ kind: "status", status: 204, delayMs: 3_000 });
   const gate = newGate();

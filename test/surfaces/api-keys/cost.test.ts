@@ -17,7 +17,7 @@ function costOf(organisationId: number, work: () => Promise<unknown>): Promise<R
   });
 }
 
-test("a key costs ten rows to make, four to change, eight to refresh, six to delete", async () => {
+test("an API key costs ten rows to make, four to change, eight to refresh, and six to delete", async () => {
   const tenant = await newOrganisation();
   let key = { id: 0 };
   await costOf(tenant.id, async () => {

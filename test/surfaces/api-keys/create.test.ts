@@ -78,7 +78,7 @@ describe("a new API key", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created"]);
   });
 
-  test("takes the other spelling of the organisations' field", async () => {
+  test("may name its organisations under either spelling of that field", async () => {
     const tenant = await newOrganisation();
     const { organizationsIds, ...body } = keyBody(tenant);
     const answer = await call("POST", "/api-keys", {
@@ -102,7 +102,7 @@ describe("a new API key", () => {
     expect(shown.body[0]).toMatchObject({ expiresAt, isValid: false });
   });
 
-  test("is usable from the addresses of its allowlist only, IPv4 and IPv6", async () => {
+  test("works from the addresses of its allowlist only, IPv4 and IPv6", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, {
       ipAllowlist: ["192.0.2.77/24", "2001:db8::/32", "::ffff:203.0.113.9/128"],
@@ -120,7 +120,7 @@ describe("a new API key", () => {
     expect(await from("2001:db9::1")).toBe(403);
   });
 
-  test("with a dnsName that is taken anywhere is refused, and leaves nothing behind", async () => {
+  test("is refused with a dnsName that is taken anywhere, and leaves nothing behind", async () => {
     const [one, other] = [await newOrganisation(), await newOrganisation()];
     const dnsName = `taken-${one.id}`;
     await newKey(one, { dnsName });
@@ -165,7 +165,7 @@ describe("a new API key", () => {
     expect(answer.body.errors.map((error: { path: string }) => error.path)).toContain(path);
   });
 
-  test("answers a repeated Idempotency-Key with the same token", async () => {
+  test("has the same token in the answer to a repeat with its Idempotency-Key", async () => {
     const tenant = await newOrganisation();
     const create = () =>
       call("POST", "/api-keys", {

@@ -14,7 +14,7 @@ async function list(tenant: Tenant, query: string) {
 }
 
 describe("the list of API keys", () => {
-  test("shows all of the organisation's, and none of another's", async () => {
+  test("shows all of its organisation's, and none of another's", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
     await newKey(other);
@@ -46,7 +46,7 @@ describe("the list of API keys", () => {
     expect(ids((await list(tenant, `token=${b.short}&blocked=false`)).keys)).toEqual([]);
   });
 
-  test("does not find a token of another organisation, nor one that was refreshed away", async () => {
+  test("finds no token of another organisation, and none that was replaced", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const foreign = await newKey(other);
     const mine = await newKey(tenant);
@@ -57,7 +57,7 @@ describe("the list of API keys", () => {
     expect((await list(tenant, `token=${mine.token}`)).keys).toEqual([]);
   });
 
-  test("shows of a shared key only the organisations that the reader knows", async () => {
+  test("shows of a shared key only the organisations that the caller may see", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -67,7 +67,7 @@ describe("the list of API keys", () => {
     }
   });
 
-  test("is walked by its links, each key once, with the filter kept", async () => {
+  test("shows each key once to a client that follows its links, with the filter kept", async () => {
     const tenant = await newOrganisation();
     await manyKeys(tenant, 7);
     const seen: number[] = [];
@@ -93,7 +93,7 @@ describe("the list of API keys", () => {
     },
   );
 
-  test("costs a page at 10 keys and at 10,000, with every filter", async () => {
+  test("costs one page at 10 keys and at 10,000, with every filter", async () => {
     const cost = async (tenant: Tenant, query: string) =>
       (await rowsOf(() => list(tenant, query))).d1Read;
     const [few, many] = [await newOrganisation(), await newOrganisation()];
@@ -121,7 +121,7 @@ describe("the list of API keys", () => {
     expect(await cost(many, "name=needle")).toBeLessThanOrEqual(1_502 + slack);
   });
 
-  test("searches on behind the link where a name is not among the first 500 keys", async () => {
+  test("goes on searching behind its link where a name is not among the first 500 keys", async () => {
     const tenant = await newOrganisation();
     await manyKeys(tenant, 1_000);
     const needle = await newKey(tenant, { name: "Needle" });

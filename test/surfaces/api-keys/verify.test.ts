@@ -28,7 +28,7 @@ const nothing = {
   expires_at: null,
 };
 
-describe("verifying a key", () => {
+describe("verifying an API key", () => {
   test("says whose it is and what it holds", async () => {
     const tenant = await newOrganisation();
     const expiresAt = new Date(Date.now() + 60_000).toISOString();
@@ -52,7 +52,7 @@ describe("verifying a key", () => {
     });
   });
 
-  test("knows nothing of what is no key, of another's name, and of another organisation's", async () => {
+  test("finds nothing for a text that is no key, for a key without the asked name, and for another organisation's key", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const [mine, foreign] = [await newKey(tenant), await newKey(other)];
     for (const body of [
@@ -66,7 +66,7 @@ describe("verifying a key", () => {
     }
   });
 
-  test("refuses to be asked for a permission that there is not, and lists those that there are", async () => {
+  test("refuses to check a permission that does not exist, and lists those that do", async () => {
     const tenant = await newOrganisation();
     const body = { token: tenant.key, permission: "relays:wirte" };
     const answer = await call("POST", "/v1/keys:verify", { key: tenant.key, body });
@@ -75,7 +75,7 @@ describe("verifying a key", () => {
     for (const name of PERMISSIONS) expect(answer.body.errors[0].message).toContain(name);
   });
 
-  test("says what is wrong with a key that does not open this", async () => {
+  test("says what is wrong with a key that may not do what was asked", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, {
       permissions: ["accessFtp"],
@@ -102,7 +102,7 @@ describe("verifying a key", () => {
     expect(await code({ ip })).toBe("expired");
   });
 
-  test("does not tell of organisations that the asker does not know", async () => {
+  test("does not name organisations that the caller may not see", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -112,7 +112,7 @@ describe("verifying a key", () => {
     expect(there.code).toBe("forbidden");
   });
 
-  test("takes the old token in its grace, and not after", async () => {
+  test("accepts the old token in its grace, and not after", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const now = Date.now();
@@ -123,7 +123,7 @@ describe("verifying a key", () => {
     expect(await verify(tenant, { token: key.token })).toEqual(nothing);
   });
 
-  test("writes nothing, reads one key by index, and nothing at all of garbage or what it knows", async () => {
+  test("writes nothing, reads one key by index, and reads nothing for garbage or a key in memory", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     await call("GET", "/api-keys?limit=1", { key: tenant.key });

@@ -54,7 +54,7 @@ test.each([
     () => ({ token: "drbd_", scope: "operator.read" }),
   ],
   ["an application", () => "/v1/applications", () => ({ name: "Made" })],
-])("%s with any body is answered", async (_, path, good) => {
+])("%s gets a valid answer with any body", async (_, path, good) => {
   await fc.assert(
     fc.asyncProperty(fc.oneof(anyBody, brokenBody(good())), async (body) => {
       expectOwnFormat(await call("POST", path(), { key: at.key, body, ip: newAddress() }), "v1");
@@ -63,7 +63,7 @@ test.each([
   );
 });
 
-test("lists with any query, and any part of a path, are answered", async () => {
+test("lists get a valid answer with any query and any part of a path", async () => {
   const query = anyQuery("limit", "cursor", "status");
   await fc.assert(
     fc.asyncProperty(
@@ -86,7 +86,7 @@ test("lists with any query, and any part of a path, are answered", async () => {
   );
 });
 
-test("RPC calls of any query and body are answered with the five fields of an error, or done", async () => {
+test("RPC calls with any query and body get the five fields of an error, or succeed", async () => {
   const query = anyQuery(
     "Action",
     "Version",

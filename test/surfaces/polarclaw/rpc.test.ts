@@ -42,8 +42,8 @@ function wrong(Code: string) {
   };
 }
 
-describe("the four actions", () => {
-  test("a list has all fields of the page, in its types, and no other", async () => {
+describe("the four RPC actions", () => {
+  test("list pairing requests with all documented fields in their types, and no other", async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
     const at = await newApplication();
@@ -98,7 +98,7 @@ describe("the four actions", () => {
     });
   });
 
-  test("lists newest first, without what is over", async () => {
+  test("list requests newest first, without those that have ended", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -115,7 +115,7 @@ describe("the four actions", () => {
     expect(body.Pending.map((each: { DeviceId: string }) => each.DeviceId)).toEqual(devices);
   });
 
-  test("approve answers with the device, reject and remove with its id", async () => {
+  test("answer an approval with the device, and a rejection and a removal with its id", async () => {
     const at = await newApplication();
     const [good, bad] = [await newDevice(), await newDevice()];
     const [approve, reject] = [await request(at, good), await request(at, bad)];
@@ -151,7 +151,7 @@ describe("the four actions", () => {
     expect((await list(at)).body).toMatchObject({ Pending: [], Paired: [] });
   });
 
-  test("decides as /v1 does: what one has decided the other cannot change", async () => {
+  test("decide on the same requests as /v1: neither can change what the other has decided", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -180,8 +180,8 @@ describe("the four actions", () => {
   });
 });
 
-describe("errors", () => {
-  test("always have the same five fields, a code of the list and its real status", async () => {
+describe("an error of an RPC action", () => {
+  test("has always the same five fields, a code of the list and its real status", async () => {
     const at = await newApplication();
     const ApplicationId = at.application;
     const unable = await newKey(at, ["devices:list"]);
@@ -215,7 +215,7 @@ describe("errors", () => {
     }
   });
 
-  test("parameters of query, body and headers are merged, and a conflict is refused", async () => {
+  test("is given to parameters of query, body and headers that contradict each other", async () => {
     const at = await newApplication();
     const query = `/?Action=ListPolarClawDevicePairs&ApplicationId=${at.application}`;
     const body = `Version=${VERSION}&ApplicationId=${at.application}`;
@@ -236,7 +236,7 @@ describe("errors", () => {
     }
   });
 
-  test("nothing that is sent makes a failure of ours", async () => {
+  test("is never a failure of ours, whatever is sent", async () => {
     const at = await newApplication();
     for (const path of [
       "/?%",
@@ -253,8 +253,8 @@ describe("errors", () => {
   });
 });
 
-describe("tenancy and repetition", () => {
-  test("what belongs to another organisation does not exist, byte for byte", async () => {
+describe("an RPC call", () => {
+  test("answers for another organisation's ids exactly as for ids that do not exist", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const { token } = await pair(at, await newDevice());
@@ -298,7 +298,7 @@ describe("tenancy and repetition", () => {
     expect((await verify(at, token)).valid).toBe(true);
   });
 
-  test("a POST with an Idempotency-Key is answered as the first time, whatever is new in its signature", async () => {
+  test("with an Idempotency-Key is answered as the first time, whatever is new in its signature", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const path = `/?Action=ApprovePolarClawDevicePair&Version=${VERSION}&ApplicationId=${at.application}`;

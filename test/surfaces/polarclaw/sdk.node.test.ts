@@ -131,7 +131,7 @@ describe.each(CLIENTS)("%s", (_, make) => {
     expect((await client("ListPolarClawDevicePairs", { ApplicationId })).Paired).toEqual([]);
   });
 
-  test("throws the SDK's own error, with our code", async () => {
+  test("throws its own error, with our code", async () => {
     const refused = make()("ApprovePolarClawDevicePair", {
       ApplicationId: await newApplication(),
       PairRequestId: "pr-unknown",
@@ -139,7 +139,7 @@ describe.each(CLIENTS)("%s", (_, make) => {
     await expect(refused).rejects.toMatchObject({ code: "PairRequest.NotFound" });
   });
 
-  test("signs whatever characters a parameter has so that the signature is found good", async () => {
+  test("signs any character of a parameter so that the signature is accepted", async () => {
     const odd = "*!'()~ +%&=/?#äß漢字🦞\"\\\u00a0";
     const refused = make()("ListPolarClawDevicePairs", { ApplicationId: odd });
     await expect(refused).rejects.toMatchObject({ code: "Application.NotFound" });

@@ -55,7 +55,7 @@ test.each([
   ["ACS3", byAcs3],
   ["HMAC-SHA1", byV1],
 ])(
-  "%s: any single changed byte of the query, the body or a header is refused",
+  "a call signed with %s is refused when any single byte of its query, body or header is changed",
   async (how, sign) => {
     expect((await send(sign())).status).toBe(200);
     await fc.assert(

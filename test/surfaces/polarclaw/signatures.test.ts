@@ -55,7 +55,7 @@ function header(signed: SignedCall, name: string, value: string | null): SignedC
   return { ...signed, headers: value === null ? others : [...others, [name, value]] };
 }
 
-describe("what is signed is accepted", () => {
+describe("a signed call is accepted with", () => {
   test.each([
     ["ACS3, in the query", () => signAcs3(pair, inQuery())],
     ["ACS3, in the body", () => signAcs3(pair, inForm())],
@@ -91,8 +91,8 @@ describe("what is signed is accepted", () => {
   });
 });
 
-describe("what is changed is refused", () => {
-  test("any single changed byte of a parameter, of a signed header or of the signature", async () => {
+describe("a signed call is refused", () => {
+  test("with any single changed byte of a parameter, of a signed header or of the signature", async () => {
     const value = fc.string({ unit: "grapheme", minLength: 1, maxLength: 8 });
     const where = fc.constantFrom("query", "form", "header", "signature");
     await fc.assert(
@@ -243,7 +243,7 @@ describe("what is changed is refused", () => {
       bad("InvalidParameter"),
     ],
   ];
-  test.each(acs3)("ACS3: %s", async (_, tampered, refusal) => {
+  test.each(acs3)("by ACS3: %s", async (_, tampered, refusal) => {
     expect(await send(tampered())).toEqual(refusal);
   });
 
@@ -294,7 +294,7 @@ describe("what is changed is refused", () => {
       bad("MissingParameter"),
     ],
   ];
-  test.each(v1)("HMAC-SHA1: %s", async (_, tampered, refusal) => {
+  test.each(v1)("by HMAC-SHA1: %s", async (_, tampered, refusal) => {
     expect(await send(tampered())).toEqual(refusal);
   });
 });
@@ -302,25 +302,28 @@ describe("what is changed is refused", () => {
 test.each([
   ["ACS3", signAcs3],
   ["HMAC-SHA1", signV1],
-])("%s: a refused clock is told the difference and the server's time", async (_, sign) => {
-  const now = Math.floor(Date.now() / 1_000) * 1_000;
-  vi.useFakeTimers({ toFake: ["Date"], now });
-  for (const [off, said] of [
-    [-3_600_000, "3600 seconds behind"],
-    [960_000, "960 seconds ahead of"],
-  ] as const) {
-    const answer = await answerTo(sign(pair, { ...inQuery(), date: timestamp(now + off) }));
-    expect(answer.body.Message).toContain(
-      `${said} the server's, which is ${new Date(now).toISOString()}`,
-    );
-  }
-});
+])(
+  "a call signed with %s is told the server's time and the difference when its clock is wrong",
+  async (_, sign) => {
+    const now = Math.floor(Date.now() / 1_000) * 1_000;
+    vi.useFakeTimers({ toFake: ["Date"], now });
+    for (const [off, said] of [
+      [-3_600_000, "3600 seconds behind"],
+      [960_000, "960 seconds ahead of"],
+    ] as const) {
+      const answer = await answerTo(sign(pair, { ...inQuery(), date: timestamp(now + off) }));
+      expect(answer.body.Message).toContain(
+        `${said} the server's, which is ${new Date(now).toISOString()}`,
+      );
+    }
+  },
+);
 
-describe("an access key id", () => {
+describe("a call with a wrong access key id or secret", () => {
   test.each([
     ["ACS3", signAcs3],
     ["HMAC-SHA1", signV1],
-  ])("%s: is refused alike, whether it is unknown or its secret is wrong", async (_, sign) => {
+  ])("gets the same refusal by %s for an unknown id and for a wrong secret", async (_, sign) => {
     const said = [];
     for (const tried of [
       { ...pair, secret: "guessed" },
@@ -343,21 +346,21 @@ describe("an access key id", () => {
   });
 });
 
-describe("a header that says for whom a call is, or that it is a repetition", () => {
+describe("a header that names an organisation or makes a call repeatable", () => {
   const incomplete = { status: 400, code: "IncompleteSignature" };
   const headers = (name: string) => ({
     [name]: name === "x-organisation-id" ? String(at.id) : crypto.randomUUID(),
   });
 
   test.each(["x-organisation-id", "idempotency-key"])(
-    "%s: is taken where it is signed",
+    "is accepted where it is signed: %s",
     async (name) => {
       expect(await send(signAcs3(pair, { ...inQuery(), headers: headers(name) }))).toEqual(good);
     },
   );
 
   test.each(["x-organisation-id", "idempotency-key"])(
-    "%s: is refused where it is not among what is signed, in either signature",
+    "is refused where it is not signed, in either signature: %s",
     async (name) => {
       const [[, value = ""] = []] = Object.entries(headers(name));
       expect(await send(header(signAcs3(pair, inQuery()), name, value))).toEqual(incomplete);
@@ -366,11 +369,11 @@ describe("a header that says for whom a call is, or that it is a repetition", ()
   );
 });
 
-describe("nonces", () => {
+describe("the nonce of a signature", () => {
   test.each([
     ["ACS3", signAcs3],
     ["HMAC-SHA1", signV1],
-  ])("%s: a nonce once per access key within 30 minutes", async (_, sign) => {
+  ])("by %s is accepted once for each access key within 30 minutes", async (_, sign) => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
     const nonce = crypto.randomUUID();
@@ -386,14 +389,14 @@ describe("nonces", () => {
     expect(await send(sign(pair, { ...inQuery(), nonce }))).toEqual(good);
   });
 
-  test("of many twins at once, one is let in", async () => {
+  test("lets in only one of many identical calls at once", async () => {
     const signed = signAcs3(pair, inQuery());
     const answers = await Promise.all(Array.from({ length: 8 }, () => send(signed)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ code }) => code === "SignatureNonceUsed")).toHaveLength(7);
   });
 
-  test("a nonce is remembered only after the signature has been found good", async () => {
+  test("is stored only after the signature was found valid", async () => {
     const nonce = crypto.randomUUID();
     const forged = signAcs3({ ...pair, secret: "guessed" }, { ...inQuery(), nonce });
     expect((await send(forged)).code).toBe("SignatureDoesNotMatch");
@@ -401,8 +404,8 @@ describe("nonces", () => {
   });
 });
 
-describe("a key that signs is guarded as one that is shown", () => {
-  test("blocked, without the permission, from elsewhere: refused", async () => {
+describe("an access key is refused like a token", () => {
+  test("when its key is blocked, has no permission, or is used from another address", async () => {
     const own = await newApplication();
     const mine = await pairOf(own);
     const list = { action: LIST, query: { ApplicationId: own.application } };
@@ -429,7 +432,7 @@ describe("a key that signs is guarded as one that is shown", () => {
     expect((await send(signAcs3(mine, list))).code).toBe("InvalidAccessKeyId.NotFound");
   });
 
-  test("an address that guesses is stopped", async () => {
+  test("when its address sends too many wrong signatures", async () => {
     const forged = signAcs3({ ...pair, secret: "guessed" }, inQuery());
     const ip = newAddress();
     let last = 0;

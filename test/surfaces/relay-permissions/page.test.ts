@@ -98,19 +98,19 @@ async function withTheRowOfThePage() {
   return tenant;
 }
 
-test("the page's JavaScript logs the page's answer", async () => {
+test("the documented JavaScript logs the documented answer", async () => {
   const { key } = await withTheRowOfThePage();
   expect(await run(key, "id1")).toEqual(EXPECTED);
 });
 
-test("the page's JavaScript fails with a problem for a connection that is not registered", async () => {
+test("the documented JavaScript fails with a problem for a connection that is not registered", async () => {
   const { key } = await newOrganisation();
   const xhr = (await run(key, "id1")) as { status: number; responseText: string };
   expect(xhr.status).toBe(404);
   expect(JSON.parse(xhr.responseText)).toMatchObject({ code: "connection-not-found" });
 });
 
-test("the page's Java request gets the page's answer, in one line or many", async () => {
+test("the documented Java request gets the documented answer, in one line or many", async () => {
   const { key } = await withTheRowOfThePage();
   // HttpURLConnection, with what it adds by itself.
   const response = await exports.default.fetch(
@@ -129,7 +129,7 @@ test("the page's Java request gets the page's answer, in one line or many", asyn
   expect(JSON.parse(await response.text())).toEqual(EXPECTED);
 });
 
-test("the path that the page writes, without the prefix, is the same resource", async () => {
+test("the documented path, without the prefix, is the same resource", async () => {
   const { key } = await withTheRowOfThePage();
   const response = await exports.default.fetch(
     new Request(`${ORIGIN}/relay/permission/id1`, { headers: { Authorization: `Bearer ${key}` } }),
@@ -137,7 +137,7 @@ test("the path that the page writes, without the prefix, is the same resource", 
   expect(await response.json()).toEqual(EXPECTED);
 });
 
-test("a registered connection without rows gets an empty envelope", async () => {
+test("a registered connection without permissions gets an empty envelope", async () => {
   const { key } = await newOrganisation();
   await register(key, "id1", "id2");
   await create(key, "id2", "id1", "send");

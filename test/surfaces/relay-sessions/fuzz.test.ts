@@ -47,10 +47,10 @@ describe("a create", () => {
     join_code: true,
   };
 
-  test("with any body is answered", () => fuzzBodies(SESSIONS, anyBody));
-  test("with broken fields is answered", () => fuzzBodies(SESSIONS, brokenBody(valid)));
+  test("with any body gets a valid answer", () => fuzzBodies(SESSIONS, anyBody));
+  test("with broken fields gets a valid answer", () => fuzzBodies(SESSIONS, brokenBody(valid)));
 
-  test("with broken users is answered", () => {
+  test("with broken users gets a valid answer", () => {
     const user = brokenBody({ ip: "1.1.1.1", connection_id: "a", device_id: "b" });
     return fuzzBodies(
       SESSIONS,
@@ -58,7 +58,7 @@ describe("a create", () => {
     );
   });
 
-  test("with broken filters is answered", () => {
+  test("with broken filters gets a valid answer", () => {
     const filter = brokenBody({ field: "a", values: [], filter_type: "any" });
     return fuzzBodies(
       SESSIONS,
@@ -86,13 +86,13 @@ describe("a create", () => {
 });
 
 describe("the calls on users", () => {
-  test("with any body are answered", async () => {
+  test("with any body get a valid answer", async () => {
     for (const verb of ["authorize-user", "revoke-user"]) {
       await fuzzBodies(`${SESSIONS}:${verb}`, anyBody);
     }
   });
 
-  test("with broken fields are answered", async () => {
+  test("with broken fields get a valid answer", async () => {
     const connection = { connection_id: "a", device_id: "b" };
     const authorization = { session_id: id, user_ip: "1.1.1.1", ...connection };
     await fuzzBodies(`${SESSIONS}:authorize-user`, brokenBody(authorization));
@@ -103,12 +103,12 @@ describe("the calls on users", () => {
 });
 
 describe("a join", () => {
-  test("with any body is answered", () => fuzzBodies("/v1/relays/join", anyBody));
-  test("with a broken code is answered", () =>
+  test("with any body gets a valid answer", () => fuzzBodies("/v1/relays/join", anyBody));
+  test("with a broken code gets a valid answer", () =>
     fuzzBodies("/v1/relays/join", brokenBody({ join_code: "3333-3333" })));
 });
 
-test("a list with any query is answered", async () => {
+test("a list of relay sessions with any query gets a valid answer", async () => {
   await fc.assert(
     fc.asyncProperty(anyQuery("page", "limit"), async (query) => {
       expectOwnFormat(await call("GET", `${SESSIONS}?${query}`, { key }), "relay");
@@ -117,7 +117,7 @@ test("a list with any query is answered", async () => {
   );
 });
 
-test("any path beneath relay sessions with any verb is answered", async () => {
+test("any path below relay sessions with any method gets a valid answer", async () => {
   const path = fc.array(rawPart, { maxLength: 3 }).map((parts) => parts.join("/"));
   const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY");
   const root = fc.constantFrom(`${SESSIONS}/`, `${SESSIONS}:`, "/v1/relays/x");
@@ -137,7 +137,7 @@ test("any path beneath relay sessions with any verb is answered", async () => {
   expect((await read(key, id)).status).toBe(200);
 });
 
-test("any header with any value is answered", async () => {
+test("a call with any header of any value gets a valid answer", async () => {
   const name = fc.constantFrom(
     "Authorization",
     "Content-Type",
@@ -174,7 +174,7 @@ test("any header with any value is answered", async () => {
   );
 });
 
-test("any address of a caller is answered", async () => {
+test("a call from any address gets a valid answer", async () => {
   await fc.assert(
     fc.asyncProperty(headerValue, async (ip) => {
       expectOwnFormat(await call("GET", SESSIONS, { key, ip }), "relay");

@@ -23,8 +23,8 @@ function joinOnce(code: string, idempotencyKey: string, ip = anyAddress()) {
 
 const usersOf = async (key: string, id: string) => (await read(key, id)).body.session_users;
 
-describe("a join that is sent again with its key", () => {
-  test("is answered with the same seat, also in a full session and from another address", async () => {
+describe("a join that is sent again with its Idempotency-Key", () => {
+  test("gets the same seat, also in a full session and from another address", async () => {
     const { key, id, code } = await newJoinable({ max_users: 2 });
     const name = crypto.randomUUID();
     const first = await joinOnce(code, name);
@@ -37,7 +37,7 @@ describe("a join that is sent again with its key", () => {
     expect(await usersOf(key, id)).toHaveLength(2);
   });
 
-  test("by twelve at once takes one seat", async () => {
+  test("takes one seat when twelve come at once", async () => {
     const { key, id, code } = await newJoinable();
     const name = crypto.randomUUID();
     const answers = await Promise.all(Array.from({ length: 12 }, () => joinOnce(code, name)));
@@ -64,7 +64,7 @@ describe("a join that is sent again with its key", () => {
     expect(new Set(tokens).size).toBe(3);
   });
 
-  test("is not answered by guessing: neither with a key alone nor with a code alone", async () => {
+  test("cannot be guessed with a key alone or with a code alone", async () => {
     const { key, id, code } = await newJoinable();
     const name = crypto.randomUUID();
     const { body } = await joinOnce(code, name);
@@ -74,7 +74,7 @@ describe("a join that is sent again with its key", () => {
     expect(await usersOf(key, id)).toHaveLength(2);
   });
 
-  test("after the user was revoked, is a join like any other", async () => {
+  test("is a join like any other after the user was revoked", async () => {
     const { key, id, code } = await newJoinable();
     const name = crypto.randomUUID();
     const { body } = await joinOnce(code, name);
@@ -84,7 +84,7 @@ describe("a join that is sent again with its key", () => {
     expect(again.body.user_token).not.toBe(body.user_token);
   });
 
-  test("after the session has ended, is refused", async () => {
+  test("is refused after the session has ended", async () => {
     const { key, id, code } = await newJoinable();
     const name = crypto.randomUUID();
     await joinOnce(code, name);
@@ -107,7 +107,7 @@ describe("a join that is sent again with its key", () => {
   });
 });
 
-test("the key of a join is stored in no readable form, and shown to nobody", async () => {
+test("the Idempotency-Key of a join is stored in no readable form, and shown to nobody", async () => {
   const { organisationId, key, id, code } = await newJoinable();
   const name = crypto.randomUUID();
   await joinOnce(code, name);
@@ -123,7 +123,7 @@ test("the key of a join is stored in no readable form, and shown to nobody", asy
 });
 
 test.each(["", "k", "x".repeat(15), "a b".repeat(10), "x".repeat(256)])(
-  "a join is refused with the key %j: all know the code, so the key must be hard to guess",
+  "a join is refused with the Idempotency-Key %j, since everyone knows the code and the key must be hard to guess",
   async (name) => {
     const { key, id, code } = await newJoinable();
     const refused = await joinOnce(code, name);

@@ -118,7 +118,7 @@ test.each(
         ([two, fitsTwo]): Filter => [`${one}&${two}`, (event) => fitsOne(event) && fitsTwo(event)],
       ),
   ]),
-)("%s", async (query, fits) => {
+)("the list of events with %s costs one page among 100,000", async (query, fits) => {
   const wanted = expected(fits);
   const { numbers, hasMore, next, read } = await pageOf(query);
   expect(numbers).toEqual(wanted.slice(0, numbers.length));
@@ -131,7 +131,7 @@ test.each(
 });
 
 test.each(["type=device", "state=failed", "type=key&action=active"])(
-  "%s: the pages behind one that ended early leave nothing out",
+  "the list of events with %s leaves nothing out behind pages that ended early",
   async (query) => {
     const fits = filters.filter(([one]) => query.split("&").includes(one));
     const found: number[] = [];

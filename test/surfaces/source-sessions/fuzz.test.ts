@@ -53,7 +53,7 @@ test.each([
   ["POST", "/sources", fc.oneof(anyBody, brokenBody(source))],
   ["POST", "/sources/1", fc.oneof(anyBody, brokenBody({ state: "active" }))],
   ["POST", "/configs/webhook", fc.oneof(anyBody, brokenBody({ url: "https://10.0.0.1/" }))],
-])("%s %s with any body is answered", async (method, path, bodies) => {
+])("%s %s gets a valid answer with any body", async (method, path, bodies) => {
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
       expectReadable(await call(method, path, { key: broker.key, body }));
@@ -68,7 +68,7 @@ test.each([
   ["/sources", ["user", "identifier", "type", "state"]],
   ["/events", ["type", "action", "state", "date_created[lte]"]],
   ["/configs/webhook", []],
-])("GET %s with any query is answered", async (path, names) => {
+])("GET %s gets a valid answer with any query", async (path, names) => {
   const query = anyQuery("limit", "after_id", "before_id", ...names);
   await fc.assert(
     fc.asyncProperty(query, async (text) => {
@@ -84,7 +84,7 @@ test.each([
   "1969-12-31T23:59:59-23:59",
   "2018-08-22T10:25:05",
   "2018-08-22T10:25:05.123456789Z",
-])("dates at the edges of time are answered: %s", async (date) => {
+])("a date at the ends of time gets a valid answer: %s", async (date) => {
   for (const list of ["sessions?date_created", "sessions?date_expired", "events?date_created"]) {
     for (const bound of ["", "[gt]", "[gte]", "[lt]", "[lte]"]) {
       const answer = await call("GET", `/${list}${bound}=${encodeURIComponent(date)}`, {
@@ -96,7 +96,7 @@ test.each([
   }
 });
 
-test("any path with any verb is answered", async () => {
+test("any path with any method gets a valid answer", async () => {
   const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS");
   const root = fc.constantFrom("/sessions/", "/users/", "/sources/", "/events/", "/keys/");
   await fc.assert(
@@ -110,7 +110,7 @@ test("any path with any verb is answered", async () => {
   );
 });
 
-test("any header with any value is answered", async () => {
+test("a call with any header of any value gets a valid answer", async () => {
   const name = fc.constantFrom("Ricloud-Await", "Content-Type", "Idempotency-Key", "Authorization");
   await fc.assert(
     fc.asyncProperty(name, headerValue, async (header, value) => {
@@ -130,7 +130,7 @@ test.each([
   ["PUT", "/v1/connectors/a.b", anyBody],
   ["POST", "/v1/sessions/:id:use", anyBody],
 ])(
-  "%s %s with any body is answered, as a problem where it is refused",
+  "%s %s gets a valid answer with any body, and a problem where it is refused",
   async (method, path, of) => {
     await fc.assert(
       fc.asyncProperty(of, async (body) => {
@@ -142,7 +142,7 @@ test.each([
   },
 );
 
-test("any signature under any body ends no session", async () => {
+test("no session is ended by any signature under any body", async () => {
   const when = fc.oneof(headerValue, fc.constant("now"));
   await fc.assert(
     fc.asyncProperty(anyBody, headerValue, when, headerValue, async (body, id, at, signature) => {

@@ -196,19 +196,22 @@ const SPARSE = [
   [`date_expired[lte]=${date(crowded)}`, `date_created[gte]=${date(middle)}`],
 ].map((queries) => queries.sort().join("&"));
 
-test("the whole list", async () => {
+test("the list of sessions without a filter costs one page among 100,000", async () => {
   const { read } = await checked("", () => true);
   expect(read).toBeLessThanOrEqual(PAGE);
 });
 
-test.each(filters)("%s", async (query, fits) => {
-  const { read, isShort } = await checked(query, fits);
-  expect(isShort).toBe(SPARSE.includes(`&${query}`));
-  const byEnd = isShort ? mostOf(1, 1) : PROBE + LIVING + PAGE;
-  expect(read).toBeLessThanOrEqual(query.startsWith("date_expired") ? byEnd : PAGE);
-});
+test.each(filters)(
+  "the list of sessions with %s costs one page among 100,000",
+  async (query, fits) => {
+    const { read, isShort } = await checked(query, fits);
+    expect(isShort).toBe(SPARSE.includes(`&${query}`));
+    const byEnd = isShort ? mostOf(1, 1) : PROBE + LIVING + PAGE;
+    expect(read).toBeLessThanOrEqual(query.startsWith("date_expired") ? byEnd : PAGE);
+  },
+);
 
-test("every pair", async () => {
+test("the list of sessions with every pair of filters costs one page among 100,000", async () => {
   const dear: string[] = [];
   const short: string[] = [];
   for (const [n, [one, fitsOne]] of filters.entries()) {
@@ -226,7 +229,7 @@ test("every pair", async () => {
   expect(short.sort()).toEqual(SPARSE.filter((query) => !query.startsWith("&")).sort());
 }, 300_000);
 
-test("a user and a source are one lookup, however many sessions both have", async () => {
+test("a user and a source are found in one lookup, however many sessions both have", async () => {
   const query = "user=1&source=4001";
   const { read } = await checked(query, () => false);
   expect(read).toBeLessThanOrEqual(5);
@@ -234,7 +237,7 @@ test("a user and a source are one lookup, however many sessions both have", asyn
   expect(theirs.read).toBeLessThanOrEqual(PAGE);
 });
 
-describe("where a page ends early, the pages behind it", () => {
+describe("the pages behind one that ended early", () => {
   /** All that a list gives, page by page, as a client that follows every page would read it. */
   async function walk(filter: Partial<SessionFilter>) {
     const found: number[] = [];
@@ -264,7 +267,7 @@ describe("where a page ends early, the pages behind it", () => {
     expired: { from: null, until: null },
   };
 
-  test("leave nothing out and show nothing twice, of all ways to end", async () => {
+  test("leave nothing out and show nothing twice, for all ways of having ended", async () => {
     const { found, pages } = await walk({ keyId: 4, userId: 4 });
     const both = expected(({ key, user }) => key === 4 && user === 4);
     expect(new Set(both.map((i) => made(i).state)).size).toBe(3);
@@ -279,7 +282,7 @@ describe("where a page ends early, the pages behind it", () => {
     expect(pages).toBeLessThan(30);
   });
 
-  test("begin at next_after_id, over HTTP, though that session does not match", async () => {
+  test("begin at next_after_id over HTTP, though that session does not match", async () => {
     const first = await pageOf("key=4&user=4");
     const next = Number(first.next?.slice(4));
     expect([made(next).key, made(next).user]).not.toEqual([4, 4]);
@@ -293,7 +296,7 @@ describe("where a page ends early, the pages behind it", () => {
   });
 });
 
-test("cursors, both ways, cost a page in the middle of the list, under every filter", async () => {
+test("cursors in both directions cost one page in the middle of the list, under every filter", async () => {
   const [newer, older] = [made(COUNT / 2 + 40), made(COUNT / 2 - 40)];
   for (const { i } of [newer, older]) await giveObject(i);
   const between = ({ i }: Made) => i < newer.i && i > older.i;
@@ -308,7 +311,7 @@ test("cursors, both ways, cost a page in the middle of the list, under every fil
   }
 });
 
-test("all filters and both cursors fit into one question", async () => {
+test("all filters and both cursors fit into one query", async () => {
   const [newer, older] = [made(90_001), made(51_000)];
   for (const { i } of [newer, older]) await giveObject(i);
   const { key, user, source } = made(60_501 + 20_000);

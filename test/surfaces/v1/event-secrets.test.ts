@@ -27,7 +27,7 @@ const KINDS: [type: string, fields: string[]][] = [
   ["webhook-endpoint.updated", ["id", "url", "event_types", "enabled"]],
 ];
 
-test("of every kind of data", async () => {
+test("an event of every kind is listed, sent and stored without a token or secret", async () => {
   const tenant = await newOrganisation();
   const listening = await endpointWith(tenant);
   const ricloud = await endpointWith(tenant, { format: "ricloud" });

@@ -40,7 +40,7 @@ const hundreds = (from: number) =>
   Array.from({ length: Math.floor(from / 100) + 1 }, (_, i) => i * 100).toReversed();
 
 describe("the list of events", () => {
-  test("is newest first, by pages, and each event is told whole", async () => {
+  test("is newest first, by pages, and shows each event whole", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 7);
     const { status, body } = await eventsAt(tenant);
@@ -58,7 +58,7 @@ describe("the list of events", () => {
     expect((await pagesOf(tenant, `${EVENTS}?limit=7`)).map(numbersOf)).toHaveLength(1);
   });
 
-  test("is narrowed to a type, to the beginning of one, and to a time, alone and together", async () => {
+  test("is filtered by a type, by the beginning of one, and by time, alone and together", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 301);
     const numbers = async (query: string) =>
@@ -76,7 +76,7 @@ describe("the list of events", () => {
     expect(await numbers("since=0001-01-01T00:00:00Z")).toHaveLength(301);
   });
 
-  test("goes on behind a page that came out short, where little matches among much", async () => {
+  test("goes on after a short page where few of many events match", async () => {
     const tenant = await newOrganisation();
     const count = 2 * SCANNED_ROWS + 51;
     await storeEvents(tenant, count);
@@ -96,14 +96,14 @@ describe("the list of events", () => {
     }
   });
 
-  test("ends where what was looked at ends just there", async () => {
+  test("ends when the last event that was looked at is the last of all", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, SCANNED_ROWS);
     const pages = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=10`);
     expect(numbersOf(pages.flat())).toEqual(hundreds(SCANNED_ROWS - 1));
   });
 
-  test("reads a page of rows among 100,000 events", async () => {
+  test("reads one page of rows among 100,000 events", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 100_000);
     const { body: page } = await eventsAt(tenant, "limit=50");
@@ -139,7 +139,7 @@ describe("the list of events", () => {
     ["a cursor that is no event's", "cursor=whd_1", "cursor"],
     ["too large a page", "limit=101", "limit"],
     ["a parameter that nobody knows", "until=2026-01-01T00:00:00Z", "until"],
-  ])("with %s is refused", async (_, query, path) => {
+  ])("is refused with %s", async (_, query, path) => {
     const { status, body } = await eventsAt(await newOrganisation(), query);
     expect(status).toBe(400);
     expect(body.errors).toMatchObject([{ path, message: expect.any(String) }]);
@@ -147,7 +147,7 @@ describe("the list of events", () => {
 });
 
 describe("one event", () => {
-  test("is told by its id as in the list", async () => {
+  test("is read by its id with the fields of the list", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 2);
     const { body: page } = await eventsAt(tenant);
@@ -158,7 +158,7 @@ describe("one event", () => {
   });
 
   test.each(["0", "x", "00000000-0000-7000-8000-000000000000", "%00"])(
-    "that never was, such as %s, is 404",
+    "is not found under an id that never existed, such as %s",
     async (id) => {
       const { key } = await newOrganisation();
       const { status, body } = await call("GET", `${EVENTS}/${id}`, { key });
@@ -167,7 +167,7 @@ describe("one event", () => {
   );
 });
 
-test("another organisation's events are in no list, behind no cursor, and never existed", async () => {
+test("another organisation's events are in no list, behind no cursor, and cannot be read", async () => {
   const [owner, other] = [await newOrganisation(), await newOrganisation()];
   await storeEvents(owner, 3);
   const { body: page } = await eventsAt(owner);
@@ -182,7 +182,7 @@ test("another organisation's events are in no list, behind no cursor, and never 
   expect(theirs.text).toBe(none.text.replaceAll("never", id));
 });
 
-test("events of endpoints from before they had all of their fields are told like others", async () => {
+test("events of endpoints from before all of today's fields are shown like others", async () => {
   const tenant = await newOrganisation();
   const id = newEventId(Date.now());
   const endpoint = {

@@ -19,7 +19,7 @@ const key = env.DRAWBRIDGE_ROOT_TOKEN;
 test.each([
   ["any body", anyBody],
   ["broken fields", brokenBody({ name: "Acme" })],
-])("a new organisation with %s is answered", async (_, bodies) => {
+])("a new organisation with %s gets a valid answer", async (_, bodies) => {
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
       expectOwnFormat(await call("POST", "/v1/organisations", { key, body }), "v1");
@@ -28,7 +28,7 @@ test.each([
   );
 });
 
-test("a list with any query is answered", async () => {
+test("a list of organisations with any query gets a valid answer", async () => {
   await fc.assert(
     fc.asyncProperty(anyQuery("limit", "cursor"), async (query) => {
       expectOwnFormat(await call("GET", `/v1/organisations?${query}`, { key }), "v1");
@@ -37,7 +37,7 @@ test("a list with any query is answered", async () => {
   );
 });
 
-test("a deletion of any id that nobody has is answered", async () => {
+test("deleting an organisation under any unknown id gets a valid answer", async () => {
   await fc.assert(
     fc.asyncProperty(rawPart, async (id) => {
       fc.pre(!/^[0-9]+$/.test(decodeURIComponentOr(id)));
@@ -49,7 +49,7 @@ test("a deletion of any id that nobody has is answered", async () => {
   );
 });
 
-test("any path with any verb is answered", async () => {
+test("any path with any method gets a valid answer", async () => {
   const path = fc.array(rawPart, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
   const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY");
   const root = fc.constantFrom("/", "/v1/", "/v1/ip/", "/v1/health/");
@@ -64,7 +64,7 @@ test("any path with any verb is answered", async () => {
   );
 });
 
-test("any header with any value is answered", async () => {
+test("a call with any header of any value gets a valid answer", async () => {
   const name = fc.constantFrom(
     "Authorization",
     "Content-Type",

@@ -30,7 +30,7 @@ async function storeDeliveries(tenant: Tenant, count: number): Promise<void> {
 const every = (step: number, from: number, below: number) =>
   Array.from({ length: Math.ceil((below - from) / step) }, (_, i) => from + i * step).toReversed();
 
-test("each filter finds all that match, once, over short pages and long ones", async () => {
+test("each filter of the list of deliveries finds all that match, once, over short pages and long ones", async () => {
   const tenant = await newOrganisation();
   const count = 2 * SCANNED_ROWS + 501;
   await storeDeliveries(tenant, count);
@@ -53,7 +53,7 @@ test("each filter finds all that match, once, over short pages and long ones", a
   }
 });
 
-test("what arrives while a page is read hides nothing that is still undelivered", async () => {
+test("deliveries that arrive while a page is read hide nothing that is still undelivered", async () => {
   const tenant = await newOrganisation();
   const count = 2 * SCANNED_ROWS;
   await storeDeliveries(tenant, count);
@@ -81,7 +81,7 @@ test("what arrives while a page is read hides nothing that is still undelivered"
   expect(pages.flat().map(({ id }) => id)).toEqual([idOf(hidden)]);
 });
 
-test("a page reads a bounded number of rows among 50,000, and writes none", async () => {
+test("a page of deliveries reads a bounded number of rows among 50,000, and writes none", async () => {
   const tenant = await newOrganisation();
   await storeDeliveries(tenant, 50_000);
   const { body } = await call("GET", `${DELIVERIES}?limit=5`, { key: tenant.key });

@@ -15,8 +15,8 @@ async function typesOf(tenant: Tenant): Promise<string[]> {
   return body.data.map(({ type }: { type: string }) => type).toSorted();
 }
 
-describe("each change of an endpoint", () => {
-  test("is one event, which the other endpoints get and it itself does not", async () => {
+describe("a change of an endpoint", () => {
+  test("is one event, which the other endpoints get and the changed one does not", async () => {
     const tenant = await newOrganisation();
     const other = await endpointWith(tenant, { event_types: ["webhook-endpoint.*"] });
     // It would hear of everything, itself included, if it were told.
@@ -57,7 +57,7 @@ describe("each change of an endpoint", () => {
     expect(heard.filter(({ body }) => JSON.parse(body).data.id === id)).toEqual([]);
   });
 
-  test("that was refused, or was none, is no event", async () => {
+  test("is no event when it was refused or changed nothing", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     await patch(tenant, endpoint, { colour: "red" });
@@ -67,7 +67,7 @@ describe("each change of an endpoint", () => {
     expect(await typesOf(tenant)).toEqual(["webhook-endpoint.created"]);
   });
 
-  test("in ricloud's format is tried out when it is made, unless it is disabled", async () => {
+  test("makes an endpoint in ricloud's format tested at its create, unless it is disabled", async () => {
     const tenant = await newOrganisation();
     const { mailbox } = await endpointWith(tenant, { format: "ricloud" });
     await mailbox.waitForRequests(1);
@@ -79,7 +79,7 @@ describe("each change of an endpoint", () => {
     ]);
   });
 
-  test("of another organisation is not heard of", async () => {
+  test("is not sent to other organisations", async () => {
     const [ours, theirs] = [await newOrganisation(), await newOrganisation()];
     const listening = await endpointWith(ours);
     const endpoint = await endpointWith(theirs);
@@ -93,7 +93,7 @@ describe("each change of an endpoint", () => {
   });
 });
 
-describe("a secret", () => {
+describe("the secret of an endpoint", () => {
   test("is in no row, no event, no body of a webhook and no line of the log", async () => {
     const lines: string[] = [];
     for (const method of ["log", "info", "warn", "error", "debug", "trace"] as const) {

@@ -30,7 +30,7 @@ const window = { since: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00.5+02
 test.each([
   ["any body", anyBody],
   ["broken fields", brokenBody(endpointBody)],
-])("a new endpoint with %s is answered", async (_name, bodies) => {
+])("a new endpoint with %s gets a valid answer", async (_name, bodies) => {
   const { tenant } = await newTarget();
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
@@ -49,7 +49,7 @@ test.each([
   ["PATCH", "", changes],
   ["POST", "/secret:rotate", { grace_seconds: 600 }],
   ["POST", ":recover", window],
-])("a %s of an endpoint%s with any body, or broken fields, is answered", async (...row) => {
+])("a %s of an endpoint%s with any body, or broken fields, gets a valid answer", async (...row) => {
   const [method, suffix, valid] = row;
   const { tenant, endpoint } = await newTarget();
   await fc.assert(
@@ -63,7 +63,7 @@ test.each([
   expect(status).toBe(200);
 });
 
-test("a resend with any body is answered", async () => {
+test("a resend with any body gets a valid answer", async () => {
   const { tenant, endpoint } = await newTarget();
   const id = await storeDelivery(tenant, endpoint, "failed");
   await fc.assert(
@@ -78,7 +78,7 @@ test.each([
   [ENDPOINTS, ["limit", "cursor"]],
   [DELIVERIES, ["limit", "cursor", "endpoint", "event_type", "status"]],
   [EVENTS, ["limit", "cursor", "type", "since"]],
-])("the list %s with any query is answered", async (path, names) => {
+])("the list %s with any query gets a valid answer", async (path, names) => {
   const { tenant } = await newTarget();
   await fc.assert(
     fc.asyncProperty(anyQuery(...names), async (query) => {
@@ -88,7 +88,7 @@ test.each([
   );
 });
 
-test("any id, with any verb behind it, is answered", async () => {
+test("any id, with any action after it, gets a valid answer", async () => {
   const { tenant } = await newTarget();
   const list = fc.constantFrom(ENDPOINTS, DELIVERIES, EVENTS, "/v1/webhooks/recoveries");
   const suffix = fc.constantFrom("", "/secret", "/secret:rotate", ":test", ":resend", ":recover");
@@ -103,7 +103,7 @@ test("any id, with any verb behind it, is answered", async () => {
   );
 });
 
-test("a time at the ends of what can be written is answered", async () => {
+test("a time at the ends of what can be written gets a valid answer", async () => {
   const { tenant, endpoint } = await newTarget();
   const times = [
     "0000-01-01T00:00:00Z",
