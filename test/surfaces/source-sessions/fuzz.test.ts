@@ -8,12 +8,18 @@ import {
   brokenBody,
   expectOwnFormat,
   headerValue,
+  newFuzz,
   rawPart,
-} from "../../support/hostile";
+} from "../../support/fuzz";
 import { anyAddress } from "../../support/sessions";
 import { type Broker, GOOD, newActive, newBroker } from "../../support/source-sessions";
 
 const RUNS = 80;
+/** On the paths of ricloud's format. */
+const fuzz = newFuzz({ runs: RUNS, judge: expectReadable });
+/** On the paths of `/v1`. */
+const fuzzV1 = newFuzz({ runs: RUNS, judge: (answer) => expectOwnFormat(answer, "v1") });
+
 let broker: Broker;
 let active: string;
 
@@ -54,12 +60,7 @@ test.each([
   ["POST", "/sources/1", fc.oneof(anyBody, brokenBody({ state: "active" }))],
   ["POST", "/configs/webhook", fc.oneof(anyBody, brokenBody({ url: "https://10.0.0.1/" }))],
 ])("%s %s gets a valid answer with any body", async (method, path, bodies) => {
-  await fc.assert(
-    fc.asyncProperty(bodies, async (body) => {
-      expectReadable(await call(method, path, { key: broker.key, body }));
-    }),
-    { numRuns: RUNS },
-  );
+  await fuzz(bodies, (body) => call(method, path, { key: broker.key, body }));
 });
 
 test.each([
@@ -70,12 +71,7 @@ test.each([
   ["/configs/webhook", []],
 ])("GET %s gets a valid answer with any query", async (path, names) => {
   const query = anyQuery("limit", "after_id", "before_id", ...names);
-  await fc.assert(
-    fc.asyncProperty(query, async (text) => {
-      expectReadable(await call("GET", `${path}?${text}`, { key: broker.key }));
-    }),
-    { numRuns: RUNS },
-  );
+  await fuzz(query, (text) => call("GET", `${path}?${text}`, { key: broker.key }));
 });
 
 test.each([
@@ -99,29 +95,22 @@ test.each([
 test("any path with any method gets a valid answer", async () => {
   const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS");
   const root = fc.constantFrom("/sessions/", "/users/", "/sources/", "/events/", "/keys/");
-  await fc.assert(
-    fc.asyncProperty(verb, root, rawPart, rawPart, async (method, start, part, more) => {
-      const path = `${start}${part}${more === "" ? "" : `/${more}`}`;
-      // Dots lead out of here, to paths that are other surfaces'.
-      fc.pre(new URL(path, "http://x").pathname.startsWith(start));
-      expectReadable(await call(method, path, { key: broker.key }));
-    }),
-    { numRuns: RUNS },
-  );
+  await fuzz(fc.tuple(verb, root, rawPart, rawPart), async ([method, start, part, more]) => {
+    const path = `${start}${part}${more === "" ? "" : `/${more}`}`;
+    // Dots may lead out of this surface.
+    fc.pre(new URL(path, "http://x").pathname.startsWith(start));
+    return call(method, path, { key: broker.key });
+  });
 });
 
 test("a call with any header of any value gets a valid answer", async () => {
   const name = fc.constantFrom("Ricloud-Await", "Content-Type", "Idempotency-Key", "Authorization");
-  await fc.assert(
-    fc.asyncProperty(name, headerValue, async (header, value) => {
-      const answer = await call("POST", "/sessions", {
-        ip: anyAddress(),
-        headers: { Authorization: `Token ${broker.key}`, [header]: value },
-        body: { source: { ...source, identifier: "jo+lost" }, payload: {} },
-      });
-      expectReadable(answer);
+  await fuzz(fc.tuple(name, headerValue), ([header, value]) =>
+    call("POST", "/sessions", {
+      ip: anyAddress(),
+      headers: { Authorization: `Token ${broker.key}`, [header]: value },
+      body: { source: { ...source, identifier: "jo+lost" }, payload: {} },
     }),
-    { numRuns: RUNS },
   );
 });
 
@@ -132,22 +121,19 @@ test.each([
 ])(
   "%s %s gets a valid answer with any body, and a problem where it is refused",
   async (method, path, of) => {
-    await fc.assert(
-      fc.asyncProperty(of, async (body) => {
-        const answer = await call(method, path.replace(":id", active), { key: broker.key, body });
-        expectOwnFormat(answer, "v1");
-      }),
-      { numRuns: RUNS },
+    await fuzzV1(of, (body) =>
+      call(method, path.replace(":id", active), { key: broker.key, body }),
     );
   },
 );
 
 test("no session is ended by any signature under any body", async () => {
   const when = fc.oneof(headerValue, fc.constant("now"));
-  await fc.assert(
-    fc.asyncProperty(anyBody, headerValue, when, headerValue, async (body, id, at, signature) => {
+  await fuzzV1(
+    fc.tuple(anyBody, headerValue, when, headerValue),
+    ([body, id, at, signature]) => {
       const now = String(Math.floor(Date.now() / 1_000));
-      const answer = await call("POST", `/v1/sessions/${active}:expire`, {
+      return call("POST", `/v1/sessions/${active}:expire`, {
         ip: anyAddress(),
         headers: {
           "webhook-id": id,
@@ -156,9 +142,7 @@ test("no session is ended by any signature under any body", async () => {
         },
         body,
       });
-      expectOwnFormat(answer, "v1");
-      expect(answer.status).toBe(401);
-    }),
-    { numRuns: RUNS },
+    },
+    { check: ({ status }) => expect(status).toBe(401) },
   );
 });

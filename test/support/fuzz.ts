@@ -1,6 +1,52 @@
-/** What nobody should send and somebody will: values, bodies, queries, paths and headers for fuzzing. */
+/**
+ * Fuzzing of HTTP routes: values, bodies, queries, paths and headers that no client should send, how
+ * they are sent, and how every answer is judged.
+ */
 import fc from "fast-check";
 import type { Answer } from "./client";
+
+/** How often a file of tests sends generated values, and how it judges each answer. */
+interface Fuzzing {
+  runs: number;
+  /** Throws when an answer is wrong. */
+  judge: (answer: Answer) => void;
+}
+
+/** What one test wants besides. */
+interface FuzzOptions<T> {
+  /** How many times the file's runs; 1 if left out. */
+  times?: number;
+  /** Throws when a well-formed answer is wrong for this value. */
+  check?: (answer: Answer, value: T) => void | Promise<void>;
+}
+
+/** A function that sends a request for each generated value, and judges every answer. */
+export function newFuzz({ runs, judge }: Fuzzing) {
+  return <T>(
+    values: fc.Arbitrary<T>,
+    send: (value: T) => Promise<Answer>,
+    { times = 1, check }: FuzzOptions<T> = {},
+  ): Promise<void> =>
+    fc.assert(
+      fc.asyncProperty(values, async (value) => {
+        const answer = await send(value);
+        judge(answer);
+        await check?.(answer, value);
+      }),
+      { numRuns: runs * times },
+    );
+}
+
+/** The methods of HTTP, and one that few servers know. */
+export const anyMethod = fc.constantFrom(
+  "GET",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+  "QUERY",
+);
 
 /** Single values at which parsers and schemas break. None is an address that could be called. */
 const sharp = fc.constantFrom<unknown>(
@@ -48,7 +94,7 @@ const anyValue = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 40 }) },
 );
 
-/** Bodies in which each field is as it should be, or broken, or missing; and some fields are strange. */
+/** Bodies in which each field is valid, broken or missing; some have strange fields as well. */
 export function brokenBody(valid: Record<string, unknown>): fc.Arbitrary<string> {
   const fields = Object.fromEntries(
     Object.entries(valid).map(([name, value]) => [
@@ -106,6 +152,11 @@ export const rawPart: fc.Arbitrary<string> = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 20 }).map(encodeLoosely),
 );
 
+/** Some segments of a path. */
+export function anyPath(lengths: { minLength?: number; maxLength: number }): fc.Arbitrary<string> {
+  return fc.array(rawPart, lengths).map((parts) => parts.join("/"));
+}
+
 /** A header's value: anything that HTTP lets through. */
 export const headerValue = fc.oneof(
   fc.string({
@@ -115,7 +166,7 @@ export const headerValue = fc.oneof(
   fc.constantFrom("", " ", "a\tb", "token", "token ", "Bearer  x", "x".repeat(4_000)),
 );
 
-/** What every refusal of a surface looks like; a refusal is never our own fault. */
+/** Asserts that an answer is no fault of ours, and that a refusal has the format of its surface. */
 export function expectOwnFormat(answer: Answer, surface: "relay" | "v1"): void {
   const problem = wrongWith(answer, surface);
   if (problem !== null) throw new Error(`${problem}: ${answer.status} ${answer.text}`);
@@ -138,7 +189,7 @@ function wrongWith({ status, headers, body, text }: Answer, surface: string): st
   return text.includes("\n    at ") ? "the problem shows a stack" : null;
 }
 
-/** Leaves what a URL parser would take for its own parts out, and half of the rest as it is. */
+/** Encodes only the characters that a URL parser would take for borders of its parts. */
 function encodeLoosely(text: string): string {
   return text.toWellFormed().replaceAll(/[#?/\\\s]/g, encodeURIComponent);
 }
