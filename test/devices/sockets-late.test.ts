@@ -19,7 +19,7 @@ import {
 } from "../support/devices";
 import { isProjection, queueRefuses, withEventQueue } from "../support/faults";
 import { rowsOf } from "../support/rows";
-import { connect as connectUser, knock, upgrade as upgradeUser } from "../support/socket";
+import { connect as connectUser, tryConnect, upgrade as upgradeUser } from "../support/socket";
 
 const PROJECTION = /insert into "sessions"/;
 /** What looks for the device of somebody who knocks, by its token or by its id. */
@@ -85,7 +85,7 @@ describe("a session that D1 does not show yet", () => {
         ),
         stub: env.SESSIONS.getByName(body.session_id),
       };
-      expect((await knock(relay, 1)).status).toBe(503);
+      expect((await tryConnect(relay, 1)).status).toBe(503);
       expect((await connectUser(relay, 2)).open).toBe(true);
     });
   });

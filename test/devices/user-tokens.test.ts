@@ -17,7 +17,7 @@ import {
   type TestDevice,
 } from "../support/devices";
 import { rowsOf } from "../support/rows";
-import { connect, knock, newRelay, type Relay } from "../support/socket";
+import { connect, newRelay, type Relay, tryConnect } from "../support/socket";
 
 const revoke = (at: TestApplication, { id }: TestDevice, role = "operator") =>
   call("POST", `${at.path}/devices/${id}/tokens:revoke`, { key: at.key, body: { role } });
@@ -26,7 +26,7 @@ const remove = (at: TestApplication, { id }: TestDevice) =>
 
 /** What the user with the device is answered at the door: the status, and in a refusal the message. */
 async function knockOf(relay: Relay): Promise<[number, string]> {
-  const { status, body } = await knock(relay, 1);
+  const { status, body } = await tryConnect(relay, 1);
   return [status, body?.message ?? ""];
 }
 
@@ -51,8 +51,8 @@ describe("the tokens of a relay session's user with a device", () => {
   test("let nobody in as the host either, without a paired device", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, ["phone", null]);
-    expect((await knock(relay, 0)).status).toBe(403);
-    expect((await knock(relay, 1)).status).toBe(101);
+    expect((await tryConnect(relay, 0)).status).toBe(403);
+    expect((await tryConnect(relay, 1)).status).toBe(101);
   });
 
   test("let a paired device in, also before it has collected its token", async () => {
@@ -114,8 +114,8 @@ describe("the tokens of a relay session's user with a device", () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, [null, "phone", null]);
     const ip = "198.51.100.9";
-    for (let i = 0; i < 12; i++) expect((await knock(relay, 1, { ip })).status).toBe(403);
-    expect((await knock(relay, 2, { ip })).status).toBe(101);
+    for (let i = 0; i < 12; i++) expect((await tryConnect(relay, 1, { ip })).status).toBe(403);
+    expect((await tryConnect(relay, 2, { ip })).status).toBe(101);
   });
 
   test("read nothing from D1 for a user without a device", async () => {

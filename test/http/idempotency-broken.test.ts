@@ -5,6 +5,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
+import { moveClock } from "../support/clock";
 import { d1Lost, newGate, withD1, withD1Answers } from "../support/d1";
 import { eventually } from "../support/pipeline";
 import { create, createOnce, liveSessions, revoke, SESSIONS } from "../support/sessions";
@@ -22,10 +23,6 @@ function afterConflicts(send: () => Promise<Answer>): Promise<Answer> {
     expect(answer.status, answer.text).not.toBe(409);
     return answer;
   });
-}
-
-function moveClock(milliseconds: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
 }
 
 describe("a repeat with an Idempotency-Key after the deployment's secret has changed", () => {

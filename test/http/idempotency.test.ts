@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { moveClock } from "../support/clock";
 import { newGate, withD1 } from "../support/d1";
 import { insertKey, newKey } from "../support/keys";
 import {
@@ -20,10 +21,6 @@ const DAY = 24 * 60 * MINUTE;
 afterEach(() => {
   vi.useRealTimers();
 });
-
-function moveClock(milliseconds: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
-}
 
 describe("a POST that is sent again with its Idempotency-Key", () => {
   test("is done once and answered with the first answer", async () => {

@@ -2,8 +2,9 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
-import { advance, holdTheClock, queueRefuses, runSweep, withEventQueue } from "../support/faults";
+import { queueRefuses, runSweep, withEventQueue } from "../support/faults";
 import { at, create, register, set } from "../support/permissions";
 
 afterEach(() => {
@@ -108,7 +109,7 @@ test("the same change made twice at once is one change and one event", async () 
 });
 
 test("an event goes on the queue when it is recorded, and stays owed while the queue refuses", async () => {
-  holdTheClock();
+  stopClockAhead();
   const { id, key } = await newOrganisation();
   const sent: string[] = [];
   await withEventQueue(

@@ -1,13 +1,16 @@
 /** Only a user with both tokens of a live session gets a websocket, and only on their own link. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
+import { stopClock } from "../support/clock";
 import {
   connect,
-  knock,
+  endRelay,
   newRelay,
   type Relay,
   readUser,
+  revokeUser,
   tokensOf,
+  tryConnect,
   upgrade,
 } from "../support/socket";
 
@@ -62,7 +65,7 @@ describe("a websocket of a user", () => {
     ["all tokens of another session", (_, other) => tokensOf(other, 1)],
   ])("is refused with %s, and nobody is shown as connected", async (_, query) => {
     const [relay, other] = await Promise.all([newRelay(2), newRelay(2)]);
-    const answer = await knock(relay, 1, { query: query(relay, other) });
+    const answer = await tryConnect(relay, 1, { query: query(relay, other) });
     expect(answer.status).toBe(403);
     expect(answer.body).toEqual({ message: expect.stringContaining("token") });
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
@@ -70,12 +73,9 @@ describe("a websocket of a user", () => {
 
   test("is refused with the tokens of a user who was revoked", async () => {
     const relay = await newRelay(2);
-    await call("POST", "/v1/relays/sessions:revoke-user", {
-      key: relay.key,
-      body: { session_id: relay.id, authorization_token: relay.userTokens[1] },
-    });
-    expect((await knock(relay, 1)).status).toBe(403);
-    expect((await knock(relay, 0)).status).toBe(101);
+    await revokeUser(relay, 1);
+    expect((await tryConnect(relay, 1)).status).toBe(403);
+    expect((await tryConnect(relay, 0)).status).toBe(101);
   });
 
   test("is let in for a user who was authorised after the create", async () => {
@@ -93,16 +93,16 @@ describe("a websocket of a user", () => {
 describe("the link of a websocket", () => {
   test("lets in only user 0 as the host", async () => {
     const relay = await newRelay(3);
-    expect((await knock(relay, 1, { side: "server" })).status).toBe(403);
-    expect((await knock(relay, 2, { side: "server" })).status).toBe(403);
-    expect((await knock(relay, 0, { side: "server" })).status).toBe(101);
+    expect((await tryConnect(relay, 1, { side: "server" })).status).toBe(403);
+    expect((await tryConnect(relay, 2, { side: "server" })).status).toBe(403);
+    expect((await tryConnect(relay, 0, { side: "server" })).status).toBe(101);
   });
 
   test("lets in everyone but user 0 as a client", async () => {
     const relay = await newRelay(3);
-    expect((await knock(relay, 0, { side: "client" })).status).toBe(403);
-    expect((await knock(relay, 1, { side: "client" })).status).toBe(101);
-    expect((await knock(relay, 2, { side: "client" })).status).toBe(101);
+    expect((await tryConnect(relay, 0, { side: "client" })).status).toBe(403);
+    expect((await tryConnect(relay, 1, { side: "client" })).status).toBe(101);
+    expect((await tryConnect(relay, 2, { side: "client" })).status).toBe(101);
   });
 
   test("tells a plain request to upgrade, also when its tokens are right", async () => {
@@ -117,7 +117,7 @@ describe("the link of a websocket", () => {
   test("finds no session for an id that never existed or cannot exist", async () => {
     const relay = await newRelay(2);
     for (const id of ["0123456789ab-S", "nonsense", `${relay.id}x`]) {
-      const answer = await knock({ ...relay, id }, 1);
+      const answer = await tryConnect({ ...relay, id }, 1);
       expect(answer.status).toBe(404);
       expect(answer.body).toEqual({ message: expect.any(String) });
     }
@@ -125,18 +125,18 @@ describe("the link of a websocket", () => {
 
   test("says that the session has ended when it was deleted", async () => {
     const relay = await newRelay(2);
-    await call("DELETE", path(relay), { key: relay.key });
-    const answer = await knock(relay, 1);
+    await endRelay(relay);
+    const answer = await tryConnect(relay, 1);
     expect(answer.status).toBe(410);
     expect(answer.body).toEqual({ message: expect.stringContaining("ended") });
   });
 
   test("says that the session has ended when its life is over, also before its alarm has rung, and closes its websockets", async () => {
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    stopClock();
     const relay = await newRelay(3, { ttl_seconds: 60 });
     const early = await connect(relay, 1);
     vi.setSystemTime(Date.now() + MINUTE_MS);
-    expect((await knock(relay, 2)).status).toBe(410);
+    expect((await tryConnect(relay, 2)).status).toBe(410);
     expect((await early.closed).code).toBe(4410);
   });
 });

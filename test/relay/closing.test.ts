@@ -2,15 +2,17 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
-import { advance } from "../support/faults";
+import { advance, stopClock } from "../support/clock";
 import {
   connect,
+  endRelay,
   fromClient,
-  knock,
   newRelay,
   type Relay,
   readUser,
+  revokeUser,
   Socket,
+  tryConnect,
   upgrade,
   withId,
 } from "../support/socket";
@@ -23,14 +25,6 @@ afterEach(() => {
 const path = (relay: Relay) => `/v1/relays/sessions/${relay.id}`;
 const statusOf = async (relay: Relay) =>
   (await call("GET", path(relay), { key: relay.key })).status;
-const revoke = (relay: Relay, n: number) =>
-  call("POST", "/v1/relays/sessions:revoke-user", {
-    key: relay.key,
-    body: { session_id: relay.id, authorization_token: relay.userTokens[n] },
-  });
-function holdTheClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-}
 describe("a second websocket of a user", () => {
   test("replaces the first, and frames go only to the new one", async () => {
     const relay = await newRelay(2);
@@ -107,7 +101,7 @@ describe("revoking a user", () => {
     const [host, other] = [await connect(relay, 0), await connect(relay, 2)];
     const revoked = await connect(relay, 1);
     const close = vi.spyOn(WebSocket.prototype, "close");
-    const { status } = await revoke(relay, 1);
+    const { status } = await revokeUser(relay, 1);
     // Taken when the answer is here: the relay had closed by then.
     const codes = close.mock.calls.map(([code]) => code);
     expect(status).toBe(200);
@@ -115,7 +109,7 @@ describe("revoking a user", () => {
     expect((await revoked.closed).code).toBe(4403);
     expect(await host.control("peer_left")).toEqual({ type: "peer_left", connection_id: 1 });
     expect(await other.settle()).toEqual([]);
-    expect((await knock(relay, 1)).status).toBe(403);
+    expect((await tryConnect(relay, 1)).status).toBe(403);
   });
 
   test("lets none of their frames pass after the answer", async () => {
@@ -123,7 +117,7 @@ describe("revoking a user", () => {
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
     for (let i = 0; i < 50; i++) client.send(...fromClient(1, i));
-    const answer = revoke(relay, 1);
+    const answer = revokeUser(relay, 1);
     for (let i = 0; i < 50; i++) client.send(...fromClient(2, i));
     expect((await answer).status).toBe(200);
     await host.settle();
@@ -140,7 +134,7 @@ describe("revoking a user", () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     await connect(relay, 1);
-    await revoke(relay, 1);
+    await revokeUser(relay, 1);
     host.send(...withId(1, 1));
     await host.settle();
     expect(await readUser(relay, 0)).toMatchObject({ frames_dropped: 1 });
@@ -151,7 +145,7 @@ describe("the end of a session", () => {
   test("by its organisation is told to everyone, with the reason, before the websockets close", async () => {
     const relay = await newRelay(3);
     const sockets = [await connect(relay, 0), await connect(relay, 1), await connect(relay, 2)];
-    expect((await call("DELETE", path(relay), { key: relay.key })).status).toBe(204);
+    expect((await endRelay(relay)).status).toBe(204);
     for (const socket of sockets) {
       expect((await socket.closed).code).toBe(4410);
       expect(socket.controls.at(-1)).toEqual({ type: "ending", reason: "organisation" });
@@ -159,7 +153,7 @@ describe("the end of a session", () => {
   });
 
   test("by its time comes with the alarm, on time and not before", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, { ttl_seconds: 60 });
     const sockets = [await connect(relay, 0), await connect(relay, 1)];
     advance(59.999);
@@ -175,7 +169,7 @@ describe("the end of a session", () => {
   });
 
   test("by its time comes also with a frame before the alarm, and that frame does not pass", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, { ttl_seconds: 60 });
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -191,12 +185,12 @@ describe("the end of a session", () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
-    await call("DELETE", path(relay), { key: relay.key });
+    await endRelay(relay);
     await client.closed;
     client.send(...fromClient(1));
     client.close(1000);
     await host.closed;
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 });
 
@@ -204,7 +198,7 @@ describe("an idle session", () => {
   const quick = { idle_seconds: 10, ttl_seconds: 86_400 };
 
   test("does not end while a websocket is open, however silent", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(3_600);
@@ -214,7 +208,7 @@ describe("an idle session", () => {
   });
 
   test("ends when its time has passed since the last websocket closed, and not before", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, quick);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     advance(3_600);
@@ -224,10 +218,10 @@ describe("an idle session", () => {
     await host.closed;
     advance(9.999);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
-    expect((await knock(relay, 1)).status).toBe(101);
+    expect((await tryConnect(relay, 1)).status).toBe(101);
     advance(12.5);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 
   test.each([
@@ -236,7 +230,7 @@ describe("an idle session", () => {
   ])(
     "has its whole time from when the relay closed the last websocket as %s",
     async (_, bytes, code) => {
-      holdTheClock();
+      stopClock();
       const relay = await newRelay(2, quick);
       const client = await connect(relay, 1, { halfOpen: true });
       advance(3_600);

@@ -1,25 +1,25 @@
 /** Connecting costs its user's budget, and so does all else that a participant makes the relay handle or send. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RelayHub } from "../../src/relay/relay-hub";
+import { advance, stopClock } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
-import { advance } from "../support/faults";
 import { newConnectedRelay } from "../support/permissions";
 import { hubWith, LIMITS, openToAll, sized } from "../support/relay-hub";
 import {
   connect,
   fromClient,
-  knock,
   newRelay,
   type Relay,
   readUser,
   type Socket,
+  tryConnect,
   upgrade,
   withId,
 } from "../support/socket";
 
 beforeEach(() => {
   // The clock stands still, so that nothing is filled again while a test sends.
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  stopClock();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -47,13 +47,13 @@ describe("connecting", () => {
     expect(statuses).toEqual([...twenty, ...Array(80).fill(429)]);
     await host.settle();
     expect([told(host, "peer_joined"), told(host, "peer_left")]).toEqual([20, 19]);
-    expect((await knock(relay, 2)).status).toBe(101);
+    expect((await tryConnect(relay, 2)).status).toBe(101);
   });
 
   test("is possible again after the time that the refusal names: ten times a second", async () => {
     const relay = await newRelay(2);
     await connectTimes(relay, 1, 20);
-    const refused = await knock(relay, 1);
+    const refused = await tryConnect(relay, 1);
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("1");
     expect(refused.body).toEqual({ message: expect.stringContaining("Retry-After") });
@@ -66,7 +66,7 @@ describe("connecting", () => {
     const host = await connect(relay, 0);
     await connectTimes(relay, 1, 19);
     const last = await connect(relay, 1);
-    expect((await knock(relay, 1)).status).toBe(429);
+    expect((await tryConnect(relay, 1)).status).toBe(429);
     host.send(...withId(1, 7));
     expect(await last.frame()).toEqual(fromClient(7));
   });
@@ -94,7 +94,7 @@ describe("connecting", () => {
   test("costs the user nothing with a wrong token", async () => {
     const relay = await newRelay(2);
     for (let i = 0; i < 30; i++) {
-      await knock(relay, 1, { query: `session_token=${relay.sessionToken}&user_token=1` });
+      await tryConnect(relay, 1, { query: `session_token=${relay.sessionToken}&user_token=1` });
     }
     expect(await connectTimes(relay, 1, 20)).toEqual(twenty);
   });
@@ -115,11 +115,11 @@ describe("a participant's budget", () => {
       send(client);
       expect((await client.closed).code).toBe(code);
       // 2 MB of a burst of 1 MB: the second one takes four seconds to fill.
-      const refused = await knock(relay, 1);
+      const refused = await tryConnect(relay, 1);
       expect(refused.status).toBe(429);
       expect(refused.headers.get("Retry-After")).toBe("4");
       advance(4);
-      expect((await knock(relay, 1)).status).toBe(101);
+      expect((await tryConnect(relay, 1)).status).toBe(101);
     },
   );
 

@@ -1,16 +1,17 @@
 /** A session whose object was evicted goes on as if nothing had happened: its sockets hibernate and wake it. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { call } from "../support/client";
-import { advance } from "../support/faults";
+import { advance, stopClock } from "../support/clock";
 import { rowsOf } from "../support/rows";
 import {
   connect,
+  endRelay,
   fromClient,
-  knock,
   newRelay,
   type Relay,
   readUser,
+  revokeUser,
+  tryConnect,
   withId,
 } from "../support/socket";
 
@@ -18,11 +19,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const path = (relay: Relay) => `/v1/relays/sessions/${relay.id}`;
 const evict = (relay: Relay) => evictDurableObject(relay.stub);
-function holdTheClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-}
 describe("a session whose object was evicted", () => {
   test("is woken by a client's frame, which reaches the host under the same id", async () => {
     const relay = await newRelay(3);
@@ -134,10 +131,7 @@ describe("a websocket that the relay closed before the eviction, and whose clien
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
-    await call("POST", "/v1/relays/sessions:revoke-user", {
-      key: relay.key,
-      body: { session_id: relay.id, authorization_token: relay.userTokens[1] },
-    });
+    await revokeUser(relay, 1);
     await client.closed;
     await evict(relay);
     client.send(...fromClient(66));
@@ -149,7 +143,7 @@ describe("a websocket that the relay closed before the eviction, and whose clien
 
 describe("the counters of a session whose object was evicted", () => {
   test("lose at most the last five seconds of what was sent", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     for (let i = 0; i < 4; i++) {
@@ -164,7 +158,7 @@ describe("the counters of a session whose object was evicted", () => {
   });
 
   test("lose at most the last five seconds of a participant who only receives", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     for (let i = 0; i < 4; i++) {
@@ -177,7 +171,7 @@ describe("the counters of a session whose object was evicted", () => {
   });
 
   test("lose at most the last five seconds of a participant who has left", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -198,7 +192,7 @@ describe("the counters of a session whose object was evicted", () => {
   });
 
   test("lose nothing of a participant whom the relay closed and who never answered", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
@@ -223,10 +217,7 @@ describe("a session with hibernated websockets", () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
-    const { status } = await call("POST", "/v1/relays/sessions:revoke-user", {
-      key: relay.key,
-      body: { session_id: relay.id, authorization_token: relay.userTokens[1] },
-    });
+    const { status } = await revokeUser(relay, 1);
     expect(status).toBe(200);
     expect((await client.closed).code).toBe(4403);
     expect(await host.settle()).toEqual([]);
@@ -236,7 +227,7 @@ describe("a session with hibernated websockets", () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
-    expect((await call("DELETE", path(relay), { key: relay.key })).status).toBe(204);
+    expect((await endRelay(relay)).status).toBe(204);
     for (const socket of [host, client]) {
       expect((await socket.closed).code).toBe(4410);
       expect(socket.controls.at(-1)).toEqual({ type: "ending", reason: "organisation" });
@@ -244,18 +235,18 @@ describe("a session with hibernated websockets", () => {
   });
 
   test("ends when its time is over, with websockets open", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(600);
     await evict(relay);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
     expect((await client.closed).code).toBe(4410);
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 
   test("does not end as idle while one of them is open", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(300);
@@ -263,11 +254,11 @@ describe("a session with hibernated websockets", () => {
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
     await evict(relay);
     expect(await client.settle()).toEqual([]);
-    expect((await knock(relay, 0)).status).toBe(101);
+    expect((await tryConnect(relay, 0)).status).toBe(101);
   });
 
   test("ends as idle when the last of them has closed and its time has passed", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(300);
@@ -275,13 +266,13 @@ describe("a session with hibernated websockets", () => {
     client.close(1000);
     await client.closed;
     // Behind the close: the object has handled it when it answers. A wrong link is no activity.
-    await knock(relay, 1, { side: "server" });
+    await tryConnect(relay, 1, { side: "server" });
     advance(9.999);
     await evict(relay);
-    expect((await knock(relay, 1, { side: "server" })).status).toBe(403);
+    expect((await tryConnect(relay, 1, { side: "server" })).status).toBe(403);
     advance(2.501);
     await evict(relay);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 });

@@ -1,7 +1,7 @@
 /** No participant sends more than the deployment's limits allow, is buffered for without bound, or starves another. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RelayLimits } from "../../src/relay/relay-hub";
-import { advance } from "../support/faults";
+import { advance, stopClock } from "../support/clock";
 import { hubWith, LIMITS, sized } from "../support/relay-hub";
 import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";
 
@@ -14,7 +14,7 @@ function sendBurst(client: Socket): void {
 
 beforeEach(() => {
   // The clock stands still, so that nothing is filled again while a test sends.
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  stopClock();
 });
 afterEach(() => {
   vi.useRealTimers();

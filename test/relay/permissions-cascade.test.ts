@@ -2,11 +2,20 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
-import { holdTheClock, runSweep } from "../support/faults";
+import { runSweep } from "../support/faults";
 import { allowBoth, newConnectedRelay, passes, register } from "../support/permissions";
-import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
+import {
+  connect,
+  endRelay,
+  fromClient,
+  type Relay,
+  revokeUser,
+  tryConnect,
+  withId,
+} from "../support/socket";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -18,7 +27,7 @@ const read = (relay: Relay) => call("GET", `/v1/relays/sessions/${relay.id}`, { 
 
 test("deleting a connection closes its websockets with 4403, leaves the others, and ends its tokens", async () => {
   // No time passes: it is the notice that closes them.
-  holdTheClock();
+  stopClockAhead();
   const relay = await newConnectedRelay("host", "gone", "stays");
   const host = await connect(relay, 0);
   const gone = await connect(relay, 1);
@@ -27,7 +36,7 @@ test("deleting a connection closes its websockets with 4403, leaves the others, 
   expect((await gone.closed).code).toBe(4403);
   expect(await host.control("peer_left")).toMatchObject({ connection_id: 1 });
   await stays.settle();
-  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await tryConnect(relay, 1)).status).toBe(403);
   expect((await read(relay)).body.session_users).toHaveLength(2);
 });
 
@@ -38,13 +47,13 @@ test("deleting a host's connection removes the host", async () => {
   await remove(relay, "host");
   expect((await host.closed).code).toBe(4403);
   await client.control("host_left");
-  expect((await knock(relay, 0)).status).toBe(403);
+  expect((await tryConnect(relay, 0)).status).toBe(403);
 });
 
 test("deleting a connection revokes also a user who is not connected", async () => {
   const relay = await newConnectedRelay("host", "gone");
   await remove(relay, "gone");
-  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await tryConnect(relay, 1)).status).toBe(403);
 });
 
 test("a deleted connection that is registered again may be authorised again, and its old token stays revoked", async () => {
@@ -59,7 +68,7 @@ test("a deleted connection that is registered again may be authorised again, and
     key: relay.key,
     body: { session_id: relay.id, user_ip: "192.0.2.1", connection_id: "again" },
   });
-  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await tryConnect(relay, 1)).status).toBe(403);
   relay.userTokens[2] = body.session_user.authorization_token;
   const client = await connect(relay, 2);
   expect(await passes(host, client, withId(2, 1))).toBe(true);
@@ -74,7 +83,7 @@ test("deleting a connection refuses a reconnect and drops frames to it also when
     remove(relay, "gone"),
   );
   expect(await passes(host, gone, withId(1, 1))).toBe(true);
-  const refused = await knock(relay, 1);
+  const refused = await tryConnect(relay, 1);
   expect([refused.status, refused.body.message]).toEqual([
     403,
     expect.stringContaining("was revoked while they connected"),
@@ -92,7 +101,7 @@ test("deleting a connection leaves one of the same name in another organisation"
   await remove(theirs, "client");
   expect((await gone.closed).code).toBe(4403);
   expect(await passes(client, host, fromClient(1))).toBe(true);
-  expect((await knock(ours, 1)).status).toBe(101);
+  expect((await tryConnect(ours, 1)).status).toBe(101);
 });
 
 test("deleting a connection is told to every live session that has it, however many there are", async () => {
@@ -126,17 +135,12 @@ describe("the table of which live sessions have which connections", () => {
 
   test("has a connection while its session lives, and loses it with a revoked user and with the session", async () => {
     const relay = await newConnectedRelay("host", "a", "a", "b", null);
-    const revoke = (n: number) =>
-      call("POST", "/v1/relays/sessions:revoke-user", {
-        key: relay.key,
-        body: { session_id: relay.id, authorization_token: relay.userTokens[n] },
-      });
     expect(await heldBy(relay)).toEqual(["a", "b", "host"]);
-    await revoke(1);
+    await revokeUser(relay, 1);
     expect(await heldBy(relay)).toEqual(["a", "b", "host"]);
-    await revoke(2);
+    await revokeUser(relay, 2);
     expect(await heldBy(relay)).toEqual(["b", "host"]);
-    await call("DELETE", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
+    await endRelay(relay);
     expect(await heldBy(relay)).toEqual([]);
   });
 

@@ -3,11 +3,12 @@ import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
 import { call } from "../support/client";
+import { stopClock } from "../support/clock";
 import { withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
-import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
+import { connect, fromClient, type Relay, tryConnect, withId } from "../support/socket";
 
 /** What finds the sessions to tell of a change. */
 const NOTICES = /select "session_id" from "session_connections"/;
@@ -18,7 +19,7 @@ const toClient = withId(1, 7);
 const sending = at("host", "client", "send");
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  stopClock();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -107,18 +108,18 @@ test("a reconnect reads the change, also when the notice was lost", async () => 
 test("a user with a connection is refused while permissions cannot be read, and is asked to come back", async () => {
   const relay = await newConnectedRelay("host", "client", null);
   await whileD1Refuses(READINGS, async () => {
-    const refused = await knock(relay, 1);
+    const refused = await tryConnect(relay, 1);
     expect(refused.status).toBe(503);
     expect(refused.headers.get("Retry-After")).toBe("2");
-    expect((await knock(relay, 2)).status).toBe(101);
+    expect((await tryConnect(relay, 2)).status).toBe(101);
   });
-  expect((await knock(relay, 1)).status).toBe(101);
+  expect((await tryConnect(relay, 1)).status).toBe(101);
 });
 
 test("a user with a connection is refused while D1 does not show the session, which a deletion would not find", async () => {
   const relay = await whileD1Refuses(/insert into "sessions"/, async () => {
     const unseen = await newConnectedRelay("host", "gone");
-    expect((await knock(unseen, 1)).status).toBe(503);
+    expect((await tryConnect(unseen, 1)).status).toBe(503);
     return unseen;
   });
   const gone = await connect(relay, 1);

@@ -2,7 +2,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
-import { holdTheClock } from "../support/faults";
+import { stopClockAhead } from "../support/clock";
 import {
   allowBoth,
   at,
@@ -129,7 +129,7 @@ describe("a permission that changes while frames flow", () => {
     "stops them when %s is switched off, sooner than the object's copy is old, and lets them pass when it is switched on",
     async (_, path) => {
       // No time passes: it is the notice that stops them.
-      holdTheClock();
+      stopClockAhead();
       const relay = await newConnectedRelay("host", "client");
       await allowBoth(relay.key, "host", "client");
       const host = await connect(relay, 0);

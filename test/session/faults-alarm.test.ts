@@ -2,10 +2,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import {
-  advance,
   alarmIn,
-  holdTheClock,
   loseAlarm,
   queueRefuses,
   ring,
@@ -17,7 +16,7 @@ import { eventRows, eventually } from "../support/pipeline";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
 import { connect, newRelay, upgrade } from "../support/socket";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });

@@ -2,19 +2,13 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, newGate, withD1 } from "../support/d1";
-import {
-  advance,
-  alarmIn,
-  holdTheClock,
-  isProjection,
-  losingAnswers,
-  stubOf,
-} from "../support/faults";
+import { alarmIn, isProjection, losingAnswers, stubOf } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { authorize, create, idsOf, list, read, remove } from "../support/sessions";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });

@@ -3,18 +3,12 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
-import {
-  advance,
-  alarmIn,
-  holdTheClock,
-  queueRefuses,
-  stubOf,
-  withEventQueue,
-} from "../support/faults";
+import { advance, stopClockAhead } from "../support/clock";
+import { alarmIn, queueRefuses, stubOf, withEventQueue } from "../support/faults";
 import { consume, deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
 import { authorize, create, idsOf, list, read, remove, revoke } from "../support/sessions";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });

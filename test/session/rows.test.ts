@@ -7,7 +7,14 @@ import { stubOf } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { type Rows, rowsOf, written } from "../support/rows";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
-import { connect, fromClient, newRelay, type Relay, type Socket } from "../support/socket";
+import {
+  connect,
+  createRelay,
+  fromClient,
+  newRelay,
+  type Relay,
+  type Socket,
+} from "../support/socket";
 
 /** An organisation whose key this isolate has read already, and whose count of sessions has its row. */
 async function warmTenant(): Promise<Tenant> {
@@ -144,16 +151,7 @@ describe("a whole life of a session", () => {
   test("writes as many with two websockets that play for a while, and their counters", async () => {
     const tenant = await warmTenant();
     const rows = await rowsOf(async () => {
-      const { body } = await create(tenant.key, pair);
-      const relay = {
-        id: body.session_id,
-        key: tenant.key,
-        sessionToken: body.authorization_token,
-        userTokens: body.session_users.map(
-          (user: { authorization_token: number }) => user.authorization_token,
-        ),
-        stub: stubOf(body.session_id),
-      };
+      const relay = await createRelay(tenant.key, pair);
       const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
       client.send(...fromClient(1, 2, 3));
       await host.frame();

@@ -5,6 +5,7 @@ import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
+import { moveClock } from "../support/clock";
 import { eventually } from "../support/eventually";
 import {
   create,
@@ -18,7 +19,7 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
-import { pass, runSweep } from "../support/sweep";
+import { runSweep } from "../support/sweep";
 
 const HOUR_MS = 3_600_000;
 
@@ -82,9 +83,9 @@ describe("an active source session expires", () => {
     const { type } = await newConnector(broker, { result: "active", expires_at: expiresAt });
     const { body } = await create(broker, { type, wait: 10 });
     expect(body.expires_at).toBe(`${expiresAt.slice(0, 19)}Z`);
-    pass(HOUR_MS - 1_000);
+    moveClock(HOUR_MS - 1_000);
     expect((await read(broker, body.id)).body.state).toBe("active");
-    pass(2_000);
+    moveClock(2_000);
     expect((await read(broker, body.id)).body).toMatchObject({
       state: "expired",
       error: "service",
@@ -100,7 +101,7 @@ describe("an active source session expires", () => {
       { session_ttl_seconds: 3_600 },
     );
     const id = await newActive(broker, { type });
-    pass(HOUR_MS + 1_000);
+    moveClock(HOUR_MS + 1_000);
     expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "api" });
   });
 
@@ -108,10 +109,10 @@ describe("an active source session expires", () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     for (let hours = 0; hours < 23; hours += 8) {
-      pass(8 * HOUR_MS - 1_000);
+      moveClock(8 * HOUR_MS - 1_000);
       await read(broker, id);
     }
-    pass(HOUR_MS);
+    moveClock(HOUR_MS);
     expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "api" });
     expect((await eventsOf(broker, 3))[2]?.data).toMatchObject({ error: "api" });
   });
@@ -120,7 +121,7 @@ describe("an active source session expires", () => {
     const broker = await newBroker();
     const { type } = await newConnector(broker, { result: "active" }, { idle_seconds: 60 });
     const id = await newActive(broker, { type });
-    pass(76_000);
+    moveClock(76_000);
     await runDurableObjectAlarm(objectOf(id));
     const { body } = await list(broker, "state=expired");
     expect(body.data).toMatchObject([{ id, error: "api" }]);
@@ -132,7 +133,7 @@ describe("a use of a source session", () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     for (let days = 0; days < 5; days++) {
-      pass(23 * HOUR_MS);
+      moveClock(23 * HOUR_MS);
       const { status, body } = await use(broker, id);
       expect(status).toBe(200);
       expect(body).toMatchObject({ id, state: "active", error: null });
@@ -172,9 +173,9 @@ describe("a pending source session", () => {
     // The built-in account that never answers is what a dead Worker looks like to the object.
     const { body } = await create(broker, { identifier: "jo+lost" });
     await evictDurableObject(objectOf(body.id));
-    pass(14_000);
+    moveClock(14_000);
     expect((await list(broker, "state=pending")).body.data).toHaveLength(1);
-    pass(2_000);
+    moveClock(2_000);
     await runDurableObjectAlarm(objectOf(body.id));
     const { body: page } = await list(broker, "state=failed");
     expect(page.data).toMatchObject([
@@ -194,7 +195,7 @@ describe("a pending source session", () => {
     await eventually(() => expect(unheard).toHaveBeenCalled());
     unheard.mockRestore();
     expect((await read(broker, body.id)).body.state).toBe("pending");
-    pass(20_000);
+    moveClock(20_000);
     await runDurableObjectAlarm(objectOf(body.id));
     expect((await read(broker, body.id)).body).toMatchObject({
       state: "failed",
@@ -208,7 +209,7 @@ describe("a pending source session", () => {
     const broker = await newBroker();
     const asked = (await create(broker, { identifier: "jo+lost" })).body.id;
     const swept = (await create(broker, { identifier: "ann+lost" })).body.id;
-    pass(100_000);
+    moveClock(100_000);
     const { body } = await read(broker, asked);
     expect(body).toMatchObject({ state: "failed", error: "verification-timeout" });
     await runSweep();
@@ -221,7 +222,7 @@ describe("a pending source session", () => {
   test("is shown as failed in every list from its deadline on, also before that is recorded", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost" });
-    pass(60_000);
+    moveClock(60_000);
     expect((await list(broker)).body.data).toMatchObject([{ id: body.id, state: "failed" }]);
     expect((await list(broker, "state=pending")).body.data).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
+import { moveClock } from "../support/clock";
 import { eventually } from "../support/eventually";
 import { type Rows, rowsOf, written } from "../support/rows";
 import {
@@ -18,7 +19,6 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -131,7 +131,7 @@ describe("a call with Ricloud-Await", () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost" });
     const waiting = objectOf(body.id).outcome(broker.id, 10_000);
-    pass(20_000);
+    moveClock(20_000);
     await runInDurableObject(objectOf(body.id), (object) => object.alarm());
     expect(await waiting).toMatchObject({
       ok: true,

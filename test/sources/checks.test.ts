@@ -3,6 +3,7 @@ import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { handleBatch } from "../../src/queues";
+import { moveClock } from "../support/clock";
 import {
   answerWith,
   type Broker,
@@ -14,7 +15,7 @@ import {
   objectOf,
   read,
 } from "../support/source-sessions";
-import { pass, runSweep } from "../support/sweep";
+import { runSweep } from "../support/sweep";
 
 const HOUR_MS = 3_600_000;
 
@@ -73,11 +74,11 @@ describe("a check of a source session", () => {
     const asked: boolean[] = [];
     for (let minutes = 0; minutes < 6; minutes++) {
       asked.push((await checksOfSweep()).includes(id));
-      pass(60_500);
+      moveClock(60_500);
     }
     expect(asked).toEqual([false, false, true, false, true, false]);
     await objectOf(id).expire(broker.id, "organisation");
-    pass(HOUR_MS);
+    moveClock(HOUR_MS);
     const last = await checksOfSweep();
     expect(last).not.toContain(id);
     expect(last).not.toContain(unchecked);
@@ -103,7 +104,7 @@ describe("a check of a source session", () => {
     const { type, mailbox } = await newConnector(broker, { result: "active" }, terms);
     const id = await newActive(broker, { type });
     await answerWith(mailbox, { result: "expired" });
-    pass(61_000);
+    moveClock(61_000);
     await runSweep();
     await mailbox.waitForRequests(2);
     const events = await eventsOf(broker, 3);
@@ -160,10 +161,10 @@ test("the end of a source session is announced once, an hour ahead", async () =>
   const terms = { session_ttl_seconds: 12 * 3_600 };
   const { type } = await newConnector(broker, { result: "active" }, terms);
   const id = await newActive(broker, { type });
-  pass(10 * HOUR_MS);
+  moveClock(10 * HOUR_MS);
   await runSweep();
   expect(await versionOf(broker, id)).toBe(2);
-  pass(HOUR_MS + 1_000);
+  moveClock(HOUR_MS + 1_000);
   await runSweep();
   expect(await versionOf(broker, id)).toBe(3);
   await runSweep();
@@ -177,10 +178,10 @@ test("the end of a short source session is announced in the last quarter of its 
   const terms = { session_ttl_seconds: 400, idle_seconds: 1_000 };
   const { type } = await newConnector(broker, { result: "active" }, terms);
   const id = await newActive(broker, { type });
-  pass(290_000);
+  moveClock(290_000);
   await runSweep();
   expect(await versionOf(broker, id)).toBe(2);
-  pass(20_000);
+  moveClock(20_000);
   await runSweep();
   expect(await versionOf(broker, id)).toBe(3);
 });

@@ -3,6 +3,7 @@ import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { NONCE_MS } from "../../src/once/nonces";
 import { type Answer, call } from "../support/client";
+import { moveClock } from "../support/clock";
 import { rowsOf, written } from "../support/rows";
 import {
   type Broker,
@@ -13,7 +14,6 @@ import {
   read,
   type TestConnector,
 } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 afterEach(() => vi.useRealTimers());
 
@@ -89,10 +89,10 @@ describe("a message that a connector has signed", () => {
     vi.useFakeTimers({ toFake: ["Date"], now: edge - 1_000 });
     const send = signed(connector, "msg_1");
     expect((await send(mine)).status).toBe(200);
-    pass(299_000);
+    moveClock(299_000);
     expect((await send(mine)).status).toBe(200);
     expect((await send(other)).body.code).toBe("message-used");
-    pass(3_000);
+    moveClock(3_000);
     expect((await send(mine)).body.code).toBe("wrong-signature");
     expect(await stateOf(broker, other)).toBe("active");
   });

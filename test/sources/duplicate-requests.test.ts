@@ -3,6 +3,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { MOST_TWINS, SOURCE_SESSION_ID, twinIds } from "../../src/sources/duplicate-requests";
+import { moveClock } from "../support/clock";
 import { newGate } from "../support/d1";
 import { insertKey } from "../support/keys";
 import {
@@ -13,7 +14,6 @@ import {
   objectOf,
   remove,
 } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 const WINDOW_MS = 300_000;
 const lost = { identifier: "jo+lost" };
@@ -35,7 +35,7 @@ describe("the same create within ten seconds, while the first session is pending
     setInWindow(60_000);
     const first = await create(broker, lost);
     await evictDurableObject(objectOf(first.body.id));
-    pass(9_900);
+    moveClock(9_900);
     const second = await create(broker, lost);
     expect(second.status).toBe(201);
     expect(second.body).toEqual(first.body);
@@ -46,7 +46,7 @@ describe("the same create within ten seconds, while the first session is pending
     const broker = await newBroker();
     setInWindow(-3_000);
     const first = await create(broker, lost);
-    pass(6_000);
+    moveClock(6_000);
     expect((await create(broker, lost)).body.id).toBe(first.body.id);
     expect((await list(broker)).body.data).toHaveLength(1);
   });
@@ -69,7 +69,7 @@ describe("the same create within ten seconds, while the first session is pending
       const edge = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;
       const first = create(broker, lost);
       await gate.reached;
-      pass(2_000);
+      moveClock(2_000);
       const second = await create(broker, lost);
       gate.open();
       expect((await first).status).toBe(201);
@@ -84,11 +84,11 @@ describe("the same create within ten seconds, while the first session is pending
     const ids: string[] = [];
     setInWindow(-10_000);
     ids.push((await create(broker, lost)).body.id);
-    pass(9_999);
+    moveClock(9_999);
     ids.push((await create(broker, lost)).body.id);
-    pass(1);
+    moveClock(1);
     ids.push((await create(broker, lost)).body.id);
-    pass(9_999);
+    moveClock(9_999);
     ids.push((await create(broker, lost)).body.id);
     expect(ids[1]).toBe(ids[0]);
     expect(ids[2]).not.toBe(ids[0]);
@@ -134,7 +134,7 @@ describe("a create makes a session of its own", () => {
     const broker = await newBroker();
     setInWindow(60_000);
     const first = await create(broker, lost);
-    pass(10_000);
+    moveClock(10_000);
     const second = await create(broker, lost);
     expect(second.body.id).not.toBe(first.body.id);
     // The third is the second's twin, not the first's.
@@ -145,7 +145,7 @@ describe("a create makes a session of its own", () => {
     const broker = await newBroker();
     setInWindow(-3_000);
     const first = await create(broker, lost);
-    pass(10_500);
+    moveClock(10_500);
     expect((await create(broker, lost)).body.id).not.toBe(first.body.id);
   });
 

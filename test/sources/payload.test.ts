@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { afterEach, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
+import { moveClock } from "../support/clock";
 import { createMailbox } from "../support/receiver";
 import {
   type Broker,
@@ -17,7 +18,7 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
-import { pass, runSweep } from "../support/sweep";
+import { runSweep } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -139,7 +140,7 @@ test("a password in a payload is in the request to the connector and nowhere els
   // A Worker that has died: evicted, timed out, swept.
   const lost = keep(await create(broker, { identifier: "jo+lost", payload }));
   await evictDurableObject(objectOf(lost.body.id));
-  pass(60_000);
+  moveClock(60_000);
   await runDurableObjectAlarm(objectOf(lost.body.id));
   expect(keep(await read(broker, lost.body.id)).body.error).toBe("verification-timeout");
   await runSweep();

@@ -2,8 +2,8 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { heldBackMs } from "../../src/sources/connector";
+import { moveClock } from "../support/clock";
 import { create, newBroker, newConnector, objectOf } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 afterEach(() => vi.useRealTimers());
 
@@ -23,7 +23,7 @@ describe("a connector that answers at the end of its time", () => {
     const [request] = await mailbox.waitForRequests(1);
     const { session_id: id } = JSON.parse(request?.body ?? "{}");
     // All of its time, and what a slow D1 and queue have taken before it was asked.
-    pass(timeoutSeconds * 1_000 + 8_000);
+    moveClock(timeoutSeconds * 1_000 + 8_000);
     await runDurableObjectAlarm(objectOf(id));
     expect((await answer).body).toMatchObject({ id, state: "active" });
   });

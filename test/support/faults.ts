@@ -18,18 +18,6 @@ export function stubOf(id: string): SessionStub {
   return env.SESSIONS.getByName(id);
 }
 
-/**
- * Stops the clock of the Worker and its objects, an hour ahead of the platform's: alarms that are set
- * for soon do not ring by themselves. Undo with `vi.useRealTimers()`.
- */
-export function holdTheClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
-}
-
-export function advance(seconds: number): void {
-  vi.setSystemTime(Date.now() + seconds * 1_000);
-}
-
 /** When the object will be woken, in seconds from now; null: never. */
 export async function alarmIn(id: string): Promise<number | null> {
   const at = await runInDurableObject(stubOf(id), (_, { storage }) => storage.getAlarm());

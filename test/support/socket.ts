@@ -3,8 +3,9 @@
  * a limit that only a failing test reaches, so it works under a faked clock too.
  */
 import { env, exports } from "cloudflare:workers";
-import { type Answer, call, newOrganisation, ORIGIN } from "./client";
+import { type Answer, newOrganisation, ORIGIN } from "./client";
 import { LIMIT_MS } from "./eventually";
+import { create, read, remove, revoke, SESSIONS } from "./sessions";
 
 /** A relay session, with what its users need to connect. */
 export interface Relay {
@@ -20,16 +21,29 @@ export interface Relay {
 /** A new session of a new organisation, with so many users; `more` goes into the create. */
 export async function newRelay(users: number, more: Record<string, unknown> = {}): Promise<Relay> {
   const { key } = await newOrganisation();
-  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
-    key,
-    body: { users: Array.from({ length: users }, () => ({ ip: "192.0.2.1" })), ...more },
-  });
-  if (status !== 200) throw new Error(`the session was not made: ${status} ${text}`);
-  const userTokens = body.session_users.map(
+  const body = { users: Array.from({ length: users }, () => ({ ip: "192.0.2.1" })), ...more };
+  return createRelay(key, body);
+}
+
+/** A new session of the key's organisation, made by a create with this body. */
+export async function createRelay(key: string, body: Record<string, unknown>): Promise<Relay> {
+  const made = await create(key, body);
+  if (made.status !== 200) throw new Error(`the session was not made: ${made.status} ${made.text}`);
+  const { session_id: id, authorization_token: sessionToken, session_users } = made.body;
+  const userTokens = session_users.map(
     (user: { authorization_token: number }) => user.authorization_token,
   );
-  const { session_id: id, authorization_token: sessionToken } = body;
   return { id, key, sessionToken, userTokens, stub: env.SESSIONS.getByName(id) };
+}
+
+/** Revokes user `n`, as the organisation. */
+export function revokeUser(relay: Relay, n: number): Promise<Answer> {
+  return revoke(relay.key, relay.id, relay.userTokens[n]);
+}
+
+/** Deletes the session, as the organisation. */
+export function endRelay(relay: Relay): Promise<Answer> {
+  return remove(relay.key, relay.id);
 }
 
 /** How to connect, where it is not the ordinary way of user `n`. */
@@ -53,14 +67,14 @@ export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<R
   const headers = new Headers({ Upgrade: "websocket" });
   if (way.ip !== undefined) headers.set("CF-Connecting-IP", way.ip);
   if (way.protocols !== undefined) headers.set("Sec-WebSocket-Protocol", way.protocols);
-  const url = `${ORIGIN}/v1/relays/sessions/${relay.id}/${side}?${query}`;
+  const url = `${ORIGIN}${SESSIONS}/${relay.id}/${side}?${query}`;
   return exports.default.fetch(
     new Request<unknown, CfProperties>(url, { headers, ...(way.cf ? { cf: way.cf } : {}) }),
   );
 }
 
 /** Asks for an upgrade, and leaves at once if let in: for tests of who is. */
-export async function knock(relay: Relay, n: number, way: Way = {}): Promise<Answer> {
+export async function tryConnect(relay: Relay, n: number, way: Way = {}): Promise<Answer> {
   const response = await upgrade(relay, n, way);
   const { status, headers, webSocket } = response;
   if (webSocket) {
@@ -227,6 +241,5 @@ export function withId(connectionId: number, ...payload: number[]): number[] {
 
 /** What the API says about user `n` now. */
 export async function readUser(relay: Relay, n: number) {
-  const { body } = await call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
-  return body.session_users[n];
+  return (await read(relay.key, relay.id)).body.session_users[n];
 }

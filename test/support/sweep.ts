@@ -5,7 +5,6 @@ import {
   waitOnExecutionContext,
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
 import { handleBatch } from "../../src/queues";
 import { sweep } from "../../src/sweep/sweep";
 
@@ -63,11 +62,4 @@ export async function sweepThrough(
  */
 export function runSweep(minute?: number): Promise<void> {
   return sweepThrough(minute === undefined ? Date.now() : minute * 60_000);
-}
-
-/** Moves the clock of the Worker and of all objects; undone by `vi.useRealTimers`. */
-export function pass(milliseconds: number): void {
-  const now = Date.now() + milliseconds;
-  vi.useRealTimers();
-  vi.useFakeTimers({ toFake: ["Date"], now });
 }

@@ -3,12 +3,11 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
 import {
-  advance,
   alarmIn,
   breakObjects,
-  holdTheClock,
   isProjection,
   loseAlarm,
   queueRefuses,
@@ -21,7 +20,7 @@ import { rowsOf } from "../support/rows";
 import { authorize, create, idsOf, list, read } from "../support/sessions";
 import { countRows, insertSessionRows } from "../support/sweeping";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();

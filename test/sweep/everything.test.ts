@@ -2,8 +2,9 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
-import { advance, holdTheClock, runSweep } from "../support/faults";
+import { runSweep } from "../support/faults";
 import { eventually, newMailbox } from "../support/pipeline";
 
 afterEach(() => {
@@ -77,7 +78,7 @@ test("a day after its deletion an organisation that had something of everything 
   });
 
   await call("DELETE", `/v1/organisations/${id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
-  holdTheClock();
+  stopClockAhead();
   // What arrives late, and what keeps for a day, goes in one of these runs.
   for (const seconds of [0, 7_200, 86_400]) {
     advance(seconds);

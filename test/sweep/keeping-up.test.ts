@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../src/platform/config";
 import { sweep } from "../../src/sweep/sweep";
 import { newOrganisation } from "../support/client";
+import { stopClockAhead } from "../support/clock";
 import { newApplication } from "../support/devices";
-import { holdTheClock } from "../support/faults";
 import { consume, eventually } from "../support/pipeline";
 import { d1CallsOf } from "../support/rows";
 import { type Bindings, sweepThrough } from "../support/sweep";
@@ -37,7 +37,7 @@ const A_MINUTE = 18_000;
 /** Queries of D1 that an invocation may make (limits of D1, November 2026). */
 const MOST_QUERIES = 1_000;
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });

@@ -3,10 +3,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
-import { advance, breakObjects, holdTheClock, runSweep, stubOf } from "../support/faults";
+import { advance, stopClockAhead } from "../support/clock";
+import { breakObjects, runSweep, stubOf } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { create, list, read, remove } from "../support/sessions";
-import { connect, type Relay } from "../support/socket";
+import { connect, createRelay } from "../support/socket";
 import { countRows, insertDeliveries, insertEvents } from "../support/sweeping";
 
 afterEach(() => {
@@ -30,18 +31,8 @@ async function left({ id }: Pick<Tenant, "id">): Promise<Record<string, number>>
   return Object.fromEntries(counts.filter(([, count]) => count > 0));
 }
 
-async function relayOf(tenant: Tenant): Promise<Relay> {
-  const { body } = await create(tenant.key, { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] });
-  return {
-    id: body.session_id,
-    key: tenant.key,
-    sessionToken: body.authorization_token,
-    userTokens: body.session_users.map(
-      (user: { authorization_token: number }) => user.authorization_token,
-    ),
-    stub: stubOf(body.session_id),
-  };
-}
+const relayOf = ({ key }: Tenant) =>
+  createRelay(key, { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] });
 
 function keysOf(id: string): Promise<string[]> {
   return runInDurableObject(stubOf(id), (_, { storage }) =>
@@ -139,7 +130,7 @@ describe("a deleted organisation", () => {
   });
 
   test("leaves no count of its sessions, and no row of its own", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant } = await inUse();
     await deleteOrganisation(tenant);
     await runSweep();
@@ -150,7 +141,7 @@ describe("a deleted organisation", () => {
   });
 
   test("leaves nothing of what arrives late, such as an event that was still on the queue", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant } = await inUse();
     await deleteOrganisation(tenant);
     await runSweep();

@@ -4,8 +4,9 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../src/platform/config";
 import { newOrganisation, type Tenant } from "../support/client";
+import { stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
-import { breakObjects, holdTheClock, runSweep, stubOf } from "../support/faults";
+import { breakObjects, runSweep, stubOf } from "../support/faults";
 import { consume, deadLetters, eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { create, list, read, remove } from "../support/sessions";
@@ -23,7 +24,7 @@ import {
 const DAY_MS = 86_400_000;
 const retentionMs = readConfig(env).retentionDays * DAY_MS;
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();

@@ -1,9 +1,9 @@
 /** When an endpoint is disabled: at once by a 410, and when nothing has reached it for five days. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { newGate, withD1 } from "../support/d1";
 import { type Endpoint, newEndpoint, patchEndpoint, readEndpoint } from "../support/endpoints";
-import { advance, holdTheClock } from "../support/faults";
 import {
   deliverWith,
   deliveryRows,
@@ -133,7 +133,7 @@ test("an endpoint with a new address starts without a record of failures", async
 
 describe("an endpoint whose every delivery fails", () => {
   test("is disabled after five days and not before, and the other endpoints are told", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant, endpoint } = await newOwedToEndpoint();
     const other = await newEndpoint(tenant, newMailbox(), {
       event_types: ["webhook-endpoint.disabled"],
@@ -158,7 +158,7 @@ describe("an endpoint whose every delivery fails", () => {
   });
 
   test("starts its five days again with each success", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
     advance(4 * DAY);
@@ -170,7 +170,7 @@ describe("an endpoint whose every delivery fails", () => {
   });
 
   test("starts its five days again when it is enabled", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
     advance(6 * DAY);
@@ -182,7 +182,7 @@ describe("an endpoint whose every delivery fails", () => {
   });
 
   test("is not disabled by an attempt that has others after it, since one bad moment is no five days", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
     advance(30 * DAY);
@@ -192,7 +192,7 @@ describe("an endpoint whose every delivery fails", () => {
   });
 
   test("is not disabled by a test that fails", async () => {
-    holdTheClock();
+    stopClockAhead();
     const { tenant, endpoint } = await newOwedToEndpoint();
     await answers(tenant, endpoint, status(500));
     advance(6 * DAY);
@@ -205,7 +205,7 @@ describe("an endpoint whose every delivery fails", () => {
 });
 
 test("a success in between keeps an endpoint from being disabled", async () => {
-  holdTheClock();
+  stopClockAhead();
   const { tenant, endpoint } = await newOwedToEndpoint();
   await answers(tenant, endpoint, status(500));
   advance(6 * DAY);
@@ -222,7 +222,7 @@ test("a success in between keeps an endpoint from being disabled", async () => {
 });
 
 test("a success at the moment at which an endpoint is being disabled keeps it enabled", async () => {
-  holdTheClock();
+  stopClockAhead();
   const { tenant, endpoint } = await newOwedToEndpoint();
   await answers(tenant, endpoint, status(500));
   advance(6 * DAY);

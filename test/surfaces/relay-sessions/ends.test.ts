@@ -4,6 +4,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation } from "../../support/client";
+import { moveClock } from "../../support/clock";
 import { authorize, create, idsOf, list, read, remove, revoke } from "../../support/sessions";
 
 const SECOND = 1_000;
@@ -11,11 +12,6 @@ const SECOND = 1_000;
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** Moves the clock of everything; no alarm fires by it. */
-function moveClock(seconds: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * SECOND });
-}
 
 async function expectGone(key: string, id: string): Promise<void> {
   expect((await read(key, id)).status).toBe(404);
@@ -64,9 +60,9 @@ describe("a session whose time is over", () => {
   test("is gone, though no alarm has rung", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 3_600 })).body;
-    moveClock(59);
+    moveClock(59 * SECOND);
     expect((await read(key, id)).status).toBe(200);
-    moveClock(1);
+    moveClock(1 * SECOND);
     await expectGone(key, id);
   });
 
@@ -78,7 +74,7 @@ describe("a session whose time is over", () => {
   ])("has ended for a caller who starts by %s", async (_, first, status) => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 3_600 })).body;
-    moveClock(60);
+    moveClock(60 * SECOND);
     expect((await first(key, id)).status).toBe(status);
     await expectGone(key, id);
   });
@@ -87,10 +83,10 @@ describe("a session whose time is over", () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 20 })).body;
     for (let i = 0; i < 5; i++) {
-      moveClock(11);
+      moveClock(11 * SECOND);
       expect((await read(key, id)).status).toBe(200);
     }
-    moveClock(11);
+    moveClock(11 * SECOND);
     await expectGone(key, id);
   });
 });
@@ -99,7 +95,7 @@ describe("a session without a call and without an open websocket", () => {
   test("ends after idle_seconds and a quarter more at most", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { idle_seconds: 100 })).body;
-    moveClock(126);
+    moveClock(126 * SECOND);
     await expectGone(key, id);
   });
 
@@ -110,10 +106,10 @@ describe("a session without a call and without an open websocket", () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { idle_seconds: 100 })).body;
     for (let i = 0; i < 3; i++) {
-      moveClock(90);
+      moveClock(90 * SECOND);
       expect((await touch(key, id)).status).toBe(200);
     }
-    moveClock(126);
+    moveClock(126 * SECOND);
     await expectGone(key, id);
   });
 });

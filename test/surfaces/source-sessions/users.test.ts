@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
+import { moveClock } from "../../support/clock";
 import { insertKey } from "../../support/keys";
 import { rowsOf } from "../../support/rows";
 import {
@@ -13,7 +14,6 @@ import {
   newConnector,
   remove,
 } from "../../support/source-sessions";
-import { pass } from "../../support/sweep";
 
 afterEach(() => vi.useRealTimers());
 
@@ -178,7 +178,7 @@ describe("a source", () => {
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const older = await newActive(broker, { type });
     await answerWith(mailbox, { result: "failed", error: "source-locked" });
-    pass(1_000);
+    moveClock(1_000);
     const newer = await create(broker, { type, payload: {}, wait: 10 });
     expect(newer.body.source.state).toBe("locked");
     await remove(broker, older);

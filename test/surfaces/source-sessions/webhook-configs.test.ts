@@ -2,12 +2,12 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { moveClock } from "../../support/clock";
 import { eventually } from "../../support/eventually";
 import { newKey } from "../../support/keys";
 import { createMailbox } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
 import { create, eventsOf, newBroker } from "../../support/source-sessions";
-import { pass } from "../../support/sweep";
 
 const PATH = "/configs/webhook";
 
@@ -195,7 +195,7 @@ test("webhook configs are listed newest first, by pages", async () => {
   const ids: string[] = [];
   for (let i = 0; i < 3; i++) {
     ids.unshift((await configure(tenant, `${newHook().url}/${i}`)).body.id);
-    pass(1_000);
+    moveClock(1_000);
   }
   const idsAt = async (query: string) => {
     const { body } = await call("GET", `${PATH}?${query}`, { key: tenant.key });

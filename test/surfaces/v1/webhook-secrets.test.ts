@@ -1,7 +1,7 @@
 /** Signing secrets: read, rotated with a grace in which both sign, and gone when it is over. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { advance } from "../../support/faults";
+import { advance } from "../../support/clock";
 import { newMailbox, verified } from "../../support/pipeline";
 import type { Mailbox, ReceivedRequest } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
