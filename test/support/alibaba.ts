@@ -4,6 +4,7 @@
  */
 import { env, exports } from "cloudflare:workers";
 import { createHash, createHmac } from "node:crypto";
+import { expect } from "vitest";
 import { accessKey } from "../../src/keys/access-key";
 import { ORIGIN, type Tenant } from "./client";
 import { newAddress } from "./devices";
@@ -150,4 +151,19 @@ export async function answerTo({ method, path, headers, body }: SignedCall, ip =
   );
   const answer = (await response.json()) as { Code: unknown; Message: string };
   return { status: response.status, body: answer };
+}
+
+/** The call with some text of it replaced, wherever that is. @throws Error where it is nowhere */
+export function changed(signed: SignedCall, from: string | RegExp, to: string): SignedCall {
+  const headers = signed.headers.map(([n, v]): [string, string] => [n, v.replace(from, to)]);
+  const path = signed.path.replace(from, to);
+  const body = signed.body.replace(from, to);
+  expect([path, headers, body]).not.toEqual([signed.path, signed.headers, signed.body]);
+  return { ...signed, path, headers, body };
+}
+
+/** The call with this header, in place of any of that name; null: without it. */
+export function withHeader(signed: SignedCall, name: string, value: string | null): SignedCall {
+  const others = signed.headers.filter(([each]) => each !== name);
+  return { ...signed, headers: value === null ? others : [...others, [name, value]] };
 }
