@@ -28,7 +28,7 @@ import {
   insertSessionRows,
   insertSetupCodes,
   insertSignedOut,
-} from "../support/sweeping";
+} from "../support/sweepable-rows";
 
 const DAY_MS = 86_400_000;
 const retentionMs = readConfig(env).retentionDays * DAY_MS;

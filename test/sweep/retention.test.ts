@@ -19,7 +19,7 @@ import {
   insertJoinCodes,
   insertRecoveries,
   insertSessionRows,
-} from "../support/sweeping";
+} from "../support/sweepable-rows";
 
 const DAY_MS = 86_400_000;
 const retentionMs = readConfig(env).retentionDays * DAY_MS;

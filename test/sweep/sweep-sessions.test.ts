@@ -18,7 +18,7 @@ import {
 import { eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { authorize, create, idsOf, list, read } from "../support/sessions";
-import { countRows, insertSessionRows } from "../support/sweeping";
+import { countRows, insertSessionRows } from "../support/sweepable-rows";
 
 beforeEach(stopClockAhead);
 afterEach(() => {

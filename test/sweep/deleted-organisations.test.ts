@@ -8,7 +8,7 @@ import { breakObjects, runSweep, stubOf } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { create, list, read, remove } from "../support/sessions";
 import { connect, createRelay } from "../support/socket";
-import { countRows, insertDeliveries, insertEvents } from "../support/sweeping";
+import { countRows, insertDeliveries, insertEvents } from "../support/sweepable-rows";
 
 afterEach(() => {
   vi.restoreAllMocks();
