@@ -1,4 +1,6 @@
-/** The rule of the rooms, tried on small trees: which imports it refuses, and what it says then. */
+/**
+ * The rule of the rooms, tried on small trees: which imports it refuses, and with which message.
+ */
 import {
   existsSync,
   globSync,
@@ -15,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import configuration from "../.dependency-cruiser.mjs";
 import { ROOMS, roomRules } from "../scripts/rooms.mjs";
 
-/** One import each: the file that has it, and what it imports. */
+/** One import each: the file, the line with the import, and the rule that refuses it. */
 const REFUSED: [from: string, line: string, rule: string][] = [
   ["src/db/a.ts", 'import { to } from "../events/to";', "db imports only what stands before it"],
   [

@@ -1,4 +1,7 @@
-/** A change that others keep coming between is tried so often, and then refused whole with 503. */
+/**
+ * A change of a row that others keep changing is tried a fixed number of times, and then refused
+ * with 503.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { ChangedMeanwhile, MOST_TRIES, retryChange } from "../../src/db/retry";
@@ -29,7 +32,10 @@ describe("a change over versions", () => {
 const permission = { connectionId: "A", remoteConnectionId: "B", direction: "send" };
 const path = "/relay/permission/A/B/send";
 
-/** What is changed, how, and what somebody else does to its row before each of our writes. */
+/**
+ * A change: its name, the SQL with which somebody else changes the row before each of its writes,
+ * and the call that makes it.
+ */
 const CHANGES: [string, string, (tenant: Tenant) => Promise<() => Promise<unknown>>][] = [
   [
     "a relay permission changed",

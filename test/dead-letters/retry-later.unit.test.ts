@@ -1,8 +1,8 @@
-/** Proves for how long a message outlives an outage of D1 or a queue. */
+/** How long a message outlasts an outage of D1 or of a queue. */
 import { expect, test } from "vitest";
 import { retryLater } from "../../src/dead-letters/dead-letter-store";
 
-/** In how many seconds a message comes back that failed for the nth time. */
+/** After how many failures a message comes back in how many seconds. */
 function delayOf(attempts: number): number {
   let delay = 0;
   retryLater({

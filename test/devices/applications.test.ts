@@ -1,4 +1,4 @@
-/** Applications: made, listed and read by their organisation. */
+/** Applications are created, listed and read by their organisation. */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
@@ -18,7 +18,7 @@ test("applications are listed newest first, page by page, with what their create
   const tenant = await newOrganisation();
   const made: { id: string; name: string; created_at: string }[] = [];
   for (let i = 0; i < 5; i++) {
-    // Two in one millisecond: neither is lost between two pages.
+    // Two are made in each millisecond: neither may be lost between two pages.
     vi.useFakeTimers({ toFake: ["Date"], now: start + 1_000 * Math.floor(i / 2) });
     const { status, body } = await call("POST", "/v1/applications", {
       key: tenant.key,
@@ -78,7 +78,7 @@ test("a page of applications costs the same anywhere among 10,000", async () => 
       expect(body.data[0].id).toBe(`pa-${String(first).padStart(14, "0")}`);
       cursor = `&cursor=${body.next_cursor}`;
     });
-    // An index entry and a row for each, and one more that says whether there is another page.
+    // An index entry and a row for each, and one more that shows whether there is another page.
     expect(rows.d1Read).toBeLessThanOrEqual(2 * 31 + 4);
     expect(rows.d1Written).toBe(0);
   }

@@ -1,6 +1,6 @@
 /**
- * Sockets of a device that could not be closed at once are closed by the event of what happened, and
- * nobody who was let in since then is.
+ * A revocation or removal whose notice did not reach a session: the consumer of its event closes
+ * the device's sockets later, and leaves those that the device opened after a new approval.
  */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { cutByEvent } from "../../src/devices/close-sockets";
@@ -31,7 +31,10 @@ const post = (at: TestApplication, { id }: TestDevice, end: string, token = at.k
     body: { role: "operator" },
   });
 
-/** The first notice to a session that a device has changed does not reach it; says whether that was so. */
+/**
+ * Makes the first notice that a device has changed fail; the function that it returns says whether
+ * one failed.
+ */
 function missFirstCut(session: string): () => boolean {
   const { cutDevice } = SessionClient.prototype;
   let missed = false;

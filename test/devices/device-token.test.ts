@@ -1,4 +1,7 @@
-/** The contract's rules about device tokens, and about when a device was seen. */
+/**
+ * Device tokens: how they are replaced, stored, rotated, verified and ended, and when a device was
+ * last seen.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
@@ -97,7 +100,7 @@ describe("a device token", () => {
     for (const token of [`drbd_${"A".repeat(43)}`, "drbd_", "nonsense", at.key]) {
       expect(await verify(at, token)).toEqual({ ...none, valid: false, code: "not-found" });
     }
-    // Of another organisation's gateway it does not exist, whatever it is worth here.
+    // For another organisation's gateway the token does not exist, whether or not it works here.
     for (const { token } of [good, bad, gone]) {
       expect(await verify(other, token)).toEqual({ ...none, valid: false, code: "not-found" });
     }
@@ -112,7 +115,7 @@ describe("a device token", () => {
     const role = await rotate(at, device, { role: "node" });
     expect([role.status, role.body.code]).toEqual([404, "role-not-approved"]);
 
-    // Narrowed by the operator: the device gets no more than that, though more is approved.
+    // The operator narrowed it: the device gets no more than that, though more is approved.
     await rotate(at, device, { role: "operator", scopes: ["operator.read"] });
     const collected = await ask(at, device, { scopes: ["operator.write"] });
     expect([collected.status, collected.body.scopes]).toEqual([200, ["operator.read"]]);
@@ -123,7 +126,7 @@ describe("a device token", () => {
       collected.body.device_token,
     );
     expect([own.status, own.body.code]).toEqual([403, "scope-not-held"]);
-    // The baseline still allows it, to who holds it.
+    // The approved scopes still contain it, and the caller holds it.
     await rotate(at, device, { role: "operator", scopes: ["operator.talk"] });
     const again = await ask(at, device, { scopes: ["operator.write"] });
     expect(again.body.scopes).toEqual(["operator.talk"]);
@@ -237,10 +240,10 @@ describe("the time at which a device was last seen", () => {
     ] as const) {
       vi.setSystemTime(start + after);
       await verify(at, token);
-      // It is written behind the answer.
+      // It is written after the answer.
       await eventually(async () => expect(await seen()).toBe(time(shown)));
     }
-    // A token that is worth nothing moves nothing.
+    // A token that does not work moves nothing.
     vi.setSystemTime(start + 600_000);
     await revoke(at, device);
     await verify(at, token);

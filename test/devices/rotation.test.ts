@@ -1,6 +1,6 @@
 /**
- * A device's token in two hands: whoever rotates it, only who shows a token that still works gets
- * another one, and a thief never keeps a working one once an operator has rotated it.
+ * Rotating a device token that a thief has too. Only a caller who shows a token that works gets
+ * another one, and once an operator has rotated the token, no thief holds one that works.
  */
 import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
@@ -15,11 +15,11 @@ import {
   verify,
 } from "../support/devices";
 
-/** What writes a changed device. */
+/** The statement that writes a changed device. */
 const WRITE = /update "devices" set "version"/;
 const ROUNDS = Array.from({ length: 20 }, (_, round) => round);
 
-/** A paired device whose token a thief has, too. */
+/** A paired device, and a thief who has its token. */
 async function stolen() {
   const at = await newApplication();
   const device = await newDevice();
@@ -34,7 +34,7 @@ async function stolen() {
   return { at, device, token, revoke, operator: () => rotate(at.key), thief: () => rotate(token) };
 }
 
-/** That nothing which the thief has or was given works. */
+/** Asserts that no token works which the thief had or was given. */
 async function expectNothingWorks(at: TestApplication, tokens: (string | undefined)[]) {
   for (const token of tokens) {
     if (token !== undefined) expect(await verify(at, token)).toMatchObject({ valid: false });
@@ -69,7 +69,7 @@ describe("an operator's rotation of a token at the same moment as a thief's", ()
       const mine = answers[round % 2];
       expect(mine?.status).toBe(200);
       await expectNothingWorks(at, [token, ...answers.map(({ body }) => body.device_token)]);
-      // The device itself collects another one.
+      // The device itself collects another token.
       const collected = await ask(at, device);
       expect(await verify(at, collected.body.device_token)).toMatchObject({ valid: true });
     }

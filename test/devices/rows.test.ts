@@ -1,4 +1,7 @@
-/** What pairing costs in rows of D1, also in an application with 10,000 devices, and under a flood. */
+/**
+ * What pairing costs in rows of D1, also in an application with 10,000 devices, and under a flood
+ * of requests.
+ */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { pollRequest } from "../../src/pairing/collect-token";
@@ -28,7 +31,7 @@ import { addressesOfOneClient } from "../support/sessions";
 const DEVICES = 10_000;
 const REQUESTS = 50;
 
-/** An application with many devices and some requests, written as the product writes them. */
+/** An application with many devices and some requests, as the Worker itself writes them. */
 async function fill(at: TestApplication): Promise<void> {
   const state = JSON.stringify({
     applicationId: at.application,
@@ -59,7 +62,7 @@ async function fill(at: TestApplication): Promise<void> {
   for (const device of devices) await request(at, device);
 }
 
-/** History: requests that ended long ago, as many of one device. */
+/** Requests that ended long ago, all of one device. */
 async function insertEnded(at: TestApplication, count: number): Promise<void> {
   await env.DB.prepare(
     `insert into pairing_requests
@@ -71,7 +74,7 @@ async function insertEnded(at: TestApplication, count: number): Promise<void> {
     .run();
 }
 
-/** Waits until a device is noted as seen, which is written behind the answer. */
+/** Waits until a device is recorded as seen, which is written after the answer. */
 async function seen({ id }: TestDevice): Promise<void> {
   await eventually(async () => {
     const row = env.DB.prepare("select last_seen_at from devices where id = ?").bind(id);
@@ -95,7 +98,8 @@ describe("an application with 10,000 devices", () => {
         expect((await decide(place, id, verb)).status).toBe(200);
       });
     };
-    // Some of it is the event on its way, of which more or less falls into the measurement.
+    // Rows of the event that is being sent are counted here too, some more and some fewer each
+    // time.
     for (const verb of ["approve", "reject"] as const) {
       const [few, many] = [await cost(small, verb), await cost(at, verb)];
       for (const rows of [few, many]) {
@@ -137,8 +141,9 @@ describe("an application with 10,000 devices", () => {
       const answer = await call("POST", `${at.path}/pairing/requests`, { body, ip: newAddress() });
       expect(answer.status).toBe(202);
     });
-    // The pending ones are looked through three times: for the device's own, as a condition, for the caps.
-    // Of the four ways of having ended the last hour is counted: two requests, and where each way begins and ends.
+    // The pending requests are read three times: for the device's own, as a condition of the write,
+    // and for the caps. The requests that ended in the last hour are counted for each of the four
+    // endings: two requests, and where each ending begins and ends in the index.
     expect(rows.d1Read).toBeLessThanOrEqual(3 * (REQUESTS + 3) + 10 + 2 + 4 * 2);
   });
 });
@@ -198,7 +203,7 @@ describe("the cost in rows", () => {
     const rows = await rowsOf(async () => {
       await Promise.all(Array.from({ length: 20 }, () => verify(at, token)));
       await seen(device);
-      // D1 answers in turn: what was sent before this is done.
+      // D1 answers in order: what was sent before this is done.
       await verify(at, token);
     });
     expect(rows.d1Written).toBe(1);
@@ -229,7 +234,7 @@ describe("a flood of pairing requests", () => {
     });
     expect(statuses.filter((status) => status === 202)).toHaveLength(5);
     expect(statuses.filter((status) => status === 429)).toHaveLength(55);
-    // Five nonces and five requests; what is refused writes nothing.
+    // Five nonces and five requests; a refused request writes nothing.
     expect(rows.d1Written).toBe(10);
     expect(rows.d1Read).toBeLessThanOrEqual(60 * 100);
     expect(await findRequest(at, mine.id)).toEqual(before);

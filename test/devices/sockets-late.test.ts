@@ -1,6 +1,6 @@
 /**
- * Devices on the relay's websockets while D1 is late to show the session: whoever revokes a device finds
- * its sessions there, so no socket of a device is open that D1 does not know of.
+ * Devices connect while D1 does not show their session yet. A revocation finds a device's sessions
+ * in D1, so the object lets a device in only when D1 shows the session.
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -22,7 +22,7 @@ import { rowsOf } from "../support/rows";
 import { connect as connectUser, tryConnect, upgrade as upgradeUser } from "../support/socket";
 
 const PROJECTION = /insert into "sessions"/;
-/** What looks for the device of somebody who knocks, by its token or by its id. */
+/** The read of the device that wants to connect, by its token or by its id. */
 const READING = /from "device_tokens"|where \("devices"."id" = /;
 
 function revoke(at: TestApplication, { id }: TestDevice) {
@@ -55,7 +55,7 @@ describe("a session that D1 does not show yet", () => {
       const session = await newSession(at, [null, device.id]);
       const refused = await upgrade(session, "client", token);
       expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "2"]);
-      // With an evicted object it is the same: what it knew is not what D1 shows.
+      // An object that was evicted refuses too: its memory is not what counts, but what D1 shows.
       await evictDurableObject(env.SESSIONS.getByName(session));
       expect((await upgrade(session, "client", token)).status).toBe(503);
     });
@@ -161,7 +161,7 @@ test("an evicted object reads again that D1 shows the session, and lets its devi
 
 test("connecting a device costs two rows read, by its device token or by its user's token", async () => {
   const { at, device, token } = await pairedDevice();
-  // Three users, so that no socket is replaced: one that closes may store its counters.
+  // Three users, so that no socket is replaced: a socket that closes may store its counters.
   const relay = await newRelayOf(at, [null, device.id, device.id, device.id]);
   await connect(relay.id, "client", token);
   await eventsSent();

@@ -1,6 +1,6 @@
 /**
- * Device tokens on the relay's websockets: who is let in, and that a device that was revoked or removed
- * is out within a second, in every session.
+ * Device tokens on the relay's websockets: which devices are let in, and that the sockets of a
+ * revoked or removed device are closed in every session.
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";

@@ -1,6 +1,6 @@
 /**
- * A user of a relay session who has a device: its session and user tokens let it in only while that
- * device is paired and not revoked, as its device token does.
+ * A user of a relay session who has a device. The session and user tokens let that user in only
+ * while the device is paired and not revoked, as its device token does.
  */
 import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
@@ -24,7 +24,10 @@ const revoke = (at: TestApplication, { id }: TestDevice, role = "operator") =>
 const remove = (at: TestApplication, { id }: TestDevice) =>
   call("DELETE", `${at.path}/devices/${id}`, { key: at.key });
 
-/** What the user with the device is answered at the door: the status, and in a refusal the message. */
+/**
+ * How the user with the device is answered when it connects: the status, and in a refusal the
+ * message.
+ */
 async function knockOf(relay: Relay): Promise<[number, string]> {
   const { status, body } = await tryConnect(relay, 1);
   return [status, body?.message ?? ""];

@@ -1,4 +1,7 @@
-/** An event of a change in D1 is stored with the change, and sent however often sending failed. */
+/**
+ * An event of a change in D1 is stored with the change, and is sent however often sending has
+ * failed.
+ */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
@@ -46,7 +49,7 @@ const owed = async (organisationId: number) =>
       .first<{ n: number }>()
   )?.n;
 
-/** Makes the queue refuse until the test ends, and hears what is sent to it. */
+/** Makes the queue refuse until the test ends, and records what is sent to it. */
 function spyQueue(refuse: boolean) {
   const queue = Object.getPrototypeOf(env.EVENTS) as Queue;
   const sendBatch = queue.sendBatch;

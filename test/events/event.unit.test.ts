@@ -1,4 +1,7 @@
-/** Event ids are UUIDs of version 7 in the order of time, and only messages of our own form are taken. */
+/**
+ * Event ids are UUIDs of version 7, in the order of time. Messages are taken only in the form that
+ * the Worker itself sends.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { newEventId, uuidV7 } from "../../src/events/event";

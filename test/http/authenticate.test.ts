@@ -1,4 +1,7 @@
-/** The one guard: who may call at all, what a credential looks like, and what is said to those who may not. */
+/**
+ * The guard of all routes: which credentials it reads, which keys it lets in, and how it refuses
+ * the others.
+ */
 import { describe, expect, test } from "vitest";
 import { newToken } from "../../src/keys/key-token";
 import { call, newOrganisation } from "../support/client";
@@ -6,7 +9,7 @@ import { withD1 } from "../support/d1";
 import { insertKey } from "../support/keys";
 import { anyAddress, create, list, SESSIONS } from "../support/sessions";
 
-/** Calls with this header, from an address of its own so that failures do not add up. */
+/** Makes a call with this header, from an address of its own so that failures do not add up. */
 function withHeader(header: string | undefined) {
   const headers: Record<string, string> = header === undefined ? {} : { Authorization: header };
   return call("GET", SESSIONS, { headers, ip: anyAddress() });

@@ -8,7 +8,7 @@ import { ORIGIN } from "../support/client";
 
 type Vars = Record<string, unknown>;
 
-/** The settings of the tests with these changed; undefined takes one away. */
+/** The settings of the tests with these changes; undefined removes a setting. */
 function envWith(vars: Vars): Env {
   return Object.fromEntries(
     Object.entries({ ...env, ...vars }).filter(([, value]) => value !== undefined),

@@ -1,7 +1,8 @@
 /**
- * Every route of the app stands behind the one guard: nobody, garbage, a stranger, a blocked, expired
- * or refreshed-away key, the wrong permission and another organisation are turned away, and the right
- * key gets through. The routes are those that the app itself has: one without a row fails.
+ * Every route of the app is behind the guard. It refuses a call without a credential, a credential
+ * that cannot be a key, keys that are unknown, blocked, expired or replaced, keys without the
+ * permission, and keys of another organisation. The right key gets through. The routes are read
+ * from the app: the test fails for a route that has no row in the table.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -28,7 +29,7 @@ const rows = [...new Set(routes)].flatMap((route) => {
 });
 const keyed = rows.filter(({ row }) => row.guard !== "root" && row.guard !== "open");
 
-/** Failures are limited by address: every route has one of its own. */
+/** Failures are limited by address: every route has an address of its own. */
 function sender(method: string, row: RouteRow, { path, body }: GoodRequest) {
   const ip = anyAddress();
   return async (credential: string | null, headers: Record<string, string> = {}) => {
@@ -48,7 +49,9 @@ function permissionsOf({ guard }: RouteRow): string[] {
   return guard === "any key" ? [] : [guard];
 }
 
-/** A key that holds this and nothing else; for routes that operators alone use, their session token. */
+/**
+ * A key that holds this and nothing else; for routes that only operators use, their session token.
+ */
 async function credentialFor(tenant: Tenant, row: RouteRow): Promise<string> {
   const { token } = await newKey(tenant, { permissions: permissionsOf(row) });
   return row.credential === "session token" ? signIn(token) : token;
@@ -101,7 +104,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     expect([named.status, unheard.status]).toEqual([404, 404]);
     const aboutOne = route.includes(":id") || JSON.stringify(request.body)?.includes("session_id");
     if (aboutOne) expect((await send(foreign)).status).toBe(404);
-    // It is still there for its own.
+    // It still exists for its own organisation.
     expect((await send(await credentialFor(tenant, row))).status).toBe(request.status);
   });
 

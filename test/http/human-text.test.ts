@@ -1,4 +1,7 @@
-/** Text that people write holds something that can be seen, and no name is lost on its way into a body. */
+/**
+ * A text that people write must have something visible, and no name of a field is lost when a body
+ * is read.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { freeText, humanText, signedText } from "../../src/http/human-text";

@@ -1,6 +1,6 @@
 /**
- * An Idempotency-Key when D1 or the Worker breaks: what was done is answered and not done again, and
- * what was not done may be tried again.
+ * An Idempotency-Key when D1 or the Worker fails: what was done is not done again, and what was not
+ * done may be tried again.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The answer to a repeat, once the first request is not in its way any more. */
+/** The answer to a repeat, once the first request has finished. */
 function afterConflicts(send: () => Promise<Answer>): Promise<Answer> {
   return eventually(async () => {
     const answer = await send();
@@ -29,7 +29,8 @@ describe("a repeat with an Idempotency-Key after the deployment's secret has cha
   test("is told that the answer is lost, and does nothing again", async () => {
     const { id, key } = await newOrganisation();
     expect((await createOnce(key, "k")).status).toBe(200);
-    // As another secret leaves it: nothing can be read, and the same request has another digest.
+    // As after a change of the secret: no kept answer can be read, and the same request has another
+    // digest.
     const sealed = Buffer.alloc(64, 7).toString("base64");
     await env.DB.prepare(
       "update idempotency_keys set answer = ?, request_digest = 'other' where organisation_id = ?",
@@ -109,7 +110,7 @@ describe("a request with an Idempotency-Key", () => {
   test("does nothing when its key cannot be claimed, and runs under the same key a moment later", async () => {
     const { key } = await newOrganisation();
     let claims = 0;
-    // The claim is stored, and D1's word for it gets lost.
+    // The claim is stored, and D1's answer to it is lost.
     const first = await withD1Answers(
       (sql) => {
         if (!sql.startsWith('insert into "idempotency_keys"')) return;
@@ -128,7 +129,7 @@ describe("a request with an Idempotency-Key", () => {
   test("never runs again when it is unknown what was done, and its caller is told to look", async () => {
     const { id, key } = await newOrganisation();
     await createOnce(key, "k");
-    // As a Worker leaves it that dies before the answer is kept.
+    // As a Worker leaves it that dies before it keeps the answer.
     await env.DB.prepare("update idempotency_keys set answer = null where organisation_id = ?")
       .bind(id)
       .run();

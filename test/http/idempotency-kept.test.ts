@@ -1,6 +1,7 @@
 /**
- * What is kept for an Idempotency-Key: what was done, and what is wrong with the request. A refusal of
- * the moment is forgotten, and a retry runs. Each case is refused, then what was in the way is removed.
+ * Which answers are kept for an Idempotency-Key: successes, and refusals for which the request
+ * would have to change. A refusal that may pass is forgotten, and a repeat runs. In each case the
+ * request is refused, and then the reason for it is removed.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
@@ -14,7 +15,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A request that is refused, and what makes it right without a change of the request. */
+/** A request that is refused, and what makes the same request succeed. */
 interface Case {
   send(): Promise<Answer>;
   removeObstacle(): Promise<unknown>;

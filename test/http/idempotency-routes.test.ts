@@ -1,6 +1,7 @@
 /**
- * Every POST and PATCH of the app takes an Idempotency-Key, and every answer tells caches to store
- * nothing: most show a secret, or what belongs to one organisation. The routes are those of the table.
+ * Every POST and PATCH of the app takes an Idempotency-Key. Every answer tells caches to store
+ * nothing, since most answers show a secret or belong to one organisation. The routes are those of
+ * the table.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -14,7 +15,7 @@ const routes = Object.entries(routeTable).map(([route, row]) => ({
   row,
 }));
 
-/** Routes on which a repeat is harmless without a record. */
+/** Routes on which a repeat does no harm without a kept answer. */
 const WITHOUT_RECORD: Record<string, string> = {
   "POST /v1/applications/:application/pairing/challenges": "a challenge is stored nowhere",
   "POST /v1/applications/:application/pairing/requests":
@@ -30,7 +31,9 @@ const repeatable = routes.filter(
 
 type Sender = (headers?: Record<string, string>) => Promise<Answer>;
 
-/** Sends one good request, with the credential that its route asks for, as often as a test wants. */
+/**
+ * Sends one valid request, with the credential that its route asks for, as often as a test wants.
+ */
 async function sender(method: string, row: RouteRow, tenant: Tenant): Promise<Sender> {
   const request: GoodRequest = await row.request(tenant);
   const credential = await credentialOf(row, tenant);

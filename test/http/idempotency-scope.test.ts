@@ -1,6 +1,6 @@
 /**
- * Whose an Idempotency-Key is, and for what: the API key, the person who signed in, the organisation.
- * Another one of these has an answer of their own; the same one with another request is refused.
+ * To whom an Idempotency-Key belongs: to one API key, one operator, one organisation. Any other
+ * caller with the same text starts anew; the same caller with another request is refused.
  */
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";

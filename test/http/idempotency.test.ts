@@ -1,4 +1,7 @@
-/** Idempotency-Key: the first answer to a POST or PATCH is kept for a day, encrypted, and given again. */
+/**
+ * Idempotency-Key: the first answer to a POST or PATCH is kept for a day, encrypted, and is given
+ * to every repeat.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";

@@ -1,4 +1,7 @@
-/** How long a key is trusted without looking, and how often one address, key or organisation may call. */
+/**
+ * How long an isolate uses a key without reading it again, and how often one address, key or
+ * organisation may call.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { LIMITS } from "../../src/http/calls-per-minute";

@@ -1,6 +1,6 @@
 /**
- * What an address with 300 failed authentications may still do: all that needs a credential that nobody
- * can guess, and nothing that needs one that somebody could.
+ * What an address may still do after 300 failed authentications: everything with a credential that
+ * cannot be guessed, and nothing with one that could be.
  */
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
@@ -25,7 +25,7 @@ const ip = newAddress();
 let at: TestApplication;
 
 beforeAll(async () => {
-  // The lock lasts a minute, which stands still here.
+  // The lock lasts a minute, and the clock is stopped here.
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
   at = await newApplication();
   for (let i = 0; i < 300; i++) await call("GET", SESSIONS, { key: "nonsense", ip });

@@ -1,4 +1,4 @@
-/** The log: one JSON line per request, and never a token, a secret or anything out of a body. */
+/** The log has one JSON line for each request, and never a token, a secret or a part of a body. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newToken } from "../../src/keys/key-token";
@@ -47,7 +47,7 @@ function expectNone(secrets: Record<string, unknown>): void {
   }
 }
 
-/** A text that stands nowhere but in what a caller sent. */
+/** A text that is nowhere but in what a caller sent. */
 const canary = (name: string) => `canary-${name}-${crypto.randomUUID().slice(0, 8)}`;
 
 describe("a request", () => {

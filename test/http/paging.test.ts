@@ -1,6 +1,6 @@
 /**
- * A list goes on behind a row that is gone, or says 404: it never begins anew, and never says that it was
- * asked wrongly.
+ * The next page of a list whose last row was deleted meanwhile: the list goes on where that row
+ * was, or answers 404. It never starts again from its beginning.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -14,13 +14,13 @@ import { create as createSession, newBroker } from "../support/source-sessions";
 
 type Row = Record<string, unknown>;
 
-/** A list of three rows, and how the row is removed at which its second page begins. */
+/** A list of three rows, and how the test removes the row at which the second page begins. */
 interface List {
   path: string;
   key: string;
-  /** How its query names the page and its size. */
+  /** The names of the parameters for the size of a page and for its start. */
   size: string;
-  /** The query of the page behind the last row of this answer. */
+  /** The query of the page after the last row of this answer. */
   next(body: Row & { data?: Row[]; next_cursor?: string }): string;
   idsOf(body: Row): unknown[];
   remove(id: string): Promise<unknown>;
@@ -37,7 +37,7 @@ const theirs = {
   idsOf: ours.idsOf,
 };
 
-/** Takes the row out of a table, as retention does. */
+/** Removes the row from its table, as the sweep does. */
 const removeRow = (table: string) => (id: string) =>
   env.DB.prepare(`delete from ${table} where id = ?`).bind(id).run();
 

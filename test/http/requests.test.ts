@@ -1,4 +1,4 @@
-/** What every request goes through, whatever it asks for: its body, its id, its path and its verb. */
+/** What every request goes through on any route: its body, its id, its path and its method. */
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation, ORIGIN } from "../support/client";
@@ -7,7 +7,7 @@ import { create, list, SESSIONS } from "../support/sessions";
 const LARGEST = 65_536;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Sends these bytes as they are: without a Content-Type unless one is named. */
+/** Sends these bytes unchanged, and without a Content-Type unless one is named. */
 async function send(path: string, key: string, body: BodyInit, contentType?: string) {
   const headers = new Headers({ Authorization: `token ${key}` });
   if (contentType !== undefined) headers.set("Content-Type", contentType);
@@ -26,7 +26,7 @@ function bodyOf(size: number, character = "x"): string {
   return `{"pad":"${character.repeat(Math.floor(room / wide))}${"y".repeat(room % wide)}"}`;
 }
 
-/** The same bytes, a few at a time and with no length declared. */
+/** The same bytes in small pieces, without a Content-Length. */
 function streamed(text: string): ReadableStream<Uint8Array> {
   let rest = bytes(text);
   return new ReadableStream({

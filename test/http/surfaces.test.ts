@@ -1,6 +1,7 @@
 /**
- * Each surface answers in its own format on all of its paths, also where it has nothing; and what holds for
- * every route holds with its own words: a slash at the end, a compressed body.
+ * Each surface answers in its own format on all of its paths, also where it has no route. What is
+ * the same for every route is said in that format too: a slash at the end of a path, a compressed
+ * body.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -99,7 +100,9 @@ const rows = [...new Set(createApp().routes)]
 
 let addresses = 0;
 
-/** Makes the request of a row as somebody who may, with what a test wants otherwise. */
+/**
+ * Makes the request of a row of the table with the right credential, and with what a test changes.
+ */
 async function send(
   { method, row }: { method: string; row: RouteRow },
   change: (request: GoodRequest) => { path?: string; headers?: Record<string, string> },
@@ -156,7 +159,7 @@ test("a host's link with a slash at its end connects the host, and a client's co
   expect((await upgrade(relay, 1, { side: "server/" })).status).toBe(403);
 });
 
-/** Whose routes a path belongs to, by how its refusals look. */
+/** Which surface a path belongs to, told by the format of its refusals. */
 function formatOf(path: string): Format {
   if (path.startsWith("/?") || path === "/") return "rpc";
   if (path.startsWith("/v1/relays/")) return "relay";

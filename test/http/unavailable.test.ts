@@ -1,4 +1,7 @@
-/** When D1 or a session's object cannot be reached, callers are told to come back, in the surface's format. */
+/**
+ * When D1 or a session's object cannot be reached, callers are told to come back, in the surface's
+ * format.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
@@ -91,7 +94,7 @@ describe("while D1 cannot be reached,", () => {
   });
 });
 
-/** Makes every call on a session's object fail as the platform makes it; counts them. */
+/** Makes every call on a session's object fail as the platform would, and counts the calls. */
 function breakObjects(traits: { overloaded?: boolean; retryable?: boolean }, times = Infinity) {
   let left = times;
   const namespace = Object.getPrototypeOf(env.SESSIONS) as DurableObjectNamespace;

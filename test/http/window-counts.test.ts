@@ -1,11 +1,11 @@
-/** Pure: when a subject is at its limit, and whom a full count forgets. */
+/** When a subject is at its limit, and which subjects a full count forgets. Pure. */
 import { describe, expect, test } from "vitest";
 import { KEPT_SUBJECTS, WindowCounts } from "../../src/http/window-counts";
 
 const NOW = 1_790_000_000_000;
 const MOST = 5;
 
-/** Counts so many others, each as often as it says. */
+/** Counts so many other subjects, each as often as it says. */
 function flood(counts: WindowCounts, subjects: number, { times = 1, at = NOW } = {}) {
   for (let i = 0; i < subjects; i++) {
     for (let n = 0; n < times; n++) counts.count(`flood ${times} ${i}`, MOST, at);

@@ -1,4 +1,7 @@
-/** Access key pairs: derived from the key and its token's version, and good for as long as the token. */
+/**
+ * Access key pairs are derived from a key and its token's version, and work for as long as that
+ * token.
+ */
 import { describe, expect, test } from "vitest";
 import { accessKey, keyIdOf, liveAccessSecrets } from "../../src/keys/access-key";
 

@@ -1,4 +1,6 @@
-/** CIDRs in one spelling, what they let in, and when one list lets in more than another. */
+/**
+ * CIDRs in one spelling, which addresses they let in, and when one list lets in more than another.
+ */
 import { describe, expect, test } from "vitest";
 import { isAllowedFrom, isLooser, parseCidr } from "../../src/keys/allowlist";
 

@@ -1,4 +1,4 @@
-/** Seven days before a key expires, the sweep says so, once. */
+/** Seven days before a key expires, the sweep makes an event of that, once. */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";

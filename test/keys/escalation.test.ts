@@ -1,4 +1,7 @@
-/** Nobody makes, or makes of a key, more than they hold; no key frees itself; tenants stay apart. */
+/**
+ * No caller makes a key that holds more than the caller does, or changes one so. No key unblocks
+ * itself. Organisations stay apart.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { forgetKey } from "../../src/keys/key-cache";
@@ -131,7 +134,7 @@ describe("a caller who manages keys", () => {
     const tenant = await newOrganisation();
     const key = await manager(tenant);
     await call("GET", "/api-keys", { key: key.token });
-    // Another isolate's change: this one still remembers what the key held.
+    // The change was made by another isolate: this one still has what the key held before.
     await env.DB.prepare("update api_keys set permissions = ? where id = ?")
       .bind(JSON.stringify(["keys:write"]), key.id)
       .run();

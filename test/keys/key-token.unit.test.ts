@@ -1,4 +1,7 @@
-/** The form of an API key: a fixed prefix, 30 random characters, and the checksum of GitHub's tokens. */
+/**
+ * The form of an API key: a fixed prefix, 30 random characters, and a checksum as in GitHub's
+ * tokens.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {

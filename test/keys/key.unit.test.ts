@@ -1,4 +1,4 @@
-/** Whether a key works, now and from an address: the rule by itself. */
+/** Whether a key works, now and from an address: the rule alone. */
 import { describe, expect, test } from "vitest";
 import { type ApiKey, judgeKey } from "../../src/keys/key";
 import { holds } from "../../src/keys/permissions";

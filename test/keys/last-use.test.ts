@@ -1,4 +1,7 @@
-/** Last-used times: never a write for a request, at most one a minute for a key, a minute late at most. */
+/**
+ * When a key was last used: no request waits for the write, each key is written at most once a
+ * minute, and the time is at most a minute old.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
@@ -15,7 +18,7 @@ const lastUsed = async (keyId: number) =>
       .first<{ last_used_at: number | null }>()
   )?.last_used_at;
 
-/** Gathers as an isolate does, and says when all that is gathered is written. */
+/** Collects uses as an isolate does; resolves when all of them are written. */
 function isolate() {
   const uses = new LastUses();
   const db = openDatabase(env);

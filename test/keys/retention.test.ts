@@ -1,4 +1,4 @@
-/** A deleted organisation takes its keys with it, and leaves those that also act elsewhere. */
+/** Deleting an organisation removes its keys, except those that also act in other organisations. */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { call, newOrganisation } from "../support/client";

@@ -1,6 +1,6 @@
 /**
- * A change of a key holds at once in the isolate that made it, and within the stated bound in every
- * other: shown with a second copy of the Worker, which has caches of its own.
+ * A change of a key takes effect at once in the isolate that made it, and within the stated bound
+ * in all others. A second copy of the Worker, with caches of its own, shows that.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -110,7 +110,8 @@ describe("the bound on revocation", () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const digest = tokenDigest(key.token);
-    // D1's answer to the read of this key arrives only after the change: it is old by then.
+    // D1's answer to the read of this key arrives only after the change, and is out of date by
+    // then.
     const d1 = Object.getPrototypeOf(env.DB.withSession());
     const send = d1._send;
     let arrive = () => {};

@@ -1,4 +1,7 @@
-/** Tokens and secrets appear in no log line, event, list, error or row: the traffic is run, then searched. */
+/**
+ * No token or secret appears in a log line, event, list, error or row. The test makes the calls,
+ * and then searches everything.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
@@ -68,7 +71,7 @@ test("a token or secret appears only in the answer that shows it", async () => {
     await call("GET", "/api-keys", { key: key.token }),
     await call("DELETE", `/api-keys/${kept.id}`, { key: tenant.key }),
   ];
-  // A failure of D1, whose error holds what was bound to the statement.
+  // A failure of D1 whose error holds what was bound to the statement.
   const d1 = Object.getPrototypeOf(env.DB.withSession());
   const broken = vi.spyOn(d1, "_send").mockRejectedValue(new Error("D1_ERROR: down"));
   answers.push(await call("GET", `/api-keys?token=${renewed.token.value}`, { key: tenant.key }));
@@ -101,7 +104,7 @@ test("a token or secret appears only in the answer that shows it", async () => {
   for (const [what, secret] of Object.entries(secrets)) {
     expect(secret.length, what).toBeGreaterThan(20);
     for (const [place, text] of Object.entries(places)) {
-      // The random part alone would be as bad as the whole.
+      // The random part alone would be as bad as the whole token.
       expect(text.includes(secret.slice(-24)), `${what} in ${place}`).toBe(false);
     }
   }

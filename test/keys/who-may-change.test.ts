@@ -1,4 +1,7 @@
-/** Who may make what of a key: the whole rule, case by case, and whatever is tried in whatever order. */
+/**
+ * Which caller may change which key in which way: the whole rule, case by case, and in sequences of
+ * any order.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MOST_GRACES } from "../../src/keys/grace";
@@ -62,7 +65,7 @@ function answer(granter: Granter, key: KeyRecord, change: KeyChange): string {
   return decision.ok ? "allowed" : decision.refusal.code;
 }
 
-/** Changes that make a key of more use, or put it to the use of somebody else. */
+/** Changes that give a key more use, or let somebody else use it. */
 const WIDENING: [string, KeyChange][] = [
   ["refreshing it", { refresh: { graceSeconds: 0 } }],
   ["refreshing it with a grace", { refresh: { graceSeconds: 60 } }],
@@ -85,7 +88,7 @@ const WIDENING: [string, KeyChange][] = [
   ["another order of the others", { organisationIds: [1, 3, 2] }],
 ];
 
-/** Changes that leave a key at most as useful as it was. */
+/** Changes that leave a key with the same use or less. */
 const NARROWING: [string, KeyChange][] = [
   ["nothing", {}],
   ["a name", { name: "Renamed" }],
@@ -227,7 +230,7 @@ describe("a refresh", () => {
   });
 });
 
-/** A small world in which everything can be tried: the names stand for all others. */
+/** A small world in which everything can be tried: its names stand for all others. */
 const MINE = "mallory@example.com";
 const subset = <T>(all: readonly T[], least = 0) =>
   fc.shuffledSubarray([...all], { minLength: least });
@@ -259,7 +262,7 @@ const anyChange = fc
 const anyCall = fc.oneof(
   fc.record({ by: fc.nat(20), create: anySettings }),
   fc.record({ by: fc.nat(20), of: fc.nat(20), change: anyChange }),
-  // What a key holds and one permission more, which a list drawn at random seldom is.
+  // The permissions of a key and one more, which a list drawn at random seldom is.
   fc.record({ by: fc.nat(20), of: fc.nat(20), permit: fc.constantFrom(...NAMES) }),
 );
 
@@ -303,7 +306,8 @@ describe("a sequence of calls, in any order,", () => {
           const mine = keys[0];
           if (!mine) return;
           const allowed = new Set(powers(mine));
-          // What was theirs before anything: their own key, and those that let them in by their address.
+          // What they could use before any call: their own key, and the keys that list their
+          // address.
           const lets = (key: KeyRecord) =>
             key.emails.includes(MINE) && holds(key.permissions, SIGN_IN);
           fc.pre(!keys.slice(1).some(lets));

@@ -1,6 +1,6 @@
 /**
- * Operators who come through Cloudflare Access sign in without a token. Access is played by a key set
- * that a real HTTP server hands out; the assertions are signed with its private key.
+ * Operators behind Cloudflare Access sign in without a token. A real HTTP server with a set of keys
+ * stands for Access, and its private key signs the assertions.
  */
 import { env } from "cloudflare:workers";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
@@ -31,7 +31,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** A Worker behind Access whose certificates come from `mailbox`. */
+/** A Worker behind Access that reads Access's keys from `mailbox`. */
 async function behindAccess() {
   const mailbox = createMailbox(inject("receiverUrl"));
   const headers = { "content-type": "application/json" };
@@ -52,7 +52,7 @@ async function assertion(email: string, overrides: JWTPayload = {}, signer = key
     .sign(signer);
 }
 
-/** Whose session token this is. */
+/** The address of the operator whose session token this is. */
 function personIn(sessionToken: string): string {
   const [, claims = ""] = sessionToken.split(".");
   return JSON.parse(Buffer.from(claims, "base64url").toString()).email;
@@ -146,7 +146,7 @@ describe("an operator behind Cloudflare Access", () => {
     expect(await here(person)).toBe(200);
     await patchKey(tenant, key.id, { emails: ["other@example.com"] });
     expect(await here(person)).toBe(401);
-    // Who signed in with the key itself has no address.
+    // An operator who signed in with the key itself has no address.
     expect(await here(withKey)).toBe(200);
     vi.setSystemTime(now + KEY_CACHE_MS);
     expect(await there()).toBe(401);
@@ -193,7 +193,7 @@ describe("an operator behind Cloudflare Access", () => {
       expect([again.text, again.headers.get("Idempotent-Replayed")]).toEqual([answer.text, "true"]);
       expect(again.headers.get("Cache-Control")).toBe("no-store");
     }
-    // Signed in anew, Ana is the same person still.
+    // Ana signs in again, and is the same person.
     const { body: anew } = await signIn(ana, "anew");
     const makeOnce = (key: string) =>
       worker.call("POST", "/v1/relays/sessions", {

@@ -1,4 +1,4 @@
-/** Operators sign in with an API key, act with what it holds, and sign out. */
+/** Operators sign in with an API key, act with its permissions, and sign out. */
 import { env } from "cloudflare:workers";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { afterEach, describe, expect, test, vi } from "vitest";

@@ -149,7 +149,7 @@ describe("the judge of addresses, where insecure addresses are allowed,", () => 
 });
 
 describe("the judge of addresses, whatever the spelling,", () => {
-  /** Networks that nothing public is in, as first address and prefix length. */
+  /** Networks without any public address, as first address and prefix length. */
   const networks: [number, number][] = [
     [0x00000000, 8],
     [0x0a000000, 8],

@@ -1,6 +1,7 @@
 /**
- * A hostile address is refused on every path that takes one, and on every path that uses one which is
- * stored already, as from before a rule. The rules are those of production; nothing is ever fetched.
+ * A hostile address is refused on every path that takes an address. It gets no request either on
+ * any path that uses a stored one, such as one from before a rule. The rules are those of
+ * production; no hostile address is ever fetched.
  */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -30,10 +31,10 @@ const mailbox = newMailbox();
 
 const HARMLESS = "https://hooks.example.com/";
 const ALL = [...new Set([...Object.values(HOSTILE).flat(), ...spellingsOf(mailbox.url)])];
-/** D1 stores UTF-8: an address that is none cannot be in it. */
+/** D1 stores UTF-8: a text that is not well-formed cannot be in it. */
 const STORABLE = ALL.filter((address) => address.isWellFormed());
 
-/** What the Worker has tried to fetch. Only the receiver can be reached from here. */
+/** What the Worker has tried to fetch. From here only the tests' receiver can be reached. */
 let fetched: string[] = [];
 
 beforeEach(() => {
@@ -53,7 +54,7 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-/** Calls the deployment. */
+/** Calls the Worker with the settings of a deployment. */
 async function call(method: string, path: string, key: string, body?: unknown, more = {}) {
   const headers = { Authorization: `token ${key}`, ...more };
   const request = new Request(HERE + path, {
@@ -142,7 +143,7 @@ describe("a hostile address is refused with its reason", () => {
 
   test("for a relay session's webhook_url", async () => {
     const tenant = await newOrganisation();
-    // No text at all is no webhook_url, on this surface.
+    // On this surface an empty text means no webhook_url.
     const given = ALL.filter((address) => address !== "");
     await withEach(given, async (url) => {
       const asked = { webhook_url: url };
@@ -163,7 +164,7 @@ describe("a hostile address is refused with its reason", () => {
   });
 });
 
-/** Stores an enabled endpoint for each address, whatever it is; the nth is the nth. */
+/** Stores an enabled endpoint for each address, whatever it is, in the order of the addresses. */
 async function storeEndpoints(tenant: Tenant): Promise<string[]> {
   await env.DB.prepare(
     `insert into webhook_endpoints (organisation_id, id, url, format, enabled, origin, created_at)
@@ -175,7 +176,7 @@ async function storeEndpoints(tenant: Tenant): Promise<string[]> {
   return STORABLE.map((_, i) => `whe_${i.toString(16).padStart(32, "0")}`);
 }
 
-/** The endpoints' deliveries must all be over, unsent, and say why. */
+/** Asserts that the endpoints' deliveries are all over, unsent, and say why. */
 async function expectDiscarded(tenant: Tenant, idOf: (address: string, i: number) => string) {
   const rows = new Map((await deliveryRows(tenant)).map((row) => [row.id, row]));
   for (const [i, address] of STORABLE.entries()) {

@@ -1,4 +1,7 @@
-/** Which secrets sign: the newest always, the others for the grace that was given last. */
+/**
+ * Which secrets sign a webhook: always the newest, and each older one for the grace that its
+ * rotation gave.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -15,7 +18,7 @@ const DAY = 86_400_000;
 const OWNER = organisationOwner(7);
 const signing = (versions: SecretVersions, now: number) =>
   signingSecrets(ROOT, OWNER, versions, now);
-/** The secret of a version, as it was when it was the newest. */
+/** The secret of a version, as it was while it was the newest. */
 const secretOf = (version: number) => signing({ version, previous: [] }, 0)[0];
 
 describe("a rotation", () => {

@@ -3,7 +3,7 @@ import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import { deriveSecret, signWebhook, verifyWebhook } from "../../src/outbound/standard-webhooks";
 
-/** The vector that the libraries of Standard Webhooks share. */
+/** The test vector that the libraries of Standard Webhooks share. */
 const VECTOR = {
   secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
   id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -38,7 +38,7 @@ describe("deriving a signing secret", () => {
   });
 
   test("follows RFC 5869, so that a release leaves receivers their secrets", () => {
-    // Computed apart from this code, with another implementation of HMAC.
+    // Computed separately, with another implementation of HMAC.
     expect(OLD).toBe("whsec_7I+71038EGq57QatXqDKQs1yipCl87F7BfPx1Uvjxd8=");
   });
 
@@ -176,7 +176,7 @@ describe("verifying a signature", () => {
   });
 
   test("refuses a full stop in the id, which could move the border to the timestamp", () => {
-    // "a" + "." + "1.2…" and "a.1" + "." + "2…" are one signed text.
+    // Without that border, "a" + "." + "1.2…" and "a.1" + "." + "2…" would be one signed text.
     const signed = { id: "a", timestampSeconds: 17, body: "1700000000.{}" };
     const moved = { id: "a.17", timestampSeconds: 1_700_000_000, body: "{}" };
     const signatureHeader = signWebhook({ ...signed, secrets: [OLD] });

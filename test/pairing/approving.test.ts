@@ -1,4 +1,7 @@
-/** The contract's rules about approving, and about setup codes: each test is named after its rule. */
+/**
+ * Approving a pairing request, and setup codes: what an approval may give, and what the approver
+ * must hold.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
@@ -171,10 +174,11 @@ describe("approving a pairing request", () => {
       roles: ["operator"],
       scopes: ["operator.read"],
     });
-    // The token that is out carries from now on only what is still approved; the other role's is over.
+    // The token that the device has keeps only what is still approved; the token of the other role
+    // has ended.
     expect(await verify(at, token)).toMatchObject({ valid: true, scopes: ["operator.read"] });
     expect((await verify(at, node.body.device_token)).code).toBe("revoked");
-    // And what was approved once is a request again.
+    // What was approved before has to be requested again.
     expect((await ask(at, phone, { scopes: ["operator.admin"] })).status).toBe(202);
   });
 

@@ -1,6 +1,7 @@
 /**
- * A device that asks for something else each time takes its own place again and again, so that no cap
- * of live requests sees it: it may make ten requests an hour, and those that were superseded go soon.
+ * A device that changes its request each time supersedes its own request, so the caps on pending
+ * requests do not stop it. It may make ten requests an hour, and superseded requests are removed
+ * soon.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -33,7 +34,7 @@ function pass(milliseconds: number): void {
   vi.setSystemTime(Date.now() + milliseconds);
 }
 
-/** Asks under so many names, one after the other. */
+/** Makes requests under so many names, one after the other. */
 async function askAs(at: TestApplication, device: TestDevice, names: number, from = 0) {
   const answers = [];
   for (let i = from; i < from + names; i++) {
@@ -56,7 +57,7 @@ describe("a device that changes its request each time", () => {
     expect([refused?.status, refused?.body.code]).toEqual([429, "too-many-new-requests"]);
     expect(refused?.headers.get("Retry-After")).toBe(String(HOUR / 1_000 - 60));
     expect(await deviceEvents(at)).toEqual(before);
-    // What it asked for last is still on the list.
+    // Its last request is still on the list.
     const last = more.at(-1)?.body.pair_request_id;
     expect((await findRequest(at, last)).status).toBe("pending");
 
@@ -128,7 +129,7 @@ describe("a superseded request", () => {
     await decide(at, rejected.id, "reject");
     const early = await request(at, device);
     const late = await request(at, device, { displayName: "Other" });
-    // Kept alive for half a day, so that it ends long after it began.
+    // Refreshed for half a day, so that it ends long after it began.
     for (let i = 0; i < 144; i++) {
       pass(299_999);
       if (i % 48 === 0) await request(at, device, { displayName: "Other" });
@@ -146,7 +147,7 @@ describe("a superseded request", () => {
   });
 });
 
-/** What a retry of a pending request does, without its proof. */
+/** What a retry of a pending request does to its row, without the signature. */
 function refresh(at: TestApplication, id: string) {
   return env.DB.prepare(
     "update pairing_requests set expires_at = ? where status = 'pending' and application_id = ? and id = ?",

@@ -1,4 +1,4 @@
-/** The contract's rules about keys, in workerd, whose own crypto would accept what is refused here. */
+/** Public keys of devices, in workerd, whose own crypto would accept keys that are refused here. */
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { fingerprint, parseDeviceKey } from "../../src/pairing/device-key";
@@ -11,7 +11,7 @@ import vectors from "./pairing-vectors.json";
 const P = 2n ** 255n - 19n;
 const SMALL = smallOrderKeys();
 
-/** Asks with this key, and a forged signature where one exists for it. */
+/** Makes a request with this key, and with a forged signature where one exists for it. */
 async function askWithForgery(key: Uint8Array, order: bigint) {
   const at = await newApplication();
   const nonce = await newNonce(at);

@@ -1,4 +1,4 @@
-/** The contract's rules about what a device signs, its text, its nonces and its clock. */
+/** What a device signs: its text, its nonces and its clock. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
@@ -150,7 +150,7 @@ describe("the nonce of a challenge", () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([202, ...Array(7).fill(409)]);
     const late = await send(at, body);
     expect([late.status, late.body.code]).toEqual([409, "nonce-used"]);
-    // Nor by another device, or for something else.
+    // Another device cannot use the nonce either, and neither can another kind of request.
     const other = await signedBody(await newDevice(), { scopes: [] }, body.device.nonce);
     expect((await send(at, other)).body.code).toBe("nonce-used");
   });

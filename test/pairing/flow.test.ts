@@ -1,4 +1,7 @@
-/** A device's way in, through HTTP: asked, shown, decided, collected, verified, and out again. */
+/**
+ * A device from its request to its removal, over HTTP: request, list, decision, token,
+ * verification.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";

@@ -1,6 +1,6 @@
 /**
- * The races once more, without luck: one side has read and is about to write when the other does all of
- * its work. Whoever wrote first has won, the other is told, and nothing is recorded twice.
+ * The races of pairing without luck: one side has read and is about to write when the other does
+ * all of its work. The first to write wins, the other is told, and nothing is recorded twice.
  */
 import { expect, test } from "vitest";
 import { approveRequest } from "../../src/pairing/approve-and-reject";
@@ -24,7 +24,7 @@ import {
   verify,
 } from "../support/devices";
 
-/** What writes an ending, an ask, and the token of a poll. */
+/** The statements that write an ending, a request, and the token of a poll. */
 const ENDING = /^update "pairing_requests"/;
 const ASK = /insert into "used_nonces"/;
 const TOKEN = /insert into "device_tokens"/;
@@ -179,7 +179,7 @@ test("an expiry with a refresh written before it leaves the request pending", as
     ENDING,
     () => expireRequests(deps, over, 100),
     async () => {
-      // The refresh comes a millisecond after the request was made, at the least.
+      // The refresh comes at least a millisecond after the request was made.
       await expect.poll(() => Date.now()).toBeGreaterThan(over - 300_000);
       return ask(at, device);
     },

@@ -1,6 +1,7 @@
 /**
- * Races, each run many times with both sides starting first: whatever the order, exactly one wins, the
- * other is told, and nothing is recorded twice. Where time decides, both sides have their own.
+ * Races of pairing, each run many times with either side starting first. In any order exactly one
+ * side wins, the other is told, and nothing is recorded twice. Where time decides a race, each side
+ * has its own time.
  */
 import { describe, expect, test } from "vitest";
 import {
@@ -28,7 +29,7 @@ import {
 
 const ROUNDS = Array.from({ length: 12 }, (_, round) => round);
 
-/** Runs both at once, the other one first in every second round. */
+/** Runs both at once; in every second round the other one starts. */
 async function race<A, B>(
   round: number,
   a: () => Promise<A>,
@@ -192,7 +193,8 @@ describe("a race", () => {
       );
       expect([removed.status, approved.status]).toEqual([204, 200]);
       const found = await call("GET", path, { key: at.key });
-      // Removed last: it is gone. Approved last: it is there, with what was approved last.
+      // If the removal came last, the device is gone. If the approval came last, the device has
+      // what was approved last.
       if (found.status === 200) expect(found.body.scopes).toEqual(["operator.admin"]);
       else expect(found.status).toBe(404);
       expect(await endings(at)).toEqual([
@@ -252,7 +254,7 @@ describe("a race", () => {
       if (status === 200) {
         expect(found.body).toMatchObject({ scopes: ["operator.admin"], label: "Front door" });
       } else {
-        // The removal has ended what the device asked for.
+        // The removal has ended the device's request.
         expect([approved.body.code, found.status]).toEqual(["request-rejected", 404]);
       }
     },

@@ -1,6 +1,6 @@
 /**
- * Removal and revocation end what the device asks for at that moment, in the same batch: an approval of
- * it would let the device back in that was just put out.
+ * A removal or revocation also ends the device's pending request, in the same batch: otherwise an
+ * approval of that request would let the device back in.
  */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
@@ -20,7 +20,7 @@ import {
   type TestDevice,
 } from "../support/devices";
 
-/** What writes a changed device, an ask, and an ending. */
+/** The statements that write a changed device, a request, and an ending. */
 const WRITE = /update "devices" set "(removed|version)"/;
 const ASK = /insert into "used_nonces"/;
 const ENDING = /^update "pairing_requests"/;
@@ -46,7 +46,7 @@ const ends: Record<string, (at: TestApplication, device: TestDevice) => ReturnTy
     }),
 };
 
-/** A paired device that asks for more. */
+/** A paired device that requests more. */
 async function askingForMore() {
   const at = await newApplication();
   const device = await newDevice();
@@ -82,7 +82,7 @@ describe.each(Object.entries(ends))(
       expect([late.status, late.body.code]).toEqual([409, "request-rejected"]);
       const overRpc = await rpc(at, "ApprovePolarClawDevicePair", { PairRequestId: asked.id });
       expect([overRpc.status, overRpc.body.Code]).toEqual([409, "PairRequest.AlreadyDecided"]);
-      // What it asks for from now on is another request.
+      // What it requests from now on is another request.
       const next = await request(at, device);
       expect(next.id).not.toBe(asked.id);
       expect((await decide(at, next.id, "approve")).status).toBe(200);

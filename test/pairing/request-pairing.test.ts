@@ -1,4 +1,4 @@
-/** The contract's rules about pairing requests: each test is named after its rule. */
+/** The life of a pairing request: how it is refreshed, superseded, decided and capped. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
@@ -229,7 +229,8 @@ describe("a pairing request", () => {
     expect([refused.status, refused.body.code]).toEqual([429, "too-many-requests-pending"]);
     expect(refused.headers.get("Retry-After")).toBe("60");
     for (const { id } of first) expect((await findRequest(at, id)).status).toBe("pending");
-    // Elsewhere, from elsewhere, and a device that has a request already are not hindered.
+    // Another application, another address, and a device that has a request already are not
+    // limited.
     expect((await ask(other, sixth, { ip })).status).toBe(202);
     expect((await ask(at, sixth, { ip: newAddress() })).status).toBe(202);
     const [known] = devices;

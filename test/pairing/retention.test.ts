@@ -1,4 +1,7 @@
-/** What the sweep does for pairing: what was missed is made good, and nothing grows without end. */
+/**
+ * What the sweep does for pairing: it sends events that were not sent, and removes what is no
+ * longer needed.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { isNonceUsed, useNonce } from "../../src/once/nonces";

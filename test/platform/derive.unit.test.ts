@@ -1,4 +1,7 @@
-/** What is derived from the deployment's secret, and how: a change here ends what it is for, everywhere. */
+/**
+ * How keys are derived from the deployment's secret. A change of one derivation ends everything
+ * that it is used for.
+ */
 import { hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** Pure: how addresses are read, and which of them are counted as one client. */
+/** How addresses are read, and which of them are counted as one client. Pure. */
 import { describe, expect, test } from "vitest";
 import { addressBucket, parseAddress } from "../../src/platform/ip-address";
 

@@ -1,4 +1,7 @@
-/** Every change of a connection or a permission is an event, recorded once; what changes nothing is none. */
+/**
+ * Every change of a connection or a permission is one event. A call that changes nothing makes
+ * none.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
@@ -11,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The events of an organisation, oldest first; those of one millisecond in no order. */
+/** The events of an organisation, oldest first; those of one millisecond are in no order. */
 async function eventsOf(organisationId: number) {
   const { results } = await env.DB.prepare(
     "select id, type, at, data from events where organisation_id = ? order by id",

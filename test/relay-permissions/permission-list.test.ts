@@ -1,4 +1,6 @@
-/** Lists of permissions: their order, their totals, and that a page costs a page at 100,000 rows. */
+/**
+ * Lists of permissions: their order, their totals, and that a page costs one page at 100,000 rows.
+ */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
@@ -169,8 +171,9 @@ describe("a list of 100,000 relay permissions", () => {
 
   beforeAll(async () => {
     tenant = await newOrganisation();
-    // 500 connections with 100 remote sides in both directions; 30 rows of them are enabled. As SQL,
-    // since 100,000 calls would take minutes; the counts are those that the calls would have kept.
+    // 500 connections, each with 100 remote connections in both directions; 30 of the rows are
+    // enabled. Written with SQL, since 100,000 calls would take minutes; the counts are as the
+    // calls would have left them.
     const numbers = (name: string, to: number) =>
       `${name}(n) as (select 0 union all select n + 1 from ${name} where n + 1 < ${to})`;
     await env.DB.batch([
@@ -201,7 +204,10 @@ describe("a list of 100,000 relay permissions", () => {
     ]);
   });
 
-  /** Rows that a page of `PAGE` may cost: its own, with an index entry each where it is filtered. */
+  /**
+   * The most rows that a page of `PAGE` may cost: its own, and where it is filtered an index entry
+   * for each.
+   */
   const page = { plain: PAGE + 5, filtered: 2 * PAGE + 10 };
 
   test.each([

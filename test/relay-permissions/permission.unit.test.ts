@@ -1,4 +1,6 @@
-/** Who may send to whom: the one rule, over every state that the permissions of both sides can have. */
+/**
+ * Which connection may send to which: the rule, over every state of the permissions of both sides.
+ */
 import { describe, expect, test } from "vitest";
 import {
   among,
@@ -8,7 +10,7 @@ import {
   type PermissionState,
 } from "../../src/relay-permissions/permission";
 
-/** A row that was made and says nothing of `enabled` is disabled. */
+/** A permission that was created without `enabled` is disabled. */
 const STATES = ["absent", "present", "enabled", "disabled"] as const;
 type State = (typeof STATES)[number];
 

@@ -1,4 +1,7 @@
-/** What permissions cost: rows of each change, nothing for a frame, nothing for sessions without connections. */
+/**
+ * What permissions cost in rows: for each change, nothing for a frame, and nothing for sessions
+ * without connections.
+ */
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
@@ -7,7 +10,7 @@ import { allowBoth, at, create, newConnectedRelay, register, set } from "../supp
 import { rowsOf, written } from "../support/rows";
 import { connect, tryConnect, withId } from "../support/socket";
 
-/** The rows of a change, with its event recorded, sent and struck out of what is owed. */
+/** The rows of a change, with its event recorded, sent and no longer owed. */
 async function cost(key: string, work: () => Promise<unknown>) {
   await call("GET", "/relay/permission", { key });
   return rowsOf(async () => {
@@ -63,7 +66,10 @@ test("four hundred frames between connections read and write no row anywhere", a
   queries.mockRestore();
 });
 
-/** What the D1 statements that match cost in `work`, each on its own: the rows of others do not count. */
+/**
+ * What the matching D1 statements of `work` cost, each alone: the rows of other statements do not
+ * count.
+ */
 async function costOf(statement: RegExp, work: () => Promise<unknown>) {
   const session = Object.getPrototypeOf(env.DB.withSession());
   const send = session._send;
@@ -87,14 +93,14 @@ async function costOf(statement: RegExp, work: () => Promise<unknown>) {
   return total;
 }
 
-/** What an object asks about its users' permissions. */
+/** The statement with which an object reads its users' permissions. */
 const READINGS = /from "relay_permissions".+json_each/s;
 
 test("letting in a user with a connection is one read by key, and a user without one reads nothing", async () => {
   const relay = await newConnectedRelay("host", "client", null);
   const joined = await costOf(READINGS, () => tryConnect(relay, 1));
-  // One statement for each side; with no permission there, only the id asked for is
-  // read, and read again from the list that SQLite makes of it.
+  // One statement for each side. No permission is there, so only the id is read, once as given and
+  // once from the list that SQLite makes of it.
   expect(joined).toEqual({ statements: 2, read: 4, written: 0 });
   const free = await costOf(READINGS, () => tryConnect(relay, 2));
   expect(free.statements).toBe(0);
@@ -158,7 +164,7 @@ test("reading a user's permissions finds its rows by key among 100,000 of the sa
     ),
     stub: env.SESSIONS.getByName(body.session_id),
   };
-  // Four permissions, each side's end of its range, and the id asked for as above.
+  // Four permissions, the end of the range on each side, and the id as above.
   const reading = await costOf(READINGS, () => tryConnect(relay, 1));
   expect(reading).toEqual({ statements: 2, read: 4 + 4 + 2, written: 0 });
 });

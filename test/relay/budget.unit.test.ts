@@ -1,4 +1,7 @@
-/** A participant never passes more than the burst and what the rate has filled since, and 0 means no limit. */
+/**
+ * A participant never sends more than the burst and what was filled since then. A rate of 0 means
+ * no limit.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -180,7 +183,7 @@ describe("a budget, whatever is sent,", () => {
           bytes += size;
           count += 1;
           const seconds = (now - START) / 1_000;
-          // A millionth for the rounding of fractions.
+          // A millionth, for the rounding of fractions.
           const most = (burst: number, rate: number) => burst + rate * seconds + 1e-6;
           expect(bytes).toBeLessThanOrEqual(most(bounds.burstBytes, bounds.bytesPerSecond));
           expect(count).toBeLessThanOrEqual(most(bounds.burstMessages, bounds.messagesPerSecond));

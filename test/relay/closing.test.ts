@@ -1,4 +1,7 @@
-/** A websocket closes when its user is replaced or revoked and when the session ends, with a code that says why. */
+/**
+ * A websocket closes when its user is replaced or revoked and when the session ends, with a code
+ * that says why.
+ */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
@@ -102,7 +105,7 @@ describe("revoking a user", () => {
     const revoked = await connect(relay, 1);
     const close = vi.spyOn(WebSocket.prototype, "close");
     const { status } = await revokeUser(relay, 1);
-    // Taken when the answer is here: the relay had closed by then.
+    // Read when the answer has arrived: the relay had closed the socket by then.
     const codes = close.mock.calls.map(([code]) => code);
     expect(status).toBe(200);
     expect(codes[0]).toBe(4403);
@@ -124,7 +127,7 @@ describe("revoking a user", () => {
     for (let i = 0; i < 50; i++) client.send(...fromClient(3, i));
     expect((await client.closed).code).toBe(4403);
     client.close(1000);
-    // One more round through the object, after all that the client had sent.
+    // One more call on the object, after all that the client had sent.
     await readUser(relay, 0);
     expect(await host.settle()).toEqual([]);
     expect(host.open).toBe(true);

@@ -1,4 +1,7 @@
-/** Connecting costs its user's budget, and so does all else that a participant makes the relay handle or send. */
+/**
+ * Connecting takes from the user's budget, and so does everything else that a participant makes the
+ * relay handle or send.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RelayHub } from "../../src/relay/relay-hub";
 import { advance, stopClock } from "../support/clock";
@@ -18,7 +21,7 @@ import {
 } from "../support/socket";
 
 beforeEach(() => {
-  // The clock stands still, so that nothing is filled again while a test sends.
+  // The clock is stopped, so that no budget fills while a test sends.
   stopClock();
 });
 afterEach(() => {
@@ -28,7 +31,9 @@ afterEach(() => {
 describe("connecting", () => {
   const told = (socket: Socket, type: string) =>
     socket.controls.filter((control) => control.type === type).length;
-  /** Asks for an upgrade so many times, one after another, and returns how each was answered. */
+  /**
+   * Asks for an upgrade so many times, one after another, and returns the status of each answer.
+   */
   async function connectTimes(relay: Relay, n: number, times: number): Promise<number[]> {
     const statuses: number[] = [];
     for (let i = 0; i < times; i++) {
@@ -75,7 +80,8 @@ describe("connecting", () => {
     const relay = await newRelay(31);
     const clients: Socket[] = [];
     for (let n = 1; n <= 30; n++) clients.push(await connect(relay, n));
-    // The first takes 90 messages, and each later one 93, the host itself being there: of 1,000.
+    // Each takes from the host's budget of 1,000 messages: the first client 90, each later one 93,
+    // since by then the host is there.
     const statuses = await connectTimes(relay, 0, 30);
     expect(statuses.filter((status) => status === 101)).toHaveLength(10);
     for (const client of clients) {
@@ -114,7 +120,7 @@ describe("a participant's budget", () => {
       const client = await connect(relay, 1);
       send(client);
       expect((await client.closed).code).toBe(code);
-      // 2 MB of a burst of 1 MB: the second one takes four seconds to fill.
+      // 2 MB against a burst of 1 MB: the missing 1 MB takes four seconds to fill.
       const refused = await tryConnect(relay, 1);
       expect(refused.status).toBe(429);
       expect(refused.headers.get("Retry-After")).toBe("4");
@@ -129,7 +135,7 @@ describe("a participant's budget", () => {
     const second = await connect(relay, 1);
     await first.closed;
     for (let i = 0; i < 899; i++) first.send(...fromClient(66));
-    // 900 were left for both. Some pings may be answered before those messages have arrived.
+    // Both together had 900 left. Some pings may be answered before those messages have arrived.
     let answered = 0;
     while (answered < 800 && (await second.settle().catch(() => null))) answered += 1;
     expect((await second.closed).code).toBe(4429);

@@ -1,4 +1,7 @@
-/** Nobody guesses a token: wrong ones lock their address, and many of them close the session to addresses that are new. */
+/**
+ * Nobody can guess a token: an address that sends wrong tokens is locked out, and many wrong tokens
+ * close the session to addresses that are new.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { stopClock } from "../support/clock";
@@ -16,7 +19,7 @@ const GUESSER = "198.51.100.66";
 const guess = (relay: Relay, token: number, ip = GUESSER) =>
   tryConnect(relay, 1, { ip, query: `session_token=${relay.sessionToken}&user_token=${token}` });
 
-/** Sends so many distinct wrong tokens, from 1 up, and returns how each was answered. */
+/** Sends so many different wrong tokens, from 1 up, and returns the status of each answer. */
 async function guessTimes(relay: Relay, times: number, ip = GUESSER): Promise<number[]> {
   const statuses: number[] = [];
   for (let token = 1; token <= times; token++) {
@@ -105,7 +108,7 @@ describe("guessing tokens", () => {
 describe("a session with sixty wrong user tokens in a minute", () => {
   const NEW = "203.0.113.9";
 
-  /** Sends sixty distinct wrong user tokens, ten from each of six addresses. */
+  /** Sends sixty different wrong user tokens, ten from each of six addresses. */
   async function useUpBudget(relay: Relay, sessionToken = relay.sessionToken): Promise<void> {
     for (let i = 0; i < 60; i++) {
       const query = `session_token=${sessionToken}&user_token=${i + 1}`;

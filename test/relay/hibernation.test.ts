@@ -1,4 +1,4 @@
-/** A session whose object was evicted goes on as if nothing had happened: its sockets hibernate and wake it. */
+/** A session goes on after its object was evicted: its sockets hibernate and wake it. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { advance, stopClock } from "../support/clock";
@@ -185,7 +185,7 @@ describe("the counters of a session whose object was evicted", () => {
     await host.frame();
     other.close(1000);
     await host.control("peer_left");
-    // One more round through the object, behind the close.
+    // One more message through the object, after the close.
     await host.settle();
     await evict(relay);
     expect(await readUser(relay, 1)).toMatchObject({ connected: false, bytes_in: 3 });
@@ -265,7 +265,8 @@ describe("a session with hibernated websockets", () => {
     await evict(relay);
     client.close(1000);
     await client.closed;
-    // Behind the close: the object has handled it when it answers. A wrong link is no activity.
+    // A call after the close: when the object answers, it has handled the close. A wrong link does
+    // not count as activity.
     await tryConnect(relay, 1, { side: "server" });
     advance(9.999);
     await evict(relay);

@@ -1,4 +1,7 @@
-/** No participant sends more than the deployment's limits allow, is buffered for without bound, or starves another. */
+/**
+ * No participant sends more than the deployment's limits allow, has more than that buffered for it,
+ * or slows the others down.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RelayLimits } from "../../src/relay/relay-hub";
 import { advance, stopClock } from "../support/clock";
@@ -13,7 +16,7 @@ function sendBurst(client: Socket): void {
 }
 
 beforeEach(() => {
-  // The clock stands still, so that nothing is filled again while a test sends.
+  // The clock is stopped, so that no budget fills while a test sends.
   stopClock();
 });
 afterEach(() => {
@@ -25,7 +28,7 @@ describe("the limit on messages", () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
-    // What connecting has cost is filled again.
+    // What connecting has taken from the budget is filled again.
     advance(1);
     for (let i = 0; i < 999; i++) client.send(...fromClient(1));
     expect(await client.settle()).toEqual([]);
@@ -123,7 +126,10 @@ describe("a participant over its limit", () => {
 describe("a participant who never sends anything", () => {
   const MOST_FRAMES = Math.floor(LIMITS.unheardBytes / (KB_64 + 4));
 
-  /** Lets four clients send so many frames of 64 KB in all to the host, and waits until they are handled. */
+  /**
+   * Lets four clients send so many frames of 64 KB in all to the host, and waits until they are
+   * handled.
+   */
   async function sendToHost(clients: Socket[], frames: number): Promise<void> {
     for (let i = 0; i < frames; i++) {
       clients[i % clients.length]?.sendBytes(sized([2], KB_64));

@@ -1,4 +1,4 @@
-/** A connection that is deleted goes from live sessions too: its users are revoked. */
+/** When a connection is deleted, its users are revoked in every live session. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
@@ -26,7 +26,7 @@ const remove = (relay: Relay, id: string) =>
 const read = (relay: Relay) => call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
 
 test("deleting a connection closes its websockets with 4403, leaves the others, and ends its tokens", async () => {
-  // No time passes: it is the notice that closes them.
+  // The clock is stopped, so it is the notice that closes them.
   stopClockAhead();
   const relay = await newConnectedRelay("host", "gone", "stays");
   const host = await connect(relay, 0);
@@ -112,7 +112,8 @@ test("deleting a connection is told to every live session that has it, however m
   )
     .bind(relay.id)
     .first()) as { organisation_id: number };
-  // More than one page of sessions that are told before this one, which their objects know nothing of.
+  // More than one page of sessions that are told before this one, and whose objects hold no
+  // session.
   await env.DB.prepare(
     `with recursive n(i) as (select 1 union all select i + 1 from n where i < 510)
      insert into session_connections select ?, printf('!%04d', i), 'gone', 0 from n`,

@@ -1,4 +1,7 @@
-/** What is lost does not keep a permission in force: notices, readings, the object itself. */
+/**
+ * A permission ends also when something is lost: the notice of its change, a reading, or the object
+ * itself.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
@@ -10,9 +13,9 @@ import { eventually } from "../support/eventually";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
 import { connect, fromClient, type Relay, tryConnect, withId } from "../support/socket";
 
-/** What finds the sessions to tell of a change. */
+/** The statement that finds the sessions to tell about a change. */
 const NOTICES = /select "session_id" from "session_connections"/;
-/** What an object reads of its users' permissions. */
+/** The statement with which an object reads its users' permissions. */
 const READINGS = /"remote_connection_id" in \(select value from json_each/;
 
 const toClient = withId(1, 7);
@@ -36,7 +39,7 @@ async function flowing() {
   return { relay, host, client };
 }
 
-/** Switches it, and loses the notice. */
+/** Switches the permission and loses the notice of that. */
 async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
   const lost = vi.spyOn(console, "log").mockImplementation(() => {});
   try {
@@ -56,7 +59,8 @@ test("a lost notice of a change is made good once the object's copy is old, both
   await setUnnoticed(relay, false);
   expect(await passes(host, client, toClient)).toBe(true);
   later(REFRESH_AFTER_MS + 1);
-  // The frame that finds it old passes on what is known; those after it do not.
+  // The first frame that finds the copy old still passes by it; later frames wait for a new
+  // reading.
   await until(false, host, client, toClient);
   await setUnnoticed(relay, true);
   expect(await passes(host, client, toClient)).toBe(false);

@@ -1,4 +1,7 @@
-/** Relay permissions have force over real websockets: who may send to whom, and when that changes. */
+/**
+ * Relay permissions decide over real websockets which user may send to which, also while they
+ * change.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
@@ -128,7 +131,7 @@ describe("a permission that changes while frames flow", () => {
   ])(
     "stops them when %s is switched off, sooner than the object's copy is old, and lets them pass when it is switched on",
     async (_, path) => {
-      // No time passes: it is the notice that stops them.
+      // The clock is stopped, so it is the notice that stops them.
       stopClockAhead();
       const relay = await newConnectedRelay("host", "client");
       await allowBoth(relay.key, "host", "client");

@@ -1,4 +1,7 @@
-/** The frames of the data plane are the bytes that the contract writes down, and nothing breaks reading them. */
+/**
+ * The messages of the data plane have exactly the bytes that docs/relay-protocol.md gives, and no
+ * bytes make the reader fail.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {

@@ -1,11 +1,14 @@
-/** Frames pass between the host and the clients with their exact bytes, and everyone hears who is there. */
+/**
+ * Frames pass between the host and the clients with their exact bytes, and participants are told
+ * who is connected.
+ */
 import { describe, expect, test } from "vitest";
 import { rowsOf } from "../support/rows";
 import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";
 
 const KB_64 = 65_536;
 
-/** A frame of a client (header 1 byte) or of the host (5 bytes) with so large a payload. */
+/** A frame of a client (header of 1 byte) or of the host (5 bytes) with a payload of this size. */
 function large(header: number[], payloadBytes: number): Uint8Array {
   const frame = new Uint8Array(header.length + payloadBytes).fill(0xa5);
   frame.set(header);

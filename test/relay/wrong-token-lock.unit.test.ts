@@ -1,4 +1,7 @@
-/** Ten distinct wrong tokens in a minute lock their address for a minute, and nobody else; sixty use up a session's budget. */
+/**
+ * Ten different wrong tokens in a minute lock their address for a minute, and no other; sixty use
+ * up a session's limit.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WrongTokenBudget, WrongTokenLock } from "../../src/relay/wrong-token-lock";
@@ -8,13 +11,13 @@ const GUESSER = "192.0.2.66";
 const OTHER = "192.0.2.7";
 const MOST_ADDRESSES = 1_000;
 
-/** A lock to which the guesser has sent so many distinct wrong tokens. */
+/** A lock after so many different wrong tokens from the guesser's address. */
 function lockWith(tokens: number, everyMs = 0): WrongTokenLock {
   const lock = new WrongTokenLock();
   for (let i = 0; i < tokens; i++) lock.fail(GUESSER, `token ${i}`, START + i * everyMs);
   return lock;
 }
-/** Sends `tokens` distinct wrong tokens from each of `count` addresses. */
+/** Sends `tokens` different wrong tokens from each of `count` addresses. */
 function flood(lock: WrongTokenLock, count: number, tokens: number, now = START): void {
   for (let token = 0; token < tokens; token++) {
     for (let i = 0; i < count; i++) lock.fail(`address ${i}`, `token ${token}`, now);
@@ -123,7 +126,8 @@ describe("a flood of addresses", () => {
     for (let i = 0; i < 2; i++) lock.fail(GUESSER, `token ${i}`, now);
     flood(lock, MOST_ADDRESSES - 2, 3, now);
     lock.fail("one more", "token", now);
-    // Two are still counted: with eight more it is locked, and nine would not lock who was forgotten.
+    // Two are still counted: with eight more the address is locked. If it had been forgotten, nine
+    // more would not lock it.
     for (let i = 2; i < 10; i++) lock.fail(GUESSER, `token ${i}`, now);
     expect(lock.secondsLeft(GUESSER, now)).toBe(60);
   });

@@ -1,6 +1,6 @@
 /**
- * `npm run deploy` with a wrangler that only pretends: the fresh secrets are nowhere on the disk when it has
- * ended, however it ends, and the root token was shown before a Worker could have it.
+ * `npm run deploy` with a false wrangler. When it ends, in whichever way, the new secrets are
+ * nowhere on the disk, and the root token was shown before a Worker could have it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-/** What wrangler does at its `deploy`, once it has read the secrets. */
+/** What wrangler does at its `deploy`, after it has read the secrets. */
 type Deploy = "succeeds" | "fails" | "crashes" | "hangs";
 
 const WRANGLER = `
@@ -45,7 +45,7 @@ let root: string;
 let temporary: string;
 let running: ChildProcess | undefined;
 
-/** A clone with the scripts, and with nothing installed but that wrangler. */
+/** A clone with the scripts, in which only that wrangler is installed. */
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "deploy-test-"));
   temporary = join(root, "tmp");

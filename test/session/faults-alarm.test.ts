@@ -1,4 +1,6 @@
-/** The alarm is late, early, repeated or lost: a session ends when it has to, once, and not before. */
+/**
+ * The alarm is late, early, repeated or lost: a session ends when it has to, once, and not before.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
@@ -30,7 +32,7 @@ async function shortSession(more: Record<string, unknown> = {}) {
   return { tenant, id, stub: stubOf(id), token: body.session_users[0].authorization_token };
 }
 
-/** The session has ended exactly once, for everyone. */
+/** Asserts that the session has ended exactly once, for everyone. */
 async function expectEnded(tenant: Tenant, id: string, reason = "api"): Promise<void> {
   const ends = await eventually(async () => {
     const rows = (await eventRows(tenant)).filter(({ type }) => type === "session.expired");

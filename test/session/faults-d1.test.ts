@@ -1,4 +1,7 @@
-/** D1 fails or hangs while a change is shown: commands succeed all the same, and the list catches up. */
+/**
+ * D1 fails or hangs while a change is written to it: commands succeed all the same, and the list
+ * follows later.
+ */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";

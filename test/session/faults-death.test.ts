@@ -1,4 +1,6 @@
-/** An object may die between any two steps of a command: what it stored stays, and is announced. */
+/**
+ * An object may die between any two steps of a command: what it has stored stays, and is announced.
+ */
 import { describe, expect, test } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { DEATHS, dyingAt } from "../support/faults";
@@ -17,7 +19,7 @@ async function versionsOf(tenant: Tenant, count: number): Promise<string[]> {
     .sort((a, b) => a.localeCompare(b));
 }
 
-/** What the list shows of the organisation's only session, once D1 shows as many users. */
+/** The organisation's only session as the list shows it, once D1 shows so many users. */
 async function listedUsers(tenant: Tenant, count: number): Promise<void> {
   await eventually(async () => {
     const { body } = await list(tenant.key);

@@ -1,4 +1,7 @@
-/** The queue refuses, or delivers twice: no event is lost, none is recorded twice, none holds a session up. */
+/**
+ * The queue refuses, or delivers twice: no event is lost or recorded twice, and no session waits
+ * for it.
+ */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -141,7 +144,8 @@ describe("a session while the queue refuses", () => {
         const { body } = await create(tenant.key, { idle_seconds: 10 });
         const id = body.session_id;
         if (evicted) await evictDurableObject(stubOf(id));
-        // Each try comes twice as late: the next is far beyond the session's idle time.
+        // Each try waits twice as long as the one before: the next is far beyond the session's idle
+        // time.
         for (let failed = 1; failed <= 6; failed++) await runDurableObjectAlarm(stubOf(id));
         expect(await alarmIn(id)).toBeLessThanOrEqual(12.5);
       });

@@ -1,4 +1,6 @@
-/** A call on an id that never existed, or is gone, leaves nothing in the object that it addressed. */
+/**
+ * A call on an id that never existed, or that was removed, stores nothing in the object of that id.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { type Answer, newOrganisation, type Tenant } from "../support/client";
@@ -12,7 +14,7 @@ function newId(): string {
   return `${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}-S`;
 }
 
-/** All that an object keeps: its keys, its tables, its alarm. */
+/** All that an object has stored: its keys, its tables, its alarm. */
 async function keptIn(id: string) {
   return runInDurableObject(stubOf(id), async (_, { storage }) => ({
     keys: [...storage.kv.list()].map(([key]) => key),

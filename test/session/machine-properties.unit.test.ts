@@ -1,4 +1,4 @@
-/** What holds for a session whatever is asked of it, in whatever order, as time goes by. */
+/** What is true of a session after any commands in any order, at any times. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -37,7 +37,9 @@ const commands: fc.Arbitrary<SessionCommand> = fc.oneof(
     .map((reason) => ({ type: "expire", reason }) as const),
 );
 
-/** Commands with the milliseconds before each. Most stories are short against a session's life. */
+/**
+ * Commands with the milliseconds before each. Most stories are short compared to a session's life.
+ */
 const stories = fc.array(fc.tuple(fc.oneof(fc.nat(20), fc.nat(lifeMs)), commands), {
   maxLength: 40,
 });
@@ -50,7 +52,7 @@ interface Step {
   after: Session | null;
 }
 
-/** Runs a story on states that nobody can change in place. */
+/** Runs a story on states that cannot be changed in place. */
 function run(story: [number, SessionCommand][]): Step[] {
   const steps: Step[] = [];
   let state: Session | null = null;

@@ -1,4 +1,7 @@
-/** What a session may become: each command in each state, at each time, as a table. */
+/**
+ * Which command is taken in which state and at which time, and what becomes of the session: as a
+ * table.
+ */
 import { describe, expect, test } from "vitest";
 import {
   decide,

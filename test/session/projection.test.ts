@@ -1,4 +1,7 @@
-/** The read model of sessions: whatever order its writes come in, and however often, it shows the latest. */
+/**
+ * The read model of sessions shows the latest state, in whatever order its writes come and however
+ * often.
+ */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -15,7 +18,7 @@ import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 
 const db = openDatabase(env);
 
-/** A session's states, from its making to its end. */
+/** A session's states, from its create to its end. */
 function lifeOf(organisationId: number, id: string): Session[] {
   const commands = [
     creation({ organisationId, id }),
@@ -70,7 +73,7 @@ describe("writes of a session's state to D1, in any order and any number of time
         for (const write of order) {
           const state = lives[write.session]?.[write.version];
           if (!state) continue;
-          // What is announced is part of the log: never more than there is.
+          // What is announced is part of the log: never more than the log has.
           const announced = Math.min(write.announced, state.version);
           await projectSession(db, state, { announced: announced, now: BORN_AT });
           const shown = latest.get(state.id);

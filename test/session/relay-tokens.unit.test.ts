@@ -1,4 +1,7 @@
-/** The secrets of a relay session: what range they are in, that they are unlike each other, and what they depend on. */
+/**
+ * The tokens and join codes of a relay session: their range, that they differ, and what they are
+ * derived from.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {

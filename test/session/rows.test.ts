@@ -1,4 +1,7 @@
-/** What each command costs in rows, exactly: rows written are most of the bill, so a change here is a decision. */
+/**
+ * What each command costs in rows, exactly. Rows written are most of the bill, so a change of these
+ * numbers is a decision.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -16,7 +19,9 @@ import {
   type Socket,
 } from "../support/socket";
 
-/** An organisation whose key this isolate has read already, and whose count of sessions has its row. */
+/**
+ * An organisation whose key this isolate has read already, and whose count of sessions has a row.
+ */
 async function warmTenant(): Promise<Tenant> {
   const tenant = await newOrganisation();
   await list(tenant.key);
@@ -25,12 +30,17 @@ async function warmTenant(): Promise<Tenant> {
 
 const pair = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
 
-/** Waits until so many events of the organisation are recorded; its own reads are taken off. */
+/**
+ * Waits until so many events of the organisation are recorded; the rows that it reads itself are
+ * taken off.
+ */
 async function recorded(tenant: Pick<Tenant, "id">, count: number): Promise<void> {
   await eventually(async () => expect(await eventRows(tenant as Tenant)).toHaveLength(count));
 }
 
-/** What announcing leaves behind an answer is done: whatever is measured next is only what it costs. */
+/**
+ * Waits until the work after the last answer is done: what is measured next is only its own cost.
+ */
 async function settledSession(more: Record<string, unknown> = pair) {
   const tenant = await warmTenant();
   const { body } = await create(tenant.key, more);
@@ -246,7 +256,10 @@ async function owner(relay: Relay): Promise<Pick<Tenant, "id">> {
   return { id: organisationId };
 }
 
-/** Puts rows of sessions without objects into the table, as they would be, and counts the live ones. */
+/**
+ * Puts rows of sessions without objects into the table, as the Worker would, and counts the live
+ * ones.
+ */
 async function insertSessions(
   organisationId: number,
   { count, ended }: { count: number; ended: boolean },

@@ -1,4 +1,7 @@
-/** The outbox: whichever of its ports fails at whichever call, no event is lost, skipped or claimed too early. */
+/**
+ * The outbox: no event is lost, skipped or marked as sent too early, whichever call of whichever
+ * port fails.
+ */
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
@@ -23,9 +26,12 @@ type Port = keyof OutboxPorts;
 
 const EMPTY: SessionLog = { v: 1, base: null, events: [], retry: null };
 
-/** A session's object around its outbox, with a queue and a row in D1 that do as they are told. */
+/**
+ * A session's object around its outbox, with a queue and a row in D1 that do what a test tells
+ * them.
+ */
 class World {
-  /** What an eviction leaves. */
+  /** What is left after an eviction. */
   log: SessionLog;
   outbox: Outbox;
   readonly queue: DomainEvent[] = [];
@@ -59,7 +65,9 @@ class World {
     this.outbox = new Outbox(this.#ports(), null);
   }
 
-  /** Drains as the object does: until nothing is left, or something fails. True if all went well. */
+  /**
+   * Drains as the object does: until nothing is left, or something fails. True if all went well.
+   */
   async drain(reproject = false): Promise<boolean> {
     try {
       for (let again = reproject; again || !this.isDrained; again = false) {
@@ -110,7 +118,7 @@ class World {
   }
 }
 
-/** What must hold at every moment. */
+/** What must be true at every moment. */
 function expectHonest(world: World): void {
   const sent = new Set(world.versionsSent());
   for (let version = 1; version <= (world.row?.announced ?? 0); version++) {
@@ -320,7 +328,7 @@ describe("the outbox, whichever calls of the queue and of D1 fail or lose their 
     await fc.assert(
       fc.asyncProperty(steps, outcomes, async (story, script) => {
         const world = await play([...story, "command"], script);
-        // The failures are over at some time: as many tries as there may be failures left.
+        // The failures come to an end: as many tries as there may be failures left.
         for (let i = 0; !world.isDrained && i <= script.length; i++) await world.drain();
         expect(world.isDrained).toBe(true);
         const { version } = world.session;

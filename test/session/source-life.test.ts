@@ -1,4 +1,4 @@
-/** How a source session ends, by each reason, and how one that nobody verifies does not stay pending. */
+/** How a source session ends, for each reason, and how one that nobody verifies fails. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
@@ -170,7 +170,7 @@ describe("a use of a source session", () => {
 describe("a pending source session", () => {
   test("fails by its own alarm when its Worker has died, also when its object was evicted", async () => {
     const broker = await newBroker();
-    // The built-in account that never answers is what a dead Worker looks like to the object.
+    // To the object, the built-in account that never answers looks like a Worker that has died.
     const { body } = await create(broker, { identifier: "jo+lost" });
     await evictDurableObject(objectOf(body.id));
     moveClock(14_000);
@@ -275,7 +275,7 @@ describe("a source session that has ended", () => {
     const refused = { ok: false, refusal: { code: "ended", reason: "invalid-credentials" } };
     expect(await object.activate(broker.id, null)).toMatchObject(refused);
     expect(await object.fail(broker.id, "code-required")).toMatchObject(refused);
-    // Its version counts its events: what is refused has none.
+    // Its version counts its events: a refused command makes none.
     expect(await object.read(broker.id)).toEqual(before);
     const active = objectOf(await newActive(broker));
     const notPending = { ok: false, refusal: { code: "not-pending", status: "active" } };

@@ -1,4 +1,6 @@
-/** The rules of source sessions: every transition, every refusal, and when one is due to end. Pure. */
+/**
+ * The rules of source sessions: every transition, every refusal, and when one is due to end. Pure.
+ */
 import { describe, expect, test } from "vitest";
 import {
   decide,

@@ -25,7 +25,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** A broker whose source `jo` and its first session are there already, with nothing under way. */
+/** A broker whose source `jo` and first session exist already, with no work under way. */
 async function settledBroker(): Promise<Broker> {
   const broker = await newBroker();
   await newActive(broker, { payload: { password: "abcd1234", first: true } });
@@ -42,7 +42,7 @@ async function rowsOfCreate(broker: Broker, wait: number, events: number): Promi
   });
 }
 
-/** Resolves when so many events are in D1; looking costs no row written. */
+/** Resolves when so many events are in D1; looking writes no row. */
 async function eventsRecorded(broker: Broker, count: number): Promise<void> {
   await eventually(async () => {
     const row = await env.DB.prepare("select count(*) as n from events where organisation_id = ?")

@@ -1,4 +1,7 @@
-/** When a session's object wakes, and so when a session ends: as a table, and against any course of events. */
+/**
+ * When a session's object wakes, and so when a session ends: as a table, and for any course of
+ * events.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { drainBackoffMs, dueAt, idleSlackMs, planAlarm } from "../../src/session/timing";
@@ -53,7 +56,7 @@ describe("the next try to drain", () => {
 });
 
 /**
- * The clock side of a session's object, as the object keeps it: the idle time is in memory, the alarm
+ * The times of a session's object as the object keeps them: the idle time is in memory, the alarm
  * in storage, and an eviction leaves only the alarm.
  */
 class Clockwork {
@@ -64,7 +67,7 @@ class Clockwork {
   #sockets = 0;
   alarmAt: number | null = null;
   alarmWrites = 0;
-  /** The last call, or the last moment with somebody connected. */
+  /** The last call, or the last moment with a participant connected. */
   lastActivity = BORN_AT;
   endedAt: number | null = null;
 
@@ -103,7 +106,7 @@ class Clockwork {
   ring(now: number, evicted: boolean): void {
     const scheduledAt = this.alarmAt;
     this.alarmAt = null;
-    // An object that is woken by its alarm sees none set, and is told for when it was.
+    // An object that is woken by its alarm finds none set, and is told for which time it was.
     if (evicted) this.#idleAt = scheduledAt;
     if (!this.#settle(now)) this.#arm();
   }
@@ -155,7 +158,7 @@ const courses = fc.record({
   wakesEvicted: fc.array(fc.boolean(), { minLength: 1, maxLength: 8 }),
 });
 
-/** Runs a course, ringing each alarm when it is due, until the session has ended. */
+/** Runs a course of events, ringing each alarm when it is due, until the session has ended. */
 function runToTheEnd({ idleSeconds, lifeSeconds, lateness, steps, wakesEvicted }: Course) {
   const clockwork = new Clockwork(idleSeconds, lifeSeconds);
   const lateMs = Math.round(lateness * idleSeconds * SECOND);

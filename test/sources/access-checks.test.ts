@@ -1,4 +1,7 @@
-/** What the sweep does for source sessions: checks by their connectors, and the warning ahead of time. */
+/**
+ * What the sweep does for source sessions: it has their connectors check them, and announces their
+ * end ahead of time.
+ */
 import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -24,7 +27,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The checks that a run of the sweep asks for. */
+/** The checks that a run of the sweep puts on the queue. */
 async function checksOfSweep(): Promise<string[]> {
   const asked: string[] = [];
   const queue = Object.getPrototypeOf(env.CHECKS);
@@ -39,7 +42,7 @@ async function checksOfSweep(): Promise<string[]> {
   return asked;
 }
 
-/** Hands messages to the Worker's consumer, and waits until it is done with them. */
+/** Gives messages to the Worker's consumer, and waits until it is done with them. */
 async function consume(...bodies: unknown[]) {
   const messages = bodies.map((body) => ({
     id: crypto.randomUUID(),

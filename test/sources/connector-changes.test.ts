@@ -1,4 +1,7 @@
-/** Who may say where end users' credentials go, what is told of it, and how its secret rotates. */
+/**
+ * Who may change the address to which end users' credentials go, which events that makes, and how
+ * its secret rotates.
+ */
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -140,7 +143,7 @@ describe("the secret of a connector", () => {
     });
   }
 
-  /** Which of these secrets sign what we send, and let the connector speak. */
+  /** Which of these secrets sign what Drawbridge sends, and are accepted from the connector. */
   async function working(broker: Broker, connector: TestConnector, secrets: string[]) {
     const { type, mailbox } = connector;
     const works: [boolean, boolean][] = [];

@@ -1,4 +1,4 @@
-/** Why a connector's answer could not be taken, where the connector's owner finds it. */
+/** Why a connector's last answer could not be used, as the connector's owner can read it. */
 import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -29,7 +29,7 @@ async function lastFailure(broker: Broker, type: string) {
   return body.last_failure;
 }
 
-/** It is noted behind the outcome. */
+/** It is written after the outcome. */
 function noted(broker: Broker, type: string, reason: RegExp) {
   return eventually(async () => {
     const failure = await lastFailure(broker, type);
@@ -45,7 +45,7 @@ async function fails(broker: Broker, type: string) {
   expect(body).toMatchObject({ state: "failed", error: "service-unavailable" });
 }
 
-/** An active session, and what has its connector checked and waits for what comes of it. */
+/** An active session; has its connector check it, and waits for the outcome. */
 async function checked() {
   const broker = await newBroker();
   const { type, mailbox } = await newConnector(broker, { result: "active" });
@@ -142,7 +142,7 @@ describe("the last failure of a connector", () => {
     const { broker, type, mailbox, check } = await checked();
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
-    /** Whether a check asks D1 to write, and when the failure happened that is there afterwards. */
+    /** Whether a check writes to D1, and the time of the failure that is stored afterwards. */
     const noted = async () => {
       const calls = await d1CallsOf(check);
       const { at } = await lastFailure(broker, type);

@@ -1,4 +1,7 @@
-/** What a connector signs to end a session: good for one session, however often it arrives. */
+/**
+ * The message that a connector signs to end a session: it works for one session, however often it
+ * arrives.
+ */
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { NONCE_MS } from "../../src/once/nonces";
@@ -17,7 +20,9 @@ import {
 
 afterEach(() => vi.useRealTimers());
 
-/** A message as it goes over the wire: whoever has seen it can send it again, to any session. */
+/**
+ * A message as it goes over the network: anyone who has seen it can send it again, to any session.
+ */
 function signed(connector: TestConnector, messageId: string) {
   const body = '{"reason":"service"}';
   const at = new Date();

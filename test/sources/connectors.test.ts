@@ -1,4 +1,4 @@
-/** What goes to a connector, what it may answer, and that nothing it answers can do harm. */
+/** What is sent to a connector, what it may answer, and that no answer can do harm. */
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** A create that is sent again: one session where it is the same request, two where it is not. */
+/** A create that is sent again: one session if it is the same request, two if it is not. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
@@ -23,7 +23,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Sets the clock to this long after a window has begun. */
+/** Sets the clock to this long after the beginning of a window. */
 function setInWindow(milliseconds: number): void {
   const begin = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;
   vi.useFakeTimers({ toFake: ["Date"], now: begin + milliseconds });
@@ -137,7 +137,7 @@ describe("a create makes a session of its own", () => {
     moveClock(10_000);
     const second = await create(broker, lost);
     expect(second.body.id).not.toBe(first.body.id);
-    // The third is the second's twin, not the first's.
+    // The third is a duplicate of the second, not of the first.
     expect((await create(broker, lost)).body.id).toBe(second.body.id);
   });
 

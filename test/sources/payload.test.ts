@@ -1,4 +1,6 @@
-/** The credentials of a third party are nowhere: not stored, not queued, not logged, not answered. */
+/**
+ * The credentials of a third party are nowhere: not stored, not queued, not logged, not answered.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createHash } from "node:crypto";
@@ -61,7 +63,10 @@ async function dumpObject(id: string): Promise<string> {
   });
 }
 
-/** All that holds a password, or a digest of it that somebody could guess it from. */
+/**
+ * Asserts that none of these texts holds a password, or a digest of one from which it could be
+ * guessed.
+ */
 function marksOf(password: string, body: string): string[] {
   const digests = [password, body].flatMap((text) =>
     (["hex", "base64", "base64url"] as const).map((form) =>
@@ -92,7 +97,7 @@ test("a password in a payload is in the request to the connector and nowhere els
   const say = (body: string) => mailbox.answer({ kind: "status", status: 200, body });
   const wanted = { type, payload, wait: 10 };
 
-  // Success, and a use, a check and an end.
+  // A session that becomes active, is used, is checked, and ends.
   await say('{"result":"active"}');
   const active = keep(await create(broker, { ...wanted, headers: { "Idempotency-Key": "once" } }));
   expect(active.body.state).toBe("active");
@@ -100,7 +105,7 @@ test("a password in a payload is in the request to the connector and nowhere els
   await evictDurableObject(objectOf(active.body.id));
   keep(await use(broker, active.body.id));
   keep(await remove(broker, active.body.id));
-  // Failures: one as agreed, and those in which the connector says back what it was told.
+  // Failures: one in the agreed form, and those in which the connector repeats what it was told.
   const failed = [];
   for (const answer of [
     '{"result":"failed","error":"invalid-credentials"}',
@@ -125,7 +130,7 @@ test("a password in a payload is in the request to the connector and nowhere els
   const body = { source: password, payload: password };
   keep(await call("POST", "/sessions", { key: broker.key, body }));
   keep(await call("POST", "/sessions", { key: broker.key, body: `{"payload":"${password}"` }));
-  // An object that is evicted while its connector is being asked, and one that cannot be reached.
+  // An object that is evicted while its connector is asked, and one that cannot be reached.
   await mailbox.answer({ kind: "status", status: 200, body: '{"result":"active"}', delayMs: 300 });
   const evicted = keep(await create(broker, { type, payload: { ...payload, evicted: true } }));
   await evictDurableObject(objectOf(evicted.body.id));
@@ -161,7 +166,7 @@ test("a password in a payload is in the request to the connector and nowhere els
     payload: sent.payload,
   });
   const id: string = lost.body.id;
-  // Each with what shows that it was looked at.
+  // Each place, with something that must be in it, to show that the test has looked there.
   const places: Record<string, [text: string, shows: string]> = {
     D1: [await dumpD1(), id],
     objects: [(await Promise.all(sessions.map(dumpObject))).join("\n"), id],
@@ -176,7 +181,7 @@ test("a password in a payload is in the request to the connector and nowhere els
     for (const mark of marksOf(password, request)) {
       expect(text.includes(mark), `${place} holds ${mark}`).toBe(false);
     }
-    // As the idempotency guard would digest it without a key.
+    // The digest that an Idempotency-Key would have without a secret.
     const digest = createHash("sha256").update(`/sessions\n${request}`).digest("base64url");
     expect(text.includes(digest), `${place} holds a plain digest of the request`).toBe(false);
   }

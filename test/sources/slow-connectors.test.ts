@@ -1,4 +1,4 @@
-/** A connector may use all of its time: what it says at the end of it still counts. */
+/** A connector may use all of its time: an answer at the end of it still counts. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { heldBackMs } from "../../src/sources/connector";
@@ -22,7 +22,7 @@ describe("a connector that answers at the end of its time", () => {
     const answer = create(broker, { type, wait: 10 });
     const [request] = await mailbox.waitForRequests(1);
     const { session_id: id } = JSON.parse(request?.body ?? "{}");
-    // All of its time, and what a slow D1 and queue have taken before it was asked.
+    // All of its time, and the time that a slow D1 and queue have taken before it was asked.
     moveClock(timeoutSeconds * 1_000 + 8_000);
     await runDurableObjectAlarm(objectOf(id));
     expect((await answer).body).toMatchObject({ id, state: "active" });

@@ -1,10 +1,10 @@
-/** Relay sessions of devices, and websockets opened with a device token. */
+/** Relay sessions whose users have devices, and websockets that are opened with a device token. */
 import { exports } from "cloudflare:workers";
 import { ORIGIN } from "./client";
 import { newAddress, type TestApplication } from "./devices";
 import { createRelay, type Relay, Socket } from "./socket";
 
-/** A relay session of users who each have a device or (null) none. */
+/** A relay session of users who each have a device or (null) none; its id. */
 export async function newSession(
   at: TestApplication,
   deviceIds: (string | null)[],
@@ -12,7 +12,7 @@ export async function newSession(
   return (await newRelayOf(at, deviceIds)).id;
 }
 
-/** As `newSession`, with what its users need to connect by their tokens. */
+/** Like `newSession`, with what its users need to connect by their tokens. */
 export async function newRelayOf(
   at: TestApplication,
   deviceIds: (string | null)[],
@@ -21,7 +21,7 @@ export async function newRelayOf(
   return createRelay(at.key, { users });
 }
 
-/** Asks for an upgrade with a device token ("": none) and returns whatever was answered. */
+/** Asks for an upgrade with a device token ("": none), and returns the answer, whatever it is. */
 export function upgrade(
   session: string,
   side: "server" | "client",

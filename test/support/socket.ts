@@ -1,6 +1,6 @@
 /**
- * A relay session of a test's own, and real websockets into it. Everything here waits for events, with
- * a limit that only a failing test reaches, so it works under a faked clock too.
+ * A relay session of a test's own, and real websockets into it. Everything here waits for events,
+ * with a limit that only a failing test reaches, so it works also while the clock is stopped.
  */
 import { env, exports } from "cloudflare:workers";
 import { type Answer, newOrganisation, ORIGIN } from "./client";
@@ -46,21 +46,21 @@ export function endRelay(relay: Relay): Promise<Answer> {
   return remove(relay.key, relay.id);
 }
 
-/** How to connect, where it is not the ordinary way of user `n`. */
+/** How to connect, if not in the ordinary way of user `n`. */
 export interface Way {
   side?: string;
-  /** The query as it is, instead of both tokens. */
+  /** The whole query, in place of both tokens. */
   query?: string;
   ip?: string;
   /** The subprotocols to offer, separated by commas. */
   protocols?: string;
-  /** Cloudflare's view of where the client is. */
+  /** Where the client is, as Cloudflare says. */
   cf?: Record<string, string>;
-  /** Does not answer a close of the relay by itself: a client whose network is gone. */
+  /** Does not answer when the relay closes: a client whose network is gone. */
   halfOpen?: boolean;
 }
 
-/** Asks for an upgrade and returns whatever was answered. */
+/** Asks for an upgrade, and returns the answer, whatever it is. */
 export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<Response> {
   const side = way.side ?? (n === 0 ? "server" : "client");
   const query = way.query ?? tokensOf(relay, n);
@@ -73,7 +73,7 @@ export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<R
   );
 }
 
-/** Asks for an upgrade, and leaves at once if let in: for tests of who is. */
+/** Asks for an upgrade, and leaves at once if let in: for tests of which users are let in. */
 export async function tryConnect(relay: Relay, n: number, way: Way = {}): Promise<Answer> {
   const response = await upgrade(relay, n, way);
   const { status, headers, webSocket } = response;
@@ -141,7 +141,7 @@ export class Socket {
       });
     });
     this.closed = limited(closed, "the socket to close");
-    // Awaited only by the tests that expect it.
+    // Only tests that expect it await it.
     this.closed.catch(() => undefined);
     ws.accept({ allowHalfOpen: halfOpen });
   }
@@ -188,7 +188,7 @@ export class Socket {
   }
 
   /**
-   * Pings, and returns the data frames that were there before the answer: all that the relay had sent
+   * Pings, and returns the data frames that arrived before the answer: all that the relay had sent
    * to this participant until it handled the ping.
    */
   async settle(): Promise<number[][]> {
@@ -239,7 +239,7 @@ export function withId(connectionId: number, ...payload: number[]): number[] {
   return [2, connectionId, 0, 0, 0, ...payload];
 }
 
-/** What the API says about user `n` now. */
+/** User `n` as the API shows it now. */
 export async function readUser(relay: Relay, n: number) {
   return (await read(relay.key, relay.id)).body.session_users[n];
 }

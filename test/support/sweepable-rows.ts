@@ -1,4 +1,7 @@
-/** Rows that the sweep will find, put into the tables directly: more of them than a test could make by calls. */
+/**
+ * Rows that the sweep will find, put into the tables directly: more of them than a test could make
+ * by calls.
+ */
 import { env } from "cloudflare:workers";
 
 const NUMBERS = "with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)";
@@ -12,7 +15,7 @@ export async function countRows(table: string, organisationId: number): Promise<
   return row?.n ?? 0;
 }
 
-/** Events of an organisation, of that moment (Unix milliseconds) and after it. */
+/** Events of an organisation, from that moment on (Unix milliseconds). */
 export async function insertEvents(organisationId: number, count: number, at: number) {
   await env.DB.prepare(
     `insert into events ${NUMBERS} select ?2, ?3 || printf('-7000-8000-%012x', i), 'session.active', ?4, '{}' from n`,
@@ -33,7 +36,7 @@ export async function insertDeliveries(organisationId: number, count: number, at
     .run();
 }
 
-/** Finished recoveries that were begun at that moment. */
+/** Finished recoveries that began at that moment. */
 export async function insertRecoveries(organisationId: number, count: number, at: number) {
   await env.DB.prepare(
     `insert into webhook_recoveries (organisation_id, id, endpoint_id, since, until, created_at,
@@ -44,7 +47,7 @@ export async function insertRecoveries(organisationId: number, count: number, at
     .run();
 }
 
-/** Sessions' rows whose objects hold nothing: ended then, or live and due to be swept then. */
+/** Rows of sessions whose objects hold nothing: ended then, or live and due to be swept then. */
 export async function insertSessionRows(
   organisationId: number,
   count: number,
@@ -130,7 +133,7 @@ export async function insertPairingRequests(
     .run();
 }
 
-/** Events that are owed to the queue since that moment, and nothing else of them. */
+/** Events that are owed to the queue since that moment, without any other row. */
 export async function insertOwedEvents(organisationId: number, count: number, at: number) {
   await insertEvents(organisationId, count, at);
   await env.DB.prepare(

@@ -1,4 +1,7 @@
-/** A deleted organisation: its sessions end, their sockets close, and nothing of it stays in any store. */
+/**
+ * A deleted organisation: its sessions end, their sockets close, and nothing of it stays in any
+ * store.
+ */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -23,7 +26,7 @@ async function deleteOrganisation({ id }: Pick<Tenant, "id">): Promise<void> {
   expect(status).toBe(204);
 }
 
-/** What is left of what an organisation had, by table. */
+/** What is left of an organisation's rows, by table. */
 async function left({ id }: Pick<Tenant, "id">): Promise<Record<string, number>> {
   const counts = await Promise.all(
     TABLES.map(async (table) => [table, await countRows(table, id)] as const),
@@ -146,7 +149,7 @@ describe("a deleted organisation", () => {
     await deleteOrganisation(tenant);
     await runSweep();
     await insertEvents(tenant.id, 1, Date.now());
-    // Any time that the sweep may take for it, with all of its minutes.
+    // Longer than the sweep may take for it, with every minute of the hour.
     advance(40 * 86_400);
     await runSweep();
     await runSweep((60 + (tenant.id % 60)) * 60_000);

@@ -1,4 +1,4 @@
-/** Of a deleted organisation nothing stays in any table, whatever it had. */
+/** Nothing of a deleted organisation stays in any table, whatever it had. */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
@@ -79,7 +79,7 @@ test("a day after its deletion an organisation that had something of everything 
 
   await call("DELETE", `/v1/organisations/${id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
   stopClockAhead();
-  // What arrives late, and what keeps for a day, goes in one of these runs.
+  // What arrives late, and what is kept for a day, is removed in one of these runs.
   for (const seconds of [0, 7_200, 86_400]) {
     advance(seconds);
     await runSweep();

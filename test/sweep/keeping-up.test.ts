@@ -1,7 +1,7 @@
 /**
- * The sweep keeps up: one API key may make 3,000 calls in 10 s, so 18,000 rows a minute of whatever a
- * call makes, and each kind must be removed ten times as fast. What is counted is queries, since D1 runs
- * one at a time: 10,000 of them in a minute are its most, and 1,000 those of one invocation.
+ * The sweep keeps up. One API key may make 3,000 calls in 10 s, so 18,000 rows a minute of any
+ * kind, and each kind must be removed ten times as fast. The tests count queries, since D1 runs one
+ * at a time: it can run 10,000 of them in a minute at most, and 1,000 in one invocation.
  */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -115,7 +115,7 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
     const queries = await sweepFor(tenant, { EVENTS });
     expect(await count("owed_events")).toBe(0);
     expect(sent).toBe(2_000);
-    // Two for each page of 480; a minute's are 38 pages.
+    // Two for each page of 480; a minute's rows are 38 pages.
     expect(sum(queries)).toBeLessThanOrEqual(40);
   });
 });

@@ -1,4 +1,7 @@
-/** What is older than the retention goes, in pages and from both stores; what is younger stays. */
+/**
+ * What is older than the retention is removed, in pages and from both stores; what is younger
+ * stays.
+ */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -30,7 +33,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A run in the minute that is this organisation's, once an hour. */
+/** A run in the minute of this organisation, which comes once an hour. */
 function sweepFor({ id }: Pick<Tenant, "id">): Promise<void> {
   return runSweep((60 + (id % 60)) * 60_000);
 }
@@ -183,7 +186,7 @@ describe("the sweep of what is older than the retention", () => {
     await insertDeliveries(tenant.id, 50_100, old());
     await insertEvents(tenant.id, 5, old());
     const task = { job: "old-rows", organisationId: tenant.id, cutoff: Date.now() - retentionMs };
-    // A message does 20 steps of 2,000, and this one's work is not gone on with.
+    // A message does 20 steps of 2,000 rows, and the work of this one is not continued.
     const message = { v: 1, task, until: 0 };
     await consume("drawbridge-sweep", [message]);
     expect(await countRows("deliveries", tenant.id)).toBe(10_100);

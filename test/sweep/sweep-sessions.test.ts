@@ -1,4 +1,7 @@
-/** The sweep ends what is due, drains what was not drained, and goes on past what fails. */
+/**
+ * The sweep ends sessions that are due, drains outboxes that were not drained, and goes on past
+ * objects that fail.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";

@@ -1,4 +1,7 @@
-/** Whatever a queue does with delivery messages, and whatever fails beneath, nothing owed is lost or falsely done. */
+/**
+ * Whatever a queue does with delivery messages and whatever fails below it, no owed delivery is
+ * lost or wrongly marked as done.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";

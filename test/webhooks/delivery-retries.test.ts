@@ -1,4 +1,7 @@
-/** A delivery that fails is tried again on schedule under the same id, and ends as delivered or failed. */
+/**
+ * A delivery that fails is tried again on schedule under the same id, and ends as delivered or
+ * failed.
+ */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../support/client";
 import {
@@ -19,7 +22,9 @@ const status = (code: number, headers: Record<string, string> = {}): Behaviour =
   headers,
 });
 
-/** A session whose receiver answers so; resolves with its delivery once that has come to its end. */
+/**
+ * A session whose receiver answers so; resolves with its delivery once that is delivered or failed.
+ */
 async function delivered(behaviours: Behaviour[], expected: "delivered" | "failed") {
   const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
   await mailbox.answer(...behaviours);
@@ -147,7 +152,7 @@ describe("a receiver that", () => {
 });
 
 describe("Retry-After", () => {
-  /** How long the next attempt waits, in seconds, when 100 are planned and the receiver answers so. */
+  /** How many seconds the next attempt waits when 100 are planned and the receiver answers so. */
   async function waitAfter(answer: Behaviour): Promise<number> {
     const owed = await newOwed();
     await owed.mailbox.answer(answer);

@@ -1,4 +1,7 @@
-/** What happens to a relay session is posted to its webhook_url: the very RelaySession, signed, and once. */
+/**
+ * What happens to a relay session is posted to its webhook_url: the RelaySession itself, signed,
+ * and once.
+ */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -18,9 +21,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Two users, one announced with all that a user can have. */
+/** Two users, of whom one has everything that a user can have. */
 const USERS = [{ ip: "192.0.2.1" }, { ip: "2001:db8::2", connection_id: "c-2", device_id: "d-2" }];
-/** The figures of the sockets are the session's object's alone. */
+/** Only the session's object knows the figures of the sockets. */
 const UNKNOWN = { connected: null, bytes_in: null, bytes_out: null, frames_dropped: null };
 
 type User = Record<string, unknown>;
@@ -201,7 +204,7 @@ describe("the stored rows", () => {
       tenant.webhookSecret,
     ].map(String);
     expect(secrets).toHaveLength(7);
-    // Its own id is there, so what is not there was looked for in the right place.
+    // Its own id is there, so the test has looked in the right place for what is not there.
     expect(stored).toContain(session.session_id);
     expect(secrets.filter((secret) => stored.includes(secret))).toEqual([]);
   });

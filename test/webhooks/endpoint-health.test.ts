@@ -1,4 +1,6 @@
-/** When an endpoint is disabled: at once by a 410, and when nothing has reached it for five days. */
+/**
+ * When an endpoint is disabled: at once by a 410, and after five days in which nothing has arrived.
+ */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
@@ -29,7 +31,7 @@ async function disabledEvents(tenant: Tenant) {
   return rows.filter(({ type }) => type === "webhook-endpoint.disabled");
 }
 
-/** One more event for the endpoint, and what it answers to its only attempt. */
+/** One more event for the endpoint, and the answer to its only attempt. */
 async function answers(tenant: Tenant, endpoint: Endpoint, behaviour: Behaviour) {
   await endpoint.mailbox.answer(behaviour);
   const { message } = await owe(tenant, endpoint);

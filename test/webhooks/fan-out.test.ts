@@ -1,4 +1,7 @@
-/** Each event is recorded once and makes the deliveries it owes, whatever the queue repeats and whatever fails. */
+/**
+ * Each event is recorded once and makes the deliveries that it owes, whatever the queue repeats and
+ * whatever fails.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
@@ -52,7 +55,8 @@ describe("an event", () => {
     };
     await eventually(isDelivered);
     await store(event);
-    // A delivery behind it on the same queue: by the time that one is done, a repeated one would be.
+    // A delivery after it on the same queue: when that one is done, a repeated one would be done
+    // too.
     const behind = await newEvent(tenant, "session.active", newMailbox().url);
     await store(behind);
     await eventually(async () => {
@@ -167,7 +171,7 @@ describe("a batch of events, when D1 fails", () => {
       (sql) => {
         if (!isEvents(sql)) return;
         inserts += 1;
-        // The batch as a whole, and then the second event by itself.
+        // The batch as a whole, and then the second event alone.
         if (inserts === 1 || inserts === 3) d1Lost();
       },
       () => store(...events),

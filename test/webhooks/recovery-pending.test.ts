@@ -1,6 +1,6 @@
 /**
- * A recovery also sends what still waits for its schedule, and each once: never beside an attempt of the
- * schedule, and nothing that the schedule asks for later is sent again.
+ * A recovery also sends what still waits for its schedule, and each delivery once: never beside an
+ * attempt of the schedule, and the schedule does not send it again later.
  */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
@@ -22,7 +22,10 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 type OwedTo = Owed & { endpoint: Endpoint };
 
-/** Leaves a delivery as one whose first attempt failed, and whose second is due in so many milliseconds. */
+/**
+ * Leaves a delivery as one whose first attempt failed, and whose second is due in so many
+ * milliseconds.
+ */
 async function waitFor(owed: Owed, dueInMs: number): Promise<number> {
   const at = Date.now() + dueInMs;
   const attempt = { at: 1, durationMs: 1, statusCode: 500, response: "", error: null };
@@ -35,16 +38,16 @@ async function waitFor(owed: Owed, dueInMs: number): Promise<number> {
   return at;
 }
 
-/** What the schedule's second attempt is asked for with. */
+/** The message that asks for the schedule's second attempt. */
 const second = ({ message }: Owed) => ({ ...message, attempt: 2 });
 
-/** What a recovery asks for one delivery with. */
+/** The message with which a recovery asks for one delivery. */
 const recovered = ({ tenant, message }: Owed) => ({
   ...{ v: 1, organisationId: tenant.id, id: message.id },
   ...{ resend: "whr_1", unlessUnderWay: true },
 });
 
-/** Recovers the last days, and resolves with what the recovery says when it is finished. */
+/** Recovers the last days, and resolves with the recovery when it is finished. */
 async function recover({ tenant, endpoint }: OwedTo) {
   const since = new Date(Date.now() - 10 * DAY_MS).toISOString();
   const path = `/v1/webhooks/endpoints/${endpoint.id}:recover`;
@@ -145,7 +148,7 @@ test("one recovery sends what was given up days ago and what has waited since to
 test("a recovery finds what waits behind more deliveries than one page looks at", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, 5 * HOUR_MS);
-  // Older than what waits, and all arrived.
+  // Older than what waits, and all of them arrived.
   await env.DB.prepare(
     `insert into deliveries select organisation_id, ? || '_' || printf('%012x', n), event_id, event_type,
          format, url, 'delivered', '[]', 1, null, endpoint_id

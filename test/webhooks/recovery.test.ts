@@ -1,4 +1,7 @@
-/** What did not reach an endpoint is sent again, all of it and each once, whatever fails on the way. */
+/**
+ * What did not arrive at an endpoint is sent again, all of it and each delivery once, whatever
+ * fails meanwhile.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
@@ -51,7 +54,7 @@ function recover(tenant: Tenant, { id }: Endpoint, body: object = { since: hourA
 
 const hourAgo = () => new Date(Date.now() - 3_600_000).toISOString();
 
-/** Resolves once the recovery says that it is finished, with what it says. */
+/** Resolves with the recovery once it is finished. */
 function finished(tenant: Tenant, id: string) {
   return eventually(async () => {
     const { body } = await call("GET", `/v1/webhooks/recoveries/${id}`, { key: tenant.key });
@@ -125,7 +128,8 @@ test("a page of a recovery that is done twice at once goes on to the next page o
   await consume("drawbridge-deliveries", [message, message, message]);
   await finished(tenant, body.id);
   for (const [one] of send.mock.calls) if (JSON.stringify(one).includes(body.id)) sent.push(one);
-  // The first message, and one behind each full page: of 300 that failed, half are the other endpoint's.
+  // The first message, and one after each full page: of 300 that failed, half are the other
+  // endpoint's.
   expect(sent).toEqual(Array(4).fill(message));
 });
 

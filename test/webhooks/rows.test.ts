@@ -1,4 +1,7 @@
-/** What a webhook costs in rows of D1: two for what arrives at once, and no more than its attempts for what does not. */
+/**
+ * What a webhook costs in rows of D1: two if it arrives at once, and otherwise no more than one for
+ * each attempt.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
@@ -22,7 +25,7 @@ afterEach(() => {
 
 const status = (code: number): Behaviour => ({ kind: "status", status: code });
 
-/** Waits for what goes on behind the calls of the set-up: it has rows of its own. */
+/** Waits for the work after the calls of the set-up, which has rows of its own. */
 async function settle(tenant: Tenant): Promise<void> {
   await eventually(async () => {
     const { results } = await env.DB.prepare(
@@ -53,7 +56,8 @@ describe("an event", () => {
       await newEndpoint(tenant, newMailbox(), { event_types: ["key.*"] });
       const event = await newEvent(tenant, "session.expired", null);
       await settle(tenant);
-      // The queue takes none, so that only their own rows are counted, and not what their attempts cost.
+      // The queue takes none, so that only the rows of the events are counted, and not those of
+      // attempts.
       const held = vi
         .spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch")
         .mockRejectedValue(new Error("Queue is overloaded"));
@@ -70,7 +74,8 @@ describe("an attempt", () => {
     const { message } = await settledOwed();
     const { d1Written, d1Read } = await rowsOf(() => deliverWith({}, [message]));
     expect(d1Written).toBe(1);
-    // The delivery, its event, its endpoint and the organisation; and the delivery to be changed.
+    // The delivery, its event, its endpoint and the organisation; and the delivery once more, to be
+    // changed.
     expect(d1Read).toBeLessThanOrEqual(6);
   });
 

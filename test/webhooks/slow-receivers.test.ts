@@ -1,11 +1,11 @@
-/** A receiver that takes its time gets one request, and holds up nobody. */
+/** A slow receiver gets one request, and delays no other. */
 import { expect, test } from "vitest";
 import { newGate, withD1 } from "../support/d1";
 import { type Consumed, consume, deliveryOf, eventually, newOwed } from "../support/pipeline";
 
 const deliver = (...messages: unknown[]): Promise<Consumed> =>
   consume("drawbridge-deliveries", messages);
-/** When a message comes back whose request goes on. */
+/** After how long a message comes back whose request goes on. */
 const BACK = 45;
 
 test("the message of a slow request comes back later, and finds the delivery done by that request", async () => {
@@ -47,7 +47,7 @@ test("the other deliveries of a batch are done and recorded while a slow receive
   const gate = newGate();
   let records = 0;
   const batch = withD1(
-    // The slow one's record waits until the quick one has been seen to be done.
+    // The slow one's record waits until the quick delivery is done.
     (sql) => (sql.startsWith("update") && ++records > 1 ? gate.wait() : undefined),
     () => deliver(slow.message, quick.message),
   );

@@ -1,4 +1,4 @@
-/** The rows that managing a key costs, index entries, event and outbox included. */
+/** The rows that each change of an API key costs, with its index entries, event and outbox. */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
@@ -6,7 +6,7 @@ import { eventually } from "../../support/eventually";
 import { keyBody, newKey, patchKey } from "../../support/keys";
 import { type Rows, rowsOf } from "../../support/rows";
 
-/** With what goes on behind the answer: the event is sent, and owed no more. */
+/** With the work after the answer: the event is sent, and no longer owed. */
 function costOf(organisationId: number, work: () => Promise<unknown>): Promise<Rows> {
   return rowsOf(async () => {
     await work();

@@ -1,4 +1,4 @@
-/** What making an API key answers, stores and announces, and what it refuses. */
+/** What creating an API key answers, stores and announces, and what it refuses. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { keyBody, keyEventTypes, newKey } from "../../support/keys";

@@ -1,4 +1,7 @@
-/** What the list of API keys shows, and that filters and pages cost a page, however many keys there are. */
+/**
+ * What the list of API keys shows, and that every filter and page costs one page, however many keys
+ * there are.
+ */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { joinOrganisations, manyKeys, newKey, patchKey } from "../../support/keys";
@@ -99,12 +102,13 @@ describe("the list of API keys", () => {
     const [few, many] = [await newOrganisation(), await newOrganisation()];
     await manyKeys(few, 10);
     await manyKeys(many, 10_000);
-    // A key with no namesake, at the far end of the list, and the only one with this short.
+    // A key whose name no other has, at the end of the list, and the only one with this short form.
     const last = await newKey(many, { name: "Needle" });
     const short = await newKey(few, { name: "Needle" });
-    // Measured, and a few rows more: the recording of the keys' events may still go on behind.
+    // Measured, with a few rows more: the events of the keys may still be recorded after the
+    // answers.
     const slack = 5;
-    // Five rows for a key: its place in the list, itself, its organisation twice, and the JSON of it.
+    // Five rows for a key: its place in the list, itself, its organisation twice, and its JSON.
     for (const query of ["limit=10", "limit=10&blocked=false"]) {
       expect(await cost(few, query), query).toBeLessThanOrEqual(56 + slack);
       expect(await cost(many, query), query).toBeLessThanOrEqual(56 + slack);
@@ -114,7 +118,7 @@ describe("the list of API keys", () => {
       expect(await cost(tenant, `token=${key.token}`)).toBeLessThanOrEqual(8 + slack);
       expect(await cost(tenant, `token=${key.short}`)).toBeLessThanOrEqual(9 + slack);
     }
-    // A search examines 500 keys at most, and stops when the page is full.
+    // A search looks at 500 keys at most, and stops when the page is full.
     expect(await cost(few, "limit=10&name=bulk")).toBeLessThanOrEqual(69 + slack);
     expect(await cost(many, "limit=10&name=bulk")).toBeLessThanOrEqual(559 + slack);
     expect(await cost(few, "name=needle")).toBeLessThanOrEqual(42 + slack);

@@ -1,4 +1,4 @@
-/** Verification for other services of the owner: what it answers, and what it costs. */
+/** Verifying an API key for other services of the owner: what it answers, and what it costs. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { PERMISSIONS } from "../../../src/keys/permissions";
 import { call, newOrganisation, type Tenant } from "../../support/client";

@@ -1,4 +1,7 @@
-/** Whatever is sent to the routes of devices, and to the RPC actions, is answered in their own formats. */
+/**
+ * Whatever is sent to the routes of devices and to the RPC actions is answered in their own
+ * formats.
+ */
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { type Answer, call } from "../../support/client";

@@ -1,4 +1,4 @@
-/** The RPC actions on the wire: fields, errors, parameters, tenancy. */
+/** The RPC actions as they are served: fields, errors, parameters, and organisations. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import {
@@ -31,7 +31,7 @@ function rpc(
 const list = (at: TestApplication) =>
   rpc(at.key, "ListPolarClawDevicePairs", { ApplicationId: at.application });
 
-/** Everything that an error always has. */
+/** Every field that an error always has. */
 function wrong(Code: string) {
   return {
     RequestId: expect.any(String),

@@ -1,6 +1,6 @@
 /**
- * Alibaba's own published SDKs, unmodified, against the running Worker over loopback: everything that
- * an operator's tool does with them, in both of their signatures.
+ * Alibaba's own published SDKs, unmodified, against the running Worker over loopback: everything
+ * that an operator's tool does with them, with both of their signatures.
  */
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import OpenApi, { Config, OpenApiRequest, Params } from "@alicloud/openapi-client";
@@ -43,7 +43,7 @@ type Client = (action: string, parameters: Record<string, string>) => Promise<An
 // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
 type Answer = any;
 
-/** The SDK that Alibaba generates its clients on. `query` or `body`: where the parameters go. */
+/** The SDK on which Alibaba generates its clients. `query` or `body`: where the parameters go. */
 function openApiClient(where: "query" | "body", how: "v3" | "v1"): Client {
   const { accessKeyId, accessKeySecret } = organisation;
   const endpoint = new URL(origin).host;
@@ -158,7 +158,7 @@ async function newApplication(): Promise<string> {
   return (await post("/v1/applications", organisation.key, { name: "SDK" })).id;
 }
 
-/** A device of its own asks to be let in. */
+/** A device of its own makes a pairing request. */
 async function askToPair(application: string) {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const raw = publicKey.export({ format: "der", type: "spki" }).subarray(-32);

@@ -1,4 +1,6 @@
-/** A call that is changed after it was signed is refused, and each way of changing it has its own code. */
+/**
+ * A call that is changed after it was signed is refused, with a code for each way of changing it.
+ */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
@@ -243,7 +245,7 @@ describe("a signed call is refused", () => {
   });
 });
 
-/** Changes one character of the signature for another that is as well-formed. */
+/** Changes one character of the signature for another one of its alphabet. */
 function flipSignature(signed: SignedCall, at_: number): SignedCall {
   const swap = (text: string, index: number) => {
     const old = text.charAt(index);

@@ -35,7 +35,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** What an id of no key is checked with. */
+/** The key whose secret stands for that of an id that belongs to no key. */
 const NO_KEY = { id: 0, tokenVersion: 0 };
 const good = { status: 200, code: 200 };
 const inQuery = (): Unsigned => ({ action: LIST, query: { ApplicationId: at.application } });
@@ -54,7 +54,7 @@ describe("a signed call is accepted with", () => {
   });
 
   test("any set of parameters, with any Unicode, in the query and in the body, in both signatures", async () => {
-    // Of all Unicode, and often of what one side escapes and another does not.
+    // Of all Unicode, and often the characters that only one side encodes.
     const special = fc.constantFrom(..."*!'()~ +%&=/?#;:@,-_.\"\\");
     const unit = fc.oneof(fc.string({ unit: "binary", minLength: 1, maxLength: 1 }), special);
     const text = fc.string({ unit, maxLength: 12 }).map((raw) => raw.toWellFormed());
@@ -193,7 +193,7 @@ describe("an access key is refused like a token", () => {
       )
         .bind(value, own.id)
         .run();
-      // Keys are held for ten seconds.
+      // A key stays in memory for ten seconds.
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
     };
     expect(await send(signAcs3(mine, list))).toEqual(good);

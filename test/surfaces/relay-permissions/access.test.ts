@@ -1,4 +1,7 @@
-/** Nothing of another organisation exists; that the guard is before every call is in test/http. */
+/**
+ * Nothing of another organisation can be seen. That the guard is before every call is tested in
+ * test/http.
+ */
 import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { allowBoth, at, create, register } from "../../support/permissions";

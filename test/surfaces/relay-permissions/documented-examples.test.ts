@@ -1,10 +1,13 @@
-/** The examples of the vendor's page run as written, with only host and key changed. */
+/**
+ * The examples of the documentation of relay permissions run as they are written, with only host
+ * and key changed.
+ */
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { newOrganisation, ORIGIN } from "../../support/client";
 import { create, register } from "../../support/permissions";
 
-/** The page's JavaScript, character for character but for the three values that it leaves open. */
+/** The documented JavaScript, unchanged except for the three values that it leaves open. */
 const SNIPPET = (host: string, apiKey: string, connectionId: string) => `
 // load jquery 
 var host = '${host}';
@@ -29,7 +32,7 @@ interface Settings {
 }
 type Callback = (data: unknown, status: string, xhr: unknown) => void;
 
-/** What the page says it answers with. */
+/** The documented answer. */
 const EXPECTED = {
   totalSize: 1,
   fetchSize: 1,
@@ -47,8 +50,8 @@ const EXPECTED = {
 };
 
 /**
- * As much of jQuery as the page uses: `$.ajax` sends the request; a 2xx whose JSON can be read goes to
- * `done` with the data, all else to `fail` with the request object.
+ * As much of jQuery as the example uses: `$.ajax` sends the request. A 2xx with readable JSON goes
+ * to `done` with the data, everything else to `fail` with the request object.
  */
 function jQueryOver(fetch: (request: Request) => Promise<Response>) {
   return {
@@ -74,7 +77,7 @@ function jQueryOver(fetch: (request: Request) => Promise<Response>) {
   };
 }
 
-/** Runs the page's code and returns what it logs. */
+/** Runs the documented code, and returns what it logs. */
 function run(apiKey: string, connectionId: string): Promise<unknown> {
   return new Promise((resolve) => {
     const $ = jQueryOver((request) => exports.default.fetch(request));
@@ -84,7 +87,7 @@ function run(apiKey: string, connectionId: string): Promise<unknown> {
   });
 }
 
-async function withTheRowOfThePage() {
+async function withDocumentedRow() {
   const tenant = await newOrganisation();
   await register(tenant.key, "id1");
   const body = { connectionId: "id1", remoteConnectionId: "id2", direction: "send", memo: "memo1" };
@@ -99,7 +102,7 @@ async function withTheRowOfThePage() {
 }
 
 test("the documented JavaScript logs the documented answer", async () => {
-  const { key } = await withTheRowOfThePage();
+  const { key } = await withDocumentedRow();
   expect(await run(key, "id1")).toEqual(EXPECTED);
 });
 
@@ -111,8 +114,8 @@ test("the documented JavaScript fails with a problem for a connection that is no
 });
 
 test("the documented Java request gets the documented answer, in one line or many", async () => {
-  const { key } = await withTheRowOfThePage();
-  // HttpURLConnection, with what it adds by itself.
+  const { key } = await withDocumentedRow();
+  // HttpURLConnection, with the headers that it adds itself.
   const response = await exports.default.fetch(
     new Request(`${ORIGIN}/api/v2/relay/permission/id1`, {
       method: "GET",
@@ -130,7 +133,7 @@ test("the documented Java request gets the documented answer, in one line or man
 });
 
 test("the documented path, without the prefix, is the same resource", async () => {
-  const { key } = await withTheRowOfThePage();
+  const { key } = await withDocumentedRow();
   const response = await exports.default.fetch(
     new Request(`${ORIGIN}/relay/permission/id1`, { headers: { Authorization: `Bearer ${key}` } }),
   );

@@ -1,4 +1,6 @@
-/** Relay permissions over HTTP: what the calls take and answer, under both forms of their path. */
+/**
+ * Relay permissions over HTTP: what the calls take and answer, under both prefixes of their path.
+ */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { at, create, register, set } from "../../support/permissions";

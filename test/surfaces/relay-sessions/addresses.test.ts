@@ -1,4 +1,6 @@
-/** The address of a user is an IPv4 or IPv6 address in one spelling, and nothing else is taken for one. */
+/**
+ * The address of a user is an IPv4 or IPv6 address, kept in one spelling. Nothing else is taken.
+ */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { authorize, create } from "../../support/sessions";

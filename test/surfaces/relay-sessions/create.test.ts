@@ -1,4 +1,7 @@
-/** A create takes what the vendor's page and schema show, alone or together, and ignores what it does not know. */
+/**
+ * A create takes the fields that Edgegap's documentation and schema show, alone or together, and
+ * ignores unknown fields.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";

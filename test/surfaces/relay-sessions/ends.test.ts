@@ -1,4 +1,7 @@
-/** A session ends when its organisation says so, when its time is over, or when nobody uses it; then it is gone. */
+/**
+ * A session ends when its organisation deletes it, when its time is over, or when nobody uses it.
+ * Then it is gone.
+ */
 
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";

@@ -1,4 +1,6 @@
-/** Whatever is sent to relay sessions, the fault is never ours, and a refusal is a message. */
+/**
+ * Whatever is sent to relay sessions, no answer is a fault of ours, and every refusal is a message.
+ */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
@@ -112,7 +114,7 @@ test("any path below relay sessions with any method gets a valid answer", async 
     fc.asyncProperty(anyMethod, root, anyPath({ maxLength: 3 }), async (method, start, rest) => {
       const answer = await call(method, start + rest, { key });
       const { pathname } = new URL(`http://localhost${start}${rest}`);
-      // With nothing but a slash at its end this is the list.
+      // With nothing but a slash at its end, this path is the list.
       if (method === "GET" && pathname === `${SESSIONS}/`) return;
       // Dots may lead the path out of this surface.
       const isOurs = pathname.startsWith("/v1/relays/");

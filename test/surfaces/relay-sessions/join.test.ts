@@ -1,4 +1,7 @@
-/** A join code lets a player in without an API key: on its own session, within max_users, for its life. */
+/**
+ * A join code lets a player in without an API key: into its own session only, within max_users,
+ * while the session lives.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";

@@ -1,4 +1,4 @@
-/** Every number of a create has a range, both ends of which are in it, and a default. */
+/** Every number of a create has a smallest and a largest value, both allowed, and a default. */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { create, list } from "../../support/sessions";

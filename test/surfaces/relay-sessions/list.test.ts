@@ -1,4 +1,6 @@
-/** The list shows an organisation's live sessions, newest first, in pages, and every change at once. */
+/**
+ * The list shows an organisation's live sessions, newest first, in pages, and every change at once.
+ */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { withD1 } from "../../support/d1";
@@ -8,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Sessions made one after the other, newest first. */
+/** Sessions created one after the other, newest first. */
 async function makeSessions(key: string, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let i = 0; i < count; i++) ids.unshift((await create(key)).body.session_id);
@@ -148,7 +150,7 @@ describe("the list of relay sessions", () => {
 
   test("shows a change right after it also when D1 is slow", async () => {
     const { key } = await newOrganisation();
-    // Time enough for a list to be answered before the change is there, if nobody waited for it.
+    // Long enough for the list to be answered before the change is in D1, if nobody waited for it.
     const slowly = async (sql: string) => {
       if (!sql.includes('insert into "sessions"')) return;
       for (let i = 0; i < 5; i++) await call("GET", "/v1/health");

@@ -1,4 +1,4 @@
-/** Metadata is a small object of texts that people wrote: normalised, harmless, and bounded. */
+/** Metadata is a small object of texts that people write: normalised, harmless and bounded. */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { create, list, read } from "../../support/sessions";

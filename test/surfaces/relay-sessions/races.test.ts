@@ -1,4 +1,6 @@
-/** Calls on one session side by side: places are never given twice, and an end is an end for everyone. */
+/**
+ * Simultaneous calls on one session: no place is given twice, and an end is an end for everyone.
+ */
 
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";

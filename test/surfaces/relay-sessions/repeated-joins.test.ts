@@ -1,6 +1,6 @@
 /**
- * A join with an Idempotency-Key that is sent again: the player whose answer was lost gets the same
- * seat, and no second one. The session itself remembers the key: nothing is stored for it in D1.
+ * A join that is sent again with its Idempotency-Key: a player whose answer was lost gets the same
+ * seat, and no second one. The session itself remembers the key: D1 stores nothing for it.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -15,7 +15,10 @@ async function newJoinable(body: Record<string, unknown> = {}) {
   return { organisationId, key, id: id as string, code: code as string };
 }
 
-/** A join with this key, from an address of its own: who lost an answer may have changed networks. */
+/**
+ * A join with this key, from an address of its own: a player who lost an answer may have changed
+ * networks.
+ */
 function joinOnce(code: string, idempotencyKey: string, ip = anyAddress()) {
   const headers = { "Idempotency-Key": idempotencyKey };
   return call("POST", "/v1/relays/join", { body: { join_code: code }, headers, ip });

@@ -1,4 +1,7 @@
-/** A RelaySession has every field of the contract and no other, and its links agree with themselves. */
+/**
+ * A RelaySession has every field that docs/relay-sessions.md names and no other, and its links
+ * agree with each other.
+ */
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";

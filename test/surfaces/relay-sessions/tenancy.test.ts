@@ -1,4 +1,7 @@
-/** What belongs to another organisation answers as an id that never existed, byte for byte, for every call. */
+/**
+ * Every call on another organisation's session answers byte for byte as for an id that never
+ * existed.
+ */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -24,7 +27,7 @@ const CALLS: [string, Try][] = [
   ["revoking a user of", (key, id) => revoke(key, id, 1)],
 ];
 
-/** What a caller can see of an answer, but for what names the request. */
+/** What a caller can see of an answer, without the id of the request. */
 function seen({ status, headers, text }: Answer) {
   const fields = [...headers].filter(([name]) => name !== "x-request-id");
   return { status, headers: fields, text };

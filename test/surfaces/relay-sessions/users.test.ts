@@ -1,4 +1,4 @@
-/** Users come and go on a living session: authorize-user within max_users, revoke-user by token. */
+/** Users come and go in a live session: authorize-user within max_users, revoke-user by token. */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { authorize, create, read, remove, revoke, SESSIONS } from "../../support/sessions";

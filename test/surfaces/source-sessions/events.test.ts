@@ -126,7 +126,7 @@ describe("the list of events", () => {
       { action: "created", state: "delivered", retries: 1, date_delivered: expect.any(String) },
       { action: "test", state: "delivered", retries: 0, date_delivered: expect.any(String) },
     ]);
-    // That the endpoint was made is for others to hear, of which there are none.
+    // The event of the endpoint's creation is for other endpoints, and there are none.
     expect((await events(broker.key, "state=pending")).body.data).toMatchObject([
       { type: "webhook-endpoint", action: "created" },
     ]);

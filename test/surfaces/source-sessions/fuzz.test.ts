@@ -1,4 +1,7 @@
-/** Whatever is sent to source sessions, the fault is never ours, and a refusal is one that ricloud's client can read. */
+/**
+ * Whatever is sent to source sessions, no answer is a fault of ours, and ricloud's client can read
+ * every refusal.
+ */
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { type Answer, call } from "../../support/client";
@@ -15,9 +18,9 @@ import { anyAddress } from "../../support/sessions";
 import { type Broker, GOOD, newActive, newBroker } from "../../support/source-sessions";
 
 const RUNS = 80;
-/** On the paths of ricloud's format. */
+/** For the paths in ricloud's format. */
 const fuzz = newFuzz({ runs: RUNS, judge: expectReadable });
-/** On the paths of `/v1`. */
+/** For the paths of `/v1`. */
 const fuzzV1 = newFuzz({ runs: RUNS, judge: (answer) => expectOwnFormat(answer, "v1") });
 
 let broker: Broker;
@@ -28,7 +31,9 @@ beforeAll(async () => {
   active = await newActive(broker);
 });
 
-/** The client reads `error`, `message` and `params` of a refusal, and `resource` of all else. */
+/**
+ * The client reads `error`, `message` and `params` of a refusal, and `resource` of everything else.
+ */
 function expectReadable({ status, headers, body, text }: Answer): void {
   const what = `${status} ${text.slice(0, 300)}`;
   expect(status, what).toBeLessThan(500);

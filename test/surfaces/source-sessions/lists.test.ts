@@ -1,4 +1,4 @@
-/** The list of sessions: its shape, its order, its cursors, its filters alone and in pairs. */
+/** The list of sessions: its form, its order, its cursors, its filters alone and in pairs. */
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { call } from "../../support/client";
 import { insertKey } from "../../support/keys";
@@ -19,7 +19,9 @@ let broker: Broker;
 /** Newest first, as a list has them. */
 let known: Known[];
 
-/** Twelve sessions, about a minute apart, of two users, three sources, two keys and all four states. */
+/**
+ * Twelve sessions, about a minute apart, of two users, three sources, two keys and all four states.
+ */
 async function fill(): Promise<void> {
   broker = await newBroker();
   const { body: second } = await call("POST", "/users", {
@@ -54,7 +56,10 @@ async function fill(): Promise<void> {
 beforeAll(fill);
 afterEach(() => vi.useRealTimers());
 
-/** Lists with the clock at which the sessions were made, so that the pending ones still are. */
+/**
+ * Lists with the clock at the time when the sessions were created, so that the pending ones still
+ * are pending.
+ */
 async function listed(query: string) {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.parse(known[0]?.date_created ?? "") + 5_000 });
   const page = await list(broker, query);
@@ -148,7 +153,7 @@ describe("the cursors of the list of sessions", () => {
   );
 });
 
-/** Each filter, with the sessions that it lets through. */
+/** Each filter, with the sessions that it shows. */
 function filters(): [string, (session: Known) => boolean][] {
   const middle = known[6]?.date_created ?? "";
   const expired = known.find(({ state }) => state === "expired")?.date_expired ?? "";
@@ -194,7 +199,7 @@ describe("the filters of the list of sessions", () => {
   test("show in pairs the sessions that both name", async () => {
     for (const [one, fitsOne] of filters()) {
       for (const [two, fitsTwo] of filters()) {
-        // The same filter twice is not a pair; of a repeated state, either may be.
+        // The same filter twice is not a pair. A state that is named twice means either one.
         if (one.split(/[[=]/)[0] === two.split(/[[=]/)[0] && one >= two) continue;
         const bothStates = one.startsWith("state") && two.startsWith("state");
         const expected = known.filter((session) =>

@@ -1,4 +1,4 @@
-/** What ricloud-py does, from its first call to its webhooks, against this server. */
+/** What ricloud's Python client does, from its first call to its webhooks, against this server. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../../src/session-object/object";
@@ -63,7 +63,8 @@ describe("a create that is sent again at once by ricloud's client", () => {
       ...args: Parameters<typeof create>
     ) {
       calls += 1;
-      // The first time nothing is committed, the second time all is, and both times nobody hears of it.
+      // The first time nothing is committed, the second time everything is, and both times the
+      // answer is lost.
       if (calls === 1) throw Object.assign(new Error("overloaded"), { overloaded: true });
       const result = await create.apply(this, args);
       if (calls === 2) throw Object.assign(new Error("disconnected"), { retryable: true });
@@ -103,7 +104,7 @@ test("ricloud's client knows the resources of all lists and webhooks", async () 
   ]);
   const events = await client.retrieve("/events?limit=1000");
   const listed: { id: string; type: string }[] = events.data;
-  // That it was made is not for the endpoint itself to hear.
+  // The event of its own creation is not sent to the endpoint.
   const aboutOthers = listed.filter(({ type }) => type !== "webhook-endpoint");
   expect(listed.length - aboutOthers.length).toBe(1);
   expect(aboutOthers.map(({ id }) => id).sort()).toEqual(told.map(({ id }) => id).sort());

@@ -1,4 +1,4 @@
-/** Users, sources, the organisation and its keys; and that all of it is the caller's own. */
+/** Users, sources, the organisation and its keys; and that each caller sees only their own. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
@@ -195,7 +195,7 @@ describe("a source", () => {
   });
 
   describe("among 20,000 others", () => {
-    /** The rare ones are old; of the user's and the type's thousands none are both. */
+    /** The rare ones are old; none of the user's and the type's thousands is both. */
     async function fill(broker: Tenant) {
       await env.DB.prepare(
         `insert into sources (organisation_id, id, user_id, type, identifier, state, state_at, created_at)
@@ -322,7 +322,8 @@ describe("a call", () => {
   test("on another organisation's ids is answered as if they did not exist", async () => {
     const [broker, other] = await Promise.all([newBroker(), newBroker()]);
     const id = await newActive(broker);
-    // The other one's ids are taken here too: ids of users and sources count per organisation.
+    // The ids of the other organisation exist here too: ids of users and sources count for each
+    // organisation.
     await post(broker, "/users", { identifier: "user-2" });
     await post(broker, "/sources", { user: 2, type: "a.b", identifier: "jo" });
     for (const path of ["/users/2", "/sources/1", "/sources/2"]) {

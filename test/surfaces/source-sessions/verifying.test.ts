@@ -1,4 +1,6 @@
-/** How a session comes to its first state: what the third party says, and what the wire shows of it. */
+/**
+ * How a session gets its first state: the answer of the third party, and what the API shows of it.
+ */
 import { describe, expect, test } from "vitest";
 import { call } from "../../support/client";
 import {

@@ -1,4 +1,4 @@
-/** Webhook endpoints in the ricloud format: their life, what is posted, and what a test finds. */
+/** Webhook endpoints in ricloud's format: their states, what is posted, and how they are tested. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";

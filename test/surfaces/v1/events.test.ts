@@ -1,4 +1,6 @@
-/** Events on `/v1`: listed by type and time, a page at the cost of a page, and each by its id. */
+/**
+ * Events on `/v1`: listed by type and time, a page at the cost of a page, and each one by its id.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
@@ -10,8 +12,8 @@ import { EVENTS, pagesOf } from "../../support/webhooks";
 const BASE = Date.UTC(2026, 0, 1);
 
 /**
- * Stores so many events in one statement, one for each second from `BASE`. Every hundredth from the
- * first is of a removed device, the others of registered connections.
+ * Stores so many events in one statement, one for each second from `BASE`. The first and every
+ * hundredth after it is of a removed device, the others are of registered connections.
  */
 async function storeEvents(tenant: Tenant, count: number): Promise<void> {
   await env.DB.prepare(
@@ -80,7 +82,7 @@ describe("the list of events", () => {
     const tenant = await newOrganisation();
     const count = 2 * SCANNED_ROWS + 51;
     await storeEvents(tenant, count);
-    // The only match is the oldest one of all.
+    // The only match is the oldest event of all.
     await env.DB.prepare(
       "update events set type = 'key.created' where organisation_id = ? and at = ?",
     )
@@ -88,7 +90,7 @@ describe("the list of events", () => {
       .run();
     const pages = await pagesOf(tenant, `${EVENTS}?type=key.*`);
     expect(pages.map(numbersOf)).toEqual([[], [], [0]]);
-    // Every hundredth is found once, whatever the pages that they come in.
+    // Every hundredth event is shown once, whatever the pages.
     for (const limit of [1, 7, 10, 11, 100]) {
       const found = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=${limit}`);
       expect(numbersOf(found.flat()), `${limit}`).toEqual(hundreds(count - 1).slice(0, -1));
@@ -107,7 +109,7 @@ describe("the list of events", () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 100_000);
     const { body: page } = await eventsAt(tenant, "limit=50");
-    // The caller's key is known by now.
+    // The caller's key is in memory by now.
     const read = async (query: string) => {
       const rows = await rowsOf(() => eventsAt(tenant, query));
       expect(rows.d1Written).toBe(0);
@@ -117,9 +119,10 @@ describe("the list of events", () => {
     expect(await read("")).toBe(31);
     expect(await read("limit=100")).toBe(101);
     expect(await read(`limit=100&cursor=${page.next_cursor}`)).toBe(101);
-    // Ten, and the one before it, which says that there are no more.
+    // Ten, and the one before it, which shows that there are no more.
     expect(await read(`limit=100&since=${since}`)).toBe(11);
-    // What is looked at, twice: for where it ends, and for what matches, which is then read.
+    // The rows that are looked at, twice: to find where the page ends, and to find what matches,
+    // which is then read.
     const most = 2 * (SCANNED_ROWS + 31);
     expect(await read("type=device.*")).toBeLessThanOrEqual(most);
     expect(await read("type=key.created")).toBeLessThanOrEqual(most);

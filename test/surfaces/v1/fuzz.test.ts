@@ -1,4 +1,7 @@
-/** Whatever is sent to our own surface, the fault is never ours, and a refusal is a problem. */
+/**
+ * Whatever is sent to our own surface, no answer is a fault of ours, and every refusal is a
+ * problem.
+ */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** What anyone may ask of the service itself: is it alive, and what is my address. */
+/** What anyone may ask of the service itself: is it healthy, and what is my address. */
 import { describe, expect, test } from "vitest";
 import packageJson from "../../../package.json";
 import { call } from "../../support/client";

@@ -1,4 +1,7 @@
-/** Organisations are made, listed and deleted with the root token, and end with all that they had. */
+/**
+ * Organisations are created, listed and deleted with the root token, and end with all that they
+ * had.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation } from "../../support/client";

@@ -1,4 +1,4 @@
-/** What an endpoint is sent, how it can be tried out, and how deliveries are looked at. */
+/** What an endpoint is sent, how it can be tested, and how deliveries are read. */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { newKey, patchKey } from "../../support/keys";
@@ -35,7 +35,7 @@ describe("the event types of an endpoint", () => {
     const endpoints = await Promise.all(
       wishes.map(([event_types]) => endpointWith(tenant, event_types ? { event_types } : {})),
     );
-    // What they are told of each other is not what is asked here.
+    // The events of the endpoints themselves are not the subject here.
     await eventually(async () => {
       const told = await deliveriesOf(tenant, "event_type=webhook-endpoint.*&limit=100");
       expect(told.every(({ status }) => status === "delivered")).toBe(true);

@@ -1,4 +1,6 @@
-/** The list of deliveries costs a page, whatever is behind it, and each filter comes to the end. */
+/**
+ * The list of deliveries costs one page, whatever comes after it, and each filter reaches the end.
+ */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
@@ -10,8 +12,8 @@ import { DELIVERIES, pagesOf } from "../../support/webhooks";
 const idOf = (i: number) => `whd_${i.toString(16).padStart(32, "0")}_${"0".repeat(12)}`;
 
 /**
- * Stores so many deliveries in one statement: every hundredth failed, every thousandth was discarded,
- * the others arrived; every hundredth, one behind, is a second endpoint's.
+ * Stores so many deliveries in one statement: every hundredth failed, every thousandth was
+ * discarded, the others arrived. Each one after a hundredth belongs to a second endpoint.
  */
 async function storeDeliveries(tenant: Tenant, count: number): Promise<void> {
   await env.DB.prepare(
@@ -65,7 +67,7 @@ test("deliveries that arrive while a page is read hide nothing that is still und
       .run();
   };
   await mark("status = 'failed'", 0, count);
-  // Behind the end of the first page, and before it once so many have arrived.
+  // After the end of the first page, and before that end once so many have arrived.
   const hidden = count - SCANNED_ROWS - 50;
   await mark("endpoint_id = 'whe_3'", hidden, hidden + 1);
   let arrived = false;
@@ -97,7 +99,7 @@ test("a page of deliveries reads a bounded number of rows among 50,000, and writ
   for (const query of ["status=pending", "endpoint=whe_2", "event_type=key.*"]) {
     expect(await read(query), query).toBeLessThanOrEqual(scanned + page(30));
   }
-  // What did not arrive has an index: it alone is looked at, in the index and then in the row.
+  // What did not arrive has an index: only that is looked at, in the index and then in the row.
   for (const query of ["status=failed", "status=discarded", "status=failed&endpoint=whe_2"]) {
     expect(await read(query), query).toBeLessThanOrEqual(3 * 500 + page(30));
   }

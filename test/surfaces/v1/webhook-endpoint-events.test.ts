@@ -1,4 +1,4 @@
-/** What an organisation is told of its own webhook endpoints, and that no secret is told with it. */
+/** The events about an organisation's own webhook endpoints, which hold no secret. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
@@ -9,7 +9,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The types of the organisation's events, in the order of the alphabet: some share a millisecond. */
+/** The types of the organisation's events, in alphabetical order: some share a millisecond. */
 async function typesOf(tenant: Tenant): Promise<string[]> {
   const { body } = await call("GET", `${EVENTS}?limit=100`, { key: tenant.key });
   return body.data.map(({ type }: { type: string }) => type).toSorted();
@@ -19,7 +19,7 @@ describe("a change of an endpoint", () => {
   test("is one event, which the other endpoints get and the changed one does not", async () => {
     const tenant = await newOrganisation();
     const other = await endpointWith(tenant, { event_types: ["webhook-endpoint.*"] });
-    // It would hear of everything, itself included, if it were told.
+    // It wants every event, and would also get those about itself if they were sent to it.
     const changed = await endpointWith(tenant);
     await patch(tenant, changed, { description: "ours" });
     await call("POST", `${changed.path}/secret:rotate`, { key: tenant.key });
@@ -136,7 +136,7 @@ describe("the secret of an endpoint", () => {
       lines.join("\n"),
       ...requests.map(({ body }) => body),
     ].join("\n");
-    // What is not there was looked for in the right places.
+    // Shows that the test has looked in the right places for what is not there.
     expect(stored).toContain(endpoint.id);
     expect(lines.join("\n")).toContain("/v1/webhooks/endpoints");
     for (const secret of secrets) {

@@ -1,4 +1,7 @@
-/** Webhook endpoints on `/v1`: made, listed, changed, deleted, and seen by their organisation only. */
+/**
+ * Webhook endpoints on `/v1`: created, listed, changed, deleted, and seen by their organisation
+ * only.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MOST_ENDPOINTS } from "../../../src/webhooks/endpoint";
@@ -152,7 +155,7 @@ describe("a new endpoint", () => {
     expect(made.status).toBe(403);
     expect(made.text).toContain("webhooks:write");
     expect((await call("GET", path, { key: token })).status).toBe(200);
-    // Whoever reads the secret can sign as we do.
+    // A caller who reads the secret can sign as we do.
     expect((await call("GET", `${path}/secret`, { key: token })).status).toBe(403);
   });
 });

@@ -1,4 +1,7 @@
-/** Whatever is sent to the routes of webhooks and events, the fault is never ours, and a refusal is a problem. */
+/**
+ * Whatever is sent to the routes of webhooks and events, no answer is a fault of ours, and every
+ * refusal is a problem.
+ */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";

@@ -1,4 +1,4 @@
-/** Sending again what was sent, or what did not arrive: one delivery, or all that failed in a window. */
+/** Sending again: one delivery, or all that failed in a window of time. */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
@@ -31,7 +31,7 @@ const attempted = (tenant: Tenant, id: string, count: number) =>
 const recover = (tenant: Tenant, { path }: TestEndpoint, body: unknown) =>
   call("POST", `${path}:recover`, { key: tenant.key, body });
 
-/** A recovery once it is done. */
+/** A recovery once it is finished. */
 const finished = (tenant: Tenant, { headers }: Answer) =>
   eventually(async () => {
     const { body } = await call("GET", headers.get("Location") ?? "", { key: tenant.key });
@@ -199,7 +199,7 @@ describe("sending a delivery again", () => {
     const done = await finished(tenant, await recover(tenant, endpoint, window));
     expect(done.resent).toBe(1);
     await attempted(tenant, almost, 50);
-    // Two were let in while there was room for one.
+    // Two were let in where there was room for one.
     const asked = { v: 1, organisationId: tenant.id };
     await consume("drawbridge-deliveries", [
       { ...asked, id: almost, resend: "one" },

@@ -1,4 +1,4 @@
-/** Signing secrets: read, rotated with a grace in which both sign, and gone when it is over. */
+/** Signing secrets: read, rotated with a grace in which both sign, and gone when that is over. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { advance } from "../../support/clock";
@@ -27,7 +27,7 @@ function verifyingOf(request: ReceivedRequest | undefined, secrets: string[]): b
 const signaturesOf = (request: ReceivedRequest | undefined) =>
   request?.headers["webhook-signature"]?.split(" ") ?? [];
 
-/** Somebody's secret, whose requests can be provoked. */
+/** An owner of a secret, and a way to make it sign a request. */
 interface Holder {
   tenant: Tenant;
   /** The first secret. */
@@ -204,7 +204,7 @@ describe.each([
     expect(done.length + late.length).toBe(4);
     const told = done.map(({ body }) => body.secret);
     expect(new Set(told).size).toBe(done.length);
-    // All of them are in their grace, and nobody has another.
+    // All of them are in their grace, and nobody has another secret.
     const request = await holder.post();
     expect(signaturesOf(request)).toHaveLength(told.length + 1);
     expect(verifyingOf(request, [holder.secret, ...told])).not.toContain(false);
