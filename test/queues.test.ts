@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { handleBatch } from "../src/queues";
 
-test("messages of an unknown queue stay on it, nothing is buried, and the log says what to do", async () => {
+test("a message of an unknown queue stays on it, is not a dead letter, and the log says what to do", async () => {
   const lines: string[] = [];
   const logged = vi.spyOn(console, "log").mockImplementation((line) => void lines.push(line));
   const count = () => env.DB.prepare("select count(*) n from dead_letters").first("n");

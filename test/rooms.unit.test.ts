@@ -1,4 +1,6 @@
-/** The rule of the rooms, tried on small trees: which imports it refuses, and what it says then. */
+/**
+ * The rule of the rooms, tried on small trees: which imports it refuses, and with which message.
+ */
 import {
   existsSync,
   globSync,
@@ -15,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import configuration from "../.dependency-cruiser.mjs";
 import { ROOMS, roomRules } from "../scripts/rooms.mjs";
 
-/** One import each: the file that has it, and what it imports. */
+/** One import each: the file, the line with the import, and the rule that refuses it. */
 const REFUSED: [from: string, line: string, rule: string][] = [
   ["src/db/a.ts", 'import { to } from "../events/to";', "db imports only what stands before it"],
   [
@@ -131,12 +133,12 @@ afterAll(() => rmSync(tree, { recursive: true, force: true }));
 const violationsOf = (from: string) =>
   result.summary.violations.filter((violation) => violation.from === from);
 
-describe("an import is refused", () => {
-  test.each(REFUSED)("in %s: %s", (from, _line, rule) => {
+describe("an import of a later room", () => {
+  test.each(REFUSED)("is refused in %s: %s", (from, _line, rule) => {
     expect(violationsOf(from).map((violation) => violation.rule.name)).toContain(rule);
   });
 
-  test("with a sentence that says where the thing belongs", () => {
+  test("is refused with a sentence that says where the thing belongs", () => {
     const rules = roomRules({ pure: [] });
     for (const { rule } of result.summary.violations) {
       const comment = rules.find(({ name }) => name === rule.name)?.comment;
@@ -152,7 +154,7 @@ test.each(ALLOWED)("an import of an earlier room is allowed: in %s, %s", (from) 
   expect(violationsOf(from)).toEqual([]);
 });
 
-test("ARCHITECTURE.md prints the linter's own list", () => {
+test("ARCHITECTURE.md prints the order of the rooms that the linter uses", () => {
   expect(readFileSync("ARCHITECTURE.md", "utf8")).toContain(ROOMS.join(" · "));
 });
 

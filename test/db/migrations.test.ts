@@ -1,7 +1,7 @@
 /** A deployment that has data is migrated without losing what it has promised. */
 import { applyD1Migrations } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 
 type Row = Record<string, unknown>;
 
@@ -15,7 +15,7 @@ async function dropAll(): Promise<void> {
 
 const rows = async (sql: string) => (await env.DB.prepare(sql).all<Row>()).results;
 
-it("keys keep the grace of their last token, and connectors their secret", async () => {
+test("keys keep the grace of their last token, and connectors their secret", async () => {
   const before = env.TEST_MIGRATIONS.filter(({ name }) => name < "0008");
   await dropAll();
   await applyD1Migrations(env.DB, before);

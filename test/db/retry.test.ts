@@ -1,4 +1,7 @@
-/** A change that others keep coming between is tried so often, and then refused whole with 503. */
+/**
+ * A change of a row that others keep changing is tried a fixed number of times, and then refused
+ * with 503.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { ChangedMeanwhile, MOST_TRIES, retryChange } from "../../src/db/retry";
@@ -9,13 +12,13 @@ import { newKey } from "../support/keys";
 import { newMailbox } from "../support/pipeline";
 
 describe("a change over versions", () => {
-  test("is made again until nobody comes between", async () => {
+  test("is made again until nobody else writes in between", async () => {
     const answers = [undefined, undefined, null];
     expect(await retryChange("it", async () => answers.shift())).toBeNull();
     expect(answers).toEqual([]);
   });
 
-  test("is given up after so many tries", async () => {
+  test("is given up after a fixed number of tries", async () => {
     let tries = 0;
     const attempt = async () => {
       tries += 1;
@@ -29,7 +32,10 @@ describe("a change over versions", () => {
 const permission = { connectionId: "A", remoteConnectionId: "B", direction: "send" };
 const path = "/relay/permission/A/B/send";
 
-/** What is changed, how, and what somebody else does to its row before each of our writes. */
+/**
+ * A change: its name, the SQL with which somebody else changes the row before each of its writes,
+ * and the call that makes it.
+ */
 const CHANGES: [string, string, (tenant: Tenant) => Promise<() => Promise<unknown>>][] = [
   [
     "a relay permission changed",
@@ -79,7 +85,7 @@ function permissionAnd(method: string) {
 }
 
 test.each(CHANGES)(
-  "%s while others change it every time is 503 with Retry-After",
+  "%s answers 503 with Retry-After while others change the row every time",
   async (_, other, prepare) => {
     const tenant = await newOrganisation();
     const change = await prepare(tenant);

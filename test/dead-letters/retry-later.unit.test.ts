@@ -1,8 +1,8 @@
-/** Proves for how long a message outlives an outage of D1 or a queue. */
+/** How long a message outlasts an outage of D1 or of a queue. */
 import { expect, test } from "vitest";
 import { retryLater } from "../../src/dead-letters/dead-letter-store";
 
-/** In how many seconds a message comes back that failed for the nth time. */
+/** After how many failures a message comes back in how many seconds. */
 function delayOf(attempts: number): number {
   let delay = 0;
   retryLater({
@@ -21,11 +21,11 @@ test.each([
   [7, 640],
   [8, 900],
   [100, 900],
-])("after failure %i a message comes back in %i seconds", (attempts, seconds) => {
+])("a message that failed %i times comes back in %i seconds", (attempts, seconds) => {
   expect(delayOf(attempts)).toBe(seconds);
 });
 
-test("the hundred retries of a queue outlast an outage of twenty hours", () => {
+test("a queue's hundred retries outlast an outage of twenty hours", () => {
   const total = Array.from({ length: 100 }, (_, i) => delayOf(i + 1)).reduce((a, b) => a + b);
   expect(total).toBeGreaterThan(20 * 3_600);
 });

@@ -1,6 +1,6 @@
-/** Applications: made, listed and read by their organisation. */
+/** Applications are created, listed and read by their organisation. */
 import { env } from "cloudflare:workers";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { newApplication } from "../support/devices";
 import { rowsOf } from "../support/rows";
@@ -13,12 +13,12 @@ const list = (tenant: Tenant, query = "") =>
   call("GET", `/v1/applications?${query}`, { key: tenant.key });
 const idsOf = (data: { id: string }[]) => data.map(({ id }) => id);
 
-it("are listed newest first, page by page, each as it was answered when it was made", async () => {
+test("applications are listed newest first, page by page, with what their create answered", async () => {
   const start = Date.now();
   const tenant = await newOrganisation();
   const made: { id: string; name: string; created_at: string }[] = [];
   for (let i = 0; i < 5; i++) {
-    // Two in one millisecond: neither is lost between two pages.
+    // Two are made in each millisecond: neither may be lost between two pages.
     vi.useFakeTimers({ toFake: ["Date"], now: start + 1_000 * Math.floor(i / 2) });
     const { status, body } = await call("POST", "/v1/applications", {
       key: tenant.key,
@@ -47,22 +47,22 @@ it("are listed newest first, page by page, each as it was answered when it was m
   }
 });
 
-it("are seen by their own organisation only", async () => {
+test("an application is seen only by its own organisation", async () => {
   const [at, other] = [await newApplication(), await newOrganisation()];
   expect((await list(other)).body).toEqual({ data: [], next_cursor: null });
   const foreign = await call("GET", at.path, { key: other.key });
   expect([foreign.status, foreign.body.code]).toEqual([404, "application-not-found"]);
 });
 
-it.each(["cursor=x", "cursor=1.pa-", "limit=0", "limit=101", "name=x"])(
-  "a list with %s is refused by name",
+test.each(["cursor=x", "cursor=1.pa-", "limit=0", "limit=101", "name=x"])(
+  "a list of applications with %s is refused, and the error names the parameter",
   async (query) => {
     const { status, body } = await list(await newOrganisation(), query);
     expect([status, body.code]).toEqual([400, "invalid-parameter"]);
   },
 );
 
-it("a page costs a page among 10,000, wherever it is", async () => {
+test("a page of applications costs the same anywhere among 10,000", async () => {
   const tenant = await newOrganisation();
   await env.DB.prepare(
     `insert into applications
@@ -78,7 +78,7 @@ it("a page costs a page among 10,000, wherever it is", async () => {
       expect(body.data[0].id).toBe(`pa-${String(first).padStart(14, "0")}`);
       cursor = `&cursor=${body.next_cursor}`;
     });
-    // An index entry and a row for each, and one more that says whether there is another page.
+    // An index entry and a row for each, and one more that shows whether there is another page.
     expect(rows.d1Read).toBeLessThanOrEqual(2 * 31 + 4);
     expect(rows.d1Written).toBe(0);
   }

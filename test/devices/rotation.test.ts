@@ -1,8 +1,8 @@
 /**
- * A device's token in two hands: whoever rotates it, only who shows a token that still works gets
- * another one, and a thief never keeps a working one once an operator has rotated it.
+ * Rotating a device token that a thief has too. Only a caller who shows a token that works gets
+ * another one, and once an operator has rotated the token, no thief holds one that works.
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
 import { overtaken } from "../support/d1";
 import {
@@ -15,11 +15,11 @@ import {
   verify,
 } from "../support/devices";
 
-/** What writes a changed device. */
+/** The statement that writes a changed device. */
 const WRITE = /update "devices" set "version"/;
 const ROUNDS = Array.from({ length: 20 }, (_, round) => round);
 
-/** A paired device whose token a thief has, too. */
+/** A paired device, and a thief who has its token. */
 async function stolen() {
   const at = await newApplication();
   const device = await newDevice();
@@ -34,15 +34,15 @@ async function stolen() {
   return { at, device, token, revoke, operator: () => rotate(at.key), thief: () => rotate(token) };
 }
 
-/** That nothing which the thief has or was given works. */
+/** Asserts that no token works which the thief had or was given. */
 async function expectNothingWorks(at: TestApplication, tokens: (string | undefined)[]) {
   for (const token of tokens) {
     if (token !== undefined) expect(await verify(at, token)).toMatchObject({ valid: false });
   }
 }
 
-describe("an operator's rotation and a thief's at the same moment", () => {
-  it("the thief's, overtaken by the operator's, gets nothing", async () => {
+describe("an operator's rotation of a token at the same moment as a thief's", () => {
+  test("gives the thief nothing when the operator's rotation is written first", async () => {
     const { at, token, operator, thief } = await stolen();
     const [late, first] = await overtaken(WRITE, thief, operator);
     expect(first.status).toBe(200);
@@ -54,14 +54,14 @@ describe("an operator's rotation and a thief's at the same moment", () => {
     );
   });
 
-  it("the operator's, overtaken by the thief's, stops what the thief was given", async () => {
+  test("stops the thief's new token when the thief's rotation is written first", async () => {
     const { at, token, operator, thief } = await stolen();
     const [late, first] = await overtaken(WRITE, operator, thief);
     expect([late.status, first.status]).toEqual([200, 200]);
     await expectNothingWorks(at, [token, first.body.device_token]);
   });
 
-  it("in twenty rounds side by side never leaves the thief with a token that works", async () => {
+  test("never leaves the thief with a token that works, in twenty rounds side by side", async () => {
     for (const round of ROUNDS) {
       const { at, device, token, operator, thief } = await stolen();
       const both = round % 2 === 0 ? [operator(), thief()] : [thief(), operator()];
@@ -69,21 +69,21 @@ describe("an operator's rotation and a thief's at the same moment", () => {
       const mine = answers[round % 2];
       expect(mine?.status).toBe(200);
       await expectNothingWorks(at, [token, ...answers.map(({ body }) => body.device_token)]);
-      // The device itself collects another one.
+      // The device itself collects another token.
       const collected = await ask(at, device);
       expect(await verify(at, collected.body.device_token)).toMatchObject({ valid: true });
     }
   });
 });
 
-it("a thief's rotation, overtaken by a revocation, gets nothing", async () => {
+test("a thief's rotation gives nothing when a revocation is written first", async () => {
   const { at, token, revoke, thief } = await stolen();
   const [late, first] = await overtaken(WRITE, thief, revoke);
   expect([late.status, first.status]).toEqual([401, 200]);
   await expectNothingWorks(at, [token]);
 });
 
-it("of two who show the same token at the same moment one gets another", async () => {
+test("only one of two callers who rotate the same token at the same moment gets another", async () => {
   const { at, thief } = await stolen();
   const [late, first] = await overtaken(WRITE, thief, thief);
   expect([late.status, first.status]).toEqual([401, 200]);

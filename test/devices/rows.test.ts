@@ -1,6 +1,9 @@
-/** What pairing costs in rows of D1, also in an application with 10,000 devices, and under a flood. */
+/**
+ * What pairing costs in rows of D1, also in an application with 10,000 devices, and under a flood
+ * of requests.
+ */
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { pollRequest } from "../../src/pairing/collect-token";
 import { call } from "../support/client";
 import {
@@ -28,7 +31,7 @@ import { addressesOfOneClient } from "../support/sessions";
 const DEVICES = 10_000;
 const REQUESTS = 50;
 
-/** An application with many devices and some requests, written as the product writes them. */
+/** An application with many devices and some requests, as the Worker itself writes them. */
 async function fill(at: TestApplication): Promise<void> {
   const state = JSON.stringify({
     applicationId: at.application,
@@ -59,7 +62,7 @@ async function fill(at: TestApplication): Promise<void> {
   for (const device of devices) await request(at, device);
 }
 
-/** History: requests that ended long ago, as many of one device. */
+/** Requests that ended long ago, all of one device. */
 async function insertEnded(at: TestApplication, count: number): Promise<void> {
   await env.DB.prepare(
     `insert into pairing_requests
@@ -71,7 +74,7 @@ async function insertEnded(at: TestApplication, count: number): Promise<void> {
     .run();
 }
 
-/** Waits until a device is noted as seen, which is written behind the answer. */
+/** Waits until a device is recorded as seen, which is written after the answer. */
 async function seen({ id }: TestDevice): Promise<void> {
   await eventually(async () => {
     const row = env.DB.prepare("select last_seen_at from devices where id = ?").bind(id);
@@ -87,7 +90,7 @@ describe("an application with 10,000 devices", () => {
     await fill(at);
   });
 
-  it("list reads each device and request once, and approve and reject read the same few rows as in a small one", async () => {
+  test("lists each device and request with one read, and approves and rejects as cheaply as a small application", async () => {
     const small = await newApplication();
     const cost = async (place: TestApplication, verb: "approve" | "reject") => {
       const { id } = await request(place, await newDevice());
@@ -95,7 +98,8 @@ describe("an application with 10,000 devices", () => {
         expect((await decide(place, id, verb)).status).toBe(200);
       });
     };
-    // Some of it is the event on its way, of which more or less falls into the measurement.
+    // Rows of the event that is being sent are counted here too, some more and some fewer each
+    // time.
     for (const verb of ["approve", "reject"] as const) {
       const [few, many] = [await cost(small, verb), await cost(at, verb)];
       for (const rows of [few, many]) {
@@ -121,7 +125,7 @@ describe("an application with 10,000 devices", () => {
     expect(rows.d1Written).toBe(0);
   });
 
-  it("a page of devices costs a page, an ask reads the pending ones and no device but its own", async () => {
+  test("costs one page for a page of devices, and for a pairing request only the pending ones", async () => {
     let cursor = "";
     for (let i = 0; i < 3; i++) {
       const rows = await rowsOf(async () => {
@@ -137,14 +141,15 @@ describe("an application with 10,000 devices", () => {
       const answer = await call("POST", `${at.path}/pairing/requests`, { body, ip: newAddress() });
       expect(answer.status).toBe(202);
     });
-    // The pending ones are looked through three times: for the device's own, as a condition, for the caps.
-    // Of the four ways of having ended the last hour is counted: two requests, and where each way begins and ends.
+    // The pending requests are read three times: for the device's own, as a condition of the write,
+    // and for the caps. The requests that ended in the last hour are counted for each of the four
+    // endings: two requests, and where each ending begins and ends in the index.
     expect(rows.d1Read).toBeLessThanOrEqual(3 * (REQUESTS + 3) + 10 + 2 + 4 * 2);
   });
 });
 
-describe("what each call costs", () => {
-  it("asked, polled, approved, collected, verified: the rows of a device's way in", async () => {
+describe("the cost in rows", () => {
+  test("of pairing a device is fixed for each step, from the request to the check of its token", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const body = await signedBody(device, {}, await newNonce(at));
@@ -190,7 +195,7 @@ describe("what each call costs", () => {
     expect(more.map(({ d1Written }) => d1Written)).toEqual([0, 0, 0]);
   });
 
-  it("twenty checks of a token at once note once that its device was seen", async () => {
+  test("of twenty checks of a token at once is one write of when the device was last seen", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -198,15 +203,15 @@ describe("what each call costs", () => {
     const rows = await rowsOf(async () => {
       await Promise.all(Array.from({ length: 20 }, () => verify(at, token)));
       await seen(device);
-      // D1 answers in turn: what was sent before this is done.
+      // D1 answers in order: what was sent before this is done.
       await verify(at, token);
     });
     expect(rows.d1Written).toBe(1);
   });
 });
 
-describe("a flood of requests from one address", () => {
-  it("stays within its cap, costs bounded rows, and does not disturb a request that is pending", async () => {
+describe("a flood of pairing requests", () => {
+  test("from one address stays within its cap, costs few rows, and leaves other pending requests alone", async () => {
     const at = await newApplication();
     const ip = newAddress();
     const mine = await request(at, await newDevice());
@@ -229,14 +234,14 @@ describe("a flood of requests from one address", () => {
     });
     expect(statuses.filter((status) => status === 202)).toHaveLength(5);
     expect(statuses.filter((status) => status === 429)).toHaveLength(55);
-    // Five nonces and five requests; what is refused writes nothing.
+    // Five nonces and five requests; a refused request writes nothing.
     expect(rows.d1Written).toBe(10);
     expect(rows.d1Read).toBeLessThanOrEqual(60 * 100);
     expect(await findRequest(at, mine.id)).toEqual(before);
     expect((await decide(at, mine.id, "approve")).status).toBe(200);
   });
 
-  it("504 requests from one /64 take five of the application's 500 places, and show whole addresses", async () => {
+  test("from one /64 takes at most five of the application's 500 places, and shows each full address", async () => {
     const at = await newApplication();
     const nextAddress = addressesOfOneClient();
     const accepted: { id: string; ip: string }[] = [];
@@ -252,7 +257,7 @@ describe("a flood of requests from one address", () => {
     expect((await ask(at, await newDevice())).status).toBe(202);
   });
 
-  it("an address that asks without end is stopped before D1 is asked", async () => {
+  test("from one address is stopped before D1 is asked", async () => {
     const at = await newApplication();
     const ip = newAddress();
     let refused = 0;
@@ -266,7 +271,7 @@ describe("a flood of requests from one address", () => {
     expect((await ask(at, await newDevice())).status).toBe(202);
   });
 
-  it("a /64 that asks without end is stopped before D1 is asked", async () => {
+  test("from one /64 is stopped before D1 is asked", async () => {
     const at = await newApplication();
     const nextAddress = addressesOfOneClient();
     const challenge = () => call("POST", `${at.path}/pairing/challenges`, { ip: nextAddress() });
@@ -277,7 +282,7 @@ describe("a flood of requests from one address", () => {
     expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
   });
 
-  it("500 live requests per application: at the cap new ones are 429, and none that is pending is evicted", async () => {
+  test("is refused at 500 pending requests of an application, and removes none that is pending", async () => {
     const at = await newApplication();
     const first = await request(at, await newDevice());
     await env.DB.prepare(

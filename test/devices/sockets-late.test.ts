@@ -1,10 +1,10 @@
 /**
- * Devices on the relay's websockets while D1 is late to show the session: whoever revokes a device finds
- * its sessions there, so no socket of a device is open that D1 does not know of.
+ * Devices connect while D1 does not show their session yet. A revocation finds a device's sessions
+ * in D1, so the object lets a device in only when D1 shows the session.
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
 import { newGate, withD1, withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
@@ -19,10 +19,10 @@ import {
 } from "../support/devices";
 import { isProjection, queueRefuses, withEventQueue } from "../support/faults";
 import { rowsOf } from "../support/rows";
-import { connect as connectUser, knock, upgrade as upgradeUser } from "../support/socket";
+import { connect as connectUser, tryConnect, upgrade as upgradeUser } from "../support/socket";
 
 const PROJECTION = /insert into "sessions"/;
-/** What looks for the device of somebody who knocks, by its token or by its id. */
+/** The read of the device that wants to connect, by its token or by its id. */
 const READING = /from "device_tokens"|where \("devices"."id" = /;
 
 function revoke(at: TestApplication, { id }: TestDevice) {
@@ -39,7 +39,7 @@ async function pairedDevice() {
   return { at, device, token };
 }
 
-it("two sockets of a device at once are its two users", async () => {
+test("two websockets of one device at the same time belong to its two users", async () => {
   const { at, device, token } = await pairedDevice();
   const session = await newSession(at, [null, device.id, device.id]);
   const sockets = await Promise.all([0, 1].map(() => connect(session, "client", token)));
@@ -48,14 +48,14 @@ it("two sockets of a device at once are its two users", async () => {
   expect(sockets.map(({ open }) => open)).toEqual([true, true]);
 });
 
-describe("while D1 does not show a session", () => {
-  it("a device is not let in, is asked to come back, and gets in once D1 shows it", async () => {
+describe("a session that D1 does not show yet", () => {
+  test("refuses a device, asks it to come back, and lets it in once D1 shows the session", async () => {
     const { at, device, token } = await pairedDevice();
     await whileD1Refuses(PROJECTION, async () => {
       const session = await newSession(at, [null, device.id]);
       const refused = await upgrade(session, "client", token);
       expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "2"]);
-      // With an evicted object it is the same: what it knew is not what D1 shows.
+      // An object that was evicted refuses too: its memory is not what counts, but what D1 shows.
       await evictDurableObject(env.SESSIONS.getByName(session));
       expect((await upgrade(session, "client", token)).status).toBe(503);
     });
@@ -63,7 +63,7 @@ describe("while D1 does not show a session", () => {
     expect((await upgrade(session, "client", token)).status).toBe(101);
   });
 
-  it("a socket that opened as soon as D1 could be written is closed by a revocation", async () => {
+  test("has a websocket closed by a revocation that follows the first successful write to D1", async () => {
     const { at, device, token } = await pairedDevice();
     const session = await whileD1Refuses(PROJECTION, () => newSession(at, [null, device.id]));
     const socket = await connect(session, "client", token);
@@ -71,7 +71,7 @@ describe("while D1 does not show a session", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("a user with a device is not let in by a user token either, others are", async () => {
+  test("refuses a device's user by their user token as well, and lets users without a device in", async () => {
     const at = await newApplication();
     const users = [{}, { device_id: "phone" }, {}].map((more) => ({ ip: "192.0.2.1", ...more }));
     await whileD1Refuses(PROJECTION, async () => {
@@ -85,12 +85,12 @@ describe("while D1 does not show a session", () => {
         ),
         stub: env.SESSIONS.getByName(body.session_id),
       };
-      expect((await knock(relay, 1)).status).toBe(503);
+      expect((await tryConnect(relay, 1)).status).toBe(503);
       expect((await connectUser(relay, 2)).open).toBe(true);
     });
   });
 
-  it("a user who was authorised a moment ago waits for D1 to show them", async () => {
+  test("refuses a user who was just authorised until D1 shows that user", async () => {
     const { at, device, token } = await pairedDevice();
     const session = await newSession(at, [null]);
     const gate = newGate();
@@ -112,7 +112,7 @@ describe("while D1 does not show a session", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("a revocation that did not find the session keeps the device out all the same", async () => {
+  test("keeps a device out after a revocation that did not find the session", async () => {
     const { at, device, token } = await pairedDevice();
     const session = await whileD1Refuses(PROJECTION, async () => {
       const made = await newSession(at, [null, device.id]);
@@ -122,7 +122,7 @@ describe("while D1 does not show a session", () => {
     expect((await upgrade(session, "client", token)).status).toBe(403);
   });
 
-  it("a revocation while the device is read keeps it out, by a device token and by a user token", async () => {
+  test("keeps a device out when it is revoked while it is being read, by a device token and by a user token", async () => {
     for (const credential of ["device", "user"]) {
       const { at, device, token } = await pairedDevice();
       const relay = await newRelayOf(at, [null, device.id]);
@@ -143,7 +143,7 @@ describe("while D1 does not show a session", () => {
   });
 });
 
-it("a queue that refuses keeps no device out: D1 shows the session", async () => {
+test("a device is let in while the queue refuses events, since D1 shows the session", async () => {
   const { at, device, token } = await pairedDevice();
   const socket = await withEventQueue(queueRefuses, async () =>
     connect(await newSession(at, [null, device.id]), "client", token),
@@ -152,16 +152,16 @@ it("a queue that refuses keeps no device out: D1 shows the session", async () =>
   expect((await socket.closed).code).toBe(4403);
 });
 
-it("an object that was evicted finds out that D1 shows the session, and lets its device in", async () => {
+test("an evicted object reads again that D1 shows the session, and lets its device in", async () => {
   const { at, device, token } = await pairedDevice();
   const session = await newSession(at, [null, device.id]);
   await evictDurableObject(env.SESSIONS.getByName(session));
   expect((await connect(session, "client", token)).open).toBe(true);
 });
 
-it("a device's way in costs two rows read: its token and itself, or by a user token itself and the next", async () => {
+test("connecting a device costs two rows read, by its device token or by its user's token", async () => {
   const { at, device, token } = await pairedDevice();
-  // Three users, so that no socket is replaced: one that closes may store its counters.
+  // Three users, so that no socket is replaced: a socket that closes may store its counters.
   const relay = await newRelayOf(at, [null, device.id, device.id, device.id]);
   await connect(relay.id, "client", token);
   await eventsSent();

@@ -1,10 +1,10 @@
 /**
- * Device tokens on the relay's websockets: who is let in, and that a device that was revoked or removed
- * is out within a second, in every session.
+ * Device tokens on the relay's websockets: which devices are let in, and that the sockets of a
+ * revoked or removed device are closed in every session.
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import { withD1 } from "../support/d1";
 import { connect, newSession, upgrade } from "../support/device-sockets";
@@ -30,7 +30,7 @@ async function heldDevices(at: TestApplication): Promise<unknown[]> {
 }
 
 describe("a device token on a websocket", () => {
-  it("lets in the user with this device, on their own link, and nobody else", async () => {
+  test("lets in the user with this device, on their own link, and nobody else", async () => {
     const at = await newApplication();
     const [host, guest, stranger] = [await newDevice(), await newDevice(), await newDevice()];
     const hostToken = (await pair(at, host)).token;
@@ -54,7 +54,7 @@ describe("a device token on a websocket", () => {
     }
   });
 
-  it("of another organisation opens nothing, though the device is the same", async () => {
+  test("opens no session of another organisation, though the device is the same", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const device = await newDevice();
     await pair(at, device);
@@ -63,7 +63,7 @@ describe("a device token on a websocket", () => {
     expect((await upgrade(session, "client", token)).status).toBe(403);
   });
 
-  it("ten distinct wrong ones lock the session for their address", async () => {
+  test("locks the session for an address after ten different wrong ones from it", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -76,7 +76,7 @@ describe("a device token on a websocket", () => {
     expect((await upgrade(session, "client", token, from)).status).toBe(429);
   });
 
-  it("that works opens a session to which too many wrong user tokens were sent, from anywhere", async () => {
+  test("opens a session that is closed to new addresses after too many wrong user tokens", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -93,7 +93,7 @@ describe("a device token on a websocket", () => {
     socket.close(1000);
   });
 
-  it("one wrong one that is repeated locks nobody out", async () => {
+  test("locks nobody out when one wrong token is repeated", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -115,8 +115,8 @@ describe("a device token that is shown again and again", () => {
     vi.useRealTimers();
   });
 
-  it.each(["working", "wrong", "revoked"])(
-    "is looked up twenty times and then ten times a second, from whatever address: a %s one",
+  test.each(["working", "wrong", "revoked"])(
+    "is looked up twenty times and then ten times a second, from whatever address: a %s token",
     async (kind) => {
       // The clock stands still, so that nothing is filled again meanwhile.
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
@@ -155,7 +155,7 @@ describe("a device token that is shown again and again", () => {
   );
 });
 
-describe("revoked or removed means", () => {
+describe("revoking or removing a device", () => {
   const ends = {
     revoked: (at: TestApplication, id: string) =>
       call("POST", `${at.path}/devices/${id}/tokens:revoke`, {
@@ -180,8 +180,8 @@ describe("revoked or removed means", () => {
       }),
   };
 
-  it.each(Object.entries(ends))(
-    "open relay websockets of that device are closed before the answer, in every session: %s",
+  test.each(Object.entries(ends))(
+    "closes its relay websockets in every session before it answers: %s",
     async (_, end) => {
       const at = await newApplication();
       const [device, other] = [await newDevice(), await newDevice()];
@@ -201,7 +201,7 @@ describe("revoked or removed means", () => {
     },
   );
 
-  it("also when the session's object was evicted meanwhile", async () => {
+  test("closes its relay websockets also when the session's object was evicted", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -212,7 +212,7 @@ describe("revoked or removed means", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("an approval that takes a role away closes what its token had opened", async () => {
+  test("closes what a token opened when an approval takes its role away", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -223,7 +223,7 @@ describe("revoked or removed means", () => {
     expect((await socket.closed).code).toBe(4403);
   });
 
-  it("only a new approval lets it back in", async () => {
+  test("keeps the device out until it is approved again", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -238,8 +238,8 @@ describe("revoked or removed means", () => {
   });
 });
 
-describe("which sessions have which devices", () => {
-  it("is known while a session lives, and forgotten with its users and its end", async () => {
+describe("the table of which sessions have which devices", () => {
+  test("holds a user's device while the session lives, and loses it with the user and with the session", async () => {
     const at = await newApplication();
     const [a, b] = ["device-a", "device-b"];
     const session = await newSession(at, [a, b]);
@@ -263,7 +263,7 @@ describe("which sessions have which devices", () => {
     expect(await heldDevices(at)).toEqual([]);
   });
 
-  it("a session without devices costs no extra row", async () => {
+  test("costs no row for a session without devices", async () => {
     const at = await newApplication();
     const cost = (ids: (string | null)[]) => rowsOf(() => newSession(at, ids));
     await cost([null, null]);

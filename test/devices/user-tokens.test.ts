@@ -1,8 +1,8 @@
 /**
- * A user of a relay session who has a device: its session and user tokens let it in only while that
- * device is paired and not revoked, as its device token does.
+ * A user of a relay session who has a device. The session and user tokens let that user in only
+ * while the device is paired and not revoked, as its device token does.
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call } from "../support/client";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { connect as connectDevice, newRelayOf, upgrade } from "../support/device-sockets";
@@ -17,16 +17,19 @@ import {
   type TestDevice,
 } from "../support/devices";
 import { rowsOf } from "../support/rows";
-import { connect, knock, newRelay, type Relay } from "../support/socket";
+import { connect, newRelay, type Relay, tryConnect } from "../support/socket";
 
 const revoke = (at: TestApplication, { id }: TestDevice, role = "operator") =>
   call("POST", `${at.path}/devices/${id}/tokens:revoke`, { key: at.key, body: { role } });
 const remove = (at: TestApplication, { id }: TestDevice) =>
   call("DELETE", `${at.path}/devices/${id}`, { key: at.key });
 
-/** What the user with the device is answered at the door: the status, and in a refusal the message. */
+/**
+ * How the user with the device is answered when it connects: the status, and in a refusal the
+ * message.
+ */
 async function knockOf(relay: Relay): Promise<[number, string]> {
-  const { status, body } = await knock(relay, 1);
+  const { status, body } = await tryConnect(relay, 1);
   return [status, body?.message ?? ""];
 }
 
@@ -35,8 +38,8 @@ const revoked = [403, expect.stringContaining("was revoked")];
 const removed = [403, expect.stringContaining("was removed")];
 const letIn = [101, ""];
 
-describe("the tokens of a user with a device", () => {
-  it("open nothing for a device_id that was never paired, or that only asks to be", async () => {
+describe("the tokens of a relay session's user with a device", () => {
+  test("let nobody in for a device_id that was never paired, or that only asked to be", async () => {
     const at = await newApplication();
     const device = await newDevice();
     expect(await knockOf(await newRelayOf(at, [null, "phone"]))).toEqual(notPaired);
@@ -48,14 +51,14 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(notPaired);
   });
 
-  it("open nothing for the host either", async () => {
+  test("let nobody in as the host either, without a paired device", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, ["phone", null]);
-    expect((await knock(relay, 0)).status).toBe(403);
-    expect((await knock(relay, 1)).status).toBe(101);
+    expect((await tryConnect(relay, 0)).status).toBe(403);
+    expect((await tryConnect(relay, 1)).status).toBe(101);
   });
 
-  it("let a paired device in, also before it has collected its token", async () => {
+  test("let a paired device in, also before it has collected its token", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const relay = await newRelayOf(at, [null, device.id]);
@@ -66,10 +69,10 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(letIn);
   });
 
-  it.each([
+  test.each([
     ["revoked", revoke, revoked],
     ["removed", remove, removed],
-  ])("are out when the device is %s, and back in after a new approval", async (_, end, refusal) => {
+  ])("stop when the device is %s, and work again after a new approval", async (_, end, refusal) => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -84,7 +87,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(letIn);
   });
 
-  it("of a device with several roles are out once all of them are revoked", async () => {
+  test("stop for a device with several roles once all of them are revoked", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device, { roles: ["node"], scopes: [] });
@@ -95,7 +98,7 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(revoked);
   });
 
-  it("count the applications of the session's own organisation, of which one is enough", async () => {
+  test("need a pairing with one application of the session's own organisation", async () => {
     const [at, stranger] = [await newApplication(), await newApplication()];
     const other = await newApplication(at);
     const device = await newDevice();
@@ -110,15 +113,15 @@ describe("the tokens of a user with a device", () => {
     expect(await knockOf(relay)).toEqual(revoked);
   });
 
-  it("are no guesses: however often a device that is out comes back, its neighbours are not locked out", async () => {
+  test("are not counted as guesses: a revoked device that keeps trying does not lock out its neighbours", async () => {
     const at = await newApplication();
     const relay = await newRelayOf(at, [null, "phone", null]);
     const ip = "198.51.100.9";
-    for (let i = 0; i < 12; i++) expect((await knock(relay, 1, { ip })).status).toBe(403);
-    expect((await knock(relay, 2, { ip })).status).toBe(101);
+    for (let i = 0; i < 12; i++) expect((await tryConnect(relay, 1, { ip })).status).toBe(403);
+    expect((await tryConnect(relay, 2, { ip })).status).toBe(101);
   });
 
-  it("read nothing of D1 for users without a device", async () => {
+  test("read nothing from D1 for a user without a device", async () => {
     const relay = await newRelay(3);
     await connect(relay, 0);
     const rows = await rowsOf(async () => {
@@ -129,8 +132,8 @@ describe("the tokens of a user with a device", () => {
   });
 });
 
-describe("a refusal says its own reason", () => {
-  it("to a device whose token was revoked, whose device was removed, or that is nobody here", async () => {
+describe("a refused websocket of a device", () => {
+  test("says that the token was revoked, that the device was removed, or that the token is unknown", async () => {
     const at = await newApplication();
     const [bad, gone, stranger] = [await newDevice(), await newDevice(), await newDevice()];
     const tokens = [];
@@ -147,11 +150,11 @@ describe("a refusal says its own reason", () => {
     expect(said).toEqual([revoked, removed, wrong]);
   });
 
-  it.each([
+  test.each([
     ["the device cannot be read", /from "devices" where/, "device is still paired cannot be read"],
     ["the session is not shown in D1", /insert into "sessions"/, "session cannot be shown"],
     ["the permissions cannot be read", /from "relay_permissions"/, "relay permissions"],
-  ])("when %s", async (_, statement, message) => {
+  ])("says to come back when %s", async (_, statement, message) => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -173,7 +176,7 @@ describe("a refusal says its own reason", () => {
   });
 });
 
-it("a device that is seen for the first time is let in though that cannot be written", async () => {
+test("a device that connects for the first time is let in when that cannot be written", async () => {
   const at = await newApplication();
   const device = await newDevice();
   const { token } = await pair(at, device);

@@ -1,4 +1,7 @@
-/** Event ids are UUIDs of version 7 in the order of time, and only messages of our own form are taken. */
+/**
+ * Event ids are UUIDs of version 7, in the order of time. Messages are taken only in the form that
+ * the Worker itself sends.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { newEventId, uuidV7 } from "../../src/events/event";
@@ -9,7 +12,7 @@ const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const randoms = fc.uint8Array({ minLength: 10, maxLength: 10 });
 
 describe("an event id", () => {
-  test("is the example of RFC 9562 for the example's time and bits", () => {
+  test("equals the example of RFC 9562 for the example's time and bits", () => {
     const random = Uint8Array.of(0x0c, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f);
     expect(uuidV7(0x017f22e279b0, random)).toBe("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
   });
@@ -24,7 +27,7 @@ describe("an event id", () => {
     );
   });
 
-  test("of a later moment sorts after all of an earlier one", () => {
+  test("sorts after all earlier ones when it was made at a later moment", () => {
     fc.assert(
       fc.property(times, times, randoms, randoms, (one, other, first, second) => {
         fc.pre(one < other);
@@ -35,7 +38,7 @@ describe("an event id", () => {
     );
   });
 
-  test("is another one each time, also in the same millisecond", () => {
+  test("differs from every other, also in the same millisecond", () => {
     const ids = Array.from({ length: 1_000 }, () => newEventId(1_790_000_000_000));
     expect(new Set(ids).size).toBe(1_000);
   });
@@ -50,7 +53,7 @@ describe("an event message", () => {
     data: { session: { id: "0123456789ab-S", version: 1, more: "kept" } },
   };
 
-  test("of our own form is taken whole", () => {
+  test("is taken whole when it has our own form", () => {
     expect(parseEventMessage({ v: 1, event })).toEqual({ v: 1, event });
   });
 
@@ -67,11 +70,11 @@ describe("an event message", () => {
     ["a time in words", { v: 1, event: { ...event, at: "2026-11-22" } }],
     ["no session", { v: 1, event: { ...event, data: {} } }],
     ["a session without a version", { v: 1, event: { ...event, data: { session: { id: "x" } } } }],
-  ])("that is %s is not taken, and nothing is thrown", (_, body) => {
+  ])("is refused without a throw when it is %s", (_, body) => {
     expect(parseEventMessage(body)).toBeNull();
   });
 
-  test("is judged without a throw, whatever it is", () => {
+  test("never makes the reader throw, whatever it holds", () => {
     fc.assert(
       fc.property(fc.anything(), (body) => {
         expect(parseEventMessage(body)).toBeNull();

@@ -8,7 +8,7 @@ import { ORIGIN } from "../support/client";
 
 type Vars = Record<string, unknown>;
 
-/** The settings of the tests with these changed; undefined takes one away. */
+/** The settings of the tests with these changes; undefined removes a setting. */
 function envWith(vars: Vars): Env {
   return Object.fromEntries(
     Object.entries({ ...env, ...vars }).filter(([, value]) => value !== undefined),
@@ -26,12 +26,12 @@ async function ask(path: string, vars: Vars) {
 
 const SHORT = "short-secret-of-31-characters-x";
 
-describe.each(["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"])("%s", (name) => {
+describe.each(["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"])("a Worker whose %s", (name) => {
   test.each<[string, string | undefined, string]>([
     ["missing", undefined, "is missing"],
     ["empty", "", "is shorter than 32 characters"],
     ["of 31 characters", SHORT, "is shorter than 32 characters"],
-  ])("%s: nothing is served on any surface, and the message says so", async (_, value, said) => {
+  ])("is %s serves nothing on any surface, and says what to set", async (_, value, said) => {
     expect(SHORT).toHaveLength(31);
     for (const path of ["/v1/health", "/v1/ip", "/v1/organisations", "/v1/relays/sessions"]) {
       const { status, text, headers } = await ask(path, { [name]: value });
@@ -43,18 +43,18 @@ describe.each(["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"])("%s", (name) => {
     }
   });
 
-  test("of 32 characters: everything is served", async () => {
+  test("has 32 characters serves everything", async () => {
     expect((await ask("/v1/ip", { [name]: "x".repeat(32) })).status).toBe(200);
   });
 });
 
-test("all that is wrong is named at once", () => {
+test("a wrong configuration names all that is wrong at once", () => {
   const broken = envWith({ DRAWBRIDGE_SECRET: undefined, DRAWBRIDGE_ROOT_TOKEN: "x" });
   expect(() => readConfig(broken)).toThrow(ConfigError);
   expect(() => readConfig(broken)).toThrow(/DRAWBRIDGE_SECRET is missing.*DRAWBRIDGE_ROOT_TOKEN/);
 });
 
-describe("a setting that is no such thing is refused, and the message names it", () => {
+describe("a setting with a value that cannot be read is refused by name", () => {
   test.each<[string, unknown]>([
     ["RETENTION_DAYS", "soon"],
     ["RETENTION_DAYS", "0"],
@@ -88,7 +88,7 @@ describe("a setting that is no such thing is refused, and the message names it",
   });
 });
 
-test("settings that nobody made have the documented defaults", () => {
+test("settings that are not set have the documented defaults", () => {
   const bare = envWith({
     RETENTION_DAYS: undefined,
     FAILED_AUTH_PER_MINUTE: undefined,
@@ -117,7 +117,7 @@ describe("ALLOW_INSECURE_WEBHOOKS", () => {
   test.each<[boolean, unknown[]]>([
     [true, ["1", "true", "TRUE", "on", "On", " on ", 1, true]],
     [false, ["0", "false", "FALSE", "off", "OFF", "", "  ", undefined, 0, false]],
-  ])("is %s for each of its words, in any case", (expected, words) => {
+  ])("is read as %s for each of its words, in upper or lower case", (expected, words) => {
     for (const word of words) {
       const config = readConfig(envWith({ ALLOW_INSECURE_WEBHOOKS: word }));
       expect(config.allowInsecureWebhooks, String(word)).toBe(expected);
@@ -126,7 +126,7 @@ describe("ALLOW_INSECURE_WEBHOOKS", () => {
 });
 
 test.each(["", "  ", undefined])(
-  "a var that is %j has its default, and switches nothing off",
+  "a setting of %j has its default, and switches nothing off",
   (no) => {
     const names = Object.keys(env).filter((name) =>
       /^(RETENTION|FAILED|RELAY|WEBHOOK)_/.test(name),
@@ -139,7 +139,7 @@ test.each(["", "  ", undefined])(
   },
 );
 
-test("the deployment's hostnames are read one by one", () => {
+test("the deployment's hostnames are read one by one from their list", () => {
   const names = " Relay.Example.com ,drawbridge.acme.workers.dev:8443";
   expect(readConfig(envWith({ OWN_HOSTNAMES: names })).ownHostnames).toEqual([
     "relay.example.com",

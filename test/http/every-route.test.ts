@@ -1,10 +1,11 @@
 /**
- * Every route of the app stands behind the one guard: nobody, garbage, a stranger, a blocked, expired
- * or refreshed-away key, the wrong permission and another organisation are turned away, and the right
- * key gets through. The routes are those that the app itself has: one without a row fails.
+ * Every route of the app is behind the guard. It refuses a call without a credential, a credential
+ * that cannot be a key, keys that are unknown, blocked, expired or replaced, keys without the
+ * permission, and keys of another organisation. The right key gets through. The routes are read
+ * from the app: the test fails for a route that has no row in the table.
  */
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/app";
 import { newToken } from "../../src/keys/key-token";
 import { PERMISSIONS } from "../../src/keys/permissions";
@@ -18,7 +19,7 @@ const routes = createApp()
   .routes.filter(({ method }) => method !== "ALL")
   .map(({ method, path }) => `${method} ${path}`);
 
-it("has a row for every route, and for no other", () => {
+test("the table of routes has a row for every route of the app, and for no other", () => {
   expect([...new Set(routes)].sort()).toEqual(Object.keys(routeTable).sort());
 });
 
@@ -28,7 +29,7 @@ const rows = [...new Set(routes)].flatMap((route) => {
 });
 const keyed = rows.filter(({ row }) => row.guard !== "root" && row.guard !== "open");
 
-/** Failures are limited by address: every route has one of its own. */
+/** Failures are limited by address: every route has an address of its own. */
 function sender(method: string, row: RouteRow, { path, body }: GoodRequest) {
   const ip = anyAddress();
   return async (credential: string | null, headers: Record<string, string> = {}) => {
@@ -48,7 +49,9 @@ function permissionsOf({ guard }: RouteRow): string[] {
   return guard === "any key" ? [] : [guard];
 }
 
-/** A key that holds this and nothing else; for routes that operators alone use, their session token. */
+/**
+ * A key that holds this and nothing else; for routes that only operators use, their session token.
+ */
 async function credentialFor(tenant: Tenant, row: RouteRow): Promise<string> {
   const { token } = await newKey(tenant, { permissions: permissionsOf(row) });
   return row.credential === "session token" ? signIn(token) : token;
@@ -57,7 +60,7 @@ async function credentialFor(tenant: Tenant, row: RouteRow): Promise<string> {
 describe.each(keyed)("$route", ({ route, method, row }) => {
   const unknownStatus = route.includes("/v1/relays/") ? 403 : 401;
 
-  it("turns away who shows nothing, and what cannot be a key, without a query", async () => {
+  test("refuses a call without a credential, or with one that cannot be a key, and says so without a query of D1", async () => {
     const tenant = await newOrganisation();
     const send = sender(method, row, await row.request(tenant));
     const calls = await d1CallsOf(async () => {
@@ -77,7 +80,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     expect(calls.filter((sql) => /key_tokens|api_keys/.test(sql))).toEqual([]);
   });
 
-  it("turns away an unknown, a blocked, an expired and a refreshed-away key", async () => {
+  test("refuses a key that is unknown, blocked, expired or replaced", async () => {
     const tenant = await newOrganisation();
     const send = sender(method, row, await row.request(tenant));
     expect((await send(newToken())).status).toBe(unknownStatus);
@@ -91,7 +94,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     for (const { token } of keys) expect((await send(token)).status).toBe(unknownStatus);
   });
 
-  it("does not let another organisation's key act here", async () => {
+  test("refuses a key of another organisation", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const request = await row.request(tenant);
     const send = sender(method, row, request);
@@ -101,11 +104,11 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
     expect([named.status, unheard.status]).toEqual([404, 404]);
     const aboutOne = route.includes(":id") || JSON.stringify(request.body)?.includes("session_id");
     if (aboutOne) expect((await send(foreign)).status).toBe(404);
-    // It is still there for its own.
+    // It still exists for its own organisation.
     expect((await send(await credentialFor(tenant, row))).status).toBe(request.status);
   });
 
-  it("lets the right key through, as every scheme spells it, and its operator", async () => {
+  test("takes the right key with each spelling of the scheme, and the session token of its operator", async () => {
     const tenant = await newOrganisation();
     const { token } = await newKey(tenant, {
       permissions: [...permissionsOf(row), "operator:sign-in"],
@@ -128,7 +131,7 @@ describe.each(keyed)("$route", ({ route, method, row }) => {
 const permitted = keyed.filter(({ row }) => row.guard !== "any key");
 
 describe.each(permitted)("$route", ({ method, row }) => {
-  it("turns away a key that holds everything but what it takes, and names that", async () => {
+  test("refuses a key that holds every permission but the one it needs, and names that one", async () => {
     const tenant = await newOrganisation();
     const send = sender(method, row, await row.request(tenant));
     const others = PERMISSIONS.filter((permission) => permission !== row.guard);
@@ -140,7 +143,7 @@ describe.each(permitted)("$route", ({ method, row }) => {
 });
 
 describe.each(rows.filter(({ row }) => row.guard === "root"))("$route", ({ method, row }) => {
-  it("takes the root token, and no key, whatever it holds", async () => {
+  test("takes the root token, and no key, whatever that key holds", async () => {
     const tenant = await newOrganisation();
     const request = await row.request(tenant);
     const send = sender(method, row, request);
@@ -152,14 +155,14 @@ describe.each(rows.filter(({ row }) => row.guard === "root"))("$route", ({ metho
 });
 
 describe.each(rows.filter(({ row }) => row.guard === "open"))("$route", ({ method, row }) => {
-  it("is open, and the table says why", async () => {
+  test("is open to everyone, and the table says why", async () => {
     const request = await row.request(await newOrganisation());
     expect((await sender(method, row, request)(null)).status).toBe(request.status);
     expect(row.why).toBeTruthy();
   });
 });
 
-it("takes no root token where a key is asked for", async () => {
+test("a route for keys does not take the root token", async () => {
   for (const { method, row } of keyed) {
     const send = sender(method, row, await row.request(await newOrganisation()));
     expect((await send(env.DRAWBRIDGE_ROOT_TOKEN)).status).toBe(401);

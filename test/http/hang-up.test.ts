@@ -1,7 +1,7 @@
 /**
- * A caller who hangs up changes nothing. In production the platform then ends whatever a request was
- * doing, but for what was given to waitUntil; locally it ends nothing. So these tests look at what is
- * given to waitUntil, and when: all of a call, before any of it begins.
+ * A caller who hangs up changes nothing. In production the platform then ends whatever the request
+ * was doing, except what was given to waitUntil; locally it ends nothing. So these tests look at
+ * what is given to waitUntil, and when: all of a call, before any of it begins.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -10,7 +10,10 @@ import { newOrganisation, ORIGIN } from "../support/client";
 import { newGate, withD1 } from "../support/d1";
 import { create, list, SESSIONS } from "../support/sessions";
 
-/** The platform's side of a call: it remembers what it was given, and how much had been done by then. */
+/**
+ * Stands for the platform during a call: it records what it was given, and how much had been done
+ * by then.
+ */
 function newPlatform() {
   const given: { work: Promise<unknown>; usesBefore: number }[] = [];
   let uses = 0;
@@ -30,7 +33,7 @@ function newPlatform() {
   return { ctx, bindings, given, uses: () => uses };
 }
 
-/** A create with an Idempotency-Key that nobody waits for. */
+/** A create with an Idempotency-Key whose answer nobody waits for. */
 function createAndHangUp(key: string, { ctx, bindings }: ReturnType<typeof newPlatform>): void {
   const caller = new AbortController();
   const request = new Request(ORIGIN + SESSIONS, {
@@ -57,7 +60,7 @@ describe("a call whose caller hangs up", () => {
     ["is claimed", 'insert into "idempotency_keys"'],
     ["runs", "session_counts"],
     ["is recorded", 'update "idempotency_keys"'],
-  ])("while it %s is finished, and recorded for who asks again", async (_, statement) => {
+  ])("while it %s is finished, and its answer is kept for a repeat", async (_, statement) => {
     const { key } = await newOrganisation();
     await list(key);
     const platform = newPlatform();
@@ -71,7 +74,8 @@ describe("a call whose caller hangs up", () => {
           isDone = true;
         });
         await gate.reached;
-        // The platform keeps alive what is not settled: the call itself, up to its record.
+        // The platform keeps alive what is not settled: the call itself, up to the record of its
+        // answer.
         expect(isDone).toBe(false);
         gate.open();
         await work;

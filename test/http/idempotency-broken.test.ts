@@ -1,10 +1,11 @@
 /**
- * An Idempotency-Key when D1 or the Worker breaks: what was done is answered and not done again, and
- * what was not done may be tried again.
+ * An Idempotency-Key when D1 or the Worker fails: what was done is not done again, and what was not
+ * done may be tried again.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
+import { moveClock } from "../support/clock";
 import { d1Lost, newGate, withD1, withD1Answers } from "../support/d1";
 import { keyBody } from "../support/keys";
 import { eventually } from "../support/pipeline";
@@ -16,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The answer to a repeat, once the first request is not in its way any more. */
+/** The answer to a repeat, once the first request has finished. */
 function afterConflicts(send: () => Promise<Answer>): Promise<Answer> {
   return eventually(async () => {
     const answer = await send();
@@ -25,15 +26,12 @@ function afterConflicts(send: () => Promise<Answer>): Promise<Answer> {
   });
 }
 
-function moveClock(milliseconds: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
-}
-
-describe("when the deployment's secret has changed", () => {
-  test("a repeat is told that its answer is lost, and nothing is done again", async () => {
+describe("a repeat with an Idempotency-Key after the deployment's secret has changed", () => {
+  test("is told that the answer is lost, and does nothing again", async () => {
     const { id, key } = await newOrganisation();
     expect((await createOnce(key, "k")).status).toBe(200);
-    // As another secret leaves it: nothing can be read, and the same request has another digest.
+    // As after a change of the secret: no kept answer can be read, and the same request has another
+    // digest.
     const sealed = Buffer.alloc(64, 7).toString("base64");
     await env.DB.prepare(
       "update idempotency_keys set answer = ?, request_digest = 'other' where organisation_id = ?",
@@ -47,8 +45,8 @@ describe("when the deployment's secret has changed", () => {
   });
 });
 
-describe("when something broke", () => {
-  test("before the request was done, the same key runs it again", async () => {
+describe("a request with an Idempotency-Key", () => {
+  test("runs again under the same key when it broke before it was done", async () => {
     const { key } = await newOrganisation();
     const body = { join_code: true };
     const broken = await withD1(
@@ -84,7 +82,7 @@ describe("when something broke", () => {
     expect(refreshed.body.token.value).toMatch(/^drb_/);
   });
 
-  test("while the answer was to be kept, it is given, kept a moment later, and done once", async () => {
+  test("is answered and done once when its answer cannot be kept at the first try", async () => {
     const { key } = await newOrganisation();
     const first = await withD1(
       (sql) => (sql.startsWith('update "idempotency_keys"') ? d1Lost() : undefined),
@@ -97,7 +95,7 @@ describe("when something broke", () => {
     expect(await liveSessions(key)).toBe(1);
   });
 
-  test("while the answer was to be kept and D1 does not answer, it is given all the same", async () => {
+  test("is answered also when D1 never takes its answer", async () => {
     const { key } = await newOrganisation();
     const gate = newGate();
     const first = await withD1(
@@ -110,7 +108,7 @@ describe("when something broke", () => {
     expect(again.text).toBe(first.text);
   });
 
-  test("while a refusal of the moment was to be forgotten, it is given as it is", async () => {
+  test("is answered with its temporary refusal also when the claim of its key cannot be removed", async () => {
     const { key } = await newOrganisation();
     const { session_id: id, session_users } = (
       await create(key, { users: [{ ip: "1.1.1.1" }], max_users: 1 })
@@ -132,10 +130,10 @@ describe("when something broke", () => {
     expect(again.status).toBe(200);
   });
 
-  test("while the key was claimed, nothing ran, and the same key runs it a moment later", async () => {
+  test("does nothing when its key cannot be claimed, and runs under the same key a moment later", async () => {
     const { key } = await newOrganisation();
     let claims = 0;
-    // The claim is stored, and D1's word for it gets lost.
+    // The claim is stored, and D1's answer to it is lost.
     const first = await withD1Answers(
       (sql) => {
         if (!sql.startsWith('insert into "idempotency_keys"')) return;
@@ -151,10 +149,10 @@ describe("when something broke", () => {
     expect(await liveSessions(key)).toBe(1);
   });
 
-  test("and nobody knows what was done, it is never done again, and the caller is told to look", async () => {
+  test("never runs again when it is unknown what was done, and its caller is told to look", async () => {
     const { id, key } = await newOrganisation();
     await createOnce(key, "k");
-    // As a Worker leaves it that dies before the answer is kept.
+    // As a Worker leaves it that dies before it keeps the answer.
     await env.DB.prepare("update idempotency_keys set answer = null where organisation_id = ?")
       .bind(id)
       .run();

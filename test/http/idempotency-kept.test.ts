@@ -1,6 +1,7 @@
 /**
- * What is kept for an Idempotency-Key: what was done, and what is wrong with the request. A refusal of
- * the moment is forgotten, and a retry runs. Each case is refused, then what was in the way is removed.
+ * Which answers are kept for an Idempotency-Key: successes, and refusals for which the request
+ * would have to change. A refusal that may pass is forgotten, and a repeat runs. In each case the
+ * request is refused, and then the reason for it is removed.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
@@ -14,7 +15,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A request that is refused, and what makes it right without a change of the request. */
+/** A request that is refused, and what makes the same request succeed. */
 interface Case {
   send(): Promise<Answer>;
   removeObstacle(): Promise<unknown>;
@@ -103,17 +104,20 @@ test.each<[string, Prepare, number]>([
   ["the webhook endpoint is disabled", disabledEndpoint, 409],
   ["the device's token is revoked", revokedToken, 409],
   ["the key signed in too often", tooManySignIns, 429],
-])("that %s is forgotten: the same request is right later", async (_, prepare, status) => {
-  const { send, removeObstacle } = await prepare(await newOrganisation());
-  const refused = await send();
-  expect(refused.status, refused.text).toBe(status);
-  await removeObstacle();
-  const done = await send();
-  expect(done.status, done.text).toBeLessThan(300);
-  expect(done.headers.get("Idempotent-Replayed")).toBeNull();
-  const again = await send();
-  expect([again.text, again.headers.get("Idempotent-Replayed")]).toEqual([done.text, "true"]);
-});
+])(
+  "a refusal that %s is forgotten, and a repeat of the same request succeeds later",
+  async (_, prepare, status) => {
+    const { send, removeObstacle } = await prepare(await newOrganisation());
+    const refused = await send();
+    expect(refused.status, refused.text).toBe(status);
+    await removeObstacle();
+    const done = await send();
+    expect(done.status, done.text).toBeLessThan(300);
+    expect(done.headers.get("Idempotent-Replayed")).toBeNull();
+    const again = await send();
+    expect([again.text, again.headers.get("Idempotent-Replayed")]).toEqual([done.text, "true"]);
+  },
+);
 
 const takenConnection: Prepare = async ({ key }) => {
   await register(key, "taken");
@@ -198,13 +202,16 @@ test.each<[string, Prepare, number]>([
   ["the key does not hold what it gives", permissionNotHeld, 403],
   ["there is no such device", unknownDevice, 404],
   ["a field is wrong", wrongBody, 400],
-])("that %s is kept: the request has to change", async (_, prepare, status) => {
-  const { send, removeObstacle } = await prepare(await newOrganisation());
-  const refused = await send();
-  expect(refused.status, refused.text).toBe(status);
-  expect(refused.headers.get("Idempotent-Replayed")).toBeNull();
-  await removeObstacle();
-  const again = await send();
-  expect([again.status, again.text]).toEqual([status, refused.text]);
-  expect(again.headers.get("Idempotent-Replayed")).toBe("true");
-});
+])(
+  "a refusal that %s is kept, and a repeat gets it again until the request changes",
+  async (_, prepare, status) => {
+    const { send, removeObstacle } = await prepare(await newOrganisation());
+    const refused = await send();
+    expect(refused.status, refused.text).toBe(status);
+    expect(refused.headers.get("Idempotent-Replayed")).toBeNull();
+    await removeObstacle();
+    const again = await send();
+    expect([again.status, again.text]).toEqual([status, refused.text]);
+    expect(again.headers.get("Idempotent-Replayed")).toBe("true");
+  },
+);

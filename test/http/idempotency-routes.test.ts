@@ -1,9 +1,10 @@
 /**
- * Every POST and PATCH of the app takes an Idempotency-Key, and every answer tells caches to store
- * nothing: most show a secret, or what belongs to one organisation. The routes are those of the table.
+ * Every POST and PATCH of the app takes an Idempotency-Key. Every answer tells caches to store
+ * nothing, since most answers show a secret or belong to one organisation. The routes are those of
+ * the table.
  */
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../support/client";
 import { newKey, signIn } from "../support/keys";
 import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";
@@ -14,7 +15,7 @@ const routes = Object.entries(routeTable).map(([route, row]) => ({
   row,
 }));
 
-/** Routes on which a repeat is harmless without a record. */
+/** Routes on which a repeat does no harm without a kept answer. */
 const WITHOUT_RECORD: Record<string, string> = {
   "POST /v1/applications/:application/pairing/challenges": "a challenge is stored nowhere",
   "POST /v1/applications/:application/pairing/requests":
@@ -30,7 +31,9 @@ const repeatable = routes.filter(
 
 type Sender = (headers?: Record<string, string>) => Promise<Answer>;
 
-/** Sends one good request, with the credential that its route asks for, as often as a test wants. */
+/**
+ * Sends one valid request, with the credential that its route asks for, as often as a test wants.
+ */
 async function sender(method: string, row: RouteRow, tenant: Tenant): Promise<Sender> {
   const request: GoodRequest = await row.request(tenant);
   const credential = await credentialOf(row, tenant);
@@ -55,7 +58,7 @@ async function credentialOf({ guard, credential }: RouteRow, tenant: Tenant): Pr
 }
 
 describe.each(repeatable)("$route", ({ method, row }) => {
-  it("answers a repeat with what it answered first, and does nothing again", async () => {
+  test("answers a repeat with its first answer, and does nothing again", async () => {
     const send = await sender(method, row, await newOrganisation());
     const headers = { "Idempotency-Key": crypto.randomUUID() };
     const first = await send(headers);
@@ -72,7 +75,7 @@ const forKeys = repeatable.filter(({ row }) => row.guard !== "root" && row.guard
 describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
   "$route",
   ({ method, row }) => {
-    it("gives nobody who signed in what was answered to another with the same API key", async () => {
+    test("never answers an operator with what was answered to another one with the same API key", async () => {
       const tenant = await newOrganisation();
       const request = await row.request(tenant);
       const headers = { "Idempotency-Key": "same" };
@@ -90,7 +93,7 @@ describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
 );
 
 describe.each(routes)("$route", ({ method, row }) => {
-  it("lets no cache store its answer, nor its refusal", async () => {
+  test("tells caches to store neither its answer nor its refusal", async () => {
     const tenant = await newOrganisation();
     const send = await sender(method, row, tenant);
     expect((await send()).headers.get("Cache-Control")).toBe("no-store");
@@ -100,10 +103,13 @@ describe.each(routes)("$route", ({ method, row }) => {
   });
 });
 
-it.each([
+test.each([
   ["GET", "/nowhere", 404],
   ["DELETE", "/v1/health", 405],
-])("%s %s, which there is not, is stored by no cache either", async (method, path, status) => {
-  const answer = await call(method, path);
-  expect([answer.status, answer.headers.get("Cache-Control")]).toEqual([status, "no-store"]);
-});
+])(
+  "%s %s, which does not exist, tells caches to store nothing either",
+  async (method, path, status) => {
+    const answer = await call(method, path);
+    expect([answer.status, answer.headers.get("Cache-Control")]).toEqual([status, "no-store"]);
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * Whose an Idempotency-Key is, and for what: the API key, the person who signed in, the organisation.
- * Another one of these has an answer of their own; the same one with another request is refused.
+ * To whom an Idempotency-Key belongs: to one API key, one operator, one organisation. Any other
+ * caller with the same text starts anew; the same caller with another request is refused.
  */
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
@@ -24,8 +24,8 @@ function expectOwnAnswers(answers: readonly Answer[]): void {
   expect(new Set(answers.map(({ body }) => body.session_id)).size).toBe(answers.length);
 }
 
-describe("the same Idempotency-Key is another one", () => {
-  test("for each who signed in with one API key, and for the key itself", async () => {
+describe("the same text as Idempotency-Key counts as another key", () => {
+  test("for each operator who signed in with one API key, and for that API key itself", async () => {
     const { key } = await newOrganisation();
     const credentials = [key, await signIn(key), await signIn(key)];
     const send = async () => {
@@ -40,7 +40,7 @@ describe("the same Idempotency-Key is another one", () => {
     for (const { headers } of again) expect(headers.get("Idempotent-Replayed")).toBe("true");
   });
 
-  test("in each organisation of the key", async () => {
+  test("in each organisation of the API key", async () => {
     const [one, two] = [await newOrganisation(), await newOrganisation()];
     const { id, token } = await newKey(one, { permissions: ["*"] });
     await joinOrganisations(id, [one.id, two.id]);
@@ -53,7 +53,7 @@ describe("the same Idempotency-Key is another one", () => {
   });
 });
 
-describe("a used Idempotency-Key is refused", () => {
+describe("an Idempotency-Key that was used is refused", () => {
   test.each<[string, string, { method?: string; body?: unknown }]>([
     ["with another body", "/api-keys/{id}?a=1", { method: "PATCH", body: { name: "Other" } }],
     ["with another query", "/api-keys/{id}?a=2", { method: "PATCH", body: { name: "New" } }],
@@ -73,8 +73,8 @@ describe("a used Idempotency-Key is refused", () => {
   });
 });
 
-describe("what an Idempotency-Key costs", () => {
-  test("is two calls of D1 and three rows the first time, and two calls and no row again", async () => {
+describe("the cost of an Idempotency-Key", () => {
+  test("is two calls of D1 and three rows for the first request, and two calls and no row for a repeat", async () => {
     const { key } = await newOrganisation();
     await once(key, "/v1/relay-permissions:check", { body: { from: "a", to: "b" } });
     const check = (name: string) =>

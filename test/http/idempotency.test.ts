@@ -1,7 +1,11 @@
-/** Idempotency-Key: the first answer to a POST or PATCH is kept for a day, encrypted, and given again. */
+/**
+ * Idempotency-Key: the first answer to a POST or PATCH is kept for a day, encrypted, and is given
+ * to every repeat.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { moveClock } from "../support/clock";
 import { newGate, withD1 } from "../support/d1";
 import { insertKey, newKey } from "../support/keys";
 import {
@@ -21,12 +25,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function moveClock(milliseconds: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds });
-}
-
-describe("a POST that is sent again with its key", () => {
-  test("is answered with the first answer, and done once", async () => {
+describe("a POST that is sent again with its Idempotency-Key", () => {
+  test("is done once and answered with the first answer", async () => {
     const { key } = await newOrganisation();
     const body = { users: [{ ip: "1.1.1.1" }] };
     const first = await createOnce(key, "k-1", body);
@@ -50,7 +50,7 @@ describe("a POST that is sent again with its key", () => {
     expect(ids[0]).not.toBe(ids[1]);
   });
 
-  test("adds one user, and removes one", async () => {
+  test("adds one user, and removes one user", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { users: [{ ip: "1.1.1.1" }] })).body;
     const once = (path: string, body: unknown, name: string) =>
@@ -77,7 +77,7 @@ describe("a POST that is sent again with its key", () => {
   });
 });
 
-describe("a key that was used", () => {
+describe("an Idempotency-Key that was used", () => {
   test.each<[string, unknown]>([
     ["another value", { max_users: 3 }],
     ["another field", { max_users: 2, region: "weur" }],
@@ -91,7 +91,7 @@ describe("a key that was used", () => {
     expect(await liveSessions(key)).toBe(1);
   });
 
-  test("is refused for another call", async () => {
+  test("is refused for another route", async () => {
     const { key } = await newOrganisation();
     await createOnce(key, "k", {});
     const headers = { "Idempotency-Key": "k" };
@@ -99,7 +99,7 @@ describe("a key that was used", () => {
     expect(refused.status).toBe(422);
   });
 
-  test("is refused for another body in the format of our own surface", async () => {
+  test("is refused for another body with a problem, on our own surface", async () => {
     const key = env.DRAWBRIDGE_ROOT_TOKEN;
     const headers = { "Idempotency-Key": crypto.randomUUID() };
     await call("POST", "/v1/organisations", { key, body: { name: "A" }, headers });
@@ -108,7 +108,7 @@ describe("a key that was used", () => {
     expect(refused.body).toMatchObject({ status: 422, code: "idempotency-key-reused" });
   });
 
-  test("is another one for another API key, and for another organisation", async () => {
+  test("counts as another one with another API key, and in another organisation", async () => {
     const [mine, other] = [await newOrganisation(), await newOrganisation()];
     const second = await insertKey(mine.id);
     const answers = [
@@ -125,7 +125,7 @@ describe("a key that was used", () => {
     ]);
   });
 
-  test("answers for a day, and is free after it", async () => {
+  test("answers repeats for a day, and is free after that", async () => {
     const { key } = await newOrganisation();
     const first = await createOnce(key, "k");
     moveClock(DAY - MINUTE);
@@ -138,8 +138,8 @@ describe("a key that was used", () => {
   });
 });
 
-describe("while the first request runs", () => {
-  test("a second one is in conflict, and told to come back", async () => {
+describe("a repeat that comes while the first request runs", () => {
+  test("gets a conflict, and is told to come back", async () => {
     const { key } = await newOrganisation();
     const gate = newGate();
     const onStatement = (sql: string) => (sql.includes("session_counts") ? gate.wait() : undefined);
@@ -160,18 +160,21 @@ describe("while the first request runs", () => {
     expect(await liveSessions(key)).toBe(1);
   });
 
-  test.each([1, 2, 3])("its twins make no session of their own (round %i)", async () => {
-    const { key } = await newOrganisation();
-    const twins = await Promise.all(Array.from({ length: 12 }, () => createOnce(key, "k")));
-    for (const { status } of twins) expect([200, 409]).toContain(status);
-    const made = twins.filter(({ status }) => status === 200);
-    expect(made.filter(({ headers }) => !headers.get("Idempotent-Replayed"))).toHaveLength(1);
-    expect(new Set(made.map(({ text }) => text)).size).toBe(1);
-    expect(await liveSessions(key)).toBe(1);
-  });
+  test.each([1, 2, 3])(
+    "makes no session of its own, however many come at once (round %i)",
+    async () => {
+      const { key } = await newOrganisation();
+      const twins = await Promise.all(Array.from({ length: 12 }, () => createOnce(key, "k")));
+      for (const { status } of twins) expect([200, 409]).toContain(status);
+      const made = twins.filter(({ status }) => status === 200);
+      expect(made.filter(({ headers }) => !headers.get("Idempotent-Replayed"))).toHaveLength(1);
+      expect(new Set(made.map(({ text }) => text)).size).toBe(1);
+      expect(await liveSessions(key)).toBe(1);
+    },
+  );
 });
 
-describe("the form of a key", () => {
+describe("the text of an Idempotency-Key", () => {
   test.each(["a", "x".repeat(255), "!~", crypto.randomUUID(), "a/b?c=d&e;'\"--"])(
     "may be %s",
     async (idempotencyKey) => {
@@ -196,7 +199,7 @@ describe("the form of a key", () => {
     expect(await liveSessions(key)).toBe(0);
   });
 
-  test("is looked at for POST and PATCH only", async () => {
+  test("is checked for POST and PATCH only", async () => {
     const tenant = await newOrganisation();
     const { key } = tenant;
     const { session_id: id } = (await createOnce(key, "k")).body;
@@ -210,8 +213,8 @@ describe("the form of a key", () => {
   });
 });
 
-describe("a refused caller", () => {
-  test("is answered with nothing that was kept", async () => {
+describe("a caller who is not authenticated", () => {
+  test("gets nothing of an answer that was kept", async () => {
     const { id, key } = await newOrganisation();
     await createOnce(key, "k");
     const reader = await insertKey(id, { permissions: ["relays:read"] });
@@ -221,8 +224,8 @@ describe("a refused caller", () => {
   });
 });
 
-describe("what is kept in D1", () => {
-  test("shows nothing of an answer, and differs where the answers are alike", async () => {
+describe("the kept answer in D1", () => {
+  test("shows nothing of the answer, and differs where two answers are alike", async () => {
     const { id, key } = await newOrganisation();
     const { body } = await createOnce(key, "kept-1", { metadata: { note: "canary-text" } });
     await remove(key, body.session_id);

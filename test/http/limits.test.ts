@@ -1,4 +1,7 @@
-/** How long a key is trusted without looking, and how often one address, key or organisation may call. */
+/**
+ * How long an isolate uses a key without reading it again, and how often one address, key or
+ * organisation may call.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { LIMITS } from "../../src/http/calls-per-minute";
@@ -21,8 +24,8 @@ function stopClock(): number {
   return now;
 }
 
-describe("a key that was seen", () => {
-  test("is looked up once in ten seconds", async () => {
+describe("an API key that this isolate has read", () => {
+  test("is read again only after ten seconds", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { permissions: ["relays:read"] });
     const now = stopClock();
@@ -39,7 +42,7 @@ describe("a key that was seen", () => {
     });
   });
 
-  test("and was then blocked elsewhere is refused within ten seconds", async () => {
+  test("is refused within ten seconds after another isolate blocked it", async () => {
     expect(KEY_CACHE_MS).toBe(10_000);
     const { id } = await newOrganisation();
     const key = await insertKey(id);
@@ -50,7 +53,7 @@ describe("a key that was seen", () => {
     expect((await list(key.token)).status).toBe(403);
   });
 
-  test("and whose time is then over is refused at once", async () => {
+  test("is refused at once when it expires", async () => {
     const { id } = await newOrganisation();
     const now = stopClock();
     const { token } = await insertKey(id, { expiresAt: now + 1_000 });
@@ -60,7 +63,7 @@ describe("a key that was seen", () => {
   });
 });
 
-test("a key that was refused because nobody had it works as soon as it exists", async () => {
+test("an API key that was refused as unknown works as soon as it exists", async () => {
   const { id } = await newOrganisation();
   const key = await insertKey(id, { blocked: true });
   expect((await list(newToken())).status).toBe(403);
@@ -69,8 +72,8 @@ test("a key that was refused because nobody had it works as soon as it exists", 
   expect((await list(key.token)).status).toBe(403);
 });
 
-describe("failed authentications of one address", () => {
-  test("are 300 in a minute; then bad keys have to wait, and neither good ones nor other addresses", async () => {
+describe("the limit on failed authentications of one address", () => {
+  test("is 300 in a minute, then refuses wrong keys from that address, and no right key or other address", async () => {
     const { key } = await newOrganisation();
     const [guesser, other] = [anyAddress(), anyAddress()];
     const now = stopClock();
@@ -98,7 +101,7 @@ describe("failed authentications of one address", () => {
     expect((await call("GET", SESSIONS, { key: newToken(), ip: guesser })).status).toBe(403);
   });
 
-  test("are counted together from all addresses of one /64", async () => {
+  test("counts all addresses of one /64 together", async () => {
     const nextAddress = addressesOfOneClient();
     stopClock();
     const guess = () => call("GET", SESSIONS, { key: "nonsense", ip: nextAddress() });
@@ -106,7 +109,7 @@ describe("failed authentications of one address", () => {
     expect((await guess()).status).toBe(429);
   });
 
-  test("count the root token's as well", async () => {
+  test("counts wrong root tokens as well", async () => {
     const guesser = anyAddress();
     stopClock();
     for (let i = 0; i < 300; i++) {
@@ -117,7 +120,7 @@ describe("failed authentications of one address", () => {
     expect(Number(refused.headers.get("Retry-After"))).toBe(60);
   });
 
-  test("are not added up from calls that succeed, or lack only a permission", async () => {
+  test("does not count calls that succeed or that lack only a permission", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { permissions: ["relays:read"] });
     const ip = anyAddress();
@@ -130,7 +133,7 @@ describe("failed authentications of one address", () => {
   });
 });
 
-test("a key that asks for too much is told when to come back, and does nothing meanwhile", async () => {
+test("an API key over its limit of calls is told when to come back, and its calls do nothing", async () => {
   const { key } = await newOrganisation();
   const limiter = Object.getPrototypeOf(env.KEY_LIMIT) as RateLimit;
   const limit = vi.spyOn(limiter, "limit").mockResolvedValue({ success: false });
@@ -142,7 +145,7 @@ test("a key that asks for too much is told when to come back, and does nothing m
   expect((await list(key)).body.total_count).toBe(0);
 });
 
-test("the keys of an organisation have a limit together, beside the one of each", async () => {
+test("an organisation's API keys share a limit, besides the limit of each key", async () => {
   const { id, key } = await newOrganisation();
   const other = await insertKey(id);
   const neighbour = await newOrganisation();
@@ -165,7 +168,7 @@ test("the keys of an organisation have a limit together, beside the one of each"
 });
 
 test.each([LIMITS.keyRequests, LIMITS.organisationRequests])(
-  "wrangler.toml and the table have the same numbers: $binding",
+  "wrangler.toml and the table of limits have the same numbers: $binding",
   ({ binding, most, seconds }) => {
     const [, section = ""] = wrangler.split(`name = "${binding}"`);
     const [, limit, period] = /simple = \{ limit = (\d+), period = (\d+) \}/.exec(section) ?? [];

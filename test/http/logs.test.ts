@@ -1,4 +1,4 @@
-/** The log: one JSON line per request, and never a token, a secret or anything out of a body. */
+/** The log has one JSON line for each request, and never a token, a secret or a part of a body. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newToken } from "../../src/keys/key-token";
@@ -47,11 +47,11 @@ function expectNone(secrets: Record<string, unknown>): void {
   }
 }
 
-/** A text that stands nowhere but in what a caller sent. */
+/** A text that is nowhere but in what a caller sent. */
 const canary = (name: string) => `canary-${name}-${crypto.randomUUID().slice(0, 8)}`;
 
 describe("a request", () => {
-  test("leaves one line, with who asked for what and how it went", async () => {
+  test("leaves one log line with its caller, its route and its outcome", async () => {
     const { id, key } = await newOrganisation();
     const { session_id } = (await create(key)).body;
     lines = [];
@@ -79,8 +79,8 @@ describe("a request", () => {
   });
 });
 
-describe("no line holds", () => {
-  test("a secret of a session's whole life, websockets and failed webhooks included", async () => {
+describe("the log", () => {
+  test("holds no secret of a session's whole life, with websockets and failed webhooks", async () => {
     const mailbox = newMailbox();
     await mailbox.answer({ kind: "status", status: 500, body: canary("answer") });
     const hook = canary("hook");
@@ -134,7 +134,7 @@ describe("no line holds", () => {
     });
   });
 
-  test("a credential that was refused, nor the root's secrets", async () => {
+  test("holds no credential that was refused, and neither of the root's secrets", async () => {
     const unknown = newToken();
     const nonsense = canary("credential");
     for (const key of [unknown, nonsense, `${unknown.slice(0, -1)}_`, env.DRAWBRIDGE_ROOT_TOKEN]) {
@@ -158,7 +158,7 @@ describe("no line holds", () => {
     });
   });
 
-  test("what was bound to a statement that failed, or lay in a message that a queue refused", async () => {
+  test("holds nothing that was bound to a failed statement or was in a message that a queue refused", async () => {
     const { key } = await newOrganisation();
     const { body: joinable } = await create(key, { join_code: true });
     const secrets = { note: canary("note"), hook: canary("hook"), name: canary("name") };
@@ -188,7 +188,7 @@ describe("no line holds", () => {
     expectNone({ ...secrets, key, "join code": joinable.join_code, canaries: "canary-" });
   });
 
-  test("what an unreadable body or a hostile path said", async () => {
+  test("holds nothing of an unreadable body or a hostile path", async () => {
     const { key } = await newOrganisation();
     const text = canary("text");
     await create(key, `{"note":"${text}`);

@@ -1,19 +1,19 @@
 /** What the platform itself logs, as wrangler reads it from the settings of the deployment. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
 
 const { observability } = unstable_readConfig({ config: "./wrangler.toml" });
 
-describe("the platform's logs", () => {
-  it("keep our own lines", () => {
+describe("the platform's own logs", () => {
+  test("keep the lines that the Worker writes", () => {
     expect(observability).toMatchObject({ enabled: true, logs: { enabled: true } });
   });
 
-  it("hold no line for each request and websocket message, which would show tokens and cost most of the bill", () => {
+  test("have no line for each request and websocket message: those would show tokens and cost most of the bill", () => {
     expect(observability?.logs?.invocation_logs).toBe(false);
   });
 
-  it("show no query string of a URL, where the tokens of a websocket are", () => {
+  test("show no query string of a URL, which holds the tokens of a websocket", () => {
     expect(observability?.redact_query_string).toBe(true);
   });
 });

@@ -1,4 +1,4 @@
-/** What every request goes through, whatever it asks for: its body, its id, its path and its verb. */
+/** What every request goes through on any route: its body, its id, its path and its method. */
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation, ORIGIN } from "../support/client";
@@ -7,7 +7,7 @@ import { create, list, SESSIONS } from "../support/sessions";
 const LARGEST = 65_536;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Sends these bytes as they are: without a Content-Type unless one is named. */
+/** Sends these bytes unchanged, and without a Content-Type unless one is named. */
 async function send(path: string, key: string, body: BodyInit, contentType?: string) {
   const headers = new Headers({ Authorization: `token ${key}` });
   if (contentType !== undefined) headers.set("Content-Type", contentType);
@@ -26,7 +26,7 @@ function bodyOf(size: number, character = "x"): string {
   return `{"pad":"${character.repeat(Math.floor(room / wide))}${"y".repeat(room % wide)}"}`;
 }
 
-/** The same bytes, a few at a time and with no length declared. */
+/** The same bytes in small pieces, without a Content-Length. */
 function streamed(text: string): ReadableStream<Uint8Array> {
   let rest = bytes(text);
   return new ReadableStream({
@@ -43,7 +43,7 @@ describe("a body of 64 KB", () => {
     ["in ASCII", (size) => bodyOf(size)],
     ["in characters of four bytes", (size) => bodyOf(size, "😀")],
     ["with no length declared", (size) => streamed(bodyOf(size))],
-  ])("%s is read, and one byte more is not", async (_, make) => {
+  ])("is read %s, and one with a byte more is not", async (_, make) => {
     const { key } = await newOrganisation();
     expect((await send(SESSIONS, key, make(LARGEST))).status).toBe(200);
     const refused = await send(SESSIONS, key, make(LARGEST + 1));
@@ -52,14 +52,14 @@ describe("a body of 64 KB", () => {
     expect((await list(key)).body.total_count).toBe(1);
   });
 
-  test("is the most on our own surface as well, in its own format", async () => {
+  test("is also the longest on our own surface, which refuses more in its own format", async () => {
     const refused = await send("/v1/organisations", env.DRAWBRIDGE_ROOT_TOKEN, bodyOf(LARGEST + 1));
     expect(refused.status).toBe(413);
     expect(refused.body).toMatchObject({ status: 413, code: "body-too-large" });
   });
 });
 
-describe("a body is JSON whatever its Content-Type says", () => {
+describe("a body is read as JSON whatever its Content-Type says", () => {
   test.each([undefined, "application/json", "text/plain", "application/octet-stream", "no/such"])(
     "%s",
     async (contentType) => {
@@ -72,7 +72,7 @@ describe("a body is JSON whatever its Content-Type says", () => {
   );
 });
 
-describe("a body that is no JSON object is refused in the surface's own format", () => {
+describe("a body that is not a JSON object is refused in the surface's own format", () => {
   test.each<[string, BodyInit]>([
     ["nothing", ""],
     ["spaces", "  "],
@@ -112,9 +112,9 @@ test("a body with a byte order mark is read", async () => {
   expect((await send(SESSIONS, key, body)).body.max_users).toBe(2);
 });
 
-describe("a request's id", () => {
+describe("the id of a request", () => {
   test.each(["a", "req-1", "A.b_C-9", "0".repeat(128), crypto.randomUUID()])(
-    "is taken as it is: %s",
+    "is taken from the request as it is: %s",
     async (id) => {
       const { headers } = await call("GET", "/v1/ip", { headers: { "X-Request-Id": id } });
       expect(headers.get("X-Request-Id")).toBe(id);
@@ -122,14 +122,14 @@ describe("a request's id", () => {
   );
 
   test.each(["", "a b", "0".repeat(129), "a/b", '"a"', "é", "a;b"])(
-    "is made where the one given has another form: %s",
+    "is a new one where the request gives one of another form: %s",
     async (id) => {
       const { headers } = await call("GET", "/v1/ip", { headers: { "X-Request-Id": id } });
       expect(headers.get("X-Request-Id")).toMatch(UUID);
     },
   );
 
-  test("is on every answer, and new each time", async () => {
+  test("is on every answer, and new for each request", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const answers = [
@@ -147,13 +147,13 @@ describe("a request's id", () => {
     expect(new Set(ids).size).toBe(answers.length);
   });
 
-  test("is named in a problem of our own surface", async () => {
+  test("is in a problem of our own surface", async () => {
     const { body, headers } = await call("GET", "/nowhere");
     expect(body.request_id).toBe(headers.get("X-Request-Id"));
   });
 });
 
-describe("a verb that a path does not take is refused, and those that it takes are named", () => {
+describe("a method that a path does not take is refused, and the answer names those that it takes", () => {
   const ID = "0123456789ab-S";
 
   test.each([

@@ -1,6 +1,7 @@
 /**
- * Each surface answers in its own format on all of its paths, also where it has nothing; and what holds for
- * every route holds with its own words: a slash at the end, a compressed body.
+ * Each surface answers in its own format on all of its paths, also where it has no route. What is
+ * the same for every route is said in that format too: a slash at the end of a path, a compressed
+ * body.
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -63,7 +64,7 @@ describe("a path that does not exist", () => {
   const cases = Object.entries(PATHS).flatMap(([format, paths]) =>
     paths.map((path) => [path, format as Format] as const),
   );
-  test.each(cases)("%s is 404 in the format %s, whatever the verb", async (path, format) => {
+  test.each(cases)("%s is 404 in the format %s, whatever the method", async (path, format) => {
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
       const answer = await call(method, path);
       expect(answer.status, method).toBe(404);
@@ -82,7 +83,7 @@ test.each<[string, string, Format]>([
   ["PUT", "/api-keys/", "problem"],
   ["PATCH", "/api/v2/relay/permission/", "problem"],
   ["DELETE", "/v1/webhooks/endpoints/", "problem"],
-])("the verb %s that %s does not take is 405 in the format %s", async (method, path, format) => {
+])("the method %s that %s does not take is 405 in the format %s", async (method, path, format) => {
   const answer = await call(method, path);
   expect(answer.status).toBe(405);
   expect(answer.headers.get("Allow")).toBeTruthy();
@@ -99,7 +100,9 @@ const rows = [...new Set(createApp().routes)]
 
 let addresses = 0;
 
-/** Makes the request of a row as somebody who may, with what a test wants otherwise. */
+/**
+ * Makes the request of a row of the table with the right credential, and with what a test changes.
+ */
 async function send(
   { method, row }: { method: string; row: RouteRow },
   change: (request: GoodRequest) => { path?: string; headers?: Record<string, string> },
@@ -133,13 +136,13 @@ function withSlash(path: string): string {
 }
 
 describe.each(rows)("$route", (at) => {
-  test("is the same with a slash at the end of its path", async () => {
+  test("answers the same with a slash at the end of its path", async () => {
     const { answer, request } = await send(at, ({ path }) => ({ path: withSlash(path) }));
     expect(answer.status, answer.text).toBe(request.status);
   });
 });
 
-test("HEAD and the methods of a path are the same with a slash at its end", async () => {
+test("HEAD and the list of allowed methods are the same for a path with a slash at its end", async () => {
   const { key } = await newOrganisation();
   expect((await call("HEAD", "/v1/relays/sessions/", { key })).status).toBe(200);
   const refused = await call("PATCH", "/v1/relays/sessions/");
@@ -148,7 +151,7 @@ test("HEAD and the methods of a path are the same with a slash at its end", asyn
   );
 });
 
-test("a host whose link ends in a slash connects as the host, and a client does not", async () => {
+test("a host's link with a slash at its end connects the host, and a client's connects no host", async () => {
   const relay = await newRelay(2);
   const host = await upgrade(relay, 0, { side: "server/" });
   expect(host.status).toBe(101);
@@ -156,7 +159,7 @@ test("a host whose link ends in a slash connects as the host, and a client does 
   expect((await upgrade(relay, 1, { side: "server/" })).status).toBe(403);
 });
 
-/** Whose routes a path belongs to, by how its refusals look. */
+/** Which surface a path belongs to, told by the format of its refusals. */
 function formatOf(path: string): Format {
   if (path.startsWith("/?") || path === "/") return "rpc";
   if (path.startsWith("/v1/relays/")) return "relay";
@@ -167,7 +170,7 @@ const withBody = rows.filter(({ method }) => ["POST", "PUT", "PATCH"].includes(m
 
 describe.each(withBody)("$route", (at) => {
   test.each(["gzip", "br", "GZIP", "identity, gzip", "x"])(
-    "refuses a body with Content-Encoding %s with 415, in its own format",
+    "refuses a body with Content-Encoding %s with 415, in its surface's format",
     async (encoding) => {
       const headers = { "Content-Encoding": encoding };
       const { answer, request } = await send(at, () => ({ headers }));

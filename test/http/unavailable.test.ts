@@ -1,4 +1,7 @@
-/** When D1 or a session's object cannot be reached, callers are told to come back, in the surface's format. */
+/**
+ * When D1 or a session's object cannot be reached, callers are told to come back, in the surface's
+ * format.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
@@ -20,22 +23,22 @@ function expectComeBack(answer: Answer, code?: string): void {
 
 const root = { key: env.DRAWBRIDGE_ROOT_TOKEN };
 
-describe("without D1", () => {
-  test("a list of sessions asks to come back", async () => {
+describe("while D1 cannot be reached,", () => {
+  test("a list of sessions tells its caller to come back", async () => {
     const { key } = await newOrganisation();
     await list(key);
     expectComeBack(await withD1(d1Lost, () => list(key)));
     expect((await list(key)).status).toBe(200);
   });
 
-  test("a key that nobody has looked up asks to come back, and is not said to be unknown", async () => {
+  test("an API key that is not in memory is told to come back, and not that it is unknown", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id);
     expectComeBack(await withD1(d1Lost, () => list(token)));
     expect((await list(token)).status).toBe(200);
   });
 
-  test("a create with a join code or an Idempotency-Key makes nothing and asks to come back", async () => {
+  test("a create with a join code or an Idempotency-Key makes nothing and tells its caller to come back", async () => {
     const { key } = await newOrganisation();
     await list(key);
     await withD1(d1Lost, async () => {
@@ -45,7 +48,7 @@ describe("without D1", () => {
     expect((await list(key)).body.total_count).toBe(0);
   });
 
-  test("a join asks to come back", async () => {
+  test("a join tells its caller to come back", async () => {
     const body = { join_code: "3333-3333" };
     const answer = await withD1(d1Lost, () =>
       call("POST", "/v1/relays/join", { body, ip: anyAddress() }),
@@ -53,7 +56,7 @@ describe("without D1", () => {
     expectComeBack(answer);
   });
 
-  test("a session is still made, read, changed and ended by a key that was seen", async () => {
+  test("a key in memory can still create, read, change and end a session", async () => {
     const { key } = await newOrganisation();
     await list(key);
     await withD1(d1Lost, async () => {
@@ -68,7 +71,7 @@ describe("without D1", () => {
     });
   });
 
-  test("organisations cannot be made, listed or deleted, and each call asks to come back", async () => {
+  test("no organisation can be made, listed or deleted, and each call tells its caller to come back", async () => {
     const { id } = await newOrganisation();
     await withD1(d1Lost, async () => {
       const body = { name: "Lost" };
@@ -91,7 +94,7 @@ describe("without D1", () => {
   });
 });
 
-/** Makes every call on a session's object fail as the platform makes it; counts them. */
+/** Makes every call on a session's object fail as the platform would, and counts the calls. */
 function breakObjects(traits: { overloaded?: boolean; retryable?: boolean }, times = Infinity) {
   let left = times;
   const namespace = Object.getPrototypeOf(env.SESSIONS) as DurableObjectNamespace;
@@ -114,8 +117,8 @@ function breakObjects(traits: { overloaded?: boolean; retryable?: boolean }, tim
   return calls;
 }
 
-describe("when a session's object", () => {
-  test("is overloaded, every call asks to come back, and none is repeated", async () => {
+describe("a call on a session's object", () => {
+  test("that is overloaded is told to come back, and is not repeated", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const calls = breakObjects({ overloaded: true, retryable: true });
@@ -126,7 +129,7 @@ describe("when a session's object", () => {
     expect(calls).toEqual(["read", "expire", "authorizeUser", "revokeUser"]);
   });
 
-  test("was lost for a moment, a read is repeated and succeeds", async () => {
+  test("that was lost for a moment is repeated and succeeds if it only reads", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const calls = breakObjects({ retryable: true }, 1);
@@ -134,7 +137,7 @@ describe("when a session's object", () => {
     expect(calls).toEqual(["read", "read"]);
   });
 
-  test("was lost for a moment, a change is not repeated: it may have been made", async () => {
+  test("that was lost for a moment is not repeated if it changes something, since it may have been done", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const calls = breakObjects({ retryable: true }, 1);

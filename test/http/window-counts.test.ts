@@ -1,19 +1,19 @@
-/** Pure: when a subject is at its limit, and whom a full count forgets. */
+/** When a subject is at its limit, and which subjects a full count forgets. Pure. */
 import { describe, expect, test } from "vitest";
 import { KEPT_SUBJECTS, WindowCounts } from "../../src/http/window-counts";
 
 const NOW = 1_790_000_000_000;
 const MOST = 5;
 
-/** Counts so many others, each as often as it says. */
+/** Counts so many other subjects, each as often as it says. */
 function flood(counts: WindowCounts, subjects: number, { times = 1, at = NOW } = {}) {
   for (let i = 0; i < subjects; i++) {
     for (let n = 0; n < times; n++) counts.count(`flood ${times} ${i}`, MOST, at);
   }
 }
 
-describe("a limit of 60 seconds", () => {
-  test("lets so many through, then none until the window is over", () => {
+describe("a limit over 60 seconds", () => {
+  test("lets the permitted number through, then nothing until the window is over", () => {
     const counts = new WindowCounts(60);
     for (let i = 0; i < 3; i++) {
       expect(counts.secondsLeft("a", 3, NOW)).toBe(0);
@@ -25,7 +25,7 @@ describe("a limit of 60 seconds", () => {
     expect(counts.secondsLeft("b", 3, NOW)).toBe(0);
   });
 
-  test("never forgets who is at the limit, however many others come", () => {
+  test("never forgets a subject that is at the limit, however many others come", () => {
     const counts = new WindowCounts(60);
     for (let i = 0; i < MOST; i++) counts.count("a", MOST, NOW);
     flood(counts, 10 * KEPT_SUBJECTS);
@@ -33,7 +33,7 @@ describe("a limit of 60 seconds", () => {
     expect(counts.secondsLeft("a", MOST, NOW)).toBe(60);
   });
 
-  test("forgets none of those at the limit, even where they are more than it would keep", () => {
+  test("forgets no subject at the limit, even where those are more than it would keep", () => {
     const counts = new WindowCounts(60);
     flood(counts, 3 * KEPT_SUBJECTS, { times: MOST });
     for (let i = 0; i < 3 * KEPT_SUBJECTS; i++) {
@@ -41,7 +41,7 @@ describe("a limit of 60 seconds", () => {
     }
   });
 
-  test("remembers a bounded number of those below the limit", () => {
+  test("remembers a bounded number of subjects below the limit", () => {
     const counts = new WindowCounts(60);
     flood(counts, 10 * KEPT_SUBJECTS);
     let remembered = 0;
@@ -52,7 +52,7 @@ describe("a limit of 60 seconds", () => {
     expect(remembered).toBeLessThanOrEqual(2 * KEPT_SUBJECTS);
   });
 
-  test("forgets those whose window is over, and those that were counted least, before the others", () => {
+  test("forgets first the subjects whose window is over, and then those with the lowest counts", () => {
     const counts = new WindowCounts(60);
     flood(counts, KEPT_SUBJECTS, { times: MOST, at: NOW - 60_000 });
     for (let i = 0; i < MOST - 1; i++) counts.count("nearly", MOST, NOW);

@@ -1,9 +1,11 @@
-/** CIDRs in one spelling, what they let in, and when one list lets in more than another. */
-import { describe, expect, it } from "vitest";
+/**
+ * CIDRs in one spelling, which addresses they let in, and when one list lets in more than another.
+ */
+import { describe, expect, test } from "vitest";
 import { isAllowedFrom, isWiderAllowlist, parseCidr } from "../../src/keys/allowlist";
 
 describe("a CIDR", () => {
-  it.each([
+  test.each([
     ["192.0.2.77/24", "192.0.2.0/24"],
     ["192.0.2.77", "192.0.2.77/32"],
     ["0.0.0.0/0", "0.0.0.0/0"],
@@ -17,11 +19,11 @@ describe("a CIDR", () => {
     ["::ffff:1.2.3.4/64", "::/64"],
     // IPv4-compatible, not IPv4-mapped: another address than 192.0.2.1.
     ["::192.0.2.1/128", "::c000:201/128"],
-  ])("%s is %s", (text, cidr) => {
+  ])("is written in one spelling: %s as %s", (text, cidr) => {
     expect(parseCidr(text)).toBe(cidr);
   });
 
-  it.each([
+  test.each([
     "",
     "192.0.2.0/33",
     "192.0.2.0/-1",
@@ -37,13 +39,13 @@ describe("a CIDR", () => {
     "fe80::1%eth0/64",
     "::ffff:0300.0.2.1/128",
     "example.com",
-  ])("%s is none", (text) => {
+  ])("is not made of %s", (text) => {
     expect(parseCidr(text)).toBeNull();
   });
 });
 
 describe("an allowlist", () => {
-  it.each([
+  test.each([
     [[], "198.51.100.1", true],
     [["192.0.2.0/24"], "192.0.2.255", true],
     [["192.0.2.0/24"], "::ffff:192.0.2.255", true],
@@ -54,11 +56,11 @@ describe("an allowlist", () => {
     [["2001:db8::/32"], "2001:db9::", false],
     [["::/0"], "192.0.2.1", false],
     [["0.0.0.0/0"], "unknown", false],
-  ])("of %j lets %s in: %s", (cidrs, ip, allowed) => {
+  ])("of %j lets the address %s in: %s", (cidrs, ip, allowed) => {
     expect(isAllowedFrom(cidrs, ip)).toBe(allowed);
   });
 
-  it.each([
+  test.each([
     [[], [], false],
     [["192.0.2.0/24"], [], false],
     [[], ["192.0.2.0/24"], true],
@@ -67,7 +69,7 @@ describe("an allowlist", () => {
     [["192.0.2.0/24", "198.51.100.7/32"], ["192.0.2.0/24"], true],
     [["2001:db8:1::/48"], ["192.0.2.0/24", "2001:db8::/32"], false],
     [["::/0"], ["0.0.0.0/0"], true],
-  ])("%j is looser than %j: %s", (next, before, looser) => {
+  ])("of %j lets in more addresses than %j: %s", (next, before, looser) => {
     expect(isWiderAllowlist(next, before)).toBe(looser);
   });
 });

@@ -1,6 +1,9 @@
-/** Nobody makes, or makes of a key, more than they hold; no key frees itself; tenants stay apart. */
+/**
+ * No caller makes a key that holds more than the caller does, or changes one so. No key unblocks
+ * itself. Organisations stay apart.
+ */
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { forgetKey } from "../../src/keys/key-cache";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { joinOrganisations, keyBody, newKey, patchKey, signIn } from "../support/keys";
@@ -14,8 +17,8 @@ async function manager(tenant: Tenant, overrides: Record<string, unknown> = {}) 
 const rowOf = (id: number) =>
   env.DB.prepare("select * from api_keys where id = ?").bind(id).first();
 
-describe("a manager of keys", () => {
-  it.each(["relays:write", "editLabels", "*", "operator:sign-in"])(
+describe("a caller who manages keys", () => {
+  test.each(["relays:write", "editLabels", "*", "operator:sign-in"])(
     "cannot make a key with %s, which they do not hold",
     async (permission) => {
       const tenant = await newOrganisation();
@@ -29,14 +32,14 @@ describe("a manager of keys", () => {
     },
   );
 
-  it("makes keys with what they hold, the owner's own names too", async () => {
+  test("can make keys with what they hold, the owner's own names too", async () => {
     const tenant = await newOrganisation();
     const { token } = await manager(tenant);
     const body = keyBody(tenant, { permissions: ["relays:read", "accessFtp"] });
     expect((await call("POST", "/api-keys", { key: token, body })).status).toBe(201);
   });
 
-  it.each([
+  test.each([
     ["a permission", { permissions: ["relays:read", "relays:write"] }],
     ["all permissions", { permissions: ["*"] }],
   ])("cannot give a key %s that they do not hold", async (_, change) => {
@@ -49,14 +52,14 @@ describe("a manager of keys", () => {
     expect(await rowOf(key.id)).toEqual(before);
   });
 
-  it("cannot give themselves more", async () => {
+  test("cannot give themselves more", async () => {
     const tenant = await newOrganisation();
     const key = await manager(tenant);
     const answer = await patchKey(tenant, key.id, { permissions: [...MANAGER, "*"] }, key.token);
     expect(answer.body.code).toBe("permission-not-held");
   });
 
-  it.each([
+  test.each([
     ["refreshed", { refreshApiToken: true }],
     ["unblocked", { blocked: false }],
     ["extended", { expiresAt: null }],
@@ -81,7 +84,7 @@ describe("a manager of keys", () => {
     expect(await rowOf(strong.id)).toEqual(before);
   });
 
-  it("cannot let themselves sign in as a key that holds more and lists their address", async () => {
+  test("cannot let themselves sign in as a key that holds more, by adding their address", async () => {
     const tenant = await newOrganisation();
     const { token } = await newKey(tenant, { permissions: ["keys:write", "operator:sign-in"] });
     const permissions = ["relays:read", "relays:write"];
@@ -95,7 +98,7 @@ describe("a manager of keys", () => {
     expect(signedIn.results).toEqual([]);
   });
 
-  it("cannot change where a key that holds more acts", async () => {
+  test("cannot change in which organisations a key that holds more acts", async () => {
     const [one, two] = [await newOrganisation(), await newOrganisation()];
     const { id, token } = await manager(one);
     await joinOrganisations(id, [one.id, two.id]);
@@ -111,7 +114,7 @@ describe("a manager of keys", () => {
     );
   });
 
-  it("may still block, narrow and delete a key that holds more", async () => {
+  test("can block, narrow and delete a key that holds more", async () => {
     const tenant = await newOrganisation();
     const { token } = await manager(tenant);
     const strong = await newKey(tenant, { permissions: ["relays:write", "relays:read"] });
@@ -127,11 +130,11 @@ describe("a manager of keys", () => {
     expect((await call("DELETE", `/api-keys/${strong.id}`, { key: token })).status).toBe(200);
   });
 
-  it("who was narrowed a moment ago gives no more what they lost, whatever is remembered", async () => {
+  test("cannot give away what they lost a moment ago, though an isolate still has the older copy", async () => {
     const tenant = await newOrganisation();
     const key = await manager(tenant);
     await call("GET", "/api-keys", { key: key.token });
-    // Another isolate's change: this one still remembers what the key held.
+    // The change was made by another isolate: this one still has what the key held before.
     await env.DB.prepare("update api_keys set permissions = ? where id = ?")
       .bind(JSON.stringify(["keys:write"]), key.id)
       .run();
@@ -141,7 +144,7 @@ describe("a manager of keys", () => {
 });
 
 describe("an API key", () => {
-  it("cannot lift its own block, not even where it is still remembered as open", async () => {
+  test("cannot unblock itself, also where an isolate still has it as unblocked", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
     await call("GET", "/api-keys", { key: key.token });
@@ -151,7 +154,7 @@ describe("an API key", () => {
     expect(await rowOf(key.id)).toMatchObject({ blocked: 1 });
   });
 
-  it("blocked by itself stays blocked for itself", async () => {
+  test("that blocked itself stays blocked against its own calls", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
     expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
@@ -159,7 +162,7 @@ describe("an API key", () => {
     expect((await patchKey(tenant, key.id, { blocked: false })).status).toBe(200);
   });
 
-  it.each([
+  test.each([
     ["end later", { expiresAt: new Date(Date.now() + 7_200_000).toISOString() }],
     ["never end", { expiresAt: null }],
     ["be used from anywhere", { ipAllowlist: [] }],
@@ -175,7 +178,7 @@ describe("an API key", () => {
     expect(answer.body).toMatchObject({ status: 403, code: "own-limits" });
   });
 
-  it("may narrow itself", async () => {
+  test("can narrow itself", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"], ipAllowlist: ["127.0.0.0/8"] });
     const change = { ipAllowlist: ["127.0.0.1/32"], permissions: ["relays:read"] };
@@ -190,27 +193,27 @@ describe("a key with an end or an allowlist", () => {
   const limits = { expiresAt: end, ipAllowlist: ["127.0.0.0/8"] };
   const held = { ...limits, permissions: ["*"] };
 
-  it.each([
+  test.each([
     ["no end", { ipAllowlist: ["127.0.0.1"] }, "limit-not-held"],
     ["a later end", { ...limits, expiresAt: later }, "limit-not-held"],
     ["no allowlist", { expiresAt: end }, "limit-not-held"],
     ["a wider allowlist", { ...limits, ipAllowlist: ["126.0.0.0/7"] }, "limit-not-held"],
     ["its own limits", limits, undefined],
     ["narrower limits", { ...limits, ipAllowlist: ["127.0.0.1"] }, undefined],
-  ])("makes a key with %s only within its own", async (_, made, code) => {
+  ])("makes a key with %s only within its own limits", async (_, made, code) => {
     const tenant = await newOrganisation();
     const { token } = await newKey(tenant, held);
     const answer = await call("POST", "/api-keys", { key: token, body: keyBody(tenant, made) });
     expect([answer.status, answer.body.code]).toEqual([code ? 403 : 201, code]);
   });
 
-  it.each([
+  test.each([
     ["extended to after its own end", { expiresAt: later }, "limit-not-held"],
     ["opened to other addresses", { ipAllowlist: ["198.51.100.1"] }, "limit-not-held"],
     ["refreshed", { refreshApiToken: true }, "key-holds-more"],
     ["given a permission", { permissions: ["relays:read", "relays:write"] }, "key-holds-more"],
     ["signed in to", { emails: ["me@example.com"] }, "key-holds-more"],
-  ])("cannot have a key without them %s", async (_, change, code) => {
+  ])("cannot have a key without such limits %s", async (_, change, code) => {
     const tenant = await newOrganisation();
     const { token } = await newKey(tenant, held);
     const free = await newKey(tenant);
@@ -221,7 +224,7 @@ describe("a key with an end or an allowlist", () => {
     expect((await patchKey(tenant, free.id, { blocked: true }, token)).status).toBe(200);
   });
 
-  it("binds the operators who sign in with it", async () => {
+  test("limits the operators who sign in with it as well", async () => {
     const tenant = await newOrganisation();
     const session = await signIn((await newKey(tenant, held)).token);
     const body = keyBody(tenant);
@@ -230,7 +233,7 @@ describe("a key with an end or an allowlist", () => {
   });
 });
 
-describe("a token in its grace", () => {
+describe("a replaced token in its grace", () => {
   async function replaced() {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
@@ -239,11 +242,11 @@ describe("a token in its grace", () => {
     return { tenant, key };
   }
 
-  it.each([
+  test.each([
     ["refresh its key", { refreshApiToken: true }],
     ["refresh its key with another grace", { refreshApiToken: true, refreshGraceSeconds: 604_800 }],
     ["let somebody sign in as its key", { emails: ["me@example.com"] }],
-  ])("cannot %s, nor can who signed in with it", async (_, change) => {
+  ])("cannot %s, nor can an operator who signed in with it", async (_, change) => {
     const { tenant, key } = await replaced();
     const before = await rowOf(key.id);
     for (const credential of [key.token, await signIn(key.token)]) {
@@ -253,7 +256,7 @@ describe("a token in its grace", () => {
     expect(await rowOf(key.id)).toEqual(before);
   });
 
-  it("cannot refresh its key either where the key itself ends before the grace does", async () => {
+  test("cannot refresh its key either where the key itself ends before the grace does", async () => {
     const tenant = await newOrganisation();
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
     const key = await newKey(tenant, { permissions: ["*"], expiresAt });
@@ -267,7 +270,7 @@ describe("a token in its grace", () => {
     expect(await rowOf(key.id)).toEqual(before);
   });
 
-  it("makes keys that end when it ends, at the latest", async () => {
+  test("makes only keys that end when it does, at the latest", async () => {
     const { tenant, key } = await replaced();
     const make = (expiresAt: string | null) =>
       call("POST", "/api-keys", { key: key.token, body: keyBody(tenant, { expiresAt }) });
@@ -277,14 +280,14 @@ describe("a token in its grace", () => {
     expect((await make(new Date(Date.now() + 60_000).toISOString())).status).toBe(201);
   });
 
-  it("may still block its key", async () => {
+  test("can still block its key", async () => {
     const { tenant, key } = await replaced();
     expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
   });
 });
 
-describe("organisations", () => {
-  it("that are not the caller's cannot be given to a key, and answer as if they did not exist", async () => {
+describe("an organisation", () => {
+  test("that is not the caller's cannot be given to a key, and is answered as one that does not exist", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     const refusals = [];
@@ -300,7 +303,7 @@ describe("organisations", () => {
     for (const one of said) expect(one).toEqual(said[0]);
   });
 
-  it("do not see each other's keys: the answer is that of a key that never was", async () => {
+  test("does not see the keys of another: the answer is that for an unknown key", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const foreign = await newKey(other);
     for (const method of ["GET", "PATCH", "DELETE"]) {
@@ -317,7 +320,7 @@ describe("organisations", () => {
     expect(await rowOf(foreign.id)).toMatchObject({ name: "Key", version: 1 });
   });
 
-  it("sharing a key: whoever holds one of them cannot change it for the other", async () => {
+  test("that shares a key with another cannot change that key for the other", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -327,7 +330,7 @@ describe("organisations", () => {
     }
   });
 
-  it("are chosen by the header, of the key's own only; the first one without it", async () => {
+  test("is chosen by the header among the key's own, and is the first one without it", async () => {
     const [one, two, three] = [
       await newOrganisation(),
       await newOrganisation(),

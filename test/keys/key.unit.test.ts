@@ -1,4 +1,4 @@
-/** Whether a key works, now and from an address: the rule by itself. */
+/** Whether a key works, now and from an address: the rule alone. */
 import { describe, expect, test } from "vitest";
 import { type ApiKey, checkKey } from "../../src/keys/key";
 import { hasPermission } from "../../src/keys/permissions";
@@ -34,7 +34,7 @@ describe("a key", () => {
   });
 });
 
-describe("an allowlist", () => {
+describe("the allowlist of a key", () => {
   test.each<[allowed: string[], ip: string, works: boolean]>([
     [[], "192.0.2.1", true],
     [["192.0.2.1/32"], "192.0.2.1", true],
@@ -51,13 +51,13 @@ describe("an allowlist", () => {
     [["192.0.2.0/24"], "::ffff:198.51.100.9", false],
     [["0.0.0.0/0", "::/0"], "nowhere", false],
     [["0.0.0.0/0", "::/0"], "", false],
-  ])("of %j seen from %s", (ipAllowlist, ip, works) => {
+  ])("of %j decides whether the key works from the address %s", (ipAllowlist, ip, works) => {
     const refusal = checkKey(keyWith({ ipAllowlist }), ip, NOW);
     expect(refusal).toBe(works ? null : "ip-refused");
   });
 });
 
-describe("permissions", () => {
+describe("the permissions of a key", () => {
   test.each<[held: string[], needed: string, enough: boolean]>([
     [["relays:write"], "relays:write", true],
     [["relays:read", "relays:write"], "relays:write", true],
@@ -69,7 +69,7 @@ describe("permissions", () => {
     [["relays:*"], "relays:read", false],
     [["relays"], "relays:read", false],
     [["RELAYS:READ"], "relays:read", false],
-  ])("of %j against %s", (held, needed, enough) => {
+  ])("decide with %j whether the key may do what needs %s", (held, needed, enough) => {
     expect(hasPermission(held, needed)).toBe(enough);
   });
 });

@@ -1,6 +1,9 @@
-/** Last-used times: never a write for a request, at most one a minute for a key, a minute late at most. */
+/**
+ * When a key was last used: no request waits for the write, each key is written at most once a
+ * minute, and the time is at most a minute old.
+ */
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { LastUseRecorder } from "../../src/keys/last-use";
 import { call, newOrganisation } from "../support/client";
@@ -15,7 +18,7 @@ const lastUsed = async (keyId: number) =>
       .first<{ last_used_at: number | null }>()
   )?.last_used_at;
 
-/** Gathers as an isolate does, and says when all that is gathered is written. */
+/** Collects uses as an isolate does; resolves when all of them are written. */
 function isolate() {
   const uses = new LastUseRecorder();
   const db = openDatabase(env);
@@ -35,7 +38,7 @@ function isolate() {
 }
 
 describe("the last use of a key", () => {
-  it("is shown for the key and its organisation soon after, and no request wrote it", async () => {
+  test("is shown soon after for the key and its organisation, and no request writes it", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const usedAt = Date.now();
@@ -50,7 +53,7 @@ describe("the last use of a key", () => {
     });
   });
 
-  it("gathers many uses of many keys into one write, the latest of each", async () => {
+  test("is written for many keys and uses at once, the latest of each", async () => {
     const tenant = await newOrganisation();
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
     vi.useFakeTimers({ toFake: ["setTimeout"] });
@@ -65,7 +68,7 @@ describe("the last use of a key", () => {
     expect([await lastUsed(a.id), await lastUsed(b.id)]).toEqual([now + 99, now + 198]);
   });
 
-  it("is written again only after a minute, and never goes back", async () => {
+  test("is written again only after a minute, and never moves back", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     vi.useFakeTimers({ toFake: ["setTimeout"] });
@@ -84,7 +87,7 @@ describe("the last use of a key", () => {
     expect(await lastUsed(key.id)).toBe(now + 55_000);
   });
 
-  it("that cannot be written harms no request, and the next use writes it", async () => {
+  test("fails no request when it cannot be written, and is written with the next use", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);

@@ -1,9 +1,9 @@
 /**
- * A change of a key holds at once in the isolate that made it, and within the stated bound in every
- * other: shown with a second copy of the Worker, which has caches of its own.
+ * A change of a key takes effect at once in the isolate that made it, and within the stated bound
+ * in all others. A second copy of the Worker, with caches of its own, shows that.
  */
 import { env } from "cloudflare:workers";
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { KEY_CACHE_MS } from "../../src/keys/key-cache";
 import { tokenDigest } from "../../src/keys/key-token";
 import { call, newOrganisation, type Tenant } from "../support/client";
@@ -41,12 +41,12 @@ const revocations: [string, (tenant: Tenant, key: TestKey) => Promise<{ status: 
 ];
 
 describe("the bound on revocation", () => {
-  it("is the one that the README states", () => {
+  test("is the one that the README states", () => {
     expect(KEY_CACHE_MS).toBe(10_000);
   });
 
-  it.each(revocations)(
-    "holds for a key that was %s: refused at once here, within the bound elsewhere",
+  test.each(revocations)(
+    "holds for a key that was %s: refused at once by this isolate, and within the bound by another",
     async (_, revoke) => {
       const tenant = await newOrganisation();
       const key = await newKey(tenant);
@@ -60,7 +60,7 @@ describe("the bound on revocation", () => {
     },
   );
 
-  it.each(revocations)("holds for an operator whose key was %s", async (_, revoke) => {
+  test.each(revocations)("holds for an operator whose key was %s", async (_, revoke) => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["operator:sign-in", "relays:read"] });
     const session = await signIn(key.token);
@@ -73,7 +73,7 @@ describe("the bound on revocation", () => {
     expect(await there(session)).toBeGreaterThanOrEqual(401);
   });
 
-  it("holds for an operator who signed out, and costs no read beyond the key's own", async () => {
+  test("holds for an operator who signed out, and costs no read besides that of the key", async () => {
     const tenant = await newOrganisation();
     const session = await signIn(tenant.key);
     const other = await signIn(tenant.key);
@@ -90,7 +90,7 @@ describe("the bound on revocation", () => {
     expect(cached.d1Read).toBe(0);
   });
 
-  it("does not hold a refresh with grace against the old token before the grace is over", async () => {
+  test("does not end an old token before its grace is over", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     expect([await here(key.token), await there(key.token)]).toEqual([200, 200]);
@@ -106,11 +106,12 @@ describe("the bound on revocation", () => {
     }
   });
 
-  it("is not stretched by a read that was under way when the key changed", async () => {
+  test("is not lengthened by a read that was under way when the key changed", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const digest = tokenDigest(key.token);
-    // D1's answer to the read of this key arrives only after the change: it is old by then.
+    // D1's answer to the read of this key arrives only after the change, and is out of date by
+    // then.
     const d1 = Object.getPrototypeOf(env.DB.withSession());
     const send = d1._send;
     let arrive = () => {};
@@ -131,7 +132,7 @@ describe("the bound on revocation", () => {
     expect(await here(key.token)).toBe(403);
   });
 
-  it("does not count for changes of keys: those are decided on what is stored", async () => {
+  test("does not apply to changes of keys, which are decided on what is stored", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["*"] });
     const make = { name: "Late", emails: [], permissions: [], organizationsIds: [tenant.id] };

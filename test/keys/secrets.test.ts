@@ -1,6 +1,9 @@
-/** Tokens and secrets appear in no log line, event, list, error or row: the traffic is run, then searched. */
+/**
+ * No token or secret appears in a log line, event, list, error or row. The test makes the calls,
+ * and then searches everything.
+ */
 import { env } from "cloudflare:workers";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
 import { keyBody, newKey, patchKey, signIn } from "../support/keys";
@@ -20,7 +23,7 @@ async function dump(): Promise<string> {
   return JSON.stringify(tables.map((table) => table.results));
 }
 
-it("no token or secret leaves the answer that shows it", async () => {
+test("a token or secret appears only in the answer that shows it", async () => {
   const lines: unknown[] = [];
   for (const method of ["log", "info", "warn", "error", "debug"] as const) {
     vi.spyOn(console, method).mockImplementation((...said) => void lines.push(said));
@@ -68,7 +71,7 @@ it("no token or secret leaves the answer that shows it", async () => {
     await call("GET", "/api-keys", { key: key.token }),
     await call("DELETE", `/api-keys/${kept.id}`, { key: tenant.key }),
   ];
-  // A failure of D1, whose error holds what was bound to the statement.
+  // A failure of D1 whose error holds what was bound to the statement.
   const d1 = Object.getPrototypeOf(env.DB.withSession());
   const broken = vi.spyOn(d1, "_send").mockRejectedValue(new Error("D1_ERROR: down"));
   answers.push(await call("GET", `/api-keys?token=${renewed.token.value}`, { key: tenant.key }));
@@ -101,7 +104,7 @@ it("no token or secret leaves the answer that shows it", async () => {
   for (const [what, secret] of Object.entries(secrets)) {
     expect(secret.length, what).toBeGreaterThan(20);
     for (const [place, text] of Object.entries(places)) {
-      // The random part alone would be as bad as the whole.
+      // The random part alone would be as bad as the whole token.
       expect(text.includes(secret.slice(-24)), `${what} in ${place}`).toBe(false);
     }
   }

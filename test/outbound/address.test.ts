@@ -36,7 +36,7 @@ const ACCEPTED = addresses(`
   https://[3fff:1000::1]/
 `);
 
-describe("of a deployment", () => {
+describe("the judge of addresses of a deployment", () => {
   for (const [code, list] of Object.entries(HOSTILE)) {
     test.each(list.map((raw) => [shown(raw), raw]))(`refuses %s as ${code}`, (_, raw) => {
       expect(verdict(raw, DEPLOYED)).toBe(code);
@@ -52,7 +52,7 @@ describe("of a deployment", () => {
     }
   });
 
-  test("names the network in the reason, with the address that the spelling came down to", () => {
+  test("names the network in its reason, with the address in plain spelling", () => {
     expect(judgeAddress("https://0xa000001/", DEPLOYED)).toMatchObject({
       refusal: {
         reason: expect.stringMatching(/10\.0\.0\.1 is in 10\.0\.0\.0\/8, which is private/),
@@ -80,12 +80,12 @@ describe("of a deployment", () => {
     ["bücke.example", "https://xn--bcke-0ra.example/"],
     ["8.8.8.8:8080", "https://0x08080808/"],
     ["[2606:4700:0:0::1]:8443", "https://[2606:4700::1]/"],
-  ])("knows itself as %s in the address %s", (ownHost, raw) => {
+  ])("recognises its own host %s in the address %s", (ownHost, raw) => {
     expect(verdict(raw, { allowInsecure: false, ownHosts: [ownHost] })).toBe("address-own-host");
   });
 
   test.each(["https://drawbridge.example.com", "a/b", "user@host", "", "a b", "host:port"])(
-    "throws when it is told that its own host is %j, since that guards nothing",
+    "throws when its own host is given as %j, which would guard nothing",
     (ownHost) => {
       const judge = () =>
         judgeAddress("https://example.com/", { allowInsecure: false, ownHosts: [ownHost] });
@@ -94,7 +94,7 @@ describe("of a deployment", () => {
   );
 });
 
-describe("where insecure addresses are allowed", () => {
+describe("the judge of addresses, where insecure addresses are allowed,", () => {
   test.each(
     addresses(`
       http://example.com/  http://example.com:3000/  https://example.com:22/  https://example.com/
@@ -148,8 +148,8 @@ describe("where insecure addresses are allowed", () => {
   });
 });
 
-describe("whatever the spelling", () => {
-  /** Networks that nothing public is in, as first address and prefix length. */
+describe("the judge of addresses, whatever the spelling,", () => {
+  /** Networks without any public address, as first address and prefix length. */
   const networks: [number, number][] = [
     [0x00000000, 8],
     [0x0a000000, 8],
@@ -212,7 +212,7 @@ describe("whatever the spelling", () => {
     );
   });
 
-  test("refuses a private IPv4 address carried in an IPv6 one", () => {
+  test("refuses a private IPv4 address inside an IPv6 one", () => {
     fc.assert(
       fc.property(carried, port, (host, suffix) => {
         const code = verdict(`https://${host}${suffix}/`, DEPLOYED);
@@ -222,7 +222,7 @@ describe("whatever the spelling", () => {
     );
   });
 
-  test("allows a private IPv4 address with insecure rules only if it is loopback", () => {
+  test("allows a private IPv4 address under the insecure rules only if it is loopback", () => {
     fc.assert(
       fc.property(spelled, (host) => {
         const isLoopback = new URL(`http://${host}/`).hostname.startsWith("127.");
@@ -233,7 +233,7 @@ describe("whatever the spelling", () => {
     );
   });
 
-  test("never throws, and never accepts another scheme than https, whatever text it is given", () => {
+  test("never throws, and never accepts a scheme other than https, whatever text it is given", () => {
     const text = fc.oneof(
       fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }),
       fc.string().map((rest) => `https://${rest}`),

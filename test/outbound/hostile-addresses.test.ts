@@ -1,6 +1,7 @@
 /**
- * A hostile address is refused on every path that takes one, and on every path that uses one which is
- * stored already, as from before a rule. The rules are those of production; nothing is ever fetched.
+ * A hostile address is refused on every path that takes an address. It gets no request either on
+ * any path that uses a stored one, such as one from before a rule. The rules are those of
+ * production; no hostile address is ever fetched.
  */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -31,10 +32,10 @@ const mailbox = newMailbox();
 
 const HARMLESS = "https://hooks.example.com/";
 const ALL = [...new Set([...Object.values(HOSTILE).flat(), ...spellingsOf(mailbox.url)])];
-/** D1 stores UTF-8: an address that is none cannot be in it. */
+/** D1 stores UTF-8: a text that is not well-formed cannot be in it. */
 const STORABLE = ALL.filter((address) => address.isWellFormed());
 
-/** What the Worker has tried to fetch. Only the receiver can be reached from here. */
+/** What the Worker has tried to fetch. From here only the tests' receiver can be reached. */
 let fetched: string[] = [];
 
 beforeEach(() => {
@@ -54,7 +55,7 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-/** Calls the deployment. */
+/** Calls the Worker with the settings of a deployment. */
 async function call(method: string, path: string, key: string, body?: unknown, more = {}) {
   const headers = { Authorization: `token ${key}`, ...more };
   const request = new Request(HERE + path, {
@@ -85,7 +86,7 @@ const countOf = (table: string, tenant: Tenant) =>
     .bind(tenant.id)
     .first("n");
 
-test("there are at least 100 of them, and what is harmless is accepted on the same paths", async () => {
+test("the list has at least 100 hostile addresses, and harmless ones are accepted on the same paths", async () => {
   expect(ALL.length).toBeGreaterThanOrEqual(100);
   const { key } = await newOrganisation();
   const body = { url: HARMLESS, enabled: false };
@@ -93,7 +94,7 @@ test("there are at least 100 of them, and what is harmless is accepted on the sa
   expect((await call("PUT", "/v1/connectors/test.type", key, { url: HARMLESS })).status).toBe(200);
 });
 
-describe("refused with the reason", () => {
+describe("a hostile address is refused with its reason", () => {
   test("for a new webhook endpoint", async () => {
     const tenant = await newOrganisation();
     await withEach(ALL, async (url) => {
@@ -105,7 +106,7 @@ describe("refused with the reason", () => {
     expect(await countOf("webhook_endpoints", tenant)).toBe(0);
   });
 
-  test("for a webhook endpoint that is there", async () => {
+  test("for a webhook endpoint that exists", async () => {
     const tenant = await newOrganisation();
     const made = await call("POST", "/v1/webhooks/endpoints", tenant.key, {
       url: HARMLESS,
@@ -122,7 +123,7 @@ describe("refused with the reason", () => {
     expect(body).toMatchObject(before);
   });
 
-  test("for a webhook config, new or there", async () => {
+  test("for a webhook config that is new or exists", async () => {
     const tenant = await newOrganisation();
     await env.DB.prepare(
       `insert into webhook_endpoints (organisation_id, id, url, format, enabled, origin, created_at)
@@ -143,7 +144,7 @@ describe("refused with the reason", () => {
 
   test("for a relay session's webhook_url", async () => {
     const tenant = await newOrganisation();
-    // No text at all is no webhook_url, on this surface.
+    // On this surface an empty text means no webhook_url.
     const given = ALL.filter((address) => address !== "");
     await withEach(given, async (url) => {
       const asked = { webhook_url: url };
@@ -164,7 +165,7 @@ describe("refused with the reason", () => {
   });
 });
 
-/** Stores an enabled endpoint for each address, whatever it is; the nth is the nth. */
+/** Stores an enabled endpoint for each address, whatever it is, in the order of the addresses. */
 async function storeEndpoints(tenant: Tenant): Promise<string[]> {
   await env.DB.prepare(
     `insert into webhook_endpoints (organisation_id, id, url, format, enabled, origin, created_at)
@@ -176,7 +177,7 @@ async function storeEndpoints(tenant: Tenant): Promise<string[]> {
   return STORABLE.map((_, i) => `whe_${i.toString(16).padStart(32, "0")}`);
 }
 
-/** The endpoints' deliveries must all be over, unsent, and say why. */
+/** Asserts that the endpoints' deliveries are all over, unsent, and say why. */
 async function expectDiscarded(tenant: Tenant, idOf: (address: string, i: number) => string) {
   const rows = new Map((await deliveryRows(tenant)).map((row) => [row.id, row]));
   for (const [i, address] of STORABLE.entries()) {
@@ -189,8 +190,8 @@ async function expectDiscarded(tenant: Tenant, idOf: (address: string, i: number
   }
 }
 
-describe("stored already, and still not sent to", () => {
-  test("when a webhook endpoint is tried out", async () => {
+describe("a hostile address that is already stored gets no request", () => {
+  test("when a webhook endpoint is tested", async () => {
     const tenant = await newOrganisation();
     const ids = await storeEndpoints(tenant);
     await withEach(ids, async (id, i) => {
@@ -231,7 +232,7 @@ describe("stored already, and still not sent to", () => {
     await expectDiscarded(tenant, (_, i) => owed[i]?.id ?? "");
   });
 
-  test("when a connector is asked to verify an access, or whether it still stands", async () => {
+  test("when a connector has to verify an access or check a session", async () => {
     const broker = await newBroker();
     await env.DB.prepare(
       `insert into connectors (organisation_id, type, url, timeout_seconds, session_ttl_seconds,

@@ -1,4 +1,7 @@
-/** Which secrets sign: the newest always, the others for the grace that was given last. */
+/**
+ * Which secrets sign a webhook: always the newest, and each older one for the grace that its
+ * rotation gave.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -15,7 +18,7 @@ const DAY = 86_400_000;
 const OWNER = organisationOwner(7);
 const signing = (versions: SecretVersions, now: number) =>
   signingSecrets(ROOT, OWNER, versions, now);
-/** The secret of a version, as it was when it was the newest. */
+/** The secret of a version, as it was while it was the newest. */
 const secretOf = (version: number) => signing({ version, previous: [] }, 0)[0];
 
 describe("a rotation", () => {
@@ -28,12 +31,12 @@ describe("a rotation", () => {
     expect(signing(rotated, 1_000 + later)).toEqual(versions.map(secretOf));
   });
 
-  test("without a grace ends all older secrets, whatever they were given before", () => {
+  test("without a grace ends all older secrets, whatever grace they were given before", () => {
     const twice = rotateSecret(rotateSecret(FIRST_SECRET, 7 * DAY, 0), 0, 1);
     expect(signing(twice, 1)).toEqual([secretOf(3)]);
   });
 
-  test("with a short grace shortens a longer one, and with a longer one lengthens none", () => {
+  test("shortens a longer grace with a shorter one, and never lengthens one", () => {
     const shortened = rotateSecret(rotateSecret(FIRST_SECRET, 7 * DAY, 0), DAY, 0);
     expect(signing(shortened, DAY)).toEqual([secretOf(3)]);
     const kept = rotateSecret(rotateSecret(FIRST_SECRET, DAY, 0), 7 * DAY, 0);
@@ -42,7 +45,7 @@ describe("a rotation", () => {
   });
 });
 
-test("whatever is rotated when, the newest signs first, no secret twice, and five at most", () => {
+test("the newest secret signs first, no secret signs twice, and five sign at most, after any rotations", () => {
   const rotations = fc.array(
     fc.record({ graceMs: fc.integer({ min: 0, max: 7 * DAY }), wait: fc.nat(2 * DAY) }),
     { maxLength: 12 },
@@ -66,7 +69,7 @@ test("whatever is rotated when, the newest signs first, no secret twice, and fiv
   );
 });
 
-test("no two owners and no two versions share a secret", () => {
+test("two owners or two versions never share a secret", () => {
   const owners = [OWNER, organisationOwner(8), endpointOwner("whe_7"), endpointOwner("7")];
   const secrets = owners.flatMap((owner) =>
     [1, 2, 3].map((version) => signingSecrets(ROOT, owner, { version, previous: [] }, 0)[0]),

@@ -3,7 +3,7 @@ import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import { deriveSecret, signWebhook, verifyWebhook } from "../../src/outbound/standard-webhooks";
 
-/** The vector that the libraries of Standard Webhooks share. */
+/** The test vector that the libraries of Standard Webhooks share. */
 const VECTOR = {
   secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
   id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -31,18 +31,18 @@ const verify = (overrides: Partial<Parameters<typeof verifyWebhook>[0]>) =>
     ...overrides,
   });
 
-describe("deriving a secret", () => {
+describe("deriving a signing secret", () => {
   test("gives whsec_ and base64 of 32 bytes, the same every time", () => {
     expect(OLD).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     expect(deriveSecret(ROOT, "organisation/12", 1)).toBe(OLD);
   });
 
-  test("stays as RFC 5869 computes it, so that a release leaves receivers their secrets", () => {
-    // Computed apart from this code, with another implementation of HMAC.
+  test("follows RFC 5869, so that a release leaves receivers their secrets", () => {
+    // Computed separately, with another implementation of HMAC.
     expect(OLD).toBe("whsec_7I+71038EGq57QatXqDKQs1yipCl87F7BfPx1Uvjxd8=");
   });
 
-  test("gives another secret for another root, owner or version, however alike they read", () => {
+  test("gives another secret for another root, owner or version, however similar they are", () => {
     const secrets = [
       deriveSecret(ROOT, "organisation/1", 1),
       deriveSecret(`${ROOT}2`, "organisation/1", 1),
@@ -62,15 +62,12 @@ describe("deriving a secret", () => {
     [ROOT, "organisation/1", -1],
     [ROOT, "organisation/1", 1.5],
     [ROOT, "organisation/1", Number.NaN],
-  ])(
-    "throws on a root, owner or version that cannot be meant: %j %j %j",
-    (root, owner, version) => {
-      expect(() => deriveSecret(root, owner, version)).toThrow(RangeError);
-    },
-  );
+  ])("throws on a root, owner or version that makes no sense: %j %j %j", (root, owner, version) => {
+    expect(() => deriveSecret(root, owner, version)).toThrow(RangeError);
+  });
 });
 
-describe("signing", () => {
+describe("signing a webhook", () => {
   test("gives the signature of Standard Webhooks' own vector", () => {
     const { secret, signature, ...content } = VECTOR;
     expect(signWebhook({ ...content, secrets: [secret] })).toBe(signature);
@@ -105,7 +102,7 @@ describe("signing", () => {
     expect(() => signWebhook({ ...CONTENT, secrets: [OLD], ...wrong })).toThrow(RangeError);
   });
 
-  test("leaves a wrong secret out of the message that it throws", () => {
+  test("keeps a wrong secret out of the message that it throws", () => {
     expect(() => signWebhook({ ...CONTENT, secrets: ["whsec_c2VjcmV0!"] })).not.toThrow(/c2VjcmV0/);
   });
 });
@@ -119,7 +116,7 @@ describe("a receiver with the library of Standard Webhooks", () => {
     "webhook-signature": signature,
   });
 
-  test("accepts what we sign, and reads the body we sent", () => {
+  test("accepts what we sign, and reads the body that we sent", () => {
     const signature = signWebhook({ ...CONTENT, timestampSeconds, secrets: [OLD] });
     const received = new Webhook(OLD).verify(CONTENT.body, headers(signature));
     expect(received).toEqual(JSON.parse(CONTENT.body));
@@ -145,8 +142,8 @@ describe("a receiver with the library of Standard Webhooks", () => {
   });
 });
 
-describe("verifying", () => {
-  test("accepts a signature of any live secret, among those of others and unknown versions", () => {
+describe("verifying a signature", () => {
+  test("accepts one of any current secret, among those of others and of unknown versions", () => {
     const signatureHeader = [
       "v1a,AAAA",
       "v2,AAAA",
@@ -163,11 +160,11 @@ describe("verifying", () => {
     ["from 301 s ago", 301, false],
     ["from 300 s ahead", -300, true],
     ["from 301 s ahead", -301, false],
-  ])("with a tolerance of 300 s and a timestamp %s", (_, age, expected) => {
+  ])("allows a tolerance of 300 s, with a timestamp %s", (_, age, expected) => {
     expect(verify({ nowSeconds: CONTENT.timestampSeconds + age })).toBe(expected);
   });
 
-  test("refuses without throwing when what came over the wire is nonsense", () => {
+  test("refuses nonsense from the network without a throw", () => {
     const { signatureHeader, nowSeconds } = { signatureHeader: "", nowSeconds: Number.NaN };
     expect(verify({ signatureHeader })).toBe(false);
     expect(verify({ signatureHeader: "v1" })).toBe(false);
@@ -178,15 +175,15 @@ describe("verifying", () => {
     expect(verify({ secrets: [] })).toBe(false);
   });
 
-  test("refuses a full stop in the id, with which the timestamp could be moved into it", () => {
-    // "a" + "." + "1.2…" and "a.1" + "." + "2…" are one signed text.
+  test("refuses a full stop in the id, which could move the border to the timestamp", () => {
+    // Without that border, "a" + "." + "1.2…" and "a.1" + "." + "2…" would be one signed text.
     const signed = { id: "a", timestampSeconds: 17, body: "1700000000.{}" };
     const moved = { id: "a.17", timestampSeconds: 1_700_000_000, body: "{}" };
     const signatureHeader = signWebhook({ ...signed, secrets: [OLD] });
     expect(verify({ ...moved, signatureHeader })).toBe(false);
   });
 
-  test("refuses when any byte of the signature, the body, the id or the secret is another", () => {
+  test("refuses when any byte of the signature, the body, the id or the secret is changed", () => {
     const signatureHeader = signWebhook({ ...CONTENT, secrets: [OLD] });
     const flipped = (text: string) =>
       fc

@@ -1,6 +1,9 @@
-/** The contract's rules about approving, and about setup codes: each test is named after its rule. */
+/**
+ * Approving a pairing request, and setup codes: what an approval may give, and what the approver
+ * must hold.
+ */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
   ask,
@@ -41,8 +44,8 @@ function device(at: TestApplication, id: string) {
   return call("GET", `${at.path}/devices/${id}`, { key: at.key });
 }
 
-describe("approving", () => {
-  it("The approver must hold every scope that the resulting token will carry: at all entry points", async () => {
+describe("approving a pairing request", () => {
+  test("needs every scope that the device's token will carry, on every surface", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     const manages = ["devices:approve", "devices:list", "devices:manage", "operator.read"];
@@ -67,7 +70,7 @@ describe("approving", () => {
     expect([rotated.status, rotated.body.code]).toEqual([403, "scope-not-held"]);
   });
 
-  it("an API key holds scopes among its permissions, by implication", async () => {
+  test("with an API key takes scopes from the key's permissions, with what they imply", async () => {
     const at = await newApplication();
     const key = await newKey(at, ["devices:approve", "operator.write", "node.camera"]);
     const wish = { roles: ["node"], scopes: ["operator.read", "operator.talk", "node.camera"] };
@@ -77,7 +80,7 @@ describe("approving", () => {
     expect((await decide(at, more.id, "approve", {}, key)).status).toBe(403);
   });
 
-  it("device tokens can never approve", async () => {
+  test("is never possible with a device token", async () => {
     const at = await newApplication();
     const { token } = await pair(at, await newDevice(), { scopes: ["operator.admin"] });
     const asked = await request(at, await newDevice());
@@ -92,7 +95,7 @@ describe("approving", () => {
     expect((await findRequest(at, asked.id)).status).toBe("pending");
   });
 
-  it("without the permission nothing is decided, and the error names it", async () => {
+  test("is refused without the permission, which the error names", async () => {
     const at = await newApplication();
     const key = await newKey(at, ["devices:list", "operator.read"]);
     const asked = await request(at, await newDevice());
@@ -101,7 +104,7 @@ describe("approving", () => {
     expect(answer.body.detail).toContain("devices:approve");
   });
 
-  it("roles and scopes at approval may only narrow", async () => {
+  test("may narrow the roles and scopes, and never widen them", async () => {
     const at = await newApplication();
     const wish = { roles: ["node"], scopes: ["operator.write", "node.camera"] };
     const asked = await request(at, await newDevice(), wish);
@@ -126,7 +129,7 @@ describe("approving", () => {
     expect((await poll(at, asked)).body).toMatchObject({ role: "node", scopes: ["node.camera"] });
   });
 
-  it("Narrowing goes by implication: operator.admin may be narrowed to operator.read", async () => {
+  test("may narrow a scope to one that it implies: operator.admin to operator.read", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     const asked = await request(at, phone, { scopes: ["operator.admin"] });
@@ -138,13 +141,13 @@ describe("approving", () => {
   });
 
   const OTHERS = ["approvals", "questions", "pairing", "talk.secrets"];
-  it.each([
+  test.each([
     ["operator.admin", ["admin", "read", "write", "talk", ...OTHERS], []],
     ["operator.write", ["write", "read", "talk"], ["admin", ...OTHERS]],
     ["operator.read", ["read"], ["admin", "write", "talk", ...OTHERS]],
     ["operator.talk", ["talk"], ["admin", "read", "write", ...OTHERS]],
   ])(
-    "operator.admin implies them all, operator.write implies .read and .talk: %s",
+    "counts all scopes under operator.admin, and .read and .talk under operator.write: %s",
     async (scope, implied, not) => {
       const at = await newApplication();
       const { token } = await pair(at, await newDevice(), { scopes: [scope] });
@@ -158,7 +161,7 @@ describe("approving", () => {
     },
   );
 
-  it("What is approved is what the device has from then on, also when that is less than before: the baseline can shrink", async () => {
+  test("sets what the device has from then on, also when that is less than before", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     const wide = { roles: ["node"], scopes: ["operator.admin", "node.camera"] };
@@ -171,14 +174,15 @@ describe("approving", () => {
       roles: ["operator"],
       scopes: ["operator.read"],
     });
-    // The token that is out carries from now on only what is still approved; the other role's is over.
+    // The token that the device has keeps only what is still approved; the token of the other role
+    // has ended.
     expect(await verify(at, token)).toMatchObject({ valid: true, scopes: ["operator.read"] });
     expect((await verify(at, node.body.device_token)).code).toBe("revoked");
-    // And what was approved once is a request again.
+    // What was approved before has to be requested again.
     expect((await ask(at, phone, { scopes: ["operator.admin"] })).status).toBe(202);
   });
 
-  it("Scopes belong to their role, and an unknown one is refused when it is asked for", async () => {
+  test("needs scopes that belong to their role; an unknown scope is refused in the request", async () => {
     const at = await newApplication();
     const phone = await newDevice();
     for (const wish of [
@@ -201,8 +205,8 @@ describe("approving", () => {
   });
 });
 
-describe("setup codes", () => {
-  it("a single-use code lets one device in without a decision, with what it covers", async () => {
+describe("a setup code", () => {
+  test("lets one device in without a decision, with the role and scopes that it covers", async () => {
     const at = await newApplication();
     const { status, body } = await setupCode(at, { role: "operator", scopes: ["operator.write"] });
     expect(status).toBe(201);
@@ -227,7 +231,7 @@ describe("setup codes", () => {
     expect([second.status, second.body.code]).toEqual([403, "invalid-setup-code"]);
   });
 
-  it("of many devices that use one code at once, one is let in", async () => {
+  test("lets one device in when many use it at once", async () => {
     const at = await newApplication();
     const { body } = await setupCode(at, { role: "operator", scopes: ["operator.read"] });
     const devices = await Promise.all(Array.from({ length: 8 }, newDevice));
@@ -239,7 +243,7 @@ describe("setup codes", () => {
     expect(list.data).toHaveLength(1);
   });
 
-  it("a code covers its role and scopes, its application and its time, and no more", async () => {
+  test("covers its role and scopes, its application and its time, and no more", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const { body } = await setupCode(at, {
@@ -267,13 +271,13 @@ describe("setup codes", () => {
     }
   });
 
-  it.each([
+  test.each([
     ["was blocked", "blocked = 1"],
     ["expired", "expires_at = 1"],
     ["lost the permission", `permissions = '["operator.read"]'`],
     ["lost the scope", `permissions = '["devices:approve"]'`],
     ["left the organisation", "organisation_ids = '[999999]'"],
-  ])("a code is worth nothing once the key that made it %s", async (_, change) => {
+  ])("stops working once the key that made it %s", async (_, change) => {
     const at = await newApplication();
     const key = await insertKey(at.id, { permissions: ["devices:approve", "operator.read"] });
     const wish = { role: "operator", scopes: ["operator.read"] };
@@ -283,7 +287,7 @@ describe("setup codes", () => {
     expect([refused.status, refused.body.code]).toEqual([403, "invalid-setup-code"]);
   });
 
-  it("a code is in the token slot of what the device signs: a signature without it is refused", async () => {
+  test("is signed in the token slot: a request signed without it is refused", async () => {
     const at = await newApplication();
     const { body } = await setupCode(at, { role: "operator", scopes: ["operator.read"] });
     const phone = await newDevice();

@@ -1,6 +1,6 @@
-/** The contract's rules about keys, in workerd, whose own crypto would accept what is refused here. */
+/** Public keys of devices, in workerd, whose own crypto would accept keys that are refused here. */
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { fingerprint, parseDeviceKey } from "../../src/pairing/device-key";
 import { isSignedBy, signedString } from "../../src/pairing/signed-string";
 import { call } from "../support/client";
@@ -11,7 +11,7 @@ import vectors from "./pairing-vectors.json";
 const P = 2n ** 255n - 19n;
 const SMALL = smallOrderKeys();
 
-/** Asks with this key, and a forged signature where one exists for it. */
+/** Makes a request with this key, and with a forged signature where one exists for it. */
 async function askWithForgery(key: Uint8Array, order: bigint) {
   const at = await newApplication();
   const nonce = await newNonce(at);
@@ -37,23 +37,23 @@ async function askWithForgery(key: Uint8Array, order: bigint) {
   return call("POST", `${at.path}/pairing/requests`, { body });
 }
 
-describe("keys", () => {
-  it("the test knows all eight small-order points, in all 14 spellings", () => {
+describe("the public key of a device", () => {
+  test("has eight small-order points in all 14 spellings in this test", () => {
     expect(SMALL).toHaveLength(14);
     expect(SMALL.filter(({ name }) => name.startsWith("canonical"))).toHaveLength(8);
     const orders = new Set(SMALL.map(({ order }) => order));
     expect(orders).toEqual(new Set([1n, 2n, 4n, 8n]));
   });
 
-  it.each(SMALL)(
-    "the small-order points of the curve are refused: $name",
+  test.each(SMALL)(
+    "is refused when it is a small-order point of the curve: $name",
     async ({ bytes, order }) => {
       const answer = await askWithForgery(bytes, order);
       expect([answer.status, answer.body.code]).toEqual([400, "invalid-key"]);
     },
   );
 
-  it("the runtime itself accepts a forgery for them, so the check is ours to make", async () => {
+  test("has to be checked by us, since the runtime accepts a forgery for a small-order point", async () => {
     const identity = littleEndian(1n);
     const key = await crypto.subtle.importKey("raw", identity, { name: "Ed25519" }, false, [
       "verify",
@@ -65,7 +65,7 @@ describe("keys", () => {
     expect(await crypto.subtle.verify({ name: "Ed25519" }, key, signature, signed)).toBe(true);
   });
 
-  it("non-canonical encodings are refused", () => {
+  test("is refused in a non-canonical encoding", () => {
     for (const y of [P, P + 1n, P + 2n, P + 18n, 2n ** 255n - 1n]) {
       for (const sign of [0n, 1n]) {
         const text = Buffer.from(littleEndian(y | (sign << 255n))).toString("base64url");
@@ -74,7 +74,7 @@ describe("keys", () => {
     }
   });
 
-  it("keys of any length but 32 bytes are refused", async () => {
+  test("is refused with any length but 32 bytes", async () => {
     const device = await newDevice();
     const raw = Buffer.from(device.publicKey, "base64url");
     const lengths = [Buffer.alloc(0), raw.subarray(0, 31), Buffer.concat([raw, Buffer.from([0])])];
@@ -87,7 +87,7 @@ describe("keys", () => {
     }
   });
 
-  it("The same key in another spelling is the same device: there is one spelling only", async () => {
+  test("is accepted in one spelling only, so that one key is one device", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const raw = Buffer.from(device.publicKey, "base64url");
@@ -110,7 +110,7 @@ describe("keys", () => {
     expect((await call("POST", `${at.path}/pairing/requests`, { body })).status).toBe(202);
   });
 
-  it("the id is the lower-case hex SHA-256 of the key, and no other", async () => {
+  test("has the lower-case hex SHA-256 of the key as its id, and no other", async () => {
     const at = await newApplication();
     const [device, other] = [await newDevice(), await newDevice()];
     for (const [id, code] of [
@@ -124,7 +124,7 @@ describe("keys", () => {
   });
 });
 
-describe("the vectors", () => {
+describe("the vectors for signed requests", () => {
   const [, deviceId, clientId, clientMode, role, scopes, signedAt, token, nonce] =
     vectors.v3.payload.split("|");
   const fields = {
@@ -140,17 +140,17 @@ describe("the vectors", () => {
     family: "Server",
   };
 
-  it("the key has the id of the vectors, and a fingerprint of our alphabet", () => {
+  test("have the id of their key, and a fingerprint of our alphabet", () => {
     const parsed = parseDeviceKey(vectors.publicKeyBase64Url);
     expect(parsed.ok && parsed.key.id).toBe(vectors.deviceId);
     expect(fingerprint(vectors.deviceId)).toMatch(/^[34679ACDEFGHJKMNPQRTUVWXY]{8}$/);
   });
 
-  it("the string is the one of version 3, platform and family normalised", () => {
+  test("have the string of version 3, with the platform and family normalised", () => {
     expect(signedString(fields)).toBe(vectors.v3.payload);
   });
 
-  it("the signature of version 3 is found good, those of versions 1 and 2 are not", async () => {
+  test("have a signature of version 3 that is accepted, and of versions 1 and 2 that are refused", async () => {
     const key = Buffer.from(vectors.publicKeyBase64Url, "base64url");
     expect(await isSignedBy(key, vectors.v3.signature, fields)).toBe(true);
     for (const { signature } of [vectors.v1, vectors.v2]) {

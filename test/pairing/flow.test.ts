@@ -1,6 +1,9 @@
-/** A device's way in, through HTTP: asked, shown, decided, collected, verified, and out again. */
+/**
+ * A device from its request to its removal, over HTTP: request, list, decision, token,
+ * verification.
+ */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
 import {
   ask,
@@ -20,8 +23,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("a device's way in", () => {
-  it("asks, is shown to operators, is approved, and collects its token once", async () => {
+describe("a device that pairs", () => {
+  test("makes a request, is shown to operators, is approved, and collects its token once", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const device = await newDevice();
@@ -72,7 +75,7 @@ describe("a device's way in", () => {
     });
   });
 
-  it("polls no faster than the interval: slow_down, and the next in time is answered", async () => {
+  test("is told slow_down when it polls faster than the interval, and answered when it polls in time", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const at = await newApplication();
     const asked = await request(at, await newDevice());
@@ -84,7 +87,7 @@ describe("a device's way in", () => {
     expect((await poll(at, asked)).status).toBe(200);
   });
 
-  it("polls with its own poll token only", async () => {
+  test("can poll only with its own poll token", async () => {
     const at = await newApplication();
     const [mine, other] = [
       await request(at, await newDevice()),
@@ -98,7 +101,7 @@ describe("a device's way in", () => {
     expect([answer.status, answer.body.code]).toEqual([401, "unauthenticated"]);
   });
 
-  it("is listed, labelled and shown to operators, newest first, page by page", async () => {
+  test("is listed, labelled and shown to operators, newest first, page by page", async () => {
     const at = await newApplication();
     const ids: string[] = [];
     for (let i = 0; i < 3; i++) {
@@ -125,7 +128,7 @@ describe("a device's way in", () => {
     });
   });
 
-  it("leaves its history: who decided, when, and what was granted", async () => {
+  test("leaves its history: the operator who decided, when, and what was granted", async () => {
     const at = await newApplication();
     const approved = await request(at, await newDevice());
     const rejected = await request(at, await newDevice());
@@ -147,7 +150,7 @@ describe("a device's way in", () => {
     expect(Math.abs(Date.parse(shown.decided_at) - Date.now())).toBeLessThan(60_000);
   });
 
-  it("is told to whoever listens, through the queue, and nothing stays owed", async () => {
+  test("is announced to its organisation's endpoints through the queue, and no event stays owed", async () => {
     const at = await newApplication();
     const device = await newDevice();
     await pair(at, device);
@@ -165,7 +168,7 @@ describe("a device's way in", () => {
     });
   });
 
-  it("leaves no token, secret or signature in lists and events", async () => {
+  test("leaves no token, secret or signature in lists and events", async () => {
     const at = await newApplication();
     const { token } = await pair(at, await newDevice());
     const lists = await Promise.all([

@@ -1,8 +1,8 @@
 /**
- * The races once more, without luck: one side has read and is about to write when the other does all of
- * its work. Whoever wrote first has won, the other is told, and nothing is recorded twice.
+ * The races of pairing without luck: one side has read and is about to write when the other does
+ * all of its work. The first to write wins, the other is told, and nothing is recorded twice.
  */
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { approveRequest } from "../../src/pairing/approve-and-reject";
 import { pollRequest } from "../../src/pairing/collect-token";
 import { expireRequests } from "../../src/pairing/request-endings";
@@ -24,7 +24,7 @@ import {
   verify,
 } from "../support/devices";
 
-/** What writes an ending, an ask, and the token of a poll. */
+/** The statements that write an ending, a request, and the token of a poll. */
 const ENDING = /^update "pairing_requests"/;
 const ASK = /insert into "used_nonces"/;
 const TOKEN = /insert into "device_tokens"/;
@@ -43,26 +43,29 @@ const found = (at: TestApplication, { id }: TestDevice) =>
 const widen = (at: TestApplication, device: TestDevice) =>
   ask(at, device, { scopes: ["operator.admin"] });
 
-it.each([
+test.each([
   ["approve", "approve"],
   ["approve", "reject"],
   ["reject", "approve"],
   ["reject", "reject"],
-] as const)("%s, overtaken by %s: the second finds what the first decided", async (slow, fast) => {
-  const { at, device, id } = await asked();
-  const [late, first] = await overtaken(
-    ENDING,
-    () => decide(at, id, slow),
-    () => decide(at, id, fast),
-  );
-  const status = fast === "approve" ? "approved" : "rejected";
-  expect(first.status).toBe(200);
-  expect([late.status, late.body.code]).toEqual([409, `request-${status}`]);
-  expect((await found(at, device)).status).toBe(fast === "approve" ? 200 : 404);
-  expect(await endings(at)).toEqual([`device.pair.${status}`]);
-});
+] as const)(
+  "a call to %s that finds another call to %s written before it gives way to it",
+  async (slow, fast) => {
+    const { at, device, id } = await asked();
+    const [late, first] = await overtaken(
+      ENDING,
+      () => decide(at, id, slow),
+      () => decide(at, id, fast),
+    );
+    const status = fast === "approve" ? "approved" : "rejected";
+    expect(first.status).toBe(200);
+    expect([late.status, late.body.code]).toEqual([409, `request-${status}`]);
+    expect((await found(at, device)).status).toBe(fast === "approve" ? 200 : 404);
+    expect(await endings(at)).toEqual([`device.pair.${status}`]);
+  },
+);
 
-it("approve, overtaken by a widening retry: nothing is approved", async () => {
+test("an approval with a widening retry written before it approves nothing", async () => {
   const { at, device, id } = await asked();
   const [approved, retried] = await overtaken(
     ENDING,
@@ -76,7 +79,7 @@ it("approve, overtaken by a widening retry: nothing is approved", async () => {
   expect(await endings(at)).toEqual(["device.pair.superseded"]);
 });
 
-it("a widening retry, overtaken by approve: it asks for more than what was approved", async () => {
+test("a widening retry with an approval written before it asks for more than what was approved", async () => {
   const { at, device, id } = await asked();
   const [retried, approved] = await overtaken(
     ASK,
@@ -91,7 +94,7 @@ it("a widening retry, overtaken by approve: it asks for more than what was appro
   expect(await endings(at)).toEqual(["device.pair.approved"]);
 });
 
-it("the same retry, overtaken by approve: the device has what it asks for", async () => {
+test("the same retry with an approval written before it finds the device paired with what it asks for", async () => {
   const { at, device, id } = await asked();
   const [retried] = await overtaken(
     ASK,
@@ -102,28 +105,31 @@ it("the same retry, overtaken by approve: the device has what it asks for", asyn
   expect(await verify(at, retried.body.device_token)).toMatchObject({ valid: true });
 });
 
-it.each([
+test.each([
   ["its removal", "", false],
   ["a revocation", "/tokens:revoke", true],
-])("a paired device that asks for a token, overtaken by %s, gets none", async (_, end, repair) => {
-  const at = await newApplication();
-  const device = await newDevice();
-  await pair(at, device);
-  const path = `${at.path}/devices/${device.id}${end}`;
-  const [late, first] = await overtaken(
-    ASK,
-    () => ask(at, device),
-    () =>
-      end === ""
-        ? call("DELETE", path, { key: at.key })
-        : call("POST", path, { key: at.key, body: { role: "operator" } }),
-  );
-  expect([late.status, late.body.device_token]).toEqual([202, undefined]);
-  expect(first.status).toBeLessThan(300);
-  expect((await findRequest(at, late.body.pair_request_id)).is_repair).toBe(repair);
-});
+])(
+  "a paired device that asks for a token gets none with %s written before it",
+  async (_, end, repair) => {
+    const at = await newApplication();
+    const device = await newDevice();
+    await pair(at, device);
+    const path = `${at.path}/devices/${device.id}${end}`;
+    const [late, first] = await overtaken(
+      ASK,
+      () => ask(at, device),
+      () =>
+        end === ""
+          ? call("DELETE", path, { key: at.key })
+          : call("POST", path, { key: at.key, body: { role: "operator" } }),
+    );
+    expect([late.status, late.body.device_token]).toEqual([202, undefined]);
+    expect(first.status).toBeLessThan(300);
+    expect((await findRequest(at, late.body.pair_request_id)).is_repair).toBe(repair);
+  },
+);
 
-it("two first requests of one device, one overtaken by the other: one is live", async () => {
+test("two first requests of one device leave one of them pending", async () => {
   const at = await newApplication();
   const device = await newDevice();
   const [late, first] = await overtaken(
@@ -136,7 +142,7 @@ it("two first requests of one device, one overtaken by the other: one is live", 
   expect((await findRequest(at, late.body.pair_request_id)).status).toBe("pending");
 });
 
-it("approve, overtaken by expiry: it is expired", async () => {
+test("an approval with an expiry written before it finds the request expired", async () => {
   const { at, device, id } = await asked();
   const over = Date.parse((await findRequest(at, id)).expires_at);
   const deps = domainDeps();
@@ -156,7 +162,7 @@ it("approve, overtaken by expiry: it is expired", async () => {
   expect(await endings(at)).toEqual(["device.pair.expired"]);
 });
 
-it("expiry, overtaken by approve: it is approved, and the last poll gets the token", async () => {
+test("an expiry with an approval written before it leaves the request approved, and the last poll gets the token", async () => {
   const { at, id } = await asked();
   const over = Date.parse((await findRequest(at, id)).expires_at);
   const deps = domainDeps();
@@ -177,7 +183,7 @@ it("expiry, overtaken by approve: it is approved, and the last poll gets the tok
   expect(await endings(at)).toEqual(["device.pair.approved"]);
 });
 
-it("expiry, overtaken by a refresh: the request lives on", async () => {
+test("an expiry with a refresh written before it leaves the request pending", async () => {
   const { at, device, id } = await asked();
   const deps = domainDeps();
   const over = Date.parse((await findRequest(at, id)).expires_at);
@@ -185,7 +191,7 @@ it("expiry, overtaken by a refresh: the request lives on", async () => {
     ENDING,
     () => expireRequests(deps, { after: null, limit: 100 }, over),
     async () => {
-      // The refresh comes a millisecond after the request was made, at the least.
+      // The refresh comes at least a millisecond after the request was made.
       await expect.poll(() => Date.now()).toBeGreaterThan(over - 300_000);
       return ask(at, device);
     },
@@ -194,7 +200,7 @@ it("expiry, overtaken by a refresh: the request lives on", async () => {
   expect(await endings(at)).toEqual([]);
 });
 
-it("a first poll, overtaken by another: the other has the token, and it works", async () => {
+test("a first poll with another written before it gets no token, and the token of the other works", async () => {
   const { at, id } = await asked();
   await decide(at, id, "approve");
   const { db } = domainDeps();
@@ -204,7 +210,7 @@ it("a first poll, overtaken by another: the other has the token, and it works", 
   expect(await verify(at, first?.token?.token ?? "")).toMatchObject({ valid: true });
 });
 
-it("a first poll, overtaken by a removal: there is no token", async () => {
+test("a first poll with a removal written before it gets no token", async () => {
   const { at, device, id } = await asked();
   await decide(at, id, "approve");
   const { db } = domainDeps();

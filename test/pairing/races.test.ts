@@ -1,8 +1,9 @@
 /**
- * Races, each run many times with both sides starting first: whatever the order, exactly one wins, the
- * other is told, and nothing is recorded twice. Where time decides, both sides have their own.
+ * Races of pairing, each run many times with either side starting first. In any order exactly one
+ * side wins, the other is told, and nothing is recorded twice. Where time decides a race, each side
+ * has its own time.
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   approveRequest,
   type DecisionResult,
@@ -28,7 +29,7 @@ import {
 
 const ROUNDS = Array.from({ length: 12 }, (_, round) => round);
 
-/** Runs both at once, the other one first in every second round. */
+/** Runs both at once; in every second round the other one starts. */
 async function race<A, B>(
   round: number,
   a: () => Promise<A>,
@@ -42,8 +43,8 @@ async function race<A, B>(
 const endings = async (at: Parameters<typeof deviceEvents>[0]) =>
   (await deviceEvents(at)).filter((type) => type !== "device.pair.requested");
 
-describe("races", () => {
-  it("two approvals of one request: one wins, and there is one device, one event", async () => {
+describe("a race", () => {
+  test("of two approvals of one request has one winner, and makes one device and one event", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -60,7 +61,7 @@ describe("races", () => {
     }
   });
 
-  it("approve against reject: one wins, and the device is there exactly if it was the approval", async () => {
+  test("of an approval and a rejection has one winner, and the device exists only if that is the approval", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -78,7 +79,7 @@ describe("races", () => {
     }
   });
 
-  it("approve against a widening retry: what is approved is what was shown, or nothing", async () => {
+  test("of an approval and a widening retry approves what was shown, or nothing", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -105,7 +106,7 @@ describe("races", () => {
     }
   });
 
-  it("an approval against expiry: the request has one ending, and everyone is told the same", async () => {
+  test("of an approval and an expiry gives the request one ending, which everyone is told", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -131,7 +132,7 @@ describe("races", () => {
     }
   });
 
-  it("the last poll against expiry: a token that was approved in time is handed out, once", async () => {
+  test("of the last poll and an expiry hands out an approved token once", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -156,7 +157,7 @@ describe("races", () => {
     }
   });
 
-  it("concurrent sweeps: each ending is recorded and announced once", async () => {
+  test("of several sweeps records and announces each ending once", async () => {
     for (const round of ROUNDS.slice(0, 4)) {
       const at = await newApplication();
       const devices = await Promise.all(Array.from({ length: 3 }, newDevice));
@@ -172,7 +173,7 @@ describe("races", () => {
     }
   });
 
-  it("concurrent first polls: one gets the token, and it is the one that works", async () => {
+  test("of several first polls gives one of them the token, and that token works", async () => {
     for (const _ of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());
@@ -188,7 +189,7 @@ describe("races", () => {
     }
   });
 
-  it("a removal against an approval: a device that is there was approved after it was removed", async () => {
+  test("of a removal and an approval leaves a device only if it was approved after it was removed", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const device = await newDevice();
@@ -203,7 +204,8 @@ describe("races", () => {
       );
       expect([removed.status, approved.status]).toEqual([204, 200]);
       const found = await call("GET", path, { key: at.key });
-      // Removed last: it is gone. Approved last: it is there, with what was approved last.
+      // If the removal came last, the device is gone. If the approval came last, the device has
+      // what was approved last.
       if (found.status === 200) expect(found.body.scopes).toEqual(["operator.admin"]);
       else expect(found.status).toBe(404);
       expect(await endings(at)).toEqual([
@@ -214,7 +216,7 @@ describe("races", () => {
     }
   });
 
-  it("two removals, or two revocations: one happens, and is announced once", async () => {
+  test("of two removals or two revocations does one, and announces it once", async () => {
     for (const round of ROUNDS.slice(0, 6)) {
       const at = await newApplication();
       const device = await newDevice();
@@ -236,11 +238,11 @@ describe("races", () => {
     }
   });
 
-  it.each([
+  test.each([
     ["a removal", "DELETE", undefined, 409],
     ["a new label", "PATCH", { label: "Front door" }, 200],
   ] as const)(
-    "%s between an approval's reading and its writing: the approval is decided anew",
+    "of an approval that reads before %s and writes after it has the approval decided again",
     async (_, method, body, status) => {
       const at = await newApplication();
       const device = await newDevice();
@@ -263,13 +265,13 @@ describe("races", () => {
       if (status === 200) {
         expect(found.body).toMatchObject({ scopes: ["operator.admin"], label: "Front door" });
       } else {
-        // The removal has ended what the device asked for.
+        // The removal has ended the device's request.
         expect([approved.body.code, found.status]).toEqual(["request-rejected", 404]);
       }
     },
   );
 
-  it("two decisions by domain functions at one instant: the loser learns the winner's ending", async () => {
+  test("of two decisions in the domain at the same time tells the loser the winner's ending", async () => {
     for (const round of ROUNDS) {
       const at = await newApplication();
       const { id } = await request(at, await newDevice());

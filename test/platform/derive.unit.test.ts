@@ -1,4 +1,7 @@
-/** What is derived from the deployment's secret, and how: a change here ends what it is for, everywhere. */
+/**
+ * How keys are derived from the deployment's secret. A change of one derivation ends everything
+ * that it is used for.
+ */
 import { hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -19,7 +22,7 @@ describe("a derived key", () => {
     expect(deriveKey(SECRET, "relay-tokens", ["ab-S"], 30)).toEqual(hkdf("relay-tokens/ab-S", 30));
   });
 
-  test("makes the secrets that clients hold already", () => {
+  test("keeps the secrets that clients already hold", () => {
     expect(deriveAccessKey(SECRET, { id: 7, tokenVersion: 2 }).secret).toBe(
       hkdf("access-key/7/2", 30).toString("base64url"),
     );
@@ -28,7 +31,7 @@ describe("a derived key", () => {
     );
   });
 
-  test("of every purpose is told to the owner of a deployment who changes the secret", () => {
+  test("of every purpose is documented for an owner who changes the deployment's secret", () => {
     const page = readFileSync("docs/operations.md", "utf8");
     for (const [purpose, what] of Object.entries(PURPOSES)) {
       expect(page, purpose).toContain(`| \`${purpose}\` | ${what} |`);

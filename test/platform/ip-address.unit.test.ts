@@ -1,8 +1,8 @@
-/** Pure: how addresses are read, and which of them are counted as one client. */
+/** How addresses are read, and which of them are counted as one client. Pure. */
 import { describe, expect, test } from "vitest";
 import { addressBucket, parseAddress } from "../../src/platform/ip-address";
 
-describe("an address is read", () => {
+describe("the reader of IP addresses", () => {
   test.each([
     ["1.2.3.4", "1.2.3.4"],
     ["::ffff:1.2.3.4", "1.2.3.4"],
@@ -13,7 +13,7 @@ describe("an address is read", () => {
     // IPv4-compatible, not IPv4-mapped: another address than 1.2.3.4.
     ["::1.2.3.4", "::102:304"],
     ["64:ff9b::1.2.3.4", "64:ff9b::102:304"],
-  ])("%s as %s", (text, expected) => {
+  ])("reads %s as %s", (text, expected) => {
     expect(parseAddress(text)?.toString()).toBe(expected);
   });
 
@@ -38,12 +38,12 @@ describe("an address is read", () => {
     "1.2.3.4::",
     "00001::1",
     "[::1]",
-  ])("%j not at all", (text) => {
+  ])("refuses %j", (text) => {
     expect(parseAddress(text)).toBeNull();
   });
 });
 
-describe("a client is counted as", () => {
+describe("a client is counted by limits as", () => {
   test.each([
     ["its IPv4 address", "198.51.100.7", "198.51.100.7"],
     ["the IPv4 address in a mapped one", "0:0:0:0:0:ffff:198.51.100.7", "198.51.100.7"],

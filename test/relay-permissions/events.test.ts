@@ -1,16 +1,20 @@
-/** Every change of a connection or a permission is an event, recorded once; what changes nothing is none. */
+/**
+ * Every change of a connection or a permission is one event. A call that changes nothing makes
+ * none.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
-import { advance, holdTheClock, queueRefuses, runSweep, withEventQueue } from "../support/faults";
+import { queueRefuses, runSweep, withEventQueue } from "../support/faults";
 import { at, create, register, set } from "../support/permissions";
 
 afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The events of an organisation, oldest first; those of one millisecond in no order. */
+/** The events of an organisation, oldest first; those of one millisecond are in no order. */
 async function eventsOf(organisationId: number) {
   const { results } = await env.DB.prepare(
     "select id, type, at, data from events where organisation_id = ? order by id",
@@ -28,7 +32,7 @@ const permission = {
   memo: "",
 };
 
-test("each change is one event with what it left behind", async () => {
+test("each change of a connection or permission is one event that says what it left", async () => {
   const { id, key } = await newOrganisation();
   const path = at("A", "B", "send");
   const steps: [() => Promise<unknown>, string, object][] = [
@@ -76,7 +80,7 @@ test("each change is one event with what it left behind", async () => {
   expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
 });
 
-test("a refused call and a change to the same are no events", async () => {
+test("a refused call and a change to the same values are no events", async () => {
   const { id, key } = await newOrganisation();
   await register(key, "A");
   await create(key, "A", "B", "send");
@@ -91,7 +95,7 @@ test("a refused call and a change to the same are no events", async () => {
   expect(await eventsOf(id)).toEqual(before);
 });
 
-test("of twins at once, one makes the change and the event", async () => {
+test("the same change made twice at once is one change and one event", async () => {
   const { id, key } = await newOrganisation();
   await register(key, "A");
   const path = at("A", "B", "send");
@@ -107,8 +111,8 @@ test("of twins at once, one makes the change and the event", async () => {
   ]);
 });
 
-test("an event goes on the queue when it is recorded, and is owed while the queue refuses", async () => {
-  holdTheClock();
+test("an event goes on the queue when it is recorded, and stays owed while the queue refuses", async () => {
+  stopClockAhead();
   const { id, key } = await newOrganisation();
   const sent: string[] = [];
   await withEventQueue(

@@ -1,4 +1,6 @@
-/** Who may send to whom: the one rule, over every state that the permissions of both sides can have. */
+/**
+ * Which connection may send to which: the rule, over every state of the permissions of both sides.
+ */
 import { describe, expect, test } from "vitest";
 import {
   CONNECTION_ID_PATTERN,
@@ -8,7 +10,7 @@ import {
   permissionLookup,
 } from "../../src/relay-permissions/permission";
 
-/** A row that was made and says nothing of `enabled` is disabled. */
+/** A permission that was created without `enabled` is disabled. */
 const STATES = ["absent", "present", "enabled", "disabled"] as const;
 type State = (typeof STATES)[number];
 
@@ -25,29 +27,31 @@ function rows(from: string, to: string, send: State, receive: State): Permission
 describe.each([
   ["A", "B"],
   ["B", "A"],
-])("from %s to %s", (from, to) => {
-  test.each(sixteen)("the sender's row %s, the receiver's row %s", (send, receive) => {
-    const both = send === "enabled" && receive === "enabled";
-    const verdict = mayRelay(from, to, permissionLookup(rows(from, to, send, receive)));
-    expect(verdict.allowed).toBe(both);
-    expect(verdict.missing.map(({ direction, state }) => `${direction} ${state}`)).toEqual([
-      ...(send === "enabled" ? [] : [`send ${send === "absent" ? "absent" : "disabled"}`]),
-      ...(receive === "enabled" ? [] : [`receive ${receive === "absent" ? "absent" : "disabled"}`]),
-    ]);
-  });
-
+])("a frame from %s to %s", (from, to) => {
   test.each(sixteen)(
-    "the way back, %s and %s, changes nothing about the way there",
+    "is judged by the sender's row %s and the receiver's row %s",
     (send, receive) => {
-      const back = rows(to, from, send, receive);
-      expect(mayRelay(from, to, permissionLookup(back)).allowed).toBe(false);
-      const there = rows(from, to, "enabled", "enabled");
-      expect(mayRelay(from, to, permissionLookup([...back, ...there])).allowed).toBe(true);
+      const both = send === "enabled" && receive === "enabled";
+      const verdict = mayRelay(from, to, permissionLookup(rows(from, to, send, receive)));
+      expect(verdict.allowed).toBe(both);
+      expect(verdict.missing.map(({ direction, state }) => `${direction} ${state}`)).toEqual([
+        ...(send === "enabled" ? [] : [`send ${send === "absent" ? "absent" : "disabled"}`]),
+        ...(receive === "enabled"
+          ? []
+          : [`receive ${receive === "absent" ? "absent" : "disabled"}`]),
+      ]);
     },
   );
+
+  test.each(sixteen)("is not judged by the rows of the way back, %s and %s", (send, receive) => {
+    const back = rows(to, from, send, receive);
+    expect(mayRelay(from, to, permissionLookup(back)).allowed).toBe(false);
+    const there = rows(from, to, "enabled", "enabled");
+    expect(mayRelay(from, to, permissionLookup([...back, ...there])).allowed).toBe(true);
+  });
 });
 
-test("what is missing names the row that its own side has to change", () => {
+test("a missing permission names the row that its own side has to change", () => {
   expect(mayRelay("plant-1", "head.office", permissionLookup([])).missing).toEqual([
     {
       connectionId: "plant-1",
@@ -74,7 +78,7 @@ test("a connection may send to itself only with both rows of its own", () => {
   expect(mayRelay("A", "A", permissionLookup(both)).allowed).toBe(true);
 });
 
-test("no two different rows are taken for one another, however their ids are cut", () => {
+test("two different rows never have the same key, however their ids are split", () => {
   const near = [
     { connectionId: "A-B", remoteConnectionId: "C", direction: "send", enabled: true },
     { connectionId: "C", remoteConnectionId: "A-B", direction: "receive", enabled: true },
@@ -82,10 +86,16 @@ test("no two different rows are taken for one another, however their ids are cut
   expect(mayRelay("A", "B-C", permissionLookup(near)).allowed).toBe(false);
 });
 
-test.each(["a", "A.b_c-9", "...", ".a", "a".repeat(16)])("%s is the id of a connection", (id) => {
-  expect(CONNECTION_ID_PATTERN.test(id)).toBe(true);
-});
+test.each(["a", "A.b_c-9", "...", ".a", "a".repeat(16)])(
+  "%s is a valid id of a connection",
+  (id) => {
+    expect(CONNECTION_ID_PATTERN.test(id)).toBe(true);
+  },
+);
 
-test.each(["", ".", "..", "a".repeat(17), "a b", "a/b", "ä", "a\n"])("%j is no id", (id) => {
-  expect(CONNECTION_ID_PATTERN.test(id)).toBe(false);
-});
+test.each(["", ".", "..", "a".repeat(17), "a b", "a/b", "ä", "a\n"])(
+  "%j is not a valid id of a connection",
+  (id) => {
+    expect(CONNECTION_ID_PATTERN.test(id)).toBe(false);
+  },
+);

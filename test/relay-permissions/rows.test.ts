@@ -1,13 +1,16 @@
-/** What permissions cost: rows of each change, nothing for a frame, nothing for sessions without connections. */
+/**
+ * What permissions cost in rows: for each change, nothing for a frame, and nothing for sessions
+ * without connections.
+ */
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
 import { allowBoth, at, create, newConnectedRelay, register, set } from "../support/permissions";
 import { rowsOf, written } from "../support/rows";
-import { connect, knock, withId } from "../support/socket";
+import { connect, tryConnect, withId } from "../support/socket";
 
-/** The rows of a change, with its event recorded, sent and struck out of what is owed. */
+/** The rows of a change, with its event recorded, sent and no longer owed. */
 async function cost(key: string, work: () => Promise<unknown>) {
   await call("GET", "/relay/permission", { key });
   return rowsOf(async () => {
@@ -19,7 +22,7 @@ async function cost(key: string, work: () => Promise<unknown>) {
   });
 }
 
-test("a change of a permission writes its row, its index entries, three counts, and three for its event", async () => {
+test("a change of a permission writes its row, its index entries, three counts, and three rows for its event", async () => {
   const { key } = await newOrganisation();
   await register(key, "A", "B");
   const path = at("A", "B", "send");
@@ -39,7 +42,7 @@ test("a change of a permission writes its row, its index entries, three counts, 
   }).toEqual({ made: 9, flipped: 9, noted: 4, same: 0, refused: 0, deleted: 8 });
 });
 
-test("a connection costs its row, its count, and three for its event, and so does its end", async () => {
+test("a new connection costs its row, its count, and three rows for its event, and so does its removal", async () => {
   const { key } = await newOrganisation();
   const made = await cost(key, () => register(key, "A"));
   expect(written(made)).toBe(5);
@@ -47,7 +50,7 @@ test("a connection costs its row, its count, and three for its event, and so doe
   expect(written(gone)).toBe(5);
 });
 
-test("four hundred frames between connections cost no row, read or written, anywhere", async () => {
+test("four hundred frames between connections read and write no row anywhere", async () => {
   const relay = await newConnectedRelay("host", "client");
   await allowBoth(relay.key, "host", "client");
   const host = await connect(relay, 0);
@@ -63,7 +66,10 @@ test("four hundred frames between connections cost no row, read or written, anyw
   queries.mockRestore();
 });
 
-/** What the D1 statements that match cost in `work`, each on its own: the rows of others do not count. */
+/**
+ * What the matching D1 statements of `work` cost, each alone: the rows of other statements do not
+ * count.
+ */
 async function costOf(statement: RegExp, work: () => Promise<unknown>) {
   const session = Object.getPrototypeOf(env.DB.withSession());
   const send = session._send;
@@ -87,20 +93,20 @@ async function costOf(statement: RegExp, work: () => Promise<unknown>) {
   return total;
 }
 
-/** What an object asks about its users' permissions. */
+/** The statement with which an object reads its users' permissions. */
 const READINGS = /from "relay_permissions".+json_each/s;
 
-test("a join of a user with a connection reads once, by key; one without reads nothing", async () => {
+test("letting in a user with a connection is one read by key, and a user without one reads nothing", async () => {
   const relay = await newConnectedRelay("host", "client", null);
-  const joined = await costOf(READINGS, () => knock(relay, 1));
-  // One statement for each side; with no permission there, only the id asked for is
-  // read, and read again from the list that SQLite makes of it.
+  const joined = await costOf(READINGS, () => tryConnect(relay, 1));
+  // One statement for each side. No permission is there, so only the id is read, once as given and
+  // once from the list that SQLite makes of it.
   expect(joined).toEqual({ statements: 2, read: 4, written: 0 });
-  const free = await costOf(READINGS, () => knock(relay, 2));
+  const free = await costOf(READINGS, () => tryConnect(relay, 2));
   expect(free.statements).toBe(0);
 });
 
-test("a session without connections has no statement of its own for them", async () => {
+test("a session without connections has no statement for connections", async () => {
   const { key } = await newOrganisation();
   const cost = await costOf(/session_connections/, async () => {
     const users = [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }];
@@ -114,7 +120,7 @@ test("a session without connections has no statement of its own for them", async
   expect(cost).toEqual({ statements: 0, read: 0, written: 0 });
 });
 
-test("a session with connections costs two rows for each when it begins and one when it ends", async () => {
+test("a session with connections costs two rows for each at its start and one at its end", async () => {
   const { key } = await newOrganisation();
   const users = ["A", "B"].map((connection_id) => ({ ip: "192.0.2.1", connection_id }));
   let id = "";
@@ -128,7 +134,7 @@ test("a session with connections costs two rows for each when it begins and one 
   expect(ends.written).toBe(2);
 });
 
-test("a reading finds its rows by key among 100,000 of the same connection", async () => {
+test("reading a user's permissions finds its rows by key among 100,000 of the same connection", async () => {
   const { id, key } = await newOrganisation();
   const users = ["host", "client"].map((connection_id) => ({ ip: "192.0.2.1", connection_id }));
   await register(key, "host", "client");
@@ -158,7 +164,7 @@ test("a reading finds its rows by key among 100,000 of the same connection", asy
     ),
     stub: env.SESSIONS.getByName(body.session_id),
   };
-  // Four permissions, each side's end of its range, and the id asked for as above.
-  const reading = await costOf(READINGS, () => knock(relay, 1));
+  // Four permissions, the end of the range on each side, and the id as above.
+  const reading = await costOf(READINGS, () => tryConnect(relay, 1));
   expect(reading).toEqual({ statements: 2, read: 4 + 4 + 2, written: 0 });
 });

@@ -1,13 +1,16 @@
 /** Only a user with both tokens of a live session gets a websocket, and only on their own link. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
+import { stopClock } from "../support/clock";
 import {
   connect,
-  knock,
+  endRelay,
   newRelay,
   type Relay,
   readUser,
+  revokeUser,
   tokensOf,
+  tryConnect,
   upgrade,
 } from "../support/socket";
 
@@ -18,8 +21,8 @@ afterEach(() => {
 const MINUTE_MS = 60_000;
 const path = (relay: Relay) => `/v1/relays/sessions/${relay.id}`;
 
-describe("tokens", () => {
-  test("both right ones let the user in, and the session is connected", async () => {
+describe("a websocket of a user", () => {
+  test("is let in with both right tokens, and the session shows the user as connected", async () => {
     const relay = await newRelay(2);
     await connect(relay, 1);
     expect(await readUser(relay, 1)).toMatchObject({ connected: true });
@@ -60,25 +63,22 @@ describe("tokens", () => {
         `session_token=${sessionToken}&user_token=${other.userTokens[1]}`,
     ],
     ["all tokens of another session", (_, other) => tokensOf(other, 1)],
-  ])("%s: refused, and nobody counts as connected", async (_, query) => {
+  ])("is refused with %s, and nobody is shown as connected", async (_, query) => {
     const [relay, other] = await Promise.all([newRelay(2), newRelay(2)]);
-    const answer = await knock(relay, 1, { query: query(relay, other) });
+    const answer = await tryConnect(relay, 1, { query: query(relay, other) });
     expect(answer.status).toBe(403);
     expect(answer.body).toEqual({ message: expect.stringContaining("token") });
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
   });
 
-  test("a revoked user's tokens are refused from then on", async () => {
+  test("is refused with the tokens of a user who was revoked", async () => {
     const relay = await newRelay(2);
-    await call("POST", "/v1/relays/sessions:revoke-user", {
-      key: relay.key,
-      body: { session_id: relay.id, authorization_token: relay.userTokens[1] },
-    });
-    expect((await knock(relay, 1)).status).toBe(403);
-    expect((await knock(relay, 0)).status).toBe(101);
+    await revokeUser(relay, 1);
+    expect((await tryConnect(relay, 1)).status).toBe(403);
+    expect((await tryConnect(relay, 0)).status).toBe(101);
   });
 
-  test("a user who is authorised later is let in", async () => {
+  test("is let in for a user who was authorised after the create", async () => {
     const relay = await newRelay(1);
     const { body } = await call("POST", "/v1/relays/sessions:authorize-user", {
       key: relay.key,
@@ -90,22 +90,22 @@ describe("tokens", () => {
   });
 });
 
-describe("links", () => {
-  test("the server link refuses everyone but user 0", async () => {
+describe("the link of a websocket", () => {
+  test("lets in only user 0 as the host", async () => {
     const relay = await newRelay(3);
-    expect((await knock(relay, 1, { side: "server" })).status).toBe(403);
-    expect((await knock(relay, 2, { side: "server" })).status).toBe(403);
-    expect((await knock(relay, 0, { side: "server" })).status).toBe(101);
+    expect((await tryConnect(relay, 1, { side: "server" })).status).toBe(403);
+    expect((await tryConnect(relay, 2, { side: "server" })).status).toBe(403);
+    expect((await tryConnect(relay, 0, { side: "server" })).status).toBe(101);
   });
 
-  test("the client link refuses user 0 and takes everyone else", async () => {
+  test("lets in everyone but user 0 as a client", async () => {
     const relay = await newRelay(3);
-    expect((await knock(relay, 0, { side: "client" })).status).toBe(403);
-    expect((await knock(relay, 1, { side: "client" })).status).toBe(101);
-    expect((await knock(relay, 2, { side: "client" })).status).toBe(101);
+    expect((await tryConnect(relay, 0, { side: "client" })).status).toBe(403);
+    expect((await tryConnect(relay, 1, { side: "client" })).status).toBe(101);
+    expect((await tryConnect(relay, 2, { side: "client" })).status).toBe(101);
   });
 
-  test("a plain request is told to upgrade, with the right tokens too", async () => {
+  test("tells a plain request to upgrade, also when its tokens are right", async () => {
     const relay = await newRelay(2);
     const answer = await call("GET", `${path(relay)}/client?${tokensOf(relay, 1)}`);
     expect(answer.status).toBe(426);
@@ -114,29 +114,29 @@ describe("links", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
   });
 
-  test("an id that never existed, and one that could not, are unknown", async () => {
+  test("finds no session for an id that never existed or cannot exist", async () => {
     const relay = await newRelay(2);
     for (const id of ["0123456789ab-S", "nonsense", `${relay.id}x`]) {
-      const answer = await knock({ ...relay, id }, 1);
+      const answer = await tryConnect({ ...relay, id }, 1);
       expect(answer.status).toBe(404);
       expect(answer.body).toEqual({ message: expect.any(String) });
     }
   });
 
-  test("a session that was deleted says that it has ended", async () => {
+  test("says that the session has ended when it was deleted", async () => {
     const relay = await newRelay(2);
-    await call("DELETE", path(relay), { key: relay.key });
-    const answer = await knock(relay, 1);
+    await endRelay(relay);
+    const answer = await tryConnect(relay, 1);
     expect(answer.status).toBe(410);
     expect(answer.body).toEqual({ message: expect.stringContaining("ended") });
   });
 
-  test("a session whose life is over says so before its alarm has run, and lets nobody stay", async () => {
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  test("says that the session has ended when its life is over, also before its alarm has rung, and closes its websockets", async () => {
+    stopClock();
     const relay = await newRelay(3, { ttl_seconds: 60 });
     const early = await connect(relay, 1);
     vi.setSystemTime(Date.now() + MINUTE_MS);
-    expect((await knock(relay, 2)).status).toBe(410);
+    expect((await tryConnect(relay, 2)).status).toBe(410);
     expect((await early.closed).code).toBe(4410);
   });
 });
@@ -147,7 +147,7 @@ describe("a websocket subprotocol", () => {
     ["several", "first, second,third", "first"],
     ["one with every character that a name may have", "a!#$%&'*+-.^_`|~9", "a!#$%&'*+-.^_`|~9"],
     ["an empty one before another", " , second", "second"],
-  ])("that is offered is answered with the first: %s", async (_, protocols, first) => {
+  ])("is answered with the first one that was offered: %s", async (_, protocols, first) => {
     const relay = await newRelay(2);
     const response = await upgrade(relay, 1, { protocols });
     response.webSocket?.accept();
@@ -159,7 +159,7 @@ describe("a websocket subprotocol", () => {
   test.each([
     ["no subprotocol", undefined],
     ["what is no name", "a b, (c)"],
-  ])("is not answered to who offers %s", async (_, protocols) => {
+  ])("is not answered to a client that offers %s", async (_, protocols) => {
     const relay = await newRelay(2);
     const response = await upgrade(relay, 1, protocols === undefined ? {} : { protocols });
     response.webSocket?.accept();
@@ -169,8 +169,8 @@ describe("a websocket subprotocol", () => {
   });
 });
 
-describe("a place", () => {
-  test("is shown as Cloudflare saw it once the user has connected, and not before", async () => {
+describe("the place of a user", () => {
+  test("is the one that Cloudflare saw once the user has connected, and is missing before that", async () => {
     const relay = await newRelay(2);
     expect(await readUser(relay, 1)).toMatchObject({ latitude: null, longitude: null });
     await connect(relay, 1, { cf: { latitude: "52.52", longitude: "13.405" } });

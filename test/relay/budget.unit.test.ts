@@ -1,4 +1,7 @@
-/** A participant never passes more than the burst and what the rate has filled since, and 0 means no limit. */
+/**
+ * A participant never sends more than the burst and what was filled since then. A rate of 0 means
+ * no limit.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -31,28 +34,28 @@ function passed(
   return through;
 }
 
-describe("at one moment", () => {
-  test("the burst of messages passes, and not one more", () => {
+describe("a budget at one moment", () => {
+  test("passes the burst of messages, and not one more", () => {
     const budget = newBudget(LIMITS, START);
     expect(passed(budget, LIMITS, 100, 1, START)).toBe(10);
   });
 
-  test("the burst of bytes passes, and not one more", () => {
+  test("passes the burst of bytes, and not one more", () => {
     const budget = newBudget(LIMITS, START);
     expect(spend(budget, LIMITS, 1_001, START)).toBe(false);
     expect(spend(budget, LIMITS, 1_000, START)).toBe(true);
     expect(spend(budget, LIMITS, 1, START)).toBe(false);
   });
 
-  test("a message that was refused takes nothing from the budget", () => {
+  test("loses nothing for a message that was refused", () => {
     const budget = newBudget(LIMITS, START);
     expect(passed(budget, LIMITS, 50, 5_000, START)).toBe(0);
     expect(spend(budget, LIMITS, 1_000, START)).toBe(true);
   });
 });
 
-describe("as time goes by", () => {
-  test("a second gives back a second's messages and bytes", () => {
+describe("a budget over time", () => {
+  test("gets a second's messages and bytes back in a second", () => {
     const budget = newBudget(LIMITS, START);
     passed(budget, LIMITS, 10, 100, START);
     expect(passed(budget, LIMITS, 100, 1, START + 1_000)).toBe(5);
@@ -62,13 +65,13 @@ describe("as time goes by", () => {
     expect(spend(other, LIMITS, 100, START + 1_000)).toBe(true);
   });
 
-  test("a long silence gives no more than the burst", () => {
+  test("gets no more than the burst back in a long silence", () => {
     const budget = newBudget(LIMITS, START);
     passed(budget, LIMITS, 10, 1, START);
     expect(passed(budget, LIMITS, 100, 1, START + 3_600_000)).toBe(10);
   });
 
-  test("many small steps give what one large one gives", () => {
+  test("gets the same back in many small steps as in one large step", () => {
     const budget = newBudget(LIMITS, START);
     passed(budget, LIMITS, 10, 1, START);
     let through = 0;
@@ -79,7 +82,7 @@ describe("as time goes by", () => {
     expect(through).toBeLessThanOrEqual(50);
   });
 
-  test("a clock that goes backwards gives nothing", () => {
+  test("gets nothing back from a clock that goes backwards", () => {
     const budget = newBudget(LIMITS, START);
     passed(budget, LIMITS, 10, 1, START);
     expect(spend(budget, LIMITS, 1, START - 60_000)).toBe(false);
@@ -89,7 +92,7 @@ describe("as time goes by", () => {
 describe("a connection", () => {
   const cost = 4;
 
-  test("takes what it costs, and is refused when that is not there, without taking anything", () => {
+  test("takes its cost from the budget, and is refused without taking anything when that is not there", () => {
     const budget = newBudget(LIMITS, START);
     expect(spendConnection(budget, LIMITS, cost, START)).toBe(0);
     expect(spendConnection(budget, LIMITS, cost, START)).toBe(0);
@@ -105,7 +108,7 @@ describe("a connection", () => {
     expect(spendConnection(budget, LIMITS, 10, START + 2_000)).toBe(0);
   });
 
-  test("costs the burst at most, so that everyone can connect some time", () => {
+  test("costs the burst at most, so that everyone can connect at some time", () => {
     const budget = newBudget(LIMITS, START);
     expect(spendConnection(budget, LIMITS, 1_000, START)).toBe(0);
     expect(spendConnection(budget, LIMITS, 1_000, START)).toBe(2);
@@ -119,7 +122,7 @@ describe("a connection", () => {
     expect(spendConnection(budget, LIMITS, cost, START + 2_500)).toBe(0);
   });
 
-  test("costs nothing where messages are not limited, and waits for no bytes where those are not", () => {
+  test("costs nothing where messages are not limited, and waits for no bytes where bytes are not limited", () => {
     const limits = { ...LIMITS, ...unlimited };
     const budget = newBudget(limits, START);
     for (let i = 0; i < 50; i++) charge(budget, limits, 5_000, START);
@@ -128,7 +131,7 @@ describe("a connection", () => {
 });
 
 describe("a message that is received beyond the budget", () => {
-  test("has to be filled before anything passes again", () => {
+  test("has to be filled again before anything passes", () => {
     const budget = newBudget(LIMITS, START);
     for (let i = 0; i < 15; i++) charge(budget, LIMITS, 1, START);
     expect(spend(budget, LIMITS, 1, START + 1_000)).toBe(false);
@@ -136,27 +139,27 @@ describe("a message that is received beyond the budget", () => {
   });
 });
 
-describe("switched off", () => {
-  test("a rate of 0 bytes limits no bytes, and still limits messages", () => {
+describe("a budget with a rate of 0", () => {
+  test("bytes limits no bytes, and still limits messages", () => {
     const limits = { ...LIMITS, bytesPerSecond: 0 };
     const budget = newBudget(limits, START);
     expect(passed(budget, limits, 100, 1_000_000, START)).toBe(10);
   });
 
-  test("a rate of 0 messages limits no messages, and still limits bytes", () => {
+  test("messages limits no messages, and still limits bytes", () => {
     const limits = { ...LIMITS, messagesPerSecond: 0 };
     const budget = newBudget(limits, START);
     expect(passed(budget, limits, 5_000, 1, START)).toBe(1_000);
   });
 
-  test("with both off everything passes", () => {
+  test("for both passes everything", () => {
     const limits = { ...LIMITS, ...unlimited };
     const budget = newBudget(limits, START);
     expect(passed(budget, limits, 1_000, 1_000_000, START)).toBe(1_000);
   });
 });
 
-describe("whatever is sent", () => {
+describe("a budget, whatever is sent,", () => {
   const limits = fc.record({
     bytesPerSecond: fc.integer({ min: 1, max: 100_000 }),
     burstBytes: fc.integer({ min: 0, max: 200_000 }),
@@ -167,7 +170,7 @@ describe("whatever is sent", () => {
     maxLength: 200,
   });
 
-  test("never more passes than the burst and the rate times the time since", () => {
+  test("never passes more than the burst and the rate times the time since", () => {
     fc.assert(
       fc.property(limits, messages, (bounds, sent) => {
         const budget = newBudget(bounds, START);
@@ -180,7 +183,7 @@ describe("whatever is sent", () => {
           bytes += size;
           count += 1;
           const seconds = (now - START) / 1_000;
-          // A millionth for the rounding of fractions.
+          // A millionth, for the rounding of fractions.
           const most = (burst: number, rate: number) => burst + rate * seconds + 1e-6;
           expect(bytes).toBeLessThanOrEqual(most(bounds.burstBytes, bounds.bytesPerSecond));
           expect(count).toBeLessThanOrEqual(most(bounds.burstMessages, bounds.messagesPerSecond));
@@ -190,7 +193,7 @@ describe("whatever is sent", () => {
     );
   });
 
-  test("of messages, connections and what is received beyond the budget, no more is covered either", () => {
+  test("never covers more, with messages, connections and bytes received beyond it counted together", () => {
     const steps = fc.array(
       fc.record({
         afterMs: fc.nat(2_000),
@@ -218,7 +221,7 @@ describe("whatever is sent", () => {
     );
   });
 
-  test("a connection that waits as it was told is let in", () => {
+  test("lets a connection in that waited as it was told", () => {
     fc.assert(
       fc.property(
         limits,
@@ -236,7 +239,7 @@ describe("whatever is sent", () => {
     );
   });
 
-  test("who stays within the rate is never refused", () => {
+  test("never refuses a participant who stays within the rate", () => {
     fc.assert(
       fc.property(limits, fc.integer({ min: 1, max: 300 }), (bounds, count) => {
         fc.pre(bounds.burstMessages >= 1);

@@ -1,16 +1,21 @@
-/** A websocket closes when its user is replaced or revoked and when the session ends, with a code that says why. */
+/**
+ * A websocket closes when its user is replaced or revoked and when the session ends, with a code
+ * that says why.
+ */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
-import { advance } from "../support/faults";
+import { advance, stopClock } from "../support/clock";
 import {
   connect,
+  endRelay,
   fromClient,
-  knock,
   newRelay,
   type Relay,
   readUser,
+  revokeUser,
   Socket,
+  tryConnect,
   upgrade,
   withId,
 } from "../support/socket";
@@ -23,16 +28,8 @@ afterEach(() => {
 const path = (relay: Relay) => `/v1/relays/sessions/${relay.id}`;
 const statusOf = async (relay: Relay) =>
   (await call("GET", path(relay), { key: relay.key })).status;
-const revoke = (relay: Relay, n: number) =>
-  call("POST", "/v1/relays/sessions:revoke-user", {
-    key: relay.key,
-    body: { session_id: relay.id, authorization_token: relay.userTokens[n] },
-  });
-function holdTheClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-}
-describe("a second socket of a user", () => {
-  test("replaces the first, and frames go to the new one only", async () => {
+describe("a second websocket of a user", () => {
+  test("replaces the first, and frames go only to the new one", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const first = await connect(relay, 1);
@@ -46,7 +43,7 @@ describe("a second socket of a user", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: true });
   });
 
-  test("replaces the host's too, and the clients stay", async () => {
+  test("replaces that of the host too, and the clients stay", async () => {
     const relay = await newRelay(2);
     const first = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -57,7 +54,7 @@ describe("a second socket of a user", () => {
     expect(await second.frame()).toEqual(withId(1, 1));
   });
 
-  test("the close of the first does not take the second with it", async () => {
+  test("stays open when the first one closes", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const first = await connect(relay, 1, { halfOpen: true });
@@ -69,7 +66,7 @@ describe("a second socket of a user", () => {
     expect(host.controls.at(-1)).toEqual({ type: "peer_joined", connection_id: 1 });
   });
 
-  test("what the first still sends counts no more", async () => {
+  test("leaves what the first one still sends without effect", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const first = await connect(relay, 1, { halfOpen: true });
@@ -81,7 +78,7 @@ describe("a second socket of a user", () => {
     expect(await host.settle()).toEqual([]);
   });
 
-  test("two at once leave exactly one open, and that one works", async () => {
+  test("leaves exactly one open that works, when both are opened at once", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const answers = await Promise.all([upgrade(relay, 1), upgrade(relay, 1), upgrade(relay, 1)]);
@@ -102,56 +99,56 @@ describe("a second socket of a user", () => {
 });
 
 describe("revoking a user", () => {
-  test("closes the socket before the answer, and only that one", async () => {
+  test("closes their websocket before the answer, and no other", async () => {
     const relay = await newRelay(3);
     const [host, other] = [await connect(relay, 0), await connect(relay, 2)];
     const revoked = await connect(relay, 1);
     const close = vi.spyOn(WebSocket.prototype, "close");
-    const { status } = await revoke(relay, 1);
-    // Taken when the answer is here: the relay had closed by then.
+    const { status } = await revokeUser(relay, 1);
+    // Read when the answer has arrived: the relay had closed the socket by then.
     const codes = close.mock.calls.map(([code]) => code);
     expect(status).toBe(200);
     expect(codes[0]).toBe(4403);
     expect((await revoked.closed).code).toBe(4403);
     expect(await host.control("peer_left")).toEqual({ type: "peer_left", connection_id: 1 });
     expect(await other.settle()).toEqual([]);
-    expect((await knock(relay, 1)).status).toBe(403);
+    expect((await tryConnect(relay, 1)).status).toBe(403);
   });
 
-  test("in the middle of its frames: none passes after the answer", async () => {
+  test("lets none of their frames pass after the answer", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
     for (let i = 0; i < 50; i++) client.send(...fromClient(1, i));
-    const answer = revoke(relay, 1);
+    const answer = revokeUser(relay, 1);
     for (let i = 0; i < 50; i++) client.send(...fromClient(2, i));
     expect((await answer).status).toBe(200);
     await host.settle();
     for (let i = 0; i < 50; i++) client.send(...fromClient(3, i));
     expect((await client.closed).code).toBe(4403);
     client.close(1000);
-    // One more round through the object, after all that the client had sent.
+    // One more call on the object, after all that the client had sent.
     await readUser(relay, 0);
     expect(await host.settle()).toEqual([]);
     expect(host.open).toBe(true);
   });
 
-  test("frames of the host to it are dropped from then on", async () => {
+  test("drops the host's frames to them from then on", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     await connect(relay, 1);
-    await revoke(relay, 1);
+    await revokeUser(relay, 1);
     host.send(...withId(1, 1));
     await host.settle();
     expect(await readUser(relay, 0)).toMatchObject({ frames_dropped: 1 });
   });
 });
 
-describe("the session's end", () => {
-  test("by its organisation is told to everyone, with the reason, before the close", async () => {
+describe("the end of a session", () => {
+  test("by its organisation is told to everyone, with the reason, before the websockets close", async () => {
     const relay = await newRelay(3);
     const sockets = [await connect(relay, 0), await connect(relay, 1), await connect(relay, 2)];
-    expect((await call("DELETE", path(relay), { key: relay.key })).status).toBe(204);
+    expect((await endRelay(relay)).status).toBe(204);
     for (const socket of sockets) {
       expect((await socket.closed).code).toBe(4410);
       expect(socket.controls.at(-1)).toEqual({ type: "ending", reason: "organisation" });
@@ -159,7 +156,7 @@ describe("the session's end", () => {
   });
 
   test("by its time comes with the alarm, on time and not before", async () => {
-    holdTheClock();
+    stopClock();
     const relay = await newRelay(2, { ttl_seconds: 60 });
     const sockets = [await connect(relay, 0), await connect(relay, 1)];
     advance(59.999);
@@ -174,8 +171,8 @@ describe("the session's end", () => {
     expect(await statusOf(relay)).toBe(404);
   });
 
-  test("by its time comes with a frame too, before the alarm: that frame does not pass", async () => {
-    holdTheClock();
+  test("by its time comes also with a frame before the alarm, and that frame does not pass", async () => {
+    stopClock();
     const relay = await newRelay(2, { ttl_seconds: 60 });
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -187,24 +184,24 @@ describe("the session's end", () => {
     await expect(host.frame()).rejects.toThrow();
   });
 
-  test("leaves nothing to replace: what is sent afterwards reaches nobody", async () => {
+  test("leaves no websocket that works: later frames reach nobody", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
-    await call("DELETE", path(relay), { key: relay.key });
+    await endRelay(relay);
     await client.closed;
     client.send(...fromClient(1));
     client.close(1000);
     await host.closed;
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 });
 
 describe("an idle session", () => {
   const quick = { idle_seconds: 10, ttl_seconds: 86_400 };
 
-  test("does not end while a socket is open, however silent", async () => {
-    holdTheClock();
+  test("does not end while a websocket is open, however silent", async () => {
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(3_600);
@@ -213,8 +210,8 @@ describe("an idle session", () => {
     expect(await statusOf(relay)).toBe(200);
   });
 
-  test("ends when its time has passed since the last socket closed, not before", async () => {
-    holdTheClock();
+  test("ends when its time has passed since the last websocket closed, and not before", async () => {
+    stopClock();
     const relay = await newRelay(2, quick);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     advance(3_600);
@@ -224,19 +221,19 @@ describe("an idle session", () => {
     await host.closed;
     advance(9.999);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
-    expect((await knock(relay, 1)).status).toBe(101);
+    expect((await tryConnect(relay, 1)).status).toBe(101);
     advance(12.5);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 
   test.each([
     ["malformed", [9], 4400],
     ["too large", Array<number>(70_000).fill(2), 1009],
   ])(
-    "has its whole time from when the relay closed the last socket as %s",
+    "has its whole time from when the relay closed the last websocket as %s",
     async (_, bytes, code) => {
-      holdTheClock();
+      stopClock();
       const relay = await newRelay(2, quick);
       const client = await connect(relay, 1, { halfOpen: true });
       advance(3_600);
@@ -248,8 +245,8 @@ describe("an idle session", () => {
   );
 });
 
-describe("a client that closes", () => {
-  test.each([1000, 3000, 4321, 4999])("with %i gets that code back", async (code) => {
+describe("a client that closes its websocket", () => {
+  test.each([1000, 3000, 4321, 4999])("with the code %i gets that code back", async (code) => {
     const relay = await newRelay(2);
     const client = await connect(relay, 1);
     client.close(code, "bye");
@@ -263,7 +260,7 @@ describe("a client that closes", () => {
     expect([1000, 1005]).toContain((await client.closed).code);
   });
 
-  test("is not connected any more, and the host goes on", async () => {
+  test("is not shown as connected any more, and the host stays", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);

@@ -1,25 +1,28 @@
-/** Connecting costs its user's budget, and so does all else that a participant makes the relay handle or send. */
+/**
+ * Connecting takes from the user's budget, and so does everything else that a participant makes the
+ * relay handle or send.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RelayHub } from "../../src/relay/relay-hub";
+import { advance, stopClock } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
-import { advance } from "../support/faults";
 import { newConnectedRelay } from "../support/permissions";
 import { hubWith, LIMITS, openToAll, sized } from "../support/relay-hub";
 import {
   connect,
   fromClient,
-  knock,
   newRelay,
   type Relay,
   readUser,
   type Socket,
+  tryConnect,
   upgrade,
   withId,
 } from "../support/socket";
 
 beforeEach(() => {
-  // The clock stands still, so that nothing is filled again while a test sends.
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  // The clock is stopped, so that no budget fills while a test sends.
+  stopClock();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -28,7 +31,9 @@ afterEach(() => {
 describe("connecting", () => {
   const told = (socket: Socket, type: string) =>
     socket.controls.filter((control) => control.type === type).length;
-  /** Asks for an upgrade so many times, one after another, and returns how each was answered. */
+  /**
+   * Asks for an upgrade so many times, one after another, and returns the status of each answer.
+   */
   async function connectTimes(relay: Relay, n: number, times: number): Promise<number[]> {
     const statuses: number[] = [];
     for (let i = 0; i < times; i++) {
@@ -40,20 +45,20 @@ describe("connecting", () => {
   }
   const twenty = Array(20).fill(101);
 
-  test("costs fifty messages of the user's budget: of 100 connections at once 20 are let in", async () => {
+  test("costs fifty messages of the user's budget: 20 of 100 connections at once are let in", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const statuses = await connectTimes(relay, 1, 100);
     expect(statuses).toEqual([...twenty, ...Array(80).fill(429)]);
     await host.settle();
     expect([told(host, "peer_joined"), told(host, "peer_left")]).toEqual([20, 19]);
-    expect((await knock(relay, 2)).status).toBe(101);
+    expect((await tryConnect(relay, 2)).status).toBe(101);
   });
 
-  test("is let in again by and by: ten times a second, and the refusal says when", async () => {
+  test("is possible again after the time that the refusal names: ten times a second", async () => {
     const relay = await newRelay(2);
     await connectTimes(relay, 1, 20);
-    const refused = await knock(relay, 1);
+    const refused = await tryConnect(relay, 1);
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("1");
     expect(refused.body).toEqual({ message: expect.stringContaining("Retry-After") });
@@ -61,21 +66,22 @@ describe("connecting", () => {
     expect(await connectTimes(relay, 1, 11)).toEqual([...Array(10).fill(101), 429]);
   });
 
-  test("that is refused leaves the connection that is open as it is", async () => {
+  test("leaves the open connection of the user as it is when the new one is refused", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     await connectTimes(relay, 1, 19);
     const last = await connect(relay, 1);
-    expect((await knock(relay, 1)).status).toBe(429);
+    expect((await tryConnect(relay, 1)).status).toBe(429);
     host.send(...withId(1, 7));
     expect(await last.frame()).toEqual(fromClient(7));
   });
 
-  test("of a host costs what everyone is told of it, where that is more", async () => {
+  test("costs a host what everyone is told about it, where that is more", async () => {
     const relay = await newRelay(31);
     const clients: Socket[] = [];
     for (let n = 1; n <= 30; n++) clients.push(await connect(relay, n));
-    // The first takes 90 messages, and each later one 93, the host itself being there: of 1,000.
+    // Each takes from the host's budget of 1,000 messages: the first client 90, each later one 93,
+    // since by then the host is there.
     const statuses = await connectTimes(relay, 0, 30);
     expect(statuses.filter((status) => status === 101)).toHaveLength(10);
     for (const client of clients) {
@@ -84,56 +90,59 @@ describe("connecting", () => {
     }
   });
 
-  test("costs the same where the user is not let in after all, since D1 cannot be read", async () => {
+  test("costs the same when the user is refused because D1 cannot be read", async () => {
     const relay = await newConnectedRelay("host", "client");
     await whileD1Refuses(/select/, async () => {
       expect(await connectTimes(relay, 1, 22)).toEqual([...Array(20).fill(503), 429, 429]);
     });
   });
 
-  test("with the wrong token costs the user nothing", async () => {
+  test("costs the user nothing with a wrong token", async () => {
     const relay = await newRelay(2);
     for (let i = 0; i < 30; i++) {
-      await knock(relay, 1, { query: `session_token=${relay.sessionToken}&user_token=1` });
+      await tryConnect(relay, 1, { query: `session_token=${relay.sessionToken}&user_token=1` });
     }
     expect(await connectTimes(relay, 1, 20)).toEqual(twenty);
   });
 });
 
-describe("what a participant sends beside frames counts", () => {
+describe("a participant's budget", () => {
   const big = (bytes: number) => sized([9], bytes);
 
   test.each<[string, (client: Socket) => void, number]>([
     ["a malformed message", (client) => client.sendBytes(big(2_097_152)), 4400],
     ["a payload that is too large", (client) => client.sendBytes(sized([2], 2_097_152)), 1009],
     ["a text message", (client) => client.sendText("é".repeat(1_048_576)), 4400],
-  ])("by its bytes before the user may connect again: %s", async (_, send, code) => {
-    const relay = await newRelay(2);
-    const client = await connect(relay, 1);
-    send(client);
-    expect((await client.closed).code).toBe(code);
-    // 2 MB of a burst of 1 MB: the second one takes four seconds to fill.
-    const refused = await knock(relay, 1);
-    expect(refused.status).toBe(429);
-    expect(refused.headers.get("Retry-After")).toBe("4");
-    advance(4);
-    expect((await knock(relay, 1)).status).toBe(101);
-  });
+  ])(
+    "is charged for all bytes received before the user may connect again: %s",
+    async (_, send, code) => {
+      const relay = await newRelay(2);
+      const client = await connect(relay, 1);
+      send(client);
+      expect((await client.closed).code).toBe(code);
+      // 2 MB against a burst of 1 MB: the missing 1 MB takes four seconds to fill.
+      const refused = await tryConnect(relay, 1);
+      expect(refused.status).toBe(429);
+      expect(refused.headers.get("Retry-After")).toBe("4");
+      advance(4);
+      expect((await tryConnect(relay, 1)).status).toBe(101);
+    },
+  );
 
-  test("also on a connection that was replaced", async () => {
+  test("is charged also for what arrives on a connection that was replaced", async () => {
     const relay = await newRelay(2);
     const first = await connect(relay, 1, { halfOpen: true });
     const second = await connect(relay, 1);
     await first.closed;
     for (let i = 0; i < 899; i++) first.send(...fromClient(66));
-    // 900 were left for both. Some pings may be answered before those messages have arrived.
+    // Both together had 900 left. Some pings may be answered before those messages have arrived.
     let answered = 0;
     while (answered < 800 && (await second.settle().catch(() => null))) answered += 1;
     expect((await second.closed).code).toBe(4429);
     expect(answered).toBeLessThan(800);
   });
 
-  test("and frames to absent peers count like others", async () => {
+  test("is charged also for frames to peers that are not there", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     for (let i = 0; i < 950; i++) host.send(...withId(77));
@@ -144,8 +153,8 @@ describe("what a participant sends beside frames counts", () => {
   });
 });
 
-describe("control messages", () => {
-  test("count as sent to who is never heard: who only gets those is closed too", async () => {
+describe("the limit on what is sent to a silent participant", () => {
+  test("counts control messages, and closes a participant who gets only those", async () => {
     const { join } = hubWith({ unheardBytes: 2_000 });
     const deaf = join(0);
     for (let i = 0; i < 100 && deaf.open; i++) {
@@ -160,7 +169,7 @@ describe("control messages", () => {
   });
 });
 
-test("a hub that is made anew from the sockets, in whatever order, counts on for the newest of a user", () => {
+test("a hub that is rebuilt from its websockets, in any order, goes on with the newest counts of each user", () => {
   const { join, inners } = hubWith({});
   join(1);
   join(1);

@@ -1,16 +1,17 @@
-/** A session whose object was evicted goes on as if nothing had happened: its sockets hibernate and wake it. */
+/** A session goes on after its object was evicted: its sockets hibernate and wake it. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { call } from "../support/client";
-import { advance } from "../support/faults";
+import { advance, stopClock } from "../support/clock";
 import { rowsOf } from "../support/rows";
 import {
   connect,
+  endRelay,
   fromClient,
-  knock,
   newRelay,
   type Relay,
   readUser,
+  revokeUser,
+  tryConnect,
   withId,
 } from "../support/socket";
 
@@ -18,13 +19,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const path = (relay: Relay) => `/v1/relays/sessions/${relay.id}`;
 const evict = (relay: Relay) => evictDurableObject(relay.stub);
-function holdTheClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-}
-describe("after an eviction", () => {
-  test("a client's frame wakes the object and reaches the host under the same id", async () => {
+describe("a session whose object was evicted", () => {
+  test("is woken by a client's frame, which reaches the host under the same id", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
@@ -35,7 +32,7 @@ describe("after an eviction", () => {
     expect(await host.frame()).toEqual(withId(1, 7));
   });
 
-  test("a frame of the host wakes the object and reaches the client that it names", async () => {
+  test("is woken by a frame of the host, which reaches the client that it names", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
@@ -46,7 +43,7 @@ describe("after an eviction", () => {
     expect(await one.settle()).toEqual([]);
   });
 
-  test("several times over, frames still pass both ways", async () => {
+  test("still passes frames both ways after several evictions", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     for (let round = 1; round <= 3; round++) {
@@ -59,7 +56,7 @@ describe("after an eviction", () => {
     }
   });
 
-  test("nobody is told again who is there, and pings are answered", async () => {
+  test("tells nobody again who is connected, and answers pings", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await client.control("host_joined");
@@ -71,7 +68,7 @@ describe("after an eviction", () => {
     expect([...host.controls, ...client.controls]).toEqual(before);
   });
 
-  test("waking writes nothing", async () => {
+  test("writes nothing when it wakes", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await rowsOf(async () => undefined);
@@ -85,7 +82,7 @@ describe("after an eviction", () => {
     expect(rows.objectRead).toBeGreaterThan(0);
   });
 
-  test("a client that leaves is announced to the host, and no longer connected", async () => {
+  test("tells the host when a client leaves, and does not show it as connected", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -95,7 +92,7 @@ describe("after an eviction", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
   });
 
-  test("a host that leaves is announced to the clients", async () => {
+  test("tells the clients when the host leaves", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -103,7 +100,7 @@ describe("after an eviction", () => {
     expect(await client.control("host_left")).toEqual({ type: "host_left" });
   });
 
-  test("a second socket of a user replaces the one that hibernated", async () => {
+  test("closes a user's hibernated websocket when the user opens a second one", async () => {
     const relay = await newRelay(2);
     const [host, first] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
@@ -114,7 +111,7 @@ describe("after an eviction", () => {
   });
 });
 
-describe("a socket that the relay had closed, and whose client never answered,", () => {
+describe("a websocket that the relay closed before the eviction, and whose client did not answer,", () => {
   test("stays replaced", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
@@ -134,10 +131,7 @@ describe("a socket that the relay had closed, and whose client never answered,",
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
-    await call("POST", "/v1/relays/sessions:revoke-user", {
-      key: relay.key,
-      body: { session_id: relay.id, authorization_token: relay.userTokens[1] },
-    });
+    await revokeUser(relay, 1);
     await client.closed;
     await evict(relay);
     client.send(...fromClient(66));
@@ -147,9 +141,9 @@ describe("a socket that the relay had closed, and whose client never answered,",
   });
 });
 
-describe("the counters", () => {
-  test("of what was sent are not lost beyond the last five seconds", async () => {
-    holdTheClock();
+describe("the counters of a session whose object was evicted", () => {
+  test("lose at most the last five seconds of what was sent", async () => {
+    stopClock();
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     for (let i = 0; i < 4; i++) {
@@ -163,8 +157,8 @@ describe("the counters", () => {
     expect(bytes_in).toBeLessThanOrEqual(400);
   });
 
-  test("of who only receives are not lost beyond the last five seconds", async () => {
-    holdTheClock();
+  test("lose at most the last five seconds of a participant who only receives", async () => {
+    stopClock();
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     for (let i = 0; i < 4; i++) {
@@ -176,8 +170,8 @@ describe("the counters", () => {
     expect((await readUser(relay, 0)).bytes_out).toBeGreaterThanOrEqual(300);
   });
 
-  test("of who has left are not lost beyond the last five seconds", async () => {
-    holdTheClock();
+  test("lose at most the last five seconds of a participant who has left", async () => {
+    stopClock();
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -191,14 +185,14 @@ describe("the counters", () => {
     await host.frame();
     other.close(1000);
     await host.control("peer_left");
-    // One more round through the object, behind the close.
+    // One more message through the object, after the close.
     await host.settle();
     await evict(relay);
     expect(await readUser(relay, 1)).toMatchObject({ connected: false, bytes_in: 3 });
   });
 
-  test("of who was closed by the relay, and never answered, are not lost", async () => {
-    holdTheClock();
+  test("lose nothing of a participant whom the relay closed and who never answered", async () => {
+    stopClock();
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1, { halfOpen: true });
@@ -216,17 +210,14 @@ describe("the counters", () => {
   });
 });
 
-describe("the session", () => {
+describe("a session with hibernated websockets", () => {
   const quick = { idle_seconds: 10, ttl_seconds: 600 };
 
-  test("closes a revoked user's socket", async () => {
+  test("closes that of a user who is revoked", async () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
-    const { status } = await call("POST", "/v1/relays/sessions:revoke-user", {
-      key: relay.key,
-      body: { session_id: relay.id, authorization_token: relay.userTokens[1] },
-    });
+    const { status } = await revokeUser(relay, 1);
     expect(status).toBe(200);
     expect((await client.closed).code).toBe(4403);
     expect(await host.settle()).toEqual([]);
@@ -236,26 +227,26 @@ describe("the session", () => {
     const relay = await newRelay(2);
     const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
     await evict(relay);
-    expect((await call("DELETE", path(relay), { key: relay.key })).status).toBe(204);
+    expect((await endRelay(relay)).status).toBe(204);
     for (const socket of [host, client]) {
       expect((await socket.closed).code).toBe(4410);
       expect(socket.controls.at(-1)).toEqual({ type: "ending", reason: "organisation" });
     }
   });
 
-  test("ends when its time is over, with sockets open", async () => {
-    holdTheClock();
+  test("ends when its time is over, with websockets open", async () => {
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(600);
     await evict(relay);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
     expect((await client.closed).code).toBe(4410);
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 
-  test("does not end as idle while a hibernating socket is open", async () => {
-    holdTheClock();
+  test("does not end as idle while one of them is open", async () => {
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(300);
@@ -263,25 +254,26 @@ describe("the session", () => {
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
     await evict(relay);
     expect(await client.settle()).toEqual([]);
-    expect((await knock(relay, 0)).status).toBe(101);
+    expect((await tryConnect(relay, 0)).status).toBe(101);
   });
 
-  test("ends as idle when the last hibernating socket has closed, and its time has passed", async () => {
-    holdTheClock();
+  test("ends as idle when the last of them has closed and its time has passed", async () => {
+    stopClock();
     const relay = await newRelay(2, quick);
     const client = await connect(relay, 1);
     advance(300);
     await evict(relay);
     client.close(1000);
     await client.closed;
-    // Behind the close: the object has handled it when it answers. A wrong link is no activity.
-    await knock(relay, 1, { side: "server" });
+    // A call after the close: when the object answers, it has handled the close. A wrong link does
+    // not count as activity.
+    await tryConnect(relay, 1, { side: "server" });
     advance(9.999);
     await evict(relay);
-    expect((await knock(relay, 1, { side: "server" })).status).toBe(403);
+    expect((await tryConnect(relay, 1, { side: "server" })).status).toBe(403);
     advance(2.501);
     await evict(relay);
     expect(await runDurableObjectAlarm(relay.stub)).toBe(true);
-    expect((await knock(relay, 1)).status).toBe(410);
+    expect((await tryConnect(relay, 1)).status).toBe(410);
   });
 });

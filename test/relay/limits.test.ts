@@ -1,7 +1,10 @@
-/** No participant sends more than the deployment's limits allow, is buffered for without bound, or starves another. */
+/**
+ * No participant sends more than the deployment's limits allow, has more than that buffered for it,
+ * or slows the others down.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RelayLimits } from "../../src/relay/relay-hub";
-import { advance } from "../support/faults";
+import { advance, stopClock } from "../support/clock";
 import { hubWith, LIMITS, sized } from "../support/relay-hub";
 import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";
 
@@ -13,19 +16,19 @@ function sendBurst(client: Socket): void {
 }
 
 beforeEach(() => {
-  // The clock stands still, so that nothing is filled again while a test sends.
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  // The clock is stopped, so that no budget fills while a test sends.
+  stopClock();
 });
 afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("messages", () => {
-  test("a burst of 1,000 passes, and the next one closes the socket", async () => {
+describe("the limit on messages", () => {
+  test("passes a burst of 1,000, and the next message closes the websocket", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
-    // What connecting has cost is filled again.
+    // What connecting has taken from the budget is filled again.
     advance(1);
     for (let i = 0; i < 999; i++) client.send(...fromClient(1));
     expect(await client.settle()).toEqual([]);
@@ -35,7 +38,7 @@ describe("messages", () => {
     expect(await host.settle()).toEqual([]);
   });
 
-  test("a second later 500 more pass, and not 501", async () => {
+  test("passes 500 more a second later, and not 501", async () => {
     const relay = await newRelay(2);
     const client = await connect(relay, 1);
     advance(1);
@@ -47,7 +50,7 @@ describe("messages", () => {
     expect((await client.closed).code).toBe(4429);
   });
 
-  test("the host is limited like everyone else", async () => {
+  test("applies to the host as to everyone else", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     for (let i = 0; i < 1_001; i++) host.send(...withId(9));
@@ -55,8 +58,8 @@ describe("messages", () => {
   });
 });
 
-describe("bytes", () => {
-  test("a burst of 1 MB passes, and the next byte closes the socket", async () => {
+describe("the limit on bytes", () => {
+  test("passes a burst of 1 MB, and the next byte closes the websocket", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -67,7 +70,7 @@ describe("bytes", () => {
     expect((await client.closed).code).toBe(4429);
   });
 
-  test("a second later 256 KB more pass, and not one byte more", async () => {
+  test("passes 256 KB more a second later, and not one byte more", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -83,7 +86,7 @@ describe("bytes", () => {
 });
 
 describe("a participant over its limit", () => {
-  test("does not disturb the others, and the host hears that it left", async () => {
+  test("does not disturb the others, and the host is told that it left", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [loud, quiet] = [await connect(relay, 1), await connect(relay, 2)];
@@ -96,7 +99,7 @@ describe("a participant over its limit", () => {
     expect(await quiet.frame()).toEqual(fromClient(6));
   });
 
-  test("may come back once time has filled its budget", async () => {
+  test("may come back when time has filled its budget", async () => {
     const relay = await newRelay(2);
     const first = await connect(relay, 1);
     for (let i = 0; i < 1_001; i++) first.send(1);
@@ -120,10 +123,13 @@ describe("a participant over its limit", () => {
   });
 });
 
-describe("a participant who is never heard", () => {
+describe("a participant who never sends anything", () => {
   const MOST_FRAMES = Math.floor(LIMITS.unheardBytes / (KB_64 + 4));
 
-  /** Lets four clients send so many frames of 64 KB in all to the host, and waits until they are handled. */
+  /**
+   * Lets four clients send so many frames of 64 KB in all to the host, and waits until they are
+   * handled.
+   */
   async function sendToHost(clients: Socket[], frames: number): Promise<void> {
     for (let i = 0; i < frames; i++) {
       clients[i % clients.length]?.sendBytes(sized([2], KB_64));
@@ -131,7 +137,7 @@ describe("a participant who is never heard", () => {
     for (const client of clients) await client.settle();
   }
 
-  test("is closed when more than 4 MB were sent to it, and the others go on", async () => {
+  test("is closed when more than 4 MB were sent to it, and the others stay", async () => {
     const relay = await newRelay(7);
     const deaf = await connect(relay, 0);
     const clients: Socket[] = [];
@@ -146,7 +152,7 @@ describe("a participant who is never heard", () => {
     expect(await next.frame()).toEqual(withId(4, 9));
   });
 
-  test("stays when it is heard in between", async () => {
+  test("stays when it sends something in between", async () => {
     const relay = await newRelay(7);
     const host = await connect(relay, 0);
     const clients: Socket[] = [];
@@ -157,7 +163,7 @@ describe("a participant who is never heard", () => {
     expect(await host.settle()).toHaveLength(10);
   });
 
-  test("as a client is closed alone: the host and the other clients go on", async () => {
+  test("is closed alone when it is a client: the host and the other clients stay", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [deaf, other] = [await connect(relay, 1), await connect(relay, 2)];
@@ -199,7 +205,7 @@ describe("a limit of 0", () => {
     expect(await host.settle()).toHaveLength(48);
   });
 
-  test("for the unheard sends on to who says nothing", async () => {
+  test("for the bytes to a silent participant never closes one", async () => {
     const { host, client } = pairWith({ unheardBytes: 0, bytesPerSecond: 0 });
     for (let i = 0; i < 5; i++) sendBurst(client);
     await client.settle();

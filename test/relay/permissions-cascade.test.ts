@@ -1,12 +1,21 @@
-/** A connection that is deleted goes from live sessions too: its users are revoked. */
+/** When a connection is deleted, its users are revoked in every live session. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
-import { holdTheClock, runSweep } from "../support/faults";
+import { runSweep } from "../support/faults";
 import { allowBoth, newConnectedRelay, passes, register } from "../support/permissions";
-import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
+import {
+  connect,
+  endRelay,
+  fromClient,
+  type Relay,
+  revokeUser,
+  tryConnect,
+  withId,
+} from "../support/socket";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -16,9 +25,9 @@ const remove = (relay: Relay, id: string) =>
   call("DELETE", `/api/v2/connections/definition/${id}`, { key: relay.key });
 const read = (relay: Relay) => call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
 
-test("its sockets close with 4403, the others stay, and its token opens nothing", async () => {
-  // No time passes: it is the notice that closes them.
-  holdTheClock();
+test("deleting a connection closes its websockets with 4403, leaves the others, and ends its tokens", async () => {
+  // The clock is stopped, so it is the notice that closes them.
+  stopClockAhead();
   const relay = await newConnectedRelay("host", "gone", "stays");
   const host = await connect(relay, 0);
   const gone = await connect(relay, 1);
@@ -27,27 +36,27 @@ test("its sockets close with 4403, the others stay, and its token opens nothing"
   expect((await gone.closed).code).toBe(4403);
   expect(await host.control("peer_left")).toMatchObject({ connection_id: 1 });
   await stays.settle();
-  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await tryConnect(relay, 1)).status).toBe(403);
   expect((await read(relay)).body.session_users).toHaveLength(2);
 });
 
-test("a host's connection takes the host out", async () => {
+test("deleting a host's connection removes the host", async () => {
   const relay = await newConnectedRelay("host", "client");
   const host = await connect(relay, 0);
   const client = await connect(relay, 1);
   await remove(relay, "host");
   expect((await host.closed).code).toBe(4403);
   await client.control("host_left");
-  expect((await knock(relay, 0)).status).toBe(403);
+  expect((await tryConnect(relay, 0)).status).toBe(403);
 });
 
-test("a user who is not connected is out as well", async () => {
+test("deleting a connection revokes also a user who is not connected", async () => {
   const relay = await newConnectedRelay("host", "gone");
   await remove(relay, "gone");
-  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await tryConnect(relay, 1)).status).toBe(403);
 });
 
-test("registered again, it may be authorised again, and the old token stays dead", async () => {
+test("a deleted connection that is registered again may be authorised again, and its old token stays revoked", async () => {
   const relay = await newConnectedRelay("host", "again");
   const host = await connect(relay, 0);
   const before = await connect(relay, 1);
@@ -59,13 +68,13 @@ test("registered again, it may be authorised again, and the old token stays dead
     key: relay.key,
     body: { session_id: relay.id, user_ip: "192.0.2.1", connection_id: "again" },
   });
-  expect((await knock(relay, 1)).status).toBe(403);
+  expect((await tryConnect(relay, 1)).status).toBe(403);
   relay.userTokens[2] = body.session_user.authorization_token;
   const client = await connect(relay, 2);
   expect(await passes(host, client, withId(2, 1))).toBe(true);
 });
 
-test("with the notice lost, a reconnect is refused, and the other side's frames reach nobody", async () => {
+test("deleting a connection refuses a reconnect and drops frames to it also when the notice is lost", async () => {
   const relay = await newConnectedRelay("host", "gone");
   await allowBoth(relay.key, "host", "gone");
   const host = await connect(relay, 0);
@@ -74,7 +83,7 @@ test("with the notice lost, a reconnect is refused, and the other side's frames 
     remove(relay, "gone"),
   );
   expect(await passes(host, gone, withId(1, 1))).toBe(true);
-  const refused = await knock(relay, 1);
+  const refused = await tryConnect(relay, 1);
   expect([refused.status, refused.body.message]).toEqual([
     403,
     expect.stringContaining("was revoked while they connected"),
@@ -82,7 +91,7 @@ test("with the notice lost, a reconnect is refused, and the other side's frames 
   expect((await gone.closed).code).toBe(4403);
 });
 
-test("a connection of another organisation, by the same name, goes alone", async () => {
+test("deleting a connection leaves one of the same name in another organisation", async () => {
   const ours = await newConnectedRelay("host", "client");
   const theirs = await newConnectedRelay("host", "client");
   await allowBoth(ours.key, "host", "client");
@@ -92,10 +101,10 @@ test("a connection of another organisation, by the same name, goes alone", async
   await remove(theirs, "client");
   expect((await gone.closed).code).toBe(4403);
   expect(await passes(client, host, fromClient(1))).toBe(true);
-  expect((await knock(ours, 1)).status).toBe(101);
+  expect((await tryConnect(ours, 1)).status).toBe(101);
 });
 
-test("every live session that holds it is told, however many there are", async () => {
+test("deleting a connection is told to every live session that has it, however many there are", async () => {
   const relay = await newConnectedRelay("host", "gone");
   const gone = await connect(relay, 1);
   const { organisation_id } = (await env.DB.prepare(
@@ -103,7 +112,8 @@ test("every live session that holds it is told, however many there are", async (
   )
     .bind(relay.id)
     .first()) as { organisation_id: number };
-  // More than one page of sessions that are told before this one, which their objects know nothing of.
+  // More than one page of sessions that are told before this one, and whose objects hold no
+  // session.
   await env.DB.prepare(
     `with recursive n(i) as (select 1 union all select i + 1 from n where i < 510)
      insert into session_connections select ?, printf('!%04d', i), 'gone', 0 from n`,
@@ -114,7 +124,7 @@ test("every live session that holds it is told, however many there are", async (
   expect((await gone.closed).code).toBe(4403);
 });
 
-describe("which live sessions hold which connection", () => {
+describe("the table of which live sessions have which connections", () => {
   const heldBy = async (relay: Relay) => {
     const { results } = await env.DB.prepare(
       "select connection_id from session_connections where session_id = ? order by 1",
@@ -124,23 +134,18 @@ describe("which live sessions hold which connection", () => {
     return results.map((row) => row.connection_id);
   };
 
-  test("is known while they live, and forgotten with a revoked user and with the end", async () => {
+  test("has a connection while its session lives, and loses it with a revoked user and with the session", async () => {
     const relay = await newConnectedRelay("host", "a", "a", "b", null);
-    const revoke = (n: number) =>
-      call("POST", "/v1/relays/sessions:revoke-user", {
-        key: relay.key,
-        body: { session_id: relay.id, authorization_token: relay.userTokens[n] },
-      });
     expect(await heldBy(relay)).toEqual(["a", "b", "host"]);
-    await revoke(1);
+    await revokeUser(relay, 1);
     expect(await heldBy(relay)).toEqual(["a", "b", "host"]);
-    await revoke(2);
+    await revokeUser(relay, 2);
     expect(await heldBy(relay)).toEqual(["b", "host"]);
-    await call("DELETE", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
+    await endRelay(relay);
     expect(await heldBy(relay)).toEqual([]);
   });
 
-  test("is put right by the object when D1 could not be written", async () => {
+  test("is corrected by the object when D1 could not be written", async () => {
     const relay = await newConnectedRelay("host", "a");
     const writes = /"sessions"/;
     await whileD1Refuses(writes, async () => {
@@ -155,7 +160,7 @@ describe("which live sessions hold which connection", () => {
   });
 });
 
-test("an organisation that is deleted leaves no connection, permission or count behind", async () => {
+test("deleting an organisation leaves no connection, permission or count behind", async () => {
   const { id, key } = await newOrganisation();
   await register(key, "a", "b");
   await allowBoth(key, "a", "b");

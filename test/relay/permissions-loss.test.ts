@@ -1,24 +1,28 @@
-/** What is lost does not keep a permission in force: notices, readings, the object itself. */
+/**
+ * A permission ends also when something is lost: the notice of its change, a reading, or the object
+ * itself.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
 import { call } from "../support/client";
+import { stopClock } from "../support/clock";
 import { withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
-import { connect, fromClient, knock, type Relay, withId } from "../support/socket";
+import { connect, fromClient, type Relay, tryConnect, withId } from "../support/socket";
 
-/** What finds the sessions to tell of a change. */
+/** The statement that finds the sessions to tell about a change. */
 const NOTICES = /select "session_id" from "session_connections"/;
-/** What an object reads of its users' permissions. */
+/** The statement with which an object reads its users' permissions. */
 const READINGS = /"remote_connection_id" in \(select value from json_each/;
 
 const toClient = withId(1, 7);
 const sending = at("host", "client", "send");
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  stopClock();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -35,7 +39,7 @@ async function flowing() {
   return { relay, host, client };
 }
 
-/** Switches it, and loses the notice. */
+/** Switches the permission and loses the notice of that. */
 async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
   const lost = vi.spyOn(console, "log").mockImplementation(() => {});
   try {
@@ -50,12 +54,13 @@ async function setUnnoticed(relay: Relay, enabled: boolean): Promise<void> {
   }
 }
 
-test("a lost notice is made good when what the object knows is old, both ways, without a reconnect", async () => {
+test("a lost notice of a change is made good once the object's copy is old, both ways, without a reconnect", async () => {
   const { relay, host, client } = await flowing();
   await setUnnoticed(relay, false);
   expect(await passes(host, client, toClient)).toBe(true);
   later(REFRESH_AFTER_MS + 1);
-  // The frame that finds it old passes on what is known; those after it do not.
+  // The first frame that finds the copy old still passes by it; later frames wait for a new
+  // reading.
   await until(false, host, client, toClient);
   await setUnnoticed(relay, true);
   expect(await passes(host, client, toClient)).toBe(false);
@@ -63,7 +68,7 @@ test("a lost notice is made good when what the object knows is old, both ways, w
   await until(true, host, client, toClient);
 });
 
-test("not one frame passes on what is older than the bound: it waits for a new reading", async () => {
+test("no frame passes by a copy of the permissions that is older than the bound: it waits for a new reading", async () => {
   const { relay, host, client } = await flowing();
   await setUnnoticed(relay, false);
   later(MOST_AGE_MS + 1);
@@ -73,7 +78,7 @@ test("not one frame passes on what is older than the bound: it waits for a new r
   expect(await passes(host, client, toClient)).toBe(true);
 });
 
-test("while D1 cannot be read, what is known holds up to the bound and no longer, and comes back", async () => {
+test("the known permissions apply up to the bound and no longer while D1 cannot be read, and again after that", async () => {
   const { host, client } = await flowing();
   await whileD1Refuses(READINGS, async () => {
     later(REFRESH_AFTER_MS + 1);
@@ -86,7 +91,7 @@ test("while D1 cannot be read, what is known holds up to the bound and no longer
   await until(true, host, client, toClient);
 });
 
-test("an eviction with a lost notice lets nothing pass that is no longer allowed", async () => {
+test("an eviction after a lost notice lets nothing pass that is no longer allowed", async () => {
   const { relay, host, client } = await flowing();
   await evictDurableObject(relay.stub);
   await setUnnoticed(relay, false);
@@ -96,7 +101,7 @@ test("an eviction with a lost notice lets nothing pass that is no longer allowed
   expect(await passes(host, client, toClient)).toBe(true);
 });
 
-test("a reconnect sees the change, whatever became of the notice", async () => {
+test("a reconnect reads the change, also when the notice was lost", async () => {
   const { relay, host } = await flowing();
   await setUnnoticed(relay, false);
   const again = await connect(relay, 1);
@@ -104,21 +109,21 @@ test("a reconnect sees the change, whatever became of the notice", async () => {
   expect(await passes(again, host, fromClient(1))).toBe(true);
 });
 
-test("who has a connection is not let in while permissions cannot be read, and is asked to come back", async () => {
+test("a user with a connection is refused while permissions cannot be read, and is asked to come back", async () => {
   const relay = await newConnectedRelay("host", "client", null);
   await whileD1Refuses(READINGS, async () => {
-    const refused = await knock(relay, 1);
+    const refused = await tryConnect(relay, 1);
     expect(refused.status).toBe(503);
     expect(refused.headers.get("Retry-After")).toBe("2");
-    expect((await knock(relay, 2)).status).toBe(101);
+    expect((await tryConnect(relay, 2)).status).toBe(101);
   });
-  expect((await knock(relay, 1)).status).toBe(101);
+  expect((await tryConnect(relay, 1)).status).toBe(101);
 });
 
-test("who has a connection is not let in while D1 does not show the session: its deletion would miss it", async () => {
+test("a user with a connection is refused while D1 does not show the session, which a deletion would not find", async () => {
   const relay = await whileD1Refuses(/insert into "sessions"/, async () => {
     const unseen = await newConnectedRelay("host", "gone");
-    expect((await knock(unseen, 1)).status).toBe(503);
+    expect((await tryConnect(unseen, 1)).status).toBe(503);
     return unseen;
   });
   const gone = await connect(relay, 1);
@@ -126,7 +131,7 @@ test("who has a connection is not let in while D1 does not show the session: its
   expect((await gone.closed).code).toBe(4403);
 });
 
-test("a change during a reading is in the next one, which follows at once", async () => {
+test("a change during a reading is seen by the next reading, which follows at once", async () => {
   const { relay, host, client } = await flowing();
   const [read, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let readings = 0;
@@ -151,7 +156,7 @@ test("a change during a reading is in the next one, which follows at once", asyn
   expect(readings).toBe(2);
 });
 
-test("a woken object that cannot read permissions lets nothing pass between connections", async () => {
+test("an object that wakes and cannot read permissions lets nothing pass between connections", async () => {
   const { relay, host, client } = await flowing();
   await evictDurableObject(relay.stub);
   await whileD1Refuses(READINGS, async () => {

@@ -1,8 +1,11 @@
-/** Relay permissions have force over real websockets: who may send to whom, and when that changes. */
+/**
+ * Relay permissions decide over real websockets which user may send to which, also while they
+ * change.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
-import { holdTheClock } from "../support/faults";
+import { stopClockAhead } from "../support/clock";
 import {
   allowBoth,
   at,
@@ -27,7 +30,7 @@ const toClient = withId(1, 7);
 const toHost = fromClient(8);
 
 test.each(sixteen)(
-  "the sender's row %s, the receiver's row %s, both ways",
+  "frames pass by the sender's row %s and the receiver's row %s, both ways",
   async (send, receive) => {
     const relay = await newConnectedRelay("host", "client");
     await bring(relay.key, at("host", "client", "send"), send);
@@ -72,7 +75,7 @@ test("each client is judged by its own connection", async () => {
   expect(await passes(allowed, host, toHost)).toBe(true);
 });
 
-test("the permissions of another organisation's connections of the same names count for nothing", async () => {
+test("the permissions of connections with the same names in another organisation do not count", async () => {
   const theirs = await newConnectedRelay("host", "client");
   await allowBoth(theirs.key, "host", "client");
   const ours = await newConnectedRelay("host", "client");
@@ -82,7 +85,7 @@ test("the permissions of another organisation's connections of the same names co
 });
 
 describe("a refused frame", () => {
-  test("is dropped and counted, and its sender is told once per peer", async () => {
+  test("is dropped and counted, and its sender is told once for each peer", async () => {
     const relay = await newConnectedRelay("host", "a", "b");
     const host = await connect(relay, 0);
     const a = await connect(relay, 1);
@@ -102,7 +105,7 @@ describe("a refused frame", () => {
     expect(await readUser(relay, 1)).toMatchObject({ frames_dropped: 3, bytes_out: 0 });
   });
 
-  test("is told of again once it was allowed in between, and not because the object was evicted", async () => {
+  test("is reported again after the peer was allowed in between, and not because the object was evicted", async () => {
     const relay = await newConnectedRelay("host", "client");
     await allowBoth(relay.key, "host", "client");
     await set(relay.key, at("host", "client", "send"), false);
@@ -126,10 +129,10 @@ describe("a permission that changes while frames flow", () => {
     ["the sender's", at("host", "client", "send")],
     ["the receiver's", at("client", "host", "receive")],
   ])(
-    "%s, switched off, stops them before what the session knows can age, and switched on lets them flow again",
+    "stops them when %s is switched off, sooner than the object's copy is old, and lets them pass when it is switched on",
     async (_, path) => {
-      // No time passes: it is the notice that stops them.
-      holdTheClock();
+      // The clock is stopped, so it is the notice that stops them.
+      stopClockAhead();
       const relay = await newConnectedRelay("host", "client");
       await allowBoth(relay.key, "host", "client");
       const host = await connect(relay, 0);
@@ -147,7 +150,7 @@ describe("a permission that changes while frames flow", () => {
     },
   );
 
-  test("deleted, stops them, and created again lets them flow", async () => {
+  test("stops them when it is deleted, and lets them pass when it is created again", async () => {
     const relay = await newConnectedRelay("host", "client");
     await allowBoth(relay.key, "host", "client");
     const host = await connect(relay, 0);
@@ -158,7 +161,7 @@ describe("a permission that changes while frames flow", () => {
     await until(true, host, client, toClient);
   });
 
-  test("reaches every live session that holds both connections", async () => {
+  test("takes effect in every live session that has both connections", async () => {
     const relay = await newConnectedRelay("host", "client");
     const { key } = relay;
     await allowBoth(key, "host", "client");
@@ -180,7 +183,7 @@ describe("a permission that changes while frames flow", () => {
     for (const [host, client] of pairs) await until(false, host, client, toClient);
   });
 
-  test("stops them after the object was evicted, and a frame that wakes it gets through", async () => {
+  test("stops them after the object was evicted, and lets through a frame that wakes it when it is allowed", async () => {
     const relay = await newConnectedRelay("host", "client");
     await allowBoth(relay.key, "host", "client");
     const host = await connect(relay, 0);
@@ -203,7 +206,7 @@ describe("a permission that changes while frames flow", () => {
   });
 });
 
-test("a user who is authorised later, and one who comes back, are judged by what is true then", async () => {
+test("a user who is authorised later, and one who connects again, are judged by the permissions of that moment", async () => {
   const relay = await newRelay(0, { users: [{ ip: "192.0.2.1", connection_id: "host" }] });
   await call("POST", "/connections/definition", { key: relay.key, body: { connectionId: "host" } });
   await call("POST", "/connections/definition", { key: relay.key, body: { connectionId: "late" } });

@@ -1,4 +1,7 @@
-/** The frames of the data plane are the bytes that the contract writes down, and nothing breaks reading them. */
+/**
+ * The messages of the data plane have exactly the bytes that docs/relay-protocol.md gives, and no
+ * bytes make the reader fail.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -25,8 +28,8 @@ const payloads = fc.uint8Array({ maxLength: 300 });
 const connectionIds = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const sides = fc.constantFrom("host" as const, "client" as const);
 
-describe("the bytes", () => {
-  test("a frame for the host holds the connection id in four bytes, least significant first", () => {
+describe("the bytes of a message", () => {
+  test("for the host hold the connection id in four bytes, the least significant first", () => {
     expect(frameForHost(0x01020304, bytes(0xaa, 0xbb))).toEqual(
       bytes(2, 0x04, 0x03, 0x02, 0x01, 0xaa, 0xbb),
     );
@@ -34,12 +37,12 @@ describe("the bytes", () => {
     expect(frameForHost(-2, bytes())).toEqual(bytes(2, 0xfe, 0xff, 0xff, 0xff));
   });
 
-  test("a frame for a client is the payload behind a 2", () => {
+  test("for a client are a 2 and then the payload", () => {
     expect(frameForClient(bytes(0xaa, 0xbb))).toEqual(bytes(2, 0xaa, 0xbb));
     expect(frameForClient(bytes())).toEqual(bytes(2));
   });
 
-  test("a ping is answered with 1 and the state, whose numbers are the vendor's", () => {
+  test("that answer a ping are 1 and the state, with the numbers that Edgegap documents", () => {
     expect(pongFrame(RELAY_STATE.valid)).toEqual(bytes(1, 2));
     expect(RELAY_STATE).toEqual({
       disconnected: 0,
@@ -60,7 +63,7 @@ describe("the bytes", () => {
     ["host", [2, 0xff, 0xff, 0xff, 0xff, 9], { type: "data", to: -1, payload: bytes(9) }],
     ["client", [1], { type: "ping" }],
     ["host", [1], { type: "ping" }],
-  ] as const)("from the %s, %j is understood", (from, values, expected) => {
+  ] as const)("from the %s, %j, are understood", (from, values, expected) => {
     expect(parse(from, ...values)).toEqual(expected);
   });
 
@@ -74,22 +77,22 @@ describe("the bytes", () => {
     ["host", [1, 2]],
     ["host", [2]],
     ["host", [2, 1, 0, 0]],
-  ] as const)("from the %s, %j is malformed", (from, values) => {
+  ] as const)("from the %s, %j, are malformed", (from, values) => {
     expect(parse(from, ...values)).toEqual({ type: "malformed" });
   });
 
   test.each([
     ["client", 1],
     ["host", 5],
-  ] as const)("a payload of the %s may be 64 KB and not one byte more", (from, header) => {
+  ] as const)("from the %s may hold a payload of 64 KB and not one byte more", (from, header) => {
     expect(MAX_PAYLOAD_BYTES).toBe(65_536);
     expect(parseFrame(from, sized(header + 65_536))).toMatchObject({ type: "data" });
     expect(parseFrame(from, sized(header + 65_537))).toEqual({ type: "too-large" });
   });
 });
 
-describe("whatever the bytes", () => {
-  test("a payload that a client sends arrives at the host unchanged, with the client's id", () => {
+describe("the relay's protocol, whatever the bytes,", () => {
+  test("brings a client's payload to the host unchanged, with the client's id", () => {
     fc.assert(
       fc.property(payloads, connectionIds, (payload, id) => {
         const sent = parseFrame("client", buffer(frameForClient(payload)));
@@ -101,7 +104,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("reading never throws, and gives exactly one of the four answers", () => {
+  test("is read without a throw, as exactly one of the four kinds", () => {
     fc.assert(
       fc.property(sides, payloads, (from, message) => {
         const frame = parseFrame(from, buffer(message));
@@ -113,7 +116,7 @@ describe("whatever the bytes", () => {
     );
   });
 
-  test("what is read as data can be written again to the very same bytes", () => {
+  test("writes what was read as data as the very same bytes", () => {
     fc.assert(
       fc.property(sides, payloads, (from, rest) => {
         const message = bytes(2, ...rest);

@@ -1,11 +1,14 @@
-/** Frames pass between the host and the clients with their exact bytes, and everyone hears who is there. */
+/**
+ * Frames pass between the host and the clients with their exact bytes, and participants are told
+ * who is connected.
+ */
 import { describe, expect, test } from "vitest";
 import { rowsOf } from "../support/rows";
 import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";
 
 const KB_64 = 65_536;
 
-/** A frame of a client (header 1 byte) or of the host (5 bytes) with so large a payload. */
+/** A frame of a client (header of 1 byte) or of the host (5 bytes) with a payload of this size. */
 function large(header: number[], payloadBytes: number): Uint8Array {
   const frame = new Uint8Array(header.length + payloadBytes).fill(0xa5);
   frame.set(header);
@@ -17,8 +20,8 @@ async function pair(): Promise<{ host: Socket; client: Socket }> {
   return { host: await connect(relay, 0), client: await connect(relay, 1) };
 }
 
-describe("who is there", () => {
-  test("each is told that it is ready, with an id of its own that is not 0 for a client", async () => {
+describe("the control messages about participants", () => {
+  test("tell each one that it is ready, with an id of its own that is not 0 for a client", async () => {
     const relay = await newRelay(3);
     const sockets = [await connect(relay, 0), await connect(relay, 1), await connect(relay, 2)];
     const ids = sockets.map(({ controls }) => controls[0]?.connection_id);
@@ -27,7 +30,7 @@ describe("who is there", () => {
     expect(ids.slice(1)).not.toContain(0);
   });
 
-  test("the host hears of clients that come and go, and of those that were there before", async () => {
+  test("tell the host which clients come, go, and were there before it", async () => {
     const relay = await newRelay(3);
     const early = await connect(relay, 1);
     const host = await connect(relay, 0);
@@ -46,7 +49,7 @@ describe("who is there", () => {
     ]);
   });
 
-  test("clients hear of the host and not of each other", async () => {
+  test("tell clients about the host and not about each other", async () => {
     const relay = await newRelay(3);
     const early = await connect(relay, 1);
     const host = await connect(relay, 0);
@@ -58,7 +61,7 @@ describe("who is there", () => {
     expect(late.controls.map(({ type }) => type)).toEqual(["ready", "host_joined", "host_left"]);
   });
 
-  test("a client keeps its id when it comes again, and no other gets it", async () => {
+  test("give a client the same id when it connects again, and no other client that id", async () => {
     const relay = await newRelay(3);
     const first = await connect(relay, 1);
     first.close(1000);
@@ -69,8 +72,8 @@ describe("who is there", () => {
   });
 });
 
-describe("frames", () => {
-  test("of a client reach the host with the client's id before the same bytes", async () => {
+describe("a frame", () => {
+  test("of a client reaches the host with the client's id before the same bytes", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
@@ -80,7 +83,7 @@ describe("frames", () => {
     expect(await host.frame()).toEqual(withId(2, 0));
   });
 
-  test("of the host reach only the client that they name, without its id", async () => {
+  test("of the host reaches only the client that it names, without that id", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
@@ -90,7 +93,7 @@ describe("frames", () => {
     expect(await one.settle()).toEqual([]);
   });
 
-  test("of a client never reach another client", async () => {
+  test("of a client never reaches another client", async () => {
     const relay = await newRelay(3);
     const [one, two] = [await connect(relay, 1), await connect(relay, 2)];
     one.send(...withId(2, 1));
@@ -98,13 +101,13 @@ describe("frames", () => {
     expect(await two.settle()).toEqual([]);
   });
 
-  test("keep their order", async () => {
+  test("never overtakes an earlier one", async () => {
     const { host, client } = await pair();
     for (let i = 0; i < 200; i++) client.send(...fromClient(i));
     for (let i = 0; i < 200; i++) expect(await host.frame()).toEqual(withId(1, i));
   });
 
-  test("without a payload pass both ways", async () => {
+  test("without a payload passes both ways", async () => {
     const { host, client } = await pair();
     client.send(...fromClient());
     expect(await host.frame()).toEqual(withId(1));
@@ -112,7 +115,7 @@ describe("frames", () => {
     expect(await client.frame()).toEqual(fromClient());
   });
 
-  test("with every byte value pass unchanged both ways", async () => {
+  test("with every byte value passes unchanged both ways", async () => {
     const { host, client } = await pair();
     const all = Array.from({ length: 256 }, (_, value) => value);
     client.send(...fromClient(...all));
@@ -121,7 +124,7 @@ describe("frames", () => {
     expect(await client.frame()).toEqual(fromClient(...all));
   });
 
-  test("with 64 KB pass both ways", async () => {
+  test("with 64 KB passes both ways", async () => {
     const { host, client } = await pair();
     client.sendBytes(large([2], KB_64));
     expect(await host.frameBytes()).toEqual(large(withId(1), KB_64));
@@ -129,7 +132,7 @@ describe("frames", () => {
     expect(await client.frameBytes()).toEqual(large([2], KB_64));
   });
 
-  test("for an id that is not connected are dropped and counted, and the host stays", async () => {
+  test("for an id that is not connected is dropped and counted, and the host stays", async () => {
     const relay = await newRelay(3);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -141,7 +144,7 @@ describe("frames", () => {
     expect(await readUser(relay, 0)).toMatchObject({ connected: true, frames_dropped: 4 });
   });
 
-  test("of a client without a host are dropped and counted, and the client stays", async () => {
+  test("of a client without a host is dropped and counted, and the client stays", async () => {
     const relay = await newRelay(2);
     const client = await connect(relay, 1);
     client.send(...fromClient(1, 2));
@@ -150,8 +153,8 @@ describe("frames", () => {
   });
 });
 
-describe("pings", () => {
-  test("of both sides are answered with the state valid, and reach nobody else", async () => {
+describe("a ping", () => {
+  test("of either side is answered with the state valid, and reaches nobody else", async () => {
     const { host, client } = await pair();
     client.send(1);
     expect(await client.frame()).toEqual([1, 2]);
@@ -161,7 +164,7 @@ describe("pings", () => {
   });
 });
 
-describe("what is no frame", () => {
+describe("a message that is not a frame", () => {
   test.each([
     ["client", []],
     ["client", [0]],
@@ -170,15 +173,18 @@ describe("what is no frame", () => {
     ["host", []],
     ["host", [2, 1, 0, 0]],
     ["host", [9, 1, 0, 0, 0, 1]],
-  ] as const)("of the %s, %j, closes its socket as malformed and no other", async (side, bytes) => {
-    const { host, client } = await pair();
-    const [bad, good] = side === "host" ? [host, client] : [client, host];
-    bad.send(...bytes);
-    expect((await bad.closed).code).toBe(4400);
-    expect(await good.settle()).toEqual([]);
-  });
+  ] as const)(
+    "of the %s, %j, closes its websocket as malformed and no other",
+    async (side, bytes) => {
+      const { host, client } = await pair();
+      const [bad, good] = side === "host" ? [host, client] : [client, host];
+      bad.send(...bytes);
+      expect((await bad.closed).code).toBe(4400);
+      expect(await good.settle()).toEqual([]);
+    },
+  );
 
-  test("text closes the socket as malformed, also text that looks like a control message", async () => {
+  test("closes the websocket as malformed when it is text, also text that looks like a control message", async () => {
     const { host, client } = await pair();
     client.sendText('{"type":"peer_joined","connection_id":9}');
     expect((await client.closed).code).toBe(4400);
@@ -189,16 +195,19 @@ describe("what is no frame", () => {
   test.each([
     ["one byte above 64 KB", KB_64 + 1],
     ["far above what may be sent at once", 2 * 1_048_576],
-  ])("a payload %s closes the socket as too large, and does not arrive", async (_, size) => {
-    const { host, client } = await pair();
-    client.sendBytes(large([2], size));
-    expect((await client.closed).code).toBe(1009);
-    expect(await host.settle()).toEqual([]);
-  });
+  ])(
+    "closes the websocket as too large with a payload %s, and does not arrive",
+    async (_, size) => {
+      const { host, client } = await pair();
+      client.sendBytes(large([2], size));
+      expect((await client.closed).code).toBe(1009);
+      expect(await host.settle()).toEqual([]);
+    },
+  );
 });
 
-describe("counters", () => {
-  test("count the payload in and out, and stay when the socket has closed", async () => {
+describe("the counters of a user", () => {
+  test("count the payload in and out, and stay when the websocket has closed", async () => {
     const relay = await newRelay(2);
     const host = await connect(relay, 0);
     const client = await connect(relay, 1);
@@ -222,7 +231,7 @@ describe("counters", () => {
     expect(await readUser(relay, 1)).toMatchObject({ connected: true, bytes_in: 4, bytes_out: 5 });
   });
 
-  test("and frames cost no row, read or written", async () => {
+  test("cost no row, read or written, nor do frames", async () => {
     const { host, client } = await pair();
     const rows = await rowsOf(async () => {
       for (let i = 0; i < 300; i++) {
@@ -237,7 +246,7 @@ describe("counters", () => {
 });
 
 describe("a full session", () => {
-  test("carries the frames of 64 users to where they belong", async () => {
+  test("brings the frames of 64 users to the right participants", async () => {
     const relay = await newRelay(64);
     const host = await connect(relay, 0);
     const clients: Socket[] = [];

@@ -1,4 +1,7 @@
-/** Ten distinct wrong tokens in a minute lock their address for a minute, and nobody else; sixty use up a session's budget. */
+/**
+ * Ten different wrong tokens in a minute lock their address for a minute, and no other; sixty use
+ * up a session's limit.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WrongTokenBudget, WrongTokenLock } from "../../src/relay/wrong-token-lock";
@@ -8,13 +11,13 @@ const GUESSER = "192.0.2.66";
 const OTHER = "192.0.2.7";
 const MOST_ADDRESSES = 1_000;
 
-/** A lock to which the guesser has sent so many distinct wrong tokens. */
+/** A lock after so many different wrong tokens from the guesser's address. */
 function lockWith(tokens: number, everyMs = 0): WrongTokenLock {
   const lock = new WrongTokenLock();
   for (let i = 0; i < tokens; i++) lock.fail(GUESSER, `token ${i}`, START + i * everyMs);
   return lock;
 }
-/** Sends `tokens` distinct wrong tokens from each of `count` addresses. */
+/** Sends `tokens` different wrong tokens from each of `count` addresses. */
 function flood(lock: WrongTokenLock, count: number, tokens: number, now = START): void {
   for (let token = 0; token < tokens; token++) {
     for (let i = 0; i < count; i++) lock.fail(`address ${i}`, `token ${token}`, now);
@@ -30,7 +33,7 @@ describe("an address", () => {
     expect(lockWith(9).secondsLeft(GUESSER, START)).toBe(0);
   });
 
-  test("with ten wrong tokens is locked for a minute from the tenth, and another one is not", () => {
+  test("with ten wrong tokens is locked for a minute from the tenth, and another address is not", () => {
     const lock = lockWith(10, 5_000);
     const tenth = START + 45_000;
     expect(lock.secondsLeft(GUESSER, tenth)).toBe(60);
@@ -39,7 +42,7 @@ describe("an address", () => {
     expect(lock.secondsLeft(OTHER, tenth)).toBe(0);
   });
 
-  test("that repeats one wrong token a thousand times is not locked, and nine more are free", () => {
+  test("that repeats one wrong token a thousand times is not locked, and has nine more tries", () => {
     const lock = new WrongTokenLock();
     for (let i = 0; i < 1_000; i++) lock.fail(GUESSER, "stale", START + i * 50);
     const now = START + 50_000;
@@ -54,7 +57,7 @@ describe("an address", () => {
     expect(lockWith(10, 7_000).secondsLeft(GUESSER, START + 63_000)).toBe(0);
   });
 
-  test("with ten wrong tokens in any minute is locked, also across the end of the first one's", () => {
+  test("with ten wrong tokens in any minute is locked, also where that minute is not the first one's", () => {
     const lock = new WrongTokenLock();
     lock.fail(GUESSER, "early", START);
     for (let i = 0; i < 8; i++) lock.fail(GUESSER, `token ${i}`, START + 59_000);
@@ -64,7 +67,7 @@ describe("an address", () => {
     expect(lock.secondsLeft(GUESSER, START + 61_000)).toBe(60);
   });
 
-  test("that was locked has nine wrong tokens free again afterwards", () => {
+  test("that was locked has nine tries again afterwards", () => {
     const lock = lockWith(10);
     const later = START + 60_000;
     for (let i = 0; i < 9; i++) lock.fail(GUESSER, `later ${i}`, later);
@@ -77,7 +80,7 @@ describe("an address", () => {
     maxLength: 150,
   });
 
-  test("is locked exactly while ten distinct wrong tokens were sent in the minute before, whatever it sends", () => {
+  test("is locked exactly while ten different wrong tokens were sent in the minute before, in any order of tries", () => {
     fc.assert(
       fc.property(steps, (sent) => {
         const lock = new WrongTokenLock();
@@ -116,19 +119,20 @@ describe("a flood of addresses", () => {
     expect(lock.secondsLeft(GUESSER, START)).toBe(60);
   });
 
-  test("has those forgotten first whose wrong tokens are over a minute old", () => {
+  test("makes the lock forget first the addresses whose wrong tokens are over a minute old", () => {
     const lock = new WrongTokenLock();
     for (let i = 0; i < 9; i++) lock.fail("old", `token ${i}`, START);
     const now = START + 60_000;
     for (let i = 0; i < 2; i++) lock.fail(GUESSER, `token ${i}`, now);
     flood(lock, MOST_ADDRESSES - 2, 3, now);
     lock.fail("one more", "token", now);
-    // Two are still counted: with eight more it is locked, and nine would not lock who was forgotten.
+    // Two are still counted: with eight more the address is locked. If it had been forgotten, nine
+    // more would not lock it.
     for (let i = 2; i < 10; i++) lock.fail(GUESSER, `token ${i}`, now);
     expect(lock.secondsLeft(GUESSER, now)).toBe(60);
   });
 
-  test("has those forgotten next that sent the fewest wrong tokens", () => {
+  test("makes the lock forget next the addresses that sent the fewest wrong tokens", () => {
     const lock = lockWith(9);
     flood(lock, MOST_ADDRESSES - 1, 1);
     for (let i = 0; i < 500; i++) lock.fail(`more ${i}`, "token", START);
@@ -136,7 +140,7 @@ describe("a flood of addresses", () => {
     expect(lock.secondsLeft(GUESSER, START)).toBe(60);
   });
 
-  test("finds no room while a thousand addresses are locked, and all of these stay locked", () => {
+  test("is not counted while a thousand addresses are locked, and all of those stay locked", () => {
     const lock = new WrongTokenLock();
     flood(lock, MOST_ADDRESSES, 10);
     for (let i = 0; i < 10; i++) lock.fail(GUESSER, `token ${i}`, START);
@@ -149,25 +153,25 @@ describe("a flood of addresses", () => {
   });
 });
 
-describe("a session's budget of wrong user tokens", () => {
+describe("a session's limit of wrong user tokens", () => {
   const spent = (tokens: number, everyMs = 0): WrongTokenBudget => {
     const budget = new WrongTokenBudget();
     for (let i = 0; i < tokens; i++) budget.fail(`token ${i}`, START + i * everyMs);
     return budget;
   };
 
-  test("is used up by sixty distinct ones, and not by fifty-nine", () => {
+  test("is reached by sixty different ones, and not by fifty-nine", () => {
     expect(spent(59).secondsLeft(START)).toBe(0);
     expect(spent(60).secondsLeft(START)).toBe(60);
   });
 
-  test("is not used up by one that is repeated", () => {
+  test("is not reached by one that is repeated", () => {
     const budget = spent(59);
     for (let i = 0; i < 500; i++) budget.fail("token 7", START);
     expect(budget.secondsLeft(START)).toBe(0);
   });
 
-  test("has some again when the oldest of the sixty is a minute old", () => {
+  test("has room again when the oldest of the sixty is a minute old", () => {
     const budget = spent(60, 500);
     const last = START + 59 * 500;
     expect(budget.secondsLeft(last)).toBe(31);

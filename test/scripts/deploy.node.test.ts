@@ -1,6 +1,6 @@
 /**
- * `npm run deploy` with a wrangler that only pretends: the fresh secrets are nowhere on the disk when it has
- * ended, however it ends, and the root token was shown before a Worker could have it.
+ * `npm run deploy` with a false wrangler. When it ends, in whichever way, the new secrets are
+ * nowhere on the disk, and the root token was shown before a Worker could have it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-/** What wrangler does at its `deploy`, once it has read the secrets. */
+/** What wrangler does at its `deploy`, after it has read the secrets. */
 type Deploy = "succeeds" | "fails" | "crashes" | "hangs";
 
 const WRANGLER = `
@@ -45,7 +45,7 @@ let root: string;
 let temporary: string;
 let running: ChildProcess | undefined;
 
-/** A clone with the scripts, and with nothing installed but that wrangler. */
+/** A clone with the scripts, in which only that wrangler is installed. */
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "deploy-test-"));
   temporary = join(root, "tmp");
@@ -106,7 +106,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe("a first deploy", () => {
-  it.each<[Deploy, number]>([
+  test.each<[Deploy, number]>([
     ["succeeds", 0],
     ["fails", 1],
     ["crashes", 1],
@@ -124,11 +124,11 @@ describe("a first deploy", () => {
     expectNoSecrets();
   });
 
-  it.each<[NodeJS.Signals, number]>([
+  test.each<[NodeJS.Signals, number]>([
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
-  ])("that %s ends leaves no secret and no wrangler behind", async (signal, code) => {
+  ])("that %s ends leaves no secret and no wrangler process behind", async (signal, code) => {
     const { child, ended, output } = deploy("hangs");
     await vi.waitFor(() => expect(output()).toContain("uploading"), { timeout: 20_000 });
     const { pid, secrets } = await vi.waitFor(uploaded, { timeout: 20_000 });
@@ -142,7 +142,7 @@ describe("a first deploy", () => {
 });
 
 describe("a later deploy", () => {
-  it("makes no secrets where the Worker has them", async () => {
+  test("makes no secrets where the Worker has them", async () => {
     const { ended, output } = deploy("succeeds", ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"]);
     expect(await ended, output()).toBe(0);
     expect(uploaded().secrets).toBeNull();
@@ -150,7 +150,7 @@ describe("a later deploy", () => {
     expectNoSecrets();
   });
 
-  it("makes the root token alone where only that is missing, and shows it", async () => {
+  test("makes the root token alone where only that is missing, and shows it", async () => {
     const { ended, output } = deploy("succeeds", ["DRAWBRIDGE_SECRET"]);
     expect(await ended, output()).toBe(0);
     const { secrets } = uploaded();

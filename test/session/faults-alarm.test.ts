@@ -1,11 +1,12 @@
-/** The alarm is late, early, repeated or lost: a session ends when it has to, once, and not before. */
+/**
+ * The alarm is late, early, repeated or lost: a session ends when it has to, once, and not before.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import {
-  advance,
   alarmIn,
-  holdTheClock,
   loseAlarm,
   queueRefuses,
   ring,
@@ -17,7 +18,7 @@ import { eventRows, eventually } from "../support/pipeline";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
 import { connect, newRelay, upgrade } from "../support/socket";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -31,7 +32,7 @@ async function shortSession(more: Record<string, unknown> = {}) {
   return { tenant, id, stub: stubOf(id), token: body.session_users[0].authorization_token };
 }
 
-/** The session has ended exactly once, for everyone. */
+/** Asserts that the session has ended exactly once, for everyone. */
 async function expectEnded(tenant: Tenant, id: string, reason = "api"): Promise<void> {
   const ends = await eventually(async () => {
     const rows = (await eventRows(tenant)).filter(({ type }) => type === "session.expired");
@@ -50,22 +51,22 @@ async function expectLives(tenant: Tenant, id: string): Promise<void> {
   expect((await read(tenant.key, id)).status).toBe(200);
 }
 
-describe("the alarm has not rung yet, and the session's time is over", () => {
+describe("a session whose time is over before its alarm has rung", () => {
   const life = { idle_seconds: 3_600 };
-  test("a read sees it as ended, and so does the list from then on", async () => {
+  test("is shown as ended by a read, and by the list from then on", async () => {
     const { tenant, id } = await shortSession(life);
     advance(60);
     expect((await read(tenant.key, id)).status).toBe(404);
     await expectEnded(tenant, id);
   });
 
-  test("a millisecond earlier it lives", async () => {
+  test("is still alive a millisecond earlier", async () => {
     const { tenant, id } = await shortSession(life);
     advance(59.999);
     await expectLives(tenant, id);
   });
 
-  test("no user is let in or revoked", async () => {
+  test("lets no user in and revokes none", async () => {
     const { tenant, id, token } = await shortSession(life);
     advance(60);
     expect((await authorize(tenant.key, id)).status).toBe(409);
@@ -73,21 +74,21 @@ describe("the alarm has not rung yet, and the session's time is over", () => {
     await expectEnded(tenant, id);
   });
 
-  test("deleting it is too late: it ended by itself", async () => {
+  test("cannot be deleted: it ended by itself", async () => {
     const { tenant, id } = await shortSession(life);
     advance(60);
     expect((await remove(tenant.key, id)).status).toBe(404);
     await expectEnded(tenant, id);
   });
 
-  test("no websocket is let in, also after an eviction", async () => {
+  test("lets no websocket in, also after an eviction", async () => {
     const relay = await newRelay(2, { ttl_seconds: 60 });
     advance(60);
     await evictDurableObject(relay.stub);
     expect((await upgrade(relay, 1)).status).toBe(410);
   });
 
-  test("an evicted object sees it as ended too", async () => {
+  test("is shown as ended by an evicted object too", async () => {
     const { tenant, id, stub } = await shortSession(life);
     advance(60);
     await evictDurableObject(stub);
@@ -98,7 +99,7 @@ describe("the alarm has not rung yet, and the session's time is over", () => {
   test.each([
     ["", false, 10],
     [" by an object that was evicted", true, 12.5],
-  ])("an idle session is seen as ended too%s", async (_, evicted, seconds) => {
+  ])("is shown as ended too when it was idle%s", async (_, evicted, seconds) => {
     const { tenant, id, stub } = await shortSession();
     advance(seconds - 0.001);
     if (evicted) await evictDurableObject(stub);
@@ -107,7 +108,7 @@ describe("the alarm has not rung yet, and the session's time is over", () => {
     await expectEnded(tenant, id);
   });
 
-  test("when the alarm does ring, nothing happens any more", async () => {
+  test("does nothing when the alarm rings later", async () => {
     const { tenant, id, stub } = await shortSession(life);
     advance(60);
     await read(tenant.key, id);
@@ -117,8 +118,8 @@ describe("the alarm has not rung yet, and the session's time is over", () => {
   });
 });
 
-describe("the alarm rings", () => {
-  test("at the end of life: the session ends, and no alarm is left", async () => {
+describe("the alarm of a session", () => {
+  test("ends it at the end of its life, and leaves no alarm", async () => {
     const { tenant, id, stub } = await shortSession({ idle_seconds: 3_600 });
     expect(await alarmIn(id)).toBe(60);
     advance(60);
@@ -127,7 +128,7 @@ describe("the alarm rings", () => {
     await expectEnded(tenant, id);
   });
 
-  test("twice: the session ends once", async () => {
+  test("ends it once when it rings twice", async () => {
     const { tenant, id } = await shortSession();
     advance(60);
     await ring(id, 2);
@@ -135,7 +136,7 @@ describe("the alarm rings", () => {
     await expectEnded(tenant, id);
   });
 
-  test("early: the session lives, and is woken again in time", async () => {
+  test("does not end it when it rings early, and wakes it again in time", async () => {
     const { tenant, id, stub } = await shortSession();
     for (let second = 1; second <= 9; second++) {
       advance(1);
@@ -145,7 +146,7 @@ describe("the alarm rings", () => {
     await expectLives(tenant, id);
   });
 
-  test("early, in an object that was evicted: the session lives, and is woken again", async () => {
+  test("does not end it when it rings early in an object that was evicted, and wakes it again", async () => {
     const { tenant, id, stub } = await shortSession();
     advance(5);
     await evictDurableObject(stub);
@@ -154,7 +155,7 @@ describe("the alarm rings", () => {
     await expectLives(tenant, id);
   });
 
-  test("with nobody there and no call: the session ends as idle, not before its time", async () => {
+  test("ends it as idle, and not too early, when nobody is connected and nobody calls", async () => {
     const { tenant, id, stub } = await shortSession();
     advance(9.999);
     await runDurableObjectAlarm(stub);
@@ -164,7 +165,7 @@ describe("the alarm rings", () => {
     await expectEnded(tenant, id);
   });
 
-  test("by the platform, in an object that was evicted: an idle session ends without any call", async () => {
+  test("ends it as idle in an object that was evicted, without any call", async () => {
     const { tenant, id, stub } = await shortSession();
     advance(12.5);
     await runInDurableObject(stub, (_, { storage }) => storage.setAlarm(1));
@@ -172,7 +173,7 @@ describe("the alarm rings", () => {
     await expectEnded(tenant, id);
   });
 
-  test("while a socket is open: the session lives as long as its life, however silent", async () => {
+  test("ends it only at the end of its life while a websocket is open, however silent", async () => {
     const relay = await newRelay(1, { ttl_seconds: 60, idle_seconds: 10 });
     const host = await connect(relay, 0);
     for (let times = 1; times <= 4; times++) {
@@ -186,7 +187,7 @@ describe("the alarm rings", () => {
     expect((await host.closed).code).toBe(4410);
   });
 
-  test("while the queue refuses, websockets are closed at the end of life all the same", async () => {
+  test("closes its websockets at the end of its life also while the queue refuses", async () => {
     const relay = await newRelay(1, { ttl_seconds: 60 });
     const host = await connect(relay, 0);
     await withEventQueue(queueRefuses, async () => {
@@ -201,7 +202,7 @@ describe("the alarm rings", () => {
 });
 
 describe("a session that is polled", () => {
-  test("stays alive across evictions, and ends in its time when the polling stops", async () => {
+  test("stays alive across evictions, and ends as idle when the polling stops", async () => {
     const { tenant, id, stub } = await shortSession({ ttl_seconds: 3_600 });
     for (let polled = 1; polled <= 20; polled++) {
       advance(8);
@@ -236,8 +237,8 @@ describe("a session that is polled", () => {
   });
 });
 
-describe("the alarm is lost", () => {
-  test("the sweep ends the session, evicted or not", async () => {
+describe("a session whose alarm was lost", () => {
+  test("is ended by the sweep, evicted or not", async () => {
     for (const evicted of [false, true]) {
       const { tenant, id, stub } = await shortSession();
       await loseAlarm(id);
@@ -251,7 +252,7 @@ describe("the alarm is lost", () => {
     }
   });
 
-  test("the next call on an evicted object sets it again", async () => {
+  test("gets its alarm again with the next call, when its object was evicted", async () => {
     const { tenant, id, stub } = await shortSession();
     await loseAlarm(id);
     await evictDurableObject(stub);

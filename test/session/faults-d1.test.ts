@@ -1,20 +1,17 @@
-/** D1 fails or hangs while a change is shown: commands succeed all the same, and the list catches up. */
+/**
+ * D1 fails or hangs while a change is written to it: commands succeed all the same, and the list
+ * follows later.
+ */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, newGate, withD1 } from "../support/d1";
-import {
-  advance,
-  alarmIn,
-  holdTheClock,
-  isProjection,
-  losingAnswers,
-  stubOf,
-} from "../support/faults";
+import { alarmIn, isProjection, losingAnswers, stubOf } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { authorize, create, idsOf, list, read, remove } from "../support/sessions";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -27,8 +24,8 @@ async function expectRecorded(tenant: Tenant, n: number) {
   await eventually(async () => expect(await eventRows(tenant)).toHaveLength(n));
 }
 
-describe("while D1 fails", () => {
-  test("a create succeeds, its event is recorded, and the alarm puts it in the list", async () => {
+describe("while every write of D1 fails, a session", () => {
+  test("is created, its event is recorded, and its alarm puts it in the list", async () => {
     const tenant = await newOrganisation();
     const made = await withD1(failProjections, () => create(tenant.key));
     expect(made).toMatchObject({ status: 200, body: { status: "READY" } });
@@ -43,7 +40,7 @@ describe("while D1 fails", () => {
     await expectRecorded(tenant, 1);
   });
 
-  test("every statement, a known key still makes, reads and changes sessions", async () => {
+  test("is made, read and changed by a key in memory, though every statement fails", async () => {
     const tenant = await newOrganisation();
     await list(tenant.key);
     const id = await withD1(d1Lost, async () => {
@@ -59,7 +56,7 @@ describe("while D1 fails", () => {
     await expectRecorded(tenant, 2);
   });
 
-  test("an end takes effect at once, and leaves the list when D1 is back", async () => {
+  test("ends at once, and leaves the list when D1 is back", async () => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key)).body;
     const ended = await withD1(failProjections, () => remove(tenant.key, id));
@@ -71,7 +68,7 @@ describe("while D1 fails", () => {
     await expectRecorded(tenant, 2);
   });
 
-  test("the alarm tries again, twice as late each time, and then stands at the idle time again", async () => {
+  test("has its alarm try again, after twice the time on each failure, and then goes back to its idle time", async () => {
     const tenant = await newOrganisation();
     const made = await withD1(failProjections, () => create(tenant.key, { idle_seconds: 1_000 }));
     const id = made.body.session_id;
@@ -89,7 +86,7 @@ describe("while D1 fails", () => {
     expect(await alarmIn(id)).toBeGreaterThan(900);
   });
 
-  test("the next command makes up for what failed", async () => {
+  test("is shown in full by the next command after the failure", async () => {
     const tenant = await newOrganisation();
     const made = await withD1(failProjections, () => create(tenant.key));
     const id = made.body.session_id;
@@ -99,7 +96,7 @@ describe("while D1 fails", () => {
     expect(await alarmIn(id)).toBeGreaterThan(200);
   });
 
-  test("a session that is due in the meantime ends, with both of its events", async () => {
+  test("ends on its time, with both of its events", async () => {
     const tenant = await newOrganisation();
     const id = await withD1(failProjections, async () => {
       const made = await create(tenant.key, { idle_seconds: 10 });
@@ -115,8 +112,8 @@ describe("while D1 fails", () => {
   });
 });
 
-describe("while D1 hangs", () => {
-  test("a create answers without it, and the list shows the session when D1 goes on", async () => {
+describe("while D1 does not answer, a session", () => {
+  test("is created without waiting, and is listed when D1 goes on", async () => {
     const tenant = await newOrganisation();
     const gate = newGate();
     const id = await withD1(
@@ -133,7 +130,7 @@ describe("while D1 hangs", () => {
     await expectRecorded(tenant, 1);
   });
 
-  test("commands that come meanwhile are answered, and all of them are shown in the end", async () => {
+  test("answers commands, and all of them are shown in the end", async () => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key)).body;
     const gate = newGate();
@@ -152,7 +149,7 @@ describe("while D1 hangs", () => {
   });
 });
 
-test("a projection whose answer is lost is repeated, and counts the session once", async () => {
+test("a write to D1 whose answer is lost is repeated, and counts the session once", async () => {
   const tenant = await newOrganisation();
   const made = await losingAnswers(isProjection, () => create(tenant.key));
   expect((await list(tenant.key)).body).toMatchObject({ total_count: 1 });

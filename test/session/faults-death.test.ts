@@ -1,4 +1,6 @@
-/** An object may die between any two steps of a command: what it stored stays, and is announced. */
+/**
+ * An object may die between any two steps of a command: what it has stored stays, and is announced.
+ */
 import { describe, expect, test } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { DEATHS, dyingAt } from "../support/faults";
@@ -17,7 +19,7 @@ async function versionsOf(tenant: Tenant, count: number): Promise<string[]> {
     .sort((a, b) => a.localeCompare(b));
 }
 
-/** What the list shows of the organisation's only session, once D1 shows as many users. */
+/** The organisation's only session as the list shows it, once D1 shows so many users. */
 async function listedUsers(tenant: Tenant, count: number): Promise<void> {
   await eventually(async () => {
     const { body } = await list(tenant.key);
@@ -38,7 +40,7 @@ async function twoUsers(): Promise<{ tenant: Tenant; id: string; tokens: number[
 }
 
 describe.each(DEATHS)("an object that dies %s", (death) => {
-  test("while it is made: the caller is asked to come again, the session is whole and announced", async () => {
+  test("while it is made leaves a whole, announced session, and its caller is asked to come again", async () => {
     const tenant = await newOrganisation();
     const answer = await dyingAt(death, () => create(tenant.key, { users: [{ ip: "192.0.2.1" }] }));
     expect(answer.status).toBe(503);
@@ -49,7 +51,7 @@ describe.each(DEATHS)("an object that dies %s", (death) => {
     expect((await read(tenant.key, id ?? "")).body).toMatchObject({ status: "READY" });
   });
 
-  test("while a user is authorised: the user stays, and is announced once", async () => {
+  test("while a user is authorised keeps the user, and announces them once", async () => {
     const { tenant, id } = await twoUsers();
     const answer = await dyingAt(death, () => authorize(tenant.key, id));
     expect(answer.status).toBe(503);
@@ -58,7 +60,7 @@ describe.each(DEATHS)("an object that dies %s", (death) => {
     await listedUsers(tenant, 3);
   });
 
-  test("while a user is revoked: the user is gone, and that is announced once", async () => {
+  test("while a user is revoked loses the user, and announces that once", async () => {
     const { tenant, id, tokens } = await twoUsers();
     const answer = await dyingAt(death, () => revoke(tenant.key, id, tokens[1]));
     expect(answer.status).toBe(503);
@@ -67,7 +69,7 @@ describe.each(DEATHS)("an object that dies %s", (death) => {
     await listedUsers(tenant, 1);
   });
 
-  test("while it is ended: it has ended, and that is announced once", async () => {
+  test("while it is ended has ended, and announces that once", async () => {
     const { tenant, id } = await twoUsers();
     const answer = await dyingAt(death, () => remove(tenant.key, id));
     expect(answer.status).toBe(503);
@@ -76,7 +78,7 @@ describe.each(DEATHS)("an object that dies %s", (death) => {
     await eventually(async () => expect((await list(tenant.key)).body.total_count).toBe(0));
   });
 
-  test("goes on after it: the next command is the next version, and announced", async () => {
+  test("takes the next command as the next version afterwards, and announces it", async () => {
     const { tenant, id } = await twoUsers();
     await dyingAt(death, () => authorize(tenant.key, id));
     expect((await authorize(tenant.key, id)).status).toBe(200);

@@ -1,20 +1,17 @@
-/** The queue refuses, or delivers twice: no event is lost, none is recorded twice, none holds a session up. */
+/**
+ * The queue refuses, or delivers twice: no event is lost or recorded twice, and no session waits
+ * for it.
+ */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
-import {
-  advance,
-  alarmIn,
-  holdTheClock,
-  queueRefuses,
-  stubOf,
-  withEventQueue,
-} from "../support/faults";
+import { advance, stopClockAhead } from "../support/clock";
+import { alarmIn, queueRefuses, stubOf, withEventQueue } from "../support/faults";
 import { consume, deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
 import { authorize, create, idsOf, list, read, remove, revoke } from "../support/sessions";
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -39,8 +36,8 @@ async function rowOf(tenant: Tenant) {
     .first<{ version: number; announced: number; sweep_at: number | null }>();
 }
 
-describe("while the queue refuses", () => {
-  test("a create succeeds and is in the list at once; the alarm sends its event", async () => {
+describe("a session while the queue refuses", () => {
+  test("is created and listed at once, and its alarm sends the event", async () => {
     const tenant = await newOrganisation();
     const made = await refusing(() => create(tenant.key));
     expect(made).toMatchObject({ status: 200, body: { status: "READY" } });
@@ -55,7 +52,7 @@ describe("while the queue refuses", () => {
     expect(await rowOf(tenant)).toMatchObject({ version: 1, announced: 1 });
   });
 
-  test("its row tells the sweep to look soon, and no more once the events are sent", async () => {
+  test("asks the sweep in its row to look soon, until its events are sent", async () => {
     const tenant = await newOrganisation();
     const made = await refusing(() => create(tenant.key, { ttl_seconds: 3_600 }));
     expect(await rowOf(tenant)).toMatchObject({ sweep_at: Date.now() + 120_000 });
@@ -64,7 +61,7 @@ describe("while the queue refuses", () => {
     expect(await rowOf(tenant)).toMatchObject({ sweep_at: endsAt + 60_000 });
   });
 
-  test("a whole life leaves nothing out: all events come in the end, each with its own state", async () => {
+  test("has all events of its life sent in the end, each with its own state", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key, { users: [{ ip: "192.0.2.1" }] });
@@ -89,7 +86,7 @@ describe("while the queue refuses", () => {
     expect(await alarmIn(id)).toBeNull();
   });
 
-  test("an object that is evicted as well still sends everything", async () => {
+  test("has all events sent also when its object is evicted", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key);
@@ -102,7 +99,7 @@ describe("while the queue refuses", () => {
     expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.user_authorized"]);
   });
 
-  test("more events than one batch holds all come, also when the second batch is refused", async () => {
+  test("has more events sent than one batch holds, also when the second batch is refused", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key, { max_users: 64 });
@@ -125,7 +122,7 @@ describe("while the queue refuses", () => {
     ]);
   });
 
-  test("a webhook is told of the start and the end when the queue is back", async () => {
+  test("has its start and end sent to its webhook when the queue is back", async () => {
     const tenant = await newOrganisation();
     const mailbox = newMailbox();
     const id = await refusing(async () => {
@@ -140,21 +137,22 @@ describe("while the queue refuses", () => {
   });
 
   test.each([false, true])(
-    "a session without sockets ends no later than a quarter after its idle time (evicted: %s)",
+    "ends without websockets at most a quarter of its idle time late (evicted: %s)",
     async (evicted) => {
       const tenant = await newOrganisation();
       await refusing(async () => {
         const { body } = await create(tenant.key, { idle_seconds: 10 });
         const id = body.session_id;
         if (evicted) await evictDurableObject(stubOf(id));
-        // Each try comes twice as late: the next is far beyond the session's idle time.
+        // Each try waits twice as long as the one before: the next is far beyond the session's idle
+        // time.
         for (let failed = 1; failed <= 6; failed++) await runDurableObjectAlarm(stubOf(id));
         expect(await alarmIn(id)).toBeLessThanOrEqual(12.5);
       });
     },
   );
 
-  test("a polled session stays alive across evictions", async () => {
+  test("stays alive across evictions while it is polled", async () => {
     const tenant = await newOrganisation();
     await refusing(async () => {
       const { body } = await create(tenant.key, { idle_seconds: 10 });
@@ -190,7 +188,7 @@ test("a message that the queue delivers twice is one event, one delivery and one
   expect(delivery?.attempts).toHaveLength(1);
 });
 
-test("a message that comes again is taken as done, alone and beside its twin", async () => {
+test("a message that comes again is acknowledged, alone and in a batch with its copy", async () => {
   const tenant = await newOrganisation();
   const mailbox = newMailbox();
   let message: unknown;

@@ -1,4 +1,6 @@
-/** A call on an id that never existed, or is gone, leaves nothing in the object that it addressed. */
+/**
+ * A call on an id that never existed, or that was removed, stores nothing in the object of that id.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { type Answer, newOrganisation, type Tenant } from "../support/client";
@@ -12,7 +14,7 @@ function newId(): string {
   return `${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}-S`;
 }
 
-/** All that an object keeps: its keys, its tables, its alarm. */
+/** All that an object has stored: its keys, its tables, its alarm. */
 async function keptIn(id: string) {
   return runInDurableObject(stubOf(id), async (_, { storage }) => ({
     keys: [...storage.kv.list()].map(([key]) => key),
@@ -39,7 +41,7 @@ const calls: [string, (tenant: Tenant, id: string) => Promise<Pick<Answer, "stat
 ];
 
 describe("an id that never existed", () => {
-  test.each(calls)("%s finds nothing and leaves nothing", async (_, doCall) => {
+  test.each(calls)("finds no session for %s and stores nothing", async (_, doCall) => {
     const tenant = await newOrganisation();
     const id = newId();
     const rows = await rowsOf(async () => expect((await doCall(tenant, id)).status).toBe(404));
@@ -50,7 +52,7 @@ describe("an id that never existed", () => {
     expect(await keptIn(id)).toEqual(nothing);
   });
 
-  test("an alarm and a poke of the sweep leave nothing either", async () => {
+  test("stores nothing either after an alarm or a call of the sweep", async () => {
     const id = newId();
     await ring(id);
     expect(await stubOf(id).reconcile()).toBe(false);
@@ -58,7 +60,7 @@ describe("an id that never existed", () => {
     expect(await keptIn(id)).toEqual(nothing);
   });
 
-  test("a session that exists keeps something: what is looked at above is where it would be", async () => {
+  test("differs from that of a session, which does store what this test looks for", async () => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key)).body;
     const kept = await keptIn(id);
@@ -68,8 +70,8 @@ describe("an id that never existed", () => {
   });
 });
 
-describe("a session that was removed for good", () => {
-  test.each(calls)("%s finds nothing and leaves nothing", async (_, doCall) => {
+describe("the id of a session that was removed for good", () => {
+  test.each(calls)("finds no session for %s and stores nothing", async (_, doCall) => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key)).body;
     await stubOf(id).purge();

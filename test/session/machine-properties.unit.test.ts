@@ -1,4 +1,4 @@
-/** What holds for a session whatever is asked of it, in whatever order, as time goes by. */
+/** What is true of a session after any commands in any order, at any times. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
@@ -31,7 +31,9 @@ const commands: fc.Arbitrary<SessionCommand> = fc.oneof(
     .map((reason) => ({ type: "expire", reason }) as const),
 );
 
-/** Commands with the milliseconds before each. Most stories are short against a session's life. */
+/**
+ * Commands with the milliseconds before each. Most stories are short compared to a session's life.
+ */
 const stories = fc.array(fc.tuple(fc.oneof(fc.nat(20), fc.nat(lifeMs)), commands), {
   maxLength: 40,
 });
@@ -44,7 +46,7 @@ interface Step {
   after: Session | null;
 }
 
-/** Runs a story on states that nobody can change in place. */
+/** Runs a story on states that cannot be changed in place. */
 function run(story: [number, SessionCommand][]): Step[] {
   const steps: Step[] = [];
   let state: Session | null = null;
@@ -72,8 +74,8 @@ function holds(check: (steps: Step[]) => void): void {
   );
 }
 
-describe("whatever is asked of a session", () => {
-  test("the stories reach every state, and every way into one", () => {
+describe("a session, whatever is done with it,", () => {
+  test("reaches every state by every way in the stories of this test", () => {
     const seen = new Set<string>();
     fc.assert(
       fc.property(stories, (story) => {
@@ -100,7 +102,7 @@ describe("whatever is asked of a session", () => {
     ]);
   });
 
-  test("once it has ended nothing is taken any more", () => {
+  test("takes no command after it has ended", () => {
     holds((steps) => {
       for (const { before, events } of steps) {
         if (before !== null && isFinal(before)) expect(events).toBeNull();
@@ -108,7 +110,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("at and after the end of its life nothing but expire is taken", () => {
+  test("takes only expire at and after the end of its life", () => {
     holds((steps) => {
       for (const { before, now, command, events } of steps) {
         if (before === null || now < before.expiresAt || events === null) continue;
@@ -117,7 +119,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("what is taken makes an event and changes the state, what is refused does neither", () => {
+  test("changes and makes an event for each command that it takes, and neither for one that it refuses", () => {
     holds((steps) => {
       for (const { before, after, events } of steps) {
         if (events === null) {
@@ -130,7 +132,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("the version rises by one with each event, from one, and each says when it happened", () => {
+  test("has a version that rises by one with each event, from one, and each event has its time", () => {
     holds((steps) => {
       let version = 0;
       for (const { events, now, after } of steps) {
@@ -143,7 +145,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("all of its events, applied again, give its state, from any state on the way", () => {
+  test("has the state that all of its events give, applied from any earlier state", () => {
     holds((steps) => {
       const events = steps.flatMap((step) => step.events ?? []);
       const last = steps.at(-1)?.after ?? null;
@@ -155,7 +157,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("there are never more users than it may have", () => {
+  test("never has more users than it may have", () => {
     holds((steps) => {
       for (const { after } of steps) {
         expect(after?.users.length ?? 0).toBeLessThanOrEqual(maxUsers);
@@ -163,14 +165,14 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("an ordinal is never given twice, and rises", () => {
+  test("never gives an ordinal twice, and gives them rising", () => {
     holds((steps) => {
       const given = steps.flatMap(({ events }) => (events ?? []).flatMap(ordinalsGiven));
       expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
     });
   });
 
-  test("what it was born with stays", () => {
+  test("never loses the facts of its create", () => {
     holds((steps) => {
       const made = steps.find(({ events }) => events !== null);
       const facts = made?.command.type === "create" ? made.command.facts : {};
@@ -178,7 +180,7 @@ describe("whatever is asked of a session", () => {
     });
   });
 
-  test("an event out of its turn is never applied", () => {
+  test("never applies an event out of its turn", () => {
     fc.assert(
       fc.property(stories, fc.integer(), (story, version) => {
         const steps = run(story);

@@ -1,4 +1,7 @@
-/** What a session may become: each command in each state, at each time, as a table. */
+/**
+ * Which command is taken in which state and at which time, and what becomes of the session: as a
+ * table.
+ */
 import { describe, expect, test } from "vitest";
 import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
 import { errorOf, isFinal, MOST_SESSION_USERS, type Session } from "../../src/session/session";
@@ -34,8 +37,8 @@ const happened = (type: string, more: object = {}) => ({
   events: [{ version: 2, at: NOW, type, ...more }],
 });
 
-describe("making a session", () => {
-  test("where nothing is to be verified, it is born active, with its users in the order asked for", () => {
+describe("creating a session", () => {
+  test("makes it active, with its users in their order, where nothing has to be verified", () => {
     const command = creation({ users: 2 });
     const users = [
       { ...userAt(0), n: 0 },
@@ -48,7 +51,7 @@ describe("making a session", () => {
     });
   });
 
-  test("where something is, it is born pending", () => {
+  test("makes it pending where something has to be verified", () => {
     const command = creation({ active: false, users: 0 });
     const born = { facts: command.facts, expiresAt: EXPIRES_AT, users: [] };
     expect(decide(null, command, NOW)).toEqual({
@@ -57,7 +60,7 @@ describe("making a session", () => {
     });
   });
 
-  test("a session has all of its facts, its users, and the ordinal of the next one", () => {
+  test("keeps all of its facts, its users, and the ordinal of the next one", () => {
     const command = creation({ users: 2, metadata: { map: "dust" }, joinCodeDraw: 4 });
     expect(after(command)).toEqual({
       ...command.facts,
@@ -72,7 +75,7 @@ describe("making a session", () => {
     });
   });
 
-  test("as many users as it may have are let in, and one more is refused", () => {
+  test("takes as many users as it may have, and refuses one more", () => {
     expect(decide(null, creation({ users: 3 }), NOW).ok).toBe(true);
     expect(decide(null, creation({ users: 4 }), NOW)).toEqual(refused("full", { maxUsers: 3 }));
     const tooMany = creation({ users: MOST_SESSION_USERS + 1, maxUsers: 1_000 });
@@ -84,12 +87,12 @@ describe("making a session", () => {
     ["active", active],
     ["failed", failed],
     ["expired", expired],
-  ])("a second one under the id of a %s one is refused", (_, state) => {
+  ])("is refused under the id of a %s session", (_, state) => {
     expect(decide(state, creation(), NOW)).toEqual(refused("exists"));
   });
 });
 
-describe("given a state, when a command", () => {
+describe("a command in a state", () => {
   const ended = { status: "expired", reason: "organisation" };
   const table: [string, Session | null, SessionCommand, object][] = [
     ["nothing, activate", null, activate, refused("not-found")],
@@ -152,24 +155,24 @@ describe("given a state, when a command", () => {
   });
 });
 
-describe("at the end of its life", () => {
+describe("a session at the end of its life", () => {
   const tooLate = refused("ended", { status: "expired", reason: "api" });
   test.each([
     ["activate", pending, activate],
     ["fail", pending, fail],
     ["authorize", active, authorize],
     ["revoke", active, revoke],
-  ])("%s is taken a millisecond before, and from then on refused as ended", (_, state, command) => {
+  ])("takes %s a millisecond before, and from then on refuses it as ended", (_, state, command) => {
     expect(decide(state, command, EXPIRES_AT - 1).ok).toBe(true);
     expect(decide(state, command, EXPIRES_AT)).toEqual(tooLate);
     expect(decide(state, command, EXPIRES_AT + 1)).toEqual(tooLate);
   });
 
-  test("a full session is refused as ended, not as full", () => {
+  test("refuses a user as ended, not as full, also when it is full", () => {
     expect(decide(full, authorize, EXPIRES_AT)).toEqual(tooLate);
   });
 
-  test.each([pending, active])("expire is still taken ($status)", (state) => {
+  test.each([pending, active])("still takes expire ($status)", (state) => {
     expect(decide(state, { type: "expire", reason: "api" }, EXPIRES_AT + 5)).toEqual({
       ok: true,
       events: [{ version: 2, at: EXPIRES_AT + 5, type: "session.expired", reason: "api" }],
@@ -255,7 +258,7 @@ describe("an event changes", () => {
   });
 });
 
-test("why a session ended is its failure or its reason, and nothing while it lives", () => {
+test("the reason of an ended session is its failure or its end, and a live session has none", () => {
   expect([pending, active, failed, expired].map(errorOf)).toEqual([
     null,
     null,

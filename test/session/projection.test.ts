@@ -1,4 +1,7 @@
-/** The read model of sessions: whatever order its writes come in, and however often, it shows the latest. */
+/**
+ * The read model of sessions shows the latest state, in whatever order its writes come and however
+ * often.
+ */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -13,7 +16,7 @@ import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
 
 const db = openDatabase(env);
 
-/** A session's states, from its making to its end. */
+/** A session's states, from its create to its end. */
 function lifeOf(organisationId: number, id: string): Session[] {
   const commands = [
     creation({ organisationId, id }),
@@ -51,13 +54,13 @@ function live(organisationId: number) {
   return listLiveSessions(db, query);
 }
 
-describe("whatever order its writes come in, and however often", () => {
+describe("writes of a session's state to D1, in any order and any number of times,", () => {
   const writes = fc.array(
     fc.record({ session: fc.nat(1), version: fc.nat(3), announced: fc.nat(4) }),
     { minLength: 1, maxLength: 8 },
   );
 
-  test("each session has one row, of its highest version, and the count is of those that live", async () => {
+  test("leave one row with the highest version, and a count of the live sessions", async () => {
     const { id: organisationId } = await newOrganisation();
     let run = 0;
     await fc.assert(
@@ -68,7 +71,7 @@ describe("whatever order its writes come in, and however often", () => {
         for (const write of order) {
           const state = lives[write.session]?.[write.version];
           if (!state) continue;
-          // What is announced is part of the log: never more than there is.
+          // What is announced is part of the log: never more than the log has.
           const announced = Math.min(write.announced, state.version);
           await projectSession(db, state, { announced: announced, now: BORN_AT });
           const shown = latest.get(state.id);
@@ -110,7 +113,7 @@ describe("whatever order its writes come in, and however often", () => {
   });
 });
 
-describe("a write that comes late", () => {
+describe("a write to D1 that comes late", () => {
   test("does not bring an ended session back into the list", async () => {
     const { id: organisationId } = await newOrganisation();
     const [born, , , ended] = lifeOf(organisationId, "late");
@@ -120,7 +123,7 @@ describe("a write that comes late", () => {
     expect(await live(organisationId)).toEqual({ sessions: [], total: 0 });
   });
 
-  test("does not take back what a later one showed", async () => {
+  test("does not undo what a later one showed", async () => {
     const { id: organisationId } = await newOrganisation();
     const [born, joined] = lifeOf(organisationId, "late");
     if (!born || !joined) throw new Error("a life has four states");

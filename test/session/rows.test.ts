@@ -1,4 +1,7 @@
-/** What each command costs in rows, exactly: rows written are most of the bill, so a change here is a decision. */
+/**
+ * What each command costs in rows, exactly. Rows written are most of the bill, so a change of these
+ * numbers is a decision.
+ */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -7,9 +10,18 @@ import { stubOf } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { type Rows, rowsOf, written } from "../support/rows";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
-import { connect, fromClient, newRelay, type Relay, type Socket } from "../support/socket";
+import {
+  connect,
+  createRelay,
+  fromClient,
+  newRelay,
+  type Relay,
+  type Socket,
+} from "../support/socket";
 
-/** An organisation whose key this isolate has read already, and whose count of sessions has its row. */
+/**
+ * An organisation whose key this isolate has read already, and whose count of sessions has a row.
+ */
 async function warmTenant(): Promise<Tenant> {
   const tenant = await newOrganisation();
   await list(tenant.key);
@@ -18,12 +30,17 @@ async function warmTenant(): Promise<Tenant> {
 
 const pair = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
 
-/** Waits until so many events of the organisation are recorded; its own reads are taken off. */
+/**
+ * Waits until so many events of the organisation are recorded; the rows that it reads itself are
+ * taken off.
+ */
 async function recorded(tenant: Pick<Tenant, "id">, count: number): Promise<void> {
   await eventually(async () => expect(await eventRows(tenant as Tenant)).toHaveLength(count));
 }
 
-/** What announcing leaves behind an answer is done: whatever is measured next is only what it costs. */
+/**
+ * Waits until the work after the last answer is done: what is measured next is only its own cost.
+ */
 async function settledSession(more: Record<string, unknown> = pair) {
   const tenant = await warmTenant();
   const { body } = await create(tenant.key, more);
@@ -33,8 +50,8 @@ async function settledSession(more: Record<string, unknown> = pair) {
 
 const writes = ({ d1Written, objectWritten }: Rows) => ({ d1Written, objectWritten });
 
-describe("rows written", () => {
-  test("by a create with two users: its state and alarm; its row, index and count; its event", async () => {
+describe("the rows written", () => {
+  test("by a create with two users are its state and alarm; its row, index and count; its event", async () => {
     const tenant = await warmTenant();
     const rows = await rowsOf(async () => {
       await create(tenant.key, pair);
@@ -43,7 +60,7 @@ describe("rows written", () => {
     expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 3 + 1 });
   });
 
-  test("by a create with 64 users: no more", async () => {
+  test("by a create with 64 users are no more than that", async () => {
     const tenant = await warmTenant();
     const users = Array.from({ length: 64 }, () => ({ ip: "192.0.2.1" }));
     const rows = await rowsOf(async () => {
@@ -53,7 +70,7 @@ describe("rows written", () => {
     expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 4 });
   });
 
-  test("by a create with a join code: the code and its index", async () => {
+  test("by a create with a join code are also the code and its index", async () => {
     const tenant = await warmTenant();
     const rows = await rowsOf(async () => {
       await create(tenant.key, { join_code: true });
@@ -62,7 +79,7 @@ describe("rows written", () => {
     expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 4 + 2 });
   });
 
-  test("by an authorize: its state, its row, its event", async () => {
+  test("by an authorize are its state, its row, its event", async () => {
     const { tenant, id } = await settledSession();
     const rows = await rowsOf(async () => {
       await authorize(tenant.key, id);
@@ -71,7 +88,7 @@ describe("rows written", () => {
     expect(writes(rows)).toEqual({ objectWritten: 1, d1Written: 1 + 1 });
   });
 
-  test("by a revoke: its state, its row, its event", async () => {
+  test("by a revoke are its state, its row, its event", async () => {
     const { tenant, id, users } = await settledSession();
     const rows = await rowsOf(async () => {
       await revoke(tenant.key, id, users[1].authorization_token);
@@ -80,7 +97,7 @@ describe("rows written", () => {
     expect(writes(rows)).toEqual({ objectWritten: 1, d1Written: 1 + 1 });
   });
 
-  test("by a delete: its state; its row moved out of the index, its count; its event", async () => {
+  test("by a delete are its state; its row moved out of the index, its count; its event", async () => {
     const { tenant, id } = await settledSession();
     const rows = await rowsOf(async () => {
       await remove(tenant.key, id);
@@ -92,7 +109,7 @@ describe("rows written", () => {
     });
   });
 
-  test("by what is refused: none", async () => {
+  test("by a refused call are none", async () => {
     const { tenant, id } = await settledSession({ ...pair, max_users: 2 });
     const stranger = await warmTenant();
     const rows = await rowsOf(async () => {
@@ -104,7 +121,7 @@ describe("rows written", () => {
     expect(written(rows)).toBe(0);
   });
 
-  test("by a join, relayed frames and pings: none; by a leave: the counters", async () => {
+  test("by a join, relayed frames and pings are none, and by a leave the counters", async () => {
     const relay = await newRelay(2);
     await recorded(await owner(relay), 1);
     const host = await connect(relay, 0);
@@ -128,8 +145,8 @@ describe("rows written", () => {
   });
 });
 
-describe("a whole life writes", () => {
-  test("16 rows, with two users authorised", async () => {
+describe("a whole life of a session", () => {
+  test("writes 16 rows, with two users authorised", async () => {
     const tenant = await warmTenant();
     const rows = await rowsOf(async () => {
       const { body } = await create(tenant.key, pair);
@@ -141,19 +158,10 @@ describe("a whole life writes", () => {
     expect(written(rows)).toBe(16);
   });
 
-  test("as many with two websockets that play for a while, and their counters", async () => {
+  test("writes as many with two websockets that play for a while, and their counters", async () => {
     const tenant = await warmTenant();
     const rows = await rowsOf(async () => {
-      const { body } = await create(tenant.key, pair);
-      const relay = {
-        id: body.session_id,
-        key: tenant.key,
-        sessionToken: body.authorization_token,
-        userTokens: body.session_users.map(
-          (user: { authorization_token: number }) => user.authorization_token,
-        ),
-        stub: stubOf(body.session_id),
-      };
+      const relay = await createRelay(tenant.key, pair);
       const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
       client.send(...fromClient(1, 2, 3));
       await host.frame();
@@ -165,27 +173,27 @@ describe("a whole life writes", () => {
   });
 });
 
-describe("rows read", () => {
-  test("by a read: none, while the object and the key are in memory", async () => {
+describe("the rows read", () => {
+  test("by a read are none, while the object and the key are in memory", async () => {
     const { tenant, id } = await settledSession();
     const rows = await rowsOf(() => read(tenant.key, id));
     expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 });
   });
 
-  test("by a read after an eviction: state, counters and alarm, and none in D1", async () => {
+  test("by a read after an eviction are state, counters and alarm, and none in D1", async () => {
     const { tenant, id } = await settledSession();
     await evictDurableObject(stubOf(id));
     const rows = await rowsOf(() => read(tenant.key, id));
     expect(rows).toEqual({ d1Read: 0, d1Written: 0, objectRead: 3, objectWritten: 0 });
   });
 
-  test("by a key that this isolate has not seen: the token and the key", async () => {
+  test("by a key that this isolate has not read are the token and the key", async () => {
     const tenant = await newOrganisation();
     const rows = await rowsOf(() => read(tenant.key, "ffffffffffff-S"));
     expect(rows).toMatchObject({ d1Read: 2, d1Written: 0 });
   });
 
-  test("by a list of one session: its row, the next organisation's where it stops, the count", async () => {
+  test("by a list of one session are its row, the next organisation's where it stops, and the count", async () => {
     await settledSession();
     const { tenant } = await settledSession();
     const rows = await rowsOf(() => list(tenant.key));
@@ -193,14 +201,14 @@ describe("rows read", () => {
   });
 });
 
-describe("with 3,000 ended and 300 live sessions of the organisation, and as many of its neighbours", () => {
+describe("an organisation with 3,000 ended and 300 live sessions, and neighbours with as many,", () => {
   test.each([
     ["the first page", "?limit=20", 20, 20 + 1],
     ["the second page", "?limit=20&page=2", 20, 40 + 1],
     ["a page of one hundred", "?limit=100&page=3", 100, 300 + 1],
     ["a page past the last", "?limit=100&page=9", 0, 300 + 1 + 1],
   ])(
-    "%s reads the live rows up to its end, and the count",
+    "reads for %s the live rows up to its end, and the count",
     async (_, query, sessions, rowsRead) => {
       await settledSession();
       const [before, tenant, after] = [await warmTenant(), await warmTenant(), await warmTenant()];
@@ -218,7 +226,7 @@ describe("with 3,000 ended and 300 live sessions of the organisation, and as man
     },
   );
 
-  test("a create, an authorize and a delete read and write as few rows as without them", async () => {
+  test("creates, authorizes and deletes with as few rows as without them", async () => {
     const [small, large] = [await warmTenant(), await warmTenant()];
     await create(small.key);
     await recorded(small, 1);
@@ -248,7 +256,10 @@ async function owner(relay: Relay): Promise<Pick<Tenant, "id">> {
   return { id: organisationId };
 }
 
-/** Puts rows of sessions without objects into the table, as they would be, and counts the live ones. */
+/**
+ * Puts rows of sessions without objects into the table, as the Worker would, and counts the live
+ * ones.
+ */
 async function insertSessions(
   organisationId: number,
   { count, ended }: { count: number; ended: boolean },

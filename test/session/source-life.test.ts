@@ -1,10 +1,11 @@
-/** How a source session ends, by each reason, and how one that nobody verifies does not stay pending. */
+/** How a source session ends, for each reason, and how one that nobody verifies fails. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
+import { moveClock } from "../support/clock";
 import { eventually } from "../support/eventually";
 import {
   create,
@@ -18,7 +19,7 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
-import { pass, runSweep } from "../support/sweep";
+import { runSweep } from "../support/sweep";
 
 const HOUR_MS = 3_600_000;
 
@@ -43,7 +44,7 @@ function expireAsConnector(id: string, secret: string, body: unknown = { reason:
   return call("POST", `/v1/sessions/${id}:expire`, { body: text, headers });
 }
 
-describe("an active session expires", () => {
+describe("an active source session expires", () => {
   test("by its organisation, with DELETE, which answers with the session", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
@@ -82,16 +83,16 @@ describe("an active session expires", () => {
     const { type } = await newConnector(broker, { result: "active", expires_at: expiresAt });
     const { body } = await create(broker, { type, wait: 10 });
     expect(body.expires_at).toBe(`${expiresAt.slice(0, 19)}Z`);
-    pass(HOUR_MS - 1_000);
+    moveClock(HOUR_MS - 1_000);
     expect((await read(broker, body.id)).body.state).toBe("active");
-    pass(2_000);
+    moveClock(2_000);
     expect((await read(broker, body.id)).body).toMatchObject({
       state: "expired",
       error: "service",
     });
   });
 
-  test("by us, when its life is over, though its connector gave it longer", async () => {
+  test("by Drawbridge when its life is over, though its connector gave it longer", async () => {
     const broker = await newBroker();
     const expiresAt = new Date(Date.now() + 100 * HOUR_MS).toISOString();
     const { type } = await newConnector(
@@ -100,39 +101,39 @@ describe("an active session expires", () => {
       { session_ttl_seconds: 3_600 },
     );
     const id = await newActive(broker, { type });
-    pass(HOUR_MS + 1_000);
+    moveClock(HOUR_MS + 1_000);
     expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "api" });
   });
 
-  test("by us, after a day in which nobody has used it, however often it was looked at", async () => {
+  test("by Drawbridge after a day without a use, however often it was read", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     for (let hours = 0; hours < 23; hours += 8) {
-      pass(8 * HOUR_MS - 1_000);
+      moveClock(8 * HOUR_MS - 1_000);
       await read(broker, id);
     }
-    pass(HOUR_MS);
+    moveClock(HOUR_MS);
     expect((await read(broker, id)).body).toMatchObject({ state: "expired", error: "api" });
     expect((await eventsOf(broker, 3))[2]?.data).toMatchObject({ error: "api" });
   });
 
-  test("by its own alarm, when nobody asks", async () => {
+  test("by its own alarm, when nobody calls", async () => {
     const broker = await newBroker();
     const { type } = await newConnector(broker, { result: "active" }, { idle_seconds: 60 });
     const id = await newActive(broker, { type });
-    pass(76_000);
+    moveClock(76_000);
     await runDurableObjectAlarm(objectOf(id));
     const { body } = await list(broker, "state=expired");
     expect(body.data).toMatchObject([{ id, error: "api" }]);
   });
 });
 
-describe("use", () => {
-  test("keeps a session from expiring as idle, also across an eviction", async () => {
+describe("a use of a source session", () => {
+  test("keeps it from expiring as idle, also across an eviction", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     for (let days = 0; days < 5; days++) {
-      pass(23 * HOUR_MS);
+      moveClock(23 * HOUR_MS);
       const { status, body } = await use(broker, id);
       expect(status).toBe(200);
       expect(body).toMatchObject({ id, state: "active", error: null });
@@ -144,7 +145,7 @@ describe("use", () => {
     });
   });
 
-  test("is refused with the state where no work can be done", async () => {
+  test("is refused with the session's state when that is not active", async () => {
     const broker = await newBroker();
     const pending = (await create(broker, { identifier: "jo+lost" })).body.id;
     const waiting = await use(broker, pending);
@@ -166,15 +167,15 @@ describe("use", () => {
   });
 });
 
-describe("a pending session", () => {
-  test("whose Worker has died fails by its own alarm, also when it was evicted", async () => {
+describe("a pending source session", () => {
+  test("fails by its own alarm when its Worker has died, also when its object was evicted", async () => {
     const broker = await newBroker();
-    // The built-in account that never answers is what a dead Worker looks like to the object.
+    // To the object, the built-in account that never answers looks like a Worker that has died.
     const { body } = await create(broker, { identifier: "jo+lost" });
     await evictDurableObject(objectOf(body.id));
-    pass(14_000);
+    moveClock(14_000);
     expect((await list(broker, "state=pending")).body.data).toHaveLength(1);
-    pass(2_000);
+    moveClock(2_000);
     await runDurableObjectAlarm(objectOf(body.id));
     const { body: page } = await list(broker, "state=failed");
     expect(page.data).toMatchObject([
@@ -184,7 +185,7 @@ describe("a pending session", () => {
     expect(events[1]).toMatchObject({ action: "failed", data: { error: "verification-timeout" } });
   });
 
-  test("whose connector has accepted it, with nobody left to say so, fails by its own alarm", async () => {
+  test("fails by its own alarm when its connector accepted it and the Worker died before it could say so", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const unheard = vi.spyOn(SessionObject.prototype, "activate");
@@ -194,7 +195,7 @@ describe("a pending session", () => {
     await eventually(() => expect(unheard).toHaveBeenCalled());
     unheard.mockRestore();
     expect((await read(broker, body.id)).body.state).toBe("pending");
-    pass(20_000);
+    moveClock(20_000);
     await runDurableObjectAlarm(objectOf(body.id));
     expect((await read(broker, body.id)).body).toMatchObject({
       state: "failed",
@@ -204,11 +205,11 @@ describe("a pending session", () => {
     expect(events.map(({ action }) => action)).toEqual(["created", "failed"]);
   });
 
-  test("whose alarm is lost as well is failed by whoever asks, and by the sweep", async () => {
+  test("fails with the next call, and with the sweep, when its alarm is lost as well", async () => {
     const broker = await newBroker();
     const asked = (await create(broker, { identifier: "jo+lost" })).body.id;
     const swept = (await create(broker, { identifier: "ann+lost" })).body.id;
-    pass(100_000);
+    moveClock(100_000);
     const { body } = await read(broker, asked);
     expect(body).toMatchObject({ state: "failed", error: "verification-timeout" });
     await runSweep();
@@ -218,15 +219,15 @@ describe("a pending session", () => {
     );
   });
 
-  test("is failed in every list from its deadline on, before anybody has recorded that", async () => {
+  test("is shown as failed in every list from its deadline on, also before that is recorded", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost" });
-    pass(60_000);
+    moveClock(60_000);
     expect((await list(broker)).body.data).toMatchObject([{ id: body.id, state: "failed" }]);
     expect((await list(broker, "state=pending")).body.data).toEqual([]);
   });
 
-  test("that is deleted expires, and what its connector says afterwards changes nothing", async () => {
+  test("expires when it is deleted, and what its connector says afterwards changes nothing", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker);
     await mailbox.answer({
@@ -250,8 +251,8 @@ describe("a pending session", () => {
   });
 });
 
-describe("a session that has ended", () => {
-  test("changes no more: DELETE answers with it as it is", async () => {
+describe("a source session that has ended", () => {
+  test("stays as it is: DELETE answers with it", async () => {
     const broker = await newBroker();
     const failed = await create(broker, { payload: {}, wait: 10 });
     const { status, body } = await remove(broker, failed.body.id);
@@ -274,7 +275,7 @@ describe("a session that has ended", () => {
     const refused = { ok: false, refusal: { code: "ended", reason: "invalid-credentials" } };
     expect(await object.activate(broker.id, null)).toMatchObject(refused);
     expect(await object.fail(broker.id, "code-required")).toMatchObject(refused);
-    // Its version counts its events: what is refused has none.
+    // Its version counts its events: a refused command makes none.
     expect(await object.read(broker.id)).toEqual(before);
     const active = objectOf(await newActive(broker));
     const notPending = { ok: false, refusal: { code: "not-pending", status: "active" } };
@@ -283,7 +284,7 @@ describe("a session that has ended", () => {
   });
 });
 
-describe("ending a session without an API key", () => {
+describe("ending a source session without an API key", () => {
   test("takes the signature of the connector of the session's own type and organisation", async () => {
     const broker = await newBroker();
     const other = await newBroker();
@@ -307,7 +308,7 @@ describe("ending a session without an API key", () => {
     expect((await read(broker, id)).body.state).toBe("active");
   });
 
-  test("tells nobody whether there is such a session", async () => {
+  test("tells nobody whether the session exists", async () => {
     const broker = await newBroker();
     const { secret } = await newConnector(broker, { result: "active" });
     const mock = await newActive(broker);
@@ -322,7 +323,7 @@ describe("ending a session without an API key", () => {
     expect(new Set(said.map(String)).size).toBe(1);
   });
 
-  test("is not for API keys: only the root token ends as admin", async () => {
+  test("is possible with the root token only as an admin, and not with an API key", async () => {
     const broker = await newBroker();
     const id = await newActive(broker);
     const { status } = await call("POST", `/v1/sessions/${id}:expire`, { key: broker.key });

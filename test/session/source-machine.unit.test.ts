@@ -1,4 +1,6 @@
-/** The rules of source sessions: every transition, every refusal, and when one is due to end. Pure. */
+/**
+ * The rules of source sessions: every transition, every refusal, and when one is due to end. Pure.
+ */
 import { describe, expect, test } from "vitest";
 import { decide, evolve, type SessionCommand } from "../../src/session/machine";
 import type { Session, SessionFacts } from "../../src/session/session";
@@ -69,7 +71,7 @@ const commands: Record<string, SessionCommand> = {
 };
 const NOW = BORN_AT + 5_000;
 
-describe("what a source session takes in each state", () => {
+describe("a source session", () => {
   const states: Record<string, Session> = { pending, active, warned, failed, expired };
   const outcomes: Record<string, Record<string, string>> = {
     pending: {
@@ -100,14 +102,14 @@ describe("what a source session takes in each state", () => {
     Object.entries(byCommand).map(([command, outcome]) => [state, command, outcome] as const),
   );
 
-  test.each(cases)("%s, %s: %s", (state, command, outcome) => {
+  test.each(cases)("%s takes %s: %s", (state, command, outcome) => {
     const decision = decide(states[state] as Session, commands[command] as SessionCommand, NOW);
     expect(decision.ok ? decision.events.map(({ type }) => type) : decision.refusal.code).toEqual(
       decision.ok ? [outcome] : outcome,
     );
   });
 
-  test("from nothing, only a create makes one, and it is pending", () => {
+  test("is made by a create only, and is then pending", () => {
     expect(pending).toMatchObject({ status: "pending", version: 1, expiresAt: ENDS_AT });
     for (const name of ["activate", "fail", "warn", "expire"]) {
       const refusal = { ok: false, refusal: { code: "not-found" } };
@@ -115,12 +117,12 @@ describe("what a source session takes in each state", () => {
     }
   });
 
-  test("becoming active keeps when access was verified, and its own limit", () => {
+  test("keeps, when it becomes active, the time of its verification and its own limit", () => {
     expect(active).toMatchObject({ verifiedAt: VERIFIED_AT, expiresAt: ENDS_AT });
     expect(limited).toMatchObject({ verifiedAt: VERIFIED_AT, expiresAt: BORN_AT + HOUR_MS });
   });
 
-  test("a verification that comes too late is refused with the failure that it has become", () => {
+  test("refuses a verification after the deadline with the failure that it has become", () => {
     const decision = decide(pending, commands.activate as SessionCommand, VERIFY_BY);
     const refusal = { code: "ended", status: "failed", reason: "verification-timeout" };
     expect(decision).toEqual({ ok: false, refusal });
@@ -130,7 +132,7 @@ describe("what a source session takes in each state", () => {
   test.each([
     ["its life", active, ENDS_AT, "api"],
     ["its third party's limit", limited, BORN_AT + HOUR_MS, "service"],
-  ] as const)("at the end of %s every other command is refused", (_, state, end, reason) => {
+  ] as const)("refuses every other command at the end of %s", (_, state, end, reason) => {
     for (const name of ["activate", "fail", "warn"]) {
       const decision = decide(state, commands[name] as SessionCommand, end);
       expect(decision).toEqual({
@@ -141,10 +143,10 @@ describe("what a source session takes in each state", () => {
   });
 });
 
-describe("when a source session ends by itself", () => {
+describe("a source session ends by itself", () => {
   const idleAt = BORN_AT + 5_000;
 
-  test("pending: at its deadline, whatever the idle clock says", () => {
+  test("at its deadline while it is pending, whatever the idle clock says", () => {
     expect(dueAt(pending, idleAt)).toBe(VERIFY_BY);
     expect(endDue(pending, idleAt, VERIFY_BY - 1)).toBeNull();
     const end = { type: "fail", error: "verification-timeout" };
@@ -152,25 +154,25 @@ describe("when a source session ends by itself", () => {
     expect(planAlarm(pending, idleAt, null)).toBe(VERIFY_BY);
   });
 
-  test("pending, found after its whole life: still as a verification that timed out", () => {
+  test("as a verification that timed out when it is found pending after its whole life", () => {
     const end = endDue(pending, null, ENDS_AT + 1);
     expect(end).toEqual({ type: "fail", error: "verification-timeout" });
     expect(decide(pending, end as SessionCommand, ENDS_AT + 1).ok).toBe(true);
   });
 
-  test("active: when it is idle, or when its life is over, by us", () => {
+  test("as expired by Drawbridge when it is active and idle, or active when its life is over", () => {
     expect(endDue(active, idleAt, idleAt)).toEqual({ type: "expire", reason: "api" });
     expect(endDue(active, null, ENDS_AT - 1)).toBeNull();
     expect(endDue(active, null, ENDS_AT)).toEqual({ type: "expire", reason: "api" });
   });
 
-  test("active: when its third party's limit is reached, by the service", () => {
+  test("as expired by the service when it is active at its third party's limit", () => {
     const limit = BORN_AT + HOUR_MS;
     expect(endDue(limited, null, limit)).toEqual({ type: "expire", reason: "service" });
     expect(endDue(limited, idleAt, limit - 1)).toEqual({ type: "expire", reason: "api" });
   });
 
-  test("once verified, its alarm moves from the deadline to the idle clock", () => {
+  test("by the idle clock instead of the deadline once it was verified", () => {
     const idle = VERIFIED_AT + IDLE_SECONDS * 1_000;
     expect(planAlarm(active, idle, VERIFY_BY)).toBe(idle + IDLE_SECONDS * 250);
   });
@@ -178,15 +180,15 @@ describe("when a source session ends by itself", () => {
   test.each([
     ["failed", failed],
     ["expired", expired],
-  ])("%s: never again", (_, state) => {
+  ])("never again when it is %s", (_, state) => {
     expect(endDue(state, 0, ENDS_AT + 1)).toBeNull();
     expect(expiringAt(state)).toBeNull();
     expect(nextCheckAt(state, NOW)).toBeNull();
   });
 });
 
-describe("what the sweep looks for", () => {
-  test("an end is announced an hour ahead, in a short life a quarter of it, and once", () => {
+describe("the sweep of source sessions", () => {
+  test("announces an end an hour ahead, in a short life a quarter of it, and once", () => {
     expect(expiringAt(active)).toBe(ENDS_AT - HOUR_MS);
     const life = HOUR_MS - (VERIFIED_AT - BORN_AT);
     expect(expiringAt(limited)).toBe(BORN_AT + HOUR_MS - life / 4);
@@ -194,7 +196,7 @@ describe("what the sweep looks for", () => {
     expect(expiringAt(pending)).toBeNull();
   });
 
-  test("checks are counted from the verification, and the next one is always ahead", () => {
+  test("counts checks from the verification, and sets the next one always ahead", () => {
     expect(nextCheckAt(active, VERIFIED_AT)).toBe(VERIFIED_AT + 60_000);
     expect(nextCheckAt(active, VERIFIED_AT + 59_999)).toBe(VERIFIED_AT + 60_000);
     expect(nextCheckAt(active, VERIFIED_AT + 60_000)).toBe(VERIFIED_AT + 120_000);

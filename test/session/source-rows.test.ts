@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
+import { moveClock } from "../support/clock";
 import { eventually } from "../support/eventually";
 import { type Rows, rowsOf, written } from "../support/rows";
 import {
@@ -18,14 +19,13 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
-/** A broker whose source `jo` and its first session are there already, with nothing under way. */
+/** A broker whose source `jo` and first session exist already, with no work under way. */
 async function settledBroker(): Promise<Broker> {
   const broker = await newBroker();
   await newActive(broker, { payload: { password: "abcd1234", first: true } });
@@ -42,7 +42,7 @@ async function rowsOfCreate(broker: Broker, wait: number, events: number): Promi
   });
 }
 
-/** Resolves when so many events are in D1; looking costs no row written. */
+/** Resolves when so many events are in D1; looking writes no row. */
 async function eventsRecorded(broker: Broker, count: number): Promise<void> {
   await eventually(async () => {
     const row = await env.DB.prepare("select count(*) as n from events where organisation_id = ?")
@@ -52,8 +52,8 @@ async function eventsRecorded(broker: Broker, count: number): Promise<void> {
   });
 }
 
-describe("rows", () => {
-  test("of a session from its create to active, of a use, and of its end", async () => {
+describe("the rows of a source session", () => {
+  test("are fixed from its create to active, for a use, and for its end", async () => {
     const broker = await settledBroker();
     const made = await rowsOfCreate(broker, 10, 4);
     const [newest] = (await list(broker)).body.data;
@@ -79,14 +79,14 @@ describe("rows", () => {
     });
   });
 
-  test("are the same whether the caller waits for the outcome or not", async () => {
+  test("are the same whether or not the caller waits for the outcome", async () => {
     const [one, two] = await Promise.all([settledBroker(), settledBroker()]);
     const waited = await rowsOfCreate(one, 10, 4);
     const polled = await rowsOfCreate(two, 0, 4);
     expect(written(waited)).toBe(written(polled));
   });
 
-  test("of relay sessions are in no index of source sessions", async () => {
+  test("are in indexes that relay sessions are not in", async () => {
     const { key } = await newOrganisation();
     const made = await rowsOf(() =>
       call("POST", "/v1/relays/sessions", { key, body: { users: [{ ip: "192.0.2.1" }] } }),
@@ -99,8 +99,8 @@ describe("rows", () => {
   });
 });
 
-describe("Ricloud-Await", () => {
-  test("answers as soon as the session changes, with one call on its object and no timer", async () => {
+describe("a call with Ricloud-Await", () => {
+  test("is answered as soon as the session changes, with one call on its object and no timer", async () => {
     const broker = await newBroker();
     const calls: [object: string | undefined, call: string][] = [];
     for (const name of ["read", "outcome"] as const) {
@@ -127,11 +127,11 @@ describe("Ricloud-Await", () => {
     expect(calls.filter(([name]) => name === id)).toEqual([[id, "outcome"]]);
   });
 
-  test("ends with the state that the alarm gives, when that comes first", async () => {
+  test("is answered with the state that the alarm gives, when that comes first", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost" });
     const waiting = objectOf(body.id).outcome(broker.id, 10_000);
-    pass(20_000);
+    moveClock(20_000);
     await runInDurableObject(objectOf(body.id), (object) => object.alarm());
     expect(await waiting).toMatchObject({
       ok: true,

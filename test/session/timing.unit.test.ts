@@ -1,4 +1,7 @@
-/** When a session's object wakes, and so when a session ends: as a table, and against any course of events. */
+/**
+ * When a session's object wakes, and so when a session ends: as a table, and for any course of
+ * events.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { drainBackoffMs, dueAt, idleSlackMs, planAlarm } from "../../src/session/timing";
@@ -7,7 +10,7 @@ import { after, BORN_AT, creation } from "../support/session-state";
 const SECOND = 1_000;
 const at = (seconds: number) => BORN_AT + seconds * SECOND;
 
-describe("a session is due", () => {
+describe("a session is due to end", () => {
   const session = after(creation({ expiresAt: at(1_000) }));
   test.each<[string, number | null, number]>([
     ["when it is idle, if nobody is connected", at(300), at(300)],
@@ -53,7 +56,7 @@ describe("the next try to drain", () => {
 });
 
 /**
- * The clock side of a session's object, as the object keeps it: the idle time is in memory, the alarm
+ * The times of a session's object as the object keeps them: the idle time is in memory, the alarm
  * in storage, and an eviction leaves only the alarm.
  */
 class Clockwork {
@@ -64,7 +67,7 @@ class Clockwork {
   #sockets = 0;
   alarmAt: number | null = null;
   alarmWrites = 0;
-  /** The last call, or the last moment with somebody connected. */
+  /** The last call, or the last moment with a participant connected. */
   lastActivity = BORN_AT;
   endedAt: number | null = null;
 
@@ -103,7 +106,7 @@ class Clockwork {
   ring(now: number, evicted: boolean): void {
     const scheduledAt = this.alarmAt;
     this.alarmAt = null;
-    // An object that is woken by its alarm sees none set, and is told for when it was.
+    // An object that is woken by its alarm finds none set, and is told for which time it was.
     if (evicted) this.#idleAt = scheduledAt;
     if (!this.#settle(now)) this.#arm();
   }
@@ -155,7 +158,7 @@ const courses = fc.record({
   wakesEvicted: fc.array(fc.boolean(), { minLength: 1, maxLength: 8 }),
 });
 
-/** Runs a course, ringing each alarm when it is due, until the session has ended. */
+/** Runs a course of events, ringing each alarm when it is due, until the session has ended. */
 function runToTheEnd({ idleSeconds, lifeSeconds, lateness, steps, wakesEvicted }: Course) {
   const clockwork = new Clockwork(idleSeconds, lifeSeconds);
   const lateMs = Math.round(lateness * idleSeconds * SECOND);
@@ -186,8 +189,8 @@ function runToTheEnd({ idleSeconds, lifeSeconds, lateness, steps, wakesEvicted }
 }
 type Course = typeof courses extends fc.Arbitrary<infer T> ? T : never;
 
-describe("whatever calls, sockets, evictions and alarms come in whatever order", () => {
-  test("a session ends neither before its idle time nor before the end of its life", () => {
+describe("a session, whatever calls, websockets, evictions and alarms come,", () => {
+  test("ends neither before its idle time nor before the end of its life", () => {
     fc.assert(
       fc.property(courses, (course) => {
         const { clockwork, endedAt } = runToTheEnd(course);
@@ -200,7 +203,7 @@ describe("whatever calls, sockets, evictions and alarms come in whatever order",
     );
   });
 
-  test("a session ends at most a quarter after its idle time, and at the end of its life", () => {
+  test("ends at most a quarter after its idle time, and at the end of its life", () => {
     fc.assert(
       fc.property(courses, (course) => {
         const { clockwork, endedAt, lateMs } = runToTheEnd(course);
@@ -213,7 +216,7 @@ describe("whatever calls, sockets, evictions and alarms come in whatever order",
     );
   });
 
-  test("a session that is polled often moves its alarm once in a quarter of its idle time", () => {
+  test("moves its alarm once in a quarter of its idle time when it is polled often", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 10, max: 3_600 }),

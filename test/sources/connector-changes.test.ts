@@ -1,4 +1,7 @@
-/** Who may say where end users' credentials go, what is told of it, and how its secret rotates. */
+/**
+ * Who may change the address to which end users' credentials go, which events that makes, and how
+ * its secret rotates.
+ */
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -56,7 +59,7 @@ describe("a connector", () => {
     expect((await call("PUT", path, { key: owner.token, body: { url } })).status).toBe(200);
   });
 
-  test("is an event when it is made, changed, has a new secret or goes, each in the batch of its change", async () => {
+  test("makes an event, in the same batch, when it is made, changed, given a new secret or removed", async () => {
     const broker = await newBroker();
     const type = "test.told";
     const path = `/v1/connectors/${type}`;
@@ -85,7 +88,7 @@ describe("a connector", () => {
     expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
   });
 
-  test("that is put as it is, costs nothing and is no event", async () => {
+  test("costs nothing and makes no event when it is put as it is", async () => {
     const broker = await newBroker();
     const type = "test.same";
     const put = () => call("PUT", `/v1/connectors/${type}`, { key: broker.key, body: { url } });
@@ -97,7 +100,7 @@ describe("a connector", () => {
     expect(await told(broker)).toHaveLength(1);
   });
 
-  test("changed by many at once ends as the last of them has it, with an event for each", async () => {
+  test("is as the last of several simultaneous changes left it, with an event for each", async () => {
     const broker = await newBroker();
     const type = "test.race";
     const timeouts = [1, 2, 3, 4];
@@ -115,7 +118,7 @@ describe("a connector", () => {
   });
 });
 
-describe("a connector's secret", () => {
+describe("the secret of a connector", () => {
   const good = (secret: string, request: ReceivedRequest | undefined) => {
     try {
       new Webhook(secret).verify(request?.body ?? "", request?.headers ?? {});
@@ -140,7 +143,7 @@ describe("a connector's secret", () => {
     });
   }
 
-  /** Which of these secrets sign what we send, and let the connector speak. */
+  /** Which of these secrets sign what Drawbridge sends, and are accepted from the connector. */
   async function working(broker: Broker, connector: TestConnector, secrets: string[]) {
     const { type, mailbox } = connector;
     const works: [boolean, boolean][] = [];
@@ -153,7 +156,7 @@ describe("a connector's secret", () => {
     return works;
   }
 
-  test("that was rotated signs and is taken beside the new one until its grace is over", async () => {
+  test("signs and is accepted beside the new one after a rotation, until its grace is over", async () => {
     const broker = await newBroker();
     const connector = await newConnector(broker, { result: "active" });
     const now = Date.now();
@@ -172,7 +175,7 @@ describe("a connector's secret", () => {
     expect(await working(broker, connector, secrets)).toEqual([none, both]);
   });
 
-  test("that was rotated without a grace ends at once, and registering again shows the new one", async () => {
+  test("ends at once when it is rotated without a grace, and registering again shows the new one", async () => {
     const broker = await newBroker();
     const connector = await newConnector(broker, { result: "active" });
     const { body } = await rotate(broker, connector, 0);
@@ -188,7 +191,7 @@ describe("a connector's secret", () => {
     expect(again.body.secret).toBe(body.secret);
   });
 
-  test("of no connector cannot be rotated, nor of another organisation's", async () => {
+  test("cannot be rotated where there is no connector, or where it is another organisation's", async () => {
     const [broker, other] = [await newBroker(), await newBroker()];
     const connector = await newConnector(broker, { result: "active" });
     const answers = [
@@ -201,7 +204,7 @@ describe("a connector's secret", () => {
     expect(await working(broker, connector, [connector.secret])).toEqual([[true, true]]);
   });
 
-  test("is the one of before after an upgrade: its version was the time of its creation", async () => {
+  test("is unchanged by an upgrade from when its version was the time of its creation", async () => {
     const broker = await newBroker();
     const { type, secret } = await newConnector(broker, { result: "active" });
     const row = await env.DB.prepare(

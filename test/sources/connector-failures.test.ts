@@ -1,4 +1,4 @@
-/** Why a connector's answer could not be taken, where the connector's owner finds it. */
+/** Why a connector's last answer could not be used, as the connector's owner can read it. */
 import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -29,7 +29,7 @@ async function lastFailure(broker: Broker, type: string) {
   return body.last_failure;
 }
 
-/** It is noted behind the outcome. */
+/** It is written after the outcome. */
 function noted(broker: Broker, type: string, reason: RegExp) {
   return eventually(async () => {
     const failure = await lastFailure(broker, type);
@@ -45,7 +45,7 @@ async function fails(broker: Broker, type: string) {
   expect(body).toMatchObject({ state: "failed", error: "service-unavailable" });
 }
 
-/** An active session, and what has its connector checked and waits for what comes of it. */
+/** An active session; has its connector check it, and waits for the outcome. */
 async function checked() {
   const broker = await newBroker();
   const { type, mailbox } = await newConnector(broker, { result: "active" });
@@ -91,7 +91,7 @@ describe("the last failure of a connector", () => {
     ["a broken connection", { kind: "reset" }, /^there was no connection, or it broke off$/],
     ["silence", { kind: "hang" }, /^it gave no answer within 1 s$/],
   ])(
-    "says that it answered with %s, and nothing of what it said or was told",
+    "says that it answered with %s, and quotes nothing that it said or was told",
     async (_, behaviour, reason) => {
       const broker = await newBroker();
       const { type, mailbox } = await newConnector(broker, undefined, { timeout_seconds: 1 });
@@ -105,7 +105,7 @@ describe("the last failure of a connector", () => {
     },
   );
 
-  test("says that we may not send to its address any more", async () => {
+  test("says that we may no longer send to its address", async () => {
     const broker = await newBroker();
     const { type } = await newConnector(broker);
     await env.DB.prepare("update connectors set url = 'http://10.0.0.1/' where type = ?")
@@ -115,7 +115,7 @@ describe("the last failure of a connector", () => {
     await noted(broker, type, /^nothing may be sent to the url: /);
   });
 
-  test("is not an answer that was agreed on, nor is another's", async () => {
+  test("is neither an answer in the agreed form nor a failure of another connector", async () => {
     const [broker, other] = [await newBroker(), await newBroker()];
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const sibling = await newConnector(other, "no object");
@@ -129,7 +129,7 @@ describe("the last failure of a connector", () => {
     expect(await lastFailure(broker, type)).toBeNull();
   });
 
-  test("of a check is found as well: an answer that is neither active nor expired", async () => {
+  test("is recorded for a check too: an answer that is neither active nor expired", async () => {
     const { broker, type, mailbox, check } = await checked();
     await check();
     expect(await lastFailure(broker, type)).toBeNull();
@@ -138,11 +138,11 @@ describe("the last failure of a connector", () => {
     expect((await lastFailure(broker, type)).reason).toContain("the answer to a check");
   });
 
-  test("is written once a minute while its reason stays, and at once when it is another", async () => {
+  test("is written once a minute while its reason stays, and at once when the reason changes", async () => {
     const { broker, type, mailbox, check } = await checked();
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
-    /** Whether a check asks D1 to write, and when the failure happened that is there afterwards. */
+    /** Whether a check writes to D1, and the time of the failure that is stored afterwards. */
     const noted = async () => {
       const calls = await d1CallsOf(check);
       const { at } = await lastFailure(broker, type);
@@ -159,7 +159,7 @@ describe("the last failure of a connector", () => {
     expect(await noted()).toEqual([true, 60_001]);
   });
 
-  test("is written once where many find it at the same moment", async () => {
+  test("is written once where many calls find it at the same moment", async () => {
     const { broker, type, mailbox, check } = await checked();
     await answerWith(mailbox, { result: "ended" });
     const now = Date.now();
@@ -169,7 +169,7 @@ describe("the last failure of a connector", () => {
     expect(await lastFailure(broker, type)).not.toBeNull();
   });
 
-  test("is forgotten with the address at which it happened", async () => {
+  test("is forgotten together with the address at which it happened", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, "no object");
     await fails(broker, type);

@@ -1,8 +1,12 @@
-/** What a connector signs to end a session: good for one session, however often it arrives. */
+/**
+ * The message that a connector signs to end a session: it works for one session, however often it
+ * arrives.
+ */
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { NONCE_MS } from "../../src/once/nonces";
 import { type Answer, call } from "../support/client";
+import { moveClock } from "../support/clock";
 import { rowsOf, written } from "../support/rows";
 import {
   type Broker,
@@ -13,11 +17,12 @@ import {
   read,
   type TestConnector,
 } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 afterEach(() => vi.useRealTimers());
 
-/** A message as it goes over the wire: whoever has seen it can send it again, to any session. */
+/**
+ * A message as it goes over the network: anyone who has seen it can send it again, to any session.
+ */
 function signed(connector: TestConnector, messageId: string) {
   const body = '{"reason":"service"}';
   const at = new Date();
@@ -46,7 +51,7 @@ async function stateOf(broker: Broker, id: string | undefined): Promise<string> 
 }
 
 describe("a message that a connector has signed", () => {
-  test("ends one session, and no other to which it is sent again", async () => {
+  test("ends one session, and no other one to which it is sent again", async () => {
     const { broker, connector, ids } = await newSessions(2);
     const [mine = "", other = ""] = ids;
     const send = signed(connector, "msg_1");
@@ -73,7 +78,7 @@ describe("a message that a connector has signed", () => {
     expect(await eventsOf(broker, 3)).toHaveLength(3);
   });
 
-  test("ends one of those to which it is sent at the same time", async () => {
+  test("ends only one of several sessions to which it is sent at the same time", async () => {
     const { broker, connector, ids } = await newSessions(4);
     const send = signed(connector, "msg_1");
     const answers = await Promise.all(ids.map(send));
@@ -82,17 +87,17 @@ describe("a message that a connector has signed", () => {
     expect(states.sort()).toEqual(["active", "active", "active", "expired"]);
   });
 
-  test("is remembered for as long as its signature is taken, whichever half hour begins meanwhile", async () => {
+  test("is remembered for as long as its signature is accepted, also into the next half hour", async () => {
     const { broker, connector, ids } = await newSessions(2);
     const [mine = "", other = ""] = ids;
     const edge = Math.ceil(Date.now() / NONCE_MS) * NONCE_MS;
     vi.useFakeTimers({ toFake: ["Date"], now: edge - 1_000 });
     const send = signed(connector, "msg_1");
     expect((await send(mine)).status).toBe(200);
-    pass(299_000);
+    moveClock(299_000);
     expect((await send(mine)).status).toBe(200);
     expect((await send(other)).body.code).toBe("message-used");
-    pass(3_000);
+    moveClock(3_000);
     expect((await send(mine)).body.code).toBe("wrong-signature");
     expect(await stateOf(broker, other)).toBe("active");
   });
@@ -105,7 +110,7 @@ describe("a message that a connector has signed", () => {
     expect((await signed(sibling, "msg_1")(id)).status).toBe(200);
   });
 
-  test("writes nothing where it comes again, or proves nothing", async () => {
+  test("writes nothing when it comes again or has no valid signature", async () => {
     const { connector, ids } = await newSessions(1);
     const [id = ""] = ids;
     const send = signed(connector, "msg_1");

@@ -1,4 +1,4 @@
-/** What goes to a connector, what it may answer, and that nothing it answers can do harm. */
+/** What is sent to a connector, what it may answer, and that no answer can do harm. */
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
@@ -11,7 +11,7 @@ function answering(body: string, status = 200, headers: Record<string, string> =
 }
 
 describe("a connector", () => {
-  test("is asked once, with the credentials, signed with its own secret", async () => {
+  test("is asked once, with the credentials, in a request signed with its own secret", async () => {
     const broker = await newBroker();
     const { type, secret, mailbox } = await newConnector(broker, { result: "active" });
     const payload = { password: "a b", code: 7, more: { deep: [true, null] } };
@@ -42,7 +42,7 @@ describe("a connector", () => {
   });
 
   test.each(["code-required", "code-invalid", "invalid-credentials", "service-unavailable"])(
-    "that answers %s fails the session with it",
+    "that answers %s fails the session with that reason",
     async (error) => {
       const broker = await newBroker();
       const { type } = await newConnector(broker, { result: "failed", error });
@@ -87,7 +87,7 @@ describe("a connector", () => {
     });
   });
 
-  test("that redirects fails the session, and where it points gets nothing", async () => {
+  test("that redirects fails the session, and the address that it points to gets nothing", async () => {
     const broker = await newBroker();
     const elsewhere = createMailbox(env.TEST_RECEIVER_URL);
     await elsewhere.answer(answering('{"result":"active"}'));
@@ -106,7 +106,7 @@ describe("a connector", () => {
     expect(body).toMatchObject({ state: "failed", error: "service-unavailable" });
   });
 
-  test("is not asked where we may not send any more", async () => {
+  test("is not asked where we may no longer send to its address", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     await env.DB.prepare("update connectors set url = ? where organisation_id = ?")
@@ -118,10 +118,10 @@ describe("a connector", () => {
   });
 });
 
-describe("registering", () => {
+describe("registering a connector", () => {
   const url = "http://127.0.0.1:9/verify";
 
-  test("keeps the terms, which hold for the sessions made from then on", async () => {
+  test("keeps its terms, which hold for the sessions created from then on", async () => {
     const broker = await newBroker();
     const terms = { session_ttl_seconds: 3_600, idle_seconds: 60, timeout_seconds: 3 };
     const { type, mailbox } = await newConnector(broker, { result: "active" }, terms);
@@ -139,7 +139,7 @@ describe("registering", () => {
     expect(Date.parse(session.expires_at) - Date.parse(session.date_created)).toBe(3_600_000);
   });
 
-  test("has defaults", async () => {
+  test("gives it default terms", async () => {
     const broker = await newBroker();
     const { type } = await newConnector(broker);
     const { body } = await call("GET", `/v1/connectors/${type}`, { key: broker.key });
@@ -151,7 +151,7 @@ describe("registering", () => {
     });
   });
 
-  test("again keeps the secret; after a deletion there is another", async () => {
+  test("again keeps its secret, and after a deletion gives another", async () => {
     const broker = await newBroker();
     const { type, secret } = await newConnector(broker);
     const path = `/v1/connectors/${type}`;
@@ -165,7 +165,7 @@ describe("registering", () => {
     expect(renewed.body.secret).not.toBe(secret);
   });
 
-  test("is seen by its organisation only, and for a type of another's there is none", async () => {
+  test("shows it to its own organisation only, which has none for the type of another organisation's", async () => {
     const broker = await newBroker();
     const other = await newBroker();
     const { type, secret } = await newConnector(broker, { result: "active" });

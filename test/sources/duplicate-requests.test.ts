@@ -1,4 +1,4 @@
-/** A create that is sent again: one session where it is the same request, two where it is not. */
+/** A create that is sent again: one session if it is the same request, two if it is not. */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
@@ -7,6 +7,7 @@ import {
   SOURCE_SESSION_ID,
   sessionIdsForRequest,
 } from "../../src/sources/duplicate-requests";
+import { moveClock } from "../support/clock";
 import { newGate } from "../support/d1";
 import { insertKey } from "../support/keys";
 import {
@@ -17,7 +18,6 @@ import {
   objectOf,
   remove,
 } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 const WINDOW_MS = 300_000;
 const lost = { identifier: "jo+lost" };
@@ -27,36 +27,36 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Sets the clock to this long after a window has begun. */
+/** Sets the clock to this long after the beginning of a window. */
 function setInWindow(milliseconds: number): void {
   const begin = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;
   vi.useFakeTimers({ toFake: ["Date"], now: begin + milliseconds });
 }
 
-describe("the same create within ten seconds, while the first is pending", () => {
+describe("the same create within ten seconds, while the first session is pending,", () => {
   test("gets the first session, also when its object was evicted meanwhile", async () => {
     const broker = await newBroker();
     setInWindow(60_000);
     const first = await create(broker, lost);
     await evictDurableObject(objectOf(first.body.id));
-    pass(9_900);
+    moveClock(9_900);
     const second = await create(broker, lost);
     expect(second.status).toBe(201);
     expect(second.body).toEqual(first.body);
     expect((await list(broker)).body.data).toHaveLength(1);
   });
 
-  test("gets it where a window of time ends in between", async () => {
+  test("gets the first session also when a window of time ends in between", async () => {
     const broker = await newBroker();
     setInWindow(-3_000);
     const first = await create(broker, lost);
-    pass(6_000);
+    moveClock(6_000);
     expect((await create(broker, lost)).body.id).toBe(first.body.id);
     expect((await list(broker)).body.data).toHaveLength(1);
   });
 
   test.each([0, 1])(
-    "gets it where the first is overtaken at the edge of a window, behind %i that have ended",
+    "gets the first session also when that is overtaken at the edge of a window, after %i that have ended",
     async (ended) => {
       const broker = await newBroker();
       setInWindow(-2_000);
@@ -73,7 +73,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
       const edge = Math.ceil(Date.now() / WINDOW_MS) * WINDOW_MS;
       const first = create(broker, lost);
       await gate.reached;
-      pass(2_000);
+      moveClock(2_000);
       const second = await create(broker, lost);
       gate.open();
       expect((await first).status).toBe(201);
@@ -83,23 +83,23 @@ describe("the same create within ten seconds, while the first is pending", () =>
     },
   );
 
-  test("at the very edge, of either side, is told apart by its age alone", async () => {
+  test("is told apart by the age of the session alone at the edge of a window", async () => {
     const broker = await newBroker();
     const ids: string[] = [];
     setInWindow(-10_000);
     ids.push((await create(broker, lost)).body.id);
-    pass(9_999);
+    moveClock(9_999);
     ids.push((await create(broker, lost)).body.id);
-    pass(1);
+    moveClock(1);
     ids.push((await create(broker, lost)).body.id);
-    pass(9_999);
+    moveClock(9_999);
     ids.push((await create(broker, lost)).body.id);
     expect(ids[1]).toBe(ids[0]);
     expect(ids[2]).not.toBe(ids[0]);
     expect(ids[3]).toBe(ids[2]);
   });
 
-  test("gets it when all are sent at once, and its connector is asked once", async () => {
+  test("gets the first session when all are sent at once, and the connector is asked once", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker);
     await mailbox.answer({
@@ -116,7 +116,7 @@ describe("the same create within ten seconds, while the first is pending", () =>
     expect(await mailbox.requests()).toHaveLength(1);
   });
 
-  test("gets it, verified, after an answer that was lost behind the commit", async () => {
+  test("gets the first session, verified, when the first answer was lost after the commit", async () => {
     const broker = await newBroker();
     const commit = SessionObject.prototype.create;
     vi.spyOn(SessionObject.prototype, "create").mockImplementationOnce(async function (
@@ -138,10 +138,10 @@ describe("a create makes a session of its own", () => {
     const broker = await newBroker();
     setInWindow(60_000);
     const first = await create(broker, lost);
-    pass(10_000);
+    moveClock(10_000);
     const second = await create(broker, lost);
     expect(second.body.id).not.toBe(first.body.id);
-    // The third is the second's twin, not the first's.
+    // The third is a duplicate of the second, not of the first.
     expect((await create(broker, lost)).body.id).toBe(second.body.id);
   });
 
@@ -149,7 +149,7 @@ describe("a create makes a session of its own", () => {
     const broker = await newBroker();
     setInWindow(-3_000);
     const first = await create(broker, lost);
-    pass(10_500);
+    moveClock(10_500);
     expect((await create(broker, lost)).body.id).not.toBe(first.body.id);
   });
 
@@ -195,10 +195,10 @@ describe("a create makes a session of its own", () => {
   });
 });
 
-describe("the id of a session", () => {
+describe("the id of a source session", () => {
   const request = { organisationId: 1, keyId: 2, body: '{"payload":{"password":"abcd1234"}}' };
 
-  test("cannot be made without the deployment's secret", () => {
+  test("cannot be computed without the deployment's secret", () => {
     const ours = sessionIdsForRequest("secret-of-this-deployment", request, 60_000).now(0);
     const theirs = sessionIdsForRequest("secret-of-another-one", request, 60_000).now(0);
     expect(ours).toMatch(SOURCE_SESSION_ID);

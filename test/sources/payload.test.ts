@@ -1,10 +1,13 @@
-/** The credentials of a third party are nowhere: not stored, not queued, not logged, not answered. */
+/**
+ * The credentials of a third party are nowhere: not stored, not queued, not logged, not answered.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createHash } from "node:crypto";
 import { afterEach, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
+import { moveClock } from "../support/clock";
 import { createMailbox } from "../support/receiver";
 import {
   type Broker,
@@ -17,7 +20,7 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
-import { pass, runSweep } from "../support/sweep";
+import { runSweep } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -60,7 +63,10 @@ async function dumpObject(id: string): Promise<string> {
   });
 }
 
-/** All that holds a password, or a digest of it that somebody could guess it from. */
+/**
+ * Asserts that none of these texts holds a password, or a digest of one from which it could be
+ * guessed.
+ */
 function marksOf(password: string, body: string): string[] {
   const digests = [password, body].flatMap((text) =>
     (["hex", "base64", "base64url"] as const).map((form) =>
@@ -75,7 +81,7 @@ function marksOf(password: string, body: string): string[] {
   ];
 }
 
-test("a marked password is in the connector's request and nowhere else", async () => {
+test("a password in a payload is in the request to the connector and nowhere else", async () => {
   const { logged, queued } = listen();
   const answers: string[] = [];
   const keep = <T extends { text: string }>(answer: T): T => {
@@ -91,7 +97,7 @@ test("a marked password is in the connector's request and nowhere else", async (
   const say = (body: string) => mailbox.answer({ kind: "status", status: 200, body });
   const wanted = { type, payload, wait: 10 };
 
-  // Success, and a use, a check and an end.
+  // A session that becomes active, is used, is checked, and ends.
   await say('{"result":"active"}');
   const active = keep(await create(broker, { ...wanted, headers: { "Idempotency-Key": "once" } }));
   expect(active.body.state).toBe("active");
@@ -99,7 +105,7 @@ test("a marked password is in the connector's request and nowhere else", async (
   await evictDurableObject(objectOf(active.body.id));
   keep(await use(broker, active.body.id));
   keep(await remove(broker, active.body.id));
-  // Failures: one as agreed, and those in which the connector says back what it was told.
+  // Failures: one in the agreed form, and those in which the connector repeats what it was told.
   const failed = [];
   for (const answer of [
     '{"result":"failed","error":"invalid-credentials"}',
@@ -124,7 +130,7 @@ test("a marked password is in the connector's request and nowhere else", async (
   const body = { source: password, payload: password };
   keep(await call("POST", "/sessions", { key: broker.key, body }));
   keep(await call("POST", "/sessions", { key: broker.key, body: `{"payload":"${password}"` }));
-  // An object that is evicted while its connector is being asked, and one that cannot be reached.
+  // An object that is evicted while its connector is asked, and one that cannot be reached.
   await mailbox.answer({ kind: "status", status: 200, body: '{"result":"active"}', delayMs: 300 });
   const evicted = keep(await create(broker, { type, payload: { ...payload, evicted: true } }));
   await evictDurableObject(objectOf(evicted.body.id));
@@ -139,7 +145,7 @@ test("a marked password is in the connector's request and nowhere else", async (
   // A Worker that has died: evicted, timed out, swept.
   const lost = keep(await create(broker, { identifier: "jo+lost", payload }));
   await evictDurableObject(objectOf(lost.body.id));
-  pass(60_000);
+  moveClock(60_000);
   await runDurableObjectAlarm(objectOf(lost.body.id));
   expect(keep(await read(broker, lost.body.id)).body.error).toBe("verification-timeout");
   await runSweep();
@@ -160,7 +166,7 @@ test("a marked password is in the connector's request and nowhere else", async (
     payload: sent.payload,
   });
   const id: string = lost.body.id;
-  // Each with what shows that it was looked at.
+  // Each place, with something that must be in it, to show that the test has looked there.
   const places: Record<string, [text: string, shows: string]> = {
     D1: [await dumpD1(), id],
     objects: [(await Promise.all(sessions.map(dumpObject))).join("\n"), id],
@@ -175,13 +181,13 @@ test("a marked password is in the connector's request and nowhere else", async (
     for (const mark of marksOf(password, request)) {
       expect(text.includes(mark), `${place} holds ${mark}`).toBe(false);
     }
-    // As the idempotency guard would digest it without a key.
+    // The digest that an Idempotency-Key would have without a secret.
     const digest = createHash("sha256").update(`/sessions\n${request}`).digest("base64url");
     expect(text.includes(digest), `${place} holds a plain digest of the request`).toBe(false);
   }
 }, 300_000);
 
-test("a session's own answers show no field that could hold a payload", async () => {
+test("a source session's answers have no field that could hold a payload", async () => {
   const broker: Broker = await newBroker();
   const { body } = await create(broker, { wait: 10 });
   expect(Object.keys(body).sort()).toEqual(

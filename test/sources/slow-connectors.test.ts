@@ -1,9 +1,9 @@
-/** A connector may use all of its time: what it says at the end of it still counts. */
+/** A connector may use all of its time: an answer at the end of it still counts. */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { answerWaitMs } from "../../src/sources/connector";
+import { moveClock } from "../support/clock";
 import { create, newBroker, newConnector, objectOf } from "../support/source-sessions";
-import { pass } from "../support/sweep";
 
 afterEach(() => vi.useRealTimers());
 
@@ -22,20 +22,20 @@ describe("a connector that answers at the end of its time", () => {
     const answer = create(broker, { type, wait: 10 });
     const [request] = await mailbox.waitForRequests(1);
     const { session_id: id } = JSON.parse(request?.body ?? "{}");
-    // All of its time, and what a slow D1 and queue have taken before it was asked.
-    pass(timeoutSeconds * 1_000 + 8_000);
+    // All of its time, and the time that a slow D1 and queue have taken before it was asked.
+    moveClock(timeoutSeconds * 1_000 + 8_000);
     await runDurableObjectAlarm(objectOf(id));
     expect((await answer).body).toMatchObject({ id, state: "active" });
   });
 
-  test("is not given up behind the answer: that waits for the outcome where the platform would not", async () => {
+  test("is waited for before the answer when it may take longer than the platform allows after one", async () => {
     // Timers that never fire: only the outcome can end the wait.
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     const long = await newSlow(30);
     expect((await create(long.broker, { type: long.type })).body.state).toBe("active");
   });
 
-  test("in a time that the platform allows holds no answer back", async () => {
+  test("is left to finish after the answer when the platform allows that time", async () => {
     const { broker, type } = await newSlow(25);
     const { body } = await create(broker, { type });
     expect(body.state).toBe("pending");
@@ -43,7 +43,7 @@ describe("a connector that answers at the end of its time", () => {
     expect(settled).toMatchObject({ session: { status: "active" } });
   });
 
-  test("holds a twin's answer back no longer than the twin asks: somebody else is verifying", async () => {
+  test("delays a duplicate request no longer than that request asks, since the first one verifies", async () => {
     const { broker, type, mailbox } = await newSlow(30);
     const first = create(broker, { type });
     await mailbox.waitForRequests(1);
@@ -57,6 +57,9 @@ test.each([
   [25, 0],
   [26, 1_000],
   [30, 5_000],
-])("with %i seconds to answer, an answer is held back %i milliseconds at most", (seconds, most) => {
-  expect(answerWaitMs({ timeoutSeconds: seconds })).toBe(most);
-});
+])(
+  "a connector with %i seconds to answer holds the caller's answer back for %i milliseconds at most",
+  (seconds, most) => {
+    expect(answerWaitMs({ timeoutSeconds: seconds })).toBe(most);
+  },
+);

@@ -1,9 +1,11 @@
 /**
- * Alibaba's two signatures, written from their documentation and apart from the product's own code: what
- * is signed here is assembled from the parameters, what is checked there is taken from the wire.
+ * Alibaba's two signatures, written from Alibaba's documentation and not with the Worker's own
+ * code: here a call is signed from its parameters, there a signature is checked from the bytes of
+ * the request.
  */
 import { env, exports } from "cloudflare:workers";
 import { createHash, createHmac } from "node:crypto";
+import { expect } from "vitest";
 import { deriveAccessKey } from "../../src/keys/access-key";
 import { ORIGIN, type Tenant } from "./client";
 import { newAddress } from "./devices";
@@ -22,7 +24,7 @@ export async function pairOf(tenant: Tenant): Promise<Pair> {
   return deriveAccessKey(env.DRAWBRIDGE_SECRET, { id: row?.key_id ?? 0, tokenVersion: 1 });
 }
 
-/** A call as a client makes it, before it is sent; tests tamper with it. */
+/** A call as a client makes it, before it is sent; tests change it. */
 export interface SignedCall {
   method: string;
   /** Path and query. */
@@ -31,7 +33,7 @@ export interface SignedCall {
   body: string;
 }
 
-/** What goes where. */
+/** The parameters of a call, by where they go. */
 export interface Unsigned {
   action: string;
   query?: Record<string, string>;
@@ -39,11 +41,11 @@ export interface Unsigned {
   method?: string;
   date?: string;
   nonce?: string;
-  /** More headers, which are signed as well. */
+  /** Further headers, which are signed as well. */
   headers?: Record<string, string>;
 }
 
-/** RFC 3986. */
+/** As RFC 3986 encodes. */
 export function escapeAll(text: string): string {
   let escaped = "";
   for (const byte of new TextEncoder().encode(text)) {
@@ -55,7 +57,7 @@ export function escapeAll(text: string): string {
   return escaped;
 }
 
-/** As the SDKs put it on the wire: with the characters literal that they escape only to sign. */
+/** As the SDKs send it: characters that they encode only in order to sign are sent as they are. */
 function wire(parameters: Record<string, string>): string {
   return Object.entries(parameters)
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
@@ -69,7 +71,7 @@ function sorted(parameters: Record<string, string>): string {
     .join("&");
 }
 
-/** Now, or another time, as both signatures write it. */
+/** This moment or another, in the form of both signatures. */
 export function timestamp(time = Date.now()): string {
   return new Date(time).toISOString().replace(/\.\d{3}Z$/, "Z");
 }
@@ -131,13 +133,16 @@ export function signV1(pair: Pair, call: Unsigned): SignedCall {
   };
 }
 
-/** Sends a call as it is, from an address of its own unless one is named; a `host` becomes the URL's. */
+/**
+ * Sends a call as it is, from an address of its own unless one is given; its `host` becomes the
+ * URL's.
+ */
 export async function send(call: SignedCall, ip = newAddress()) {
   const { status, body } = await answerTo(call, ip);
   return { status, code: body.Code };
 }
 
-/** As `send`, with all of the answer. */
+/** Like `send`, with the whole answer. */
 export async function answerTo({ method, path, headers, body }: SignedCall, ip = newAddress()) {
   const sent = new Headers({ "CF-Connecting-IP": ip });
   let origin = ORIGIN;
@@ -150,4 +155,22 @@ export async function answerTo({ method, path, headers, body }: SignedCall, ip =
   );
   const answer = (await response.json()) as { Code: unknown; Message: string };
   return { status: response.status, body: answer };
+}
+
+/**
+ * The call with some text replaced, wherever the text is.
+ * @throws Error where it is nowhere
+ */
+export function changed(signed: SignedCall, from: string | RegExp, to: string): SignedCall {
+  const headers = signed.headers.map(([n, v]): [string, string] => [n, v.replace(from, to)]);
+  const path = signed.path.replace(from, to);
+  const body = signed.body.replace(from, to);
+  expect([path, headers, body]).not.toEqual([signed.path, signed.headers, signed.body]);
+  return { ...signed, path, headers, body };
+}
+
+/** The call with this header in place of any of that name; null: without that header. */
+export function withHeader(signed: SignedCall, name: string, value: string | null): SignedCall {
+  const others = signed.headers.filter(([each]) => each !== name);
+  return { ...signed, headers: value === null ? others : [...others, [name, value]] };
 }

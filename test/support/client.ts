@@ -1,10 +1,13 @@
 /** Calls the Worker as a client would: over HTTP and websockets, in workerd. */
 import { env, exports } from "cloudflare:workers";
 
-/** Where the tests' Worker seems to be. */
+/** The origin at which the tests call the Worker. */
 export const ORIGIN = "http://localhost:8787";
 
-/** One call; a body that is neither text nor bytes is sent as JSON. Bytes go without a Content-Type. */
+/**
+ * One call; a body that is neither text nor bytes is sent as JSON. Bytes are sent without a
+ * Content-Type.
+ */
 export async function call(
   method: string,
   path: string,
@@ -27,7 +30,7 @@ export async function call(
   return { status: response.status, headers: response.headers, text, body: parse(text) };
 }
 
-/** What came back. `body` is the parsed JSON, or undefined. */
+/** An answer. `body` is the parsed JSON, or undefined. */
 export interface Answer {
   status: number;
   headers: Headers;

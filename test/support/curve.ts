@@ -1,6 +1,6 @@
 /**
- * Just enough of Ed25519's curve to make what an attacker would make: its points of small order, in all
- * of their spellings (RFC 8032, section 5.1), and forgeries for them.
+ * As much of Ed25519's curve as an attacker would need: its points of small order in all of their
+ * spellings (RFC 8032, section 5.1), and forgeries for them.
  */
 import { createHash } from "node:crypto";
 
@@ -32,8 +32,8 @@ export function smallOrderKeys(): { name: string; bytes: Uint8Array; order: bigi
 }
 
 /**
- * A signature that is valid for this key of small order and this message, or null: of so many messages
- * as the order says, about one has one.
+ * A signature that is valid for this key of small order and this message, or null: it exists for
+ * about one message in as many as the order of the key.
  */
 export function forge(key: Uint8Array, order: bigint, message: string): Uint8Array | null {
   const r = littleEndian(1n);
@@ -42,7 +42,7 @@ export function forge(key: Uint8Array, order: bigint, message: string): Uint8Arr
   return k % order === 0n ? Uint8Array.from([...r, ...new Uint8Array(32)]) : null;
 }
 
-/** A number in 32 bytes, the lowest first. */
+/** A number in 32 bytes, the lowest byte first. */
 export function littleEndian(value: bigint): Uint8Array {
   return Uint8Array.from(Buffer.from(value.toString(16).padStart(64, "0"), "hex").reverse());
 }

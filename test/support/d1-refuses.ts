@@ -1,7 +1,7 @@
-/** Makes D1 really fail, for the statements that a test names. */
+/** Makes D1 itself fail, for the statements that a test names. */
 import { env } from "cloudflare:workers";
 
-/** While `work` runs, D1 refuses every call one of whose statements matches. */
+/** While `work` runs, D1 refuses every call in which one statement matches. */
 export async function whileD1Refuses<T>(statements: RegExp, work: () => Promise<T>): Promise<T> {
   const session = Object.getPrototypeOf(env.DB.withSession());
   const send = session._send;

@@ -1,15 +1,15 @@
 /**
- * Stands between the Worker and its D1: sees every statement, and can make one fail or wait. What is
- * let through runs on the real database. Undone when `work` is over.
+ * Stands between the Worker and its D1: sees every statement, and can make one fail or wait. What
+ * is let through runs on the real database. Undone when `work` is over.
  */
 import { env } from "cloudflare:workers";
 
-/** Is told the SQL of one request to D1 (of a batch, all of it); throws, or is waited for. */
+/** Is given the SQL of one request to D1 (of a batch, all of it). It may throw, and is awaited. */
 export type OnStatement = (sql: string) => void | Promise<void>;
 
 type Send = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
-/** Runs `work` while every request to D1 first goes through `onStatement`. */
+/** Runs `work`; every request to D1 first goes through `onStatement`. */
 export function withD1<T>(onStatement: OnStatement, work: () => Promise<T>): Promise<T> {
   return withSend(async (sql, send) => {
     await onStatement(sql);
@@ -17,7 +17,10 @@ export function withD1<T>(onStatement: OnStatement, work: () => Promise<T>): Pro
   }, work);
 }
 
-/** Runs `work` while every answer of D1, to what it has done by then, first goes through `onStatement`. */
+/**
+ * Runs `work`; every answer of D1 first goes through `onStatement`, when D1 has already done the
+ * request.
+ */
 export function withD1Answers<T>(onStatement: OnStatement, work: () => Promise<T>): Promise<T> {
   return withSend(async (sql, send) => {
     const answer = await send();
@@ -42,7 +45,7 @@ async function withSend<T>(
   }
 }
 
-/** Runs `slow`; before its first write that matches, `fast` is done from beginning to end. */
+/** Runs `slow`; before its first write that matches, `fast` runs from beginning to end. */
 export async function overtaken<A, B>(
   write: RegExp,
   slow: () => Promise<A>,

@@ -1,4 +1,4 @@
-/** The rows of the route table for device pairs. */
+/** The rows of `route-table.ts` for applications, devices and pairing. */
 import type { Tenant } from "./client";
 import {
   ask,
@@ -24,7 +24,7 @@ const inApplication =
     return { path: `${at.path}${path}`, status, ...(body ? { body } : {}) };
   };
 
-/** On a pairing request that asks for no scopes: an approver needs to hold none. */
+/** On a pairing request without scopes, so that its approver needs to hold none. */
 const onRequest = (verb: string) => async (tenant: Tenant) => {
   const at = await newApplication(tenant);
   const { id } = await request(at, await newDevice(), { scopes: [] });

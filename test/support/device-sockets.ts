@@ -1,10 +1,10 @@
-/** Relay sessions of devices, and websockets opened with a device token. */
-import { env, exports } from "cloudflare:workers";
-import { call, ORIGIN } from "./client";
+/** Relay sessions whose users have devices, and websockets that are opened with a device token. */
+import { exports } from "cloudflare:workers";
+import { ORIGIN } from "./client";
 import { newAddress, type TestApplication } from "./devices";
-import { type Relay, Socket } from "./socket";
+import { createRelay, type Relay, Socket } from "./socket";
 
-/** A relay session of users who each have a device or (null) none. */
+/** A relay session of users who each have a device or (null) none; its id. */
 export async function newSession(
   at: TestApplication,
   deviceIds: (string | null)[],
@@ -12,29 +12,16 @@ export async function newSession(
   return (await newRelayOf(at, deviceIds)).id;
 }
 
-/** As `newSession`, with what its users need to connect by their tokens. */
+/** Like `newSession`, with what its users need to connect by their tokens. */
 export async function newRelayOf(
   at: TestApplication,
   deviceIds: (string | null)[],
 ): Promise<Relay> {
   const users = deviceIds.map((device_id) => ({ ip: "192.0.2.1", device_id }));
-  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
-    key: at.key,
-    body: { users },
-  });
-  if (status !== 200) throw new Error(`no session was made: ${text}`);
-  return {
-    id: body.session_id,
-    key: at.key,
-    sessionToken: body.authorization_token,
-    userTokens: body.session_users.map(
-      (user: { authorization_token: number }) => user.authorization_token,
-    ),
-    stub: env.SESSIONS.getByName(body.session_id),
-  };
+  return createRelay(at.key, { users });
 }
 
-/** Asks for an upgrade with a device token ("": none) and returns whatever was answered. */
+/** Asks for an upgrade with a device token ("": none), and returns the answer, whatever it is. */
 export function upgrade(
   session: string,
   side: "server" | "client",

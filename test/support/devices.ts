@@ -1,6 +1,6 @@
 /**
- * Devices as a real one would be: an Ed25519 key of its own, that signs what it asks for. Written from
- * the contract, apart from the product's own code.
+ * Devices as real ones are: each has an Ed25519 key of its own, and signs what it requests. Written
+ * from docs/pairing.md, and not with the Worker's own code.
  */
 import { env } from "cloudflare:workers";
 import { openDatabase } from "../../src/db/open";
@@ -31,7 +31,7 @@ export async function newApplication(tenant?: Tenant): Promise<TestApplication> 
   return { ...owner, application: body.id, path: `/v1/applications/${body.id}` };
 }
 
-/** What a device asks for; what is left out has a plain value. */
+/** What a device requests; what is left out has a plain value. */
 export interface Wish {
   role?: string;
   roles?: string[];
@@ -43,7 +43,7 @@ export interface Wish {
   platform?: string;
   family?: string;
   setupCode?: string;
-  /** Where it asks from; its own address if left out. */
+  /** The address that it calls from; its own address if left out. */
   ip?: string;
 }
 
@@ -125,7 +125,7 @@ export async function signedBody(device: TestDevice, wish: Wish, nonce: string) 
   };
 }
 
-/** Asks to be let in, with a fresh challenge, and gives back whatever was answered. */
+/** Makes a pairing request with a fresh challenge, and returns the answer, whatever it is. */
 export async function ask(
   at: TestApplication,
   device: TestDevice,
@@ -136,7 +136,7 @@ export async function ask(
   return call("POST", `${at.path}/pairing/requests`, { body, ip });
 }
 
-/** Asks, and expects to be put on the list. */
+/** Makes a pairing request, and expects it to be pending. */
 export async function request(
   at: TestApplication,
   device: TestDevice,
@@ -169,7 +169,7 @@ export function decide(
   return call("POST", `${at.path}/pairing/requests/${id}:${verb}`, { key, body });
 }
 
-/** Pairs a device from asking to its token. */
+/** Pairs a device, from its request to its token. */
 export async function pair(
   at: TestApplication,
   device: TestDevice,
@@ -182,7 +182,7 @@ export async function pair(
   return { token: body.device_token, requestId: asked.id };
 }
 
-/** What a gateway is told of a token. */
+/** What a gateway is told about a token. */
 export async function verify(at: TestApplication, token: string, scope?: string) {
   const { body } = await call("POST", "/v1/devices:verify", {
     key: at.key,
@@ -198,7 +198,7 @@ export async function findRequest(at: TestApplication, id: string, status = "") 
   return body.data.find((each: { pair_request_id: string }) => each.pair_request_id === id);
 }
 
-/** What both surfaces hand the domain, for tests that race its functions. */
+/** What both surfaces pass to the domain, for tests that race its functions. */
 export function domainDeps(): DeviceServices {
   const ctx = { waitUntil: () => undefined };
   const db = openDatabase(env);
@@ -210,12 +210,15 @@ export function domainDeps(): DeviceServices {
   };
 }
 
-/** An operator of the organisation who holds everything. */
+/** An operator of the organisation with every permission. */
 export function operatorOf(at: TestApplication): Actor {
   return { organisationId: at.id, keyId: 1, permissions: ["*"], session: null };
 }
 
-/** The types of the events of an organisation's devices, in alphabetical order: those of one millisecond have none. */
+/**
+ * The types of the events of an organisation's devices, in alphabetical order: events of one
+ * millisecond have no other.
+ */
 export async function deviceEvents(at: TestApplication): Promise<string[]> {
   const { results } = await env.DB.prepare(
     "select type from events where organisation_id = ? and type like 'device.%' order by type",
@@ -225,7 +228,9 @@ export async function deviceEvents(at: TestApplication): Promise<string[]> {
   return results.map(({ type }) => type);
 }
 
-/** Waits until every event is on the queue: what is counted afterwards has none of their rows. */
+/**
+ * Waits until every event is on the queue, so that what is counted afterwards has none of its rows.
+ */
 export async function eventsSent(): Promise<void> {
   await eventually(async () => {
     const owed = await env.DB.prepare("select count(*) n from owed_events").first("n");

@@ -1,10 +1,12 @@
-/** Waiting for what must come. */
+/** Waiting for something that must happen. */
 import { vi } from "vitest";
 
-/** How long a test waits: only one that fails waits so long, and none relies on how long it takes. */
+/**
+ * How long a test waits at most. Only a failing test waits so long, and no test relies on the time.
+ */
 export const LIMIT_MS = 60_000;
 
-/** Resolves with what `look` gives once it throws no more. */
+/** Resolves with the result of `look` as soon as it no longer throws. */
 export function eventually<T>(look: () => T | Promise<T>): Promise<T> {
   return vi.waitFor(look, { timeout: LIMIT_MS, interval: 50 });
 }

@@ -1,7 +1,7 @@
 /**
- * Faults of what a session's object stands on, made in the real thing: an object that dies between two
- * steps of a command, a queue that refuses, an alarm that is early, late or lost, a sweep on demand.
- * Everything patched is undone when `work` is over.
+ * Faults of what a session's object relies on, made in the real thing: an object that dies between
+ * two steps of a command, a queue that refuses, an alarm that is early, late or lost, a run of the
+ * sweep at any moment. Everything is undone when `work` is over.
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -18,25 +18,13 @@ export function stubOf(id: string): SessionStub {
   return env.SESSIONS.getByName(id);
 }
 
-/**
- * Stops the clock of the Worker and its objects, an hour ahead of the platform's: alarms that are set
- * for soon do not ring by themselves. Undo with `vi.useRealTimers()`.
- */
-export function holdTheClock(): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
-}
-
-export function advance(seconds: number): void {
-  vi.setSystemTime(Date.now() + seconds * 1_000);
-}
-
-/** When the object will be woken, in seconds from now; null: never. */
+/** In how many seconds the object will be woken; null: never. */
 export async function alarmIn(id: string): Promise<number | null> {
   const at = await runInDurableObject(stubOf(id), (_, { storage }) => storage.getAlarm());
   return at === null ? null : (at - Date.now()) / 1_000;
 }
 
-/** Calls the alarm's handler, `times` side by side, whether or not an alarm is set. */
+/** Calls the alarm's handler `times` times at once, whether or not an alarm is set. */
 export async function ring(id: string, times = 1): Promise<void> {
   await runInDurableObject<SessionObject, unknown>(stubOf(id), (object) =>
     Promise.all(Array.from({ length: times }, () => object.alarm())),
@@ -47,7 +35,7 @@ export async function loseAlarm(id: string): Promise<void> {
   await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());
 }
 
-/** One run of the sweep, at the time that the clock says or at another minute (Unix milliseconds). */
+/** One run of the sweep, now or at another minute (Unix milliseconds). */
 export function runSweep(scheduledTime = Date.now()): Promise<void> {
   return sweepThrough(scheduledTime);
 }
@@ -55,10 +43,10 @@ export function runSweep(scheduledTime = Date.now()): Promise<void> {
 type Send = (this: unknown, messages: { body: unknown }[], ...more: unknown[]) => Promise<unknown>;
 type Query = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
-/** Stands before each batch that an object sends to the events queue; `send` lets it through. */
+/** Is called before each batch that an object sends to the events queue; `send` lets it through. */
 export type OnSend = (events: EventMessage["event"][], send: () => Promise<unknown>) => unknown;
 
-/** Runs `work` while `onSend` decides what becomes of events on their way to the queue. */
+/** Runs `work`; `onSend` decides what happens to events on their way to the queue. */
 export async function withEventQueue<T>(onSend: OnSend, work: () => Promise<T>): Promise<T> {
   const queue = Object.getPrototypeOf(env.EVENTS) as { sendBatch: Send };
   const { sendBatch } = queue;
@@ -66,7 +54,7 @@ export async function withEventQueue<T>(onSend: OnSend, work: () => Promise<T>):
     const bodies = messages.map(({ body }) => body as Partial<EventMessage>);
     const send = () => sendBatch.call(this, messages, ...more);
     const events = bodies.flatMap(({ event }) => event ?? []);
-    // Both queues have the same prototype: deliveries pass.
+    // Both queues have the same prototype: deliveries are let through.
     return events.length === 0 ? send() : onSend(events, send);
   };
   try {
@@ -81,7 +69,7 @@ export function queueRefuses(): never {
   throw new Error("Queue sendBatch failed: Too Many Requests");
 }
 
-/** A step of announcing a change, at which an object may die. */
+/** A step of announcing a change at which an object may die. */
 export const DEATHS = [
   "before its events are sent",
   "after its events are sent",
@@ -90,10 +78,10 @@ export const DEATHS = [
 ] as const;
 export type Death = (typeof DEATHS)[number];
 
-/** What writes a session's row, and nothing else does. */
+/** Whether a statement writes a session's row: no other statement looks like it. */
 export const isProjection = (sql: string) => /insert into "sessions"/.test(sql);
 
-/** Runs `work` while D1 does what such a statement says, and its answer never arrives. */
+/** Runs `work`; D1 does the statements that match, and their answers never arrive. */
 export async function losingAnswers<T>(
   isLost: (sql: string) => boolean,
   work: () => Promise<T>,
@@ -105,7 +93,7 @@ export async function losingAnswers<T>(
   }, work);
 }
 
-/** Runs `work` while the first object that comes to this step dies there, without another word. */
+/** Runs `work`; the first object that comes to this step dies there at once. */
 export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<T> {
   let sessionId: string | undefined;
   let dead = false;
@@ -139,7 +127,7 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
 
 /**
  * Makes a call on the objects with these names fail, until the mocks are restored.
- * @returns the names on which the call was made, of all objects, as they come
+ * @returns the names of all objects on which the call was made, in order
  */
 export function breakObjects(
   call: "reconcile" | "purge",
@@ -156,7 +144,7 @@ export function breakObjects(
   return called;
 }
 
-/** Ends the object's instance at once, with all that it is doing; what it stored stays. */
+/** Ends the object's instance at once, with all that it is doing; what it has stored stays. */
 export async function kill(id: string): Promise<void> {
   const killed = runInDurableObject(stubOf(id), (_, state) => state.abort("killed by a test"));
   await killed.catch(() => undefined);

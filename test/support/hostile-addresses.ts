@@ -1,10 +1,10 @@
-/** Addresses that Drawbridge must never send to, as somebody might write them. */
+/** Addresses to which Drawbridge must never send, as somebody might write them. */
 import type { AddressRefusalCode, AddressRules } from "../../src/outbound/address";
 
-/** Further hostnames of the deployment, which its clients of the tests do not call. */
+/** Further hostnames of the deployment, under which the tests do not call it. */
 export const OTHER_HOSTNAMES = "Relay.Example.NET., drawbridge.acme.workers.dev:8443,bücke.example";
 
-/** The rules of a deployment, which is at https://drawbridge.example.com and at those others. */
+/** The rules of a deployment at https://drawbridge.example.com and at those other hostnames. */
 export const DEPLOYED: AddressRules = {
   allowInsecure: false,
   ownHosts: [
@@ -128,7 +128,9 @@ export const HOSTILE: Record<AddressRefusalCode, string[]> = {
   `),
 };
 
-/** Spellings of a receiver's own address at which a careless judge would let a request through. */
+/**
+ * Spellings of a receiver's own address with which a careless judge would let a request through.
+ */
 export function spellingsOf(receiverUrl: string): string[] {
   const { port, pathname } = new URL(receiverUrl);
   const hosts = addresses(`

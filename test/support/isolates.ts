@@ -1,17 +1,17 @@
 /**
- * A second isolate's worth of the Worker: the same code loaded once more, with caches of its own, on
- * the same D1. What one remembers, the other has to find out.
+ * A second isolate of the Worker: the same code loaded once more, with caches of its own, on the
+ * same D1. What one isolate remembers, the other has to read.
  */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import { type Answer, ORIGIN } from "./client";
 
-/** Another isolate's `call`; it takes other bindings where a test asks for them. */
+/** The `call` of another isolate; it takes other bindings where a test asks for them. */
 export async function otherIsolate(overrides: Partial<Env> = {}) {
   vi.resetModules();
   const { createApp } = await import("../../src/app");
-  // This copy is ours alone: what is loaded from now on, the first Worker too, is loaded anew.
+  // This copy is only ours: everything loaded from now on is a new copy, the first Worker too.
   vi.resetModules();
   const app = createApp();
   const bindings = { ...env, ...overrides };

@@ -1,4 +1,4 @@
-/** API keys for tests: made over HTTP as an operator would, or in bulk straight into D1. */
+/** API keys for tests: made over HTTP as an operator would, or many at once directly in D1. */
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { openDatabase } from "../../src/db/open";
@@ -14,7 +14,7 @@ export interface TestKey {
   accessKey: { id: string; secret: string };
 }
 
-/** The body of a create, with what a test wants otherwise. */
+/** The body of a create, with what a test changes. */
 export function keyBody(tenant: Tenant, overrides: Record<string, unknown> = {}) {
   return {
     name: "Key",
@@ -56,7 +56,7 @@ export async function signIn(token: string): Promise<string> {
   return answer.body.session_token;
 }
 
-/** Gives a key a second organisation, as only someone with keys in both could. */
+/** Gives a key a second organisation, as only a caller with keys in both could. */
 export async function joinOrganisations(keyId: number, organisationIds: number[]): Promise<void> {
   await env.DB.batch([
     env.DB.prepare("update api_keys set organisation_ids = ? where id = ?").bind(
@@ -70,7 +70,7 @@ export async function joinOrganisations(keyId: number, organisationIds: number[]
   ]);
 }
 
-/** Stores so many keys of an organisation, named `Bulk 1` and so on, every hundredth blocked. */
+/** Stores so many keys of an organisation, named `Bulk 1` and so on; every hundredth is blocked. */
 export async function manyKeys(tenant: Tenant, count: number): Promise<void> {
   const range = `with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count})`;
   const first = await env.DB.prepare("select max(id) as id from api_keys").first<{ id: number }>();
@@ -99,7 +99,7 @@ export async function keyEventTypes(organisationId: number, keyId: number): Prom
   return results.map(({ type }) => type);
 }
 
-/** What a key of a test is like, where it is not an ordinary one. */
+/** What is special about a key of a test. */
 export interface KeyTraits {
   permissions?: string[];
   ipAllowlist?: string[];
@@ -121,7 +121,7 @@ export async function insertKey(organisationId: number, traits: KeyTraits = {}) 
   return { id: row.id, token };
 }
 
-/** Changes a key behind the Worker's back, as another isolate would. */
+/** Changes a key without this isolate's knowledge, as another isolate would. */
 export async function changeKey(id: number, traits: Omit<KeyTraits, "permissions">) {
   const { ipAllowlist = [], blocked = false, expiresAt = null } = traits;
   await env.DB.prepare(

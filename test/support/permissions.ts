@@ -15,7 +15,7 @@ export async function register(key: string, ...ids: string[]): Promise<void> {
   }
 }
 
-/** Creates a permission; `enabled` left out is left out of the body too. */
+/** Creates a permission; `enabled` is left out of the body where it is left out here. */
 export function create(
   key: string,
   connectionId: string,
@@ -38,7 +38,9 @@ export async function set(key: string, path: string, enabled: boolean): Promise<
   if (status !== 200) throw new Error(`not switched: ${status} ${text}`);
 }
 
-/** Brings a permission into a state: made without `enabled`, switched on, or on and off again. */
+/**
+ * Brings a permission into a state: created without `enabled`, switched on, or on and off again.
+ */
 export async function bring(key: string, path: string, state: State): Promise<void> {
   if (state === "absent") return;
   const [local = "", remote = "", direction = ""] = path.split("/").slice(-3);
@@ -66,7 +68,7 @@ export async function allowBoth(key: string, a: string, b: string): Promise<void
   }
 }
 
-/** A relay session of users with these connections (null: none), registered where they are named. */
+/** A relay session of users with these connections (null: none), each registered. */
 export async function newConnectedRelay(...connections: (string | null)[]): Promise<Relay> {
   const users = connections.map((connection_id) => ({ ip: "192.0.2.1", connection_id }));
   const relay = await newRelay(0, { users });
@@ -75,19 +77,22 @@ export async function newConnectedRelay(...connections: (string | null)[]): Prom
   return relay;
 }
 
-/** Whether a frame gets through: what the relay has handled and delivered by then decides. */
+/**
+ * Whether a frame arrives: decided when the relay has handled and delivered all that was sent by
+ * then.
+ */
 export async function passes(from: Socket, to: Socket, frame: number[]): Promise<boolean> {
   from.send(...frame);
   await from.settle();
   return (await to.settle()).length > 0;
 }
 
-/** How often a socket was told that it may not reach someone. */
+/** How often a socket was told that it may not send to a peer. */
 export function refusals(socket: Socket): number {
   return socket.controls.filter(({ type }) => type === "refused").length;
 }
 
-/** Sends frames until one gets through, or none does. */
+/** Sends frames until one arrives, or until none does. */
 export async function until(
   passing: boolean,
   from: Socket,

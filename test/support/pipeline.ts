@@ -1,6 +1,6 @@
 /**
  * The webhook pipeline as tests see it: its rows in D1, and its consumers run by hand on the real
- * database and the real receiver, where a test must decide what comes when.
+ * database and the real receiver, where a test must decide the order.
  */
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -52,7 +52,7 @@ export async function eventRows(tenant: Tenant): Promise<EventRow[]> {
   return rowsWhere<EventRow>("events", tenant);
 }
 
-/** A delivery as it is stored, with its attempts read. */
+/** A delivery as it is stored, with its attempts parsed. */
 export interface DeliveryRow {
   id: string;
   event_id: string;
@@ -81,14 +81,17 @@ export async function deadLetters(
   return results;
 }
 
-/** What the `standardwebhooks` package reads out of a request signed with this secret; else it throws. */
+/**
+ * What the `standardwebhooks` package reads from a request that is signed with this secret;
+ * otherwise it throws.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
 export function verified(request: ReceivedRequest | undefined, secret: string): any {
   if (!request) throw new Error("there is no such request");
   return new Webhook(secret).verify(request.body, request.headers);
 }
 
-/** An event of a session of this organisation, that nobody has announced yet. */
+/** An event of a session of this organisation that was not announced yet. */
 export async function newEvent(
   tenant: Tenant,
   type: EventType,
@@ -106,7 +109,7 @@ export async function newEvent(
   return { id: newEventId(now), organisationId: tenant.id, type, at: now, data };
 }
 
-/** A delivery that is owed, of which no queue knows. */
+/** A delivery that is owed, and that is on no queue. */
 export interface Owed {
   tenant: Tenant;
   mailbox: Mailbox;
@@ -114,14 +117,14 @@ export interface Owed {
   message: Extract<DeliveryMessage, { attempt: number }>;
 }
 
-/** Something that is owed to a session's webhook_url. */
+/** A delivery that is owed to a session's webhook_url. */
 export async function newOwed(mailbox = newMailbox()): Promise<Owed> {
   const tenant = await newOrganisation();
   const event = await newEvent(tenant, "session.active", mailbox.url);
   return store(tenant, mailbox, event, newDelivery(event, "relay-session", mailbox.url));
 }
 
-/** Something more that is owed to an endpoint. */
+/** One more delivery that is owed to an endpoint. */
 export async function owe(tenant: Tenant, { id, mailbox }: Endpoint): Promise<Owed> {
   const event = await newEvent(tenant, "session.active", null);
   return store(tenant, mailbox, event, newDelivery(event, "standard", mailbox.url, id));
@@ -143,13 +146,13 @@ async function store(
 /** An organisation with an endpoint to which an event is owed. */
 export async function newOwedToEndpoint(): Promise<Owed & { endpoint: Endpoint }> {
   const tenant = await newOrganisation();
-  // It hears of nothing but what a test owes it.
+  // It gets nothing but what a test owes it.
   const only = { event_types: ["connection.created"] };
   const endpoint = await newEndpoint(tenant, newMailbox(), only);
   return { ...(await owe(tenant, endpoint)), endpoint };
 }
 
-/** The only delivery of an owed one's organisation. */
+/** The only delivery of the organisation. */
 export async function deliveryOf({ tenant }: Owed): Promise<DeliveryRow> {
   const [row, ...more] = await deliveryRows(tenant);
   if (!row || more.length > 0) throw new Error("not exactly one delivery");
@@ -162,12 +165,12 @@ export interface Consumed {
   retried: { index: number; delaySeconds: number | undefined }[];
 }
 
-/** Hands these messages to the Worker's consumer, as one batch of the queue. */
+/** Gives these messages to the Worker's consumer, as one batch of the queue. */
 export function consume(queue: QueueName, bodies: unknown[]): Promise<Consumed> {
   return runBatch(queue, bodies, (batch, ctx) => handleBatch(batch, env, ctx));
 }
 
-/** Hands delivery messages to their consumer with other settings than the deployment's. */
+/** Gives delivery messages to their consumer, with other settings than the deployment's. */
 export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promise<Consumed> {
   return runBatch("drawbridge-deliveries", bodies, (batch, ctx) => {
     const db = openDatabase(env);
@@ -183,7 +186,7 @@ export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promi
   });
 }
 
-/** Hands an event to its consumer, and does this with it once it is recorded. */
+/** Gives an event to its consumer, which calls this function when the event is recorded. */
 export function consumeEventsWith(
   react: (event: DomainEvent) => Promise<void>,
   event: DomainEvent,
@@ -222,7 +225,7 @@ async function runBatch(
     index: indexOf(msgId),
     delaySeconds: delays.get(msgId),
   }));
-  // The platform acknowledges what a consumer that did not throw left as it was.
+  // The platform acknowledges messages that a consumer which did not throw left alone.
   const acknowledged = [...messages.keys()].filter(
     (index) => !retried.some((other) => other.index === index),
   );

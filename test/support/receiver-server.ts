@@ -17,12 +17,12 @@ declare module "vitest" {
   }
 }
 
-/** Bounds of its memory: a run of tests stays far below them. */
+/** Bounds of its memory, which a run of the tests stays far below. */
 const MAX_MAILBOXES = 5_000;
 const MAX_REQUESTS = 2_000;
 const MAX_BODY_BYTES = 1_048_576;
 
-/** Longer than any delivery's time-out; keeps a forgotten socket from staying for ever. */
+/** Longer than any delivery's time-out, and keeps a forgotten socket from staying open for ever. */
 const HANG_MS = 60_000;
 
 /** Long enough for the beginning of an answer to be read. */
@@ -74,7 +74,7 @@ async function handle(boxes: Map<string, Box>, request: IncomingMessage, respons
   response.end(JSON.stringify(box.requests));
 }
 
-/** Makes the mailbox if need be, at the cost of the oldest one. */
+/** Makes the mailbox if it does not exist; the oldest one is removed if there are too many. */
 function open(boxes: Map<string, Box>, name: string): Box {
   let box = boxes.get(name);
   if (!box) {
@@ -86,7 +86,7 @@ function open(boxes: Map<string, Box>, name: string): Box {
   return box;
 }
 
-/** The whole body as text, or undefined when there is too much of it. */
+/** The whole body as text, or undefined when it is too long. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -143,13 +143,13 @@ function respond(behaviour: Behaviour, response: ServerResponse) {
   }
 }
 
-/** Does it after so long, unless the connection is gone by then. */
+/** Does it after so many milliseconds, unless the connection is closed by then. */
 function later(delayMs: number, response: ServerResponse, act: () => void) {
   const timer = setTimeout(act, Math.min(delayMs, HANG_MS));
   response.once("close", () => clearTimeout(timer));
 }
 
-/** Resolves when so many requests are there, the time is up, or whoever asked has gone. */
+/** Resolves when so many requests are there, the time is up, or the caller has gone. */
 async function waitForCount(box: Box, count: number, timeoutMs: number, response: ServerResponse) {
   if (box.requests.length >= count) return;
   await new Promise<void>((resolve) => {

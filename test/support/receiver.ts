@@ -1,7 +1,7 @@
 /**
- * The tests' side of the webhook receiver that `receiver-server.ts` runs: each test makes itself a
- * mailbox, says how it should answer, and reads what arrived. Uses `fetch` only, so that it works
- * inside workerd.
+ * The tests' side of the webhook receiver that `receiver-server.ts` runs: each test makes a mailbox
+ * of its own, says how it should answer, and reads what arrived. Uses only `fetch`, so that it
+ * works inside workerd.
  */
 
 import { LIMIT_MS } from "./eventually";
@@ -22,12 +22,14 @@ export type Behaviour =
   | { kind: "hang" }
   /** Destroys the socket at once. */
   | { kind: "reset" }
-  /** Answers 200 with this beginning of a longer body, and destroys the socket when it was read. */
+  /**
+   * Answers 200 with the beginning of a longer body, and destroys the socket when that was read.
+   */
   | { kind: "cut"; body: string }
   | { kind: "redirect"; to: string };
 
 export type ReceivedRequest = {
-  /** Milliseconds since the epoch, by the receiver's clock, which tests cannot fake. */
+  /** Unix milliseconds by the receiver's clock, which tests cannot move. */
   at: number;
   method: string;
   /** Path and query. */
@@ -68,11 +70,12 @@ export function createMailbox(receiverUrl: string): Mailbox {
       if (!response.ok) throw new Error(`receiver: ${response.status} ${await response.text()}`);
     },
 
-    // The receiver holds the answer back until the condition is true, or the time is up. Polling
-    // from here would move a faked clock: `vi.waitFor` advances it at every try.
+    // The receiver holds its answer back until the condition is true, or the time is up. Asking
+    // again and again from here would move a stopped clock: `vi.waitFor` advances it at every try.
     async waitForRequests(count, timeoutMs = LIMIT_MS) {
       let received: ReceivedRequest[] = [];
-      // In parts: the receiver holds back nothing longer than a minute. Counted, since clocks are faked.
+      // In parts, since the receiver holds nothing back for longer than a minute. Counted, since
+      // the clock may be stopped.
       for (let left = timeoutMs; left > 0 && received.length < count; left -= HELD_BACK_MS) {
         const part = Math.min(left, HELD_BACK_MS);
         received = await requests(`?count=${count}&timeoutMs=${part}`);

@@ -1,8 +1,8 @@
-/** A hub without a session around it, for tests of its limits. */
+/** A relay hub without a session around it, for tests of its limits. */
 import { RelayHub, type RelayLimits } from "../../src/relay/relay-hub";
 import { Socket } from "./socket";
 
-/** As wrangler.toml sets them. */
+/** The limits as wrangler.toml sets them. */
 export const LIMITS = {
   bytesPerSecond: 262_144,
   burstBytes: 1_048_576,
@@ -21,7 +21,7 @@ export function sized(header: number[], frameBytes: number): Uint8Array {
   return frame;
 }
 
-/** A hub of its own, with other limits than the deployment's. */
+/** A hub with other limits than the deployment's. */
 export function hubWith(limits: Partial<RelayLimits>) {
   const hub = new RelayHub([], { ...LIMITS, ...limits }, new Map(), openToAll);
   /** The relay's ends of all sockets that joined. */

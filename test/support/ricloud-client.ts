@@ -1,7 +1,7 @@
 /**
- * A stand-in for ricloud-py, as far as its ways matter to a server: it sends no Content-Type and its
- * token as `Token`, sends again at once on any 5xx (three times), parses every body it gets, and looks
- * up each `resource` it meets, crashing on a name that it does not know.
+ * Stands for ricloud's Python client, in all that matters to a server. It sends no Content-Type and
+ * its token as `Token`, repeats a call at once on any 5xx (three times), parses every body it gets,
+ * and looks up each `resource` it meets, crashing on a name that it does not know.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { call } from "./client";
@@ -24,7 +24,7 @@ const KNOWN = [
 ];
 const RETRIES = 3;
 
-/** What the client makes of an error of 400 and above. */
+/** What the client makes of an answer of 400 and above. */
 export class RequestError extends Error {
   readonly status: number;
   constructor(status: number, text: string) {
@@ -38,7 +38,7 @@ type Resource = any;
 
 export class RicloudClient {
   readonly #token: string;
-  /** Requests sent so far, those sent again included. */
+  /** Requests sent so far, with the repeated ones. */
   sent = 0;
 
   constructor(token: string) {
@@ -76,7 +76,7 @@ export class RicloudClient {
   }
 }
 
-/** Builds resources out of what was parsed; lists need a known resource in their first item. */
+/** Builds resources from what was parsed; a list must have a known resource as its first item. */
 function parse(value: Resource): Resource {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(parse);
@@ -89,7 +89,10 @@ function parse(value: Resource): Resource {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, parse(inner)]));
 }
 
-/** The event of a webhook, as the client's receiver takes it; throws where it would answer 400 or 404. */
+/**
+ * The event of a webhook, as the client's receiver takes it; throws where the receiver would answer
+ * 400 or 404.
+ */
 export function receive(
   request: ReceivedRequest,
   base: string,

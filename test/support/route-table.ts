@@ -1,6 +1,6 @@
 /**
- * Every route of the app, who gets through, and a request that succeeds. A new route needs a row here:
- * without one `test/http/every-route.test.ts` fails.
+ * Every route of the app, the credential that it takes, and a request that succeeds. A new route
+ * needs a row here: without one `test/http/every-route.test.ts` fails.
  */
 import { env } from "cloudflare:workers";
 import type { Permission } from "../../src/keys/permissions";
@@ -21,8 +21,8 @@ export interface GoodRequest {
 /** One route. */
 export interface RouteRow {
   /**
-   * A permission: an API key that holds it, or its operator. `any key`: whatever it holds. `root`: the
-   * root token. `open`: anyone; `why` says what protects it instead, or that nothing has to.
+   * A permission: an API key that holds it, or its operator. `any key`: whatever it holds. `root`:
+   * the root token. `open`: anyone; `why` says what protects it instead, or that nothing has to.
    */
   guard: Permission | "any key" | "root" | "open";
   why?: string;
@@ -31,7 +31,7 @@ export interface RouteRow {
   request(tenant: Tenant): Promise<GoodRequest> | GoodRequest;
 }
 
-/** A fixed path, without anything made first. */
+/** A path for which nothing has to be made first. */
 const fixed =
   (path: string, status = 200, body?: Record<string, unknown>) =>
   () => ({
@@ -55,13 +55,15 @@ const onKey = (body?: Record<string, unknown>) => async (tenant: Tenant) => {
   return { path: `/api-keys/${id}`, status: 200, ...(body ? { body } : {}) };
 };
 
-/** The routes of relay permissions, under one form of their path. */
+/** The routes of relay permissions, under one prefix of their path. */
 function permissionRoutes(prefix: string): Record<string, RouteRow> {
   const list = `${prefix}/relay/permission`;
   const definitions = `${prefix}/connections/definition`;
   const one = `${list}/:connectionId/:remoteConnectionId/:direction`;
   let made = 0;
-  /** On a connection of its own with a permission of its own: a request may be made more than once. */
+  /**
+   * On a connection of its own with a permission of its own: a request may be made more than once.
+   */
   const on =
     (toPath: (id: string) => string, body?: Record<string, unknown>) => async (tenant: Tenant) => {
       made += 1;

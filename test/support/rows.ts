@@ -1,12 +1,12 @@
 /**
- * Counts the rows that D1 and Durable Objects really read and write, by listening at the runtime's own
- * entry points: nothing is replaced, every call goes through. Key-value calls of an object count one
- * row each, and so does setAlarm, as they are billed (Durable Objects pricing, 2026-11).
+ * Counts the rows that D1 and Durable Objects really read and write, by listening at the runtime's
+ * own entry points: nothing is replaced, every call goes through. Key-value calls of an object
+ * count one row each, and so does setAlarm, as they are billed (Durable Objects pricing, 2026-11).
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
-/** Rows read and written, where. */
+/** Rows read and written, by store. */
 export interface Rows {
   d1Read: number;
   d1Written: number;
@@ -18,7 +18,7 @@ const total: Rows = { d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 }
 const d1Statements: string[] = [];
 let listening = false;
 
-/** The rows that `work` cost. Wait inside it for what goes on behind an answer. */
+/** The rows that `work` costs. `work` must wait for what goes on after an answer. */
 export async function rowsOf(work: () => Promise<unknown>): Promise<Rows> {
   await listen();
   const before = { ...total };
@@ -31,7 +31,7 @@ export async function rowsOf(work: () => Promise<unknown>): Promise<Rows> {
   };
 }
 
-/** The calls of D1 that `work` made, each with its SQL, whether or not they found a row. */
+/** The calls of D1 that `work` makes, each with its SQL, whether or not they find a row. */
 export async function d1CallsOf(work: () => Promise<unknown>): Promise<string[]> {
   await listen();
   const before = d1Statements.length;
@@ -50,7 +50,8 @@ async function listen(): Promise<void> {
   const session = Object.getPrototypeOf(env.DB.withSession());
   after(session, "_send", (answer, args) => {
     const statements = JSON.stringify(args);
-    // Written behind the answers of many requests, once a minute for each key: no request's own cost.
+    // Written after the answers of many requests, once a minute for each key: not the cost of one
+    // request.
     if (statements.includes("set last_used_at")) return;
     d1Statements.push(statements);
     for (const { meta } of [answer].flat() as { meta: D1Meta }[]) {

@@ -1,9 +1,9 @@
-/** Sessions as values: facts, users, events and states that a test needs, with what it wants changed. */
+/** Sessions as values: facts, users, events and states for a test, with what it changes. */
 import type { SessionCommand, SessionEvent } from "../../src/session/machine";
 import { decide, evolve } from "../../src/session/machine";
 import type { NewRelayUser, Session, SessionFacts } from "../../src/session/session";
 
-/** When the sessions of these tests were made; a distinct time that no clock says. */
+/** When the sessions of these tests were created; a time that no clock shows. */
 export const BORN_AT = 1_000_000_000;
 
 /** The life of a session whose test does not say otherwise. */
@@ -27,12 +27,12 @@ export function factsOf(changes: Partial<SessionFacts> = {}): SessionFacts {
   };
 }
 
-/** A user as asked for; the last part of the address tells them apart. */
+/** A user as requested; the last part of the address tells users apart. */
 export function userAt(host: number): NewRelayUser {
   return { draw: 0, ip: `192.0.2.${host}`, connectionId: null, deviceId: null };
 }
 
-/** The command that makes a session with so many users. */
+/** The command that creates a session with so many users. */
 export function creation(
   changes: Partial<SessionFacts> & { users?: number; active?: boolean; expiresAt?: number } = {},
 ): Extract<SessionCommand, { type: "create" }> {
@@ -46,7 +46,10 @@ export function creation(
   };
 }
 
-/** The events that a command makes of a state. @throws Error where it is refused */
+/**
+ * The events that a command makes of a state.
+ * @throws Error where it is refused
+ */
 export function eventsOf(
   state: Session | null,
   command: SessionCommand,

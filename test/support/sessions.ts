@@ -1,10 +1,10 @@
-/** The calls on relay sessions, as a game's backend makes them. */
+/** The calls on relay sessions, as the backend of a game makes them. */
 import { type Answer, call } from "./client";
 
-/** Where relay sessions are. */
+/** The path of relay sessions. */
 export const SESSIONS = "/v1/relays/sessions";
 
-/** Creates a session; without a body, of an empty object. */
+/** Creates a session; without a body, with an empty object. */
 export function create(key: string, body: unknown = {}, headers: Record<string, string> = {}) {
   return call("POST", SESSIONS, { key, body, headers });
 }
@@ -23,7 +23,7 @@ export function read(key: string, id: string): Promise<Answer> {
   return call("GET", `${SESSIONS}/${id}`, { key });
 }
 
-/** Lists; `query` with its question mark. */
+/** Lists sessions; `query` with its question mark. */
 export function list(key: string, query = ""): Promise<Answer> {
   return call("GET", SESSIONS + query, { key });
 }
@@ -51,12 +51,12 @@ export function revoke(key: string, id: string, token: unknown): Promise<Answer>
   });
 }
 
-/** Joins with a code: no key, from an address of its own unless one is named. */
+/** Joins with a code: without a key, and from an address of its own unless one is given. */
 export function join(code: unknown, ip = anyAddress()): Promise<Answer> {
   return call("POST", "/v1/relays/join", { body: { join_code: code }, ip });
 }
 
-/** An address that no other call of a test has: limits per address then meet only who they are for. */
+/** An address that no other call of a test has, so that limits by address do not add up. */
 export function anyAddress(): string {
   const group = () => Math.floor(Math.random() * 0x1_0000).toString(16);
   return `2001:db8:${group()}:${group()}:${group()}:${group()}:${group()}:1`;

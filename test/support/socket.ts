@@ -1,10 +1,11 @@
 /**
- * A relay session of a test's own, and real websockets into it. Everything here waits for events, with
- * a limit that only a failing test reaches, so it works under a faked clock too.
+ * A relay session of a test's own, and real websockets into it. Everything here waits for events,
+ * with a limit that only a failing test reaches, so it works also while the clock is stopped.
  */
 import { env, exports } from "cloudflare:workers";
-import { type Answer, call, newOrganisation, ORIGIN } from "./client";
+import { type Answer, newOrganisation, ORIGIN } from "./client";
 import { LIMIT_MS } from "./eventually";
+import { create, read, remove, revoke, SESSIONS } from "./sessions";
 
 /** A relay session, with what its users need to connect. */
 export interface Relay {
@@ -20,47 +21,60 @@ export interface Relay {
 /** A new session of a new organisation, with so many users; `more` goes into the create. */
 export async function newRelay(users: number, more: Record<string, unknown> = {}): Promise<Relay> {
   const { key } = await newOrganisation();
-  const { status, text, body } = await call("POST", "/v1/relays/sessions", {
-    key,
-    body: { users: Array.from({ length: users }, () => ({ ip: "192.0.2.1" })), ...more },
-  });
-  if (status !== 200) throw new Error(`the session was not made: ${status} ${text}`);
-  const userTokens = body.session_users.map(
+  const body = { users: Array.from({ length: users }, () => ({ ip: "192.0.2.1" })), ...more };
+  return createRelay(key, body);
+}
+
+/** A new session of the key's organisation, made by a create with this body. */
+export async function createRelay(key: string, body: Record<string, unknown>): Promise<Relay> {
+  const made = await create(key, body);
+  if (made.status !== 200) throw new Error(`the session was not made: ${made.status} ${made.text}`);
+  const { session_id: id, authorization_token: sessionToken, session_users } = made.body;
+  const userTokens = session_users.map(
     (user: { authorization_token: number }) => user.authorization_token,
   );
-  const { session_id: id, authorization_token: sessionToken } = body;
   return { id, key, sessionToken, userTokens, stub: env.SESSIONS.getByName(id) };
 }
 
-/** How to connect, where it is not the ordinary way of user `n`. */
+/** Revokes user `n`, as the organisation. */
+export function revokeUser(relay: Relay, n: number): Promise<Answer> {
+  return revoke(relay.key, relay.id, relay.userTokens[n]);
+}
+
+/** Deletes the session, as the organisation. */
+export function endRelay(relay: Relay): Promise<Answer> {
+  return remove(relay.key, relay.id);
+}
+
+/** How to connect, if not in the ordinary way of user `n`. */
 export interface Way {
   side?: string;
-  /** The query as it is, instead of both tokens. */
+  /** The whole query, in place of both tokens. */
   query?: string;
   ip?: string;
   /** The subprotocols to offer, separated by commas. */
   protocols?: string;
-  /** Cloudflare's view of where the client is. */
+  /** Where the client is, as Cloudflare says. */
   cf?: Record<string, string>;
-  /** Does not answer a close of the relay by itself: a client whose network is gone. */
+  /** Does not answer when the relay closes: a client whose network is gone. */
   halfOpen?: boolean;
 }
 
-/** Asks for an upgrade and returns whatever was answered. */
+/** Asks for an upgrade, and returns the answer, whatever it is. */
 export async function upgrade(relay: Relay, n: number, way: Way = {}): Promise<Response> {
   const side = way.side ?? (n === 0 ? "server" : "client");
   const query = way.query ?? tokensOf(relay, n);
   const headers = new Headers({ Upgrade: "websocket" });
   if (way.ip !== undefined) headers.set("CF-Connecting-IP", way.ip);
   if (way.protocols !== undefined) headers.set("Sec-WebSocket-Protocol", way.protocols);
-  const url = `${ORIGIN}/v1/relays/sessions/${relay.id}/${side}?${query}`;
+  const url = `${ORIGIN}${SESSIONS}/${relay.id}/${side}?${query}`;
   return exports.default.fetch(
     new Request<unknown, CfProperties>(url, { headers, ...(way.cf ? { cf: way.cf } : {}) }),
   );
 }
 
-/** Asks for an upgrade, and leaves at once if let in: for tests of who is. */
-export async function knock(relay: Relay, n: number, way: Way = {}): Promise<Answer> {
+/** Asks for an upgrade, and leaves at once if let in: for tests of which users are let in. */
+export async function tryConnect(relay: Relay, n: number, way: Way = {}): Promise<Answer> {
   const response = await upgrade(relay, n, way);
   const { status, headers, webSocket } = response;
   if (webSocket) {
@@ -127,7 +141,7 @@ export class Socket {
       });
     });
     this.closed = limited(closed, "the socket to close");
-    // Awaited only by the tests that expect it.
+    // Only tests that expect it await it.
     this.closed.catch(() => undefined);
     ws.accept({ allowHalfOpen: halfOpen });
   }
@@ -174,7 +188,7 @@ export class Socket {
   }
 
   /**
-   * Pings, and returns the data frames that were there before the answer: all that the relay had sent
+   * Pings, and returns the data frames that arrived before the answer: all that the relay had sent
    * to this participant until it handled the ping.
    */
   async settle(): Promise<number[][]> {
@@ -225,8 +239,7 @@ export function withId(connectionId: number, ...payload: number[]): number[] {
   return [2, connectionId, 0, 0, 0, ...payload];
 }
 
-/** What the API says about user `n` now. */
+/** User `n` as the API shows it now. */
 export async function readUser(relay: Relay, n: number) {
-  const { body } = await call("GET", `/v1/relays/sessions/${relay.id}`, { key: relay.key });
-  return body.session_users[n];
+  return (await read(relay.key, relay.id)).body.session_users[n];
 }

@@ -98,7 +98,7 @@ export const sourceRoutes: Record<string, RouteRow> = {
   "GET /events/:id": {
     guard: "events:read",
     request: async (tenant) => {
-      // The event of a test is recorded in the transaction that asks for it.
+      // The event of a test is recorded in the same transaction.
       await onWebhookConfig()(tenant);
       const { body } = await call("GET", "/events?limit=1", { key: tenant.key });
       return { path: `/events/${body.data[0].id}`, status: 200 };

@@ -1,4 +1,4 @@
-/** Source sessions as their clients use them, and the connectors that stand behind them. */
+/** Source sessions as their clients use them, and the connectors behind them. */
 import { env } from "cloudflare:workers";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";
 import { eventually } from "./eventually";
@@ -21,7 +21,7 @@ export async function newBroker(): Promise<Broker> {
   return { ...tenant, userId: body.id };
 }
 
-/** What a create names, where it is not `{type: "mocks.mock", identifier: "jo", payload: GOOD}`. */
+/** What a create names, in place of `{type: "mocks.mock", identifier: "jo", payload: GOOD}`. */
 export interface Wanted {
   user?: unknown;
   type?: unknown;
@@ -32,7 +32,7 @@ export interface Wanted {
   headers?: Record<string, string>;
 }
 
-/** Asks for a session. */
+/** Creates a session, and returns the answer, whatever it is. */
 export function create(broker: Broker, wanted: Wanted = {}): Promise<Answer> {
   const { user = broker.userId, type = "mocks.mock", identifier = "jo", payload = GOOD } = wanted;
   return call("POST", "/sessions", {
@@ -81,7 +81,7 @@ export interface TestConnector {
   mailbox: Mailbox;
 }
 
-/** Registers a connector; it answers with `answer`, if that is given, and else with 204. */
+/** Registers a connector; it answers with `answer` if that is given, and otherwise with 204. */
 export async function newConnector(
   broker: Tenant,
   answer?: unknown,

@@ -1,29 +1,28 @@
-/** Runs the Worker's minute by hand, with all that it hands to its queue. */
+/** Runs the Worker's cron job by hand, with all messages that it puts on its queue. */
 import {
   createExecutionContext,
   createMessageBatch,
   waitOnExecutionContext,
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
 import { handleBatch } from "../../src/queues";
 import { sweep } from "../../src/sweep/sweep";
 
-/** As the consumer of the sweep's queue has it in wrangler.toml. */
+/** As wrangler.toml sets it for the consumer of the sweep's queue. */
 const BATCH = 5;
 /** More than any test needs: a chain of messages that never ends fails its test. */
 const MOST_BATCHES = 10_000;
 
-/** Does one invocation of the Worker, and is given the chance to look at it. */
+/** Does one invocation of the Worker; a test may stand around it. */
 export type Watch = (invocation: () => Promise<void>) => Promise<void>;
 
-/** What stands in for bindings of the deployment, where a test needs more than they could do in time. */
+/** Stands for bindings of the deployment, where a test needs more than they could do in time. */
 export type Bindings = { SESSIONS?: unknown; EVENTS?: unknown };
 
 /**
  * One run of the sweep, and of the messages that it puts on its queue, until there are none left;
  * resolves when all that they started is done.
- * @param scheduledAt the moment that it stands for: it picks the organisations whose retention it looks at
+ * @param scheduledAt the time of the run: it picks the organisations whose retention it looks at
  * @param bindings others than the deployment's
  */
 export async function sweepThrough(
@@ -59,15 +58,8 @@ export async function sweepThrough(
 
 /**
  * One run of the sweep, as it is now; resolves when all that it started is done.
- * @param minute the one that it stands for, which picks the organisations whose retention it looks at
+ * @param minute the minute of the run, which picks the organisations whose retention it looks at
  */
 export function runSweep(minute?: number): Promise<void> {
   return sweepThrough(minute === undefined ? Date.now() : minute * 60_000);
-}
-
-/** Moves the clock of the Worker and of all objects; undone by `vi.useRealTimers`. */
-export function pass(milliseconds: number): void {
-  const now = Date.now() + milliseconds;
-  vi.useRealTimers();
-  vi.useFakeTimers({ toFake: ["Date"], now });
 }

@@ -18,7 +18,7 @@ const onEndpoint =
     ...(body ? { body } : {}),
   });
 
-/** A test makes a delivery at once. */
+/** A test of an endpoint makes a delivery at once. */
 const onDelivery =
   (suffix: string, status: number) =>
   async (tenant: Tenant): Promise<GoodRequest> => {

@@ -35,7 +35,7 @@ export function patch(tenant: Tenant, { path }: { path: string }, body: unknown)
   return call("PATCH", path, { key: tenant.key, body });
 }
 
-/** Makes an event that nothing but webhooks hears of: a connection that is registered. */
+/** Makes an event that starts nothing but webhooks: a connection is registered. */
 export async function registerConnection(tenant: Tenant, connectionId: string): Promise<void> {
   const body = { connectionId };
   const answer = await call("POST", "/api/v2/connections/definition", { key: tenant.key, body });
@@ -66,7 +66,7 @@ export function settled(
   });
 }
 
-/** All pages of a list, one after the other; `path` with a query, if only an empty one. */
+/** All pages of a list, one after the other; `path` has a query, if only an empty one. */
 export async function pagesOf(tenant: Tenant, path: string): Promise<{ id: string }[][]> {
   const pages: { id: string }[][] = [];
   let cursor: string | null = null;
@@ -80,7 +80,9 @@ export async function pagesOf(tenant: Tenant, path: string): Promise<{ id: strin
   return pages;
 }
 
-/** Stores an event and its delivery to an endpoint, as it was left by a failed or a good attempt. */
+/**
+ * Stores an event and its delivery to an endpoint, as a failed or a successful attempt leaves it.
+ */
 export async function storeDelivery(
   tenant: Tenant,
   endpoint: TestEndpoint,

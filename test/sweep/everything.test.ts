@@ -1,9 +1,10 @@
-/** Of a deleted organisation nothing stays in any table, whatever it had. */
+/** Nothing of a deleted organisation stays in any table, whatever it had. */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
-import { advance, holdTheClock, runSweep } from "../support/faults";
+import { runSweep } from "../support/faults";
 import { eventually, newMailbox } from "../support/pipeline";
 
 afterEach(() => {
@@ -46,7 +47,7 @@ async function rowsOf(organisationId: number): Promise<Record<string, number>> {
   return Object.fromEntries(named.filter(([, n]) => n > 0));
 }
 
-test("it had something of everything, and a day after its deletion there is no row of it", async () => {
+test("a day after its deletion an organisation that had something of everything has no row left", async () => {
   const { id, key } = await newOrganisation();
   const post = async (path: string, body: object, method = "POST") => {
     const answer = await call(method, path, { key, body, headers: { "Ricloud-Await": "5" } });
@@ -77,8 +78,8 @@ test("it had something of everything, and a day after its deletion there is no r
   });
 
   await call("DELETE", `/v1/organisations/${id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
-  holdTheClock();
-  // What arrives late, and what keeps for a day, goes in one of these runs.
+  stopClockAhead();
+  // What arrives late, and what is kept for a day, is removed in one of these runs.
   for (const seconds of [0, 7_200, 86_400]) {
     advance(seconds);
     await runSweep();

@@ -1,7 +1,7 @@
 /**
- * The sweep keeps up: one API key may make 3,000 calls in 10 s, so 18,000 rows a minute of whatever a
- * call makes, and each kind must be removed ten times as fast. What is counted is queries, since D1 runs
- * one at a time: 10,000 of them in a minute are its most, and 1,000 those of one invocation.
+ * The sweep keeps up. One API key may make 3,000 calls in 10 s, so 18,000 rows a minute of any
+ * kind, and each kind must be removed ten times as fast. The tests count queries, since D1 runs one
+ * at a time: it can run 10,000 of them in a minute at most, and 1,000 in one invocation.
  */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../src/platform/config";
 import { sweep } from "../../src/sweep/sweep";
 import { newOrganisation } from "../support/client";
+import { stopClockAhead } from "../support/clock";
 import { newApplication } from "../support/devices";
-import { holdTheClock } from "../support/faults";
 import { consume, eventually } from "../support/pipeline";
 import { d1CallsOf } from "../support/rows";
 import { type Bindings, sweepThrough } from "../support/sweep";
@@ -28,7 +28,7 @@ import {
   insertSessionRows,
   insertSetupCodes,
   insertSignedOut,
-} from "../support/sweeping";
+} from "../support/sweepable-rows";
 
 const DAY_MS = 86_400_000;
 const retentionMs = readConfig(env).retentionDays * DAY_MS;
@@ -37,7 +37,7 @@ const A_MINUTE = 18_000;
 /** Queries of D1 that an invocation may make (limits of D1, November 2026). */
 const MOST_QUERIES = 1_000;
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -60,7 +60,7 @@ async function sweepFor({ id }: { id: number }, bindings?: Bindings): Promise<nu
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
 
-describe("what one key makes in a minute is gone after one run", () => {
+describe("one run of the sweep removes what one key makes in a minute,", () => {
   test.each<[string, (id: number) => Promise<unknown>]>([
     ["idempotency_keys", (id) => insertIdempotencyKeys(id, A_MINUTE, Date.now() - DAY_MS - 1)],
     ["used_nonces", (id) => insertNonces(`access-key/${id}`, A_MINUTE, Date.now() - 1_800_000)],
@@ -72,7 +72,7 @@ describe("what one key makes in a minute is gone after one run", () => {
     ["deliveries", (id) => insertDeliveries(id, A_MINUTE, old())],
     ["webhook_recoveries", (id) => insertRecoveries(id, A_MINUTE, old())],
   ])(
-    "%s: in queries of which ten times as many are a fraction of a minute",
+    "%s: in so few queries that ten times as many take a fraction of a minute",
     async (table, insert) => {
       const tenant = await newOrganisation();
       const idle = sum(await sweepFor(tenant));
@@ -86,7 +86,7 @@ describe("what one key makes in a minute is gone after one run", () => {
     },
   );
 
-  test("pairing requests that have ended, of one application", async () => {
+  test("also of pairing requests that have ended, of one application", async () => {
     const at = await newApplication();
     const requests = { count: A_MINUTE, at: old(), status: "approved" };
     await insertPairingRequests(at, requests);
@@ -95,7 +95,7 @@ describe("what one key makes in a minute is gone after one run", () => {
     expect(sum(queries)).toBeLessThanOrEqual(60);
   });
 
-  test("all of ten minutes, when the sweep was off: idempotency keys", async () => {
+  test("and what it made in ten minutes while the sweep was off: idempotency keys", async () => {
     const tenant = await newOrganisation();
     await insertIdempotencyKeys(tenant.id, 10 * A_MINUTE, Date.now() - DAY_MS - 1);
     const queries = await sweepFor(tenant);
@@ -103,7 +103,7 @@ describe("what one key makes in a minute is gone after one run", () => {
     expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 
-  test("owed events are all on the queue", async () => {
+  test("and sends all owed events to the queue", async () => {
     const tenant = await newOrganisation();
     await insertOwedEvents(tenant.id, 2_000, Date.now() - 120_000);
     let sent = 0;
@@ -115,13 +115,13 @@ describe("what one key makes in a minute is gone after one run", () => {
     const queries = await sweepFor(tenant, { EVENTS });
     expect(await count("owed_events")).toBe(0);
     expect(sent).toBe(2_000);
-    // Two for each page of 480; a minute's are 38 pages.
+    // Two for each page of 480; a minute's rows are 38 pages.
     expect(sum(queries)).toBeLessThanOrEqual(40);
   });
 });
 
-describe("sessions", () => {
-  test("that ended are removed a hundred at a time, beyond any number that a run reads", async () => {
+describe("one run of the sweep over sessions", () => {
+  test("removes those that ended a hundred at a time, beyond any number that a run reads", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 2_150, { endedAt: old() });
     const queries = await sweepFor(tenant, { SESSIONS: emptyObjects });
@@ -131,7 +131,7 @@ describe("sessions", () => {
     expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 
-  test("that are due are all looked at in one run", async () => {
+  test("looks at all that are due", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 2_150, { sweepAt: Date.now() });
     await sweepFor(tenant, { SESSIONS: emptyObjects });
@@ -139,7 +139,7 @@ describe("sessions", () => {
   });
 });
 
-test("pairing requests whose time is over end in one run, however many applications have them", async () => {
+test("one run ends all pairing requests whose time is over, however many applications have them", async () => {
   const at = await newApplication();
   for (let i = 0; i < 3; i++) {
     const { application } = await newApplication(at);
@@ -153,7 +153,7 @@ test("pairing requests whose time is over end in one run, however many applicati
   expect(await left.first("n")).toBe(0);
 });
 
-test("of 60,100 organisations the last one is reached in its minute", async () => {
+test("one run reaches the last of 60,100 organisations in its minute", async () => {
   await env.DB.prepare(
     `with recursive n (i) as (select 1 union all select i + 1 from n where i < 60100)
      insert into organisations (name, created_at) select 'many', 0 from n`,
@@ -169,7 +169,7 @@ test("of 60,100 organisations the last one is reached in its minute", async () =
   }
 });
 
-test("of 110 organisations deleted in an hour each is emptied", async () => {
+test("the runs of the sweep empty each of 110 organisations that were deleted in an hour", async () => {
   const oldest = await newOrganisation();
   await insertEvents(oldest.id, 3, Date.now());
   await env.DB.prepare("update organisations set deleted_at = ? where id = ?")
@@ -192,7 +192,7 @@ test("of 110 organisations deleted in an hour each is emptied", async () => {
   expect(Math.max(...queries)).toBeLessThanOrEqual(MOST_QUERIES);
 });
 
-test("an application that many others stand before is swept too", async () => {
+test("an application behind many others is swept too", async () => {
   const at = await newApplication();
   for (let i = 0; i < 45; i++) await newApplication(at);
   await insertPairingRequests(at, { count: 5, at: old(), status: "rejected" });
@@ -203,14 +203,14 @@ test("an application that many others stand before is swept too", async () => {
   expect(await count("pairing_requests where status = 'rejected'")).toBe(0);
 });
 
-test("an idle run asks one query for each kind of work, and hands nothing on", async () => {
+test("a run that finds nothing makes one query for each kind of work, and hands nothing on", async () => {
   const tenant = await newOrganisation();
   await sweepFor(tenant);
   await env.DB.prepare("delete from organisations").run();
   expect(await sweepFor(tenant)).toEqual([12]);
 });
 
-test("the Worker's own queue does what one run leaves", async () => {
+test("the Worker's own queue finishes what one run leaves", async () => {
   const tenant = await newOrganisation();
   await insertJoinCodes(tenant.id, 4_500, Date.now() - 1);
   await sweep(env, createExecutionContext(), Date.now());
@@ -228,7 +228,7 @@ describe("a message of the sweep", () => {
   });
 
   test.each([null, {}, { v: 2, task: { job: "join-codes" }, until: 0 }, { v: 1, until: 0 }])(
-    "that is none (%j) is kept among the dead letters",
+    "that cannot be read (%j) is kept among the dead letters",
     async (body) => {
       const before = Number(await count("dead_letters"));
       expect(await consume("drawbridge-sweep", [body])).toEqual({ acknowledged: [0], retried: [] });

@@ -1,11 +1,15 @@
-/** What is older than the retention goes, in pages and from both stores; what is younger stays. */
+/**
+ * What is older than the retention is removed, in pages and from both stores; what is younger
+ * stays.
+ */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readConfig } from "../../src/platform/config";
 import { newOrganisation, type Tenant } from "../support/client";
+import { stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
-import { breakObjects, holdTheClock, runSweep, stubOf } from "../support/faults";
+import { breakObjects, runSweep, stubOf } from "../support/faults";
 import { consume, deadLetters, eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { create, list, read, remove } from "../support/sessions";
@@ -18,18 +22,18 @@ import {
   insertJoinCodes,
   insertRecoveries,
   insertSessionRows,
-} from "../support/sweeping";
+} from "../support/sweepable-rows";
 
 const DAY_MS = 86_400_000;
 const retentionMs = readConfig(env).retentionDays * DAY_MS;
 
-beforeEach(holdTheClock);
+beforeEach(stopClockAhead);
 afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
-/** A run in the minute that is this organisation's, once an hour. */
+/** A run in the minute of this organisation, which comes once an hour. */
 function sweepFor({ id }: Pick<Tenant, "id">): Promise<void> {
   return runSweep((60 + (id % 60)) * 60_000);
 }
@@ -55,7 +59,7 @@ async function recorded(tenant: Tenant, count: number): Promise<void> {
 }
 
 describe("a session that ended longer ago than the retention", () => {
-  test("is gone from D1 and from its object", async () => {
+  test("is removed from D1 and from its object", async () => {
     const tenant = await newOrganisation();
     const id = await endedSession(tenant);
     await recorded(tenant, 2);
@@ -88,7 +92,7 @@ describe("a session that ended longer ago than the retention", () => {
     expect(await countRows("sessions", tenant.id)).toBe(1);
   });
 
-  test("goes although it began before one that lives, which stays", async () => {
+  test("is removed although it began before one that is alive, which stays", async () => {
     const tenant = await newOrganisation();
     await endedSession(tenant);
     vi.setSystemTime(Date.now() + retentionMs);
@@ -100,7 +104,7 @@ describe("a session that ended longer ago than the retention", () => {
     expect((await list(tenant.key)).body.total_count).toBe(1);
   });
 
-  test("that began before the retention and ended within it stays", async () => {
+  test("is told apart from one that began before the retention and ended within it, which stays", async () => {
     const tenant = await newOrganisation();
     const { session_id: id } = (await create(tenant.key, { ttl_seconds: 86_400 })).body;
     vi.setSystemTime(Date.now() + DAY_MS);
@@ -110,7 +114,7 @@ describe("a session that ended longer ago than the retention", () => {
     expect(await countRows("sessions", tenant.id)).toBe(1);
   });
 
-  test("stays in D1 while its object fails, is found again, and holds up none of the others", async () => {
+  test("stays in D1 while its object fails, is found again, and does not delay the others", async () => {
     const tenant = await newOrganisation();
     const ids: string[] = [];
     for (let i = 0; i < 12; i++) ids.push(await endedSession(tenant));
@@ -126,7 +130,7 @@ describe("a session that ended longer ago than the retention", () => {
     expect(await keysOf(broken)).toEqual([]);
   });
 
-  test("goes with all others of its age, however many pages those are", async () => {
+  test("is removed with all others of its age, however many pages those are", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 110, { endedAt: Date.now() - retentionMs - 1_000 });
     await sweepFor(tenant);
@@ -134,11 +138,11 @@ describe("a session that ended longer ago than the retention", () => {
   });
 });
 
-describe("what is older than the retention", () => {
+describe("the sweep of what is older than the retention", () => {
   const old = () => Date.now() - retentionMs - 1_000;
   const young = () => Date.now() - retentionMs + 60_000;
 
-  test("goes in pages, and what is younger stays: events", async () => {
+  test("removes events in pages, and leaves younger ones", async () => {
     const tenant = await newOrganisation();
     await insertEvents(tenant.id, 250, old());
     await insertEvents(tenant.id, 5, young());
@@ -146,7 +150,7 @@ describe("what is older than the retention", () => {
     expect(await countRows("events", tenant.id)).toBe(5);
   });
 
-  test("goes in pages, and what is younger stays: deliveries", async () => {
+  test("removes deliveries in pages, and leaves younger ones", async () => {
     const tenant = await newOrganisation();
     await insertDeliveries(tenant.id, 250, old());
     await insertDeliveries(tenant.id, 5, young());
@@ -154,7 +158,7 @@ describe("what is older than the retention", () => {
     expect(await countRows("deliveries", tenant.id)).toBe(5);
   });
 
-  test("goes in pages, and what is younger stays: recoveries", async () => {
+  test("removes recoveries in pages, and leaves younger ones", async () => {
     const tenant = await newOrganisation();
     await insertRecoveries(tenant.id, 250, old());
     await insertRecoveries(tenant.id, 5, young());
@@ -162,7 +166,7 @@ describe("what is older than the retention", () => {
     expect(await countRows("webhook_recoveries", tenant.id)).toBe(5);
   });
 
-  test("goes in pages, and what is younger stays: dead letters", async () => {
+  test("removes dead letters in pages, and leaves younger ones", async () => {
     await insertDeadLetters(250, old(), "<old>");
     await insertDeadLetters(5, young(), "<young>");
     await runSweep();
@@ -170,19 +174,19 @@ describe("what is older than the retention", () => {
     expect(await deadLetters("<young>")).toHaveLength(5);
   });
 
-  test("goes in one run and its messages, whatever its number", async () => {
+  test("removes any number in one run and its messages", async () => {
     const tenant = await newOrganisation();
     await insertEvents(tenant.id, 50_100, old());
     await sweepFor(tenant);
     expect(await countRows("events", tenant.id)).toBe(0);
   });
 
-  test("and is an event stays while deliveries of its age do: they are of no use without it", async () => {
+  test("leaves an event while deliveries of its age are there, which need it", async () => {
     const tenant = await newOrganisation();
     await insertDeliveries(tenant.id, 50_100, old());
     await insertEvents(tenant.id, 5, old());
     const task = { job: "old-rows", organisationId: tenant.id, cutoff: Date.now() - retentionMs };
-    // A message does 20 steps of 2,000, and this one's work is not gone on with.
+    // A message does 20 steps of 2,000 rows, and the work of this one is not continued.
     const message = { v: 1, task, until: 0 };
     await consume("drawbridge-sweep", [message]);
     expect(await countRows("deliveries", tenant.id)).toBe(10_100);
@@ -192,7 +196,7 @@ describe("what is older than the retention", () => {
     expect(await countRows("events", tenant.id)).toBe(0);
   });
 
-  test("is found without reading what is younger", async () => {
+  test("finds it without reading what is younger", async () => {
     const tenant = await newOrganisation();
     await sweepFor(tenant);
     const empty = await rowsOf(() => sweepFor(tenant));
@@ -205,8 +209,8 @@ describe("what is older than the retention", () => {
   });
 });
 
-describe("what has its own time", () => {
-  test("join codes go when their session's life is over, in pages", async () => {
+describe("the sweep of what has a lifetime of its own", () => {
+  test("removes join codes in pages when their session's life is over", async () => {
     const tenant = await newOrganisation();
     await insertJoinCodes(tenant.id, 250, Date.now() - 1);
     await insertJoinCodes(tenant.id, 5, Date.now() + 60_000);
@@ -214,7 +218,7 @@ describe("what has its own time", () => {
     expect(await countRows("join_codes", tenant.id)).toBe(5);
   });
 
-  test("kept answers go after a day, in pages", async () => {
+  test("removes kept answers in pages after a day", async () => {
     const tenant = await newOrganisation();
     await insertIdempotencyKeys(tenant.id, 250, Date.now() - DAY_MS - 1);
     await insertIdempotencyKeys(tenant.id, 5, Date.now() - DAY_MS + 60_000);
@@ -222,7 +226,7 @@ describe("what has its own time", () => {
     expect(await countRows("idempotency_keys", tenant.id)).toBe(5);
   });
 
-  test("is found without reading what is younger", async () => {
+  test("finds it without reading what is younger", async () => {
     const tenant = await newOrganisation();
     await runSweep(0);
     const empty = await rowsOf(() => runSweep(0));
@@ -238,28 +242,31 @@ test.each([
   ["the retention", /% \?/],
   ["the deleted organisations", /"deleted_at" is not null/],
   ["the join codes", /delete from "join_codes"/],
-])("a run in which %s cannot be read still does all of the rest", async (_, failing) => {
-  const tenant = await newOrganisation();
-  await insertJoinCodes(tenant.id, 3, Date.now() - 1);
-  await insertIdempotencyKeys(tenant.id, 3, Date.now() - 2 * DAY_MS);
-  await insertEvents(tenant.id, 3, Date.now() - 2 * retentionMs);
-  await insertSessionRows(tenant.id, 3, { sweepAt: Date.now() });
-  let failures = 0;
-  await withD1(
-    (sql) => {
-      if (!failing.test(sql)) return;
-      failures += 1;
-      d1Lost();
-    },
-    () => sweepFor(tenant),
-  );
-  expect(failures).toBeGreaterThan(0);
-  const tables = ["join_codes", "idempotency_keys", "events", "sessions"];
-  const left = await Promise.all(tables.map((table) => countRows(table, tenant.id)));
-  const undone = left.filter((count) => count > 0).length;
-  expect(undone).toBeLessThanOrEqual(1);
-  await sweepFor(tenant);
-  expect(await Promise.all(tables.map((table) => countRows(table, tenant.id)))).toEqual([
-    0, 0, 0, 0,
-  ]);
-});
+])(
+  "a run of the sweep in which %s cannot be read still does all of the rest",
+  async (_, failing) => {
+    const tenant = await newOrganisation();
+    await insertJoinCodes(tenant.id, 3, Date.now() - 1);
+    await insertIdempotencyKeys(tenant.id, 3, Date.now() - 2 * DAY_MS);
+    await insertEvents(tenant.id, 3, Date.now() - 2 * retentionMs);
+    await insertSessionRows(tenant.id, 3, { sweepAt: Date.now() });
+    let failures = 0;
+    await withD1(
+      (sql) => {
+        if (!failing.test(sql)) return;
+        failures += 1;
+        d1Lost();
+      },
+      () => sweepFor(tenant),
+    );
+    expect(failures).toBeGreaterThan(0);
+    const tables = ["join_codes", "idempotency_keys", "events", "sessions"];
+    const left = await Promise.all(tables.map((table) => countRows(table, tenant.id)));
+    const undone = left.filter((count) => count > 0).length;
+    expect(undone).toBeLessThanOrEqual(1);
+    await sweepFor(tenant);
+    expect(await Promise.all(tables.map((table) => countRows(table, tenant.id)))).toEqual([
+      0, 0, 0, 0,
+    ]);
+  },
+);

@@ -1,4 +1,7 @@
-/** Whatever a queue does with delivery messages, and whatever fails beneath, nothing owed is lost or falsely done. */
+/**
+ * Whatever a queue does with delivery messages and whatever fails below it, no owed delivery is
+ * lost or wrongly marked as done.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call } from "../support/client";
@@ -24,8 +27,8 @@ const deliver = (...messages: unknown[]) => consume(QUEUE, messages);
 const idsSeen = async ({ mailbox }: Owed) =>
   (await mailbox.requests()).map(({ headers }) => headers["webhook-id"]);
 
-describe("a message that comes again", () => {
-  test("once the delivery is done makes no second request", async () => {
+describe("a delivery message that comes again", () => {
+  test("makes no second request once the delivery is done", async () => {
     const owed = await newOwed();
     expect(await deliver(owed.message)).toEqual(ACKNOWLEDGED);
     expect(await deliver(owed.message, { ...owed.message, attempt: 2 })).toEqual({
@@ -36,7 +39,7 @@ describe("a message that comes again", () => {
     expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
   });
 
-  test("once its attempt is recorded makes no second request while the next one is owed", async () => {
+  test("makes no second request once its attempt is recorded, while the next one is owed", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer({ kind: "status", status: 500 });
     await deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
@@ -45,7 +48,7 @@ describe("a message that comes again", () => {
     expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 1 });
   });
 
-  test("after the last attempt changes nothing", async () => {
+  test("changes nothing after the last attempt", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer({ kind: "status", status: 500 });
     await deliverWith({ webhookRetrySeconds: [] }, [owed.message]);
@@ -63,7 +66,7 @@ describe("a message that comes again", () => {
     expect(new Set(await idsSeen(owed)).size).toBe(1);
   });
 
-  test("and fails where the first one succeeded does not undo what was delivered", async () => {
+  test("and fails where the first one succeeded does not undo the delivery", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
     const gate = newGate();
@@ -87,7 +90,7 @@ describe("a message that comes again", () => {
   });
 });
 
-describe("a message that comes too early", () => {
+describe("a delivery message that comes too early", () => {
   test("waits for the record of the attempt before its own, and sends nothing", async () => {
     const owed = await newOwed();
     const second = { ...owed.message, attempt: 2 };
@@ -106,14 +109,14 @@ describe("a message that comes too early", () => {
   });
 });
 
-describe("a message that is of no use", () => {
-  test("since nothing is owed under its id is acknowledged", async () => {
+describe("a delivery message that cannot be used", () => {
+  test("is acknowledged when nothing is owed under its id", async () => {
     const owed = await newOwed();
     expect(await deliver({ ...owed.message, id: "whd_none" })).toEqual(ACKNOWLEDGED);
     expect(await owed.mailbox.requests()).toEqual([]);
   });
 
-  test("since the id is another organisation's sends nothing for it", async () => {
+  test("sends nothing when its id is another organisation's", async () => {
     const [owed, other] = [await newOwed(), await newOwed()];
     await deliver({ ...owed.message, organisationId: other.tenant.id });
     expect(await owed.mailbox.requests()).toEqual([]);
@@ -126,7 +129,7 @@ describe("a message that is of no use", () => {
     ["another version", { v: 2, organisationId: 1, id: "whd_1", attempt: 1 }],
     ["no attempt", { v: 1, organisationId: 1, id: "whd_1" }],
     ["an attempt before the first", { v: 1, organisationId: 1, id: "whd_1", attempt: 0 }],
-  ])("since it is %s is acknowledged, and kept for a person to see", async (_, body) => {
+  ])("is acknowledged when it is %s, and kept for a person to see", async (_, body) => {
     const marker = crypto.randomUUID();
     const unreadable =
       typeof body === "object" && body !== null ? { ...body, marker } : [body, marker];
@@ -144,7 +147,7 @@ describe("a message that is of no use", () => {
     expect(await deliveryOf(owed)).toMatchObject({ status: "delivered" });
   });
 
-  test("on the real queue ends as a dead letter", async () => {
+  test("ends as a dead letter on the real queue", async () => {
     const marker = crypto.randomUUID();
     await env.DELIVERIES.send({ marker } as never);
     await eventually(async () => {
@@ -153,8 +156,8 @@ describe("a message that is of no use", () => {
   });
 });
 
-describe("when D1 fails", () => {
-  test("at the start of an attempt, nothing is sent, and the message comes back", async () => {
+describe("a delivery message, when D1 fails", () => {
+  test("at the start of an attempt, comes back, and nothing is sent", async () => {
     const owed = await newOwed();
     const failed = await withD1(d1Lost, () => deliver(owed.message));
     expect(failed).toEqual({ acknowledged: [], retried: [{ index: 0, delaySeconds: 10 }] });
@@ -163,7 +166,7 @@ describe("when D1 fails", () => {
     expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
   });
 
-  test("at the record of a success, the request is repeated under the same id", async () => {
+  test("at the record of a success, has its request repeated under the same id", async () => {
     const owed = await newOwed();
     const failed = await withD1(
       (sql) => void (sql.startsWith("update") && d1Lost()),
@@ -178,7 +181,7 @@ describe("when D1 fails", () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  test("what the receiver answered is not in the log: it may quote the tokens", async () => {
+  test("leaves in the log nothing of the receiver's answer, which may quote the tokens", async () => {
     const owed = await newOwed();
     const answer = `quoted-${crypto.randomUUID()}`;
     await owed.mailbox.answer({ kind: "status", status: 200, body: answer });
@@ -192,7 +195,7 @@ describe("when D1 fails", () => {
     expect(logged).not.toContain(answer);
   });
 
-  test("in the middle of a batch, what it failed for comes back and the rest is done", async () => {
+  test("in the middle of a batch, comes back alone, and the rest is done", async () => {
     const deliveries = [await newOwed(), await newOwed(), await newOwed()];
     let updates = 0;
     const result = await withD1(
@@ -211,8 +214,8 @@ describe("when D1 fails", () => {
   });
 });
 
-describe("when the queue fails", () => {
-  test("to take the next attempt, the one that failed is not recorded, and comes back", async () => {
+describe("a delivery message, when the queue refuses", () => {
+  test("its next attempt, comes back, and the attempt that failed is not recorded", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer({ kind: "status", status: 500 });
     const lost = vi
@@ -228,8 +231,8 @@ describe("when the queue fails", () => {
   });
 });
 
-describe("an address", () => {
-  test("of a deleted organisation gets nothing more, and the delivery is discarded", async () => {
+describe("an address with deliveries that are owed", () => {
+  test("gets nothing more of a deleted organisation, and the delivery is discarded", async () => {
     const owed = await newOwed();
     await call("DELETE", `/v1/organisations/${owed.tenant.id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
     expect(await deliver(owed.message)).toEqual(ACKNOWLEDGED);
@@ -241,7 +244,7 @@ describe("an address", () => {
     });
   });
 
-  test("of an endpoint that was deleted meanwhile gets nothing more, and the delivery is discarded", async () => {
+  test("gets nothing more for an endpoint that was deleted meanwhile, and the delivery is discarded", async () => {
     const owed = await newOwedToEndpoint();
     await owed.mailbox.answer({ kind: "status", status: 500 });
     await deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
@@ -258,7 +261,7 @@ describe("an address", () => {
     });
   });
 
-  test("to which we may not send any more gets nothing, and the delivery is discarded", async () => {
+  test("gets nothing more when we may no longer send to it, and the delivery is discarded", async () => {
     const owed = await newOwed();
     expect(await deliverWith({ allowInsecureWebhooks: false }, [owed.message])).toEqual(
       ACKNOWLEDGED,

@@ -1,4 +1,7 @@
-/** A delivery that fails is tried again on schedule under the same id, and ends as delivered or failed. */
+/**
+ * A delivery that fails is tried again on schedule under the same id, and ends as delivered or
+ * failed.
+ */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../support/client";
 import {
@@ -19,7 +22,9 @@ const status = (code: number, headers: Record<string, string> = {}): Behaviour =
   headers,
 });
 
-/** A session whose receiver answers so; resolves with its delivery once that has come to its end. */
+/**
+ * A session whose receiver answers so; resolves with its delivery once that is delivered or failed.
+ */
 async function delivered(behaviours: Behaviour[], expected: "delivered" | "failed") {
   const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
   await mailbox.answer(...behaviours);
@@ -35,7 +40,7 @@ async function delivered(behaviours: Behaviour[], expected: "delivered" | "faile
 }
 
 describe("a receiver that fails", () => {
-  test("twice gets it a third time, each under the same id with a signature that holds", async () => {
+  test("twice gets it a third time, each under the same id with a valid signature", async () => {
     const { tenant, delivery, codes, requests } = await delivered(
       [status(500), status(503), status(204)],
       "delivered",
@@ -50,14 +55,14 @@ describe("a receiver that fails", () => {
     for (const request of requests) verified(request, tenant.webhookSecret);
   });
 
-  test("each time is given up after the last attempt of the schedule", async () => {
+  test("each time gets no more after the last attempt of the schedule", async () => {
     const { delivery, codes, requests } = await delivered([status(400), status(500)], "failed");
     expect(codes).toEqual([400, 500, 500, 500]);
     expect(delivery).toMatchObject({ attempt_count: 4, next_attempt_at: null });
     expect(requests).toHaveLength(4);
   });
 
-  test("with 410 wants nothing more, and gets nothing more", async () => {
+  test("with 410 gets nothing more", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer(status(410));
     await deliverWith({ webhookRetrySeconds: [100] }, [owed.message]);
@@ -68,7 +73,7 @@ describe("a receiver that fails", () => {
     });
   });
 
-  test.each([300, 304, 400, 404, 429, 599])("with %i has not taken it", async (code) => {
+  test.each([300, 304, 400, 404, 429, 599])("with %i has not taken the delivery", async (code) => {
     const owed = await newOwed();
     await owed.mailbox.answer(status(code));
     await deliverWith({ webhookRetrySeconds: [100] }, [owed.message]);
@@ -80,7 +85,7 @@ describe("a receiver that fails", () => {
 });
 
 describe("a receiver that", () => {
-  test.each([200, 201, 299])("answers %i has taken it", async (code) => {
+  test.each([200, 201, 299])("answers %i has taken the delivery", async (code) => {
     const owed = await newOwed();
     await owed.mailbox.answer(status(code));
     await deliverWith({}, [owed.message]);
@@ -90,7 +95,7 @@ describe("a receiver that", () => {
     });
   });
 
-  test("redirects has failed, and where it points gets nothing", async () => {
+  test("redirects has failed, and the address that it points to gets nothing", async () => {
     const elsewhere = newMailbox();
     const { codes } = await delivered(
       [{ kind: "redirect", to: elsewhere.url }, status(204)],
@@ -124,7 +129,7 @@ describe("a receiver that", () => {
     expect(codes).toEqual([200]);
   });
 
-  test("never answers has failed after 15 s, and is left alone for at least a minute", async () => {
+  test("never answers has failed after 15 s, and gets nothing for at least a minute", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer({ kind: "hang" });
     await deliverWith({ webhookRetrySeconds: [1, 1] }, [owed.message]);
@@ -138,7 +143,7 @@ describe("a receiver that", () => {
     expect(await owed.mailbox.requests()).toHaveLength(1);
   }, 300_000);
 
-  test("says much is quoted with its first kilobyte", async () => {
+  test("answers at length is quoted with its first kilobyte", async () => {
     const owed = await newOwed();
     await owed.mailbox.answer({ kind: "status", status: 200, body: "x".repeat(100_000) });
     await deliverWith({}, [owed.message]);
@@ -147,7 +152,7 @@ describe("a receiver that", () => {
 });
 
 describe("Retry-After", () => {
-  /** How long the next attempt waits, in seconds, when 100 are planned and the receiver answers so. */
+  /** How many seconds the next attempt waits when 100 are planned and the receiver answers so. */
   async function waitAfter(answer: Behaviour): Promise<number> {
     const owed = await newOwed();
     await owed.mailbox.answer(answer);
@@ -158,19 +163,19 @@ describe("Retry-After", () => {
     return (next_attempt_at - attempt.at - attempt.durationMs) / 1_000;
   }
 
-  test("is obeyed where it asks for more than was planned", async () => {
+  test("is followed where it asks for more than was planned", async () => {
     const seconds = await waitAfter(status(503, { "Retry-After": "160" }));
     expect(seconds).toBeGreaterThanOrEqual(160);
     expect(seconds).toBeLessThanOrEqual(201);
   });
 
-  test("is obeyed up to twice what was planned, and no further", async () => {
+  test("is followed up to twice what was planned, and no further", async () => {
     const seconds = await waitAfter(status(503, { "Retry-After": "86400" }));
     expect(seconds).toBeGreaterThanOrEqual(199);
     expect(seconds).toBeLessThanOrEqual(201);
   });
 
-  test("does not hurry us", async () => {
+  test("is not followed where it asks for less", async () => {
     const seconds = await waitAfter(status(503, { "Retry-After": "1" }));
     expect(seconds).toBeGreaterThanOrEqual(100);
   });

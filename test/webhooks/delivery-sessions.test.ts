@@ -1,4 +1,7 @@
-/** What happens to a relay session is posted to its webhook_url: the very RelaySession, signed, and once. */
+/**
+ * What happens to a relay session is posted to its webhook_url: the RelaySession itself, signed,
+ * and once.
+ */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -18,9 +21,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Two users, one announced with all that a user can have. */
+/** Two users, of whom one has everything that a user can have. */
 const USERS = [{ ip: "192.0.2.1" }, { ip: "2001:db8::2", connection_id: "c-2", device_id: "d-2" }];
-/** The figures of the sockets are the session's object's alone. */
+/** Only the session's object knows the figures of the sockets. */
 const UNKNOWN = { connected: null, bytes_in: null, bytes_out: null, frames_dropped: null };
 
 type User = Record<string, unknown>;
@@ -36,7 +39,7 @@ async function announcedSession(more: Record<string, unknown> = {}) {
 }
 
 describe("a session that became ready", () => {
-  test("is posted as the API answered it, tokens and all", async () => {
+  test("is posted as the API answered it, with its tokens", async () => {
     const { tenant, mailbox, session } = await announcedSession({
       metadata: { map: "dust" },
       join_code: true,
@@ -65,7 +68,7 @@ describe("a session that became ready", () => {
     expect(event).toMatchObject({ type: "session.active", id: request.headers["webhook-id"] });
   });
 
-  test("is recorded as delivered, once, with what the receiver said", async () => {
+  test("is recorded as delivered, once, with the receiver's answer", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     await mailbox.answer({ kind: "status", status: 202, body: "thanks" });
     await create(tenant.key, { webhook_url: mailbox.url });
@@ -84,7 +87,7 @@ describe("a session that became ready", () => {
     expect(await mailbox.requests()).toHaveLength(1);
   });
 
-  test("without a webhook_url is recorded as an event, and owed to nobody", async () => {
+  test("is recorded as an event and owed to nobody when it has no webhook_url", async () => {
     const tenant = await newOrganisation();
     await create(tenant.key, { webhook_url: "" });
     await eventually(async () => {
@@ -181,8 +184,8 @@ describe("users who come and go", () => {
   });
 });
 
-describe("what is stored", () => {
-  test("of events and deliveries holds no token, join code or secret of the session", async () => {
+describe("the stored rows", () => {
+  test("of events and deliveries hold no token, join code or secret of the session", async () => {
     const { tenant, mailbox, session } = await announcedSession({ join_code: true });
     const { body } = await authorize(tenant.key, session.session_id);
     await remove(tenant.key, session.session_id);
@@ -201,7 +204,7 @@ describe("what is stored", () => {
       tenant.webhookSecret,
     ].map(String);
     expect(secrets).toHaveLength(7);
-    // Its own id is there, so what is not there was looked for in the right place.
+    // Its own id is there, so the test has looked in the right place for what is not there.
     expect(stored).toContain(session.session_id);
     expect(secrets.filter((secret) => stored.includes(secret))).toEqual([]);
   });

@@ -1,4 +1,7 @@
-/** Each event is recorded once and makes the deliveries it owes, whatever the queue repeats and whatever fails. */
+/**
+ * Each event is recorded once and makes the deliveries that it owes, whatever the queue repeats and
+ * whatever fails.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DomainEvent } from "../../src/events/event";
@@ -52,7 +55,8 @@ describe("an event", () => {
     };
     await eventually(isDelivered);
     await store(event);
-    // A delivery behind it on the same queue: by the time that one is done, a repeated one would be.
+    // A delivery after it on the same queue: when that one is done, a repeated one would be done
+    // too.
     const behind = await newEvent(tenant, "session.active", newMailbox().url);
     await store(behind);
     await eventually(async () => {
@@ -84,7 +88,7 @@ describe("an event", () => {
   });
 });
 
-describe("a message that nobody can read", () => {
+describe("a message on the events queue that cannot be read", () => {
   test("is acknowledged and kept, and the events around it are stored", async () => {
     const tenant = await newOrganisation();
     const [before, after] = [
@@ -103,7 +107,7 @@ describe("a message that nobody can read", () => {
     expect(result.acknowledged).toEqual([0, 1, 2]);
   });
 
-  test("that is very long is kept whole, so that it can be sent again", async () => {
+  test("is kept whole also when it is very long, so that it can be sent again", async () => {
     const marker = crypto.randomUUID();
     const body = { marker, more: "x".repeat(50_000) };
     await consume(QUEUE, [body]);
@@ -111,7 +115,7 @@ describe("a message that nobody can read", () => {
     expect(letter?.body).toBe(JSON.stringify(body));
   });
 
-  test("on the real queue ends as a dead letter", async () => {
+  test("ends as a dead letter on the real queue", async () => {
     const marker = crypto.randomUUID();
     await env.EVENTS.send({ marker } as never);
     await eventually(async () => {
@@ -119,7 +123,7 @@ describe("a message that nobody can read", () => {
     });
   });
 
-  test("and cannot be kept while D1 fails comes back later, alone", async () => {
+  test("comes back later, alone, when D1 fails and it cannot be kept", async () => {
     const tenant = await newOrganisation();
     const event = await newEvent(tenant, "session.active", null);
     const result = await withD1(
@@ -134,10 +138,10 @@ describe("a message that nobody can read", () => {
   });
 });
 
-describe("when D1 fails", () => {
+describe("a batch of events, when D1 fails", () => {
   const isEvents = (sql: string) => sql.includes('insert into "events"');
 
-  test("for the whole batch, all of it comes back after a while, and none is lost", async () => {
+  test("for all of it, comes back after a while, and no event is lost", async () => {
     const tenant = await newOrganisation();
     const events = [
       await newEvent(tenant, "session.active", null),
@@ -155,7 +159,7 @@ describe("when D1 fails", () => {
     for (const event of events) expect(await isStored(tenant, event)).toBe(true);
   });
 
-  test("in the middle of a batch, what it failed for comes back and the rest is stored", async () => {
+  test("in the middle of it, comes back from there, and the rest is stored", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const events = [
       await newEvent(tenant, "session.active", mailbox.url),
@@ -167,7 +171,7 @@ describe("when D1 fails", () => {
       (sql) => {
         if (!isEvents(sql)) return;
         inserts += 1;
-        // The batch as a whole, and then the second event by itself.
+        // The batch as a whole, and then the second event alone.
         if (inserts === 1 || inserts === 3) d1Lost();
       },
       () => store(...events),
@@ -183,7 +187,7 @@ describe("when D1 fails", () => {
     expect(ids.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  test("under a real session, its webhook still comes", async () => {
+  test("under a real session, is stored later, and the webhook still comes", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     let inserts = 0;
     await withD1(
@@ -200,8 +204,8 @@ describe("when D1 fails", () => {
   }, 300_000);
 });
 
-describe("when the deliveries queue fails", () => {
-  test("the event comes back, and its delivery is made then", async () => {
+describe("an event, when the deliveries queue refuses,", () => {
+  test("comes back, and its delivery is made then", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const event = await newEvent(tenant, "session.active", mailbox.url);
     const lost = vi
@@ -217,7 +221,7 @@ describe("when the deliveries queue fails", () => {
   });
 });
 
-test("what an event sets off elsewhere and cannot be done holds up none of its webhooks", async () => {
+test("work that an event starts elsewhere and that fails does not delay its webhooks", async () => {
   const tenant = await newOrganisation();
   const endpoint = await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
   const event = await newEvent(tenant, "session.expired", null);

@@ -1,4 +1,7 @@
-/** One endpoint that hangs and one that fails delay no other, and what goes to the others is not sent twice. */
+/**
+ * One endpoint that hangs and one that fails delay no other, and nothing is sent twice to the
+ * others.
+ */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { newEventId } from "../../src/events/event";
@@ -10,8 +13,8 @@ import type { Behaviour } from "../support/receiver";
 
 const EVENTS = 1_000;
 /**
- * For all of them, on a machine that is busy with something else. What it tells apart is far from here:
- * if the hanging one delayed the others, four of them a minute would get through, and 1,000 take hours.
+ * The time for all of them, on a machine that is busy with other work. If the hanging endpoint
+ * delayed the others, four deliveries a minute would get through, and 1,000 would take hours.
  */
 const LIMIT_MS = 900_000;
 /** What a queue takes in one call. */
@@ -19,7 +22,7 @@ const SEND_AT_ONCE = 100;
 const type: EventType = "session.active";
 
 test(
-  "of 10 endpoints one hangs and one fails: the others get all of 1,000 events, each once",
+  "with one of 10 endpoints hanging and one failing, the others get all of 1,000 events, each once",
   async () => {
     const tenant = await newOrganisation();
     const event = await newEvent(tenant, type, null);
@@ -45,7 +48,7 @@ test(
       );
       expect(seen.toSorted()).toEqual(ids.toSorted());
     }
-    // What is left of the other two is of no use to anybody.
+    // Nobody needs what is left of the other two.
     await patchEndpoint(tenant, hanging, { enabled: false });
     await patchEndpoint(tenant, failing, { enabled: false });
 

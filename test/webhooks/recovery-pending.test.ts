@@ -1,6 +1,6 @@
 /**
- * A recovery also sends what still waits for its schedule, and each once: never beside an attempt of the
- * schedule, and nothing that the schedule asks for later is sent again.
+ * A recovery also sends what still waits for its schedule, and each delivery once: never beside an
+ * attempt of the schedule, and the schedule does not send it again later.
  */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
@@ -22,7 +22,10 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 type OwedTo = Owed & { endpoint: Endpoint };
 
-/** Leaves a delivery as one whose first attempt failed, and whose second is due in so many milliseconds. */
+/**
+ * Leaves a delivery as one whose first attempt failed, and whose second is due in so many
+ * milliseconds.
+ */
 async function waitFor(owed: Owed, dueInMs: number): Promise<number> {
   const at = Date.now() + dueInMs;
   const attempt = { at: 1, durationMs: 1, statusCode: 500, response: "", error: null };
@@ -35,16 +38,16 @@ async function waitFor(owed: Owed, dueInMs: number): Promise<number> {
   return at;
 }
 
-/** What the schedule's second attempt is asked for with. */
+/** The message that asks for the schedule's second attempt. */
 const second = ({ message }: Owed) => ({ ...message, attempt: 2 });
 
-/** What a recovery asks for one delivery with. */
+/** The message with which a recovery asks for one delivery. */
 const recovered = ({ tenant, message }: Owed) => ({
   ...{ v: 1, organisationId: tenant.id, id: message.id },
   ...{ resend: "whr_1", unlessUnderWay: true },
 });
 
-/** Recovers the last days, and resolves with what the recovery says when it is finished. */
+/** Recovers the last days, and resolves with the recovery when it is finished. */
 async function recover({ tenant, endpoint }: OwedTo) {
   const since = new Date(Date.now() - 10 * DAY_MS).toISOString();
   const path = `/v1/webhooks/endpoints/${endpoint.id}:recover`;
@@ -57,7 +60,7 @@ async function recover({ tenant, endpoint }: OwedTo) {
   });
 }
 
-test("what is due in hours is sent now, and its schedule sends it no more", async () => {
+test("a recovery sends now what is due in hours, and the schedule does not send it again", async () => {
   const owed = await newOwedToEndpoint();
   const more = [await owe(owed.tenant, owed.endpoint), await owe(owed.tenant, owed.endpoint)];
   for (const one of [owed, ...more]) await waitFor(one, 5 * HOUR_MS);
@@ -75,7 +78,7 @@ test("what is due in hours is sent now, and its schedule sends it no more", asyn
   expect(await owed.mailbox.requests()).toHaveLength(3);
 });
 
-test("what fails once more goes on by its schedule", async () => {
+test("a delivery that fails in a recovery goes on by its schedule", async () => {
   const owed = await newOwedToEndpoint();
   const due = await waitFor(owed, 5 * HOUR_MS);
   await owed.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
@@ -94,7 +97,7 @@ test.each([
   ["is due in a moment", 20_000],
   ["is being made", -10_000],
 ])(
-  "an attempt of the schedule that %s is waited for, and makes the recovery's needless",
+  "a recovery waits for an attempt of the schedule that %s, and then makes none of its own",
   async (_, dueIn) => {
     const owed = await newOwedToEndpoint();
     await waitFor(owed, dueIn);
@@ -107,7 +110,7 @@ test.each([
   },
 );
 
-test("an attempt of the schedule that failed meanwhile is followed by the recovery's", async () => {
+test("a recovery makes its own attempt after one of the schedule that failed meanwhile", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, -10_000);
   expect((await consume("drawbridge-deliveries", [recovered(owed)])).retried).toHaveLength(1);
@@ -117,20 +120,20 @@ test("an attempt of the schedule that failed meanwhile is followed by the recove
   expect(await owed.mailbox.requests()).toHaveLength(1);
 });
 
-test("a delivery whose schedule has lost its message is sent", async () => {
+test("a recovery sends a delivery whose schedule has lost its message", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, -HOUR_MS);
   await recover(owed);
   await owed.mailbox.waitForRequests(1);
 });
 
-test("a first attempt that nobody has made yet is left to its own message", async () => {
+test("a recovery leaves a first attempt that nobody has made yet to its own message", async () => {
   const owed = await newOwedToEndpoint();
   expect(await recover(owed)).toMatchObject({ resent: 0 });
   expect(await owed.mailbox.requests()).toEqual([]);
 });
 
-test("what was given up days ago and what waits since today are sent by one recovery", async () => {
+test("one recovery sends what was given up days ago and what has waited since today", async () => {
   const tenant = await newOrganisation();
   const endpoint = await endpointWith(tenant, { event_types: ["connection.created"] });
   for (const days of [5, 4, 0.01]) {
@@ -142,10 +145,10 @@ test("what was given up days ago and what waits since today are sent by one reco
   await endpoint.mailbox.waitForRequests(4);
 });
 
-test("what waits behind more deliveries than a page looks through is found", async () => {
+test("a recovery finds what waits behind more deliveries than one page looks at", async () => {
   const owed = await newOwedToEndpoint();
   await waitFor(owed, 5 * HOUR_MS);
-  // Older than what waits, and all arrived.
+  // Older than what waits, and all of them arrived.
   await env.DB.prepare(
     `insert into deliveries select organisation_id, ? || '_' || printf('%012x', n), event_id, event_type,
          format, url, 'delivered', '[]', 1, null, endpoint_id

@@ -1,4 +1,7 @@
-/** What did not reach an endpoint is sent again, all of it and each once, whatever fails on the way. */
+/**
+ * What did not arrive at an endpoint is sent again, all of it and each delivery once, whatever
+ * fails meanwhile.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
@@ -52,7 +55,7 @@ function recover(tenant: Tenant, { id }: Endpoint, body: object = { since: hourA
 
 const hourAgo = () => new Date(Date.now() - 3_600_000).toISOString();
 
-/** Resolves once the recovery says that it is finished, with what it says. */
+/** Resolves with the recovery once it is finished. */
 function finished(tenant: Tenant, id: string) {
   return eventually(async () => {
     const { body } = await call("GET", `/v1/webhooks/recoveries/${id}`, { key: tenant.key });
@@ -65,7 +68,7 @@ async function idsSeen({ mailbox }: Endpoint): Promise<(string | undefined)[]> {
   return (await mailbox.requests()).map(({ headers }) => headers["webhook-id"]).toSorted();
 }
 
-test("page after page, to that endpoint alone, and its progress can be asked for", async () => {
+test("a recovery sends page after page, to its endpoint alone, and shows its progress", async () => {
   const { tenant, endpoint, other, ids } = await newOutage(FAILED);
   const started = await recover(tenant, endpoint);
   expect(started.status).toBe(202);
@@ -82,7 +85,7 @@ test("page after page, to that endpoint alone, and its progress can be asked for
   });
 });
 
-test("what fails again stays failed, and can be recovered again", async () => {
+test("a delivery that fails again in a recovery stays failed, and can be recovered again", async () => {
   const { tenant, endpoint } = await newOutage(3);
   await endpoint.mailbox.answer({ kind: "status", status: 500 });
   await finished(tenant, (await recover(tenant, endpoint)).body.id);
@@ -98,7 +101,7 @@ test("what fails again stays failed, and can be recovered again", async () => {
   await endpoint.mailbox.waitForRequests(6);
 });
 
-test("a test that failed is left alone: whoever made it has seen its answer", async () => {
+test("a recovery skips a test that failed, since the caller of the test has seen its answer", async () => {
   const { tenant, endpoint } = await newOutage(1);
   await endpoint.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
   await call("POST", `/v1/webhooks/endpoints/${endpoint.id}:test`, { key: tenant.key });
@@ -106,7 +109,7 @@ test("a test that failed is left alone: whoever made it has seen its answer", as
   expect(await finished(tenant, body.id)).toMatchObject({ resent: 1 });
 });
 
-test("one at a time for an endpoint, and another when it is finished", async () => {
+test("an endpoint has one recovery at a time, and may have another when it is finished", async () => {
   const { tenant, endpoint } = await newOutage(1);
   const both = await Promise.all([recover(tenant, endpoint), recover(tenant, endpoint)]);
   const refused = both.filter(({ status }) => status === 409);
@@ -116,7 +119,7 @@ test("one at a time for an endpoint, and another when it is finished", async () 
   expect((await recover(tenant, endpoint)).status).toBe(202);
 });
 
-test("of a page that is done twice at once, one goes on to the next", async () => {
+test("a page of a recovery that is done twice at once goes on to the next page once", async () => {
   const { tenant, endpoint } = await newOutage(150);
   await endpoint.mailbox.answer({ kind: "status", status: 500 });
   const sent: unknown[] = [];
@@ -126,11 +129,12 @@ test("of a page that is done twice at once, one goes on to the next", async () =
   await consume("drawbridge-deliveries", [message, message, message]);
   await finished(tenant, body.id);
   for (const [one] of send.mock.calls) if (JSON.stringify(one).includes(body.id)) sent.push(one);
-  // The first message, and one behind each full page: of 300 that failed, half are the other endpoint's.
+  // The first message, and one after each full page: of 300 that failed, half are the other
+  // endpoint's.
   expect(sent).toEqual(Array(4).fill(message));
 });
 
-test("ends when the endpoint is disabled meanwhile", async () => {
+test("a recovery ends when its endpoint is disabled meanwhile", async () => {
   const { tenant, endpoint } = await newOutage(1);
   const held = vi
     .spyOn(Object.getPrototypeOf(env.DELIVERIES), "send")
@@ -143,7 +147,7 @@ test("ends when the endpoint is disabled meanwhile", async () => {
   expect(await endpoint.mailbox.requests()).toEqual([]);
 });
 
-test("what ran out of retries has failed, and its recovery is over: both can be asked for again", async () => {
+test("a recovery whose messages ran out of retries has failed, and can be started again", async () => {
   const owed = await newOwedToEndpoint();
   const { tenant, endpoint } = owed;
   expect(await consume("drawbridge-dead-letters", [owed.message])).toMatchObject({
@@ -155,7 +159,7 @@ test("what ran out of retries has failed, and its recovery is over: both can be 
   await owed.mailbox.waitForRequests(1);
 });
 
-test("a message that comes twice sends nothing twice", async () => {
+test("a message of a recovery that comes twice sends nothing twice", async () => {
   const { tenant, endpoint } = await newOutage(3);
   const { body } = await recover(tenant, endpoint);
   await finished(tenant, body.id);
@@ -176,7 +180,7 @@ test("a message that comes twice sends nothing twice", async () => {
   expect(await endpoint.mailbox.requests()).toHaveLength(3);
 });
 
-test("when D1 fails at the note of a page, the page comes again, and each is counted once", async () => {
+test("a page of a recovery comes again when D1 fails at its record, and each delivery is counted once", async () => {
   const { tenant, endpoint } = await newOutage(5);
   // What arrived meanwhile would not be found again.
   await endpoint.mailbox.answer({ kind: "status", status: 500 });
@@ -201,7 +205,7 @@ test("when D1 fails at the note of a page, the page comes again, and each is cou
   });
 });
 
-test("when the queue takes nothing, nothing is begun, and the caller is told to try again", async () => {
+test("no recovery begins when the queue refuses, and the caller is told to try again", async () => {
   const { tenant, endpoint } = await newOutage(1);
   const lost = vi
     .spyOn(Object.getPrototypeOf(env.DELIVERIES), "send")

@@ -1,4 +1,7 @@
-/** What a webhook costs in rows of D1: two for what arrives at once, and no more than its attempts for what does not. */
+/**
+ * What a webhook costs in rows of D1: two if it arrives at once, and otherwise no more than one for
+ * each attempt.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
@@ -22,7 +25,7 @@ afterEach(() => {
 
 const status = (code: number): Behaviour => ({ kind: "status", status: code });
 
-/** Waits for what goes on behind the calls of the set-up: it has rows of its own. */
+/** Waits for the work after the calls of the set-up, which has rows of its own. */
 async function settle(tenant: Tenant): Promise<void> {
   await eventually(async () => {
     const { results } = await env.DB.prepare(
@@ -42,9 +45,9 @@ async function settledOwed() {
   return owed;
 }
 
-describe("an event costs", () => {
+describe("an event", () => {
   test.each([0, 1, 10])(
-    "its own row, and one for each of %i endpoints that want it",
+    "costs its own row, and one for each of %i endpoints that want it",
     async (count) => {
       const tenant = await newOrganisation();
       for (let i = 0; i < count; i++) {
@@ -53,7 +56,8 @@ describe("an event costs", () => {
       await newEndpoint(tenant, newMailbox(), { event_types: ["key.*"] });
       const event = await newEvent(tenant, "session.expired", null);
       await settle(tenant);
-      // The queue takes none, so that only their own rows are counted, and not what their attempts cost.
+      // The queue takes none, so that only the rows of the events are counted, and not those of
+      // attempts.
       const held = vi
         .spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch")
         .mockRejectedValue(new Error("Queue is overloaded"));
@@ -65,16 +69,17 @@ describe("an event costs", () => {
   );
 });
 
-describe("an attempt costs", () => {
-  test("one row when it arrives", async () => {
+describe("an attempt", () => {
+  test("costs one row when it arrives", async () => {
     const { message } = await settledOwed();
     const { d1Written, d1Read } = await rowsOf(() => deliverWith({}, [message]));
     expect(d1Written).toBe(1);
-    // The delivery, its event, its endpoint and the organisation; and the delivery to be changed.
+    // The delivery, its event, its endpoint and the organisation; and the delivery once more, to be
+    // changed.
     expect(d1Read).toBeLessThanOrEqual(6);
   });
 
-  test("one row each of a batch, whose rows are found by one query", async () => {
+  test("costs one row for each of a batch, whose rows are found by one query", async () => {
     const { tenant, endpoint, message } = await settledOwed();
     const second = await owe(tenant, endpoint);
     const third = await owe(tenant, endpoint);
@@ -85,7 +90,7 @@ describe("an attempt costs", () => {
     expect(d1Read).toBeLessThanOrEqual(3 * 6 + 3);
   });
 
-  test("one row more for the first failure of an endpoint, and for the first success after it", async () => {
+  test("costs one row more for the first failure of an endpoint, and for the first success after it", async () => {
     const { tenant, endpoint, message, mailbox } = await settledOwed();
     const again = { webhookRetrySeconds: [1_000, 1_000] };
     await mailbox.answer(status(500), status(500), status(204));
@@ -99,7 +104,7 @@ describe("an attempt costs", () => {
     expect((await rowsOf(() => deliverWith(again, [next.message]))).d1Written).toBe(1);
   });
 
-  test("one row more when it was the last and failed: that is how it is found again", async () => {
+  test("costs one row more when it was the last and failed, by which it is found again", async () => {
     const { tenant, endpoint, message, mailbox } = await settledOwed();
     await mailbox.answer(status(500));
     const once = { webhookRetrySeconds: [] };
@@ -109,13 +114,13 @@ describe("an attempt costs", () => {
     expect((await rowsOf(() => deliverWith(once, [next.message]))).d1Written).toBe(2);
   });
 
-  test("nothing when its message comes again", async () => {
+  test("costs nothing when its message comes again", async () => {
     const { message } = await settledOwed();
     await deliverWith({}, [message]);
     expect((await rowsOf(() => deliverWith({}, [message]))).d1Written).toBe(0);
   });
 
-  test("as much as a last one that failed when its endpoint is disabled", async () => {
+  test("costs as much as a last one that failed when its endpoint is disabled", async () => {
     const { tenant, endpoint, message } = await settledOwed();
     await patchEndpoint(tenant, endpoint, { enabled: false });
     await settle(tenant);

@@ -1,14 +1,14 @@
-/** A receiver that takes its time gets one request, and holds up nobody. */
+/** A slow receiver gets one request, and delays no other. */
 import { expect, test } from "vitest";
 import { newGate, withD1 } from "../support/d1";
 import { type Consumed, consume, deliveryOf, eventually, newOwed } from "../support/pipeline";
 
 const deliver = (...messages: unknown[]): Promise<Consumed> =>
   consume("drawbridge-deliveries", messages);
-/** When a message comes back whose request goes on. */
+/** After how long a message comes back whose request goes on. */
 const BACK = 45;
 
-test("its message comes back later, and finds the delivery done by the one request", async () => {
+test("the message of a slow request comes back later, and finds the delivery done by that request", async () => {
   const owed = await newOwed();
   await owed.mailbox.answer({ kind: "status", status: 204, delayMs: 2_500 });
   expect(await deliver(owed.message)).toEqual({
@@ -20,7 +20,7 @@ test("its message comes back later, and finds the delivery done by the one reque
   expect(await owed.mailbox.requests()).toHaveLength(1);
 });
 
-test("if its Worker dies before the record, the message that comes back repeats the request", async () => {
+test("the message of a slow request repeats it when its Worker died before the record", async () => {
   const owed = await newOwed();
   await owed.mailbox.answer(
     { kind: "status", status: 204, delayMs: 1_500 },
@@ -41,13 +41,13 @@ test("if its Worker dies before the record, the message that comes back repeats 
   expect(new Set(ids).size).toBe(1);
 });
 
-test("the others of its batch are done and recorded while it still answers", async () => {
+test("the other deliveries of a batch are done and recorded while a slow receiver still answers", async () => {
   const [slow, quick] = [await newOwed(), await newOwed()];
   await slow.mailbox.answer({ kind: "status", status: 204, delayMs: 3_000 });
   const gate = newGate();
   let records = 0;
   const batch = withD1(
-    // The slow one's record waits until the quick one has been seen to be done.
+    // The slow one's record waits until the quick delivery is done.
     (sql) => (sql.startsWith("update") && ++records > 1 ? gate.wait() : undefined),
     () => deliver(slow.message, quick.message),
   );

@@ -1,6 +1,6 @@
 /** What changing and deleting an API key does, answers and announces. */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { deriveAccessKey } from "../../../src/keys/access-key";
 import { MOST_GRACES } from "../../../src/keys/grace";
 import { send, signAcs3 } from "../../support/alibaba";
@@ -15,7 +15,7 @@ afterEach(() => {
 const use = async (key: string) => (await call("GET", "/v1/relays/sessions", { key })).status;
 
 describe("a change of an API key", () => {
-  it("changes what it names, leaves the rest, and is announced", async () => {
+  test("sets what it names, leaves the rest, and is announced", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { emails: ["a@example.com"], dnsName: `d-${tenant.id}` });
     const answer = await patchKey(tenant, key.id, {
@@ -46,7 +46,7 @@ describe("a change of an API key", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.updated"]);
   });
 
-  it("that changes nothing writes and announces nothing", async () => {
+  test("writes and announces nothing when all values stay the same", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const answer = await patchKey(tenant, key.id, { name: "Key", blocked: false });
@@ -55,7 +55,7 @@ describe("a change of an API key", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created"]);
   });
 
-  it("takes a dnsName and an end away with null, and frees the name", async () => {
+  test("removes a dnsName and an end with null, and frees the name", async () => {
     const tenant = await newOrganisation();
     const dnsName = `free-${tenant.id}`;
     const expiresAt = new Date(Date.now() + 60_000).toISOString();
@@ -66,7 +66,7 @@ describe("a change of an API key", () => {
     expect((await patchKey(tenant, key.id, { dnsName })).body.code).toBe("dns-name-taken");
   });
 
-  it("blocks a key and says so, and lets it work again", async () => {
+  test("blocks the key and announces it, and unblocks it again", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const blocked = await patchKey(tenant, key.id, { blocked: true });
@@ -82,7 +82,7 @@ describe("a change of an API key", () => {
     ]);
   });
 
-  it("refreshes the token and the access key, shown this once; the old token ends", async () => {
+  test("refreshes the token and the access key, shows them once, and ends the old token", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const answer = await patchKey(tenant, key.id, { refreshApiToken: true });
@@ -101,7 +101,7 @@ describe("a change of an API key", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.refreshed"]);
   });
 
-  it("refreshes with a grace in which both tokens work, then only the new one", async () => {
+  test("refreshes with a grace in which both tokens work, and after which only the new one does", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const answer = await patchKey(tenant, key.id, {
@@ -119,7 +119,7 @@ describe("a change of an API key", () => {
     expect(await use(value)).toBe(200);
   });
 
-  it("refreshed twice with a grace keeps both promises: each token, and each access key, to its end", async () => {
+  test("refreshes twice with a grace, and each old token and access key works to its own end", async () => {
     const at = await newApplication();
     const key = await newKey(at, { permissions: ["relays:read", "devices:list"] });
     const now = Date.now();
@@ -152,7 +152,7 @@ describe("a change of an API key", () => {
     expect(await whoWorks()).toEqual([over, over, good]);
   });
 
-  it("refreshed without a grace ends every token before at once", async () => {
+  test("refreshes without a grace and ends every older token at once", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const grace = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
@@ -161,7 +161,7 @@ describe("a change of an API key", () => {
     expect([await use(key.token), await use(second), await use(third)]).toEqual([403, 403, 200]);
   });
 
-  it("refreshed more often than graces have room is told to wait, and nothing changes", async () => {
+  test("is told to wait and does nothing when it would refresh beyond the most graces", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const grace = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
@@ -175,7 +175,7 @@ describe("a change of an API key", () => {
     expect((await patchKey(tenant, key.id, { refreshApiToken: true })).status).toBe(200);
   });
 
-  it("is answered with what the key holds, refreshed or not", async () => {
+  test("is answered with what the key holds, refreshed or not", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const permissions = ["relays:write", "accessFtp"];
@@ -184,7 +184,7 @@ describe("a change of an API key", () => {
     for (const { body } of [changed, refreshed]) expect(body.permissions).toEqual(permissions);
   });
 
-  it("made by two at once is made whole by both, one after the other", async () => {
+  test("is made whole when several come at once, one after the other", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const answers = await Promise.all([
@@ -205,7 +205,7 @@ describe("a change of an API key", () => {
     expect(row).toEqual({ version: 4, tokens: 1 });
   });
 
-  it.each([
+  test.each([
     ["blocked", { blocked: "yes" }],
     ["labels.0", { labels: [""] }],
     ["organizationsIds", { organizationsIds: [] }],
@@ -218,7 +218,7 @@ describe("a change of an API key", () => {
     expect(answer.body.errors).toEqual([expect.objectContaining({ path })]);
   });
 
-  it.each(["0", "999999999", "abc", "1e3", "-1"])("of key %s finds none", async (id) => {
+  test.each(["0", "999999999", "abc", "1e3", "-1"])("finds no key under the id %s", async (id) => {
     const tenant = await newOrganisation();
     for (const method of ["GET", "PATCH", "DELETE"]) {
       const body = method === "PATCH" ? { name: "x" } : undefined;
@@ -232,7 +232,7 @@ describe("a change of an API key", () => {
 });
 
 describe("a deleted API key", () => {
-  it("is gone with everything of it, at once, with an empty answer", async () => {
+  test("is gone at once with all that belongs to it, with an empty answer", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, {
       emails: ["gone@example.com"],
@@ -252,7 +252,7 @@ describe("a deleted API key", () => {
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created", "key.deleted"]);
   });
 
-  it("that also acts elsewhere ends only where its deleter acts", async () => {
+  test("is removed only from the organisations of the caller when it also acts in others", async () => {
     const [one, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(one);
     await joinOrganisations(key.id, [one.id, other.id]);

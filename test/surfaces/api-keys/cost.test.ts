@@ -1,12 +1,12 @@
-/** The rows that managing a key costs, index entries, event and outbox included. */
+/** The rows that each change of an API key costs, with its index entries, event and outbox. */
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { eventually } from "../../support/eventually";
 import { keyBody, newKey, patchKey } from "../../support/keys";
 import { type Rows, rowsOf } from "../../support/rows";
 
-/** With what goes on behind the answer: the event is sent, and owed no more. */
+/** With the work after the answer: the event is sent, and no longer owed. */
 function costOf(organisationId: number, work: () => Promise<unknown>): Promise<Rows> {
   return rowsOf(async () => {
     await work();
@@ -17,7 +17,7 @@ function costOf(organisationId: number, work: () => Promise<unknown>): Promise<R
   });
 }
 
-it("a key costs ten rows to make, four to change, eight to refresh, six to delete", async () => {
+test("an API key costs ten rows to make, four to change, eight to refresh, and six to delete", async () => {
   const tenant = await newOrganisation();
   let key = { id: 0 };
   await costOf(tenant.id, async () => {

@@ -1,5 +1,5 @@
-/** What making an API key answers, stores and announces, and what it refuses. */
-import { afterEach, describe, expect, it, vi } from "vitest";
+/** What creating an API key answers, stores and announces, and what it refuses. */
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { keyBody, keyEventTypes, newKey } from "../../support/keys";
 
@@ -8,7 +8,7 @@ afterEach(() => {
 });
 
 describe("a new API key", () => {
-  it("shows its token and access key once, and works at once", async () => {
+  test("shows its token and access key once, and works at once", async () => {
     const tenant = await newOrganisation("Sítio Ação");
     const answer = await call("POST", "/api-keys", {
       key: tenant.key,
@@ -72,13 +72,13 @@ describe("a new API key", () => {
     ]);
   });
 
-  it("is announced once, without its token", async () => {
+  test("is announced once, without its token", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created"]);
   });
 
-  it("takes the other spelling of the organisations' field", async () => {
+  test("may name its organisations under either spelling of that field", async () => {
     const tenant = await newOrganisation();
     const { organizationsIds, ...body } = keyBody(tenant);
     const answer = await call("POST", "/api-keys", {
@@ -88,7 +88,7 @@ describe("a new API key", () => {
     expect(answer.status).toBe(201);
   });
 
-  it("works until it expires, and not after", async () => {
+  test("works until it expires, and not after", async () => {
     const tenant = await newOrganisation();
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
     const key = await newKey(tenant, { expiresAt });
@@ -102,7 +102,7 @@ describe("a new API key", () => {
     expect(shown.body[0]).toMatchObject({ expiresAt, isValid: false });
   });
 
-  it("is usable from the addresses of its allowlist only, IPv4 and IPv6", async () => {
+  test("works from the addresses of its allowlist only, IPv4 and IPv6", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, {
       ipAllowlist: ["192.0.2.77/24", "2001:db8::/32", "::ffff:203.0.113.9/128"],
@@ -120,7 +120,7 @@ describe("a new API key", () => {
     expect(await from("2001:db9::1")).toBe(403);
   });
 
-  it("with a dnsName that is taken anywhere is refused, and leaves nothing behind", async () => {
+  test("is refused with a dnsName that is taken anywhere, and leaves nothing behind", async () => {
     const [one, other] = [await newOrganisation(), await newOrganisation()];
     const dnsName = `taken-${one.id}`;
     await newKey(one, { dnsName });
@@ -134,7 +134,7 @@ describe("a new API key", () => {
     expect(list.body).toEqual([]);
   });
 
-  it.each([
+  test.each([
     ["name", { name: "" }],
     ["name", { name: "x".repeat(101) }],
     ["name", { name: undefined }],
@@ -165,7 +165,7 @@ describe("a new API key", () => {
     expect(answer.body.errors.map((error: { path: string }) => error.path)).toContain(path);
   });
 
-  it("answers a repeated Idempotency-Key with the same token", async () => {
+  test("has the same token in the answer to a repeat with its Idempotency-Key", async () => {
     const tenant = await newOrganisation();
     const create = () =>
       call("POST", "/api-keys", {

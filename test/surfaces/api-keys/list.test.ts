@@ -1,5 +1,8 @@
-/** What the list of API keys shows, and that filters and pages cost a page, however many keys there are. */
-import { describe, expect, it } from "vitest";
+/**
+ * What the list of API keys shows, and that every filter and page costs one page, however many keys
+ * there are.
+ */
+import { describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { joinOrganisations, manyKeys, newKey, patchKey } from "../../support/keys";
 import { rowsOf } from "../../support/rows";
@@ -14,7 +17,7 @@ async function list(tenant: Tenant, query: string) {
 }
 
 describe("the list of API keys", () => {
-  it("shows all of the organisation's, and none of another's", async () => {
+  test("shows all of its organisation's, and none of another's", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
     await newKey(other);
@@ -27,7 +30,7 @@ describe("the list of API keys", () => {
     expect(keys[1]).not.toHaveProperty("labels");
   });
 
-  it("filters by blocked, name, whole token and short, and by all at once", async () => {
+  test("filters by blocked, name, whole token and short, and by all at once", async () => {
     const tenant = await newOrganisation();
     const a = await newKey(tenant, { name: "Câmera NORTE" });
     const b = await newKey(tenant, { name: "câmera sul" });
@@ -46,7 +49,7 @@ describe("the list of API keys", () => {
     expect(ids((await list(tenant, `token=${b.short}&blocked=false`)).keys)).toEqual([]);
   });
 
-  it("does not find a token of another organisation, nor one that was refreshed away", async () => {
+  test("finds no token of another organisation, and none that was replaced", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const foreign = await newKey(other);
     const mine = await newKey(tenant);
@@ -57,7 +60,7 @@ describe("the list of API keys", () => {
     expect((await list(tenant, `token=${mine.token}`)).keys).toEqual([]);
   });
 
-  it("shows of a shared key only the organisations that the reader knows", async () => {
+  test("shows of a shared key only the organisations that the caller may see", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -67,7 +70,7 @@ describe("the list of API keys", () => {
     }
   });
 
-  it("is walked by its links, each key once, with the filter kept", async () => {
+  test("shows each key once to a client that follows its links, with the filter kept", async () => {
     const tenant = await newOrganisation();
     await manyKeys(tenant, 7);
     const seen: number[] = [];
@@ -83,7 +86,7 @@ describe("the list of API keys", () => {
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
   });
 
-  it.each(["limit=0", "limit=101", "after=x", "blocked=maybe", "optFields=secret"])(
+  test.each(["limit=0", "limit=101", "after=x", "blocked=maybe", "optFields=secret"])(
     "refuses %s",
     async (query) => {
       const tenant = await newOrganisation();
@@ -93,18 +96,19 @@ describe("the list of API keys", () => {
     },
   );
 
-  it("costs a page at 10 keys and at 10,000, with every filter", async () => {
+  test("costs one page at 10 keys and at 10,000, with every filter", async () => {
     const cost = async (tenant: Tenant, query: string) =>
       (await rowsOf(() => list(tenant, query))).d1Read;
     const [few, many] = [await newOrganisation(), await newOrganisation()];
     await manyKeys(few, 10);
     await manyKeys(many, 10_000);
-    // A key with no namesake, at the far end of the list, and the only one with this short.
+    // A key whose name no other has, at the end of the list, and the only one with this short form.
     const last = await newKey(many, { name: "Needle" });
     const short = await newKey(few, { name: "Needle" });
-    // Measured, and a few rows more: the recording of the keys' events may still go on behind.
+    // Measured, with a few rows more: the events of the keys may still be recorded after the
+    // answers.
     const slack = 5;
-    // Five rows for a key: its place in the list, itself, its organisation twice, and the JSON of it.
+    // Five rows for a key: its place in the list, itself, its organisation twice, and its JSON.
     for (const query of ["limit=10", "limit=10&blocked=false"]) {
       expect(await cost(few, query), query).toBeLessThanOrEqual(56 + slack);
       expect(await cost(many, query), query).toBeLessThanOrEqual(56 + slack);
@@ -114,14 +118,14 @@ describe("the list of API keys", () => {
       expect(await cost(tenant, `token=${key.token}`)).toBeLessThanOrEqual(8 + slack);
       expect(await cost(tenant, `token=${key.short}`)).toBeLessThanOrEqual(9 + slack);
     }
-    // A search examines 500 keys at most, and stops when the page is full.
+    // A search looks at 500 keys at most, and stops when the page is full.
     expect(await cost(few, "limit=10&name=bulk")).toBeLessThanOrEqual(69 + slack);
     expect(await cost(many, "limit=10&name=bulk")).toBeLessThanOrEqual(559 + slack);
     expect(await cost(few, "name=needle")).toBeLessThanOrEqual(42 + slack);
     expect(await cost(many, "name=needle")).toBeLessThanOrEqual(1_502 + slack);
   });
 
-  it("searches on behind the link where a name is not among the first 500 keys", async () => {
+  test("goes on searching behind its link where a name is not among the first 500 keys", async () => {
     const tenant = await newOrganisation();
     await manyKeys(tenant, 1_000);
     const needle = await newKey(tenant, { name: "Needle" });

@@ -1,5 +1,5 @@
-/** Verification for other services of the owner: what it answers, and what it costs. */
-import { afterEach, describe, expect, it, vi } from "vitest";
+/** Verifying an API key for other services of the owner: what it answers, and what it costs. */
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { PERMISSIONS } from "../../../src/keys/permissions";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { joinOrganisations, newKey, patchKey } from "../../support/keys";
@@ -28,8 +28,8 @@ const nothing = {
   expires_at: null,
 };
 
-describe("verifying a key", () => {
-  it("says whose it is and what it holds", async () => {
+describe("verifying an API key", () => {
+  test("says whose it is and what it holds", async () => {
     const tenant = await newOrganisation();
     const expiresAt = new Date(Date.now() + 60_000).toISOString();
     const dnsName = `files-${tenant.id}`;
@@ -52,7 +52,7 @@ describe("verifying a key", () => {
     });
   });
 
-  it("knows nothing of what is no key, of another's name, and of another organisation's", async () => {
+  test("finds nothing for a text that is no key, for a key without the asked name, and for another organisation's key", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const [mine, foreign] = [await newKey(tenant), await newKey(other)];
     for (const body of [
@@ -66,7 +66,7 @@ describe("verifying a key", () => {
     }
   });
 
-  it("refuses to be asked for a permission that there is not, and lists those that there are", async () => {
+  test("refuses to check a permission that does not exist, and lists those that do", async () => {
     const tenant = await newOrganisation();
     const body = { token: tenant.key, permission: "relays:wirte" };
     const answer = await call("POST", "/v1/keys:verify", { key: tenant.key, body });
@@ -75,7 +75,7 @@ describe("verifying a key", () => {
     for (const name of PERMISSIONS) expect(answer.body.errors[0].message).toContain(name);
   });
 
-  it("says what is wrong with a key that does not open this", async () => {
+  test("says what is wrong with a key that may not do what was asked", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, {
       permissions: ["accessFtp"],
@@ -102,7 +102,7 @@ describe("verifying a key", () => {
     expect(await code({ ip })).toBe("expired");
   });
 
-  it("does not tell of organisations that the asker does not know", async () => {
+  test("does not name organisations that the caller may not see", async () => {
     const [tenant, other] = [await newOrganisation(), await newOrganisation()];
     const key = await newKey(tenant);
     await joinOrganisations(key.id, [tenant.id, other.id]);
@@ -112,7 +112,7 @@ describe("verifying a key", () => {
     expect(there.code).toBe("forbidden");
   });
 
-  it("takes the old token in its grace, and not after", async () => {
+  test("accepts the old token in its grace, and not after", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const now = Date.now();
@@ -123,7 +123,7 @@ describe("verifying a key", () => {
     expect(await verify(tenant, { token: key.token })).toEqual(nothing);
   });
 
-  it("writes nothing, reads one key by index, and nothing at all of garbage or what it knows", async () => {
+  test("writes nothing, reads one key by index, and reads nothing for garbage or a key in memory", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     await call("GET", "/api-keys?limit=1", { key: tenant.key });
@@ -140,7 +140,7 @@ describe("verifying a key", () => {
     expect(unknown[0]).not.toMatch(/insert|update|delete/i);
   });
 
-  it("needs keys:read", async () => {
+  test("needs keys:read", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant, { permissions: ["keys:write"] });
     const body = { token: key.token };
@@ -149,7 +149,7 @@ describe("verifying a key", () => {
     expect(answer.body.detail).toContain("keys:read");
   });
 
-  it.each([
+  test.each([
     [{}, "token"],
     [{ token: 1 }, "token"],
     [{ token: GARBAGE, ip: "here" }, "ip"],

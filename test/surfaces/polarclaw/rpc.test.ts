@@ -1,6 +1,6 @@
-/** The RPC actions on the wire: fields, errors, parameters, tenancy. */
+/** The RPC actions as they are served: fields, errors, parameters, and organisations. */
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import {
   findRequest,
@@ -32,7 +32,7 @@ function rpc(
 const list = (at: TestApplication) =>
   rpc(at.key, "ListPolarClawDevicePairs", { ApplicationId: at.application });
 
-/** Everything that an error always has. */
+/** Every field that an error always has. */
 function wrong(Code: string) {
   return {
     RequestId: expect.any(String),
@@ -43,8 +43,8 @@ function wrong(Code: string) {
   };
 }
 
-describe("the four actions", () => {
-  it("a list has all fields of the page, in its types, and no other", async () => {
+describe("the four RPC actions", () => {
+  test("list pairing requests with all documented fields in their types, and no other", async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now });
     const at = await newApplication();
@@ -99,7 +99,7 @@ describe("the four actions", () => {
     });
   });
 
-  it("lists newest first, without what is over", async () => {
+  test("list requests newest first, without those that have ended", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -116,7 +116,7 @@ describe("the four actions", () => {
     expect(body.Pending.map((each: { DeviceId: string }) => each.DeviceId)).toEqual(devices);
   });
 
-  it("approve answers with the device, reject and remove with its id", async () => {
+  test("answer an approval with the device, and a rejection and a removal with its id", async () => {
     const at = await newApplication();
     const [good, bad] = [await newDevice(), await newDevice()];
     const [approve, reject] = [await request(at, good), await request(at, bad)];
@@ -152,7 +152,7 @@ describe("the four actions", () => {
     expect((await list(at)).body).toMatchObject({ Pending: [], Paired: [] });
   });
 
-  it("decides as /v1 does: what one has decided the other cannot change", async () => {
+  test("decide on the same requests as /v1: neither can change what the other has decided", async () => {
     const start = Date.now();
     vi.useFakeTimers({ toFake: ["Date"], now: start });
     const at = await newApplication();
@@ -181,8 +181,8 @@ describe("the four actions", () => {
   });
 });
 
-describe("errors", () => {
-  it("always have the same five fields, a code of the list and its real status", async () => {
+describe("an error of an RPC action", () => {
+  test("has always the same five fields, a code of the list and its real status", async () => {
     const at = await newApplication();
     const ApplicationId = at.application;
     const unable = await newKey(at, ["devices:list"]);
@@ -216,7 +216,7 @@ describe("errors", () => {
     }
   });
 
-  it("parameters of query, body and headers are merged, and a conflict is refused", async () => {
+  test("is given to parameters of query, body and headers that contradict each other", async () => {
     const at = await newApplication();
     const query = `/?Action=ListPolarClawDevicePairs&ApplicationId=${at.application}`;
     const body = `Version=${VERSION}&ApplicationId=${at.application}`;
@@ -237,7 +237,7 @@ describe("errors", () => {
     }
   });
 
-  it("nothing that is sent makes a failure of ours", async () => {
+  test("is never a failure of ours, whatever is sent", async () => {
     const at = await newApplication();
     for (const path of [
       "/?%",
@@ -254,8 +254,8 @@ describe("errors", () => {
   });
 });
 
-describe("tenancy and repetition", () => {
-  it("what belongs to another organisation does not exist, byte for byte", async () => {
+describe("an RPC call", () => {
+  test("answers for another organisation's ids exactly as for ids that do not exist", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const { token } = await pair(at, await newDevice());
@@ -299,7 +299,7 @@ describe("tenancy and repetition", () => {
     expect((await verify(at, token)).valid).toBe(true);
   });
 
-  it("a POST with an Idempotency-Key is answered as the first time, whatever is new in its signature", async () => {
+  test("with an Idempotency-Key is answered as the first time, whatever is new in its signature", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const path = `/?Action=ApprovePolarClawDevicePair&Version=${VERSION}&ApplicationId=${at.application}`;
@@ -312,7 +312,7 @@ describe("tenancy and repetition", () => {
     expect((await send("&PairRequestId=pr-other")).status).toBe(400);
   });
 
-  it("a repeat while the first call runs is told to come back, and not that its parameters are wrong", async () => {
+  test("is told to come back where the first call still runs, not that its parameters are wrong", async () => {
     const at = await newApplication();
     const { id } = await request(at, await newDevice());
     const path = `/?Action=RejectPolarClawDevicePair&Version=${VERSION}&ApplicationId=${at.application}&PairRequestId=${id}`;

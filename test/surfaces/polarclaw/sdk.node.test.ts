@@ -1,12 +1,12 @@
 /**
- * Alibaba's own published SDKs, unmodified, against the running Worker over loopback: everything that
- * an operator's tool does with them, in both of their signatures.
+ * Alibaba's own published SDKs, unmodified, against the running Worker over loopback: everything
+ * that an operator's tool does with them, with both of their signatures.
  */
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import OpenApi, { Config, OpenApiRequest, Params } from "@alicloud/openapi-client";
 import Rpc from "@alicloud/pop-core";
 import { RuntimeOptions } from "@alicloud/tea-util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestHarness, type TestHarness } from "wrangler";
 
 const VERSION = "2017-08-01";
@@ -43,7 +43,7 @@ type Client = (action: string, parameters: Record<string, string>) => Promise<An
 // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
 type Answer = any;
 
-/** The SDK that Alibaba generates its clients on. `query` or `body`: where the parameters go. */
+/** The SDK on which Alibaba generates its clients. `query` or `body`: where the parameters go. */
 function openApiClient(where: "query" | "body", how: "v3" | "v1"): Client {
   const { accessKeyId, accessKeySecret } = organisation;
   const endpoint = new URL(origin).host;
@@ -97,7 +97,7 @@ const CLIENTS: [string, () => Client][] = [
 ];
 
 describe.each(CLIENTS)("%s", (_, make) => {
-  it("lists, approves, rejects and removes", async () => {
+  test("lists, approves, rejects and removes", async () => {
     const client = make();
     const ApplicationId = await newApplication();
     const [first, second] = [await askToPair(ApplicationId), await askToPair(ApplicationId)];
@@ -131,7 +131,7 @@ describe.each(CLIENTS)("%s", (_, make) => {
     expect((await client("ListPolarClawDevicePairs", { ApplicationId })).Paired).toEqual([]);
   });
 
-  it("throws the SDK's own error, with our code", async () => {
+  test("throws its own error, with our code", async () => {
     const refused = make()("ApprovePolarClawDevicePair", {
       ApplicationId: await newApplication(),
       PairRequestId: "pr-unknown",
@@ -139,13 +139,13 @@ describe.each(CLIENTS)("%s", (_, make) => {
     await expect(refused).rejects.toMatchObject({ code: "PairRequest.NotFound" });
   });
 
-  it("signs whatever characters a parameter has so that the signature is found good", async () => {
+  test("signs any character of a parameter so that the signature is accepted", async () => {
     const odd = "*!'()~ +%&=/?#äß漢字🦞\"\\\u00a0";
     const refused = make()("ListPolarClawDevicePairs", { ApplicationId: odd });
     await expect(refused).rejects.toMatchObject({ code: "Application.NotFound" });
   });
 
-  it("is refused with another key's secret", async () => {
+  test("is refused with another key's secret", async () => {
     const { accessKeySecret } = organisation;
     organisation.accessKeySecret = `${accessKeySecret.slice(1)}A`;
     const refused = make()("ListPolarClawDevicePairs", { ApplicationId: "pa-00000000000000" });
@@ -158,7 +158,7 @@ async function newApplication(): Promise<string> {
   return (await post("/v1/applications", organisation.key, { name: "SDK" })).id;
 }
 
-/** A device of its own asks to be let in. */
+/** A device of its own makes a pairing request. */
 async function askToPair(application: string) {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const raw = publicKey.export({ format: "der", type: "spki" }).subarray(-32);

@@ -1,6 +1,6 @@
-/** Every byte of a signed call counts: whichever is changed for another, the call is refused. */
+/** Every byte of a signed call counts: the call is refused when any one is changed for another. */
 import fc from "fast-check";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import {
   type Pair,
   pairOf,
@@ -20,7 +20,7 @@ beforeAll(async () => {
   pair = await pairOf(at);
 });
 
-/** A call with parameters in the query and in the body, and for ACS3 a header more. */
+/** A call with parameters in the query and in the body, and with one more header for ACS3. */
 const unsigned = (): Unsigned => ({
   action: "ListPolarClawDevicePairs",
   query: { ApplicationId: at.application, q: "a b*+%ä漢🦞" },
@@ -29,10 +29,10 @@ const unsigned = (): Unsigned => ({
 const byAcs3 = () => signAcs3(pair, { ...unsigned(), headers: { "x-acs-extra": "an extra one" } });
 const byV1 = () => signV1(pair, unsigned());
 
-/** What a query or a form says: two spellings of the same are the same call. */
+/** The parameters of a query or a form: two spellings of the same parameters are the same call. */
 const meaning = (text: string) => JSON.stringify([...new URL(`http://x/${text}`).searchParams]);
 
-/** The parts of a call, as text; each can be put back changed. The host is sent by the connection. */
+/** The parts of a call, as text; each can be put back changed. The connection sends the host. */
 function partsOf(signed: SignedCall) {
   return [
     { name: "query", text: signed.path.slice(2) },
@@ -48,14 +48,14 @@ function withPart(signed: SignedCall, name: string, text: string): SignedCall {
   return { ...signed, headers };
 }
 
-/** Any printable character; blanks at the ends of headers do not arrive. */
+/** Any printable character; spaces at the ends of headers do not arrive. */
 const printable = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
 
-it.each([
+test.each([
   ["ACS3", byAcs3],
   ["HMAC-SHA1", byV1],
 ])(
-  "%s: any single changed byte of the query, the body or a header is refused",
+  "a call signed with %s is refused when any single byte of its query, body or header is changed",
   async (how, sign) => {
     expect((await send(sign())).status).toBe(200);
     await fc.assert(
@@ -66,10 +66,11 @@ it.each([
         const index = place % text.length;
         const changed = `${text.slice(0, index)}${character}${text.slice(index + 1)}`;
         fc.pre(changed !== text);
-        // ACS3 signs the bytes of the body; queries, and the older one's forms, are signed by what they say.
+        // ACS3 signs the bytes of the body. Queries, and forms under the older signature, are
+        // signed by their parameters.
         const isBytes = name !== "query" && !(name === "body" && how === "HMAC-SHA1");
         fc.pre(isBytes || meaning(`?${changed}`) !== meaning(`?${text}`));
-        // The older one signs no header.
+        // The older signature covers no header.
         fc.pre(how === "ACS3" || name === "query" || name === "body");
         const { status, code } = await send(withPart(signed, name, changed));
         expect([name, changed, code]).not.toEqual([name, changed, 200]);

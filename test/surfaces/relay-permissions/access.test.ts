@@ -1,4 +1,7 @@
-/** Nothing of another organisation exists; that the guard is before every call is in test/http. */
+/**
+ * Nothing of another organisation can be seen. That the guard is before every call is tested in
+ * test/http.
+ */
 import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { allowBoth, at, create, register } from "../../support/permissions";
@@ -20,19 +23,26 @@ test.each([
   ["DELETE", ONE, undefined],
   ["GET", "/connections/definition/A", undefined],
   ["DELETE", "/connections/definition/A", undefined],
-] as const)("%s %s of another organisation's is as if it never was", async (method, path, body) => {
-  const theirs = await tenantWithRow();
-  const ours = await newOrganisation();
-  const options = { key: ours.key, headers: { "X-Request-Id": "same" }, ...(body ? { body } : {}) };
-  const foreign = await call(method, path, options);
-  const never = await call(method, path.replace("/A", "/never"), options);
-  expect(foreign.status).toBe(404);
-  expect(foreign.text).toBe(never.text);
-  const { body: kept } = await call("GET", ONE, { key: theirs.key });
-  expect(kept.permission[0].enabled).toBe("false");
-});
+] as const)(
+  "%s %s of another organisation answers as if it did not exist",
+  async (method, path, body) => {
+    const theirs = await tenantWithRow();
+    const ours = await newOrganisation();
+    const options = {
+      key: ours.key,
+      headers: { "X-Request-Id": "same" },
+      ...(body ? { body } : {}),
+    };
+    const foreign = await call(method, path, options);
+    const never = await call(method, path.replace("/A", "/never"), options);
+    expect(foreign.status).toBe(404);
+    expect(foreign.text).toBe(never.text);
+    const { body: kept } = await call("GET", ONE, { key: theirs.key });
+    expect(kept.permission[0].enabled).toBe("false");
+  },
+);
 
-test("lists, new rows and questions see one organisation only", async () => {
+test("lists, new rows and questions are about the caller's organisation only", async () => {
   const theirs = await newOrganisation();
   await register(theirs.key, "A", "B");
   await allowBoth(theirs.key, "A", "B");
@@ -50,7 +60,7 @@ test("lists, new rows and questions see one organisation only", async () => {
   expect((await create(key, "A", "B", "send")).status).toBe(201);
 });
 
-test("a POST with an Idempotency-Key is done once and answered alike, Location included", async () => {
+test("a POST with an Idempotency-Key is done once and answered alike, with its Location", async () => {
   const { key } = await newOrganisation();
   await register(key, "A");
   const headers = { "Idempotency-Key": "once" };

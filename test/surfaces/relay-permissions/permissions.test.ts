@@ -1,4 +1,6 @@
-/** Relay permissions over HTTP: what the calls take and answer, under both forms of their path. */
+/**
+ * Relay permissions over HTTP: what the calls take and answer, under both prefixes of their path.
+ */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { at, create, register, set } from "../../support/permissions";
@@ -17,11 +19,11 @@ async function tenantWith(...ids: string[]): Promise<string> {
   return key;
 }
 
-describe.each(["/api/v2", ""])("under the prefix %j", (prefix) => {
+describe.each(["/api/v2", ""])("the surface of relay permissions under the prefix %j", (prefix) => {
   const list = `${prefix}/relay/permission`;
   const one = `${list}/A/B/send`;
 
-  test("a permission is created, read, changed and deleted", async () => {
+  test("creates, reads, changes and deletes a permission", async () => {
     const key = await tenantWith("A");
     const body = { connectionId: "A", remoteConnectionId: "B", direction: "send" };
     const made = await call("POST", list, { key, body });
@@ -51,7 +53,7 @@ describe.each(["/api/v2", ""])("under the prefix %j", (prefix) => {
     expect((await call("GET", `${list}/A`, { key })).body.totalSize).toBe(0);
   });
 
-  test("a connection is registered, listed and deleted", async () => {
+  test("registers, lists and deletes a connection", async () => {
     const { key } = await newOrganisation();
     const definitions = `${prefix}/connections/definition`;
     const made = await call("POST", definitions, {
@@ -82,7 +84,7 @@ describe.each(["/api/v2", ""])("under the prefix %j", (prefix) => {
     }
   });
 
-  test("what does not exist is a problem of 404, and a wrong verb one of 405", async () => {
+  test("answers with a problem for what does not exist and for a wrong method", async () => {
     const key = await tenantWith("A");
     for (const [method, path] of [
       ["GET", one],
@@ -108,7 +110,7 @@ describe.each(["/api/v2", ""])("under the prefix %j", (prefix) => {
   });
 });
 
-test("a second POST of the same key is refused, and the first stays as it is", async () => {
+test("a second POST of the same permission is refused, and the first stays as it is", async () => {
   const key = await tenantWith("A");
   await create(key, "A", "B", "send", "true");
   const again = await create(key, "A", "B", "send", "false");
@@ -120,7 +122,7 @@ test("a second POST of the same key is refused, and the first stays as it is", a
   expect((await create(key, "A", "B", "receive")).status).toBe(201);
 });
 
-test("of twenty POSTs of the same key at once, one makes it", async () => {
+test("twenty POSTs of the same permission at once make it once", async () => {
   const key = await tenantWith("A");
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => create(key, "A", "B", "send")),
@@ -130,7 +132,7 @@ test("of twenty POSTs of the same key at once, one makes it", async () => {
   expect((await call("GET", "/api/v2/relay/permission", { key })).body.totalSize).toBe(1);
 });
 
-test("the local side must be registered, the remote side need not be", async () => {
+test("a permission needs its local connection registered, and not its remote one", async () => {
   const key = await tenantWith("A");
   const refused = await create(key, "B", "A", "send");
   expect(refused.status).toBe(400);
@@ -140,7 +142,7 @@ test("the local side must be registered, the remote side need not be", async () 
 });
 
 test.each([true, false])(
-  "enabled may be the JSON boolean %j, and is a string on the way out",
+  "enabled may be sent as the JSON boolean %j, and is answered as a string",
   async (enabled) => {
     const key = await tenantWith("A");
     const body = { connectionId: "A", remoteConnectionId: "B", direction: "receive", enabled };
@@ -201,7 +203,7 @@ test.each([
   ["memo", "x".repeat(257)],
   ["memo", "a\u202eb"],
   ["memo", 5],
-])("a POST with %s %j is refused by name", async (field, value) => {
+])("a POST with %s %j is refused, and the error names the field", async (field, value) => {
   const key = await tenantWith("A");
   const body = { connectionId: "A", remoteConnectionId: "B", direction: "send", [field]: value };
   const { status, body: problem } = await call("POST", "/api/v2/relay/permission", { key, body });
@@ -209,7 +211,7 @@ test.each([
   expect(problem.errors).toMatchObject([{ path: field }]);
 });
 
-test("all that is wrong with a body is said at once, and a body that is no object is refused", async () => {
+test("all that is wrong with a body is reported at once, and a body that is no object is refused", async () => {
   const key = await tenantWith("A");
   const body = { connectionId: "", direction: "x", enabled: "x", memo: 1 };
   const { body: problem } = await call("POST", "/api/v2/relay/permission", { key, body });
@@ -257,7 +259,7 @@ describe("deleting a connection", () => {
     expect((await call("GET", "/api/v2/relay/permission/A", { key })).status).toBe(404);
   });
 
-  test("takes nothing back when it is registered again", async () => {
+  test("is not undone when the connection is registered again", async () => {
     const key = await tenantWith("A");
     await create(key, "A", "B", "send", "true");
     await call("DELETE", "/api/v2/connections/definition/A", { key });
@@ -274,7 +276,7 @@ describe("asking whether a transfer is allowed", () => {
   const A = { connection_id: "A", remote_connection_id: "B", direction: "send" };
   const B = { connection_id: "B", remote_connection_id: "A", direction: "receive" };
 
-  test("names the rows that are missing, and nothing once both sides want it", async () => {
+  test("names the rows that are missing, and none when both sides allow it", async () => {
     const key = await tenantWith("A", "B");
     const body = { from: "A", to: "B" };
     expect((await check(key, body)).body).toEqual({

@@ -1,4 +1,6 @@
-/** The address of a user is an IPv4 or IPv6 address in one spelling, and nothing else is taken for one. */
+/**
+ * The address of a user is an IPv4 or IPv6 address, kept in one spelling. Nothing else is taken.
+ */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { authorize, create } from "../../support/sessions";
@@ -64,14 +66,14 @@ const NO_ADDRESSES: unknown[] = [
   { ip: "1.1.1.1" },
 ];
 
-describe("on a create", () => {
-  test.each(SPELLINGS)("%s is kept as %s", async (written, kept) => {
+describe("the address of a user in a create", () => {
+  test.each(SPELLINGS)("is kept, when it is %s, as %s", async (written, kept) => {
     const { key } = await newOrganisation();
     const { body, text } = await create(key, { users: [{ ip: written }] });
     expect(body.session_users?.[0].ip_address, text).toBe(kept);
   });
 
-  test.each(NO_ADDRESSES)("%j is no address", async (ip) => {
+  test.each(NO_ADDRESSES)("may not be %j", async (ip) => {
     const { key } = await newOrganisation();
     const { status, body } = await create(key, { users: [{ ip: "1.1.1.1" }, { ip }] });
     expect(status).toBe(400);
@@ -79,8 +81,8 @@ describe("on a create", () => {
   });
 });
 
-describe("of a user who is authorised later", () => {
-  test("any spelling is kept in the same one", async () => {
+describe("the address of a user who is authorised later", () => {
+  test("is kept in the same spelling, whichever was sent", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     for (const [written, kept] of SPELLINGS) {
@@ -89,7 +91,7 @@ describe("of a user who is authorised later", () => {
     }
   });
 
-  test.each(NO_ADDRESSES)("%j is no address", async (ip) => {
+  test.each(NO_ADDRESSES)("may not be %j", async (ip) => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const { status, body } = await authorize(key, id, ip as string);

@@ -1,4 +1,7 @@
-/** A create takes what the vendor's page and schema show, alone or together, and ignores what it does not know. */
+/**
+ * A create takes the fields that Edgegap's documentation and schema show, alone or together, and
+ * ignores unknown fields.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
@@ -7,7 +10,7 @@ import { create, list, read } from "../../support/sessions";
 
 const HOOK = createMailbox(env.TEST_RECEIVER_URL).url;
 
-describe("a session is made from", () => {
+describe("a session is created from a body with", () => {
   test.each<[string, unknown, { users: number; webhookUrl: string | null }]>([
     ["nothing at all", {}, { users: 0, webhookUrl: null }],
     ["a webhook_url alone", { webhook_url: HOOK }, { users: 0, webhookUrl: HOOK }],
@@ -75,7 +78,7 @@ describe("a session is made from", () => {
   });
 });
 
-describe("a create says what is missing or wrong", () => {
+describe("a create is refused and told what is missing or wrong, with", () => {
   test.each<[string, unknown, string]>([
     ["users that are no array", { users: { ip: "1.1.1.1" } }, "users"],
     ["a user that is null", { users: [null] }, "users.0"],
@@ -114,7 +117,7 @@ describe("a create says what is missing or wrong", () => {
     expect((await list(key)).body.total_count).toBe(0);
   });
 
-  test("all problems of a body at once", async () => {
+  test("all problems of its body at once", async () => {
     const { key } = await newOrganisation();
     const { body } = await create(key, {
       users: [{ ip: "nowhere" }],
@@ -128,8 +131,8 @@ describe("a create says what is missing or wrong", () => {
   });
 });
 
-describe("users keep", () => {
-  test("the order of the request, and each a token of their own, also at one address", async () => {
+describe("the users of a new session keep", () => {
+  test("the order of the request, and each has a token of their own, also at one address", async () => {
     const { key } = await newOrganisation();
     const ips = ["9.9.9.9", "1.1.1.1", "9.9.9.9", "1.1.1.1", "9.9.9.9"];
     const { body } = await create(key, { users: ips.map((ip) => ({ ip })) });
@@ -148,7 +151,7 @@ describe("users keep", () => {
     expect(body.session_users[1]).toMatchObject({ connection_id: null, device_id: null });
   });
 
-  test("tokens unlike all others of the session and its own, within 31 bits, for 64 users", async () => {
+  test("tokens that differ from each other and the session's own, within 31 bits, for 64 users", async () => {
     const { key } = await newOrganisation();
     const users = Array.from({ length: 64 }, () => ({ ip: "1.1.1.1" }));
     for (let i = 0; i < 5; i++) {

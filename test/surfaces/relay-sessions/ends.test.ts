@@ -1,9 +1,13 @@
-/** A session ends when its organisation says so, when its time is over, or when nobody uses it; then it is gone. */
+/**
+ * A session ends when its organisation deletes it, when its time is over, or when nobody uses it.
+ * Then it is gone.
+ */
 
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation } from "../../support/client";
+import { moveClock } from "../../support/clock";
 import { authorize, create, idsOf, list, read, remove, revoke } from "../../support/sessions";
 
 const SECOND = 1_000;
@@ -11,11 +15,6 @@ const SECOND = 1_000;
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** Moves the clock of everything; no alarm fires by it. */
-function moveClock(seconds: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + seconds * SECOND });
-}
 
 async function expectGone(key: string, id: string): Promise<void> {
   expect((await read(key, id)).status).toBe(404);
@@ -25,8 +24,8 @@ async function expectGone(key: string, id: string): Promise<void> {
   expect(idsOf(await list(key))).not.toContain(id);
 }
 
-describe("deleting", () => {
-  test("answers with nothing, and the session is gone", async () => {
+describe("deleting a session", () => {
+  test("answers with an empty body, and the session is gone", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const { session_id: other } = (await create(key)).body;
@@ -38,7 +37,7 @@ describe("deleting", () => {
     expect((await read(key, other)).status).toBe(200);
   });
 
-  test("twice finds nothing the second time, also after the object was evicted", async () => {
+  test("a second time finds nothing, also after the object was evicted", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     expect((await remove(key, id)).status).toBe(204);
@@ -48,7 +47,7 @@ describe("deleting", () => {
   });
 
   test.each(["0123456789ab-S", "0123456789AB-S", "0123456789ab", "x", "%00", "..%2fx"])(
-    "the unknown id %s finds nothing",
+    "finds nothing for the unknown id %s",
     async (id) => {
       const { key } = await newOrganisation();
       const answers = [await remove(key, id), await read(key, id)];
@@ -60,13 +59,13 @@ describe("deleting", () => {
   );
 });
 
-describe("when its time is over", () => {
-  test("a session is gone, though no alarm has run", async () => {
+describe("a session whose time is over", () => {
+  test("is gone, though no alarm has rung", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 3_600 })).body;
-    moveClock(59);
+    moveClock(59 * SECOND);
     expect((await read(key, id)).status).toBe(200);
-    moveClock(1);
+    moveClock(1 * SECOND);
     await expectGone(key, id);
   });
 
@@ -75,45 +74,45 @@ describe("when its time is over", () => {
     ["authorising first", (key: string, id: string) => authorize(key, id), 409],
     ["revoking first", (key: string, id: string) => revoke(key, id, 1), 409],
     ["reading first", (key: string, id: string) => read(key, id), 404],
-  ])("%s finds it ended", async (_, first, status) => {
+  ])("has ended for a caller who starts by %s", async (_, first, status) => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 3_600 })).body;
-    moveClock(60);
+    moveClock(60 * SECOND);
     expect((await first(key, id)).status).toBe(status);
     await expectGone(key, id);
   });
 
-  test("calls do not make it live longer", async () => {
+  test("does not live longer because of calls", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 20 })).body;
     for (let i = 0; i < 5; i++) {
-      moveClock(11);
+      moveClock(11 * SECOND);
       expect((await read(key, id)).status).toBe(200);
     }
-    moveClock(11);
+    moveClock(11 * SECOND);
     await expectGone(key, id);
   });
 });
 
-describe("a session that nobody calls and no websocket is open on", () => {
-  test("ends after idle_seconds, a quarter more at most", async () => {
+describe("a session without a call and without an open websocket", () => {
+  test("ends after idle_seconds and a quarter more at most", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { idle_seconds: 100 })).body;
-    moveClock(126);
+    moveClock(126 * SECOND);
     await expectGone(key, id);
   });
 
   test.each([
     ["a read", (key: string, id: string) => read(key, id)],
     ["an authorize-user", (key: string, id: string) => authorize(key, id)],
-  ])("lives on with %s in time", async (_, touch) => {
+  ])("stays alive with %s in time", async (_, touch) => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { idle_seconds: 100 })).body;
     for (let i = 0; i < 3; i++) {
-      moveClock(90);
+      moveClock(90 * SECOND);
       expect((await touch(key, id)).status).toBe(200);
     }
-    moveClock(126);
+    moveClock(126 * SECOND);
     await expectGone(key, id);
   });
 });

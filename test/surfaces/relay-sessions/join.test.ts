@@ -1,4 +1,7 @@
-/** A join code lets a player in without an API key: on its own session, within max_users, for its life. */
+/**
+ * A join code lets a player in without an API key: into its own session only, within max_users,
+ * while the session lives.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
@@ -40,7 +43,7 @@ describe("a join code", () => {
     expect((await create(key, { join_code })).body.join_code).toBeNull();
   });
 
-  test("is exchanged for tokens and a link with which one more user connects", async () => {
+  test("gives tokens and a link with which one more user connects", async () => {
     const { key, session, id, code } = await newJoinable({ users: [{ ip: "1.1.1.1" }] });
     const { status, body } = await join(code, "198.51.100.20");
     expect(status).toBe(200);
@@ -68,7 +71,7 @@ describe("a join code", () => {
     socket.close();
   });
 
-  test("makes who joins an empty session its host", async () => {
+  test("makes the player who joins an empty session its host", async () => {
     const { session, code } = await newJoinable();
     expect((await join(code)).body.link).toBe(session.relay.ports.server.link);
     expect((await join(code)).body.link).toBe(session.relay.ports.client.link);
@@ -80,12 +83,12 @@ describe("a join code", () => {
     ["without the dash", (code) => code.replace("-", "")],
     ["in small letters without the dash", (code) => code.replace("-", "").toLowerCase()],
     ["with spaces around and between", (code) => ` ${code.replace("-", " ")} `],
-  ])("is known %s", async (_, spell) => {
+  ])("is accepted %s", async (_, spell) => {
     const { id, code } = await newJoinable();
     expect((await join(spell(code))).body.session_id).toBe(id);
   });
 
-  test("of a full session admits nobody", async () => {
+  test("lets nobody into a full session", async () => {
     const { key, id, code } = await newJoinable({ max_users: 1 });
     const { body } = await join(code);
     expect((await join(code)).status).toBe(409);
@@ -100,7 +103,7 @@ describe("a join code", () => {
     expect((await join(b.code)).body.session_id).toBe(b.id);
   });
 
-  test("dies with its session when that is deleted", async () => {
+  test("ends with its session when that is deleted", async () => {
     const { key, id, code } = await newJoinable();
     await remove(key, id);
     const refused = await join(code);
@@ -108,7 +111,7 @@ describe("a join code", () => {
     expect(refused.text).toBe((await join("3333-3333")).text);
   });
 
-  test("dies with its session when its time is over", async () => {
+  test("ends with its session when its time is over", async () => {
     const { code } = await newJoinable({ ttl_seconds: 60, idle_seconds: 3_600 });
     expect((await join(code)).status).toBe(200);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 });
@@ -141,7 +144,7 @@ describe("a join is refused", () => {
     expect(Object.keys(refused.body)).toEqual(["message"]);
   });
 
-  test("to an address that sent too many wrong codes, for a minute, and to no other", async () => {
+  test("from an address that sent too many wrong codes, for a minute, and from no other", async () => {
     const { code } = await newJoinable();
     const [guesser, player] = [anyAddress(), anyAddress()];
     const now = Date.now();
@@ -157,7 +160,7 @@ describe("a join is refused", () => {
     expect((await join(code, guesser)).status).toBe(200);
   });
 
-  test("to all addresses of a /64 from which too many wrong codes came", async () => {
+  test("from all addresses of a /64 that sent too many wrong codes", async () => {
     const { code } = await newJoinable();
     const nextAddress = addressesOfOneClient();
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
@@ -174,7 +177,7 @@ describe("a join is refused", () => {
     expect(reads).toEqual([]);
   });
 
-  test("to an address that sends too many wrong codes before the first of them is answered", async () => {
+  test("from an address that sends too many wrong codes before the first of them is answered", async () => {
     const { key, id, code } = await newJoinable();
     const guesser = anyAddress();
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
@@ -186,7 +189,7 @@ describe("a join is refused", () => {
   });
 });
 
-test("40 players behind one address join one session in a minute", async () => {
+test("40 players behind one address can join one session in a minute", async () => {
   const { key, id, code } = await newJoinable({ max_users: 64 });
   const ip = anyAddress();
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
@@ -195,7 +198,7 @@ test("40 players behind one address join one session in a minute", async () => {
   expect((await read(key, id)).body.session_users).toHaveLength(40);
 });
 
-test("a join needs no API key, and is not helped by one", async () => {
+test("a join needs no API key, and none changes its answer", async () => {
   const { code, key } = await newJoinable({ max_users: 2 });
   expect((await join(code)).status).toBe(200);
   const withKey = { key, body: { join_code: code }, ip: anyAddress() };

@@ -1,4 +1,4 @@
-/** Every number of a create has a range, both ends of which are in it, and a default. */
+/** Every number of a create has a smallest and a largest value, both allowed, and a default. */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { create, list } from "../../support/sessions";
@@ -9,7 +9,7 @@ describe.each([
   { field: "ttl_seconds", least: 60, most: 86_400 },
   { field: "idle_seconds", least: 10, most: 3_600 },
   { field: "max_users", least: 1, most: 64 },
-])("$field", ({ field, least, most }) => {
+])("$field of a create", ({ field, least, most }) => {
   test.each([least, most])("may be %i", async (value) => {
     const { key } = await newOrganisation();
     expect((await create(key, { [field]: value })).status).toBe(200);
@@ -50,12 +50,12 @@ describe("ttl_seconds", () => {
 });
 
 describe("max_users", () => {
-  test("is 16 where nobody says otherwise", async () => {
+  test("is 16 by default", async () => {
     const { key } = await newOrganisation();
     expect((await create(key)).body.max_users).toBe(16);
   });
 
-  test("grows with the users of a client that knows nothing of it", async () => {
+  test("is raised to the number of users when a create does not name it", async () => {
     const { key } = await newOrganisation();
     const { status, body } = await create(key, { users: users(40) });
     expect(status).toBe(200);
@@ -71,7 +71,7 @@ describe("max_users", () => {
     expect((await list(key)).body.total_count).toBe(1);
   });
 
-  test("of a session is 64 at most, however the users are named", async () => {
+  test("is 64 at most for a session, however its users are named", async () => {
     const { key } = await newOrganisation();
     expect((await create(key, { users: users(64) })).status).toBe(200);
     expect((await create(key, { users: users(65) })).status).toBe(400);

@@ -1,4 +1,6 @@
-/** The list shows an organisation's live sessions, newest first, in pages, and every change at once. */
+/**
+ * The list shows an organisation's live sessions, newest first, in pages, and every change at once.
+ */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { withD1 } from "../../support/d1";
@@ -8,14 +10,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Sessions made one after the other, newest first. */
+/** Sessions created one after the other, newest first. */
 async function makeSessions(key: string, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let i = 0; i < count; i++) ids.unshift((await create(key)).body.session_id);
   return ids;
 }
 
-test("the list of an organisation that has nothing is empty", async () => {
+test("the list of an organisation without sessions is empty", async () => {
   const { key } = await newOrganisation();
   const { status, body } = await list(key);
   expect(status).toBe(200);
@@ -33,8 +35,8 @@ test("the list of an organisation that has nothing is empty", async () => {
   });
 });
 
-describe("pages", () => {
-  test("together hold every session once, newest first, and say where they are", async () => {
+describe("the pages of the list of relay sessions", () => {
+  test("together hold every session once, newest first, and name the pages around them", async () => {
     const { key } = await newOrganisation();
     // A second apart each, so that the order of time is not that of the ids.
     const now = Date.now();
@@ -64,7 +66,7 @@ describe("pages", () => {
     }
   });
 
-  test.each([4, 5, 999_999_999_999_999])("past the last are empty: page %i", async (number) => {
+  test.each([4, 5, 999_999_999_999_999])("are empty past the last one: page %i", async (number) => {
     const { key } = await newOrganisation();
     await makeSessions(key, 3);
     const { status, body } = await list(key, `?page=${number}&limit=1`);
@@ -73,7 +75,7 @@ describe("pages", () => {
     expect(body.pagination).toMatchObject({ number, next_page_number: null, has_next: false });
   });
 
-  test("hold 20 where no limit is named, and 100 where one is", async () => {
+  test("hold 20 sessions without a limit, and 100 with the largest", async () => {
     const { key } = await newOrganisation();
     const ids = await makeSessions(key, 21);
     const first = await list(key);
@@ -83,7 +85,7 @@ describe("pages", () => {
     expect(idsOf(await list(key, "?limit=100"))).toHaveLength(21);
   });
 
-  test("that are exactly full have no page after them", async () => {
+  test("have no page after one that is exactly full", async () => {
     const { key } = await newOrganisation();
     await makeSessions(key, 2);
     const { body } = await list(key, "?limit=2");
@@ -109,7 +111,7 @@ test.each([
   "limit=2.0",
   "limit=all",
   "limit=%F0%9F%98%80",
-])("a list with ?%s is refused, and the parameter is named", async (query) => {
+])("a list with ?%s is refused, and the error names the parameter", async (query) => {
   const { key } = await newOrganisation();
   const { status, body } = await list(key, `?${query}`);
   expect(status).toBe(400);
@@ -117,14 +119,14 @@ test.each([
   expect(body.message).toContain(`${query.split("=")[0]} must be a whole number from 1`);
 });
 
-test("parameters that nobody knows are ignored in a list", async () => {
+test("a list ignores unknown parameters", async () => {
   const { key } = await newOrganisation();
   await makeSessions(key, 1);
   expect((await list(key, "?status=READY&__proto__=1")).body.total_count).toBe(1);
 });
 
-describe("a list right after", () => {
-  test("a create shows the session, and right after its end does not", async () => {
+describe("the list of relay sessions", () => {
+  test("shows a session right after its create, and not right after its end", async () => {
     const { key } = await newOrganisation();
     for (let i = 0; i < 5; i++) {
       const { session_id: id } = (await create(key)).body;
@@ -136,7 +138,7 @@ describe("a list right after", () => {
     }
   });
 
-  test("a change of the users shows the change", async () => {
+  test("shows a change of the users right after it", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const { authorization_token: token } = (await authorize(key, id)).body.session_user;
@@ -146,9 +148,9 @@ describe("a list right after", () => {
     expect(await users()).toEqual([]);
   });
 
-  test("a change that D1 is slow to take shows it all the same", async () => {
+  test("shows a change right after it also when D1 is slow", async () => {
     const { key } = await newOrganisation();
-    // Time enough for a list to be answered before the change is there, if nobody waited for it.
+    // Long enough for the list to be answered before the change is in D1, if nobody waited for it.
     const slowly = async (sql: string) => {
       if (!sql.includes('insert into "sessions"')) return;
       for (let i = 0; i < 5; i++) await call("GET", "/v1/health");
@@ -163,7 +165,7 @@ describe("a list right after", () => {
     });
   });
 
-  test("many creates side by side shows and counts all of them", async () => {
+  test("shows and counts all of many simultaneous creates right after them", async () => {
     const { key } = await newOrganisation();
     const made = await Promise.all(Array.from({ length: 12 }, () => create(key)));
     const page = await list(key);

@@ -1,4 +1,4 @@
-/** Metadata is a small object of texts that people wrote: normalised, harmless, and bounded. */
+/** Metadata is a small object of texts that people write: normalised, harmless and bounded. */
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { create, list, read } from "../../support/sessions";
@@ -67,7 +67,7 @@ describe("metadata is refused", () => {
     ["with an override in a name", { "a\u202e": "x" }, "bidirectional overrides"],
     ["with an empty name", { "": "x" }, "must have 1 to 64 characters"],
     ["with a name of 65 characters", { ["n".repeat(65)]: "x" }, "must have 1 to 64 characters"],
-  ])("%s, and the rule is named", async (_, metadata, rule) => {
+  ])("%s, and the error names the rule", async (_, metadata, rule) => {
     const { key } = await newOrganisation();
     const { status, body } = await create(key, { metadata });
     expect(status).toBe(400);
@@ -76,7 +76,7 @@ describe("metadata is refused", () => {
     expect((await list(key)).body.total_count).toBe(0);
   });
 
-  test("without repeating what is harmful in it", async () => {
+  test("without repeating harmful text from it", async () => {
     const { key } = await newOrganisation();
     const { body } = await create(key, { metadata: { "a\u202e\u0007": 1 } });
     expect(body.message).toContain("metadata");

@@ -1,4 +1,6 @@
-/** Calls on one session side by side: places are never given twice, and an end is an end for everyone. */
+/**
+ * Simultaneous calls on one session: no place is given twice, and an end is an end for everyone.
+ */
 
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
@@ -19,8 +21,8 @@ interface User {
   authorization_token: number;
 }
 
-describe(`of ${CALLERS} at once, for three free places,`, () => {
-  test.each(round)("exactly three are authorised (round %i)", async () => {
+describe(`${CALLERS} callers at once for three free places`, () => {
+  test.each(round)("have exactly three users authorised (round %i)", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { users: [{ ip: "1.1.1.1" }], max_users: 4 }))
       .body;
@@ -32,7 +34,7 @@ describe(`of ${CALLERS} at once, for three free places,`, () => {
     expect((await list(key)).body.sessions[0].session_users).toHaveLength(4);
   });
 
-  test.each(round)("exactly three join (round %i)", async () => {
+  test.each(round)("have exactly three players joined (round %i)", async () => {
     const { key } = await newOrganisation();
     const session = (await create(key, { join_code: true, max_users: 3 })).body;
     const answers = await sideBySide(CALLERS, () => join(session.join_code));
@@ -42,8 +44,8 @@ describe(`of ${CALLERS} at once, for three free places,`, () => {
   });
 });
 
-describe("side by side, everyone is given", () => {
-  test("their own user when authorised, with a token that nobody else has", async () => {
+describe("simultaneous calls on one session give every caller", () => {
+  test("a user of their own when they authorise, with a token that nobody else has", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key, { max_users: 64 })).body;
     const answers = await sideBySide(CALLERS, (i) => authorize(key, id, addressOf(i)));
@@ -54,7 +56,7 @@ describe("side by side, everyone is given", () => {
     for (const user of users) expect(kept).toContainEqual(user);
   });
 
-  test("their own token and link when they join", async () => {
+  test("a token and a link of their own when they join", async () => {
     const { key } = await newOrganisation();
     const session = (await create(key, { join_code: true })).body;
     const addresses = Array.from({ length: 8 }, (_, i) => `198.51.100.${i + 1}`);
@@ -70,8 +72,8 @@ describe("side by side, everyone is given", () => {
   });
 });
 
-describe("an end beside other calls", () => {
-  test.each(round)("leaves nobody live on an ended session (round %i)", async () => {
+describe("the end of a session during other calls", () => {
+  test.each(round)("leaves no user in the ended session (round %i)", async () => {
     const { key } = await newOrganisation();
     const session = (await create(key, { users: [{ ip: "1.1.1.1" }], join_code: true })).body;
     const { session_id: id } = session;
@@ -114,7 +116,7 @@ describe("an end beside other calls", () => {
   });
 });
 
-test("a token that many revoke at once is revoked for one of them", async () => {
+test("a token that many callers revoke at once is revoked for one of them", async () => {
   const { key } = await newOrganisation();
   const session = (await create(key, { users: [{ ip: "1.1.1.1" }, { ip: "2.2.2.2" }] })).body;
   const { session_id: id } = session;

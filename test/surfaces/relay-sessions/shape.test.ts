@@ -1,4 +1,7 @@
-/** A RelaySession has every field of the contract and no other, and its links agree with themselves. */
+/**
+ * A RelaySession has every field that docs/relay-sessions.md names and no other, and its links
+ * agree with each other.
+ */
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../../support/client";
@@ -35,7 +38,7 @@ const USER_FIELDS = [
 ];
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-test("a session of nothing has every field, null where it has no value", async () => {
+test("a session made of nothing has every field, null where it has no value", async () => {
   const { key } = await newOrganisation();
   const { body, headers } = await create(key);
   expect(headers.get("Content-Type")).toMatch(/^application\/json/);
@@ -109,7 +112,7 @@ test("authorize-user shows the session with one session_user and without session
   expect(now.session_users).toEqual([created.session_users[0], body.session_user]);
 });
 
-describe("links are on the origin that was called", () => {
+describe("the links of a session are on the origin that was called", () => {
   test.each([
     ["http://localhost:8787", "WS", "localhost", "127.0.0.1", 8787],
     ["http://127.0.0.1:8787", "WS", "127.0.0.1", "127.0.0.1", 8787],
@@ -138,7 +141,7 @@ describe("links are on the origin that was called", () => {
     }
   });
 
-  test("also when the session was made on another", async () => {
+  test("also when the session was made through another origin", async () => {
     const { key } = await newOrganisation();
     const { session_id: id } = (await create(key)).body;
     const answer = await exports.default.fetch(

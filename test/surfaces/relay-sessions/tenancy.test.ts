@@ -1,4 +1,7 @@
-/** What belongs to another organisation answers as an id that never existed, byte for byte, for every call. */
+/**
+ * Every call on another organisation's session answers byte for byte as for an id that never
+ * existed.
+ */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -24,7 +27,7 @@ const CALLS: [string, Try][] = [
   ["revoking a user of", (key, id) => revoke(key, id, 1)],
 ];
 
-/** What a caller can see of an answer, but for what names the request. */
+/** What a caller can see of an answer, without the id of the request. */
 function seen({ status, headers, text }: Answer) {
   const fields = [...headers].filter(([name]) => name !== "x-request-id");
   return { status, headers: fields, text };
@@ -32,7 +35,7 @@ function seen({ status, headers, text }: Answer) {
 
 const unknown = () => `${crypto.randomUUID().replaceAll("-", "").slice(0, 12)}-S`;
 
-describe.each(CALLS)("%s", (_, attempt) => {
+describe.each(CALLS)("%s a session", (_, attempt) => {
   let mine: { key: string };
   let other: { key: string };
 
@@ -41,7 +44,7 @@ describe.each(CALLS)("%s", (_, attempt) => {
     other = await newOrganisation();
   });
 
-  test("a session of another organisation answers as an unknown one does", async () => {
+  test("answers for a session of another organisation as for an unknown one", async () => {
     const session = (await create(mine.key, { users: [{ ip: "1.1.1.1" }] })).body;
     const foreign = await attempt(other.key, session.session_id);
     const never = await attempt(other.key, unknown());
@@ -50,7 +53,7 @@ describe.each(CALLS)("%s", (_, attempt) => {
     expect((await read(mine.key, session.session_id)).body).toEqual(session);
   });
 
-  test("an ended session of another organisation answers as an unknown one does", async () => {
+  test("answers for an ended session of another organisation as for an unknown one", async () => {
     const { session_id: id } = (await create(mine.key)).body;
     await remove(mine.key, id);
     const foreign = await attempt(other.key, id);
@@ -58,7 +61,7 @@ describe.each(CALLS)("%s", (_, attempt) => {
     expect(seen(foreign)).toEqual(seen(await attempt(other.key, unknown())));
   });
 
-  test("an unknown session leaves nothing behind", async () => {
+  test("stores nothing for an unknown session", async () => {
     const id = unknown();
     await attempt(other.key, id);
     await runInDurableObject(env.SESSIONS.getByName(id), async (_object, { storage }) => {
@@ -85,7 +88,7 @@ test("a list shows and counts an organisation's own sessions only", async () => 
   expect(page.body.total_count).toBe(1);
 });
 
-test("an API key in the wrong case, or in the query, is nobody's", async () => {
+test("an API key in the wrong case, or in the query, authenticates nobody", async () => {
   const { key } = await newOrganisation();
   expect((await list(key.toUpperCase())).status).toBe(401);
   expect((await call("GET", `${SESSIONS}?token=${key}&key=${key}`)).status).toBe(401);

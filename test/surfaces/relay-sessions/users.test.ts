@@ -1,4 +1,4 @@
-/** Users come and go on a living session: authorize-user within max_users, revoke-user by token. */
+/** Users come and go in a live session: authorize-user within max_users, revoke-user by token. */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { authorize, create, read, remove, revoke, SESSIONS } from "../../support/sessions";
@@ -18,7 +18,7 @@ async function newSession(body: unknown = {}) {
 }
 
 describe("authorize-user", () => {
-  test("adds one user at the end, with a token unlike the others", async () => {
+  test("adds one user at the end, with a token that differs from the others", async () => {
     const { key, id, users, tokens } = await newSession({ users: [{ ip: "1.1.1.1" }] });
     const { status, body } = await authorize(key, id, "2.2.2.2");
     expect(status).toBe(200);
@@ -47,7 +47,7 @@ describe("authorize-user", () => {
     expect(await users()).toHaveLength(2);
   });
 
-  test("ignores fields that nobody knows", async () => {
+  test("ignores unknown fields", async () => {
     const { key, id } = await newSession();
     expect((await authorize(key, id, "2.2.2.2", { extra: 1 })).status).toBe(200);
   });
@@ -88,7 +88,7 @@ describe("authorize-user", () => {
     ["for an unknown session", { session_id: UNKNOWN_ID, user_ip: "1.1.1.1" }, 404, "session"],
     ["for an id of another form", { session_id: "x", user_ip: "1.1.1.1" }, 404, "session"],
     ["for an empty id", { session_id: "", user_ip: "1.1.1.1" }, 404, "session"],
-  ])("%s is refused", async (_, body, status, said) => {
+  ])("is refused %s", async (_, body, status, said) => {
     const { key } = await newOrganisation();
     const refused = await call("POST", `${SESSIONS}:authorize-user`, { key, body });
     expect(refused.status).toBe(status);
@@ -102,7 +102,7 @@ describe("revoke-user", () => {
     ["a number", (token: number) => token],
     ["a string of digits", (token: number) => String(token)],
     ["a string of digits with zeros in front", (token: number) => String(token).padStart(10, "0")],
-  ])("takes the token as %s, and removes that user only", async (_, spell) => {
+  ])("takes the token as %s, and removes only that user", async (_, spell) => {
     const { key, id, users, tokens } = await newSession({
       users: [{ ip: "1.1.1.1" }, { ip: "1.1.1.1" }, { ip: "1.1.1.1" }],
     });
@@ -113,13 +113,13 @@ describe("revoke-user", () => {
     expect(await users()).toEqual(body.session_users);
   });
 
-  test("of a token that was revoked before finds nobody", async () => {
+  test("finds nobody with a token that was revoked before", async () => {
     const { key, id, tokens } = await newSession({ users: [{ ip: "1.1.1.1" }] });
     expect((await revoke(key, id, tokens[0])).status).toBe(200);
     expect((await revoke(key, id, tokens[0])).status).toBe(404);
   });
 
-  test("leaves no way back to the token of a user who was removed", async () => {
+  test("gives the token of a removed user to nobody again", async () => {
     const { key, id, tokens } = await newSession({ users: [{ ip: "1.1.1.1" }] });
     await revoke(key, id, tokens[0]);
     const { body } = await authorize(key, id, "1.1.1.1");
@@ -137,7 +137,7 @@ describe("revoke-user", () => {
     ["3500589645"],
     ["99999999999"],
     [String(Number.MAX_SAFE_INTEGER)],
-  ])("of the unknown token %j finds nobody", async (token) => {
+  ])("finds nobody with the unknown token %j", async (token) => {
     const { key, id, users } = await newSession({ users: [{ ip: "1.1.1.1" }] });
     const refused = await revoke(key, id, token);
     expect(refused.status, refused.text).toBe(404);
@@ -152,7 +152,7 @@ describe("revoke-user", () => {
   });
 
   test.each<[unknown]>([[1.5], [""], ["12a"], ["-1"], ["1.0"], [" 1"], [true], [null], [[]], [{}]])(
-    "of %j, which is no token, is refused and the field is named",
+    "is refused with %j, which is no token, and the error names the field",
     async (token) => {
       const { key, id, users } = await newSession({ users: [{ ip: "1.1.1.1" }] });
       const refused = await revoke(key, id, token);
@@ -162,7 +162,7 @@ describe("revoke-user", () => {
     },
   );
 
-  test("on a session that has ended is in conflict", async () => {
+  test("is in conflict with a session that has ended", async () => {
     const { key, id, tokens } = await newSession({ users: [{ ip: "1.1.1.1" }] });
     await remove(key, id);
     expect((await revoke(key, id, tokens[0])).status).toBe(409);
@@ -173,7 +173,7 @@ describe("revoke-user", () => {
     ["without a token", { session_id: UNKNOWN_ID }, 400],
     ["for an unknown session", { session_id: UNKNOWN_ID, authorization_token: 1 }, 404],
     ["for an id of another form", { session_id: "../x", authorization_token: 1 }, 404],
-  ])("%s is refused", async (_, body, status) => {
+  ])("is refused %s", async (_, body, status) => {
     const { key } = await newOrganisation();
     const refused = await call("POST", `${SESSIONS}:revoke-user`, { key, body });
     expect(refused.status).toBe(status);

@@ -1,4 +1,7 @@
-/** A page of events reads a bounded number of rows, at 100,000 events, with every filter alone and in pairs. */
+/**
+ * A page of events reads a bounded number of rows at 100,000 events, with every filter alone and in
+ * pairs.
+ */
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
@@ -6,7 +9,7 @@ import { call, newOrganisation, type Tenant } from "../../support/client";
 import { rowsOf } from "../../support/rows";
 
 const COUNT = 100_000;
-/** When the first happened; each happened a second after the one before. */
+/** When the first event happened; each later one happened a second after the one before. */
 const FIRST = Date.UTC(2026, 0, 1);
 
 interface Made {
@@ -18,8 +21,8 @@ interface Made {
 }
 
 /**
- * Event number `i`. Those of devices are few and old, and were told to nobody in vain; those of keys
- * were told to somebody. The newest are of sessions, and nobody was to be told.
+ * Event number `i`. Those of devices are few and old, and were sent to nobody; those of keys were
+ * sent to an endpoint. The newest are of sessions, and nobody was to get them.
  */
 function made(i: number): Made {
   const type = i < 50 ? "device" : i >= 60_000 && i < 70_000 ? "key" : "session";
@@ -103,9 +106,11 @@ async function pageOf(query: string) {
   return { ...page, read: rows.d1Read };
 }
 
-/** A full page: each event, and what has become of its deliveries. */
+/** A full page: each event, and the state of its deliveries. */
 const PAGE = 100;
-/** Rows that one event costs which is looked at in vain: itself, its delivery, and the end of the scan. */
+/**
+ * Rows of one event that is looked at and not shown: itself, its delivery, and the end of the scan.
+ */
 const IN_VAIN = 4;
 
 test.each(
@@ -118,20 +123,21 @@ test.each(
         ([two, fitsTwo]): Filter => [`${one}&${two}`, (event) => fitsOne(event) && fitsTwo(event)],
       ),
   ]),
-)("%s", async (query, fits) => {
+)("the list of events with %s costs one page among 100,000", async (query, fits) => {
   const wanted = expected(fits);
   const { numbers, hasMore, next, read } = await pageOf(query);
   expect(numbers).toEqual(wanted.slice(0, numbers.length));
   expect(hasMore).toBe(next !== undefined || wanted.length > 10);
   if (next === undefined) expect(numbers.length).toBe(Math.min(10, wanted.length));
-  // What is newer than the last one shown, in the time that is asked for, was looked at in vain.
+  // Events that are newer than the last one shown, in the time that is asked for, were looked at
+  // and not shown.
   const inTime = all.filter((event) => dates(query).every(([, isFit]) => isFit(event)));
   const vain = inTime.findIndex(({ i }) => i === numbers.at(9));
   expect(read).toBeLessThanOrEqual(PAGE + (vain === -1 ? SCANNED_ROWS : vain) * IN_VAIN);
 });
 
 test.each(["type=device", "state=failed", "type=key&action=active"])(
-  "%s: the pages behind one that ended early leave nothing out",
+  "the list of events with %s leaves nothing out behind pages that ended early",
   async (query) => {
     const fits = filters.filter(([one]) => query.split("&").includes(one));
     const found: number[] = [];

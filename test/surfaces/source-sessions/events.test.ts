@@ -10,7 +10,7 @@ function events(key: string, query = "") {
   return call("GET", `/events?${query}`, { key });
 }
 
-test("an event shows what it is about as it was right after", async () => {
+test("an event shows its subject as it was right after the event", async () => {
   const broker = await newBroker();
   const id = await newActive(broker);
   const [created] = await eventsOf(broker, 2);
@@ -35,7 +35,7 @@ test("an event shows what it is about as it was right after", async () => {
   expect((await events(other.key)).body.data).toEqual([]);
 });
 
-test("events of relay sessions are listed too, without what opens the relay", async () => {
+test("events of relay sessions are listed too, without the tokens that open the relay", async () => {
   const tenant = await newOrganisation();
   const made = await call("POST", "/v1/relays/sessions", {
     key: tenant.key,
@@ -64,8 +64,8 @@ test("events of relay sessions are listed too, without what opens the relay", as
   }
 });
 
-describe("filters", () => {
-  test("by type, action, date, and pages by id", async () => {
+describe("the list of events", () => {
+  test("is filtered by type, action, date, and pages by id", async () => {
     const broker = await newBroker();
     const hook = createMailbox(env.TEST_RECEIVER_URL);
     await call("POST", "/configs/webhook", { key: broker.key, body: { url: hook.url } });
@@ -104,7 +104,7 @@ describe("filters", () => {
     expect(await ids(`before_id=${all[2]?.id}`)).toEqual([all[0]?.id, all[1]?.id]);
   });
 
-  test("by what has become of the delivery", async () => {
+  test("is filtered by the state of the deliveries", async () => {
     const broker = await newBroker();
     const hook = createMailbox(env.TEST_RECEIVER_URL);
     // The test, and then one event that arrives at the second attempt.
@@ -126,7 +126,7 @@ describe("filters", () => {
       { action: "created", state: "delivered", retries: 1, date_delivered: expect.any(String) },
       { action: "test", state: "delivered", retries: 0, date_delivered: expect.any(String) },
     ]);
-    // That the endpoint was made is for others to hear, of which there are none.
+    // The event of the endpoint's creation is for other endpoints, and there are none.
     expect((await events(broker.key, "state=pending")).body.data).toMatchObject([
       { type: "webhook-endpoint", action: "created" },
     ]);
@@ -134,7 +134,7 @@ describe("filters", () => {
   });
 
   test.each(["state=lost", "colour=red", "date_created=now", "after_id=7", "date_expired=x"])(
-    "%s is refused",
+    "is refused with %s",
     async (query) => {
       const { status, body } = await events((await newOrganisation()).key, query);
       expect(status).toBe(400);

@@ -1,4 +1,4 @@
-/** A page of sessions costs a page, at 100,000 sessions, with every filter alone and in pairs. */
+/** A page of sessions costs one page at 100,000 sessions, with every filter alone and in pairs. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -15,7 +15,7 @@ import { rowsOf } from "../../support/rows";
 import { type Broker, idsOf, list, newBroker, objectOf } from "../../support/source-sessions";
 
 const COUNT = 100_000;
-/** When the first was made; each was made a second after the one before. */
+/** When the first session was created; each later one was created a second after the one before. */
 const FIRST = Date.UTC(2026, 0, 1);
 
 interface Made {
@@ -29,10 +29,10 @@ interface Made {
 }
 
 /**
- * Session number `i`. Key 3 and user 3 are rare and old, and have no session in common with the others
- * of their kind; user 1 has the older half, user 2 most of the newer; failures are one in 500. Key 4
- * and user 4 have thousands of sessions each, and 40 in common. A session lives for half an hour, one
- * of key 4 for longer than there are rows to be looked at for a page.
+ * Session number `i`. Key 3 and user 3 are rare and old, and have no session in common with the
+ * others of their kind. User 1 has the older half, user 2 most of the newer; failures are one in
+ * 500. Key 4 and user 4 have thousands of sessions each, and 40 in common. A session lives for half
+ * an hour; one of key 4 lives for longer than the rows that a page may read.
  */
 function made(i: number): Made {
   const state = i % 10 === 0 ? "active" : i % 500 === 7 ? "failed" : "expired";
@@ -44,7 +44,7 @@ function made(i: number): Made {
     i,
     key: ofKey4 ? 4 : i < 200 ? 3 : 1 + (i % 2),
     user,
-    // A source is one user's.
+    // A source belongs to one user.
     source: user * 1_000 + (i % 500),
     state,
     createdAt,
@@ -57,7 +57,7 @@ const all = Array.from({ length: COUNT }, (_, n) => made(COUNT - 1 - n));
 
 beforeAll(async () => {
   broker = await newBroker();
-  // The same rule as `made`, in SQL: a hundred thousand rows are quicker made where they stay.
+  // The same rule as `made`, in SQL: 100,000 rows are made faster inside the database.
   await env.DB.prepare(
     `insert into sessions (organisation_id, kind, ended, created_at, id, ended_at, version, announced,
        sweep_at, state, key_id, user_id, source_id)
@@ -92,7 +92,7 @@ beforeAll(async () => {
 
 const date = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;
 const middle = FIRST + (COUNT / 2) * 1_000;
-/** When thousands of sessions live that were made before. */
+/** While thousands of sessions live that were created before. */
 const crowded = FIRST + 65_000_000;
 
 type Filter = [query: string, fits: (session: Made) => boolean];
@@ -131,7 +131,7 @@ const filters: Filter[] = [
   ],
 ];
 
-/** What a page shows, what it read, and where it says that the next one begins. */
+/** What a page shows, how many rows it read, and where it says that the next page begins. */
 async function pageOf(query: string) {
   let page: Answer | undefined;
   const rows = await rowsOf(async () => {
@@ -150,7 +150,10 @@ function expected(...fits: Filter[1][]): number[] {
 
 const idOf = (i: number) => `ses_${String(i).padStart(22, "0")}`;
 
-/** Gives a session its object, which its row alone does not make: cursors ask it for its place. */
+/**
+ * Gives a session its object, which its row alone does not have: cursors ask the object for its
+ * place.
+ */
 async function giveObject(i: number): Promise<void> {
   const row = await env.DB.prepare("select state from sessions where created_at = ? and id = ?")
     .bind(made(i).createdAt, idOf(i))
@@ -161,7 +164,7 @@ async function giveObject(i: number): Promise<void> {
   await evictDurableObject(objectOf(idOf(i)));
 }
 
-/** The page of a query; it is full, or says that it ended early, and leaves nothing out. */
+/** The page of a query; it is full or says that it ended early, and leaves nothing out. */
 async function checked(query: string, ...fits: Filter[1][]) {
   const page = await pageOf(query);
   const wanted = expected(...fits);
@@ -177,16 +180,24 @@ async function checked(query: string, ...fits: Filter[1][]) {
 const PAGE = 100;
 /** Index entries that are read to find out whether a filter is narrow. */
 const PROBE = 1_001;
-/** Sessions that live at any moment: a bound on when they expired is not one on when they were made. */
+/**
+ * Sessions that live at any moment: a bound on when they expired is not one on when they were
+ * created.
+ */
 const LIVING = 1_800;
-/** Rows that one session costs which is looked at in vain: its index entry, itself, and the end of the scan. */
+/**
+ * Rows of one session that is looked at and not shown: its index entry, itself, and the end of the
+ * scan.
+ */
 const IN_VAIN = 3;
 
-/** The most that may be read, whatever is asked: to find the narrow filter, and from so many ranges. */
+/** The most rows that any query may read: to find the narrow filter, and from so many ranges. */
 const mostOf = (filters: number, ranges: number) =>
   PAGE + filters * PROBE + ranges * SCANNED_ROWS * IN_VAIN;
 
-/** Of all that is asked here, what has so few matches among so many rows that a page ends early. */
+/**
+ * The queries of these tests that have so few matches among so many rows that a page ends early.
+ */
 const SPARSE = [
   ["user=1", "key=4"],
   ["user=4", "key=4"],
@@ -196,19 +207,22 @@ const SPARSE = [
   [`date_expired[lte]=${date(crowded)}`, `date_created[gte]=${date(middle)}`],
 ].map((queries) => queries.sort().join("&"));
 
-test("the whole list", async () => {
+test("the list of sessions without a filter costs one page among 100,000", async () => {
   const { read } = await checked("", () => true);
   expect(read).toBeLessThanOrEqual(PAGE);
 });
 
-test.each(filters)("%s", async (query, fits) => {
-  const { read, isShort } = await checked(query, fits);
-  expect(isShort).toBe(SPARSE.includes(`&${query}`));
-  const byEnd = isShort ? mostOf(1, 1) : PROBE + LIVING + PAGE;
-  expect(read).toBeLessThanOrEqual(query.startsWith("date_expired") ? byEnd : PAGE);
-});
+test.each(filters)(
+  "the list of sessions with %s costs one page among 100,000",
+  async (query, fits) => {
+    const { read, isShort } = await checked(query, fits);
+    expect(isShort).toBe(SPARSE.includes(`&${query}`));
+    const byEnd = isShort ? mostOf(1, 1) : PROBE + LIVING + PAGE;
+    expect(read).toBeLessThanOrEqual(query.startsWith("date_expired") ? byEnd : PAGE);
+  },
+);
 
-test("every pair", async () => {
+test("the list of sessions with every pair of filters costs one page among 100,000", async () => {
   const dear: string[] = [];
   const short: string[] = [];
   for (const [n, [one, fitsOne]] of filters.entries()) {
@@ -226,7 +240,7 @@ test("every pair", async () => {
   expect(short.sort()).toEqual(SPARSE.filter((query) => !query.startsWith("&")).sort());
 }, 300_000);
 
-test("a user and a source are one lookup, however many sessions both have", async () => {
+test("a user and a source are found in one lookup, however many sessions both have", async () => {
   const query = "user=1&source=4001";
   const { read } = await checked(query, () => false);
   expect(read).toBeLessThanOrEqual(5);
@@ -234,8 +248,8 @@ test("a user and a source are one lookup, however many sessions both have", asyn
   expect(theirs.read).toBeLessThanOrEqual(PAGE);
 });
 
-describe("where a page ends early, the pages behind it", () => {
-  /** All that a list gives, page by page, as a client that follows every page would read it. */
+describe("the pages behind one that ended early", () => {
+  /** All that a list shows, as a client reads it that follows every page. */
   async function walk(filter: Partial<SessionFilter>) {
     const found: number[] = [];
     let after: Position | null = null;
@@ -264,7 +278,7 @@ describe("where a page ends early, the pages behind it", () => {
     expired: { from: null, until: null },
   };
 
-  test("leave nothing out and show nothing twice, of all ways to end", async () => {
+  test("leave nothing out and show nothing twice, for all ways of having ended", async () => {
     const { found, pages } = await walk({ keyId: 4, userId: 4 });
     const both = expected(({ key, user }) => key === 4 && user === 4);
     expect(new Set(both.map((i) => made(i).state)).size).toBe(3);
@@ -279,7 +293,7 @@ describe("where a page ends early, the pages behind it", () => {
     expect(pages).toBeLessThan(30);
   });
 
-  test("begin at next_after_id, over HTTP, though that session does not match", async () => {
+  test("begin at next_after_id over HTTP, though that session does not match", async () => {
     const first = await pageOf("key=4&user=4");
     const next = Number(first.next?.slice(4));
     expect([made(next).key, made(next).user]).not.toEqual([4, 4]);
@@ -293,7 +307,7 @@ describe("where a page ends early, the pages behind it", () => {
   });
 });
 
-test("cursors, both ways, cost a page in the middle of the list, under every filter", async () => {
+test("cursors in both directions cost one page in the middle of the list, under every filter", async () => {
   const [newer, older] = [made(COUNT / 2 + 40), made(COUNT / 2 - 40)];
   for (const { i } of [newer, older]) await giveObject(i);
   const between = ({ i }: Made) => i < newer.i && i > older.i;
@@ -308,7 +322,7 @@ test("cursors, both ways, cost a page in the middle of the list, under every fil
   }
 });
 
-test("all filters and both cursors fit into one question", async () => {
+test("all filters and both cursors fit into one query", async () => {
   const [newer, older] = [made(90_001), made(51_000)];
   for (const { i } of [newer, older]) await giveObject(i);
   const { key, user, source } = made(60_501 + 20_000);

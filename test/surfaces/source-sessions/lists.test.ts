@@ -1,4 +1,4 @@
-/** The list of sessions: its shape, its order, its cursors, its filters alone and in pairs. */
+/** The list of sessions: its form, its order, its cursors, its filters alone and in pairs. */
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { call } from "../../support/client";
 import { insertKey } from "../../support/keys";
@@ -19,7 +19,9 @@ let broker: Broker;
 /** Newest first, as a list has them. */
 let known: Known[];
 
-/** Twelve sessions, about a minute apart, of two users, three sources, two keys and all four states. */
+/**
+ * Twelve sessions, about a minute apart, of two users, three sources, two keys and all four states.
+ */
 async function fill(): Promise<void> {
   broker = await newBroker();
   const { body: second } = await call("POST", "/users", {
@@ -54,7 +56,10 @@ async function fill(): Promise<void> {
 beforeAll(fill);
 afterEach(() => vi.useRealTimers());
 
-/** Lists with the clock at which the sessions were made, so that the pending ones still are. */
+/**
+ * Lists with the clock at the time when the sessions were created, so that the pending ones still
+ * are pending.
+ */
 async function listed(query: string) {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.parse(known[0]?.date_created ?? "") + 5_000 });
   const page = await list(broker, query);
@@ -71,7 +76,7 @@ test("the sessions of these tests are of all kinds", () => {
   expect(new Set(known.map(({ user }) => user)).size).toBe(2);
 });
 
-test("a list is newest first, ten at a time, and says what it is", async () => {
+test("the list of sessions is newest first, ten to a page, and names its resource", async () => {
   const { body } = await listed("");
   expect(body).toEqual({
     resource: "list",
@@ -84,7 +89,7 @@ test("a list is newest first, ten at a time, and says what it is", async () => {
   expect(body.data[0]).toMatchObject({ resource: "session", source: { resource: "source" } });
 });
 
-test("an organisation without sessions has an empty list", async () => {
+test("the list of an organisation without sessions is empty", async () => {
   const { body } = await list(await newBroker());
   expect(body).toEqual({
     resource: "list",
@@ -95,8 +100,8 @@ test("an organisation without sessions has an empty list", async () => {
   });
 });
 
-describe("cursors", () => {
-  test("after_id walks through the whole list, page by page, without a gap", async () => {
+describe("the cursors of the list of sessions", () => {
+  test("reach the whole list by after_id, page by page, without a gap", async () => {
     const walked: unknown[] = [];
     let after = "";
     for (let pages = 0; pages < 10; pages++) {
@@ -108,7 +113,7 @@ describe("cursors", () => {
     expect(walked).toEqual(known.map(({ id }) => id));
   });
 
-  test("before_id stops before a session, and both bound a stretch", async () => {
+  test("end a page at before_id, and bound a range together", async () => {
     const ids = known.map(({ id }) => id);
     expect(idsOf(await listed(`before_id=${ids[4]}`))).toEqual(ids.slice(0, 4));
     const stretch = await listed(`after_id=${ids[2]}&before_id=${ids[7]}`);
@@ -119,7 +124,7 @@ describe("cursors", () => {
     expect(part.body.has_more).toBe(true);
   });
 
-  test("work under filters, from a session that the filter leaves out too", async () => {
+  test("work under filters, also from a session that the filter leaves out", async () => {
     const failed = known.filter(({ state }) => state === "failed").map(({ id }) => id);
     const other = known.find(({ state }) => state === "active")?.id ?? "";
     const behind = known.slice(known.findIndex(({ id }) => id === other) + 1).map(({ id }) => id);
@@ -129,7 +134,7 @@ describe("cursors", () => {
   });
 
   test.each(["after_id", "before_id"])(
-    "%s of no session of the caller's is refused",
+    "are refused when %s names no session of the caller",
     async (name) => {
       const other = await newBroker();
       const foreign = (await create(other, { identifier: "jo+lost" })).body.id;
@@ -148,7 +153,7 @@ describe("cursors", () => {
   );
 });
 
-/** Each filter, with the sessions that it lets through. */
+/** Each filter, with the sessions that it shows. */
 function filters(): [string, (session: Known) => boolean][] {
   const middle = known[6]?.date_created ?? "";
   const expired = known.find(({ state }) => state === "expired")?.date_expired ?? "";
@@ -181,8 +186,8 @@ function filters(): [string, (session: Known) => boolean][] {
   ];
 }
 
-describe("filters", () => {
-  test("alone let through what they name, and nothing else", async () => {
+describe("the filters of the list of sessions", () => {
+  test("show, one at a time, the sessions that they name and no others", async () => {
     for (const [query, fits] of filters()) {
       const expected = known.filter(fits).map(({ id }) => id);
       const page = await listed(`limit=1000&${query}`);
@@ -191,10 +196,10 @@ describe("filters", () => {
     }
   });
 
-  test("in pairs let through what both name", async () => {
+  test("show in pairs the sessions that both name", async () => {
     for (const [one, fitsOne] of filters()) {
       for (const [two, fitsTwo] of filters()) {
-        // The same filter twice is not a pair; of a repeated state, either may be.
+        // The same filter twice is not a pair. A state that is named twice means either one.
         if (one.split(/[[=]/)[0] === two.split(/[[=]/)[0] && one >= two) continue;
         const bothStates = one.startsWith("state") && two.startsWith("state");
         const expected = known.filter((session) =>
@@ -206,7 +211,7 @@ describe("filters", () => {
     }
   }, 300_000);
 
-  test("by date bound a stretch of time on both sides, in other offsets too", async () => {
+  test("bound a range of time on both sides by date, in other offsets too", async () => {
     const from = known[8]?.date_created ?? "";
     const until = known[3]?.date_created ?? "";
     const shifted = new Date(Date.parse(until) + 2 * 3_600_000).toISOString().slice(0, 19);
@@ -230,14 +235,14 @@ describe("filters", () => {
     ["limit=0", "limit"],
     ["limit=1001", "limit"],
     ["limit=ten", "limit"],
-  ])("%s is refused, by name", async (query, name) => {
+  ])("refuse %s, and the error names it", async (query, name) => {
     const { status, body } = await list(broker, query);
     expect(status).toBe(400);
     expect(body.error).toBe("invalid-parameter");
     expect(body.params[name], JSON.stringify(body)).toEqual(expect.any(String));
   });
 
-  test("show nothing of another organisation's", async () => {
+  test("show nothing of another organisation", async () => {
     const other = await newBroker();
     for (const [query] of filters()) {
       expect((await list(other, query)).body.data, query).toEqual([]);

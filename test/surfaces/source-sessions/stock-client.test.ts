@@ -1,4 +1,4 @@
-/** What ricloud-py does, from its first call to its webhooks, against this server. */
+/** What ricloud's Python client does, from its first call to its webhooks, against this server. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../../src/session-object/object";
@@ -20,7 +20,7 @@ function settled(client: RicloudClient, id: string) {
   });
 }
 
-test("the client signs in to an account with a second factor, and finds it again", async () => {
+test("ricloud's client signs in to an account with a second factor, and finds it again", async () => {
   const client = new RicloudClient((await newOrganisation()).key);
   const organisation = await client.retrieve("/organisation");
   const key = await client.retrieve("/key");
@@ -52,8 +52,8 @@ test("the client signs in to an account with a second factor, and finds it again
   expect((await client.delete(`/sessions/${second.id}`)).state).toBe("expired");
 });
 
-describe("a create that is sent again at once", () => {
-  test("after an answer of 503 makes one session", async () => {
+describe("a create that is sent again at once by ricloud's client", () => {
+  test("makes one session after an answer of 503", async () => {
     const client = new RicloudClient((await newOrganisation()).key);
     await client.create("/users", { identifier: "my user" });
     const create = SessionObject.prototype.create;
@@ -63,7 +63,8 @@ describe("a create that is sent again at once", () => {
       ...args: Parameters<typeof create>
     ) {
       calls += 1;
-      // The first time nothing is committed, the second time all is, and both times nobody hears of it.
+      // The first time nothing is committed, the second time everything is, and both times the
+      // answer is lost.
       if (calls === 1) throw Object.assign(new Error("overloaded"), { overloaded: true });
       const result = await create.apply(this, args);
       if (calls === 2) throw Object.assign(new Error("disconnected"), { retryable: true });
@@ -79,7 +80,7 @@ describe("a create that is sent again at once", () => {
   });
 });
 
-test("everything it lists and is told has resources that it knows", async () => {
+test("ricloud's client knows the resources of all lists and webhooks", async () => {
   const tenant = await newOrganisation();
   const client = new RicloudClient(tenant.key);
   const hook = createMailbox(env.TEST_RECEIVER_URL);
@@ -103,7 +104,7 @@ test("everything it lists and is told has resources that it knows", async () => 
   ]);
   const events = await client.retrieve("/events?limit=1000");
   const listed: { id: string; type: string }[] = events.data;
-  // That it was made is not for the endpoint itself to hear.
+  // The event of its own creation is not sent to the endpoint.
   const aboutOthers = listed.filter(({ type }) => type !== "webhook-endpoint");
   expect(listed.length - aboutOthers.length).toBe(1);
   expect(aboutOthers.map(({ id }) => id).sort()).toEqual(told.map(({ id }) => id).sort());
@@ -112,7 +113,7 @@ test("everything it lists and is told has resources that it knows", async () => 
   }
 });
 
-test("an update without fields, which it sends as null, changes nothing", async () => {
+test("an update without fields, which ricloud's client sends as null, changes nothing", async () => {
   const client = new RicloudClient((await newOrganisation()).key);
   const user = await client.create("/users", { identifier: "my user" });
   expect(await client.update(`/users/${user.id}`)).toEqual(user);
@@ -123,7 +124,7 @@ test("an update without fields, which it sends as null, changes nothing", async 
   expect(await client.update(`/configs/webhook/${config.id}`)).toMatchObject({ url: hook.url });
 });
 
-test("errors are objects with a code, a message and the parameters", async () => {
+test("an error is an object with a code, a message and the parameters for ricloud's client", async () => {
   const client = new RicloudClient((await newOrganisation()).key);
   const said = async (work: Promise<unknown>) => {
     const error = await work.catch((refused: unknown) => refused);

@@ -1,7 +1,8 @@
-/** Users, sources, the organisation and its keys; and that all of it is the caller's own. */
+/** Users, sources, the organisation and its keys; and that each caller sees only their own. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
+import { moveClock } from "../../support/clock";
 import { insertKey } from "../../support/keys";
 import { rowsOf } from "../../support/rows";
 import {
@@ -13,7 +14,6 @@ import {
   newConnector,
   remove,
 } from "../../support/source-sessions";
-import { pass } from "../../support/sweep";
 
 afterEach(() => vi.useRealTimers());
 
@@ -25,8 +25,8 @@ function get(tenant: Tenant, path: string): Promise<Answer> {
   return call("GET", path, { key: tenant.key });
 }
 
-describe("users", () => {
-  test("are found or made by their identifier, however it is composed", async () => {
+describe("a user of source sessions", () => {
+  test("is found or made by its identifier, in any Unicode composition", async () => {
     const tenant = await newOrganisation();
     const made = await post(tenant, "/users", { identifier: "Zo\u00eb" });
     expect(made.status).toBe(201);
@@ -46,7 +46,7 @@ describe("users", () => {
     expect((await get(tenant, "/users/2")).body.identifier).toBe("at once");
   });
 
-  test("are listed newest first, by pages, and by identifier", async () => {
+  test("is listed newest first, by pages, and by identifier", async () => {
     const tenant = await newOrganisation();
     for (const identifier of ["a", "b", "c", "d"]) await post(tenant, "/users", { identifier });
     const page = await get(tenant, "/users?limit=2");
@@ -64,7 +64,7 @@ describe("users", () => {
     expect((await get(tenant, "/users?name=b")).body.error).toBe("invalid-parameter");
   });
 
-  test("can be renamed, but not to another's identifier", async () => {
+  test("can be renamed, but not to another user's identifier", async () => {
     const tenant = await newOrganisation();
     for (const identifier of ["a", "b"]) await post(tenant, "/users", { identifier });
     expect((await post(tenant, "/users/1", { identifier: "c" })).body.identifier).toBe("c");
@@ -76,7 +76,7 @@ describe("users", () => {
   });
 
   test.each([[{}], [{ identifier: "" }], [{ identifier: 7 }], [{ identifier: "a\u202eb" }]])(
-    "are refused with %j",
+    "is refused with %j",
     async (body) => {
       const { status, body: refusal } = await post(await newOrganisation(), "/users", body);
       expect(status).toBe(400);
@@ -85,8 +85,8 @@ describe("users", () => {
   );
 });
 
-describe("sources", () => {
-  test("are found or made by user, type and identifier", async () => {
+describe("a source", () => {
+  test("is found or made by user, type and identifier", async () => {
     const broker = await newBroker();
     const spec = { user: broker.userId, type: "icloud.account", identifier: "jo" };
     const made = await post(broker, "/sources", spec);
@@ -104,7 +104,7 @@ describe("sources", () => {
     });
   });
 
-  test("are listed by each filter alone and in pairs", async () => {
+  test("is listed by each filter alone and in pairs", async () => {
     const broker = await newBroker();
     await post(broker, "/users", { identifier: "second" });
     const made: { id: number; user: number; type: string; identifier: string; state: string }[] =
@@ -140,7 +140,7 @@ describe("sources", () => {
     }
   });
 
-  test("cannot be freed from what is not the organisation's to decide", async () => {
+  test("cannot be released from a state that the organisation may not change", async () => {
     const broker = await newBroker();
     await newActive(broker);
     for (const state of ["blocked", "locked"]) {
@@ -163,7 +163,7 @@ describe("sources", () => {
     expect((await post(broker, "/sources/1", { state: "locked" })).status).toBe(400);
   });
 
-  test("that an admin blocks meanwhile stay blocked, whatever a session finds out", async () => {
+  test("that an admin blocks stays blocked, whatever a session finds out later", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+slow" });
     await env.DB.prepare("update sources set state = 'blocked' where organisation_id = ?")
@@ -173,19 +173,19 @@ describe("sources", () => {
     expect((await get(broker, `/sources/${body.source.id}`)).body.state).toBe("blocked");
   });
 
-  test("keep what the newest session has found out, when an older one ends", async () => {
+  test("keeps what the newest session has found out when an older one ends", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker, { result: "active" });
     const older = await newActive(broker, { type });
     await answerWith(mailbox, { result: "failed", error: "source-locked" });
-    pass(1_000);
+    moveClock(1_000);
     const newer = await create(broker, { type, payload: {}, wait: 10 });
     expect(newer.body.source.state).toBe("locked");
     await remove(broker, older);
     expect((await get(broker, `/sources/${newer.body.source.id}`)).body.state).toBe("locked");
   });
 
-  test("that is deactivated stays so, whatever a session finds out meanwhile", async () => {
+  test("that is deactivated stays deactivated, whatever a session finds out meanwhile", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+slow" });
     await post(broker, `/sources/${body.source.id}`, { state: "deactivated" });
@@ -194,8 +194,8 @@ describe("sources", () => {
     expect((await get(broker, `/sources/${body.source.id}`)).body.state).toBe("deactivated");
   });
 
-  describe("at 20,000 of them", () => {
-    /** The rare ones are old; of the user's and the type's thousands none are both. */
+  describe("among 20,000 others", () => {
+    /** The rare ones are old; none of the user's and the type's thousands is both. */
     async function fill(broker: Tenant) {
       await env.DB.prepare(
         `insert into sources (organisation_id, id, user_id, type, identifier, state, state_at, created_at)
@@ -209,7 +209,7 @@ describe("sources", () => {
         .run();
     }
 
-    test("cost a page to list by one filter, or where one of two is narrow", async () => {
+    test("costs one page to list by one filter, or by two of which one is narrow", async () => {
       const broker = await newBroker();
       await fill(broker);
       for (const query of [
@@ -230,7 +230,7 @@ describe("sources", () => {
       }
     });
 
-    test("are looked for page by page where two filters have little in common", async () => {
+    test("is searched for page by page where two filters have little in common", async () => {
       const broker = await newBroker();
       await fill(broker);
       const found: (string | number)[] = [];
@@ -253,8 +253,8 @@ describe("sources", () => {
   });
 });
 
-describe("who is calling", () => {
-  test("is told their organisation and their key, with any key that works", async () => {
+describe("the caller", () => {
+  test("can read their organisation and their key with any key that works", async () => {
     const tenant = await newOrganisation("Acme & Sons");
     const { id, token } = await insertKey(tenant.id, { permissions: [] });
     const caller = { ...tenant, key: token };
@@ -276,7 +276,7 @@ describe("who is calling", () => {
     expect((await get(other, `/keys/${id}`)).status).toBe(404);
   });
 
-  test("is told what another key holds only if they may read keys", async () => {
+  test("can read what another key holds only with the permission to read keys", async () => {
     const tenant = await newOrganisation();
     const seen = await insertKey(tenant.id, { permissions: ["relays:read", "accessFtp"] });
     for (const [held, permissions] of [
@@ -292,8 +292,8 @@ describe("who is calling", () => {
   });
 });
 
-describe("every call", () => {
-  test("to a path of another form, or with a wrong verb, is refused in this surface's words", async () => {
+describe("a call", () => {
+  test("with an unknown path or a wrong method is refused in this surface's format", async () => {
     const { key } = await newOrganisation();
     const unknown = await call("GET", "/sessions/a/b", { key });
     expect(unknown.status).toBe(404);
@@ -304,7 +304,7 @@ describe("every call", () => {
     expect(wrong.body.error).toBe("method-not-allowed");
   });
 
-  test("that a key may not make names what it lacks, in this surface's words", async () => {
+  test("without its permission is told what it lacks, in this surface's format", async () => {
     const { id } = await newOrganisation();
     const { token } = await insertKey(id, { permissions: ["sessions:read"] });
     const { status, body } = await call("POST", "/users", {
@@ -319,10 +319,11 @@ describe("every call", () => {
     expect((await call("GET", "/users")).body.error).toBe("unauthorized");
   });
 
-  test("on what is another organisation's is answered as if it had never been", async () => {
+  test("on another organisation's ids is answered as if they did not exist", async () => {
     const [broker, other] = await Promise.all([newBroker(), newBroker()]);
     const id = await newActive(broker);
-    // The other one's ids are taken here too: ids of users and sources count per organisation.
+    // The ids of the other organisation exist here too: ids of users and sources count for each
+    // organisation.
     await post(broker, "/users", { identifier: "user-2" });
     await post(broker, "/sources", { user: 2, type: "a.b", identifier: "jo" });
     for (const path of ["/users/2", "/sources/1", "/sources/2"]) {

@@ -1,4 +1,6 @@
-/** How a session comes to its first state: what the third party says, and what the wire shows of it. */
+/**
+ * How a session gets its first state: the answer of the third party, and what the API shows of it.
+ */
 import { describe, expect, test } from "vitest";
 import { call } from "../../support/client";
 import {
@@ -13,8 +15,8 @@ import {
 
 const DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
-describe("a new session", () => {
-  test("is pending, and shows all that its client reads, and no payload", async () => {
+describe("a new source session", () => {
+  test("is pending, and shows all fields that its client reads, and no payload", async () => {
     const broker = await newBroker();
     const { status, body, text } = await create(broker, { identifier: "jo+slow" });
     expect(status).toBe(201);
@@ -68,7 +70,7 @@ describe("a new session", () => {
   });
 });
 
-describe("a session fails", () => {
+describe("a source session fails", () => {
   test.each([
     ["for another password", "jo", { password: "wrong" }, "invalid-credentials"],
     ["without a password", "jo", {}, "invalid-credentials"],
@@ -90,7 +92,7 @@ describe("a session fails", () => {
     expect(events[1]?.data).toMatchObject({ state: "failed", error });
   });
 
-  test("and its source is locked where the service has said so, until it lets somebody in", async () => {
+  test("and its source is locked when the service says so, until the service lets somebody in", async () => {
     const broker = await newBroker();
     const connector = await newConnector(broker, { result: "failed", error: "source-locked" });
     const locked = await create(broker, { type: connector.type, wait: 10 });
@@ -108,7 +110,7 @@ describe("a session fails", () => {
   });
 });
 
-test("two-factor access is two sessions: one fails for want of a code, the next has it", async () => {
+test("two-factor access is two sessions: the first fails without a code, the next sends it", async () => {
   const broker = await newBroker();
   const identifier = "jo+2fa";
   const first = await create(broker, { identifier, wait: 10 });
@@ -125,13 +127,13 @@ test("two-factor access is two sessions: one fails for want of a code, the next 
 });
 
 describe("Ricloud-Await", () => {
-  test("answers with what is there when the time is up", async () => {
+  test("is answered with the current state when its time is up", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost", wait: 1 });
     expect(body.state).toBe("pending");
   });
 
-  test.each(["11", "-1", "1.5", "soon", ""])("of %j is refused", async (wait) => {
+  test.each(["11", "-1", "1.5", "soon", ""])("is refused as %j", async (wait) => {
     const broker = await newBroker();
     const { status, body } = await create(broker, { headers: { "Ricloud-Await": wait } });
     expect(status).toBe(400);
@@ -143,7 +145,7 @@ describe("Ricloud-Await", () => {
   });
 });
 
-describe("a create is refused", () => {
+describe("the create of a source session is refused", () => {
   test.each([
     ["without a source", { payload: {} }, "source"],
     ["without a payload", { source: { user: 1, type: "mocks.mock", identifier: "jo" } }, "payload"],
@@ -204,7 +206,7 @@ describe("a create is refused", () => {
     expect(sources.body.data).toEqual([]);
   });
 
-  test("for a source that is deactivated, until it is active again", async () => {
+  test("for a source that is deactivated, until that is active again", async () => {
     const broker = await newBroker();
     const { body: session } = await create(broker, { wait: 10 });
     const path = `/sources/${session.source.id}`;

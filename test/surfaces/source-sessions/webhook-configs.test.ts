@@ -1,13 +1,13 @@
-/** Webhook endpoints in the ricloud format: their life, what is posted, and what a test finds. */
+/** Webhook endpoints in ricloud's format: their states, what is posted, and how they are tested. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { moveClock } from "../../support/clock";
 import { eventually } from "../../support/eventually";
 import { newKey } from "../../support/keys";
 import { createMailbox } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
 import { create, eventsOf, newBroker } from "../../support/source-sessions";
-import { pass } from "../../support/sweep";
 
 const PATH = "/configs/webhook";
 
@@ -29,7 +29,7 @@ function becomes(tenant: Tenant, id: string, state: string) {
 }
 
 describe("a webhook config", () => {
-  test("is new, and tried out at once: valid, with one signed request", async () => {
+  test("is new, is tested at once with one signed request, and is then valid", async () => {
     const tenant = await newOrganisation();
     const hook = newHook();
     const { status, body } = await configure(tenant, hook.url);
@@ -52,7 +52,7 @@ describe("a webhook config", () => {
     expect(() => receive(request, hook.url, `${body.secret}x`)).toThrow("does not match");
   });
 
-  test("whose receiver refuses is invalid, is not tried again, and is told events all the same", async () => {
+  test("is invalid when its receiver refuses the test, is not tested again, and still gets events", async () => {
     const broker = await newBroker();
     const hook = newHook();
     await hook.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
@@ -70,7 +70,7 @@ describe("a webhook config", () => {
     await becomes(broker, body.id, "valid");
   });
 
-  test("that is deactivated gets nothing, until it is new again", async () => {
+  test("gets nothing once it is deactivated, until it is new again", async () => {
     const broker = await newBroker();
     const hook = newHook();
     const { body } = await configure(broker, hook.url);
@@ -97,7 +97,7 @@ describe("a webhook config", () => {
     ]);
   });
 
-  test("that is deleted is answered as it was, and gets nothing any more", async () => {
+  test("is answered as it was when it is deleted, and gets nothing more", async () => {
     const broker = await newBroker();
     const hook = newHook();
     const { body } = await configure(broker, hook.url);
@@ -114,7 +114,7 @@ describe("a webhook config", () => {
     expect(await hook.requests()).toHaveLength(1);
   });
 
-  test("with another address is new, and what is owed goes there", async () => {
+  test("is new with another address, and what is owed goes to that address", async () => {
     const broker = await newBroker();
     const [old, next] = [newHook(), newHook()];
     await old.answer({ kind: "status", status: 204 }, { kind: "status", status: 503 });
@@ -132,7 +132,7 @@ describe("a webhook config", () => {
     });
   });
 
-  test("keeps its query behind the path of the event", async () => {
+  test("keeps its query after the path of the event", async () => {
     const tenant = await newOrganisation();
     const hook = newHook();
     await configure(tenant, `${hook.url}/?tenant=7`);
@@ -154,7 +154,7 @@ describe("a webhook config", () => {
     expect(page.data).toEqual([]);
   });
 
-  test("is seen, changed, tried and deleted by its organisation only", async () => {
+  test("is seen, changed, tested and deleted only by its own organisation", async () => {
     const [tenant, other] = await Promise.all([newOrganisation(), newOrganisation()]);
     const { body } = await configure(tenant, newHook().url);
     const path = `${PATH}/${body.id}`;
@@ -175,7 +175,7 @@ describe("a webhook config", () => {
 
 afterEach(() => vi.useRealTimers());
 
-test("a secret is shown to who may write, and to nobody who may only read", async () => {
+test("a webhook secret is shown to a key that may write, and not to one that may only read", async () => {
   const tenant = await newOrganisation();
   const { body } = await configure(tenant, newHook().url);
   expect(body.secret).toMatch(/^whsec_/);
@@ -190,12 +190,12 @@ test("a secret is shown to who may write, and to nobody who may only read", asyn
   }
 });
 
-test("configs are listed newest first, by pages", async () => {
+test("webhook configs are listed newest first, by pages", async () => {
   const tenant = await newOrganisation();
   const ids: string[] = [];
   for (let i = 0; i < 3; i++) {
     ids.unshift((await configure(tenant, `${newHook().url}/${i}`)).body.id);
-    pass(1_000);
+    moveClock(1_000);
   }
   const idsAt = async (query: string) => {
     const { body } = await call("GET", `${PATH}?${query}`, { key: tenant.key });

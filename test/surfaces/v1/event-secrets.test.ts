@@ -1,4 +1,6 @@
-/** An event of every kind is told, listed and stored without a token or a secret of what it is about. */
+/**
+ * Events of every kind are sent, listed and stored without a token or a secret of their subject.
+ */
 import { expect, test } from "vitest";
 import { EVENT_TYPES } from "../../../src/events/event-types";
 import { call, newOrganisation } from "../../support/client";
@@ -10,7 +12,7 @@ import { authorize, create, revoke } from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
 import { EVENTS, endpointWith, registerConnection } from "../../support/webhooks";
 
-/** How a kind of data is recognised, and a field by which its data can be told. */
+/** How a kind of data is recognised, and a field by which its data can be told apart. */
 const KINDS: [type: string, fields: string[]][] = [
   ["session.active", ["id", "kind", "state", "users", "source", "metadata", "expires_at"]],
   ["session.user_authorized", ["id", "users"]],
@@ -27,7 +29,7 @@ const KINDS: [type: string, fields: string[]][] = [
   ["webhook-endpoint.updated", ["id", "url", "event_types", "enabled"]],
 ];
 
-test("of every kind of data", async () => {
+test("an event of every kind is listed, sent and stored without a token or secret", async () => {
   const tenant = await newOrganisation();
   const listening = await endpointWith(tenant);
   const ricloud = await endpointWith(tenant, { format: "ricloud" });
@@ -105,7 +107,7 @@ test("of every kind of data", async () => {
     const told = actions.some((event) => `${event.type}.${event.action}` === type);
     expect(told, `${type} in ricloud's format`).toBe(true);
   }
-  // A receiver is told what the list tells.
+  // A receiver gets what the list shows.
   for (const body of bodies) expect(told.events).toContainEqual(expect.objectContaining(body));
 
   const secrets: Record<string, unknown> = {

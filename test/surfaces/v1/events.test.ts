@@ -1,4 +1,6 @@
-/** Events on `/v1`: listed by type and time, a page at the cost of a page, and each by its id. */
+/**
+ * Events on `/v1`: listed by type and time, a page at the cost of a page, and each one by its id.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
@@ -10,8 +12,8 @@ import { EVENTS, pagesOf } from "../../support/webhooks";
 const BASE = Date.UTC(2026, 0, 1);
 
 /**
- * Stores so many events in one statement, one for each second from `BASE`. Every hundredth from the
- * first is of a removed device, the others of registered connections.
+ * Stores so many events in one statement, one for each second from `BASE`. The first and every
+ * hundredth after it is of a removed device, the others are of registered connections.
  */
 async function storeEvents(tenant: Tenant, count: number): Promise<void> {
   await env.DB.prepare(
@@ -40,7 +42,7 @@ const hundreds = (from: number) =>
   Array.from({ length: Math.floor(from / 100) + 1 }, (_, i) => i * 100).toReversed();
 
 describe("the list of events", () => {
-  test("is newest first, by pages, and each event is told whole", async () => {
+  test("is newest first, by pages, and shows each event whole", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 7);
     const { status, body } = await eventsAt(tenant);
@@ -58,7 +60,7 @@ describe("the list of events", () => {
     expect((await pagesOf(tenant, `${EVENTS}?limit=7`)).map(numbersOf)).toHaveLength(1);
   });
 
-  test("is narrowed to a type, to the beginning of one, and to a time, alone and together", async () => {
+  test("is filtered by a type, by the beginning of one, and by time, alone and together", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 301);
     const numbers = async (query: string) =>
@@ -76,11 +78,11 @@ describe("the list of events", () => {
     expect(await numbers("since=0001-01-01T00:00:00Z")).toHaveLength(301);
   });
 
-  test("goes on behind a page that came out short, where little matches among much", async () => {
+  test("goes on after a short page where few of many events match", async () => {
     const tenant = await newOrganisation();
     const count = 2 * SCANNED_ROWS + 51;
     await storeEvents(tenant, count);
-    // The only match is the oldest one of all.
+    // The only match is the oldest event of all.
     await env.DB.prepare(
       "update events set type = 'key.created' where organisation_id = ? and at = ?",
     )
@@ -88,7 +90,7 @@ describe("the list of events", () => {
       .run();
     const pages = await pagesOf(tenant, `${EVENTS}?type=key.*`);
     expect(pages.map(numbersOf)).toEqual([[], [], [0]]);
-    // Every hundredth is found once, whatever the pages that they come in.
+    // Every hundredth event is shown once, whatever the pages.
     for (const limit of [1, 7, 10, 11, 100]) {
       const found = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=${limit}`);
       expect(numbersOf(found.flat()), `${limit}`).toEqual(hundreds(count - 1).slice(0, -1));
@@ -96,18 +98,18 @@ describe("the list of events", () => {
     }
   });
 
-  test("ends where what was looked at ends just there", async () => {
+  test("ends when the last event that was looked at is the last of all", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, SCANNED_ROWS);
     const pages = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=10`);
     expect(numbersOf(pages.flat())).toEqual(hundreds(SCANNED_ROWS - 1));
   });
 
-  test("reads a page of rows among 100,000 events", async () => {
+  test("reads one page of rows among 100,000 events", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 100_000);
     const { body: page } = await eventsAt(tenant, "limit=50");
-    // The caller's key is known by now.
+    // The caller's key is in memory by now.
     const read = async (query: string) => {
       const rows = await rowsOf(() => eventsAt(tenant, query));
       expect(rows.d1Written).toBe(0);
@@ -117,9 +119,10 @@ describe("the list of events", () => {
     expect(await read("")).toBe(31);
     expect(await read("limit=100")).toBe(101);
     expect(await read(`limit=100&cursor=${page.next_cursor}`)).toBe(101);
-    // Ten, and the one before it, which says that there are no more.
+    // Ten, and the one before it, which shows that there are no more.
     expect(await read(`limit=100&since=${since}`)).toBe(11);
-    // What is looked at, twice: for where it ends, and for what matches, which is then read.
+    // The rows that are looked at, twice: to find where the page ends, and to find what matches,
+    // which is then read.
     const most = 2 * (SCANNED_ROWS + 31);
     expect(await read("type=device.*")).toBeLessThanOrEqual(most);
     expect(await read("type=key.created")).toBeLessThanOrEqual(most);
@@ -139,7 +142,7 @@ describe("the list of events", () => {
     ["a cursor that is no event's", "cursor=whd_1", "cursor"],
     ["too large a page", "limit=101", "limit"],
     ["a parameter that nobody knows", "until=2026-01-01T00:00:00Z", "until"],
-  ])("with %s is refused", async (_, query, path) => {
+  ])("is refused with %s", async (_, query, path) => {
     const { status, body } = await eventsAt(await newOrganisation(), query);
     expect(status).toBe(400);
     expect(body.errors).toMatchObject([{ path, message: expect.any(String) }]);
@@ -147,7 +150,7 @@ describe("the list of events", () => {
 });
 
 describe("one event", () => {
-  test("is told by its id as in the list", async () => {
+  test("is read by its id with the fields of the list", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, 2);
     const { body: page } = await eventsAt(tenant);
@@ -158,7 +161,7 @@ describe("one event", () => {
   });
 
   test.each(["0", "x", "00000000-0000-7000-8000-000000000000", "%00"])(
-    "that never was, such as %s, is 404",
+    "is not found under an id that never existed, such as %s",
     async (id) => {
       const { key } = await newOrganisation();
       const { status, body } = await call("GET", `${EVENTS}/${id}`, { key });
@@ -167,7 +170,7 @@ describe("one event", () => {
   );
 });
 
-test("another organisation's events are in no list, behind no cursor, and never existed", async () => {
+test("another organisation's events are in no list, behind no cursor, and cannot be read", async () => {
   const [owner, other] = [await newOrganisation(), await newOrganisation()];
   await storeEvents(owner, 3);
   const { body: page } = await eventsAt(owner);
@@ -182,7 +185,7 @@ test("another organisation's events are in no list, behind no cursor, and never 
   expect(theirs.text).toBe(none.text.replaceAll("never", id));
 });
 
-test("events of endpoints from before they had all of their fields are told like others", async () => {
+test("events of endpoints from before all of today's fields are shown like others", async () => {
   const tenant = await newOrganisation();
   const id = newEventId(Date.now());
   const endpoint = {

@@ -1,4 +1,7 @@
-/** Organisations are made, listed and deleted with the root token, and end with all that they had. */
+/**
+ * Organisations are created, listed and deleted with the root token, and end with all that they
+ * had.
+ */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation } from "../../support/client";
@@ -80,7 +83,7 @@ describe("a new organisation", () => {
     ["a name with a line break", { name: "a\nb" }, "name", /control/],
     ["a name with an override", { name: "a\u202eb" }, "name", /bidirectional/],
     ["a field that nobody knows", { name: "A", plan: "free" }, "plan", /not a field/],
-  ])("is refused with %s, and the field is named", async (_, body, path, rule) => {
+  ])("is refused with %s, and the error names the field", async (_, body, path, rule) => {
     const refused = await make(body);
     expect(refused.status).toBe(400);
     expectProblem(refused, "invalid-body");
@@ -95,8 +98,8 @@ describe("a new organisation", () => {
   });
 });
 
-describe("the list", () => {
-  test("goes through all organisations once, newest first, page by page", async () => {
+describe("the list of organisations", () => {
+  test("shows all organisations once, newest first, page by page", async () => {
     const made: number[] = [];
     for (let i = 0; i < 5; i++) made.unshift((await make({ name: `Listed ${i}` })).body.id);
     const seen: number[] = [];
@@ -119,7 +122,7 @@ describe("the list", () => {
     expect(data).toEqual([{ id, name, short, created_at }]);
   });
 
-  test("holds 30 where no limit is named", async () => {
+  test("holds 30 organisations without a limit", async () => {
     await Promise.all(Array.from({ length: 31 }, () => make({ name: "Many" })));
     const { body } = await page("");
     expect(body.data).toHaveLength(30);
@@ -127,7 +130,7 @@ describe("the list", () => {
     expect((await page("?limit=100")).body.data.length).toBeGreaterThan(30);
   });
 
-  test("goes on where it was, though organisations came and went meanwhile", async () => {
+  test("keeps its place while organisations are made and deleted", async () => {
     const made: number[] = [];
     for (let i = 0; i < 4; i++) made.unshift((await make({ name: "Moving" })).body.id);
     const first = (await page("?limit=2")).body;
@@ -146,7 +149,7 @@ describe("the list", () => {
     ["cursor=-1", "cursor"],
     ["cursor=", "cursor"],
     ["page=2", "page"],
-  ])("with ?%s is refused, and the parameter is named", async (query, path) => {
+  ])("is refused with ?%s, and the error names the parameter", async (query, path) => {
     const refused = await page(`?${query}`);
     expect(refused.status).toBe(400);
     expectProblem(refused, "invalid-parameter");
@@ -180,8 +183,8 @@ describe("the root token", () => {
   });
 });
 
-describe("deleting", () => {
-  test("ends the keys at once, and hides the organisation", async () => {
+describe("deleting an organisation", () => {
+  test("ends its keys at once, and hides it", async () => {
     const { id, key } = await newOrganisation();
     const second = await insertKey(id, { permissions: ["relays:read"] });
     expect((await list(key)).status).toBe(200);
@@ -194,7 +197,7 @@ describe("deleting", () => {
     expect(data.map((one: Organisation) => one.id)).not.toContain(id);
   });
 
-  test("twice, or what never was, finds nothing", async () => {
+  test("finds nothing a second time or under an unknown id", async () => {
     const { id } = await newOrganisation();
     await remove(id);
     const answers = [
@@ -218,7 +221,7 @@ describe("deleting", () => {
     expect((await list(stays.key)).body.total_count).toBe(1);
   });
 
-  test("ends the organisation's sessions with the next sweep: no code, no link leads into them", async () => {
+  test("ends its sessions with the next sweep: no code and no link leads into them", async () => {
     const { id, key } = await newOrganisation();
     const session = (await create(key, { users: [{ ip: "1.1.1.1" }], join_code: true })).body;
     await remove(id);

@@ -1,4 +1,4 @@
-/** What an endpoint is sent, how it can be tried out, and how deliveries are looked at. */
+/** What an endpoint is sent, how it can be tested, and how deliveries are read. */
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { newKey, patchKey } from "../../support/keys";
@@ -19,8 +19,8 @@ const NOTHING_LISTENS = "http://127.0.0.1:1/hook";
 
 const tryOut = (tenant: Tenant, path: string) => call("POST", `${path}:test`, { key: tenant.key });
 
-describe("the events that an endpoint names", () => {
-  test("are those that it gets: by name, by beginning, several, or all", async () => {
+describe("the event types of an endpoint", () => {
+  test("decide what it gets: by name, by the beginning of a name, several, or all", async () => {
     const tenant = await newOrganisation();
     const wishes: [event_types: string[] | undefined, hears: string[]][] = [
       [["key.updated"], ["key.updated"]],
@@ -35,7 +35,7 @@ describe("the events that an endpoint names", () => {
     const endpoints = await Promise.all(
       wishes.map(([event_types]) => endpointWith(tenant, event_types ? { event_types } : {})),
     );
-    // What they are told of each other is not what is asked here.
+    // The events of the endpoints themselves are not the subject here.
     await eventually(async () => {
       const told = await deliveriesOf(tenant, "event_type=webhook-endpoint.*&limit=100");
       expect(told.every(({ status }) => status === "delivered")).toBe(true);
@@ -56,7 +56,7 @@ describe("the events that an endpoint names", () => {
     }
   });
 
-  test("can change: from then on it gets what is named now", async () => {
+  test("can change, and from then on decide what it gets", async () => {
     const tenant = await newOrganisation();
     const { path, mailbox } = await endpointWith(tenant, { event_types: ["key.*"] });
     await call("PATCH", path, { key: tenant.key, body: { event_types: ["connection.*"] } });
@@ -90,7 +90,7 @@ test("a webhook is a type, a time and data with a version, posted as JSON under 
   expect(stored).toEqual({ id: created?.headers["webhook-id"], ...body });
 });
 
-describe("trying an endpoint out", () => {
+describe("testing an endpoint", () => {
   test.each<[string, Parameters<ReturnType<typeof newMailbox>["answer"]>[0], object, string]>([
     [
       "accepts",
@@ -158,7 +158,7 @@ describe("trying an endpoint out", () => {
     ]);
   });
 
-  test("that nobody answers at is answered with why", async () => {
+  test("without a receiver is answered with the reason", async () => {
     const tenant = await newOrganisation();
     const { id, path } = await endpointWith(tenant, { url: NOTHING_LISTENS });
     const { status, body } = await tryOut(tenant, path);
@@ -167,7 +167,7 @@ describe("trying an endpoint out", () => {
     expect(await deliveriesOf(tenant, `endpoint=${id}`)).toMatchObject([{ status: "failed" }]);
   });
 
-  test("tells no other endpoint, and is no failure of its own", async () => {
+  test("sends to no other endpoint, and does not count as its failure", async () => {
     const tenant = await newOrganisation();
     const other = await endpointWith(tenant, { event_types: ["webhook-endpoint.test"] });
     const { path, mailbox } = await endpointWith(tenant, { event_types: ["key.*"] });
@@ -181,7 +181,7 @@ describe("trying an endpoint out", () => {
     expect(await other.mailbox.requests()).toEqual([]);
   });
 
-  test("shows on a webhook config whether it is valid", async () => {
+  test("sets whether a webhook config is valid", async () => {
     const tenant = await newOrganisation();
     const { id, path, mailbox } = await endpointWith(tenant, { format: "ricloud", enabled: false });
     const state = async () =>
@@ -194,7 +194,7 @@ describe("trying an endpoint out", () => {
     expect(await state()).toBe("valid");
   });
 
-  test("works while it is disabled, so that it can be enabled with good reason", async () => {
+  test("is possible while it is disabled, so that it can be enabled safely", async () => {
     const tenant = await newOrganisation();
     const { path, mailbox } = await endpointWith(tenant, { enabled: false });
     expect((await tryOut(tenant, path)).body).toMatchObject({ status_code: 204 });
@@ -252,7 +252,7 @@ describe("a delivery", () => {
   });
 
   test.each([`whd_${"0".repeat(32)}_${"0".repeat(12)}`, "whd_1"])(
-    "that never was, such as %s, is 404",
+    "is not found under an id that never existed, such as %s",
     async (id) => {
       const { key } = await newOrganisation();
       const { status, body } = await call("GET", `${DELIVERIES}/${id}`, { key });
@@ -262,7 +262,7 @@ describe("a delivery", () => {
 });
 
 describe("the list of deliveries", () => {
-  test("is narrowed by endpoint, event_type and status, alone and together, with paging", async () => {
+  test("is filtered by endpoint, event_type and status, alone and together, with paging", async () => {
     const tenant = await newOrganisation();
     const [a, b] = [await endpointWith(tenant), await endpointWith(tenant, { enabled: false })];
     const stored: { id: string; endpoint: string; status: string }[] = [];
@@ -302,7 +302,7 @@ describe("the list of deliveries", () => {
     "limit=101",
     "cursor=whe_1",
     "endpiont=x",
-  ])("with %s is refused, and the parameter is named", async (query) => {
+  ])("is refused with %s, and the error names the parameter", async (query) => {
     const { key } = await newOrganisation();
     const { status, body } = await call("GET", `${DELIVERIES}?${query}`, { key });
     expect(status).toBe(400);

@@ -1,4 +1,6 @@
-/** The list of deliveries costs a page, whatever is behind it, and each filter comes to the end. */
+/**
+ * The list of deliveries costs one page, whatever comes after it, and each filter reaches the end.
+ */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
@@ -10,8 +12,8 @@ import { DELIVERIES, pagesOf } from "../../support/webhooks";
 const idOf = (i: number) => `whd_${i.toString(16).padStart(32, "0")}_${"0".repeat(12)}`;
 
 /**
- * Stores so many deliveries in one statement: every hundredth failed, every thousandth was discarded,
- * the others arrived; every hundredth, one behind, is a second endpoint's.
+ * Stores so many deliveries in one statement: every hundredth failed, every thousandth was
+ * discarded, the others arrived. Each one after a hundredth belongs to a second endpoint.
  */
 async function storeDeliveries(tenant: Tenant, count: number): Promise<void> {
   await env.DB.prepare(
@@ -30,7 +32,7 @@ async function storeDeliveries(tenant: Tenant, count: number): Promise<void> {
 const every = (step: number, from: number, below: number) =>
   Array.from({ length: Math.ceil((below - from) / step) }, (_, i) => from + i * step).toReversed();
 
-test("each filter finds all that match, once, over short pages and long ones", async () => {
+test("each filter of the list of deliveries finds all that match, once, over short pages and long ones", async () => {
   const tenant = await newOrganisation();
   const count = 2 * SCANNED_ROWS + 501;
   await storeDeliveries(tenant, count);
@@ -53,7 +55,7 @@ test("each filter finds all that match, once, over short pages and long ones", a
   }
 });
 
-test("what arrives while a page is read hides nothing that is still undelivered", async () => {
+test("deliveries that arrive while a page is read hide nothing that is still undelivered", async () => {
   const tenant = await newOrganisation();
   const count = 2 * SCANNED_ROWS;
   await storeDeliveries(tenant, count);
@@ -65,7 +67,7 @@ test("what arrives while a page is read hides nothing that is still undelivered"
       .run();
   };
   await mark("status = 'failed'", 0, count);
-  // Behind the end of the first page, and before it once so many have arrived.
+  // After the end of the first page, and before that end once so many have arrived.
   const hidden = count - SCANNED_ROWS - 50;
   await mark("endpoint_id = 'whe_3'", hidden, hidden + 1);
   let arrived = false;
@@ -81,7 +83,7 @@ test("what arrives while a page is read hides nothing that is still undelivered"
   expect(pages.flat().map(({ id }) => id)).toEqual([idOf(hidden)]);
 });
 
-test("a page reads a bounded number of rows among 50,000, and writes none", async () => {
+test("a page of deliveries reads a bounded number of rows among 50,000, and writes none", async () => {
   const tenant = await newOrganisation();
   await storeDeliveries(tenant, 50_000);
   const { body } = await call("GET", `${DELIVERIES}?limit=5`, { key: tenant.key });
@@ -97,7 +99,7 @@ test("a page reads a bounded number of rows among 50,000, and writes none", asyn
   for (const query of ["status=pending", "endpoint=whe_2", "event_type=key.*"]) {
     expect(await read(query), query).toBeLessThanOrEqual(scanned + page(30));
   }
-  // What did not arrive has an index: it alone is looked at, in the index and then in the row.
+  // What did not arrive has an index: only that is looked at, in the index and then in the row.
   for (const query of ["status=failed", "status=discarded", "status=failed&endpoint=whe_2"]) {
     expect(await read(query), query).toBeLessThanOrEqual(3 * 500 + page(30));
   }

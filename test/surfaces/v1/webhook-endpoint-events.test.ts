@@ -1,4 +1,4 @@
-/** What an organisation is told of its own webhook endpoints, and that no secret is told with it. */
+/** The events about an organisation's own webhook endpoints, which hold no secret. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
@@ -9,17 +9,17 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The types of the organisation's events, in the order of the alphabet: some share a millisecond. */
+/** The types of the organisation's events, in alphabetical order: some share a millisecond. */
 async function typesOf(tenant: Tenant): Promise<string[]> {
   const { body } = await call("GET", `${EVENTS}?limit=100`, { key: tenant.key });
   return body.data.map(({ type }: { type: string }) => type).toSorted();
 }
 
-describe("each change of an endpoint", () => {
-  test("is one event, which the other endpoints get and it itself does not", async () => {
+describe("a change of an endpoint", () => {
+  test("is one event, which the other endpoints get and the changed one does not", async () => {
     const tenant = await newOrganisation();
     const other = await endpointWith(tenant, { event_types: ["webhook-endpoint.*"] });
-    // It would hear of everything, itself included, if it were told.
+    // It wants every event, and would also get those about itself if they were sent to it.
     const changed = await endpointWith(tenant);
     await patch(tenant, changed, { description: "ours" });
     await call("POST", `${changed.path}/secret:rotate`, { key: tenant.key });
@@ -57,7 +57,7 @@ describe("each change of an endpoint", () => {
     expect(heard.filter(({ body }) => JSON.parse(body).data.id === id)).toEqual([]);
   });
 
-  test("that was refused, or was none, is no event", async () => {
+  test("is no event when it was refused or changed nothing", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     await patch(tenant, endpoint, { colour: "red" });
@@ -67,7 +67,7 @@ describe("each change of an endpoint", () => {
     expect(await typesOf(tenant)).toEqual(["webhook-endpoint.created"]);
   });
 
-  test("in ricloud's format is tried out when it is made, unless it is disabled", async () => {
+  test("makes an endpoint in ricloud's format tested at its create, unless it is disabled", async () => {
     const tenant = await newOrganisation();
     const { mailbox } = await endpointWith(tenant, { format: "ricloud" });
     await mailbox.waitForRequests(1);
@@ -79,7 +79,7 @@ describe("each change of an endpoint", () => {
     ]);
   });
 
-  test("of another organisation is not heard of", async () => {
+  test("is not sent to other organisations", async () => {
     const [ours, theirs] = [await newOrganisation(), await newOrganisation()];
     const listening = await endpointWith(ours);
     const endpoint = await endpointWith(theirs);
@@ -93,7 +93,7 @@ describe("each change of an endpoint", () => {
   });
 });
 
-describe("a secret", () => {
+describe("the secret of an endpoint", () => {
   test("is in no row, no event, no body of a webhook and no line of the log", async () => {
     const lines: string[] = [];
     for (const method of ["log", "info", "warn", "error", "debug", "trace"] as const) {
@@ -136,7 +136,7 @@ describe("a secret", () => {
       lines.join("\n"),
       ...requests.map(({ body }) => body),
     ].join("\n");
-    // What is not there was looked for in the right places.
+    // Shows that the test has looked in the right places for what is not there.
     expect(stored).toContain(endpoint.id);
     expect(lines.join("\n")).toContain("/v1/webhooks/endpoints");
     for (const secret of secrets) {

@@ -1,4 +1,7 @@
-/** Webhook endpoints on `/v1`: made, listed, changed, deleted, and seen by their organisation only. */
+/**
+ * Webhook endpoints on `/v1`: created, listed, changed, deleted, and seen by their organisation
+ * only.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MOST_ENDPOINTS } from "../../../src/webhooks/endpoint";
@@ -35,7 +38,7 @@ const problemsOf = ({ body }: { body: { errors: { path: string; message: string 
   Object.fromEntries(body.errors.map(({ path, message }) => [path, message]));
 
 describe("a new endpoint", () => {
-  test("has its secret and defaults; afterwards the secret is asked for by itself", async () => {
+  test("has its secret and defaults in the answer; afterwards the secret has its own route", async () => {
     const tenant = await newOrganisation();
     const { url } = newMailbox();
     const { status, body } = await post(tenant, { url });
@@ -85,7 +88,7 @@ describe("a new endpoint", () => {
     expect(body.event_types).toEqual(["key.*", "key.created"]);
   });
 
-  test("is made once for an Idempotency-Key: the same answer again, secret and all", async () => {
+  test("is made once for an Idempotency-Key: a repeat gets the same answer, with the secret", async () => {
     const tenant = await newOrganisation();
     const body = { url: newMailbox().url };
     const headers = { "Idempotency-Key": "once" };
@@ -116,7 +119,7 @@ describe("a new endpoint", () => {
       "event_types",
       /at most 50 names/,
     ],
-  ])("with %s is refused, and the field is named", async (_, fields, path, message) => {
+  ])("is refused with %s, and the error names the field", async (_, fields, path, message) => {
     const tenant = await newOrganisation();
     const answer = await post(tenant, { url: newMailbox().url, ...fields });
     expect(answer.status).toBe(400);
@@ -134,20 +137,17 @@ describe("a new endpoint", () => {
     ".*",
     "SESSION.active",
     "",
-  ])(
-    "for the event %j, which there is not, is refused with the names that there are",
-    async (name) => {
-      const tenant = await newOrganisation();
-      const answer = await post(tenant, { url: newMailbox().url, event_types: ["key.*", name] });
-      expect(answer.status).toBe(400);
-      const message = problemsOf(answer)["event_types.1"];
-      expect(message).toContain("session.active");
-      expect(message).toContain("webhook-endpoint.disabled");
-      expect(message).toContain("such as device.*");
-    },
-  );
+  ])("is refused with the unknown event type %j, and the error lists the types", async (name) => {
+    const tenant = await newOrganisation();
+    const answer = await post(tenant, { url: newMailbox().url, event_types: ["key.*", name] });
+    expect(answer.status).toBe(400);
+    const message = problemsOf(answer)["event_types.1"];
+    expect(message).toContain("session.active");
+    expect(message).toContain("webhook-endpoint.disabled");
+    expect(message).toContain("such as device.*");
+  });
 
-  test("needs the permission to write, and looking at one the permission to read", async () => {
+  test("needs the permission to write, and reading one the permission to read", async () => {
     const tenant = await newOrganisation();
     const { path } = await endpointWith(tenant);
     const { token } = await insertKey(tenant.id, { permissions: ["webhooks:read"] });
@@ -155,13 +155,13 @@ describe("a new endpoint", () => {
     expect(made.status).toBe(403);
     expect(made.text).toContain("webhooks:write");
     expect((await call("GET", path, { key: token })).status).toBe(200);
-    // Whoever reads the secret can sign as we do.
+    // A caller who reads the secret can sign as we do.
     expect((await call("GET", `${path}/secret`, { key: token })).status).toBe(403);
   });
 });
 
-describe("the limit of endpoints", () => {
-  test(`is ${MOST_ENDPOINTS}: one more is 409, and there is room again after a deletion`, async () => {
+describe("the most endpoints of an organisation", () => {
+  test(`are ${MOST_ENDPOINTS}: one more is refused, and has room after a deletion`, async () => {
     const tenant = await newOrganisation();
     await fill(tenant, MOST_ENDPOINTS - 1);
     const { path } = await endpointWith(tenant);
@@ -173,7 +173,7 @@ describe("the limit of endpoints", () => {
     expect((await post(tenant, { url: newMailbox().url })).status).toBe(201);
   });
 
-  test("holds when many are made at once: the last places are filled, and no other", async () => {
+  test("are kept when many are made at once: exactly the last places are filled", async () => {
     const tenant = await newOrganisation();
     await fill(tenant, MOST_ENDPOINTS - 7);
     const answers = await Promise.all(
@@ -190,14 +190,14 @@ describe("the limit of endpoints", () => {
     expect(told).toBe(7);
   });
 
-  test("is one organisation's own", async () => {
+  test("are counted for each organisation by itself", async () => {
     const [full, other] = [await newOrganisation(), await newOrganisation()];
     await fill(full, MOST_ENDPOINTS);
     expect((await post(other, { url: newMailbox().url })).status).toBe(201);
   });
 });
 
-describe("the list", () => {
+describe("the list of endpoints", () => {
   test("is newest first, by pages of the limit, and without secrets", async () => {
     const tenant = await newOrganisation();
     const made: string[] = [];
@@ -218,7 +218,7 @@ describe("the list", () => {
   });
 
   test.each(["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=whd_1", "colour=red"])(
-    "with %s is refused",
+    "is refused with %s",
     async (query) => {
       const tenant = await newOrganisation();
       const answer = await call("GET", `${ENDPOINTS}?${query}`, { key: tenant.key });
@@ -228,13 +228,13 @@ describe("the list", () => {
   );
 });
 
-describe("a change", () => {
+describe("a change of an endpoint", () => {
   test.each<[string, Record<string, unknown>]>([
     ["url", { url: "https://example.com/other" }],
     ["description", { description: "ours" }],
     ["event_types", { event_types: ["key.created"] }],
     ["enabled", { enabled: false }],
-  ])("of the %s alone leaves the rest as it was", async (_, change) => {
+  ])("by its %s alone leaves the rest as it was", async (_, change) => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant, { event_types: ["device.*"], description: "old" });
     const { body: before } = await call("GET", endpoint.path, { key: tenant.key });
@@ -244,21 +244,21 @@ describe("a change", () => {
     expect((await call("GET", endpoint.path, { key: tenant.key })).body).toEqual(body);
   });
 
-  test("of event_types to null means all again", async () => {
+  test("with event_types of null means all again", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant, { event_types: ["device.*"] });
     expect((await patch(tenant, endpoint, { event_types: null })).body.event_types).toBeNull();
     expect((await call("GET", endpoint.path, { key: tenant.key })).body.event_types).toBeNull();
   });
 
-  test("of nothing changes nothing, and is no event", async () => {
+  test("to the same values changes nothing, and is no event", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const { status, body } = await patch(tenant, endpoint, {});
     expect([status, body.version]).toEqual([200, 1]);
   });
 
-  test("that enables an endpoint again clears why it was disabled", async () => {
+  test("that enables an endpoint clears the reason why it was disabled", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     await env.DB.prepare(
@@ -287,7 +287,7 @@ describe("a change", () => {
     ["event_types.0", { event_types: ["nothing.happened"] }],
     ["enabled", { enabled: null }],
     ["url", { url: null }],
-  ])("of %s is refused, and nothing with it is done", async (path, change) => {
+  ])("is refused for %s, and changes nothing", async (path, change) => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const answer = await patch(tenant, endpoint, { description: "new", ...change });
@@ -297,7 +297,7 @@ describe("a change", () => {
     expect(body).toMatchObject({ description: "", version: 1 });
   });
 
-  test("made beside others is not lost: each of their fields is there, each was one version", async () => {
+  test("is not lost among others at the same time: each sets its field and is one version", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const changes = [
@@ -315,7 +315,7 @@ describe("a change", () => {
   });
 });
 
-test("of a crowd of changes each is made, or refused whole with the advice to try again", async () => {
+test("each of very many simultaneous changes is made, or is refused whole with the advice to try again", async () => {
   const tenant = await newOrganisation();
   const endpoint = await endpointWith(tenant);
   const answers = await Promise.all(
@@ -330,8 +330,8 @@ test("of a crowd of changes each is made, or refused whole with the advice to tr
   expect(body).toEqual(done.find(({ body: { version } }) => version === body.version)?.body);
 });
 
-describe("a deletion", () => {
-  test("is 204 and then 404, on every verb", async () => {
+describe("deleting an endpoint", () => {
+  test("leaves nothing to find, with any method", async () => {
     const tenant = await newOrganisation();
     const { path } = await endpointWith(tenant);
     const deleted = await call("DELETE", path, { key: tenant.key });
@@ -346,7 +346,7 @@ describe("a deletion", () => {
     }
   });
 
-  test("asked for many times at once is done once, with one event", async () => {
+  test("many times at once is done once, with one event", async () => {
     const tenant = await newOrganisation();
     const { path } = await endpointWith(tenant);
     const answers = await Promise.all(
@@ -363,7 +363,7 @@ describe("a deletion", () => {
   });
 });
 
-test("another organisation's endpoint is, byte for byte, one that never existed", async () => {
+test("another organisation's endpoint answers exactly as one that never existed", async () => {
   const [owner, other] = [await newOrganisation(), await newOrganisation()];
   const { id } = await endpointWith(owner);
   const never = `whe_${"0".repeat(32)}`;

@@ -1,4 +1,4 @@
-/** Sending again what was sent, or what did not arrive: one delivery, or all that failed in a window. */
+/** Sending again: one delivery, or all that failed in a window of time. */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
@@ -31,7 +31,7 @@ const attempted = (tenant: Tenant, id: string, count: number) =>
 const recover = (tenant: Tenant, { path }: TestEndpoint, body: unknown) =>
   call("POST", `${path}:recover`, { key: tenant.key, body });
 
-/** A recovery once it is done. */
+/** A recovery once it is finished. */
 const finished = (tenant: Tenant, { headers }: Answer) =>
   eventually(async () => {
     const { body } = await call("GET", headers.get("Location") ?? "", { key: tenant.key });
@@ -45,7 +45,7 @@ const DAY = 24 * HOUR;
 
 describe("sending a delivery again", () => {
   test.each(["delivered", "failed", "discarded"] as const)(
-    "that is %s is 202, adds its attempt once, and leaves the schedule as it is",
+    "that is %s adds its attempt once, and leaves the schedule as it is",
     async (status) => {
       const tenant = await newOrganisation();
       const endpoint = await endpointWith(tenant);
@@ -72,7 +72,7 @@ describe("sending a delivery again", () => {
   );
 
   test.each(["delivered", "failed"] as const)(
-    "that is %s and fails again stays as it was, with the attempt",
+    "that is %s and fails again leaves it as it was, with the attempt",
     async (status) => {
       const tenant = await newOrganisation();
       const endpoint = await endpointWith(tenant);
@@ -86,7 +86,7 @@ describe("sending a delivery again", () => {
     },
   );
 
-  test("that is still tried makes an attempt beside the schedule, and its success ends it", async () => {
+  test("that is still pending makes an attempt besides the schedule, and a success ends the schedule", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant, { event_types: ["connection.*"] });
     await endpoint.mailbox.answer(
@@ -105,7 +105,7 @@ describe("sending a delivery again", () => {
     expect(after.next_attempt_at).toBeNull();
   });
 
-  test("asked for twice is sent twice; with one Idempotency-Key once", async () => {
+  test("twice sends it twice, and with one Idempotency-Key once", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "delivered");
@@ -121,7 +121,7 @@ describe("sending a delivery again", () => {
     expect(await endpoint.mailbox.requests()).toHaveLength(4);
   });
 
-  test("whose message comes twice is recorded once, and later not even sent", async () => {
+  test("records a message that comes twice once, and later sends nothing for it", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "failed");
@@ -135,7 +135,7 @@ describe("sending a delivery again", () => {
     expect(await attempted(tenant, id, 2)).toEqual(after);
   });
 
-  test("goes where the endpoint is now", async () => {
+  test("uses the endpoint's current address", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "failed");
@@ -158,7 +158,7 @@ describe("sending a delivery again", () => {
     expect(posted.session_id).toBe(session.session_id);
   });
 
-  test("is 409 where the endpoint is disabled or was deleted, and nothing is sent", async () => {
+  test("is in conflict with an endpoint that is disabled or deleted, and sends nothing", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const id = await storeDelivery(tenant, endpoint, "failed");
@@ -176,7 +176,7 @@ describe("sending a delivery again", () => {
     expect(await endpoint.mailbox.requests()).toEqual([]);
   });
 
-  test("ends at 50 attempts, so that its row cannot fill; a recovery leaves it out", async () => {
+  test("is refused after 50 attempts, so that its row cannot grow further, and a recovery skips it", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const full = await storeDelivery(tenant, endpoint, "failed");
@@ -199,7 +199,7 @@ describe("sending a delivery again", () => {
     const done = await finished(tenant, await recover(tenant, endpoint, window));
     expect(done.resent).toBe(1);
     await attempted(tenant, almost, 50);
-    // Two were let in while there was room for one.
+    // Two were let in where there was room for one.
     const asked = { v: 1, organisationId: tenant.id };
     await consume("drawbridge-deliveries", [
       { ...asked, id: almost, resend: "one" },
@@ -209,7 +209,7 @@ describe("sending a delivery again", () => {
     await attempted(tenant, full, 50);
   });
 
-  test("takes no body that says more than nothing", async () => {
+  test("takes only an empty body", async () => {
     const tenant = await newOrganisation();
     const id = await storeDelivery(tenant, await endpointWith(tenant), "failed");
     const options = { key: tenant.key, body: { url: "https://example.com/" } };
@@ -219,7 +219,7 @@ describe("sending a delivery again", () => {
 });
 
 describe("recovering an endpoint", () => {
-  test("sends what did not arrive in the window again, exactly, and tells how far it is", async () => {
+  test("sends exactly what did not arrive in the window, and shows its progress", async () => {
     const tenant = await newOrganisation();
     const fields = { event_types: ["connection.*"] };
     const endpoint = await endpointWith(tenant, fields);
@@ -262,7 +262,7 @@ describe("recovering an endpoint", () => {
     expect(await other.mailbox.requests()).toEqual([]);
   });
 
-  test("until now, where no end is named; with nothing lost it is done at once", async () => {
+  test("goes up to now without an end, and is finished at once when nothing was lost", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const before = Date.now();
@@ -271,7 +271,7 @@ describe("recovering an endpoint", () => {
     expect(await finished(tenant, started)).toMatchObject({ resent: 0 });
   });
 
-  test("what fails again stays failed, and can be recovered again", async () => {
+  test("leaves a delivery failed that fails again, which the next recovery sends again", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     await endpoint.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
@@ -286,7 +286,7 @@ describe("recovering an endpoint", () => {
     });
   });
 
-  test("takes a window of 14 days, wherever it lies, in any zone", async () => {
+  test("takes any window of 14 days, in any time zone", async () => {
     const tenant = await newOrganisation();
     const endpoint = await endpointWith(tenant);
     const now = Date.now();
@@ -324,7 +324,7 @@ describe("recovering an endpoint", () => {
     ["a time without a zone", { since: "2026-01-20T00:00:00" }, "since", /RFC 3339/],
     ["an end that is none", { since: time(now), until: "soon" }, "until", /RFC 3339/],
     ["a field that nobody knows", { since: time(now), event_types: [] }, "event_types", /not a/],
-  ])("with %s is refused", async (_, body, path, message) => {
+  ])("is refused with %s", async (_, body, path, message) => {
     const tenant = await newOrganisation();
     const answer = await recover(tenant, await endpointWith(tenant), body);
     expect(answer.status).toBe(400);

@@ -1,7 +1,7 @@
-/** Signing secrets: read, rotated with a grace in which both sign, and gone when it is over. */
+/** Signing secrets: read, rotated with a grace in which both sign, and gone when that is over. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { advance } from "../../support/faults";
+import { advance } from "../../support/clock";
 import { newMailbox, verified } from "../../support/pipeline";
 import type { Mailbox, ReceivedRequest } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
@@ -27,7 +27,7 @@ function verifyingOf(request: ReceivedRequest | undefined, secrets: string[]): b
 const signaturesOf = (request: ReceivedRequest | undefined) =>
   request?.headers["webhook-signature"]?.split(" ") ?? [];
 
-/** Somebody's secret, whose requests can be provoked. */
+/** An owner of a secret, and a way to make it sign a request. */
 interface Holder {
   tenant: Tenant;
   /** The first secret. */
@@ -75,7 +75,7 @@ describe.each([
   ["the secret of an endpoint", endpointHolder],
   ["the secret of an organisation, for what goes to a webhook_url,", organisationHolder],
 ])("%s", (_, newHolder) => {
-  test("is read as it was told at first, and after a rotation the newest is", async () => {
+  test("is read as it was in the first answer, and after a rotation the newest one is", async () => {
     const holder = await newHolder();
     const read = async () => (await call("GET", holder.path, { key: holder.tenant.key })).body;
     expect(await read()).toEqual({ secret: holder.secret });
@@ -91,7 +91,7 @@ describe.each([
     expect(verifyingOf(request, [holder.secret])).toEqual([true]);
   });
 
-  test("signs beside the new one for the grace, each alone enough, and then no more", async () => {
+  test("signs beside the new one for the grace, each enough by itself, and then no more", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const holder = await newHolder();
     const next = await rotate(holder, { grace_seconds: 600 });
@@ -107,7 +107,7 @@ describe.each([
     expect(verifyingOf(after, secrets)).toEqual([false, true]);
   });
 
-  test.each([undefined, {}])("signs for a day more where the rotation is %j", async (body) => {
+  test.each([undefined, {}])("signs for a day more when the rotation is %j", async (body) => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const holder = await newHolder();
     const next = await rotate(holder, body);
@@ -127,7 +127,7 @@ describe.each([
     expect(verifyingOf(await holder.post(), [holder.secret, next])).toEqual([false, true]);
   });
 
-  test("ends at once with a grace of 0, and so do those that were in a longer one", async () => {
+  test("ends at once with a grace of 0, and so do older ones in a longer grace", async () => {
     const holder = await newHolder();
     const second = await rotate(holder, { grace_seconds: 600 });
     const third = await rotate(holder, { grace_seconds: 0 });
@@ -136,7 +136,7 @@ describe.each([
     expect(verifyingOf(request, [holder.secret, second, third])).toEqual([false, false, true]);
   });
 
-  test("rotated again within a grace leaves all of them signing, each for its own", async () => {
+  test("goes on signing for its own grace when the next one is rotated in that time", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const holder = await newHolder();
     const second = await rotate(holder, { grace_seconds: 60 });
@@ -152,7 +152,7 @@ describe.each([
     expect(verifyingOf(await holder.post(), secrets)).toEqual([false, false, true]);
   });
 
-  test("rotated on and on leaves room in the header: the newest and four before it", async () => {
+  test("leaves room in the header after many rotations: the newest and four before it sign", async () => {
     const holder = await newHolder();
     const secrets = [holder.secret];
     for (let i = 0; i < 6; i++) secrets.push(await rotate(holder, { grace_seconds: 600 }));
@@ -188,7 +188,7 @@ describe.each([
     expect(body).toEqual(first.body);
   });
 
-  test("rotated by several at once is each one's own, and whoever came too late is told so", async () => {
+  test("is rotated for each of several simultaneous callers, or the caller is told that it was too late", async () => {
     const holder = await newHolder();
     const answers = await Promise.all(
       Array.from({ length: 4 }, () =>
@@ -204,14 +204,14 @@ describe.each([
     expect(done.length + late.length).toBe(4);
     const told = done.map(({ body }) => body.secret);
     expect(new Set(told).size).toBe(done.length);
-    // All of them are in their grace, and nobody has another.
+    // All of them are in their grace, and nobody has another secret.
     const request = await holder.post();
     expect(signaturesOf(request)).toHaveLength(told.length + 1);
     expect(verifyingOf(request, [holder.secret, ...told])).not.toContain(false);
   });
 });
 
-test("secrets are each endpoint's own, and not the organisation's", async () => {
+test("each endpoint has a secret of its own, and not the organisation's", async () => {
   const tenant = await newOrganisation();
   const [one, two] = [await endpointWith(tenant), await endpointWith(tenant)];
   const secrets = [one.secret, two.secret, tenant.webhookSecret];
@@ -221,7 +221,7 @@ test("secrets are each endpoint's own, and not the organisation's", async () => 
   expect(body.secret).toBe(two.secret);
 });
 
-test("an organisation's secret is rotated by whoever may write webhooks, for itself only", async () => {
+test("an organisation's secret is rotated with the permission to write webhooks, for that organisation only", async () => {
   const [ours, theirs] = [await newOrganisation(), await newOrganisation()];
   const path = "/v1/webhooks/secret";
   await call("POST", `${path}:rotate`, { key: ours.key, body: { grace_seconds: 0 } });
@@ -229,7 +229,7 @@ test("an organisation's secret is rotated by whoever may write webhooks, for its
   expect((await call("GET", path, { key: ours.key })).body.secret).not.toBe(ours.webhookSecret);
 });
 
-test("a delivery from before a rotation is signed by the secrets of its attempt", async () => {
+test("a delivery from before a rotation is signed with the secrets at the time of its attempt", async () => {
   const tenant = await newOrganisation();
   const { secret, path, mailbox } = await endpointWith(tenant, { event_types: ["connection.*"] });
   await mailbox.answer({ kind: "status", status: 500 });
@@ -245,7 +245,7 @@ test("a delivery from before a rotation is signed by the secrets of its attempt"
   expect(requests.at(-1)?.headers["webhook-id"]).toBe(first?.headers["webhook-id"]);
 });
 
-test("ricloud's format has room for one signature: the newest secret signs at once", async () => {
+test("a webhook in ricloud's format has one signature: the newest secret signs at once", async () => {
   const tenant = await newOrganisation();
   const hook: Mailbox = newMailbox();
   const made = await call("POST", "/configs/webhook", { key: tenant.key, body: { url: hook.url } });

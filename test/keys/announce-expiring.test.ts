@@ -1,0 +1,59 @@
+/** Seven days before a key expires, the sweep makes an event of that, once. */
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { openDatabase } from "../../src/db/open";
+import { EventOutbox } from "../../src/events/event-outbox";
+import { announceExpiringKeys } from "../../src/keys/announce-expiring";
+import { newOrganisation } from "../support/client";
+import { keyEventTypes, newKey, patchKey } from "../support/keys";
+
+const DAY = 86_400_000;
+const db = openDatabase(env);
+
+function sweepAt(now: number) {
+  const events = new EventOutbox(db, env.EVENTS, createExecutionContext());
+  return announceExpiringKeys({ db, events }, now, 100);
+}
+
+describe("a key that will expire", () => {
+  test("is announced seven days ahead, once, and again when its end is moved", async () => {
+    const tenant = await newOrganisation();
+    const end = Date.now() + 30 * DAY;
+    const key = await newKey(tenant, {
+      expiresAt: new Date(end).toISOString(),
+      emails: ["ops@example.com"],
+    });
+    const expiring = async () =>
+      (await keyEventTypes(tenant.id, key.id)).filter((type) => type === "key.expiring").length;
+    await sweepAt(end - 7 * DAY - 1);
+    expect(await expiring()).toBe(0);
+    await sweepAt(end - 7 * DAY);
+    await sweepAt(end - 6 * DAY);
+    expect(await expiring()).toBe(1);
+    const row = await env.DB.prepare(
+      "select data from events where organisation_id = ? and type = 'key.expiring'",
+    )
+      .bind(tenant.id)
+      .first<{ data: string }>();
+    expect(JSON.parse(row?.data ?? "").key).toMatchObject({
+      id: key.id,
+      emails: ["ops@example.com"],
+      expiresAt: end,
+    });
+    await patchKey(tenant, key.id, { expiresAt: new Date(end + 30 * DAY).toISOString() });
+    await sweepAt(end);
+    expect(await expiring()).toBe(1);
+    await sweepAt(end + 23 * DAY);
+    expect(await expiring()).toBe(2);
+  });
+
+  test("is not announced when it has expired before the sweep could do so", async () => {
+    const tenant = await newOrganisation();
+    const end = Date.now() + DAY;
+    const key = await newKey(tenant, { expiresAt: new Date(end).toISOString() });
+    await sweepAt(end);
+    await sweepAt(end + 1);
+    expect(await keyEventTypes(tenant.id, key.id)).toEqual(["key.created"]);
+  });
+});

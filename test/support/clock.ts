@@ -1,0 +1,27 @@
+/**
+ * The clock of the Worker and of all its objects, as tests move it. Alarms ring by the platform's clock,
+ * which no test moves. A test that uses this calls `vi.useRealTimers()` when it is over.
+ */
+import { vi } from "vitest";
+
+const HOUR_MS = 3_600_000;
+
+/** Stops the clock at this moment (Unix milliseconds). */
+export function stopClock(now = Date.now()): void {
+  vi.useFakeTimers({ toFake: ["Date"], now });
+}
+
+/** Stops the clock an hour ahead of the platform's: an alarm that is set for soon does not ring. */
+export function stopClockAhead(): void {
+  stopClock(Date.now() + HOUR_MS);
+}
+
+/** Moves a clock that was stopped. */
+export function advance(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1_000);
+}
+
+/** Stops the clock so many milliseconds later than it is now. */
+export function moveClock(milliseconds: number): void {
+  stopClock(Date.now() + milliseconds);
+}
