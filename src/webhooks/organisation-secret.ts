@@ -1,7 +1,7 @@
 /** The secrets that sign the webhooks of sessions, of which each organisation has its own. */
 import { and, eq, isNull } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { ChangedMeanwhile } from "../db/retry";
+import { ChangedMeanwhile, retryChange } from "../db/retry";
 import { organisations } from "../db/schema/organisations";
 import { rotateSecret, type SecretVersions } from "../outbound/signing-secrets";
 
@@ -19,7 +19,7 @@ export async function findWebhookSecrets(db: Database, id: number): Promise<Secr
 
 /**
  * Gives an organisation a new secret. The older secrets sign on for the grace, in milliseconds.
- * @throws ChangedMeanwhile when another rotation came between
+ * @throws ChangedMeanwhile when other rotations kept coming between, or the organisation is gone
  */
 export async function rotateWebhookSecret(
   db: Database,
@@ -27,17 +27,20 @@ export async function rotateWebhookSecret(
   graceMs: number,
   now: number,
 ): Promise<SecretVersions> {
-  const versions = await findWebhookSecrets(db, id);
-  if (!versions) throw new ChangedMeanwhile(`organisation ${id}`);
-  const rotated = rotateSecret(versions, graceMs, now);
-  const rows = await db
-    .update(organisations)
-    .set({
-      webhookSecretVersion: rotated.version,
-      previousWebhookSecrets: [...rotated.previous],
-    })
-    .where(and(eq(organisations.id, id), eq(organisations.webhookSecretVersion, versions.version)))
-    .returning({ id: organisations.id });
-  if (rows.length === 0) throw new ChangedMeanwhile(`organisation ${id}`);
-  return rotated;
+  return retryChange(`the webhook secret of organisation ${id}`, async () => {
+    const versions = await findWebhookSecrets(db, id);
+    if (!versions) throw new ChangedMeanwhile(`organisation ${id} is gone`);
+    const rotated = rotateSecret(versions, graceMs, now);
+    const rows = await db
+      .update(organisations)
+      .set({
+        webhookSecretVersion: rotated.version,
+        previousWebhookSecrets: [...rotated.previous],
+      })
+      .where(
+        and(eq(organisations.id, id), eq(organisations.webhookSecretVersion, versions.version)),
+      )
+      .returning({ id: organisations.id });
+    return rows.length === 0 ? undefined : rotated;
+  });
 }
