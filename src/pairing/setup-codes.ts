@@ -107,7 +107,7 @@ export function isCodeUnused(code: SetupCode, now: number): SQL {
   return sql`exists (select 1 from ${setupCodes} where digest = ${code.digest} and expires_at > ${now})`;
 }
 
-/** The statement that uses a code up, where `onlyIf` hasPermission. */
+/** The statement that uses a code up, where `onlyIf` holds. */
 export function codeRemoval(db: Database, code: SetupCode, onlyIf: SQL) {
   return db.delete(setupCodes).where(and(eq(setupCodes.digest, code.digest), onlyIf));
 }

@@ -15,7 +15,7 @@ export const PURPOSES = {
     "How kept requests are told apart: a repeated request looks like another one.",
   "join-code":
     "Join codes of live relay sessions: each session shows a new one, which opens nothing.",
-  "join-keys": "How a join that is sent again finds its seat: it takes another.",
+  "join-keys": "How a join that is sent again finds its seat: it takes another seat.",
   "join-code-digest": "How join codes are found: none is found any more.",
   poll: "Poll tokens of pending pairing requests: the devices ask again.",
   "relay-tokens": "Session and user tokens of live relay sessions: they open nothing any more.",

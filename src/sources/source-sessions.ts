@@ -33,8 +33,8 @@ export interface MadeSession {
   isNew: boolean;
 }
 
-/** What came of one id: the session; `taken` by another session; or `closed` by a later duplicate. */
-type Attempted = MadeSession | "taken" | "closed";
+/** What came of one id: the session; `taken` by another session; or `prevented` by a later duplicate. */
+type Attempted = MadeSession | "taken" | "prevented";
 
 /** Makes a pending session, or finds the pending one that an identical request has just made. */
 export async function createSourceSession(
@@ -52,7 +52,7 @@ export async function createSourceSession(
   }
   const make = (id: string) => createOrFind(sessions, toFacts(id, request, input));
   let made = await tryIds(ids.now, make);
-  if (made === "closed") made = await tryIds(ids.after, make);
+  if (made === "prevented") made = await tryIds(ids.after, make);
   if (typeof made === "object") return made;
   made = await make(randomSessionId());
   if (typeof made === "object") return made;
@@ -77,8 +77,8 @@ function randomSessionId(): string {
 }
 
 /**
- * The session under this id: made now, or by an identical request. `closed`: a later duplicate has found
- * no session here, has closed the object, and makes the session in its own window.
+ * The session under this id: made now, or by an identical request. `prevented`: a later duplicate
+ * has found no session here, has prevented its creation, and makes the session in its own window.
  */
 async function createOrFind(
   sessions: SessionClient,
@@ -96,7 +96,7 @@ async function createOrFind(
     if (found.session.createdAt === createdAt) return { view: found, isNew: true };
   }
   const found = await sessions.read(organisationId, id);
-  if (!found.ok) return "closed";
+  if (!found.ok) return "prevented";
   return isDuplicate(found.session, createdAt) ? { view: found, isNew: false } : "taken";
 }
 

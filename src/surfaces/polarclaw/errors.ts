@@ -67,6 +67,7 @@ export function hostOf(c: Call): string {
 /** The code of this surface for a refusal of any part of Drawbridge. */
 function toRpcCode(refusal: HttpRefusal): RpcCode {
   if (isRpcCode(refusal.code)) return refusal.code;
+  if (refusal.status === 429) return "Throttling.User";
   switch (refusal.code) {
     case "unauthenticated":
     case "unknown-key":
@@ -82,9 +83,6 @@ function toRpcCode(refusal: HttpRefusal): RpcCode {
       return "UnsupportedHTTPMethod";
     case "unknown-path":
       return "InvalidApi.NotFound";
-    case "too-many-requests":
-    case "too-many-failures":
-      return "Throttling.User";
     case "organisation-not-found":
     case "application-not-found":
       return "Application.NotFound";
