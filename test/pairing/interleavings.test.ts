@@ -49,7 +49,7 @@ test.each([
   ["reject", "approve"],
   ["reject", "reject"],
 ] as const)(
-  "a call to %s that finds another call to %s written before it gives way to it",
+  "the call to %s is told the first decision when another call to %s is written before it",
   async (slow, fast) => {
     const { at, device, id } = await asked();
     const [late, first] = await overtaken(
@@ -65,7 +65,7 @@ test.each([
   },
 );
 
-test("an approval with a widening retry written before it approves nothing", async () => {
+test("an approval approves nothing when a widening retry is written before it", async () => {
   const { at, device, id } = await asked();
   const [approved, retried] = await overtaken(
     ENDING,
@@ -79,7 +79,7 @@ test("an approval with a widening retry written before it approves nothing", asy
   expect(await endings(at)).toEqual(["device.pair.superseded"]);
 });
 
-test("a widening retry with an approval written before it asks for more than what was approved", async () => {
+test("a widening retry asks for more than what was approved when an approval is written before it", async () => {
   const { at, device, id } = await asked();
   const [retried, approved] = await overtaken(
     ASK,
@@ -94,7 +94,7 @@ test("a widening retry with an approval written before it asks for more than wha
   expect(await endings(at)).toEqual(["device.pair.approved"]);
 });
 
-test("the same retry with an approval written before it finds the device paired with what it asks for", async () => {
+test("the same retry finds the device paired with what it asks for when an approval is written before it", async () => {
   const { at, device, id } = await asked();
   const [retried] = await overtaken(
     ASK,
@@ -109,7 +109,7 @@ test.each([
   ["its removal", "", false],
   ["a revocation", "/tokens:revoke", true],
 ])(
-  "a paired device that asks for a token gets none with %s written before it",
+  "a paired device that asks for a token gets none when %s is written before that",
   async (_, end, repair) => {
     const at = await newApplication();
     const device = await newDevice();
@@ -129,7 +129,7 @@ test.each([
   },
 );
 
-test("two first requests of one device leave one of them pending", async () => {
+test("two first requests of one device at once leave one of them pending", async () => {
   const at = await newApplication();
   const device = await newDevice();
   const [late, first] = await overtaken(
@@ -142,7 +142,7 @@ test("two first requests of one device leave one of them pending", async () => {
   expect((await findRequest(at, late.body.pair_request_id)).status).toBe("pending");
 });
 
-test("an approval with an expiry written before it finds the request expired", async () => {
+test("an approval finds the request expired when the expiry is written before it", async () => {
   const { at, device, id } = await asked();
   const over = Date.parse((await findRequest(at, id)).expires_at);
   const deps = domainDeps();
@@ -162,7 +162,7 @@ test("an approval with an expiry written before it finds the request expired", a
   expect(await endings(at)).toEqual(["device.pair.expired"]);
 });
 
-test("an expiry with an approval written before it leaves the request approved, and the last poll gets the token", async () => {
+test("an expiry leaves the request approved when an approval is written before it, and the last poll gets the token", async () => {
   const { at, id } = await asked();
   const over = Date.parse((await findRequest(at, id)).expires_at);
   const deps = domainDeps();
@@ -183,7 +183,7 @@ test("an expiry with an approval written before it leaves the request approved, 
   expect(await endings(at)).toEqual(["device.pair.approved"]);
 });
 
-test("an expiry with a refresh written before it leaves the request pending", async () => {
+test("an expiry leaves the request pending when a refresh is written before it", async () => {
   const { at, device, id } = await asked();
   const deps = domainDeps();
   const over = Date.parse((await findRequest(at, id)).expires_at);
@@ -200,7 +200,7 @@ test("an expiry with a refresh written before it leaves the request pending", as
   expect(await endings(at)).toEqual([]);
 });
 
-test("a first poll with another written before it gets no token, and the token of the other works", async () => {
+test("a first poll gets no token when another one is written before it, and the token of the other works", async () => {
   const { at, id } = await asked();
   await decide(at, id, "approve");
   const { db } = domainDeps();
@@ -210,7 +210,7 @@ test("a first poll with another written before it gets no token, and the token o
   expect(await verify(at, first?.token?.token ?? "")).toMatchObject({ valid: true });
 });
 
-test("a first poll with a removal written before it gets no token", async () => {
+test("a first poll gets no token when a removal is written before it", async () => {
   const { at, device, id } = await asked();
   await decide(at, id, "approve");
   const { db } = domainDeps();

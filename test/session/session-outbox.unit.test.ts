@@ -304,7 +304,7 @@ describe("a port that never answers", () => {
 
 type Step = "command" | "drain" | "reproject" | "evict";
 
-describe("the outbox, whichever calls of the queue and of D1 fail or lose their answer and whichever commands come in between,", () => {
+describe("the outbox, whatever fails and whichever commands come in between,", () => {
   const outcomes = fc.array(
     fc.constantFrom<Outcome>("done", "done", "failed", "lost", "command-meanwhile"),
     { maxLength: 40 },

@@ -33,7 +33,7 @@ function setInWindow(milliseconds: number): void {
   vi.useFakeTimers({ toFake: ["Date"], now: begin + milliseconds });
 }
 
-describe("the same create within ten seconds, while the first session is pending,", () => {
+describe("a duplicate create while the first session is pending", () => {
   test("gets the first session, also when its object was evicted meanwhile", async () => {
     const broker = await newBroker();
     setInWindow(60_000);

@@ -73,7 +73,7 @@ test.each([
   );
 });
 
-test("lists get a valid answer with any query and any part of a path", async () => {
+test("lists of devices and requests get a valid answer with any query and any part of a path", async () => {
   const query = anyQuery("limit", "cursor", "status");
   await fc.assert(
     fc.asyncProperty(

@@ -42,7 +42,7 @@ test.each([
   },
 );
 
-test("lists, new rows and questions are about the caller's organisation only", async () => {
+test("lists, new permissions and questions are about the caller's organisation only", async () => {
   const theirs = await newOrganisation();
   await register(theirs.key, "A", "B");
   await allowBoth(theirs.key, "A", "B");
@@ -60,7 +60,7 @@ test("lists, new rows and questions are about the caller's organisation only", a
   expect((await create(key, "A", "B", "send")).status).toBe(201);
 });
 
-test("a POST with an Idempotency-Key is done once and answered alike, with its Location", async () => {
+test("a POST of a permission with an Idempotency-Key is done once and answered alike, with its Location", async () => {
   const { key } = await newOrganisation();
   await register(key, "A");
   const headers = { "Idempotency-Key": "once" };

@@ -126,7 +126,7 @@ test("any path below relay sessions with any method gets a valid answer", async 
   expect((await read(key, id)).status).toBe(200);
 });
 
-test("a call with any header of any value gets a valid answer", async () => {
+test("a call on relay sessions with any header of any value gets a valid answer", async () => {
   const name = fc.constantFrom(
     "Authorization",
     "Content-Type",
@@ -166,6 +166,6 @@ test("a call with any header of any value gets a valid answer", async () => {
   );
 });
 
-test("a call from any address gets a valid answer", async () => {
+test("a call on relay sessions from any address gets a valid answer", async () => {
   await fuzz(headerValue, (ip) => call("GET", SESSIONS, { key, ip }));
 });

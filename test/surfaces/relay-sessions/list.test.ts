@@ -17,7 +17,7 @@ async function makeSessions(key: string, count: number): Promise<string[]> {
   return ids;
 }
 
-test("the list of an organisation without sessions is empty", async () => {
+test("the list of relay sessions is empty for an organisation without sessions", async () => {
   const { key } = await newOrganisation();
   const { status, body } = await list(key);
   expect(status).toBe(200);
@@ -111,15 +111,18 @@ test.each([
   "limit=2.0",
   "limit=all",
   "limit=%F0%9F%98%80",
-])("a list with ?%s is refused, and the error names the parameter", async (query) => {
-  const { key } = await newOrganisation();
-  const { status, body } = await list(key, `?${query}`);
-  expect(status).toBe(400);
-  expect(Object.keys(body)).toEqual(["message"]);
-  expect(body.message).toContain(`${query.split("=")[0]} must be a whole number from 1`);
-});
+])(
+  "a list of relay sessions with ?%s is refused, and the error names the parameter",
+  async (query) => {
+    const { key } = await newOrganisation();
+    const { status, body } = await list(key, `?${query}`);
+    expect(status).toBe(400);
+    expect(Object.keys(body)).toEqual(["message"]);
+    expect(body.message).toContain(`${query.split("=")[0]} must be a whole number from 1`);
+  },
+);
 
-test("a list ignores unknown parameters", async () => {
+test("a list of relay sessions ignores unknown parameters", async () => {
   const { key } = await newOrganisation();
   await makeSessions(key, 1);
   expect((await list(key, "?status=READY&__proto__=1")).body.total_count).toBe(1);
@@ -174,7 +177,7 @@ describe("the list of relay sessions", () => {
   });
 });
 
-test("a list shows ready sessions only while their time is not over", async () => {
+test("a list of relay sessions shows ready sessions only while their time is not over", async () => {
   const { key } = await newOrganisation();
   const { session_id: brief } = (await create(key, { ttl_seconds: 60 })).body;
   const { session_id: long } = (await create(key, { ttl_seconds: 600, idle_seconds: 600 })).body;

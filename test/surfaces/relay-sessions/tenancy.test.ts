@@ -79,7 +79,7 @@ test("the real token of another organisation's user revokes nobody", async () =>
   expect((await read(mine.key, session.session_id)).body.session_users).toHaveLength(1);
 });
 
-test("a list shows and counts an organisation's own sessions only", async () => {
+test("a list of relay sessions shows and counts an organisation's own sessions only", async () => {
   const [mine, other] = [await newOrganisation(), await newOrganisation()];
   const { session_id: id } = (await create(mine.key)).body;
   await create(other.key);

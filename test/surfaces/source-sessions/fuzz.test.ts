@@ -85,7 +85,7 @@ test.each([
   "1969-12-31T23:59:59-23:59",
   "2018-08-22T10:25:05",
   "2018-08-22T10:25:05.123456789Z",
-])("a date at the ends of time gets a valid answer: %s", async (date) => {
+])("a date at the ends of time gets a valid answer in lists: %s", async (date) => {
   for (const list of ["sessions?date_created", "sessions?date_expired", "events?date_created"]) {
     for (const bound of ["", "[gt]", "[gte]", "[lt]", "[lte]"]) {
       const answer = await call("GET", `/${list}${bound}=${encodeURIComponent(date)}`, {
@@ -97,7 +97,7 @@ test.each([
   }
 });
 
-test("any path with any method gets a valid answer", async () => {
+test("any path of source sessions with any method gets a valid answer", async () => {
   const verb = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS");
   const root = fc.constantFrom("/sessions/", "/users/", "/sources/", "/events/", "/keys/");
   await fuzz(fc.tuple(verb, root, rawPart, rawPart), async ([method, start, part, more]) => {
@@ -108,7 +108,7 @@ test("any path with any method gets a valid answer", async () => {
   });
 });
 
-test("a call with any header of any value gets a valid answer", async () => {
+test("a create of a source session with any header of any value gets a valid answer", async () => {
   const name = fc.constantFrom("Ricloud-Await", "Content-Type", "Idempotency-Key", "Authorization");
   await fuzz(fc.tuple(name, headerValue), ([header, value]) =>
     call("POST", "/sessions", {

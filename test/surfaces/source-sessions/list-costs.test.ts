@@ -207,13 +207,13 @@ const SPARSE = [
   [`date_expired[lte]=${date(crowded)}`, `date_created[gte]=${date(middle)}`],
 ].map((queries) => queries.sort().join("&"));
 
-test("the list of sessions without a filter costs one page among 100,000", async () => {
+test("the list of source sessions without a filter costs one page among 100,000", async () => {
   const { read } = await checked("", () => true);
   expect(read).toBeLessThanOrEqual(PAGE);
 });
 
 test.each(filters)(
-  "the list of sessions with %s costs one page among 100,000",
+  "the list of source sessions with %s costs one page among 100,000",
   async (query, fits) => {
     const { read, isShort } = await checked(query, fits);
     expect(isShort).toBe(SPARSE.includes(`&${query}`));
@@ -222,7 +222,7 @@ test.each(filters)(
   },
 );
 
-test("the list of sessions with every pair of filters costs one page among 100,000", async () => {
+test("the list of source sessions with every pair of filters costs one page among 100,000", async () => {
   const dear: string[] = [];
   const short: string[] = [];
   for (const [n, [one, fitsOne]] of filters.entries()) {

@@ -76,7 +76,7 @@ test("the sessions of these tests are of all kinds", () => {
   expect(new Set(known.map(({ user }) => user)).size).toBe(2);
 });
 
-test("the list of sessions is newest first, ten to a page, and names its resource", async () => {
+test("the list of source sessions is newest first, ten to a page, and names its resource", async () => {
   const { body } = await listed("");
   expect(body).toEqual({
     resource: "list",
@@ -89,7 +89,7 @@ test("the list of sessions is newest first, ten to a page, and names its resourc
   expect(body.data[0]).toMatchObject({ resource: "session", source: { resource: "source" } });
 });
 
-test("the list of an organisation without sessions is empty", async () => {
+test("the list of source sessions is empty for an organisation without sessions", async () => {
   const { body } = await list(await newBroker());
   expect(body).toEqual({
     resource: "list",

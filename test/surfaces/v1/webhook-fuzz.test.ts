@@ -79,7 +79,7 @@ test.each([
   await fuzz(anyQuery(...names), (query) => call("GET", `${path}?${query}`, { key: tenant.key }));
 });
 
-test("any id, with any action after it, gets a valid answer", async () => {
+test("any id of a webhook resource, with any action after it, gets a valid answer", async () => {
   const { tenant } = await newTarget();
   const list = fc.constantFrom(ENDPOINTS, DELIVERIES, EVENTS, "/v1/webhooks/recoveries");
   const suffix = fc.constantFrom("", "/secret", "/secret:rotate", ":test", ":resend", ":recover");
@@ -94,7 +94,7 @@ test("any id, with any action after it, gets a valid answer", async () => {
   );
 });
 
-test("a time at the ends of what can be written gets a valid answer", async () => {
+test("a time at the ends of time gets a valid answer from events and recoveries", async () => {
   const { tenant, endpoint } = await newTarget();
   const times = [
     "0000-01-01T00:00:00Z",
