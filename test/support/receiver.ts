@@ -77,8 +77,7 @@ export function createMailbox(receiverUrl: string): Mailbox {
     answer: (...behaviours) => tell("PUT", behaviours),
     release: () => tell("POST", null),
 
-    // The receiver holds its answer back until the condition is true, or the time is up. Asking
-    // again and again from here would move a stopped clock: `vi.waitFor` advances it at every try.
+    // The receiver holds its answer back until the condition is true, or the time is up.
     async waitForRequests(count, timeoutMs = LIMIT_MS) {
       let received: ReceivedRequest[] = [];
       // In parts, since the receiver holds nothing back for longer than a minute. Counted, since
