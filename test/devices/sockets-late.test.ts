@@ -10,7 +10,6 @@ import { newGate, withD1, withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { connect, newRelayOf, newSession, upgrade } from "../support/device-sockets";
 import {
-  eventsSent,
   newApplication,
   newDevice,
   pair,
@@ -18,7 +17,7 @@ import {
   type TestDevice,
 } from "../support/devices";
 import { isProjection, queueRefuses, withEventQueue } from "../support/faults";
-import { rowsOf } from "../support/rows";
+import { rowsOf, settled } from "../support/rows";
 import { connect as connectUser, tryConnect, upgrade as upgradeUser } from "../support/socket";
 
 const PROJECTION = /insert into "sessions"/;
@@ -164,7 +163,7 @@ test("connecting a device costs two rows read, by its device token or by its use
   // Three users, so that no socket is replaced: a socket that closes may store its counters.
   const relay = await newRelayOf(at, [null, device.id, device.id, device.id]);
   await connect(relay.id, "client", token);
-  await eventsSent();
+  await settled();
   const byDevice = await rowsOf(() => connect(relay.id, "client", token));
   const byUser = await rowsOf(() => connectUser(relay, 3));
   expect([byDevice.d1Read, byDevice.d1Written, byDevice.objectWritten]).toEqual([2, 0, 0]);

@@ -18,7 +18,7 @@ import {
   request,
   type TestApplication,
 } from "../support/devices";
-import { rowsOf } from "../support/rows";
+import { rowsOf, settled } from "../support/rows";
 
 async function heldDevices(at: TestApplication): Promise<unknown[]> {
   const { results } = await env.DB.prepare(
@@ -265,7 +265,11 @@ describe("the table of which sessions have which devices", () => {
 
   test("costs no row for a session without devices", async () => {
     const at = await newApplication();
-    const cost = (ids: (string | null)[]) => rowsOf(() => newSession(at, ids));
+    const cost = (ids: (string | null)[]) =>
+      rowsOf(async () => {
+        await newSession(at, ids);
+        await settled();
+      });
     await cost([null, null]);
     const [without, withOne] = [await cost([null, null]), await cost([null, "device-x"])];
     // A row and its index entry, for the one device.

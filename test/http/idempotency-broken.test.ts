@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
-import { moveClock } from "../support/clock";
+import { moveClock, stopClock } from "../support/clock";
 import { d1Lost, newGate, withD1, withD1Answers } from "../support/d1";
 import { keyBody } from "../support/keys";
 import { eventually } from "../support/pipeline";
@@ -151,6 +151,7 @@ describe("a request with an Idempotency-Key", () => {
 
   test("never runs again when it is unknown what was done, and its caller is told to look", async () => {
     const { id, key } = await newOrganisation();
+    stopClock();
     await createOnce(key, "k");
     // As a Worker leaves it that dies before it keeps the answer.
     await env.DB.prepare("update idempotency_keys set answer = null where organisation_id = ?")

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation } from "../support/client";
 import { joinOrganisations, newKey, signIn } from "../support/keys";
-import { d1CallsOf, rowsOf } from "../support/rows";
+import { d1CallsOf, rowsOf, settled } from "../support/rows";
 import { SESSIONS } from "../support/sessions";
 
 const once = (
@@ -90,6 +90,7 @@ describe("the cost of an Idempotency-Key", () => {
       });
       return { calls: calls.filter((sql) => sql.includes("idempotency_keys")).length, ...rows };
     };
+    await settled();
     const first = await measure(() => check("new"));
     const again = await measure(() => check("new"));
     expect(first).toMatchObject({ calls: 2, d1Written: 3, objectWritten: 0 });

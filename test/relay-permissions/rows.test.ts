@@ -7,12 +7,13 @@ import { expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
 import { allowBoth, at, create, newConnectedRelay, register, set } from "../support/permissions";
-import { rowsOf, written } from "../support/rows";
+import { rowsOf, settled, written } from "../support/rows";
 import { connect, tryConnect, withId } from "../support/socket";
 
 /** The rows of a change, with its event recorded, sent and no longer owed. */
 async function cost(key: string, work: () => Promise<unknown>) {
   await call("GET", "/relay/permission", { key });
+  await settled();
   return rowsOf(async () => {
     await work();
     await eventually(async () => {

@@ -15,7 +15,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually";
 
 /** What wrangler does at its `deploy`, after it has read the secrets. */
 type Deploy = "succeeds" | "fails" | "crashes" | "hangs";
@@ -130,14 +131,14 @@ describe("a first deploy", () => {
     ["SIGHUP", 129],
   ])("that %s ends leaves no secret and no wrangler process behind", async (signal, code) => {
     const { child, ended, output } = deploy("hangs");
-    await vi.waitFor(() => expect(output()).toContain("uploading"), { timeout: 20_000 });
-    const { pid, secrets } = await vi.waitFor(uploaded, { timeout: 20_000 });
+    await eventually(() => expect(output()).toContain("uploading"));
+    const { pid, secrets } = await eventually(uploaded);
     expect(readdirSync(temporary)).toHaveLength(1);
     child.kill(signal);
     expect(await ended).toBe(code);
     expectNoSecrets();
     expect(output()).toContain(secrets?.DRAWBRIDGE_ROOT_TOKEN);
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000 });
+    await eventually(() => expect(isAlive(pid)).toBe(false));
   });
 });
 

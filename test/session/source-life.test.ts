@@ -5,7 +5,7 @@ import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
-import { moveClock } from "../support/clock";
+import { moveClock, stopClock } from "../support/clock";
 import { eventually } from "../support/eventually";
 import {
   create,
@@ -79,6 +79,7 @@ describe("an active source session expires", () => {
 
   test("by its service, at the time that its connector gave", async () => {
     const broker = await newBroker();
+    stopClock();
     const expiresAt = new Date(Date.now() + HOUR_MS).toISOString();
     const { type } = await newConnector(broker, { result: "active", expires_at: expiresAt });
     const { body } = await create(broker, { type, wait: 10 });
@@ -170,6 +171,7 @@ describe("a use of a source session", () => {
 describe("a pending source session", () => {
   test("fails by its own alarm when its Worker has died, also when its object was evicted", async () => {
     const broker = await newBroker();
+    stopClock();
     // To the object, the built-in account that never answers looks like a Worker that has died.
     const { body } = await create(broker, { identifier: "jo+lost" });
     await evictDurableObject(objectOf(body.id));
@@ -234,11 +236,15 @@ describe("a pending source session", () => {
       kind: "status",
       status: 200,
       body: JSON.stringify({ result: "active" }),
-      delayMs: 500,
+      held: true,
     });
+    const heard = vi.spyOn(SessionObject.prototype, "activate");
     const { body } = await create(broker, { type });
-    await remove(broker, body.id);
     await mailbox.waitForRequests(1);
+    await remove(broker, body.id);
+    expect(heard).not.toHaveBeenCalled();
+    await mailbox.release();
+    await eventually(() => expect(heard).toHaveBeenCalled());
     const settled = await objectOf(body.id).activate(broker.id, null);
     expect(settled).toMatchObject({
       ok: false,

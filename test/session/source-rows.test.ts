@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
 import { moveClock } from "../support/clock";
-import { eventually } from "../support/eventually";
+import { eventually, LIMIT_MS } from "../support/eventually";
 import { type Rows, rowsOf, written } from "../support/rows";
 import {
   type Broker,
@@ -37,7 +37,7 @@ async function settledBroker(): Promise<Broker> {
 async function rowsOfCreate(broker: Broker, wait: number, events: number): Promise<Rows> {
   return rowsOf(async () => {
     const { body } = await create(broker, { wait });
-    if (wait === 0) await objectOf(body.id).outcome(broker.id, 10_000);
+    if (wait === 0) await objectOf(body.id).outcome(broker.id, LIMIT_MS);
     await eventsRecorded(broker, events);
   });
 }
@@ -130,7 +130,7 @@ describe("a call with Ricloud-Await", () => {
   test("is answered with the state that the alarm gives, when that comes first", async () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+lost" });
-    const waiting = objectOf(body.id).outcome(broker.id, 10_000);
+    const waiting = objectOf(body.id).outcome(broker.id, LIMIT_MS);
     moveClock(20_000);
     await runInDurableObject(objectOf(body.id), (object) => object.alarm());
     expect(await waiting).toMatchObject({

@@ -6,7 +6,7 @@ import { createExecutionContext, createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { handleBatch } from "../../src/queues";
-import { moveClock } from "../support/clock";
+import { moveClock, stopClock } from "../support/clock";
 import {
   answerWith,
   type Broker,
@@ -70,6 +70,7 @@ async function versionOf(broker: Broker, id: string): Promise<number> {
 describe("a check of a source session", () => {
   test("is made as often as its connector wants, while the session is active", async () => {
     const broker = await newBroker();
+    stopClock();
     const terms = { check_interval_seconds: 120 };
     const { type } = await newConnector(broker, { result: "active" }, terms);
     const id = await newActive(broker, { type });
@@ -161,6 +162,7 @@ describe("a check of a source session", () => {
 
 test("the end of a source session is announced once, an hour ahead", async () => {
   const broker = await newBroker();
+  stopClock();
   const terms = { session_ttl_seconds: 12 * 3_600 };
   const { type } = await newConnector(broker, { result: "active" }, terms);
   const id = await newActive(broker, { type });
@@ -178,6 +180,7 @@ test("the end of a source session is announced once, an hour ahead", async () =>
 
 test("the end of a short source session is announced in the last quarter of its life", async () => {
   const broker = await newBroker();
+  stopClock();
   const terms = { session_ttl_seconds: 400, idle_seconds: 1_000 };
   const { type } = await newConnector(broker, { result: "active" }, terms);
   const id = await newActive(broker, { type });

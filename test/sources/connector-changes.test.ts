@@ -10,7 +10,7 @@ import { type Answer, call } from "../support/client";
 import { newKey } from "../support/keys";
 import { eventRows } from "../support/pipeline";
 import type { ReceivedRequest } from "../support/receiver";
-import { rowsOf, written } from "../support/rows";
+import { rowsOf, settled, written } from "../support/rows";
 import {
   type Broker,
   newActive,
@@ -93,6 +93,7 @@ describe("a connector", () => {
     const type = "test.same";
     const put = () => call("PUT", `/v1/connectors/${type}`, { key: broker.key, body: { url } });
     const first = await put();
+    await settled();
     const rows = await rowsOf(async () => {
       expect((await put()).body).toEqual(first.body);
     });

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { NONCE_MS } from "../../src/once/nonces";
 import { type Answer, call } from "../support/client";
 import { moveClock } from "../support/clock";
-import { rowsOf, written } from "../support/rows";
+import { rowsOf, settled, written } from "../support/rows";
 import {
   type Broker,
   eventsOf,
@@ -115,6 +115,7 @@ describe("a message that a connector has signed", () => {
     const [id = ""] = ids;
     const send = signed(connector, "msg_1");
     await send(id);
+    await settled();
     expect(written(await rowsOf(() => send(id)))).toBe(0);
     const forged = signed({ ...connector, secret: `whsec_${btoa("another")}` }, "msg_2");
     const cost = await rowsOf(async () => expect((await forged(id)).status).toBe(401));

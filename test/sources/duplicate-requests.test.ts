@@ -102,15 +102,23 @@ describe("a duplicate create while the first session is pending", () => {
   test("gets the first session when all are sent at once, and the connector is asked once", async () => {
     const broker = await newBroker();
     const { type, mailbox } = await newConnector(broker);
-    await mailbox.answer({
-      kind: "status",
-      status: 200,
-      body: '{"result":"active"}',
-      delayMs: 800,
+    const body = '{"result":"active"}';
+    await mailbox.answer({ kind: "status", status: 200, body, held: true });
+    const allWait = Promise.withResolvers<void>();
+    let waiting = 0;
+    const outcome = SessionObject.prototype.outcome;
+    vi.spyOn(SessionObject.prototype, "outcome").mockImplementation(function (
+      this: SessionObject,
+      ...args: Parameters<typeof outcome>
+    ) {
+      if (++waiting === 5) allWait.resolve();
+      return outcome.apply(this, args);
     });
-    const answers = await Promise.all(
-      Array.from({ length: 5 }, () => create(broker, { type, wait: 10 })),
-    );
+    setInWindow(60_000);
+    const made = Array.from({ length: 5 }, () => create(broker, { type, wait: 10 }));
+    await Promise.all([allWait.promise, mailbox.waitForRequests(1)]);
+    await mailbox.release();
+    const answers = await Promise.all(made);
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
     expect(answers.map(({ body }) => body.state)).toEqual(Array(5).fill("active"));
     expect(await mailbox.requests()).toHaveLength(1);

@@ -8,6 +8,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
 import { moveClock } from "../support/clock";
+import { LIMIT_MS } from "../support/eventually";
 import { createMailbox } from "../support/receiver";
 import {
   type Broker,
@@ -93,7 +94,9 @@ test("a password in a payload is in the request to the connector and nowhere els
   await call("POST", "/configs/webhook", { key: broker.key, body: { url: hook.url } });
   const password = `mark-${crypto.randomUUID()}`;
   const payload = { password, nested: { again: [password] } };
-  const { type, mailbox } = await newConnector(broker, undefined, { timeout_seconds: 1 });
+  const { type, mailbox } = await newConnector(broker, undefined, { timeout_seconds: 25 });
+  const silent = await newConnector(broker, undefined, { timeout_seconds: 1 });
+  await silent.mailbox.answer({ kind: "hang" });
   const say = (body: string) => mailbox.answer({ kind: "status", status: 200, body });
   const wanted = { type, payload, wait: 10 };
 
@@ -122,8 +125,8 @@ test("a password in a payload is in the request to the connector and nowhere els
     ...Array(4).fill("service-unavailable"),
   ]);
   // A connector that hangs, one whose connection breaks, and a refused create.
-  await mailbox.answer({ kind: "hang" }, { kind: "reset" });
-  failed.push(keep(await create(broker, wanted)));
+  failed.push(keep(await create(broker, { ...wanted, type: silent.type })));
+  await mailbox.answer({ kind: "reset" });
   failed.push(keep(await create(broker, wanted)));
   keep(await create(broker, { ...wanted, type: "nobody.knows" }));
   keep(await create(broker, { ...wanted, user: password }));
@@ -131,10 +134,13 @@ test("a password in a payload is in the request to the connector and nowhere els
   keep(await call("POST", "/sessions", { key: broker.key, body }));
   keep(await call("POST", "/sessions", { key: broker.key, body: `{"payload":"${password}"` }));
   // An object that is evicted while its connector is asked, and one that cannot be reached.
-  await mailbox.answer({ kind: "status", status: 200, body: '{"result":"active"}', delayMs: 300 });
+  const asked = (await mailbox.requests()).length;
+  await mailbox.answer({ kind: "status", status: 200, body: '{"result":"active"}', held: true });
   const evicted = keep(await create(broker, { type, payload: { ...payload, evicted: true } }));
+  await mailbox.waitForRequests(asked + 1);
   await evictDurableObject(objectOf(evicted.body.id));
-  await objectOf(evicted.body.id).outcome(broker.id, 5_000);
+  await mailbox.release();
+  await objectOf(evicted.body.id).outcome(broker.id, LIMIT_MS);
   expect(keep(await read(broker, evicted.body.id)).body.state).toBe("active");
   const unreachable = vi
     .spyOn(SessionObject.prototype, "create")
@@ -152,7 +158,7 @@ test("a password in a payload is in the request to the connector and nowhere els
 
   const sessions = [active, ...failed, evicted, lost].map(({ body }) => body.id as string);
   const events = await eventsOf(broker, 2 * sessions.length + 1);
-  const hooks = await hook.waitForRequests(2 * sessions.length + 2);
+  const hooks = await hook.waitForRequests(2 * sessions.length + 3);
   for (const path of ["/sessions?limit=1000", "/sources", "/users", "/events?limit=1000"]) {
     keep(await call("GET", path, { key: broker.key }));
   }

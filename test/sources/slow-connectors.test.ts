@@ -1,18 +1,27 @@
 /** A connector may use all of its time: an answer at the end of it still counts. */
 import { runDurableObjectAlarm } from "cloudflare:test";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { answerWaitMs } from "../../src/sources/connector";
 import { moveClock } from "../support/clock";
+import { LIMIT_MS } from "../support/eventually";
 import { create, newBroker, newConnector, objectOf } from "../support/source-sessions";
 
-afterEach(() => vi.useRealTimers());
+beforeEach(() => {
+  // Its time is never over here: only `release` ends a request.
+  vi.spyOn(AbortSignal, "timeout").mockImplementation(() => new AbortController().signal);
+});
 
-/** A connector that takes a moment to accept anything. */
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** A connector that accepts anything when it is released. */
 async function newSlow(timeoutSeconds: number) {
   const broker = await newBroker();
   const connector = await newConnector(broker, undefined, { timeout_seconds: timeoutSeconds });
   const body = '{"result":"active"}';
-  await connector.mailbox.answer({ kind: "status", status: 200, body, delayMs: 500 });
+  await connector.mailbox.answer({ kind: "status", status: 200, body, held: true });
   return { broker, ...connector };
 }
 
@@ -25,21 +34,28 @@ describe("a connector that answers at the end of its time", () => {
     // All of its time, and the time that a slow D1 and queue have taken before it was asked.
     moveClock(timeoutSeconds * 1_000 + 8_000);
     await runDurableObjectAlarm(objectOf(id));
+    await mailbox.release();
     expect((await answer).body).toMatchObject({ id, state: "active" });
   });
 
   test("is waited for before the answer when it may take longer than the platform allows after one", async () => {
     // Timers that never fire: only the outcome can end the wait.
     vi.useFakeTimers({ toFake: ["setTimeout"] });
-    const long = await newSlow(30);
-    expect((await create(long.broker, { type: long.type })).body.state).toBe("active");
+    const { broker, type, mailbox } = await newSlow(30);
+    const answer = create(broker, { type });
+    await mailbox.waitForRequests(1);
+    await mailbox.release();
+    expect((await answer).body.state).toBe("active");
   });
 
   test("is left to finish after the answer when the platform allows that time", async () => {
-    const { broker, type } = await newSlow(25);
+    const { broker, type, mailbox } = await newSlow(25);
     const { body } = await create(broker, { type });
     expect(body.state).toBe("pending");
-    const settled = await objectOf(body.id).outcome(broker.id, 10_000);
+    await mailbox.waitForRequests(1);
+    const outcome = objectOf(body.id).outcome(broker.id, LIMIT_MS);
+    await mailbox.release();
+    const settled = await outcome;
     expect(settled).toMatchObject({ session: { status: "active" } });
   });
 
@@ -48,6 +64,7 @@ describe("a connector that answers at the end of its time", () => {
     const first = create(broker, { type });
     await mailbox.waitForRequests(1);
     expect((await create(broker, { type })).body.state).toBe("pending");
+    await mailbox.release();
     expect((await first).body.state).toBe("active");
   });
 });

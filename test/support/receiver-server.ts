@@ -3,7 +3,8 @@
  * runs in Node, beside the tests, which reach it through `receiver.ts`.
  *
  * `/hooks/<mailbox>[/…]` records a request and answers as told; `PUT /control/<mailbox>` tells it
- * how; `GET /control/<mailbox>[?count=&timeoutMs=]` reads what was recorded, once there is enough.
+ * how; `POST /control/<mailbox>` answers what is held; `GET /control/<mailbox>[?count=&timeoutMs=]`
+ * reads what was recorded, once there is enough.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -28,7 +29,13 @@ const HANG_MS = 60_000;
 /** Long enough for the beginning of an answer to be read. */
 const CUT_MS = 100;
 
-type Box = { behaviours: Behaviour[]; requests: ReceivedRequest[]; waiters: Set<() => void> };
+type Box = {
+  behaviours: Behaviour[];
+  requests: ReceivedRequest[];
+  waiters: Set<() => void>;
+  /** The answers that are held. */
+  held: Set<() => void>;
+};
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = createReceiver();
@@ -62,10 +69,14 @@ async function handle(boxes: Map<string, Box>, request: IncomingMessage, respons
 
   if (area === "hooks") {
     record(box, request, body);
-    return respond(takeBehaviour(box), response);
+    return respond(box, takeBehaviour(box), response);
   }
   if (request.method === "PUT") {
     box.behaviours = JSON.parse(body);
+    return void response.writeHead(204).end();
+  }
+  if (request.method === "POST") {
+    for (const answer of box.held) answer();
     return void response.writeHead(204).end();
   }
   const count = Number(url.searchParams.get("count") ?? 0);
@@ -78,7 +89,7 @@ async function handle(boxes: Map<string, Box>, request: IncomingMessage, respons
 function open(boxes: Map<string, Box>, name: string): Box {
   let box = boxes.get(name);
   if (!box) {
-    box = { behaviours: [], requests: [], waiters: new Set() };
+    box = { behaviours: [], requests: [], waiters: new Set(), held: new Set() };
     boxes.set(name, box);
     const [oldest] = boxes.keys();
     if (boxes.size > MAX_MAILBOXES && oldest !== undefined) boxes.delete(oldest);
@@ -118,11 +129,13 @@ function takeBehaviour(box: Box): Behaviour {
   return next ?? { kind: "status", status: 204 };
 }
 
-function respond(behaviour: Behaviour, response: ServerResponse) {
+function respond(box: Box, behaviour: Behaviour, response: ServerResponse) {
   switch (behaviour.kind) {
     case "status": {
-      const { status, headers, body, delayMs = 0 } = behaviour;
-      later(delayMs, response, () => response.writeHead(status, headers).end(body));
+      const { status, headers, body, delayMs = 0, held = false } = behaviour;
+      const answer = () => void response.writeHead(status, headers).end(body);
+      if (held) holdBack(box, response, answer);
+      else later(delayMs, response, answer);
       return;
     }
     case "hang":
@@ -141,6 +154,16 @@ function respond(behaviour: Behaviour, response: ServerResponse) {
       response.writeHead(302, { location: behaviour.to }).end();
       return;
   }
+}
+
+/** Keeps the answer until it is asked for, unless the connection is closed by then. */
+function holdBack(box: Box, response: ServerResponse, answer: () => void) {
+  const once = () => {
+    box.held.delete(once);
+    answer();
+  };
+  box.held.add(once);
+  response.once("close", () => box.held.delete(once));
 }
 
 /** Does it after so many milliseconds, unless the connection is closed by then. */

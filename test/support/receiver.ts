@@ -17,6 +17,8 @@ export type Behaviour =
       headers?: Record<string, string>;
       body?: string;
       delayMs?: number;
+      /** Answers when the test calls `release`. */
+      held?: boolean;
     }
   /** Never answers; the socket is destroyed after a minute. */
   | { kind: "hang" }
@@ -44,6 +46,8 @@ export type Mailbox = {
   url: string;
   /** Sets the answers to come, in order; the last one repeats. At first: 204. */
   answer(...behaviours: Behaviour[]): Promise<void>;
+  /** Answers the requests that have arrived and are held. */
+  release(): Promise<void>;
   /** What has arrived so far, oldest first. */
   requests(): Promise<ReceivedRequest[]>;
   /** Resolves as soon as at least so many have arrived, with all of them; rejects otherwise. */
@@ -55,6 +59,11 @@ export function createMailbox(receiverUrl: string): Mailbox {
   const name = crypto.randomUUID();
   const control = `${receiverUrl}/control/${name}`;
 
+  async function tell(method: string, body: unknown): Promise<void> {
+    const response = await fetch(control, { method, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`receiver: ${response.status} ${await response.text()}`);
+  }
+
   async function requests(query = ""): Promise<ReceivedRequest[]> {
     const response = await fetch(control + query);
     if (!response.ok) throw new Error(`receiver: ${response.status} ${await response.text()}`);
@@ -65,13 +74,10 @@ export function createMailbox(receiverUrl: string): Mailbox {
     url: `${receiverUrl}/hooks/${name}`,
     requests: () => requests(),
 
-    async answer(...behaviours) {
-      const response = await fetch(control, { method: "PUT", body: JSON.stringify(behaviours) });
-      if (!response.ok) throw new Error(`receiver: ${response.status} ${await response.text()}`);
-    },
+    answer: (...behaviours) => tell("PUT", behaviours),
+    release: () => tell("POST", null),
 
-    // The receiver holds its answer back until the condition is true, or the time is up. Asking
-    // again and again from here would move a stopped clock: `vi.waitFor` advances it at every try.
+    // The receiver holds its answer back until the condition is true, or the time is up.
     async waitForRequests(count, timeoutMs = LIMIT_MS) {
       let received: ReceivedRequest[] = [];
       // In parts, since the receiver holds nothing back for longer than a minute. Counted, since

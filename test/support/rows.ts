@@ -5,6 +5,8 @@
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { expect } from "vitest";
+import { eventually } from "./eventually";
 
 /** Rows read and written, by store. */
 export interface Rows {
@@ -14,29 +16,56 @@ export interface Rows {
   objectWritten: number;
 }
 
-const total: Rows = { d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 };
-const d1Statements: string[] = [];
+/** What one piece of work has cost so far. */
+interface Seen {
+  rows: Rows;
+  d1Statements: string[];
+}
+
+const open = new Set<Seen>();
 let listening = false;
 
-/** The rows that `work` costs. `work` must wait for what goes on after an answer. */
+/**
+ * The rows of the calls that are made while `work` is under way. `work` must wait for what goes on
+ * after an answer. What goes on from before counts too, where it makes another call: `settled` waits
+ * for it.
+ */
 export async function rowsOf(work: () => Promise<unknown>): Promise<Rows> {
-  await listen();
-  const before = { ...total };
-  await work();
-  return {
-    d1Read: total.d1Read - before.d1Read,
-    d1Written: total.d1Written - before.d1Written,
-    objectRead: total.objectRead - before.objectRead,
-    objectWritten: total.objectWritten - before.objectWritten,
-  };
+  return { ...(await watch(work)).rows };
 }
 
 /** The calls of D1 that `work` makes, each with its SQL, whether or not they find a row. */
 export async function d1CallsOf(work: () => Promise<unknown>): Promise<string[]> {
+  return [...(await watch(work)).d1Statements];
+}
+
+async function watch(work: () => Promise<unknown>): Promise<Seen> {
   await listen();
-  const before = d1Statements.length;
-  await work();
-  return d1Statements.slice(before);
+  const rows = { d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 };
+  const seen: Seen = { rows, d1Statements: [] };
+  open.add(seen);
+  try {
+    await work();
+  } finally {
+    open.delete(seen);
+  }
+  return seen;
+}
+
+/**
+ * Waits until the work after all answers is done, so that what is counted next has none of its rows:
+ * no event is owed, and every event of a session is recorded. It writes nothing.
+ */
+export async function settled(): Promise<void> {
+  await eventually(async () => {
+    const counts = await env.DB.prepare(
+      `select (select count(*) from owed_events) as owed,
+        (select count(*) from sessions where announced < version) as unannounced,
+        max(0, (select coalesce(sum(version), 0) from sessions)
+          - (select count(*) from events where type like 'session.%')) as unrecorded`,
+    ).first();
+    expect(counts).toEqual({ owed: 0, unannounced: 0, unrecorded: 0 });
+  });
 }
 
 /** All rows written, of both stores. */
@@ -48,47 +77,52 @@ async function listen(): Promise<void> {
   if (listening) return;
   listening = true;
   const session = Object.getPrototypeOf(env.DB.withSession());
-  after(session, "_send", (answer, args) => {
+  after(session, "_send", (seen, answer, args) => {
     const statements = JSON.stringify(args);
     // Written after the answers of many requests, once a minute for each key: not the cost of one
     // request.
     if (statements.includes("set last_used_at")) return;
-    d1Statements.push(statements);
+    seen.d1Statements.push(statements);
     for (const { meta } of [answer].flat() as { meta: D1Meta }[]) {
-      total.d1Read += meta.rows_read;
-      total.d1Written += meta.rows_written;
+      seen.rows.d1Read += meta.rows_read;
+      seen.rows.d1Written += meta.rows_written;
     }
   });
   await runInDurableObject(env.SESSIONS.getByName("row-counter"), (_, { storage }) => {
     const kv = Object.getPrototypeOf(storage.kv);
-    after(kv, "get", () => (total.objectRead += 1));
-    after(kv, "put", () => (total.objectWritten += 1));
-    after(kv, "delete", () => (total.objectWritten += 1));
+    after(kv, "get", ({ rows }) => (rows.objectRead += 1));
+    after(kv, "put", ({ rows }) => (rows.objectWritten += 1));
+    after(kv, "delete", ({ rows }) => (rows.objectWritten += 1));
     const all = Object.getPrototypeOf(storage);
-    after(all, "getAlarm", () => (total.objectRead += 1));
-    after(all, "setAlarm", () => (total.objectWritten += 1));
-    after(all, "deleteAll", () => (total.objectWritten += 1));
+    after(all, "getAlarm", ({ rows }) => (rows.objectRead += 1));
+    after(all, "setAlarm", ({ rows }) => (rows.objectWritten += 1));
+    after(all, "deleteAll", ({ rows }) => (rows.objectWritten += 1));
   });
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
+/** Tells each piece of work that was under way when the method was called of its answer. */
 function after(
   target: Record<string, Method>,
   name: string,
-  heard: (answer: unknown, args: unknown[]) => void,
+  tell: (seen: Seen, answer: unknown, args: unknown[]) => void,
 ): void {
   const method = target[name];
   if (!method) throw new Error(`the runtime has no ${name} any more`);
   target[name] = function (...args) {
+    const under = [...open];
+    const heard = (answer: unknown) => {
+      for (const seen of under) tell(seen, answer, args);
+    };
     const answer = method.apply(this, args);
     if (answer instanceof Promise) {
       return answer.then((value) => {
-        heard(value, args);
+        heard(value);
         return value;
       });
     }
-    heard(answer, args);
+    heard(answer);
     return answer;
   };
 }

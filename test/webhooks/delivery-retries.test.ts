@@ -2,8 +2,9 @@
  * A delivery that fails is tried again on schedule under the same id, and ends as delivered or
  * failed.
  */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation } from "../support/client";
+import { stopClock } from "../support/clock";
 import {
   deliverWith,
   deliveryOf,
@@ -152,10 +153,15 @@ describe("a receiver that", () => {
 });
 
 describe("Retry-After", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   /** How many seconds the next attempt waits when 100 are planned and the receiver answers so. */
   async function waitAfter(answer: Behaviour): Promise<number> {
     const owed = await newOwed();
     await owed.mailbox.answer(answer);
+    stopClock();
     await deliverWith({ webhookRetrySeconds: [100] }, [owed.message]);
     const { attempts, next_attempt_at } = await deliveryOf(owed);
     const [attempt] = attempts;

@@ -107,11 +107,12 @@ describe("an answer from an endpoint's old address", () => {
   /** What its old address answers while it gets a new one. */
   async function moved(behaviour: Behaviour) {
     const { tenant, endpoint, message } = await newOwedToEndpoint();
-    await endpoint.mailbox.answer({ ...behaviour, delayMs: 700 } as Behaviour);
+    await endpoint.mailbox.answer({ ...behaviour, held: true } as Behaviour);
     const work = deliverWith(ONCE, [message]);
     await endpoint.mailbox.waitForRequests(1);
     const change = { url: newMailbox().url };
     expect((await patchEndpoint(tenant, endpoint, change)).body).toMatchObject(change);
+    await endpoint.mailbox.release();
     await work;
     return readEndpoint(tenant, endpoint);
   }
@@ -211,13 +212,14 @@ test("a success in between keeps an endpoint from being disabled", async () => {
   const { tenant, endpoint } = await newOwedToEndpoint();
   await answers(tenant, endpoint, status(500));
   advance(6 * DAY);
-  await endpoint.mailbox.answer({ kind: "status", status: 500, delayMs: 500 });
+  await endpoint.mailbox.answer({ kind: "status", status: 500, held: true });
   const failing = await owe(tenant, endpoint);
   const result = async () =>
     (await deliveryRows(tenant)).find(({ id }) => id === failing.message.id);
   const work = deliverWith(ONCE, [failing.message]);
   await endpoint.mailbox.waitForRequests(2);
   await answers(tenant, endpoint, status(204));
+  await endpoint.mailbox.release();
   await work;
   expect(await result()).toMatchObject({ status: "failed" });
   expect(await readEndpoint(tenant, endpoint)).toMatchObject({ enabled: true });

@@ -1,17 +1,38 @@
 /** A slow receiver gets one request, and delays no other. */
-import { expect, test } from "vitest";
-import { newGate, withD1 } from "../support/d1";
-import { type Consumed, consume, deliveryOf, eventually, newOwed } from "../support/pipeline";
+import { afterEach, expect, test, vi } from "vitest";
+import { withD1, withD1Answers } from "../support/d1";
+import { type Consumed, consume, deliveryOf, newOwed, type Owed } from "../support/pipeline";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const deliver = (...messages: unknown[]): Promise<Consumed> =>
   consume("drawbridge-deliveries", messages);
 /** After how long a message comes back whose request goes on. */
 const BACK = 45;
+/** How long the consumer waits for the receivers of a batch. */
+const PATIENCE_MS = 1_000;
+
+/** Stops all clocks of the Worker: only `answerLate` moves them. */
+function stopTime() {
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
+}
+
+/** Has the receiver answer once the consumer waits for it no longer. */
+async function answerLate({ mailbox }: Owed) {
+  await mailbox.waitForRequests(1);
+  await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+  await mailbox.release();
+}
 
 test("the message of a slow request comes back later, and finds the delivery done by that request", async () => {
   const owed = await newOwed();
-  await owed.mailbox.answer({ kind: "status", status: 204, delayMs: 2_500 });
-  expect(await deliver(owed.message)).toEqual({
+  await owed.mailbox.answer({ kind: "status", status: 204, held: true });
+  stopTime();
+  const consumed = deliver(owed.message);
+  await answerLate(owed);
+  expect(await consumed).toEqual({
     acknowledged: [],
     retried: [{ index: 0, delaySeconds: BACK }],
   });
@@ -23,14 +44,19 @@ test("the message of a slow request comes back later, and finds the delivery don
 test("the message of a slow request repeats it when its Worker died before the record", async () => {
   const owed = await newOwed();
   await owed.mailbox.answer(
-    { kind: "status", status: 204, delayMs: 1_500 },
+    { kind: "status", status: 204, held: true },
     { kind: "status", status: 204 },
   );
+  stopTime();
   const lost = await withD1(
     (sql) => {
       if (sql.startsWith("update")) throw new Error("the isolate is gone");
     },
-    () => deliver(owed.message),
+    async () => {
+      const consumed = deliver(owed.message);
+      await answerLate(owed);
+      return consumed;
+    },
   );
   expect(lost).toMatchObject({ acknowledged: [], retried: [{ index: 0 }] });
   expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
@@ -43,19 +69,19 @@ test("the message of a slow request repeats it when its Worker died before the r
 
 test("the other deliveries of a batch are done and recorded while a slow receiver still answers", async () => {
   const [slow, quick] = [await newOwed(), await newOwed()];
-  await slow.mailbox.answer({ kind: "status", status: 204, delayMs: 3_000 });
-  const gate = newGate();
-  let records = 0;
-  const batch = withD1(
-    // The slow one's record waits until the quick delivery is done.
-    (sql) => (sql.startsWith("update") && ++records > 1 ? gate.wait() : undefined),
+  await slow.mailbox.answer({ kind: "status", status: 204, held: true });
+  stopTime();
+  const recorded = Promise.withResolvers<void>();
+  const batch = withD1Answers(
+    (sql) => {
+      if (sql.startsWith("update")) recorded.resolve();
+    },
     () => deliver(slow.message, quick.message),
   );
-  await eventually(async () => {
-    expect(await deliveryOf(quick)).toMatchObject({ status: "delivered" });
-  });
+  await recorded.promise;
+  expect(await deliveryOf(quick)).toMatchObject({ status: "delivered" });
   expect(await deliveryOf(slow)).toMatchObject({ status: "pending", attempt_count: 0 });
-  gate.open();
+  await answerLate(slow);
   expect(await batch).toEqual({
     acknowledged: [1],
     retried: [{ index: 0, delaySeconds: BACK }],

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { PERMISSIONS } from "../../../src/keys/permissions";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { joinOrganisations, newKey, patchKey } from "../../support/keys";
-import { d1CallsOf, rowsOf, written } from "../../support/rows";
+import { d1CallsOf, rowsOf, settled, written } from "../../support/rows";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -127,6 +127,7 @@ describe("verifying an API key", () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     await call("GET", "/api-keys?limit=1", { key: tenant.key });
+    await settled();
     const cost = (token: string) => rowsOf(() => verify(tenant, { token }));
     const first = await cost(key.token);
     expect(first.d1Read).toBe(2);

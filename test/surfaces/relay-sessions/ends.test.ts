@@ -7,7 +7,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation } from "../../support/client";
-import { moveClock } from "../../support/clock";
+import { moveClock, stopClock } from "../../support/clock";
 import { authorize, create, idsOf, list, read, remove, revoke } from "../../support/sessions";
 
 const SECOND = 1_000;
@@ -62,6 +62,7 @@ describe("deleting a session", () => {
 describe("a session whose time is over", () => {
   test("is gone, though no alarm has rung", async () => {
     const { key } = await newOrganisation();
+    stopClock();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 3_600 })).body;
     moveClock(59 * SECOND);
     expect((await read(key, id)).status).toBe(200);
@@ -76,6 +77,7 @@ describe("a session whose time is over", () => {
     ["reading first", (key: string, id: string) => read(key, id), 404],
   ])("has ended for a caller who starts by %s", async (_, first, status) => {
     const { key } = await newOrganisation();
+    stopClock();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 3_600 })).body;
     moveClock(60 * SECOND);
     expect((await first(key, id)).status).toBe(status);
@@ -84,6 +86,7 @@ describe("a session whose time is over", () => {
 
   test("does not live longer because of calls", async () => {
     const { key } = await newOrganisation();
+    stopClock();
     const { session_id: id } = (await create(key, { ttl_seconds: 60, idle_seconds: 20 })).body;
     for (let i = 0; i < 5; i++) {
       moveClock(11 * SECOND);
@@ -97,6 +100,7 @@ describe("a session whose time is over", () => {
 describe("a session without a call and without an open websocket", () => {
   test("ends after idle_seconds and a quarter more at most", async () => {
     const { key } = await newOrganisation();
+    stopClock();
     const { session_id: id } = (await create(key, { idle_seconds: 100 })).body;
     moveClock(126 * SECOND);
     await expectGone(key, id);
@@ -107,6 +111,7 @@ describe("a session without a call and without an open websocket", () => {
     ["an authorize-user", (key: string, id: string) => authorize(key, id)],
   ])("stays alive with %s in time", async (_, touch) => {
     const { key } = await newOrganisation();
+    stopClock();
     const { session_id: id } = (await create(key, { idle_seconds: 100 })).body;
     for (let i = 0; i < 3; i++) {
       moveClock(90 * SECOND);

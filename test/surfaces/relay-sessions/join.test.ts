@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../../support/client";
-import { d1CallsOf } from "../../support/rows";
+import { d1CallsOf, settled } from "../../support/rows";
 import {
   addressesOfOneClient,
   anyAddress,
@@ -163,6 +163,7 @@ describe("a join is refused", () => {
   test("from all addresses of a /64 that sent too many wrong codes", async () => {
     const { code } = await newJoinable();
     const nextAddress = addressesOfOneClient();
+    await settled();
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     for (let i = 0; i < WRONG_PER_MINUTE; i++) {
       expect((await join("333333", nextAddress())).status).toBe(404);

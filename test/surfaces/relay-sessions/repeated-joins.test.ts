@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
-import { rowsOf } from "../../support/rows";
+import { rowsOf, settled } from "../../support/rows";
 import { anyAddress, create, join, read, remove, revoke, SESSIONS } from "../../support/sessions";
 
 async function newJoinable(body: Record<string, unknown> = {}) {
@@ -99,6 +99,7 @@ describe("a join that is sent again with its Idempotency-Key", () => {
     const { organisationId, code } = await newJoinable();
     const name = crypto.randomUUID();
     await joinOnce(code, name);
+    await settled();
     const again = await rowsOf(() => joinOnce(code, name));
     expect(again).toMatchObject({ d1Written: 0, objectWritten: 0 });
     const { results } = await env.DB.prepare(

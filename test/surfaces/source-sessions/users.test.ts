@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
 import { moveClock } from "../../support/clock";
+import { LIMIT_MS } from "../../support/eventually";
 import { insertKey } from "../../support/keys";
 import { rowsOf } from "../../support/rows";
 import {
@@ -169,7 +170,7 @@ describe("a source", () => {
     await env.DB.prepare("update sources set state = 'blocked' where organisation_id = ?")
       .bind(broker.id)
       .run();
-    await env.SESSIONS.getByName(body.id).outcome(broker.id, 10_000);
+    await env.SESSIONS.getByName(body.id).outcome(broker.id, LIMIT_MS);
     expect((await get(broker, `/sources/${body.source.id}`)).body.state).toBe("blocked");
   });
 
@@ -189,7 +190,7 @@ describe("a source", () => {
     const broker = await newBroker();
     const { body } = await create(broker, { identifier: "jo+slow" });
     await post(broker, `/sources/${body.source.id}`, { state: "deactivated" });
-    const settled = await env.SESSIONS.getByName(body.id).outcome(broker.id, 10_000);
+    const settled = await env.SESSIONS.getByName(body.id).outcome(broker.id, LIMIT_MS);
     expect(settled).toMatchObject({ session: { status: "active" } });
     expect((await get(broker, `/sources/${body.source.id}`)).body.state).toBe("deactivated");
   });
