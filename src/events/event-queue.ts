@@ -1,7 +1,10 @@
 /** Puts events on the events queue. */
 import type { DomainEvent, EventMessage } from "./event";
 
-/** One call of the queue takes 256 KB, and the largest event (a full session or key) is under 20 KB. */
+/**
+ * One call of the queue takes 256 KB. The largest event is under 20 KB: a key, or a session with all of its
+ * users (`MOST_SESSION_USERS` in `session/session.ts`: 64).
+ */
 const SEND_AT_ONCE = 12;
 
 /**

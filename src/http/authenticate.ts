@@ -14,7 +14,6 @@ import {
   type OperatorSession,
   readSessionToken,
 } from "../operators/session-token";
-import { countRequest } from "./calls-per-minute";
 import { refuseAndCount } from "./failed-attempts";
 import {
   endedSessionToken,
@@ -23,6 +22,7 @@ import {
   unknownKey,
   unknownOrganisation,
 } from "./guard-refusals";
+import { countRequest } from "./rate-limits";
 import { type Call, type Caller, clientIp, Refused } from "./request-context";
 import { readIntegerId } from "./whole-numbers";
 

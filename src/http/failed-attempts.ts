@@ -1,5 +1,5 @@
 /** What happens when a credential is wrong. Every place that checks one calls this. */
-import { countCall, type IsolateLimit } from "./calls-per-minute";
+import { countCall, type IsolateLimit } from "./rate-limits";
 import { type Call, type HttpRefusal, Refused } from "./request-context";
 
 /**

@@ -1,6 +1,7 @@
 /**
- * Wraps a route's handler in the guard and in idempotency. Surfaces declare nearly all routes with it, so
- * that no route is without them.
+ * Wraps a route's handler in the guard and in idempotency. Routes use it, so that nobody forgets the guard.
+ * Exceptions are routes whose caller shows something else than an API key or the root token: joins,
+ * websockets, pairing by devices, sign-ins, PolarClaw's signed calls.
  */
 import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";

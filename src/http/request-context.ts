@@ -18,15 +18,15 @@ export interface Caller {
   keyId: number;
   permissions: readonly string[];
   /**
-   * When their key ends, or earlier, when an old token ends that they sent or signed in with and that is in
-   * its grace. Unix milliseconds. Null: no end.
+   * When the key ends; or when the grace of the old token ends that they used (sent, or signed in with), if
+   * that is earlier. Unix milliseconds. Null: no end.
    */
   expiresAt: number | null;
   /** Whether they sent an old token that is in its grace, or signed in with one. */
   inGrace: boolean;
   /** The CIDRs from which their key may be used; empty: from anywhere. */
   ipAllowlist: readonly string[];
-  /** Of an operator, who acts with the permissions of the key that signed them in; null: the key itself. */
+  /** The operator's session; null: the key itself calls. An operator has the permissions of that key. */
   session: OperatorSession | null;
 }
 
@@ -58,7 +58,7 @@ export interface Surface {
   readonly unknownKeyStatus: 401 | 403;
   /** Whether an error at this path has this surface's format, even if no route matches. */
   owns(path: string): boolean;
-  /** The answer that tells of a refusal. */
+  /** The answer that tells the caller about a refusal. */
   refuse(c: Call, refusal: HttpRefusal): Response;
 }
 

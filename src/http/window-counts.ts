@@ -1,6 +1,6 @@
 /**
  * Counts how often something happens within a window of time, in memory. Called by
- * `calls-per-minute.ts`. Pure.
+ * `rate-limits.ts`. Pure.
  */
 
 /** How many subjects are kept when room is made. Those at their limit come on top. */

@@ -30,7 +30,7 @@ export async function useNonce(
   return (await nonceInsertion(db, use, now, sql`true`)).length > 0;
 }
 
-/** Uses a nonce. True also if the same claim used it before. Of several claims at once, one gets true. */
+/** Uses a nonce. True even if the same claim used it before. Of several claims at once, one gets true. */
 export async function claimNonce(db: Database, use: NonceUse, now: number): Promise<boolean> {
   const { rows } = await runBatch(db, {
     insertion: nonceInsertion(db, use, now, sql`true`),

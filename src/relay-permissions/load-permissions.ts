@@ -21,8 +21,8 @@ export interface SessionPermissionsQuery {
 export interface SessionPermissions {
   /** All permissions between the host and the clients. */
   readonly permissions: readonly PermissionState[];
-  /** The session's connections that were deleted since it began: their users are revoked. */
-  readonly cut: readonly string[];
+  /** The session's connections that were deleted since it began. Their users have to be revoked. */
+  readonly deletedConnections: readonly string[];
 }
 
 /** Reads them in one round trip, by key: at most four rows for each client. */
@@ -34,7 +34,7 @@ export async function loadSessionPermissions(
   const clients = sql`(select value from json_each(${JSON.stringify(query.clients)}))`;
   // Two searches by key. In one search with pairs of ids, SQLite would read every permission of the
   // organisation.
-  const { local, remote, cut } = await runBatch(db, {
+  const { local, remote, deletedConnections } = await runBatch(db, {
     local: db
       .select(stateColumns)
       .from(permissions)
@@ -55,14 +55,14 @@ export async function loadSessionPermissions(
           sql`${permissions.connectionId} in ${clients}`,
         ),
       ),
-    cut: db
+    deletedConnections: db
       .select({ connectionId: held.connectionId })
       .from(held)
       .where(and(rowsOfSession(held, { organisationId, id: sessionId }), eq(held.deleted, true))),
   });
   return {
     permissions: [...local, ...remote],
-    cut: cut.map(({ connectionId }) => connectionId),
+    deletedConnections: deletedConnections.map(({ connectionId }) => connectionId),
   };
 }
 

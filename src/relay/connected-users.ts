@@ -55,8 +55,8 @@ export class ConnectedUsers {
   /** Adds a socket, in the place of another one of the same user. */
   add(ws: WebSocket, attached: SocketAttachment, now: number): Participant {
     const { n, since, traffic, pairing = null } = attached;
-    const refused = new Set(attached.refused);
-    const participant = { ws, n, since, traffic, pairing, refused, unheard: 0, savedAt: now };
+    const blockedPeers = new Set(attached.refused);
+    const participant = { ws, n, since, traffic, pairing, blockedPeers, unheard: 0, savedAt: now };
     this.#byOrdinal.set(n, participant);
     this.#bySocket.set(ws, participant);
     this.#traffic.set(n, traffic);

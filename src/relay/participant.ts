@@ -29,8 +29,8 @@ export interface Participant {
   readonly traffic: Traffic;
   /** What let this socket in, where its user has a device. */
   readonly pairing: DevicePairing | null;
-  /** Users who were told to be out of reach, and have not been within reach since. */
-  readonly refused: Set<number>;
+  /** Peers about whom this participant already got `refused`. */
+  readonly blockedPeers: Set<number>;
   /** Bytes that were sent to this socket since it was last heard. */
   unheard: number;
   savedAt: number;
@@ -41,6 +41,7 @@ export interface SocketAttachment {
   n: number;
   since: number;
   traffic: Traffic;
+  /** `blockedPeers`. The stored name stays: a deploy must not lose open sockets. */
   refused?: readonly number[];
   pairing?: DevicePairing | null;
   /** We closed it: its close event, which may come after an eviction, tells nobody anything new. */
@@ -77,8 +78,8 @@ export function markClosed(participant: Participant): void {
 }
 
 function writeAttachment(participant: Participant, { closed }: { closed: boolean }): void {
-  const { ws, n, since, traffic, refused, pairing } = participant;
-  const kept: SocketAttachment = { n, since, traffic, refused: [...refused], pairing, closed };
+  const { ws, n, since, traffic, blockedPeers, pairing } = participant;
+  const kept: SocketAttachment = { n, since, traffic, refused: [...blockedPeers], pairing, closed };
   ws.serializeAttachment(kept);
 }
 

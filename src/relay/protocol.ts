@@ -13,7 +13,7 @@
 import { HOST } from "./host";
 
 /**
- * What the relay tells a participant of the others, as JSON in a text message. The names are on the wire.
+ * What the relay tells a participant about the others, as JSON in a text message. The names are on the wire.
  */
 export type ControlMessage =
   /** The participant is in. The first message of every socket. */

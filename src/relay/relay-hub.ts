@@ -1,6 +1,6 @@
 /**
  * The websockets of one relay session. Routes frames between the host and the clients, keeps each
- * participant within its limits, tells them of each other, and counts. The session's object calls it.
+ * participant within its limits, tells them about each other, and counts. The session's object calls it.
  * Nothing here writes storage: what must survive the object's eviction is in the sockets' attachments,
  * which hibernate with them.
  */
@@ -24,7 +24,7 @@ import {
   saveAttachmentInTime,
   trafficOnConnect,
 } from "./participant";
-import type { FrameGate } from "./permissions-view";
+import type { PermissionGate } from "./permission-gate";
 import {
   CLOSE,
   type ControlMessage,
@@ -37,13 +37,16 @@ import {
 } from "./protocol";
 import { UserBudgets } from "./user-budgets";
 
+/** What the hub uses of the permission gate. */
+type Gate = Pick<PermissionGate, "mayPass" | "whenFresh">;
+
 /** Limits of every participant. */
 export interface RelayLimits extends BudgetLimits {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
 }
 
-/** What is known of a socket when it joins. */
+/** What is known about a socket when it joins. */
 export interface JoiningSocket {
   origin: SocketOrigin;
   /** What lets it in, where its user has a device; else null. */
@@ -52,7 +55,7 @@ export interface JoiningSocket {
 
 export class RelayHub {
   readonly #limits: RelayLimits;
-  readonly #gate: FrameGate;
+  readonly #gate: Gate;
   readonly #users: ConnectedUsers;
   readonly #budgets: UserBudgets;
 
@@ -64,7 +67,7 @@ export class RelayHub {
     sockets: WebSocket[],
     limits: RelayLimits,
     saved: ReadonlyMap<number, Traffic>,
-    gate: FrameGate,
+    gate: Gate,
   ) {
     this.#limits = limits;
     this.#budgets = new UserBudgets(limits);
@@ -93,11 +96,11 @@ export class RelayHub {
   }
 
   /**
-   * Takes from the user's budget what connecting costs, with all that others are told of it.
+   * Takes from the user's budget what connecting costs, with all messages that others get about it.
    * @returns 0, or in how many seconds the budget will cover it: until then they must not join
    */
   spendConnection(n: number, now: number): number {
-    // Each client is told that the host comes and goes, and the host is told of each client.
+    // Each client is told that the host comes and goes, and the host is told about each client.
     return this.#budgets.spendConnection(n, n === HOST ? 3 * this.#users.size : 0, now);
   }
 
@@ -128,20 +131,23 @@ export class RelayHub {
     if (this.#users.isCurrent(host)) this.#tell(participant, { type: "host_joined" });
   }
 
-  /** Null, or what has to be awaited before the next message of this socket can be handled. */
-  whenReady(ws: WebSocket, now: number): Promise<unknown> | null {
+  /** What the next message of this socket has to wait for: see `PermissionGate.whenFresh`. Null: nothing. */
+  whenPermissionsFresh(ws: WebSocket, now: number): Promise<unknown> | null {
     const sender = this.#users.ofSocket(ws);
-    return sender ? this.#gate.whenKnown(sender.n, now) : null;
+    return sender ? this.#gate.whenFresh(sender.n, now) : null;
   }
 
-  /** Permissions may have changed: a user who is within reach again will be told of the next refusal. */
-  forgetRefusals(now: number): void {
+  /**
+   * Permissions may have changed. If a peer is reachable again, forgets that it was reported as blocked, so
+   * that a later block is reported again.
+   */
+  forgetBlockedPeers(now: number): void {
     for (const sender of this.#users.all()) {
-      const before = sender.refused.size;
-      for (const peer of sender.refused) {
-        if (this.#gate.mayPass(sender.n, peer, now)) sender.refused.delete(peer);
+      const before = sender.blockedPeers.size;
+      for (const peer of sender.blockedPeers) {
+        if (this.#gate.mayPass(sender.n, peer, now)) sender.blockedPeers.delete(peer);
       }
-      if (sender.refused.size < before) saveAttachment(sender, now);
+      if (sender.blockedPeers.size < before) saveAttachment(sender, now);
     }
   }
 
@@ -223,17 +229,18 @@ export class RelayHub {
       return;
     }
     if (!this.#gate.mayPass(sender.n, receiver.n, now)) {
-      this.#refuse(sender, receiver.n, now);
+      this.#block(sender, receiver.n, now);
       return;
     }
     const frame = receiver.n === HOST ? frameForHost(sender.n, payload) : frameForClient(payload);
     this.#send(receiver, frame, payload.length, now);
   }
 
-  #refuse(sender: Participant, to: number, now: number): void {
+  /** Drops a frame that permissions block. The sender is told once for each peer. */
+  #block(sender: Participant, to: number, now: number): void {
     sender.traffic.dropped += 1;
-    if (sender.refused.has(to)) return;
-    sender.refused.add(to);
+    if (sender.blockedPeers.has(to)) return;
+    sender.blockedPeers.add(to);
     // Kept with the socket: an object that wakes must not say it again.
     saveAttachment(sender, now);
     this.#tell(sender, { type: "refused", ...(sender.n === HOST ? { connection_id: to } : {}) });

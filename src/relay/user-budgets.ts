@@ -16,39 +16,42 @@ const MOST_BUDGETS = 1_000;
 
 /**
  * One budget for each user, not for each socket: a user who connects again gets no new burst. Budgets are
- * in memory, and hibernation forgets them. It comes only when everyone was silent for ten seconds, and in
- * that time a budget fills by ten seconds of its rate: by default, that is more than the burst.
+ * in memory, and hibernation forgets them. Hibernation comes only when everyone was silent for ten seconds,
+ * and in that time a budget fills by ten seconds of its rate: by default, that is more than the burst.
+ *
+ * `Payer` is what has a budget. In the hub it is a user, by ordinal. In `session-object/admission.ts` it is
+ * a device token, before it is known which user shows it.
  */
-export class UserBudgets<Who = number> {
+export class UserBudgets<Payer = number> {
   readonly #limits: BudgetLimits;
-  readonly #budgets = new Map<Who, Budget>();
+  readonly #budgets = new Map<Payer, Budget>();
 
   constructor(limits: BudgetLimits) {
     this.#limits = limits;
   }
 
   /** Takes a message of `size` bytes; false when the budget does not cover it. */
-  spend(n: Who, size: number, now: number): boolean {
-    return spend(this.#of(n, now), this.#limits, size, now);
+  spend(payer: Payer, size: number, now: number): boolean {
+    return spend(this.#of(payer, now), this.#limits, size, now);
   }
 
   /** Takes a message that was received already, whether or not the budget covers it. */
-  charge(n: Who, size: number, now: number): void {
-    charge(this.#of(n, now), this.#limits, size, now);
+  charge(payer: Payer, size: number, now: number): void {
+    charge(this.#of(payer, now), this.#limits, size, now);
   }
 
   /**
    * Takes a connection that makes the relay send so many messages to others and to the user.
    * @returns 0, or in how many seconds the budget will cover it
    */
-  spendConnection(n: Who, messages: number, now: number): number {
+  spendConnection(payer: Payer, messages: number, now: number): number {
     const cost = Math.max(CONNECTION_MESSAGES, messages);
-    return spendConnection(this.#of(n, now), this.#limits, cost, now);
+    return spendConnection(this.#of(payer, now), this.#limits, cost, now);
   }
 
-  #of(n: Who, now: number): Budget {
-    const budget = this.#budgets.get(n) ?? newBudget(this.#limits, now);
-    this.#budgets.set(n, budget);
+  #of(payer: Payer, now: number): Budget {
+    const budget = this.#budgets.get(payer) ?? newBudget(this.#limits, now);
+    this.#budgets.set(payer, budget);
     dropOldest(this.#budgets, MOST_BUDGETS);
     return budget;
   }

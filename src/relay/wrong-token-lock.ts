@@ -1,9 +1,13 @@
 /**
- * Counts the wrong tokens that are sent to one session, so that nobody can guess a token of 31 bits. Pure.
+ * Counts the wrong tokens that are sent to one session, so that nobody can guess a token of 31 bits: by
+ * address (`WrongTokenLock`), and of all addresses together (`WrongTokenBudget`). Pure.
+ *
+ * `WrongTokens` in `session-object/wrong-tokens.ts` owns one of each. It decides which token counts where,
+ * and refuses requests.
  *
  * The counts are in memory: with a write for each wrong token, a guesser would decide what we pay. An
  * object hibernates after ten silent seconds, and would forget them. So from the fourth wrong token on,
- * its owner keeps the object awake for a minute (`MOST_FORGOTTEN`). Hibernation therefore forgets at most
+ * `WrongTokens` keeps the object awake for a minute (`MOST_FORGOTTEN`). Hibernation therefore forgets at most
  * three wrong tokens in ten seconds, 18 a minute. A deploy or a crash forgets all of them, but a guesser
  * cannot cause one.
  */

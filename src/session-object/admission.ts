@@ -2,9 +2,9 @@
  * Decides whether a websocket of a session is let in, as which user, and lets it in. The session's
  * object asks it for every upgrade.
  *
- * A user without a device and a connection costs no reading. For others D1 has to show the session
- * first: whoever revokes a device or deletes a connection finds its sessions there, and must not miss a
- * socket (docs/decisions/0015).
+ * A user with neither a device nor a connection costs no reading. For others, D1 must have the session's
+ * state first: the code that revokes a device or deletes a connection looks for its sessions there, and
+ * must not miss a socket (docs/decisions/0015).
  */
 import { openDatabase } from "../db/open";
 import type { BudgetLimits } from "../relay/budget";
@@ -25,12 +25,13 @@ export type AdmissionRefusal =
   | DeviceAdmissionRefusal
   | { code: "wrong-token" }
   | { code: "user-revoked" }
+  /** D1 did not get the session's state in time, or did not give the permissions. */
   | { code: "session-not-shown" | "permissions-not-read" }
   | LockedRefusal
   /** The user's message budget does not cover a connection. */
   | { code: "over-limit"; retryAfterSeconds: number };
 
-/** Whom a request may come from, and the device that it comes from; null: of a user without one. */
+/** The possible users of a request, and the device (null: the user has none). */
 interface Candidates {
   users: readonly RelayUser[];
   device: AdmittedDevice | null;
@@ -54,7 +55,7 @@ const MOST_DEVICE_READS = 5;
 export class Admission {
   readonly #object: AdmissionContext;
   readonly #wrongTokens = new WrongTokens();
-  /** Budgets of device tokens, right ones and wrong ones. */
+  /** Here a device token has a budget, not a user: right tokens and wrong ones. */
   readonly #tokenReadings: UserBudgets<string>;
   /** Notices of revocations so far: a device that was read before the last one has to be read again. */
   #deviceNotices = 0;
@@ -79,7 +80,7 @@ export class Admission {
     const upgrade = readUpgradeRequest(request);
     const locked = this.#wrongTokens.lockedRefusal(upgrade, loaded, now);
     if (locked) return locked;
-    // A user who is known by their tokens pays before anything is read for them, also if they are not
+    // A user who is known by their tokens pays before anything is read for them, even if they are not
     // let in after all. With a device token, the reading tells which user it is: so the token pays for the
     // reading, and the user for the connection.
     const known = upgrade.deviceToken === null ? usersWithTokens(upgrade, loaded)[0] : undefined;
@@ -123,7 +124,7 @@ export class Admission {
     return seconds > 0 ? { code: "over-limit", retryAfterSeconds: seconds } : null;
   }
 
-  /** Whom the request may come from, once it is known that they may be let in; or why they may not. */
+  /** The possible users of the request, once it is known that they may be let in; or why they may not. */
   async #findCandidates(
     upgrade: UpgradeRequest,
     loaded: LoadedSession,
@@ -137,8 +138,8 @@ export class Admission {
       return { users, device: null };
     }
     const { env, ctx, announcer } = this.#object;
-    if (!(await announcer.isShown(loaded))) return { code: "session-not-shown" };
-    // After D1 shows the session: a revocation before that may have missed it, and is seen now.
+    if (!(await announcer.ensureInD1(loaded))) return { code: "session-not-shown" };
+    // After D1 has the session's state: a revocation before that may have missed it, and is seen now.
     const device = await readDevice({ db: openDatabase(env), ctx }, loaded.session, upgrade, users);
     if (device && "code" in device) return device;
     const candidates = device ? users.filter(({ deviceId }) => deviceId === device.id) : users;

@@ -36,11 +36,14 @@ export class Announcer {
 
   /**
    * Drains the outbox until it is empty or fails. A failure plans another try. Never throws.
-   * @param reproject write the row in D1 also when it should be right already
+   * @param reproject write the row in D1 even when it should be right already
    */
   drain({ reproject }: { reproject: boolean }): Promise<void> {
     const loaded = this.#object.current();
-    if (!loaded || (!reproject && !loaded.log.retry && loaded.outbox.isDrained(loaded.session))) {
+    if (
+      !loaded ||
+      (!reproject && !loaded.journal.retry && loaded.outbox.isDrained(loaded.session))
+    ) {
       return Promise.resolve();
     }
     this.#draining ??= this.#drainAll(reproject);
@@ -48,10 +51,13 @@ export class Announcer {
     return this.#draining;
   }
 
-  /** Whether D1 shows the session as it is. If it does not, the row is written now, and awaited a moment. */
-  async isShown(loaded: LoadedSession): Promise<boolean> {
-    if (!loaded.outbox.isShown(loaded.session)) await this.announce();
-    return loaded.outbox.isShown(loaded.session);
+  /**
+   * Has D1 get the session's state if it does not have it yet, and waits for that a moment.
+   * @returns whether D1 has it now
+   */
+  async ensureInD1(loaded: LoadedSession): Promise<boolean> {
+    if (!loaded.outbox.isInD1(loaded.session)) await this.announce();
+    return loaded.outbox.isInD1(loaded.session);
   }
 
   async #drainAll(reprojectFirst: boolean): Promise<void> {
@@ -60,10 +66,10 @@ export class Announcer {
       for (let reproject = reprojectFirst; ; reproject = false) {
         const loaded = current();
         if (!loaded || (!reproject && loaded.outbox.isDrained(loaded.session))) break;
-        await loaded.outbox.drain(loaded.log, { reproject });
+        await loaded.outbox.drain(loaded.journal, { reproject });
       }
       const loaded = current();
-      if (loaded?.log.retry) clock.storeRetry(loaded, null);
+      if (loaded?.journal.retry) clock.storeRetry(loaded, null);
     } catch (error) {
       const loaded = current();
       log("session outbox not drained", {
@@ -79,7 +85,7 @@ export class Announcer {
   }
 
   #retryLater(loaded: LoadedSession, now: number): void {
-    const before = loaded.log.retry;
+    const before = loaded.journal.retry;
     // A try that a command made in between neither brings the planned one forward nor puts it off.
     if (before && now < before.at) return;
     const attempt = (before?.attempt ?? -1) + 1;

@@ -35,20 +35,21 @@ export class SessionClock {
     const setFor = scheduledTime ?? this.#alarmAt;
     this.#alarmAt = null;
     if (!loaded) return;
-    const { retry } = loaded.log;
-    // An alarm for a retry says nothing of the idle clock. The retry's time has come, early or late.
-    if (retry) loaded.log = { ...loaded.log, retry: { ...retry, at: Math.min(retry.at, now) } };
+    const { retry } = loaded.journal;
+    // If a retry is planned, the alarm's time is not the idle time. The retry is due now.
+    if (retry)
+      loaded.journal = { ...loaded.journal, retry: { ...retry, at: Math.min(retry.at, now) } };
     // After an eviction, the time that this alarm was set for is what is left of the idle clock.
     else loaded.idleAt ??= setFor;
   }
 
   /** Restarts the idle clock: the session is used, or its last socket has closed. */
   restartIdleTime(loaded: LoadedSession, now: number): void {
-    const { session, log } = loaded;
+    const { session, journal } = loaded;
     if (isFinal(session)) return;
     loaded.idleAt = now + session.idleSeconds * 1_000;
-    if (log.retry && loaded.idleAt > (log.retry.idleAt ?? 0)) {
-      this.storeRetry(loaded, { ...log.retry, idleAt: storedIdleAt(loaded) });
+    if (journal.retry && loaded.idleAt > (journal.retry.idleAt ?? 0)) {
+      this.storeRetry(loaded, { ...journal.retry, idleAt: storedIdleAt(loaded) });
     }
     this.setAlarm(loaded);
   }
@@ -60,8 +61,8 @@ export class SessionClock {
 
   /** Stores what is remembered while announcing fails (null: it works again), and sets the alarm for it. */
   storeRetry(loaded: LoadedSession, retry: DrainRetry | null): void {
-    loaded.log = { ...loaded.log, retry };
-    this.#storage.kv.put("session", loaded.log);
+    loaded.journal = { ...loaded.journal, retry };
+    this.#storage.kv.put("session", loaded.journal);
     this.setAlarm(loaded);
   }
 
@@ -74,16 +75,16 @@ export class SessionClock {
   }
 
   /** The time to which the alarm has to move; null: it may stay where it is. */
-  #nextAlarm({ session, hub, idleAt, log: { retry } }: LoadedSession): number | null {
+  #nextAlarm({ session, hub, idleAt, journal: { retry } }: LoadedSession): number | null {
     const idle = hub.size > 0 ? null : idleAt;
     if (!retry) return isFinal(session) ? null : planAlarm(session, idle, this.#alarmAt);
-    // What is stored of the idle clock has its slack already. An early alarm is set again.
+    // `retry.idleAt` already includes the slack. An early alarm is set again when it rings.
     const latest = isFinal(session) ? retry.at : Math.min(retry.at, dueAt(session, idle));
     return this.#alarmAt === null || this.#alarmAt > latest ? latest : null;
   }
 }
 
-/** What is stored of the idle clock: with slack, so that not every call has to store it. */
+/** `retry.idleAt` as it is stored: with slack, so that not every call has to store it. */
 function storedIdleAt({ idleAt, session }: LoadedSession): number | null {
   return idleAt === null ? null : idleAt + idleSlackMs(session.idleSeconds);
 }

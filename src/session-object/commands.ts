@@ -5,7 +5,7 @@
 import { newEventId } from "../events/event";
 import { CLOSE } from "../relay/protocol";
 import { type Decision, decide, type SessionCommand, type SessionEvent } from "../session/machine";
-import type { SessionLog, StoredEvent } from "../session/session-outbox";
+import type { SessionJournal, StoredEvent } from "../session/session-outbox";
 import { endDue, expiringAt } from "../session/timing";
 import { type LoadedSession, stateOf } from "./loaded-session";
 import type { OutcomeWaiters } from "./outcome-waiters";
@@ -19,16 +19,21 @@ export class SessionCommands {
     this.#outcomeWaiters = outcomeWaiters;
   }
 
-  /** Makes a session, and stores its first log. */
+  /** Makes a session, and stores its first journal. */
   create(
     command: Extract<SessionCommand, { type: "create" }>,
     now: number,
-  ): { ok: true; log: SessionLog } | Extract<Decision, { ok: false }> {
+  ): { ok: true; journal: SessionJournal } | Extract<Decision, { ok: false }> {
     const decision = decide(null, command, now);
     if (!decision.ok) return decision;
-    const log = { v: 1, base: null, events: withIds(decision.events, now), retry: null } as const;
-    this.#store(log);
-    return { ok: true, log };
+    const journal = {
+      v: 1,
+      base: null,
+      events: withIds(decision.events, now),
+      retry: null,
+    } as const;
+    this.#store(journal);
+    return { ok: true, journal };
   }
 
   /** Runs a command. What it changes is stored, and the sockets are told, before this returns. */
@@ -53,17 +58,17 @@ export class SessionCommands {
 
   /** Stores state and outbox in one write, then does to the sockets what the events mean. */
   #commit(loaded: LoadedSession, events: readonly SessionEvent[], now: number): void {
-    const log = loaded.outbox.append(loaded.log, withIds(events, now));
-    const session = stateOf(log);
-    this.#store(log);
-    loaded.log = log;
+    const journal = loaded.outbox.append(loaded.journal, withIds(events, now));
+    const session = stateOf(journal);
+    this.#store(journal);
+    loaded.journal = journal;
     loaded.session = session;
     for (const event of events) applyToSockets(loaded, event);
     if (session.status !== "pending") this.#outcomeWaiters.resolveAll();
   }
 
-  #store(log: SessionLog): void {
-    this.#storage.transactionSync(() => this.#storage.kv.put("session", log));
+  #store(journal: SessionJournal): void {
+    this.#storage.transactionSync(() => this.#storage.kv.put("session", journal));
   }
 }
 

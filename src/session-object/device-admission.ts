@@ -35,7 +35,7 @@ export interface DeviceAdmissionRefusal {
 /**
  * The device of a request: by the device token that it shows, or by the `deviceId` of the user whose
  * tokens it shows. Either way the device has to be paired and not revoked.
- * @param users whom the request may come from
+ * @param users the possible users of the request
  * @returns null where the user has no device: nothing is read then
  */
 export async function readDevice(

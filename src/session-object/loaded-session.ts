@@ -3,14 +3,14 @@ import { openDatabase } from "../db/open";
 import { sendEvents } from "../events/event-queue";
 import type { Config } from "../platform/config";
 import { withTimeout } from "../platform/wait";
-import { PermissionsView } from "../relay/permissions-view";
+import { PermissionGate } from "../relay/permission-gate";
 import { RelayHub } from "../relay/relay-hub";
 import { loadSessionPermissions } from "../relay-permissions/load-permissions";
 import { findAnnounced, projectSession } from "../session/projection";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import type { Session } from "../session/session";
 import type { SessionResult, SessionView } from "../session/session-calls";
-import { replay, type SessionLog, SessionOutbox } from "../session/session-outbox";
+import { replay, type SessionJournal, SessionOutbox } from "../session/session-outbox";
 import { sourceStateUpdate } from "../sources/source-state";
 import type { UsageStore } from "./usage-store";
 
@@ -19,14 +19,14 @@ const PERMISSIONS_TIMEOUT_MS = 2_000;
 
 /** A session as its object holds it in memory while it runs. */
 export interface LoadedSession {
-  /** What is stored. Whoever changes it stores it. */
-  log: SessionLog;
-  /** The state that the log stands for. */
+  /** What is stored: state and outbox. The code that changes it here also stores it. */
+  journal: SessionJournal;
+  /** The state that the journal stands for. */
   session: Session;
   readonly outbox: SessionOutbox;
   readonly tokens: SessionTokens;
   readonly hub: RelayHub;
-  readonly permissions: PermissionsView;
+  readonly permissions: PermissionGate;
   /**
    * When the session counts as idle if nobody calls and no socket is open, Unix milliseconds. Null:
    * not known, because the object was evicted and its alarm is lost or running.
@@ -42,24 +42,24 @@ export interface LoadContext {
   env: Env;
   config: Config;
   usage: UsageStore;
-  /** Called after each reading of permissions, with the users whose connection was deleted. */
-  permissionsRead(withDeletedConnection: readonly number[]): void;
+  /** Called after each reading of permissions, with the users whose connection was deleted: they are revoked. */
+  permissionsRead(usersToRevoke: readonly number[]): void;
 }
 
-/** What is known of a session that is not in its log. */
-export interface LoadMoment {
+/** What the object knows about a session besides its journal, when it loads the session. */
+export interface KnownAtLoad {
   /** Events up to this version are on the queue; null: unknown, since the object was evicted. */
   announced: number | null;
   idleAt: number | null;
 }
 
-/** Makes the session of a log, with all that its object needs beside it. */
+/** Makes the session of a journal, with all that its object needs beside it. */
 export function loadSession(
   { ctx, env, config, usage, permissionsRead }: LoadContext,
-  log: SessionLog,
-  { announced, idleAt }: LoadMoment,
+  journal: SessionJournal,
+  { announced, idleAt }: KnownAtLoad,
 ): LoadedSession {
-  const session = stateOf(log);
+  const session = stateOf(journal);
   const { organisationId, id: sessionId } = session;
   const db = openDatabase(env);
   const outbox = new SessionOutbox(
@@ -67,19 +67,18 @@ export function loadSession(
       findAnnounced: (of) => findAnnounced(db, of),
       send: (events) => sendEvents(env.EVENTS, events),
       project: (of, version) => {
-        const moment = { announced: version, now: Date.now(), also: sourceStateUpdate(db, of) };
-        return projectSession(db, of, moment);
+        const input = { announced: version, now: Date.now(), also: sourceStateUpdate(db, of) };
+        return projectSession(db, of, input);
       },
     },
     announced,
   );
-  const permissions = new PermissionsView({
+  const permissions = new PermissionGate({
     users: () => loaded.session.users,
     load: async (host, clients) => {
       const query = { organisationId, sessionId, host, clients };
       const reading = loadSessionPermissions(db, query);
-      const { permissions: found, cut } = await withTimeout(PERMISSIONS_TIMEOUT_MS, reading);
-      return { permissions: found, deletedConnections: cut };
+      return withTimeout(PERMISSIONS_TIMEOUT_MS, reading);
     },
     permissionsRead,
   });
@@ -89,16 +88,16 @@ export function loadSession(
   // Read only where there can be one: a relay session costs no row for it.
   const usedAt = session.source ? usage.readUsedAt() : null;
   const parts = { outbox, tokens, hub, permissions };
-  const loaded: LoadedSession = { log, session, ...parts, idleAt, usedAt };
+  const loaded: LoadedSession = { journal, session, ...parts, idleAt, usedAt };
   return loaded;
 }
 
 /**
- * The state that a stored log stands for.
+ * The state that a stored journal stands for.
  * @throws Error when it has no events: what is stored is damaged then
  */
-export function stateOf(log: SessionLog): Session {
-  const session = replay(log);
+export function stateOf(journal: SessionJournal): Session {
+  const session = replay(journal);
   if (!session) throw new Error("a stored session has no events");
   return session;
 }

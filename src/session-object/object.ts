@@ -4,7 +4,7 @@
  * answers. `SessionCalls` says what each call does.
  *
  * Storage, in the object's own key-value store (no table: making one costs rows):
- * `session` the log (state and outbox), `traffic` the counters of closed sockets, `used` when a source
+ * `session` the journal (state and outbox), `traffic` the counters of closed sockets, `used` when a source
  * session was last used. A read of an object that has no session writes nothing.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -20,12 +20,12 @@ import type {
   SessionResult,
   UserRequest,
 } from "../session/session-calls";
-import type { SessionLog } from "../session/session-outbox";
+import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
 import { Announcer } from "./announcer";
 import { SessionClock } from "./clock";
 import { SessionCommands } from "./commands";
-import { type LoadedSession, type LoadMoment, loadSession, viewOf } from "./loaded-session";
+import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
 import { OutcomeWaiters } from "./outcome-waiters";
 import { UsageStore } from "./usage-store";
 
@@ -59,11 +59,11 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       limits: this.#config.relay,
       current,
     });
-    const log = ctx.storage.kv.get<SessionLog>("session");
-    if (!log) return;
+    const journal = ctx.storage.kv.get<SessionJournal>("session");
+    if (!journal) return;
     ctx.blockConcurrencyWhile(async () => {
       const alarmAt = await this.#clock.readAlarm();
-      this.#load(log, { announced: null, idleAt: log.retry?.idleAt ?? alarmAt });
+      this.#load(journal, { announced: null, idleAt: journal.retry?.idleAt ?? alarmAt });
     });
   }
 
@@ -76,14 +76,14 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const created = this.#commands.create(command, now);
     if (!created.ok) return created;
     const idleAt = now + facts.idleSeconds * 1_000;
-    const loaded = this.#load(created.log, { announced: 0, idleAt });
+    const loaded = this.#load(created.journal, { announced: 0, idleAt });
     this.#clock.setAlarm(loaded);
     await this.#announcer.announce();
     return viewOf(loaded, loaded.session);
   }
 
   async read(organisationId: number | null): Promise<SessionResult> {
-    const loaded = await this.#open(organisationId);
+    const loaded = await this.#currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     // Reading a relay session is using it. Reading a source session is not.
     if (loaded.session.kind === "relay") this.#clock.restartIdleTime(loaded, Date.now());
@@ -97,12 +97,12 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async outcome(organisationId: number, milliseconds: number): Promise<SessionResult> {
-    const pending = await this.#open(organisationId);
+    const pending = await this.#currentFor(organisationId);
     if (pending?.session.status === "pending") {
       await this.#outcomeWaiters.wait(milliseconds);
       await this.#announcer.announce();
     }
-    const loaded = await this.#open(organisationId);
+    const loaded = await this.#currentFor(organisationId);
     return loaded ? viewOf(loaded, loaded.session) : NOT_FOUND;
   }
 
@@ -118,7 +118,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async use(organisationId: number): Promise<SessionResult> {
-    const loaded = await this.#open(organisationId);
+    const loaded = await this.#currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     const { session } = loaded;
     if (isFinal(session)) return { ok: false, refusal: endedRefusal(session) };
@@ -161,7 +161,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async permissionsChanged(organisationId: number): Promise<void> {
-    const loaded = await this.#open(organisationId);
+    const loaded = await this.#currentFor(organisationId);
     if (loaded && !isFinal(loaded.session)) await loaded.permissions.refresh();
   }
 
@@ -185,18 +185,18 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
 
   override async fetch(request: Request): Promise<Response> {
     const now = Date.now();
-    const loaded = await this.#open(null);
+    const loaded = await this.#currentFor(null);
     const answer = loaded ? await this.#admission.admit(request, loaded, now) : NOT_FOUND.refusal;
     return answer instanceof Response ? answer : Response.json(answer);
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    const ready = this.#loaded?.hub.whenReady(ws, Date.now());
+    const ready = this.#loaded?.hub.whenPermissionsFresh(ws, Date.now());
     if (ready) await ready;
     const loaded = this.#loaded;
     if (!loaded) return;
     const now = Date.now();
-    // Only the end of its life: idle it cannot be, with this socket open.
+    // Checks only `expiresAt`: with an open socket the session cannot be idle.
     if (now >= loaded.session.expiresAt && this.#commands.endIfDue(loaded, now)) {
       return this.#announcer.announce();
     }
@@ -229,20 +229,21 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     }
   }
 
-  #load(log: SessionLog, moment: LoadMoment): LoadedSession {
+  #load(journal: SessionJournal, known: KnownAtLoad): LoadedSession {
     const { ctx, env } = this;
     const config = this.#config;
     const usage = this.#usage;
     const permissionsRead = (users: readonly number[]) => this.#applyPermissions(users);
-    this.#loaded = loadSession({ ctx, env, config, usage, permissionsRead }, log, moment);
+    this.#loaded = loadSession({ ctx, env, config, usage, permissionsRead }, journal, known);
     return this.#loaded;
   }
 
   /**
-   * The session for a caller, ended if that was due.
+   * The current session, for a call of this organisation (null: of any). If its end was due, it is ended
+   * first.
    * @returns null where there is none, or it belongs to another organisation
    */
-  async #open(organisationId: number | null): Promise<LoadedSession | null> {
+  async #currentFor(organisationId: number | null): Promise<LoadedSession | null> {
     const loaded = this.#loaded;
     if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
       return null;
@@ -255,7 +256,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     organisationId: number | null,
     toCommand: (loaded: LoadedSession) => SessionCommand,
   ): Promise<SessionResult> {
-    const loaded = await this.#open(organisationId);
+    const loaded = await this.#currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     const now = Date.now();
     const decision = this.#commands.run(loaded, toCommand(loaded), now);
@@ -268,16 +269,16 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     return { ...viewOf(loaded, session), ...(isRepeat ? { isRepeat } : {}) };
   }
 
-  /** Revokes the users whose connection was deleted, and lets the hub know that permissions changed. */
-  #applyPermissions(withDeletedConnection: readonly number[]): void {
+  /** Runs after each reading of permissions: revokes these users, and tells the hub. */
+  #applyPermissions(usersToRevoke: readonly number[]): void {
     const loaded = this.#loaded;
     if (!loaded) return;
     const now = Date.now();
-    for (const n of withDeletedConnection) {
+    for (const n of usersToRevoke) {
       this.#commands.run(loaded, { type: "revoke-user", n }, now);
     }
-    loaded.hub.forgetRefusals(now);
-    if (withDeletedConnection.length === 0) return;
+    loaded.hub.forgetBlockedPeers(now);
+    if (usersToRevoke.length === 0) return;
     this.#socketClosed(loaded, now);
     void this.#announcer.announce();
   }

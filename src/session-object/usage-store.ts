@@ -1,5 +1,5 @@
 /**
- * What the object stores beside the session's log, and may lose a little of: the counters of sockets
+ * What the object stores beside the session's journal, and may lose a little of: the counters of sockets
  * that have closed, and when a source session was last used. Each is written now and then only.
  */
 import type { Traffic } from "../session/session-calls";

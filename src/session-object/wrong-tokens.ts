@@ -1,5 +1,7 @@
 /**
- * Counts the wrong tokens that are shown to one session, and refuses whoever has shown too many.
+ * Decides which wrong token counts for its address and which for the session, and refuses a request after
+ * too many of them. Admission asks it. The counting itself is in `relay/wrong-token-lock.ts`: a
+ * `WrongTokenLock` for addresses, a `WrongTokenBudget` for the session.
  *
  * - Every token that is refused as wrong counts for its address, each distinct one once: a wrong user
  *   token, a wrong session token, a right token on the other link, a device token that does not work
@@ -28,7 +30,7 @@ export interface LockedRefusal {
   retryAfterSeconds: number;
 }
 
-/** In memory, while the session's object lives. */
+/** The wrong tokens that were shown to one session, in memory, while its object lives. */
 export class WrongTokens {
   readonly #lock = new WrongTokenLock();
   readonly #budget = new WrongTokenBudget();

@@ -1,4 +1,4 @@
-/** What a session's object has to know of devices: by which pairing a socket was let in, and what ends that. Pure. */
+/** What a session's object has to know about devices: by which pairing a socket was let in, and what ends that. Pure. */
 
 /** The pairing by which a device's socket was let in: in which application, at which version of the device. */
 export interface DevicePairing {

@@ -5,7 +5,7 @@ import { joinCodes } from "../db/schema/sessions";
 import { joinCode, joinCodeDigest } from "./relay-tokens";
 
 /** How many codes are tried. With a million live codes, one in 153,000 tries meets a code that is taken. */
-const MOST_DRAWS = 8;
+const MAX_CODE_TRIES = 8;
 
 /**
  * Reserves a code for a session that is about to be made.
@@ -16,7 +16,7 @@ export async function reserveJoinCode(
   secret: string,
   session: { id: string; organisationId: number; expiresAt: number },
 ): Promise<number> {
-  for (let draw = 0; draw < MOST_DRAWS; draw++) {
+  for (let draw = 0; draw < MAX_CODE_TRIES; draw++) {
     const inserted = await db
       .insert(joinCodes)
       .values({

@@ -1,4 +1,4 @@
-/** The list of an organisation's live sessions, as D1 shows them. */
+/** The list of an organisation's live sessions, as D1 has them. */
 import { and, desc, eq } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -35,7 +35,7 @@ export async function listLiveSessions(
       ),
   });
   const live: Session[] = rows.map((row) => JSON.parse(row.state));
-  // A session whose time is over is gone for every reader, also while its alarm is late.
+  // A session whose time is over is gone for every reader, even while its alarm is late.
   const sessionsNow = live.filter((session) => session.expiresAt > query.now);
   return { sessions: sessionsNow, total: counts[0]?.live ?? 0 };
 }

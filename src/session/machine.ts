@@ -5,7 +5,7 @@
  */
 import {
   type ExpiryReason,
-  errorOf,
+  endReasonOf,
   isFinal,
   MOST_SESSION_USERS,
   type NewRelayUser,
@@ -37,7 +37,8 @@ interface EventBase {
   /** When it happened, Unix milliseconds. */
   readonly at: number;
 }
-interface Born {
+/** What a session is made of. Stored events have it as `born`. */
+interface InitialFacts {
   readonly facts: SessionFacts;
   readonly expiresAt: number;
   readonly users: readonly RelayUser[];
@@ -46,8 +47,12 @@ interface Born {
 /** What happened to a session. Each is announced under its `type`. */
 export type SessionEvent = EventBase &
   (
-    | { readonly type: "session.created"; readonly born: Born }
-    | { readonly type: "session.active"; readonly born: Born | null; readonly expiresAt: number }
+    | { readonly type: "session.created"; readonly born: InitialFacts }
+    | {
+        readonly type: "session.active";
+        readonly born: InitialFacts | null;
+        readonly expiresAt: number;
+      }
     | { readonly type: "session.failed"; readonly error: string }
     | { readonly type: "session.expiring" }
     | { readonly type: "session.expired"; readonly reason: ExpiryReason }
@@ -73,7 +78,7 @@ export type Decision =
   | { ok: false; refusal: SessionRefusal };
 
 /**
- * Answers a command. At and after `expiresAt` a session takes no command but its end, also if the end
+ * Answers a command. At and after `expiresAt` a session takes no command but its end, even if the end
  * was not recorded yet.
  * @param now Unix milliseconds
  */
@@ -87,7 +92,7 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
   if (command.type === "expire") {
     return accept({ ...base, type: "session.expired", reason: command.reason });
   }
-  // A session that was not verified in time failed before its life was over, also if that is found late.
+  // Even when noticed after `expiresAt`, a verification timeout is `failed`, not `expired`.
   const timedOut = command.type === "fail" && command.error === VERIFICATION_TIMEOUT;
   if (now >= state.expiresAt && !timedOut) {
     return refuse({ code: "ended", status: "expired", reason: reasonOfExpiry(state) });
@@ -212,7 +217,7 @@ function create(command: Extract<SessionCommand, { type: "create" }>, now: numbe
 
 /** The refusal of a session that has ended. */
 export function endedRefusal(state: Session): SessionRefusal {
-  return { code: "ended", status: state.status, reason: errorOf(state) ?? "" };
+  return { code: "ended", status: state.status, reason: endReasonOf(state) ?? "" };
 }
 
 function accept(event: SessionEvent): Decision {

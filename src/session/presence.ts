@@ -1,5 +1,5 @@
 /**
- * Which live sessions have users with which connections and devices, as D1 shows it. Code that deletes a
+ * Which live sessions have users with which connections and devices, as D1 has it. Code that deletes a
  * connection or revokes a device finds here the sessions to tell.
  */
 import { and, asc, eq, gt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
@@ -57,16 +57,16 @@ export async function findSessionsWithDevice(
   return rows.map(({ sessionId }) => sessionId);
 }
 
-/** What D1 is to show of a session. */
+/** What D1 is to have about a session. */
 interface Presence {
   session: SessionName;
   /** Of the session's users now; none once it has ended. */
   ids: readonly string[];
-  /** Must hold: that D1 shows this state of the session, and no later one. */
+  /** Must hold: that the session's row in D1 has this version, and no later one. */
   onlyIf: SQL;
 }
 
-/** The statements that make D1 show which connections a session holds. */
+/** The statements that write to D1 which connections a session has. */
 export function connectionStatements(db: Database, presence: Presence): BatchItem<"sqlite">[] {
   const { session, ids, onlyIf } = presence;
   const removal = removalOfOthers(db, held, held.connectionId, presence);
@@ -80,7 +80,7 @@ export function connectionStatements(db: Database, presence: Presence): BatchIte
   return [removal, insertion];
 }
 
-/** The statements that make D1 show which devices a session has. */
+/** The statements that write to D1 which devices a session has. */
 export function deviceStatements(db: Database, presence: Presence): BatchItem<"sqlite">[] {
   const { session, ids, onlyIf } = presence;
   const removal = removalOfOthers(db, sessionDevices, sessionDevices.deviceId, presence);

@@ -1,6 +1,7 @@
 /**
- * Shows a session's state in D1, where it can be listed. The session's object calls it after each change.
- * Every write has the version of the state: a late write, or one that comes twice, changes nothing.
+ * Projects a session: writes its state to D1, where it can be listed. The session's object calls it after
+ * each change. Every write has the version of the state: a late write, or one that comes twice, changes
+ * nothing.
  *
  * `announced` is also the mark of the object's outbox. A row that says 7 was written after the events up
  * to version 7 had been put on the queue. So the object needs no write of its own to remember that.
@@ -21,13 +22,13 @@ const UNDRAINED_SWEEP_MS = 120_000;
 
 const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired: 1, failed: 2 };
 
-/** What is known beside the session when it is shown. */
-export interface ProjectionMoment {
+/** What a projection needs besides the session. */
+export interface ProjectionInput {
   /** All events up to this version are on the queue. */
   announced: number;
   /** Unix milliseconds. */
   now: number;
-  /** What else follows from the session in D1, in the same batch: only rows of other tables. */
+  /** Statements for rows of other tables that follow from the session. They run in the same batch. */
   also?: readonly BatchItem<"sqlite">[];
 }
 
@@ -41,11 +42,11 @@ interface RowState {
   state: string;
 }
 
-/** Shows this state in D1, unless a later one is shown already. */
+/** Writes this state to D1, unless D1 has a later one. */
 export async function projectSession(
   db: Database,
   session: Session,
-  { announced, now, also = [] }: ProjectionMoment,
+  { announced, now, also = [] }: ProjectionInput,
 ): Promise<void> {
   const row: RowState = {
     ended: ENDED[session.status],
@@ -67,7 +68,16 @@ export async function projectSession(
   ]);
 }
 
-/** Moves the counts in the transaction in which a row appears or a live one ends: they cannot drift. */
+/**
+ * Changes the counts in the transaction in which a row appears or a live one ends: they cannot drift.
+ *
+ *     in D1         this state   `live`   `total` (source sessions only)
+ *     no row        live         +1       +1
+ *     no row        ended        0        +1
+ *     live row      live         0        0   (repeated, or a later state)
+ *     live row      ended        -1       0
+ *     ended row     either       0        0   (repeated, or late)
+ */
 function countStatement(db: Database, session: Session, { ended }: RowState) {
   const { source } = session;
   const liveRow = rowExists(session, 0);
@@ -91,7 +101,7 @@ function countStatement(db: Database, session: Session, { ended }: RowState) {
     });
 }
 
-/** The key of an ended row is another one than that of a live row: the live row is moved there first. */
+/** `ended` is part of the primary key. So the live row is first moved to its new key. */
 function moveStatement(db: Database, session: Session, row: RowState) {
   return db
     .update(sessions)
@@ -124,7 +134,7 @@ function upsertStatement(db: Database, session: Session, row: RowState) {
     });
 }
 
-/** By itself, because naming an indexed column writes its index entry even where it stays the same. */
+/** A separate statement: an update that names an indexed column writes its index entry, even if it stays the same. */
 function rescheduleStatement(db: Database, session: Session, row: RowState) {
   return db
     .update(sessions)
@@ -150,26 +160,30 @@ function rowExists(session: Session, ...ended: Ended[]): SQL {
   return sql`exists (select 1 from ${sessions} where ${hasKey(session, ...ended)})`;
 }
 
-/** Shows which devices the session has. A session that has none, and never lost a user, needs nothing. */
+/** Writes which devices the session has. A session that has none, and never lost a user, needs nothing. */
 function projectDevices(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ deviceId }) => deviceId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return deviceStatements(db, { session, ids: ended ? [] : ids, onlyIf: isShown(session, ended) });
+  return deviceStatements(db, {
+    session,
+    ids: ended ? [] : ids,
+    onlyIf: hasThisVersion(session, ended),
+  });
 }
 
-/** Shows which connections the session has. A session that has none, and never lost a user, needs nothing. */
+/** Writes which connections the session has. A session that has none, and never lost a user, needs nothing. */
 function projectConnections(db: Database, session: Session, ended: Ended) {
   const ids = session.users.flatMap(({ connectionId }) => connectionId ?? []);
   if (ids.length === 0 && session.nextUser === session.users.length) return [];
   return connectionStatements(db, {
     session,
     ids: ended ? [] : ids,
-    onlyIf: isShown(session, ended),
+    onlyIf: hasThisVersion(session, ended),
   });
 }
 
-/** That D1 shows this state, and no later one. */
-function isShown(session: Session, ended: Ended): SQL {
+/** That the session's row in D1 has this version, and no later one. */
+function hasThisVersion(session: Session, ended: Ended): SQL {
   return sql`exists (select 1 from ${sessions}
     where ${hasKey(session, ended)} and ${sessions.version} = ${session.version})`;
 }

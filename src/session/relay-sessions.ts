@@ -20,15 +20,15 @@ export interface NewRelaySession {
   origin: string;
 }
 
-/** What both need. */
+/** What create and join need. */
 export interface RelaySessionServices {
   db: Database;
   sessions: SessionClient;
   secret: string;
 }
 
-/** How many ids are tried: if two in a row of 2⁴⁸ are taken, something is broken. */
-const MOST_DRAWS = 3;
+/** How many ids are tried. There are 2⁴⁸: if three in a row are taken, something is broken. */
+const MAX_ID_TRIES = 3;
 
 /** Makes a relay session under a new id. */
 export async function createRelaySession(
@@ -39,7 +39,7 @@ export async function createRelaySession(
 ): Promise<SessionResult> {
   const { users, ttlSeconds, withJoinCode, ...rest } = input;
   const expiresAt = now + ttlSeconds * 1_000;
-  for (let i = 0; i < MOST_DRAWS; i++) {
+  for (let i = 0; i < MAX_ID_TRIES; i++) {
     const id = newSessionId();
     const facts = {
       ...rest,

@@ -35,11 +35,11 @@ export function drawUserToken(
   n: number,
   taken: ReadonlySet<number>,
 ): number {
-  for (let draw = 0; draw < MOST_DRAWS; draw++) {
+  for (let draw = 0; draw < MAX_TOKEN_TRIES; draw++) {
     const token = tokens.user({ n, draw });
     if (token !== tokens.session && !taken.has(token)) return draw;
   }
-  throw new Error(`${MOST_DRAWS} drawn tokens were all taken: the derivation is broken`);
+  throw new Error(`${MAX_TOKEN_TRIES} drawn tokens were all taken: the derivation is broken`);
 }
 
 /** The first users of a session, each with its draw: their ordinals are their places in the list. */
@@ -62,7 +62,7 @@ export function isSameToken(token: number, shown: number): boolean {
 }
 
 /** One draw is enough, but for one in a million sessions. So many never fail by chance. */
-const MOST_DRAWS = 100;
+const MAX_TOKEN_TRIES = 100;
 
 const JOIN_CODE_LENGTH = 8;
 

@@ -19,74 +19,77 @@ export class SessionClient {
 
   create(session: NewSession): Promise<SessionResult> {
     const { id, region } = session.facts;
-    return this.#callOnce(id, region, (stub) => stub.create(session));
+    return this.#callNotRepeatable(id, region, (stub) => stub.create(session));
   }
 
   read(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#callAgain(id, (stub) => stub.read(organisationId));
+    return this.#callRepeatable(id, (stub) => stub.read(organisationId));
   }
 
   readOrPreventCreation(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#callAgain(id, (stub) => stub.readOrPreventCreation(organisationId));
+    return this.#callRepeatable(id, (stub) => stub.readOrPreventCreation(organisationId));
   }
 
   /** A session of any organisation: only for callers who prove by something else that it is theirs. */
   async find(id: string): Promise<Session | null> {
-    const result = await this.#callAgain(id, (stub) => stub.read(null));
+    const result = await this.#callRepeatable(id, (stub) => stub.read(null));
     return result.ok ? result.session : null;
   }
 
   outcome(organisationId: number, id: string, milliseconds: number): Promise<SessionResult> {
-    return this.#callAgain(id, (stub) => stub.outcome(organisationId, milliseconds));
+    return this.#callRepeatable(id, (stub) => stub.outcome(organisationId, milliseconds));
   }
 
   activate(organisationId: number, id: string, expiresAt: number | null): Promise<SessionResult> {
-    return this.#callAgain(id, (stub) => stub.activate(organisationId, expiresAt));
+    return this.#callRepeatable(id, (stub) => stub.activate(organisationId, expiresAt));
   }
 
   fail(organisationId: number, id: string, error: string): Promise<SessionResult> {
-    return this.#callAgain(id, (stub) => stub.fail(organisationId, error));
+    return this.#callRepeatable(id, (stub) => stub.fail(organisationId, error));
   }
 
   use(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#callAgain(id, (stub) => stub.use(organisationId));
+    return this.#callRepeatable(id, (stub) => stub.use(organisationId));
   }
 
   authorizeUser(organisationId: number, id: string, user: UserRequest): Promise<SessionResult> {
-    return this.#callOnce(id, null, (stub) => stub.authorizeUser(organisationId, user));
+    return this.#callNotRepeatable(id, null, (stub) => stub.authorizeUser(organisationId, user));
   }
 
   revokeUser(organisationId: number, id: string, token: number): Promise<SessionResult> {
-    return this.#callOnce(id, null, (stub) => stub.revokeUser(organisationId, token));
+    return this.#callNotRepeatable(id, null, (stub) => stub.revokeUser(organisationId, token));
   }
 
   expire(organisationId: number | null, id: string, reason: ExpiryReason): Promise<SessionResult> {
-    return this.#callOnce(id, null, (stub) => stub.expire(organisationId, reason));
+    return this.#callNotRepeatable(id, null, (stub) => stub.expire(organisationId, reason));
   }
 
   permissionsChanged(organisationId: number, id: string): Promise<void> {
-    return this.#callAgain(id, (stub) => stub.permissionsChanged(organisationId));
+    return this.#callRepeatable(id, (stub) => stub.permissionsChanged(organisationId));
   }
 
   reconcile(id: string): Promise<boolean> {
-    return this.#callAgain(id, (stub) => stub.reconcile());
+    return this.#callRepeatable(id, (stub) => stub.reconcile());
   }
 
   purge(id: string): Promise<void> {
-    return this.#callAgain(id, (stub) => stub.purge());
+    return this.#callRepeatable(id, (stub) => stub.purge());
   }
 
   closeDeviceSockets(id: string, revocation: DeviceRevocation): Promise<void> {
-    return this.#callAgain(id, (stub) => stub.closeDeviceSockets(revocation));
+    return this.#callRepeatable(id, (stub) => stub.closeDeviceSockets(revocation));
   }
 
   /** Hands a websocket upgrade to the session, which decides whether it is let in. */
   connect(id: string, request: Request): Promise<Response> {
-    return this.#callOnce(id, null, (stub) => stub.fetch(request));
+    return this.#callNotRepeatable(id, null, (stub) => stub.fetch(request));
   }
 
-  /** A call that must not run twice. One that breaks is not repeated, but what it committed is announced. */
-  async #callOnce<T>(
+  /**
+   * A call that must not run twice. If it fails, it is not repeated. `reconcile` then announces what it may
+   * have stored.
+   */
+  async #callNotRepeatable<T>(
     id: string,
     region: string | null,
     call: (stub: SessionCalls) => Promise<T>,
@@ -101,7 +104,7 @@ export class SessionClient {
   }
 
   /** A call that may run twice. It is repeated once if the platform says that this helps. */
-  async #callAgain<T>(id: string, call: (stub: SessionCalls) => Promise<T>): Promise<T> {
+  async #callRepeatable<T>(id: string, call: (stub: SessionCalls) => Promise<T>): Promise<T> {
     try {
       return await call(this.#stub(id, null));
     } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * What a session's object stores (`SessionLog`), and how it is announced: first the events go on the
+ * What a session's object stores (`SessionJournal`), and how it is announced: first the events go on the
  * queue, then the state is written to D1, with the mark that the events are there. A step that fails is
  * repeated later. So an event may be sent twice, but is never lost; consumers know events by their id.
  */
@@ -18,7 +18,7 @@ export interface StoredEvent {
  * What the object stores: a state whose events are announced, and the events since then. The state now
  * is `base` with `events` applied. So outbox and state are one value, in one row.
  */
-export interface SessionLog {
+export interface SessionJournal {
   readonly v: 1;
   readonly base: Session | null;
   readonly events: readonly StoredEvent[];
@@ -49,64 +49,73 @@ export interface OutboxPorts {
 /** A port that takes longer has failed: an object must not wait for D1 or a queue for ever. */
 const PORT_TIMEOUT_MS = 10_000;
 
-/** The state that a log stands for. */
-export function replay(log: SessionLog): Session | null {
-  return log.events.reduce<Session | null>((state, { event }) => evolve(state, event), log.base);
+/** The state that a journal stands for. */
+export function replay(journal: SessionJournal): Session | null {
+  return journal.events.reduce<Session | null>(
+    (state, { event }) => evolve(state, event),
+    journal.base,
+  );
 }
 
-/** Drains one session's log. Lives as long as the object's instance. */
+/** Drains one session's journal. Lives as long as the object's instance. */
 export class SessionOutbox {
   readonly #ports: OutboxPorts;
   /** Events up to this version are on the queue; null: unknown since the object was evicted. */
   #announced: number | null;
-  /** D1 shows this version and all its events as announced. */
+  /** Up to this version the state is taken as projected: there is nothing to write. */
   #projected = 0;
-  /** D1 shows this version, announced or not. */
-  #shown = 0;
+  /** D1 has the state of this version, even if its events are not on the queue yet. */
+  #inD1 = 0;
 
   constructor(ports: OutboxPorts, announced: number | null) {
     this.#ports = ports;
     this.#announced = announced;
   }
 
-  /** True when everything in the log is known to be announced. */
+  /** True when everything in the journal is announced: all events are on the queue, and D1 has the state. */
   isDrained(session: Session): boolean {
     return (this.#announced ?? -1) >= session.version && this.#projected >= session.version;
   }
 
-  /** True when D1 is known to show this state: it is found there by its devices and connections. */
-  isShown(session: Session): boolean {
-    return this.#shown >= session.version;
+  /** True when D1 is known to have this state. Then the session is found there by its devices and connections. */
+  isInD1(session: Session): boolean {
+    return this.#inD1 >= session.version;
   }
 
-  /** The log with new events. Events that are known to be announced become part of its base. */
-  append(log: SessionLog, added: readonly StoredEvent[]): SessionLog {
+  /** The journal with new events. Events that are known to be announced become part of its base. */
+  append(journal: SessionJournal, added: readonly StoredEvent[]): SessionJournal {
     const announced = this.#announced ?? 0;
-    const done = log.events.filter(({ event }) => event.version <= announced);
-    const base = done.reduce<Session | null>((state, { event }) => evolve(state, event), log.base);
-    return { ...log, base, events: [...log.events.slice(done.length), ...added] };
+    const done = journal.events.filter(({ event }) => event.version <= announced);
+    const base = done.reduce<Session | null>(
+      (state, { event }) => evolve(state, event),
+      journal.base,
+    );
+    return { ...journal, base, events: [...journal.events.slice(done.length), ...added] };
   }
 
   /**
-   * Announces all of the log.
-   * @param reproject write the row in D1 also when it should be right already
+   * Announces all of the journal.
+   * @param reproject write the row in D1 even when it should be right already
    * @throws what a port threw; the outbox remembers what was done before
    */
-  async drain(log: SessionLog, { reproject }: { reproject: boolean }): Promise<void> {
-    const session = replay(log);
+  async drain(journal: SessionJournal, { reproject }: { reproject: boolean }): Promise<void> {
+    const session = replay(journal);
     if (session === null) return;
     if (this.#announced === null) {
       const found = await withTimeout(PORT_TIMEOUT_MS, this.#ports.findAnnounced(session));
-      this.#announced = found ?? log.base?.version ?? 0;
+      this.#announced = found ?? journal.base?.version ?? 0;
       this.#projected = this.#announced;
-      this.#shown = found ?? 0;
+      this.#inD1 = found ?? 0;
     }
     if (this.#announced < session.version) {
       try {
-        await withTimeout(PORT_TIMEOUT_MS, this.#ports.send(this.#unsent(log, this.#announced)));
+        await withTimeout(
+          PORT_TIMEOUT_MS,
+          this.#ports.send(this.#unsent(journal, this.#announced)),
+        );
         this.#announced = session.version;
       } catch (error) {
-        // The list still shows the new state, and the row tells the sweep that events are owed.
+        // D1 still gets the new state, and the row tells the sweep that events are not on the queue yet.
         await this.#project(session, this.#announced);
         throw error;
       }
@@ -119,13 +128,13 @@ export class SessionOutbox {
 
   async #project(session: Session, announced: number): Promise<void> {
     await withTimeout(PORT_TIMEOUT_MS, this.#ports.project(session, announced));
-    this.#shown = session.version;
+    this.#inD1 = session.version;
   }
 
-  #unsent(log: SessionLog, announced: number): DomainEvent[] {
+  #unsent(journal: SessionJournal, announced: number): DomainEvent[] {
     const unsent: DomainEvent[] = [];
-    let state = log.base;
-    for (const { id, event } of log.events) {
+    let state = journal.base;
+    for (const { id, event } of journal.events) {
       state = evolve(state, event);
       if (event.version <= announced) continue;
       unsent.push({

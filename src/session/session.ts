@@ -3,7 +3,10 @@
 /** The kinds of session: `relay` joins users, `source` is access to a third party's service. */
 export type SessionKind = "relay" | "source";
 
-/** Who ended a session: its third party, Drawbridge (idle, or its life is over), its organisation, or the root token. */
+/**
+ * Who ended a session, in ricloud's words: `service` is its third party, `api` is Drawbridge (the session
+ * was idle, or its time is over), `organisation` is its organisation, `admin` is the root token.
+ */
 export type ExpiryReason = "service" | "api" | "organisation" | "admin";
 
 /** The most users that one session can have, whatever its own `maxUsers`. The sizes of queue batches rest on it. */
@@ -16,7 +19,10 @@ export interface RelayUser {
    * of all others is their connection id.
    */
   readonly n: number;
-  /** Chosen by the caller so that the derived token is unlike all others of the session. */
+  /**
+   * Chosen by the object before it calls the machine, so that the derived token is unlike all others of
+   * the session.
+   */
   readonly draw: number;
   /** Normalised IPv4 or IPv6. */
   readonly ip: string;
@@ -108,7 +114,7 @@ export function isFinal(state: Session): state is FailedSession | ExpiredSession
 }
 
 /** Why a session ended: the code of its failure, or the reason of its expiry; null while it lives. */
-export function errorOf(state: Session): string | null {
+export function endReasonOf(state: Session): string | null {
   if (state.status === "failed") return state.error;
   return state.status === "expired" ? state.reason : null;
 }

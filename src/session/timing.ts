@@ -1,9 +1,9 @@
 /**
  * When a session ends, and when its object has to wake. Pure.
  *
- * Nothing but the time of the alarm is stored of the idle clock. A call or a closing socket moves the
- * alarm only when it has to, so that a session that is polled costs no write for each call. The price is
- * slack: an idle session ends between `idleSeconds` and a quarter more after its last use, never earlier.
+ * Of the idle clock, normally only the alarm's time is stored; during a retry also `retry.idleAt`
+ * (`session-outbox.ts`). A call or a closing socket moves the alarm only when it has to, so that a session
+ * that is polled costs no write for each call. The price is slack: an idle session ends between `idleSeconds` and a quarter more after its last use, never earlier.
  */
 import { VERIFICATION_TIMEOUT } from "./machine";
 import { type ExpiryReason, isFinal, reasonOfExpiry, type Session } from "./session";

@@ -1,5 +1,5 @@
 /** A source: an account at a third party's service, and the state of access to it. Pure. */
-import { errorOf, type Session } from "../session/session";
+import { endReasonOf, type Session } from "../session/session";
 
 /**
  * - `unvalidated`: no session has succeeded yet; `active`: one has
@@ -38,7 +38,7 @@ export function refuseSession(state: SourceState): "source-deactivated" | "sourc
 /** The state of its source that a session has found out; null: none. */
 export function sourceStateFrom(session: Session): "active" | "locked" | null {
   if (session.verifiedAt !== undefined) return "active";
-  return errorOf(session) === "source-locked" ? "locked" : null;
+  return endReasonOf(session) === "source-locked" ? "locked" : null;
 }
 
 /** The source of a session, in the state that the session has found out, or that it had before. */

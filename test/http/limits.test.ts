@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { LIMITS } from "../../src/http/calls-per-minute";
+import { LIMITS } from "../../src/http/rate-limits";
 import { KEY_CACHE_MS } from "../../src/keys/key-cache";
 import { newToken } from "../../src/keys/key-token";
 import wrangler from "../../wrangler.toml?raw";

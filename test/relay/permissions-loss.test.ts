@@ -4,7 +4,7 @@
  */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permissions-view";
+import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permission-gate";
 import { call } from "../support/client";
 import { stopClock } from "../support/clock";
 import { withD1Answers } from "../support/d1";

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
-import { errorOf, isFinal, MOST_SESSION_USERS, type Session } from "../../src/session/session";
+import { endReasonOf, isFinal, MOST_SESSION_USERS, type Session } from "../../src/session/session";
 import { after, BORN_AT, creation, TTL_MS, userAt } from "../support/session-state";
 
 const NOW = BORN_AT + 60_000;
@@ -259,7 +259,7 @@ describe("an event changes", () => {
 });
 
 test("the reason of an ended session is its failure or its end, and a live session has none", () => {
-  expect([pending, active, failed, expired].map(errorOf)).toEqual([
+  expect([pending, active, failed, expired].map(endReasonOf)).toEqual([
     null,
     null,
     "wrong-password",

@@ -11,7 +11,7 @@ import type { Session } from "../../src/session/session";
 import {
   type OutboxPorts,
   replay,
-  type SessionLog,
+  type SessionJournal,
   SessionOutbox,
 } from "../../src/session/session-outbox";
 import { asSessionEvent } from "../support/session-event";
@@ -25,7 +25,7 @@ afterEach(() => {
 type Outcome = "done" | "failed" | "lost" | "command-meanwhile";
 type Port = keyof OutboxPorts;
 
-const EMPTY: SessionLog = { v: 1, base: null, events: [], retry: null };
+const EMPTY: SessionJournal = { v: 1, base: null, events: [], retry: null };
 
 /**
  * A session's object around its outbox, with a queue and a row in D1 that do what a test tells
@@ -33,7 +33,7 @@ const EMPTY: SessionLog = { v: 1, base: null, events: [], retry: null };
  */
 class World {
   /** What is left after an eviction. */
-  log: SessionLog;
+  journal: SessionJournal;
   outbox: SessionOutbox;
   readonly queue: DomainEvent[] = [];
   row: { version: number; announced: number; state: Session } | null = null;
@@ -44,13 +44,13 @@ class World {
 
   constructor(outcomes: readonly Outcome[] = []) {
     this.#outcomes = [...outcomes];
-    this.log = { ...EMPTY, events: [this.#store(null, creation({ maxUsers: 64 }))] };
+    this.journal = { ...EMPTY, events: [this.#store(null, creation({ maxUsers: 64 }))] };
     this.outbox = new SessionOutbox(this.#ports(), 0);
   }
 
   get session(): Session {
-    const session = replay(this.log);
-    if (!session) throw new Error("the log holds no session");
+    const session = replay(this.journal);
+    if (!session) throw new Error("the journal holds no session");
     return session;
   }
 
@@ -59,7 +59,7 @@ class World {
   }
 
   command(command: SessionCommand = { type: "authorize-user", user: userAt(1) }): void {
-    this.log = this.outbox.append(this.log, [this.#store(this.session, command)]);
+    this.journal = this.outbox.append(this.journal, [this.#store(this.session, command)]);
   }
 
   evict(): void {
@@ -72,7 +72,7 @@ class World {
   async drain(reproject = false): Promise<boolean> {
     try {
       for (let again = reproject; again || !this.isDrained; again = false) {
-        await this.outbox.drain(this.log, { reproject: again });
+        await this.outbox.drain(this.journal, { reproject: again });
       }
       return true;
     } catch {
@@ -125,7 +125,9 @@ function expectHonest(world: World): void {
   for (let version = 1; version <= (world.row?.announced ?? 0); version++) {
     expect(sent.has(version), `version ${version} is marked as announced`).toBe(true);
   }
-  expect(world.session.version).toBe((world.log.base?.version ?? 0) + world.log.events.length);
+  expect(world.session.version).toBe(
+    (world.journal.base?.version ?? 0) + world.journal.events.length,
+  );
 }
 
 const authorize: SessionCommand = { type: "authorize-user", user: userAt(1) };
@@ -168,7 +170,7 @@ describe("draining the outbox", () => {
     const world = new World();
     await world.drain();
     const before = world.calls.length;
-    await world.outbox.drain(world.log, { reproject: false });
+    await world.outbox.drain(world.journal, { reproject: false });
     expect(world.calls.length).toBe(before);
   });
 
@@ -219,11 +221,11 @@ describe("draining the outbox", () => {
     expect(world.versionsSent()).toEqual([1, 2]);
   });
 
-  test("sends the log beyond its base after an eviction without a row in D1", async () => {
+  test("sends the journal beyond its base after an eviction without a row in D1", async () => {
     const world = new World();
     await world.drain();
     world.command(authorize);
-    expect(world.log.base?.version).toBe(1);
+    expect(world.journal.base?.version).toBe(1);
     world.row = null;
     world.evict();
     await world.drain();
@@ -239,16 +241,16 @@ describe("draining the outbox", () => {
   });
 });
 
-describe("the log of events", () => {
+describe("the journal of events", () => {
   test("folds announced events into its base, and keeps the others", async () => {
     const world = new World(["done", "done", "failed", "done", "failed"]);
     await world.drain();
     world.command(authorize);
-    expect(world.log.events.map(({ event }) => event.version)).toEqual([2]);
+    expect(world.journal.events.map(({ event }) => event.version)).toEqual([2]);
     await world.drain();
     world.command(authorize);
-    expect(world.log.base?.version).toBe(1);
-    expect(world.log.events.map(({ event }) => event.version)).toEqual([2, 3]);
+    expect(world.journal.base?.version).toBe(1);
+    expect(world.journal.events.map(({ event }) => event.version)).toEqual([2, 3]);
   });
 
   test("folds nothing that it does not know to be announced", async () => {
@@ -256,8 +258,8 @@ describe("the log of events", () => {
     await world.drain();
     world.evict();
     world.command(authorize);
-    expect(world.log.base).toBeNull();
-    expect(world.log.events.map(({ event }) => event.version)).toEqual([1, 2]);
+    expect(world.journal.base).toBeNull();
+    expect(world.journal.events.map(({ event }) => event.version)).toEqual([1, 2]);
   });
 
   test("stands for no session without events and base, and drains to nothing", async () => {
@@ -284,10 +286,12 @@ describe("a port that never answers", () => {
       [port]: stuck,
     };
     const world = new World();
-    const drained = new SessionOutbox(ports, announced).drain(world.log, { reproject: false }).then(
-      () => "drained",
-      (error: Error) => error.message,
-    );
+    const drained = new SessionOutbox(ports, announced)
+      .drain(world.journal, { reproject: false })
+      .then(
+        () => "drained",
+        (error: Error) => error.message,
+      );
     await vi.advanceTimersByTimeAsync(9_999);
     expect(vi.getTimerCount()).toBe(1);
     await vi.advanceTimersByTimeAsync(1);

@@ -12,7 +12,7 @@ export const LIMITS = {
 };
 
 /** Lets every frame pass. */
-export const openToAll = { mayPass: () => true, whenKnown: () => null };
+export const openToAll = { mayPass: () => true, whenFresh: () => null };
 
 /** A frame of exactly so many bytes. */
 export function sized(header: number[], frameBytes: number): Uint8Array {

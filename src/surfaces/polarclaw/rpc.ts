@@ -40,9 +40,9 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     permission: "devices:approve",
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
-      const deps = deviceServices(c);
+      const services = deviceServices(c);
       const approval = { applicationId, requestId, terms: {} };
-      const result = await approveRequest(deps, caller, approval, Date.now());
+      const result = await approveRequest(services, caller, approval, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       if (!result.device) throw new Error("an approval gave no device");
       return { PairRequestId: requestId, Device: toRpcDevice(result.device) };
@@ -52,9 +52,9 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     permission: "devices:approve",
     run: async (c, caller, parameters) => {
       const { applicationId, requestId } = readRequestAddress(parameters);
-      const deps = deviceServices(c);
+      const services = deviceServices(c);
       const rejection = { applicationId, requestId, reason: null };
-      const result = await rejectRequest(deps, caller, rejection, Date.now());
+      const result = await rejectRequest(services, caller, rejection, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return { PairRequestId: requestId, DeviceId: result.request.deviceId };
     },

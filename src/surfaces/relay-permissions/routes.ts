@@ -62,7 +62,7 @@ function permissionListRoutes(app: Hono<AppEnv>, path: string): void {
     path,
     keyRoute("relay-permissions:create", async (c, { organisationId }) => {
       const body = await readBody(c, createPermissionBody);
-      const result = await createPermission(depsOf(c), organisationId, body, Date.now());
+      const result = await createPermission(servicesOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
       const { connectionId, remoteConnectionId, direction } = created;
       const location = `${path}/${connectionId}/${remoteConnectionId}/${direction}`;
@@ -89,7 +89,7 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
     keyRoute("relay-permissions:update", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
       const change = { ...(await readBody(c, updatePermissionBody)), ...key };
-      const result = await updatePermission(depsOf(c), organisationId, change, Date.now());
+      const result = await updatePermission(servicesOf(c), organisationId, change, Date.now());
       return c.json(toPermission(requireDone(result)));
     }),
   );
@@ -98,7 +98,7 @@ function onePermissionRoutes(app: Hono<AppEnv>, path: string): void {
     one,
     keyRoute("relay-permissions:delete", async (c, { organisationId }) => {
       const key = requireKeyOf(c);
-      requireDone(await deletePermission(depsOf(c), organisationId, key, Date.now()));
+      requireDone(await deletePermission(servicesOf(c), organisationId, key, Date.now()));
       return c.body(null, 200);
     }),
   );
@@ -134,7 +134,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
     path,
     keyRoute("connections:create", async (c, { organisationId }) => {
       const body = await readBody(c, createConnectionBody);
-      const result = await createConnection(depsOf(c), organisationId, body, Date.now());
+      const result = await createConnection(servicesOf(c), organisationId, body, Date.now());
       const created = requireDone(result);
       return c.json(toConnectionDefinition(created), 201, {
         Location: `${path}/${created.connectionId}`,
@@ -146,7 +146,7 @@ function connectionRoutes(app: Hono<AppEnv>, path: string): void {
     `${path}/:connectionId`,
     keyRoute("connections:delete", async (c, { organisationId }) => {
       const id = requireConnectionId(c);
-      requireDone(await deleteConnection(depsOf(c), organisationId, id, Date.now()));
+      requireDone(await deleteConnection(servicesOf(c), organisationId, id, Date.now()));
       return c.body(null, 200);
     }),
   );
@@ -195,7 +195,7 @@ function refused(refusal: PermissionRefusal): Refused {
   return new Refused(toPermissionRefusal(refusal));
 }
 
-function depsOf(c: Call): PermissionServices {
+function servicesOf(c: Call): PermissionServices {
   const waitUntil = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
   return { db: c.var.db, sessions: c.var.sessions, events: c.var.events, waitUntil };
 }

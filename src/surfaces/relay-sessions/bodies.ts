@@ -62,6 +62,7 @@ export const createSessionBody = z
         .array(user, "must be an array")
         .max(MOST_SESSION_USERS, `must have at most ${MOST_SESSION_USERS} entries`),
     ),
+    // Checked for compatibility only: nothing filters.
     filters: optional(
       z.array(filter, "must be an array").max(100, "must have at most 100 entries"),
     ),

@@ -1,10 +1,10 @@
 /** The routes of relay sessions: `docs/relay-sessions.md`. */
 import type { Hono } from "hono";
 import { readBody, readQuery } from "../../http/body";
-import { requireBelowLimit } from "../../http/calls-per-minute";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { keyRoute } from "../../http/guarded-routes";
 import { REPLAYED_HEADER, readIdempotencyKey } from "../../http/idempotency";
+import { requireBelowLimit } from "../../http/rate-limits";
 import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { findByJoinCode } from "../../session/join-codes";
@@ -53,7 +53,12 @@ function sessionRoutes(app: Hono<AppEnv>): void {
       const input = await readBody(c, createSessionBody);
       const { origin } = new URL(c.req.url);
       if (input.webhookUrl !== null) requireSendable(c, "webhook_url", input.webhookUrl);
-      const result = await createRelaySession(depsOf(c), caller, { ...input, origin }, Date.now());
+      const result = await createRelaySession(
+        servicesOf(c),
+        caller,
+        { ...input, origin },
+        Date.now(),
+      );
       const { session, traffic } = requireSession(result, 409);
       return c.json(toRelaySession(session, traffic, linkSettings(c)));
     }),
@@ -130,7 +135,7 @@ function joinRoute(app: Hono<AppEnv>): void {
     // counted by now, so a right guess among too many wrong ones is refused here.
     requireBelowLimit(c, "wrongJoinCodes", now);
     const join = { ...found, ip: clientIp(c), idempotencyKey };
-    const result = await joinRelaySession(depsOf(c), join);
+    const result = await joinRelaySession(servicesOf(c), join);
     if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, 404));
     if (result.isRepeat) c.header(REPLAYED_HEADER, "true");
     return c.json(toJoinAnswer(result.session, result.user, linkSettings(c)));
@@ -170,7 +175,7 @@ function requireId(id: string | undefined): string {
   return id;
 }
 
-function depsOf(c: Call) {
+function servicesOf(c: Call) {
   return { db: c.var.db, sessions: c.var.sessions, secret: c.var.config.secret };
 }
 

@@ -5,7 +5,7 @@
 import { spellAddress } from "../../platform/ip-address";
 import { HOST } from "../../relay/host";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
-import { errorOf, type RelayUser, type Session } from "../../session/session";
+import { endReasonOf, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { toRfc3339 } from "../shared/wire-time";
 
@@ -83,7 +83,7 @@ function withoutUsers(session: Session, at: LinkSettings) {
     status: statusWords[session.status],
     ready: active,
     linked: active,
-    error: errorOf(session),
+    error: endReasonOf(session),
     relay: toRelay(session.id, at.origin),
     webhook_url: session.webhookUrl,
     created_at: toRfc3339(session.createdAt),

@@ -10,7 +10,7 @@ import type { DeliverySummary } from "../../events/event-list";
 import type { KeyFacts } from "../../keys/key";
 import { type Organisation, organisationSlug } from "../../organisations/organisation-store";
 import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
-import { errorOf, type Session } from "../../session/session";
+import { endReasonOf, type Session } from "../../session/session";
 import { type Source, sourceOfSession } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
@@ -34,7 +34,7 @@ export function toSession(session: Session, source: Source | null, usedAt: numbe
     user: session.source?.userId ?? null,
     source: shown ? toSource(shown) : null,
     state: session.status,
-    error: errorOf(session),
+    error: endReasonOf(session),
     error_class: session.status === "failed" ? "init_failed" : null,
     date_created: toRfc3339Seconds(session.createdAt),
     date_expired: session.status === "expired" ? toRfc3339Seconds(session.endedAt) : null,

@@ -92,9 +92,9 @@ function tokenRoutes(app: Hono<AppEnv>): void {
   const rotateForCaller = keyRoute("devices:manage", async (c, caller) => {
     const { role, scopes } = await readBody(c, rotateTokenBody);
     const address = deviceAddress(c, caller);
-    const deps = deviceServices(c);
+    const services = deviceServices(c);
     const rotation = { ...address, role, scopes };
-    const result = await rotateTokenByOperator(deps, caller, rotation, Date.now());
+    const result = await rotateTokenByOperator(services, caller, rotation, Date.now());
     return answerWithDevice(c, result);
   });
 

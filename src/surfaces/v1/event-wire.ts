@@ -4,7 +4,7 @@
  */
 import type { DomainEvent } from "../../events/event";
 import type { KeyFacts } from "../../keys/key";
-import { errorOf, type Session } from "../../session/session";
+import { endReasonOf, type Session } from "../../session/session";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toConnectionDefinition, toPermission } from "../relay-permissions/wire";
 import { toRfc3339 } from "../shared/wire-time";
@@ -66,7 +66,7 @@ function toSessionData(session: Session) {
     kind: session.kind,
     version: session.version,
     state: session.status,
-    error: errorOf(session),
+    error: endReasonOf(session),
     key_id: session.keyId,
     created_at: toRfc3339(session.createdAt),
     expires_at: toRfc3339(session.expiresAt),

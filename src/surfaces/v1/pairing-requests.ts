@@ -46,9 +46,9 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
       const terms = await readBody(c, approveRequestBody);
       const { applicationId } = applicationAddress(c, caller);
       const id = requestId(c);
-      const deps = deviceServices(c);
+      const services = deviceServices(c);
       const approval = { applicationId, requestId: id, terms };
-      const result = await approveRequest(deps, caller, approval, Date.now());
+      const result = await approveRequest(services, caller, approval, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),
@@ -60,9 +60,9 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
       const { reason } = await readBody(c, rejectRequestBody);
       const { applicationId } = applicationAddress(c, caller);
       const id = requestId(c);
-      const deps = deviceServices(c);
+      const services = deviceServices(c);
       const rejection = { applicationId, requestId: id, reason };
-      const result = await rejectRequest(deps, caller, rejection, Date.now());
+      const result = await rejectRequest(services, caller, rejection, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return c.json(toRequestWire(result.request));
     }),

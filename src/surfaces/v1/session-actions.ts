@@ -10,7 +10,7 @@ import { idBeforeVerb, keyRoute, rootRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { requireSigner } from "../../http/root-and-signer";
 import { RELAY_SESSION_ID } from "../../session/relay-sessions";
-import { type ExpiryReason, errorOf, type Session } from "../../session/session";
+import { type ExpiryReason, endReasonOf, type Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
@@ -128,7 +128,7 @@ function toWire(session: Session) {
     id: session.id,
     kind: session.kind,
     state: session.status,
-    error: errorOf(session),
+    error: endReasonOf(session),
     created_at: toRfc3339(session.createdAt),
     expires_at: toRfc3339(session.expiresAt),
   };

@@ -7,10 +7,10 @@ import {
   requireUsableKey,
 } from "../../http/authenticate";
 import { readBody, readBodyText } from "../../http/body";
-import { countCall } from "../../http/calls-per-minute";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { keyRoute, withIdempotencyKey } from "../../http/guarded-routes";
 import { idempotencyScope } from "../../http/idempotency";
+import { countCall } from "../../http/rate-limits";
 import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import type { CallerKey } from "../../keys/key";
 import { OPERATOR_SIGN_IN } from "../../keys/permissions";

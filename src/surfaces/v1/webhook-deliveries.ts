@@ -62,9 +62,9 @@ function recoveryRoutes(app: Hono<AppEnv>): void {
       const window = await readBody(c, startRecoveryBody(now));
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
-      const deps = { db: c.var.db, deliveries: c.env.DELIVERIES };
+      const services = { db: c.var.db, deliveries: c.env.DELIVERIES };
       const input = { ...window, organisationId, endpointId: endpoint.id };
-      const recovery = await startRecovery(deps, input, now);
+      const recovery = await startRecovery(services, input, now);
       if (!recovery) throw new Refused(recoveryRunning);
       c.header("Location", `/v1/webhooks/recoveries/${recovery.id}`);
       return c.json(toRecovery(recovery), 202);

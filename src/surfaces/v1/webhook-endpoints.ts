@@ -46,8 +46,8 @@ export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
     keyRoute("webhooks:write", async (c, { organisationId }) => {
       const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
       const { db, config } = c.var;
-      const deps = { db, config, render: webhookBodies(config) };
-      return c.json(toAttempt(await sendTest(deps, endpoint, Date.now())));
+      const services = { db, config, render: webhookBodies(config) };
+      return c.json(toAttempt(await sendTest(services, endpoint, Date.now())));
     }),
   );
 }

@@ -1,29 +1,22 @@
 /**
- * What a session's object knows of the relay permissions between its users, so that no frame causes a
- * read of D1. It is read when a user with a connection joins, when the Worker gives notice of a change,
- * and when it grows old while frames flow. When it is too old, no frame passes. Nothing of it is stored:
- * an object that wakes reads it again, and the frames that woke it wait for that.
+ * Keeps the relay permissions between a session's users in its object's memory, and says whether a frame
+ * may pass, so that no frame causes a read of D1. The hub asks it for every frame. It reads D1 when a user
+ * with a connection joins, when the Worker reports a change, and when the permissions grow old while
+ * frames flow. When they are too old, no frame passes. They are never stored: an object that wakes reads
+ * them again, and the frames that woke it wait for that.
  */
 import { describeError, log } from "../platform/log";
 import { mayRelay, type PermissionState, permissionLookup } from "../relay-permissions/permission";
 import { HOST } from "./host";
 
-/** From this age on, a frame has the permissions read again, and does not wait for it. */
+/** From this age on, a frame starts a new read, and does not wait for it. */
 export const REFRESH_AFTER_MS = 20_000;
-/** Above this age, no frame passes: so a change is unnoticed for no longer, also if its notice is lost. */
+/** Above this age, no frame passes. So a change takes effect after at most 30 s, even if its notice is lost. */
 export const MOST_AGE_MS = 30_000;
 /** How soon after a failure the permissions may be read again. */
 const RETRY_AFTER_MS = 1_000;
 /** How many frames may wait at once, of at most 64 KB each. All others are judged by what is known. */
 const MOST_WAITING = 256;
-
-/** Says between which users frames may pass. The hub asks it for every frame: it must cost nothing. */
-export interface FrameGate {
-  /** @param now Unix milliseconds */
-  mayPass(from: number, to: number, now: number): boolean;
-  /** Null, or what a frame of this user has to wait for before it can be judged. */
-  whenKnown(from: number, now: number): Promise<unknown> | null;
-}
 
 /** A user, as far as permissions go. */
 interface User {
@@ -31,8 +24,8 @@ interface User {
   readonly connectionId: string | null;
 }
 
-/** What a view reads from, and tells. */
-export interface PermissionsViewPorts {
+/** Where the gate reads from, and what it calls. */
+export interface PermissionGatePorts {
   /** The session's users now. The same array as long as they are the same. */
   users(): readonly User[];
   /** Reads the permissions between these connections; rejects when that takes too long. */
@@ -44,12 +37,12 @@ export interface PermissionsViewPorts {
     /** Connections of the session's users that were deleted. */
     deletedConnections: readonly string[];
   }>;
-  /** Called after each reading, with the users whose connection was deleted. */
-  permissionsRead(withDeletedConnection: readonly number[]): void;
+  /** Called after each reading, with the users whose connection was deleted: they are to be revoked. */
+  permissionsRead(usersToRevoke: readonly number[]): void;
 }
 
-export class PermissionsView implements FrameGate {
-  readonly #ports: PermissionsViewPorts;
+export class PermissionGate {
+  readonly #ports: PermissionGatePorts;
   /** When the reading began that gave these permissions, Unix milliseconds. */
   #readAt = Number.NEGATIVE_INFINITY;
   #retryAt = Number.NEGATIVE_INFINITY;
@@ -62,10 +55,14 @@ export class PermissionsView implements FrameGate {
   #next: Promise<boolean> | null = null;
   #waiting = 0;
 
-  constructor(ports: PermissionsViewPorts) {
+  constructor(ports: PermissionGatePorts) {
     this.#ports = ports;
   }
 
+  /**
+   * Whether a frame may pass between these users. The hub asks it for every frame: it must cost nothing.
+   * @param now Unix milliseconds
+   */
   mayPass(from: number, to: number, now: number): boolean {
     const connections = this.#connectionsNow();
     if (!connections.has(from) || !connections.has(to)) return true;
@@ -73,7 +70,11 @@ export class PermissionsView implements FrameGate {
     return from === HOST ? this.#toClient.has(to) : this.#toHost.has(from);
   }
 
-  whenKnown(from: number, now: number): Promise<unknown> | null {
+  /**
+   * What a frame of this user has to wait for, so that it is judged by fresh permissions. Null: it need
+   * not wait.
+   */
+  whenFresh(from: number, now: number): Promise<unknown> | null {
     const connections = this.#connectionsNow();
     if (!connections.has(from) || !connections.has(HOST) || connections.size < 2) return null;
     const age = this.#ageAt(now);
