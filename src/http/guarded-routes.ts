@@ -1,7 +1,8 @@
 /**
  * Wraps a route's handler in the guard and in idempotency. Routes use it, so that nobody forgets the guard.
- * Exceptions are routes whose caller shows something else than an API key or the root token: joins,
- * websockets, pairing by devices, sign-ins, PolarClaw's signed calls.
+ * Exceptions are routes that need no credential, or accept other ones: health, `/v1/ip`, join, websockets,
+ * pairing by devices, the rotation of a device token, sign-in, the end of a session (an API key or the root
+ * token), and PolarClaw's calls.
  */
 import type { Freshness } from "../keys/key-cache";
 import type { Permission } from "../keys/permissions";

@@ -11,7 +11,7 @@ import {
 
 /** The least that a connection costs, in messages. It costs more if the relay has to send more for it. */
 const CONNECTION_MESSAGES = 50;
-/** Budgets remembered; above it the oldest go. A session has 64 users at a time. */
+/** Budgets remembered; above it the oldest go. A session has at most 64 users at a time (`MOST_SESSION_USERS`). */
 const MOST_BUDGETS = 1_000;
 
 /**

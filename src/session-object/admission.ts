@@ -55,7 +55,7 @@ const MOST_DEVICE_READS = 5;
 export class Admission {
   readonly #object: AdmissionContext;
   readonly #wrongTokens = new WrongTokens();
-  /** Here a device token has a budget, not a user: right tokens and wrong ones. */
+  /** These budgets are of device tokens, not of users: of right tokens and of wrong ones. */
   readonly #tokenReadings: UserBudgets<string>;
   /** Notices of revocations so far: a device that was read before the last one has to be read again. */
   #deviceNotices = 0;

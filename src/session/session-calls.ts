@@ -39,8 +39,9 @@ export interface SessionCalls {
   /** Notice that permissions of this session's connections may have changed: they are read again. */
   permissionsChanged(organisationId: number): Promise<void>;
   /**
-   * Does what may have been missed: ends the session if that is due, announces what is owed and that it
-   * is about to expire, sets a lost alarm, writes its row in D1 again. The sweep calls it.
+   * Does what may have been missed: ends the session if that is due, announces what is not announced yet,
+   * announces that it is about to expire, sets a lost alarm, writes its row in D1 again. The sweep calls it,
+   * and `SessionClient` after a call that failed.
    * @returns whether there is a session here at all
    */
   reconcile(): Promise<boolean>;

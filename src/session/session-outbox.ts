@@ -72,7 +72,7 @@ export class SessionOutbox {
     this.#announced = announced;
   }
 
-  /** True when everything in the journal is announced: all events are on the queue, and D1 has the state. */
+  /** True when nothing is left to announce: all events are on the queue, and the state is projected. */
   isDrained(session: Session): boolean {
     return (this.#announced ?? -1) >= session.version && this.#projected >= session.version;
   }
