@@ -28,15 +28,17 @@ export interface Acs3Authorization {
 
 export const ACS3 = "ACS3-HMAC-SHA256";
 
+// The names are tokens (RFC 9110, 5.6.2): asking for a header of another name would throw.
 const ACS3_SHAPE =
-  /^ACS3-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$/;
+  /^ACS3-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([\w!#$%&'*+.^`|~;-]+),\s*Signature=([0-9a-f]{64})$/;
 
 /** Reads the header; null: it is not of this form. */
 export function parseAcs3(header: string): Acs3Authorization | null {
   const [, accessKeyId, names, signature] = ACS3_SHAPE.exec(header) ?? [];
   if (!accessKeyId || !names || !signature) return null;
   const signedHeaders = names.split(";");
-  const isPlain = new Set(signedHeaders).size === signedHeaders.length;
+  const isPlain =
+    new Set(signedHeaders).size === signedHeaders.length && !signedHeaders.includes("");
   return isPlain ? { accessKeyId, signedHeaders, signature } : null;
 }
 

@@ -14,7 +14,7 @@ import { APPLICATION_PATH, applicationAddress, applicationNotFound } from "./dev
 import { applicationBody, applicationsQuery, toApplicationWire } from "./device-wire";
 
 /** How many ids are tried. An id is one of 2⁷²: if three are taken, something is broken. */
-const MOST_DRAWS = 3;
+const MAX_ID_TRIES = 3;
 
 /** Adds the routes to the app. */
 export function applicationRoutes(app: Hono<AppEnv>): void {
@@ -23,7 +23,7 @@ export function applicationRoutes(app: Hono<AppEnv>): void {
     keyRoute("devices:manage", async (c, { organisationId }) => {
       const { name } = await readBody(c, applicationBody);
       const createdAt = Date.now();
-      for (let i = 0; i < MOST_DRAWS; i++) {
+      for (let i = 0; i < MAX_ID_TRIES; i++) {
         const id = newApplicationId();
         if (await insertApplication(c.var.db, { id, organisationId, name, createdAt })) {
           return c.json(toApplicationWire({ id, name, createdAt }), 201);

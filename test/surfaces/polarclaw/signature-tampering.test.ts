@@ -77,6 +77,13 @@ describe("a signed call is refused", () => {
   type Case = [string, () => SignedCall, { status: number; code: string }];
 
   const acs3: Case[] = [
+    ...['"', "(", "[x]", "", "ä"].map(
+      (name): Case => [
+        `a signed header that is named ${JSON.stringify(name)}, which no header can be`,
+        () => changed(signAcs3(pair, inQuery()), "SignedHeaders=", `SignedHeaders=${name};`),
+        bad("IncompleteSignature"),
+      ],
+    ),
     ["the body", () => changed(signAcs3(pair, inForm()), /pa-\w+/, "pa-other"), forbidden],
     ["the query", () => changed(signAcs3(pair, inQuery()), /pa-\w+/, "pa-other"), forbidden],
     [
