@@ -17,8 +17,8 @@ import {
   type ApprovalRefusal,
   type ApprovalTerms,
   judgeApproval,
-  type PairRequest,
-  type PairRequestOutcome,
+  type PairingRequest,
+  type PairingRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
   statusAt,
@@ -28,7 +28,7 @@ import {
   hasRequestEnded,
   requestEndingUpdate,
   selectRequest,
-  toPairRequest,
+  toPairingRequest,
 } from "./request-store";
 
 /** Why nothing was decided. Nothing was changed. */
@@ -40,7 +40,7 @@ export type DecisionRefusal =
 
 /** A decided request with its device (null: it was rejected), or why nothing was decided. */
 export type DecisionResult =
-  | { ok: true; request: PairRequest; device: Device | null }
+  | { ok: true; request: PairingRequest; device: Device | null }
   | { ok: false; refusal: DecisionRefusal };
 
 /** A request of an application of the actor's organisation. */
@@ -56,7 +56,7 @@ export function approveRequest(
   { terms, ...ref }: RequestRef & { terms: ApprovalTerms },
   now: number,
 ): Promise<DecisionResult> {
-  const judge = (request: PairRequest) => judgeApproval(request, terms, actor.permissions);
+  const judge = (request: PairingRequest) => judgeApproval(request, terms, actor.permissions);
   return decide(services, actor, { ...ref, judge }, now);
 }
 
@@ -73,13 +73,13 @@ export function rejectRequest(
 
 /** What an operator decides on a request: `granted` is null when it is rejected. */
 type Verdict =
-  | { ok: true; granted: PairRequestOutcome["granted"]; reason?: string | null }
+  | { ok: true; granted: PairingRequestOutcome["granted"]; reason?: string | null }
   | { ok: false; refusal: ApprovalRefusal };
 
 async function decide(
   services: DeviceServices,
   actor: Actor,
-  { judge, ...ref }: RequestRef & { judge: (request: PairRequest) => Verdict },
+  { judge, ...ref }: RequestRef & { judge: (request: PairingRequest) => Verdict },
   now: number,
 ): Promise<DecisionResult> {
   return retryChange<DecisionResult>(`the pairing request ${ref.requestId}`, async () => {
@@ -99,7 +99,7 @@ async function writeDecision(
   services: DeviceServices,
   actor: Actor,
   decision: {
-    request: PairRequest;
+    request: PairingRequest;
     before: Device | null;
     verdict: Extract<Verdict, { ok: true }>;
   },
@@ -142,7 +142,7 @@ async function readRequestAndDevice(
   organisationId: number,
   { applicationId, requestId }: RequestRef,
 ): Promise<
-  | { request: PairRequest; before: Device | null }
+  | { request: PairingRequest; before: Device | null }
   | { code: "application-not-found" | "request-not-found" }
 > {
   const deviceId = sql`(select device_id from ${pairingRequests}
@@ -156,5 +156,5 @@ async function readRequestAndDevice(
   if (!applications[0]) return { code: "application-not-found" };
   if (!requests[0]) return { code: "request-not-found" };
   const before = devices[0] ? toDevice(devices[0]) : null;
-  return { request: toPairRequest(requests[0]), before };
+  return { request: toPairingRequest(requests[0]), before };
 }

@@ -11,11 +11,11 @@ import {
   ENDED_STATUSES,
   MOST_NEW_REQUESTS,
   MOST_PENDING_REQUESTS,
-  type PairRequest,
+  type PairingRequest,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
-import { firstPairRequestIdAt } from "./request-id";
+import { firstPairingRequestIdAt } from "./request-id";
 
 /** The limit that keeps a request out. */
 export type LimitRefusal =
@@ -23,7 +23,7 @@ export type LimitRefusal =
   | { code: "too-many-new"; retryAfterSeconds: number };
 
 /** The device that makes a request, and the application. */
-type Requester = Pick<PairRequest, "applicationId" | "deviceId">;
+type Requester = Pick<PairingRequest, "applicationId" | "deviceId">;
 
 /** A condition for a batch: one more request may be pending, in this application and from this address. */
 export function hasRoomForRequest(request: Requester & { remoteIp: string }, now: number): SQL {
@@ -40,7 +40,7 @@ export function hasRoomForRequest(request: Requester & { remoteIp: string }, now
  */
 export function hasFewNewRequests(
   requester: Requester,
-  pending: PairRequest | null,
+  pending: PairingRequest | null,
   now: number,
 ): SQL {
   const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
@@ -51,7 +51,7 @@ export function hasFewNewRequests(
 /** The limit that a request exceeds; null: none. */
 export async function findExceededLimit(
   db: Database,
-  request: PairRequest,
+  request: PairingRequest,
   now: number,
 ): Promise<LimitRefusal | null> {
   const pending = await countPending(db, request, now);
@@ -71,7 +71,7 @@ export async function findExceededLimit(
 /** How many requests of other devices are pending: in the application, and of these from the address. */
 async function countPending(
   db: Database,
-  request: PairRequest,
+  request: PairingRequest,
   now: number,
 ): Promise<{ application: number; address: number }> {
   const rows = await db
@@ -118,5 +118,5 @@ function areRecentOf(
 }
 
 function firstCountedId(now: number): string {
-  return firstPairRequestIdAt(now - MOST_NEW_REQUESTS.withinMs + 1);
+  return firstPairingRequestIdAt(now - MOST_NEW_REQUESTS.withinMs + 1);
 }

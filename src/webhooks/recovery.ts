@@ -43,7 +43,7 @@ const LATE_EVENTS_MS = 86_400_000;
 /**
  * Stores a recovery and puts its first page on the queue. The window is that of the events, in Unix
  * milliseconds. Null: a recovery of this endpoint is running already.
- * @throws Unavailable when the queue does not take it; nothing is stored then
+ * @throws UnavailableError when the queue does not take it; nothing is stored then
  */
 export async function startRecovery(
   { db, deliveries: queue }: RecoveryServices,

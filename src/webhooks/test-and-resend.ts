@@ -53,7 +53,7 @@ export async function sendTest(
 
 /**
  * Puts one more attempt of a delivery on the queue, whatever its status. Its schedule stays as it is.
- * @throws Unavailable when the queue does not take it
+ * @throws UnavailableError when the queue does not take it
  */
 export async function requestResend(
   db: Database,

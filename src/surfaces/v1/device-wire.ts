@@ -12,7 +12,7 @@ import { fingerprint } from "../../pairing/device-key";
 import type { DeviceProof } from "../../pairing/device-proof";
 import {
   LONGEST_REASON,
-  type PairRequest,
+  type PairingRequest,
   REQUEST_STATUSES,
   requestDigest,
   unique,
@@ -171,7 +171,7 @@ export function toApplicationWire({ id, name, createdAt }: Omit<Application, "or
 }
 
 /** A pairing request, as operators see it. */
-export function toRequestWire(request: PairRequest) {
+export function toRequestWire(request: PairingRequest) {
   const { outcome } = request;
   return {
     pair_request_id: request.id,

@@ -16,7 +16,7 @@ import { refuseAndCount } from "../../http/failed-attempts";
 import { keyRoute } from "../../http/guarded-routes";
 import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
-import { findDevice, listDevices } from "../../pairing/pair-list";
+import { findDevice, listDevices } from "../../pairing/pairing-lists";
 import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";

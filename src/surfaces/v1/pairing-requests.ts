@@ -6,7 +6,7 @@ import { keyRoute } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { listPairRequests } from "../../pairing/pair-list";
+import { listPairingRequests } from "../../pairing/pairing-lists";
 import { createSetupCode } from "../../pairing/setup-codes";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
@@ -29,7 +29,7 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
     keyRoute("devices:list", async (c, caller) => {
       const { limit, cursor, status } = readQuery(c, requestsQuery);
       const query = { status, before: cursor, limit: limit + 1 };
-      const rows = await listPairRequests(
+      const rows = await listPairingRequests(
         c.var.db,
         applicationAddress(c, caller),
         query,
