@@ -77,6 +77,7 @@ interface ApprovedRequest {
   organisationId: number;
   applicationId: string;
   deviceId: string;
+  /** A version of the device, not a time. */
   closesSocketsBefore?: number;
 }
 

@@ -1,8 +1,8 @@
 /**
  * The outbox of changes in D1. The transaction of a change also stores its events, in the tables `events`
  * and `owed_events`. After the answer they are sent to the queue, and their rows in `owed_events` are
- * removed. Where that failed, the sweep sends them. So no event is lost; one may be sent twice, and its
- * id shows that.
+ * removed. Where that failed, the sweep sends them. So no event is lost. An event may be sent twice, and
+ * its id shows that.
  *
  * An event costs three rows: itself, its row in `owed_events`, and the removal of that row.
  */
@@ -68,7 +68,7 @@ export class EventOutbox {
   }
 
   /** Sends stored events, after the answer. Call it only when the batch has made its change. */
-  announce(stored: readonly DomainEvent[]): void {
+  sendAfterAnswer(stored: readonly DomainEvent[]): void {
     this.#ctx.waitUntil(
       this.#send(stored).catch((error) =>
         log("events still owed", { error: describeError(error) }),

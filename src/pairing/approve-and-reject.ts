@@ -1,6 +1,6 @@
 /**
  * Operators approve and reject pairing requests. If two decisions are made on the same request, the one
- * that still finds it pending wins, and the other one is told how the request has ended.
+ * that still finds it pending wins, and the other caller learns how the request has ended.
  */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
@@ -115,12 +115,13 @@ async function writeDecision(
     reason,
   });
   const device = granted
-    ? approveDevice({ before, request, granted, collectedBy: request.id }, now)
+    ? approveDevice({ before, request, granted, awaiting: request.id }, now)
     : null;
   const lostAccess = before && device && hasLostAccess(before, device) ? device : null;
   const owed = [lostAccess ? withSocketsToClose(event, lostAccess) : event];
   // The statement that ends the request checks that it is still pending. An approval also needs the
-  // device to be as it was read.
+  // device to be as it was read. `hasRequestEnded` becomes true by that first statement and stays true:
+  // the statements after it may therefore come in any order.
   const onlyIf = device
     ? isDeviceUnchanged(request.applicationId, request.deviceId, before)
     : sql`true`;
@@ -130,7 +131,7 @@ async function writeDecision(
     events: events.insertion(owed, hasRequestEnded(ending)),
   });
   if (ended.length === 0) return undefined;
-  events.announce(owed);
+  events.sendAfterAnswer(owed);
   if (lostAccess) await closeDeviceSocketsNow(services, lostAccess);
   const { status, outcome } = ending;
   return { ok: true, request: { ...request, status, outcome }, device };
@@ -145,6 +146,7 @@ async function readRequestAndDevice(
   | { request: PairingRequest; before: Device | null }
   | { code: "application-not-found" | "request-not-found" }
 > {
+  // `status` comes first in the primary key. All statuses are listed, so that SQLite uses the key.
   const deviceId = sql`(select device_id from ${pairingRequests}
     where status in (select value from json_each(${JSON.stringify(REQUEST_STATUSES)}))
       and application_id = ${applicationId} and id = ${requestId})`;

@@ -1,6 +1,7 @@
 /**
- * Checks that a device has its key and makes its request now. The route of pairing requests calls this
- * before anything of the request is stored or looked up.
+ * Checks that a device has its key and makes its request now. The route of pairing requests has looked up
+ * the application by then. It calls this before it reads the device or its requests, and before it stores
+ * anything.
  */
 import type { RequestedAccess } from "../devices/profile";
 import { CHALLENGE_MS, judgeChallenge } from "./challenge";

@@ -171,7 +171,7 @@ export async function planWithSetupCode(
     status: "approved",
     outcome: { at: now, ...decision },
   };
-  const device = approveDevice({ before, request, granted, collectedBy: null }, now);
+  const device = approveDevice({ before, request, granted, awaiting: null }, now);
   const token = planToken(services, { before, device, requested, requestId: request.id });
   const lostAccess = before && hasLostAccess(before, device) ? device : null;
   const event = pairingRequestEvent("approved", request, now);

@@ -2,7 +2,7 @@
  * Pairing requests: what they are, what a signed request of a device leads to, and what an approval may
  * grant. Pure.
  *
- * The access that a request asks for never changes under its id. So an approval of an id can never grant
+ * The requested access never changes under the id of a request. So an approval of an id can never grant
  * more than the operator was shown under that id.
  */
 import { createHash } from "node:crypto";
@@ -64,7 +64,7 @@ export interface PairingRequest extends RequestedAccess {
 export type NextStep =
   /** The device has all this access already: it gets a fresh token. */
   | { type: "issue-token"; device: Device }
-  /** The device asks again for the same or less: its pending request gets more time. */
+  /** The device requests the same or less again: its pending request gets more time. */
   | { type: "refresh-request"; request: PairingRequest }
   /** A new request is opened. It ends the pending request of the device, if there is one. */
   | {
@@ -180,7 +180,7 @@ export interface PairingRequestEventData {
   readonly pairRequest: PairingRequest & {
     /**
      * Only on an approval that took access from the device: the sockets that the device opened before
-     * this version of it are closed.
+     * this version of it are closed. It is a version of the device, not a time.
      */
     readonly closesSocketsBefore?: number;
   };

@@ -59,7 +59,7 @@ export async function expireRequests(
     ),
   });
   const own = endings.filter((_, i) => (ended[i] ?? []).length > 0);
-  if (own.length > 0) events.announce(own.map(({ event }) => event));
+  if (own.length > 0) events.sendAfterAnswer(own.map(({ event }) => event));
   const last = expired.at(-1);
   return last && expired.length === limit
     ? { applicationId: last.applicationId, id: last.id }

@@ -35,8 +35,9 @@ export function hasRoomForRequest(request: Requester & { remoteIp: string }, now
 
 /**
  * A condition for a batch: this device may make one more new request.
- * @param pending the pending request of the device. It is counted here and not by the statement, because
- *   the batch ends it. Another condition of the batch says that it is still the pending one
+ * @param pending the pending request of the device. This function counts that request, which the batch is
+ *   going to end. The SQL counts only requests that have ended. Another condition of the batch says that the
+ *   request is still the pending one
  */
 export function hasFewNewRequests(
   requester: Requester,
@@ -95,7 +96,7 @@ function countOfAddress(ip: string): SQL<number> {
 /** The times (Unix milliseconds) of the latest counted requests of a device, newest first, up to the limit. */
 async function findRecentTimes(db: Database, requester: Requester, now: number): Promise<number[]> {
   const rows = await db
-    .select({ at: sql<number>`${pairingRequests.asked} ->> 'requestedAt'` })
+    .select({ at: sql<number>`${pairingRequests.requested} ->> 'requestedAt'` })
     .from(pairingRequests)
     .where(areRecentOf(requester, REQUEST_STATUSES, now))
     .orderBy(desc(pairingRequests.id))

@@ -34,6 +34,7 @@ export function selectPendingRequest(db: Database, applicationId: string, device
 
 /** The statement that reads a request of an application. */
 export function selectRequest(db: Database, applicationId: string, id: string) {
+  // `status` comes first in the primary key. All statuses are listed, so that SQLite uses the key.
   return db
     .select()
     .from(pairingRequests)
@@ -65,7 +66,7 @@ export function selectRequests(
 /** Makes a request of its row. */
 export function toPairingRequest(row: Row): PairingRequest {
   return {
-    ...JSON.parse(row.asked),
+    ...JSON.parse(row.requested),
     status: row.status,
     applicationId: row.applicationId,
     id: row.id,

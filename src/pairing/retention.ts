@@ -31,7 +31,7 @@ export async function removeEndedPairingData(
   now: number,
 ): Promise<number> {
   const dayAgo = now - SUPERSEDED_MS;
-  // However short retention is: what a device has asked for lately counts for what it may ask for.
+  // Requests of the last hour stay, however short retention is: the limit of new requests counts them.
   const before = firstPairingRequestIdAt(Math.min(cutoff, now - MOST_NEW_REQUESTS.withinMs));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {

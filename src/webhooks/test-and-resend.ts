@@ -24,7 +24,7 @@ export type ResendRefusal =
   | "endpoint-disabled"
   | "too-many-attempts";
 
-/** Posts a test event to an endpoint, also to one that is disabled, and records it as a delivery. */
+/** Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. */
 export async function sendTest(
   sender: WebhookSender & { db: Database },
   endpoint: WebhookEndpoint,

@@ -78,9 +78,9 @@ export const pairingRequestBody = z
     setup_code: short.min(1, "must not be empty").optional(),
   })
   .superRefine((body, issues) => {
-    const asked = [body.role, ...(body.roles ?? [])];
+    const requestedRoles = [body.role, ...(body.roles ?? [])];
     for (const [index, scope] of body.scopes.entries()) {
-      if (asked.includes(roleOf(scope))) continue;
+      if (requestedRoles.includes(roleOf(scope))) continue;
       issues.addIssue({
         code: "custom",
         path: ["scopes", index],
