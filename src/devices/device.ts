@@ -168,7 +168,7 @@ export function removeDevice(device: Device, now: number): Device {
   return { ...device, version: device.version + 1, removedAt: now };
 }
 
-/** What a token is worth that was handed out at some time. */
+/** Whether a token that was handed out at some time still works, and why not. */
 export type TokenJudgement =
   | { ok: true; scopes: readonly string[] }
   | { ok: false; code: "revoked" | "device-removed" };

@@ -43,7 +43,8 @@ export class EventOutbox {
   /**
    * The two statements that store events, for the batch of the change.
    * @param when the condition of the change itself. Without it, events of a change that did not happen
-   *   would be stored. Put these statements before the one that makes the condition untrue.
+   *   would be stored. If a statement of the batch makes the condition untrue, put these statements
+   *   before it.
    * @param data the SQL of the events' data, where only the batch itself knows a part of it
    */
   insertion(

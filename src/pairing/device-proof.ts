@@ -28,7 +28,7 @@ export type ProofRefusal =
   | { code: "wrong-signature" };
 
 /** A request to an application, with its proof. */
-export interface SignedRequest {
+export interface RequestWithProof {
   applicationId: string;
   /** As the device has sent it, except that platform and family may be normalised. */
   requested: RequestedAccess;
@@ -41,7 +41,7 @@ export interface SignedRequest {
  */
 export async function judgeProof(
   secret: string,
-  { applicationId, requested, proof }: SignedRequest,
+  { applicationId, requested, proof }: RequestWithProof,
   now: number,
 ): Promise<ProofRefusal | null> {
   const parsed = parseDeviceKey(requested.publicKey);

@@ -1,6 +1,6 @@
 /**
- * Plans what a pairing request of a device writes, and what the device is answered. The plans only read.
- * `request-pairing.ts` writes them.
+ * Plans the statements of a pairing request and the answer to the device. The functions of this file only
+ * read. `request-pairing.ts` writes the plans.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
@@ -57,7 +57,7 @@ export interface ProvenRequest {
 /** Why a setup code does not let a device in. */
 export type SetupCodeRefusal = { code: "invalid-setup-code" } | { code: "exceeds-setup-code" };
 
-/** What a device is answered whose request is accepted. */
+/** The answer to a device whose request is accepted. */
 export type PairingAnswer =
   | {
       type: "token";
@@ -69,7 +69,7 @@ export type PairingAnswer =
     }
   | { type: "pending"; request: PairingRequest };
 
-/** What is to be written, and under which condition. */
+/** The statements that are to be written, and their condition. */
 export interface PairingPlan {
   onlyIf: SQL;
   /** The statements. `claimed` is true in the batch that has stored the nonce of this request. */

@@ -25,7 +25,7 @@ const SEND_AT_ONCE = 100;
 export interface EventConsumerServices {
   db: Database;
   deliveries: Queue;
-  /** What else an event causes, once it is recorded: `queues.ts` gives `closeSocketsForEvent`. It may run twice. */
+  /** Called for each event after it is recorded. `queues.ts` passes `closeSocketsForEvent`. It may run twice. */
   afterRecorded: (event: DomainEvent) => Promise<void>;
 }
 
