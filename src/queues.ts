@@ -15,7 +15,7 @@ import type { BackgroundContext } from "./sweep/sweep";
 import { consumeSweeps } from "./sweep/sweep-consumer";
 import { consumeDeadLetters } from "./webhooks/dead-letter-consumer";
 import { consumeDeliveries } from "./webhooks/delivery-consumer";
-import { consumeEvents } from "./webhooks/fan-out";
+import { consumeEvents } from "./webhooks/event-consumer";
 
 /** The Worker's queue handler. */
 export async function handleBatch(
@@ -31,7 +31,7 @@ export async function handleBatch(
         consumeEvents(batch, {
           db,
           deliveries: env.DELIVERIES,
-          react: (event) => closeSocketsForEvent(db, sessions, event),
+          afterRecorded: (event) => closeSocketsForEvent(db, sessions, event),
         }),
       );
     case "drawbridge-deliveries":

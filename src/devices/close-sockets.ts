@@ -20,7 +20,7 @@ export type DeviceVersion = Pick<Device, "organisationId" | "applicationId" | "i
 /**
  * Tells every session in which the device is a user to close the sockets that the device opened before
  * this version of it.
- * @throws Unavailable when a session could not be told. All others were told
+ * @throws UnavailableError when a session could not be told. All others were told
  */
 export async function closeDeviceSockets(
   db: Database,
@@ -61,7 +61,7 @@ export async function closeDeviceSocketsNow(
 /**
  * Closes the sockets that an event is to close; of most events these are none. The consumer of events
  * calls it.
- * @throws Unavailable when a session could not be told. The queue then delivers the event again
+ * @throws UnavailableError when a session could not be told. The queue then delivers the event again
  */
 export async function closeSocketsForEvent(
   db: Database,
@@ -77,6 +77,7 @@ interface ApprovedRequest {
   organisationId: number;
   applicationId: string;
   deviceId: string;
+  /** A version of the device, not a time. */
   closesSocketsBefore?: number;
 }
 

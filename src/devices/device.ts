@@ -5,7 +5,7 @@
 import type { DeviceProfile, RequestedAccess, RolesAndScopes } from "./profile";
 import { areImpliedBy, scopesInCommon, scopesOf } from "./scopes";
 
-/** What a device has for one role. Stored as JSON. */
+/** What a device has for one role. Stored as JSON, so the names of the fields cannot change. */
 export interface RoleGrant {
   role: string;
   /** The scopes that tokens of this role may carry: all approved ones, or fewer after a rotation. */
@@ -32,7 +32,7 @@ export interface Device extends DeviceProfile, RolesAndScopes {
   removedAt: number | null;
   /** The name that operators gave it; null: none. */
   label: string | null;
-  /** One for each role, also for roles that are no longer approved. */
+  /** One for each role, even for roles that are no longer approved. */
   grants: readonly RoleGrant[];
 }
 
@@ -40,7 +40,10 @@ export interface Device extends DeviceProfile, RolesAndScopes {
 export interface DeviceFacts extends Omit<Device, "grants"> {
   /** The role whose token the event is about; null: all roles. */
   tokenRole: string | null;
-  /** The sockets that the device opened before this version of it are closed; null: none are. */
+  /**
+   * The sockets that the device opened before this version of it are closed; null: none are. It is a version
+   * of the device, not a time.
+   */
   closesSocketsBefore: number | null;
 }
 
@@ -69,16 +72,16 @@ export interface Approval {
   before: Device | null;
   request: RequestedAccess & { applicationId: string; organisationId: number };
   granted: RolesAndScopes;
-  /** The id of the request whose poll collects the token; null: the token is handed out at once. */
-  collectedBy: string | null;
+  /** As in `RoleGrant`: the request whose poll collects the token; null: the token is handed out at once. */
+  awaiting: string | null;
 }
 
 /**
- * The device after an approval. It has the granted access and nothing else, also when that is less than
+ * The device after an approval. It has the granted access and nothing else, even when that is less than
  * before. The tokens that it has keep only those of their scopes that are still approved.
  */
 export function approveDevice(
-  { before, request, granted, collectedBy }: Approval,
+  { before, request, granted, awaiting }: Approval,
   now: number,
 ): Device {
   const kept = before?.removedAt === null ? before : null;
@@ -98,7 +101,7 @@ export function approveDevice(
     clientId,
     clientMode,
     ...granted,
-    grants: grantsAfterApproval(before, granted, collectedBy),
+    grants: grantsAfterApproval(before, granted, awaiting),
   };
 }
 
@@ -106,7 +109,7 @@ export function approveDevice(
 function grantsAfterApproval(
   before: Device | null,
   granted: RolesAndScopes,
-  collectedBy: string | null,
+  awaiting: string | null,
 ): RoleGrant[] {
   const kept = before?.removedAt === null ? before : null;
   const past = (before?.grants ?? []).map((grant) =>
@@ -121,7 +124,7 @@ function grantsAfterApproval(
       limit,
       token: token && { ...token, scopes: scopesInCommon(token.scopes, limit) },
       revoked: false,
-      awaiting: role === granted.role ? collectedBy : null,
+      awaiting: role === granted.role ? awaiting : null,
     };
   });
   const gone = past.filter(({ role }) => !granted.roles.includes(role));
@@ -165,7 +168,7 @@ export function removeDevice(device: Device, now: number): Device {
   return { ...device, version: device.version + 1, removedAt: now };
 }
 
-/** What a token is worth that was handed out at some time. */
+/** Whether a token that was handed out at some time still works, and why not. */
 export type TokenJudgement =
   | { ok: true; scopes: readonly string[] }
   | { ok: false; code: "revoked" | "device-removed" };

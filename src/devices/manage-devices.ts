@@ -228,6 +228,6 @@ async function write(
     written: deviceWrite(db, before, device, onlyIf),
   });
   if (written.length === 0) return false;
-  if (owed.length > 0) events.announce(owed);
+  if (owed.length > 0) events.sendAfterAnswer(owed);
   return true;
 }

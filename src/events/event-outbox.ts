@@ -1,8 +1,8 @@
 /**
  * The outbox of changes in D1. The transaction of a change also stores its events, in the tables `events`
  * and `owed_events`. After the answer they are sent to the queue, and their rows in `owed_events` are
- * removed. Where that failed, the sweep sends them. So no event is lost; one may be sent twice, and its
- * id shows that.
+ * removed. Where that failed, the sweep sends them. So no event is lost. An event may be sent twice, and
+ * its id shows that.
  *
  * An event costs three rows: itself, its row in `owed_events`, and the removal of that row.
  */
@@ -43,7 +43,8 @@ export class EventOutbox {
   /**
    * The two statements that store events, for the batch of the change.
    * @param when the condition of the change itself. Without it, events of a change that did not happen
-   *   would be stored. Put these statements before the one that makes the condition untrue.
+   *   would be stored. If a statement of the batch makes the condition untrue, put these statements
+   *   before it.
    * @param data the SQL of the events' data, where only the batch itself knows a part of it
    */
   insertion(
@@ -68,7 +69,7 @@ export class EventOutbox {
   }
 
   /** Sends stored events, after the answer. Call it only when the batch has made its change. */
-  announce(stored: readonly DomainEvent[]): void {
+  sendAfterAnswer(stored: readonly DomainEvent[]): void {
     this.#ctx.waitUntil(
       this.#send(stored).catch((error) =>
         log("events still owed", { error: describeError(error) }),

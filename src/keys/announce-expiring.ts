@@ -31,6 +31,6 @@ export async function announceExpiringKeys(
   });
   const mine = new Set(unmarked.map(({ id }) => id));
   const stored = announced.filter(({ data }) => mine.has(data.key.id));
-  if (stored.length > 0) events.announce(stored);
+  if (stored.length > 0) events.sendAfterAnswer(stored);
   return keys.length;
 }

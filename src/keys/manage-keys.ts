@@ -78,7 +78,7 @@ export async function createKey(
     });
     if (!view[0]) throw new Error("the key was not stored");
     const key = toView(view[0]);
-    events.announce(created.map((event) => withKeyId(event, key.id)));
+    events.sendAfterAnswer(created.map((event) => withKeyId(event, key.id)));
     return { ok: true, key, token };
   } catch (error) {
     return { ok: false, refusal: toRefusal(error, input.dnsName) };
@@ -177,7 +177,7 @@ async function storeWithEvents(
   // Before anything else: from here on this isolate reads the key again.
   forgetKey(key.id);
   if (read.rows.length === 0) return null;
-  events.announce(changed);
+  events.sendAfterAnswer(changed);
   return read.views;
 }
 

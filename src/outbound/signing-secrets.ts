@@ -49,7 +49,7 @@ export function signingSecrets(
 
 /**
  * The versions after a rotation. No older secret signs for longer than the grace that is given now. A grace
- * of 0 so ends all of them at once, also for somebody who has stolen one.
+ * of 0 therefore ends all of them at once, even for somebody who has stolen one.
  * @param graceMs milliseconds, from 0 to the longest grace
  * @param now Unix milliseconds
  * @throws RangeError when `graceMs` is out of these bounds

@@ -1,6 +1,6 @@
 /**
  * Operators approve and reject pairing requests. If two decisions are made on the same request, the one
- * that still finds it pending wins, and the other one is told how the request has ended.
+ * that still finds it pending wins, and the other caller learns how the request has ended.
  */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
@@ -17,8 +17,8 @@ import {
   type ApprovalRefusal,
   type ApprovalTerms,
   judgeApproval,
-  type PairRequest,
-  type PairRequestOutcome,
+  type PairingRequest,
+  type PairingRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
   statusAt,
@@ -28,7 +28,7 @@ import {
   hasRequestEnded,
   requestEndingUpdate,
   selectRequest,
-  toPairRequest,
+  toPairingRequest,
 } from "./request-store";
 
 /** Why nothing was decided. Nothing was changed. */
@@ -40,7 +40,7 @@ export type DecisionRefusal =
 
 /** A decided request with its device (null: it was rejected), or why nothing was decided. */
 export type DecisionResult =
-  | { ok: true; request: PairRequest; device: Device | null }
+  | { ok: true; request: PairingRequest; device: Device | null }
   | { ok: false; refusal: DecisionRefusal };
 
 /** A request of an application of the actor's organisation. */
@@ -56,7 +56,7 @@ export function approveRequest(
   { terms, ...ref }: RequestRef & { terms: ApprovalTerms },
   now: number,
 ): Promise<DecisionResult> {
-  const judge = (request: PairRequest) => judgeApproval(request, terms, actor.permissions);
+  const judge = (request: PairingRequest) => judgeApproval(request, terms, actor.permissions);
   return decide(services, actor, { ...ref, judge }, now);
 }
 
@@ -73,13 +73,13 @@ export function rejectRequest(
 
 /** What an operator decides on a request: `granted` is null when it is rejected. */
 type Verdict =
-  | { ok: true; granted: PairRequestOutcome["granted"]; reason?: string | null }
+  | { ok: true; granted: PairingRequestOutcome["granted"]; reason?: string | null }
   | { ok: false; refusal: ApprovalRefusal };
 
 async function decide(
   services: DeviceServices,
   actor: Actor,
-  { judge, ...ref }: RequestRef & { judge: (request: PairRequest) => Verdict },
+  { judge, ...ref }: RequestRef & { judge: (request: PairingRequest) => Verdict },
   now: number,
 ): Promise<DecisionResult> {
   return retryChange<DecisionResult>(`the pairing request ${ref.requestId}`, async () => {
@@ -99,7 +99,7 @@ async function writeDecision(
   services: DeviceServices,
   actor: Actor,
   decision: {
-    request: PairRequest;
+    request: PairingRequest;
     before: Device | null;
     verdict: Extract<Verdict, { ok: true }>;
   },
@@ -115,12 +115,13 @@ async function writeDecision(
     reason,
   });
   const device = granted
-    ? approveDevice({ before, request, granted, collectedBy: request.id }, now)
+    ? approveDevice({ before, request, granted, awaiting: request.id }, now)
     : null;
   const lostAccess = before && device && hasLostAccess(before, device) ? device : null;
   const owed = [lostAccess ? withSocketsToClose(event, lostAccess) : event];
   // The statement that ends the request checks that it is still pending. An approval also needs the
-  // device to be as it was read.
+  // device to be as it was read. `hasRequestEnded` becomes true by that first statement and stays true:
+  // the statements after it may therefore come in any order.
   const onlyIf = device
     ? isDeviceUnchanged(request.applicationId, request.deviceId, before)
     : sql`true`;
@@ -130,7 +131,7 @@ async function writeDecision(
     events: events.insertion(owed, hasRequestEnded(ending)),
   });
   if (ended.length === 0) return undefined;
-  events.announce(owed);
+  events.sendAfterAnswer(owed);
   if (lostAccess) await closeDeviceSocketsNow(services, lostAccess);
   const { status, outcome } = ending;
   return { ok: true, request: { ...request, status, outcome }, device };
@@ -142,9 +143,10 @@ async function readRequestAndDevice(
   organisationId: number,
   { applicationId, requestId }: RequestRef,
 ): Promise<
-  | { request: PairRequest; before: Device | null }
+  | { request: PairingRequest; before: Device | null }
   | { code: "application-not-found" | "request-not-found" }
 > {
+  // `status` comes first in the primary key. All statuses are listed, so that SQLite uses the key.
   const deviceId = sql`(select device_id from ${pairingRequests}
     where status in (select value from json_each(${JSON.stringify(REQUEST_STATUSES)}))
       and application_id = ${applicationId} and id = ${requestId})`;
@@ -156,5 +158,5 @@ async function readRequestAndDevice(
   if (!applications[0]) return { code: "application-not-found" };
   if (!requests[0]) return { code: "request-not-found" };
   const before = devices[0] ? toDevice(devices[0]) : null;
-  return { request: toPairRequest(requests[0]), before };
+  return { request: toPairingRequest(requests[0]), before };
 }

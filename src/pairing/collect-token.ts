@@ -14,8 +14,8 @@ import {
   tokenWrites,
 } from "../devices/device-store";
 import { newDeviceToken } from "../devices/device-token";
-import { type PairRequest, type RequestStatus, statusAt } from "./pairing-request";
-import { selectRequest, toPairRequest } from "./request-store";
+import { type PairingRequest, type RequestStatus, statusAt } from "./pairing-request";
+import { selectRequest, toPairingRequest } from "./request-store";
 
 /** The answer to a poll. Only one poll gets `token`; for all others it is null. */
 export interface PollResult {
@@ -32,14 +32,14 @@ export async function pollRequest(
 ): Promise<PollResult | null> {
   const rows = await selectRequest(db, applicationId, requestId);
   if (!rows[0]) return null;
-  const request = toPairRequest(rows[0]);
+  const request = toPairingRequest(rows[0]);
   const status = statusAt(request, now);
   const token = status === "approved" ? await collectToken(db, request) : null;
   return { status, token };
 }
 
 /** The token of an approved request. Null: it was collected before, or the approval no longer stands. */
-async function collectToken(db: Database, request: PairRequest): Promise<PollResult["token"]> {
+async function collectToken(db: Database, request: PairingRequest): Promise<PollResult["token"]> {
   const { applicationId, deviceId } = request;
   const granted = request.outcome?.granted;
   if (!granted) return null;

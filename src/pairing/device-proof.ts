@@ -1,6 +1,7 @@
 /**
- * Checks that a device has its key and makes its request now. The route of pairing requests calls this
- * before anything of the request is stored or looked up.
+ * Checks that a device has its key and makes its request now. The route of pairing requests has looked up
+ * the application by then. It calls this before it reads the device or its requests, and before it stores
+ * anything.
  */
 import type { RequestedAccess } from "../devices/profile";
 import { CHALLENGE_MS, judgeChallenge } from "./challenge";
@@ -27,7 +28,7 @@ export type ProofRefusal =
   | { code: "wrong-signature" };
 
 /** A request to an application, with its proof. */
-export interface SignedRequest {
+export interface RequestWithProof {
   applicationId: string;
   /** As the device has sent it, except that platform and family may be normalised. */
   requested: RequestedAccess;
@@ -40,7 +41,7 @@ export interface SignedRequest {
  */
 export async function judgeProof(
   secret: string,
-  { applicationId, requested, proof }: SignedRequest,
+  { applicationId, requested, proof }: RequestWithProof,
   now: number,
 ): Promise<ProofRefusal | null> {
   const parsed = parseDeviceKey(requested.publicKey);

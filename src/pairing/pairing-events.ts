@@ -1,14 +1,14 @@
 /** The `device.pair.*` events of pairing requests. The functions that make, decide and end requests record them. */
 import type { Device } from "../devices/device";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { PairRequest, PairRequestEventData } from "./pairing-request";
+import type { PairingRequest, PairingRequestEventData } from "./pairing-request";
 
 /** The event of a new request, or of one that has ended with this status. */
-export function pairRequestEvent(
-  type: "requested" | Exclude<PairRequest["status"], "pending">,
-  pairRequest: PairRequestEventData["pairRequest"],
+export function pairingRequestEvent(
+  type: "requested" | Exclude<PairingRequest["status"], "pending">,
+  pairRequest: PairingRequestEventData["pairRequest"],
   now: number,
-): DomainEvent<PairRequestEventData> {
+): DomainEvent<PairingRequestEventData> {
   return {
     id: newEventId(now),
     organisationId: pairRequest.organisationId,
@@ -23,9 +23,9 @@ export function pairRequestEvent(
  * device opened before this version of it.
  */
 export function withSocketsToClose(
-  event: DomainEvent<PairRequestEventData>,
+  event: DomainEvent<PairingRequestEventData>,
   { version }: Pick<Device, "version">,
-): DomainEvent<PairRequestEventData> {
+): DomainEvent<PairingRequestEventData> {
   return {
     ...event,
     data: { pairRequest: { ...event.data.pairRequest, closesSocketsBefore: version } },

@@ -1,6 +1,6 @@
 /**
- * Plans what a pairing request of a device writes, and what the device is answered. The plans only read.
- * `request-pairing.ts` writes them.
+ * Plans the statements of a pairing request and the answer to the device. The functions of this file only
+ * read. `request-pairing.ts` writes the plans.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
@@ -18,16 +18,16 @@ import {
 import { newDeviceToken } from "../devices/device-token";
 import type { RequestedAccess } from "../devices/profile";
 import type { DomainEvent } from "../events/event";
-import { pairRequestEvent, withSocketsToClose } from "./pairing-events";
+import { pairingRequestEvent, withSocketsToClose } from "./pairing-events";
 import {
   chooseNextStep,
   isExpired,
   type NextStep,
-  type PairRequest,
+  type PairingRequest,
   REQUEST_LIFE_MS,
 } from "./pairing-request";
 import { endingOf } from "./request-endings";
-import { newPairRequestId } from "./request-id";
+import { newPairingRequestId } from "./request-id";
 import { hasFewNewRequests, hasRoomForRequest } from "./request-limits";
 import {
   isPendingRequestUnchanged,
@@ -36,7 +36,7 @@ import {
   requestInsertion,
   requestRefresh,
   selectPendingRequest,
-  toPairRequest,
+  toPairingRequest,
 } from "./request-store";
 import {
   accessOfCode,
@@ -57,7 +57,7 @@ export interface ProvenRequest {
 /** Why a setup code does not let a device in. */
 export type SetupCodeRefusal = { code: "invalid-setup-code" } | { code: "exceeds-setup-code" };
 
-/** What a device is answered whose request is accepted. */
+/** The answer to a device whose request is accepted. */
 export type PairingAnswer =
   | {
       type: "token";
@@ -67,9 +67,9 @@ export type PairingAnswer =
       /** The request that the setup code has approved; null: the access was approved before. */
       requestId: string | null;
     }
-  | { type: "pending"; request: PairRequest };
+  | { type: "pending"; request: PairingRequest };
 
-/** What is to be written, and under which condition. */
+/** The statements that are to be written, and their condition. */
 export interface PairingPlan {
   onlyIf: SQL;
   /** The statements. `claimed` is true in the batch that has stored the nonce of this request. */
@@ -84,7 +84,7 @@ export interface PairingPlan {
 /** The device of a request and its pending request, as they were read. Null: there is none. */
 interface Found {
   device: Device | null;
-  pending: PairRequest | null;
+  pending: PairingRequest | null;
 }
 
 /** Plans a request without a setup code. */
@@ -122,15 +122,15 @@ export async function planRequest(
 /** A new request that waits for a decision. It ends the pending request of the device, if there is one. */
 function planNewRequest(
   { db, events }: DeviceServices,
-  request: PairRequest,
+  request: PairingRequest,
   earlier: {
-    pending: PairRequest | null;
+    pending: PairingRequest | null;
     ends: Extract<NextStep, { type: "open-request" }>["ends"];
   },
   now: number,
 ): PairingPlan {
   const { pending, ends } = earlier;
-  const opened = request.silent ? [] : [pairRequestEvent("requested", request, now)];
+  const opened = request.silent ? [] : [pairingRequestEvent("requested", request, now)];
   const ended = ends ? [endingOf(ends.request, ends.as, now)] : [];
   const owed = [...ended.map(({ event }) => event), ...opened];
   return {
@@ -166,15 +166,15 @@ export async function planWithSetupCode(
   if (!granted) return { code: "exceeds-setup-code" };
   const { device: before, pending } = await readDeviceAndPending(services, application, requested);
   const decision = { decidedBy: code.keyId, decidedByEmail: null, granted, reason: "setup-code" };
-  const request: PairRequest = {
+  const request: PairingRequest = {
     ...newRequest(application, proven, before, now),
     status: "approved",
     outcome: { at: now, ...decision },
   };
-  const device = approveDevice({ before, request, granted, collectedBy: null }, now);
+  const device = approveDevice({ before, request, granted, awaiting: null }, now);
   const token = planToken(services, { before, device, requested, requestId: request.id });
   const lostAccess = before && hasLostAccess(before, device) ? device : null;
-  const event = pairRequestEvent("approved", request, now);
+  const event = pairingRequestEvent("approved", request, now);
   const approved = lostAccess ? withSocketsToClose(event, lostAccess) : event;
   const ended = pending
     ? [endingOf(pending, isExpired(pending, now) ? "expired" : "superseded", now)]
@@ -234,7 +234,7 @@ async function readDeviceAndPending(
   });
   return {
     device: devices[0] ? toDevice(devices[0]) : null,
-    pending: pendings[0] ? toPairRequest(pendings[0]) : null,
+    pending: pendings[0] ? toPairingRequest(pendings[0]) : null,
   };
 }
 
@@ -243,10 +243,10 @@ function newRequest(
   { requested, remoteIp }: ProvenRequest,
   device: Device | null,
   now: number,
-): PairRequest {
+): PairingRequest {
   return {
     ...requested,
-    id: newPairRequestId(now),
+    id: newPairingRequestId(now),
     applicationId: application.id,
     organisationId: application.organisationId,
     status: "pending",

@@ -2,7 +2,7 @@
  * Pairing requests: what they are, what a signed request of a device leads to, and what an approval may
  * grant. Pure.
  *
- * The access that a request asks for never changes under its id. So an approval of an id can never grant
+ * The requested access never changes under the id of a request. So an approval of an id can never grant
  * more than the operator was shown under that id.
  */
 import { createHash } from "node:crypto";
@@ -36,7 +36,7 @@ export type RequestStatus = (typeof REQUEST_STATUSES)[number];
 export const ENDED_STATUSES = REQUEST_STATUSES.filter((status) => status !== "pending");
 
 /** How a request ended. Stored as JSON. Times are Unix milliseconds. */
-export interface PairRequestOutcome {
+export interface PairingRequestOutcome {
   at: number;
   /** The API key that decided, or that made the setup code; null: nobody decided. */
   decidedBy: number | null;
@@ -47,7 +47,7 @@ export interface PairRequestOutcome {
 }
 
 /** A pairing request. It holds no secret, so it may be listed, put into events and kept. */
-export interface PairRequest extends RequestedAccess {
+export interface PairingRequest extends RequestedAccess {
   id: string;
   applicationId: string;
   organisationId: number;
@@ -57,19 +57,19 @@ export interface PairRequest extends RequestedAccess {
   remoteIp: string;
   /** The device was paired already when it made the request. */
   isRepair: boolean;
-  outcome: PairRequestOutcome | null;
+  outcome: PairingRequestOutcome | null;
 }
 
 /** What a signed request of a device leads to. */
 export type NextStep =
   /** The device has all this access already: it gets a fresh token. */
   | { type: "issue-token"; device: Device }
-  /** The device asks again for the same or less: its pending request gets more time. */
-  | { type: "refresh-request"; request: PairRequest }
+  /** The device requests the same or less again: its pending request gets more time. */
+  | { type: "refresh-request"; request: PairingRequest }
   /** A new request is opened. It ends the pending request of the device, if there is one. */
   | {
       type: "open-request";
-      ends: { request: PairRequest; as: "expired" | "superseded" } | null;
+      ends: { request: PairingRequest; as: "expired" | "superseded" } | null;
     };
 
 /**
@@ -79,7 +79,7 @@ export type NextStep =
  */
 export function chooseNextStep(
   device: Device | null,
-  pending: PairRequest | null,
+  pending: PairingRequest | null,
   requested: RequestedAccess,
   now: number,
 ): NextStep {
@@ -93,12 +93,12 @@ export function chooseNextStep(
 }
 
 /** Whether the time of a request is over. D1 may still show it as pending, until the sweep has recorded it. */
-export function isExpired(request: Pick<PairRequest, "expiresAt">, now: number): boolean {
+export function isExpired(request: Pick<PairingRequest, "expiresAt">, now: number): boolean {
   return now >= request.expiresAt;
 }
 
 /** The status of a request now: expired from the moment when its time is over. */
-export function statusAt(request: PairRequest, now: number): RequestStatus {
+export function statusAt(request: PairingRequest, now: number): RequestStatus {
   return request.status === "pending" && isExpired(request, now) ? "expired" : request.status;
 }
 
@@ -176,11 +176,11 @@ function exceeds(what: string): { ok: false; refusal: ApprovalRefusal } {
 }
 
 /** The data of all `device.pair.*` events. Stored as JSON with the event. */
-export interface PairRequestEventData {
-  readonly pairRequest: PairRequest & {
+export interface PairingRequestEventData {
+  readonly pairRequest: PairingRequest & {
     /**
      * Only on an approval that took access from the device: the sockets that the device opened before
-     * this version of it are closed.
+     * this version of it are closed. It is a version of the device, not a time.
      */
     readonly closesSocketsBefore?: number;
   };

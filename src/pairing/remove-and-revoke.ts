@@ -18,7 +18,7 @@ import {
   isPendingRequestUnchanged,
   requestEndingUpdate,
   selectPendingRequest,
-  toPairRequest,
+  toPairingRequest,
 } from "./request-store";
 
 /** Removes a device. Its tokens stop working, and only a new approval lets it back in. */
@@ -67,7 +67,7 @@ async function endPendingRequest(
     const mayGoOn = isPendingRequestUnchanged(applicationId, deviceId, null);
     return { statements: () => [], mayGoOn, events: [] };
   }
-  const request = toPairRequest(rows[0]);
+  const request = toPairingRequest(rows[0]);
   const { ending, event } = isExpired(request, now)
     ? endingOf(request, "expired", now)
     : endingOf(request, "rejected", now, {

@@ -3,8 +3,12 @@ import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { DeviceServices } from "../devices/device-services";
 import type { DomainEvent } from "../events/event";
-import { pairRequestEvent } from "./pairing-events";
-import type { PairRequest, PairRequestEventData, PairRequestOutcome } from "./pairing-request";
+import { pairingRequestEvent } from "./pairing-events";
+import type {
+  PairingRequest,
+  PairingRequestEventData,
+  PairingRequestOutcome,
+} from "./pairing-request";
 import {
   findExpiredRequests,
   hasRequestEnded,
@@ -16,7 +20,7 @@ import {
 /** An ending, and the event that tells of it. */
 export interface EndingWithEvent {
   ending: RequestEnding;
-  event: DomainEvent<PairRequestEventData>;
+  event: DomainEvent<PairingRequestEventData>;
 }
 
 /** The decision of a request that ends although nobody has decided it. */
@@ -24,14 +28,14 @@ const NO_DECISION = { decidedBy: null, decidedByEmail: null, granted: null, reas
 
 /** The ending of a pending request, with its event. Nothing is written here. */
 export function endingOf(
-  request: PairRequest,
+  request: PairingRequest,
   status: RequestEnding["status"],
   now: number,
-  decision: Omit<PairRequestOutcome, "at"> = NO_DECISION,
+  decision: Omit<PairingRequestOutcome, "at"> = NO_DECISION,
 ): EndingWithEvent {
   const outcome = { at: status === "expired" ? request.expiresAt : now, ...decision };
   const ending = { request, status, outcome, claim: crypto.randomUUID() };
-  return { ending, event: pairRequestEvent(status, { ...request, status, outcome }, now) };
+  return { ending, event: pairingRequestEvent(status, { ...request, status, outcome }, now) };
 }
 
 /**
@@ -55,7 +59,7 @@ export async function expireRequests(
     ),
   });
   const own = endings.filter((_, i) => (ended[i] ?? []).length > 0);
-  if (own.length > 0) events.announce(own.map(({ event }) => event));
+  if (own.length > 0) events.sendAfterAnswer(own.map(({ event }) => event));
   const last = expired.at(-1);
   return last && expired.length === limit
     ? { applicationId: last.applicationId, id: last.id }

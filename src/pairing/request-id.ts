@@ -3,11 +3,11 @@ import { newEventId } from "../events/event";
 import { firstEventIdAt } from "../events/event-store";
 
 /** A new id for a request that is made now. */
-export function newPairRequestId(now: number): string {
+export function newPairingRequestId(now: number): string {
   return `pr-${newEventId(now)}`;
 }
 
 /** The smallest id that a request of this moment can have. */
-export function firstPairRequestIdAt(time: number): string {
+export function firstPairingRequestIdAt(time: number): string {
   return `pr-${firstEventIdAt(time)}`;
 }

@@ -11,11 +11,11 @@ import {
   ENDED_STATUSES,
   MOST_NEW_REQUESTS,
   MOST_PENDING_REQUESTS,
-  type PairRequest,
+  type PairingRequest,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
-import { firstPairRequestIdAt } from "./request-id";
+import { firstPairingRequestIdAt } from "./request-id";
 
 /** The limit that keeps a request out. */
 export type LimitRefusal =
@@ -23,7 +23,7 @@ export type LimitRefusal =
   | { code: "too-many-new"; retryAfterSeconds: number };
 
 /** The device that makes a request, and the application. */
-type Requester = Pick<PairRequest, "applicationId" | "deviceId">;
+type Requester = Pick<PairingRequest, "applicationId" | "deviceId">;
 
 /** A condition for a batch: one more request may be pending, in this application and from this address. */
 export function hasRoomForRequest(request: Requester & { remoteIp: string }, now: number): SQL {
@@ -35,12 +35,13 @@ export function hasRoomForRequest(request: Requester & { remoteIp: string }, now
 
 /**
  * A condition for a batch: this device may make one more new request.
- * @param pending the pending request of the device. It is counted here and not by the statement, because
- *   the batch ends it. Another condition of the batch says that it is still the pending one
+ * @param pending the pending request of the device. This function counts that request, which the batch is
+ *   going to end. The SQL counts only requests that have ended. Another condition of the batch says that the
+ *   request is still the pending one
  */
 export function hasFewNewRequests(
   requester: Requester,
-  pending: PairRequest | null,
+  pending: PairingRequest | null,
   now: number,
 ): SQL {
   const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
@@ -51,7 +52,7 @@ export function hasFewNewRequests(
 /** The limit that a request exceeds; null: none. */
 export async function findExceededLimit(
   db: Database,
-  request: PairRequest,
+  request: PairingRequest,
   now: number,
 ): Promise<LimitRefusal | null> {
   const pending = await countPending(db, request, now);
@@ -71,7 +72,7 @@ export async function findExceededLimit(
 /** How many requests of other devices are pending: in the application, and of these from the address. */
 async function countPending(
   db: Database,
-  request: PairRequest,
+  request: PairingRequest,
   now: number,
 ): Promise<{ application: number; address: number }> {
   const rows = await db
@@ -95,7 +96,7 @@ function countOfAddress(ip: string): SQL<number> {
 /** The times (Unix milliseconds) of the latest counted requests of a device, newest first, up to the limit. */
 async function findRecentTimes(db: Database, requester: Requester, now: number): Promise<number[]> {
   const rows = await db
-    .select({ at: sql<number>`${pairingRequests.asked} ->> 'requestedAt'` })
+    .select({ at: sql<number>`${pairingRequests.requested} ->> 'requestedAt'` })
     .from(pairingRequests)
     .where(areRecentOf(requester, REQUEST_STATUSES, now))
     .orderBy(desc(pairingRequests.id))
@@ -118,5 +119,5 @@ function areRecentOf(
 }
 
 function firstCountedId(now: number): string {
-  return firstPairRequestIdAt(now - MOST_NEW_REQUESTS.withinMs + 1);
+  return firstPairingRequestIdAt(now - MOST_NEW_REQUESTS.withinMs + 1);
 }

@@ -66,7 +66,7 @@ async function writePlan(
     rest: plan.statements(isNonceClaimed(use, now)),
   });
   if (stored.length === 0) return false;
-  if (plan.events.length > 0) events.announce(plan.events);
+  if (plan.events.length > 0) events.sendAfterAnswer(plan.events);
   if (plan.lostAccess) await closeDeviceSocketsNow(services, plan.lostAccess);
   return true;
 }

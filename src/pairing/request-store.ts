@@ -4,8 +4,8 @@ import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
 import { addressBucket } from "../platform/ip-address";
 import {
-  type PairRequest,
-  type PairRequestOutcome,
+  type PairingRequest,
+  type PairingRequestOutcome,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
@@ -14,9 +14,9 @@ type Row = typeof pairingRequests.$inferSelect;
 
 /** How a pending request is to end. A batch writes it. */
 export interface RequestEnding {
-  request: PairRequest;
+  request: PairingRequest;
   status: Exclude<RequestStatus, "pending">;
-  outcome: PairRequestOutcome;
+  outcome: PairingRequestOutcome;
   /** A random value of this ending. It tells this ending from another one of the same request. */
   claim: string;
 }
@@ -34,6 +34,7 @@ export function selectPendingRequest(db: Database, applicationId: string, device
 
 /** The statement that reads a request of an application. */
 export function selectRequest(db: Database, applicationId: string, id: string) {
+  // `status` comes first in the primary key. All statuses are listed, so that SQLite uses the key.
   return db
     .select()
     .from(pairingRequests)
@@ -63,9 +64,9 @@ export function selectRequests(
 }
 
 /** Makes a request of its row. */
-export function toPairRequest(row: Row): PairRequest {
+export function toPairingRequest(row: Row): PairingRequest {
   return {
-    ...JSON.parse(row.asked),
+    ...JSON.parse(row.requested),
     status: row.status,
     applicationId: row.applicationId,
     id: row.id,
@@ -77,7 +78,7 @@ export function toPairRequest(row: Row): PairRequest {
 }
 
 /** The statement that stores a request where `onlyIf` holds. */
-export function requestInsertion(db: Database, request: PairRequest, onlyIf: SQL) {
+export function requestInsertion(db: Database, request: PairingRequest, onlyIf: SQL) {
   const { status, applicationId, id, organisationId, deviceId, remoteIp, expiresAt } = request;
   const { outcome, ...requested } = request;
   return db.insert(pairingRequests).select(
@@ -88,7 +89,12 @@ export function requestInsertion(db: Database, request: PairRequest, onlyIf: SQL
 }
 
 /** The statement that gives a pending request more time, where `onlyIf` holds. */
-export function requestRefresh(db: Database, request: PairRequest, expiresAt: number, onlyIf: SQL) {
+export function requestRefresh(
+  db: Database,
+  request: PairingRequest,
+  expiresAt: number,
+  onlyIf: SQL,
+) {
   return db
     .update(pairingRequests)
     .set({ expiresAt })
@@ -112,7 +118,7 @@ export function hasRequestEnded({ request, status, claim }: RequestEnding): SQL 
 }
 
 /** A condition for a batch: the request is pending, and its time is not over. */
-export function isStillPending(request: PairRequest, now: number): SQL {
+export function isStillPending(request: PairingRequest, now: number): SQL {
   return sql`exists (select 1 from ${pairingRequests} where status = 'pending'
     and application_id = ${request.applicationId} and id = ${request.id} and expires_at > ${now})`;
 }
@@ -124,14 +130,14 @@ export function isStillPending(request: PairRequest, now: number): SQL {
 export function isPendingRequestUnchanged(
   applicationId: string,
   deviceId: string,
-  request: PairRequest | null,
+  request: PairingRequest | null,
 ): SQL {
   return sql`(select id from ${pairingRequests} where status = 'pending'
     and application_id = ${applicationId} and device_id = ${deviceId}) is ${request?.id ?? null}`;
 }
 
 /** The last request of a page of the requests of all applications. The next page begins behind it. */
-export type RequestPosition = Pick<PairRequest, "applicationId" | "id">;
+export type RequestPosition = Pick<PairingRequest, "applicationId" | "id">;
 
 /**
  * A page of the pending requests of all applications whose time is over. All pages together read every
@@ -141,7 +147,7 @@ export async function findExpiredRequests(
   db: Database,
   now: number,
   { after, limit }: { after: RequestPosition | null; limit: number },
-): Promise<PairRequest[]> {
+): Promise<PairingRequest[]> {
   const rows = await db
     .select()
     .from(pairingRequests)
@@ -156,7 +162,7 @@ export async function findExpiredRequests(
     )
     .orderBy(pairingRequests.applicationId, pairingRequests.id)
     .limit(limit);
-  return rows.map(toPairRequest);
+  return rows.map(toPairingRequest);
 }
 
 /**

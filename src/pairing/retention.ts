@@ -6,7 +6,7 @@ import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
 import { deleteDevices } from "../devices/device-store";
 import { ENDED_STATUSES, MOST_NEW_REQUESTS, REQUEST_STATUSES } from "./pairing-request";
-import { firstPairRequestIdAt } from "./request-id";
+import { firstPairingRequestIdAt } from "./request-id";
 import { removeRequests } from "./request-store";
 
 /** Superseded requests are kept for a day only: another request of the device has taken their place. */
@@ -31,13 +31,13 @@ export async function removeEndedPairingData(
   now: number,
 ): Promise<number> {
   const dayAgo = now - SUPERSEDED_MS;
-  // However short retention is: what a device has asked for lately counts for what it may ask for.
-  const before = firstPairRequestIdAt(Math.min(cutoff, now - MOST_NEW_REQUESTS.withinMs));
+  // Requests of the last hour stay, however short retention is: the limit of new requests counts them.
+  const before = firstPairingRequestIdAt(Math.min(cutoff, now - MOST_NEW_REQUESTS.withinMs));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {
     ...page,
     statuses: ["superseded"],
-    before: firstPairRequestIdAt(dayAgo),
+    before: firstPairingRequestIdAt(dayAgo),
     endedBefore: dayAgo,
   });
   const devices = await deleteDevices(db, { ...page, removedBefore: cutoff });

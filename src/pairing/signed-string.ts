@@ -10,7 +10,7 @@ export interface SignedFields {
   scopes: readonly string[];
   /** Unix milliseconds. */
   signedAt: number;
-  /** The setup code; empty: none. */
+  /** The setup code; empty: none. `token` is OpenClaw's name for it. */
   token: string;
   nonce: string;
   platform: string;

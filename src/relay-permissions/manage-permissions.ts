@@ -237,7 +237,7 @@ function announce(
   event: DomainEvent,
   concerned: ConcernedConnections | null,
 ): void {
-  services.events.announce([event]);
+  services.events.sendAfterAnswer([event]);
   if (concerned === null) return;
   const told = notifySessions(services, event.organisationId, concerned);
   services.waitUntil(

@@ -133,7 +133,7 @@ async function changeConnector(
       stored: change.event === "connector.deleted" ? deletion() : current ? update() : insertion(),
     });
     if (!stored[0]) return undefined;
-    events.announce(announced);
+    events.sendAfterAnswer(announced);
     return stored[0];
   });
 }

@@ -22,16 +22,16 @@ import { signDeliveryRequest } from "./webhook-request";
 /** What it takes to send a webhook: where this deployment may send, its secret, and the formats. */
 export interface WebhookSender {
   config: Config;
-  /** The JSON body of an event in each format; `retries`: how many attempts there were before. */
+  /** The JSON body of an event in each format; `attemptsBefore`: as for `makeAttempt`. */
   render: {
     "relay-session": (event: DomainEvent<SessionEventData>) => unknown;
     standard: (event: DomainEvent) => unknown;
-    ricloud: (event: DomainEvent, retries: number) => unknown;
+    ricloud: (event: DomainEvent, attemptsBefore: number) => unknown;
   };
 }
 
-/** The part of a delivery that an attempt needs. */
-export type Sendable = Pick<
+/** The part of a delivery that an attempt needs. A test has no more than this. */
+export type AttemptInput = Pick<
   DeliveryToSend,
   "organisationId" | "event" | "format" | "url" | "endpoint" | "endpointId" | "organisationSecrets"
 >;
@@ -54,13 +54,17 @@ const TIMEOUT_MS = 15_000;
 /** How much of an answer is kept: its first 1 KB. */
 const KEPT_RESPONSE_BYTES = 1_024;
 
-/** Makes an attempt; never throws for what a receiver does. `retries`: how many there were before. */
+/**
+ * Makes an attempt; never throws for what a receiver does.
+ * @param attemptsBefore how many attempts there were before. An attempt of the schedule counts only those
+ *   of the schedule; a resend counts all. ricloud's format shows it as `retries`
+ */
 export async function makeAttempt(
   sender: WebhookSender,
-  delivery: Sendable,
-  retries: number,
+  delivery: AttemptInput,
+  attemptsBefore: number,
 ): Promise<AttemptResult> {
-  const target = targetOf(sender, delivery, retries);
+  const target = targetOf(sender, delivery, attemptsBefore);
   if (!target.ok) return unsentAttempt(target.reason, Date.now());
   const posted = await postSigned({
     url: target.url,
@@ -98,7 +102,11 @@ type Target =
     }
   | { ok: false; reason: string };
 
-function targetOf({ config, render }: WebhookSender, delivery: Sendable, retries: number): Target {
+function targetOf(
+  { config, render }: WebhookSender,
+  delivery: AttemptInput,
+  attemptsBefore: number,
+): Target {
   const { event, endpointId, endpoint, organisationId, organisationSecrets } = delivery;
   if (!organisationSecrets) return nowhere("the organisation was deleted");
   if (delivery.format === "relay-session") {
@@ -119,7 +127,7 @@ function targetOf({ config, render }: WebhookSender, delivery: Sendable, retries
     url: endpoint.url,
     origin: endpoint.origin,
     secrets: (now) => signingSecrets(config.secret, owner, secretVersions(endpoint), now),
-    body: render[delivery.format](event, retries),
+    body: render[delivery.format](event, attemptsBefore),
   };
 }
 

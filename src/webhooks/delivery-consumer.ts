@@ -1,11 +1,12 @@
 /**
  * Consumes the deliveries queue. A message asks for one attempt, and the row in D1 says whether that
- * attempt is still to be made. A message that comes twice is sent at most twice and recorded once. After
+ * attempt is still to be made. A message that comes twice causes at most two requests and one record. After
  * a crash between the request and its record, the request is repeated with the same `webhook-id`.
  *
- * A receiver that hangs must not delay the others. The handler therefore waits only a moment for a batch,
- * and the requests that are not over then go on behind it. Their messages come back when the requests
- * must be over: they are dropped if the attempt is recorded, and repeated if the Worker died.
+ * A receiver that hangs must not delay the others. The handler therefore waits only a moment for a batch.
+ * The requests that are not over by then go on after the handler has returned. The queue delivers their
+ * messages again when the requests must be over. The consumer then drops a message whose attempt is
+ * recorded, and makes the attempt again if the Worker died before the record.
  */
 
 import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
@@ -43,18 +44,21 @@ export interface DeliveryServices extends WebhookSender, ChangeStore {
 }
 
 /** How long the handler waits for the receivers of a batch. */
-const PATIENCE_MS = 1_000;
-/** When the message of a request that goes on comes back: after the longest request and its record. */
-const BACK_SECONDS = 45;
+const WAIT_FOR_BATCH_MS = 1_000;
+/** A message whose request still runs is delivered again after this: the longest request is over and recorded. */
+const REDELIVER_SLOW_SECONDS = 45;
 /** How long a message waits for the record of the attempt before its own. */
 const EARLY_SECONDS = 5;
 /**
- * An attempt of the schedule counts as under way from so long before it is due. A request that a recovery
- * makes earlier than that is over and recorded by then …
+ * An attempt of the schedule counts as under way from this long before it is due. A recovery that makes its
+ * own request earlier than that has recorded it when the attempt is due.
  */
-const AHEAD_MS = 30_000;
-/** … to so long after it: by then its message came off its queue, and its request is over and recorded. */
-const BEHIND_MS = 120_000;
+const UNDER_WAY_BEFORE_MS = 30_000;
+/**
+ * An attempt of the schedule counts as under way until this long after it is due. By then its message came
+ * off the queue, and its request is over and recorded.
+ */
+const UNDER_WAY_AFTER_MS = 120_000;
 /** When a recovery looks again at a delivery of which an attempt is under way. */
 const LOOK_AGAIN_SECONDS = 30;
 
@@ -68,7 +72,10 @@ interface Task {
   body: DeliveryMessage;
 }
 
-/** Handles a batch. What was done is acknowledged; what could not be done comes back. */
+/**
+ * Handles a batch. The consumer calls `retry()` for messages that are to come again. Messages that we do not
+ * retry are acknowledged by the platform when the handler returns.
+ */
 export async function consumeDeliveries(
   batch: MessageBatch,
   services: DeliveryServices,
@@ -92,23 +99,23 @@ export async function consumeDeliveries(
     const startedAt = Date.now();
     const done = handle(services, batch.queue, task, delivery).then(() => {
       open.delete(message);
-      if (receiver && Date.now() - startedAt < PATIENCE_MS) slow.delete(receiver);
+      if (receiver && Date.now() - startedAt < WAIT_FOR_BATCH_MS) slow.delete(receiver);
     });
     if (!receiver || !slow.has(receiver)) waitedFor.push(done);
     return { message, receiver, done };
   });
   services.waitUntil(Promise.all(work.map(({ done }) => done)));
-  // Time running out is no failure here: what is still open goes on behind.
-  await withTimeout(PATIENCE_MS, Promise.all(waitedFor)).catch(() => undefined);
+  // A time-out is no failure here: the requests that are still open go on after the handler returns.
+  await withTimeout(WAIT_FOR_BATCH_MS, Promise.all(waitedFor)).catch(() => undefined);
   for (const { message, receiver } of work) {
     if (!open.has(message)) continue;
     if (receiver) slow.set(receiver, true);
     dropOldest(slow, MOST_SLOW);
-    message.retry({ delaySeconds: BACK_SECONDS });
+    message.retry({ delaySeconds: REDELIVER_SLOW_SECONDS });
   }
 }
 
-/** All deliveries of a batch, in one query. Null when D1 failed: then all messages come back later. */
+/** All deliveries of a batch, in one query. Null when D1 failed: all messages then come again later. */
 async function findAll(
   { db }: DeliveryServices,
   queue: string,
@@ -130,7 +137,7 @@ function keyOf({ organisationId, id }: DeliveryKey): string {
   return `${organisationId} ${id}`;
 }
 
-/** The name of the receiver: one that is slow for one delivery is taken to be slow for the next. */
+/** The name of a receiver. A receiver that was slow for one delivery is expected to be slow for the next. */
 function receiverOf({ organisationId, endpointId, url }: DeliveryToSend): string {
   return `${organisationId} ${endpointId ?? url}`;
 }
@@ -151,7 +158,7 @@ async function handle(
       );
     } else if (delivery && "resend" in body) {
       if (body.unlessUnderWay) {
-        // What has arrived in the meantime needs no other attempt.
+        // A delivery that has arrived in the meantime needs no other attempt.
         if (delivery.status === "delivered") return;
         if (isUnderWay(delivery, Date.now())) {
           return message.retry({ delaySeconds: LOOK_AGAIN_SECONDS });
@@ -159,7 +166,7 @@ async function handle(
       }
       await resend(services, delivery, body.resend);
     } else if (delivery && "attempt" in body) {
-      const made = delivery.attemptCount;
+      const made = delivery.scheduledAttempts;
       if (delivery.status !== "pending" || made >= body.attempt) return;
       if (made < body.attempt - 1) return message.retry({ delaySeconds: EARLY_SECONDS });
       await attemptScheduled(services, delivery);
@@ -170,10 +177,10 @@ async function handle(
   }
 }
 
-/** Whether an attempt of the schedule is being made about now. A second one would be one too many. */
+/** Whether an attempt of the schedule is being made about now. With one more, the receiver would get the event twice. */
 function isUnderWay({ status, nextAttemptAt }: DeliveryToSend, now: number): boolean {
   if (status !== "pending" || nextAttemptAt === null) return false;
-  return nextAttemptAt < now + AHEAD_MS && nextAttemptAt > now - BEHIND_MS;
+  return nextAttemptAt < now + UNDER_WAY_BEFORE_MS && nextAttemptAt > now - UNDER_WAY_AFTER_MS;
 }
 
 /** Makes the next attempt of the schedule, puts the one after it on the queue, and records the attempt. */
@@ -182,13 +189,13 @@ async function attemptScheduled(
   delivery: DeliveryToSend,
 ): Promise<void> {
   const { db } = services;
-  const { organisationId, id, endpoint, event, attemptCount } = delivery;
-  const result = await send(services, delivery, attemptCount);
+  const { organisationId, id, endpoint, event, scheduledAttempts } = delivery;
+  const result = await send(services, delivery, scheduledAttempts);
   const { attempt } = result;
   const finish = (status: DeliveryStatus) =>
     recordScheduled(db, delivery, attempt, { status, nextAttemptAt: null });
   if (!result.sent) return finish("discarded");
-  const plan = isOver(event, result) ? null : planAfter(services, attemptCount + 1, result);
+  const plan = isOver(event, result) ? null : planAfter(services, scheduledAttempts + 1, result);
   if (endpoint && isTestEvent(event)) {
     await setEndpointValid(db, endpoint, result.succeeded);
   } else if (endpoint) {
@@ -196,21 +203,21 @@ async function attemptScheduled(
     await updateEndpointHealth(services, endpoint, report, Date.now());
   }
   if (plan === null) return finish(result.succeeded ? "delivered" : "failed");
-  // The next message is sent first. If only the record were written, the delivery would be pending for
-  // ever. A message that comes before the record waits for it.
+  // The next message is sent first. If only the record were written, the delivery would stay pending for
+  // ever. If the next message comes before the record, it waits for the record.
   const nextAttemptAt = Date.now() + plan.delaySeconds * 1_000;
-  const next: DeliveryMessage = { v: 1, organisationId, id, attempt: attemptCount + 2 };
+  const next: DeliveryMessage = { v: 1, organisationId, id, attempt: scheduledAttempts + 2 };
   await services.deliveries.send(next, { delaySeconds: Math.ceil(plan.delaySeconds) });
   await recordScheduled(db, delivery, attempt, { status: "pending", nextAttemptAt });
 }
 
-/** Whether no attempt follows: it arrived, the receiver wants no more, or a later one is of no use. */
+/** Whether no attempt follows: this one arrived, the receiver wants no more, or a later one is of no use. */
 function isOver(event: DomainEvent, result: SentAttempt): boolean {
-  // A person who tests an endpoint waits for the answer, and has no use for one of tomorrow.
+  // A person who tests an endpoint waits for the answer, and has no use for an answer tomorrow.
   return result.succeeded || isGone(result) || isTestEvent(event);
 }
 
-/** When to try again after so many attempts; null: never. */
+/** When to make the next attempt after this many; null: never. */
 function planAfter(
   { config }: DeliveryServices,
   attempts: number,
@@ -245,9 +252,9 @@ async function resend(
 async function send(
   services: DeliveryServices,
   delivery: DeliveryToSend,
-  retries: number,
+  attemptsBefore: number,
 ): Promise<AttemptResult> {
   return delivery.endpoint?.enabled === false
     ? unsentAttempt("the webhook endpoint is disabled", Date.now())
-    : makeAttempt(services, delivery, retries);
+    : makeAttempt(services, delivery, attemptsBefore);
 }

@@ -45,7 +45,7 @@ export function attemptedDeliveryInsertion(
 ) {
   return db
     .insert(deliveries)
-    .values({ ...delivery, status, attempts: JSON.stringify([attempt]), attemptCount: 1 });
+    .values({ ...delivery, status, attempts: JSON.stringify([attempt]), scheduledAttempts: 1 });
 }
 
 /** The deliveries with these keys; a key that no delivery has is left out. */
@@ -121,8 +121,8 @@ export async function recordScheduled(
   await record(db, delivery, attempt, {
     status: sql`case when ${isPending} then ${status} else status end`,
     nextAttemptAt: sql`case when ${isPending} then ${nextAttemptAt} else next_attempt_at end`,
-    attemptCount: delivery.attemptCount + 1,
-    unless: sql`attempt_count <> ${delivery.attemptCount}`,
+    scheduledAttempts: delivery.scheduledAttempts + 1,
+    unless: sql`attempt_count <> ${delivery.scheduledAttempts}`,
   });
 }
 
@@ -151,7 +151,10 @@ async function record(
   db: Database,
   delivery: DeliveryKey,
   attempt: Attempt,
-  { unless, ...change }: { status?: SQL; nextAttemptAt?: SQL; attemptCount?: number; unless: SQL },
+  {
+    unless,
+    ...change
+  }: { status?: SQL; nextAttemptAt?: SQL; scheduledAttempts?: number; unless: SQL },
 ): Promise<void> {
   await db
     .update(deliveries)

@@ -8,7 +8,7 @@ import type { WebhookEndpoint } from "./endpoint";
 /** The format in which the event is posted. */
 export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];
 
-/** `failed`: all attempts did. `discarded`: there was nowhere left to send it. */
+/** `failed`: no scheduled attempt will follow, and none arrived. `discarded`: there was nowhere to send it. */
 export type DeliveryStatus = (typeof deliveries.$inferSelect)["status"];
 
 /** One HTTP request for a delivery. Times are Unix milliseconds. */
@@ -41,8 +41,8 @@ export interface StoredDelivery extends Delivery {
   status: DeliveryStatus;
   /** Oldest first. */
   attempts: Attempt[];
-  /** How many of them the schedule asked for. */
-  attemptCount: number;
+  /** How many of them the schedule asked for. A resend is in `attempts` and is not counted here. */
+  scheduledAttempts: number;
   nextAttemptAt: number | null;
 }
 

@@ -77,7 +77,7 @@ export async function createEndpoint(
       .returning(),
   });
   if (!stored[0]) return null;
-  events.announce(announced);
+  events.sendAfterAnswer(announced);
   return stored[0];
 }
 
@@ -89,7 +89,7 @@ export async function queueTest(
 ): Promise<void> {
   const test = testEvent(endpoint, now);
   await db.batch(events.insertion([test]));
-  events.announce([test]);
+  events.sendAfterAnswer([test]);
 }
 
 /**
@@ -173,7 +173,7 @@ export async function deleteEndpoint(
       deleted: db.delete(webhookEndpoints).where(isUnchangedEndpoint(endpoint)).returning(),
     });
     if (!deleted[0]) return undefined;
-    events.announce(announced);
+    events.sendAfterAnswer(announced);
     return deleted[0];
   });
 }
@@ -206,7 +206,7 @@ async function changeEndpoint(
         .returning(),
     });
     if (!updated[0]) return undefined;
-    events.announce(announced);
+    events.sendAfterAnswer(announced);
     return updated[0];
   });
 }

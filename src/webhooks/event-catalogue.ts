@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { DeviceEventData } from "../devices/device";
 import type { DomainEvent, EventMessage } from "../events/event";
 import type { KeyEventData } from "../keys/key";
-import type { PairRequestEventData } from "../pairing/pairing-request";
+import type { PairingRequestEventData } from "../pairing/pairing-request";
 import type { ConnectionEventData, PermissionEventData } from "../relay-permissions/permission";
 import type { SessionEventData } from "../session/session";
 import type { ConnectorEventData } from "../sources/connector";
@@ -17,7 +17,7 @@ export type EventData =
   | ConnectionEventData
   | ConnectorEventData
   | EndpointEventData
-  | PairRequestEventData
+  | PairingRequestEventData
   | DeviceEventData;
 
 /** Whether an event is about a session. */

@@ -1,6 +1,7 @@
 /**
- * Recoveries: what did not reach an endpoint in a window of time is sent again. That is what was given up,
- * and also what waits for a later attempt of its schedule; the schedule stays as it is.
+ * Recoveries: an operator has the events of a window of time sent again that did not reach an endpoint.
+ * These are the deliveries that failed and those that wait for a later attempt of their schedule. The
+ * schedule stays as it is.
  *
  * A recovery is done page by page, by messages on the deliveries queue. Its row says how far it is, so a
  * message that comes twice goes on from there. Each resend carries the recovery's id, and is made once
@@ -43,7 +44,7 @@ const LATE_EVENTS_MS = 86_400_000;
 /**
  * Stores a recovery and puts its first page on the queue. The window is that of the events, in Unix
  * milliseconds. Null: a recovery of this endpoint is running already.
- * @throws Unavailable when the queue does not take it; nothing is stored then
+ * @throws UnavailableError when the queue does not take it; nothing is stored then
  */
 export async function startRecovery(
   { db, deliveries: queue }: RecoveryServices,
@@ -108,8 +109,8 @@ export async function recoverPage(
     const key = { organisationId, id: delivery.id };
     return { body: { v: 1, ...key, resend: id, unlessUnderWay: true } satisfies DeliveryMessage };
   });
-  // Sent before it is recorded: if the page is repeated, nothing is made twice; recorded first, it could
-  // be lost.
+  // The messages are sent before the page is recorded. If the page is done again, no resend is made twice.
+  // If the record came first, the messages could be lost.
   if (messages.length > 0) await queue.sendBatch(messages);
   const isDone = page.next === null;
   const recorded = await db
@@ -119,10 +120,10 @@ export async function recoverPage(
       resent: recovery.resent + owed.length,
       ...(isDone ? { finishedAt: now } : {}),
     })
-    // Where two messages did the same page, it is counted once …
+    // If two messages did the same page, it is counted once.
     .where(and(isRecovery(recovery), sql`reached is ${reached}`))
     .returning({ id: webhookRecoveries.id });
-  // … and only the message that recorded it goes on.
+  // Only the message that recorded the page sends a message for the next one.
   if (!isDone && recorded.length > 0) await queue.send(toMessage(recovery));
 }
 

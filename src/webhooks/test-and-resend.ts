@@ -24,7 +24,7 @@ export type ResendRefusal =
   | "endpoint-disabled"
   | "too-many-attempts";
 
-/** Posts a test event to an endpoint, also to one that is disabled, and records it as a delivery. */
+/** Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. */
 export async function sendTest(
   sender: WebhookSender & { db: Database },
   endpoint: WebhookEndpoint,
@@ -53,7 +53,7 @@ export async function sendTest(
 
 /**
  * Puts one more attempt of a delivery on the queue, whatever its status. Its schedule stays as it is.
- * @throws Unavailable when the queue does not take it
+ * @throws UnavailableError when the queue does not take it
  */
 export async function requestResend(
   db: Database,

@@ -18,7 +18,7 @@ import { type Attempt, type Delivery, newDelivery } from "../../src/webhooks/del
 import { consumeDeliveries } from "../../src/webhooks/delivery-consumer";
 import type { DeliveryMessage } from "../../src/webhooks/delivery-messages";
 import { deliveryInsertions } from "../../src/webhooks/delivery-store";
-import { consumeEvents } from "../../src/webhooks/fan-out";
+import { consumeEvents } from "../../src/webhooks/event-consumer";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
 import { eventually } from "./eventually";
@@ -188,11 +188,11 @@ export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promi
 
 /** Gives an event to its consumer, which calls this function when the event is recorded. */
 export function consumeEventsWith(
-  react: (event: DomainEvent) => Promise<void>,
+  afterRecorded: (event: DomainEvent) => Promise<void>,
   event: DomainEvent,
 ): Promise<Consumed> {
   return runBatch("drawbridge-events", [{ v: 1, event }], (batch) =>
-    consumeEvents(batch, { db: openDatabase(env), deliveries: env.DELIVERIES, react }),
+    consumeEvents(batch, { db: openDatabase(env), deliveries: env.DELIVERIES, afterRecorded }),
   );
 }
 

@@ -39,13 +39,13 @@ export const pairingRequests = sqliteTable(
     id: text("id").notNull(),
     organisationId: integer("organisation_id").notNull(),
     deviceId: text("device_id").notNull(),
-    /** The address bucket of the client, by which limits count. The address itself is in `asked`. */
+    /** The address bucket of the client, by which limits count. The address itself is in `requested`. */
     addressBucket: text("remote_ip").notNull(),
     expiresAt: integer("expires_at").notNull(),
     /** A random value of the call that ended the request: the rest of its batch works only where this value is stored. */
     claim: text("claim"),
-    /** What the device asks for, as JSON. It never changes. */
-    asked: text("asked").notNull(),
+    /** What the device requests, as JSON. It never changes. */
+    requested: text("asked").notNull(),
     /** How the request ended, as JSON. Null while it is pending. */
     outcome: text("outcome"),
   },

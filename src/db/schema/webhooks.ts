@@ -26,7 +26,7 @@ export const deliveries = sqliteTable(
     /** JSON array of attempts, oldest first. */
     attempts: text("attempts").notNull(),
     /** How many attempts of the schedule were made. A queue message for an attempt that was made is dropped. */
-    attemptCount: integer("attempt_count").notNull(),
+    scheduledAttempts: integer("attempt_count").notNull(),
     nextAttemptAt: integer("next_attempt_at"),
     /** The webhook endpoint, whose current address is used. Null: the delivery goes to `url`. */
     endpointId: text("endpoint_id"),

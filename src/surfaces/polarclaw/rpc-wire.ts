@@ -4,10 +4,10 @@
  */
 import type { Device } from "../../devices/device";
 import type { DeviceWithLastSeen } from "../../devices/device-store";
-import type { PairRequest } from "../../pairing/pairing-request";
+import type { PairingRequest } from "../../pairing/pairing-request";
 
 /** An entry of `Pending`. */
-export function toRpcPending(request: PairRequest) {
+export function toRpcPending(request: PairingRequest) {
   return {
     PairRequestId: request.id,
     DeviceId: request.deviceId,

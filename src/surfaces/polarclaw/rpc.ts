@@ -7,7 +7,7 @@ import { idempotencyScope, runOrReplay } from "../../http/idempotency";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
 import type { Permission } from "../../keys/permissions";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { listPendingAndPaired } from "../../pairing/pair-list";
+import { listPendingAndPaired } from "../../pairing/pairing-lists";
 import { removePairedDevice } from "../../pairing/remove-and-revoke";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";

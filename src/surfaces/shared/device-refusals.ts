@@ -58,7 +58,7 @@ export function toDeviceRefusal(refusal: DeviceRefusal): HttpRefusal {
         `device.public_key is refused: ${KEY_PROBLEMS[refusal.problem]}.`,
       );
     case "too-many-pending":
-      return tooManyLive(refusal.of);
+      return tooManyPending(refusal.of);
     case "too-many-new":
       return tooManyNew(refusal.retryAfterSeconds);
     case "stale-signature":
@@ -142,7 +142,7 @@ const KEY_PROBLEMS = {
   "small-order": "it is a point of small order, for which signatures can be forged",
 };
 
-function tooManyLive(of: "address" | "application"): HttpRefusal {
+function tooManyPending(of: "address" | "application"): HttpRefusal {
   const most =
     of === "address" ? MOST_PENDING_REQUESTS.perAddress : MOST_PENDING_REQUESTS.perApplication;
   const subject = of === "address" ? "your address" : "this application";
@@ -150,7 +150,7 @@ function tooManyLive(of: "address" | "application"): HttpRefusal {
     ...say(
       429,
       "too-many-requests-pending",
-      `There are ${most} live requests of ${subject}. Wait.`,
+      `There are ${most} pending requests of ${subject}. Wait.`,
     ),
     headers: { "Retry-After": "60" },
   };

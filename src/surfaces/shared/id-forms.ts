@@ -6,6 +6,6 @@ export const EVENT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 /** A type of sources, such as `icloud.account`. */
 export const SOURCE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** What is said of a type of another form, after the name of the field. */
+/** The message about a type in another form, after the name of the field. */
 export const SOURCE_TYPE_RULE =
   "must be 1 to 64 letters, digits, dots, _ or -, like icloud.account";

@@ -14,7 +14,7 @@ export function webhookBodies({ secret }: Pick<Config, "secret">): WebhookSender
     "relay-session": ({ data: { session } }) =>
       toRelaySession(session, null, { origin: session.origin, secret }),
     standard: toEventBody,
-    ricloud: (event, retries) =>
-      toRicloudEvent(event, { state: "pending", retries, deliveredAt: null }),
+    ricloud: (event, attemptsBefore) =>
+      toRicloudEvent(event, { state: "pending", retries: attemptsBefore, deliveredAt: null }),
   };
 }

@@ -10,7 +10,7 @@ import { readBody, readQuery } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";
 import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
 import type { AppEnv } from "../../http/request-context";
-import { APPLICATION_PATH, applicationAddress, applicationNotFound } from "./device-paths";
+import { APPLICATION_PATH, applicationNotFound, applicationRef } from "./device-paths";
 import { applicationBody, applicationsQuery, toApplicationWire } from "./device-wire";
 
 /** How many ids are tried. An id is one of 2⁷²: if three are taken, something is broken. */
@@ -46,7 +46,7 @@ export function applicationRoutes(app: Hono<AppEnv>): void {
   app.get(
     APPLICATION_PATH,
     keyRoute("devices:list", async (c, caller) => {
-      const { organisationId, applicationId } = applicationAddress(c, caller);
+      const { organisationId, applicationId } = applicationRef(c, caller);
       const [application] = await selectApplication(c.var.db, organisationId, applicationId);
       if (!application) throw applicationNotFound();
       return c.json(toApplicationWire(application));

@@ -10,13 +10,13 @@ import { toDeviceRefusal } from "../shared/device-refusals";
 export const APPLICATION_PATH = "/v1/applications/:application";
 
 /** The application that the path names, in the organisation of the caller. */
-export function applicationAddress(c: Call, { organisationId }: Pick<Caller, "organisationId">) {
+export function applicationRef(c: Call, { organisationId }: Pick<Caller, "organisationId">) {
   return { organisationId, applicationId: c.req.param("application") ?? "" };
 }
 
 /** The device that the path names, in the organisation of the caller. */
-export function deviceAddress(c: Call, caller: Pick<Caller, "organisationId">): DeviceRef {
-  return { ...applicationAddress(c, caller), deviceId: c.req.param("device") ?? "" };
+export function deviceRef(c: Call, caller: Pick<Caller, "organisationId">): DeviceRef {
+  return { ...applicationRef(c, caller), deviceId: c.req.param("device") ?? "" };
 }
 
 /** The answer 404 to a path whose application does not exist, or is another organisation's. */

@@ -12,7 +12,7 @@ import { fingerprint } from "../../pairing/device-key";
 import type { DeviceProof } from "../../pairing/device-proof";
 import {
   LONGEST_REASON,
-  type PairRequest,
+  type PairingRequest,
   REQUEST_STATUSES,
   requestDigest,
   unique,
@@ -78,9 +78,9 @@ export const pairingRequestBody = z
     setup_code: short.min(1, "must not be empty").optional(),
   })
   .superRefine((body, issues) => {
-    const asked = [body.role, ...(body.roles ?? [])];
+    const requestedRoles = [body.role, ...(body.roles ?? [])];
     for (const [index, scope] of body.scopes.entries()) {
-      if (asked.includes(roleOf(scope))) continue;
+      if (requestedRoles.includes(roleOf(scope))) continue;
       issues.addIssue({
         code: "custom",
         path: ["scopes", index],
@@ -171,7 +171,7 @@ export function toApplicationWire({ id, name, createdAt }: Omit<Application, "or
 }
 
 /** A pairing request, as operators see it. */
-export function toRequestWire(request: PairRequest) {
+export function toRequestWire(request: PairingRequest) {
   const { outcome } = request;
   return {
     pair_request_id: request.id,

@@ -16,16 +16,11 @@ import { refuseAndCount } from "../../http/failed-attempts";
 import { keyRoute } from "../../http/guarded-routes";
 import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";
-import { findDevice, listDevices } from "../../pairing/pair-list";
+import { findDevice, listDevices } from "../../pairing/pairing-lists";
 import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
-import {
-  APPLICATION_PATH,
-  applicationAddress,
-  applicationNotFound,
-  deviceAddress,
-} from "./device-paths";
+import { APPLICATION_PATH, applicationNotFound, applicationRef, deviceRef } from "./device-paths";
 import {
   devicesQuery,
   labelDeviceBody,
@@ -50,7 +45,7 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
     keyRoute("devices:list", async (c, caller) => {
       const { limit, cursor } = readQuery(c, devicesQuery);
       const query = { after: readTimeCursor(cursor), limit: limit + 1 };
-      const rows = await listDevices(c.var.db, applicationAddress(c, caller), query);
+      const rows = await listDevices(c.var.db, applicationRef(c, caller), query);
       if (!rows) throw applicationNotFound();
       return c.json(toKeysetPage(rows, limit, toTimeCursor, toDeviceWire));
     }),
@@ -59,7 +54,7 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
   app.get(
     DEVICE_PATH,
     keyRoute("devices:list", async (c, caller) => {
-      const { deviceId, ...application } = deviceAddress(c, caller);
+      const { deviceId, ...application } = deviceRef(c, caller);
       const device = await findDevice(c.var.db, application, deviceId);
       if (device === null) throw applicationNotFound();
       if (!device) throw new Refused(toDeviceRefusal({ code: "device-not-found" }));
@@ -71,8 +66,8 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
     DEVICE_PATH,
     keyRoute("devices:manage", async (c, caller) => {
       const { label } = await readBody(c, labelDeviceBody);
-      const address = deviceAddress(c, caller);
-      const result = await labelDevice(deviceServices(c), address, label, Date.now());
+      const ref = deviceRef(c, caller);
+      const result = await labelDevice(deviceServices(c), ref, label, Date.now());
       return answerWithDevice(c, result);
     }),
   );
@@ -80,8 +75,8 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
   app.delete(
     DEVICE_PATH,
     keyRoute("devices:remove", async (c, caller) => {
-      const address = deviceAddress(c, caller);
-      const result = await removePairedDevice(deviceServices(c), caller, address, Date.now());
+      const ref = deviceRef(c, caller);
+      const result = await removePairedDevice(deviceServices(c), caller, ref, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
       return c.body(null, 204);
     }),
@@ -91,9 +86,9 @@ function pairedDeviceRoutes(app: Hono<AppEnv>): void {
 function tokenRoutes(app: Hono<AppEnv>): void {
   const rotateForCaller = keyRoute("devices:manage", async (c, caller) => {
     const { role, scopes } = await readBody(c, rotateTokenBody);
-    const address = deviceAddress(c, caller);
+    const ref = deviceRef(c, caller);
     const services = deviceServices(c);
-    const rotation = { ...address, role, scopes };
+    const rotation = { ...ref, role, scopes };
     const result = await rotateTokenByOperator(services, caller, rotation, Date.now());
     return answerWithDevice(c, result);
   });
@@ -109,8 +104,8 @@ function tokenRoutes(app: Hono<AppEnv>): void {
     `${DEVICE_PATH}/tokens:revoke`,
     keyRoute("devices:manage", async (c, caller) => {
       const { role } = await readBody(c, revokeTokenBody);
-      const address = { ...deviceAddress(c, caller), role };
-      const result = await revokeDeviceToken(deviceServices(c), caller, address, Date.now());
+      const revocation = { ...deviceRef(c, caller), role };
+      const result = await revokeDeviceToken(deviceServices(c), caller, revocation, Date.now());
       return answerWithDevice(c, result);
     }),
   );

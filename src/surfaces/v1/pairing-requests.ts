@@ -2,16 +2,16 @@
 import type { Hono } from "hono";
 import { selectApplication } from "../../devices/application-store";
 import { readBody, readQuery } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
+import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
 import { toKeysetPage } from "../../http/paging";
-import { type AppEnv, type Call, Refused } from "../../http/request-context";
+import { type AppEnv, Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { listPairRequests } from "../../pairing/pair-list";
+import { listPairingRequests } from "../../pairing/pairing-lists";
 import { createSetupCode } from "../../pairing/setup-codes";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
 import { toRfc3339 } from "../shared/wire-time";
-import { APPLICATION_PATH, applicationAddress, applicationNotFound } from "./device-paths";
+import { APPLICATION_PATH, applicationNotFound, applicationRef } from "./device-paths";
 import {
   approveRequestBody,
   rejectRequestBody,
@@ -29,9 +29,9 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
     keyRoute("devices:list", async (c, caller) => {
       const { limit, cursor, status } = readQuery(c, requestsQuery);
       const query = { status, before: cursor, limit: limit + 1 };
-      const rows = await listPairRequests(
+      const rows = await listPairingRequests(
         c.var.db,
-        applicationAddress(c, caller),
+        applicationRef(c, caller),
         query,
         Date.now(),
       );
@@ -41,11 +41,11 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${REQUESTS_PATH}/:id{[A-Za-z0-9._-]+:approve}`,
+    `${REQUESTS_PATH}/:call{[A-Za-z0-9._-]+:approve}`,
     keyRoute("devices:approve", async (c, caller) => {
       const terms = await readBody(c, approveRequestBody);
-      const { applicationId } = applicationAddress(c, caller);
-      const id = requestId(c);
+      const { applicationId } = applicationRef(c, caller);
+      const id = idBeforeVerb(c);
       const services = deviceServices(c);
       const approval = { applicationId, requestId: id, terms };
       const result = await approveRequest(services, caller, approval, Date.now());
@@ -55,11 +55,11 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
   );
 
   app.post(
-    `${REQUESTS_PATH}/:id{[A-Za-z0-9._-]+:reject}`,
+    `${REQUESTS_PATH}/:call{[A-Za-z0-9._-]+:reject}`,
     keyRoute("devices:approve", async (c, caller) => {
       const { reason } = await readBody(c, rejectRequestBody);
-      const { applicationId } = applicationAddress(c, caller);
-      const id = requestId(c);
+      const { applicationId } = applicationRef(c, caller);
+      const id = idBeforeVerb(c);
       const services = deviceServices(c);
       const rejection = { applicationId, requestId: id, reason };
       const result = await rejectRequest(services, caller, rejection, Date.now());
@@ -72,7 +72,7 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
     `${APPLICATION_PATH}/setup-codes`,
     keyRoute("devices:approve", async (c, caller) => {
       const { role, scopes, ttl_seconds } = await readBody(c, setupCodeBody);
-      const { organisationId, applicationId: id } = applicationAddress(c, caller);
+      const { organisationId, applicationId: id } = applicationRef(c, caller);
       const [application] = await selectApplication(c.var.db, organisationId, id);
       if (!application) throw applicationNotFound();
       const code = { applicationId: id, role, scopes, ttlSeconds: ttl_seconds };
@@ -81,9 +81,4 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
       return c.json({ setup_code: made.code, expires_at: toRfc3339(made.expiresAt) }, 201);
     }),
   );
-}
-
-/** The path ends in `{id}:approve` or `{id}:reject`. */
-function requestId(c: Call): string {
-  return (c.req.param("id") ?? "").split(":", 1)[0] ?? "";
 }

@@ -1,6 +1,7 @@
 /**
- * Consumes the events queue: records each event, and makes a delivery for each address that is to get it.
- * All ids come from the event's id, so a message that comes twice changes nothing the second time.
+ * Consumes the events queue: records each event, makes a delivery for each address that is to get it, and
+ * puts the first attempts on the deliveries queue. All ids come from the event's id, so a message that
+ * comes twice changes nothing in D1 the second time.
  */
 import type { Database } from "../db/open";
 import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
@@ -16,20 +17,23 @@ import { findListeningEndpoints } from "./endpoint-store";
 import { type EventData, isSessionEvent, parseEventMessage } from "./event-catalogue";
 
 /** The events that a session's own `webhook_url` gets. */
-const ANNOUNCED_TO_SESSION_URL = ["session.active", "session.failed", "session.expired"];
+const SESSION_URL_EVENTS = ["session.active", "session.failed", "session.expired"];
 /** The most messages that a queue takes in one call. */
 const SEND_AT_ONCE = 100;
 
 /** What the consumer works with. */
-export interface FanOutServices {
+export interface EventConsumerServices {
   db: Database;
   deliveries: Queue;
-  /** What else an event causes, once it is recorded. It may run twice. */
-  react: (event: DomainEvent) => Promise<void>;
+  /** Called for each event after it is recorded. `queues.ts` passes `closeSocketsForEvent`. It may run twice. */
+  afterRecorded: (event: DomainEvent) => Promise<void>;
 }
 
-/** Handles a batch. What was stored is acknowledged; what could not be stored comes back. */
-export async function consumeEvents(batch: MessageBatch, services: FanOutServices): Promise<void> {
+/** Handles a batch. A message whose event was handled is acknowledged; one that failed is retried later. */
+export async function consumeEvents(
+  batch: MessageBatch,
+  services: EventConsumerServices,
+): Promise<void> {
   const readable: { message: Message; event: DomainEvent }[] = [];
   for (const message of batch.messages) {
     const parsed = parseEventMessage(message.body);
@@ -38,17 +42,17 @@ export async function consumeEvents(batch: MessageBatch, services: FanOutService
   }
   if (readable.length === 0) return;
   try {
-    await store(
+    await handleEvents(
       services,
       readable.map(({ event }) => event),
     );
     for (const { message } of readable) message.ack();
   } catch (error) {
     log("queue batch failed", { queue: batch.queue, error: describeError(error) });
-    // One bad event must not stop the others: each is stored on its own now.
+    // One bad event must not stop the others: each is handled on its own now.
     for (const { message, event } of readable) {
       try {
-        await store(services, [event]);
+        await handleEvents(services, [event]);
         message.ack();
       } catch (error) {
         log("queue message failed", {
@@ -64,8 +68,9 @@ export async function consumeEvents(batch: MessageBatch, services: FanOutService
   }
 }
 
-async function store(
-  { db, deliveries, react }: FanOutServices,
+/** Records events with their deliveries, sends the messages of the deliveries, and calls `afterRecorded`. */
+async function handleEvents(
+  { db, deliveries, afterRecorded }: EventConsumerServices,
   events: readonly DomainEvent[],
 ): Promise<void> {
   const listening = await findListeningEndpoints(
@@ -78,14 +83,14 @@ async function store(
     ...deliveryInsertions(db, owed),
   ];
   if (first) await db.batch([first, ...rest]);
-  // The rows come first. A message without its row would be dropped; a row without its message gets one
-  // when the event's message comes back.
+  // The rows come first. A message without its row would be dropped. A row without its message gets one
+  // when the event's message comes again.
   for (let i = 0; i < owed.length; i += SEND_AT_ONCE) {
     const messages = owed.slice(i, i + SEND_AT_ONCE);
     await deliveries.sendBatch(messages.map((delivery) => ({ body: toMessage(delivery) })));
   }
   // Last: if this fails, the deliveries are on their way already.
-  for (const event of events) await react(event);
+  for (const event of events) await afterRecorded(event);
 }
 
 type Listening = Awaited<ReturnType<typeof findListeningEndpoints>>;
@@ -114,7 +119,7 @@ function deliveriesToSessionUrl(event: DomainEvent): Delivery[] {
   if (!isSessionEvent(event)) return [];
   const { kind, webhookUrl } = event.data.session;
   if (kind !== "relay" || webhookUrl === null) return [];
-  if (!ANNOUNCED_TO_SESSION_URL.includes(event.type)) return [];
+  if (!SESSION_URL_EVENTS.includes(event.type)) return [];
   return [newDelivery(event, "relay-session", webhookUrl)];
 }
 

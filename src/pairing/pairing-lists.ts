@@ -15,11 +15,11 @@ import {
 import {
   isExpired,
   MOST_PENDING_REQUESTS,
-  type PairRequest,
+  type PairingRequest,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
-import { selectRequests, toPairRequest } from "./request-store";
+import { selectRequests, toPairingRequest } from "./request-store";
 
 /** Twice the limit of pending requests: some that are over may not be swept yet. */
 const MOST_STORED_AS_PENDING = 2 * MOST_PENDING_REQUESTS.perApplication;
@@ -29,7 +29,7 @@ export async function listPendingAndPaired(
   db: Database,
   { organisationId, applicationId }: ApplicationRef,
   now: number,
-): Promise<{ pending: PairRequest[]; paired: DeviceWithLastSeen[] } | null> {
+): Promise<{ pending: PairingRequest[]; paired: DeviceWithLastSeen[] } | null> {
   const all = { applicationId, before: null, after: null, limit: Number.MAX_SAFE_INTEGER };
   const { applications, requests, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
@@ -37,7 +37,7 @@ export async function listPendingAndPaired(
     devices: selectDevices(db, all),
   });
   if (!applications[0]) return null;
-  const pending = requests.map(toPairRequest).filter((request) => !isExpired(request, now));
+  const pending = requests.map(toPairingRequest).filter((request) => !isExpired(request, now));
   return { pending, paired: devices.map(toDevice) };
 }
 
@@ -46,12 +46,12 @@ export async function listPendingAndPaired(
  * whether or not the sweep has recorded that.
  * @param query `status`: only requests with it; null: with any. `before`: the last id of the page before
  */
-export async function listPairRequests(
+export async function listPairingRequests(
   db: Database,
   { organisationId, applicationId }: ApplicationRef,
   query: { status: RequestStatus | null; before: string | null; limit: number },
   now: number,
-): Promise<PairRequest[] | null> {
+): Promise<PairingRequest[] | null> {
   const page = (status: RequestStatus) =>
     // All requests that are stored as pending are read, because some of them may have expired. They are few.
     selectRequests(db, {
@@ -73,7 +73,7 @@ export async function listPairRequests(
   if (!applications[0]) return null;
   return pages
     .flat()
-    .map(toPairRequest)
+    .map(toPairingRequest)
     .map((request) =>
       request.status === "pending" && isExpired(request, now)
         ? { ...request, status: "expired" as const }
