@@ -2,9 +2,9 @@
 import { ALL_PERMISSIONS } from "../keys/permissions";
 
 /** How many roles one request or approval may name. */
-export const MOST_ROLES = 8;
+export const MAX_ROLES = 8;
 /** How many scopes one request, approval or token may name. */
-export const MOST_SCOPES = 64;
+export const MAX_SCOPES = 64;
 
 const OPERATOR = "operator";
 

@@ -3,7 +3,7 @@ import type { DomainEvent, EventMessage } from "./event";
 
 /**
  * One call of the queue takes 256 KB. The largest event is under 20 KB: a key, or a session with all of its
- * users (`MOST_SESSION_USERS` in `session/session.ts`: 64).
+ * users (`MAX_SESSION_USERS` in `session/session.ts`: 64).
  */
 const SEND_AT_ONCE = 12;
 

@@ -11,7 +11,7 @@ export function wholeNumber(least: number, most: number) {
  * A number of a query, where all values are text.
  * @param digits how many digits it may have, zeros in front included
  */
-export function wholeNumberText(least: number, most: number, digits = MOST_DIGITS) {
+export function wholeNumberText(least: number, most: number, digits = MAX_DIGITS) {
   const rule = ruleOf(least, most);
   return z
     .string()
@@ -31,7 +31,7 @@ export function readIntegerId(text: string | undefined): number {
 }
 
 /** So many digits are always exact as a number of JavaScript. */
-const MOST_DIGITS = 15;
+const MAX_DIGITS = 15;
 const INTEGER_ID = /^[0-9]{1,15}$/;
 
 function ruleOf(least: number, most: number): string {

@@ -5,7 +5,7 @@ import type { PreviousSecret } from "../db/schema/webhooks";
 export const LONGEST_KEY_GRACE_SECONDS = 604_800;
 
 /** Older tokens of one key that can work at the same time. Each one is tried when a signature is checked. */
-export const MOST_GRACES = 10;
+export const MAX_GRACES = 10;
 
 /**
  * The older tokens that work after a refresh, newest last. Each one keeps the end that it was given. A

@@ -4,7 +4,7 @@
  */
 import type { PreviousSecret } from "../db/schema/webhooks";
 import { isWiderAllowlist } from "./allowlist";
-import { MOST_GRACES, tokensAfterRefresh } from "./grace";
+import { MAX_GRACES, tokensAfterRefresh } from "./grace";
 import type { KeyRecord } from "./key";
 import { ALL_PERMISSIONS, hasPermission } from "./permissions";
 
@@ -67,7 +67,7 @@ export type KeyChangeRefusal =
   /** The key also belongs to an organisation that is not one of the granter's. */
   | { code: "shared-key" }
   | { code: "dns-name-taken"; dnsName: string }
-  /** `MOST_GRACES` older tokens still work: there is no room for another grace. */
+  /** `MAX_GRACES` older tokens still work: there is no room for another grace. */
   | { code: "too-many-graces" };
 
 /** The events of keys. */
@@ -118,7 +118,7 @@ export function decideKeyChange(
   const previousTokens = refresh
     ? tokensAfterRefresh(key, refresh.graceSeconds * 1_000, now)
     : null;
-  if (previousTokens && previousTokens.length > MOST_GRACES) {
+  if (previousTokens && previousTokens.length > MAX_GRACES) {
     return { ok: false, refusal: { code: "too-many-graces" } };
   }
   const events: KeyEventType[] = [];

@@ -6,7 +6,7 @@ import { forgetKey } from "../keys/key-cache";
 import type { OperatorSession } from "./session-token";
 
 /** Keys that list the same address: more than one person manages. */
-const MOST_KEYS = 50;
+const MAX_KEYS = 50;
 
 /** Ends a session early: at once in this isolate, in others when they read the key again. */
 export async function signOut(db: Database, session: OperatorSession): Promise<void> {
@@ -38,6 +38,6 @@ export async function findOperatorKeyIds(
     .from(operatorEmails)
     .where(and(eq(operatorEmails.email, email), organisationId === null ? undefined : actsThere))
     .orderBy(asc(operatorEmails.keyId))
-    .limit(MOST_KEYS);
+    .limit(MAX_KEYS);
   return rows.map(({ keyId }) => keyId);
 }

@@ -18,7 +18,7 @@ export interface SecretVersions {
 export const FIRST_SECRET: SecretVersions = { version: 1, previous: [] };
 
 /** The most older secrets: a header has no room for more signatures. A rotation beyond that ends the oldest. */
-const MOST_PREVIOUS = 4;
+const MAX_PREVIOUS = 4;
 
 /** How long a rotated secret may sign on at most: a week. */
 export const LONGEST_SECRET_GRACE_SECONDS = 604_800;
@@ -66,6 +66,6 @@ export function rotateSecret(
   const older = [...previous, { version, until: end }]
     .map((one) => ({ version: one.version, until: Math.min(one.until, end) }))
     .filter(({ until }) => until > now)
-    .slice(-MOST_PREVIOUS);
+    .slice(-MAX_PREVIOUS);
   return { version: version + 1, previous: older };
 }

@@ -14,7 +14,7 @@ import {
 } from "../devices/device-store";
 import {
   isExpired,
-  MOST_PENDING_REQUESTS,
+  MAX_PENDING_REQUESTS,
   type PairingRequest,
   REQUEST_STATUSES,
   type RequestStatus,
@@ -22,7 +22,7 @@ import {
 import { selectRequests, toPairingRequest } from "./request-store";
 
 /** Twice the limit of pending requests: some that are over may not be swept yet. */
-const MOST_STORED_AS_PENDING = 2 * MOST_PENDING_REQUESTS.perApplication;
+const MAX_STORED_AS_PENDING = 2 * MAX_PENDING_REQUESTS.perApplication;
 
 /** All pending requests and all paired devices of an application, newest first. */
 export async function listPendingAndPaired(
@@ -58,7 +58,7 @@ export async function listPairingRequests(
       ...query,
       applicationId,
       status,
-      limit: status === "pending" ? MOST_STORED_AS_PENDING : query.limit,
+      limit: status === "pending" ? MAX_STORED_AS_PENDING : query.limit,
     });
   const statuses = REQUEST_STATUSES.filter(
     (status) =>

@@ -13,13 +13,13 @@ import { areImpliedBy, findScopeNotHeld, roleOf, scopesOf } from "../devices/sco
 /** A request stays pending for this long after its last refresh. */
 export const REQUEST_LIFE_MS = 300_000;
 /** How many requests may be pending in one application: from one address, and in all. */
-export const MOST_PENDING_REQUESTS = { perAddress: 5, perApplication: 500 } as const;
+export const MAX_PENDING_REQUESTS = { perAddress: 5, perApplication: 500 } as const;
 /**
  * How many new requests one device may make in one application within this time. The limit of pending
  * requests does not stop a device that requests something else each time, because each new request takes
  * the place of its last one. Retries that ask for the same do not count.
  */
-export const MOST_NEW_REQUESTS = { perDevice: 10, withinMs: 3_600_000 } as const;
+export const MAX_NEW_REQUESTS = { perDevice: 10, withinMs: 3_600_000 } as const;
 
 /** The longest reason that an operator may give for a rejection, in characters. */
 export const LONGEST_REASON = 256;

@@ -9,8 +9,8 @@ import { pairingRequests } from "../db/schema/devices";
 import { addressBucket } from "../platform/ip-address";
 import {
   ENDED_STATUSES,
-  MOST_NEW_REQUESTS,
-  MOST_PENDING_REQUESTS,
+  MAX_NEW_REQUESTS,
+  MAX_PENDING_REQUESTS,
   type PairingRequest,
   REQUEST_STATUSES,
   type RequestStatus,
@@ -27,8 +27,8 @@ type Requester = Pick<PairingRequest, "applicationId" | "deviceId">;
 
 /** A condition for a batch: one more request may be pending, in this application and from this address. */
 export function hasRoomForRequest(request: Requester & { remoteIp: string }, now: number): SQL {
-  return sql`(select count(*) < ${MOST_PENDING_REQUESTS.perApplication}
-      and ${countOfAddress(request.remoteIp)} < ${MOST_PENDING_REQUESTS.perAddress}
+  return sql`(select count(*) < ${MAX_PENDING_REQUESTS.perApplication}
+      and ${countOfAddress(request.remoteIp)} < ${MAX_PENDING_REQUESTS.perAddress}
     from ${pairingRequests} where status = 'pending' and application_id = ${request.applicationId}
       and device_id <> ${request.deviceId} and expires_at > ${now})`;
 }
@@ -45,7 +45,7 @@ export function hasFewNewRequests(
   now: number,
 ): SQL {
   const more = pending && pending.id >= firstCountedId(now) ? 1 : 0;
-  return sql`(select count(*) < ${MOST_NEW_REQUESTS.perDevice - more} from ${pairingRequests}
+  return sql`(select count(*) < ${MAX_NEW_REQUESTS.perDevice - more} from ${pairingRequests}
     where ${areRecentOf(requester, ENDED_STATUSES, now)})`;
 }
 
@@ -56,16 +56,16 @@ export async function findExceededLimit(
   now: number,
 ): Promise<LimitRefusal | null> {
   const pending = await countPending(db, request, now);
-  if (pending.address >= MOST_PENDING_REQUESTS.perAddress) {
+  if (pending.address >= MAX_PENDING_REQUESTS.perAddress) {
     return { code: "too-many-pending", of: "address" };
   }
-  if (pending.application >= MOST_PENDING_REQUESTS.perApplication) {
+  if (pending.application >= MAX_PENDING_REQUESTS.perApplication) {
     return { code: "too-many-pending", of: "application" };
   }
   const times = await findRecentTimes(db, request, now);
-  const oldest = times[MOST_NEW_REQUESTS.perDevice - 1];
+  const oldest = times[MAX_NEW_REQUESTS.perDevice - 1];
   if (oldest === undefined) return null;
-  const milliseconds = oldest + MOST_NEW_REQUESTS.withinMs - now;
+  const milliseconds = oldest + MAX_NEW_REQUESTS.withinMs - now;
   return { code: "too-many-new", retryAfterSeconds: Math.ceil(milliseconds / 1_000) };
 }
 
@@ -100,7 +100,7 @@ async function findRecentTimes(db: Database, requester: Requester, now: number):
     .from(pairingRequests)
     .where(areRecentOf(requester, REQUEST_STATUSES, now))
     .orderBy(desc(pairingRequests.id))
-    .limit(MOST_NEW_REQUESTS.perDevice);
+    .limit(MAX_NEW_REQUESTS.perDevice);
   return rows.map(({ at }) => at);
 }
 
@@ -119,5 +119,5 @@ function areRecentOf(
 }
 
 function firstCountedId(now: number): string {
-  return firstPairingRequestIdAt(now - MOST_NEW_REQUESTS.withinMs + 1);
+  return firstPairingRequestIdAt(now - MAX_NEW_REQUESTS.withinMs + 1);
 }

@@ -5,7 +5,7 @@
 import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
 import { deleteDevices } from "../devices/device-store";
-import { ENDED_STATUSES, MOST_NEW_REQUESTS, REQUEST_STATUSES } from "./pairing-request";
+import { ENDED_STATUSES, MAX_NEW_REQUESTS, REQUEST_STATUSES } from "./pairing-request";
 import { firstPairingRequestIdAt } from "./request-id";
 import { removeRequests } from "./request-store";
 
@@ -32,7 +32,7 @@ export async function removeEndedPairingData(
 ): Promise<number> {
   const dayAgo = now - SUPERSEDED_MS;
   // Requests of the last hour stay, however short retention is: the limit of new requests counts them.
-  const before = firstPairingRequestIdAt(Math.min(cutoff, now - MOST_NEW_REQUESTS.withinMs));
+  const before = firstPairingRequestIdAt(Math.min(cutoff, now - MAX_NEW_REQUESTS.withinMs));
   const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
   const superseded = await removeRequests(db, {
     ...page,

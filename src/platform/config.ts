@@ -222,7 +222,7 @@ function readAccess(team: string, audience: string): AccessConfig | null {
 /** The longest time for which a queue can delay a message: 24 h. */
 export const LONGEST_DELAY_SECONDS = 86_400;
 
-const MOST_DELAYS = 20;
+const MAX_DELAYS = 20;
 
 /**
  * Reads the var `WEBHOOK_RETRY_SECONDS`: the delays before the second attempt of a delivery, before the
@@ -232,8 +232,8 @@ const MOST_DELAYS = 20;
  */
 export function parseRetrySeconds(csv: string): number[] {
   const parts = csv.split(",").map((part) => part.trim());
-  const allowed = `1–${MOST_DELAYS} numbers above 0 and at most ${LONGEST_DELAY_SECONDS}, separated by commas`;
-  if (parts.length > MOST_DELAYS) {
+  const allowed = `1–${MAX_DELAYS} numbers above 0 and at most ${LONGEST_DELAY_SECONDS}, separated by commas`;
+  if (parts.length > MAX_DELAYS) {
     throw new Error(`The webhook retry delays must be ${allowed}; there are ${parts.length}.`);
   }
   return parts.map((part) => {

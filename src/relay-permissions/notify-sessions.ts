@@ -10,7 +10,7 @@ import type { SessionClient } from "../session/session-client";
 /** Sessions read with one query. */
 const SESSIONS_PER_PAGE = 500;
 /** 100,000 sessions. A session beyond that finds out when what it has read is too old and is read again. */
-const MOST_PAGES = 200;
+const MAX_PAGES = 200;
 /** Sessions told side by side. */
 const AT_ONCE = 50;
 
@@ -27,7 +27,7 @@ export async function notifySessions(
   connections: ConcernedConnections,
 ): Promise<void> {
   let after: string | null = null;
-  for (let page = 0; page < MOST_PAGES; page++) {
+  for (let page = 0; page < MAX_PAGES; page++) {
     const range = { after, limit: SESSIONS_PER_PAGE };
     const ids: string[] = await findSessionsWithConnections(db, organisationId, connections, range);
     for (let i = 0; i < ids.length; i += AT_ONCE) {

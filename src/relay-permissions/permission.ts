@@ -9,7 +9,7 @@ export const DIRECTIONS: readonly PermissionDirection[] = ["send", "receive"];
 export const CONNECTION_ID_PATTERN = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,16}$/;
 
 /** The most characters of a memo, of a connection or a permission. */
-export const MOST_MEMO_LENGTH = 256;
+export const MAX_MEMO_LENGTH = 256;
 
 /** A name that an organisation registers, and that its users may carry in relay sessions. */
 export interface Connection {

@@ -9,7 +9,7 @@ import type { Traffic } from "../session/session-calls";
 /** Counters are kept with a socket at most this often: an eviction may lose as much of them. */
 const SAVE_EVERY_MS = 5_000;
 /** Addresses remembered of one user: a user who was connected from one may come back from there. */
-const MOST_ADDRESSES = 4;
+const MAX_ADDRESSES = 4;
 
 /** Where a socket comes from. */
 export interface SocketOrigin {
@@ -52,7 +52,7 @@ export interface SocketAttachment {
 export function trafficOnConnect(before: Traffic | undefined, origin: SocketOrigin): Traffic {
   const { address, ...coordinates } = origin;
   const others = before?.addresses.filter((other) => other !== address) ?? [];
-  const addresses = [...others, address].slice(-MOST_ADDRESSES);
+  const addresses = [...others, address].slice(-MAX_ADDRESSES);
   return { bytesIn: 0, bytesOut: 0, dropped: 0, ...before, ...coordinates, addresses };
 }
 

@@ -12,11 +12,11 @@ import { HOST } from "./host";
 /** From this age on, a frame starts a new read, and does not wait for it. */
 export const REFRESH_AFTER_MS = 20_000;
 /** Above this age, no frame passes. So a change takes effect after at most 30 s, even if its notice is lost. */
-export const MOST_AGE_MS = 30_000;
+export const MAX_AGE_MS = 30_000;
 /** How soon after a failure the permissions may be read again. */
 const RETRY_AFTER_MS = 1_000;
 /** How many frames may wait at once, of at most 64 KB each. All others are judged by what is known. */
-const MOST_WAITING = 256;
+const MAX_WAITING = 256;
 
 /** A user, as far as permissions go. */
 interface User {
@@ -66,7 +66,7 @@ export class PermissionGate {
   mayPass(from: number, to: number, now: number): boolean {
     const connections = this.#connectionsNow();
     if (!connections.has(from) || !connections.has(to)) return true;
-    if (this.#ageAt(now) > MOST_AGE_MS) return false;
+    if (this.#ageAt(now) > MAX_AGE_MS) return false;
     return from === HOST ? this.#toClient.has(to) : this.#toHost.has(from);
   }
 
@@ -80,7 +80,7 @@ export class PermissionGate {
     const age = this.#ageAt(now);
     if (age <= REFRESH_AFTER_MS || now < this.#retryAt) return null;
     const reading = this.#running ?? this.refresh();
-    if (age <= MOST_AGE_MS || this.#waiting >= MOST_WAITING) return null;
+    if (age <= MAX_AGE_MS || this.#waiting >= MAX_WAITING) return null;
     this.#waiting += 1;
     return reading.finally(() => {
       this.#waiting -= 1;

@@ -11,8 +11,8 @@ import {
 
 /** The least that a connection costs, in messages. It costs more if the relay has to send more for it. */
 const CONNECTION_MESSAGES = 50;
-/** Budgets remembered; above it the oldest go. A session has at most 64 users at a time (`MOST_SESSION_USERS`). */
-const MOST_BUDGETS = 1_000;
+/** Budgets remembered; above it the oldest go. A session has at most 64 users at a time (`MAX_SESSION_USERS`). */
+const MAX_BUDGETS = 1_000;
 
 /**
  * One budget for each user, not for each socket: a user who connects again gets no new burst. Budgets are
@@ -52,7 +52,7 @@ export class UserBudgets<Payer = number> {
   #of(payer: Payer, now: number): Budget {
     const budget = this.#budgets.get(payer) ?? newBudget(this.#limits, now);
     this.#budgets.set(payer, budget);
-    dropOldest(this.#budgets, MOST_BUDGETS);
+    dropOldest(this.#budgets, MAX_BUDGETS);
     return budget;
   }
 }

@@ -7,21 +7,21 @@
  *
  * The counts are in memory: with a write for each wrong token, a guesser would decide what we pay. An
  * object hibernates after ten silent seconds, and would forget them. So from the fourth wrong token on,
- * `WrongTokens` keeps the object awake for a minute (`MOST_FORGOTTEN`). Hibernation therefore forgets at most
+ * `WrongTokens` keeps the object awake for a minute (`MAX_FORGOTTEN`). Hibernation therefore forgets at most
  * three wrong tokens in ten seconds, 18 a minute. A deploy or a crash forgets all of them, but a guesser
  * cannot cause one.
  */
 
 /** Distinct wrong tokens in `KEPT_MS` that lock their address. */
-const MOST_OF_ADDRESS = 10;
+const MAX_PER_ADDRESS = 10;
 /** Distinct wrong user tokens in `KEPT_MS` from all addresses together. */
-const MOST_OF_SESSION = 60;
+const MAX_PER_SESSION = 60;
 /** How many distinct wrong tokens, of an address or of a session, hibernation may forget. */
-export const MOST_FORGOTTEN = 3;
+export const MAX_FORGOTTEN = 3;
 /** How long a wrong token counts, and how long a lock lasts, in milliseconds. */
 export const KEPT_MS = 60_000;
 /** How many addresses are remembered, with at most ten tokens each. */
-const MOST_ADDRESSES = 1_000;
+const MAX_ADDRESSES = 1_000;
 
 /** Wrong tokens of the last minute, each once, oldest first. Times are Unix milliseconds. */
 class RecentTokens {
@@ -80,7 +80,7 @@ export class WrongTokenLock {
     const entry = this.#entries.get(address) ?? this.#remember(address, now);
     if (entry === null) return 0;
     const count = entry.tokens.add(token, now);
-    if (count >= MOST_OF_ADDRESS) entry.lockedUntil = now + KEPT_MS;
+    if (count >= MAX_PER_ADDRESS) entry.lockedUntil = now + KEPT_MS;
     return count;
   }
 
@@ -90,7 +90,7 @@ export class WrongTokenLock {
    * stops those that come with the right session token; without that token, there are 62 bits to guess.
    */
   #remember(address: string, now: number): AddressEntry | null {
-    if (this.#entries.size >= MOST_ADDRESSES) {
+    if (this.#entries.size >= MAX_ADDRESSES) {
       const forgotten = this.#leastDangerous(now);
       if (forgotten === null) return null;
       this.#entries.delete(forgotten);
@@ -126,7 +126,7 @@ export class WrongTokenBudget {
 
   /** 0 while there is some left, or in how many seconds there is some again. */
   secondsLeft(now: number): number {
-    if (this.#tokens.count(now) < MOST_OF_SESSION) return 0;
+    if (this.#tokens.count(now) < MAX_PER_SESSION) return 0;
     return secondsUntil(this.#tokens.nextEndAt() ?? now, now);
   }
 
@@ -136,7 +136,7 @@ export class WrongTokenBudget {
    */
   fail(token: string, now: number): number {
     const count = this.#tokens.count(now);
-    return count < MOST_OF_SESSION ? this.#tokens.add(token, now) : count;
+    return count < MAX_PER_SESSION ? this.#tokens.add(token, now) : count;
   }
 }
 

@@ -49,7 +49,7 @@ interface AdmissionContext {
 }
 
 /** A device may be revoked while it is read: then it is read again, at most this often. */
-const MOST_DEVICE_READS = 5;
+const MAX_DEVICE_READS = 5;
 
 /** What one session's object remembers of those who asked to be let in, in memory. */
 export class Admission {
@@ -86,7 +86,7 @@ export class Admission {
     const known = upgrade.deviceToken === null ? usersWithTokens(upgrade, loaded)[0] : undefined;
     const unpaid = known ? overLimit(loaded, known, now) : this.#tokenOverLimit(upgrade, now);
     if (unpaid) return unpaid;
-    for (let reads = 0; reads < MOST_DEVICE_READS; reads++) {
+    for (let reads = 0; reads < MAX_DEVICE_READS; reads++) {
       const notices = this.#deviceNotices;
       const found = await this.#findCandidates(upgrade, loaded);
       // While it read, anything may have happened.

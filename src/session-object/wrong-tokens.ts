@@ -14,7 +14,7 @@
  */
 import {
   KEPT_MS,
-  MOST_FORGOTTEN,
+  MAX_FORGOTTEN,
   WrongTokenBudget,
   WrongTokenLock,
 } from "../relay/wrong-token-lock";
@@ -57,7 +57,7 @@ export class WrongTokens {
     const ofAddress = this.#lock.fail(origin.address, credential, now);
     const knowsSession = deviceToken === null && isSameToken(tokens.session, sessionToken);
     const ofSession = knowsSession ? this.#budget.fail(credential, now) : 0;
-    if (Math.max(ofAddress, ofSession) > MOST_FORGOTTEN) this.#stayAwake();
+    if (Math.max(ofAddress, ofSession) > MAX_FORGOTTEN) this.#stayAwake();
   }
 
   /**

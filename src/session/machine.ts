@@ -7,7 +7,7 @@ import {
   type ExpiryReason,
   endReasonOf,
   isFinal,
-  MOST_SESSION_USERS,
+  MAX_SESSION_USERS,
   type NewRelayUser,
   type RelayUser,
   reasonOfExpiry,
@@ -193,7 +193,7 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
 
 /** How many users a session may have. */
 function capacityOf({ maxUsers }: SessionFacts): number {
-  return Math.min(maxUsers, MOST_SESSION_USERS);
+  return Math.min(maxUsers, MAX_SESSION_USERS);
 }
 
 /** Whether the same join made this user before: a client has sent it again. */

@@ -10,7 +10,7 @@ export type SessionKind = "relay" | "source";
 export type ExpiryReason = "service" | "api" | "organisation" | "admin";
 
 /** The most users that one session can have, whatever its own `maxUsers`. The sizes of queue batches rest on it. */
-export const MOST_SESSION_USERS = 64;
+export const MAX_SESSION_USERS = 64;
 
 /** A user who is authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
 export interface RelayUser {
@@ -61,7 +61,7 @@ export interface SessionFacts {
   readonly createdAt: number;
   /** It ends when nobody has used it for this long. */
   readonly idleSeconds: number;
-  /** The most users that it may have, up to `MOST_SESSION_USERS`; 0 for kinds without users. */
+  /** The most users that it may have, up to `MAX_SESSION_USERS`; 0 for kinds without users. */
   readonly maxUsers: number;
   /** Where the API was called, such as `https://relay.example.com`: links are built on it. */
   readonly origin: string;

@@ -19,7 +19,7 @@ export const DUPLICATE_MS = 10_000;
 /** Long, because a request that falls into the first `DUPLICATE_MS` of a window costs one more call. */
 const WINDOW_MS = 300_000;
 /** How many ids identical requests share in one window. When all are taken, an id is drawn at random. */
-export const MOST_IDENTICAL_REQUESTS = 16;
+export const MAX_IDENTICAL_REQUESTS = 16;
 
 /** The form of a source session's id. */
 export const SOURCE_SESSION_ID = /^ses_[A-Za-z0-9_-]{22}$/;

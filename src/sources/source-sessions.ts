@@ -12,7 +12,7 @@ import { recordConnectorFailure } from "./connector-store";
 import {
   type CreateRequest,
   DUPLICATE_MS,
-  MOST_IDENTICAL_REQUESTS,
+  MAX_IDENTICAL_REQUESTS,
   sessionIdsForRequest,
 } from "./duplicate-requests";
 import type { Source } from "./source";
@@ -45,7 +45,7 @@ export async function createSourceSession(
   const { now } = input;
   const { organisationId } = request;
   const ids = sessionIdsForRequest(secret, request, now);
-  for (let n = 0; ids.before && n < MOST_IDENTICAL_REQUESTS; n++) {
+  for (let n = 0; ids.before && n < MAX_IDENTICAL_REQUESTS; n++) {
     const found = await sessions.readOrPreventCreation(organisationId, ids.before(n));
     if (!found.ok) break;
     if (isDuplicate(found.session, now)) return { view: found, isNew: false };
@@ -64,7 +64,7 @@ async function tryIds(
   idOf: (n: number) => string,
   make: (id: string) => Promise<Attempted>,
 ): Promise<Attempted> {
-  for (let n = 0; n < MOST_IDENTICAL_REQUESTS; n++) {
+  for (let n = 0; n < MAX_IDENTICAL_REQUESTS; n++) {
     const made = await make(idOf(n));
     if (made !== "taken") return made;
   }

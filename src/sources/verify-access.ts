@@ -35,7 +35,7 @@ export interface SourceSession {
 }
 
 /** An answer is a line of JSON. A longer one is refused. */
-const MOST_ANSWER_BYTES = 16_384;
+const MAX_ANSWER_BYTES = 16_384;
 
 /**
  * The result of a verification. `outcome` is null where no answer will ever come. `problem` says in our own
@@ -146,7 +146,7 @@ async function askConnector(
       }),
     timeoutMs: connector.timeoutSeconds * 1_000,
     // One byte more than an answer may have shows that it is too long.
-    answer: { mostBytes: MOST_ANSWER_BYTES + 1, readBodyOf: "status 2xx" },
+    answer: { mostBytes: MAX_ANSWER_BYTES + 1, readBodyOf: "status 2xx" },
   });
   if (posted.kind === "refused") return none(`nothing may be sent to the url: ${posted.reason}`);
   if (posted.kind === "no answer") return none(brokenCall(posted, connector));
@@ -155,8 +155,8 @@ async function askConnector(
   if (!isSuccess(statusCode)) {
     return none(`it answered with the status ${statusCode} instead of 2xx`);
   }
-  return bytes.length > MOST_ANSWER_BYTES
-    ? none(`it answered with more than ${MOST_ANSWER_BYTES} bytes`)
+  return bytes.length > MAX_ANSWER_BYTES
+    ? none(`it answered with more than ${MAX_ANSWER_BYTES} bytes`)
     : parseAnswer(bytes);
 }
 

@@ -8,7 +8,7 @@ import { type BackgroundContext, sweepServices } from "./sweep";
 import type { SweepMessage } from "./tasks";
 
 /** How often a message is tried. After that it is dropped: a later run, within an hour, finds its work again. */
-const MOST_TRIES = 3;
+const MAX_TRIES = 3;
 const RETRY_SECONDS = 30;
 
 /** Only Drawbridge writes these messages: this checks just enough to tell them from others. */
@@ -36,7 +36,7 @@ export async function consumeSweeps(
       message.ack();
     } catch (error) {
       log("sweep failed", { work: task.job, error: describeError(error) });
-      if (message.attempts < MOST_TRIES) message.retry({ delaySeconds: RETRY_SECONDS });
+      if (message.attempts < MAX_TRIES) message.retry({ delaySeconds: RETRY_SECONDS });
       else message.ack();
     }
   }

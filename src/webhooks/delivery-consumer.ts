@@ -19,7 +19,7 @@ import {
   type DeliveryKey,
   type DeliveryStatus,
   type DeliveryToSend,
-  MOST_ATTEMPTS,
+  MAX_ATTEMPTS,
 } from "./delivery";
 import {
   type AttemptResult,
@@ -64,7 +64,7 @@ const LOOK_AGAIN_SECONDS = 30;
 
 /** Receivers that were slow the last time. The handler does not wait for them until they answer fast. */
 const slow = new Map<string, true>();
-const MOST_SLOW = 1_000;
+const MAX_SLOW = 1_000;
 
 /** A message of the batch that could be read. */
 interface Task {
@@ -110,7 +110,7 @@ export async function consumeDeliveries(
   for (const { message, receiver } of work) {
     if (!open.has(message)) continue;
     if (receiver) slow.set(receiver, true);
-    dropOldest(slow, MOST_SLOW);
+    dropOldest(slow, MAX_SLOW);
     message.retry({ delaySeconds: REDELIVER_SLOW_SECONDS });
   }
 }
@@ -239,7 +239,7 @@ async function resend(
   requestId: string,
 ): Promise<void> {
   const { attempts } = delivery;
-  if (attempts.length >= MOST_ATTEMPTS) return;
+  if (attempts.length >= MAX_ATTEMPTS) return;
   if (attempts.some((made) => made.resend === requestId)) return;
   const result = await send(services, delivery, attempts.length);
   if (result.sent && delivery.endpoint) {

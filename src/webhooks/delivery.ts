@@ -62,7 +62,7 @@ export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
  * The most attempts of one delivery. A delivery that has so many is not sent again: a program that asks
  * for resends in a loop would fill the row.
  */
-export const MOST_ATTEMPTS = 50;
+export const MAX_ATTEMPTS = 50;
 
 /**
  * A delivery to an endpoint, or to an address that has none. Its id is made of the event and of the

@@ -12,7 +12,7 @@ import type { EventType } from "../events/event-types";
 import { rotateSecret } from "../outbound/signing-secrets";
 import {
   type EndpointEventData,
-  MOST_ENDPOINTS,
+  MAX_ENDPOINTS,
   secretVersions,
   type WebhookEndpoint,
 } from "./endpoint";
@@ -65,7 +65,7 @@ export async function createEndpoint(
   const announced = [endpointEvent("webhook-endpoint.created", endpoint, now)];
   if (endpoint.format === "ricloud" && endpoint.enabled) announced.push(testEvent(endpoint, now));
   const room = sql`(select count(*) from ${webhookEndpoints}
-    where organisation_id = ${endpoint.organisationId}) < ${MOST_ENDPOINTS}`;
+    where organisation_id = ${endpoint.organisationId}) < ${MAX_ENDPOINTS}`;
   const columns = Object.entries(webhookEndpoints).map(([field, column]) =>
     sql.param(endpoint[field as keyof WebhookEndpoint], column),
   );

@@ -7,10 +7,10 @@ import type { SecretVersions } from "../outbound/signing-secrets";
 export type WebhookEndpoint = typeof webhookEndpoints.$inferSelect;
 
 /** The most endpoints of an organisation: each of its events is compared with all of them. */
-export const MOST_ENDPOINTS = 100;
+export const MAX_ENDPOINTS = 100;
 
 /** The most names or patterns of events that an endpoint may list. */
-export const MOST_EVENT_PATTERNS = 50;
+export const MAX_EVENT_PATTERNS = 50;
 
 /** The longest description of an endpoint, in characters. */
 export const LONGEST_ENDPOINT_DESCRIPTION = 256;

@@ -13,7 +13,7 @@ import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
 import { newEventId } from "../events/event";
 import type { EventType } from "../events/event-types";
 import type { Config } from "../platform/config";
-import { MOST_ATTEMPTS } from "./delivery";
+import { MAX_ATTEMPTS } from "./delivery";
 import { type DeliveryMessage, queueDeliveryMessage } from "./delivery-messages";
 import { firstDeliveryAt } from "./delivery-store";
 import { isTestEvent } from "./endpoint";
@@ -103,7 +103,7 @@ export async function recoverPage(
   const longestPendingMs = longestScheduleMs(config.webhookRetrySeconds) + LATE_EVENTS_MS;
   const page = await readPage(db, recovery, recovery.createdAt - longestPendingMs);
   const owed = page.rows.filter(
-    (one) => one.endpointId === endpointId && one.attempts < MOST_ATTEMPTS && !isTestEvent(one),
+    (one) => one.endpointId === endpointId && one.attempts < MAX_ATTEMPTS && !isTestEvent(one),
   );
   const messages = owed.map((delivery) => {
     const key = { organisationId, id: delivery.id };

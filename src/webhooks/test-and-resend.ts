@@ -5,7 +5,7 @@ import { eventInsertion } from "../events/event-store";
 import {
   type Attempt,
   type DeliveryKey,
-  MOST_ATTEMPTS,
+  MAX_ATTEMPTS,
   newDelivery,
   type StoredDelivery,
 } from "./delivery";
@@ -66,7 +66,7 @@ export async function requestResend(
   const { endpoint, endpointId, attempts } = delivery;
   if (endpointId !== null && !endpoint) return { ok: false, refusal: "endpoint-deleted" };
   if (endpoint?.enabled === false) return { ok: false, refusal: "endpoint-disabled" };
-  if (attempts.length >= MOST_ATTEMPTS) return { ok: false, refusal: "too-many-attempts" };
+  if (attempts.length >= MAX_ATTEMPTS) return { ok: false, refusal: "too-many-attempts" };
   const { organisationId, id } = key;
   await queueDeliveryMessage(queue, { v: 1, organisationId, id, resend: newEventId(now) });
   return { ok: true, delivery };

@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { ChangedMeanwhile, MOST_TRIES, retryChange } from "../../src/db/retry";
+import { ChangedMeanwhile, MAX_TRIES, retryChange } from "../../src/db/retry";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { withD1 } from "../support/d1";
 import { newEndpoint } from "../support/endpoints";
@@ -25,7 +25,7 @@ describe("a change over versions", () => {
       return undefined;
     };
     await expect(retryChange("it", attempt)).rejects.toThrow(ChangedMeanwhile);
-    expect(tries).toBe(MOST_TRIES);
+    expect(tries).toBe(MAX_TRIES);
   });
 });
 
@@ -103,6 +103,6 @@ test.each(CHANGES)(
     }, change);
     expect(answer.body.code, answer.text).toBe("changed-meanwhile");
     expect([answer.status, answer.headers.get("Retry-After")]).toEqual([503, "1"]);
-    expect(between).toBe(MOST_TRIES);
+    expect(between).toBe(MAX_TRIES);
   },
 );

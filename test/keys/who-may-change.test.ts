@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MOST_GRACES } from "../../src/keys/grace";
+import { MAX_GRACES } from "../../src/keys/grace";
 import type { KeyRecord } from "../../src/keys/key";
 import { hasPermission, OPERATOR_SIGN_IN } from "../../src/keys/permissions";
 import {
@@ -223,11 +223,11 @@ describe("a refresh", () => {
   });
 
   test("gives no further grace when one more would break an older promise", () => {
-    const previousTokens = Array.from({ length: MOST_GRACES }, (_, i) => ({
+    const previousTokens = Array.from({ length: MAX_GRACES }, (_, i) => ({
       version: i + 1,
       until: SOON,
     }));
-    const key = keyWith({ tokenVersion: MOST_GRACES + 1, previousTokens });
+    const key = keyWith({ tokenVersion: MAX_GRACES + 1, previousTokens });
     expect(refreshed(key, 60, NOW)).toBe("too-many-graces");
     expect(refreshed(key, 0, NOW)).toEqual([]);
     expect(refreshed(key, 60, SOON)).toHaveLength(1);

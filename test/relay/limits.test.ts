@@ -124,7 +124,7 @@ describe("a participant over its limit", () => {
 });
 
 describe("a participant who never sends anything", () => {
-  const MOST_FRAMES = Math.floor(LIMITS.unheardBytes / (KB_64 + 4));
+  const MAX_FRAMES = Math.floor(LIMITS.unheardBytes / (KB_64 + 4));
 
   /**
    * Lets four clients send so many frames of 64 KB in all to the host, and waits until they are
@@ -142,7 +142,7 @@ describe("a participant who never sends anything", () => {
     const deaf = await connect(relay, 0);
     const clients: Socket[] = [];
     for (let n = 1; n <= 6; n++) clients.push(await connect(relay, n));
-    await sendToHost(clients, MOST_FRAMES);
+    await sendToHost(clients, MAX_FRAMES);
     expect(deaf.open).toBe(true);
     await sendToHost(clients.slice(5), 1);
     expect((await deaf.closed).code).toBe(4429);
@@ -157,8 +157,8 @@ describe("a participant who never sends anything", () => {
     const host = await connect(relay, 0);
     const clients: Socket[] = [];
     for (let n = 1; n <= 6; n++) clients.push(await connect(relay, n));
-    await sendToHost(clients, MOST_FRAMES);
-    expect(await host.settle()).toHaveLength(MOST_FRAMES);
+    await sendToHost(clients, MAX_FRAMES);
+    expect(await host.settle()).toHaveLength(MAX_FRAMES);
     await sendToHost(clients.slice(3), 10);
     expect(await host.settle()).toHaveLength(10);
   });

@@ -4,7 +4,7 @@
  */
 import { evictDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { MOST_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permission-gate";
+import { MAX_AGE_MS, REFRESH_AFTER_MS } from "../../src/relay/permission-gate";
 import { call } from "../support/client";
 import { stopClock } from "../support/clock";
 import { withD1Answers } from "../support/d1";
@@ -71,10 +71,10 @@ test("a lost notice of a change is made good once the object's copy is old, both
 test("no frame passes by a copy of the permissions that is older than the bound: it waits for a new reading", async () => {
   const { relay, host, client } = await flowing();
   await setUnnoticed(relay, false);
-  later(MOST_AGE_MS + 1);
+  later(MAX_AGE_MS + 1);
   expect(await passes(host, client, toClient)).toBe(false);
   await setUnnoticed(relay, true);
-  later(MOST_AGE_MS + 1);
+  later(MAX_AGE_MS + 1);
   expect(await passes(host, client, toClient)).toBe(true);
 });
 
@@ -84,7 +84,7 @@ test("the known permissions apply up to the bound and no longer while D1 cannot 
     later(REFRESH_AFTER_MS + 1);
     expect(await passes(host, client, toClient)).toBe(true);
     expect(await passes(host, client, toClient)).toBe(true);
-    later(MOST_AGE_MS - REFRESH_AFTER_MS);
+    later(MAX_AGE_MS - REFRESH_AFTER_MS);
     expect(await passes(host, client, toClient)).toBe(false);
   });
   later(1_001);

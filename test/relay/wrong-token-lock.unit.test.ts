@@ -9,7 +9,7 @@ import { WrongTokenBudget, WrongTokenLock } from "../../src/relay/wrong-token-lo
 const START = 1_790_000_000_000;
 const GUESSER = "192.0.2.66";
 const OTHER = "192.0.2.7";
-const MOST_ADDRESSES = 1_000;
+const MAX_ADDRESSES = 1_000;
 
 /** A lock after so many different wrong tokens from the guesser's address. */
 function lockWith(tokens: number, everyMs = 0): WrongTokenLock {
@@ -115,7 +115,7 @@ describe("a flood of addresses", () => {
 
   test("never frees an address that is locked, however many come", () => {
     const lock = lockWith(10);
-    flood(lock, 5 * MOST_ADDRESSES, 3);
+    flood(lock, 5 * MAX_ADDRESSES, 3);
     expect(lock.secondsLeft(GUESSER, START)).toBe(60);
   });
 
@@ -124,7 +124,7 @@ describe("a flood of addresses", () => {
     for (let i = 0; i < 9; i++) lock.fail("old", `token ${i}`, START);
     const now = START + 60_000;
     for (let i = 0; i < 2; i++) lock.fail(GUESSER, `token ${i}`, now);
-    flood(lock, MOST_ADDRESSES - 2, 3, now);
+    flood(lock, MAX_ADDRESSES - 2, 3, now);
     lock.fail("one more", "token", now);
     // Two are still counted: with eight more the address is locked. If it had been forgotten, nine
     // more would not lock it.
@@ -134,7 +134,7 @@ describe("a flood of addresses", () => {
 
   test("makes the lock forget next the addresses that sent the fewest wrong tokens", () => {
     const lock = lockWith(9);
-    flood(lock, MOST_ADDRESSES - 1, 1);
+    flood(lock, MAX_ADDRESSES - 1, 1);
     for (let i = 0; i < 500; i++) lock.fail(`more ${i}`, "token", START);
     lock.fail(GUESSER, "a tenth one", START);
     expect(lock.secondsLeft(GUESSER, START)).toBe(60);
@@ -142,10 +142,10 @@ describe("a flood of addresses", () => {
 
   test("is not counted while a thousand addresses are locked, and all of those stay locked", () => {
     const lock = new WrongTokenLock();
-    flood(lock, MOST_ADDRESSES, 10);
+    flood(lock, MAX_ADDRESSES, 10);
     for (let i = 0; i < 10; i++) lock.fail(GUESSER, `token ${i}`, START);
     expect(lock.secondsLeft(GUESSER, START)).toBe(0);
-    for (let i = 0; i < MOST_ADDRESSES; i++) {
+    for (let i = 0; i < MAX_ADDRESSES; i++) {
       expect(lock.secondsLeft(`address ${i}`, START)).toBe(60);
     }
     for (let i = 0; i < 10; i++) lock.fail(GUESSER, `token ${i}`, START + 60_000);

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
-import { endReasonOf, isFinal, MOST_SESSION_USERS, type Session } from "../../src/session/session";
+import { endReasonOf, isFinal, MAX_SESSION_USERS, type Session } from "../../src/session/session";
 import { after, BORN_AT, creation, TTL_MS, userAt } from "../support/session-state";
 
 const NOW = BORN_AT + 60_000;
@@ -78,8 +78,8 @@ describe("creating a session", () => {
   test("takes as many users as it may have, and refuses one more", () => {
     expect(decide(null, creation({ users: 3 }), NOW).ok).toBe(true);
     expect(decide(null, creation({ users: 4 }), NOW)).toEqual(refused("full", { maxUsers: 3 }));
-    const tooMany = creation({ users: MOST_SESSION_USERS + 1, maxUsers: 1_000 });
-    expect(decide(null, tooMany, NOW)).toEqual(refused("full", { maxUsers: MOST_SESSION_USERS }));
+    const tooMany = creation({ users: MAX_SESSION_USERS + 1, maxUsers: 1_000 });
+    expect(decide(null, tooMany, NOW)).toEqual(refused("full", { maxUsers: MAX_SESSION_USERS }));
   });
 
   test.each([

@@ -3,7 +3,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { SessionObject } from "../../src/session-object/object";
 import {
-  MOST_IDENTICAL_REQUESTS,
+  MAX_IDENTICAL_REQUESTS,
   SOURCE_SESSION_ID,
   sessionIdsForRequest,
 } from "../../src/sources/duplicate-requests";
@@ -195,11 +195,11 @@ describe("a create makes a session of its own", () => {
   test("however often it has failed before", async () => {
     const broker = await newBroker();
     const ids = new Set<string>();
-    for (let n = 0; n < MOST_IDENTICAL_REQUESTS + 3; n++) {
+    for (let n = 0; n < MAX_IDENTICAL_REQUESTS + 3; n++) {
       const { body } = await create(broker, { payload: {}, wait: 10 });
       ids.add(body.id);
     }
-    expect(ids.size).toBe(MOST_IDENTICAL_REQUESTS + 3);
+    expect(ids.size).toBe(MAX_IDENTICAL_REQUESTS + 3);
   });
 });
 

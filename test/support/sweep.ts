@@ -11,7 +11,7 @@ import { sweep } from "../../src/sweep/sweep";
 /** As wrangler.toml sets it for the consumer of the sweep's queue. */
 const BATCH = 5;
 /** More than any test needs: a chain of messages that never ends fails its test. */
-const MOST_BATCHES = 10_000;
+const MAX_BATCHES = 10_000;
 
 /** Does one invocation of the Worker; a test may stand around it. */
 export type Watch = (invocation: () => Promise<void>) => Promise<void>;
@@ -43,7 +43,7 @@ export async function sweepThrough(
     });
   await invoke((ctx) => sweep(swept, ctx, scheduledAt));
   for (let i = 0; sent.length > 0; i++) {
-    if (i === MOST_BATCHES) throw new Error("the sweep never comes to an end");
+    if (i === MAX_BATCHES) throw new Error("the sweep never comes to an end");
     const messages = sent.splice(0, BATCH).map(({ body }) => ({
       id: crypto.randomUUID(),
       timestamp: new Date(),

@@ -2,7 +2,7 @@
 import { unknownOrganisation } from "../../http/guard-refusals";
 import { problemSurface } from "../../http/problem-details";
 import { type HttpRefusal, pathsUnder } from "../../http/request-context";
-import { MOST_GRACES } from "../../keys/grace";
+import { MAX_GRACES } from "../../keys/grace";
 import type { KeyChangeRefusal, KeyExcess, KeyLimit } from "../../keys/who-may-change";
 
 /** The surface of API keys. */
@@ -59,7 +59,7 @@ export function toKeyRefusal(refusal: KeyChangeRefusal): HttpRefusal {
         status: 409,
         lasts: false,
         code: "too-many-graces",
-        message: `This API key has ${MOST_GRACES} older tokens that still work. Wait until one of them ends, or refresh without a grace, which ends all of them.`,
+        message: `This API key has ${MAX_GRACES} older tokens that still work. Wait until one of them ends, or refresh without a grace, which ends all of them.`,
       };
   }
 }

@@ -25,7 +25,7 @@ import {
 
 /** How far the time of a signature may be from the server's. */
 const CLOCK_MS = 900_000;
-const MOST_NONCE_LENGTH = 128;
+const MAX_NONCE_LENGTH = 128;
 
 /** Stands for a key that does not exist. Ids begin at 1, so nobody has the secret of this one. */
 const NO_KEY = { id: 0, tokenVersion: 0, previousTokens: [] };
@@ -71,8 +71,8 @@ export async function requireRpcCaller(
 async function requireSigned(c: Call, signed: Signed, permission: Permission): Promise<Caller> {
   const now = Date.now();
   requireRecent(signed.time, now);
-  if (signed.nonce.length > MOST_NONCE_LENGTH) {
-    throw refused("InvalidParameter", `The nonce is longer than ${MOST_NONCE_LENGTH} characters.`);
+  if (signed.nonce.length > MAX_NONCE_LENGTH) {
+    throw refused("InvalidParameter", `The nonce is longer than ${MAX_NONCE_LENGTH} characters.`);
   }
   const id = parseAccessKeyId(signed.accessKeyId);
   const key = id === null ? null : await findKeyById(c.var.db, id, now);

@@ -9,7 +9,7 @@ import {
   CONNECTION_ID_PATTERN,
   type Connection,
   DIRECTIONS,
-  MOST_MEMO_LENGTH,
+  MAX_MEMO_LENGTH,
   type PermissionDirection,
   type PermissionFacts,
   type PermissionKey,
@@ -28,7 +28,7 @@ const enabledText = z
   .enum(["true", "false"], 'must be "true" or "false"')
   .transform((text) => text === "true");
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
-const memo = humanText(0, MOST_MEMO_LENGTH);
+const memo = humanText(0, MAX_MEMO_LENGTH);
 
 /** The body of a POST of a permission. Unknown fields are ignored: other clients may send some. */
 export const createPermissionBody = z

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { wholeNumber, wholeNumberText } from "../../http/whole-numbers";
 import { spellAddress } from "../../platform/ip-address";
-import { MOST_SESSION_USERS } from "../../session/session";
+import { MAX_SESSION_USERS } from "../../session/session";
 import { connectionId } from "../relay-permissions/wire";
 
 /** Cloudflare's location hints for Durable Objects (2026-11). */
@@ -60,7 +60,7 @@ export const createSessionBody = z
     users: optional(
       z
         .array(user, "must be an array")
-        .max(MOST_SESSION_USERS, `must have at most ${MOST_SESSION_USERS} entries`),
+        .max(MAX_SESSION_USERS, `must have at most ${MAX_SESSION_USERS} entries`),
     ),
     // Checked for compatibility only: nothing filters.
     filters: optional(
@@ -69,7 +69,7 @@ export const createSessionBody = z
     webhook_url: optional(z.string("must be a string")),
     ttl_seconds: optional(wholeNumber(60, 86_400)),
     idle_seconds: optional(wholeNumber(10, 3_600)),
-    max_users: optional(wholeNumber(1, MOST_SESSION_USERS)),
+    max_users: optional(wholeNumber(1, MAX_SESSION_USERS)),
     metadata: optional(metadata),
     region: optional(z.enum(REGIONS, `must be one of ${REGIONS.join(", ")}`)),
     join_code: optional(z.boolean("must be true or false")),

@@ -7,7 +7,7 @@ import type { DeviceChangeRefusal } from "../../devices/manage-devices";
 import type { HttpRefusal } from "../../http/request-context";
 import type { DecisionRefusal } from "../../pairing/approve-and-reject";
 import type { ProofRefusal } from "../../pairing/device-proof";
-import { MOST_NEW_REQUESTS, MOST_PENDING_REQUESTS } from "../../pairing/pairing-request";
+import { MAX_NEW_REQUESTS, MAX_PENDING_REQUESTS } from "../../pairing/pairing-request";
 import type { PairingRefusal } from "../../pairing/request-pairing";
 import { describeClockDifference, toRfc3339 } from "./wire-time";
 
@@ -144,7 +144,7 @@ const KEY_PROBLEMS = {
 
 function tooManyPending(of: "address" | "application"): HttpRefusal {
   const most =
-    of === "address" ? MOST_PENDING_REQUESTS.perAddress : MOST_PENDING_REQUESTS.perApplication;
+    of === "address" ? MAX_PENDING_REQUESTS.perAddress : MAX_PENDING_REQUESTS.perApplication;
   const subject = of === "address" ? "your address" : "this application";
   return {
     ...say(
@@ -161,7 +161,7 @@ function tooManyNew(retryAfterSeconds: number): HttpRefusal {
     ...say(
       429,
       "too-many-new-requests",
-      `This device has asked for something new ${MOST_NEW_REQUESTS.perDevice} times within an hour. Ask for the same again, or wait as long as Retry-After says.`,
+      `This device has asked for something new ${MAX_NEW_REQUESTS.perDevice} times within an hour. Ask for the same again, or wait as long as Retry-After says.`,
     ),
     headers: { "Retry-After": String(retryAfterSeconds) },
   };

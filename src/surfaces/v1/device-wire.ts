@@ -4,7 +4,7 @@ import { type Application, LONGEST_APPLICATION_NAME } from "../../devices/applic
 import { type Device, grantOf } from "../../devices/device";
 import type { DeviceWithLastSeen } from "../../devices/device-store";
 import { LONGEST_PROFILE_TEXT, type RequestedAccess } from "../../devices/profile";
-import { isRole, isScope, MOST_ROLES, MOST_SCOPES, roleOf } from "../../devices/scopes";
+import { isRole, isScope, MAX_ROLES, MAX_SCOPES, roleOf } from "../../devices/scopes";
 import type { DeviceTokenVerification } from "../../devices/verify-device";
 import { humanText, signedText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";
@@ -25,7 +25,7 @@ const role = z.string("must be a string").refine(isRole, "must be 1 to 32 letter
 const roles = z
   .array(role, "must be an array")
   .min(1, "must have at least one entry")
-  .max(MOST_ROLES, `must have at most ${MOST_ROLES} entries`);
+  .max(MAX_ROLES, `must have at most ${MAX_ROLES} entries`);
 const scopes = z
   .array(
     z
@@ -36,7 +36,7 @@ const scopes = z
       ),
     "must be an array",
   )
-  .max(MOST_SCOPES, `must have at most ${MOST_SCOPES} entries`)
+  .max(MAX_SCOPES, `must have at most ${MAX_SCOPES} entries`)
   .refine((list) => new Set(list).size === list.length, "must not repeat a scope");
 
 /**

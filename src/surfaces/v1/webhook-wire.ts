@@ -11,7 +11,7 @@ import { LONGEST_SECRET_GRACE_SECONDS } from "../../outbound/signing-secrets";
 import type { Attempt, StoredDelivery } from "../../webhooks/delivery";
 import {
   LONGEST_ENDPOINT_DESCRIPTION,
-  MOST_EVENT_PATTERNS,
+  MAX_EVENT_PATTERNS,
   type WebhookEndpoint,
 } from "../../webhooks/endpoint";
 import { LONGEST_RECOVERY_MS, type Recovery } from "../../webhooks/recovery";
@@ -29,7 +29,7 @@ const eventPattern = z
 const eventTypes = z
   .array(eventPattern, "must be an array of names of events")
   .min(1, "must name an event; leave it out for all")
-  .max(MOST_EVENT_PATTERNS, `must have at most ${MOST_EVENT_PATTERNS} names`)
+  .max(MAX_EVENT_PATTERNS, `must have at most ${MAX_EVENT_PATTERNS} names`)
   .transform((names) => [...new Set(names)])
   .nullable();
 const time = z.iso

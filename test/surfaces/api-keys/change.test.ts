@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { deriveAccessKey } from "../../../src/keys/access-key";
-import { MOST_GRACES } from "../../../src/keys/grace";
+import { MAX_GRACES } from "../../../src/keys/grace";
 import { send, signAcs3 } from "../../support/alibaba";
 import { call, newOrganisation } from "../../support/client";
 import { newApplication } from "../../support/devices";
@@ -166,7 +166,7 @@ describe("a change of an API key", () => {
     const key = await newKey(tenant);
     const grace = { refreshApiToken: true, refreshGraceSeconds: 3_600 };
     let newest = "";
-    for (let i = 0; i < MOST_GRACES; i++) {
+    for (let i = 0; i < MAX_GRACES; i++) {
       newest = (await patchKey(tenant, key.id, grace)).body.token.value;
     }
     const refused = await patchKey(tenant, key.id, grace);

@@ -4,7 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { MOST_ENDPOINTS } from "../../../src/webhooks/endpoint";
+import { MAX_ENDPOINTS } from "../../../src/webhooks/endpoint";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { insertKey } from "../../support/keys";
 import { newMailbox } from "../../support/pipeline";
@@ -161,9 +161,9 @@ describe("a new endpoint", () => {
 });
 
 describe("the most endpoints of an organisation", () => {
-  test(`are ${MOST_ENDPOINTS}: one more is refused, and has room after a deletion`, async () => {
+  test(`are ${MAX_ENDPOINTS}: one more is refused, and has room after a deletion`, async () => {
     const tenant = await newOrganisation();
-    await fill(tenant, MOST_ENDPOINTS - 1);
+    await fill(tenant, MAX_ENDPOINTS - 1);
     const { path } = await endpointWith(tenant);
     const refused = await post(tenant, { url: newMailbox().url });
     expect(refused.status).toBe(409);
@@ -175,13 +175,13 @@ describe("the most endpoints of an organisation", () => {
 
   test("are kept when many are made at once: exactly the last places are filled", async () => {
     const tenant = await newOrganisation();
-    await fill(tenant, MOST_ENDPOINTS - 7);
+    await fill(tenant, MAX_ENDPOINTS - 7);
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => post(tenant, { url: newMailbox().url })),
     );
     const statuses = answers.map(({ status }) => status).toSorted();
     expect(statuses).toEqual([...Array(7).fill(201), ...Array(13).fill(409)]);
-    expect(await countOf(tenant)).toBe(MOST_ENDPOINTS);
+    expect(await countOf(tenant)).toBe(MAX_ENDPOINTS);
     const told = await env.DB.prepare(
       "select count(*) n from events where organisation_id = ? and type = 'webhook-endpoint.created'",
     )
@@ -192,7 +192,7 @@ describe("the most endpoints of an organisation", () => {
 
   test("are counted for each organisation by itself", async () => {
     const [full, other] = [await newOrganisation(), await newOrganisation()];
-    await fill(full, MOST_ENDPOINTS);
+    await fill(full, MAX_ENDPOINTS);
     expect((await post(other, { url: newMailbox().url })).status).toBe(201);
   });
 });
