@@ -132,6 +132,11 @@ export function judgeAddress(raw: string, rules: AddressRules): AddressJudgement
     );
   }
 
+  return judgeHost(url, rules);
+}
+
+/** The second half of `judgeAddress`: the host and the port of an address whose form is right. */
+function judgeHost(url: URL, rules: AddressRules): AddressJudgement {
   const host = classifyHost(url.hostname);
   if (host.kind === "malformed") {
     return refuse(

@@ -39,7 +39,11 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
       return c.json(toKeysetPage(rows, limit, ({ id }) => id, toRequestWire));
     }),
   );
+  decisionRoutes(app);
+  setupCodeRoute(app);
+}
 
+function decisionRoutes(app: Hono<AppEnv>): void {
   app.post(
     `${REQUESTS_PATH}/:call{[A-Za-z0-9._-]+:approve}`,
     keyRoute("devices:approve", async (c, caller) => {
@@ -67,7 +71,9 @@ export function pairingRequestRoutes(app: Hono<AppEnv>): void {
       return c.json(toRequestWire(result.request));
     }),
   );
+}
 
+function setupCodeRoute(app: Hono<AppEnv>): void {
   app.post(
     `${APPLICATION_PATH}/setup-codes`,
     keyRoute("devices:approve", async (c, caller) => {
