@@ -52,8 +52,9 @@ test("any path of /v1 with any method gets a valid answer", async () => {
   await fuzz(
     fc.tuple(anyMethod, root, path),
     async ([method, start, rest]) => {
-      // `/` itself is the path of the RPC, which answers in Alibaba's format.
-      fc.pre(new URL(`${ORIGIN}${start}${rest}`).pathname !== "/");
+      // `/` itself is the path of the RPC, which answers in Alibaba's format; so is `//`, since a
+      // slash at the end of a path is ignored.
+      fc.pre(!/^[/]{1,2}$/.test(new URL(`${ORIGIN}${start}${rest}`).pathname));
       return call(method, start + rest, { ip: anyAddress() });
     },
     { times: 2 },
