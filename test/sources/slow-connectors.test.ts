@@ -2,7 +2,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { answerWaitMs } from "../../src/sources/connector";
-import { moveClock } from "../support/clock";
+import { moveClock, stopClock } from "../support/clock";
 import { LIMIT_MS } from "../support/eventually";
 import { create, newBroker, newConnector, objectOf } from "../support/source-sessions";
 
@@ -28,6 +28,7 @@ async function newSlow(timeoutSeconds: number) {
 describe("a connector that answers at the end of its time", () => {
   test.each([5, 10, 30])("of %i seconds makes the session active", async (timeoutSeconds) => {
     const { broker, type, mailbox } = await newSlow(timeoutSeconds);
+    stopClock();
     const answer = create(broker, { type, wait: 10 });
     const [request] = await mailbox.waitForRequests(1);
     const { session_id: id } = JSON.parse(request?.body ?? "{}");
