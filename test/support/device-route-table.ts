@@ -14,7 +14,7 @@ import type { GoodRequest, RouteRow } from "./route-table";
 
 const APPLICATION = "/v1/applications/:application";
 const DEVICE = `${APPLICATION}/devices/:device{[A-Za-z0-9._-]+}`;
-const REQUEST = `${APPLICATION}/pairing/requests/:id`;
+const REQUESTS = `${APPLICATION}/pairing/requests`;
 
 /** On a new application of the tenant. */
 const inApplication =
@@ -70,7 +70,7 @@ export const deviceRoutes: Record<string, RouteRow> = {
       return { path: `${at.path}/pairing/requests`, status: 202, body };
     },
   },
-  [`GET ${REQUEST}{[A-Za-z0-9._-]+}`]: {
+  [`GET ${REQUESTS}/:id{[A-Za-z0-9._-]+}`]: {
     guard: "open",
     why: "the poll token is the credential; 401 without it",
     request: inApplication("/pairing/requests/pr-none", 401),
@@ -92,11 +92,11 @@ export const deviceRoutes: Record<string, RouteRow> = {
     guard: "devices:list",
     request: inApplication("/pairing/requests", 200),
   },
-  [`POST ${REQUEST}{[A-Za-z0-9._-]+:approve}`]: {
+  [`POST ${REQUESTS}/:call{[A-Za-z0-9._-]+:approve}`]: {
     guard: "devices:approve",
     request: onRequest("approve"),
   },
-  [`POST ${REQUEST}{[A-Za-z0-9._-]+:reject}`]: {
+  [`POST ${REQUESTS}/:call{[A-Za-z0-9._-]+:reject}`]: {
     guard: "devices:approve",
     request: onRequest("reject"),
   },
