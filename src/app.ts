@@ -7,7 +7,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
 import { EventOutbox } from "./events/event-outbox";
-import { problemSurface } from "./http/problem-details";
+import { mount } from "./http/mount";
 import {
   type AppEnv,
   type Call,
@@ -19,62 +19,9 @@ import { ConfigError, readConfig } from "./platform/config";
 import { describeError, isDatabaseError, log } from "./platform/log";
 import { UnavailableError } from "./platform/unavailable";
 import { SessionClient } from "./session/session-client";
-import { keySurface } from "./surfaces/api-keys/errors";
-import { apiKeyRoutes } from "./surfaces/api-keys/routes";
-import { rpcSurface } from "./surfaces/polarclaw/errors";
-import { rpcRoutes } from "./surfaces/polarclaw/rpc";
-import { permissionSurface } from "./surfaces/relay-permissions/errors";
-import { relayPermissionRoutes } from "./surfaces/relay-permissions/routes";
-import { relaySurface } from "./surfaces/relay-sessions/errors";
-import { relaySessionRoutes } from "./surfaces/relay-sessions/routes";
-import { sourceSurface } from "./surfaces/source-sessions/errors";
-import { sourceSessionRoutes } from "./surfaces/source-sessions/routes";
-import { applicationRoutes } from "./surfaces/v1/applications";
-import { connectorRoutes } from "./surfaces/v1/connectors";
-import { deviceRoutes } from "./surfaces/v1/devices";
-import { eventRoutes } from "./surfaces/v1/events";
-import { healthAndIpRoutes } from "./surfaces/v1/health-and-ip";
-import { keyVerificationRoutes } from "./surfaces/v1/key-verification";
-import { organisationRoutes } from "./surfaces/v1/organisations";
-import { pairingByDeviceRoutes } from "./surfaces/v1/pairing-by-devices";
-import { pairingRequestRoutes } from "./surfaces/v1/pairing-requests";
-import { relayPermissionCheckRoutes } from "./surfaces/v1/relay-permissions";
-import { sessionActionRoutes } from "./surfaces/v1/session-actions";
-import { sessionTokenRoutes } from "./surfaces/v1/session-tokens";
-import { webhookDeliveryRoutes } from "./surfaces/v1/webhook-deliveries";
-import { webhookEndpointRoutes } from "./surfaces/v1/webhook-endpoints";
+import { ownSurface, SURFACES } from "./surfaces/all";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
-
-type Routes = (app: Hono<AppEnv>) => void;
-
-const ownSurface = problemSurface("v1", () => true);
-
-/** Every surface with its routes. The first that owns a path words its errors; `/v1` owns the rest. */
-const SURFACES: readonly (readonly [Surface, ...Routes[]])[] = [
-  [relaySurface, relaySessionRoutes],
-  [permissionSurface, relayPermissionRoutes],
-  [keySurface, apiKeyRoutes],
-  [sourceSurface, sourceSessionRoutes],
-  [rpcSurface, rpcRoutes],
-  [
-    ownSurface,
-    healthAndIpRoutes,
-    organisationRoutes,
-    sessionTokenRoutes,
-    keyVerificationRoutes,
-    relayPermissionCheckRoutes,
-    connectorRoutes,
-    sessionActionRoutes,
-    webhookEndpointRoutes,
-    webhookDeliveryRoutes,
-    eventRoutes,
-    pairingByDeviceRoutes,
-    applicationRoutes,
-    pairingRequestRoutes,
-    deviceRoutes,
-  ],
-];
 
 /** The surface that words the errors at this path, even if no route matches. */
 function surfaceAt(path: string): Surface {
@@ -121,7 +68,12 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
 
-  for (const [, ...routes] of SURFACES) for (const add of routes) add(app);
+  for (const [, ...groups] of SURFACES) {
+    for (const group of groups) {
+      if (typeof group === "function") group(app);
+      else for (const operation of group.operations) mount(app, operation);
+    }
+  }
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

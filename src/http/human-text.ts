@@ -2,7 +2,7 @@
  * Schemas for text that people write: names, memos, metadata, display names. Called by the surfaces'
  * schemas.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 // Control characters, and characters that change the direction of writing: they can make text look like
 // another.
@@ -26,7 +26,9 @@ const INVISIBLE =
  * characters or bidirectional overrides. If it is not empty, something of it can be seen.
  */
 export function humanText(least: number, most: number) {
-  return freeText(least, most).refine(isVisible, UNSEEN);
+  return freeText(least, most)
+    .refine(isVisible, UNSEEN)
+    .meta({ minLength: least, maxLength: most });
 }
 
 /** As `humanText`, but it may be invisible: for text that programs read. */
@@ -34,12 +36,15 @@ export function freeText(least: number, most: number) {
   return z
     .string("must be a string")
     .transform((text) => text.normalize("NFC"))
-    .pipe(plainText(least, most));
+    .pipe(plainText(least, most))
+    .meta({ minLength: least, maxLength: most });
 }
 
 /** As `humanText`, but not normalised: a signature covers these bytes. */
 export function signedText(least: number, most: number) {
-  return plainText(least, most).refine(isVisible, UNSEEN);
+  return plainText(least, most)
+    .refine(isVisible, UNSEEN)
+    .meta({ minLength: least, maxLength: most });
 }
 
 const UNSEEN = "must hold something that can be seen";

@@ -2,7 +2,7 @@
  * Pages of the lists on `/v1`, newest first. A cursor names the row after which a page begins, so D1 reads
  * no more rows than it returns. Called by the routes and schemas of `/v1`.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { integerIdText, wholeNumberText } from "./whole-numbers";
 
 /** The schema of `limit`. */
@@ -11,6 +11,17 @@ export const pageLimit = wholeNumberText(1, 100, 3).default(30);
 /** The schema of `cursor`: only a `next_cursor` of the same list has this form. */
 export function pageCursor(form: RegExp) {
   return z.string().regex(form, "must be a next_cursor of this list").nullable().default(null);
+}
+
+/** The schema of a page of a list whose rows have this schema. */
+export function pageOf<S extends z.ZodType>(row: S) {
+  return z.object({
+    data: z.array(row),
+    next_cursor: z
+      .string()
+      .nullable()
+      .meta({ description: "The `cursor` of the next page; null: this is the last." }),
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Whole numbers in bodies, queries and paths. The schemas of every surface and `paging.ts` call this. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** A number of a body. */
 export function wholeNumber(least: number, most: number) {
@@ -17,12 +17,17 @@ export function wholeNumberText(least: number, most: number, digits = MAX_DIGITS
     .string()
     .regex(new RegExp(`^[0-9]{1,${digits}}$`), rule)
     .transform(Number)
-    .refine((n) => n >= least && n <= most, rule);
+    .refine((n) => n >= least && n <= most, rule)
+    .meta({
+      type: "integer",
+      minimum: least,
+      ...(most === Number.MAX_SAFE_INTEGER ? {} : { maximum: most }),
+    });
 }
 
 /** An id of a query that is a number in D1, such as an API key's. */
 export function integerIdText(rule: string) {
-  return z.string().regex(INTEGER_ID, rule).transform(Number);
+  return z.string().regex(INTEGER_ID, rule).transform(Number).meta({ type: "integer", minimum: 0 });
 }
 
 /** An id of a path or a header. Ids count from 1: a text of another form becomes 0, which nothing has. */

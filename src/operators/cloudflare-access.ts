@@ -4,7 +4,7 @@
  * JWTs" in Cloudflare's documentation of Access.
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import type { AccessConfig } from "../platform/config";
 import { UnavailableError } from "../platform/unavailable";
 

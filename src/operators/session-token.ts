@@ -4,7 +4,7 @@
  * says who signed in. What they may do is read from the key at every use.
  */
 import { errors, jwtVerify, SignJWT } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import type { CallerKey } from "../keys/key";
 import { deriveKey } from "../platform/derive";
 

@@ -2,7 +2,7 @@
  * The deployment's settings. They are read from the vars of `wrangler.toml` and from the two secrets once
  * per isolate, and checked all together. All other code gets a `Config` and does not read the vars itself.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Checked settings, with their defaults filled in. The table of vars below says which var each one comes

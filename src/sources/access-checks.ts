@@ -3,7 +3,7 @@
  * message for each session that is due on the queue. Behind a queue, a slow connector delays neither the
  * sweep nor the other connectors.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { recordDeadLetter } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import { findConnector, recordConnectorFailure } from "./connector-store";

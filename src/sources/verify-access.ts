@@ -5,7 +5,7 @@
  * The credentials are arguments here, and go into one request. They are in no result, error or log. Every
  * answer of a connector is turned into one of our own sentences, since it might repeat the credentials.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { newEventId } from "../events/event";
 import { addressRules, type SendingConfig } from "../outbound/address";
 import { isSuccess, postSigned } from "../outbound/signed-post";

@@ -1,5 +1,5 @@
 /** The consumer of the sweep's queue: does the tasks that a run could not finish by itself. */
-import { z } from "zod";
+import * as z from "zod";
 import { recordDeadLetter } from "../dead-letters/dead-letter-store";
 import { describeError, log } from "../platform/log";
 import { runTask } from "./chain";

@@ -1,5 +1,5 @@
 /** The messages on the deliveries queue: their form, and how a route puts one there. */
-import { z } from "zod";
+import * as z from "zod";
 import { UnavailableError } from "../platform/unavailable";
 import type { DeliveryKey } from "./delivery";
 

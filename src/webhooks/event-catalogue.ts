@@ -1,5 +1,5 @@
 /** The data of every kind of event, and the check of what comes off the events queue. Pure. */
-import { z } from "zod";
+import * as z from "zod";
 import type { DeviceEventData } from "../devices/device";
 import type { DomainEvent, EventMessage } from "../events/event";
 import type { KeyEventData } from "../keys/key";

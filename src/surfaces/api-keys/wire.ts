@@ -2,7 +2,7 @@
  * The wire format of API keys: that of Khomp REC, with Drawbridge's additions. The mappers name every
  * field that is shown.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { humanText } from "../../http/human-text";
 import { integerIdText, wholeNumber } from "../../http/whole-numbers";
 import { deriveAccessKey } from "../../keys/access-key";

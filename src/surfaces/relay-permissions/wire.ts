@@ -2,7 +2,7 @@
  * The wire format of relay permissions and connections: that of the HULFT-WebConnect Site API, in which
  * `enabled` is a string. The mappers name every field that is shown.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { humanText } from "../../http/human-text";
 import { wholeNumberText } from "../../http/whole-numbers";
 import {

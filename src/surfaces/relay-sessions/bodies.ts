@@ -2,7 +2,7 @@
  * What the routes of relay sessions take: Edgegap's bodies and query, with Drawbridge's additions. Unknown
  * fields are ignored, as Edgegap does.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { wholeNumber, wholeNumberText } from "../../http/whole-numbers";
 import { spellAddress } from "../../platform/ip-address";

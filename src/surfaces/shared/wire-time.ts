@@ -3,6 +3,16 @@
  * Alibaba's RPC, which shows Unix milliseconds.
  */
 
+import * as z from "zod";
+
+/** The schema of a time with milliseconds. */
+export const time = z.string().meta({ format: "date-time", example: "2026-11-22T08:00:00.000Z" });
+
+/** The schema of a time in whole seconds. */
+export const timeInSeconds = z
+  .string()
+  .meta({ format: "date-time", example: "2026-11-22T08:00:00Z" });
+
 /** A time on the wire; null where there is none. */
 type WireTime<T> = T extends number ? string : null;
 

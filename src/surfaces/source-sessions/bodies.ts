@@ -1,5 +1,5 @@
 /** Schemas of fields that several bodies and queries of source sessions share. */
-import { z } from "zod";
+import * as z from "zod";
 import { humanText } from "../../http/human-text";
 import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
 

@@ -1,6 +1,6 @@
 /** The routes of events in ricloud's format. */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { findEventWithDeliveries, listEventsWithDeliveries } from "../../events/event-list";
 import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";

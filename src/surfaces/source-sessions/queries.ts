@@ -2,7 +2,7 @@
  * Reads the queries of ricloud's lists: filters, date ranges such as `date_created[gt]`, and the page.
  * Called by the list routes.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { validate } from "../../http/body";
 import type { Call } from "../../http/request-context";
 import { integerIdText, wholeNumberText } from "../../http/whole-numbers";

@@ -1,6 +1,6 @@
 /** The routes of source sessions: `docs/source-sessions.md`. */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { readBody, readBodyText } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, Refused } from "../../http/request-context";

@@ -1,6 +1,6 @@
 /** The routes of users and their sources: `docs/source-sessions.md`. */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, Refused } from "../../http/request-context";

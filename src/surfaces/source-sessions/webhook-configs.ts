@@ -1,6 +1,6 @@
 /** The routes of webhook endpoints in ricloud's format. */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { readBody, readOptionalBody } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";

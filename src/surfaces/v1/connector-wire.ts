@@ -1,5 +1,5 @@
 /** Connectors on `/v1`: the body that registers one, and how they are shown. */
-import { z } from "zod";
+import * as z from "zod";
 import { wholeNumber } from "../../http/whole-numbers";
 import {
   type Connector,

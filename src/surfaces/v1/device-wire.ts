@@ -1,5 +1,5 @@
 /** Applications, pairing requests and devices on `/v1`: the bodies and queries, and how they are shown. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Application, LONGEST_APPLICATION_NAME } from "../../devices/application-store";
 import { type Device, grantOf } from "../../devices/device";
 import type { DeviceWithLastSeen } from "../../devices/device-store";

@@ -1,6 +1,6 @@
 /** The routes of events on `/v1`, for services that missed a webhook or have no endpoint. */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { findEvent, listEvents } from "../../events/event-store";
 import { readQuery } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";

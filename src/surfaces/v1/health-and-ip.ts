@@ -1,24 +1,60 @@
-/** Two routes of `/v1` without a key: whether Drawbridge works, and which address the caller has. */
+/** Two operations of `/v1` without a key: whether Drawbridge works, and which address the caller has. */
 import { sql } from "drizzle-orm";
-import type { Hono } from "hono";
+import * as z from "zod";
 import packageJson from "../../../package.json";
-import { type AppEnv, clientIp } from "../../http/request-context";
+import { type OperationGroup, open, operation } from "../../http/operation";
+import { clientIp } from "../../http/request-context";
 
-/** Adds the routes to the app. */
-export function healthAndIpRoutes(app: Hono<AppEnv>): void {
-  app.get("/v1/health", async (c) => {
-    const startedAt = performance.now();
-    const d1 = await c.var.db.get(sql`select 1`).then(
-      () => "ok",
-      () => "unreachable",
-    );
-    const body = {
-      status: d1 === "ok" ? "ok" : "degraded",
-      version: packageJson.version,
-      d1: { status: d1, read_ms: Math.round(performance.now() - startedAt) },
-    };
-    return c.json(body, d1 === "ok" ? 200 : 503);
-  });
+const health = z
+  .object({
+    status: z.enum(["ok", "degraded"]),
+    version: z.string(),
+    d1: z.object({
+      status: z.enum(["ok", "unreachable"]),
+      read_ms: z.int().meta({ description: "How long a read took, in milliseconds." }),
+    }),
+  })
+  .meta({ id: "Health" });
 
-  app.get("/v1/ip", (c) => c.json({ public_ip: clientIp(c) }));
-}
+/** What anybody may ask the service itself. */
+export const service: OperationGroup = {
+  name: "Service",
+  description: "Whether Drawbridge works, and from which address you call. No credential.",
+  operations: [
+    operation({
+      id: "getHealth",
+      method: "GET",
+      path: "/v1/health",
+      caller: open,
+      summary: "Say whether Drawbridge works",
+      answers: { 200: health, 503: health },
+      example: {},
+      async handle(c) {
+        const startedAt = performance.now();
+        const d1 = await c.var.db.get(sql`select 1`).then(
+          () => "ok" as const,
+          () => "unreachable" as const,
+        );
+        const isOk = d1 === "ok";
+        const body = {
+          status: isOk ? ("ok" as const) : ("degraded" as const),
+          version: packageJson.version,
+          d1: { status: d1, read_ms: Math.round(performance.now() - startedAt) },
+        };
+        return isOk ? { status: 200, body } : { status: 503, body };
+      },
+    }),
+    operation({
+      id: "getIp",
+      method: "GET",
+      path: "/v1/ip",
+      caller: open,
+      summary: "Say which address the caller has",
+      answers: { 200: z.object({ public_ip: z.string() }) },
+      example: {},
+      async handle(c) {
+        return { status: 200, body: { public_ip: clientIp(c) } };
+      },
+    }),
+  ],
+};

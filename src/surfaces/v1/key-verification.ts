@@ -3,7 +3,7 @@
  * `docs/api-keys.md`.
  */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { noteKeyUse } from "../../http/authenticate";
 import { readBody } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";

@@ -1,12 +1,10 @@
-/** The routes of organisations on `/v1`. The root token makes, lists and deletes them. */
-import type { Hono } from "hono";
-import { z } from "zod";
-import { readBody, readQuery } from "../../http/body";
+/** The operations of organisations on `/v1`. The root token makes, lists and deletes them. */
+import * as z from "zod";
 import { unknownOrganisation } from "../../http/guard-refusals";
-import { rootRoute } from "../../http/guarded-routes";
 import { humanText } from "../../http/human-text";
-import { idPageQuery, toIdPage } from "../../http/paging";
-import { type AppEnv, Refused } from "../../http/request-context";
+import { type OperationGroup, operation, root, type Shown } from "../../http/operation";
+import { idPageQuery, pageOf, toIdPage } from "../../http/paging";
+import { Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { deriveAccessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
@@ -20,64 +18,116 @@ import {
   organisationSlug,
 } from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
-import { toRfc3339 } from "../shared/wire-time";
+import { accessKey } from "../shared/access-key";
+import { time, toRfc3339 } from "../shared/wire-time";
 
 const createBody = z.strictObject({ name: humanText(1, 100) });
 
-/** Adds the routes to the app. */
-export function organisationRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/v1/organisations",
-    rootRoute(async (c) => {
-      const { name } = await readBody(c, createBody);
-      const { secret } = c.var.config;
-      const token = newToken();
-      const now = Date.now();
-      const { organisation, key } = await createOrganisation(c.var.db, name, token, now);
-      const owner = organisationOwner(organisation.id);
-      const [webhookSecret] = signingSecrets(secret, owner, FIRST_SECRET, now);
-      const body = {
-        ...toWire(organisation),
-        webhook_secret: webhookSecret,
-        api_key: {
-          id: key.id,
-          token,
-          access_key: deriveAccessKey(secret, key),
-          permissions: [ALL_PERMISSIONS],
-        },
-      };
-      return c.json(body, 201);
-    }),
-  );
+const organisation = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    short: z.string().meta({ description: "The name as a slug." }),
+    created_at: time,
+  })
+  .meta({ id: "Organisation" });
 
-  app.get(
-    "/v1/organisations",
-    rootRoute(async (c) => {
-      const { limit, after } = readQuery(c, idPageQuery);
-      const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
-      return c.json(toIdPage(rows, limit, toWire));
-    }),
-  );
+const newOrganisation = z
+  .object({
+    ...organisation.shape,
+    webhook_secret: z
+      .string()
+      .meta({ description: "Signs the webhooks that are sent to a session's `webhook_url`." }),
+    api_key: z
+      .object({
+        id: z.int(),
+        token: z.string(),
+        access_key: accessKey,
+        permissions: z.array(z.string()),
+      })
+      .meta({ description: "The first API key. Its token and secret are shown this once." }),
+  })
+  .meta({ id: "NewOrganisation" });
 
-  app.delete(
-    "/v1/organisations/:id",
-    rootRoute(async (c) => {
-      const id = readIntegerId(c.req.param("id"));
-      const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
-      if (!deleted) {
-        throw new Refused(unknownOrganisation);
-      }
-      await removeOrganisationKeys(c.var.db, id);
-      return c.body(null, 204);
+/** Organisations, for whoever runs the deployment. */
+export const organisations: OperationGroup = {
+  name: "Organisations",
+  description: "Whoever runs the deployment makes, lists and deletes organisations.",
+  operations: [
+    operation({
+      id: "createOrganisation",
+      method: "POST",
+      path: "/v1/organisations",
+      caller: root,
+      summary: "Make an organisation and its first API key",
+      body: createBody,
+      answers: { 201: newOrganisation },
+      example: { body: { name: "Acme" } },
+      async handle(c, { body: { name } }) {
+        const { secret } = c.var.config;
+        const token = newToken();
+        const now = Date.now();
+        const { organisation: made, key } = await createOrganisation(c.var.db, name, token, now);
+        const [webhookSecret] = signingSecrets(
+          secret,
+          organisationOwner(made.id),
+          FIRST_SECRET,
+          now,
+        );
+        const body = {
+          ...toOrganisation(made),
+          webhook_secret: webhookSecret,
+          api_key: {
+            id: key.id,
+            token,
+            access_key: deriveAccessKey(secret, key),
+            permissions: [ALL_PERMISSIONS],
+          },
+        };
+        return { status: 201, body };
+      },
     }),
-  );
-}
+    operation({
+      id: "listOrganisations",
+      method: "GET",
+      path: "/v1/organisations",
+      caller: root,
+      summary: "List all organisations, newest first",
+      query: idPageQuery,
+      answers: { 200: pageOf(organisation) },
+      example: { query: { limit: "10" } },
+      async handle(c, { query: { limit, after } }) {
+        const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
+        return { status: 200, body: toIdPage(rows, limit, toOrganisation) };
+      },
+    }),
+    operation({
+      id: "deleteOrganisation",
+      method: "DELETE",
+      path: "/v1/organisations/{id}",
+      caller: root,
+      summary: "Delete an organisation",
+      description:
+        "Its API keys stop at once. All else of it is removed in the next minutes and hours.",
+      answers: { 204: null },
+      refusals: { 404: ["organisation-not-found"] },
+      example: { params: { id: "999999" } },
+      async handle(c, { params }) {
+        const id = readIntegerId(params.id);
+        const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
+        if (!deleted) throw new Refused(unknownOrganisation);
+        await removeOrganisationKeys(c.var.db, id);
+        return { status: 204 };
+      },
+    }),
+  ],
+};
 
-function toWire(organisation: Organisation) {
+function toOrganisation(row: Organisation): Shown<typeof organisation> {
   return {
-    id: organisation.id,
-    name: organisation.name,
-    short: organisationSlug(organisation.name),
-    created_at: toRfc3339(organisation.createdAt),
+    id: row.id,
+    name: row.name,
+    short: organisationSlug(row.name),
+    created_at: toRfc3339(row.createdAt),
   };
 }

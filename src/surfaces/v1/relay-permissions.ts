@@ -3,7 +3,7 @@
  * missing.
  */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { readBody } from "../../http/body";
 import { keyRoute } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";

@@ -3,7 +3,7 @@
  * its connector.
  */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { idBeforeVerb, keyRoute, rootRoute } from "../../http/guarded-routes";

@@ -1,6 +1,6 @@
 /** The routes on `/v1` with which operators sign in and out: `docs/api-keys.md`. */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import {
   readOrganisationHeader,
   requireKeyWithToken,

@@ -3,7 +3,7 @@
  * or all that failed.
  */
 import type { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { readBody, readOptionalBody, readQuery } from "../../http/body";
 import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
 import { type AppEnv, type HttpRefusal, Refused } from "../../http/request-context";

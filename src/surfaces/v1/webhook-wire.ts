@@ -2,7 +2,7 @@
  * Webhook endpoints, deliveries and recoveries on `/v1`: the bodies and queries, and how they are
  * shown.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
 import { pageCursor, pageLimit } from "../../http/paging";

@@ -1,0 +1,174 @@
+/**
+ * What an operation of the API is: one declaration of its path, who may call it, what it takes, what it
+ * answers and refuses, and what it does. `mount.ts` makes the route from it, and `openapi/` describes the
+ * API from it.
+ */
+import type * as z from "zod";
+import type { Freshness } from "../keys/key-cache";
+import type { Permission } from "../keys/permissions";
+import type { Call, Caller, HttpRefusal, Surface } from "./request-context";
+
+/**
+ * Who may call an operation.
+ * - `key`: an API key, or an operator who signed in with one. It has to hold `permission`; null: every key
+ *   that works will do. `fresh`: a key that was revoked seconds ago must not be accepted.
+ * - `root`: the root token.
+ * - `handler`: the handler checks the credential itself, or nobody has to have one. `security` names each
+ *   kind of credential that it takes; none: everybody may call.
+ */
+export type CallerRule =
+  | { by: "key"; permission: Permission | null; freshness: Freshness }
+  | { by: "root" }
+  | { by: "handler"; security: readonly SecurityScheme[] };
+
+/** The kinds of credentials. `openapi/security-schemes.ts` describes each. */
+export type SecurityScheme =
+  | "apiKey"
+  | "operatorToken"
+  | "accessAssertion"
+  | "rootToken"
+  | "deviceToken"
+  | "pollToken"
+  | "relayTokens"
+  | "acs3Signature"
+  | "rpcSignature"
+  | "connectorSignature";
+
+/** For API keys, and operators who signed in with one, that hold this permission; null: any. */
+export function key<P extends Permission | null>(permission: P, freshness: Freshness = "cached") {
+  return { by: "key", permission, freshness } as const;
+}
+
+/** For the root token only. */
+export const root = { by: "root" } as const;
+
+/** For everybody, without a credential. */
+export const open = { by: "handler", security: [] } as const;
+
+/** The handler checks one of these credentials itself. */
+export function checkedByHandler(...security: readonly SecurityScheme[]) {
+  return { by: "handler", security } as const;
+}
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** The bodies of an operation's answers by status; null: an answer without a body. */
+type Answers = Readonly<Record<number, z.ZodType | null>>;
+
+/** A value of this schema, as a mapper returns it. */
+export type Shown<S extends z.ZodType> = Immutable<z.output<S>>;
+
+type Immutable<T> = T extends readonly (infer E)[]
+  ? readonly Immutable<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Immutable<T[K]> }
+    : T;
+
+/** What a handler answers: one of the declared statuses, with its body. */
+export type Reply<A extends Answers> = {
+  [S in keyof A & number]: A[S] extends z.ZodType
+    ? { status: S; body: Shown<A[S]>; headers?: Readonly<Record<string, string>> }
+    : { status: S; headers?: Readonly<Record<string, string>> };
+}[keyof A & number];
+
+type ParamNames<P extends string> = P extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | ParamNames<Rest>
+  : never;
+
+type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+/** What a handler is given, beside the call. */
+interface Shared<P extends string, Q> {
+  /** The parameters of the path, decoded. Their form is not checked. */
+  params: { readonly [N in ParamNames<P>]: string };
+  query: Parsed<Q>;
+}
+
+type Input<P extends string, C, Q, B> = C extends { by: "key" }
+  ? Shared<P, Q> & { body: Parsed<B>; caller: Caller }
+  : C extends { by: "root" }
+    ? Shared<P, Q> & { body: Parsed<B> }
+    : Shared<P, Q> & {
+        /**
+         * Reads the body. The handler calls it when it has checked what comes before: the credential, and
+         * the rate limits.
+         */
+        readBody: () => Promise<Parsed<B>>;
+      };
+
+/** What an operation says of itself to its readers. */
+interface Description {
+  /** Unique: the name of the operation in `/openapi.json` and in clients that are made from it. */
+  id: string;
+  method: Method;
+  /** One line, as an order without a full stop: "Create a relay session". */
+  summary: string;
+  /** What the summary leaves out. CommonMark. */
+  description?: string;
+  /** Whether an absent body counts as `{}`. */
+  bodyIsOptional?: boolean;
+  /** The media type of the body, where it is not JSON. */
+  bodyType?: string;
+  /** The codes of what the handler itself refuses, by status. What the guard and the parsing refuse follows from the rest. */
+  refusals?: { readonly [S in HttpRefusal["status"]]?: readonly string[] };
+  /** A call that has the right form. What its ids name need not exist. */
+  example: Example;
+}
+
+export interface Example {
+  params?: Readonly<Record<string, string>>;
+  query?: Readonly<Record<string, string>>;
+  body?: Readonly<Record<string, unknown>>;
+}
+
+interface Declaration<P extends string, C, A extends Answers, Q, B> extends Description {
+  /** A template such as `/v1/sessions/{id}:use`. */
+  path: P;
+  caller: C;
+  query?: Q;
+  body?: B;
+  answers: A;
+  /** A handler that makes its Response itself does so for a websocket, or for what it runs inside the guard. */
+  handle(c: Call, input: Input<P, C, Q, B>): Promise<Reply<NoInfer<A>> | Response>;
+}
+
+/** An operation, as `mount.ts` and `openapi/` see it. */
+export interface Operation extends Description {
+  path: string;
+  caller: CallerRule;
+  query?: z.ZodType;
+  body?: z.ZodType;
+  answers: Answers;
+  handle(c: Call, input: object): Promise<AnyReply | Response>;
+}
+
+/** A reply of any operation. */
+export interface AnyReply {
+  status: number;
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** Operations about one subject. */
+export interface OperationGroup {
+  /** The heading in the description, such as "Relay sessions". */
+  name: string;
+  /** One sentence about the subject. CommonMark. */
+  description: string;
+  operations: readonly Operation[];
+}
+
+/** A part of the API: what words its errors, and its operations. */
+export type SurfaceOperations = readonly [Surface, ...OperationGroup[]];
+
+/** Declares an operation. The compiler checks what its handler gets and answers. */
+export function operation<
+  const P extends string,
+  const C extends CallerRule,
+  const A extends Answers,
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(declaration: Declaration<P, C, A, Q, B>): Operation {
+  // The input's type depends on the declaration, which `mount.ts` follows.
+  return declaration as unknown as Operation;
+}

@@ -1,0 +1,60 @@
+/** Every surface with its operations: `app.ts` makes routes of them, and `openapi/` describes them. */
+import type { Hono } from "hono";
+import type { OperationGroup } from "../http/operation";
+import { problemSurface } from "../http/problem-details";
+import type { AppEnv, Surface } from "../http/request-context";
+import { keySurface } from "./api-keys/errors";
+import { apiKeyRoutes } from "./api-keys/routes";
+import { rpcSurface } from "./polarclaw/errors";
+import { rpcRoutes } from "./polarclaw/rpc";
+import { permissionSurface } from "./relay-permissions/errors";
+import { relayPermissionRoutes } from "./relay-permissions/routes";
+import { relaySurface } from "./relay-sessions/errors";
+import { relaySessionRoutes } from "./relay-sessions/routes";
+import { sourceSurface } from "./source-sessions/errors";
+import { sourceSessionRoutes } from "./source-sessions/routes";
+import { applicationRoutes } from "./v1/applications";
+import { connectorRoutes } from "./v1/connectors";
+import { deviceRoutes } from "./v1/devices";
+import { eventRoutes } from "./v1/events";
+import { service } from "./v1/health-and-ip";
+import { keyVerificationRoutes } from "./v1/key-verification";
+import { organisations } from "./v1/organisations";
+import { pairingByDeviceRoutes } from "./v1/pairing-by-devices";
+import { pairingRequestRoutes } from "./v1/pairing-requests";
+import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
+import { sessionActionRoutes } from "./v1/session-actions";
+import { sessionTokenRoutes } from "./v1/session-tokens";
+import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
+import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
+
+type Routes = (app: Hono<AppEnv>) => void;
+
+/** `/v1`, and every path that no other surface owns. */
+export const ownSurface = problemSurface("v1", () => true);
+
+/** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
+export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
+  [relaySurface, relaySessionRoutes],
+  [permissionSurface, relayPermissionRoutes],
+  [keySurface, apiKeyRoutes],
+  [sourceSurface, sourceSessionRoutes],
+  [rpcSurface, rpcRoutes],
+  [
+    ownSurface,
+    service,
+    organisations,
+    sessionTokenRoutes,
+    keyVerificationRoutes,
+    relayPermissionCheckRoutes,
+    connectorRoutes,
+    sessionActionRoutes,
+    webhookEndpointRoutes,
+    webhookDeliveryRoutes,
+    eventRoutes,
+    pairingByDeviceRoutes,
+    applicationRoutes,
+    pairingRequestRoutes,
+    deviceRoutes,
+  ],
+];
