@@ -39,8 +39,8 @@ function problemOf(page: string, link: string): string | null {
   return null;
 }
 
-describe("the links of a page", () => {
-  test.each(PAGES)("%s: lead to files and headings that exist", (page) => {
+describe("the links", () => {
+  test.each(PAGES)("of %s lead to files and headings that exist", (page) => {
     const links = [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
     const relative = links.filter((link) => !/^[a-z]+:/.test(link));
     expect(relative.map((link) => problemOf(page, link)).filter(Boolean)).toEqual([]);
