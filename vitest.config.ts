@@ -1,5 +1,9 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { buildPages } from "./scripts/build-pages.mjs";
+
+// The plugin serves them as wrangler.toml says, but does not run the build that wrangler.toml names.
+buildPages();
 
 const secrets = {
   DRAWBRIDGE_SECRET: "test-secret-0123456789-0123456789-0123456789",
