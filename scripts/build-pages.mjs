@@ -49,7 +49,7 @@ export function buildPages() {
 }
 
 /** The paths of all files below a folder, relative to it. */
-function filesBelow(folder) {
+export function filesBelow(folder) {
   return readdirSync(folder, { recursive: true }).filter((path) =>
     statSync(join(folder, path)).isFile(),
   );

@@ -21,6 +21,7 @@ import { UnavailableError } from "./platform/unavailable";
 import { SessionClient } from "./session/session-client";
 import { keySurface } from "./surfaces/api-keys/errors";
 import { apiKeyRoutes } from "./surfaces/api-keys/routes";
+import { homePage } from "./surfaces/home-page";
 import { rpcSurface } from "./surfaces/polarclaw/errors";
 import { rpcRoutes } from "./surfaces/polarclaw/rpc";
 import { permissionSurface } from "./surfaces/relay-permissions/errors";
@@ -121,6 +122,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
 
+  app.use("/", homePage);
   for (const [, ...routes] of SURFACES) for (const add of routes) add(app);
 
   const methodsAt = routeMethods(app);

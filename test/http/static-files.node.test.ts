@@ -1,7 +1,7 @@
 /** The files that the platform serves beside the Worker: what they are, and that they take no path of the API. */
-import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
+import { filesBelow } from "../../scripts/build-pages.mjs";
 import { createApp } from "../../src/app";
 import { startServer, type TestServer } from "../support/server";
 
@@ -82,7 +82,7 @@ describe("the paths that go to the Worker first", () => {
   });
 
   test("are those of no file: nobody could see it", () => {
-    const files = readdirSync("dist/assets", { recursive: true }).map((path) => `/${path}`);
+    const files = filesBelow("dist/assets").map((path) => `/${path}`);
     expect(files).toContain("/docs/index.html");
     expect(files.filter(isWorkerFirst)).toEqual([]);
   });
