@@ -14,6 +14,8 @@ const secrets = {
 const UNIT = "test/**/*.unit.test.ts";
 /** Tests that are clients of their own, in Node, against the Worker as `wrangler dev` runs it. */
 const FROM_NODE = "test/**/*.node.test.ts";
+/** Tests that see the pages in Chromium: `npm run test:browser`. `npm test` leaves them out. */
+const BROWSER = "test/**/*.browser.test.ts";
 
 export default defineConfig({
   test: {
@@ -45,7 +47,7 @@ export default defineConfig({
           globalSetup: ["./test/support/receiver-server.ts"],
           setupFiles: ["./test/support/migrate.ts"],
           include: ["test/**/*.test.ts"],
-          exclude: [FROM_NODE, UNIT],
+          exclude: [FROM_NODE, UNIT, BROWSER],
           // No test relies on how long it takes: this is for one that would never end.
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -56,6 +58,15 @@ export default defineConfig({
           name: "node",
           env: secrets,
           include: [FROM_NODE],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          env: secrets,
+          include: [BROWSER],
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

@@ -15,6 +15,7 @@ ensureInstalled();
 const { code } = await runNode([
   "node_modules/vitest/vitest.mjs",
   "run",
+  ...(given.some((argument) => argument.startsWith("--project")) ? [] : ["--project=!browser"]),
   ...(chosen ? [] : shown),
   ...given,
 ]);

@@ -10,8 +10,8 @@ window.SwaggerUIBundle({
   dom_id: "#swagger-ui",
   // Links to one operation can be sent to others.
   deepLinking: true,
+  // The list of schemas at the end of the page starts closed.
+  defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
-  // Null: do not send the document to swagger.io to have it checked.
-  validatorUrl: null,
   persistAuthorization: false,
 });
