@@ -11,8 +11,12 @@ import { permissionSurface } from "./relay-permissions/errors";
 import { relayPermissionRoutes } from "./relay-permissions/routes";
 import { relaySurface } from "./relay-sessions/errors";
 import { relaySessionRoutes } from "./relay-sessions/routes";
+import { account } from "./source-sessions/account";
 import { sourceSurface } from "./source-sessions/errors";
-import { sourceSessionRoutes } from "./source-sessions/routes";
+import { ricloudEvents } from "./source-sessions/events";
+import { sourceSessions } from "./source-sessions/sessions";
+import { usersAndSources } from "./source-sessions/users";
+import { webhookConfigs } from "./source-sessions/webhook-configs";
 import { applicationRoutes } from "./v1/applications";
 import { connectorRoutes } from "./v1/connectors";
 import { deviceRoutes } from "./v1/devices";
@@ -38,7 +42,7 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
   [relaySurface, relaySessionRoutes],
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
-  [sourceSurface, sourceSessionRoutes],
+  [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],
   [rpcSurface, rpcRoutes],
   [
     ownSurface,
