@@ -18,7 +18,7 @@ import { sourceSessions } from "./source-sessions/sessions";
 import { usersAndSources } from "./source-sessions/users";
 import { webhookConfigs } from "./source-sessions/webhook-configs";
 import { applicationRoutes } from "./v1/applications";
-import { connectorRoutes } from "./v1/connectors";
+import { connectors } from "./v1/connectors";
 import { deviceRoutes } from "./v1/devices";
 import { eventRoutes } from "./v1/events";
 import { service } from "./v1/health-and-ip";
@@ -27,7 +27,7 @@ import { organisations } from "./v1/organisations";
 import { pairingByDeviceRoutes } from "./v1/pairing-by-devices";
 import { pairingRequestRoutes } from "./v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
-import { sessionActionRoutes } from "./v1/session-actions";
+import { sessionActions } from "./v1/session-actions";
 import { sessionTokenRoutes } from "./v1/session-tokens";
 import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
@@ -51,8 +51,8 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     sessionTokenRoutes,
     keyVerificationRoutes,
     relayPermissionCheckRoutes,
-    connectorRoutes,
-    sessionActionRoutes,
+    connectors,
+    sessionActions,
     webhookEndpointRoutes,
     webhookDeliveryRoutes,
     eventRoutes,
