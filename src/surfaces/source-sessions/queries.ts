@@ -33,7 +33,7 @@ const comparisons = Object.keys(COMPARISONS) as Comparison[];
 
 const limit = wholeNumberText(1, 1_000, 4)
   .default(10)
-  .meta({ description: "The most rows of the page." });
+  .meta({ description: "The most rows of the page.", default: 10 });
 
 /** An id of users, sources and keys. */
 export const integerId = integerIdText("must be an id: a whole number");

@@ -90,7 +90,7 @@ export const sourceSessions: OperationGroup = {
       query: sessionsQuery,
       answers: { 200: listOf(sourceSession, z.string()) },
       refusals: { 404: [notFound.code] },
-      example: { query: { state: "active", "date_created[gte]": "2026-11-01T00:00:00Z" } },
+      example: { query: { "date_created[gte]": "2026-11-01T00:00:00Z", limit: "10" } },
       async handle(c, { query: { filter, dateRange, page }, caller: { organisationId } }) {
         const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
           organisationId,
