@@ -14,13 +14,11 @@ export const roles = z
   .min(1, "must have at least one entry")
   .max(MAX_ROLES, `must have at most ${MAX_ROLES} entries`);
 
-const SCOPE_FORM = `The role, a full stop, and up to four parts that are joined with full stops. Of the role \`operator\` there is a closed list: ${Object.keys(OPERATOR_SCOPES).join(", ")}.`;
-
 /** The scope that a token is asked about. */
 export const scope = z
   .string("must be a string")
   .refine(isScope, "is not a scope")
-  .meta({ description: SCOPE_FORM, example: "operator.read" });
+  .meta({ example: "operator.read" });
 
 /** The scopes that are asked for, approved or given. */
 export const scopes = z
@@ -31,7 +29,11 @@ export const scopes = z
         isScope,
         "is not a scope: of operator there is a closed set, others are <role>.<name>",
       )
-      .meta({ description: SCOPE_FORM, example: "operator.read" }),
+      .meta({
+        id: "Scope",
+        description: `\`<role>.<name>\`, with up to four parts behind the role. Of the role \`operator\` there is a closed list: ${Object.keys(OPERATOR_SCOPES).join(", ")}.`,
+        example: "operator.read",
+      }),
     "must be an array",
   )
   .max(MAX_SCOPES, `must have at most ${MAX_SCOPES} entries`)

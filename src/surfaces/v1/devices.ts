@@ -46,7 +46,9 @@ const labelBody = z.strictObject({
 const revokeBody = z.strictObject({ role });
 const verifyBody = z.strictObject({
   token: shortText,
-  scope: scope.nullable().default(null),
+  scope: scope.nullable().default(null).meta({
+    description: "The scope that the token has to carry. Absent or null: it need not carry any.",
+  }),
 });
 
 const DEVICE_NOT_FOUND = ["application-not-found", "device-not-found"];

@@ -61,12 +61,9 @@ export const pairingRequestBody = z
       .boolean("must be true or false")
       .default(false)
       .meta({ description: "True: nobody is notified. It is never a reason to approve." }),
-    setup_code: shortText
-      .min(1, "must not be empty")
-      .optional()
-      .meta({
-        description: "A code that an operator made: it lets the device in without a decision.",
-      }),
+    setup_code: shortText.min(1, "must not be empty").optional().meta({
+      description: "A code that an operator made: it lets the device in without a decision.",
+    }),
   })
   .superRefine((body, issues) => {
     const requestedRoles = [body.role, ...(body.roles ?? [])];
