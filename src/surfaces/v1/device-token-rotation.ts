@@ -53,7 +53,7 @@ export const rotateDeviceToken = operation({
   example: { params: exampleDevice, body: { role: "operator" } },
   async handle(c, rotation) {
     // Device tokens begin with drbd_: the device itself calls. Otherwise an operator or a program does.
-    const isDevice = /^bearer\s+drbd_/i.test(c.req.header("Authorization")?.trim() ?? "");
+    const isDevice = /^(?:token|bearer)\s+drbd_/i.test(c.req.header("Authorization")?.trim() ?? "");
     if (isDevice) return { status: 200, body: await rotateOwn(c, rotation) };
     const caller = await requireKey(c, "devices:manage");
     return withIdempotencyKey(c, idempotencyScope(caller), async () => {
