@@ -48,7 +48,14 @@ export const device = z
 
 /** The schema of a token that a device is given. It is shown this once. */
 export const newDeviceToken = z
-  .object({ device_token: z.string(), role: z.string(), scopes: z.array(z.string()) })
+  .object({
+    device_token: z.string(),
+    role: z.string(),
+    scopes: z.array(z.string()).meta({
+      description:
+        "What the token carries. A device that later asks for more needs a new decision.",
+    }),
+  })
   .meta({ id: "NewDeviceToken" });
 
 /** The schema of what a device token is worth. */

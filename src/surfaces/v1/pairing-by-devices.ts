@@ -108,10 +108,10 @@ export const pairingByDevices: OperationGroup = {
       caller: open,
       summary: "Ask to be let in, as a device",
       description: [
-        "The second step of a device. The credential is `device.signature`: the signature of this string with the device's key.",
+        "The second step of a device. The credential is `device.signature`: the Ed25519 signature of this string, as UTF-8, with the device's key.",
         "```\nv3|device id|client id|client mode|role|scopes joined with ,|signed_at|setup code|nonce|platform|device family\n```",
         "After `v3` come ten fields of the body. Platform and family are trimmed, and their ASCII letters made lower case. The others are signed as they are sent. What is absent is empty. `docs/pairing.md` has code and a signature to test yours with.",
-        "202: the device shows the `fingerprint` to the person in front of it, and polls with the `poll_token`. 200: here is a token at once. The device is paired already with the same platform and family and asks for no more than is approved, or its setup code let it in. To ask for the same again refreshes the pending request, which lives for 300 seconds; to ask for more takes its place.",
+        "202: the device shows the `fingerprint` to the person in front of it, and polls with the `poll_token`. 200: here is a token at once. The device is paired already with the same platform and family and asks for no more than is approved, or its setup code let it in. To ask for the same again refreshes the pending request, which lives for 300 seconds; to ask for more takes its place. Each token that is given makes the one before it stop.",
       ].join("\n\n"),
       body: pairingRequestBody,
       answers: requestAnswers,
