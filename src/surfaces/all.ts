@@ -10,7 +10,8 @@ import { rpcRoutes } from "./polarclaw/rpc";
 import { permissionSurface } from "./relay-permissions/errors";
 import { relayPermissionRoutes } from "./relay-permissions/routes";
 import { relaySurface } from "./relay-sessions/errors";
-import { relaySessionRoutes } from "./relay-sessions/routes";
+import { relayParticipants } from "./relay-sessions/participants";
+import { relaySessions } from "./relay-sessions/sessions";
 import { sourceSurface } from "./source-sessions/errors";
 import { sourceSessionRoutes } from "./source-sessions/routes";
 import { applicationRoutes } from "./v1/applications";
@@ -35,7 +36,7 @@ export const ownSurface = problemSurface("v1", () => true);
 
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
-  [relaySurface, relaySessionRoutes],
+  [relaySurface, relaySessions, relayParticipants],
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
   [sourceSurface, sourceSessionRoutes],
