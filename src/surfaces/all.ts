@@ -6,7 +6,7 @@ import type { AppEnv, Surface } from "../http/request-context";
 import { keySurface } from "./api-keys/errors";
 import { apiKeyRoutes } from "./api-keys/routes";
 import { rpcSurface } from "./polarclaw/errors";
-import { rpcRoutes } from "./polarclaw/rpc";
+import { rpc } from "./polarclaw/rpc";
 import { permissionSurface } from "./relay-permissions/errors";
 import { relayPermissionRoutes } from "./relay-permissions/routes";
 import { relaySurface } from "./relay-sessions/errors";
@@ -40,7 +40,7 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
   [sourceSurface, sourceSessionRoutes],
-  [rpcSurface, rpcRoutes],
+  [rpcSurface, rpc],
   [
     ownSurface,
     service,

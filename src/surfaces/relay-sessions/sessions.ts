@@ -32,7 +32,8 @@ export const relaySessions: OperationGroup = {
       path: "/v1/relays/sessions",
       caller: key("relays:write"),
       summary: "Create a relay session",
-      description: "It is ready at once. `null` counts as left out, in every field.",
+      description:
+        "It is ready at once. In every field that may be left out, `null` counts as left out.",
       body: createSessionBody,
       answers: { 200: relaySession },
       refusals: { 400: ADDRESS_REFUSALS },
