@@ -19,13 +19,13 @@ import { connectorRoutes } from "./v1/connectors";
 import { deviceRoutes } from "./v1/devices";
 import { eventRoutes } from "./v1/events";
 import { service } from "./v1/health-and-ip";
-import { keyVerificationRoutes } from "./v1/key-verification";
+import { keyVerification } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
 import { pairingByDeviceRoutes } from "./v1/pairing-by-devices";
 import { pairingRequestRoutes } from "./v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
 import { sessionActionRoutes } from "./v1/session-actions";
-import { sessionTokenRoutes } from "./v1/session-tokens";
+import { sessionTokens } from "./v1/session-tokens";
 import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
 
@@ -45,8 +45,8 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     ownSurface,
     service,
     organisations,
-    sessionTokenRoutes,
-    keyVerificationRoutes,
+    sessionTokens,
+    keyVerification,
     relayPermissionCheckRoutes,
     connectorRoutes,
     sessionActionRoutes,
