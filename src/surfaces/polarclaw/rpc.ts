@@ -26,7 +26,7 @@ const shared = {
     403: codesOf(403),
     404: codesOf(404),
     409: codesOf(409),
-    // A GET has no body, but what says that it is compressed is looked at.
+    // Of a GET too: Content-Encoding is read even where there is no body.
     415: ["InvalidParameter"],
   },
   handle: answerCall,

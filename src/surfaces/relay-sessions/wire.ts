@@ -43,7 +43,9 @@ const sessionUser = z
   })
   .meta({ id: "RelaySessionUser" });
 
-const websocket = z.object({ port: z.int(), protocol: z.enum(["WS", "WSS"]), link });
+const websocket = z
+  .object({ port: z.int(), protocol: z.enum(["WS", "WSS"]), link })
+  .meta({ id: "RelayLink" });
 
 const relay = z.object({
   ip: z

@@ -24,7 +24,9 @@ import {
 import { chooseOperatorKey } from "../../operators/sign-in";
 import { time, toRfc3339 } from "../shared/wire-time";
 
-const signInBody = z.strictObject({ token: z.string("must be an API key") });
+const signInBody = z.strictObject({
+  token: z.string("must be an API key").meta({ description: "An API key." }),
+});
 
 const sessionToken = z
   .object({
@@ -81,7 +83,7 @@ export const sessionTokens: OperationGroup = {
       path: "/v1/auth/session-tokens",
       caller: key(OPERATOR_SIGN_IN),
       summary: "Sign out",
-      description: "Ends the session token that is sent.",
+      description: "Ends the session token in the `Authorization` header. An API key has none.",
       answers: { 204: null },
       refusals: { 400: ["not-a-session-token"] },
       example: {},
