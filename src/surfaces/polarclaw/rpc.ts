@@ -49,6 +49,10 @@ export const rpc: OperationGroup = {
       id: "callRpcWithGet",
       method: "GET",
       summary: "Call one of the actions, with all parameters in the query",
+      description:
+        "Whoever prefers HTML and names no action, as browsers do, gets a page about Drawbridge.",
+      // `home-page.ts` answers it.
+      pageType: "text/html",
       example: { query: example },
     }),
     operation({
