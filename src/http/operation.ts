@@ -109,6 +109,8 @@ interface Description {
   bodyIsOptional?: boolean;
   /** The media type of the body, where it is not JSON. */
   bodyType?: string;
+  /** Another media type in which 200 is answered, to callers who prefer it: a page. */
+  pageType?: "text/html";
   /** The codes of what the handler itself refuses, by status. What the guard and the parsing refuse follows from the rest. */
   refusals?: { readonly [S in HttpRefusal["status"]]?: readonly string[] };
   /** A call that has the right form. What its ids name need not exist. */

@@ -6,11 +6,12 @@ import type { AppEnv, Surface } from "../http/request-context";
 import { keySurface } from "./api-keys/errors";
 import { apiKeyRoutes } from "./api-keys/routes";
 import { rpcSurface } from "./polarclaw/errors";
-import { rpcRoutes } from "./polarclaw/rpc";
+import { rpc } from "./polarclaw/rpc";
 import { permissionSurface } from "./relay-permissions/errors";
 import { relayPermissionRoutes } from "./relay-permissions/routes";
 import { relaySurface } from "./relay-sessions/errors";
-import { relaySessionRoutes } from "./relay-sessions/routes";
+import { relayParticipants } from "./relay-sessions/participants";
+import { relaySessions } from "./relay-sessions/sessions";
 import { account } from "./source-sessions/account";
 import { sourceSurface } from "./source-sessions/errors";
 import { ricloudEvents } from "./source-sessions/events";
@@ -22,13 +23,13 @@ import { connectors } from "./v1/connectors";
 import { devices } from "./v1/devices";
 import { eventRoutes } from "./v1/events";
 import { service } from "./v1/health-and-ip";
-import { keyVerificationRoutes } from "./v1/key-verification";
+import { keyVerification } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
 import { pairingByDevices } from "./v1/pairing-by-devices";
 import { pairingRequests } from "./v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
 import { sessionActions } from "./v1/session-actions";
-import { sessionTokenRoutes } from "./v1/session-tokens";
+import { sessionTokens } from "./v1/session-tokens";
 import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
 
@@ -39,17 +40,17 @@ export const ownSurface = problemSurface("v1", () => true);
 
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
-  [relaySurface, relaySessionRoutes],
+  [relaySurface, relaySessions, relayParticipants],
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
   [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],
-  [rpcSurface, rpcRoutes],
+  [rpcSurface, rpc],
   [
     ownSurface,
     service,
     organisations,
-    sessionTokenRoutes,
-    keyVerificationRoutes,
+    sessionTokens,
+    keyVerification,
     relayPermissionCheckRoutes,
     connectors,
     sessionActions,
