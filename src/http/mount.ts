@@ -48,8 +48,8 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
   };
   const readInput = async (c: Call) => ({
     params: readParams(c),
-    query: operation.query ? readQuery(c, operation.query) : undefined,
-    body: operation.body ? await readBodyOf(c, operation) : undefined,
+    query: readQueryOf(c, operation),
+    body: await readBodyOf(c, operation),
   });
   switch (rule.by) {
     case "key":
@@ -68,7 +68,7 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
       return (c) =>
         run(c, {
           params: readParams(c),
-          query: operation.query ? readQuery(c, operation.query) : undefined,
+          readQuery: () => readQueryOf(c, operation),
           readBody: () => readBodyOf(c, operation),
         });
   }
@@ -96,6 +96,10 @@ export function toResponse(c: Call, { status, body, headers }: AnyReply): Respon
   return body === undefined
     ? c.body(null, status as StatusCode, headers)
     : c.json(body, status as ContentfulStatusCode, headers);
+}
+
+function readQueryOf(c: Call, { query }: Operation): unknown {
+  return query && readQuery(c, query);
 }
 
 async function readBodyOf(c: Call, { body, bodyIsOptional }: Operation): Promise<unknown> {

@@ -77,22 +77,27 @@ type ParamNames<P extends string> = P extends `${string}{${infer Name}}${infer R
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
 
-/** What a handler is given, beside the call. */
-interface Shared<P extends string, Q> {
+interface WithParams<P extends string> {
   /** The parameters of the path, decoded. Their form is not checked. */
   params: { readonly [N in ParamNames<P>]: string };
-  query: Parsed<Q>;
 }
 
+interface WithInput<P extends string, Q, B> extends WithParams<P> {
+  query: Parsed<Q>;
+  body: Parsed<B>;
+}
+
+/** What a handler is given, beside the call. */
 type Input<P extends string, C, Q, B> = C extends { by: "key" }
-  ? Shared<P, Q> & { body: Parsed<B>; caller: Caller }
+  ? WithInput<P, Q, B> & { caller: Caller }
   : C extends { by: "root" }
-    ? Shared<P, Q> & { body: Parsed<B> }
-    : Shared<P, Q> & {
+    ? WithInput<P, Q, B>
+    : WithParams<P> & {
         /**
-         * Reads the body. The handler calls it when it has checked what comes before: the credential, and
-         * the rate limits.
+         * Reads the query or the body. The handler calls it when it has checked what comes before: the
+         * credential, and the rate limits.
          */
+        readQuery: () => Parsed<Q>;
         readBody: () => Promise<Parsed<B>>;
       };
 
