@@ -19,6 +19,7 @@ export const ROOMS = [
   "relay",
   "pairing",
   "session-object",
+  "relay-nodes",
   "webhooks",
   "http",
   "surfaces",
