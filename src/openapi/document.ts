@@ -121,7 +121,7 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
         required: required.includes(name),
         ...(description === undefined ? {} : { description }),
         schema,
-        ...exampleOf(operation.example.query?.[name]),
+        ...exampleOf(toExample(operation.example.query?.[name], schema)),
       });
     }
   }
@@ -188,6 +188,11 @@ const SUCCESSES: Readonly<Record<string, string>> = {
   202: "Accepted: the outcome is not known yet.",
   204: "Done. There is nothing to show.",
 };
+
+/** An example in the type of its schema: in a query all is text. */
+function toExample(text: string | undefined, schema: JsonSchema): unknown {
+  return text !== undefined && schema.type === "integer" ? Number(text) : text;
+}
 
 function exampleOf(example: unknown): object {
   return example === undefined ? {} : { example };
