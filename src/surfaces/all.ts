@@ -7,8 +7,9 @@ import { keySurface } from "./api-keys/errors";
 import { apiKeyRoutes } from "./api-keys/routes";
 import { rpcSurface } from "./polarclaw/errors";
 import { rpcRoutes } from "./polarclaw/rpc";
+import { connections } from "./relay-permissions/connections";
 import { permissionSurface } from "./relay-permissions/errors";
-import { relayPermissionRoutes } from "./relay-permissions/routes";
+import { permissions } from "./relay-permissions/permissions";
 import { relaySurface } from "./relay-sessions/errors";
 import { relaySessionRoutes } from "./relay-sessions/routes";
 import { sourceSurface } from "./source-sessions/errors";
@@ -22,7 +23,7 @@ import { keyVerificationRoutes } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
 import { pairingByDeviceRoutes } from "./v1/pairing-by-devices";
 import { pairingRequestRoutes } from "./v1/pairing-requests";
-import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
+import { relayPermissionCheck } from "./v1/relay-permissions";
 import { sessionActionRoutes } from "./v1/session-actions";
 import { sessionTokenRoutes } from "./v1/session-tokens";
 import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
@@ -36,7 +37,7 @@ export const ownSurface = problemSurface("v1", () => true);
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
   [relaySurface, relaySessionRoutes],
-  [permissionSurface, relayPermissionRoutes],
+  [permissionSurface, connections, permissions],
   [keySurface, apiKeyRoutes],
   [sourceSurface, sourceSessionRoutes],
   [rpcSurface, rpcRoutes],
@@ -46,7 +47,7 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     organisations,
     sessionTokenRoutes,
     keyVerificationRoutes,
-    relayPermissionCheckRoutes,
+    relayPermissionCheck,
     connectorRoutes,
     sessionActionRoutes,
     webhookEndpointRoutes,
