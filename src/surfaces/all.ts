@@ -4,7 +4,7 @@ import type { OperationGroup } from "../http/operation";
 import { problemSurface } from "../http/problem-details";
 import type { AppEnv, Surface } from "../http/request-context";
 import { keySurface } from "./api-keys/errors";
-import { apiKeyRoutes } from "./api-keys/routes";
+import { apiKeys } from "./api-keys/operations";
 import { rpcSurface } from "./polarclaw/errors";
 import { rpcRoutes } from "./polarclaw/rpc";
 import { connections } from "./relay-permissions/connections";
@@ -38,7 +38,7 @@ export const ownSurface = problemSurface("v1", () => true);
 export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
   [relaySurface, relaySessionRoutes],
   [permissionSurface, connections, permissions],
-  [keySurface, apiKeyRoutes],
+  [keySurface, apiKeys],
   [sourceSurface, sourceSessionRoutes],
   [rpcSurface, rpcRoutes],
   [

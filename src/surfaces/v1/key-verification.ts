@@ -10,9 +10,9 @@ import { keyRoute } from "../../http/guarded-routes";
 import type { AppEnv } from "../../http/request-context";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
-import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import { type KeyVerification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
+import { permissionName } from "../shared/permission-name";
 import { toRfc3339 } from "../shared/wire-time";
 
 const text = (most: number) =>
@@ -21,7 +21,7 @@ const text = (most: number) =>
 const verifyBody = z
   .strictObject({
     token: z.string("must be a string").max(1_024, "is too long for a token"),
-    permission: z.string("must be a string").refine(isPermission, PERMISSION_RULE).nullish(),
+    permission: permissionName.nullish(),
     ip: z
       .string("must be a string")
       .refine((ip) => parseAddress(ip) !== null, "must be an IP address")
