@@ -171,7 +171,8 @@ export const listKeysQuery = z.object({
     .regex(/^(?:[1-9][0-9]?|100)$/, "must be a whole number from 1 to 100")
     .transform(Number)
     .meta({ type: "integer", minimum: 1, maximum: 100 })
-    .default(100),
+    .default(100)
+    .meta({ description: "100 if it is left out." }),
   after: integerIdText("must be the id of an API key")
     .default(0)
     .meta({ description: "The id of the last key that you have. The list goes on after it." }),

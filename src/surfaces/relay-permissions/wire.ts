@@ -62,7 +62,9 @@ const paging = {
   startIndex: wholeNumberText(0, Number.MAX_SAFE_INTEGER)
     .default(FIRST_PAGE.startIndex)
     .meta({ description: "How many rows to skip. `after` costs less, and misses no row." }),
-  maxResults: wholeNumberText(1, 1_000).default(FIRST_PAGE.maxResults),
+  maxResults: wholeNumberText(1, 1_000)
+    .default(FIRST_PAGE.maxResults)
+    .meta({ description: `${FIRST_PAGE.maxResults} if it is left out.` }),
 };
 
 /** `<connectionId>/<remoteConnectionId>/<direction>`, as in a path. */
