@@ -5,7 +5,7 @@
 import type { Config } from "../../platform/config";
 import type { WebhookSender } from "../../webhooks/delivery-attempt";
 import { toRelaySession } from "../relay-sessions/wire";
-import { toRicloudEvent } from "../source-sessions/wire";
+import { toRicloudEvent } from "../source-sessions/event-wire";
 import { toEventBody } from "../v1/event-wire";
 
 /** For each format: turns an event into the body of a webhook. */
