@@ -70,12 +70,7 @@ export function createApp(): Hono<AppEnv> {
   });
 
   app.use("/", homePage);
-  for (const [, ...groups] of SURFACES) {
-    for (const group of groups) {
-      if (typeof group === "function") group(app);
-      else for (const operation of group.operations) mount(app, operation);
-    }
-  }
+  mount(app, OPERATIONS);
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

@@ -26,7 +26,7 @@ const INVISIBLE =
  * characters or bidirectional overrides. If it is not empty, something of it can be seen.
  */
 export function humanText(least: number, most: number) {
-  return freeText(least, most).refine(isVisible, UNSEEN).meta(normalisedLength(least, most));
+  return freeText(least, most).refine(isVisible, UNSEEN).meta(described(least, most));
 }
 
 /** As `humanText`, but it may be invisible: for text that programs read. */
@@ -35,13 +35,15 @@ export function freeText(least: number, most: number) {
     .string("must be a string")
     .transform((text) => text.normalize("NFC"))
     .pipe(plainText(least, most))
-    .meta(normalisedLength(least, most));
+    .meta(described(least, most));
 }
 
-/** What is sent may be longer than `most`: normalising shortens it. So no `maxLength`, which clients check. */
-function normalisedLength(least: number, most: number) {
-  const description = `${least} to ${most} characters, counted after normalisation (NFC).`;
-  return least === 0 ? { description } : { minLength: 1, description };
+/** In JSON Schema the length is that of the text as it is sent, which may be longer. */
+function described(least: number, most: number) {
+  return {
+    minLength: least,
+    description: `${least} to ${most} characters, counted after Unicode normalisation (NFC).`,
+  };
 }
 
 /** As `humanText`, but not normalised: a signature covers these bytes. */

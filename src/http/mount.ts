@@ -12,17 +12,31 @@ import type { AnyReply, Operation } from "./operation";
 import type { AppEnv, Call } from "./request-context";
 import { requireRoot } from "./root-and-signer";
 
-/** Adds the operation to the app. */
-export function mount(app: Hono<AppEnv>, operation: Operation): void {
-  app.on(operation.method, toPattern(operation.path), toHandler(operation));
+/** The verb behind the last parameter of a path. */
+const VERB = /(?<=\}):[a-z-]+$/;
+
+/** Adds operations to the app. */
+export function mount(app: Hono<AppEnv>, operations: readonly Operation[]): void {
+  const toPattern = patternsOf(operations.map(({ path }) => path));
+  for (const operation of operations) {
+    app.on(operation.method, toPattern(operation.path), toHandler(operation));
+  }
 }
 
 /**
- * Hono's pattern of a path template. Hono cannot end a parameter at a colon, so the pattern of
- * `/sessions/{id}:use` takes the verb into the parameter.
+ * Gives Hono's pattern of each of these path templates. Hono cannot end a parameter at a colon, so the
+ * pattern of `/sessions/{id}:use` takes the verb into the parameter. And so that `/sessions/1:use` is not
+ * also an id of `/sessions/{id}`, that one takes no colon.
  */
-export function toPattern(path: string): string {
-  return path.replace(/\{(\w+)\}(:[a-z-]+)/g, ":$1{[^:/]+$2}").replace(/\{(\w+)\}/g, ":$1");
+export function patternsOf(paths: readonly string[]): (path: string) => string {
+  const besideVerbs = new Set(
+    paths.filter((path) => VERB.test(path)).map((path) => path.replace(VERB, "")),
+  );
+  return (path) =>
+    path
+      .replace(/\{(\w+)\}$/, besideVerbs.has(path) ? ":$1{[^:/]+}" : ":$1")
+      .replace(/\{(\w+)\}(:[a-z-]+)$/, ":$1{[^:/]+$2}")
+      .replace(/\{(\w+)\}/g, ":$1");
 }
 
 function toHandler(operation: Operation): (c: Call) => Promise<Response> {
@@ -34,8 +48,8 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
   };
   const readInput = async (c: Call) => ({
     params: readParams(c),
-    query: operation.query ? readQuery(c, operation.query) : undefined,
-    body: operation.body ? await readBodyOf(c, operation) : undefined,
+    query: readQueryOf(c, operation),
+    body: await readBodyOf(c, operation),
   });
   switch (rule.by) {
     case "key":
@@ -54,7 +68,7 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
       return (c) =>
         run(c, {
           params: readParams(c),
-          query: operation.query ? readQuery(c, operation.query) : undefined,
+          readQuery: () => readQueryOf(c, operation),
           readBody: () => readBodyOf(c, operation),
         });
   }
@@ -82,6 +96,10 @@ export function toResponse(c: Call, { status, body, headers }: AnyReply): Respon
   return body === undefined
     ? c.body(null, status as StatusCode, headers)
     : c.json(body, status as ContentfulStatusCode, headers);
+}
+
+function readQueryOf(c: Call, { query }: Operation): unknown {
+  return query && readQuery(c, query);
 }
 
 async function readBodyOf(c: Call, { body, bodyIsOptional }: Operation): Promise<unknown> {

@@ -77,22 +77,27 @@ type ParamNames<P extends string> = P extends `${string}{${infer Name}}${infer R
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
 
-/** What a handler is given, beside the call. */
-interface Shared<P extends string, Q> {
+interface WithParams<P extends string> {
   /** The parameters of the path, decoded. Their form is not checked. */
   params: { readonly [N in ParamNames<P>]: string };
-  query: Parsed<Q>;
 }
 
+interface WithInput<P extends string, Q, B> extends WithParams<P> {
+  query: Parsed<Q>;
+  body: Parsed<B>;
+}
+
+/** What a handler is given, beside the call. */
 type Input<P extends string, C, Q, B> = C extends { by: "key" }
-  ? Shared<P, Q> & { body: Parsed<B>; caller: Caller }
+  ? WithInput<P, Q, B> & { caller: Caller }
   : C extends { by: "root" }
-    ? Shared<P, Q> & { body: Parsed<B> }
-    : Shared<P, Q> & {
+    ? WithInput<P, Q, B>
+    : WithParams<P> & {
         /**
-         * Reads the body. The handler calls it when it has checked what comes before: the credential, and
-         * the rate limits.
+         * Reads the query or the body. The handler calls it when it has checked what comes before: the
+         * credential, and the rate limits.
          */
+        readQuery: () => Parsed<Q>;
         readBody: () => Promise<Parsed<B>>;
       };
 
@@ -109,6 +114,8 @@ interface Description {
   bodyIsOptional?: boolean;
   /** The media type of the body, where it is not JSON. */
   bodyType?: string;
+  /** Another media type in which 200 is answered, to callers who prefer it: a page. */
+  pageType?: "text/html";
   /** The codes of what the handler itself refuses, by status. What the guard and the parsing refuse follows from the rest. */
   refusals?: { readonly [S in HttpRefusal["status"]]?: readonly string[] };
   /** A call that has the right form. What its ids name need not exist. */

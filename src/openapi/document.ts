@@ -157,7 +157,11 @@ function describeResponses(
 ): Record<string, ResponseObject> {
   const responses: Record<string, ResponseObject> = {};
   for (const [status, schema] of Object.entries(operation.answers)) {
-    const content = schema && { "application/json": { schema: schemas.ofOutput(schema) } };
+    const { pageType } = operation;
+    const content = schema && {
+      "application/json": { schema: schemas.ofOutput(schema) },
+      ...(pageType && status === "200" ? { [pageType]: { schema: { type: "string" } } } : {}),
+    };
     responses[status] = {
       description: SUCCESSES[status] ?? "The answer.",
       ...(content ? { content } : {}),

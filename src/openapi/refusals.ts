@@ -42,7 +42,9 @@ export function shownRefusals(operation: Operation, surface: Surface): RefusalCo
 function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
   const codes = new RefusalCodes();
   const schemes = securityOf(operation);
-  if (operation.query) codes.add(400, "invalid-parameter");
+  // A handler that checks the credential itself says what it does with the query.
+  const isParsed = operation.caller.by !== "handler";
+  if (operation.query && isParsed) codes.add(400, "invalid-parameter");
   if (operation.body) addBodyRefusals(codes);
   if (schemes.includes("rootToken")) {
     codes.add(401, "unauthenticated", "not-the-root-token");

@@ -6,12 +6,13 @@ import type { AppEnv, Surface } from "../http/request-context";
 import { keySurface } from "./api-keys/errors";
 import { apiKeys } from "./api-keys/operations";
 import { rpcSurface } from "./polarclaw/errors";
-import { rpcRoutes } from "./polarclaw/rpc";
+import { rpc } from "./polarclaw/rpc";
 import { connections } from "./relay-permissions/connections";
 import { permissionSurface } from "./relay-permissions/errors";
 import { permissions } from "./relay-permissions/permissions";
 import { relaySurface } from "./relay-sessions/errors";
-import { relaySessionRoutes } from "./relay-sessions/routes";
+import { relayParticipants } from "./relay-sessions/participants";
+import { relaySessions } from "./relay-sessions/sessions";
 import { account } from "./source-sessions/account";
 import { sourceSurface } from "./source-sessions/errors";
 import { ricloudEvents } from "./source-sessions/events";
@@ -23,13 +24,13 @@ import { connectors } from "./v1/connectors";
 import { devices } from "./v1/devices";
 import { eventRoutes } from "./v1/events";
 import { service } from "./v1/health-and-ip";
-import { keyVerificationRoutes } from "./v1/key-verification";
+import { keyVerification } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
 import { pairingByDevices } from "./v1/pairing-by-devices";
 import { pairingRequests } from "./v1/pairing-requests";
 import { relayPermissionCheck } from "./v1/relay-permissions";
 import { sessionActions } from "./v1/session-actions";
-import { sessionTokenRoutes } from "./v1/session-tokens";
+import { sessionTokens } from "./v1/session-tokens";
 import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
 import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
 
@@ -40,17 +41,17 @@ export const ownSurface = problemSurface("v1", () => true);
 
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
-  [relaySurface, relaySessionRoutes],
+  [relaySurface, relaySessions, relayParticipants],
   [permissionSurface, connections, permissions],
   [keySurface, apiKeys],
   [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],
-  [rpcSurface, rpcRoutes],
+  [rpcSurface, rpc],
   [
     ownSurface,
     service,
     organisations,
-    sessionTokenRoutes,
-    keyVerificationRoutes,
+    sessionTokens,
+    keyVerification,
     relayPermissionCheck,
     connectors,
     sessionActions,

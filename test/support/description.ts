@@ -97,7 +97,8 @@ function answerProblem(operation: OperationObject, exchange: Exchange): string |
   const described = content[mediaType ?? ""];
   if (!described) return `answers as ${mediaType}, which is not described`;
   if (isUnknownPath(exchange)) return null;
-  return violation(described.schema, parse(body), "closed", "answers");
+  const value = mediaType?.endsWith("json") ? parse(body) : body;
+  return violation(described.schema, value, "closed", "answers");
 }
 
 function isUnknownPath({ status, body }: Exchange): boolean {

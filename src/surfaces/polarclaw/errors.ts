@@ -35,6 +35,11 @@ export type RpcCode = keyof typeof STATUS;
  */
 export type OwnRpcCode = { [C in RpcCode]: (typeof STATUS)[C] extends 409 ? never : C }[RpcCode];
 
+/** All codes of this surface with this HTTP status. */
+export function codesOf(status: HttpRefusal["status"]): string[] {
+  return Object.entries(STATUS).flatMap(([code, its]) => (its === status ? [code] : []));
+}
+
 /** A refusal with a code of this surface. */
 export function rpcRefusal(code: OwnRpcCode, message: string): HttpRefusal {
   return { status: STATUS[code], code, message };

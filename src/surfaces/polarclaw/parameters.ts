@@ -10,7 +10,7 @@ import { rpcRefusal } from "./errors";
 export type RpcParameters = ReadonlyMap<string, string>;
 
 /** The version of the vendor's API that this surface speaks. */
-const VERSION = "2017-08-01";
+export const VERSION = "2017-08-01";
 
 /**
  * The parameters of the query and the form body.

@@ -1,6 +1,6 @@
 /**
- * What the routes of relay sessions take: Edgegap's bodies and query, with Drawbridge's additions. Unknown
- * fields are ignored, as Edgegap does.
+ * What the operations of relay sessions take: Edgegap's bodies and query, with Drawbridge's additions.
+ * Unknown fields are ignored, as Edgegap does.
  */
 import * as z from "zod";
 import { freeText, humanText } from "../../http/human-text";
@@ -12,24 +12,35 @@ import { connectionId } from "../relay-permissions/wire";
 /** Cloudflare's location hints for Durable Objects (2026-11). */
 const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 
-/** Null counts as absent: clients with fixed types send it for what they leave out. */
-function optional<S extends z.ZodType>(schema: S) {
-  return z.preprocess((value) => (value === null ? undefined : value), schema.optional());
-}
+/** What a create takes that does not say otherwise. */
+const TTL_SECONDS = 3_600;
+const IDLE_SECONDS = 300;
+const MAX_USERS = 16;
 
 const NO_ADDRESS = "must be an IPv4 or IPv6 address";
-const ip = z.string(NO_ADDRESS).transform((text, issues) => {
-  const spelt = spellAddress(text);
-  if (spelt !== null) return spelt;
-  issues.addIssue(NO_ADDRESS);
-  return z.NEVER;
-});
+const ip = z
+  .string(NO_ADDRESS)
+  .transform((text, issues) => {
+    const spelt = spellAddress(text);
+    if (spelt !== null) return spelt;
+    issues.addIssue(NO_ADDRESS);
+    return z.NEVER;
+  })
+  .meta({ description: "An IPv4 or IPv6 address." });
 
 const deviceId = z
   .string("must be a string")
   .regex(/^[A-Za-z0-9._-]{1,64}$/, "must be 1 to 64 letters, digits, dots, _ or -");
 
-const identity = { connection_id: optional(connectionId), device_id: optional(deviceId) };
+// Null counts as absent, here and below: clients with fixed types send it for what they leave out.
+const identity = {
+  connection_id: connectionId.nullish().meta({
+    description: "Frames of this user pass only where relay permissions allow it.",
+  }),
+  device_id: deviceId.nullish().meta({
+    description: "This user is let in only while the paired device with this id is not revoked.",
+  }),
+};
 const user = z.object({ ip, ...identity }, "must be an object with an ip");
 
 const filter = z.object(
@@ -52,39 +63,65 @@ const metadata = z
   .refine(
     (value) => Buffer.byteLength(JSON.stringify(value)) <= 2_048,
     "must be at most 2 KB as JSON",
-  );
+  )
+  .meta({
+    description: "Names have 1 to 64 characters. All of it has at most 2 KB as JSON.",
+    maxProperties: 16,
+    additionalProperties: { type: "string" },
+  });
 
 /** The body of a create. */
 export const createSessionBody = z
   .object({
-    users: optional(
-      z
-        .array(user, "must be an array")
-        .max(MAX_SESSION_USERS, `must have at most ${MAX_SESSION_USERS} entries`),
-    ),
-    // Checked for compatibility only: nothing filters.
-    filters: optional(
-      z.array(filter, "must be an array").max(100, "must have at most 100 entries"),
-    ),
-    webhook_url: optional(z.string("must be a string")),
-    ttl_seconds: optional(wholeNumber(60, 86_400)),
-    idle_seconds: optional(wholeNumber(10, 3_600)),
-    max_users: optional(wholeNumber(1, MAX_SESSION_USERS)),
-    metadata: optional(metadata),
-    region: optional(z.enum(REGIONS, `must be one of ${REGIONS.join(", ")}`)),
-    join_code: optional(z.boolean("must be true or false")),
+    users: z
+      .array(user, "must be an array")
+      .max(MAX_SESSION_USERS, `must have at most ${MAX_SESSION_USERS} entries`)
+      .nullish()
+      .meta({ description: "The first is the host, all others are clients." }),
+    filters: z
+      .array(filter, "must be an array")
+      .max(100, "must have at most 100 entries")
+      .nullish()
+      .meta({ description: "Checked, and not used: there is one relay." }),
+    webhook_url: z
+      .string("must be a string")
+      .nullish()
+      .meta({ description: 'Where the session is announced. `""` means nowhere.' }),
+    ttl_seconds: wholeNumber(60, 86_400)
+      .nullish()
+      .meta({ description: `How long the session lives at most. If left out, ${TTL_SECONDS}.` }),
+    idle_seconds: wholeNumber(10, 3_600)
+      .nullish()
+      .meta({ description: `How long the session may be idle. If left out, ${IDLE_SECONDS}.` }),
+    max_users: wholeNumber(1, MAX_SESSION_USERS)
+      .nullish()
+      .meta({
+        description: `If left out, ${MAX_USERS}, or as many as \`users\` has if that is more.`,
+      }),
+    metadata: metadata.nullish(),
+    region: z
+      .enum(REGIONS, `must be one of ${REGIONS.join(", ")}`)
+      .nullish()
+      .meta({ description: "Where the session should be; if left out, near the caller." }),
+    join_code: z
+      .boolean("must be true or false")
+      .nullish()
+      .meta({ description: "Whether the session gets a join code. If left out, it gets none." }),
   })
-  .transform(({ users = [], ...body }) => ({
-    users: users.map(toUser),
-    ttlSeconds: body.ttl_seconds ?? 3_600,
-    idleSeconds: body.idle_seconds ?? 300,
-    // A client that does not know max_users may still name more users than the default of 16.
-    maxUsers: body.max_users ?? Math.max(16, users.length),
-    webhookUrl: body.webhook_url ? body.webhook_url : null,
-    metadata: body.metadata ?? null,
-    region: body.region ?? null,
-    withJoinCode: body.join_code ?? false,
-  }))
+  .transform((body) => {
+    const users = body.users ?? [];
+    return {
+      users: users.map(toUser),
+      ttlSeconds: body.ttl_seconds ?? TTL_SECONDS,
+      idleSeconds: body.idle_seconds ?? IDLE_SECONDS,
+      // A client that does not know max_users may still name more users than the default.
+      maxUsers: body.max_users ?? Math.max(MAX_USERS, users.length),
+      webhookUrl: body.webhook_url ? body.webhook_url : null,
+      metadata: body.metadata ?? null,
+      region: body.region ?? null,
+      withJoinCode: body.join_code ?? false,
+    };
+  })
   .refine((body) => body.users.length <= body.maxUsers, {
     path: ["users"],
     message: "must not be more than max_users",
@@ -106,13 +143,20 @@ const TOKEN = "must be a number, or a string of digits";
 export const revokeUserBody = z
   .object({
     session_id: sessionId,
-    authorization_token: z.union([z.int(), z.string().regex(/^\d+$/).transform(Number)], TOKEN),
+    authorization_token: z
+      .union([z.int(), z.string().regex(/^\d+$/).transform(Number)], TOKEN)
+      .meta({ description: "The token of the user: a number, or a string of digits." }),
   })
   .transform((body) => ({ sessionId: body.session_id, token: body.authorization_token }));
 
 /** The body of a join. */
 export const joinBody = z
-  .object({ join_code: z.string("must be a string").max(64, "is too long for a join code") })
+  .object({
+    join_code: z
+      .string("must be a string")
+      .max(64, "is too long for a join code")
+      .meta({ description: "Case, dash and spaces do not matter.", example: "PP7C-XFJR" }),
+  })
   .transform((body) => body.join_code);
 
 /** The query of the list. */
@@ -121,10 +165,27 @@ export const listSessionsQuery = z.object({
   limit: wholeNumberText(1, 100).default(20),
 });
 
+const TOKEN_FORM = { type: "integer", minimum: 1, maximum: 0x7fff_ffff } as const;
+
+/**
+ * The query of a websocket. It only describes: the session's object reads the tokens, and refuses those
+ * of another form as it refuses wrong ones.
+ */
+export const connectQuery = z.object({
+  session_token: z
+    .string()
+    .optional()
+    .meta({ ...TOKEN_FORM, description: "The session's `authorization_token`." }),
+  user_token: z
+    .string()
+    .optional()
+    .meta({ ...TOKEN_FORM, description: "The user's `authorization_token`." }),
+});
+
 function toUser(user: {
   ip: string;
-  connection_id?: string | undefined;
-  device_id?: string | undefined;
+  connection_id?: string | null | undefined;
+  device_id?: string | null | undefined;
 }) {
   return {
     ip: user.ip,

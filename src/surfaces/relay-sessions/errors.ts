@@ -1,6 +1,7 @@
-/** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. Called by their routes. */
+/** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. Called by their operations. */
 import * as z from "zod";
-import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
+import { type HttpRefusal, pathsUnder, Refused, type Surface } from "../../http/request-context";
+import { RELAY_SESSION_ID } from "../../session/relay-sessions";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */
@@ -119,6 +120,18 @@ const REFUSALS = {
     "The relay permissions of your connection cannot be read.",
   ),
 } satisfies Record<string, HttpRefusal>;
+
+/** There is no such session, or none any more. */
+export const sessionNotFound: HttpRefusal = REFUSALS["not-found"];
+
+/**
+ * Refuses an id of another form. It never existed, so no Durable Object is woken for it.
+ * @throws Refused 404
+ */
+export function requireSessionId(id: string): string {
+  if (!RELAY_SESSION_ID.test(id)) throw new Refused(sessionNotFound);
+  return id;
+}
 
 const LOCK_MESSAGES = {
   address: "Too many wrong tokens from your address. Wait as long as Retry-After says.",

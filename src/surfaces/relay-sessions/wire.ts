@@ -1,13 +1,116 @@
 /**
- * What the routes of relay sessions show: Edgegap's format, with Drawbridge's additions. The mappers name
- * every field that is shown.
+ * What the operations of relay sessions show: Edgegap's format, with Drawbridge's additions. The mappers
+ * name every field that is shown.
  */
+import * as z from "zod";
+import type { Shown } from "../../http/operation";
+import type { Call } from "../../http/request-context";
 import { spellAddress } from "../../platform/ip-address";
 import { HOST } from "../../relay/host";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
 import { endReasonOf, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
-import { toRfc3339 } from "../shared/wire-time";
+import { time, toRfc3339 } from "../shared/wire-time";
+
+const token = z.int().min(1).max(0x7fff_ffff);
+const link = z.string().meta({ format: "uri", description: "The address of a websocket." });
+
+const count = z
+  .int()
+  .nullable()
+  .meta({ description: "Up to 5 seconds behind. Null in a list and a webhook." });
+/** What only the session's Durable Object knows of a user. */
+const figures = z.object({
+  connected: z.boolean().nullable().meta({ description: "Null in a list and a webhook." }),
+  bytes_in: count,
+  bytes_out: count,
+  frames_dropped: count,
+});
+
+const coordinate = z.number().nullable().meta({
+  description: "Where the user connected from. Null before that, and in a list and a webhook.",
+});
+
+const sessionUser = z
+  .object({
+    ip_address: z.string(),
+    latitude: coordinate,
+    longitude: coordinate,
+    authorization_token: token.meta({ description: "The user's token." }),
+    connection_id: z.string().nullable(),
+    device_id: z.string().nullable(),
+    ...figures.shape,
+  })
+  .meta({ id: "RelaySessionUser" });
+
+const websocket = z
+  .object({ port: z.int(), protocol: z.enum(["WS", "WSS"]), link })
+  .meta({ id: "RelayLink" });
+
+const relay = z.object({
+  ip: z
+    .string()
+    .nullable()
+    .meta({ description: "Null, unless the host is an address or `localhost`." }),
+  host: z.string(),
+  ports: z.object({
+    server: websocket.meta({ description: "For the host." }),
+    client: websocket.meta({ description: "For everyone else." }),
+  }),
+});
+
+/** A session without its users. */
+const sessionFacts = z.object({
+  session_id: z.string(),
+  authorization_token: token.meta({ description: "The session's token." }),
+  status: z
+    .enum(["Initializing", "READY", "Error", "Ended"])
+    .meta({ description: "Only webhooks show `Error` and `Ended`." }),
+  ready: z.boolean(),
+  linked: z.boolean(),
+  error: z.string().nullable().meta({ description: "Why the session ended; null before that." }),
+  relay,
+  webhook_url: z.string().nullable(),
+  created_at: time,
+  expires_at: time,
+  max_users: z.int(),
+  metadata: z.record(z.string(), z.string()).nullable(),
+  join_code: z.string().nullable(),
+  region: z.string().nullable(),
+});
+
+/** The schema of a RelaySession. */
+export const relaySession = z
+  .object({ ...sessionFacts.shape, session_users: z.array(sessionUser) })
+  .meta({ id: "RelaySession" });
+
+/** The schema of the answer of authorize-user. */
+export const sessionWithUser = z
+  .object({ ...sessionFacts.shape, session_user: sessionUser })
+  .meta({ id: "RelaySessionWithUser" });
+
+/** The schema of the answer of a join. */
+export const joinAnswer = z
+  .object({ session_id: z.string(), session_token: token, user_token: token, link })
+  .meta({ id: "RelayJoin" });
+
+const pageNumber = z.int().nullable();
+
+/** The schema of a page of RelaySessions. */
+export const relaySessionPage = z
+  .object({
+    sessions: z.array(relaySession),
+    total_count: z.int(),
+    pagination: z.object({
+      number: z.int(),
+      next_page_number: pageNumber.meta({ description: "Null: this is the last page." }),
+      previous_page_number: pageNumber.meta({ description: "Null: this is the first page." }),
+      paginator: z.object({ num_pages: z.int() }),
+      has_next: z.boolean(),
+      has_previous: z.boolean(),
+    }),
+  })
+  .meta({ id: "RelaySessionPage" });
 
 /** What the links and tokens of a session are made from. */
 export interface LinkSettings {
@@ -15,6 +118,11 @@ export interface LinkSettings {
   origin: string;
   /** The deployment's secret, from which tokens are derived. */
   secret: string;
+}
+
+/** The settings for the links of what this request shows. */
+export function linkSettings(c: Call): LinkSettings {
+  return { origin: new URL(c.req.url).origin, secret: c.var.config.secret };
 }
 
 /**
@@ -26,7 +134,7 @@ export function toRelaySession(
   session: Session,
   traffic: SessionView["traffic"] | null,
   at: LinkSettings,
-) {
+): Shown<typeof relaySession> {
   const users = session.users.map((_, index) => toSessionUser(session, index, traffic, at));
   return { ...withoutUsers(session, at), session_users: users };
 }
@@ -36,13 +144,17 @@ export function toSessionWithUser(
   session: Session,
   traffic: SessionView["traffic"],
   at: LinkSettings,
-) {
+): Shown<typeof sessionWithUser> {
   const last = session.users.length - 1;
   return { ...withoutUsers(session, at), session_user: toSessionUser(session, last, traffic, at) };
 }
 
 /** The answer of a join: all that the player's game needs to connect. */
-export function toJoinAnswer({ id }: Session, joined: RelayUser, at: LinkSettings) {
+export function toJoinAnswer(
+  { id }: Session,
+  joined: RelayUser,
+  at: LinkSettings,
+): Shown<typeof joinAnswer> {
   const tokens = sessionTokens(at.secret, id);
   return {
     session_id: id,
@@ -57,7 +169,7 @@ export function toRelaySessionPage(
   page: { sessions: Session[]; total: number },
   query: { page: number; limit: number },
   at: LinkSettings,
-) {
+): Shown<typeof relaySessionPage> {
   const pages = Math.ceil(page.total / query.limit);
   const hasNext = query.page < pages;
   const hasPrevious = query.page > 1;
@@ -75,7 +187,7 @@ export function toRelaySessionPage(
   };
 }
 
-function withoutUsers(session: Session, at: LinkSettings) {
+function withoutUsers(session: Session, at: LinkSettings): Shown<typeof sessionFacts> {
   const active = session.status === "active";
   return {
     session_id: session.id,
@@ -96,26 +208,26 @@ function withoutUsers(session: Session, at: LinkSettings) {
   };
 }
 
-const statusWords: Record<Session["status"], string> = {
+const statusWords = {
   pending: "Initializing",
   active: "READY",
   failed: "Error",
   expired: "Ended",
-};
+} as const satisfies Record<Session["status"], string>;
 
 function toSessionUser(
   session: Session,
   index: number,
   traffic: SessionView["traffic"] | null,
   at: LinkSettings,
-) {
+): Shown<typeof sessionUser> {
   const user = session.users[index];
   if (!user) throw new Error("the session has no such user");
-  const figures = traffic?.[user.n];
+  const place = traffic?.[user.n];
   return {
     ip_address: user.ip,
-    latitude: figures?.latitude ?? null,
-    longitude: figures?.longitude ?? null,
+    latitude: place?.latitude ?? null,
+    longitude: place?.longitude ?? null,
     authorization_token: sessionTokens(at.secret, session.id).user(user),
     connection_id: user.connectionId,
     device_id: user.deviceId,
@@ -124,24 +236,24 @@ function toSessionUser(
 }
 
 /** The figures of one user: null where they are not known, 0 for a user who never connected. */
-function toFigures(traffic: SessionView["traffic"] | null, n: number) {
+function toFigures(traffic: SessionView["traffic"] | null, n: number): Shown<typeof figures> {
   if (traffic === null) {
     return { connected: null, bytes_in: null, bytes_out: null, frames_dropped: null };
   }
-  const figures = traffic[n] ?? { connected: false, bytesIn: 0, bytesOut: 0, dropped: 0 };
+  const known = traffic[n] ?? { connected: false, bytesIn: 0, bytesOut: 0, dropped: 0 };
   return {
-    connected: figures.connected,
-    bytes_in: figures.bytesIn,
-    bytes_out: figures.bytesOut,
-    frames_dropped: figures.dropped,
+    connected: known.connected,
+    bytes_in: known.bytesIn,
+    bytes_out: known.bytesOut,
+    frames_dropped: known.dropped,
   };
 }
 
 /** The relay is the session's Durable Object. Clients reach it through the host of the API. */
-function toRelay(id: string, origin: string) {
+function toRelay(id: string, origin: string): Shown<typeof relay> {
   const { hostname, port, protocol } = new URL(origin);
   const secure = protocol === "https:";
-  const toPort = (side: "server" | "client") => ({
+  const toPort = (side: "server" | "client"): Shown<typeof websocket> => ({
     port: Number(port || (secure ? 443 : 80)),
     protocol: secure ? "WSS" : "WS",
     link: linkTo(id, side, origin),

@@ -1,33 +1,43 @@
 /**
- * The route on `/v1` with which other services of an organisation find out what an API key may do:
+ * The operation on `/v1` with which other services of an organisation find out what an API key may do:
  * `docs/api-keys.md`.
  */
-import type { Hono } from "hono";
 import * as z from "zod";
 import { noteKeyUse } from "../../http/authenticate";
-import { readBody } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import type { AppEnv } from "../../http/request-context";
+import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
 import { type KeyVerification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
 import { permissionName } from "../shared/permission-name";
-import { toRfc3339 } from "../shared/wire-time";
-
-const text = (most: number) =>
-  z.string("must be a string").max(most, `must have at most ${most} characters`).nullish();
+import { time, toRfc3339 } from "../shared/wire-time";
 
 const verifyBody = z
   .strictObject({
-    token: z.string("must be a string").max(1_024, "is too long for a token"),
-    permission: permissionName.nullish(),
+    token: z
+      .string("must be a string")
+      .max(1_024, "is too long for a token")
+      .meta({ description: "The API key to verify." }),
+    permission: permissionName
+      .nullish()
+      .meta({ description: "What the key has to hold. A name of your own will do." }),
     ip: z
       .string("must be a string")
       .refine((ip) => parseAddress(ip) !== null, "must be an IP address")
-      .nullish(),
-    dns_name: text(63),
-    organisation_id: z.int("must be a whole number").nullish(),
+      .nullish()
+      .meta({
+        description:
+          "The IPv4 or IPv6 address from which the key was used. Without it, a key with an allowlist is refused.",
+      }),
+    dns_name: z
+      .string("must be a string")
+      .max(63, "must have at most 63 characters")
+      .nullish()
+      .meta({ description: "The name that the key has to have." }),
+    organisation_id: z
+      .int("must be a whole number")
+      .nullish()
+      .meta({ description: "The organisation in which the key has to act." }),
   })
   .transform((body) => ({
     token: body.token,
@@ -39,23 +49,52 @@ const verifyBody = z
     },
   }));
 
-/** Adds the route to the app. */
-export function keyVerificationRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/v1/keys:verify",
-    keyRoute("keys:read", async (c, { organisationIds }) => {
-      const { token, asked } = await readBody(c, verifyBody);
-      const now = Date.now();
-      const key = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;
-      const verification = verifyKey(key, organisationIds, asked, now);
-      const used = asked.organisationId ?? verification.organisationIds[0];
-      if (key && verification.code === "valid" && used !== undefined) noteKeyUse(c, key.id, used);
-      return c.json(toWire(verification));
+const verification = z
+  .object({
+    valid: z.boolean(),
+    code: z.enum(["valid", "not-found", "blocked", "expired", "forbidden", "ip-refused"]).meta({
+      description:
+        "`not-found` is also said of a key of another organisation. `forbidden`: the key lacks the permission or the organisation.",
     }),
-  );
-}
+    key_id: z.int().nullable(),
+    name: z.string().nullable(),
+    organisations: z
+      .array(z.int())
+      .meta({ description: "Those of the key's organisations that are also yours." }),
+    permissions: z.array(permissionName),
+    expires_at: time.nullable().meta({ description: "Null: it does not expire, or is not found." }),
+  })
+  .meta({ id: "KeyVerification" });
 
-function toWire({ code, key, organisationIds }: KeyVerification) {
+/** The verification of API keys, for other services of an organisation. */
+export const keyVerification: OperationGroup = {
+  name: "Key verification",
+  description: "Another service of yours asks whether an API key is good.",
+  operations: [
+    operation({
+      id: "verifyKey",
+      method: "POST",
+      path: "/v1/keys:verify",
+      caller: key("keys:read"),
+      summary: "Verify an API key",
+      description:
+        "Everything but `token` is a condition that the key has to fulfil. The answer may be 10 seconds behind.",
+      body: verifyBody,
+      answers: { 200: verification },
+      example: { body: { token: "drb_unknown", permission: "relays:write", ip: "198.51.100.1" } },
+      async handle(c, { body: { token, asked }, caller: { organisationIds } }) {
+        const now = Date.now();
+        const found = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;
+        const verified = verifyKey(found, organisationIds, asked, now);
+        const used = asked.organisationId ?? verified.organisationIds[0];
+        if (found && verified.code === "valid" && used !== undefined) noteKeyUse(c, found.id, used);
+        return { status: 200, body: toWire(verified) };
+      },
+    }),
+  ],
+};
+
+function toWire({ code, key, organisationIds }: KeyVerification): Shown<typeof verification> {
   return {
     valid: code === "valid",
     code,

@@ -1,56 +1,103 @@
-/** The routes on `/v1` with which operators sign in and out: `docs/api-keys.md`. */
-import type { Hono } from "hono";
+/** The operations on `/v1` with which operators sign in and out: `docs/api-keys.md`. */
 import * as z from "zod";
 import {
   readOrganisationHeader,
   requireKeyWithToken,
   requireUsableKey,
 } from "../../http/authenticate";
-import { readBody, readBodyText } from "../../http/body";
+import { readBodyText } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { keyRoute, withIdempotencyKey } from "../../http/guarded-routes";
 import { idempotencyScope } from "../../http/idempotency";
+import { toResponse, withIdempotencyKey } from "../../http/mount";
+import { key, type OperationGroup, open, operation, type Shown } from "../../http/operation";
 import { countCall } from "../../http/rate-limits";
-import { type AppEnv, type Call, type Caller, clientIp, Refused } from "../../http/request-context";
+import { type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import type { CallerKey } from "../../keys/key";
 import { OPERATOR_SIGN_IN } from "../../keys/permissions";
 import { verifyAccessAssertion } from "../../operators/cloudflare-access";
 import { signOut } from "../../operators/operator-store";
-import { newOperatorSession, signSessionToken } from "../../operators/session-token";
+import {
+  newOperatorSession,
+  type OperatorSession,
+  signSessionToken,
+} from "../../operators/session-token";
 import { chooseOperatorKey } from "../../operators/sign-in";
-import { toRfc3339 } from "../shared/wire-time";
+import { time, toRfc3339 } from "../shared/wire-time";
 
-const signInBody = z.strictObject({ token: z.string("must be an API key") });
+const signInBody = z.strictObject({
+  token: z.string("must be an API key").meta({ description: "An API key." }),
+});
 
-/** Adds the routes to the app. */
-export function sessionTokenRoutes(app: Hono<AppEnv>): void {
-  app.post("/v1/auth/session-tokens", async (c) => {
-    const { caller, key, email } =
-      (await readSignInFromAccess(c)) ?? (await readSignInFromToken(c));
-    return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
-      const now = Date.now();
-      countCall(c, "signIns", now, String(key.id));
-      const session = newOperatorSession(key, email, now);
-      const token = await signSessionToken(c.var.config.secret, session, now);
-      const expiresAt = toRfc3339(session.expiresAt);
-      return c.json({ session_token: token, expires_at: expiresAt }, 201);
-    });
-  });
+const sessionToken = z
+  .object({
+    session_token: z
+      .string()
+      .meta({ description: "A bearer token, in place of the API key. It is shown this once." }),
+    expires_at: time,
+  })
+  .meta({ id: "SessionToken" });
 
-  app.delete(
-    "/v1/auth/session-tokens",
-    keyRoute(OPERATOR_SIGN_IN, async (c, { session }) => {
-      if (!session) {
-        throw new Refused({
-          status: 400,
-          code: "not-a-session-token",
-          message: "This ends the session token in the Authorization header: an API key has none.",
+/** Signing in and out, for operators. */
+export const sessionTokens: OperationGroup = {
+  name: "Operators",
+  description: `A person signs in with an API key that holds \`${OPERATOR_SIGN_IN}\`, and may then do what that key may.`,
+  operations: [
+    operation({
+      id: "createSessionToken",
+      method: "POST",
+      path: "/v1/auth/session-tokens",
+      // The credential is the API key in the body, or the assertion that Cloudflare Access adds.
+      caller: open,
+      summary: "Sign in as an operator",
+      description:
+        "Send an API key. Whoever came through Cloudflare Access sends no body: the header `Cf-Access-Jwt-Assertion`, which Access adds, says who they are. `Idempotency-Key` and `X-Organisation-Id` mean what they mean for other calls.",
+      body: signInBody,
+      bodyIsOptional: true,
+      answers: { 201: sessionToken },
+      refusals: {
+        400: ["invalid-idempotency-key"],
+        401: ["unauthenticated", "unknown-key", "blocked-key", "expired-key", "access-refused"],
+        403: ["address-refused", "missing-permission", "not-an-operator"],
+        404: ["organisation-not-found"],
+        409: ["several-organisations", "idempotency-key-running", "idempotent-answer-lost"],
+        422: ["idempotency-key-reused"],
+        429: ["too-many-failures", "too-many-requests", "too-many-sign-ins"],
+      },
+      example: { body: { token: "drb_unknown" } },
+      async handle(c, { readBody }) {
+        const signIn =
+          (await readSignInFromAccess(c)) ?? (await readSignInFromToken(c, await readBody()));
+        const { caller, key, email } = signIn;
+        return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
+          const now = Date.now();
+          countCall(c, "signIns", now, String(key.id));
+          const session = newOperatorSession(key, email, now);
+          const token = await signSessionToken(c.var.config.secret, session, now);
+          return toResponse(c, { status: 201, body: toSessionToken(session, token) });
         });
-      }
-      await signOut(c.var.db, session);
-      return c.body(null, 204);
+      },
     }),
-  );
+    operation({
+      id: "deleteSessionToken",
+      method: "DELETE",
+      path: "/v1/auth/session-tokens",
+      caller: key(OPERATOR_SIGN_IN),
+      summary: "Sign out",
+      description: "Ends the session token in the `Authorization` header. An API key has none.",
+      answers: { 204: null },
+      refusals: { 400: ["not-a-session-token"] },
+      example: {},
+      async handle(c, { caller: { session } }) {
+        if (!session) throw new Refused(notASessionToken);
+        await signOut(c.var.db, session);
+        return { status: 204 };
+      },
+    }),
+  ],
+};
+
+function toSessionToken(session: OperatorSession, token: string): Shown<typeof sessionToken> {
+  return { session_token: token, expires_at: toRfc3339(session.expiresAt) };
 }
 
 /** An operator who signs in. */
@@ -62,8 +109,10 @@ interface SignIn {
 }
 
 /** An operator who sends an API key in the body. */
-async function readSignInFromToken(c: Call): Promise<SignIn> {
-  const { token } = await readBody(c, signInBody);
+async function readSignInFromToken(
+  c: Call,
+  { token }: z.output<typeof signInBody>,
+): Promise<SignIn> {
   return { ...(await requireKeyWithToken(c, token, OPERATOR_SIGN_IN, "fresh")), email: null };
 }
 
@@ -82,6 +131,12 @@ async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
   const caller = await requireUsableKey(c, choice.key, OPERATOR_SIGN_IN);
   return { caller, key: choice.key, email };
 }
+
+const notASessionToken = {
+  status: 400,
+  code: "not-a-session-token",
+  message: "This ends the session token in the Authorization header: an API key has none.",
+} as const;
 
 const refusedAssertion = {
   status: 401,

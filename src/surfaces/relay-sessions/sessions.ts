@@ -1,0 +1,157 @@
+/** The operations with which a backend makes, shows, changes and ends relay sessions: `docs/relay-sessions.md`. */
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { Refused } from "../../http/request-context";
+import { requireSendable } from "../../http/sendable-address";
+import { ADDRESS_REFUSALS } from "../../outbound/address";
+import { listLiveSessions } from "../../session/live-sessions";
+import { createRelaySession } from "../../session/relay-sessions";
+import type { SessionResult } from "../../session/session-calls";
+import { authorizeUserBody, createSessionBody, listSessionsQuery, revokeUserBody } from "./bodies";
+import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
+import {
+  linkSettings,
+  relaySession,
+  relaySessionPage,
+  sessionWithUser,
+  toRelaySession,
+  toRelaySessionPage,
+  toSessionWithUser,
+} from "./wire";
+
+const SESSION_ID = "0378bc592661-S";
+
+/** Relay sessions, for whoever opens them. */
+export const relaySessions: OperationGroup = {
+  name: "Relay sessions",
+  description:
+    "A backend opens a session for the users of a game, and gives each user a token. The format is that of Edgegap Relays.",
+  operations: [
+    operation({
+      id: "createRelaySession",
+      method: "POST",
+      path: "/v1/relays/sessions",
+      caller: key("relays:write"),
+      summary: "Create a relay session",
+      description:
+        "It is ready at once. In every field that may be left out, `null` counts as left out.",
+      body: createSessionBody,
+      answers: { 200: relaySession },
+      refusals: { 400: ADDRESS_REFUSALS },
+      example: { body: { users: [{ ip: "198.51.100.1" }, { ip: "198.51.100.2" }] } },
+      async handle(c, { body, caller }) {
+        const at = linkSettings(c);
+        if (body.webhookUrl !== null) requireSendable(c, "webhook_url", body.webhookUrl);
+        const { db, sessions, config } = c.var;
+        const result = await createRelaySession(
+          { db, sessions, secret: config.secret },
+          caller,
+          { ...body, origin: at.origin },
+          Date.now(),
+        );
+        const { session, traffic } = requireSession(result, 409);
+        return { status: 200, body: toRelaySession(session, traffic, at) };
+      },
+    }),
+    operation({
+      id: "listRelaySessions",
+      method: "GET",
+      path: "/v1/relays/sessions",
+      caller: key("relays:read"),
+      summary: "List the live relay sessions, newest first",
+      query: listSessionsQuery,
+      answers: { 200: relaySessionPage },
+      example: { query: { page: "1", limit: "20" } },
+      async handle(c, { query, caller }) {
+        const page = await listLiveSessions(c.var.db, {
+          organisationId: caller.organisationId,
+          kind: "relay",
+          offset: (query.page - 1) * query.limit,
+          limit: query.limit,
+          now: Date.now(),
+        });
+        return { status: 200, body: toRelaySessionPage(page, query, linkSettings(c)) };
+      },
+    }),
+    operation({
+      id: "getRelaySession",
+      method: "GET",
+      path: "/v1/relays/sessions/{id}",
+      caller: key("relays:read"),
+      summary: "Show a live relay session",
+      answers: { 200: relaySession },
+      refusals: { 404: ["session-not-found"] },
+      example: { params: { id: SESSION_ID } },
+      async handle(c, { params, caller }) {
+        const id = requireSessionId(params.id);
+        const result = await c.var.sessions.read(caller.organisationId, id);
+        const { session, traffic } = requireSession(result, 404);
+        if (session.status === "failed" || session.status === "expired") {
+          throw new Refused(sessionNotFound);
+        }
+        return { status: 200, body: toRelaySession(session, traffic, linkSettings(c)) };
+      },
+    }),
+    operation({
+      id: "deleteRelaySession",
+      method: "DELETE",
+      path: "/v1/relays/sessions/{id}",
+      caller: key("relays:write"),
+      summary: "End a relay session",
+      description: "All its websockets are closed with 4410.",
+      answers: { 204: null },
+      refusals: { 404: ["session-not-found"] },
+      example: { params: { id: SESSION_ID } },
+      async handle(c, { params, caller }) {
+        const id = requireSessionId(params.id);
+        const result = await c.var.sessions.expire(caller.organisationId, id, "organisation");
+        requireSession(result, 404);
+        return { status: 204 };
+      },
+    }),
+    operation({
+      id: "authorizeRelayUser",
+      method: "POST",
+      path: "/v1/relays/sessions:authorize-user",
+      caller: key("relays:write"),
+      summary: "Add a user to a relay session",
+      description: "The answer has the new user in place of all users.",
+      body: authorizeUserBody,
+      answers: { 200: sessionWithUser },
+      refusals: {
+        404: ["session-not-found"],
+        409: ["session-ended", "session-full", "session-not-active"],
+      },
+      example: { body: { session_id: SESSION_ID, user_ip: "198.51.100.3" } },
+      async handle(c, { body, caller }) {
+        const id = requireSessionId(body.sessionId);
+        const result = await c.var.sessions.authorizeUser(caller.organisationId, id, body.user);
+        const { session, traffic } = requireSession(result, 409);
+        return { status: 200, body: toSessionWithUser(session, traffic, linkSettings(c)) };
+      },
+    }),
+    operation({
+      id: "revokeRelayUser",
+      method: "POST",
+      path: "/v1/relays/sessions:revoke-user",
+      caller: key("relays:write"),
+      summary: "Remove a user from a relay session",
+      description:
+        "Their token stops working at once. Their websocket is closed with 4403 before the answer.",
+      body: revokeUserBody,
+      answers: { 200: relaySession },
+      refusals: { 404: ["session-not-found", "unknown-user"], 409: ["session-ended"] },
+      example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
+      async handle(c, { body, caller }) {
+        const id = requireSessionId(body.sessionId);
+        const result = await c.var.sessions.revokeUser(caller.organisationId, id, body.token);
+        const { session, traffic } = requireSession(result, 409);
+        return { status: 200, body: toRelaySession(session, traffic, linkSettings(c)) };
+      },
+    }),
+  ],
+};
+
+function requireSession(result: SessionResult, whenEnded: 404 | 409) {
+  if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, whenEnded));
+  return result;
+}
