@@ -19,7 +19,7 @@ import { ConfigError, readConfig } from "./platform/config";
 import { describeError, isDatabaseError, log } from "./platform/log";
 import { UnavailableError } from "./platform/unavailable";
 import { SessionClient } from "./session/session-client";
-import { ownSurface, SURFACES } from "./surfaces/all";
+import { OPERATIONS, ownSurface, SURFACES } from "./surfaces/all";
 import { homePage } from "./surfaces/home-page";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
@@ -71,6 +71,9 @@ export function createApp(): Hono<AppEnv> {
 
   app.use("/", homePage);
   mount(app, OPERATIONS);
+  for (const [, ...groups] of SURFACES) {
+    for (const group of groups) if (typeof group === "function") group(app);
+  }
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

@@ -64,3 +64,8 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     devices,
   ],
 ];
+
+/** All operations of all surfaces. */
+export const OPERATIONS = SURFACES.flatMap(([, ...groups]) =>
+  groups.flatMap((group) => (typeof group === "function" ? [] : group.operations)),
+);
