@@ -4,11 +4,12 @@ import type { OperationGroup } from "../http/operation";
 import { problemSurface } from "../http/problem-details";
 import type { AppEnv, Surface } from "../http/request-context";
 import { keySurface } from "./api-keys/errors";
-import { apiKeyRoutes } from "./api-keys/routes";
+import { apiKeys } from "./api-keys/operations";
 import { rpcSurface } from "./polarclaw/errors";
 import { rpc } from "./polarclaw/rpc";
+import { connections } from "./relay-permissions/connections";
 import { permissionSurface } from "./relay-permissions/errors";
-import { relayPermissionRoutes } from "./relay-permissions/routes";
+import { permissions } from "./relay-permissions/permissions";
 import { relaySurface } from "./relay-sessions/errors";
 import { relayParticipants } from "./relay-sessions/participants";
 import { relaySessions } from "./relay-sessions/sessions";
@@ -27,7 +28,7 @@ import { keyVerification } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
 import { pairingByDevices } from "./v1/pairing-by-devices";
 import { pairingRequests } from "./v1/pairing-requests";
-import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
+import { relayPermissionCheck } from "./v1/relay-permissions";
 import { sessionActions } from "./v1/session-actions";
 import { sessionTokens } from "./v1/session-tokens";
 import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
@@ -41,8 +42,8 @@ export const ownSurface = problemSurface("v1", () => true);
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
   [relaySurface, relaySessions, relayParticipants],
-  [permissionSurface, relayPermissionRoutes],
-  [keySurface, apiKeyRoutes],
+  [permissionSurface, connections, permissions],
+  [keySurface, apiKeys],
   [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],
   [rpcSurface, rpc],
   [
@@ -51,7 +52,7 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     organisations,
     sessionTokens,
     keyVerification,
-    relayPermissionCheckRoutes,
+    relayPermissionCheck,
     connectors,
     sessionActions,
     webhookEndpointRoutes,
