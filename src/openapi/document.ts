@@ -114,7 +114,8 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
   }));
   if (operation.query) {
     const { properties = {}, required = [] } = schemas.ofInput(operation.query);
-    for (const [name, { description, ...schema }] of Object.entries(properties)) {
+    for (const [name, { description, ...nullable }] of Object.entries(properties)) {
+      const schema = withoutNull(nullable);
       parameters.push({
         name,
         in: "query",
@@ -188,6 +189,18 @@ const SUCCESSES: Readonly<Record<string, string>> = {
   202: "Accepted: the outcome is not known yet.",
   204: "Done. There is nothing to show.",
 };
+
+/** The schema of a parameter that is null where it is absent: null cannot be sent in a query. */
+function withoutNull(schema: JsonSchema): JsonSchema {
+  const { anyOf, type, ...rest } = schema;
+  if (rest.default === null) delete rest.default;
+  if (Array.isArray(type)) {
+    return { type: type.filter((name) => name !== "null").join(), ...rest };
+  }
+  if (!Array.isArray(anyOf)) return schema;
+  const [only, ...others] = anyOf.filter((each) => each.type !== "null");
+  return others.length === 0 ? { ...only, ...rest } : schema;
+}
 
 /** An example in the type of its schema: in a query all is text. */
 function toExample(text: string | undefined, schema: JsonSchema): unknown {
