@@ -9,16 +9,20 @@ import ipaddr from "ipaddr.js";
 import { type Config, parseHost } from "../platform/config";
 import { parseAddress } from "../platform/ip-address";
 
-export type AddressRefusalCode =
-  | "address-too-long"
-  | "address-characters"
-  | "address-malformed"
-  | "address-scheme"
-  | "address-credentials"
-  | "address-loopback"
-  | "address-not-public"
-  | "address-own-host"
-  | "address-port";
+/** What may be wrong with an address. */
+export const ADDRESS_REFUSALS = [
+  "address-too-long",
+  "address-characters",
+  "address-malformed",
+  "address-scheme",
+  "address-credentials",
+  "address-loopback",
+  "address-not-public",
+  "address-own-host",
+  "address-port",
+] as const;
+
+export type AddressRefusalCode = (typeof ADDRESS_REFUSALS)[number];
 
 /** Why we will not send there. `reason` is a sentence for the person who gave the address. */
 export type AddressRefusal = { code: AddressRefusalCode; reason: string };

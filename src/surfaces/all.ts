@@ -25,8 +25,9 @@ import { pairingRequestRoutes } from "./v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
 import { sessionActionRoutes } from "./v1/session-actions";
 import { sessionTokenRoutes } from "./v1/session-tokens";
-import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
-import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
+import { webhookDeliveries } from "./v1/webhook-deliveries";
+import { webhookEndpoints } from "./v1/webhook-endpoints";
+import { webhookSecrets } from "./v1/webhook-secrets";
 
 type Routes = (app: Hono<AppEnv>) => void;
 
@@ -49,8 +50,9 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     relayPermissionCheckRoutes,
     connectorRoutes,
     sessionActionRoutes,
-    webhookEndpointRoutes,
-    webhookDeliveryRoutes,
+    webhookEndpoints,
+    webhookSecrets,
+    webhookDeliveries,
     eventRoutes,
     pairingByDeviceRoutes,
     applicationRoutes,
