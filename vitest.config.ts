@@ -24,6 +24,7 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
+            main: "./test/support/checked-worker.ts",
             miniflare: {
               bindings: {
                 ...secrets,
@@ -39,7 +40,7 @@ export default defineConfig({
         test: {
           name: "worker",
           globalSetup: ["./test/support/receiver-server.ts"],
-          setupFiles: ["./test/support/migrate.ts"],
+          setupFiles: ["./test/support/migrate.ts", "./test/support/check-description.ts"],
           include: ["test/**/*.test.ts"],
           exclude: [FROM_NODE, UNIT],
           // No test relies on how long it takes: this is for one that would never end.

@@ -25,6 +25,7 @@ const CHECKS = {
   "generated types": () =>
     runWrangler(["types", "--check", "--include-runtime=false", TYPES], { capture: true }),
   migrations: checkMigrations,
+  "openapi.json": () => capture(["scripts/openapi.mjs", "--check"]),
 };
 
 ensureInstalled();

@@ -1,10 +1,31 @@
 /** Errors as RFC 9457 problem details: the format of `/v1` and of every surface whose vendor has none. */
-import type { Call, HttpRefusal, Surface } from "./request-context";
+import * as z from "zod";
+import type { Call, ErrorFormat, HttpRefusal, Surface } from "./request-context";
 
 /** A surface whose errors are `application/problem+json`. */
 export function problemSurface(name: string, owns: Surface["owns"]): Surface {
-  return { name, unknownKeyStatus: 401, owns, refuse: problem };
+  return { name, unknownKeyStatus: 401, owns, refuse: problem, errors };
 }
+
+const problemDetails = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: "What is wrong, and what to do about it. For people." }),
+    code: z.string().meta({ description: "What is wrong. For programs." }),
+    request_id: z.string(),
+    errors: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: "Every wrong field of the body or the query." }),
+  })
+  .meta({ id: "Problem", description: "RFC 9457 problem details." });
+
+const errors: ErrorFormat = {
+  mediaType: "application/problem+json",
+  body: (codes) => z.intersection(problemDetails, z.object({ code: z.enum(codes) })),
+};
 
 function problem(c: Call, refusal: HttpRefusal): Response {
   const body = {

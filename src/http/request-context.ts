@@ -3,6 +3,7 @@
  * known, and the surface that words its errors. `app.ts` sets it; everything over HTTP reads it.
  */
 import type { Context } from "hono";
+import type * as z from "zod";
 import type { Database } from "../db/open";
 import type { EventOutbox } from "../events/event-outbox";
 import type { OperatorSession } from "../operators/session-token";
@@ -60,6 +61,23 @@ export interface Surface {
   owns(path: string): boolean;
   /** The answer that tells the caller about a refusal. */
   refuse(c: Call, refusal: HttpRefusal): Response;
+  /** How `refuse` words an error, for the description of the API. */
+  readonly errors: ErrorFormat;
+}
+
+/** The form of a surface's errors. */
+export interface ErrorFormat {
+  mediaType: string;
+  /** What callers see of a refusal; left out: its own status and code. */
+  shown?(refusal: ErrorCode): readonly ErrorCode[];
+  /** The schema of the body, with one of these codes. */
+  body(codes: readonly string[]): z.ZodType;
+}
+
+/** The status of an error, and the code that says which it is. */
+export interface ErrorCode {
+  status: HttpRefusal["status"];
+  code: string;
 }
 
 /**

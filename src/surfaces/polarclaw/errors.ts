@@ -1,5 +1,6 @@
 /** How the RPC says what is wrong: Alibaba's error object, with a fitting HTTP status. */
-import type { Call, HttpRefusal, Surface } from "../../http/request-context";
+import * as z from "zod";
+import type { Call, ErrorCode, HttpRefusal, Surface } from "../../http/request-context";
 
 /** The codes of this surface, and the HTTP status of each. */
 const STATUS = {
@@ -53,11 +54,35 @@ export const rpcSurface: Surface = {
       Message: refusal.message,
       Recommend: "Do what Message says. If that does not help, tell us the RequestId.",
     };
-    // Alibaba has no code for a compressed body, so only the status tells.
-    const status = refusal.status === 415 ? 415 : STATUS[code];
-    return c.json(body, status, refusal.headers);
+    return c.json(body, statusOf(code, refusal.status), refusal.headers);
+  },
+  errors: {
+    mediaType: "application/json",
+    shown: ({ status, code }) =>
+      [true, false].map((lasts) => {
+        const shown = toRpcCode({ status, code, lasts });
+        return { status: statusOf(shown, status), code: shown };
+      }),
+    body: (codes) => z.intersection(rpcError, z.object({ Code: z.enum(codes) })),
   },
 };
+
+const rpcError = z
+  .object({
+    RequestId: z.string(),
+    HostId: z.string(),
+    Code: z.string().meta({ description: "What is wrong. For programs." }),
+    Message: z
+      .string()
+      .meta({ description: "What is wrong, and what to do about it. For people." }),
+    Recommend: z.string(),
+  })
+  .meta({ id: "RpcError" });
+
+/** Alibaba has no code for a compressed body, so only the status tells. */
+function statusOf(code: RpcCode, status: HttpRefusal["status"]): HttpRefusal["status"] {
+  return status === 415 ? 415 : STATUS[code];
+}
 
 /** The host in the Host header. The client has signed it. */
 export function hostOf(c: Call): string {
@@ -65,7 +90,7 @@ export function hostOf(c: Call): string {
 }
 
 /** The code of this surface for a refusal of any part of Drawbridge. */
-function toRpcCode(refusal: HttpRefusal): RpcCode {
+function toRpcCode(refusal: ErrorCode & { lasts?: boolean }): RpcCode {
   if (isRpcCode(refusal.code)) return refusal.code;
   if (refusal.status === 429) return "Throttling.User";
   switch (refusal.code) {

@@ -1,4 +1,5 @@
 /** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. Called by their routes. */
+import * as z from "zod";
 import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
@@ -9,7 +10,11 @@ export const relaySurface: Surface = {
   unknownKeyStatus: 403,
   owns: pathsUnder("/v1/relays"),
   refuse: (c, refusal) => c.json({ message: refusal.message }, refusal.status, refusal.headers),
+  // Edgegap's errors have no code.
+  errors: { mediaType: "application/json", body: () => relayError },
 };
+
+const relayError = z.object({ message: z.string() }).meta({ id: "RelayError" });
 
 /**
  * A session's refusal as an error of this surface.

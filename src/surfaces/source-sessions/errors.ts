@@ -2,6 +2,7 @@
  * How source sessions say what is wrong: `{"error": "kebab-code", "message", "params"?}`, as ricloud
  * does.
  */
+import * as z from "zod";
 import { type HttpRefusal, pathsUnder, type Surface } from "../../http/request-context";
 import type { SessionRefusal } from "../../session/machine";
 
@@ -38,13 +39,39 @@ export const sourceSurface: Surface = {
     };
     return c.json(body, refusal.status, refusal.headers);
   },
+  errors: {
+    mediaType: "application/json",
+    // A wrong body is worded differently where its fields are named.
+    shown: ({ status, code }) => [
+      { status, code: codeOf({ status, code }) },
+      { status, code: codeOf({ status, code, problems: [] }) },
+    ],
+    body: (codes) => z.intersection(sourceError, z.object({ error: z.enum(codes) })),
+  },
 };
+
+const sourceError = z
+  .object({
+    error: z.string().meta({ description: "What is wrong. For programs." }),
+    message: z
+      .string()
+      .meta({ description: "What is wrong, and what to do about it. For people." }),
+    params: z
+      .record(z.string(), z.string())
+      .optional()
+      .meta({ description: "What is wrong with each field." }),
+  })
+  .meta({ id: "SourceError" });
 
 /**
  * The code for ricloud's clients, which know only a few: one of them where it fits, else Drawbridge's
  * own.
  */
-function codeOf({ status, code, problems }: HttpRefusal): string {
+function codeOf({
+  status,
+  code,
+  problems,
+}: Pick<HttpRefusal, "status" | "code" | "problems">): string {
   if (status === 401) return "unauthorized";
   if (status === 404) return "not-found";
   if (status === 429) return "limit-exceeded";

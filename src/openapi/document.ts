@@ -1,0 +1,194 @@
+/**
+ * The description of the whole API as an OpenAPI 3.1 document, made from the operations. `npm run openapi`
+ * writes it to `openapi.json`.
+ */
+import packageJson from "../../package.json";
+import type { Operation, OperationGroup } from "../http/operation";
+import type { Surface } from "../http/request-context";
+import { SURFACES } from "../surfaces/all";
+import { type JsonSchema, SchemaWriter } from "./json-schema";
+import { securityOf, shownRefusals, takesIdempotency } from "./refusals";
+import { SECURITY_SCHEMES } from "./security-schemes";
+import { shareErrorResponses } from "./shared-responses";
+
+/** The document, ready to be written as JSON. */
+export function describeApi() {
+  const schemas = new SchemaWriter();
+  const paths: Record<string, Record<string, OperationObject>> = {};
+  const groups: OperationGroup[] = [];
+  for (const [surface, ...ofSurface] of SURFACES) {
+    for (const group of ofSurface) {
+      if (typeof group === "function") continue;
+      groups.push(group);
+      for (const operation of group.operations) {
+        const path = paths[operation.path] ?? {};
+        path[operation.method.toLowerCase()] = describe(operation, { surface, group, schemas });
+        paths[operation.path] = path;
+      }
+    }
+  }
+  const responses = shareErrorResponses({ paths });
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Drawbridge",
+      version: packageJson.version,
+      description: packageJson.description,
+      license: { name: "Apache 2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/", description: "The deployment that serves this description." }],
+    tags: groups.map(({ name, description }) => ({ name, description })),
+    paths,
+    components: {
+      schemas: sortByName(schemas.components),
+      responses,
+      securitySchemes: SECURITY_SCHEMES,
+      parameters: HEADERS,
+    },
+  };
+}
+
+interface Place {
+  surface: Surface;
+  group: OperationGroup;
+  schemas: SchemaWriter;
+}
+
+const HEADERS = {
+  IdempotencyKey: {
+    name: "Idempotency-Key",
+    in: "header",
+    description:
+      "1 to 255 visible ASCII characters. A retry with the same key gets the first answer again, for 24 hours.",
+    schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
+  },
+  OrganisationId: {
+    name: "X-Organisation-Id",
+    in: "header",
+    description: "Another organisation of the same API key. Without it, the first one.",
+    schema: { type: "integer", minimum: 1 },
+  },
+};
+
+interface OperationObject {
+  [field: string]: unknown;
+  operationId: string;
+  responses: Record<string, object>;
+}
+
+function describe(operation: Operation, place: Place): OperationObject {
+  return {
+    operationId: operation.id,
+    tags: [place.group.name],
+    summary: operation.summary,
+    ...describeInWords(operation),
+    security: describeSecurity(operation),
+    ...describeParameters(operation, place.schemas),
+    ...describeBody(operation, place.schemas),
+    responses: describeResponses(operation, place),
+  };
+}
+
+function describeInWords({ caller, description }: Operation): { description?: string } {
+  const permission = caller.by === "key" ? caller.permission : null;
+  const needs = permission === null ? null : `Needs the permission \`${permission}\`.`;
+  const words = [description, needs].filter((text) => text !== undefined && text !== null);
+  return words.length > 0 ? { description: words.join("\n\n") } : {};
+}
+
+/** OpenAPI 3.1 lists the roles that a scheme has to grant: here the permission. */
+function describeSecurity(operation: Operation): object[] {
+  const { caller } = operation;
+  const roles = caller.by === "key" && caller.permission !== null ? [caller.permission] : [];
+  return securityOf(operation).map((scheme) => ({ [scheme]: roles }));
+}
+
+function describeParameters(operation: Operation, schemas: SchemaWriter): object {
+  const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
+  const parameters: object[] = names.map((name) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+    ...exampleOf(operation.example.params?.[name]),
+  }));
+  if (operation.query) {
+    const { properties = {}, required = [] } = schemas.ofInput(operation.query);
+    for (const [name, { description, ...schema }] of Object.entries(properties)) {
+      parameters.push({
+        name,
+        in: "query",
+        required: required.includes(name),
+        ...(description === undefined ? {} : { description }),
+        schema,
+        ...exampleOf(operation.example.query?.[name]),
+      });
+    }
+  }
+  if (securityOf(operation).includes("apiKey")) parameters.push(headerNamed("OrganisationId"));
+  if (takesIdempotency(operation)) parameters.push(headerNamed("IdempotencyKey"));
+  return parameters.length > 0 ? { parameters } : {};
+}
+
+function headerNamed(name: keyof typeof HEADERS): object {
+  return { $ref: `#/components/parameters/${name}` };
+}
+
+function describeBody(operation: Operation, schemas: SchemaWriter): object {
+  if (!operation.body) return {};
+  const content = {
+    [operation.bodyType ?? "application/json"]: {
+      schema: schemas.ofInput(operation.body),
+      ...exampleOf(operation.example.body),
+    },
+  };
+  return { requestBody: { required: !operation.bodyIsOptional, content } };
+}
+
+interface ResponseObject {
+  description: string;
+  content?: Record<string, { schema: JsonSchema }>;
+}
+
+/** The answers, and the refusals: each status with its codes, in the format of the surface. */
+function describeResponses(
+  operation: Operation,
+  { surface, schemas }: Place,
+): Record<string, ResponseObject> {
+  const responses: Record<string, ResponseObject> = {};
+  for (const [status, schema] of Object.entries(operation.answers)) {
+    const content = schema && { "application/json": { schema: schemas.ofOutput(schema) } };
+    responses[status] = {
+      description: SUCCESSES[status] ?? "The answer.",
+      ...(content ? { content } : {}),
+    };
+  }
+  const { mediaType, body } = surface.errors;
+  for (const [status, codes] of shownRefusals(operation, surface).entries()) {
+    responses[status] = {
+      description: `Refused: ${codes.map((code) => `\`${code}\``).join(", ")}.`,
+      content: {
+        // The health of the service has a format of its own for 503.
+        ...responses[status]?.content,
+        [mediaType]: { schema: schemas.ofOutput(body(codes)) },
+      },
+    };
+  }
+  return responses;
+}
+
+const SUCCESSES: Readonly<Record<string, string>> = {
+  101: "The websocket is open.",
+  200: "Done.",
+  201: "Made.",
+  202: "Accepted: the outcome is not known yet.",
+  204: "Done. There is nothing to show.",
+};
+
+function exampleOf(example: unknown): object {
+  return example === undefined ? {} : { example };
+}
+
+function sortByName(components: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  return Object.fromEntries(Object.entries(components).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

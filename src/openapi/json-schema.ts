@@ -1,0 +1,69 @@
+/**
+ * JSON Schemas of Zod schemas, for the description of the API. Schemas with an id in their metadata become
+ * components, which the others refer to.
+ */
+import * as z from "zod";
+
+/** A JSON Schema of draft 2020-12, as OpenAPI 3.1 has it. */
+export interface JsonSchema {
+  [keyword: string]: unknown;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+}
+
+/** Where components stand in an OpenAPI document. */
+const COMPONENTS = "#/components/schemas/";
+
+/** Makes JSON Schemas, and collects the components that they refer to. */
+export class SchemaWriter {
+  readonly components: Record<string, JsonSchema> = {};
+
+  /** What a caller may send: the input of the schema, before any transform. */
+  ofInput(schema: z.ZodType): JsonSchema {
+    return this.#write(schema, "input");
+  }
+
+  /** What Drawbridge answers. Clients must ignore fields that they do not know, so objects stay open. */
+  ofOutput(schema: z.ZodType): JsonSchema {
+    return this.#write(schema, "output");
+  }
+
+  #write(schema: z.ZodType, io: "input" | "output"): JsonSchema {
+    // Only a schema inside another becomes a component.
+    const { properties, $defs } = z.toJSONSchema(z.object({ root: schema }), {
+      io,
+      unrepresentable: "any",
+      override: ({ jsonSchema }) => tidy(jsonSchema as JsonSchema, io),
+    });
+    for (const [id, component] of Object.entries($defs ?? {})) this.#add(id, refer(component));
+    return refer(properties?.root) as JsonSchema;
+  }
+
+  #add(id: string, component: unknown): void {
+    const known = this.components[id];
+    if (known && JSON.stringify(known) !== JSON.stringify(component)) {
+      throw new Error(`two different schemas have the id ${id}`);
+    }
+    this.components[id] = component as JsonSchema;
+  }
+}
+
+function tidy(schema: JsonSchema, io: "input" | "output"): void {
+  if (io === "output" && schema.additionalProperties === false) delete schema.additionalProperties;
+  // A number in a query is text to Zod, and its pattern says nothing about a number.
+  if (schema.type === "integer" && "pattern" in schema) delete schema.pattern;
+  // Zod's pattern of a date is longer than all else, and `format` says the same.
+  if (schema.format === "date-time") delete schema.pattern;
+}
+
+/** The same with references to components, where Zod refers to its `$defs`. */
+function refer(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(refer);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      name === "$ref" ? String(inner).replace("#/$defs/", COMPONENTS) : refer(inner),
+    ]),
+  );
+}
