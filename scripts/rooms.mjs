@@ -22,6 +22,7 @@ export const ROOMS = [
   "webhooks",
   "http",
   "surfaces",
+  "openapi",
   "sweep",
   "app",
   "queues",

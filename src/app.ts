@@ -78,7 +78,9 @@ export function createApp(): Hono<AppEnv> {
   const methodsAt = routeMethods(app);
   app.notFound((c) => {
     const allowed = methodsAt(c.req.path);
-    return c.var.surface.refuse(c as Call, allowed.length > 0 ? wrongMethod(allowed) : unknownPath);
+    if (allowed.length === 0) return c.var.surface.refuse(c as Call, unknownPath);
+    if (c.req.method === "OPTIONS") return c.body(null, 204, { Allow: allowed.join(", ") });
+    return c.var.surface.refuse(c as Call, wrongMethod(allowed));
   });
   app.onError((error, c) => {
     const refusal = toRefusal(error);
@@ -91,22 +93,25 @@ export function createApp(): Hono<AppEnv> {
 }
 
 /**
- * Finds the methods of a path, for the answer 405. It needs a router of its own: Hono answers 404 for a
- * wrong method too.
+ * Finds the methods of a path, for OPTIONS and for the answer 405; none: there is nothing at this path. It
+ * needs a router of its own: Hono answers 404 for a wrong method too.
  */
 function routeMethods(app: Hono<AppEnv>): (path: string) => string[] {
   const router = new TrieRouter<string>();
   for (const { method, path } of app.routes) if (method !== "ALL") router.add("ANY", path, method);
-  return (path) => [...new Set(router.match("ANY", path)[0].map(([method]) => method))];
+  return (path) => {
+    const methods = new Set(router.match("ANY", path)[0].map(([method]) => method));
+    if (methods.has("GET")) methods.add("HEAD");
+    return methods.size === 0 ? [] : [...methods, "OPTIONS"];
+  };
 }
 
 function wrongMethod(allowed: string[]): HttpRefusal {
-  const methods = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
   return {
     status: 405,
     code: "method-not-allowed",
-    message: `This path takes ${methods.join(", ")}.`,
-    headers: { Allow: methods.join(", ") },
+    message: `This path takes ${allowed.join(", ")}.`,
+    headers: { Allow: allowed.join(", ") },
   };
 }
 

@@ -157,7 +157,7 @@ describe("a method that a path does not take is refused, and the answer names th
   const ID = "0123456789ab-S";
 
   test.each([
-    [SESSIONS, ["GET", "HEAD", "POST"], ["PUT", "PATCH", "DELETE", "OPTIONS"]],
+    [SESSIONS, ["GET", "HEAD", "POST"], ["PUT", "PATCH", "DELETE"]],
     [`${SESSIONS}/${ID}`, ["DELETE", "GET", "HEAD"], ["PUT", "PATCH", "POST"]],
     [`${SESSIONS}:authorize-user`, ["POST"], ["GET", "PUT", "DELETE", "HEAD"]],
     [`${SESSIONS}:revoke-user`, ["POST"], ["GET", "PUT", "DELETE"]],
@@ -170,12 +170,24 @@ describe("a method that a path does not take is refused, and the answer names th
     for (const method of refused) {
       const { status, headers, body } = await call(method, path);
       expect(status).toBe(405);
-      expect(headers.get("Allow")?.split(", ").sort()).toEqual(allowed);
+      expect(headers.get("Allow")?.split(", ").sort()).toEqual([...allowed, "OPTIONS"].sort());
       if (method === "HEAD") continue;
       if (path.startsWith("/v1/relays/")) expect(Object.keys(body)).toEqual(["message"]);
       else expect(body).toMatchObject({ status: 405, code: "method-not-allowed" });
     }
   });
+});
+
+test("OPTIONS answers with the methods that a path takes, and with 404 where there is nothing", async () => {
+  const answer = await call("OPTIONS", SESSIONS);
+  expect([answer.status, answer.text]).toEqual([204, ""]);
+  expect(answer.headers.get("Allow")?.split(", ").sort()).toEqual([
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "POST",
+  ]);
+  expect((await call("OPTIONS", `${SESSIONS}/a/b`)).status).toBe(404);
 });
 
 test("HEAD answers as GET does, without a body", async () => {
