@@ -16,7 +16,7 @@ import { sourceSessionRoutes } from "./source-sessions/routes";
 import { applicationRoutes } from "./v1/applications";
 import { connectorRoutes } from "./v1/connectors";
 import { deviceRoutes } from "./v1/devices";
-import { eventRoutes } from "./v1/events";
+import { events } from "./v1/events";
 import { service } from "./v1/health-and-ip";
 import { keyVerificationRoutes } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
@@ -53,7 +53,7 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     webhookEndpoints,
     webhookSecrets,
     webhookDeliveries,
-    eventRoutes,
+    events,
     pairingByDeviceRoutes,
     applicationRoutes,
     pairingRequestRoutes,
