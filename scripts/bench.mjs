@@ -1,6 +1,7 @@
 /** `npm run bench`: installs what is missing, then measures on the bundled Node. */
-import { ensureInstalled, runNode } from "./setup.mjs";
+import { ensureInstalled, readOptions, runNode } from "./setup.mjs";
 
-await ensureInstalled();
+readOptions();
+ensureInstalled();
 const { code } = await runNode(["bench/bench.mjs"]);
 process.exitCode = code;

@@ -3,7 +3,7 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { ensureInstalled, ROOT, runNode, runWrangler } from "./setup.mjs";
+import { ensureInstalled, ROOT, readOptions, runNode, runWrangler } from "./setup.mjs";
 
 const TYPES = "worker-configuration.d.ts";
 
@@ -28,6 +28,7 @@ const CHECKS = {
   "openapi.json": () => capture(["scripts/openapi.mjs", "--check"]),
 };
 
+readOptions();
 ensureInstalled();
 let failures = 0;
 // All at once: each waits mostly for its own process. Printed in order.

@@ -10,8 +10,12 @@
 import { createServer } from "node:http";
 import { performance } from "node:perf_hooks";
 import { clientFrame, hostFrame, linkWith, Participant, WAIT_MS, within } from "./participant.mjs";
-import { fail, isInstalled, readOrganisation, runNode } from "./setup.mjs";
+import { fail, isInstalled, readOptions, readOrganisation, runNode } from "./setup.mjs";
 
+readOptions(
+  {},
+  "The variables of the environment DRAWBRIDGE_URL and DRAWBRIDGE_KEY set the service and the API key.",
+);
 // It installs nothing, as the other scripts would: the first `npm start` may just be doing so.
 if (!isInstalled()) fail("Run `npm start` first, in another terminal, and wait until it is ready.");
 if (!globalThis.WebSocket) {

@@ -1,26 +1,24 @@
 /**
  * `npm run deploy`: puts Drawbridge into its owner's Cloudflare account, the first time and every
- * time after. Each step looks first and makes only what is missing. `-- --dry-run` prints the
- * commands and builds the Worker, which needs no account.
+ * time after. Each step looks first and makes only what is missing. What things are called is read
+ * from wrangler.toml. `-- --env staging` deploys a second Drawbridge beside production, with resources
+ * of its own. `-- --dry-run` prints the commands and builds the Worker, which needs no account.
  */
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureInstalled, fail, ROOT, runWrangler } from "./setup.mjs";
+import {
+  environmentConfig,
+  NO_DATABASE,
+  PRODUCTION,
+  queueNames,
+  requireKnownQueues,
+} from "./environments.mjs";
+import { ensureInstalled, fail, ROOT, readOptions, runNode, runWrangler } from "./setup.mjs";
 
 const CONFIG = join(ROOT, "wrangler.toml");
-const NO_DATABASE = "00000000-0000-0000-0000-000000000000";
-const DATABASE = "drawbridge";
-const QUEUES = [
-  "drawbridge-events",
-  "drawbridge-deliveries",
-  "drawbridge-checks",
-  "drawbridge-sweep",
-  "drawbridge-dead-letters",
-];
-const SECRETS = ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"];
 /** Ends the wrangler that runs, with this script. */
 const stopping = new AbortController();
 
@@ -30,39 +28,132 @@ for (const [signal, code] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGTERM:
   process.on(signal, () => process.exit(code));
 }
 
+const { env: environment, "dry-run": dryRun } = readOptions({
+  env: {
+    type: "string",
+    default: PRODUCTION,
+    usage: `--env <name>  which deployment: ${PRODUCTION} (the default), or another one, such as staging`,
+  },
+  "dry-run": {
+    type: "boolean",
+    usage: "--dry-run     prints the commands and builds the Worker; needs no account",
+  },
+});
+const isProduction = environment === PRODUCTION;
+/**
+ * Wrangler's configuration for this environment, below the root, where the paths in it lead from. It is
+ * made for each deploy and removed with it: no copy of wrangler.toml grows old.
+ */
+const generated = `wrangler.${environment}.generated.json`;
+const target = isProduction ? [] : ["--config", generated];
+
 ensureInstalled();
-if (process.argv.includes("--dry-run")) {
-  await dryRun();
+// Wrangler would look for it below `[env]`: here --env alone says which environment is meant.
+process.env.CLOUDFLARE_ENV = "";
+const config = await readConfig();
+const database = config.d1_databases?.find(({ binding }) => binding === "DB");
+if (!database) fail("wrangler.toml has no D1 database with the binding DB.");
+const queues = queueNames(config);
+const secretNames = config.secrets?.required ?? [];
+if (!isProduction) {
+  requireNoOtherName();
+  writeGenerated();
+  process.on("exit", () => rmSync(join(ROOT, generated), { force: true }));
+}
+
+if (dryRun) {
+  await printCommands();
 } else {
   await requireLogin();
   await createDatabase();
-  for (const queue of QUEUES) await createQueue(queue);
-  await run(["d1", "migrations", "apply", DATABASE, "--remote"]);
+  for (const queue of queues) await createQueue(queue);
+  await run(["d1", "migrations", "apply", "DB", "--remote"]);
   await deployWithSecrets(await findMissingSecrets());
 }
 
-async function dryRun() {
+/**
+ * What wrangler.toml says. For another environment what is made of it, and of the file in which the owner
+ * says what differs, if there is one.
+ */
+async function readConfig() {
+  const production = await readToml("wrangler.toml");
+  const changes = `wrangler.${environment}.toml`;
+  try {
+    const config = isProduction
+      ? production
+      : environmentConfig(
+          production,
+          environment,
+          existsSync(join(ROOT, changes)) ? await readToml(changes) : {},
+        );
+    requireKnownQueues(config);
+    return config;
+  } catch (error) {
+    return fail(error.message);
+  }
+}
+
+/** A file as Wrangler itself reads it, in a process of its own: Wrangler needs the newer Node. */
+async function readToml(file) {
+  const program = `
+    try {
+      const { experimental_readRawConfig: read } = require("wrangler");
+      console.log(JSON.stringify(read({ config: process.argv[1] }).rawConfig));
+    } catch ({ message, location }) {
+      console.error(location ? message + ", in line " + location.line : message);
+      process.exit(1);
+    }`;
+  const args = ["--no-warnings", "-e", program, file];
+  const { code, stdout, stderr } = await runNode(args, { capture: true, stdin: "ignore" });
+  if (code !== 0) fail(`${file} cannot be read: ${stderr.trim()}`);
+  return JSON.parse(stdout);
+}
+
+function writeGenerated() {
+  writeFileSync(join(ROOT, generated), JSON.stringify(config, null, 2));
+}
+
+/** Cloudflare's own builds deploy under the name of the Worker that they are connected to. */
+function requireNoOtherName() {
+  const name = process.env.WRANGLER_CI_OVERRIDE_NAME;
+  if (!name || name === config.name) return;
+  fail(
+    `This build is connected to the Worker "${name}", and would put ${environment} in its place. ` +
+      `Connect it to the Worker "${config.name}", or deploy without --env.`,
+  );
+}
+
+async function printCommands() {
   console.log("These commands would run. Those in parentheses only where something is missing:\n");
+  const intoConfig = isProduction ? ", and its id into wrangler.toml" : "";
   const commands = [
     "wrangler whoami",
-    `(wrangler d1 create ${DATABASE}, and its id into wrangler.toml)`,
-    ...QUEUES.map((queue) => `(wrangler queues create ${queue})`),
-    `wrangler d1 migrations apply ${DATABASE} --remote`,
-    `wrangler deploy (--secrets-file <fresh ${SECRETS.join(" and ")}>)`,
+    `(wrangler d1 create ${database.database_name}${intoConfig})`,
+    ...queues.map((queue) => `(wrangler queues create ${queue})`),
+    `wrangler d1 migrations apply DB --remote (the database ${database.database_name})`,
+    `wrangler deploy (the Worker ${config.name}; --secrets-file <fresh ${secretNames.join(" and ")}>)`,
   ];
   console.log(`${commands.map((command) => `  ${command}`).join("\n")}\n`);
+  if (!isProduction) {
+    console.log(`Each with ${target.join(" ")}, which is made from wrangler.toml.\n`);
+  }
   await run(["deploy", "--dry-run"]);
 }
 
 /** Runs in the open, with questions if there is a terminal; ends the script if it fails. */
 async function run(args) {
-  console.log(`> wrangler ${args.join(" ")}`);
-  const { code } = await runWrangler(args, { signal: stopping.signal });
+  const all = [...args, ...target];
+  console.log(`> wrangler ${all.join(" ")}`);
+  const { code } = await runWrangler(all, { signal: stopping.signal });
   if (code !== 0) fail(`wrangler ${args.slice(0, 2).join(" ")} failed: see above.`);
 }
 
 function ask(args) {
-  return runWrangler(args, { capture: true, stdin: "ignore", signal: stopping.signal });
+  return runWrangler([...args, ...target], {
+    capture: true,
+    stdin: "ignore",
+    signal: stopping.signal,
+  });
 }
 
 async function requireLogin() {
@@ -71,24 +162,37 @@ async function requireLogin() {
   fail(`${stderr}\nNot logged in to Cloudflare. Run \`npx wrangler login\`, then try again.`);
 }
 
-/** The id of the database is the owner's, so a clone has none until it is first deployed. */
+/**
+ * Finds the database's id by its name, and makes the database if there is none. Production's id is then
+ * written into wrangler.toml, for who calls wrangler by hand. That need not be committed: a clone without
+ * it finds the same database.
+ */
 async function createDatabase() {
-  const config = readFileSync(CONFIG, "utf8");
-  if (!config.includes(NO_DATABASE)) return;
-  let id = await findDatabaseId();
+  const { database_name: name, database_id: known = NO_DATABASE } = database;
+  if (known !== NO_DATABASE) return;
+  let id = await findDatabaseId(name);
   if (!id) {
-    await run(["d1", "create", DATABASE]);
-    id = await findDatabaseId();
+    // Otherwise wrangler asks whether to write the id into the configuration, and under which binding.
+    await run(["d1", "create", name, "--update-config=false"]);
+    id = await findDatabaseId(name);
   }
-  if (!id) fail(`The D1 database ${DATABASE} does not appear in \`wrangler d1 list\`.`);
-  writeFileSync(CONFIG, config.replace(NO_DATABASE, id));
-  console.log(`The database's id ${id} is now in wrangler.toml: commit that change.`);
+  if (!id) fail(`The D1 database ${name} does not appear in \`wrangler d1 list\`.`);
+  database.database_id = id;
+  if (!isProduction) return writeGenerated();
+  const text = readFileSync(CONFIG, "utf8");
+  if (!text.includes(NO_DATABASE)) {
+    fail(
+      `Write database_id = "${id}" below the database ${name} in wrangler.toml, then try again.`,
+    );
+  }
+  writeFileSync(CONFIG, text.replace(NO_DATABASE, id));
+  console.log(`The database's id ${id} is now in wrangler.toml.`);
 }
 
-async function findDatabaseId() {
+async function findDatabaseId(wanted) {
   const { code, stdout, stderr } = await ask(["d1", "list", "--json"]);
   if (code !== 0) fail(`${stderr}\nThe account's D1 databases could not be listed.`);
-  return JSON.parse(stdout).find(({ name }) => name === DATABASE)?.uuid;
+  return JSON.parse(stdout).find(({ name }) => name === wanted)?.uuid;
 }
 
 async function createQueue(name) {
@@ -104,9 +208,9 @@ async function findMissingSecrets() {
   const { code, stdout, stderr } = await ask(["secret", "list", "--format", "json"]);
   if (code === 0) {
     const present = JSON.parse(stdout).map(({ name }) => name);
-    return SECRETS.filter((name) => !present.includes(name));
+    return secretNames.filter((name) => !present.includes(name));
   }
-  if (/Worker "[^"]+" not found/.test(stdout + stderr)) return SECRETS;
+  if (/Worker "[^"]+" not found/.test(stdout + stderr)) return secretNames;
   return fail(`${stdout}${stderr}\nThe Worker's secrets could not be listed.`);
 }
 
@@ -121,7 +225,7 @@ async function deployWithSecrets(missing) {
   );
   if (fresh.DRAWBRIDGE_ROOT_TOKEN) {
     console.log(
-      "\nThe root token, which makes organisations. It is shown this once, so keep it safe:\n\n" +
+      `\nThe root token of ${config.name}, which makes organisations. It is shown this once, so keep it safe:\n\n` +
         `  ${fresh.DRAWBRIDGE_ROOT_TOKEN}\n\n` +
         "It works once this deploy has succeeded. If the deploy fails, run it again: it shows another\n" +
         "token if the Worker did not get this one, and none if it did.\n",

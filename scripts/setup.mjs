@@ -8,6 +8,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -33,6 +34,31 @@ const QUIET = {
 export function fail(message) {
   console.error(`\n${message}\n`);
   process.exit(1);
+}
+
+/**
+ * The options of the command line. `options` is what `parseArgs` takes, each with a `usage` line. An
+ * option or argument that is not among them ends the script, with the list of those that are: a flag that
+ * is passed over in silence would do something else than its user meant. `also` is one more line of that
+ * list.
+ */
+export function readOptions(options = {}, also = "") {
+  const usage = Object.values(options).map((option) => option.usage);
+  const known = usage.length > 0 ? "The options are:" : "This command has no options.";
+  const refuse = (problem) =>
+    fail([`${problem}. ${known}`, ...[...usage, also].filter(Boolean)].join("\n  "));
+  for (const [name, option] of Object.entries(options)) {
+    // npm knows some of them too, and warns at most: the script would never hear of `--dry-run`.
+    if (process.env[`npm_config_${name.replaceAll("-", "_")}`] === undefined) continue;
+    const command = `npm run ${process.env.npm_lifecycle_event} -- ${option.usage.split("  ")[0]}`;
+    refuse(`npm took --${name} for an option of its own. Write \`--\` before it: ${command}`);
+  }
+  try {
+    return parseArgs({ options, allowPositionals: false }).values;
+  } catch (error) {
+    if (!error.code?.startsWith("ERR_PARSE_ARGS_")) throw error;
+    return refuse(error.message.split(/\.\s/)[0].replace(/\.$/, ""));
+  }
 }
 
 /** Installs the packages of package-lock.json unless they are all there, then checks Node. */

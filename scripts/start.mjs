@@ -14,6 +14,7 @@ import {
   fail,
   nodePath,
   ROOT,
+  readOptions,
   readOrganisation,
   runWrangler,
   stateFolder,
@@ -30,6 +31,10 @@ const HEALTHY_WITHIN_MS = 10_000;
 const STOP_WITHIN_MS = 5_000;
 const DEV_VARS = join(ROOT, ".dev.vars");
 
+readOptions(
+  {},
+  "The variables of the environment PORT and DRAWBRIDGE_STATE set the port and the folder of the data.",
+);
 const port = readPort();
 const baseUrl = `http://localhost:${port}`;
 let server;
@@ -91,7 +96,7 @@ function writeDevVars() {
 
 async function applyMigrations() {
   const { code, stdout, stderr } = await runWrangler(
-    ["d1", "migrations", "apply", "drawbridge", "--local", "--persist-to", stateFolder()],
+    ["d1", "migrations", "apply", "DB", "--local", "--persist-to", stateFolder()],
     // Without a terminal wrangler does not ask before it applies them.
     { capture: true, stdin: "ignore", env: localEnv() },
   );

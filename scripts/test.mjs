@@ -1,7 +1,7 @@
 /**
  * `npm test`: every test that needs no browser, once. It shows failures, with what the Worker logged
  * meanwhile, and a summary; `npm test -- --verbose` names every test and shows all logs. Further
- * arguments go to vitest.
+ * arguments go to vitest, which refuses those that it does not know.
  */
 
 import { ensureInstalled, runNode } from "./setup.mjs";
@@ -12,10 +12,9 @@ const chosen = given.some((argument) => argument.startsWith("--reporter"));
 const shown = verbose ? ["--reporter=verbose", "--silent=false"] : ["--reporter=dot"];
 
 ensureInstalled();
-const { code } = await runNode([
-  "node_modules/vitest/vitest.mjs",
-  "run",
-  ...(chosen ? [] : shown),
-  ...given,
-]);
+const { code } = await runNode(
+  ["node_modules/vitest/vitest.mjs", "run", ...(chosen ? [] : shown), ...given],
+  // Without a .dev.vars Wrangler warns that secrets are missing: the tests have their own.
+  { env: verbose ? {} : { WRANGLER_LOG: "error" } },
+);
 process.exit(code);

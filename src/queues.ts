@@ -17,6 +17,12 @@ import { consumeDeadLetters } from "./webhooks/dead-letter-consumer";
 import { consumeDeliveries } from "./webhooks/delivery-consumer";
 import { consumeEvents } from "./webhooks/event-consumer";
 
+/**
+ * How the name of each queue ends that this Worker reads. What stands before it differs from deployment to
+ * deployment: `drawbridge-events`, `drawbridge-staging-events`.
+ */
+const QUEUE = /(?:^|-)(events|deliveries|checks|sweep|dead-letters)$/;
+
 /** The Worker's queue handler. */
 export async function handleBatch(
   batch: MessageBatch,
@@ -25,8 +31,8 @@ export async function handleBatch(
 ): Promise<void> {
   const config = readConfig(env);
   const db = openDatabase(env);
-  switch (batch.queue) {
-    case "drawbridge-events":
+  switch (QUEUE.exec(batch.queue)?.[1]) {
+    case "events":
       return withSessions(env, (sessions) =>
         consumeEvents(batch, {
           db,
@@ -34,7 +40,7 @@ export async function handleBatch(
           afterRecorded: (event) => closeSocketsForEvent(db, sessions, event),
         }),
       );
-    case "drawbridge-deliveries":
+    case "deliveries":
       return consumeDeliveries(batch, {
         db,
         config,
@@ -43,11 +49,11 @@ export async function handleBatch(
         waitUntil: (promise) => ctx.waitUntil(promise),
         render: webhookBodies(config),
       });
-    case "drawbridge-checks":
+    case "checks":
       return withSessions(env, (sessions) => consumeChecks(batch, { config, db, sessions }));
-    case "drawbridge-sweep":
+    case "sweep":
       return withBackground((background) => consumeSweeps(batch, env, background));
-    case "drawbridge-dead-letters":
+    case "dead-letters":
       return consumeDeadLetters(batch, db);
     default:
       return keepUnknown(batch);

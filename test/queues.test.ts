@@ -1,7 +1,8 @@
-/** A queue that the Worker does not know keeps its messages. */
+/** Which queues the Worker knows, and what becomes of the messages of another. */
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
+import { QUEUE_ENDINGS } from "../scripts/environments.mjs";
 import { handleBatch } from "../src/queues";
 
 test("a message of an unknown queue stays on it, is not a dead letter, and the log says what to do", async () => {
@@ -22,3 +23,22 @@ test("a message of an unknown queue stays on it, is not a dead letter, and the l
     .find(({ queue }) => queue === "somebody-elses");
   expect(said.advice).toContain("src/queues.ts");
 });
+
+test.each(QUEUE_ENDINGS)(
+  "the queue that ends with %s is known in every deployment",
+  async (end) => {
+    const logged = vi.spyOn(console, "log");
+    for (const queue of [
+      `drawbridge-${end}`,
+      `drawbridge-staging-${end}`,
+      `relay-of-acme-${end}`,
+    ]) {
+      const batch = createMessageBatch(queue, []);
+      const ctx = createExecutionContext();
+      await handleBatch(batch, env, ctx);
+      expect(await getQueueResult(batch, ctx)).toMatchObject({ retryBatch: { retry: false } });
+    }
+    expect(logged.mock.calls.flat().join()).not.toContain("unknown queue");
+    logged.mockRestore();
+  },
+);

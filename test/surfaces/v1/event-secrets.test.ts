@@ -2,6 +2,7 @@
  * Events of every kind are sent, listed and stored without a token or a secret of their subject.
  */
 import { expect, test } from "vitest";
+import catalogue from "../../../docs/webhooks.md?raw";
 import { EVENT_TYPES } from "../../../src/events/event-types";
 import { call, newOrganisation } from "../../support/client";
 import { ask, decide, newApplication, newDevice, pair, request } from "../../support/devices";
@@ -97,6 +98,7 @@ test("an event of every kind is listed, sent and stored without a token or secre
     const { data } = told.events.find((event: { type: string }) => event.type === type);
     expect(Object.keys(data), type).toEqual(expect.arrayContaining([...fields, "version"]));
     expect(EVENT_TYPES).toContain(type);
+    expect(Object.keys(data), `${type} in docs/webhooks.md`).toEqual(documentedFields(type));
   }
 
   const posted = await listening.mailbox.requests();
@@ -143,3 +145,9 @@ test("an event of every kind is listed, sent and stored without a token or secre
     expect(everything.includes(String(secret)), `the ${name} is told`).toBe(false);
   }
 });
+
+/** The fields of the data of this event, as docs/webhooks.md shows them in its example. */
+function documentedFields(type: string): string[] {
+  const [, example = ""] = catalogue.split(`#### \`${type}\``)[1]?.split("```json") ?? [];
+  return Object.keys(JSON.parse(example.split("```")[0] ?? "null").data);
+}
