@@ -175,7 +175,7 @@ export interface EventPayload {
 export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
   "session.created": {
     data: sessionEventData,
-    when: "A source session was made, and waits for its connector.",
+    when: "A source session was made, and its connector is asked now.",
   },
   "session.active": {
     data: sessionEventData,
@@ -183,30 +183,36 @@ export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
   },
   "session.failed": {
     data: sessionEventData,
-    when: "The connector of a source session did not give access, or not in time.",
+    when: "The connector of a source session did not give access: `error` says why.",
   },
   "session.expiring": {
     data: sessionEventData,
-    when: "A source session ends soon: in an hour, or in a quarter of its life if that is less.",
+    when: "A source session ends soon: in an hour, or when the last quarter of its life begins if that is later.",
   },
   "session.expired": {
     data: sessionEventData,
-    when: "A session ended: `error` says who ended it.",
+    when: "A session has ended: `error` says who ended it.",
   },
   "session.user_authorized": {
     data: sessionEventData,
-    when: "A user was authorised on a relay session, or joined it with its code.",
+    when: "A user was added to a relay session after it was made, by a call or with its join code.",
   },
   "session.user_revoked": {
     data: sessionEventData,
-    when: "A user of a relay session was revoked.",
+    when: "A user of a relay session was removed.",
   },
   "key.created": { data: keyEventData, when: "An API key was made." },
-  "key.updated": { data: keyEventData, when: "Settings of an API key were changed." },
-  "key.refreshed": { data: keyEventData, when: "An API key got a new token." },
+  "key.updated": {
+    data: keyEventData,
+    when: "An API key was changed, other than by blocking it or by giving it a new token.",
+  },
+  "key.refreshed": { data: keyEventData, when: "An API key got a new token and access key." },
   "key.blocked": { data: keyEventData, when: "An API key was blocked." },
-  "key.expiring": { data: keyEventData, when: "An API key ends within seven days." },
-  "key.deleted": { data: keyEventData, when: "An API key was deleted." },
+  "key.expiring": { data: keyEventData, when: "An API key ends within 7 days." },
+  "key.deleted": {
+    data: keyEventData,
+    when: "An API key was deleted, or taken out of this organisation.",
+  },
   "relay-permission.created": {
     data: relayPermissionEventData,
     when: "A relay permission was made.",
@@ -220,7 +226,10 @@ export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
     when: "A relay permission was deleted, and not together with its connection.",
   },
   "connector.created": { data: connectorEventData, when: "A connector was registered." },
-  "connector.updated": { data: connectorEventData, when: "A connector was changed." },
+  "connector.updated": {
+    data: connectorEventData,
+    when: "A connector that was registered was changed.",
+  },
   "connector.secret.rotated": {
     data: connectorEventData,
     when: "A connector got a new secret.",
@@ -233,31 +242,31 @@ export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
   },
   "device.pair.requested": {
     data: pairingRequestEventData,
-    when: "A device asks to be paired, or for more access, and not silently.",
+    when: "A device asks to be paired, or for more access, and did not ask silently.",
   },
   "device.pair.approved": {
     data: pairingRequestEventData,
-    when: "A pairing request was approved, by an operator or with a setup code.",
+    when: "An operator approved a pairing request, or its setup code was right: `granted` is what was given.",
   },
   "device.pair.rejected": {
     data: pairingRequestEventData,
-    when: "A pairing request was rejected.",
+    when: "An operator rejected a pairing request, or removed the device or revoked its token while it asked.",
   },
   "device.pair.expired": {
     data: pairingRequestEventData,
-    when: "The time of a pairing request was over before anybody decided.",
+    when: "Nobody decided about a pairing request within 300 seconds.",
   },
   "device.pair.superseded": {
     data: pairingRequestEventData,
-    when: "A newer request of the same device took the place of a pairing request.",
+    when: "The device of a pairing request made another one that asks for more.",
   },
   "device.token.rotated": {
     data: deviceEventData,
-    when: "A token of a device was replaced, or the device has to fetch a new one.",
+    when: "The token of `token_role` was replaced, by an operator or by the device itself.",
   },
   "device.token.revoked": {
     data: deviceEventData,
-    when: "A token of a device was revoked.",
+    when: "The token of `token_role` was revoked.",
   },
   "device.removed": { data: deviceEventData, when: "A device was removed." },
   "webhook-endpoint.created": {
