@@ -1,5 +1,9 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { buildPages } from "./scripts/build-pages.mjs";
+
+// The plugin serves them as wrangler.toml says, but does not run the build that wrangler.toml names.
+buildPages();
 
 const secrets = {
   DRAWBRIDGE_SECRET: "test-secret-0123456789-0123456789-0123456789",
@@ -10,6 +14,8 @@ const secrets = {
 const UNIT = "test/**/*.unit.test.ts";
 /** Tests that are clients of their own, in Node, against the Worker as `wrangler dev` runs it. */
 const FROM_NODE = "test/**/*.node.test.ts";
+/** Tests that see the pages in Chromium: `npm run test:browser`. `npm test` leaves them out. */
+const BROWSER = "test/**/*.browser.test.ts";
 
 export default defineConfig({
   test: {
@@ -42,7 +48,7 @@ export default defineConfig({
           globalSetup: ["./test/support/receiver-server.ts"],
           setupFiles: ["./test/support/migrate.ts", "./test/support/check-description.ts"],
           include: ["test/**/*.test.ts"],
-          exclude: [FROM_NODE, UNIT],
+          exclude: [FROM_NODE, UNIT, BROWSER],
           // No test relies on how long it takes: this is for one that would never end.
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -53,6 +59,15 @@ export default defineConfig({
           name: "node",
           env: secrets,
           include: [FROM_NODE],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          env: secrets,
+          include: [BROWSER],
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

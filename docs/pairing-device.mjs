@@ -1,40 +1,39 @@
 // A device that pairs, in plain Node (20 or newer). What it does is explained in docs/pairing.md.
 //
-//   node docs/pairing-device.mjs http://localhost:8787 pa-… device-key.pem
+//   node docs/pairing-device.mjs http://localhost:8787 pa-… device.json
 //
-// It prints its fingerprint, waits until an operator approves it, and prints its token. The key file
-// is the identity of the device: it is made once, and with it the same device comes back.
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  sign,
-} from "node:crypto";
+// It prints its fingerprint, waits until an operator approves it, and prints its token. The file keeps
+// the key, which is the identity of the device, and the scopes that it was given.
+import * as crypto from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-const [base, application, keyFile] = process.argv.slice(2);
+const [base, application, file] = process.argv.slice(2);
 const client = { id: "example", mode: "cli", display_name: "Example device", platform: "linux" };
-const [role, scopes] = ["operator", ["operator.read"]];
+const role = "operator";
 const pairing = `${base}/v1/applications/${application}/pairing`;
 
-if (!existsSync(keyFile)) {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  writeFileSync(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+const keep = (state) => writeFileSync(file, JSON.stringify(state), { mode: 0o600 });
+if (!existsSync(file)) {
+  const key = crypto
+    .generateKeyPairSync("ed25519")
+    .privateKey.export({ type: "pkcs8", format: "pem" });
+  keep({ key, scopes: ["operator.read", "operator.write"] });
 }
-const privateKey = createPrivateKey(readFileSync(keyFile));
-const publicKey = createPublicKey(privateKey).export({ type: "spki", format: "der" }).subarray(-32);
-const id = createHash("sha256").update(publicKey).digest("hex");
+const { key, scopes } = JSON.parse(readFileSync(file, "utf8"));
+const privateKey = crypto.createPrivateKey(key);
+const spki = crypto.createPublicKey(privateKey).export({ type: "spki", format: "der" });
+const raw = spki.subarray(-32);
+const id = crypto.createHash("sha256").update(raw).digest("hex");
 
 const challenge = await call("POST", `${pairing}/challenges`);
 // By the server's clock: a device's own may be wrong.
 const signed_at = Date.parse(challenge.server_time);
 const { nonce } = challenge;
-const text = ["v3", id, client.id, client.mode, role, scopes.join(","), signed_at, "", nonce];
-const signature = sign(null, Buffer.from([...text, client.platform, ""].join("|")), privateKey);
-const device = { id, public_key: publicKey.toString("base64url"), signed_at, nonce };
-device.signature = signature.toString("base64url");
+const fields = ["v3", id, client.id, client.mode, role, scopes.join(","), signed_at, "", nonce];
+const text = [...fields, client.platform, ""].join("|");
+const signature = crypto.sign(null, Buffer.from(text), privateKey).toString("base64url");
+const device = { id, public_key: raw.toString("base64url"), signed_at, nonce, signature };
 
 let answer = await call("POST", `${pairing}/requests`, { device, client, role, scopes });
 const { pair_request_id, poll_token, interval, fingerprint } = answer;
@@ -44,6 +43,7 @@ while (answer.status === "pending") {
   answer = await call("GET", `${pairing}/requests/${pair_request_id}`, undefined, poll_token);
 }
 if (!answer.device_token) throw new Error(`not let in: ${answer.status}`);
+keep({ key, scopes: answer.scopes });
 console.log(`token ${answer.device_token}`);
 
 /** One call, repeated while the service says "later" (429, 503); any other error ends the script. */

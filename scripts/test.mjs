@@ -12,8 +12,15 @@ const chosen = given.some((argument) => argument.startsWith("--reporter"));
 const shown = verbose ? ["--reporter=verbose", "--silent=false"] : ["--reporter=dot"];
 
 ensureInstalled();
+const oneProject = given.some((argument) => argument.startsWith("--project"));
 const { code } = await runNode(
-  ["node_modules/vitest/vitest.mjs", "run", ...(chosen ? [] : shown), ...given],
+  [
+    "node_modules/vitest/vitest.mjs",
+    "run",
+    ...(oneProject ? [] : ["--project=!browser"]),
+    ...(chosen ? [] : shown),
+    ...given,
+  ],
   // Without a .dev.vars Wrangler warns that secrets are missing: the tests have their own.
   { env: verbose ? {} : { WRANGLER_LOG: "error" } },
 );

@@ -20,6 +20,7 @@ import { describeError, isDatabaseError, log } from "./platform/log";
 import { UnavailableError } from "./platform/unavailable";
 import { SessionClient } from "./session/session-client";
 import { ownSurface, SURFACES } from "./surfaces/all";
+import { homePage } from "./surfaces/home-page";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
@@ -68,6 +69,7 @@ export function createApp(): Hono<AppEnv> {
     await next();
   });
 
+  app.use("/", homePage);
   for (const [, ...groups] of SURFACES) {
     for (const group of groups) {
       if (typeof group === "function") group(app);

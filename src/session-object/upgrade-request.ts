@@ -44,7 +44,9 @@ export function readUpgradeRequest(request: Request): UpgradeRequest {
 }
 
 function readDeviceToken(headers: Headers): string | null {
-  return /^bearer\s+(drbd_\S+)$/i.exec(headers.get("Authorization")?.trim() ?? "")?.[1] ?? null;
+  return (
+    /^(?:token|bearer)\s+(drbd_\S+)$/i.exec(headers.get("Authorization")?.trim() ?? "")?.[1] ?? null
+  );
 }
 
 /**

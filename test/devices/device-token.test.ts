@@ -27,9 +27,15 @@ afterEach(() => {
 
 const pathOf = (at: TestApplication, { id }: TestDevice) => `${at.path}/devices/${id}`;
 
-function rotate(at: TestApplication, device: TestDevice, body: object, token = at.key) {
+function rotate(
+  at: TestApplication,
+  device: TestDevice,
+  body: object,
+  token = at.key,
+  scheme = "Bearer",
+) {
   return call("POST", `${pathOf(at, device)}/tokens:rotate`, {
-    headers: { Authorization: `Bearer ${token}` },
+    headers: { Authorization: `${scheme} ${token}` },
     body,
   });
 }
@@ -168,6 +174,8 @@ describe("a device token", () => {
     }
     const role = await rotate(at, device, { role: "node" }, rotated.body.device_token);
     expect([role.status, role.body.code]).toEqual([403, "wrong-role"]);
+    const again = await rotate(at, device, body, rotated.body.device_token, "token");
+    expect([again.status, again.body.role]).toEqual([200, "operator"]);
   });
 
   test("stops with a revocation or a removal, and only a new approval lets the device back in", async () => {

@@ -54,6 +54,20 @@ describe("a device token on a websocket", () => {
     }
   });
 
+  test.each(["token", "Token", "Bearer", "bearer"])(
+    "is taken with the scheme %s, as every credential is",
+    async (scheme) => {
+      const at = await newApplication();
+      const device = await newDevice();
+      const { token } = await pair(at, device);
+      const session = await newSession(at, [device.id]);
+      const answer = await upgrade(session, "server", "", { Authorization: `${scheme} ${token}` });
+      expect(answer.status).toBe(101);
+      answer.webSocket?.accept();
+      answer.webSocket?.close();
+    },
+  );
+
   test("opens no session of another organisation, though the device is the same", async () => {
     const [at, other] = [await newApplication(), await newApplication()];
     const device = await newDevice();

@@ -95,7 +95,7 @@ function tokenRoutes(app: Hono<AppEnv>): void {
 
   // Device tokens begin with drbd_: the device itself calls. Otherwise an operator or a program does.
   app.post(`${DEVICE_PATH}/tokens:rotate`, (c) =>
-    /^bearer\s+drbd_/i.test(c.req.header("Authorization")?.trim() ?? "")
+    /^(?:token|bearer)\s+drbd_/i.test(c.req.header("Authorization")?.trim() ?? "")
       ? rotateOwn(c)
       : rotateForCaller(c),
   );

@@ -7,31 +7,18 @@ import OpenApi, { Config, OpenApiRequest, Params } from "@alicloud/openapi-clien
 import Rpc from "@alicloud/pop-core";
 import { RuntimeOptions } from "@alicloud/tea-util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createTestHarness, type TestHarness } from "wrangler";
+import { startServer, type TestServer } from "../../support/server";
 
 const VERSION = "2017-08-01";
-const ROOT_TOKEN = process.env.DRAWBRIDGE_ROOT_TOKEN ?? "";
 
-let server: TestHarness;
+let server: TestServer;
 let origin: string;
 let organisation: { key: string; accessKeyId: string; accessKeySecret: string };
 
 beforeAll(async () => {
-  server = createTestHarness({
-    workers: [
-      {
-        configPath: "./wrangler.toml",
-        secrets: {
-          DRAWBRIDGE_SECRET: process.env.DRAWBRIDGE_SECRET ?? "",
-          DRAWBRIDGE_ROOT_TOKEN: ROOT_TOKEN,
-        },
-      },
-    ],
-  });
-  const { url } = await server.listen();
-  origin = url.origin;
-  await server.getWorker().applyD1Migrations("DB");
-  const { api_key } = await post("/v1/organisations", ROOT_TOKEN, { name: "SDK" });
+  server = await startServer();
+  origin = server.origin;
+  const { api_key } = await server.newOrganisation("SDK");
   const { id, secret } = api_key.access_key;
   organisation = { key: api_key.token, accessKeyId: id, accessKeySecret: secret };
 });

@@ -1,0 +1,65 @@
+/**
+ * Puts the static files that are served beside the Worker into `dist/assets`: the folder `pages/`, the
+ * API's description, and Swagger UI. wrangler runs it before it builds the Worker (`[build]` in
+ * wrangler.toml), and so does vitest.config.ts. A file that is up to date is left alone, so that
+ * several may run at once.
+ */
+
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const PAGES = join(ROOT, "pages");
+const SWAGGER_UI = join(ROOT, "node_modules/swagger-ui-dist");
+const ASSETS = join(ROOT, "dist/assets");
+
+/** What /docs loads, and the licences that have to go with it. */
+const SWAGGER_UI_FILES = [
+  "swagger-ui-bundle.js",
+  "swagger-ui.css",
+  "swagger-ui-bundle.js.LICENSE.txt",
+  "LICENSE",
+  "NOTICE",
+];
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) buildPages();
+
+/** Makes `dist/assets` hold these files and no other. */
+export function buildPages() {
+  const sources = new Map([
+    ...filesBelow(PAGES).map((path) => [path, join(PAGES, path)]),
+    ...SWAGGER_UI_FILES.map((name) => [join("docs/swagger-ui", name), join(SWAGGER_UI, name)]),
+    ["openapi.json", join(ROOT, "openapi.json")],
+  ]);
+  mkdirSync(ASSETS, { recursive: true });
+  for (const path of filesBelow(ASSETS)) {
+    if (!sources.has(path)) rmSync(join(ASSETS, path), { force: true });
+  }
+  for (const [path, source] of sources) update(join(ASSETS, path), readFileSync(source));
+}
+
+/** The paths of all files below a folder, relative to it. */
+export function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true }).filter((path) =>
+    statSync(join(folder, path)).isFile(),
+  );
+}
+
+/** Writes a file unless it has this content. Nobody sees half of it. */
+function update(path, content) {
+  if (existsSync(path) && readFileSync(path).equals(content)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  const unfinished = join(ROOT, "dist", `unfinished-${process.pid}`);
+  writeFileSync(unfinished, content);
+  renameSync(unfinished, path);
+}

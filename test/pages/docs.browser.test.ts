@@ -1,0 +1,137 @@
+/** `/docs` in a real browser: the API reference, without any other server. */
+import { readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
+
+const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+/** The description that the pages are built from. */
+const description = JSON.parse(readFileSync("openapi.json", "utf8"));
+const paths: [string, object][] = Object.entries(description.paths);
+const operations = paths.flatMap(([path, item]) =>
+  Object.keys(item)
+    .filter((name) => METHODS.includes(name))
+    .map((method) => `${method.toUpperCase()} ${path}`),
+);
+
+let browser: TestBrowser;
+let tab: Tab;
+
+beforeAll(async () => {
+  browser = await startBrowser();
+});
+
+beforeEach(async () => {
+  tab = await browser.open();
+});
+
+/** What holds whatever a test did in its tab. */
+afterEach(async () => {
+  expect(tab.errors).toEqual([]);
+  expect(tab.requests).toContain(`${browser.origin}/openapi.json`);
+  expect(tab.requests.filter((url) => new URL(url).origin !== browser.origin)).toEqual([]);
+  await tab.page.context().close();
+});
+
+afterAll(() => browser?.close());
+
+function operation(method: string, path: string) {
+  return tab.page
+    .locator(`.opblock-${method}`)
+    .filter({ has: tab.page.locator(`[data-path="${path}"]`) });
+}
+
+/** Opens an operation, and sends it as the page proposes. Gives the status and the body that it shows. */
+async function tryOut(method: string, path: string) {
+  const box = operation(method, path);
+  await box.locator(".opblock-summary-control").click();
+  await box.getByRole("button", { name: "Try it out" }).click();
+  await box.getByRole("button", { name: "Execute" }).click();
+  const answer = box.locator(".live-responses-table");
+  return {
+    status: await answer.locator("tbody .response-col_status").first().innerText(),
+    body: await answer.locator("tbody .highlight-code pre").first().innerText(),
+  };
+}
+
+test("it lists every operation of the description, and no other", async () => {
+  const { page } = tab;
+  await page.goto("/docs");
+  const listed = async () => {
+    // Events, which are no operations of ours to call, stand apart from these sections.
+    const summaries = await page.locator(".opblock-tag-section .opblock-summary").all();
+    const shown = summaries.map(async (summary) => {
+      const method = await summary.locator(".opblock-summary-method").innerText();
+      const path = await summary.locator(".opblock-summary-path").getAttribute("data-path");
+      return `${method} ${path}`;
+    });
+    return (await Promise.all(shown)).sort();
+  };
+  await expect.poll(listed, { timeout: 30_000 }).toEqual(operations.sort());
+});
+
+test("an operation that is tried from it is sent to this deployment, and its answer is shown", async () => {
+  await tab.page.goto("/docs");
+  const { status, body } = await tryOut("get", "/v1/ip");
+  expect(status).toBe("200");
+  expect(JSON.parse(body)).toEqual({ public_ip: "127.0.0.1" });
+  expect(tab.requests).toContain(`${browser.origin}/v1/ip`);
+});
+
+test("Authorize asks for the tokens that a person may have, the API key first, and for no signature", async () => {
+  const { page } = tab;
+  const schemes: [string, { type: string }][] = Object.entries(
+    description.components.securitySchemes,
+  );
+  const tokens = schemes.filter(([, { type }]) => type === "http").map(([name]) => name);
+  expect(tokens[0]).toBe("apiKey");
+  expect(tokens.length).toBeLessThan(schemes.length);
+  await page.goto("/docs");
+  await page.getByRole("button", { name: "Authorize", exact: true }).click();
+  expect(await page.locator(".auth-container h4 code").allInnerTexts()).toEqual(tokens);
+  await page.locator(".auth-container").first().locator("input:focus").waitFor();
+});
+
+test("an API key that is given to Authorize is sent along, and kept in this tab's memory only", async () => {
+  const { page } = tab;
+  const { api_key } = await browser.server.newOrganisation("Docs");
+  await page.goto("/docs");
+  await page.getByRole("button", { name: "Authorize", exact: true }).click();
+  const form = page.locator(".auth-container").first();
+  await form.locator("input").fill(api_key.token);
+  await form.getByRole("button", { name: "Apply credentials" }).click();
+  await form.getByRole("button", { name: "Close" }).click();
+
+  const { status, body } = await tryOut("get", "/v1/relays/sessions");
+  expect(status).toBe("200");
+  expect(JSON.parse(body)).toMatchObject({ sessions: [] });
+  const kept = await page.evaluate<string>(
+    "JSON.stringify([localStorage, sessionStorage, document.cookie])",
+  );
+  expect(kept).not.toContain(api_key.token);
+});
+
+test("it leads back to the first page", async () => {
+  await tab.page.goto("/docs");
+  await tab.page.getByRole("link", { name: "Drawbridge" }).click();
+  expect(new URL(tab.page.url()).pathname).toBe("/");
+});
+
+test("it fits a screen of 360 pixels, with the answer to an operation too", async () => {
+  const { page } = tab;
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.goto("/docs");
+  await tryOut("get", "/v1/ip");
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+});
+
+test("it is light or dark, as the system is", async () => {
+  const { page } = tab;
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.goto("/docs");
+  await page.locator(".info .title").waitFor();
+  const colour = () =>
+    page.evaluate("getComputedStyle(document.querySelector('.info .title')).color");
+  const inTheDark = await colour();
+  await page.emulateMedia({ colorScheme: "light" });
+  await expect.poll(colour).not.toBe(inTheDark);
+});

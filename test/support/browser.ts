@@ -1,0 +1,82 @@
+/** Chromium, for tests that see the pages as a person does. It reaches the Worker and nothing else. */
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { startServer, type TestServer } from "./server";
+
+/**
+ * A host that nothing takes for a local one: libraries leave out at `localhost` what they do elsewhere, such
+ * as asking a server of their makers.
+ */
+const HOST = "drawbridge.test";
+
+export interface TestBrowser {
+  /** The Worker's origin as the browser knows it. */
+  origin: string;
+  server: TestServer;
+  /** A new tab without cookies and storage. */
+  open(options?: BrowserContextOptions): Promise<Tab>;
+  close(): Promise<void>;
+}
+
+export interface Tab {
+  page: Page;
+  /** What went wrong so far: console errors (broken Content-Security-Policy among them), exceptions. */
+  errors: string[];
+  /** The URL of each request so far. `data:` URLs make no request. */
+  requests: string[];
+}
+
+/** Starts the Worker, and a Chromium in which no other host has an address. */
+export async function startBrowser(): Promise<TestBrowser> {
+  const server = await startServer();
+  const { port } = new URL(server.origin);
+  const origin = `http://${HOST}:${port}`;
+  const browser = await launch(origin).catch(async (error) => {
+    await server.close();
+    throw error;
+  });
+  return {
+    origin,
+    server,
+    open: async (options = {}) => {
+      const context = await browser.newContext({ baseURL: origin, ...options });
+      return watch(await context.newPage());
+    },
+    close: async () => {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+function launch(origin: string): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      `--host-resolver-rules=MAP ${HOST} 127.0.0.1, MAP * ~NOTFOUND`,
+      // As over HTTPS, where the pages are in production.
+      `--unsafely-treat-insecure-origin-as-secure=${origin}`,
+    ],
+  });
+}
+
+function watch(page: Page): Tab {
+  const errors: string[] = [];
+  const requests: string[] = [];
+  page.setDefaultTimeout(30_000);
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) errors.push(message.text());
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => {
+    if (!request.url().startsWith("data:")) requests.push(request.url());
+  });
+  return { page, errors, requests };
+}
