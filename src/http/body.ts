@@ -2,7 +2,7 @@
  * Reads bodies and queries: checks size, encoding and JSON, then the schema. A refusal names every wrong
  * field. Called by the routes.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import { escapeHarmful } from "./human-text";
 import { type Call, Refused } from "./request-context";
 
@@ -112,11 +112,51 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The query, as the schema gives it. If a parameter is repeated, the last one counts.
+ * The query, as the schema gives it. If a parameter is repeated, a field that is an array gets all its
+ * values; for any other field the last one counts.
  * @throws Refused 400 naming every parameter that is wrong
  */
 export function readQuery<S extends z.ZodType>(c: Call, schema: S): z.output<S> {
-  return validate(schema, Object.fromEntries(new URL(c.req.url).searchParams), "invalid-parameter");
+  const { searchParams } = new URL(c.req.url);
+  const query: Record<string, string | string[]> = Object.fromEntries(searchParams);
+  for (const name of arrayFieldsOf(schema)) {
+    if (searchParams.has(name)) query[name] = searchParams.getAll(name);
+  }
+  return validate(schema, query, "invalid-parameter");
+}
+
+/** Found once for a schema, not for each request. */
+const arrayFields = new WeakMap<z.ZodType, readonly string[]>();
+
+/** The fields of an object's schema that take an array. */
+function arrayFieldsOf(schema: z.ZodType): readonly string[] {
+  const known = arrayFields.get(schema);
+  if (known) return known;
+  const object = inputDefinition(schema);
+  const fields = object.type === "object" ? Object.entries(object.shape) : [];
+  const found = fields.flatMap(([name, field]) =>
+    inputDefinition(field).type === "array" ? [name] : [],
+  );
+  arrayFields.set(schema, found);
+  return found;
+}
+
+/** What a schema says of its input, below what makes it optional or changes its output. */
+function inputDefinition(schema: z.core.$ZodType): z.core.$ZodTypes["_zod"]["def"] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case "pipe":
+      return inputDefinition(def.in);
+    case "optional":
+    case "nullable":
+    case "default":
+    case "prefault":
+    case "catch":
+    case "readonly":
+      return inputDefinition(def.innerType);
+    default:
+      return def;
+  }
 }
 
 /**

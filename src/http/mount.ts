@@ -48,8 +48,7 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
     case "root":
       return async (c) => {
         requireRoot(c);
-        const scope = { organisationId: 0, keyId: 0, person: null };
-        return withIdempotencyKey(c, scope, async () => run(c, await readInput(c)));
+        return withIdempotencyKey(c, ROOT_SCOPE, async () => run(c, await readInput(c)));
       };
     case "handler":
       return (c) =>
@@ -60,6 +59,9 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
         });
   }
 }
+
+/** Within which scope the idempotency keys of the root token are unique. */
+export const ROOT_SCOPE: IdempotencyScope = { organisationId: 0, keyId: 0, person: null };
 
 /** Whether an Idempotency-Key has a meaning for a request with this method. */
 export function takesIdempotencyKey(method: string): boolean {

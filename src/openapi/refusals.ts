@@ -74,7 +74,7 @@ export function securityOf({ caller }: Operation): readonly SecurityScheme[] {
 /** Whether an Idempotency-Key has a meaning: the caller is known, and the method changes something. */
 export function takesIdempotency(operation: Operation): boolean {
   const schemes = securityOf(operation);
-  const isKnown = schemes.includes("apiKey") || operation.caller.by === "root";
+  const isKnown = schemes.includes("apiKey") || schemes.includes("rootToken");
   return isKnown && takesIdempotencyKey(operation.method);
 }
 

@@ -11,10 +11,14 @@ import { permissionSurface } from "./relay-permissions/errors";
 import { relayPermissionRoutes } from "./relay-permissions/routes";
 import { relaySurface } from "./relay-sessions/errors";
 import { relaySessionRoutes } from "./relay-sessions/routes";
+import { account } from "./source-sessions/account";
 import { sourceSurface } from "./source-sessions/errors";
-import { sourceSessionRoutes } from "./source-sessions/routes";
+import { ricloudEvents } from "./source-sessions/events";
+import { sourceSessions } from "./source-sessions/sessions";
+import { usersAndSources } from "./source-sessions/users";
+import { webhookConfigs } from "./source-sessions/webhook-configs";
 import { applicationRoutes } from "./v1/applications";
-import { connectorRoutes } from "./v1/connectors";
+import { connectors } from "./v1/connectors";
 import { deviceRoutes } from "./v1/devices";
 import { events } from "./v1/events";
 import { service } from "./v1/health-and-ip";
@@ -23,7 +27,7 @@ import { organisations } from "./v1/organisations";
 import { pairingByDeviceRoutes } from "./v1/pairing-by-devices";
 import { pairingRequestRoutes } from "./v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
-import { sessionActionRoutes } from "./v1/session-actions";
+import { sessionActions } from "./v1/session-actions";
 import { sessionTokenRoutes } from "./v1/session-tokens";
 import { webhookDeliveries } from "./v1/webhook-deliveries";
 import { webhookEndpoints } from "./v1/webhook-endpoints";
@@ -39,7 +43,7 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
   [relaySurface, relaySessionRoutes],
   [permissionSurface, relayPermissionRoutes],
   [keySurface, apiKeyRoutes],
-  [sourceSurface, sourceSessionRoutes],
+  [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],
   [rpcSurface, rpcRoutes],
   [
     ownSurface,
@@ -48,8 +52,8 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     sessionTokenRoutes,
     keyVerificationRoutes,
     relayPermissionCheckRoutes,
-    connectorRoutes,
-    sessionActionRoutes,
+    connectors,
+    sessionActions,
     webhookEndpoints,
     webhookSecrets,
     webhookDeliveries,

@@ -20,7 +20,7 @@ const WITHOUT_RECORD: Record<string, string> = {
   "POST /v1/applications/:application/pairing/challenges": "a challenge is stored nowhere",
   "POST /v1/applications/:application/pairing/requests":
     "the nonce is used once, and a device that asks again gets its pending request or its token",
-  "POST /v1/sessions/:call{[^:]+:expire}":
+  "POST /v1/sessions/:id{[^:/]+:expire}":
     "what has ended stays as it is; the row's request is refused before",
   "POST /": "the row's request is refused before: test/surfaces/polarclaw has the actions",
 };

@@ -131,7 +131,7 @@ export const sourceRoutes: Record<string, RouteRow> = {
       return { path: `${path}/secret:rotate`, status };
     },
   },
-  "POST /v1/sessions/:call{[^:]+:use}": {
+  "POST /v1/sessions/:id{[^:/]+:use}": {
     guard: "sessions:write",
     request: async (tenant) => {
       const userId = await newUser(tenant);
@@ -139,7 +139,7 @@ export const sourceRoutes: Record<string, RouteRow> = {
       return { path: `/v1/sessions/${id}:use`, status: 200 };
     },
   },
-  "POST /v1/sessions/:call{[^:]+:expire}": {
+  "POST /v1/sessions/:id{[^:/]+:expire}": {
     guard: "open",
     why: "the root token or the signature of the session's connector; 401 without either",
     request: () => ({ path: "/v1/sessions/none:expire", status: 401 }),

@@ -7,7 +7,7 @@ import type { Config } from "../../platform/config";
 import type { DeliveryFormat } from "../../webhooks/delivery";
 import type { WebhookSender } from "../../webhooks/delivery-attempt";
 import { toRelaySession } from "../relay-sessions/wire";
-import { toRicloudEvent } from "../source-sessions/wire";
+import { toRicloudEvent } from "../source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../v1/event-payloads";
 import { toEventBody } from "../v1/event-wire";
 

@@ -1,43 +1,68 @@
-/** The routes with which a caller reads their organisation and its API keys, in ricloud's format. */
-import type { Hono } from "hono";
-import { keyRoute } from "../../http/guarded-routes";
-import { type AppEnv, type Call, type Caller, Refused } from "../../http/request-context";
+/** The operations with which a caller reads their organisation and its API keys, in ricloud's format. */
+import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
+import { type Call, type Caller, Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyRecord } from "../../keys/key-store";
 import { hasPermission } from "../../keys/permissions";
 import { findOrganisation } from "../../organisations/organisation-store";
 import { notFound } from "./errors";
-import { toKey, toOrganisation } from "./wire";
+import { ricloudKey, ricloudOrganisation, toKey, toOrganisation } from "./wire";
 
-/** Adds the routes to the app. */
-export function accountRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    "/organisation",
-    keyRoute(null, async (c, { organisationId }) => {
-      const organisation = await findOrganisation(c.var.db, organisationId);
-      if (!organisation) throw new Refused(notFound);
-      return c.json(toOrganisation(organisation));
+/** What a caller may read of themselves. */
+export const account: OperationGroup = {
+  name: "Account",
+  description: "The caller's organisation and its API keys, in ricloud's format.",
+  operations: [
+    operation({
+      id: "getOwnOrganisation",
+      method: "GET",
+      path: "/organisation",
+      caller: key(null),
+      summary: "Show the caller's organisation",
+      answers: { 200: ricloudOrganisation },
+      refusals: { 404: [notFound.code] },
+      example: {},
+      async handle(c, { caller }) {
+        const organisation = await findOrganisation(c.var.db, caller.organisationId);
+        if (!organisation) throw new Refused(notFound);
+        return { status: 200, body: toOrganisation(organisation) };
+      },
     }),
-  );
-  app.get(
-    "/key",
-    keyRoute(null, (c, caller) => showKey(c, caller, caller.keyId)),
-  );
-  app.get(
-    "/keys/:id",
-    keyRoute(null, (c, caller) => {
-      const id = readIntegerId(c.req.param("id"));
-      return showKey(c, caller, id);
+    operation({
+      id: "getOwnKey",
+      method: "GET",
+      path: "/key",
+      caller: key(null),
+      summary: "Show the API key that calls",
+      answers: { 200: ricloudKey },
+      refusals: { 404: [notFound.code] },
+      example: {},
+      async handle(c, { caller }) {
+        return { status: 200, body: await readKey(c, caller, caller.keyId) };
+      },
     }),
-  );
-}
+    operation({
+      id: "getKeyOfOrganisation",
+      method: "GET",
+      path: "/keys/{id}",
+      caller: key(null),
+      summary: "Show an API key of the organisation",
+      answers: { 200: ricloudKey },
+      refusals: { 404: [notFound.code] },
+      example: { params: { id: "1" } },
+      async handle(c, { params, caller }) {
+        return { status: 200, body: await readKey(c, caller, readIntegerId(params.id)) };
+      },
+    }),
+  ],
+};
 
-/** Shows a key. Its permissions are null unless the caller is that key, or holds `keys:read`. */
-async function showKey(c: Call, caller: Caller, id: number): Promise<Response> {
+/** A key. Its permissions are null unless the caller is that key, or holds `keys:read`. */
+async function readKey(c: Call, caller: Caller, id: number): Promise<Shown<typeof ricloudKey>> {
   const { organisationId, keyId, permissions } = caller;
-  const key = await findKeyRecord(c.var.db, organisationId, id);
-  if (!key) throw new Refused(notFound);
-  const shown = toKey(key, organisationId);
-  const mayRead = key.id === keyId || hasPermission(permissions, "keys:read");
-  return c.json(mayRead ? shown : { ...shown, permissions: null });
+  const found = await findKeyRecord(c.var.db, organisationId, id);
+  if (!found) throw new Refused(notFound);
+  const shown = toKey(found, organisationId);
+  const mayRead = found.id === keyId || hasPermission(permissions, "keys:read");
+  return mayRead ? shown : { ...shown, permissions: null };
 }

@@ -6,28 +6,37 @@ import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
 const userRule = "must be the id of a user: a number, or a string of digits";
 
 /** The id of a user. Some clients send a number, others a string of digits. */
-export const userId = z.union(
-  [
-    z.int().min(0),
-    z
-      .string()
-      .regex(/^[0-9]{1,15}$/)
-      .transform(Number),
-  ],
-  userRule,
-);
+export const userId = z
+  .union(
+    [
+      z.int().min(0),
+      z
+        .string()
+        .regex(/^[0-9]{1,15}$/)
+        .transform(Number),
+    ],
+    userRule,
+  )
+  .meta({ description: "The id of one of your users: a number, or a string of digits." });
 
 /** The name of a user or an account. Spaces around it are removed. */
 export const identifier = z
   .string("must be a string")
   .transform((text) => text.trim())
-  .pipe(humanText(1, 256));
+  .pipe(humanText(1, 256))
+  .meta({ description: "1 to 256 characters. Spaces around it are removed.", minLength: 1 });
 
 /** An identifier to search for, in the form in which D1 holds it. */
-export const identifierQuery = z.string().transform((text) => text.trim().normalize("NFC"));
+export const identifierQuery = z
+  .string()
+  .transform((text) => text.trim().normalize("NFC"))
+  .meta({ description: "Only with this identifier, which is compared as a whole." });
 
 /** A type of sources. */
-export const sourceType = z.string("must be a string").regex(SOURCE_TYPE, SOURCE_TYPE_RULE);
+export const sourceType = z
+  .string("must be a string")
+  .regex(SOURCE_TYPE, SOURCE_TYPE_RULE)
+  .meta({ description: "It decides which connector verifies access.", example: "icloud.account" });
 
 /** The three values by which a source is known. */
 export const sourceSpec = z

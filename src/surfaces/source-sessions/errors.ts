@@ -77,7 +77,8 @@ function codeOf({
   if (status === 429) return "limit-exceeded";
   if (code === "missing-permission") return "missing-scope";
   if (code === "invalid-body" && problems) return "invalid-parameter";
-  if (code.startsWith("address-")) return "invalid-parameter";
+  // An address to which we would not send; not the 403 of a key's allowlist.
+  if (status === 400 && code.startsWith("address-")) return "invalid-parameter";
   return code;
 }
 

@@ -1,59 +1,77 @@
-/** The routes of events in ricloud's format. */
-import type { Hono } from "hono";
+/** The operations of events in ricloud's format. */
 import * as z from "zod";
 import { findEventWithDeliveries, listEventsWithDeliveries } from "../../events/event-list";
-import { keyRoute } from "../../http/guarded-routes";
-import { type AppEnv, Refused } from "../../http/request-context";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { Refused } from "../../http/request-context";
 import { EVENT_ID } from "../shared/id-forms";
 import { notFound } from "./errors";
-import { readListQuery, textId } from "./queries";
-import { toList, toRicloudEvent, totalOfOnePage } from "./wire";
+import { ricloudEvent, toRicloudEvent } from "./event-wire";
+import { listOf, toList, totalOfOnePage } from "./lists";
+import { listQuery, textId } from "./queries";
 
-const listShape = {
+const eventsQuery = listQuery({
   filters: {
-    type: z.string().optional(),
-    action: z.string().optional(),
+    type: z
+      .string()
+      .optional()
+      .meta({ description: "Only about this kind of thing, such as `session`." }),
+    action: z.string().optional().meta({ description: "Only of this action, such as `expired`." }),
     state: z
       .enum(["pending", "delivered", "failed"], "must be pending, delivered or failed")
-      .optional(),
+      .optional()
+      .meta({ description: "Only those whose deliveries have come so far." }),
   },
-  dates: ["date_created"],
+  dates: { date_created: "happened" },
   id: textId(EVENT_ID),
+});
+
+/** Events, in ricloud's format. */
+export const ricloudEvents: OperationGroup = {
+  name: "Events (ricloud)",
+  description: "What has happened, in ricloud's format. `/v1/events` shows the same in ours.",
+  operations: [
+    operation({
+      id: "listRicloudEvents",
+      method: "GET",
+      path: "/events",
+      caller: key("events:read"),
+      summary: "List events, newest first",
+      query: eventsQuery,
+      answers: { 200: listOf(ricloudEvent, z.string()) },
+      example: { query: { type: "session", limit: "10" } },
+      async handle(c, { query: { filter, dateRange, page }, caller }) {
+        const { type: subject, action, state } = filter;
+        const created = dateRange("date_created");
+        const { rows, next } = await listEventsWithDeliveries(
+          c.var.db,
+          caller.organisationId,
+          { subject, action, state, created },
+          page,
+        );
+        const data = rows.map((event) => toRicloudEvent(event, event.delivery));
+        const hasMore = next !== null;
+        // Where a page is full, its last id already says where the next one begins.
+        const stoppedAt = rows.length < page.limit ? next : null;
+        const total = totalOfOnePage(data.length, hasMore, page);
+        return { status: 200, body: toList("/events", { data, hasMore, total, stoppedAt }) };
+      },
+    }),
+    operation({
+      id: "getRicloudEvent",
+      method: "GET",
+      path: "/events/{id}",
+      caller: key("events:read"),
+      summary: "Show an event",
+      answers: { 200: ricloudEvent },
+      refusals: { 404: [notFound.code] },
+      example: { params: { id: "01936a1e-7c1c-4c1e-8a51-0d9d9f6f2a10" } },
+      async handle(c, { params: { id }, caller }) {
+        const event = EVENT_ID.test(id)
+          ? await findEventWithDeliveries(c.var.db, caller.organisationId, id)
+          : null;
+        if (!event) throw new Refused(notFound);
+        return { status: 200, body: toRicloudEvent(event, event.delivery) };
+      },
+    }),
+  ],
 };
-
-/** Adds the routes to the app. */
-export function ricloudEventRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    "/events",
-    keyRoute("events:read", async (c, { organisationId }) => {
-      const { filter, dateRange, page } = readListQuery(c, listShape);
-      const { type: subject, action, state } = filter;
-      const created = dateRange("date_created");
-      const narrowed = { subject, action, state, created };
-      const { rows, next } = await listEventsWithDeliveries(
-        c.var.db,
-        organisationId,
-        narrowed,
-        page,
-      );
-      const data = rows.map((event) => toRicloudEvent(event, event.delivery));
-      const hasMore = next !== null;
-      // Where a page is full, its last id already says where the next one begins.
-      const stoppedAt = rows.length < page.limit ? next : null;
-      const total = totalOfOnePage(data.length, hasMore, page);
-      return c.json(toList("/events", { data, hasMore, total, stoppedAt }));
-    }),
-  );
-
-  app.get(
-    "/events/:id",
-    keyRoute("events:read", async (c, { organisationId }) => {
-      const id = c.req.param("id") ?? "";
-      const event = EVENT_ID.test(id)
-        ? await findEventWithDeliveries(c.var.db, organisationId, id)
-        : null;
-      if (!event) throw new Refused(notFound);
-      return c.json(toRicloudEvent(event, event.delivery));
-    }),
-  );
-}

@@ -1,10 +1,8 @@
 /**
- * Reads the queries of ricloud's lists: filters, date ranges such as `date_created[gt]`, and the page.
- * Called by the list routes.
+ * The queries of ricloud's lists: filters, date ranges such as `date_created[gt]`, and the page. The
+ * operations of lists have them.
  */
 import * as z from "zod";
-import { validate } from "../../http/body";
-import type { Call } from "../../http/request-context";
 import { integerIdText, wholeNumberText } from "../../http/whole-numbers";
 
 /** Which page is wanted: rows after one id and before another, both excluded, newest first. */
@@ -20,9 +18,22 @@ export interface DateRange {
   until: number | null;
 }
 
-const COMPARISONS = ["", "[gt]", "[gte]", "[lt]", "[lte]"] as const;
+/** What may stand behind the name of a date parameter, and what it then says of the date of a row. */
+const COMPARISONS = {
+  "": "in this second",
+  "[gt]": "after this second",
+  "[gte]": "in this second or after it",
+  "[lt]": "before this second",
+  "[lte]": "in this second or before it",
+} as const;
 
-const limit = wholeNumberText(1, 1_000, 4).default(10);
+type Comparison = keyof typeof COMPARISONS;
+
+const comparisons = Object.keys(COMPARISONS) as Comparison[];
+
+const limit = wholeNumberText(1, 1_000, 4)
+  .default(10)
+  .meta({ description: "The most rows of the page.", default: 10 });
 
 /** An id of users, sources and keys. */
 export const integerId = integerIdText("must be an id: a whole number");
@@ -34,11 +45,10 @@ export function textId(form: RegExp) {
 
 /** Which parameters a list takes. */
 export interface ListShape<F extends z.ZodRawShape, Id> {
+  /** A filter whose schema is an array may be repeated. */
   filters: F;
-  /** Names of the parameters that filter by date. */
-  dates: readonly string[];
-  /** Names of filters that may be repeated. Their schema gets an array. */
-  repeatable?: readonly string[];
+  /** For each parameter that filters by date: the date of a row that it is about, such as `was made`. */
+  dates: Readonly<Record<string, string>>;
   id: z.ZodType<Id, string>;
 }
 
@@ -50,67 +60,72 @@ export interface ListQuery<F extends z.ZodRawShape, Id> {
   page: PageQuery<Id>;
 }
 
-/**
- * Reads the query of a list. If a parameter is repeated that may not be, the last one counts.
- * @throws Refused 400 naming every parameter that is wrong or unknown
- */
-export function readListQuery<F extends z.ZodRawShape, Id>(
-  c: Call,
-  shape: ListShape<F, Id>,
-): ListQuery<F, Id> {
-  const { searchParams } = new URL(c.req.url);
-  const asked = [...new Set(searchParams.keys())].map((name) => {
-    const values = searchParams.getAll(name);
-    return [name, shape.repeatable?.includes(name) ? values : values.at(-1)] as const;
-  });
-  const dates = shape.dates.flatMap((name) =>
-    COMPARISONS.map(
-      (comparison) => [`${name}${comparison}`, bound(comparison).optional()] as const,
-    ),
+/** The schema of a list's query. A parameter that the list does not have is refused. */
+export function listQuery<F extends z.ZodRawShape, Id>(shape: ListShape<F, Id>) {
+  const dates = Object.entries(shape.dates).flatMap(([name, what]) =>
+    comparisons.map((comparison) => {
+      const description = `Only what ${what} ${COMPARISONS[comparison]}.`;
+      return [`${name}${comparison}`, bound(comparison).meta({ description }).optional()] as const;
+    }),
   );
-  const page = { limit, after_id: shape.id.optional(), before_id: shape.id.optional() };
-  const input = Object.fromEntries(asked);
-  const schema = z.strictObject({ ...Object.fromEntries(dates), ...shape.filters, ...page });
-  const all = validate(schema, input, "invalid-parameter") as Record<string, unknown> & {
-    limit: number;
-    after_id?: Id;
-    before_id?: Id;
+  const page = {
+    limit,
+    after_id: shape.id
+      .optional()
+      .meta({ description: "Begin after the row with this id: with the next older one." }),
+    before_id: shape.id.optional().meta({ description: "Stop before the row with this id." }),
   };
-  return {
-    // The schema above has checked these fields together with the rest.
-    filter: all as unknown as z.output<z.ZodObject<F>>,
-    dateRange: (name) =>
-      intersect(COMPARISONS.map((comparison) => all[`${name}${comparison}`] as DateRange)),
-    page: { after: all.after_id ?? null, before: all.before_id ?? null, limit: all.limit },
-  };
+  return z
+    .strictObject({ ...Object.fromEntries(dates), ...shape.filters, ...page })
+    .transform((parsed): ListQuery<F, Id> => {
+      // The compiler cannot follow a shape that is put together from parts.
+      const all = parsed as unknown as Record<string, unknown> & {
+        limit: number;
+        after_id?: Id;
+        before_id?: Id;
+      };
+      return {
+        filter: all as unknown as z.output<z.ZodObject<F>>,
+        dateRange: (name) =>
+          intersect(comparisons.map((comparison) => all[`${name}${comparison}`] as DateRange)),
+        page: { after: all.after_id ?? null, before: all.before_id ?? null, limit: all.limit },
+      };
+    });
 }
 
 /**
  * The range that one date parameter stands for. Dates on this wire are whole seconds, so a range begins
  * and ends at a second.
  */
-function bound(comparison: (typeof COMPARISONS)[number]) {
-  return z.iso
-    .datetime({ offset: true, local: true, error: "must be a date like 2018-08-22T10:25:05Z" })
-    .transform((text): DateRange => {
-      // A date without an offset is in UTC.
-      const time = Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
-      const second = Math.floor(time / 1_000) * 1_000;
-      const next = second + 1_000;
-      switch (comparison) {
-        case "[gt]":
-          return { from: next, until: null };
-        case "[gte]":
-          return { from: second, until: null };
-        case "[lt]":
-          return { from: null, until: second };
-        case "[lte]":
-          return { from: null, until: next };
-        case "":
-          return { from: second, until: next };
-      }
-    });
+function bound(comparison: Comparison) {
+  return (
+    z.iso
+      .datetime({ offset: true, local: true, error: "must be a date like 2018-08-22T10:25:05Z" })
+      .transform((text): DateRange => {
+        // A date without an offset is in UTC.
+        const time = Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
+        const second = Math.floor(time / 1_000) * 1_000;
+        const next = second + 1_000;
+        switch (comparison) {
+          case "[gt]":
+            return { from: next, until: null };
+          case "[gte]":
+            return { from: second, until: null };
+          case "[lt]":
+            return { from: null, until: second };
+          case "[lte]":
+            return { from: null, until: next };
+          case "":
+            return { from: second, until: next };
+        }
+      })
+      // Not `date-time`: the offset may be left out.
+      .meta({ pattern: DATE, example: "2018-08-22T10:25:05Z" })
+  );
 }
+
+/** What every date has that is accepted. Zod's own pattern knows leap years too, and nobody can read it. */
+const DATE = "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?(Z|[+-]\\d{2}:\\d{2})?$";
 
 function intersect(ranges: readonly (DateRange | undefined)[]): DateRange {
   const froms = ranges.flatMap((range) => range?.from ?? []);

@@ -1,25 +1,30 @@
-/** The routes of source sessions: `docs/source-sessions.md`. */
-import type { Hono } from "hono";
+/** The operations of source sessions: `docs/source-sessions.md`. */
 import * as z from "zod";
-import { readBody, readBodyText } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import { type AppEnv, type Call, Refused } from "../../http/request-context";
+import { readBodyText } from "../../http/body";
+import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
+import { type Call, type Caller, Refused } from "../../http/request-context";
 import type { Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
-import { answerWaitMs } from "../../sources/connector";
+import { answerWaitMs, type Credentials } from "../../sources/connector";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
 import { refuseSession, sourceOfSession } from "../../sources/source";
 import { listSourceSessions, type Position } from "../../sources/source-session-list";
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
-import { findOrMakeSource, findSources } from "../../sources/source-store";
+import { findOrMakeSource, findSources, type SourceIdentity } from "../../sources/source-store";
 import { sourceSpec } from "./bodies";
 import { invalidParameter, notFound, toSourceSessionRefusal } from "./errors";
-import { integerId, readListQuery, textId } from "./queries";
-import { toList, toSession } from "./wire";
+import { listOf, toList } from "./lists";
+import { integerId, listQuery, textId } from "./queries";
+import { sourceSession, toSession } from "./wire";
 
 const createBody = z.object({
   source: sourceSpec,
-  payload: z.record(z.string(), z.unknown(), "must be an object with what the service asks for"),
+  payload: z
+    .record(z.string(), z.unknown(), "must be an object with what the service asks for")
+    .meta({
+      description:
+        "What the connector needs to sign in, such as a password. Held in memory for this one check, and never stored.",
+    }),
 });
 
 const state = z.enum(
@@ -27,121 +32,170 @@ const state = z.enum(
   "must be pending, active, failed or expired",
 );
 
-const listShape = {
+const sessionsQuery = listQuery({
   filters: {
-    key: integerId.optional(),
-    user: integerId.optional(),
-    source: integerId.optional(),
-    state: z.array(state).default([]),
+    key: integerId.optional().meta({ description: "Only those that this API key made." }),
+    user: integerId.optional().meta({ description: "Only of the user with this id." }),
+    source: integerId.optional().meta({ description: "Only of the source with this id." }),
+    state: z
+      .array(state)
+      .default([])
+      .meta({ description: "Only in this state. Repeated: in one of these." }),
   },
-  dates: ["date_created", "date_expired"],
-  repeatable: ["state"],
+  dates: { date_created: "was made", date_expired: "expired" },
   id: textId(SOURCE_SESSION_ID),
+});
+
+const example = { params: { id: "ses_PHMp0SA8Kky65BECTV1xwQ" } };
+
+/** Source sessions: access to accounts at third parties' services. */
+export const sourceSessions: OperationGroup = {
+  name: "Source sessions",
+  description:
+    "A source session stands for access to a source. A connector has checked the credentials for it.",
+  operations: [
+    operation({
+      id: "createSourceSession",
+      method: "POST",
+      path: "/sessions",
+      caller: key("sessions:write"),
+      summary: "Create a source session",
+      description:
+        "The connector of the source's type then checks the payload, and the session becomes `active` or `failed`. With the header `Ricloud-Await: 5` the answer waits up to 5 seconds for that; 0 to 10 are allowed. The same body from the same key, while its session is pending and less than 10 seconds old, gets that session.",
+      body: createBody,
+      answers: { 201: sourceSession },
+      refusals: {
+        400: ["invalid-parameter", "unconfigured"],
+        403: ["source-deactivated", "source-blocked"],
+      },
+      example: {
+        body: {
+          source: { user: 1, type: "mocks.mock", identifier: "anna@example.com" },
+          payload: { password: "<the password of the account>" },
+        },
+      },
+      async handle(c, { body: { source, payload }, caller }) {
+        const awaitMs = awaitMilliseconds(c);
+        const identity = { organisationId: caller.organisationId, ...source };
+        const session = await createSession(c, caller, { identity, payload, awaitMs });
+        return { status: 201, body: toSession(session, null, null) };
+      },
+    }),
+    operation({
+      id: "listSourceSessions",
+      method: "GET",
+      path: "/sessions",
+      caller: key("sessions:read"),
+      summary: "List source sessions, newest first",
+      query: sessionsQuery,
+      answers: { 200: listOf(sourceSession, z.string()) },
+      refusals: { 404: [notFound.code] },
+      example: { query: { "date_created[gte]": "2026-11-01T00:00:00Z", limit: "10" } },
+      async handle(c, { query: { filter, dateRange, page }, caller: { organisationId } }) {
+        const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
+          organisationId,
+          filter: {
+            keyId: filter.key ?? null,
+            userId: filter.user ?? null,
+            sourceId: filter.source ?? null,
+            states: filter.state,
+            created: dateRange("date_created"),
+            expired: dateRange("date_expired"),
+          },
+          after: await positionOf(c, organisationId, "after_id", page.after),
+          before: await positionOf(c, organisationId, "before_id", page.before),
+          limit: page.limit,
+          now: Date.now(),
+        });
+        const ids = rows.flatMap(({ source }) => source?.sourceId ?? []);
+        const sources = await findSources(c.var.db, organisationId, ids);
+        const data = rows.map((session) =>
+          toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
+        );
+        const list = toList("/sessions", { data, hasMore, total, stoppedAt: stoppedAt?.id });
+        return { status: 200, body: list };
+      },
+    }),
+    operation({
+      id: "getSourceSession",
+      method: "GET",
+      path: "/sessions/{id}",
+      caller: key("sessions:read"),
+      summary: "Show a source session",
+      answers: { 200: sourceSession },
+      refusals: { 404: [notFound.code] },
+      example,
+      async handle(c, { params, caller }) {
+        const result = await c.var.sessions.read(caller.organisationId, requireId(params.id));
+        return { status: 200, body: await showSession(c, result) };
+      },
+    }),
+    operation({
+      id: "deleteSourceSession",
+      method: "DELETE",
+      path: "/sessions/{id}",
+      caller: key("sessions:write"),
+      summary: "End a source session",
+      description: "A session that has ended before is shown as it is.",
+      answers: { 200: sourceSession },
+      refusals: { 404: [notFound.code] },
+      example,
+      async handle(c, { params, caller: { organisationId } }) {
+        const id = requireId(params.id);
+        const result = await c.var.sessions.expire(organisationId, id, "organisation");
+        const hasEnded = !result.ok && result.refusal.code === "ended";
+        const now = hasEnded ? await c.var.sessions.read(organisationId, id) : result;
+        return { status: 200, body: await showSession(c, now) };
+      },
+    }),
+  ],
 };
 
-/** Adds the routes to the app. */
-export function sessionRoutes(app: Hono<AppEnv>): void {
-  createRoute(app);
-  listRoute(app);
-  oneSessionRoutes(app);
+interface CreateInput {
+  identity: SourceIdentity;
+  payload: Credentials;
+  /** How long the caller wants to wait for the outcome. */
+  awaitMs: number;
 }
 
-function createRoute(app: Hono<AppEnv>): void {
-  app.post(
-    "/sessions",
-    keyRoute("sessions:write", async (c, { organisationId, keyId }) => {
-      const { source: spec, payload } = await readBody(c, createBody);
-      const awaitMs = awaitMilliseconds(c);
-      const { db, sessions, config } = c.var;
-      const found = await findOrMakeSource(
-        db,
-        { organisationId, ...spec },
-        { mustHaveConnector: true, now: Date.now() },
-      );
-      if (!found.ok) throw new Refused(missing[found.missing](spec.type));
-      const { source, connector } = found;
-      if (!connector) throw new Refused(missing.connector(spec.type));
-      requireOpen(source.state);
-      const request = { organisationId, keyId, body: await readBodyText(c) };
-      const { origin } = new URL(c.req.url);
-      const made = await createSourceSession({ sessions, secret: config.secret }, request, {
-        source,
-        connector,
-        origin,
-        now: Date.now(),
-      });
-      // The session now exists. Whatever fails from here on, the caller must get its id, or they would
-      // make another.
-      if (made.isNew) {
-        const services = { config, db, sessions };
-        c.executionCtx.waitUntil(verifySession(services, connector, made.view.session, payload));
-      }
-      const heldMs = made.isNew ? answerWaitMs(connector) : 0;
-      const session = await outcomeOf(c, made.view.session, Math.max(awaitMs, heldMs));
-      return c.json(toSession(session, null, null), 201);
-    }),
-  );
+/** Makes a session, or finds that of an identical request, and begins to verify it. */
+async function createSession(
+  c: Call,
+  { organisationId, keyId }: Caller,
+  { identity, payload, awaitMs }: CreateInput,
+): Promise<Session> {
+  const { db, sessions, config } = c.var;
+  const found = await findOrMakeSource(db, identity, { mustHaveConnector: true, now: Date.now() });
+  if (!found.ok) throw new Refused(missing[found.missing](identity.type));
+  const { source, connector } = found;
+  if (!connector) throw new Refused(missing.connector(identity.type));
+  requireOpen(source.state);
+  const request = { organisationId, keyId, body: await readBodyText(c) };
+  const { origin } = new URL(c.req.url);
+  const made = await createSourceSession({ sessions, secret: config.secret }, request, {
+    source,
+    connector,
+    origin,
+    now: Date.now(),
+  });
+  // The session now exists. Whatever fails from here on, the caller must get its id, or they would
+  // make another.
+  if (made.isNew) {
+    const services = { config, db, sessions };
+    c.executionCtx.waitUntil(verifySession(services, connector, made.view.session, payload));
+  }
+  const heldMs = made.isNew ? answerWaitMs(connector) : 0;
+  return outcomeOf(c, made.view.session, Math.max(awaitMs, heldMs));
 }
 
-function listRoute(app: Hono<AppEnv>): void {
-  app.get(
-    "/sessions",
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const { filter, dateRange, page } = readListQuery(c, listShape);
-      const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
-        organisationId,
-        filter: {
-          keyId: filter.key ?? null,
-          userId: filter.user ?? null,
-          sourceId: filter.source ?? null,
-          states: filter.state,
-          created: dateRange("date_created"),
-          expired: dateRange("date_expired"),
-        },
-        after: await positionOf(c, organisationId, "after_id", page.after),
-        before: await positionOf(c, organisationId, "before_id", page.before),
-        limit: page.limit,
-        now: Date.now(),
-      });
-      const ids = rows.flatMap(({ source }) => source?.sourceId ?? []);
-      const sources = await findSources(c.var.db, organisationId, ids);
-      const data = rows.map((session) =>
-        toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
-      );
-      return c.json(toList("/sessions", { data, hasMore, total, stoppedAt: stoppedAt?.id }));
-    }),
-  );
-}
-
-function oneSessionRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    "/sessions/:id",
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const id = requireId(c.req.param("id"));
-      return showSession(c, await c.var.sessions.read(organisationId, id));
-    }),
-  );
-
-  app.delete(
-    "/sessions/:id",
-    keyRoute("sessions:write", async (c, { organisationId }) => {
-      const id = requireId(c.req.param("id"));
-      const result = await c.var.sessions.expire(organisationId, id, "organisation");
-      // A session that has ended is shown as it is.
-      const ended = !result.ok && result.refusal.code === "ended";
-      return showSession(c, ended ? await c.var.sessions.read(organisationId, id) : result);
-    }),
-  );
-}
-
-/** Answers with the session and its source, as both are now. */
-async function showSession(c: Call, result: SessionResult): Promise<Response> {
+/** The session and its source, as both are now. */
+async function showSession(c: Call, result: SessionResult): Promise<Shown<typeof sourceSession>> {
   if (!result.ok) throw new Refused(toSourceSessionRefusal(result.refusal));
   const { session, usedAt } = result;
   const known = sourceOfSession(session);
   if (!known) throw new Refused(notFound);
   const sources = await findSources(c.var.db, session.organisationId, [known.id]);
-  return c.json(toSession(session, sources.get(known.id) ?? known, usedAt));
+  return toSession(session, sources.get(known.id) ?? known, usedAt);
 }
 
 /** The session once it is not pending any more, or as it is when `awaitMs` are over. */
@@ -178,8 +232,8 @@ async function positionOf(
 }
 
 /** The id of a session. One of another form never existed, so no Durable Object is woken for it. */
-function requireId(id: string | undefined): string {
-  if (id === undefined || !SOURCE_SESSION_ID.test(id)) throw new Refused(notFound);
+function requireId(id: string): string {
+  if (!SOURCE_SESSION_ID.test(id)) throw new Refused(notFound);
   return id;
 }
 

@@ -1,9 +1,7 @@
-/** The routes of users and their sources: `docs/source-sessions.md`. */
-import type { Hono } from "hono";
+/** The operations of users and their sources: `docs/source-sessions.md`. */
 import * as z from "zod";
-import { readBody, readOptionalBody } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import { type AppEnv, Refused } from "../../http/request-context";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { SOURCE_STATES } from "../../sources/source";
 import {
@@ -15,8 +13,9 @@ import {
 import { findOrMakeUser, findUser, listUsers, renameUser } from "../../sources/user-store";
 import { identifier, identifierQuery, sourceSpec } from "./bodies";
 import { invalidParameter, notFound } from "./errors";
-import { integerId, readListQuery } from "./queries";
-import { toList, toSource, toUser } from "./wire";
+import { listOf, toList } from "./lists";
+import { integerId, listQuery } from "./queries";
+import { source, toSource, toUser, user } from "./wire";
 
 const userBody = z.object({ identifier });
 const userChange = z.object({ identifier: identifier.optional() });
@@ -24,137 +23,188 @@ const sourceChange = z.object({
   state: z.enum(["active", "deactivated"], "must be active or deactivated").optional(),
 });
 
-const userList = { filters: { identifier: identifierQuery.optional() }, dates: [], id: integerId };
-const sourceList = {
-  filters: {
-    user: integerId.optional(),
-    identifier: identifierQuery.optional(),
-    type: z.string().optional(),
-    state: z.enum(SOURCE_STATES, `must be one of ${SOURCE_STATES.join(", ")}`).optional(),
-  },
-  dates: [],
+const usersQuery = listQuery({
+  filters: { identifier: identifierQuery.optional() },
+  dates: {},
   id: integerId,
+});
+const sourcesQuery = listQuery({
+  filters: {
+    user: integerId.optional().meta({ description: "Only of the user with this id." }),
+    identifier: identifierQuery.optional(),
+    type: z.string().optional().meta({ description: "Only of this type." }),
+    state: z
+      .enum(SOURCE_STATES, `must be one of ${SOURCE_STATES.join(", ")}`)
+      .optional()
+      .meta({ description: "Only in this state." }),
+  },
+  dates: {},
+  id: integerId,
+});
+
+/** Users, and the accounts that they have at third parties' services. */
+export const usersAndSources: OperationGroup = {
+  name: "Users and sources",
+  description: "Your users, and their sources: accounts at third parties' services.",
+  operations: [
+    operation({
+      id: "createUser",
+      method: "POST",
+      path: "/users",
+      caller: key("sessions:write"),
+      summary: "Find or make the user with an identifier",
+      body: userBody,
+      answers: { 201: user },
+      example: { body: { identifier: "customer-17" } },
+      async handle(c, { body, caller }) {
+        const { organisationId } = caller;
+        const row = await findOrMakeUser(c.var.db, organisationId, body.identifier, Date.now());
+        return { status: 201, body: toUser(row) };
+      },
+    }),
+    operation({
+      id: "listUsers",
+      method: "GET",
+      path: "/users",
+      caller: key("sessions:read"),
+      summary: "List users, newest first",
+      query: usersQuery,
+      answers: { 200: listOf(user, z.int()) },
+      example: { query: { identifier: "customer-17" } },
+      async handle(c, { query: { filter, page }, caller }) {
+        const named = { identifier: filter.identifier };
+        const users = await listUsers(c.var.db, caller.organisationId, named, page);
+        const { rows, hasMore, total } = users;
+        return { status: 200, body: toList("/users", { data: rows.map(toUser), hasMore, total }) };
+      },
+    }),
+    operation({
+      id: "getUser",
+      method: "GET",
+      path: "/users/{id}",
+      caller: key("sessions:read"),
+      summary: "Show a user",
+      answers: { 200: user },
+      refusals: { 404: [notFound.code] },
+      example: { params: { id: "1" } },
+      async handle(c, { params, caller }) {
+        const row = await findUser(c.var.db, caller.organisationId, readIntegerId(params.id));
+        if (!row) throw new Refused(notFound);
+        return { status: 200, body: toUser(row) };
+      },
+    }),
+    operation({
+      id: "updateUser",
+      method: "POST",
+      path: "/users/{id}",
+      caller: key("sessions:write"),
+      summary: "Rename a user",
+      body: userChange,
+      bodyIsOptional: true,
+      answers: { 200: user },
+      refusals: { 400: ["invalid-parameter"], 404: [notFound.code] },
+      example: { params: { id: "1" }, body: { identifier: "customer-17" } },
+      async handle(c, { params, body, caller: { organisationId } }) {
+        const id = readIntegerId(params.id);
+        const row =
+          body.identifier === undefined
+            ? await findUser(c.var.db, organisationId, id)
+            : await renameUser(c.var.db, organisationId, id, body.identifier);
+        if (!row) throw new Refused(notFound);
+        if (row === "taken") {
+          throw new Refused(invalidParameter("identifier", "is another user's"));
+        }
+        return { status: 200, body: toUser(row) };
+      },
+    }),
+    operation({
+      id: "createSource",
+      method: "POST",
+      path: "/sources",
+      caller: key("sessions:write"),
+      summary: "Find or make a source",
+      body: sourceSpec,
+      answers: { 201: source },
+      refusals: { 400: ["invalid-parameter"] },
+      example: { body: { user: 1, type: "icloud.account", identifier: "ben@example.com" } },
+      async handle(c, { body, caller: { organisationId } }) {
+        const found = await findOrMakeSource(
+          c.var.db,
+          { organisationId, ...body },
+          { mustHaveConnector: false, now: Date.now() },
+        );
+        if (!found.ok) {
+          throw new Refused(invalidParameter("user", "must be the id of one of your users"));
+        }
+        return { status: 201, body: toSource(found.source) };
+      },
+    }),
+    operation({
+      id: "listSources",
+      method: "GET",
+      path: "/sources",
+      caller: key("sessions:read"),
+      summary: "List sources, newest first",
+      query: sourcesQuery,
+      answers: { 200: listOf(source, z.int()) },
+      example: { query: { user: "1", state: "active" } },
+      async handle(c, { query: { filter, page }, caller }) {
+        const { rows, hasMore, total, stoppedAt } = await listSources(
+          c.var.db,
+          caller.organisationId,
+          {
+            userId: filter.user,
+            identifier: filter.identifier,
+            type: filter.type,
+            state: filter.state,
+          },
+          page,
+        );
+        const data = rows.map(toSource);
+        return { status: 200, body: toList("/sources", { data, hasMore, total, stoppedAt }) };
+      },
+    }),
+    operation({
+      id: "getSource",
+      method: "GET",
+      path: "/sources/{id}",
+      caller: key("sessions:read"),
+      summary: "Show a source",
+      answers: { 200: source },
+      refusals: { 404: [notFound.code] },
+      example: { params: { id: "1" } },
+      async handle(c, { params, caller }) {
+        const id = readIntegerId(params.id);
+        const row = (await findSources(c.var.db, caller.organisationId, [id])).get(id);
+        if (!row) throw new Refused(notFound);
+        return { status: 200, body: toSource(row) };
+      },
+    }),
+    operation({
+      id: "updateSource",
+      method: "POST",
+      path: "/sources/{id}",
+      caller: key("sessions:write"),
+      summary: "Deactivate a source, or make it active again",
+      description: "No session can be made for a source that is deactivated.",
+      body: sourceChange,
+      bodyIsOptional: true,
+      answers: { 200: source },
+      refusals: { 400: ["invalid-parameter"], 404: [notFound.code] },
+      example: { params: { id: "1" }, body: { state: "deactivated" } },
+      async handle(c, { params, body: { state }, caller: { organisationId } }) {
+        const id = readIntegerId(params.id);
+        const row =
+          state === undefined
+            ? (await findSources(c.var.db, organisationId, [id])).get(id)
+            : await setSourceState(c.var.db, { organisationId, id }, state, Date.now());
+        if (!row) throw new Refused(notFound);
+        if (state !== undefined && row.state !== state) {
+          const problem = `cannot become ${state}: the source is ${row.state}, which is not yours to change`;
+          throw new Refused(invalidParameter("state", problem));
+        }
+        return { status: 200, body: toSource(row) };
+      },
+    }),
+  ],
 };
-
-/** Adds the routes to the app. */
-export function userRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/users",
-    keyRoute("sessions:write", async (c, { organisationId }) => {
-      const body = await readBody(c, userBody);
-      const user = await findOrMakeUser(c.var.db, organisationId, body.identifier, Date.now());
-      return c.json(toUser(user), 201);
-    }),
-  );
-
-  app.get(
-    "/users",
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const { filter, page } = readListQuery(c, userList);
-      const { identifier } = filter;
-      const users = await listUsers(c.var.db, organisationId, { identifier }, page);
-      const { rows, hasMore, total } = users;
-      return c.json(toList("/users", { data: rows.map(toUser), hasMore, total }));
-    }),
-  );
-
-  app.get(
-    "/users/:id",
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const user = await findUser(c.var.db, organisationId, readIntegerId(c.req.param("id")));
-      if (!user) throw new Refused(notFound);
-      return c.json(toUser(user));
-    }),
-  );
-
-  app.post(
-    "/users/:id",
-    keyRoute("sessions:write", async (c, { organisationId }) => {
-      const id = readIntegerId(c.req.param("id"));
-      const change = await readOptionalBody(c, userChange);
-      const user =
-        change.identifier === undefined
-          ? await findUser(c.var.db, organisationId, id)
-          : await renameUser(c.var.db, organisationId, id, change.identifier);
-      if (!user) throw new Refused(notFound);
-      if (user === "taken") {
-        throw new Refused(invalidParameter("identifier", "is another user's"));
-      }
-      return c.json(toUser(user));
-    }),
-  );
-}
-
-/** Adds the routes to the app. */
-export function sourceRoutes(app: Hono<AppEnv>): void {
-  sourceListRoutes(app);
-  oneSourceRoutes(app);
-}
-
-function sourceListRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/sources",
-    keyRoute("sessions:write", async (c, { organisationId }) => {
-      const spec = await readBody(c, sourceSpec);
-      const found = await findOrMakeSource(
-        c.var.db,
-        { organisationId, ...spec },
-        { mustHaveConnector: false, now: Date.now() },
-      );
-      if (!found.ok) {
-        throw new Refused(invalidParameter("user", "must be the id of one of your users"));
-      }
-      return c.json(toSource(found.source), 201);
-    }),
-  );
-
-  app.get(
-    "/sources",
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const { filter, page } = readListQuery(c, sourceList);
-      const sources = await listSources(
-        c.var.db,
-        organisationId,
-        {
-          userId: filter.user,
-          identifier: filter.identifier,
-          type: filter.type,
-          state: filter.state,
-        },
-        page,
-      );
-      const { rows, hasMore, total, stoppedAt } = sources;
-      return c.json(toList("/sources", { data: rows.map(toSource), hasMore, total, stoppedAt }));
-    }),
-  );
-}
-
-function oneSourceRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    "/sources/:id",
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const id = readIntegerId(c.req.param("id"));
-      const source = (await findSources(c.var.db, organisationId, [id])).get(id);
-      if (!source) throw new Refused(notFound);
-      return c.json(toSource(source));
-    }),
-  );
-
-  app.post(
-    "/sources/:id",
-    keyRoute("sessions:write", async (c, { organisationId }) => {
-      const id = readIntegerId(c.req.param("id"));
-      const { state } = await readOptionalBody(c, sourceChange);
-      const source =
-        state === undefined
-          ? (await findSources(c.var.db, organisationId, [id])).get(id)
-          : await setSourceState(c.var.db, { organisationId, id }, state, Date.now());
-      if (!source) throw new Refused(notFound);
-      if (state !== undefined && source.state !== state) {
-        const problem = `cannot become ${state}: the source is ${source.state}, which is not yours to change`;
-        throw new Refused(invalidParameter("state", problem));
-      }
-      return c.json(toSource(source));
-    }),
-  );
-}

@@ -1,30 +1,136 @@
 /**
- * What the routes of source sessions show: ricloud's format, with Drawbridge's additions. The mappers
+ * What the operations of source sessions show: ricloud's format, with Drawbridge's additions. The mappers
  * name every field that is shown.
  *
  * ricloud's clients look up every `resource` in a table, and crash on a name that they do not know. So
  * an object that ricloud does not have, such as a relay session in an event, has no `resource`.
  */
-import type { DomainEvent } from "../../events/event";
-import type { DeliverySummary } from "../../events/event-list";
+import * as z from "zod";
+import type { Shown } from "../../http/operation";
 import type { KeyFacts } from "../../keys/key";
 import { type Organisation, organisationSlug } from "../../organisations/organisation-store";
 import { endpointOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { endReasonOf, type Session } from "../../session/session";
-import { type Source, sourceOfSession } from "../../sources/source";
+import { SOURCE_STATES, type Source, sourceOfSession } from "../../sources/source";
 import type { User } from "../../sources/user-store";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
-import type { EventData } from "../../webhooks/event-catalogue";
-import { toRfc3339Seconds } from "../shared/wire-time";
-import { toEventData } from "../v1/event-wire";
-import type { PageQuery } from "./queries";
+import { timeInSeconds, toRfc3339Seconds } from "../shared/wire-time";
+
+/** A source. */
+export const source = z
+  .object({
+    id: z.int(),
+    resource: z.literal("source"),
+    organisation: z.int(),
+    user: z.int(),
+    type: z.string(),
+    identifier: z.string().meta({ description: "The account's name at its service." }),
+    state: z.enum(SOURCE_STATES),
+    date_created: timeInSeconds,
+  })
+  .meta({ id: "Source" });
+
+/** A source session. */
+export const sourceSession = z
+  .object({
+    id: z.string(),
+    resource: z.literal("session"),
+    organisation: z.int(),
+    key: z.int().meta({ description: "The API key that made it." }),
+    user: z.int().nullable(),
+    source: source.nullable(),
+    state: z.enum(["pending", "active", "failed", "expired"]),
+    error: z
+      .string()
+      .nullable()
+      .meta({ description: "Why it failed, or who ended it; null while it lives." }),
+    error_class: z
+      .literal("init_failed")
+      .nullable()
+      .meta({ description: "Of every failed session; else null." }),
+    date_created: timeInSeconds,
+    date_expired: timeInSeconds.nullable(),
+    expires_at: timeInSeconds,
+    date_last_used: timeInSeconds.nullable().meta({
+      description: "When work was last done with it. Lists and events do not know it: null.",
+    }),
+  })
+  .meta({ id: "SourceSession" });
+
+/** A user. */
+export const user = z
+  .object({
+    id: z.int(),
+    resource: z.literal("user"),
+    organisation: z.int(),
+    identifier: z.string(),
+    date_created: timeInSeconds,
+  })
+  .meta({ id: "User" });
+
+/** The caller's organisation. */
+export const ricloudOrganisation = z
+  .object({
+    id: z.int(),
+    resource: z.literal("organisation"),
+    name: z.string(),
+    slug: z.string(),
+    date_created: timeInSeconds,
+  })
+  .meta({ id: "RicloudOrganisation" });
+
+/** An API key. */
+export const ricloudKey = z
+  .object({
+    id: z.int(),
+    resource: z.literal("key"),
+    organisation: z.int(),
+    name: z.string(),
+    state: z.enum(["active", "blocked"]),
+    permissions: z
+      .array(z.string())
+      .nullable()
+      .meta({ description: "Null: the key is another one, and yours lacks `keys:read`." }),
+    date_created: timeInSeconds,
+    date_expires: timeInSeconds.nullable().meta({ description: "Null: never." }),
+  })
+  .meta({ id: "RicloudKey" });
+
+/** A webhook endpoint in the ricloud format, as events show it. */
+export const webhookConfigFacts = z
+  .object({
+    id: z.string(),
+    resource: z.literal("webhook_config"),
+    organisation: z.int(),
+    url: z.string(),
+    state: z.enum(["new", "valid", "invalid", "deactivated"]).meta({
+      description: "`new` was not tried yet; `valid` and `invalid` are what the last test found.",
+    }),
+    date_created: timeInSeconds,
+  })
+  .meta({ id: "WebhookConfigFacts" });
+
+/** A webhook endpoint in the ricloud format. */
+export const webhookConfig = z
+  .object({
+    ...webhookConfigFacts.shape,
+    secret: z
+      .string()
+      .nullable()
+      .meta({ description: "Signs the webhooks. Null: your key lacks `webhooks:write`." }),
+  })
+  .meta({ id: "WebhookConfig" });
 
 /**
  * A session.
  * @param source the source as it is now; null: the session's copy of it is shown
  * @param usedAt when it was last used, which only the Durable Object knows; null in lists and events
  */
-export function toSession(session: Session, source: Source | null, usedAt: number | null) {
+export function toSession(
+  session: Session,
+  source: Source | null,
+  usedAt: number | null,
+): Shown<typeof sourceSession> {
   const shown = source ?? sourceOfSession(session);
   return {
     id: session.id,
@@ -44,43 +150,43 @@ export function toSession(session: Session, source: Source | null, usedAt: numbe
 }
 
 /** A source. */
-export function toSource(source: Source) {
+export function toSource(row: Source): Shown<typeof source> {
   return {
-    id: source.id,
+    id: row.id,
     resource: "source",
-    organisation: source.organisationId,
-    user: source.userId,
-    type: source.type,
-    identifier: source.identifier,
-    state: source.state,
-    date_created: toRfc3339Seconds(source.createdAt),
+    organisation: row.organisationId,
+    user: row.userId,
+    type: row.type,
+    identifier: row.identifier,
+    state: row.state,
+    date_created: toRfc3339Seconds(row.createdAt),
   };
 }
 
 /** A user. */
-export function toUser(user: User) {
+export function toUser(row: User): Shown<typeof user> {
   return {
-    id: user.id,
+    id: row.id,
     resource: "user",
-    organisation: user.organisationId,
-    identifier: user.identifier,
-    date_created: toRfc3339Seconds(user.createdAt),
+    organisation: row.organisationId,
+    identifier: row.identifier,
+    date_created: toRfc3339Seconds(row.createdAt),
   };
 }
 
 /** The caller's organisation. */
-export function toOrganisation(organisation: Organisation) {
+export function toOrganisation(row: Organisation): Shown<typeof ricloudOrganisation> {
   return {
-    id: organisation.id,
+    id: row.id,
     resource: "organisation",
-    name: organisation.name,
-    slug: organisationSlug(organisation.name),
-    date_created: toRfc3339Seconds(organisation.createdAt),
+    name: row.name,
+    slug: organisationSlug(row.name),
+    date_created: toRfc3339Seconds(row.createdAt),
   };
 }
 
 /** An API key, without its secrets. */
-export function toKey(key: KeyFacts, organisationId: number) {
+export function toKey(key: KeyFacts, organisationId: number): Shown<typeof ricloudKey> {
   return {
     id: key.id,
     resource: "key",
@@ -93,14 +199,19 @@ export function toKey(key: KeyFacts, organisationId: number) {
   };
 }
 
-/** A webhook endpoint in the ricloud format; its secret is derived from the deployment's. */
-export function toWebhookConfig(endpoint: WebhookEndpoint, rootSecret: string, now: number) {
+/** A webhook endpoint; its secret is derived from the deployment's. */
+export function toWebhookConfig(
+  endpoint: WebhookEndpoint,
+  rootSecret: string,
+  now: number,
+): Shown<typeof webhookConfig> {
   const owner = endpointOwner(endpoint.id);
   const [secret] = signingSecrets(rootSecret, owner, secretVersions(endpoint), now);
-  return { ...withoutSecret(endpoint), secret };
+  return { ...toWebhookConfigFacts(endpoint), secret };
 }
 
-function withoutSecret(endpoint: WebhookEndpoint) {
+/** A webhook endpoint, without its secret. */
+export function toWebhookConfigFacts(endpoint: WebhookEndpoint): Shown<typeof webhookConfigFacts> {
   return {
     id: endpoint.id,
     resource: "webhook_config",
@@ -115,55 +226,4 @@ function stateOf({ enabled, valid }: WebhookEndpoint) {
   if (!enabled) return "deactivated";
   if (valid === null) return "new";
   return valid ? "valid" : "invalid";
-}
-
-/** An event: `session.user_authorized` is of type `session` and action `user_authorized`. */
-export function toRicloudEvent(event: DomainEvent, delivery: DeliverySummary) {
-  const [type = "", ...action] = event.type.split(".");
-  return {
-    id: event.id,
-    resource: "event",
-    organisation: event.organisationId,
-    type,
-    action: action.join("."),
-    data: toRicloudEventData(event),
-    state: delivery.state,
-    retries: delivery.retries,
-    date_created: toRfc3339Seconds(event.at),
-    date_delivered: toRfc3339Seconds(delivery.deliveredAt),
-  };
-}
-
-function toRicloudEventData(event: DomainEvent) {
-  const { data, organisationId } = event as DomainEvent<EventData>;
-  if ("endpoint" in data) return withoutSecret(data.endpoint);
-  if ("key" in data) return toKey(data.key, organisationId);
-  const source = "session" in data && data.session.kind === "source" ? data.session : null;
-  // Everything else is shown as on `/v1`, where objects have no `resource`.
-  return source ? toSession(source, null, null) : toEventData(event);
-}
-
-/** A page of a list, and what is known of the rest. */
-interface ListPage<T> {
-  data: T[];
-  hasMore: boolean;
-  /** How many rows the whole list has; null: only counting them would tell. */
-  total: number | null;
-  /** The `after_id` of the next page, where this one may have ended before it was full. */
-  stoppedAt?: string | number | null | undefined;
-}
-
-/** A page of the list at this path. */
-export function toList<T>(url: string, { data, hasMore, total, stoppedAt = null }: ListPage<T>) {
-  const list = { resource: "list", data, has_more: hasMore, total_count: total, url };
-  return stoppedAt === null ? list : { ...list, next_after_id: stoppedAt };
-}
-
-/** The total of a list that is not counted: known only where one page holds all of it. */
-export function totalOfOnePage(
-  rows: number,
-  hasMore: boolean,
-  { after, before }: Pick<PageQuery<unknown>, "after" | "before">,
-): number | null {
-  return !hasMore && after === null && before === null ? rows : null;
 }

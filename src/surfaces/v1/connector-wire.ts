@@ -1,5 +1,6 @@
 /** Connectors on `/v1`: the body that registers one, and how they are shown. */
 import * as z from "zod";
+import type { Shown } from "../../http/operation";
 import { wholeNumber } from "../../http/whole-numbers";
 import {
   type Connector,
@@ -12,20 +13,32 @@ import {
   LONGEST_TIMEOUT_SECONDS,
   SHORTEST_SESSION_SECONDS,
 } from "../../sources/connector";
-import { toRfc3339 } from "../shared/wire-time";
+import { time, toRfc3339 } from "../shared/wire-time";
+
+const CHECK_INTERVAL = "How often it is asked whether an active session still stands; null: never.";
+const TIMEOUT = "How long it has to answer.";
+const SESSION_TTL = "How long a session lasts at most.";
+const IDLE = "How long a session may go unused.";
 
 /** The body that registers a connector, or changes one. */
 export const putConnectorBody = z
   .strictObject({
-    url: z.string("must be a string"),
-    timeout_seconds: wholeNumber(1, LONGEST_TIMEOUT_SECONDS).default(DEFAULT_TIMEOUT_SECONDS),
-    check_interval_seconds: wholeNumber(1, LONGEST_SESSION_SECONDS).nullable().default(null),
-    session_ttl_seconds: wholeNumber(SHORTEST_SESSION_SECONDS, LONGEST_SESSION_SECONDS).default(
-      DEFAULT_TTL_SECONDS,
-    ),
-    idle_seconds: wholeNumber(SHORTEST_SESSION_SECONDS, LONGEST_SESSION_SECONDS).default(
-      DEFAULT_IDLE_SECONDS,
-    ),
+    url: z
+      .string("must be a string")
+      .meta({ description: "An https address in the public Internet." }),
+    timeout_seconds: wholeNumber(1, LONGEST_TIMEOUT_SECONDS)
+      .default(DEFAULT_TIMEOUT_SECONDS)
+      .meta({ description: TIMEOUT }),
+    check_interval_seconds: wholeNumber(1, LONGEST_SESSION_SECONDS)
+      .nullable()
+      .default(null)
+      .meta({ description: CHECK_INTERVAL }),
+    session_ttl_seconds: wholeNumber(SHORTEST_SESSION_SECONDS, LONGEST_SESSION_SECONDS)
+      .default(DEFAULT_TTL_SECONDS)
+      .meta({ description: SESSION_TTL }),
+    idle_seconds: wholeNumber(SHORTEST_SESSION_SECONDS, LONGEST_SESSION_SECONDS)
+      .default(DEFAULT_IDLE_SECONDS)
+      .meta({ description: IDLE }),
   })
   .transform(
     (body): ConnectorTerms => ({
@@ -37,25 +50,60 @@ export const putConnectorBody = z
     }),
   );
 
+/** A connector as events show it: without its last failure. */
+export const connectorFacts = z.object({
+  type: z.string(),
+  url: z.string(),
+  timeout_seconds: z.int().meta({ description: TIMEOUT }),
+  check_interval_seconds: z.int().nullable().meta({ description: CHECK_INTERVAL }),
+  session_ttl_seconds: z.int().meta({ description: SESSION_TTL }),
+  idle_seconds: z.int().meta({ description: IDLE }),
+  created_at: time,
+});
+
+/** A connector. */
+export const connector = z
+  .object({
+    ...connectorFacts.shape,
+    last_failure: z
+      .object({
+        at: time,
+        reason: z.string().nullable().meta({ description: "In our words." }),
+      })
+      .nullable()
+      .meta({ description: "The last answer that could not be taken; null: there was none." }),
+  })
+  .meta({ id: "Connector" });
+
+/** A connector as the call shows it that registers or changes it. */
+export const connectorWithSecret = z
+  .object({
+    ...connector.shape,
+    secret: z.string().meta({ description: "Both sides sign with it." }),
+  })
+  .meta({ id: "ConnectorWithSecret" });
+
 /** A connector, with its last failure. */
-export function toConnector(connector: Connector) {
-  const { lastFailureAt, lastFailureReason } = connector;
+export function toConnector(row: Connector): Shown<typeof connector> {
+  const { lastFailureAt, lastFailureReason } = row;
   return {
-    ...toConnectorFacts(connector),
+    ...toConnectorFacts(row),
     last_failure:
       lastFailureAt === null ? null : { at: toRfc3339(lastFailureAt), reason: lastFailureReason },
   };
 }
 
-/** A connector as events show it: without its last failure. */
-export function toConnectorFacts(connector: Omit<ConnectorFacts, "version">) {
+/** A connector as events show it. */
+export function toConnectorFacts(
+  row: Omit<ConnectorFacts, "version">,
+): Shown<typeof connectorFacts> {
   return {
-    type: connector.type,
-    url: connector.url,
-    timeout_seconds: connector.timeoutSeconds,
-    check_interval_seconds: connector.checkIntervalSeconds,
-    session_ttl_seconds: connector.sessionTtlSeconds,
-    idle_seconds: connector.idleSeconds,
-    created_at: toRfc3339(connector.createdAt),
+    type: row.type,
+    url: row.url,
+    timeout_seconds: row.timeoutSeconds,
+    check_interval_seconds: row.checkIntervalSeconds,
+    session_ttl_seconds: row.sessionTtlSeconds,
+    idle_seconds: row.idleSeconds,
+    created_at: toRfc3339(row.createdAt),
   };
 }

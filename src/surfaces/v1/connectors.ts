@@ -1,12 +1,12 @@
 /**
- * The routes of connectors on `/v1`: the services of an organisation that check credentials for its
+ * The operations of connectors on `/v1`: the services of an organisation that check credentials for its
  * sources.
  */
-import type { Hono } from "hono";
-import { readBody, readOptionalBody } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import { type AppEnv, type Call, Refused } from "../../http/request-context";
+import * as z from "zod";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
+import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { type Connector, connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import {
   deleteConnector,
@@ -15,61 +15,103 @@ import {
 } from "../../sources/connector-changes";
 import { findConnector } from "../../sources/connector-store";
 import { SOURCE_TYPE, SOURCE_TYPE_RULE } from "../shared/id-forms";
-import { putConnectorBody, toConnector } from "./connector-wire";
+import { connector, connectorWithSecret, putConnectorBody, toConnector } from "./connector-wire";
 import { rotateSecretBody } from "./webhook-wire";
 
-const CONNECTOR_PATH = "/v1/connectors/:type";
+const PATH = "/v1/connectors/{type}";
+
+const params = { type: "icloud.account" };
 
 /**
- * Adds the routes to the app. Changes need `connectors:write`, since a connector receives end users'
- * credentials. Callers with `sessions:read` may see how sessions are checked, and why a check failed.
+ * Connectors. Changes need `connectors:write`, since a connector receives end users' credentials. Callers
+ * with `sessions:read` may see how sessions are checked, and why a check failed.
  */
-export function connectorRoutes(app: Hono<AppEnv>): void {
-  app.put(
-    CONNECTOR_PATH,
-    keyRoute("connectors:write", async (c, { organisationId }) => {
-      const type = requireType(c);
-      const terms = await readBody(c, putConnectorBody);
-      requireSendable(c, "url", terms.url);
-      const connector = await putConnector(c.var, { organisationId, type }, terms, Date.now());
-      const secret = newestSecret(c, organisationId, connector);
-      return c.json({ ...toConnector(connector), secret });
+export const connectors: OperationGroup = {
+  name: "Connectors",
+  description:
+    "A connector is a service of yours that signs in to sources of one type. The type is 1 to 64 letters, digits, dots, `_` or `-`.",
+  operations: [
+    operation({
+      id: "putConnector",
+      method: "PUT",
+      path: PATH,
+      caller: key("connectors:write"),
+      summary: "Register a connector, or change it",
+      description: "A field that is left out gets its default, also where the connector exists.",
+      body: putConnectorBody,
+      answers: { 200: connectorWithSecret },
+      refusals: { 400: ["invalid-parameter", ...ADDRESS_REFUSALS] },
+      example: {
+        params,
+        body: { url: "https://connector.example.com/verify", check_interval_seconds: 600 },
+      },
+      async handle(c, { params, body: terms, caller: { organisationId } }) {
+        const type = requireType(params.type);
+        requireSendable(c, "url", terms.url);
+        const put = await putConnector(c.var, { organisationId, type }, terms, Date.now());
+        const secret = newestSecret(c, organisationId, put);
+        return { status: 200, body: { ...toConnector(put), secret } };
+      },
     }),
-  );
-
-  app.get(
-    CONNECTOR_PATH,
-    keyRoute("sessions:read", async (c, { organisationId }) => {
-      const connector = await findConnector(c.var.db, organisationId, requireType(c));
-      if (!connector) throw new Refused(unknownConnector);
-      return c.json(toConnector(connector));
+    operation({
+      id: "getConnector",
+      method: "GET",
+      path: PATH,
+      caller: key("sessions:read"),
+      summary: "Show a connector, and why its last answer could not be taken",
+      answers: { 200: connector },
+      refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
+      example: { params },
+      async handle(c, { params, caller }) {
+        const type = requireType(params.type);
+        const found = await findConnector(c.var.db, caller.organisationId, type);
+        if (!found) throw new Refused(unknownConnector);
+        return { status: 200, body: toConnector(found) };
+      },
     }),
-  );
-
-  app.delete(
-    CONNECTOR_PATH,
-    keyRoute("connectors:write", async (c, { organisationId }) => {
-      const address = { organisationId, type: requireType(c) };
-      if (!(await deleteConnector(c.var, address, Date.now()))) throw new Refused(unknownConnector);
-      return c.body(null, 204);
+    operation({
+      id: "deleteConnector",
+      method: "DELETE",
+      path: PATH,
+      caller: key("connectors:write"),
+      summary: "Delete a connector",
+      answers: { 204: null },
+      refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
+      example: { params },
+      async handle(c, { params, caller: { organisationId } }) {
+        const address = { organisationId, type: requireType(params.type) };
+        const deleted = await deleteConnector(c.var, address, Date.now());
+        if (!deleted) throw new Refused(unknownConnector);
+        return { status: 204 };
+      },
     }),
-  );
-
-  app.post(
-    `${CONNECTOR_PATH}/secret:rotate`,
-    keyRoute("connectors:write", async (c, { organisationId }) => {
-      const address = { organisationId, type: requireType(c) };
-      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
-      const connector = await rotateConnectorSecret(c.var, address, graceMs, Date.now());
-      if (!connector) throw new Refused(unknownConnector);
-      c.header("Cache-Control", "no-store");
-      return c.json({ secret: newestSecret(c, organisationId, connector) });
+    operation({
+      id: "rotateConnectorSecret",
+      method: "POST",
+      path: `${PATH}/secret:rotate`,
+      caller: key("connectors:write"),
+      summary: "Make a new secret for a connector",
+      description:
+        "Until the grace is over, we sign with both secrets, and take messages signed with either.",
+      body: rotateSecretBody,
+      bodyIsOptional: true,
+      answers: {
+        200: z.object({ secret: z.string().meta({ description: "The new one." }) }),
+      },
+      refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
+      example: { params, body: { grace_seconds: 3_600 } },
+      async handle(c, { params, body: { graceMs }, caller: { organisationId } }) {
+        const address = { organisationId, type: requireType(params.type) };
+        const rotated = await rotateConnectorSecret(c.var, address, graceMs, Date.now());
+        if (!rotated) throw new Refused(unknownConnector);
+        return { status: 200, body: { secret: newestSecret(c, organisationId, rotated) } };
+      },
     }),
-  );
-}
+  ],
+};
 
-function newestSecret(c: Call, organisationId: number, connector: Connector): string {
-  return connectorSecrets(c.var.config.secret, organisationId, connector, Date.now())[0];
+function newestSecret(c: Call, organisationId: number, row: Connector): string {
+  return connectorSecrets(c.var.config.secret, organisationId, row, Date.now())[0];
 }
 
 const unknownConnector = {
@@ -78,8 +120,8 @@ const unknownConnector = {
   message: "There is no connector for this type of sources.",
 } as const;
 
-function requireType(c: Call): string {
-  const type = c.req.param("type") ?? "";
+/** The type of the path. */
+function requireType(type: string): string {
   const problem = SOURCE_TYPE.test(type)
     ? type === MOCK_TYPE
       ? "is built in: it has no connector"

@@ -2,63 +2,122 @@
  * Actions on sessions that no vendor's API has: use one, and end one as the deployment's admin or as
  * its connector.
  */
-import type { Hono } from "hono";
 import * as z from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { idBeforeVerb, keyRoute, rootRoute } from "../../http/guarded-routes";
-import { type AppEnv, type Call, Refused } from "../../http/request-context";
-import { requireSigner } from "../../http/root-and-signer";
+import { ROOT_SCOPE, toResponse, withIdempotencyKey } from "../../http/mount";
+import {
+  checkedByHandler,
+  key,
+  type OperationGroup,
+  operation,
+  type Shown,
+} from "../../http/operation";
+import { type Call, Refused } from "../../http/request-context";
+import { requireRoot, requireSigner } from "../../http/root-and-signer";
 import { RELAY_SESSION_ID } from "../../session/relay-sessions";
 import { type ExpiryReason, endReasonOf, type Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
-import { toRfc3339 } from "../shared/wire-time";
+import { time, toRfc3339 } from "../shared/wire-time";
 
 const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
 const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });
 const noBody = z.strictObject({});
 
-/** Adds the routes to the app. */
-export function sessionActionRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/v1/sessions/:call{[^:]+:use}",
-    keyRoute("sessions:write", async (c, { organisationId }) => {
-      await readOptionalBody(c, noBody);
-      const id = sessionId(c, SOURCE_SESSION_ID);
-      if (id === null) throw new Refused(notFound);
-      const result = await c.var.sessions.use(organisationId, id);
-      if (result.ok) {
-        const { session, usedAt } = result;
-        return c.json({ ...toWire(session), last_used_at: toRfc3339(usedAt) });
-      }
-      const { refusal } = result;
-      if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
-      throw new Refused({
-        status: 409,
-        // A session that is pending may become active, so that conflict does not last.
-        lasts: refusal.code === "ended",
-        code: "session-not-active",
-        message: `The session is ${refusal.status}: no work can be done with it.`,
-        more: {
-          state: refusal.status,
-          error: refusal.code === "ended" ? refusal.reason : null,
-        },
-      });
+const sessionState = z
+  .object({
+    id: z.string(),
+    kind: z.enum(["relay", "source"]),
+    state: z.enum(["pending", "active", "failed", "expired"]),
+    error: z
+      .string()
+      .nullable()
+      .meta({ description: "Why it failed, or who ended it; null while it lives." }),
+    created_at: time,
+    expires_at: time,
+  })
+  .meta({ id: "SessionState" });
+
+const usedSession = z
+  .object({ ...sessionState.shape, last_used_at: time.nullable() })
+  .meta({ id: "UsedSession" });
+
+const example = { params: { id: "ses_PHMp0SA8Kky65BECTV1xwQ" } };
+
+/** Using a source session, and ending a session without an API key. */
+export const sessionActions: OperationGroup = {
+  name: "Session actions",
+  description: "Use a source session; end a session as its connector, or with the root token.",
+  operations: [
+    operation({
+      id: "useSession",
+      method: "POST",
+      path: "/v1/sessions/{id}:use",
+      caller: key("sessions:write"),
+      summary: "Say whether work may be done with a source session, and restart its idle clock",
+      description:
+        "If it is not active, the answer is 409, with the members `state` and `error` of the session.",
+      body: noBody,
+      bodyIsOptional: true,
+      answers: { 200: usedSession },
+      refusals: { 404: ["session-not-found"], 409: ["session-not-active"] },
+      example,
+      async handle(c, { params, caller }) {
+        if (!SOURCE_SESSION_ID.test(params.id)) throw new Refused(notFound);
+        const result = await c.var.sessions.use(caller.organisationId, params.id);
+        if (result.ok) {
+          const { session, usedAt } = result;
+          return { status: 200, body: { ...toState(session), last_used_at: toRfc3339(usedAt) } };
+        }
+        const { refusal } = result;
+        if (refusal.code !== "ended" && refusal.code !== "not-active") throw new Refused(notFound);
+        throw new Refused({
+          status: 409,
+          // A session that is pending may become active, so that conflict does not last.
+          lasts: refusal.code === "ended",
+          code: "session-not-active",
+          message: `The session is ${refusal.status}: no work can be done with it.`,
+          more: {
+            state: refusal.status,
+            error: refusal.code === "ended" ? refusal.reason : null,
+          },
+        });
+      },
     }),
-  );
+    operation({
+      id: "expireSession",
+      method: "POST",
+      path: "/v1/sessions/{id}:expire",
+      caller: checkedByHandler("rootToken", "connectorSignature"),
+      summary: "End a session with the root token, or as its connector",
+      description:
+        'The root token ends any session; its body may be left out. A connector ends sessions of its sources, sends `{"reason": "service"}` without `Authorization`, and needs a `webhook-id` of its own for each session. A session that has ended before is shown as it is.',
+      // Each credential has one of them: see below.
+      body: z.union([adminBody, connectorBody]),
+      bodyIsOptional: true,
+      answers: { 200: sessionState },
+      refusals: {
+        401: ["wrong-signature", "message-used"],
+        404: ["session-not-found"],
+      },
+      example: { ...example, body: { reason: "admin" } },
+      handle(c, { params: { id } }) {
+        return c.req.header("Authorization") === undefined ? asConnector(c, id) : asAdmin(c, id);
+      },
+    }),
+  ],
+};
 
-  const asAdmin = rootRoute(async (c) => {
+/** Ends any session, with the root token. */
+async function asAdmin(c: Call, id: string): Promise<Response> {
+  requireRoot(c);
+  return withIdempotencyKey(c, ROOT_SCOPE, async () => {
     await readOptionalBody(c, adminBody);
-    const id = sessionId(c, SOURCE_SESSION_ID) ?? sessionId(c, RELAY_SESSION_ID);
-    if (id === null) throw new Refused(notFound);
-    return expire(c, null, id, "admin");
-  });
-
-  app.post("/v1/sessions/:call{[^:]+:expire}", async (c) => {
-    return c.req.header("Authorization") === undefined ? asConnector(c) : asAdmin(c);
+    if (!SOURCE_SESSION_ID.test(id) && !RELAY_SESSION_ID.test(id)) throw new Refused(notFound);
+    return toResponse(c, { status: 200, body: await expire(c, null, id, "admin") });
   });
 }
 
@@ -66,11 +125,10 @@ export function sessionActionRoutes(app: Hono<AppEnv>): void {
  * Ends a session for its connector. Only the connector of its type, in its organisation, can sign the
  * message.
  */
-async function asConnector(c: Call): Promise<Response> {
+async function asConnector(c: Call, sessionId: string) {
   const body = await readBodyText(c);
   const { session, connector } = await requireSigner(c, body, async () => {
-    const id = sessionId(c, SOURCE_SESSION_ID);
-    const session = id === null ? null : await c.var.sessions.find(id);
+    const session = SOURCE_SESSION_ID.test(sessionId) ? await c.var.sessions.find(sessionId) : null;
     if (!session?.source) return null;
     const { organisationId, source } = session;
     const connector = await findConnector(c.var.db, organisationId, source.type);
@@ -87,7 +145,7 @@ async function asConnector(c: Call): Promise<Response> {
   const now = Date.now();
   const isFirst = await claimMessage(c.var.db, { session, connector, messageId }, now);
   if (!isFirst) refuseAndCount(c, now, messageUsed);
-  return expire(c, organisationId, id, "service");
+  return { status: 200 as const, body: await expire(c, organisationId, id, "service") };
 }
 
 const messageUsed = {
@@ -97,18 +155,18 @@ const messageUsed = {
     "This message has ended another session. Sign one for each session, each with a webhook-id of its own.",
 } as const;
 
-/** Ends a session, and answers with it. One that has ended before is shown as it is. */
+/** Ends a session, and shows it. One that has ended before is shown as it is. */
 async function expire(
   c: Call,
   organisationId: number | null,
   id: string,
   reason: ExpiryReason,
-): Promise<Response> {
+): Promise<Shown<typeof sessionState>> {
   const result: SessionResult = await c.var.sessions.expire(organisationId, id, reason);
-  if (result.ok) return c.json(toWire(result.session));
+  if (result.ok) return toState(result.session);
   const ended = result.refusal.code === "ended" ? await c.var.sessions.find(id) : null;
   if (!ended) throw new Refused(notFound);
-  return c.json(toWire(ended));
+  return toState(ended);
 }
 
 const notFound = {
@@ -117,13 +175,7 @@ const notFound = {
   message: "There is no such session.",
 } as const;
 
-/** The id before the verb; null: it is not of this form, so there never was such a session. */
-function sessionId(c: Call, form: RegExp): string | null {
-  const id = idBeforeVerb(c);
-  return form.test(id) ? id : null;
-}
-
-function toWire(session: Session) {
+function toState(session: Session): Shown<typeof sessionState> {
   return {
     id: session.id,
     kind: session.kind,

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
 import { moveClock } from "../../support/clock";
 import { LIMIT_MS } from "../../support/eventually";
-import { insertKey } from "../../support/keys";
+import { insertKey, newKey } from "../../support/keys";
 import { rowsOf } from "../../support/rows";
 import {
   answerWith,
@@ -255,6 +255,13 @@ describe("a source", () => {
 });
 
 describe("the caller", () => {
+  test("is refused to a key from outside its allowlist, with a reason of its own", async () => {
+    const tenant = await newOrganisation();
+    const { token } = await newKey(tenant, { ipAllowlist: ["192.0.2.0/24"] });
+    const answer = await call("GET", "/key", { key: token, ip: "198.51.100.1" });
+    expect([answer.status, answer.body.error]).toEqual([403, "address-refused"]);
+  });
+
   test("can read their organisation and their key with any key that works", async () => {
     const tenant = await newOrganisation("Acme & Sons");
     const { id, token } = await insertKey(tenant.id, { permissions: [] });
