@@ -9,7 +9,7 @@ export const MAX_SCOPES = 64;
 const OPERATOR = "operator";
 
 /** All scopes of the role `operator`, and the other scopes that each of them includes. */
-const OPERATOR_SCOPES: Readonly<Record<string, readonly string[]>> = {
+export const OPERATOR_SCOPES: Readonly<Record<string, readonly string[]>> = {
   "operator.read": [],
   "operator.write": ["operator.read", "operator.talk"],
   "operator.admin": [

@@ -17,15 +17,15 @@ import { ricloudEvents } from "./source-sessions/events";
 import { sourceSessions } from "./source-sessions/sessions";
 import { usersAndSources } from "./source-sessions/users";
 import { webhookConfigs } from "./source-sessions/webhook-configs";
-import { applicationRoutes } from "./v1/applications";
+import { applications } from "./v1/applications";
 import { connectors } from "./v1/connectors";
-import { deviceRoutes } from "./v1/devices";
+import { devices } from "./v1/devices";
 import { events } from "./v1/events";
 import { service } from "./v1/health-and-ip";
 import { keyVerificationRoutes } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
-import { pairingByDeviceRoutes } from "./v1/pairing-by-devices";
-import { pairingRequestRoutes } from "./v1/pairing-requests";
+import { pairingByDevices } from "./v1/pairing-by-devices";
+import { pairingRequests } from "./v1/pairing-requests";
 import { relayPermissionCheckRoutes } from "./v1/relay-permissions";
 import { sessionActions } from "./v1/session-actions";
 import { sessionTokenRoutes } from "./v1/session-tokens";
@@ -58,9 +58,9 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     webhookSecrets,
     webhookDeliveries,
     events,
-    pairingByDeviceRoutes,
-    applicationRoutes,
-    pairingRequestRoutes,
-    deviceRoutes,
+    pairingByDevices,
+    applications,
+    pairingRequests,
+    devices,
   ],
 ];

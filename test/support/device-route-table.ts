@@ -13,7 +13,7 @@ import {
 import type { GoodRequest, RouteRow } from "./route-table";
 
 const APPLICATION = "/v1/applications/:application";
-const DEVICE = `${APPLICATION}/devices/:device{[A-Za-z0-9._-]+}`;
+const DEVICE = `${APPLICATION}/devices/:device`;
 const REQUESTS = `${APPLICATION}/pairing/requests`;
 
 /** On a new application of the tenant. */
@@ -70,7 +70,7 @@ export const deviceRoutes: Record<string, RouteRow> = {
       return { path: `${at.path}/pairing/requests`, status: 202, body };
     },
   },
-  [`GET ${REQUESTS}/:id{[A-Za-z0-9._-]+}`]: {
+  [`GET ${REQUESTS}/:id`]: {
     guard: "open",
     why: "the poll token is the credential; 401 without it",
     request: inApplication("/pairing/requests/pr-none", 401),
@@ -92,11 +92,11 @@ export const deviceRoutes: Record<string, RouteRow> = {
     guard: "devices:list",
     request: inApplication("/pairing/requests", 200),
   },
-  [`POST ${REQUESTS}/:call{[A-Za-z0-9._-]+:approve}`]: {
+  [`POST ${REQUESTS}/:id{[^:/]+:approve}`]: {
     guard: "devices:approve",
     request: onRequest("approve"),
   },
-  [`POST ${REQUESTS}/:call{[A-Za-z0-9._-]+:reject}`]: {
+  [`POST ${REQUESTS}/:id{[^:/]+:reject}`]: {
     guard: "devices:approve",
     request: onRequest("reject"),
   },

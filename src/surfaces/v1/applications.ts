@@ -1,55 +1,113 @@
-/** Applications on `/v1`: an organisation makes, lists and reads what its devices pair with. */
-import type { Hono } from "hono";
+/** The operations of applications on `/v1`: an organisation makes, lists and reads what its devices pair with. */
+import * as z from "zod";
 import { newApplicationId } from "../../devices/application-id";
 import {
+  type Application,
   insertApplication,
+  LONGEST_APPLICATION_NAME,
   listApplications,
   selectApplication,
 } from "../../devices/application-store";
-import { readBody, readQuery } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
-import type { AppEnv } from "../../http/request-context";
-import { APPLICATION_PATH, applicationNotFound, applicationRef } from "./device-paths";
-import { applicationBody, applicationsQuery, toApplicationWire } from "./device-wire";
+import { humanText } from "../../http/human-text";
+import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
+import {
+  pageCursor,
+  pageLimit,
+  pageOf,
+  readTimeCursor,
+  toKeysetPage,
+  toTimeCursor,
+} from "../../http/paging";
+import { time, toRfc3339 } from "../shared/wire-time";
+import {
+  APPLICATION_PATH,
+  applicationNotFound,
+  applicationRef,
+  exampleApplication,
+} from "./device-paths";
 
 /** How many ids are tried. An id is one of 2⁷²: if three are taken, something is broken. */
 const MAX_ID_TRIES = 3;
 
-/** Adds the routes to the app. */
-export function applicationRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/v1/applications",
-    keyRoute("devices:manage", async (c, { organisationId }) => {
-      const { name } = await readBody(c, applicationBody);
-      const createdAt = Date.now();
-      for (let i = 0; i < MAX_ID_TRIES; i++) {
-        const id = newApplicationId();
-        if (await insertApplication(c.var.db, { id, organisationId, name, createdAt })) {
-          return c.json(toApplicationWire({ id, name, createdAt }), 201);
+const createBody = z.strictObject({ name: humanText(1, LONGEST_APPLICATION_NAME) });
+
+const listQuery = z.strictObject({
+  limit: pageLimit,
+  cursor: pageCursor(/^[0-9]{1,15}\.pa-[0-9a-z]{14}$/),
+});
+
+const application = z
+  .object({
+    id: z.string().meta({ example: "pa-5hkzi4sk2io9em" }),
+    name: z.string(),
+    created_at: time,
+  })
+  .meta({ id: "Application" });
+
+/** What devices pair with, for the organisation that owns it. */
+export const applications: OperationGroup = {
+  name: "Applications",
+  description:
+    "An application is what devices pair with: one gateway, for example. Devices name it by its id.",
+  operations: [
+    operation({
+      id: "createApplication",
+      method: "POST",
+      path: "/v1/applications",
+      caller: key("devices:manage"),
+      summary: "Make an application",
+      body: createBody,
+      answers: { 201: application },
+      example: { body: { name: "Gateway" } },
+      async handle(c, { body: { name }, caller: { organisationId } }) {
+        const createdAt = Date.now();
+        for (let i = 0; i < MAX_ID_TRIES; i++) {
+          const id = newApplicationId();
+          if (await insertApplication(c.var.db, { id, organisationId, name, createdAt })) {
+            return { status: 201, body: toApplicationWire({ id, name, createdAt }) };
+          }
         }
-      }
-      throw new Error("no free application id was drawn");
+        throw new Error("no free application id was drawn");
+      },
     }),
-  );
+    operation({
+      id: "listApplications",
+      method: "GET",
+      path: "/v1/applications",
+      caller: key("devices:list"),
+      summary: "List all applications, newest first",
+      query: listQuery,
+      answers: { 200: pageOf(application) },
+      example: { query: { limit: "10" } },
+      async handle(c, { query: { limit, cursor }, caller: { organisationId } }) {
+        const query = { organisationId, after: readTimeCursor(cursor), limit: limit + 1 };
+        const rows = await listApplications(c.var.db, query);
+        return { status: 200, body: toKeysetPage(rows, limit, toTimeCursor, toApplicationWire) };
+      },
+    }),
+    operation({
+      id: "getApplication",
+      method: "GET",
+      path: APPLICATION_PATH,
+      caller: key("devices:list"),
+      summary: "Show an application",
+      answers: { 200: application },
+      refusals: { 404: ["application-not-found"] },
+      example: { params: exampleApplication },
+      async handle(c, { params, caller }) {
+        const { organisationId, applicationId } = applicationRef(params, caller);
+        const [row] = await selectApplication(c.var.db, organisationId, applicationId);
+        if (!row) throw applicationNotFound();
+        return { status: 200, body: toApplicationWire(row) };
+      },
+    }),
+  ],
+};
 
-  app.get(
-    "/v1/applications",
-    keyRoute("devices:list", async (c, { organisationId }) => {
-      const { limit, cursor } = readQuery(c, applicationsQuery);
-      const query = { organisationId, after: readTimeCursor(cursor), limit: limit + 1 };
-      const rows = await listApplications(c.var.db, query);
-      return c.json(toKeysetPage(rows, limit, toTimeCursor, toApplicationWire));
-    }),
-  );
-
-  app.get(
-    APPLICATION_PATH,
-    keyRoute("devices:list", async (c, caller) => {
-      const { organisationId, applicationId } = applicationRef(c, caller);
-      const [application] = await selectApplication(c.var.db, organisationId, applicationId);
-      if (!application) throw applicationNotFound();
-      return c.json(toApplicationWire(application));
-    }),
-  );
+function toApplicationWire({
+  id,
+  name,
+  createdAt,
+}: Omit<Application, "organisationId">): Shown<typeof application> {
+  return { id, name, created_at: toRfc3339(createdAt) };
 }

@@ -1,22 +1,47 @@
 /**
- * What the routes of applications, pairing requests and devices on `/v1` share: their paths, and how a
- * path is read.
+ * What the operations of applications, pairing requests and devices on `/v1` share: the path of an
+ * application, and how a path is read.
  */
+import type { ApplicationRef } from "../../devices/application-store";
 import type { DeviceRef } from "../../devices/manage-devices";
-import { type Call, type Caller, Refused } from "../../http/request-context";
+import { type Caller, Refused } from "../../http/request-context";
 import { toDeviceRefusal } from "../shared/device-refusals";
 
 /** The path of one application. */
-export const APPLICATION_PATH = "/v1/applications/:application";
+export const APPLICATION_PATH = "/v1/applications/{application}";
+
+/** The path of one device. */
+export const DEVICE_PATH = `${APPLICATION_PATH}/devices/{device}` as const;
+
+/** An application of the right form, in examples. */
+export const exampleApplication = { application: "pa-5hkzi4sk2io9em" };
+
+/** A pairing request of the right form, in examples. */
+export const exampleRequest = {
+  ...exampleApplication,
+  id: "pr-01a21576-a8c8-7ea6-9092-0a93a1d90052",
+};
+
+/** A device of the right form, in examples. */
+export const exampleDevice = {
+  ...exampleApplication,
+  device: "34750f98bd59fcfc946da45aaabe933be154a4b5094e1c4abf42866505f3c97e",
+};
 
 /** The application that the path names, in the organisation of the caller. */
-export function applicationRef(c: Call, { organisationId }: Pick<Caller, "organisationId">) {
-  return { organisationId, applicationId: c.req.param("application") ?? "" };
+export function applicationRef(
+  { application }: { application: string },
+  { organisationId }: Pick<Caller, "organisationId">,
+): ApplicationRef {
+  return { organisationId, applicationId: application };
 }
 
 /** The device that the path names, in the organisation of the caller. */
-export function deviceRef(c: Call, caller: Pick<Caller, "organisationId">): DeviceRef {
-  return { ...applicationRef(c, caller), deviceId: c.req.param("device") ?? "" };
+export function deviceRef(
+  params: { application: string; device: string },
+  caller: Pick<Caller, "organisationId">,
+): DeviceRef {
+  return { ...applicationRef(params, caller), deviceId: params.device };
 }
 
 /** The answer 404 to a path whose application does not exist, or is another organisation's. */

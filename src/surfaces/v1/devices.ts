@@ -1,163 +1,170 @@
 /**
- * Devices on `/v1`: an organisation lists, renames and removes them, and rotates, revokes and verifies
- * their tokens.
+ * The operations of devices on `/v1`: an organisation lists, renames and removes them, and verifies and
+ * revokes their tokens. Rotation is in `device-token-rotation.ts`.
  */
-import type { Hono } from "hono";
-import {
-  type DeviceChangeResult,
-  labelDevice,
-  rotateOwnToken,
-  rotateTokenByOperator,
-} from "../../devices/manage-devices";
+import * as z from "zod";
+import { labelDevice } from "../../devices/manage-devices";
+import { LONGEST_PROFILE_TEXT } from "../../devices/profile";
 import { verifyDeviceToken } from "../../devices/verify-device";
-import { readCredential } from "../../http/authenticate";
-import { readBody, readQuery } from "../../http/body";
-import { refuseAndCount } from "../../http/failed-attempts";
-import { keyRoute } from "../../http/guarded-routes";
-import { readTimeCursor, toKeysetPage, toTimeCursor } from "../../http/paging";
-import { type AppEnv, type Call, Refused } from "../../http/request-context";
+import { humanText } from "../../http/human-text";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import {
+  pageCursor,
+  pageLimit,
+  pageOf,
+  readTimeCursor,
+  toKeysetPage,
+  toTimeCursor,
+} from "../../http/paging";
+import { Refused } from "../../http/request-context";
 import { findDevice, listDevices } from "../../pairing/pairing-lists";
 import { removePairedDevice, revokeDeviceToken } from "../../pairing/remove-and-revoke";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
-import { APPLICATION_PATH, applicationNotFound, applicationRef, deviceRef } from "./device-paths";
+import { role, scope, shortText } from "./device-fields";
 import {
-  devicesQuery,
-  labelDeviceBody,
-  revokeTokenBody,
-  rotateTokenBody,
-  toDeviceWire,
-  toVerificationWire,
-  verifyTokenBody,
-} from "./device-wire";
+  APPLICATION_PATH,
+  applicationNotFound,
+  applicationRef,
+  DEVICE_PATH,
+  deviceRef,
+  exampleApplication,
+  exampleDevice,
+} from "./device-paths";
+import { rotateDeviceToken } from "./device-token-rotation";
+import { device, deviceVerification, toDeviceWire, toVerificationWire } from "./device-wire";
 
-const DEVICE_PATH = `${APPLICATION_PATH}/devices/:device{[A-Za-z0-9._-]+}`;
+const listQuery = z.strictObject({
+  limit: pageLimit,
+  cursor: pageCursor(/^[0-9]{1,15}\.[0-9a-f]{64}$/),
+});
+const labelBody = z.strictObject({
+  label: humanText(1, LONGEST_PROFILE_TEXT)
+    .nullable()
+    .meta({ description: "Null: it has none any more." }),
+});
+const revokeBody = z.strictObject({ role });
+const verifyBody = z.strictObject({
+  token: shortText,
+  scope: scope.nullable().default(null).meta({
+    description: "The scope that the token has to carry. Absent or null: it need not carry any.",
+  }),
+});
 
-/** Adds the routes to the app. */
-export function deviceRoutes(app: Hono<AppEnv>): void {
-  pairedDeviceRoutes(app);
-  tokenRoutes(app);
-}
+const DEVICE_NOT_FOUND = ["application-not-found", "device-not-found"];
 
-function pairedDeviceRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    `${APPLICATION_PATH}/devices`,
-    keyRoute("devices:list", async (c, caller) => {
-      const { limit, cursor } = readQuery(c, devicesQuery);
-      const query = { after: readTimeCursor(cursor), limit: limit + 1 };
-      const rows = await listDevices(c.var.db, applicationRef(c, caller), query);
-      if (!rows) throw applicationNotFound();
-      return c.json(toKeysetPage(rows, limit, toTimeCursor, toDeviceWire));
+/** Paired devices, for the organisation that let them in. */
+export const devices: OperationGroup = {
+  name: "Devices",
+  description:
+    "The devices that are paired with an application. A device has one token for each of its roles, and a gateway asks here what a token is worth.",
+  operations: [
+    operation({
+      id: "listDevices",
+      method: "GET",
+      path: `${APPLICATION_PATH}/devices`,
+      caller: key("devices:list"),
+      summary: "List paired devices, newest first",
+      query: listQuery,
+      answers: { 200: pageOf(device) },
+      refusals: { 404: ["application-not-found"] },
+      example: { params: exampleApplication, query: { limit: "10" } },
+      async handle(c, { params, query: { limit, cursor }, caller }) {
+        const query = { after: readTimeCursor(cursor), limit: limit + 1 };
+        const rows = await listDevices(c.var.db, applicationRef(params, caller), query);
+        if (!rows) throw applicationNotFound();
+        return { status: 200, body: toKeysetPage(rows, limit, toTimeCursor, toDeviceWire) };
+      },
     }),
-  );
-
-  app.get(
-    DEVICE_PATH,
-    keyRoute("devices:list", async (c, caller) => {
-      const { deviceId, ...application } = deviceRef(c, caller);
-      const device = await findDevice(c.var.db, application, deviceId);
-      if (device === null) throw applicationNotFound();
-      if (!device) throw new Refused(toDeviceRefusal({ code: "device-not-found" }));
-      return c.json(toDeviceWire(device));
+    operation({
+      id: "getDevice",
+      method: "GET",
+      path: DEVICE_PATH,
+      caller: key("devices:list"),
+      summary: "Show a paired device",
+      answers: { 200: device },
+      refusals: { 404: DEVICE_NOT_FOUND },
+      example: { params: exampleDevice },
+      async handle(c, { params, caller }) {
+        const { deviceId, ...application } = deviceRef(params, caller);
+        const row = await findDevice(c.var.db, application, deviceId);
+        if (row === null) throw applicationNotFound();
+        if (!row) throw new Refused(toDeviceRefusal({ code: "device-not-found" }));
+        return { status: 200, body: toDeviceWire(row) };
+      },
     }),
-  );
-
-  app.patch(
-    DEVICE_PATH,
-    keyRoute("devices:manage", async (c, caller) => {
-      const { label } = await readBody(c, labelDeviceBody);
-      const ref = deviceRef(c, caller);
-      const result = await labelDevice(deviceServices(c), ref, label, Date.now());
-      return answerWithDevice(c, result);
+    operation({
+      id: "labelDevice",
+      method: "PATCH",
+      path: DEVICE_PATH,
+      caller: key("devices:manage"),
+      summary: "Give a device a label, or take it away",
+      body: labelBody,
+      answers: { 200: device },
+      refusals: { 404: DEVICE_NOT_FOUND },
+      example: { params: exampleDevice, body: { label: "Front desk" } },
+      async handle(c, { params, body: { label }, caller }) {
+        const ref = deviceRef(params, caller);
+        const result = await labelDevice(deviceServices(c), ref, label, Date.now());
+        if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
+        return { status: 200, body: toDeviceWire(result.device) };
+      },
     }),
-  );
-
-  app.delete(
-    DEVICE_PATH,
-    keyRoute("devices:remove", async (c, caller) => {
-      const ref = deviceRef(c, caller);
-      const result = await removePairedDevice(deviceServices(c), caller, ref, Date.now());
-      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
-      return c.body(null, 204);
+    operation({
+      id: "removeDevice",
+      method: "DELETE",
+      path: DEVICE_PATH,
+      caller: key("devices:remove"),
+      summary: "Remove a device",
+      description:
+        "Its tokens stop at once, its open relay sockets are closed, and its pending request is rejected. Only a new approval lets it back in.",
+      answers: { 204: null },
+      refusals: { 404: DEVICE_NOT_FOUND },
+      example: { params: exampleDevice },
+      async handle(c, { params, caller }) {
+        const ref = deviceRef(params, caller);
+        const result = await removePairedDevice(deviceServices(c), caller, ref, Date.now());
+        if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
+        return { status: 204 };
+      },
     }),
-  );
-}
-
-function tokenRoutes(app: Hono<AppEnv>): void {
-  const rotateForCaller = keyRoute("devices:manage", async (c, caller) => {
-    const { role, scopes } = await readBody(c, rotateTokenBody);
-    const ref = deviceRef(c, caller);
-    const services = deviceServices(c);
-    const rotation = { ...ref, role, scopes };
-    const result = await rotateTokenByOperator(services, caller, rotation, Date.now());
-    return answerWithDevice(c, result);
-  });
-
-  // Device tokens begin with drbd_: the device itself calls. Otherwise an operator or a program does.
-  app.post(`${DEVICE_PATH}/tokens:rotate`, (c) =>
-    /^(?:token|bearer)\s+drbd_/i.test(c.req.header("Authorization")?.trim() ?? "")
-      ? rotateOwn(c)
-      : rotateForCaller(c),
-  );
-
-  app.post(
-    `${DEVICE_PATH}/tokens:revoke`,
-    keyRoute("devices:manage", async (c, caller) => {
-      const { role } = await readBody(c, revokeTokenBody);
-      const revocation = { ...deviceRef(c, caller), role };
-      const result = await revokeDeviceToken(deviceServices(c), caller, revocation, Date.now());
-      return answerWithDevice(c, result);
+    rotateDeviceToken,
+    operation({
+      id: "revokeDeviceToken",
+      method: "POST",
+      path: `${DEVICE_PATH}/tokens:revoke`,
+      caller: key("devices:manage"),
+      summary: "Revoke the token of a role",
+      description:
+        "It stops at once, the open relay sockets of the device are closed, and its pending request is rejected. Only a new approval gives the role a token again.",
+      body: revokeBody,
+      answers: { 200: device },
+      refusals: { 404: [...DEVICE_NOT_FOUND, "role-not-approved"], 409: ["token-revoked"] },
+      example: { params: exampleDevice, body: { role: "operator" } },
+      async handle(c, { params, body: { role }, caller }) {
+        const revocation = { ...deviceRef(params, caller), role };
+        const result = await revokeDeviceToken(deviceServices(c), caller, revocation, Date.now());
+        if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
+        return { status: 200, body: toDeviceWire(result.device) };
+      },
     }),
-  );
-
-  app.post(
-    "/v1/devices:verify",
-    keyRoute("devices:list", async (c, { organisationId }) => {
-      const { token, scope } = await readBody(c, verifyTokenBody);
-      const now = Date.now();
-      const asked = { organisationId, scope };
-      const verified = await verifyDeviceToken(verificationServices(c), token, asked, now);
-      return c.json(toVerificationWire(verified));
+    operation({
+      id: "verifyDeviceToken",
+      method: "POST",
+      path: "/v1/devices:verify",
+      caller: key("devices:list"),
+      summary: "Say what a device token is worth",
+      description:
+        "For gateways. The answer is 200 for every token: `valid` says whether it works, and `code` why not. The device then counts as seen, if the token works.",
+      body: verifyBody,
+      answers: { 200: deviceVerification },
+      example: { body: { token: "drbd_none", scope: "operator.write" } },
+      async handle(c, { body: { token, scope }, caller: { organisationId } }) {
+        const services = { db: c.var.db, ctx: c.executionCtx };
+        const asked = { organisationId, scope };
+        const verified = await verifyDeviceToken(services, token, asked, Date.now());
+        return { status: 200, body: toVerificationWire(verified) };
+      },
     }),
-  );
-}
-
-/** A device sends its own token, and gets another one in its place. */
-async function rotateOwn(c: Call): Promise<Response> {
-  const now = Date.now();
-  const anyDevice = { organisationId: null, scope: null };
-  const verified = await verifyDeviceToken(
-    verificationServices(c),
-    readCredential(c, now),
-    anyDevice,
-    now,
-  );
-  const { device } = verified.ok ? verified : { device: null };
-  const isOwn =
-    device?.id === c.req.param("device") && device?.applicationId === c.req.param("application");
-  if (!verified.ok || !isOwn) return refuseAndCount(c, now, wrongDeviceToken);
-  const { role, scopes } = await readBody(c, rotateTokenBody);
-  if (role !== verified.role) {
-    throw new Refused({
-      status: 403,
-      code: "wrong-role",
-      message: `This token is of the role ${verified.role}: it rotates no other.`,
-    });
-  }
-  const result = await rotateOwnToken(deviceServices(c), verified, scopes, now);
-  if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
-  return c.json({ device_token: result.token, role: result.role, scopes: result.scopes });
-}
-
-const wrongDeviceToken = toDeviceRefusal({ code: "wrong-device-token" });
-
-/** What `verifyDeviceToken` needs of this request. */
-function verificationServices(c: Call) {
-  return { db: c.var.db, ctx: c.executionCtx };
-}
-
-/** The answer of a change: the device as it is now. */
-function answerWithDevice(c: Call, result: DeviceChangeResult): Response {
-  if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
-  return c.json(toDeviceWire(result.device));
-}
+  ],
+};

@@ -15,7 +15,7 @@ import type { EventData } from "../../webhooks/event-catalogue";
 import { toConnectionDefinition, toPermission } from "../relay-permissions/wire";
 import { toRfc3339 } from "../shared/wire-time";
 import { toConnectorFacts } from "./connector-wire";
-import { toDeviceFacts, toRequestWire } from "./device-wire";
+import { toDeviceFacts } from "./device-wire";
 import {
   type connectionEventData,
   type connectorEventData,
@@ -27,6 +27,7 @@ import {
   type relayPermissionEventData,
   type sessionEventData,
 } from "./event-payloads";
+import { toRequestWire } from "./pairing-request-wire";
 import { eventType, toEndpoint } from "./webhook-wire";
 
 /** The values that endpoints had before migration 0006. Events that are older do not hold these fields. */

@@ -1,103 +1,190 @@
 /**
- * Pairing on `/v1` for devices, which have no API key: they fetch a challenge, send a request, and poll
- * for the decision.
+ * The operations of pairing on `/v1` for devices, which have no API key: they fetch a challenge, send a
+ * request, and poll for the decision.
  */
-import type { Hono } from "hono";
+import * as z from "zod";
 import { type Application, selectApplication } from "../../devices/application-store";
 import { readCredential } from "../../http/authenticate";
-import { readBody } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
+import {
+  checkedByHandler,
+  type OperationGroup,
+  open,
+  operation,
+  type Reply,
+} from "../../http/operation";
 import { countCall, POLL_SECONDS, requireBelowLimit } from "../../http/rate-limits";
-import { type AppEnv, type Call, clientIp, Refused } from "../../http/request-context";
+import { type Call, clientIp, Refused } from "../../http/request-context";
 import { newChallenge } from "../../pairing/challenge";
 import { pollRequest } from "../../pairing/collect-token";
 import { fingerprint } from "../../pairing/device-key";
 import { judgeProof } from "../../pairing/device-proof";
+import type { PairingAnswer } from "../../pairing/pairing-plan";
 import { isPollToken, pollToken } from "../../pairing/poll-token";
 import { requestPairing } from "../../pairing/request-pairing";
 import { type DeviceRefusal, toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
-import { toRfc3339 } from "../shared/wire-time";
-import { APPLICATION_PATH, applicationNotFound } from "./device-paths";
-import { pairingRequestBody } from "./device-wire";
+import { time, toRfc3339 } from "../shared/wire-time";
+import {
+  APPLICATION_PATH,
+  applicationNotFound,
+  exampleApplication,
+  exampleRequest,
+} from "./device-paths";
+import { newDeviceToken } from "./device-wire";
+import { pairingRequestBody } from "./pairing-request-body";
+import { fingerprintText, requestStatus } from "./pairing-request-wire";
 
-const PAIRING_PATH = `${APPLICATION_PATH}/pairing`;
+const challenge = z
+  .object({
+    nonce: z.string().meta({ description: "The device signs it with its request." }),
+    expires_at: time,
+    server_time: time.meta({ description: "For devices whose clock is wrong." }),
+  })
+  .meta({ id: "PairingChallenge" });
 
-/** Adds the routes to the app. */
-export function pairingByDeviceRoutes(app: Hono<AppEnv>): void {
-  challengeRoute(app);
-  requestRoute(app);
-  pollRoute(app);
-}
+const pairedAtOnce = z
+  .object({
+    status: z.literal("approved"),
+    pair_request_id: z.string().nullable().meta({
+      description: "The request that the setup code approved. Null: this was approved before.",
+    }),
+    device_id: z.string(),
+    ...newDeviceToken.shape,
+  })
+  .meta({ id: "PairedDeviceToken" });
 
-function challengeRoute(app: Hono<AppEnv>): void {
-  app.post(`${PAIRING_PATH}/challenges`, async (c) => {
-    const now = Date.now();
-    countCall(c, "pairingCalls", now);
-    const { id } = await requireApplication(c);
-    const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
-    return c.json({ nonce, expires_at: toRfc3339(expiresAt), server_time: toRfc3339(now) }, 201);
-  });
-}
+const pendingRequest = z
+  .object({
+    pair_request_id: z.string(),
+    status: z.literal("pending"),
+    expires_at: time,
+    poll_token: z.string().meta({ description: "The credential of the poll." }),
+    interval: z.int().meta({ description: "Seconds between two polls, at least." }),
+    fingerprint: fingerprintText,
+  })
+  .meta({ id: "PendingPairingRequest" });
 
-function requestRoute(app: Hono<AppEnv>): void {
-  app.post(`${PAIRING_PATH}/requests`, async (c) => {
-    countCall(c, "pairingCalls", Date.now());
-    const { requested, proof } = await readBody(c, pairingRequestBody);
-    const application = await requireApplication(c);
-    const { secret } = c.var.config;
-    const now = Date.now();
-    const signed = { applicationId: application.id, requested, proof };
-    const unproven = await judgeProof(secret, signed, now);
-    if (unproven) return refuse(c, unproven);
-    const { nonce, setupCode } = proof;
-    if (setupCode !== null) requireBelowLimit(c, "failedAuthentications", now);
-    const proven = { requested, nonce, setupCode, remoteIp: clientIp(c) };
-    const result = await requestPairing(deviceServices(c), application, proven, now);
-    switch (result.type) {
-      case "refused":
-        return refuse(c, result.refusal);
-      case "token":
-        return c.json({
-          status: "approved",
-          pair_request_id: result.requestId,
-          device_id: requested.deviceId,
-          device_token: result.token,
-          role: result.role,
-          scopes: result.scopes,
-        });
-      case "pending":
-        return c.json(
-          {
-            pair_request_id: result.request.id,
-            status: "pending",
-            expires_at: toRfc3339(result.request.expiresAt),
-            poll_token: pollToken(secret, application.id, result.request.id),
-            interval: POLL_SECONDS,
-            fingerprint: fingerprint(requested.deviceId),
+const requestAnswers = { 200: pairedAtOnce, 202: pendingRequest };
+
+const poll = z.object({ status: requestStatus, ...newDeviceToken.partial().shape }).meta({
+  id: "PairingPoll",
+  description:
+    "The first answer after the approval has the token, its role and its scopes. Every other answer has the status alone.",
+});
+
+/** Pairing, for the devices that ask to be let in. */
+export const pairingByDevices: OperationGroup = {
+  name: "Pairing (devices)",
+  description:
+    "A device asks to be let in and collects its token. It has no API key: it has an Ed25519 key of its own. It (1) asks for a challenge, (2) signs its request together with the challenge and posts it, and (3) polls until an operator has decided. `docs/pairing.md` of Drawbridge has each step, code that signs, and a signature to test yours with.",
+  operations: [
+    operation({
+      id: "createPairingChallenge",
+      method: "POST",
+      path: `${APPLICATION_PATH}/pairing/challenges`,
+      caller: open,
+      summary: "Get a challenge to sign",
+      description:
+        "The first step of a device. A challenge is good for 120 seconds, for this application, and for one request.",
+      answers: { 201: challenge },
+      refusals: { 404: ["application-not-found"], 429: ["too-many-asks"] },
+      example: { params: exampleApplication },
+      async handle(c, { params }) {
+        const now = Date.now();
+        countCall(c, "pairingCalls", now);
+        const { id } = await requireApplication(c, params.application);
+        const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
+        return {
+          status: 201,
+          body: { nonce, expires_at: toRfc3339(expiresAt), server_time: toRfc3339(now) },
+        };
+      },
+    }),
+    operation({
+      id: "requestPairing",
+      method: "POST",
+      path: `${APPLICATION_PATH}/pairing/requests`,
+      caller: open,
+      summary: "Ask to be let in, as a device",
+      description: [
+        "The second step of a device. The credential is `device.signature`: the Ed25519 signature of this string, as UTF-8, with the device's key.",
+        "```\nv3|device id|client id|client mode|role|scopes joined with ,|signed_at|setup code|nonce|platform|device family\n```",
+        "After `v3` come ten fields of the body. Platform and family are trimmed, and their ASCII letters made lower case. The others are signed as they are sent. What is absent is empty. `docs/pairing.md` has code and a signature to test yours with.",
+        "202: the device shows the `fingerprint` to the person in front of it, and polls with the `poll_token`. 200: here is a token at once. The device is paired already with the same platform and family and asks for no more than is approved, or its setup code let it in. To ask for the same again refreshes the pending request, which lives for 300 seconds; to ask for more takes its place. Each token that is given makes the one before it stop.",
+      ].join("\n\n"),
+      body: pairingRequestBody,
+      answers: requestAnswers,
+      refusals: {
+        400: ["invalid-key", "wrong-device-id"],
+        401: ["unknown-nonce", "nonce-expired", "stale-signature", "wrong-signature"],
+        403: ["invalid-setup-code", "exceeds-setup-code"],
+        404: ["application-not-found"],
+        409: ["nonce-used"],
+        429: [
+          "too-many-asks",
+          "too-many-failures",
+          "too-many-requests-pending",
+          "too-many-new-requests",
+        ],
+      },
+      example: {
+        params: exampleApplication,
+        body: {
+          device: {
+            id: "34750f98bd59fcfc946da45aaabe933be154a4b5094e1c4abf42866505f3c97e",
+            public_key: "iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w",
+            signed_at: 1737264000000,
+            nonce: "nonce-abc",
+            signature:
+              "GQJN-lVtmP2JK_XH7YgvsiUTdSXlUz7WK1grMAhiOfVs6uzy0oNRbCw6Prds03N-IjVMdRLkYKVVCMZbEzZQBA",
           },
-          202,
-        );
-    }
-  });
-}
-
-function pollRoute(app: Hono<AppEnv>): void {
-  app.get(`${PAIRING_PATH}/requests/:id{[A-Za-z0-9._-]+}`, async (c) => {
-    const now = Date.now();
-    const application = c.req.param("application");
-    const id = c.req.param("id");
-    if (!isPollToken(c.var.config.secret, application, id, readCredential(c, now))) {
-      return refuseAndCount(c, now, wrongPollToken);
-    }
-    countCall(c, "polls", now, id);
-    const result = await pollRequest(c.var.db, application, id, now);
-    if (!result) throw new Refused(toDeviceRefusal({ code: "request-not-found" }));
-    const { status, token } = result;
-    if (!token) return c.json({ status });
-    return c.json({ status, device_token: token.token, role: token.role, scopes: token.scopes });
-  });
-}
+          client: { id: "cli", mode: "cli", platform: " Linux ", device_family: "Server" },
+          role: "operator",
+          scopes: ["operator.read", "operator.write"],
+          setup_code: "tok-123",
+        },
+      },
+      async handle(c, { params, readBody }) {
+        countCall(c, "pairingCalls", Date.now());
+        const sent = await readBody();
+        const application = await requireApplication(c, params.application);
+        const answer = await judgeAndRequest(c, application, sent);
+        return toRequestReply(c, application, sent.requested.deviceId, answer);
+      },
+    }),
+    operation({
+      id: "pollPairingRequest",
+      method: "GET",
+      path: `${APPLICATION_PATH}/pairing/requests/{id}`,
+      caller: checkedByHandler("pollToken"),
+      summary: "Ask for the decision, as a device",
+      description: `The third step of a device. Poll every ${POLL_SECONDS} seconds; faster is refused with \`slow_down\`. If the answer with the token is lost, sign a new request: it is answered with a fresh token.`,
+      answers: { 200: poll },
+      refusals: {
+        401: ["unauthenticated", "wrong-poll-token"],
+        404: ["request-not-found"],
+        429: ["too-many-failures", "slow_down"],
+      },
+      example: {
+        params: exampleRequest,
+      },
+      async handle(c, { params: { application, id } }) {
+        const now = Date.now();
+        if (!isPollToken(c.var.config.secret, application, id, readCredential(c, now))) {
+          return refuseAndCount(c, now, wrongPollToken);
+        }
+        countCall(c, "polls", now, id);
+        const result = await pollRequest(c.var.db, application, id, now);
+        if (!result) throw new Refused(toDeviceRefusal({ code: "request-not-found" }));
+        const { status, token } = result;
+        if (!token) return { status: 200, body: { status } };
+        const { role, scopes } = token;
+        return { status: 200, body: { status, device_token: token.token, role, scopes } };
+      },
+    }),
+  ],
+};
 
 const wrongPollToken = {
   status: 401,
@@ -106,11 +193,27 @@ const wrongPollToken = {
   headers: { "WWW-Authenticate": "Bearer" },
 } as const;
 
-async function requireApplication(c: Call): Promise<Application> {
-  const id = c.req.param("application") ?? "";
+async function requireApplication(c: Call, id: string): Promise<Application> {
   const [application] = await selectApplication(c.var.db, null, id);
   if (!application) throw applicationNotFound();
   return application;
+}
+
+/** Checks the proof of a pairing request, and handles the request. */
+async function judgeAndRequest(
+  c: Call,
+  application: Application,
+  { requested, proof }: z.output<typeof pairingRequestBody>,
+): Promise<PairingAnswer> {
+  const now = Date.now();
+  const signed = { applicationId: application.id, requested, proof };
+  const unproven = await judgeProof(c.var.config.secret, signed, now);
+  if (unproven) return refuse(c, unproven);
+  const { nonce, setupCode } = proof;
+  if (setupCode !== null) requireBelowLimit(c, "failedAuthentications", now);
+  const proven = { requested, nonce, setupCode, remoteIp: clientIp(c) };
+  const result = await requestPairing(deviceServices(c), application, proven, now);
+  return result.type === "refused" ? refuse(c, result.refusal) : result;
 }
 
 /**
@@ -122,4 +225,38 @@ function refuse(c: Call, refusal: DeviceRefusal): never {
     return refuseAndCount(c, Date.now(), toDeviceRefusal(refusal));
   }
   throw new Refused(toDeviceRefusal(refusal));
+}
+
+function toRequestReply(
+  c: Call,
+  application: Application,
+  deviceId: string,
+  answer: PairingAnswer,
+): Reply<typeof requestAnswers> {
+  if (answer.type === "token") {
+    const { requestId, token, role, scopes } = answer;
+    return {
+      status: 200,
+      body: {
+        status: "approved",
+        pair_request_id: requestId,
+        device_id: deviceId,
+        device_token: token,
+        role,
+        scopes,
+      },
+    };
+  }
+  const { id, expiresAt } = answer.request;
+  return {
+    status: 202,
+    body: {
+      pair_request_id: id,
+      status: "pending",
+      expires_at: toRfc3339(expiresAt),
+      poll_token: pollToken(c.var.config.secret, application.id, id),
+      interval: POLL_SECONDS,
+      fingerprint: fingerprint(deviceId),
+    },
+  };
 }

@@ -1,90 +1,175 @@
-/** Pairing on `/v1` for operators: they list requests, approve or reject them, and make setup codes. */
-import type { Hono } from "hono";
+/** The operations of pairing on `/v1` for operators: they list requests, approve or reject them, and make setup codes. */
+import * as z from "zod";
 import { selectApplication } from "../../devices/application-store";
-import { readBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
-import { toKeysetPage } from "../../http/paging";
-import { type AppEnv, Refused } from "../../http/request-context";
+import { roleOf } from "../../devices/scopes";
+import { humanText } from "../../http/human-text";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { pageCursor, pageLimit, pageOf, toKeysetPage } from "../../http/paging";
+import { Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
 import { listPairingRequests } from "../../pairing/pairing-lists";
-import { createSetupCode } from "../../pairing/setup-codes";
+import { LONGEST_REASON, REQUEST_STATUSES } from "../../pairing/pairing-request";
+import { createSetupCode, LONGEST_SETUP_CODE_SECONDS } from "../../pairing/setup-codes";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
-import { toRfc3339 } from "../shared/wire-time";
-import { APPLICATION_PATH, applicationNotFound, applicationRef } from "./device-paths";
+import { time, toRfc3339 } from "../shared/wire-time";
+import { role, roles, scopes, shortText } from "./device-fields";
 import {
-  approveRequestBody,
-  rejectRequestBody,
-  requestsQuery,
-  setupCodeBody,
-  toRequestWire,
-} from "./device-wire";
+  APPLICATION_PATH,
+  applicationNotFound,
+  applicationRef,
+  exampleApplication,
+  exampleRequest,
+} from "./device-paths";
+import { pairingRequest, toRequestWire } from "./pairing-request-wire";
 
-const REQUESTS_PATH = `${APPLICATION_PATH}/pairing/requests`;
+const REQUESTS_PATH = `${APPLICATION_PATH}/pairing/requests` as const;
 
-/** Adds the routes to the app. */
-export function pairingRequestRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    REQUESTS_PATH,
-    keyRoute("devices:list", async (c, caller) => {
-      const { limit, cursor, status } = readQuery(c, requestsQuery);
-      const query = { status, before: cursor, limit: limit + 1 };
-      const rows = await listPairingRequests(
-        c.var.db,
-        applicationRef(c, caller),
-        query,
-        Date.now(),
-      );
-      if (!rows) throw applicationNotFound();
-      return c.json(toKeysetPage(rows, limit, ({ id }) => id, toRequestWire));
+const listQuery = z.strictObject({
+  status: z
+    .enum(REQUEST_STATUSES, `must be one of ${REQUEST_STATUSES.join(", ")}`)
+    .nullable()
+    .default(null),
+  limit: pageLimit,
+  cursor: pageCursor(/^pr-[0-9a-f-]{36}$/),
+});
+
+const approveBody = z.strictObject({
+  digest: shortText.optional().meta({
+    description:
+      "The `digest` of the request that was shown: if it asks for something else, nothing is approved.",
+  }),
+  roles: roles.optional().meta({ description: "Absent: all that the device asks for." }),
+  scopes: scopes.optional().meta({
+    description: "Absent: all that the device asks for, of the approved roles.",
+  }),
+});
+
+const rejectBody = z.strictObject({
+  reason: humanText(1, LONGEST_REASON).nullable().default(null),
+});
+
+const TTL = `must be a whole number of seconds from 1 to ${LONGEST_SETUP_CODE_SECONDS}`;
+const setupCodeBody = z
+  .strictObject({
+    role,
+    scopes: scopes.meta({ description: "Each belongs to the role." }),
+    ttl_seconds: z.int(TTL).min(1, TTL).max(LONGEST_SETUP_CODE_SECONDS, TTL),
+  })
+  .superRefine((body, issues) => {
+    for (const [index, scope] of body.scopes.entries()) {
+      if (roleOf(scope) === body.role) continue;
+      issues.addIssue({
+        code: "custom",
+        path: ["scopes", index],
+        message: "belongs to another role",
+      });
+    }
+  });
+
+const setupCode = z.object({ setup_code: z.string(), expires_at: time }).meta({ id: "SetupCode" });
+
+/** Why a decision is refused because the request has ended: `toDeviceRefusal` makes these codes. */
+const REQUEST_ENDED = [
+  "request-approved",
+  "request-rejected",
+  "request-expired",
+  "request-superseded",
+];
+
+/** Pairing, for the operators who decide. */
+export const pairingRequests: OperationGroup = {
+  name: "Pairing requests",
+  description:
+    "Operators see which devices ask to be let in, and approve or reject them. A setup code lets one device in without a decision.",
+  operations: [
+    operation({
+      id: "listPairingRequests",
+      method: "GET",
+      path: REQUESTS_PATH,
+      caller: key("devices:list"),
+      summary: "List pairing requests, newest first",
+      description: "Also those that have ended, as long as they are kept.",
+      query: listQuery,
+      answers: { 200: pageOf(pairingRequest) },
+      refusals: { 404: ["application-not-found"] },
+      example: { params: exampleApplication, query: { status: "pending" } },
+      async handle(c, { params, query: { limit, cursor, status }, caller }) {
+        const query = { status, before: cursor, limit: limit + 1 };
+        const ref = applicationRef(params, caller);
+        const rows = await listPairingRequests(c.var.db, ref, query, Date.now());
+        if (!rows) throw applicationNotFound();
+        return { status: 200, body: toKeysetPage(rows, limit, ({ id }) => id, toRequestWire) };
+      },
     }),
-  );
-  decisionRoutes(app);
-  setupCodeRoute(app);
-}
-
-function decisionRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    `${REQUESTS_PATH}/:call{[A-Za-z0-9._-]+:approve}`,
-    keyRoute("devices:approve", async (c, caller) => {
-      const terms = await readBody(c, approveRequestBody);
-      const { applicationId } = applicationRef(c, caller);
-      const id = idBeforeVerb(c);
-      const services = deviceServices(c);
-      const approval = { applicationId, requestId: id, terms };
-      const result = await approveRequest(services, caller, approval, Date.now());
-      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
-      return c.json(toRequestWire(result.request));
+    operation({
+      id: "approvePairingRequest",
+      method: "POST",
+      path: `${REQUESTS_PATH}/{id}:approve`,
+      caller: key("devices:approve"),
+      summary: "Approve a pairing request",
+      description:
+        "Compare the fingerprint with the device first. All that is asked for is approved, or less if you say so. You have to hold every scope that the device gets. From then on the device has this access and nothing else, also if it had more before. It collects its token with its next poll.",
+      body: approveBody,
+      answers: { 200: pairingRequest },
+      refusals: {
+        400: ["exceeds-request"],
+        403: ["scope-not-held"],
+        404: ["application-not-found", "request-not-found"],
+        409: [...REQUEST_ENDED, "digest-mismatch"],
+      },
+      example: { params: exampleRequest, body: { scopes: ["operator.read"] } },
+      async handle(c, { params, body: terms, caller }) {
+        const approval = { applicationId: params.application, requestId: params.id, terms };
+        const result = await approveRequest(deviceServices(c), caller, approval, Date.now());
+        if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
+        return { status: 200, body: toRequestWire(result.request) };
+      },
     }),
-  );
-
-  app.post(
-    `${REQUESTS_PATH}/:call{[A-Za-z0-9._-]+:reject}`,
-    keyRoute("devices:approve", async (c, caller) => {
-      const { reason } = await readBody(c, rejectRequestBody);
-      const { applicationId } = applicationRef(c, caller);
-      const id = idBeforeVerb(c);
-      const services = deviceServices(c);
-      const rejection = { applicationId, requestId: id, reason };
-      const result = await rejectRequest(services, caller, rejection, Date.now());
-      if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
-      return c.json(toRequestWire(result.request));
+    operation({
+      id: "rejectPairingRequest",
+      method: "POST",
+      path: `${REQUESTS_PATH}/{id}:reject`,
+      caller: key("devices:approve"),
+      summary: "Reject a pairing request",
+      body: rejectBody,
+      answers: { 200: pairingRequest },
+      refusals: { 404: ["application-not-found", "request-not-found"], 409: REQUEST_ENDED },
+      example: { params: exampleRequest, body: { reason: "Nobody knows this device" } },
+      async handle(c, { params, body: { reason }, caller }) {
+        const rejection = { applicationId: params.application, requestId: params.id, reason };
+        const result = await rejectRequest(deviceServices(c), caller, rejection, Date.now());
+        if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
+        return { status: 200, body: toRequestWire(result.request) };
+      },
     }),
-  );
-}
-
-function setupCodeRoute(app: Hono<AppEnv>): void {
-  app.post(
-    `${APPLICATION_PATH}/setup-codes`,
-    keyRoute("devices:approve", async (c, caller) => {
-      const { role, scopes, ttl_seconds } = await readBody(c, setupCodeBody);
-      const { organisationId, applicationId: id } = applicationRef(c, caller);
-      const [application] = await selectApplication(c.var.db, organisationId, id);
-      if (!application) throw applicationNotFound();
-      const code = { applicationId: id, role, scopes, ttlSeconds: ttl_seconds };
-      const made = await createSetupCode(deviceServices(c), caller, code, Date.now());
-      if (!made.ok) throw new Refused(toDeviceRefusal(made.refusal));
-      return c.json({ setup_code: made.code, expires_at: toRfc3339(made.expiresAt) }, 201);
+    operation({
+      id: "createSetupCode",
+      method: "POST",
+      path: `${APPLICATION_PATH}/setup-codes`,
+      caller: key("devices:approve"),
+      summary: "Make a setup code",
+      description:
+        "It lets one device in without a decision, with this role and these scopes, or fewer. You have to hold the scopes. The code works once, and only while your API key could still make it.",
+      body: setupCodeBody,
+      answers: { 201: setupCode },
+      refusals: { 403: ["scope-not-held"], 404: ["application-not-found"] },
+      example: {
+        params: exampleApplication,
+        body: { role: "operator", scopes: ["operator.read"], ttl_seconds: 300 },
+      },
+      async handle(c, { params, body: { role, scopes, ttl_seconds }, caller }) {
+        const { organisationId, applicationId } = applicationRef(params, caller);
+        const [application] = await selectApplication(c.var.db, organisationId, applicationId);
+        if (!application) throw applicationNotFound();
+        const code = { applicationId, role, scopes, ttlSeconds: ttl_seconds };
+        const made = await createSetupCode(deviceServices(c), caller, code, Date.now());
+        if (!made.ok) throw new Refused(toDeviceRefusal(made.refusal));
+        return {
+          status: 201,
+          body: { setup_code: made.code, expires_at: toRfc3339(made.expiresAt) },
+        };
+      },
     }),
-  );
-}
+  ],
+};
