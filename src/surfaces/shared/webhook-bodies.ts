@@ -7,7 +7,7 @@ import type { Config } from "../../platform/config";
 import type { DeliveryFormat } from "../../webhooks/delivery";
 import type { WebhookSender } from "../../webhooks/delivery-attempt";
 import { toRelaySession } from "../relay-sessions/wire";
-import { toRicloudEvent } from "../source-sessions/event-wire";
+import { ricloudEvent, toRicloudEvent } from "../source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../v1/event-payloads";
 import { toEventBody } from "../v1/event-wire";
 
@@ -36,5 +36,17 @@ export function describeWebhooks(): Record<string, WebhookDescription> {
   const ofEvents = Object.entries(EVENT_PAYLOADS).map(([type, { data, when }]) => {
     return [type, { format: "standard", when, body: eventBody(z.literal(type), data) }] as const;
   });
-  return Object.fromEntries(ofEvents);
+  return {
+    ...Object.fromEntries(ofEvents),
+    "webhook_config.test": {
+      format: "ricloud",
+      when: EVENT_PAYLOADS["webhook_config.test"].when,
+      body: ricloudEvent,
+    },
+    "ricloud-event": {
+      format: "ricloud",
+      when: "Any of these events, to a webhook endpoint in ricloud's format: to its address with `/` and the event's id behind the path, signed with `Ricloud-Signature`.",
+      body: ricloudEvent,
+    },
+  };
 }

@@ -5,6 +5,9 @@
 import * as z from "zod";
 import type { EventType } from "../../events/event-types";
 import { time } from "../shared/wire-time";
+import { connectorFacts } from "./connector-wire";
+import { deviceFacts } from "./device-wire";
+import { pairingRequest } from "./pairing-request-wire";
 import { webhookEndpoint } from "./webhook-wire";
 
 const version = z.int().meta({
@@ -80,69 +83,18 @@ export const connectionEventData = z
 
 /** The `data` of all `connector.*` events. */
 export const connectorEventData = z
-  .object({
-    type: z.string(),
-    url: z.string(),
-    timeout_seconds: z.int(),
-    check_interval_seconds: z.int().nullable(),
-    session_ttl_seconds: z.int(),
-    idle_seconds: z.int(),
-    created_at: time,
-    version,
-  })
+  .object({ ...connectorFacts.shape, version })
   .meta({ id: "ConnectorEventData" });
 
 /** The `data` of all `device.pair.*` events. */
 export const pairingRequestEventData = z
-  .object({
-    pair_request_id: z.string(),
-    application_id: z.string(),
-    status: z.enum(["pending", "approved", "rejected", "expired", "superseded"]),
-    device_id: z.string(),
-    public_key: z.string(),
-    fingerprint: z.string(),
-    digest: z.string(),
-    display_name: z.string(),
-    platform: z.string(),
-    device_family: z.string(),
-    client_id: z.string(),
-    client_mode: z.string(),
-    role: z.string(),
-    roles: z.array(z.string()),
-    scopes: z.array(z.string()),
-    remote_ip: z.string(),
-    silent: z.boolean(),
-    is_repair: z.boolean(),
-    requested_at: time,
-    expires_at: time,
-    decided_by: z.int().nullable(),
-    decided_by_email: z.string().nullable(),
-    decided_at: time.nullable(),
-    granted: z
-      .object({ role: z.string(), roles: z.array(z.string()), scopes: z.array(z.string()) })
-      .nullable(),
-    reason: z.string().nullable(),
-    version,
-  })
+  .object({ ...pairingRequest.shape, version })
   .meta({ id: "PairingRequestEventData" });
 
 /** The `data` of `device.token.*` and `device.removed`. */
 export const deviceEventData = z
   .object({
-    device_id: z.string(),
-    application_id: z.string(),
-    label: z.string().nullable(),
-    public_key: z.string(),
-    fingerprint: z.string(),
-    display_name: z.string(),
-    platform: z.string(),
-    device_family: z.string(),
-    client_id: z.string(),
-    client_mode: z.string(),
-    role: z.string(),
-    roles: z.array(z.string()),
-    scopes: z.array(z.string()),
-    created_at: time,
+    ...deviceFacts.shape,
     version,
     token_role: z
       .string()

@@ -1,7 +1,9 @@
-/** Every event, as it is really made, has the form that `event-payloads.ts` describes. */
+/** Every event, and every body that is sent, has the form that the description of the API shows. */
 import { afterEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { EVENT_TYPES, type EventType } from "../../../src/events/event-types";
+import { describeWebhooks } from "../../../src/surfaces/shared/webhook-bodies";
+import { ricloudEvent } from "../../../src/surfaces/source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../../../src/surfaces/v1/event-payloads";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { moveClock, stopClock } from "../../support/clock";
@@ -9,6 +11,7 @@ import { decide, newApplication, newDevice, pair, request } from "../../support/
 import { newKey, patchKey } from "../../support/keys";
 import * as permissions from "../../support/permissions";
 import { eventually } from "../../support/pipeline";
+import type { Mailbox } from "../../support/receiver";
 import { authorize, create, remove, revoke } from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
 import { runSweep } from "../../support/sweep";
@@ -34,6 +37,7 @@ test("every event that there is has the form that is described, in the list and 
   stopClock();
   const tenant = await newOrganisation();
   const listening = await endpointWith(tenant);
+  const ricloud = await endpointWith(tenant, { format: "ricloud" });
   await changeEndpoints(tenant);
   await changeRelaySession(tenant);
   await changeKeys(tenant);
@@ -51,21 +55,35 @@ test("every event that there is has the form that is described, in the list and 
   });
   for (const { id: _, ...event } of events) expectForm(bodyOf(event.type), event, event.type);
 
+  // An endpoint hears neither of its own making nor of the tests of others.
   const heard = events.filter(({ type }) => !isTest(type) && type !== "webhook-endpoint.created");
-  const posted = await eventually(async () => {
-    const bodies = await listening.mailbox.requests();
-    expect(bodies.length).toBeGreaterThanOrEqual(heard.length);
-    return bodies.map(({ body }) => JSON.parse(body));
-  });
-  for (const body of posted) expectForm(bodyOf(body.type), body, `${body.type} in a webhook`);
+  for (const body of await bodiesOf(listening, heard.length)) {
+    expectForm(bodyOf(body.type), body, `${body.type} in a webhook`);
+  }
+  for (const body of await bodiesOf(ricloud, heard.length)) {
+    const name = `${body.type}.${body.action} in ricloud's format`;
+    expectForm(ricloudEvent, body, name);
+  }
 });
+
+test("every event is described as a webhook by its name, with when it is sent", () => {
+  const webhooks = describeWebhooks();
+  expect(Object.keys(webhooks)).toEqual([...EVENT_TYPES, "ricloud-event"]);
+  for (const [name, { when }] of Object.entries(webhooks))
+    expect(when, name).toMatch(/^[A-Z].*\.$/);
+});
+
+/** The bodies that have arrived, once there are so many. */
+async function bodiesOf({ mailbox }: { mailbox: Mailbox }, count: number) {
+  const requests = await mailbox.waitForRequests(count);
+  return requests.map(({ body }) => JSON.parse(body));
+}
 
 function isTest(type: EventType): boolean {
   return type.endsWith(".test");
 }
 
 async function changeEndpoints(tenant: Tenant): Promise<void> {
-  await endpointWith(tenant, { format: "ricloud" });
   const endpoint = await endpointWith(tenant, { event_types: ["connection.deleted"] });
   await call("POST", `${endpoint.path}:test`, { key: tenant.key });
   await patch(tenant, endpoint, { description: "Changed" });
