@@ -25,7 +25,6 @@ export type CallerRule =
 export type SecurityScheme =
   | "apiKey"
   | "operatorToken"
-  | "accessAssertion"
   | "rootToken"
   | "deviceToken"
   | "pollToken"

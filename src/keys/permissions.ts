@@ -38,18 +38,10 @@ export const OPERATOR_SIGN_IN: Permission = "operator:sign-in";
 /** A key with this has every permission, also every one of the owner's own. */
 export const ALL_PERMISSIONS = "*";
 
-const OWN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+/** The form of a name of the owner's own. */
+export const OWN_PERMISSION = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** Whether a name can be a permission: `*`, one of `PERMISSIONS`, or a name of the owner's own. */
-export function isPermission(name: string): boolean {
-  return (
-    name === ALL_PERMISSIONS ||
-    (PERMISSIONS as readonly string[]).includes(name) ||
-    OWN_NAME.test(name)
-  );
-}
-
-/** The rule of `isPermission` in words, for error messages. */
+/** What can be a permission, in words, for error messages. */
 export const PERMISSION_RULE = `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`;
 
 /** Whether a key with the permissions `held` has the permission `needed`. */

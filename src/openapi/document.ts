@@ -18,7 +18,6 @@ export function describeApi() {
   const groups: OperationGroup[] = [];
   for (const [surface, ...ofSurface] of SURFACES) {
     for (const group of ofSurface) {
-      if (typeof group === "function") continue;
       groups.push(group);
       for (const operation of group.operations) {
         const path = paths[operation.path] ?? {};
@@ -114,14 +113,15 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
   }));
   if (operation.query) {
     const { properties = {}, required = [] } = schemas.ofInput(operation.query);
-    for (const [name, { description, ...schema }] of Object.entries(properties)) {
+    for (const [name, { description, ...nullable }] of Object.entries(properties)) {
+      const schema = withoutNull(nullable);
       parameters.push({
         name,
         in: "query",
         required: required.includes(name),
         ...(description === undefined ? {} : { description }),
         schema,
-        ...exampleOf(operation.example.query?.[name]),
+        ...exampleOf(toExample(operation.example.query?.[name], schema)),
       });
     }
   }
@@ -188,6 +188,23 @@ const SUCCESSES: Readonly<Record<string, string>> = {
   202: "Accepted: the outcome is not known yet.",
   204: "Done. There is nothing to show.",
 };
+
+/** The schema of a parameter that is null where it is absent: null cannot be sent in a query. */
+function withoutNull(schema: JsonSchema): JsonSchema {
+  const { anyOf, type, ...rest } = schema;
+  if (rest.default === null) delete rest.default;
+  if (Array.isArray(type)) {
+    return { type: type.filter((name) => name !== "null").join(), ...rest };
+  }
+  if (!Array.isArray(anyOf)) return schema;
+  const [only, ...others] = anyOf.filter((each) => each.type !== "null");
+  return others.length === 0 ? { ...only, ...rest } : schema;
+}
+
+/** An example in the type of its schema: in a query all is text. */
+function toExample(text: string | undefined, schema: JsonSchema): unknown {
+  return text !== undefined && schema.type === "integer" ? Number(text) : text;
+}
 
 function exampleOf(example: unknown): object {
   return example === undefined ? {} : { example };

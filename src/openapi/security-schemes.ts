@@ -10,12 +10,6 @@ export const SECURITY_SCHEMES: Record<SecurityScheme, object> = {
   rootToken: bearer("The root token of the deployment, `DRAWBRIDGE_ROOT_TOKEN`."),
   deviceToken: bearer("The token of a paired device (`drbd_…`)."),
   pollToken: bearer("The token with which a device asks for the decision (`drbp_…`)."),
-  accessAssertion: {
-    type: "apiKey",
-    in: "header",
-    name: "Cf-Access-Jwt-Assertion",
-    description: "The assertion that Cloudflare Access adds to a request of somebody it knows.",
-  },
   relayTokens: {
     type: "apiKey",
     in: "query",

@@ -1,7 +1,10 @@
 /** How relay permissions say what is wrong: RFC 9457, as `/v1` does, since HULFT's format is not public. */
 import { problemSurface } from "../../http/problem-details";
-import { type HttpRefusal, pathsUnder } from "../../http/request-context";
-import type { PermissionRefusal } from "../../relay-permissions/manage-permissions";
+import { type HttpRefusal, pathsUnder, Refused } from "../../http/request-context";
+import type {
+  PermissionRefusal,
+  PermissionResult,
+} from "../../relay-permissions/manage-permissions";
 
 /** The surface of relay permissions and connections. */
 export const permissionSurface = problemSurface(
@@ -9,8 +12,21 @@ export const permissionSurface = problemSurface(
   pathsUnder("/api/v2", "/relay", "/connections"),
 );
 
-/** Why a permission or connection was not read or changed, as an HTTP error. */
-export function toPermissionRefusal(refusal: PermissionRefusal): HttpRefusal {
+/**
+ * The permission or connection after a change.
+ * @throws Refused if nothing was changed
+ */
+export function requireDone<T>(result: PermissionResult<T>): T {
+  if (!result.ok) throw refused(result.refusal);
+  return result.value;
+}
+
+/** What is thrown where a permission or connection is not read or changed. */
+export function refused(refusal: PermissionRefusal): Refused {
+  return new Refused(toHttpRefusal(refusal));
+}
+
+function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {
   switch (refusal.code) {
     case "permission-exists": {
       const { connectionId, remoteConnectionId, direction } = refusal.key;

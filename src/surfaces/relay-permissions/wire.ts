@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { humanText } from "../../http/human-text";
+import type { Shown } from "../../http/operation";
 import { wholeNumberText } from "../../http/whole-numbers";
 import {
   CONNECTION_ID_PATTERN,
@@ -14,6 +15,7 @@ import {
   type PermissionFacts,
   type PermissionKey,
 } from "../../relay-permissions/permission";
+import { refused } from "./errors";
 
 /** The schema of a connection's id. */
 export const connectionId = z
@@ -23,10 +25,12 @@ export const connectionId = z
     'must be 1 to 16 letters, digits, dots, _ or -, and not "." or ".."',
   );
 
-const direction = z.enum(["send", "receive"], "must be send or receive");
-const enabledText = z
-  .enum(["true", "false"], 'must be "true" or "false"')
-  .transform((text) => text === "true");
+/** The schema of a direction. */
+export const direction = z
+  .enum(["send", "receive"], "must be send or receive")
+  .meta({ description: "Seen from the local side: the connection that is named first." });
+const trueOrFalse = z.enum(["true", "false"], 'must be "true" or "false"');
+const enabledText = trueOrFalse.transform((text) => text === "true");
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
 const memo = humanText(0, MAX_MEMO_LENGTH);
 
@@ -36,7 +40,7 @@ export const createPermissionBody = z
     connectionId,
     remoteConnectionId: connectionId,
     direction,
-    enabled: enabled.nullish(),
+    enabled: enabled.nullish().meta({ description: '`"false"` if it is left out.' }),
     memo: memo.nullish(),
   })
   .transform((body) => ({ ...body, enabled: body.enabled ?? false, memo: body.memo ?? "" }));
@@ -55,8 +59,12 @@ export const createConnectionBody = z
 export const FIRST_PAGE = { startIndex: 0, maxResults: 30 };
 
 const paging = {
-  startIndex: wholeNumberText(0, Number.MAX_SAFE_INTEGER).default(FIRST_PAGE.startIndex),
-  maxResults: wholeNumberText(1, 1_000).default(FIRST_PAGE.maxResults),
+  startIndex: wholeNumberText(0, Number.MAX_SAFE_INTEGER)
+    .default(FIRST_PAGE.startIndex)
+    .meta({ description: "How many rows to skip. `after` costs less, and misses no row." }),
+  maxResults: wholeNumberText(1, 1_000)
+    .default(FIRST_PAGE.maxResults)
+    .meta({ description: `${FIRST_PAGE.maxResults} if it is left out.` }),
 };
 
 /** `<connectionId>/<remoteConnectionId>/<direction>`, as in a path. */
@@ -74,17 +82,44 @@ export const permissionQuery = z.object({
   remoteConnectionId: connectionId.nullable().default(null),
   direction: direction.nullable().default(null),
   enabled: enabledText.nullable().default(null),
-  after: keyText.nullable().default(null),
+  after: keyText.nullable().default(null).meta({
+    description:
+      "The key of the last row that you have. The list goes on after it: `plant-a/plant-b/send`.",
+  }),
 });
 
 /** The query of the list of connections. `after` is an addition of Drawbridge. */
 export const connectionQuery = z.object({
   ...paging,
-  after: connectionId.nullable().default(null),
+  after: connectionId.nullable().default(null).meta({
+    description: "The `connectionId` of the last row that you have. The list goes on after it.",
+  }),
 });
 
-/** The permission that a path names; null: its parts are not of the right form. */
-export function readPermissionKey(
+/**
+ * The connection that a path names.
+ * @throws Refused 404 if its id has another form: then it was never registered
+ */
+export function requireConnectionId(text: string): string {
+  if (!CONNECTION_ID_PATTERN.test(text)) throw refused({ code: "connection-not-found" });
+  return text;
+}
+
+/**
+ * The permission that a path names.
+ * @throws Refused 404 if a part has another form: then there is none
+ */
+export function requirePermissionKey(parts: {
+  connectionId: string;
+  remoteConnectionId: string;
+  direction: string;
+}): PermissionKey {
+  const key = readPermissionKey(parts.connectionId, parts.remoteConnectionId, parts.direction);
+  if (!key) throw refused({ code: "permission-not-found" });
+  return key;
+}
+
+function readPermissionKey(
   local: string | undefined,
   remote: string | undefined,
   last: string | undefined,
@@ -100,27 +135,60 @@ export function readPermissionKey(
   return found ? { connectionId: local, remoteConnectionId: remote, direction: found } : null;
 }
 
-/** A permission, alone or in a list. */
-export function toPermission(permission: PermissionFacts) {
+/** The schema of a permission, alone or in a list. */
+export const relayPermission = z
+  .object({
+    connectionId,
+    remoteConnectionId: connectionId,
+    direction,
+    enabled: trueOrFalse,
+    memo: z.string(),
+  })
+  .meta({ id: "RelayPermission" });
+
+/** Shows a permission. */
+export function toPermission(permission: PermissionFacts): Shown<typeof relayPermission> {
   return {
     connectionId: permission.connectionId,
     remoteConnectionId: permission.remoteConnectionId,
     direction: permission.direction,
-    enabled: String(permission.enabled),
+    enabled: permission.enabled ? "true" : "false",
     memo: permission.memo,
   };
 }
 
-/** A connection's definition, alone or in a list. */
-export function toConnectionDefinition(connection: Connection) {
+/** The schema of a connection's definition, alone or in a list. */
+export const connectionDefinition = z
+  .object({ connectionId, memo: z.string() })
+  .meta({ id: "ConnectionDefinition" });
+
+/** Shows a connection. */
+export function toConnectionDefinition(connection: Connection): Shown<typeof connectionDefinition> {
   return { connectionId: connection.connectionId, memo: connection.memo };
 }
+
+const envelope = z.object({
+  totalSize: z.int().meta({ description: "How many rows the whole list has." }),
+  fetchSize: z.int().meta({ description: "How many rows are in this answer." }),
+  startIndex: z.int(),
+  maxResults: z.int(),
+});
+
+/** The schema of a list of permissions. */
+export const relayPermissions = z
+  .object({ ...envelope.shape, permission: z.array(relayPermission) })
+  .meta({ id: "RelayPermissions" });
+
+/** The schema of a list of connections. */
+export const connectionDefinitions = z
+  .object({ ...envelope.shape, definitions: z.array(connectionDefinition) })
+  .meta({ id: "ConnectionDefinitions" });
 
 /** The fields of a list beside its rows. */
 export function toEnvelope(
   page: { total: number; fetched: number },
   query: { startIndex: number; maxResults: number },
-) {
+): Shown<typeof envelope> {
   return {
     totalSize: page.total,
     fetchSize: page.fetched,

@@ -7,9 +7,9 @@ import { noteKeyUse } from "../../http/authenticate";
 import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { findKeyByToken } from "../../keys/key-cache";
 import { isWellFormedToken } from "../../keys/key-token";
-import { isPermission, PERMISSION_RULE } from "../../keys/permissions";
 import { type KeyVerification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
+import { permissionName } from "../shared/permission-name";
 import { time, toRfc3339 } from "../shared/wire-time";
 
 const verifyBody = z
@@ -18,9 +18,7 @@ const verifyBody = z
       .string("must be a string")
       .max(1_024, "is too long for a token")
       .meta({ description: "The API key to verify." }),
-    permission: z
-      .string("must be a string")
-      .refine(isPermission, PERMISSION_RULE)
+    permission: permissionName
       .nullish()
       .meta({ description: "What the key has to hold. A name of your own will do." }),
     ip: z
@@ -63,7 +61,7 @@ const verification = z
     organisations: z
       .array(z.int())
       .meta({ description: "Those of the key's organisations that are also yours." }),
-    permissions: z.array(z.string()),
+    permissions: z.array(permissionName),
     expires_at: time.nullable().meta({ description: "Null: it does not expire, or is not found." }),
   })
   .meta({ id: "KeyVerification" });

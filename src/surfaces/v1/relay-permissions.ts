@@ -1,35 +1,56 @@
 /**
- * The route on `/v1` that says whether one connection may send to another, and which permissions are
+ * The operation on `/v1` that says whether one connection may send to another, and which permissions are
  * missing.
  */
-import type { Hono } from "hono";
 import * as z from "zod";
-import { readBody } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import type { AppEnv } from "../../http/request-context";
+import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { checkRelay } from "../../relay-permissions/manage-permissions";
 import type { MissingPermission } from "../../relay-permissions/permission";
-import { connectionId } from "../relay-permissions/wire";
+import { connectionId, direction } from "../relay-permissions/wire";
 
 const checkBody = z.strictObject({ from: connectionId, to: connectionId });
 
-/** Adds the route to the app. */
-export function relayPermissionCheckRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/v1/relay-permissions:check",
-    keyRoute("relay-permissions:get", async (c, { organisationId }) => {
-      const { from, to } = await readBody(c, checkBody);
-      const { allowed, missing } = await checkRelay(c.var.db, organisationId, from, to);
-      return c.json({ allowed, missing: missing.map(toWire) });
-    }),
-  );
-}
+const missingPermission = z
+  .object({
+    connection_id: connectionId,
+    remote_connection_id: connectionId,
+    direction,
+    state: z
+      .enum(["absent", "disabled"])
+      .meta({ description: "`absent`: create it. `disabled`: enable it." }),
+  })
+  .meta({ id: "MissingRelayPermission" });
 
-/**
- * A missing permission. `state` says what helps: create it if it is absent, enable it if it is
- * disabled.
- */
-function toWire(missing: MissingPermission) {
+const relayCheck = z
+  .object({
+    allowed: z.boolean(),
+    missing: z.array(missingPermission).meta({ description: "Empty if it is allowed." }),
+  })
+  .meta({ id: "RelayCheck" });
+
+/** The check of a transfer. */
+export const relayPermissionCheck: OperationGroup = {
+  name: "Relay permission check",
+  description: "Whether one connection may send to another, and why not.",
+  operations: [
+    operation({
+      id: "checkRelay",
+      method: "POST",
+      path: "/v1/relay-permissions:check",
+      caller: key("relay-permissions:get"),
+      summary: "Say whether one connection may send to another, and what is missing",
+      body: checkBody,
+      answers: { 200: relayCheck },
+      example: { body: { from: "plant-a", to: "plant-b" } },
+      async handle(c, { body: { from, to }, caller: { organisationId } }) {
+        const { allowed, missing } = await checkRelay(c.var.db, organisationId, from, to);
+        return { status: 200, body: { allowed, missing: missing.map(toMissing) } };
+      },
+    }),
+  ],
+};
+
+function toMissing(missing: MissingPermission): Shown<typeof missingPermission> {
   return {
     connection_id: missing.connectionId,
     remote_connection_id: missing.remoteConnectionId,

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { deriveAccessKey } from "../../../src/keys/access-key";
 import { MAX_GRACES } from "../../../src/keys/grace";
+import { PERMISSIONS } from "../../../src/keys/permissions";
 import { send, signAcs3 } from "../../support/alibaba";
 import { call, newOrganisation } from "../../support/client";
 import { newApplication } from "../../support/devices";
@@ -182,6 +183,15 @@ describe("a change of an API key", () => {
     const changed = await patchKey(tenant, key.id, { permissions });
     const refreshed = await patchKey(tenant, key.id, { refreshApiToken: true });
     for (const { body } of [changed, refreshed]) expect(body.permissions).toEqual(permissions);
+  });
+
+  test("is refused for an unknown permission with a colon, and the error lists all that there are", async () => {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant);
+    const answer = await patchKey(tenant, key.id, { permissions: ["relays:fly"] });
+    expect(answer.status).toBe(400);
+    for (const permission of ["*", ...PERMISSIONS])
+      expect(answer.body.detail).toContain(permission);
   });
 
   test("is made whole when several come at once, one after the other", async () => {

@@ -1,5 +1,6 @@
 /** What creating an API key answers, stores and announces, and what it refuses. */
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { PERMISSIONS } from "../../../src/keys/permissions";
 import { call, newOrganisation } from "../../support/client";
 import { keyBody, keyEventTypes, newKey } from "../../support/keys";
 
@@ -146,6 +147,7 @@ describe("a new API key", () => {
     ["permissions", { permissions: undefined }],
     ["permissions.0", { permissions: ["relays:fly"] }],
     ["permissions.0", { permissions: ["a b"] }],
+    ["permissions.0", { permissions: [7] }],
     ["permissions.0", { permissions: ["x".repeat(65)] }],
     ["dnsName", { dnsName: "-sftp" }],
     ["dnsName", { dnsName: "a.b" }],
@@ -163,6 +165,17 @@ describe("a new API key", () => {
     expect(answer.status).toBe(400);
     expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
     expect(answer.body.errors.map((error: { path: string }) => error.path)).toContain(path);
+  });
+
+  test("is refused for an unknown permission with a colon, and the error lists all that there are", async () => {
+    const tenant = await newOrganisation();
+    const body = keyBody(tenant, { permissions: ["accessFtp", "relays:fly"] });
+    const answer = await call("POST", "/api-keys", { key: tenant.key, body });
+    expect(answer.status).toBe(400);
+    const [error, ...others] = answer.body.errors;
+    expect(others).toEqual([]);
+    expect(error.path).toBe("permissions.1");
+    for (const permission of ["*", ...PERMISSIONS]) expect(error.message).toContain(permission);
   });
 
   test("has the same token in the answer to a repeat with its Idempotency-Key", async () => {

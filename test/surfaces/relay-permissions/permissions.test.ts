@@ -105,6 +105,7 @@ describe.each(["/api/v2", ""])("the surface of relay permissions under the prefi
       "DELETE",
       "GET",
       "HEAD",
+      "OPTIONS",
       "PUT",
     ]);
   });

@@ -1,0 +1,108 @@
+/** The operations of connections: `docs/relay-permissions.md`. */
+import { key, type Operation, type OperationGroup, operation } from "../../http/operation";
+import { findConnection, listConnections } from "../../relay-permissions/connection-store";
+import { createConnection, deleteConnection } from "../../relay-permissions/manage-permissions";
+import { refused, requireDone } from "./errors";
+import { permissionServices } from "./permission-services";
+import { operationId, PREFIXES, type Prefix } from "./prefixes";
+import {
+  connectionDefinition,
+  connectionDefinitions,
+  connectionQuery,
+  createConnectionBody,
+  FIRST_PAGE,
+  requireConnectionId,
+  toConnectionDefinition,
+  toEnvelope,
+} from "./wire";
+
+/** Connections, under both prefixes. */
+export const connections: OperationGroup = {
+  name: "Connections",
+  description:
+    "A connection is a name that your organisation registers, such as `plant-a`. The format is that of the HULFT-WebConnect Site API. Every path works with `/api/v2` in front of it, and without.",
+  operations: PREFIXES.flatMap(connectionOperations),
+};
+
+function connectionOperations(prefix: Prefix): Operation[] {
+  const path = `${prefix}/connections/definition` as const;
+  return [
+    operation({
+      id: operationId("listConnections", prefix),
+      method: "GET",
+      path,
+      caller: key("connections:get"),
+      summary: "List the connections, in the order of their ids",
+      query: connectionQuery,
+      answers: { 200: connectionDefinitions },
+      example: { query: { maxResults: "10" } },
+      async handle(c, { query, caller: { organisationId } }) {
+        const { connections, total } = await listConnections(c.var.db, organisationId, {
+          after: query.after,
+          offset: query.startIndex,
+          limit: query.maxResults,
+        });
+        const envelope = toEnvelope({ total, fetched: connections.length }, query);
+        const definitions = connections.map(toConnectionDefinition);
+        return { status: 200, body: { ...envelope, definitions } };
+      },
+    }),
+    operation({
+      id: operationId("createConnection", prefix),
+      method: "POST",
+      path,
+      caller: key("connections:create"),
+      summary: "Register a connection",
+      description: "The header `Location` of the answer is the path of the connection.",
+      body: createConnectionBody,
+      answers: { 201: connectionDefinition },
+      refusals: { 409: ["connection-exists"] },
+      example: { body: { connectionId: "plant-a", memo: "Turin" } },
+      async handle(c, { body, caller: { organisationId } }) {
+        const services = permissionServices(c);
+        const result = await createConnection(services, organisationId, body, Date.now());
+        const created = requireDone(result);
+        const headers = { Location: `${path}/${created.connectionId}` };
+        return { status: 201, body: toConnectionDefinition(created), headers };
+      },
+    }),
+    // Drawbridge's addition, in the form of a single permission: the Location that a POST answers must exist.
+    operation({
+      id: operationId("getConnection", prefix),
+      method: "GET",
+      path: `${path}/{connectionId}`,
+      caller: key("connections:get"),
+      summary: "Show a connection",
+      description: "The answer is a list with one row.",
+      answers: { 200: connectionDefinitions },
+      refusals: { 404: ["connection-not-found"] },
+      example: { params: { connectionId: "plant-a" } },
+      async handle(c, { params, caller: { organisationId } }) {
+        const id = requireConnectionId(params.connectionId);
+        const connection = await findConnection(c.var.db, organisationId, id);
+        if (!connection) throw refused({ code: "connection-not-found" });
+        const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
+        const definitions = [toConnectionDefinition(connection)];
+        return { status: 200, body: { ...envelope, definitions } };
+      },
+    }),
+    operation({
+      id: operationId("deleteConnection", prefix),
+      method: "DELETE",
+      path: `${path}/{connectionId}`,
+      caller: key("connections:delete"),
+      summary: "Delete a connection",
+      description:
+        "The relay permissions in which it is `connectionId` are deleted with it, and its users in live sessions are revoked.",
+      answers: { 200: null },
+      refusals: { 404: ["connection-not-found"] },
+      example: { params: { connectionId: "plant-z" } },
+      async handle(c, { params, caller: { organisationId } }) {
+        const id = requireConnectionId(params.connectionId);
+        const services = permissionServices(c);
+        requireDone(await deleteConnection(services, organisationId, id, Date.now()));
+        return { status: 200 };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,187 @@
+/** The operations of relay permissions: `docs/relay-permissions.md`. */
+import type * as z from "zod";
+import {
+  key,
+  type Operation,
+  type OperationGroup,
+  operation,
+  type Shown,
+} from "../../http/operation";
+import type { Call } from "../../http/request-context";
+import {
+  createPermission,
+  deletePermission,
+  updatePermission,
+} from "../../relay-permissions/manage-permissions";
+import { listPermissions } from "../../relay-permissions/permission-list";
+import { findPermission } from "../../relay-permissions/permission-store";
+import { refused, requireDone } from "./errors";
+import { permissionServices } from "./permission-services";
+import { operationId, PREFIXES, type Prefix } from "./prefixes";
+import {
+  createPermissionBody,
+  FIRST_PAGE,
+  permissionQuery,
+  relayPermission,
+  relayPermissions,
+  requireConnectionId,
+  requirePermissionKey,
+  toEnvelope,
+  toPermission,
+  updatePermissionBody,
+} from "./wire";
+
+/** Relay permissions, under both prefixes. */
+export const permissions: OperationGroup = {
+  name: "Relay permissions",
+  description:
+    "A relay permission says whether one connection may send to, or receive from, another. The format is that of the HULFT-WebConnect Site API. Every path works with `/api/v2` in front of it, and without.",
+  operations: PREFIXES.flatMap((prefix) => [
+    ...listOperations(prefix),
+    ...onePermissionOperations(prefix),
+  ]),
+};
+
+function listOperations(prefix: Prefix): Operation[] {
+  const path = `${prefix}/relay/permission` as const;
+  return [
+    operation({
+      id: operationId("listRelayPermissions", prefix),
+      method: "GET",
+      path,
+      caller: key("relay-permissions:get"),
+      summary: "List the relay permissions, in the order of their keys",
+      query: permissionQuery,
+      answers: { 200: relayPermissions },
+      example: { query: { direction: "send", enabled: "true" } },
+      async handle(c, { query, caller: { organisationId } }) {
+        return { status: 200, body: await list(c, organisationId, null, query) };
+      },
+    }),
+    operation({
+      id: operationId("createRelayPermission", prefix),
+      method: "POST",
+      path,
+      caller: key("relay-permissions:create"),
+      summary: "Create a relay permission",
+      description: "The header `Location` of the answer is the path of the relay permission.",
+      body: createPermissionBody,
+      answers: { 201: relayPermission },
+      refusals: { 400: ["connection-not-registered"], 409: ["permission-exists"] },
+      example: {
+        body: {
+          connectionId: "plant-a",
+          remoteConnectionId: "plant-b",
+          direction: "send",
+          enabled: "true",
+        },
+      },
+      async handle(c, { body, caller: { organisationId } }) {
+        const services = permissionServices(c);
+        const result = await createPermission(services, organisationId, body, Date.now());
+        const created = requireDone(result);
+        const { connectionId, remoteConnectionId, direction } = created;
+        const headers = { Location: `${path}/${connectionId}/${remoteConnectionId}/${direction}` };
+        return { status: 201, body: toPermission(created), headers };
+      },
+    }),
+    operation({
+      id: operationId("listRelayPermissionsOfConnection", prefix),
+      method: "GET",
+      path: `${path}/{connectionId}`,
+      caller: key("relay-permissions:get"),
+      summary: "List the relay permissions in which a connection is `connectionId`",
+      description: "A registered connection without relay permissions has an empty list.",
+      query: permissionQuery,
+      answers: { 200: relayPermissions },
+      refusals: { 404: ["connection-not-found"] },
+      example: { params: { connectionId: "plant-a" } },
+      async handle(c, { params, query, caller: { organisationId } }) {
+        const id = requireConnectionId(params.connectionId);
+        return { status: 200, body: await list(c, organisationId, id, query) };
+      },
+    }),
+  ];
+}
+
+function onePermissionOperations(prefix: Prefix): Operation[] {
+  const path =
+    `${prefix}/relay/permission/{connectionId}/{remoteConnectionId}/{direction}` as const;
+  const params = { connectionId: "plant-a", remoteConnectionId: "plant-b", direction: "send" };
+  const refusals = { 404: ["permission-not-found"] };
+  return [
+    operation({
+      id: operationId("getRelayPermission", prefix),
+      method: "GET",
+      path,
+      caller: key("relay-permissions:get"),
+      summary: "Show a relay permission",
+      description: "The answer is a list with one row.",
+      answers: { 200: relayPermissions },
+      refusals,
+      example: { params },
+      async handle(c, { params, caller: { organisationId } }) {
+        const found = await findPermission(c.var.db, organisationId, requirePermissionKey(params));
+        if (!found) throw refused({ code: "permission-not-found" });
+        const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
+        return { status: 200, body: { ...envelope, permission: [toPermission(found)] } };
+      },
+    }),
+    operation({
+      id: operationId("updateRelayPermission", prefix),
+      method: "PUT",
+      path,
+      caller: key("relay-permissions:update"),
+      summary: "Change a relay permission",
+      description: "What you leave out stays as it is.",
+      body: updatePermissionBody,
+      answers: { 200: relayPermission },
+      refusals,
+      example: { params, body: { enabled: "false" } },
+      async handle(c, { params, body, caller: { organisationId } }) {
+        const change = { ...body, ...requirePermissionKey(params) };
+        const services = permissionServices(c);
+        const result = await updatePermission(services, organisationId, change, Date.now());
+        return { status: 200, body: toPermission(requireDone(result)) };
+      },
+    }),
+    operation({
+      id: operationId("deleteRelayPermission", prefix),
+      method: "DELETE",
+      path,
+      caller: key("relay-permissions:delete"),
+      summary: "Delete a relay permission",
+      answers: { 200: null },
+      refusals,
+      example: { params },
+      async handle(c, { params, caller: { organisationId } }) {
+        const wanted = requirePermissionKey(params);
+        const services = permissionServices(c);
+        requireDone(await deletePermission(services, organisationId, wanted, Date.now()));
+        return { status: 200 };
+      },
+    }),
+  ];
+}
+
+/** The list of permissions: all of the organisation, or (`connectionId`) those of one connection. */
+async function list(
+  c: Call,
+  organisationId: number,
+  connectionId: string | null,
+  query: z.output<typeof permissionQuery>,
+): Promise<Shown<typeof relayPermissions>> {
+  const { startIndex, maxResults, ...wanted } = query;
+  const found = await listPermissions(c.var.db, organisationId, {
+    ...wanted,
+    connectionId,
+    offset: startIndex,
+    limit: maxResults,
+  });
+  if (!found) throw refused({ code: "connection-not-found" });
+  const envelope = toEnvelope(
+    { total: found.total, fetched: found.permissions.length },
+    { startIndex, maxResults },
+  );
+  return { ...envelope, permission: found.permissions.map(toPermission) };
+}
