@@ -16,14 +16,18 @@ const SIGNATURE_TOLERANCE_SECONDS = 300;
  */
 export function requireRoot(c: Call): void {
   const now = Date.now();
-  const token = readCredential(c, now);
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
+  if (isRootToken(c, readCredential(c, now))) return;
   refuseAndCount(c, now, {
     status: 401,
     code: "not-the-root-token",
     message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
   });
+}
+
+/** Whether a credential is the root token. */
+export function isRootToken(c: Call, credential: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(credential), digest(c.var.config.rootToken));
 }
 
 /**
