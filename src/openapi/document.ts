@@ -10,6 +10,7 @@ import { type JsonSchema, SchemaWriter } from "./json-schema";
 import { securityOf, shownRefusals, takesIdempotency } from "./refusals";
 import { SECURITY_SCHEMES } from "./security-schemes";
 import { shareErrorResponses } from "./shared-responses";
+import { WEBHOOKS_TAG, webhooksOf } from "./webhooks";
 
 /** The document, ready to be written as JSON. */
 export function describeApi() {
@@ -27,6 +28,7 @@ export function describeApi() {
     }
   }
   const responses = shareErrorResponses({ paths });
+  const webhooks = webhooksOf(schemas);
   return {
     openapi: "3.1.1",
     info: {
@@ -36,8 +38,9 @@ export function describeApi() {
       license: { name: "Apache 2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/", description: "The deployment that serves this description." }],
-    tags: groups.map(({ name, description }) => ({ name, description })),
+    tags: [...groups.map(({ name, description }) => ({ name, description })), WEBHOOKS_TAG],
     paths,
+    webhooks,
     components: {
       schemas: sortByName(schemas.components),
       responses,

@@ -77,7 +77,7 @@ export function findContradiction(exchange: Exchange): string | null {
     ? (answerProblem(operation, exchange) ?? requestProblem(operation, exchange))
     : status === 404 || status === 405
       ? null
-      : null; // TODO(lead): "is not described", once all routes are operations
+      : "is not described";
   if (problem === null) return null;
   const text = `${name}, which answered ${status}, ${problem}\nrequest: ${url.search} ${exchange.requestBody.slice(0, 500)}\nanswer: ${exchange.body.slice(0, 500)}`;
   // The cut may have left half a character, on which vitest's connection to workerd breaks.
