@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { Config } from "../../platform/config";
 import type { DeliveryFormat } from "../../webhooks/delivery";
 import type { WebhookSender } from "../../webhooks/delivery-attempt";
-import { toRelaySession } from "../relay-sessions/wire";
+import { relaySession, toRelaySession } from "../relay-sessions/wire";
 import { ricloudEvent, toRicloudEvent } from "../source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../v1/event-payloads";
 import { toEventBody } from "../v1/event-wire";
@@ -42,6 +42,11 @@ export function describeWebhooks(): Record<string, WebhookDescription> {
       format: "ricloud",
       when: EVENT_PAYLOADS["webhook_config.test"].when,
       body: ricloudEvent,
+    },
+    "relay-session": {
+      format: "relay-session",
+      when: "A relay session that has a `webhook_url` began or has ended. It goes to that address, signed with the secret of the organisation.",
+      body: relaySession,
     },
     "ricloud-event": {
       format: "ricloud",
