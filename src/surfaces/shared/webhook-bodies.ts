@@ -48,11 +48,6 @@ export function describeWebhooks(): Record<string, WebhookDescription> {
       when: EVENT_PAYLOADS["webhook_config.test"].when,
       body: ricloudEvent,
     },
-    "relay-session": {
-      format: "relay-session",
-      when: "A relay session that has a `webhook_url` began or has ended. It goes to that address, signed with the secret of the organisation.",
-      body: relaySession,
-    },
     "ricloud-event": {
       format: "ricloud",
       when: "Any of these events, to a webhook endpoint in ricloud's format: to its address with `/` and the event's id behind the path, signed with `Ricloud-Signature`.",
