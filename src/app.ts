@@ -71,9 +71,6 @@ export function createApp(): Hono<AppEnv> {
 
   app.use("/", homePage);
   mount(app, OPERATIONS);
-  for (const [, ...groups] of SURFACES) {
-    for (const group of groups) if (typeof group === "function") group(app);
-  }
 
   const methodsAt = routeMethods(app);
   app.notFound((c) => {

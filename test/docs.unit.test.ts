@@ -2,8 +2,9 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EVENT_TYPES } from "../src/events/event-types";
+import { EVENT_TYPES, type EventType } from "../src/events/event-types";
 import { CLOSE, FAULTS, MAX_PAYLOAD_BYTES, RELAY_STATE } from "../src/relay/protocol";
+import { EVENT_PAYLOADS } from "../src/surfaces/v1/event-payloads";
 
 const PAGES = [
   ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"],
@@ -79,6 +80,14 @@ describe("the catalogue of events in docs/webhooks.md", () => {
       expect(Object.keys(body), type).toEqual(["type", "timestamp", "data"]);
       expect(body.type).toBe(type);
       expect(new Date(body.timestamp).toISOString()).toBe(body.timestamp);
+    }
+  });
+
+  test("shows bodies that their schemas describe, field by field", () => {
+    for (const [, type = "", , example = ""] of entries) {
+      const body = JSON.parse(example);
+      if (type === "webhook_config.test") continue;
+      expect(EVENT_PAYLOADS[type as EventType].data.parse(body.data), type).toEqual(body.data);
     }
   });
 });

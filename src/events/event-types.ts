@@ -44,9 +44,16 @@ export const EVENT_TYPES = [
 /** A type of event. */
 export type EventType = (typeof EVENT_TYPES)[number];
 
-/** Whether a pattern matches any type: it is a name, or the beginning of a name and then `.*`. */
-export function isEventPattern(pattern: string): boolean {
-  return EVENT_TYPES.some((type) => matchesPattern(pattern, type));
+/** All patterns that match a type: every name, and every beginning of one that ends at a dot, with `*` behind it. */
+export const EVENT_PATTERNS: readonly string[] = [
+  ...EVENT_TYPES,
+  ...new Set(EVENT_TYPES.flatMap(beginningsOf)),
+];
+
+/** `device.*` and `device.pair.*` of `device.pair.requested`. */
+function beginningsOf(type: string): string[] {
+  const parts = type.split(".");
+  return parts.slice(1).map((_, index) => `${parts.slice(0, index + 1).join(".")}.*`);
 }
 
 /** Whether a pattern matches a type: `device.*` matches `device.removed` and `device.pair.requested`. */

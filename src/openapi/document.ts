@@ -18,7 +18,6 @@ export function describeApi() {
   const groups: OperationGroup[] = [];
   for (const [surface, ...ofSurface] of SURFACES) {
     for (const group of ofSurface) {
-      if (typeof group === "function") continue;
       groups.push(group);
       for (const operation of group.operations) {
         const path = paths[operation.path] ?? {};

@@ -1,8 +1,6 @@
 /** Every surface with its operations: `app.ts` makes routes of them, and `openapi/` describes them. */
-import type { Hono } from "hono";
-import type { OperationGroup } from "../http/operation";
+import type { SurfaceOperations } from "../http/operation";
 import { problemSurface } from "../http/problem-details";
-import type { AppEnv, Surface } from "../http/request-context";
 import { keySurface } from "./api-keys/errors";
 import { apiKeys } from "./api-keys/operations";
 import { rpcSurface } from "./polarclaw/errors";
@@ -22,7 +20,7 @@ import { webhookConfigs } from "./source-sessions/webhook-configs";
 import { applications } from "./v1/applications";
 import { connectors } from "./v1/connectors";
 import { devices } from "./v1/devices";
-import { eventRoutes } from "./v1/events";
+import { events } from "./v1/events";
 import { service } from "./v1/health-and-ip";
 import { keyVerification } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
@@ -31,16 +29,15 @@ import { pairingRequests } from "./v1/pairing-requests";
 import { relayPermissionCheck } from "./v1/relay-permissions";
 import { sessionActions } from "./v1/session-actions";
 import { sessionTokens } from "./v1/session-tokens";
-import { webhookDeliveryRoutes } from "./v1/webhook-deliveries";
-import { webhookEndpointRoutes } from "./v1/webhook-endpoints";
-
-type Routes = (app: Hono<AppEnv>) => void;
+import { webhookDeliveries } from "./v1/webhook-deliveries";
+import { webhookEndpoints } from "./v1/webhook-endpoints";
+import { webhookSecrets } from "./v1/webhook-secrets";
 
 /** `/v1`, and every path that no other surface owns. */
 export const ownSurface = problemSurface("v1", () => true);
 
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
-export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)[]])[] = [
+export const SURFACES: readonly SurfaceOperations[] = [
   [relaySurface, relaySessions, relayParticipants],
   [permissionSurface, connections, permissions],
   [keySurface, apiKeys],
@@ -55,9 +52,10 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
     relayPermissionCheck,
     connectors,
     sessionActions,
-    webhookEndpointRoutes,
-    webhookDeliveryRoutes,
-    eventRoutes,
+    webhookEndpoints,
+    webhookSecrets,
+    webhookDeliveries,
+    events,
     pairingByDevices,
     applications,
     pairingRequests,
@@ -67,5 +65,5 @@ export const SURFACES: readonly (readonly [Surface, ...(Routes | OperationGroup)
 
 /** All operations of all surfaces. */
 export const OPERATIONS = SURFACES.flatMap(([, ...groups]) =>
-  groups.flatMap((group) => (typeof group === "function" ? [] : group.operations)),
+  groups.flatMap(({ operations }) => operations),
 );

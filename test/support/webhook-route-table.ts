@@ -48,7 +48,7 @@ const onEvent = async (tenant: Tenant): Promise<GoodRequest> => {
 const fixed = (path: string, status = 200) => ({ path, status });
 const READ = "webhooks:read";
 const WRITE = "webhooks:write";
-const ONE = `${LIST}/:id{[A-Za-z0-9_-]+}`;
+const ONE = `${LIST}/:id`;
 const DELIVERIES = "/v1/webhooks/deliveries";
 
 export const webhookRoutes: Record<string, RouteRow> = {
@@ -62,8 +62,8 @@ export const webhookRoutes: Record<string, RouteRow> = {
   [`DELETE ${ONE}`]: { guard: WRITE, request: onEndpoint("", 204) },
   [`GET ${ONE}/secret`]: { guard: WRITE, request: onEndpoint("/secret", 200) },
   [`POST ${ONE}/secret:rotate`]: { guard: WRITE, request: onEndpoint("/secret:rotate", 200) },
-  [`POST ${LIST}/:call{[^:]+:test}`]: { guard: WRITE, request: onEndpoint(":test", 200) },
-  [`POST ${LIST}/:call{[^:]+:recover}`]: {
+  [`POST ${LIST}/:id{[^:/]+:test}`]: { guard: WRITE, request: onEndpoint(":test", 200) },
+  [`POST ${LIST}/:id{[^:/]+:recover}`]: {
     guard: WRITE,
     request: async (tenant) => onEndpoint(":recover", 202, { since: since() })(tenant),
   },
@@ -74,8 +74,8 @@ export const webhookRoutes: Record<string, RouteRow> = {
     request: () => fixed("/v1/webhooks/secret:rotate"),
   },
   [`GET ${DELIVERIES}`]: { guard: READ, request: () => fixed(DELIVERIES) },
-  [`GET ${DELIVERIES}/:id{[A-Za-z0-9_-]+}`]: { guard: READ, request: onDelivery("", 200) },
-  [`POST ${DELIVERIES}/:call{[^:]+:resend}`]: { guard: WRITE, request: onDelivery(":resend", 202) },
+  [`GET ${DELIVERIES}/:id`]: { guard: READ, request: onDelivery("", 200) },
+  [`POST ${DELIVERIES}/:id{[^:/]+:resend}`]: { guard: WRITE, request: onDelivery(":resend", 202) },
   "GET /v1/events": { guard: "events:read", request: () => fixed("/v1/events") },
   "GET /v1/events/:id": { guard: "events:read", request: onEvent },
 };

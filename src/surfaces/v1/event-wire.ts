@@ -2,16 +2,33 @@
  * Events as webhooks of the standard format and `/v1/events` show them. The mappers name every field that
  * is shown: no token and no secret is one of them.
  */
+import * as z from "zod";
+import type { DeviceFacts } from "../../devices/device";
 import type { DomainEvent } from "../../events/event";
+import type { Shown } from "../../http/operation";
 import type { KeyFacts } from "../../keys/key";
+import type { PairingRequest } from "../../pairing/pairing-request";
+import type { Connection, PermissionEventData } from "../../relay-permissions/permission";
 import { endReasonOf, type Session } from "../../session/session";
+import type { ConnectorFacts } from "../../sources/connector";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toConnectionDefinition, toPermission } from "../relay-permissions/wire";
 import { toRfc3339 } from "../shared/wire-time";
 import { toConnectorFacts } from "./connector-wire";
 import { toDeviceFacts } from "./device-wire";
+import {
+  type connectionEventData,
+  type connectorEventData,
+  type deviceEventData,
+  eventBody,
+  eventData,
+  type keyEventData,
+  type pairingRequestEventData,
+  type relayPermissionEventData,
+  type sessionEventData,
+} from "./event-payloads";
 import { toRequestWire } from "./pairing-request-wire";
-import { toEndpoint } from "./webhook-wire";
+import { eventType, toEndpoint } from "./webhook-wire";
 
 /** The values that endpoints had before migration 0006. Events that are older do not hold these fields. */
 const BEFORE_0006 = {
@@ -22,13 +39,29 @@ const BEFORE_0006 = {
   version: 1,
 };
 
-/** The body of a webhook: Standard Webhooks' `type`, `timestamp` and `data`. */
-export function toEventBody(event: DomainEvent) {
+/** The schema of the body of a webhook: an event of any type. */
+const anyEventBody = eventBody(
+  eventType,
+  eventData.meta({
+    description: "What it is about, as it was right after. `type` says which of these it is.",
+  }),
+);
+
+/** The schema of an event in the list of `/v1/events`. */
+export const listedEvent = z
+  .object({
+    id: z.string().meta({ description: "The `webhook-id` of the event's webhooks." }),
+    ...anyEventBody.shape,
+  })
+  .meta({ id: "Event" });
+
+/** The body of a webhook. */
+export function toEventBody(event: DomainEvent): Shown<typeof anyEventBody> {
   return { type: event.type, timestamp: toRfc3339(event.at), data: toEventData(event) };
 }
 
 /** An event in the list of `/v1/events`. */
-export function toListedEvent(event: DomainEvent) {
+export function toListedEvent(event: DomainEvent): Shown<typeof listedEvent> {
   return { id: event.id, ...toEventBody(event) };
 }
 
@@ -36,31 +69,46 @@ export function toListedEvent(event: DomainEvent) {
  * What an event is about, as it was right after the event. Of two events about the same thing, the one
  * with the higher `version` is the later.
  */
-export function toEventData(event: Pick<DomainEvent, "data" | "at">) {
+export function toEventData(event: Pick<DomainEvent, "data" | "at">): Shown<typeof eventData> {
   const { data, at } = event as Pick<DomainEvent<EventData>, "data" | "at">;
   if ("endpoint" in data) return toEndpoint({ ...BEFORE_0006, ...data.endpoint });
   if ("key" in data) return toKeyData(data.key);
-  if ("connector" in data) {
-    return { ...toConnectorFacts(data.connector), version: data.connector.version };
-  }
-  if ("permission" in data) {
-    return { ...toPermission(data.permission), version: data.permission.version ?? at };
-  }
-  // A connection is made and deleted, and never changed: the time of the event serves as its version.
-  if ("connection" in data) return { ...toConnectionDefinition(data.connection), version: at };
-  if ("pairRequest" in data) {
-    const { pairRequest } = data;
-    // A request changes only once, when it ends.
-    return { ...toRequestWire(pairRequest), version: pairRequest.status === "pending" ? 1 : 2 };
-  }
-  if ("device" in data) {
-    const { device } = data;
-    return { ...toDeviceFacts(device), version: device.version, token_role: device.tokenRole };
-  }
+  if ("connector" in data) return toConnectorData(data.connector);
+  if ("permission" in data) return toPermissionData(data.permission, at);
+  if ("connection" in data) return toConnectionData(data.connection, at);
+  if ("pairRequest" in data) return toPairingRequestData(data.pairRequest);
+  if ("device" in data) return toDeviceData(data.device);
   return toSessionData(data.session);
 }
 
-function toSessionData(session: Session) {
+function toConnectorData(connector: ConnectorFacts): Shown<typeof connectorEventData> {
+  return { ...toConnectorFacts(connector), version: connector.version };
+}
+
+/** `at`: the time of the event. Old events do not hold a version. */
+function toPermissionData(
+  permission: PermissionEventData["permission"],
+  at: number,
+): Shown<typeof relayPermissionEventData> {
+  const enabled = permission.enabled ? "true" : "false";
+  return { ...toPermission(permission), enabled, version: permission.version ?? at };
+}
+
+/** A connection is made and deleted, and never changed: the time of the event serves as its version. */
+function toConnectionData(connection: Connection, at: number): Shown<typeof connectionEventData> {
+  return { ...toConnectionDefinition(connection), version: at };
+}
+
+/** A request changes only once, when it ends. */
+function toPairingRequestData(request: PairingRequest): Shown<typeof pairingRequestEventData> {
+  return { ...toRequestWire(request), version: request.status === "pending" ? 1 : 2 };
+}
+
+function toDeviceData(device: DeviceFacts): Shown<typeof deviceEventData> {
+  return { ...toDeviceFacts(device), version: device.version, token_role: device.tokenRole };
+}
+
+function toSessionData(session: Session): Shown<typeof sessionEventData> {
   const { source } = session;
   return {
     id: session.id,
@@ -89,7 +137,7 @@ function toSessionData(session: Session) {
   };
 }
 
-function toKeyData(key: KeyFacts) {
+function toKeyData(key: KeyFacts): Shown<typeof keyEventData> {
   return {
     id: key.id,
     version: key.version,

@@ -1,13 +1,11 @@
-/** The routes of events on `/v1`, for services that missed a webhook or have no endpoint. */
-import type { Hono } from "hono";
+/** The operations of events on `/v1`, for services that missed a webhook or have no endpoint. */
 import * as z from "zod";
 import { findEvent, listEvents } from "../../events/event-store";
-import { readQuery } from "../../http/body";
-import { keyRoute } from "../../http/guarded-routes";
-import { pageCursor, pageLimit } from "../../http/paging";
-import { type AppEnv, Refused } from "../../http/request-context";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { pageCursor, pageLimit, pageOf } from "../../http/paging";
+import { Refused } from "../../http/request-context";
 import { EVENT_ID } from "../shared/id-forms";
-import { toListedEvent } from "./event-wire";
+import { listedEvent, toListedEvent } from "./event-wire";
 import { eventTypeQuery, timeQuery } from "./webhook-wire";
 
 const listQuery = z
@@ -19,26 +17,44 @@ const listQuery = z
   })
   .transform(({ limit, cursor, type, since }) => ({ limit, below: cursor, pattern: type, since }));
 
-/** Adds the routes to the app. */
-export function eventRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    "/v1/events",
-    keyRoute("events:read", async (c, { organisationId }) => {
-      const query = readQuery(c, listQuery);
-      const { rows, next } = await listEvents(c.var.db, organisationId, query);
-      return c.json({ data: rows.map(toListedEvent), next_cursor: next });
+/** What happened in the organisation. */
+export const events: OperationGroup = {
+  name: "Events",
+  description:
+    "What happened in your organisation. Webhook endpoints are told of it; this is the record, for those who missed a webhook or have none.",
+  operations: [
+    operation({
+      id: "listEvents",
+      method: "GET",
+      path: "/v1/events",
+      caller: key("events:read"),
+      summary: "List events, newest first",
+      description: "A page may be shorter than `limit`, even empty, and the list still goes on.",
+      query: listQuery,
+      answers: { 200: pageOf(listedEvent) },
+      example: { query: { type: "session.*", since: "2026-11-22T08:00:00Z" } },
+      async handle(c, { query, caller: { organisationId } }) {
+        const { rows, next } = await listEvents(c.var.db, organisationId, query);
+        return { status: 200, body: { data: rows.map(toListedEvent), next_cursor: next } };
+      },
     }),
-  );
-
-  app.get(
-    "/v1/events/:id",
-    keyRoute("events:read", async (c, { organisationId }) => {
-      const event = await findEvent(c.var.db, organisationId, c.req.param("id") ?? "");
-      if (!event) throw new Refused(unknownEvent);
-      return c.json(toListedEvent(event));
+    operation({
+      id: "getEvent",
+      method: "GET",
+      path: "/v1/events/{id}",
+      caller: key("events:read"),
+      summary: "Show an event",
+      answers: { 200: listedEvent },
+      refusals: { 404: ["event-not-found"] },
+      example: { params: { id: "01a21576-9b07-799e-bdd0-52ed60dbc868" } },
+      async handle(c, { params, caller: { organisationId } }) {
+        const event = await findEvent(c.var.db, organisationId, params.id);
+        if (!event) throw new Refused(unknownEvent);
+        return { status: 200, body: toListedEvent(event) };
+      },
     }),
-  );
-}
+  ],
+};
 
 const unknownEvent = {
   status: 404,

@@ -1,85 +1,133 @@
 /**
- * The routes of deliveries on `/v1`: what was sent, what the receiver answered, and sending again one
- * or all that failed.
+ * The operations of deliveries on `/v1`: what was sent, what the receiver answered, and sending again one
+ * or all that did not arrive.
  */
-import type { Hono } from "hono";
 import * as z from "zod";
-import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
-import { type AppEnv, type HttpRefusal, Refused } from "../../http/request-context";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { pageOf } from "../../http/paging";
+import { type HttpRefusal, Refused } from "../../http/request-context";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
-import { requireEndpoint } from "./webhook-endpoints";
-import { deliveriesQuery, startRecoveryBody, toDelivery, toRecovery } from "./webhook-wire";
+import { EXAMPLE_ENDPOINT, requireEndpoint } from "./webhook-endpoints";
+import {
+  deliveriesQuery,
+  startRecoveryBody,
+  toDelivery,
+  toRecovery,
+  webhookDelivery,
+  webhookRecovery,
+} from "./webhook-wire";
 
-const DELIVERIES_PATH = "/v1/webhooks/deliveries";
 const noBody = z.strictObject({});
+const EXAMPLE_DELIVERY = "whd_01a215769b07799ebdd052ed60dbc868_9f0e00ec35a6";
+const EXAMPLE_RECOVERY = "whr_01a21576a6f47ed2a85cd137d604b80b";
 
-/** Adds the routes to the app. */
-export function webhookDeliveryRoutes(app: Hono<AppEnv>): void {
-  deliveryRoutes(app);
-  recoveryRoutes(app);
-}
-
-function deliveryRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    DELIVERIES_PATH,
-    keyRoute("webhooks:read", async (c, { organisationId }) => {
-      const query = readQuery(c, deliveriesQuery);
-      const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
-      return c.json({ data: rows.map(toDelivery), next_cursor: next });
+/** What was sent, and sending it again. */
+export const webhookDeliveries: OperationGroup = {
+  name: "Webhook deliveries",
+  description:
+    "A delivery is one event that is owed to one address. Each request for it is an attempt.",
+  operations: [
+    operation({
+      id: "listWebhookDeliveries",
+      method: "GET",
+      path: "/v1/webhooks/deliveries",
+      caller: key("webhooks:read"),
+      summary: "List deliveries, those of the newest events first",
+      description: "A page may be shorter than `limit`, even empty, and the list still goes on.",
+      query: deliveriesQuery,
+      answers: { 200: pageOf(webhookDelivery) },
+      example: { query: { status: "failed", event_type: "session.*" } },
+      async handle(c, { query, caller: { organisationId } }) {
+        const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
+        return { status: 200, body: { data: rows.map(toDelivery), next_cursor: next } };
+      },
     }),
-  );
-
-  app.get(
-    `${DELIVERIES_PATH}/:id{[A-Za-z0-9_-]+}`,
-    keyRoute("webhooks:read", async (c, { organisationId }) => {
-      const id = c.req.param("id") ?? "";
-      const delivery = await findDelivery(c.var.db, { organisationId, id });
-      if (!delivery) throw new Refused(refusals["not-found"]);
-      return c.json(toDelivery(delivery));
+    operation({
+      id: "getWebhookDelivery",
+      method: "GET",
+      path: "/v1/webhooks/deliveries/{id}",
+      caller: key("webhooks:read"),
+      summary: "Show a delivery with its attempts",
+      answers: { 200: webhookDelivery },
+      refusals: { 404: ["delivery-not-found"] },
+      example: { params: { id: EXAMPLE_DELIVERY } },
+      async handle(c, { params: { id }, caller: { organisationId } }) {
+        const delivery = await findDelivery(c.var.db, { organisationId, id });
+        if (!delivery) throw new Refused(refusals["not-found"]);
+        return { status: 200, body: toDelivery(delivery) };
+      },
     }),
-  );
-
-  app.post(
-    `${DELIVERIES_PATH}/:call{[^:]+:resend}`,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      await readOptionalBody(c, noBody);
-      const key = { organisationId, id: idBeforeVerb(c) };
-      const result = await requestResend(c.var.db, c.env.DELIVERIES, key, Date.now());
-      if (!result.ok) throw new Refused(refusals[result.refusal]);
-      return c.json(toDelivery(result.delivery), 202);
+    operation({
+      id: "resendWebhookDelivery",
+      method: "POST",
+      path: "/v1/webhooks/deliveries/{id}:resend",
+      caller: key("webhooks:write"),
+      summary: "Send a delivery once more",
+      description: "Whatever became of it. Its schedule goes on as it was.",
+      body: noBody,
+      bodyIsOptional: true,
+      answers: { 202: webhookDelivery },
+      refusals: {
+        404: ["delivery-not-found"],
+        409: ["endpoint-deleted", "endpoint-disabled", "too-many-attempts"],
+      },
+      example: { params: { id: EXAMPLE_DELIVERY } },
+      async handle(c, { params: { id }, caller: { organisationId } }) {
+        const wanted = { organisationId, id };
+        const result = await requestResend(c.var.db, c.env.DELIVERIES, wanted, Date.now());
+        if (!result.ok) throw new Refused(refusals[result.refusal]);
+        return { status: 202, body: toDelivery(result.delivery) };
+      },
     }),
-  );
-}
-
-function recoveryRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    "/v1/webhooks/endpoints/:call{[^:]+:recover}",
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const now = Date.now();
-      const window = await readBody(c, startRecoveryBody(now));
-      const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
-      if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
-      const services = { db: c.var.db, deliveries: c.env.DELIVERIES };
-      const input = { ...window, organisationId, endpointId: endpoint.id };
-      const recovery = await startRecovery(services, input, now);
-      if (!recovery) throw new Refused(recoveryRunning);
-      c.header("Location", `/v1/webhooks/recoveries/${recovery.id}`);
-      return c.json(toRecovery(recovery), 202);
+    operation({
+      id: "startWebhookRecovery",
+      method: "POST",
+      path: "/v1/webhooks/endpoints/{id}:recover",
+      caller: key("webhooks:write"),
+      summary: "Send everything again that did not arrive at a webhook endpoint",
+      description:
+        "In a window of up to 14 days, by the time of the event. It works in the background: ask `Location` how far it is.",
+      body: startRecoveryBody,
+      answers: { 202: webhookRecovery },
+      refusals: {
+        404: ["webhook-endpoint-not-found"],
+        409: ["endpoint-disabled", "recovery-running"],
+      },
+      example: {
+        params: { id: EXAMPLE_ENDPOINT },
+        body: { since: "2026-11-22T08:00:00Z", until: "2026-11-23T08:00:00Z" },
+      },
+      async handle(c, { params, body: window, caller: { organisationId } }) {
+        const now = Date.now();
+        const endpoint = await requireEndpoint(c, organisationId, params.id);
+        if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
+        const services = { db: c.var.db, deliveries: c.env.DELIVERIES };
+        const input = { ...window, organisationId, endpointId: endpoint.id };
+        const recovery = await startRecovery(services, input, now);
+        if (!recovery) throw new Refused(recoveryRunning);
+        const headers = { Location: `/v1/webhooks/recoveries/${recovery.id}` };
+        return { status: 202, body: toRecovery(recovery), headers };
+      },
     }),
-  );
-
-  app.get(
-    "/v1/webhooks/recoveries/:id",
-    keyRoute("webhooks:read", async (c, { organisationId }) => {
-      const recovery = await findRecovery(c.var.db, organisationId, c.req.param("id") ?? "");
-      if (!recovery) throw new Refused(unknownRecovery);
-      return c.json(toRecovery(recovery));
+    operation({
+      id: "getWebhookRecovery",
+      method: "GET",
+      path: "/v1/webhooks/recoveries/{id}",
+      caller: key("webhooks:read"),
+      summary: "Show a recovery, and how far it is",
+      answers: { 200: webhookRecovery },
+      refusals: { 404: ["recovery-not-found"] },
+      example: { params: { id: EXAMPLE_RECOVERY } },
+      async handle(c, { params: { id }, caller: { organisationId } }) {
+        const recovery = await findRecovery(c.var.db, organisationId, id);
+        if (!recovery) throw new Refused(unknownRecovery);
+        return { status: 200, body: toRecovery(recovery) };
+      },
     }),
-  );
-}
+  ],
+};
 
 const refusals: Record<ResendRefusal, HttpRefusal> = {
   "not-found": {

@@ -1,25 +1,14 @@
-/** The routes of webhook endpoints and their secrets on `/v1`. */
-import type { Hono } from "hono";
-import { readBody, readOptionalBody, readQuery } from "../../http/body";
-import { idBeforeVerb, keyRoute } from "../../http/guarded-routes";
-import { toKeysetPage } from "../../http/paging";
-import { type AppEnv, type Call, Refused } from "../../http/request-context";
+/** The operations of webhook endpoints on `/v1`. Their secrets are in `webhook-secrets.ts`. */
+import * as z from "zod";
+import { key, type OperationGroup, operation } from "../../http/operation";
+import { pageOf, toKeysetPage } from "../../http/paging";
+import { type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
-import {
-  endpointOwner,
-  organisationOwner,
-  type SecretVersions,
-  signingSecrets,
-} from "../../outbound/signing-secrets";
+import { ADDRESS_REFUSALS } from "../../outbound/address";
+import { endpointOwner, type SecretVersions, signingSecrets } from "../../outbound/signing-secrets";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
-import {
-  createEndpoint,
-  deleteEndpoint,
-  rotateEndpointSecret,
-  updateEndpoint,
-} from "../../webhooks/endpoint-changes";
+import { createEndpoint, deleteEndpoint, updateEndpoint } from "../../webhooks/endpoint-changes";
 import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
-import { findWebhookSecrets, rotateWebhookSecret } from "../../webhooks/organisation-secret";
 import { sendTest } from "../../webhooks/test-and-resend";
 import { webhookBodies } from "../shared/webhook-bodies";
 import { tooManyEndpoints } from "../shared/webhook-refusals";
@@ -27,149 +16,156 @@ import {
   changeEndpointBody,
   createEndpointBody,
   endpointsQuery,
-  rotateSecretBody,
   toAttempt,
   toEndpoint,
+  webhookAttempt,
+  webhookEndpoint,
 } from "./webhook-wire";
 
-const ENDPOINTS_PATH = "/v1/webhooks/endpoints";
-const ENDPOINT_PATH = `${ENDPOINTS_PATH}/:id{[A-Za-z0-9_-]+}`;
+const newWebhookEndpoint = z
+  .object({
+    ...webhookEndpoint.shape,
+    secret: z.string().meta({ description: "Signs what is sent to this endpoint." }),
+  })
+  .meta({ id: "NewWebhookEndpoint" });
 
-/** Adds the routes to the app. */
-export function webhookEndpointRoutes(app: Hono<AppEnv>): void {
-  endpointListRoutes(app);
-  oneEndpointRoutes(app);
-  secretRoutes(app);
+/** An id of the examples. */
+export const EXAMPLE_ENDPOINT = "whe_01a215769ad472f19a9013f37028eea0";
 
-  app.post(
-    `${ENDPOINTS_PATH}/:call{[^:]+:test}`,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const endpoint = await requireEndpoint(c, organisationId, idBeforeVerb(c));
-      const { db, config } = c.var;
-      const services = { db, config, render: webhookBodies(config) };
-      return c.json(toAttempt(await sendTest(services, endpoint, Date.now())));
+/** Addresses that hear of the organisation's events. */
+export const webhookEndpoints: OperationGroup = {
+  name: "Webhook endpoints",
+  description: "A webhook endpoint is an address of yours that wants to hear of events.",
+  operations: [
+    operation({
+      id: "createWebhookEndpoint",
+      method: "POST",
+      path: "/v1/webhooks/endpoints",
+      caller: key("webhooks:write"),
+      summary: "Make a webhook endpoint",
+      body: createEndpointBody,
+      answers: { 201: newWebhookEndpoint },
+      refusals: { 400: ADDRESS_REFUSALS, 409: ["limit-exceeded"] },
+      example: { body: { url: "https://example.com/hooks", event_types: ["session.*"] } },
+      async handle(c, { body, caller: { organisationId } }) {
+        requireSendable(c, "url", body.url);
+        const { origin } = new URL(c.req.url);
+        const now = Date.now();
+        const endpoint = await createEndpoint(c.var, { ...body, organisationId, origin }, now);
+        if (!endpoint) throw new Refused(tooManyEndpoints);
+        const secret = newestSecret(c, endpointOwner(endpoint.id), secretVersions(endpoint));
+        return { status: 201, body: { ...toEndpoint(endpoint), secret } };
+      },
     }),
-  );
-}
-
-function endpointListRoutes(app: Hono<AppEnv>): void {
-  app.post(
-    ENDPOINTS_PATH,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const body = await readBody(c, createEndpointBody);
-      requireSendable(c, "url", body.url);
-      const { origin } = new URL(c.req.url);
-      const now = Date.now();
-      const endpoint = await createEndpoint(c.var, { ...body, organisationId, origin }, now);
-      if (!endpoint) throw new Refused(tooManyEndpoints);
-      const secret = newestSecret(c, endpointOwner(endpoint.id), secretVersions(endpoint));
-      return c.json({ ...toEndpoint(endpoint), secret }, 201);
+    operation({
+      id: "listWebhookEndpoints",
+      method: "GET",
+      path: "/v1/webhooks/endpoints",
+      caller: key("webhooks:read"),
+      summary: "List webhook endpoints, newest first",
+      query: endpointsQuery,
+      answers: { 200: pageOf(webhookEndpoint) },
+      example: { query: { limit: "10" } },
+      async handle(c, { query, caller: { organisationId } }) {
+        const rows = await listEndpoints(c.var.db, organisationId, null, query);
+        return {
+          status: 200,
+          body: toKeysetPage(rows, query.limit, ({ id }) => id, toEndpoint),
+        };
+      },
     }),
-  );
-
-  app.get(
-    ENDPOINTS_PATH,
-    keyRoute("webhooks:read", async (c, { organisationId }) => {
-      const range = readQuery(c, endpointsQuery);
-      const rows = await listEndpoints(c.var.db, organisationId, null, range);
-      return c.json(toKeysetPage(rows, range.limit, ({ id }) => id, toEndpoint));
+    operation({
+      id: "getWebhookEndpoint",
+      method: "GET",
+      path: "/v1/webhooks/endpoints/{id}",
+      caller: key("webhooks:read"),
+      summary: "Show a webhook endpoint",
+      answers: { 200: webhookEndpoint },
+      refusals: { 404: ["webhook-endpoint-not-found"] },
+      example: { params: { id: EXAMPLE_ENDPOINT } },
+      async handle(c, { params, caller: { organisationId } }) {
+        return {
+          status: 200,
+          body: toEndpoint(await requireEndpoint(c, organisationId, params.id)),
+        };
+      },
     }),
-  );
-}
-
-function oneEndpointRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    ENDPOINT_PATH,
-    keyRoute("webhooks:read", async (c, { organisationId }) => {
-      return c.json(toEndpoint(await requireEndpoint(c, organisationId, c.req.param("id"))));
+    operation({
+      id: "updateWebhookEndpoint",
+      method: "PATCH",
+      path: "/v1/webhooks/endpoints/{id}",
+      caller: key("webhooks:write"),
+      summary: "Change a webhook endpoint",
+      description: "A field that is left out stays as it is.",
+      body: changeEndpointBody,
+      answers: { 200: webhookEndpoint },
+      refusals: { 400: ADDRESS_REFUSALS, 404: ["webhook-endpoint-not-found"] },
+      example: { params: { id: EXAMPLE_ENDPOINT }, body: { enabled: true } },
+      async handle(c, { params: { id }, body: change, caller: { organisationId } }) {
+        if (change.url !== undefined) requireSendable(c, "url", change.url);
+        const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
+        if (!endpoint) throw new Refused(unknownEndpoint);
+        return { status: 200, body: toEndpoint(endpoint) };
+      },
     }),
-  );
-
-  app.patch(
-    ENDPOINT_PATH,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const change = await readBody(c, changeEndpointBody);
-      if (change.url !== undefined) requireSendable(c, "url", change.url);
-      const id = c.req.param("id") ?? "";
-      const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
-      if (!endpoint) throw new Refused(unknownEndpoint);
-      return c.json(toEndpoint(endpoint));
+    operation({
+      id: "deleteWebhookEndpoint",
+      method: "DELETE",
+      path: "/v1/webhooks/endpoints/{id}",
+      caller: key("webhooks:write"),
+      summary: "Delete a webhook endpoint",
+      description: "What is still owed to it is not sent any more.",
+      answers: { 204: null },
+      refusals: { 404: ["webhook-endpoint-not-found"] },
+      example: { params: { id: EXAMPLE_ENDPOINT } },
+      async handle(c, { params: { id }, caller: { organisationId } }) {
+        const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
+        if (!deleted) throw new Refused(unknownEndpoint);
+        return { status: 204 };
+      },
     }),
-  );
-
-  app.delete(
-    ENDPOINT_PATH,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const id = c.req.param("id") ?? "";
-      const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
-      if (!deleted) throw new Refused(unknownEndpoint);
-      return c.body(null, 204);
+    operation({
+      id: "testWebhookEndpoint",
+      method: "POST",
+      path: "/v1/webhooks/endpoints/{id}:test",
+      caller: key("webhooks:write"),
+      summary: "Send a test event to a webhook endpoint",
+      description:
+        "It is sent at once, once, to this endpoint alone, also while it is disabled. The answer is the attempt, whether or not it arrived.",
+      answers: { 200: webhookAttempt },
+      refusals: { 404: ["webhook-endpoint-not-found"] },
+      example: { params: { id: EXAMPLE_ENDPOINT } },
+      async handle(c, { params, caller: { organisationId } }) {
+        const endpoint = await requireEndpoint(c, organisationId, params.id);
+        const { db, config } = c.var;
+        const services = { db, config, render: webhookBodies(config) };
+        return { status: 200, body: toAttempt(await sendTest(services, endpoint, Date.now())) };
+      },
     }),
-  );
-}
+  ],
+};
 
-/** Secrets need `webhooks:write`: with a secret, one can sign webhooks as Drawbridge does. */
-function secretRoutes(app: Hono<AppEnv>): void {
-  app.get(
-    `${ENDPOINT_PATH}/secret`,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const endpoint = await requireEndpoint(c, organisationId, c.req.param("id"));
-      return secretAnswer(c, endpointOwner(endpoint.id), secretVersions(endpoint));
-    }),
-  );
-
-  app.post(
-    `${ENDPOINT_PATH}/secret:rotate`,
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
-      const id = c.req.param("id") ?? "";
-      const now = Date.now();
-      const endpoint = await rotateEndpointSecret(c.var, { organisationId, id }, graceMs, now);
-      if (!endpoint) throw new Refused(unknownEndpoint);
-      return secretAnswer(c, endpointOwner(id), secretVersions(endpoint));
-    }),
-  );
-
-  app.get(
-    "/v1/webhooks/secret",
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const versions = await findWebhookSecrets(c.var.db, organisationId);
-      if (!versions) throw new Refused(unknownEndpoint);
-      return secretAnswer(c, organisationOwner(organisationId), versions);
-    }),
-  );
-
-  app.post(
-    "/v1/webhooks/secret:rotate",
-    keyRoute("webhooks:write", async (c, { organisationId }) => {
-      const { graceMs } = await readOptionalBody(c, rotateSecretBody);
-      const now = Date.now();
-      const versions = await rotateWebhookSecret(c.var.db, organisationId, graceMs, now);
-      return secretAnswer(c, organisationOwner(organisationId), versions);
-    }),
-  );
-}
-
-function secretAnswer(c: Call, owner: string, versions: SecretVersions): Response {
-  return c.json({ secret: newestSecret(c, owner, versions) });
-}
-
-function newestSecret(c: Call, owner: string, versions: SecretVersions): string {
+/** The secret that signs now; `owner` is the endpoint or the organisation. */
+export function newestSecret(c: Call, owner: string, versions: SecretVersions): string {
   return signingSecrets(c.var.config.secret, owner, versions, Date.now())[0];
 }
 
-/** The endpoint with this id, if it is the organisation's. */
+/**
+ * The endpoint with this id, if it is the organisation's.
+ * @throws Refused 404
+ */
 export async function requireEndpoint(
   c: Call,
   organisationId: number,
-  id: string | undefined,
+  id: string,
 ): Promise<WebhookEndpoint> {
-  const endpoint = id === undefined ? null : await findEndpoint(c.var.db, organisationId, id);
+  const endpoint = await findEndpoint(c.var.db, organisationId, id);
   if (!endpoint) throw new Refused(unknownEndpoint);
   return endpoint;
 }
 
-const unknownEndpoint = {
+/** The refusal of an endpoint that the organisation does not have. */
+export const unknownEndpoint = {
   status: 404,
   code: "webhook-endpoint-not-found",
   message: "There is no such webhook endpoint.",

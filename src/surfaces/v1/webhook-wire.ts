@@ -3,8 +3,9 @@
  * shown.
  */
 import * as z from "zod";
-import { EVENT_TYPES, isEventPattern } from "../../events/event-types";
+import { EVENT_PATTERNS, EVENT_TYPES } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
+import type { Shown } from "../../http/operation";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { wholeNumber } from "../../http/whole-numbers";
 import { LONGEST_SECRET_GRACE_SECONDS } from "../../outbound/signing-secrets";
@@ -15,24 +16,30 @@ import {
   type WebhookEndpoint,
 } from "../../webhooks/endpoint";
 import { LONGEST_RECOVERY_MS, type Recovery } from "../../webhooks/recovery";
-import { toRfc3339 } from "../shared/wire-time";
+import { time, toRfc3339 } from "../shared/wire-time";
 
-const url = z.string("must be a string");
+const url = z.string("must be a string").meta({
+  description: "An https address in the public Internet. Everyone who may read events is shown it.",
+});
 const description = humanText(0, LONGEST_ENDPOINT_DESCRIPTION);
 const enabled = z.boolean("must be true or false");
+const NO_EVENT = `names no event: use a name such as session.active, the beginning of one such as device.*, or leave event_types out for all. The names are ${EVENT_TYPES.join(", ")}`;
 const eventPattern = z
-  .string("must be a string")
-  .refine(
-    isEventPattern,
-    `names no event: use a name such as session.active, the beginning of one such as device.*, or leave event_types out for all. The names are ${EVENT_TYPES.join(", ")}`,
-  );
+  .enum(EVENT_PATTERNS, {
+    error: ({ input }) => (typeof input === "string" ? NO_EVENT : "must be a string"),
+  })
+  .meta({
+    id: "EventPattern",
+    description: "The name of an event, or the beginning of some such as `device.*`.",
+  });
 const eventTypes = z
   .array(eventPattern, "must be an array of names of events")
   .min(1, "must name an event; leave it out for all")
   .max(MAX_EVENT_PATTERNS, `must have at most ${MAX_EVENT_PATTERNS} names`)
   .transform((names) => [...new Set(names)])
-  .nullable();
-const time = z.iso
+  .nullable()
+  .meta({ description: "Which events it hears of; null: all." });
+const timeText = z.iso
   .datetime({ offset: true, error: "must be an RFC 3339 time, such as 2026-11-22T08:00:00Z" })
   .transform(Date.parse);
 
@@ -65,30 +72,33 @@ export const changeEndpointBody = z
 /** The body that rotates a secret. In the grace, given in seconds, the old secret signs as well. */
 export const rotateSecretBody = z
   .strictObject({
-    grace_seconds: wholeNumber(0, LONGEST_SECRET_GRACE_SECONDS).default(86_400),
+    grace_seconds: wholeNumber(0, LONGEST_SECRET_GRACE_SECONDS)
+      .default(86_400)
+      .meta({ description: "For so long the old secret signs as well." }),
   })
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
 
 /**
- * The body that starts a recovery: deliveries that failed in this window are sent again.
- * @param now the end of the window, if the body has none
+ * The body that starts a recovery: deliveries that failed in this window are sent again. Without `until`
+ * it ends now.
  */
-export function startRecoveryBody(now: number) {
-  return z
-    .strictObject({ since: time, until: time.optional() })
-    .transform(({ since, until }) => ({ since, until: until ?? now }))
-    .superRefine(({ since, until }, issues) => {
-      if (since >= until) {
-        issues.addIssue({ code: "custom", path: ["since"], message: "must be before until" });
-      } else if (until - since > LONGEST_RECOVERY_MS) {
-        issues.addIssue({
-          code: "custom",
-          path: ["since"],
-          message: "must be at most 14 days before until; do the rest in another call",
-        });
-      }
-    });
-}
+export const startRecoveryBody = z
+  .strictObject({
+    since: timeText.meta({ description: "At most 14 days before `until`." }),
+    until: timeText.optional().meta({ description: "Left out: now." }),
+  })
+  .transform(({ since, until }) => ({ since, until: until ?? Date.now() }))
+  .superRefine(({ since, until }, issues) => {
+    if (since >= until) {
+      issues.addIssue({ code: "custom", path: ["since"], message: "must be before until" });
+    } else if (until - since > LONGEST_RECOVERY_MS) {
+      issues.addIssue({
+        code: "custom",
+        path: ["since"],
+        message: "must be at most 14 days before until; do the rest in another call",
+      });
+    }
+  });
 
 /** The query of the list of endpoints. */
 export const endpointsQuery = z
@@ -99,20 +109,23 @@ export const endpointsQuery = z
 export const eventTypeQuery = eventPattern.nullable().default(null);
 
 /** A time in a query, read as Unix milliseconds. */
-export const timeQuery = time.nullable().default(null);
+export const timeQuery = timeText.nullable().default(null);
+
+const DELIVERY_STATUSES = ["pending", "delivered", "failed", "discarded"] as const;
 
 /** The query of the list of deliveries. */
 export const deliveriesQuery = z
   .strictObject({
     limit: pageLimit,
     cursor: pageCursor(/^whd_[0-9a-f]{32}_[0-9a-f]{12}$/),
-    endpoint: z.string().nullable().default(null),
+    endpoint: z
+      .string()
+      .nullable()
+      .default(null)
+      .meta({ description: "The id of an endpoint, also of one that was deleted." }),
     event_type: eventTypeQuery,
     status: z
-      .enum(
-        ["pending", "delivered", "failed", "discarded"],
-        "must be pending, delivered, failed or discarded",
-      )
+      .enum(DELIVERY_STATUSES, "must be pending, delivered, failed or discarded")
       .nullable()
       .default(null),
   })
@@ -124,8 +137,80 @@ export const deliveriesQuery = z
     status,
   }));
 
+/** The schema of an event's type. */
+export const eventType = z.enum(EVENT_TYPES).meta({ id: "EventType" });
+
+/** The schema of an endpoint, without its secret. */
+export const webhookEndpoint = z
+  .object({
+    id: z.string(),
+    version: z.int().meta({ description: "Rises with every change." }),
+    url: z.string(),
+    description: z.string(),
+    event_types: z
+      .array(z.string())
+      .nullable()
+      .meta({ description: "Names of events, or beginnings such as `device.*`; null: all." }),
+    format: z.enum(["standard", "ricloud"]),
+    enabled: z.boolean(),
+    disabled_reason: z.enum(["gone", "failing"]).nullable().meta({
+      description:
+        "Why Drawbridge disabled it: its receiver answered 410, or nothing has arrived for days.",
+    }),
+    failing_since: time
+      .nullable()
+      .meta({ description: "The first failure since a delivery arrived; null: there is none." }),
+    created_at: time,
+  })
+  .meta({ id: "WebhookEndpoint" });
+
+/** The schema of an attempt. */
+export const webhookAttempt = z
+  .object({
+    at: time,
+    duration_ms: z.int(),
+    status_code: z.int().nullable().meta({ description: "Null: no answer came." }),
+    response: z.string().nullable().meta({ description: "The first 1 KB of the answer's body." }),
+    error: z.string().nullable().meta({ description: "Why no answer came." }),
+  })
+  .meta({ id: "WebhookAttempt", description: "One request, and what the receiver answered." });
+
+/** The schema of a delivery with its attempts. */
+export const webhookDelivery = z
+  .object({
+    id: z.string(),
+    endpoint_id: z
+      .string()
+      .nullable()
+      .meta({ description: "Null: it goes to the `webhook_url` of a relay session." }),
+    event_id: z.string(),
+    event_type: eventType,
+    url: z.string(),
+    status: z.enum(DELIVERY_STATUSES).meta({
+      description:
+        "`failed`: no attempt is planned any more, and none arrived. `discarded`: there was nowhere to send it.",
+    }),
+    attempts: z.array(webhookAttempt).meta({ description: "Oldest first." }),
+    next_attempt_at: time.nullable().meta({ description: "Null: none is planned." }),
+  })
+  .meta({ id: "WebhookDelivery" });
+
+/** The schema of a recovery. */
+export const webhookRecovery = z
+  .object({
+    id: z.string(),
+    endpoint_id: z.string(),
+    status: z.enum(["running", "finished"]),
+    since: time,
+    until: time,
+    resent: z.int().meta({ description: "How many deliveries were sent again so far." }),
+    created_at: time,
+    finished_at: time.nullable().meta({ description: "Null: it is running." }),
+  })
+  .meta({ id: "WebhookRecovery" });
+
 /** An endpoint, without its secret. */
-export function toEndpoint(endpoint: WebhookEndpoint) {
+export function toEndpoint(endpoint: WebhookEndpoint): Shown<typeof webhookEndpoint> {
   return {
     id: endpoint.id,
     version: endpoint.version,
@@ -141,7 +226,7 @@ export function toEndpoint(endpoint: WebhookEndpoint) {
 }
 
 /** A delivery with every attempt. */
-export function toDelivery(delivery: StoredDelivery) {
+export function toDelivery(delivery: StoredDelivery): Shown<typeof webhookDelivery> {
   return {
     id: delivery.id,
     endpoint_id: delivery.endpointId,
@@ -155,7 +240,7 @@ export function toDelivery(delivery: StoredDelivery) {
 }
 
 /** One request, and what the receiver said. */
-export function toAttempt(attempt: Attempt) {
+export function toAttempt(attempt: Attempt): Shown<typeof webhookAttempt> {
   return {
     at: toRfc3339(attempt.at),
     duration_ms: attempt.durationMs,
@@ -166,7 +251,7 @@ export function toAttempt(attempt: Attempt) {
 }
 
 /** A recovery, and how far it has got. */
-export function toRecovery(recovery: Recovery) {
+export function toRecovery(recovery: Recovery): Shown<typeof webhookRecovery> {
   return {
     id: recovery.id,
     endpoint_id: recovery.endpointId,
