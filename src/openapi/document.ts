@@ -134,7 +134,9 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
     }
   }
   if (securityOf(operation).includes("apiKey")) parameters.push(headerNamed("OrganisationId"));
-  if (takesIdempotency(operation)) parameters.push(headerNamed("IdempotencyKey"));
+  // A handler that honours the header by itself refuses a wrong one.
+  const refusesKeys = operation.refusals?.[400]?.includes("invalid-idempotency-key") ?? false;
+  if (takesIdempotency(operation) || refusesKeys) parameters.push(headerNamed("IdempotencyKey"));
   return parameters.length > 0 ? { parameters } : {};
 }
 
