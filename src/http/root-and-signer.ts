@@ -1,6 +1,6 @@
 /**
  * Callers that have no API key: whoever runs the deployment, with the root token, and services that sign
- * what they send. Called by `rootRoute`, and by the route where a connector ends a session.
+ * what they send. Called by `mount.ts`, and by the operation with which a connector ends a session.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";

@@ -591,7 +591,8 @@ export class RelayNodeObject
   #owe(type: EventType | null, now: number): void {
     const record = this.#record;
     if (!record) return;
-    const owed = record.owed ?? [];
+    // Another array each time: `#report` sees by it that more is owed.
+    const owed = [...(record.owed ?? [])];
     // The owner of a shared node is no organisation: nobody receives its events.
     if (type === null || record.settings.organisationId === SHARED) {
       this.#change({ owed });

@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import type { EventType } from "../../events/event-types";
+import { connectionDefinition, relayPermission } from "../relay-permissions/wire";
 import { time } from "../shared/wire-time";
 import { connectorFacts } from "./connector-wire";
 import { deviceFacts } from "./device-wire";
@@ -67,19 +68,12 @@ export const keyEventData = z
 
 /** The `data` of all `relay-permission.*` events. */
 export const relayPermissionEventData = z
-  .object({
-    connectionId: z.string(),
-    remoteConnectionId: z.string(),
-    direction: z.enum(["send", "receive"]),
-    enabled: z.enum(["true", "false"]),
-    memo: z.string(),
-    version,
-  })
+  .object({ ...relayPermission.shape, version })
   .meta({ id: "RelayPermissionEventData" });
 
 /** The `data` of all `connection.*` events. */
 export const connectionEventData = z
-  .object({ connectionId: z.string(), memo: z.string(), version })
+  .object({ ...connectionDefinition.shape, version })
   .meta({ id: "ConnectionEventData" });
 
 /** The `data` of all `connector.*` events. */

@@ -92,8 +92,7 @@ function toPermissionData(
   permission: PermissionEventData["permission"],
   at: number,
 ): Shown<typeof relayPermissionEventData> {
-  const enabled = permission.enabled ? "true" : "false";
-  return { ...toPermission(permission), enabled, version: permission.version ?? at };
+  return { ...toPermission(permission), version: permission.version ?? at };
 }
 
 /** A connection is made and deleted, and never changed: the time of the event serves as its version. */

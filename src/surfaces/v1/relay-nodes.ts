@@ -43,7 +43,7 @@ const owner = checkedByHandler("rootToken", "apiKey", "operatorToken");
 const listQuery = z.strictObject({ limit: pageLimit, cursor: pageCursor(NODE_ID) });
 
 const NOT_FOUND = "relay-node-not-found";
-const OWNED = { 403: ["missing-permission"], 404: ["organisation-not-found", NOT_FOUND] };
+const OWNED = { 404: [NOT_FOUND] };
 
 /** Relay nodes, for their owners. */
 export const relayNodes: OperationGroup = {
@@ -60,11 +60,7 @@ export const relayNodes: OperationGroup = {
       description: "The answer has its token, which is shown this once.",
       body: createNodeBody,
       answers: { 201: relayNodeWithToken },
-      refusals: {
-        403: ["missing-permission"],
-        404: ["organisation-not-found"],
-        409: ["too-many-relay-nodes"],
-      },
+      refusals: { 409: ["too-many-relay-nodes"] },
       example: { body: { name: "Frankfurt 1" } },
       async handle(c, { readBody }) {
         const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
@@ -89,7 +85,6 @@ export const relayNodes: OperationGroup = {
       summary: "List relay nodes, newest first",
       query: listQuery,
       answers: { 200: pageOf(relayNode) },
-      refusals: { 403: ["missing-permission"], 404: ["organisation-not-found"] },
       example: { query: { limit: "10" } },
       async handle(c, { readQuery }) {
         const { organisationId } = await requireOwner(c, "relay-nodes:read");
