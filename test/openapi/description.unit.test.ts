@@ -40,6 +40,11 @@ describe("it finds", () => {
   test.each<[string, Exchange, string]>([
     ["a status", exchange("/v1/ip", 201, {}), "a status that is not described"],
     ["a media type", exchange("/v1/ip", 200, {}, { mediaType: "text/plain" }), "as text/plain"],
+    [
+      "a media type of a HEAD",
+      exchange("/v1/ip", 200, null, { method: "HEAD", mediaType: "text/plain" }),
+      "as text/plain",
+    ],
     ["a field too many", exchange("/v1/ip", 200, { public_ip: "", x: 1 }), '"x"'],
     ["a field too few", exchange("/v1/ip", 200, {}), '"public_ip"'],
     ["a value of another type", exchange("/v1/ip", 200, { public_ip: 1 }), "/public_ip"],
