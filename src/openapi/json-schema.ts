@@ -39,7 +39,14 @@ export class SchemaWriter {
     const { properties, $defs } = z.toJSONSchema(z.object({ root: schema }), {
       io,
       unrepresentable: "any",
-      override: ({ jsonSchema }) => tidy(jsonSchema as JsonSchema, io),
+      override: ({ zodSchema, jsonSchema }) => {
+        const { def } = (zodSchema as z.core.$ZodTypes)._zod;
+        // Zod leaves out the default of a text that becomes a number: in a query, the two are the same.
+        if (def.type === "default" && typeof def.defaultValue === "number") {
+          jsonSchema.default = def.defaultValue;
+        }
+        tidy(jsonSchema as JsonSchema, io);
+      },
     });
     for (const [id, component] of Object.entries($defs ?? {})) this.#add(id, refer(component));
     return refer(properties?.root) as JsonSchema;
@@ -58,6 +65,9 @@ function tidy(schema: JsonSchema, io: "input" | "output"): void {
   if (io === "output" && schema.additionalProperties === false) delete schema.additionalProperties;
   // A number in a query is text to Zod, and its pattern says nothing about a number.
   if (schema.type === "integer" && "pattern" in schema) delete schema.pattern;
+  // The bounds of every exact integer of JavaScript say nothing about the field.
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   // Zod's pattern of a date is longer than all else, and `format` says the same.
   if (schema.format === "date-time") delete schema.pattern;
 }
