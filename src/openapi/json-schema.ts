@@ -3,6 +3,7 @@
  * components, which the others refer to.
  */
 import * as z from "zod";
+import { EXAMPLES } from "./examples";
 
 /** A JSON Schema of draft 2020-12, as OpenAPI 3.1 has it. */
 export interface JsonSchema {
@@ -52,12 +53,14 @@ export class SchemaWriter {
     return refer(properties?.root) as JsonSchema;
   }
 
-  #add(id: string, component: unknown): void {
+  #add(id: string, written: unknown): void {
+    const examples = id in EXAMPLES ? { examples: [EXAMPLES[id]] } : {};
+    const component = { ...(written as JsonSchema), ...examples };
     const known = this.components[id];
     if (known && JSON.stringify(known) !== JSON.stringify(component)) {
       throw new Error(`two different schemas have the id ${id}`);
     }
-    this.components[id] = component as JsonSchema;
+    this.components[id] = component;
   }
 }
 
@@ -68,6 +71,12 @@ function tidy(schema: JsonSchema, io: "input" | "output"): void {
   // The bounds of every exact integer of JavaScript say nothing about the field.
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  // What may be null is described where readers look first, and not inside an alternative.
+  const [inner, ...others] = Array.isArray(schema.anyOf) ? schema.anyOf : [];
+  if (schema.description === undefined && inner?.description && others[0]?.type === "null") {
+    schema.description = inner.description;
+    delete inner.description;
+  }
   // Zod's pattern of a date is longer than all else, and `format` says the same.
   if (schema.format === "date-time") delete schema.pattern;
 }

@@ -107,11 +107,9 @@ const changes = {
   name: settings.name.nullish(),
   emails: settings.emails.nullish(),
   permissions: settings.permissions.nullish(),
-  organizationsIds: organisationIds
-    .nullish()
-    .meta({
-      description: "In which organisations the key acts. The first is what it acts in by itself.",
-    }),
+  organizationsIds: organisationIds.nullish().meta({
+    description: "In which organisations the key acts. The first is what it acts in by itself.",
+  }),
   organizationIds: otherSpelling,
   labels: list(humanText(1, KEY_BOUNDS.labelLength), KEY_BOUNDS.labels)
     .nullish()

@@ -39,12 +39,10 @@ export const permissionKeyForm = {
 };
 
 /** The schema of a direction. */
-export const direction = z
-  .enum(["send", "receive"], "must be send or receive")
-  .meta({
-    description:
-      "What the connection `connectionId` may do: `send` to the other, or `receive` from it.",
-  });
+export const direction = z.enum(["send", "receive"], "must be send or receive").meta({
+  description:
+    "What the connection `connectionId` may do: `send` to the other, or `receive` from it.",
+});
 const trueOrFalse = z.enum(["true", "false"], 'must be "true" or "false"');
 const enabledText = trueOrFalse.transform((text) => text === "true");
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
@@ -58,11 +56,9 @@ export const createPermissionBody = z
     connectionId,
     remoteConnectionId: connectionId,
     direction,
-    enabled: enabled
-      .nullish()
-      .meta({
-        description: 'Whether it counts: "true" or "false", or a boolean. Left out: "false".',
-      }),
+    enabled: enabled.nullish().meta({
+      description: 'Whether it counts: "true" or "false", or a boolean. Left out: "false".',
+    }),
     memo: memo.nullish(),
   })
   .transform((body) => ({ ...body, enabled: body.enabled ?? false, memo: body.memo ?? "" }));

@@ -94,13 +94,10 @@ export const createSessionBody = z
       .meta({
         description: "Edgegap's choice of a relay. Checked, and not used: there is one relay.",
       }),
-    webhook_url: z
-      .string("must be a string")
-      .nullish()
-      .meta({
-        description:
-          'An https address that is told when the session is ready and when it has ended. `""` or null: nobody is told.',
-      }),
+    webhook_url: z.string("must be a string").nullish().meta({
+      description:
+        'An https address that is told when the session is ready and when it has ended. `""` or null: nobody is told.',
+    }),
     ttl_seconds: wholeNumber(60, 86_400)
       .nullish()
       .meta({
@@ -124,13 +121,10 @@ export const createSessionBody = z
         description:
           "Where in the world the session should be: a location hint of Cloudflare, such as `weur` for Western Europe. If left out, near the caller.",
       }),
-    join_code: z
-      .boolean("must be true or false")
-      .nullish()
-      .meta({
-        description:
-          "Whether the session gets a join code, with which players let themselves in. If left out, it gets none.",
-      }),
+    join_code: z.boolean("must be true or false").nullish().meta({
+      description:
+        "Whether the session gets a join code, with which players let themselves in. If left out, it gets none.",
+    }),
   })
   .transform((body) => {
     const users = body.users ?? [];
@@ -186,13 +180,10 @@ export const revokeUserBody = z
 /** The body of a join. */
 export const joinBody = z
   .object({
-    join_code: z
-      .string("must be a string")
-      .max(64, "is too long for a join code")
-      .meta({
-        description: "The `join_code` of the session. Case, dash and spaces do not matter.",
-        example: "PP7C-XFJR",
-      }),
+    join_code: z.string("must be a string").max(64, "is too long for a join code").meta({
+      description: "The `join_code` of the session. Case, dash and spaces do not matter.",
+      example: "PP7C-XFJR",
+    }),
   })
   .transform((body) => body.join_code);
 

@@ -66,13 +66,10 @@ const websocket = z
   .meta({ id: "RelayLink" });
 
 const relay = z.object({
-  ip: z
-    .string()
-    .nullable()
-    .meta({
-      description:
-        "The relay's address. Null, unless the host is an address or `localhost`: it is reached by its name.",
-    }),
+  ip: z.string().nullable().meta({
+    description:
+      "The relay's address. Null, unless the host is an address or `localhost`: it is reached by its name.",
+  }),
   host: z.string().meta({ description: "The relay's name." }),
   ports: z.object({
     server: websocket.meta({ description: "For the host." }),
@@ -86,20 +83,15 @@ const sessionFacts = z.object({
   authorization_token: token.meta({
     description: "The session's token: `session_token` of the websocket.",
   }),
-  status: z
-    .enum(["Initializing", "READY", "Error", "Ended"])
-    .meta({
-      description: "`READY`: it can be connected to. Only webhooks show `Error` and `Ended`.",
-    }),
+  status: z.enum(["Initializing", "READY", "Error", "Ended"]).meta({
+    description: "`READY`: it can be connected to. Only webhooks show `Error` and `Ended`.",
+  }),
   ready: z.boolean().meta({ description: "Whether the status is `READY`." }),
   linked: z.boolean().meta({ description: "The same as `ready`." }),
-  error: z
-    .string()
-    .nullable()
-    .meta({
-      description:
-        "Why the session ended: `api` (idle, or its time was over), `organisation` (an API key ended it) or `admin` (the root token). Null before that.",
-    }),
+  error: z.string().nullable().meta({
+    description:
+      "Why the session ended: `api` (idle, or its time was over), `organisation` (an API key ended it) or `admin` (the root token). Null before that.",
+  }),
   relay,
   webhook_url: z.string().nullable().meta({ description: "Who is told; null: nobody." }),
   created_at: time,

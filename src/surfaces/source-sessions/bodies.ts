@@ -37,14 +37,11 @@ export const identifierQuery = z
   .meta({ description: "Only with this identifier, which is compared as a whole." });
 
 /** A type of sources. */
-export const sourceType = z
-  .string("must be a string")
-  .regex(SOURCE_TYPE, SOURCE_TYPE_RULE)
-  .meta({
-    description:
-      "The type of the account, such as `icloud.account`. It decides which connector checks the credentials. `mocks.mock` is built in, for trying.",
-    example: "icloud.account",
-  });
+export const sourceType = z.string("must be a string").regex(SOURCE_TYPE, SOURCE_TYPE_RULE).meta({
+  description:
+    "The type of the account, such as `icloud.account`. It decides which connector checks the credentials. `mocks.mock` is built in, for trying.",
+  example: "icloud.account",
+});
 
 /** The id of a session in a path. It only describes: an id of another form is answered 404. */
 export const sourceSessionIdForm = z

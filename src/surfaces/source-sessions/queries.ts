@@ -74,11 +74,9 @@ export function listQuery<F extends z.ZodRawShape, Id>(shape: ListShape<F, Id>) 
   );
   const page = {
     limit,
-    after_id: shape.id
-      .optional()
-      .meta({
-        description: "The page begins after the row with this id, with the next older one.",
-      }),
+    after_id: shape.id.optional().meta({
+      description: "The page begins after the row with this id, with the next older one.",
+    }),
     before_id: shape.id
       .optional()
       .meta({ description: "The page ends before the row with this id." }),

@@ -29,12 +29,9 @@ const url = z.string("must be a string").meta({
 const createBody = z.object({ url });
 const updateBody = z.object({
   url: url.optional(),
-  state: z
-    .enum(["new", "deactivated"], "must be new or deactivated")
-    .optional()
-    .meta({
-      description: "`deactivated` switches it off, `new` on again. Left out: it stays as it is.",
-    }),
+  state: z.enum(["new", "deactivated"], "must be new or deactivated").optional().meta({
+    description: "`deactivated` switches it off, `new` on again. Left out: it stays as it is.",
+  }),
 });
 
 const CONFIG_ID = /^whe_[0-9a-f]{32}$/;

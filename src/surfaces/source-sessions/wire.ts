@@ -43,13 +43,10 @@ export const sourceSession = z
     user: z.int().nullable().meta({ description: "The id of the user of its source." }),
     source: source.nullable(),
     state: z.enum(["pending", "active", "failed", "expired"]),
-    error: z
-      .string()
-      .nullable()
-      .meta({
-        description:
-          "Why it failed, such as `invalid-credentials`; or who ended it: `service`, `api`, `organisation` or `admin`. Null while it lives.",
-      }),
+    error: z.string().nullable().meta({
+      description:
+        "Why it failed, such as `invalid-credentials`; or who ended it: `service`, `api`, `organisation` or `admin`. Null while it lives.",
+    }),
     error_class: z
       .literal("init_failed")
       .nullable()

@@ -24,12 +24,9 @@ const IDLE = "How many seconds a session may go unused.";
 /** The body that registers a connector, or changes one. */
 export const putConnectorBody = z
   .strictObject({
-    url: z
-      .string("must be a string")
-      .meta({
-        description:
-          "An https address in the public Internet, to which the credentials are posted.",
-      }),
+    url: z.string("must be a string").meta({
+      description: "An https address in the public Internet, to which the credentials are posted.",
+    }),
     timeout_seconds: wholeNumber(1, LONGEST_TIMEOUT_SECONDS)
       .default(DEFAULT_TIMEOUT_SECONDS)
       .meta({ description: TIMEOUT }),
@@ -83,12 +80,10 @@ export const connector = z
 export const connectorWithSecret = z
   .object({
     ...connector.shape,
-    secret: z
-      .string()
-      .meta({
-        description:
-          "Both sides sign with it: Drawbridge its requests, and the connector its messages.",
-      }),
+    secret: z.string().meta({
+      description:
+        "Both sides sign with it: Drawbridge its requests, and the connector its messages.",
+    }),
   })
   .meta({ id: "ConnectorWithSecret" });
 

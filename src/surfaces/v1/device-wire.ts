@@ -45,11 +45,9 @@ export const device = z
 /** The schema of a token that a device is given. It is shown this once. */
 export const newDeviceToken = z
   .object({
-    device_token: z
-      .string()
-      .meta({
-        description: "What the device shows to the gateway (`drbd_…`). It is shown this once.",
-      }),
+    device_token: z.string().meta({
+      description: "What the device shows to the gateway (`drbd_…`). It is shown this once.",
+    }),
     role: z.string().meta({ description: "The role that the token is for." }),
     scopes: z.array(z.string()).meta({
       description:

@@ -18,12 +18,10 @@ const verifyBody = z
       .string("must be a string")
       .max(1_024, "is too long for a token")
       .meta({ description: "The API key to verify." }),
-    permission: permissionName
-      .nullish()
-      .meta({
-        description:
-          "A permission that the key has to hold: one of Drawbridge's, or a name of your own.",
-      }),
+    permission: permissionName.nullish().meta({
+      description:
+        "A permission that the key has to hold: one of Drawbridge's, or a name of your own.",
+    }),
     ip: z
       .string("must be a string")
       .refine((ip) => parseAddress(ip) !== null, "must be an IP address")

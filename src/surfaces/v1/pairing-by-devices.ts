@@ -73,11 +73,16 @@ const pendingRequest = z
 
 const requestAnswers = { 200: pairedAtOnce, 202: pendingRequest };
 
-const poll = z.object({ status: requestStatus, ...newDeviceToken.partial().shape }).meta({
-  id: "PairingPoll",
-  description:
-    "The first answer after the approval has the token, its role and its scopes. Every other answer has the status alone.",
-});
+const poll = z
+  .union([
+    z.object({ status: z.literal("approved"), ...newDeviceToken.shape }),
+    z.object({ status: requestStatus }),
+  ])
+  .meta({
+    id: "PairingPoll",
+    description:
+      "The first answer after the approval has the token, its role and its scopes. Every other answer has the status alone, also `approved`: then the token was collected before, or the approval no longer stands.",
+  });
 
 /** Pairing, for the devices that ask to be let in. */
 export const pairingByDevices: OperationGroup = {
@@ -197,7 +202,8 @@ export const pairingByDevices: OperationGroup = {
         const { status, token } = result;
         if (!token) return { status: 200, body: { status } };
         const { role, scopes } = token;
-        return { status: 200, body: { status, device_token: token.token, role, scopes } };
+        const collected = { status: "approved" as const, device_token: token.token, role, scopes };
+        return { status: 200, body: collected };
       },
     }),
   ],

@@ -17,13 +17,10 @@ const signed = (least: number) =>
     .refine((text) => !/[|,]/.test(text), "must not hold | or ,")
     .meta({ pattern: "^[^|,]*$" });
 
-const signedAt = z
-  .int("must be Unix milliseconds")
-  .min(0, "must be Unix milliseconds")
-  .meta({
-    description:
-      "When the device signed, in Unix milliseconds: at most 120 seconds off the server's time.",
-  });
+const signedAt = z.int("must be Unix milliseconds").min(0, "must be Unix milliseconds").meta({
+  description:
+    "When the device signed, in Unix milliseconds: at most 120 seconds off the server's time.",
+});
 
 const device = z.strictObject({
   id: z
@@ -58,12 +55,10 @@ export const pairingRequestBody = z
     device: device.meta({ description: "The key, and the proof that the device has it." }),
     client: client.meta({ description: "What the device says of itself." }),
     role: role.meta({ description: "The role that it asks with, such as `operator`." }),
-    roles: roles
-      .optional()
-      .meta({
-        description:
-          "All roles that it asks for. Left out: `role` alone. `role` is always one of them.",
-      }),
+    roles: roles.optional().meta({
+      description:
+        "All roles that it asks for. Left out: `role` alone. `role` is always one of them.",
+    }),
     scopes: scopes.meta({
       description:
         "The scopes that it asks for. Each belongs to one of the roles that are asked for.",

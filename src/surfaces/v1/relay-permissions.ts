@@ -27,11 +27,9 @@ const missingPermission = z
 const relayCheck = z
   .object({
     allowed: z.boolean(),
-    missing: z
-      .array(missingPermission)
-      .meta({
-        description: "The relay permissions that it needs and lacks. Empty if it is allowed.",
-      }),
+    missing: z.array(missingPermission).meta({
+      description: "The relay permissions that it needs and lacks. Empty if it is allowed.",
+    }),
   })
   .meta({ id: "RelayCheck" });
 

@@ -40,13 +40,10 @@ const sessionState = z
     id: z.string(),
     kind: z.enum(["relay", "source"]),
     state: z.enum(["pending", "active", "failed", "expired"]),
-    error: z
-      .string()
-      .nullable()
-      .meta({
-        description:
-          "Why it failed, such as `invalid-credentials`; or who ended it: `service`, `api`, `organisation` or `admin`. Null while it lives.",
-      }),
+    error: z.string().nullable().meta({
+      description:
+        "Why it failed, such as `invalid-credentials`; or who ended it: `service`, `api`, `organisation` or `admin`. Null while it lives.",
+    }),
     created_at: time,
     expires_at: time,
   })

@@ -124,12 +124,9 @@ export const endpointsQuery = z
   .transform(({ limit, cursor }) => ({ limit, after: cursor, before: null }));
 
 /** A type of events in a query, or the beginning of one such as `device.*`. */
-export const eventTypeQuery = eventPattern
-  .nullable()
-  .default(null)
-  .meta({
-    description: "Only of this event, or of those with this beginning, such as `session.*`.",
-  });
+export const eventTypeQuery = eventPattern.nullable().default(null).meta({
+  description: "Only of this event, or of those with this beginning, such as `session.*`.",
+});
 
 /** A time in a query, read as Unix milliseconds. */
 export const timeQuery = timeText
@@ -144,13 +141,9 @@ export const deliveriesQuery = z
   .strictObject({
     limit: pageLimit,
     cursor: pageCursor(DELIVERY_ID),
-    endpoint: z
-      .string()
-      .nullable()
-      .default(null)
-      .meta({
-        description: "Only to the webhook endpoint with this id, which may have been deleted.",
-      }),
+    endpoint: z.string().nullable().default(null).meta({
+      description: "Only to the webhook endpoint with this id, which may have been deleted.",
+    }),
     event_type: eventTypeQuery,
     status: z
       .enum(DELIVERY_STATUSES, "must be pending, delivered, failed or discarded")
@@ -178,25 +171,18 @@ export const webhookEndpoint = z
     version: z.int().meta({ description: "Rises with every change." }),
     url: z.string(),
     description: z.string(),
-    event_types: z
-      .array(z.string())
-      .nullable()
-      .meta({
-        description:
-          "Which events it hears of: names, or beginnings such as `device.*`. Null: all.",
-      }),
+    event_types: z.array(z.string()).nullable().meta({
+      description: "Which events it hears of: names, or beginnings such as `device.*`. Null: all.",
+    }),
     format: z.enum(["standard", "ricloud"]),
     enabled: z.boolean().meta({ description: "Whether events are sent to it." }),
     disabled_reason: z.enum(["gone", "failing"]).nullable().meta({
       description:
         "Why Drawbridge disabled it. `gone`: its receiver answered 410. `failing`: nothing has arrived for days. Null: Drawbridge did not.",
     }),
-    failing_since: time
-      .nullable()
-      .meta({
-        description:
-          "When the first delivery failed since one arrived. Null: none has failed since.",
-      }),
+    failing_since: time.nullable().meta({
+      description: "When the first delivery failed since one arrived. Null: none has failed since.",
+    }),
     created_at: time,
   })
   .meta({ id: "WebhookEndpoint" });
