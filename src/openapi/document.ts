@@ -155,7 +155,9 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
     }
   }
   if (securityOf(operation).includes("apiKey")) parameters.push(headerNamed("OrganisationId"));
-  if (takesIdempotency(operation)) parameters.push(headerNamed("IdempotencyKey"));
+  // A handler that honours the header by itself refuses a wrong one.
+  const refusesKeys = operation.refusals?.[400]?.includes("invalid-idempotency-key") ?? false;
+  if (takesIdempotency(operation) || refusesKeys) parameters.push(headerNamed("IdempotencyKey"));
   return parameters.length > 0 ? { parameters } : {};
 }
 
@@ -202,11 +204,13 @@ function describeResponses(
   }
   const { mediaType, body } = surface.errors;
   for (const [status, codes] of shownRefusals(operation, surface).entries()) {
+    const refused = `Refused: ${codes.map((code) => `\`${code}\``).join(", ")}.`;
+    // The health of the service has an answer of its own with 503.
+    const answered = responses[status];
     responses[status] = {
-      description: `Refused: ${codes.map((code) => `\`${code}\``).join(", ")}.`,
+      description: answered ? `${answered.description} ${refused}` : refused,
       content: {
-        // The health of the service has a format of its own for 503.
-        ...responses[status]?.content,
+        ...answered?.content,
         [mediaType]: { schema: schemas.ofOutput(body(codes)) },
       },
     };

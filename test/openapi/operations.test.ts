@@ -11,10 +11,11 @@ import { patternsOf } from "../../src/http/mount";
 import type { Operation } from "../../src/http/operation";
 import { PERMISSIONS } from "../../src/keys/permissions";
 import { OPERATIONS } from "../../src/surfaces/all";
-import { type Answer, call, newOrganisation, type Tenant } from "../support/client";
+import { type Answer, newOrganisation, type Tenant } from "../support/client";
 import { signIn } from "../support/keys";
 import { deliveryRows, eventually } from "../support/pipeline";
 import { anyAddress } from "../support/sessions";
+import { callOperation, fillPath } from "../support/tested-operations";
 
 test("every route of the app is an operation, and every operation is a route", () => {
   const routes = createApp()
@@ -79,22 +80,12 @@ describe("the example of every operation has the form that is described, and its
 
 /** Sends the example, with a credential that may do everything. */
 async function send(operation: Operation, tenant: Tenant): Promise<Answer> {
-  const { method, path, example } = operation;
-  const { params = {}, query = {}, body } = example;
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = params[name];
-    if (value === undefined) throw new Error(`the example lacks ${name}`);
-    return encodeURIComponent(value);
-  });
-  const search = new URLSearchParams(query).toString();
+  const { params = {}, query = {}, body } = operation.example;
   const key = await credentialOf(operation, tenant);
-  const isForm = operation.bodyType === "application/x-www-form-urlencoded";
-  const form = new URLSearchParams(body as Record<string, string> | undefined).toString();
-  return call(method, search === "" ? filled : `${filled}?${search}`, {
+  return callOperation(operation, fillPath(operation, params, query), {
     ip: anyAddress(),
     ...(key === undefined ? {} : { key }),
-    ...(body === undefined ? {} : { body: isForm ? form : body }),
-    ...(isForm ? { headers: { "Content-Type": "application/x-www-form-urlencoded" } } : {}),
+    body,
   });
 }
 

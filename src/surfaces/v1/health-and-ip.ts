@@ -28,7 +28,7 @@ export const service: OperationGroup = {
       path: "/v1/health",
       caller: open,
       summary: "Say whether Drawbridge works",
-      description: "It reads from the database once. For monitors.",
+      description: "For monitors. It reads from the database once.",
       answers: { 200: health, 503: health },
       answerTexts: { 200: "It works.", 503: "The database cannot be read." },
       example: {},
