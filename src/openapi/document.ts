@@ -54,10 +54,10 @@ export function describeApi() {
 
 const INTRODUCTION = `${packageJson.description}
 
-- **Credentials.** Most calls take an API key: \`Authorization: Bearer drb_…\`. Each call says which permission the key has to hold.
-- **To try a call on the page \`/docs\`:** press Authorize and enter an API key. Open a group and a call, then press Try it out, and Execute.
-- **Errors.** Each call lists its statuses and codes. An error is a problem detail (\`Problem\` in the schemas), but for three formats of vendors: relay sessions answer \`RelayError\`, the calls in ricloud's format \`SourceError\`, and the RPC \`RpcError\`.
-- **Names such as \`docs/conventions.md\`** are files of Drawbridge's repository. That one says what holds for every call: keys, errors, lists, retries and limits.`;
+- **To try a call on the page \`/docs\`:** press Authorize and enter an API key. Open a group and a call. Press Try it out, then Execute.
+- **Credentials.** Most calls take an API key: \`Authorization: Bearer drb_…\`. Each says which permission the key has to hold.
+- **Errors.** Each call lists its statuses and codes. The body is a \`Problem\`; of relay sessions a \`RelayError\`, in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`.
+- **Names such as \`docs/conventions.md\`** are files of Drawbridge's repository. That one says what holds for every call.`;
 
 interface Place {
   surface: Surface;
@@ -70,13 +70,14 @@ const HEADERS = {
     name: "Idempotency-Key",
     in: "header",
     description:
-      "1 to 255 visible ASCII characters. A retry with the same key gets the first answer again, for 24 hours.",
+      "Makes it safe to retry: the same request with the same key gets the first answer again, for 24 hours. 1 to 255 visible ASCII characters.",
     schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
   },
   OrganisationId: {
     name: "X-Organisation-Id",
     in: "header",
-    description: "Another organisation of the same API key. Without it, the first one.",
+    description:
+      "The organisation to act in, if the API key has several. Left out: the first of them.",
     schema: { type: "integer", minimum: 1 },
   },
 };

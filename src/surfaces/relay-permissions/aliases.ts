@@ -7,9 +7,9 @@ const PREFIX = "/api/v2";
 
 /** The same operations once more, for clients that send the prefix. */
 export const webConnectPrefix: OperationGroup = {
-  name: "Connections and relay permissions under /api/v2",
+  name: "WebConnect under /api/v2",
   description:
-    "HULFT's documentation writes the paths of its Site API without a prefix, and its examples with `/api/v2`. Both work in the same way.",
+    "Connections and relay permissions once more: HULFT's documentation writes the paths of its Site API without a prefix, and its examples with `/api/v2`. Both work in the same way.",
   page: "from-webconnect.md",
   operations: [...connectionOperations(PREFIX), ...permissionOperations(PREFIX)].map(
     (operation) => ({

@@ -49,7 +49,9 @@ const user = z.object({ ip, ...identity }, "must be an object with an ip");
 const filter = z.object(
   {
     field: z.string("must be a string").meta({ description: "What a relay has, such as `city`." }),
-    values: z.array(z.unknown(), "must be an array"),
+    values: z
+      .array(z.unknown(), "must be an array")
+      .meta({ description: "The values that it is compared with." }),
     filter_type: z
       .enum(["any", "all", "not"], "must be any, all or not")
       .meta({ description: "Whether a relay has to have any of the values, all, or none." }),
