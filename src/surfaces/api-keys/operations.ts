@@ -96,7 +96,7 @@ export const apiKeys: OperationGroup = {
       caller: key("keys:write", "fresh"),
       summary: "Change an API key, or refresh its token",
       description:
-        "What you leave out stays as it is. So does what is null, but for `dnsName` and `expiresAt`: null removes those. `blocked: true` stops the key, for up to 10 seconds not everywhere.",
+        "What you leave out stays as it is. So does what is null, but for `dnsName` and `expiresAt`: null removes those. `blocked: true` stops the key; it may still work for up to 10 seconds.",
       body: changeKeyBody,
       answers: { 200: changedApiKey },
       answerTexts: { 200: "The key as it is now. A new token and access key are shown this once." },
@@ -132,7 +132,7 @@ export const apiKeys: OperationGroup = {
       caller: key("keys:write", "fresh"),
       summary: "Delete an API key",
       description:
-        "It stops working, for up to 10 seconds not everywhere. A key that also acts in organisations in which you do not act is only taken out of yours.",
+        "It may still work for up to 10 seconds. A key that also acts in organisations in which you do not act is only taken out of yours.",
       answers: { 200: null },
       refusals: { 404: [keyNotFound.code] },
       example: { params: { id: "999999" } },

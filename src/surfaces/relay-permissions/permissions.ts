@@ -71,7 +71,7 @@ function listOperations(prefix: Prefix): Operation[] {
       caller: key("relay-permissions:create"),
       summary: "Create a relay permission",
       description:
-        "Both connections must be registered. It counts only while it is enabled: by itself, it is not.",
+        "Both connections must be registered. It has an effect only while it is enabled, and a new one is not enabled unless you say so.",
       body: createPermissionBody,
       answers: { 201: relayPermission },
       answerTexts: { 201: "The new relay permission. The header `Location` is its path." },

@@ -52,7 +52,14 @@ export const sourceSessionIdForm = z
 /** The three values by which a source is known. */
 export const sourceSpec = z
   .object(
-    { user: userId, type: sourceType, identifier },
+    {
+      user: userId,
+      type: sourceType,
+      identifier: identifier.meta({
+        description:
+          "The account's name at its service: 1 to 256 characters. Spaces around it are removed.",
+      }),
+    },
     "must be an object with user, type and identifier",
   )
   .transform(({ user, ...rest }) => ({ userId: user, ...rest }));

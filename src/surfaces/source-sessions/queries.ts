@@ -7,7 +7,7 @@ import { integerIdText, wholeNumberText } from "../../http/whole-numbers";
 
 /** How lists of this format go on, for their descriptions. */
 export const LISTS =
-  "If `has_more`, there is another page: ask again with `next_after_id` as `after_id`, or with the last `id` where there is no `next_after_id`.";
+  "If `has_more` is true, there is another page: ask again with `next_after_id` as `after_id`, or with the last `id` where there is no `next_after_id`.";
 
 /** Which page is wanted: rows after one id and before another, both excluded, newest first. */
 export interface PageQuery<Id> {

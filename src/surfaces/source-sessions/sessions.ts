@@ -131,7 +131,8 @@ export const sourceSessions: OperationGroup = {
       path: "/sessions/{id}",
       caller: key("sessions:read"),
       summary: "Show a source session",
-      description: "Its idle clock goes on: to use it is `POST /v1/sessions/{id}:use`.",
+      description:
+        "Reading a session does not count as use: its idle clock goes on. `POST /v1/sessions/{id}:use` restarts it.",
       answers: { 200: sourceSession },
       refusals: { 404: [notFound.code] },
       async handle(c, { params, caller }) {

@@ -140,7 +140,7 @@ export const usersAndSources: OperationGroup = {
       caller: key("sessions:write"),
       summary: "Find or make a source",
       description:
-        "You need not: `POST /sessions` makes the source that it names. The same call twice gives the same source.",
+        "This call is optional: `POST /sessions` makes the source that it names. The same call twice gives the same source.",
       body: sourceSpec,
       answers: { 201: source },
       answerTexts: { 201: "The source. It is new, or was there before." },

@@ -119,7 +119,7 @@ export const organisations: OperationGroup = {
       caller: root,
       summary: "Delete an organisation",
       description:
-        "Its API keys stop working, for up to 10 seconds not everywhere. All else of it is removed in the next minutes and hours.",
+        "Its API keys stop working; they may still work for up to 10 seconds. All else of it is removed in the next minutes and hours.",
       answers: { 204: null },
       refusals: { 404: ["organisation-not-found"] },
       example: { params: { id: "999999" } },
