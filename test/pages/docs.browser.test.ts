@@ -131,7 +131,7 @@ test("an API key that is given to Authorize is sent along, and kept in this tab'
 
 test("it leads back to the first page", async () => {
   await tab.page.goto("/docs");
-  await tab.page.getByRole("link", { name: "Drawbridge" }).click();
+  await tab.page.getByRole("link", { name: "Drawbridge", exact: true }).click();
   expect(new URL(tab.page.url()).pathname).toBe("/");
 });
 
