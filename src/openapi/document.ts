@@ -7,8 +7,9 @@ import packageJson from "../../package.json";
 import type { CallerRule, Operation, OperationGroup } from "../http/operation";
 import type { Surface } from "../http/request-context";
 import { SURFACES } from "../surfaces/all";
+import { HEADER_PARAMETERS, headerParametersOf } from "./header-parameters";
 import { type JsonSchema, SchemaWriter } from "./json-schema";
-import { securityOf, shownRefusals, takesIdempotency } from "./refusals";
+import { securityOf, shownRefusals } from "./refusals";
 import { SECURITY_SCHEMES } from "./security-schemes";
 import { shareErrorResponses } from "./shared-responses";
 import { tagsOf } from "./tags";
@@ -47,7 +48,7 @@ export function describeApi() {
       schemas: sortByName(schemas.components),
       responses,
       securitySchemes: SECURITY_SCHEMES,
-      parameters: HEADERS,
+      parameters: HEADER_PARAMETERS,
     },
   };
 }
@@ -64,23 +65,6 @@ interface Place {
   group: OperationGroup;
   schemas: SchemaWriter;
 }
-
-const HEADERS = {
-  IdempotencyKey: {
-    name: "Idempotency-Key",
-    in: "header",
-    description:
-      "Makes it safe to retry: the same request with the same key gets the first answer again, for 24 hours. 1 to 255 visible ASCII characters.",
-    schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
-  },
-  OrganisationId: {
-    name: "X-Organisation-Id",
-    in: "header",
-    description:
-      "The organisation to act in, if the API key has several. Left out: the first of them.",
-    schema: { type: "integer", minimum: 1 },
-  },
-};
 
 interface OperationObject {
   [field: string]: unknown;
@@ -155,15 +139,8 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
       });
     }
   }
-  if (securityOf(operation).includes("apiKey")) parameters.push(headerNamed("OrganisationId"));
-  // A handler that honours the header by itself refuses a wrong one.
-  const refusesKeys = operation.refusals?.[400]?.includes("invalid-idempotency-key") ?? false;
-  if (takesIdempotency(operation) || refusesKeys) parameters.push(headerNamed("IdempotencyKey"));
+  parameters.push(...headerParametersOf(operation));
   return parameters.length > 0 ? { parameters } : {};
-}
-
-function headerNamed(name: keyof typeof HEADERS): object {
-  return { $ref: `#/components/parameters/${name}` };
 }
 
 function describeBody(operation: Operation, schemas: SchemaWriter): object {

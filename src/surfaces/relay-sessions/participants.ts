@@ -43,6 +43,7 @@ export const relayParticipants: OperationGroup = {
       summary: "Join a relay session with its join code",
       description: `Adds one more user to the session of this code. The join code is the credential. A repeat with the same code and the same header \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} to 255 visible ASCII characters) gets the same user again.`,
       body: joinBody,
+      headers: ["Idempotency-Key"],
       answers: { 200: joinAnswer },
       answerTexts: { 200: "All that a game needs to connect: the link and both tokens." },
       refusals: {

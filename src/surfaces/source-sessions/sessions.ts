@@ -69,6 +69,7 @@ export const sourceSessions: OperationGroup = {
       description:
         "The source is found by its user, type and identifier, or made. The connector of its type then checks the payload, and the session becomes `active` or `failed`. With the header `Ricloud-Await: 5` the answer waits up to 5 seconds for that; 0 to 10 are allowed. The same body from the same key, while its session is pending and less than 10 seconds old, gets that session.",
       body: createBody,
+      headers: ["Ricloud-Await"],
       answers: { 201: sourceSession },
       answerTexts: { 201: "The new session, which may still be `pending`." },
       refusals: {

@@ -40,7 +40,7 @@ export const rotateDeviceToken = operation({
   summary: "Replace a device token by a new one",
   description: [
     "**With an API key** that holds `devices:manage`, or as its operator: the old token stops at once. The device gets its new token when it next sends a signed pairing request. You have to hold the scopes.",
-    "**As the device**, with its own token of this role in `Authorization`: the answer has the new token, with the same scopes or fewer. The old one stops at once.",
+    "**As the device**, with its own token of this role in `Authorization`: the answer has the new token, with the same scopes or fewer. The old one stops at once. `Idempotency-Key` has no meaning then: a device that has lost the answer signs a new pairing request.",
   ].join("\n\n"),
   body: rotateBody,
   answers: { 200: z.union([newDeviceToken, device]) },

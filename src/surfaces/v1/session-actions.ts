@@ -111,7 +111,7 @@ export const sessionActions: OperationGroup = {
       caller: checkedByHandler("rootToken", "connectorSignature"),
       summary: "End a session with the root token, or as its connector",
       description: [
-        "**With the root token**, it ends any session. The body may be left out.",
+        "**With the root token**, it ends any session. The body may be left out. `Idempotency-Key` counts here only.",
         '**As a connector**, without `Authorization`, it ends a session of its sources. The body is `{"reason": "service"}`, signed as a Standard Webhook with the secret of the connector: the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. Each session needs a `webhook-id` of its own.',
         "A session that has ended before is shown as it is.",
       ].join("\n\n"),

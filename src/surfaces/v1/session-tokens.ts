@@ -53,6 +53,7 @@ export const sessionTokens: OperationGroup = {
       description: `Send an API key that holds \`${OPERATOR_SIGN_IN}\`, in the body. Whoever came through Cloudflare Access sends no body: the header \`Cf-Access-Jwt-Assertion\`, which Access adds, says who they are. The headers \`Idempotency-Key\` and \`X-Organisation-Id\` mean what they mean for other calls.`,
       body: signInBody,
       bodyIsOptional: true,
+      headers: ["Idempotency-Key", "X-Organisation-Id"],
       answers: { 201: sessionToken },
       answerTexts: {
         201: "The session token, which takes the place of the API key. It is shown this once.",
