@@ -114,6 +114,8 @@ interface Description {
   description?: string;
   /** What an answer of a status is, where its schema does not say it: "The new key, with its token." CommonMark. */
   answerTexts?: Readonly<Record<number, string>>;
+  /** The headers of its answers that a client acts on, each with what it says. CommonMark. */
+  answerHeaders?: Readonly<Record<string, string>>;
   /** Whether an absent body counts as `{}`. */
   bodyIsOptional?: boolean;
   /** The media type of the body, where it is not JSON. */

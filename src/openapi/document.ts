@@ -7,6 +7,7 @@ import packageJson from "../../package.json";
 import type { CallerRule, Operation, OperationGroup } from "../http/operation";
 import type { Surface } from "../http/request-context";
 import { SURFACES } from "../surfaces/all";
+import { answerHeadersOf } from "./answer-headers";
 import { HEADER_PARAMETERS, headerParametersOf } from "./header-parameters";
 import { type JsonSchema, SchemaWriter } from "./json-schema";
 import { securityOf, shownRefusals } from "./refusals";
@@ -177,6 +178,7 @@ function describeResponses(
     };
     responses[status] = {
       description: operation.answerTexts?.[Number(status)] ?? describeAnswer(status, schema),
+      ...answerHeadersOf(operation, status),
       ...(content ? { content } : {}),
     };
   }
@@ -187,6 +189,7 @@ function describeResponses(
     const answered = responses[status];
     responses[status] = {
       description: answered ? `${answered.description} ${refused}` : refused,
+      ...answerHeadersOf(operation, String(status)),
       content: {
         ...answered?.content,
         [mediaType]: { schema: schemas.ofOutput(body(codes)) },

@@ -24,9 +24,12 @@ export const apiKeys: OperationGroup = {
       caller: key("keys:read"),
       summary: "List the API keys, in the order of their ids",
       description:
-        'If there are more, the header `Link` of the answer is the address of the next page (`rel="next"`). A search by `name` may give a short or an empty page: follow `Link` until there is none.',
+        "A search by `name` may give a short or an empty page: follow the header `Link` until there is none.",
       query: listKeysQuery,
       answers: { 200: z.array(apiKey) },
+      answerHeaders: {
+        Link: 'The address of the next page (`rel="next"`). Absent on the last page.',
+      },
       example: { query: { blocked: "false", optFields: "labels,permissions" } },
       async handle(c, { query, caller: { organisationId, organisationIds } }) {
         const { optFields, ...filter } = query;

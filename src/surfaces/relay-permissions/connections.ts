@@ -62,7 +62,8 @@ export function connectionOperations(prefix: Prefix): Operation[] {
         "From then on, users of relay sessions may carry its id, and relay permissions may name it.",
       body: createConnectionBody,
       answers: { 201: connectionDefinition },
-      answerTexts: { 201: "The new connection. The header `Location` is its path." },
+      answerTexts: { 201: "The new connection." },
+      answerHeaders: { Location: "Its path." },
       refusals: { 409: ["connection-exists"] },
       example: { body: { connectionId: "plant-a", memo: "Turin" } },
       async handle(c, { body, caller: { organisationId } }) {

@@ -74,7 +74,8 @@ function listOperations(prefix: Prefix): Operation[] {
         "Both connections must be registered. It has an effect only while it is enabled, and a new one is not enabled unless you say so.",
       body: createPermissionBody,
       answers: { 201: relayPermission },
-      answerTexts: { 201: "The new relay permission. The header `Location` is its path." },
+      answerTexts: { 201: "The new relay permission." },
+      answerHeaders: { Location: "Its path." },
       refusals: { 400: ["connection-not-registered"], 409: ["permission-exists"] },
       example: {
         body: {
