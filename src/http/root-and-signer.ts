@@ -16,7 +16,7 @@ const SIGNATURE_TOLERANCE_SECONDS = 300;
  */
 export function requireRoot(c: Call): void {
   const now = Date.now();
-  const token = readCredential(c, now);
+  const token = readCredential(c, now, "root token");
   const digest = (text: string) => createHash("sha256").update(text).digest();
   if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
   refuseAndCount(c, now, {
