@@ -80,6 +80,7 @@ async function answer(c: Call, next: Next): Promise<void> {
   const sent = c.req.header("X-Request-Id");
   c.set("requestId", sent && REQUEST_ID.test(sent) ? sent : crypto.randomUUID());
   c.set("surface", surfaceAt(c.req.path));
+  c.set("route", null);
   c.set("caller", null);
   c.set("bodyBytes", null);
   await next();
@@ -152,7 +153,7 @@ function toRefusal(error: Error): HttpRefusal {
 }
 
 /**
- * Logs one line for a request. It has the route's pattern and not the URL, whose query may hold a
+ * Logs one line for a request. It has the path template and not the URL, whose query may hold a
  * websocket's tokens.
  */
 function logRequest(c: Call, startedAt: number): void {
@@ -161,12 +162,8 @@ function logRequest(c: Call, startedAt: number): void {
     organisation: c.var.caller?.organisationId ?? null,
     surface: c.var.surface.name,
     method: c.req.method,
-    route: matchedRoute(c),
+    route: c.var.route,
     status: c.res.status,
     duration_ms: Date.now() - startedAt,
   });
-}
-
-function matchedRoute(c: Call): string | null {
-  return c.req.matchedRoutes.findLast((route) => route.method !== "ALL")?.path ?? null;
 }

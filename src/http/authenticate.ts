@@ -156,20 +156,21 @@ function earliest(...times: (number | null)[]): number | null {
 
 /**
  * The credential of the Authorization header. The schemes `token` and `bearer` mean the same, in any case.
+ * @param kind what the call takes, for the error: "API key", "poll token"
  * @throws Refused 401, or 429 after too many failures
  */
-export function readCredential(c: Call, now: number): string {
+export function readCredential(c: Call, now: number, kind = "API key"): string {
   const header = c.req.header("Authorization");
   if (header === undefined || header.trim() === "") {
     return refuseAndCount(
       c,
       now,
-      malformedCredential('is missing: send "Authorization: token <API key>"'),
+      malformedCredential(`is missing: send "Authorization: token <${kind}>"`),
     );
   }
   const match = /^(?:token|bearer)\s+(\S+)$/i.exec(header.trim());
   return (
     match?.[1] ??
-    refuseAndCount(c, now, malformedCredential('has another form than "token <API key>"'))
+    refuseAndCount(c, now, malformedCredential(`has another form than "token <${kind}>"`))
   );
 }

@@ -19,14 +19,19 @@ const VERB = /(?<=\}):[a-z-]+$/;
 export function mount(app: Hono<AppEnv>, operations: readonly Operation[]): void {
   const toPattern = patternsOf(operations.map(({ path }) => path));
   for (const operation of operations) {
-    app.on(operation.method, toPattern(operation.path), toHandler(operation));
+    const handle = toHandler(operation);
+    app.on(operation.method, toPattern(operation.path), (c) => {
+      c.set("route", operation.path);
+      return handle(c);
+    });
   }
 }
 
 /**
  * Gives Hono's pattern of each of these path templates. Hono cannot end a parameter at a colon, so the
- * pattern of `/sessions/{id}:use` takes the verb into the parameter. And so that `/sessions/1:use` is not
- * also an id of `/sessions/{id}`, that one takes no colon.
+ * pattern of `/sessions/{id}:use` takes the verb into the parameter: `/sessions/:id{[^:/]+:use}`. And so
+ * that `/sessions/1:use` is not also an id of `/sessions/{id}`, that one takes no colon:
+ * `/sessions/:id{[^:/]+}`. Without a verb beside it, it would be `/sessions/:id`.
  */
 export function patternsOf(paths: readonly string[]): (path: string) => string {
   const besideVerbs = new Set(
@@ -46,6 +51,7 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
     const reply = await operation.handle(c, input);
     return reply instanceof Response ? reply : toResponse(c, reply);
   };
+  // Inside idempotency: a repeated request is answered without being parsed again.
   const readInput = async (c: Call) => ({
     params: readParams(c),
     query: readQueryOf(c, operation),
@@ -91,7 +97,7 @@ export function withIdempotencyKey(
   return takesIdempotencyKey(c.req.method) ? runOrReplay(c, scope, handle) : handle();
 }
 
-/** The answer of a reply. A handler that makes its own calls this. */
+/** Turns a reply into a Response. Handlers that build their own Response use it too. */
 export function toResponse(c: Call, { status, body, headers }: AnyReply): Response {
   return body === undefined
     ? c.body(null, status as StatusCode, headers)

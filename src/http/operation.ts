@@ -11,7 +11,8 @@ import type { Call, Caller, HttpRefusal, Surface } from "./request-context";
 /**
  * Who may call an operation.
  * - `key`: an API key, or an operator who signed in with one. It has to hold `permission`; null: every key
- *   that works will do. `fresh`: a key that was revoked seconds ago must not be accepted.
+ *   that works will do. `cached`: a key that was revoked may
+ *   work for ten seconds more; `fresh`: it must not.
  * - `root`: the root token.
  * - `handler`: the handler checks the credential itself, or nobody has to have one. `security` names each
  *   kind of credential that it takes; none: everybody may call.
@@ -146,7 +147,10 @@ interface Declaration<P extends string, C, A extends Answers, Q, B> extends Desc
   query?: Q;
   body?: B;
   answers: A;
-  /** A handler that makes its Response itself does so for a websocket, or for what it runs inside the guard. */
+  /**
+   * Does the work. It answers a Response only for a websocket, or where it has called the guard and
+   * idempotency itself, which answer one (`toResponse` of `mount.ts` makes it).
+   */
   handle(c: Call, input: Input<P, C, Q, B>): Promise<Reply<NoInfer<A>> | Response>;
 }
 
@@ -179,7 +183,7 @@ export interface OperationGroup {
   operations: readonly Operation[];
 }
 
-/** A part of the API: what words its errors, and its operations. */
+/** A part of the API: its surface, which gives errors their format, and its groups of operations. */
 export type SurfaceOperations = readonly [Surface, ...OperationGroup[]];
 
 /** Declares an operation. The compiler checks what its handler gets and answers. */
@@ -190,6 +194,7 @@ export function operation<
   Q extends z.ZodType | undefined = undefined,
   B extends z.ZodType | undefined = undefined,
 >(declaration: Declaration<P, C, A, Q, B>): Operation {
-  // The input's type depends on the declaration, which `mount.ts` follows.
+  // The types are erased here. `toHandler` in `mount.ts` gives each kind of caller the input that `Input`
+  // promises.
   return declaration as unknown as Operation;
 }

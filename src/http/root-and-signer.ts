@@ -16,7 +16,7 @@ const SIGNATURE_TOLERANCE_SECONDS = 300;
  */
 export function requireRoot(c: Call): void {
   const now = Date.now();
-  if (isRootToken(c, readCredential(c, now))) return;
+  if (isRootToken(c, readCredential(c, now, "root token"))) return;
   refuseAndCount(c, now, {
     status: 401,
     code: "not-the-root-token",

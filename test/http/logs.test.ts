@@ -56,7 +56,7 @@ describe("a request", () => {
     const { session_id } = (await create(key)).body;
     lines = [];
     const wanted = [
-      [await read(key, session_id), "GET", "/v1/relays/sessions/:id", id, "relay-sessions"],
+      [await read(key, session_id), "GET", "/v1/relays/sessions/{id}", id, "relay-sessions"],
       [await create(key, []), "POST", "/v1/relays/sessions", id, "relay-sessions"],
       [await call("GET", "/v1/ip"), "GET", "/v1/ip", null, "v1"],
       [await call("GET", "/nowhere"), "GET", null, null, "v1"],

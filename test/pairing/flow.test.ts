@@ -99,6 +99,7 @@ describe("a device that pairs", () => {
     }
     const answer = await call("GET", `${at.path}/pairing/requests/${mine.id}`);
     expect([answer.status, answer.body.code]).toEqual([401, "unauthenticated"]);
+    expect(answer.body.detail).toContain("token <poll token>");
   });
 
   test("is listed, labelled and shown to operators, newest first, page by page", async () => {

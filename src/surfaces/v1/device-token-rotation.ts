@@ -76,7 +76,12 @@ async function rotateOwn(
   const now = Date.now();
   const services = { db: c.var.db, ctx: c.executionCtx };
   const anyDevice = { organisationId: null, scope: null };
-  const verified = await verifyDeviceToken(services, readCredential(c, now), anyDevice, now);
+  const verified = await verifyDeviceToken(
+    services,
+    readCredential(c, now, "device token"),
+    anyDevice,
+    now,
+  );
   const own = verified.ok ? verified.device : null;
   const isOwn = own?.id === params.device && own?.applicationId === params.application;
   if (!verified.ok || !isOwn) return refuseAndCount(c, now, wrongDeviceToken);

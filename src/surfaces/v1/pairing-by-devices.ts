@@ -193,7 +193,9 @@ export const pairingByDevices: OperationGroup = {
       },
       async handle(c, { params: { application, id } }) {
         const now = Date.now();
-        if (!isPollToken(c.var.config.secret, application, id, readCredential(c, now))) {
+        if (
+          !isPollToken(c.var.config.secret, application, id, readCredential(c, now, "poll token"))
+        ) {
           return refuseAndCount(c, now, wrongPollToken);
         }
         countCall(c, "polls", now, id);

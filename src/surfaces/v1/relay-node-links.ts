@@ -73,7 +73,7 @@ export const relayNodeLinks: OperationGroup = {
 /** The node whose token the caller shows. */
 async function requireNodeToken(c: Call) {
   const now = Date.now();
-  const token = readCredential(c, now);
+  const token = readCredential(c, now, "token of a relay node");
   if (!isNodeToken(token)) {
     refuseAndCount(c, now, malformedCredential("is not the token of a relay node (drbn_…)"));
   }
