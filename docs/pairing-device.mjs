@@ -2,8 +2,9 @@
 //
 //   node docs/pairing-device.mjs http://localhost:8787 pa-… device.json
 //
-// It prints its fingerprint, waits until an operator approves it, and prints its token. The file keeps
-// the key, which is the identity of the device, and the scopes that it was given.
+// It prints its fingerprint, waits until an operator approves it, and prints its token. The file keeps the
+// key, which is the identity of the device, and the scopes that it was given. It does not keep the token:
+// each run takes a new one, and the old one stops working. Your device should keep its token.
 import * as crypto from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
@@ -26,10 +27,9 @@ const spki = crypto.createPublicKey(privateKey).export({ type: "spki", format: "
 const raw = spki.subarray(-32);
 const id = crypto.createHash("sha256").update(raw).digest("hex");
 
-const challenge = await call("POST", `${pairing}/challenges`);
+const { nonce, server_time } = await call("POST", `${pairing}/challenges`);
 // By the server's clock: a device's own may be wrong.
-const signed_at = Date.parse(challenge.server_time);
-const { nonce } = challenge;
+const signed_at = Date.parse(server_time);
 const fields = ["v3", id, client.id, client.mode, role, scopes.join(","), signed_at, "", nonce];
 const text = [...fields, client.platform, ""].join("|");
 const signature = crypto.sign(null, Buffer.from(text), privateKey).toString("base64url");

@@ -3,8 +3,8 @@
  * two clients meet in a session, talk, one is let in and one thrown out, and the end is announced
  * by a signed webhook. Exits 0 only if every step did what it should.
  *
- * DRAWBRIDGE_URL names the service, DRAWBRIDGE_KEY an API key; by default what `npm start` made, on
- * the PORT that it was given.
+ * By default it uses what `npm start` made: PORT and DRAWBRIDGE_STATE have to be the same as there. For
+ * another service, DRAWBRIDGE_URL names it, and DRAWBRIDGE_KEY is an API key of it.
  */
 
 import { createServer } from "node:http";
@@ -14,7 +14,8 @@ import { fail, isInstalled, readOptions, readOrganisation, runNode } from "./set
 
 readOptions(
   {},
-  "The variables of the environment DRAWBRIDGE_URL and DRAWBRIDGE_KEY set the service and the API key.",
+  "The variables of the environment PORT and DRAWBRIDGE_STATE have to be the same as for `npm start`. " +
+    "DRAWBRIDGE_URL and DRAWBRIDGE_KEY name another service and an API key of it.",
 );
 // It installs nothing, as the other scripts would: the first `npm start` may just be doing so.
 if (!isInstalled()) fail("Run `npm start` first, in another terminal, and wait until it is ready.");
@@ -32,7 +33,12 @@ const localUrl = `http://localhost:${process.env.PORT || 8787}`;
 const baseUrl = (process.env.DRAWBRIDGE_URL || localUrl).replace(/\/$/, "");
 const organisation = readOrganisation();
 const key = process.env.DRAWBRIDGE_KEY || organisation?.api_key;
-if (!key) fail("No API key. Run `npm start` first, in another terminal, or set DRAWBRIDGE_KEY.");
+if (!key) {
+  fail(
+    "No API key. Run `npm start` first, in another terminal, with the same DRAWBRIDGE_STATE as here, or " +
+      "set DRAWBRIDGE_KEY.",
+  );
+}
 
 const started = performance.now();
 const webhooks = [];
@@ -148,6 +154,10 @@ function expect(condition, expected, actual) {
   if (!condition) throw new Error(`expected ${expected}, but got ${actual}`);
 }
 
+/**
+ * One call of the API; resolves to the body of its answer. The error has the `status` of the answer, if
+ * there was one.
+ */
 async function api(method, path, expectedStatus, body = undefined, token = key) {
   let response;
   try {
@@ -158,23 +168,30 @@ async function api(method, path, expectedStatus, body = undefined, token = key) 
       signal: AbortSignal.timeout(WAIT_MS),
     });
   } catch (error) {
-    throw new Error(`${method} ${path}: ${error.cause?.message ?? error.message}. Is it running?`);
+    const problem = error.cause?.message || error.cause?.code || error.message;
+    throw new Error(
+      `${method} ${baseUrl}${path}: ${problem}. Is it running? \`npm start\` says at which port it is: set ` +
+        "PORT to that, or DRAWBRIDGE_URL to the address of the service.",
+    );
   }
   const text = await response.text();
-  expect(
-    response.status === expectedStatus,
-    `${method} ${path} to answer ${expectedStatus}`,
-    `${response.status} ${text}`,
-  );
+  const { status } = response;
+  if (status !== expectedStatus) {
+    const problem = `expected ${method} ${path} to answer ${expectedStatus}, but got ${status} ${text}`;
+    throw Object.assign(new Error(problem), { status });
+  }
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** Asked for, since it may have been rotated; what `npm start` remembered is the second choice. */
+/**
+ * Asked for, since it may have been rotated. If the service answers that it will not say, it is what
+ * `npm start` remembered.
+ */
 async function findWebhookSecret() {
   try {
     return (await api("GET", "/v1/webhooks/secret", 200)).secret;
   } catch (error) {
-    if (organisation && key === organisation.api_key) return organisation.webhook_secret;
+    if (error.status && key === organisation?.api_key) return organisation.webhook_secret;
     throw error;
   }
 }

@@ -124,18 +124,30 @@ function requireNoOtherName() {
 }
 
 async function printCommands() {
-  console.log("These commands would run. Those in parentheses only where something is missing:\n");
-  const intoConfig = isProduction ? ", and its id into wrangler.toml" : "";
-  const commands = [
-    "wrangler whoami",
-    `(wrangler d1 create ${database.database_name}${intoConfig})`,
-    ...queues.map((queue) => `(wrangler queues create ${queue})`),
-    `wrangler d1 migrations apply DB --remote (the database ${database.database_name})`,
-    `wrangler deploy (the Worker ${config.name}; --secrets-file <fresh ${secretNames.join(" and ")}>)`,
+  console.log("These steps would be taken:\n");
+  const intoConfig = isProduction ? "; writes its id into wrangler.toml" : "";
+  const steps = [
+    ["wrangler whoami", "looks whether you are logged in"],
+    [
+      `wrangler d1 create ${database.database_name}`,
+      `only if there is no database of this name${intoConfig}`,
+    ],
+    ...queues.map((queue) => [
+      `wrangler queues create ${queue}`,
+      "only if there is no queue of this name",
+    ]),
+    ["wrangler d1 migrations apply DB --remote", `in the database ${database.database_name}`],
+    ["show the root token", "only if the Worker has none: a fresh one"],
+    ["wrangler deploy", `the Worker ${config.name}; it keeps the secrets that it has`],
+    [
+      "  with --secrets-file <file>",
+      `only if the Worker lacks ${secretNames.join(" or ")}: a fresh value for what it lacks`,
+    ],
   ];
-  console.log(`${commands.map((command) => `  ${command}`).join("\n")}\n`);
+  const width = Math.max(...steps.map(([step]) => step.length));
+  console.log(`${steps.map(([step, note]) => `  ${step.padEnd(width)}  # ${note}`).join("\n")}\n`);
   if (!isProduction) {
-    console.log(`Each with ${target.join(" ")}, which is made from wrangler.toml.\n`);
+    console.log(`Each command with ${target.join(" ")}, which is made from wrangler.toml.\n`);
   }
   await run(["deploy", "--dry-run"]);
 }

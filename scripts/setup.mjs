@@ -37,16 +37,16 @@ export function fail(message) {
 }
 
 /**
- * The options of the command line. `options` is what `parseArgs` takes, each with a `usage` line. An
- * option or argument that is not among them ends the script, with the list of those that are: a flag that
- * is passed over in silence would do something else than its user meant. `also` is one more line of that
- * list.
+ * The options of the command line. `options` is what `parseArgs` takes, each with a `usage` line. `also` is
+ * one more line of the list that `--help` prints; after that the script ends with 0. An option or argument
+ * that is not in the list ends the script, with the list: a flag that is passed over in silence would do
+ * something else than its user meant.
  */
 export function readOptions(options = {}, also = "") {
   const usage = Object.values(options).map((option) => option.usage);
   const known = usage.length > 0 ? "The options are:" : "This command has no options.";
-  const refuse = (problem) =>
-    fail([`${problem}. ${known}`, ...[...usage, also].filter(Boolean)].join("\n  "));
+  const list = [known, ...usage, also].filter(Boolean).join("\n  ");
+  const refuse = (problem) => fail(`${problem}. ${list}`);
   for (const [name, option] of Object.entries(options)) {
     // npm knows some of them too, and warns at most: the script would never hear of `--dry-run`.
     if (process.env[`npm_config_${name.replaceAll("-", "_")}`] === undefined) continue;
@@ -54,7 +54,11 @@ export function readOptions(options = {}, also = "") {
     refuse(`npm took --${name} for an option of its own. Write \`--\` before it: ${command}`);
   }
   try {
-    return parseArgs({ options, allowPositionals: false }).values;
+    const all = { ...options, help: { type: "boolean" } };
+    const { help, ...values } = parseArgs({ options: all, allowPositionals: false }).values;
+    if (!help) return values;
+    console.log(list);
+    return process.exit(0);
   } catch (error) {
     if (!error.code?.startsWith("ERR_PARSE_ARGS_")) throw error;
     return refuse(error.message.split(/\.\s/)[0].replace(/\.$/, ""));

@@ -25,6 +25,7 @@ import {
 
 /** IPv4 only: clients that try ::1 first for `localhost` fall back to it. Never all interfaces. */
 const ADDRESS = "127.0.0.1";
+const DEFAULT_PORT = 8787;
 const READY_WITHIN_MS = 90_000;
 /** Once it answers at all, it is healthy very soon or will not be: it refuses to serve. */
 const HEALTHY_WITHIN_MS = 10_000;
@@ -47,6 +48,7 @@ stopWithNpm();
 
 ensureInstalled();
 await requireFreePort();
+console.log("Preparing the database and starting …");
 writeDevVars();
 await applyMigrations();
 server = serve();
@@ -55,7 +57,7 @@ announce(await findOrCreateOrganisation());
 runCronEveryMinute();
 
 function readPort() {
-  const value = process.env.PORT || "8787";
+  const value = process.env.PORT || String(DEFAULT_PORT);
   if (/^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535) {
     return Number(value);
   }
@@ -201,6 +203,12 @@ function readRootToken() {
 }
 
 function announce({ id, name, api_key }) {
+  const state = process.env.DRAWBRIDGE_STATE;
+  const demo = [
+    ...(port === DEFAULT_PORT ? [] : [`PORT=${port}`]),
+    ...(state ? [`DRAWBRIDGE_STATE="${state}"`] : []),
+    "npm run demo",
+  ].join(" ");
   console.log(`
 Drawbridge is ready at ${baseUrl}
 
@@ -212,7 +220,7 @@ Try it:
 
   curl -s -X POST ${baseUrl}/v1/relays/sessions -H "Authorization: token ${api_key}" -d '{"users":[{"ip":"198.51.100.1"},{"ip":"198.51.100.2"}]}'
 
-Or watch it work: npm run demo. Ctrl-C stops it. The request log follows.
+Or watch it work, in another terminal: ${demo}. Ctrl-C stops it. The request log follows.
 `);
 }
 

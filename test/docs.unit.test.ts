@@ -4,8 +4,12 @@ import { dirname, join, normalize } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EVENT_TYPES, type EventType } from "../src/events/event-types";
 import { PERMISSIONS } from "../src/keys/permissions";
+import { shownRefusals } from "../src/openapi/refusals";
 import { CLOSE, FAULTS, MAX_PAYLOAD_BYTES, RELAY_STATE } from "../src/relay/protocol";
+import { ownSurface } from "../src/surfaces/all";
+import { rotateDeviceToken } from "../src/surfaces/v1/device-token-rotation";
 import { EVENT_PAYLOADS } from "../src/surfaces/v1/event-payloads";
+import { pairingByDevices } from "../src/surfaces/v1/pairing-by-devices";
 
 const PAGES = [
   ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"],
@@ -98,6 +102,31 @@ test("docs/api-keys.md says of every permission what its holder may do, and of n
   const table = /^\| permission \|[\s\S]*?\n\n/m.exec(page)?.[0] ?? "";
   const named = [...table.matchAll(/`([a-z-]+:[a-z-]+)`/g)].map(([, name]) => name);
   expect(named.sort()).toEqual([...PERMISSIONS].sort());
+});
+
+test("docs/pairing.md names every error that a device can get, with its status, and no other", () => {
+  /** Errors of the rotation that operators get alone: a device's own token has none of these states. */
+  const ofOperators = ["exceeds-approved", "role-not-approved", "token-revoked"];
+  const errors = pairingByDevices.operations.flatMap((each) =>
+    shownRefusals(each, ownSurface).entries(),
+  );
+  const ofRotation = Object.entries(rotateDeviceToken.refusals ?? {}).map(
+    ([status, codes]) =>
+      [Number(status), codes.filter((code) => !ofOperators.includes(code))] as const,
+  );
+  const expected = [...errors, ...ofRotation].flatMap(([status, codes]) =>
+    codes.map((code) => `${status} ${code}`),
+  );
+
+  const page = readFileSync("docs/pairing.md", "utf8");
+  const [, section = ""] = /^### Errors of the devices' side$([\s\S]*?)^#/m.exec(page) ?? [];
+  // What stands in parentheses explains a code, and may name a call.
+  const rows = [...section.matchAll(/^\| (\d[^|]*) \| (.*) \|$/gm)];
+  const named = rows.flatMap(([, statuses = "", text = ""]) => {
+    const codes = [...text.replace(/\([^)]*\)/g, "").matchAll(/`([\w-]+)`/g)];
+    return codes.map(([, code]) => `${statuses} ${code}`);
+  });
+  expect(named.sort()).toEqual([...new Set(expected)].sort());
 });
 
 describe("docs/relay-protocol.md", () => {

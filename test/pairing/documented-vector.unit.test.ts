@@ -39,6 +39,15 @@ describe("the test vector in docs/pairing.md", () => {
     expect(fingerprint(vector.id)).toBe(vector.fingerprint);
   });
 
+  test("has the fingerprint that the page tells how to make", () => {
+    const [, digits = ""] = /in base 25 with the digits `(\w+)`/.exec(page) ?? [];
+    expect(digits).toHaveLength(25);
+    let number = BigInt(`0x${vector.id.slice(0, 32)}`);
+    let made = "";
+    for (; made.length < 8; number /= 25n) made += digits[Number(number % 25n)];
+    expect(made).toBe(vector.fingerprint);
+  });
+
   test("has the string that is made of its fields", () => {
     expect(signedString(fields)).toBe(vector.signed_string);
   });

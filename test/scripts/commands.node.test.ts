@@ -42,6 +42,39 @@ function script(name: string, args: string[], options: { cwd?: string; env?: obj
   return run(process.execPath, [`scripts/${name}.mjs`, ...args], cwd, { ...env });
 }
 
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await once(probe.listen(0, "127.0.0.1"), "listening");
+  const { port } = probe.address() as AddressInfo;
+  await once(probe.close(), "close");
+  return port;
+}
+
+test.each([
+  ["deploy", ["--env <name>", "--dry-run"]],
+  ["start", ["PORT", "DRAWBRIDGE_STATE"]],
+  ["demo", ["PORT", "DRAWBRIDGE_URL", "DRAWBRIDGE_KEY"]],
+  ["check", ["no options"]],
+  ["bench", ["no options"]],
+  ["openapi", ["--check"]],
+])("npm run %s -- --help prints what the command knows, and does nothing else", (name, known) => {
+  const { code, output } = script(name, ["--help"]);
+  expect(code).toBe(0);
+  for (const word of known) expect(output).toContain(word);
+  expect(output.trim().split("\n").length).toBeLessThanOrEqual(known.length + 1);
+});
+
+test("npm run demo says where it looked when nobody listens there, and calls no step ok", async () => {
+  const organisation = { id: 1, name: "Local", webhook_secret: "whsec_AAAA", api_key: "drb_x" };
+  writeFileSync(join(root, "organisation.json"), JSON.stringify(organisation));
+  const port = String(await freePort());
+  const { code, output } = script("demo", [], { env: { PORT: port, DRAWBRIDGE_STATE: root } });
+  expect(code).toBe(1);
+  expect(output).toContain(`http://localhost:${port}/v1/webhooks/secret`);
+  expect(output).toContain("set PORT");
+  expect(output).not.toMatch(/^ *ok/m);
+});
+
 describe("a flag that a command does not know", () => {
   test.each([
     ["deploy", "--env <name>"],
@@ -117,6 +150,8 @@ describe("npm run deploy -- --dry-run", () => {
     expect(output).toContain("Total Upload");
     expect(output).toContain("wrangler queues create acme-events");
     expect(output).toContain("wrangler d1 create acme");
+    expect(output).toMatch(/^ *show the root token +# only if the Worker has none/m);
+    expect(output).toMatch(/^ *with --secrets-file <file> +# only if the Worker lacks/m);
     expect(names(output)).toEqual([]);
   });
 });
@@ -149,26 +184,18 @@ describe("a fresh clone on a Node that packages find too old", () => {
     put(`tools/${name}/${program}`, `console.log("${name} ran"); process.exit(1);`);
   }
 
-  async function freePort(): Promise<number> {
-    const probe = createServer();
-    await once(probe.listen(0, "127.0.0.1"), "listening");
-    const { port } = probe.address() as AddressInfo;
-    await once(probe.close(), "close");
-    return port;
-  }
-
   test("has packages of which npm itself does warn", () => {
     expect(run("npm", ["ci", "--offline"], root).output).toContain("EBADENGINE");
   });
 
   test.each([
-    ["start", "wrangler ran"],
-    ["test", "vitest ran"],
-  ])("sees no engine warning of npm %s, which installs them and goes on", async (name, tool) => {
+    ["start", ["Preparing the database and starting", "wrangler ran"]],
+    ["test", ["vitest ran"]],
+  ])("sees no engine warning of npm %s, which installs them and goes on", async (name, steps) => {
     const env = { npm_config_offline: "true", PORT: String(await freePort()) };
     const { output } = run("npm", ["run", name], root, env);
     expect(output).toContain("Installing the packages");
-    expect(output).toContain(tool);
+    for (const step of steps) expect(output).toContain(step);
     expect(output).not.toMatch(/EBADENGINE|Unsupported engine|npm warn/i);
   });
 });

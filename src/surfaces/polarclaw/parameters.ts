@@ -27,10 +27,13 @@ export async function readParameters(c: Call): Promise<RpcParameters> {
 }
 
 /**
- * The name of the action, from the header or the parameters.
+ * The name of the action, from the header or the parameters. A call without any parameter and header of the
+ * RPC is probably not meant for it, so its refusal says where the API is described.
  * @throws Refused when it is missing, when header and parameter differ, or when the version is another
  */
 export function readAction(c: Call, parameters: RpcParameters): string {
+  const isRpcCall = parameters.size > 0 || c.req.header("x-acs-action") !== undefined;
+  if (!isRpcCall) throw missing("Action", NOT_MEANT_FOR_THIS);
   const action = oneOf(c, "Action", parameters, toUpper);
   const version = oneOf(c, "Version", parameters, (text) => text);
   if (version !== VERSION) {
@@ -51,12 +54,15 @@ export function readAction(c: Call, parameters: RpcParameters): string {
 export function requireParameter(parameters: RpcParameters, name: string): string {
   const value = parameters.get(name);
   if (value !== undefined && value !== "") return value;
-  throw new Refused(
-    rpcRefusal(
-      "MissingParameter",
-      `The parameter ${name} is missing: send it in the query or the body.`,
-    ),
-  );
+  throw missing(name);
+}
+
+const NOT_MEANT_FOR_THIS =
+  " At / is the RPC of PolarClaw alone. The reference of the whole API is at /docs.";
+
+function missing(name: string, more = ""): Refused {
+  const message = `The parameter ${name} is missing: send it in the query or the body.${more}`;
+  return new Refused(rpcRefusal("MissingParameter", message));
 }
 
 function oneOf(

@@ -182,6 +182,17 @@ describe("the four RPC actions", () => {
 });
 
 describe("an error of an RPC action", () => {
+  test("says where the API is described, if the call has no parameter at all", async () => {
+    for (const method of ["GET", "POST"]) {
+      const { status, body } = await call(method, "/");
+      expect([status, body.Code]).toEqual([400, "MissingParameter"]);
+      expect(body.Message).toContain("/docs");
+    }
+    const { body } = await call("GET", `/?Version=${VERSION}`);
+    expect(body.Message).toContain("The parameter Action is missing");
+    expect(body.Message).not.toContain("/docs");
+  });
+
   test("has always the same five fields, a code of the list and its real status", async () => {
     const at = await newApplication();
     const ApplicationId = at.application;
