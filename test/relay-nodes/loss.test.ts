@@ -192,7 +192,6 @@ describe("a node", () => {
     const { session_id: id } = (await create(tenant.key, two)).body;
     busy.send({ type: "leaving" });
     await eventually(async () => expect(await statusOf(tenant, busy)).toBe("lost"));
-    await ring(busy);
     await eventually(async () => expect(await errorOf(id)).toBe("relay-node-lost"));
   });
 
