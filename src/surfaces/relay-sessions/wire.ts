@@ -84,7 +84,8 @@ const sessionFacts = z.object({
     description: "The session's token: `session_token` of the websocket.",
   }),
   status: z.enum(["Initializing", "READY", "Error", "Ended"]).meta({
-    description: "`READY`: it can be connected to. Only webhooks show `Error` and `Ended`.",
+    description:
+      "`READY`: it can be connected to. `Ended`: only a webhook shows it. No session is `Initializing` or `Error` today.",
   }),
   ready: z.boolean().meta({ description: "Whether the status is `READY`." }),
   linked: z.boolean().meta({ description: "The same as `ready`." }),

@@ -40,7 +40,7 @@ export function describeWebhooks(): Record<string, WebhookDescription> {
     ...Object.fromEntries(ofEvents),
     "relay-session": {
       format: "relay-session",
-      when: "At `session.active`, `session.failed` and `session.expired` of a relay session with a `webhook_url`, to that address. The body is the session. It is signed with the organisation's secret.",
+      when: "At `session.active` and `session.expired` of a relay session with a `webhook_url`, to that address. The body is the session. It is signed with the organisation's secret.",
       body: relaySession,
     },
     "webhook_config.test": {
