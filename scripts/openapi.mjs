@@ -1,5 +1,6 @@
 /**
- * `npm run openapi`: writes `openapi.json`, the description of the API, from the operations in `src/`.
+ * `npm run openapi`: writes `openapi.json`, the description of the API, from the operations in `src/` and
+ * the examples of webhooks in `docs/webhooks.md`.
  * With `-- --check` it writes nothing, and fails if the committed file is another.
  */
 
@@ -22,7 +23,9 @@ const description = await describe();
 if (!isCheck) {
   writeFileSync(FILE, description);
 } else if (readFileSync(FILE, "utf8") !== description) {
-  fail("openapi.json lags behind the operations in src/: run `npm run openapi`.");
+  fail(
+    "openapi.json lags behind the operations in src/ or the examples in docs/webhooks.md: run `npm run openapi`.",
+  );
 }
 
 /** The sources are TypeScript without file endings in their imports, so they are bundled first. */
@@ -40,8 +43,9 @@ async function describe() {
       logLevel: "warning",
       outfile: bundle,
     });
+    const webhooksPage = readFileSync(join(ROOT, "docs/webhooks.md"), "utf8");
     const { describeApi } = await import(pathToFileURL(bundle).href);
-    return `${JSON.stringify(describeApi(), null, 2)}\n`;
+    return `${JSON.stringify(describeApi(webhooksPage), null, 2)}\n`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

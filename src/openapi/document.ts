@@ -14,10 +14,14 @@ import { securityOf, shownRefusals } from "./refusals";
 import { SECURITY_SCHEMES } from "./security-schemes";
 import { shareErrorResponses } from "./shared-responses";
 import { tagsOf } from "./tags";
+import { webhookExamples } from "./webhook-examples";
 import { WEBHOOKS_TAG, webhooksOf } from "./webhooks";
 
-/** The document, ready to be written as JSON. */
-export function describeApi() {
+/**
+ * The document, ready to be written as JSON.
+ * @param webhooksPage the text of `docs/webhooks.md`, which has the examples of webhooks
+ */
+export function describeApi(webhooksPage: string) {
   const schemas = new SchemaWriter();
   const paths: Record<string, Record<string, OperationObject>> = {};
   const groups: OperationGroup[] = [];
@@ -32,7 +36,7 @@ export function describeApi() {
     }
   }
   const responses = shareErrorResponses({ paths });
-  const webhooks = webhooksOf(schemas);
+  const webhooks = webhooksOf(schemas, webhookExamples(webhooksPage));
   return {
     openapi: "3.1.1",
     info: {
@@ -58,7 +62,7 @@ const INTRODUCTION = `${packageJson.description}
 
 - **To try a call on the page \`/docs\`:** press Authorize and enter an API key. Open a group and a call. Press Try it out, then Execute.
 - **Credentials.** Most calls take an API key: \`Authorization: Bearer drb_…\`. Each says which permission the key has to hold.
-- **Errors.** Each call lists its statuses and codes. The body is a \`Problem\`; of relay sessions a \`RelayError\`, in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`.
+- **Errors.** Each call lists its statuses, and the codes that say why it may be refused. The body is a \`Problem\`; in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`. They have the code. A \`RelayError\`, of relay sessions, has none: its \`message\` says which reason it is.
 - **Names such as \`docs/conventions.md\`** are files of Drawbridge's repository. That one says what holds for every call.`;
 
 interface Place {

@@ -58,6 +58,7 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
     addKeyRefusals(codes, operation, surface);
   }
   if (takesIdempotency(operation)) {
+    // Of calls without a body too: with an Idempotency-Key it is read, to compare it with the first request's.
     addBodyRefusals(codes);
     codes.add(400, "invalid-idempotency-key");
     codes.add(409, "idempotency-key-running", "idempotent-answer-lost");
@@ -67,7 +68,10 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
     codes.add(Number(status) as Status, ...own);
   }
   codes.add(500, "internal-error");
-  codes.add(503, "unavailable", "changed-meanwhile", "not-configured");
+  codes.add(503, "unavailable");
+  // The few GETs that change something declare it themselves.
+  if (operation.method !== "GET") codes.add(503, "changed-meanwhile");
+  codes.add(503, "not-configured");
   return codes;
 }
 

@@ -1,7 +1,8 @@
 /**
- * Error responses that many operations have in common become components: the same eight lines a thousand
- * times would make the document five times as long.
+ * Error responses that several operations have in common become components: written out each time, they
+ * would double the document.
  */
+import { createHash } from "node:crypto";
 
 /** An OpenAPI document, as far as this file is concerned. */
 interface Document {
@@ -15,30 +16,33 @@ interface OperationObject {
 
 /**
  * Replaces error responses that occur more than once by references.
- * @returns the components, by name: the status, and a number where a status has several
+ * @returns the components, by name: the status and a hash of the response, so that a new operation renames
+ *   no component
  */
 export function shareErrorResponses({ paths }: Document): Record<string, object> {
-  const uses = new Map<string, OperationObject[]>();
+  const uses = new Map<string, { status: string; response: object; users: OperationObject[] }>();
   const operations = Object.values(paths).flatMap((path) => Object.values(path));
   for (const operation of operations) {
     for (const [status, response] of Object.entries(operation.responses)) {
       if (Number(status) < 400) continue;
-      const use = `${status} ${JSON.stringify(response)}`;
-      uses.set(use, [...(uses.get(use) ?? []), operation]);
+      const name = `Error${status}-${hashOf(response)}`;
+      const use = uses.get(name) ?? { status, response, users: [] };
+      use.users.push(operation);
+      uses.set(name, use);
     }
   }
   const components: Record<string, object> = {};
-  const counts = new Map<string, number>();
-  for (const [use, users] of uses) {
-    const status = use.slice(0, 3);
-    const [first] = users;
-    const response = first?.responses[status];
-    if (users.length < 2 || !response) continue;
-    const count = (counts.get(status) ?? 0) + 1;
-    counts.set(status, count);
-    const name = `Error${status}-${count}`;
+  for (const [name, { status, response, users }] of [...uses].sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  )) {
+    if (users.length < 2) continue;
     components[name] = response;
     for (const user of users) user.responses[status] = { $ref: `#/components/responses/${name}` };
   }
   return components;
+}
+
+/** The first 8 hexadecimal digits of the SHA-256 of its JSON. */
+function hashOf(response: object): string {
+  return createHash("sha256").update(JSON.stringify(response)).digest("hex").slice(0, 8);
 }

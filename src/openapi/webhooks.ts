@@ -4,42 +4,65 @@ import type { SchemaWriter } from "./json-schema";
 
 /** The heading of all webhooks in the description. */
 export const WEBHOOKS_TAG = {
-  name: "What Drawbridge sends",
+  name: "Webhooks that Drawbridge sends",
   description:
-    "Webhooks: signed requests to the addresses that you named. They are no calls of the API. More: `docs/webhooks.md`.",
+    "Signed requests to the addresses that you named. They are no calls of the API. More: `docs/webhooks.md`.",
 };
 
-/** Every webhook by its name: that of the event, where it tells of one. */
-export function webhooksOf(schemas: SchemaWriter): Record<string, object> {
+/**
+ * Every webhook by its name: that of the event, where it tells of one.
+ * @param examples the body of each, by its name
+ * @throws Error if a webhook has no example
+ */
+export function webhooksOf(
+  schemas: SchemaWriter,
+  examples: Readonly<Record<string, unknown>>,
+): Record<string, object> {
   return Object.fromEntries(
-    Object.entries(describeWebhooks()).map(([name, webhook]) => [
-      name,
-      { post: describe(name, webhook, schemas) },
-    ]),
+    Object.entries(describeWebhooks()).map(([name, webhook]) => {
+      const example = examples[name];
+      if (example === undefined) throw new Error(`docs/webhooks.md has no example of ${name}`);
+      const content = { schema: schemas.ofOutput(webhook.body), example };
+      return [name, { post: describe(name, webhook, content) }];
+    }),
   );
 }
 
-function describe(name: string, { format, when, body }: WebhookDescription, schemas: SchemaWriter) {
+function describe(name: string, { format, when }: WebhookDescription, content: object) {
   const [first = "", ...rest] = when.split(/(?<=\.) /);
   return {
     operationId: `on${toPascalCase(name)}`,
     tags: [WEBHOOKS_TAG.name],
-    summary: first.replace(/\.$/, ""),
+    // A summary is plain text.
+    summary: first.replace(/\.$/, "").replaceAll("`", ""),
     description: [...rest, "`docs/webhooks.md` says how to verify the signature."].join(" "),
     // A receiver checks a signature. It asks for no credential that a caller could send.
     security: [],
     parameters: SIGNATURE_HEADERS[format],
     requestBody: {
       required: true,
-      content: { "application/json": { schema: schemas.ofOutput(body) } },
+      content: { "application/json": content },
     },
     responses: {
       "2XX": {
-        description: "Received. Any other answer, or none within the time limit, is tried again.",
+        description: isTest(name)
+          ? "Received. A test is sent once, whatever the answer is."
+          : "Received. After any other answer but 410, or none within the time limit, it is sent again.",
       },
-      "410": { description: "Nobody wants it any more: the endpoint is switched off." },
+      "410": { description: `The receiver wants no more of these. ${whatGoneDoes(name)}` },
     },
   };
+}
+
+/** What Drawbridge does when the receiver answers 410. */
+function whatGoneDoes(name: string): string {
+  if (name === "relay-session") return "This one is not sent again.";
+  if (isTest(name)) return "The test has failed. The endpoint stays as it is.";
+  return "The endpoint is disabled.";
+}
+
+function isTest(name: string): boolean {
+  return name.endsWith(".test");
 }
 
 /** `webhook-endpoint.secret.rotated` as `WebhookEndpointSecretRotated`. */

@@ -9,6 +9,12 @@ interface OperationObject {
   tags: string[];
   parameters?: { name?: string; in?: string; description?: string; schema?: object }[];
   requestBody?: { content: Record<string, { schema: { $ref?: string } }> };
+  responses: Record<string, ResponseObject>;
+}
+
+interface ResponseObject {
+  description?: string;
+  $ref?: string;
 }
 
 interface SchemaObject {
@@ -25,6 +31,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   ),
 );
 
+const shared = document.components.responses as Record<string, ResponseObject>;
 const schemas = document.components.schemas as unknown as Record<string, SchemaObject>;
 
 /** The fields of a body, at any depth, that nothing is said about. */
@@ -72,4 +79,28 @@ test("a body that has no fields is not described", () => {
   );
   expect(bodies.length).toBeGreaterThan(0);
   expect(empty).toEqual([]);
+});
+
+test("every webhook has a summary in plain text, and says what 410 does to the endpoint", () => {
+  const webhooks = Object.entries(document.webhooks).map(([name, { post }]) => ({ name, ...post }));
+  for (const { name, summary } of webhooks) expect(summary, name).toMatch(/^[A-Z][^`\n]*[^.`]$/);
+  const gone = Object.fromEntries(
+    webhooks.map(({ name, responses }) => [name, responses[410].description]),
+  );
+  expect(gone["session.active"]).toContain("The endpoint is disabled.");
+  expect(gone["webhook-endpoint.test"]).toContain("The endpoint stays as it is.");
+  expect(gone["webhook_config.test"]).toContain("The endpoint stays as it is.");
+  expect(gone["relay-session"]).toContain("This one is not sent again.");
+});
+
+test("a call that changes nothing is not refused because others change the same thing", () => {
+  const refused = operations.filter(([, { responses }]) => {
+    const { $ref = "", ...own } = responses[503] ?? {};
+    const { description } = shared[$ref.replace("#/components/responses/", "")] ?? own;
+    return description?.includes("`changed-meanwhile`");
+  });
+  const gets = refused.map(([name]) => name).filter((name) => name.startsWith("GET "));
+  // Who polls collects the token, which is stored.
+  expect(gets).toEqual(["GET /v1/applications/{application}/pairing/requests/{id}"]);
+  expect(refused.length).toBeGreaterThan(gets.length);
 });

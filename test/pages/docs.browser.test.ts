@@ -173,3 +173,14 @@ test("it is light or dark, as the system is", async () => {
   await page.emulateMedia({ colorScheme: "light" });
   await expect.poll(colour).not.toBe(inTheDark);
 });
+
+test("a webhook shows the body of its own event", async () => {
+  const { page } = tab;
+  await page.goto("/docs");
+  const box = page.locator(".webhooks .opblock").filter({
+    has: page.locator('[data-path="device.pair.approved"]'),
+  });
+  await box.locator(".opblock-summary-control").click();
+  const shown = JSON.parse(await box.locator(".body-param__example").innerText());
+  expect(shown).toMatchObject({ type: "device.pair.approved", data: { status: "approved" } });
+});

@@ -96,7 +96,7 @@ export const createSessionBody = z
       }),
     webhook_url: z.string("must be a string").nullish().meta({
       description:
-        'An https address that is told when the session is ready and when it has ended. `""` or null: nobody is told.',
+        'An https address that is told when the session is ready, when it has failed and when it has ended. `""` or null: nobody is told.',
     }),
     ttl_seconds: wholeNumber(60, 86_400)
       .nullish()

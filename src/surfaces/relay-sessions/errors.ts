@@ -15,7 +15,11 @@ export const relaySurface: Surface = {
   errors: { mediaType: "application/json", body: () => relayError },
 };
 
-const relayError = z.object({ message: z.string() }).meta({ id: "RelayError" });
+const relayError = z.object({ message: z.string() }).meta({
+  id: "RelayError",
+  description:
+    "It has no code. The codes that a call lists say why it may be refused; `message` says which reason it is. For people: its words may change.",
+});
 
 /**
  * A session's refusal as an error of this surface.

@@ -104,7 +104,8 @@ const sessionFacts = z.object({
     description: "The session's token: `session_token` of the websocket.",
   }),
   status: z.enum(["Initializing", "READY", "Error", "Ended"]).meta({
-    description: "`READY`: it can be connected to. Only webhooks show `Error` and `Ended`.",
+    description:
+      "`READY`: it can be connected to. `Initializing`: its relay node has not taken it yet. `Error`: it failed; only sessions on relay nodes can. Only webhooks show `Ended`.",
   }),
   ready: z.boolean().meta({ description: "Whether the status is `READY`." }),
   linked: z.boolean().meta({ description: "The same as `ready`." }),

@@ -126,6 +126,7 @@ export const pairingByDevices: OperationGroup = {
         "```\nv3|device id|client id|client mode|role|scopes joined with ,|signed_at|setup code|nonce|platform|device family\n```",
         "After `v3` come ten fields of the body. Platform and family are signed without white space around them, and with A to Z in lower case. The others are signed as they are sent. What is not sent is empty. `docs/pairing.md` has code, and a signature to test yours with.",
         "A request waits for a decision for 300 seconds. Asking for the same again gives the same request, and 300 seconds more. Asking for more takes its place. Each token that a device gets makes the one before it stop.",
+        "The body that is filled in here shows the form only: its `nonce` is made up, so it is refused. A nonce comes from step 1.",
       ].join("\n\n"),
       body: pairingRequestBody,
       answers: requestAnswers,
@@ -187,6 +188,8 @@ export const pairingByDevices: OperationGroup = {
         401: ["unauthenticated", "wrong-poll-token"],
         404: ["request-not-found"],
         429: ["too-many-failures", "slow_down"],
+        // The first answer after the approval stores that the token was collected.
+        503: ["changed-meanwhile"],
       },
       example: {
         params: exampleRequest,
