@@ -206,6 +206,7 @@ Drawbridge is ready at ${baseUrl}
 
   organisation  ${name} (id ${id})
   API key       ${api_key}
+  reference     ${baseUrl}/docs
 
 Try it:
 

@@ -1,8 +1,9 @@
-/** The Worker's entry point: the handlers that the platform calls, and the class of the Durable Object. */
+/** The Worker's entry point: the handlers that the platform calls, and the classes of the Durable Objects. */
 import { createApp } from "./app";
 import { handleBatch } from "./queues";
 import { sweep } from "./sweep/sweep";
 
+export { RelayNodeObject } from "./relay-nodes/object";
 export { SessionObject } from "./session-object/object";
 
 const app = createApp();

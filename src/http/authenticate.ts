@@ -1,7 +1,7 @@
 /**
  * The guard: finds out which API key or operator sends a request, and whether it may do what it asks for.
- * `guarded-routes.ts` calls it for most routes; sign-in and the RPC, which read credentials in other ways,
- * call it themselves.
+ * `mount.ts` calls it for most operations; sign-in and the RPC, which read credentials in other ways, call it
+ * themselves.
  */
 import { type CallerKey, checkKey } from "../keys/key";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";

@@ -1,6 +1,6 @@
 /**
  * Idempotency-Key: the first answer to a POST or a PATCH is stored for a day, and given again to a retry.
- * Called through `guarded-routes.ts`, and by the RPC and the join route.
+ * Called through `mount.ts`, and by the operations whose handler checks the credential.
  *
  * A request claims its key with one conditional insert. Of several equal requests at the same moment,
  * exactly one runs.

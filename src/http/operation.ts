@@ -29,6 +29,7 @@ export type SecurityScheme =
   | "deviceToken"
   | "pollToken"
   | "relayTokens"
+  | "relayNodeToken"
   | "acs3Signature"
   | "rpcSignature"
   | "connectorSignature";

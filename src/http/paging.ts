@@ -3,7 +3,7 @@
  * no more rows than it returns. Called by the routes and schemas of `/v1`.
  */
 import * as z from "zod";
-import { integerIdText, wholeNumberText } from "./whole-numbers";
+import { INTEGER_ID, wholeNumberText } from "./whole-numbers";
 
 /** The schema of `limit`. */
 export const pageLimit = wholeNumberText(1, 100, 3).default(30);
@@ -15,13 +15,21 @@ export function pageCursor(form: RegExp) {
 
 /** The schema of a page of a list whose rows have this schema. */
 export function pageOf<S extends z.ZodType>(row: S) {
-  return z.object({
-    data: z.array(row),
-    next_cursor: z
-      .string()
-      .nullable()
-      .meta({ description: "The `cursor` of the next page; null: this is the last." }),
-  });
+  return z
+    .object({
+      data: z.array(row),
+      next_cursor: z
+        .string()
+        .nullable()
+        .meta({ description: "The `cursor` of the next page; null: this is the last." }),
+    })
+    .meta(pageMeta(row));
+}
+
+/** What the description says of a page of these rows: a page of a `Device` is a `DevicePage`. */
+export function pageMeta(row: z.ZodType): { id?: string } {
+  const id = row.meta()?.id;
+  return id === undefined ? {} : { id: `${id}Page` };
 }
 
 /**
@@ -43,11 +51,8 @@ export function toKeysetPage<R, W>(
 
 /** The query of a list whose ids are numbers. */
 export const idPageQuery = z
-  .strictObject({
-    limit: pageLimit,
-    cursor: integerIdText("must be a next_cursor of this list").nullable().default(null),
-  })
-  .transform(({ limit, cursor }) => ({ limit, after: cursor }));
+  .strictObject({ limit: pageLimit, cursor: pageCursor(INTEGER_ID) })
+  .transform(({ limit, cursor }) => ({ limit, after: cursor === null ? null : Number(cursor) }));
 
 /** A page of a list whose ids are numbers. */
 export function toIdPage<R extends { id: number }, W>(

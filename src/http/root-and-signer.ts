@@ -1,6 +1,6 @@
 /**
  * Callers that have no API key: whoever runs the deployment, with the root token, and services that sign
- * what they send. Called by `rootRoute`, and by the route where a connector ends a session.
+ * what they send. Called by `mount.ts`, and by the operation with which a connector ends a session.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
@@ -16,14 +16,18 @@ const SIGNATURE_TOLERANCE_SECONDS = 300;
  */
 export function requireRoot(c: Call): void {
   const now = Date.now();
-  const token = readCredential(c, now);
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  if (timingSafeEqual(digest(token), digest(c.var.config.rootToken))) return;
+  if (isRootToken(c, readCredential(c, now))) return;
   refuseAndCount(c, now, {
     status: 401,
     code: "not-the-root-token",
     message: "This call takes the root token (DRAWBRIDGE_ROOT_TOKEN).",
   });
+}
+
+/** Whether a credential is the root token. */
+export function isRootToken(c: Call, credential: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(credential), digest(c.var.config.rootToken));
 }
 
 /**

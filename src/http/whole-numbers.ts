@@ -37,7 +37,8 @@ export function readIntegerId(text: string | undefined): number {
 
 /** So many digits are always exact as a number of JavaScript. */
 const MAX_DIGITS = 15;
-const INTEGER_ID = /^[0-9]{1,15}$/;
+/** The form of an id that is a number in D1. */
+export const INTEGER_ID = /^[0-9]{1,15}$/;
 
 function ruleOf(least: number, most: number): string {
   const end = most === Number.MAX_SAFE_INTEGER ? "" : ` to ${most}`;

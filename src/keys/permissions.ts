@@ -7,6 +7,8 @@
 export const PERMISSIONS = [
   "relays:read",
   "relays:write",
+  "relay-nodes:read",
+  "relay-nodes:write",
   "relay-permissions:get",
   "relay-permissions:create",
   "relay-permissions:update",

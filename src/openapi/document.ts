@@ -10,6 +10,7 @@ import { type JsonSchema, SchemaWriter } from "./json-schema";
 import { securityOf, shownRefusals, takesIdempotency } from "./refusals";
 import { SECURITY_SCHEMES } from "./security-schemes";
 import { shareErrorResponses } from "./shared-responses";
+import { WEBHOOKS_TAG, webhooksOf } from "./webhooks";
 
 /** The document, ready to be written as JSON. */
 export function describeApi() {
@@ -27,6 +28,7 @@ export function describeApi() {
     }
   }
   const responses = shareErrorResponses({ paths });
+  const webhooks = webhooksOf(schemas);
   return {
     openapi: "3.1.1",
     info: {
@@ -35,9 +37,10 @@ export function describeApi() {
       description: packageJson.description,
       license: { name: "Apache 2.0", identifier: "Apache-2.0" },
     },
-    servers: [{ url: "/", description: "The deployment that serves this description." }],
-    tags: groups.map(({ name, description }) => ({ name, description })),
+    servers: [{ url: "/", description: "This deployment" }],
+    tags: [...groups.map(({ name, description }) => ({ name, description })), WEBHOOKS_TAG],
     paths,
+    webhooks,
     components: {
       schemas: sortByName(schemas.components),
       responses,
@@ -104,13 +107,18 @@ function describeSecurity(operation: Operation): object[] {
 
 function describeParameters(operation: Operation, schemas: SchemaWriter): object {
   const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
-  const parameters: object[] = names.map((name) => ({
-    name,
-    in: "path",
-    required: true,
-    schema: { type: "string" },
-    ...exampleOf(operation.example.params?.[name]),
-  }));
+  const parameters: object[] = names.map((name) => {
+    const example = operation.example.params?.[name];
+    // Ids that are numbers have nothing but digits, and no other parameter of a path has.
+    const schema = { type: /^[0-9]+$/.test(example ?? "") ? "integer" : "string" };
+    return {
+      name,
+      in: "path",
+      required: true,
+      schema,
+      ...exampleOf(toExample(example, schema)),
+    };
+  });
   if (operation.query) {
     const { properties = {}, required = [] } = schemas.ofInput(operation.query);
     for (const [name, { description, ...nullable }] of Object.entries(properties)) {
@@ -126,7 +134,9 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
     }
   }
   if (securityOf(operation).includes("apiKey")) parameters.push(headerNamed("OrganisationId"));
-  if (takesIdempotency(operation)) parameters.push(headerNamed("IdempotencyKey"));
+  // A handler that honours the header by itself refuses a wrong one.
+  const refusesKeys = operation.refusals?.[400]?.includes("invalid-idempotency-key") ?? false;
+  if (takesIdempotency(operation) || refusesKeys) parameters.push(headerNamed("IdempotencyKey"));
   return parameters.length > 0 ? { parameters } : {};
 }
 
@@ -138,7 +148,7 @@ function describeBody(operation: Operation, schemas: SchemaWriter): object {
   if (!operation.body) return {};
   const content = {
     [operation.bodyType ?? "application/json"]: {
-      schema: schemas.ofInput(operation.body),
+      schema: schemas.ofInput(operation.body, `${capitalised(operation.id)}Body`),
       ...exampleOf(operation.example.body),
     },
   };
@@ -201,9 +211,13 @@ function withoutNull(schema: JsonSchema): JsonSchema {
   return others.length === 0 ? { ...only, ...rest } : schema;
 }
 
-/** An example in the type of its schema: in a query all is text. */
+/** An example in the type of its schema: in a path or a query all is text. */
 function toExample(text: string | undefined, schema: JsonSchema): unknown {
   return text !== undefined && schema.type === "integer" ? Number(text) : text;
+}
+
+function capitalised(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 function exampleOf(example: unknown): object {

@@ -18,9 +18,15 @@ const COMPONENTS = "#/components/schemas/";
 export class SchemaWriter {
   readonly components: Record<string, JsonSchema> = {};
 
-  /** What a caller may send: the input of the schema, before any transform. */
-  ofInput(schema: z.ZodType): JsonSchema {
-    return this.#write(schema, "input");
+  /**
+   * What a caller may send: the input of the schema, before any transform.
+   * @param name makes it a component, so that generated clients have a type of this name
+   */
+  ofInput(schema: z.ZodType, name?: string): JsonSchema {
+    const written = this.#write(schema, "input");
+    if (name === undefined || "$ref" in written) return written;
+    this.#add(name, written);
+    return { $ref: COMPONENTS + name };
   }
 
   /** What Drawbridge answers. Clients must ignore fields that they do not know, so objects stay open. */

@@ -50,6 +50,10 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
     codes.add(401, "unauthenticated", "not-the-root-token");
     codes.add(429, "too-many-failures");
   }
+  if (schemes.includes("relayNodeToken")) {
+    codes.add(401, "unauthenticated");
+    codes.add(429, "too-many-failures");
+  }
   if (schemes.includes("apiKey") || schemes.includes("operatorToken")) {
     addKeyRefusals(codes, operation, surface);
   }

@@ -10,6 +10,7 @@ export const SECURITY_SCHEMES: Record<SecurityScheme, object> = {
   rootToken: bearer("The root token of the deployment, `DRAWBRIDGE_ROOT_TOKEN`."),
   deviceToken: bearer("The token of a paired device (`drbd_…`)."),
   pollToken: bearer("The token with which a device asks for the decision (`drbp_…`)."),
+  relayNodeToken: bearer("The token of a relay node (`drbn_…`)."),
   relayTokens: {
     type: "apiKey",
     in: "query",

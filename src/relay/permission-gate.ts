@@ -70,6 +70,13 @@ export class PermissionGate {
     return from === HOST ? this.#toClient.has(to) : this.#toHost.has(from);
   }
 
+  /** What is known now, for a relay node; null: nothing that may be relied on. */
+  snapshot(now: number): { toClients: number[]; toHost: number[]; ageMs: number } | null {
+    const ageMs = this.#ageAt(now);
+    if (ageMs > MAX_AGE_MS) return null;
+    return { toClients: [...this.#toClient], toHost: [...this.#toHost], ageMs };
+  }
+
   /**
    * What a frame of this user has to wait for, so that it is judged by fresh permissions. Null: it need
    * not wait.

@@ -41,6 +41,8 @@ export class SessionClock {
       loaded.journal = { ...loaded.journal, retry: { ...retry, at: Math.min(retry.at, now) } };
     // After an eviction, the time that this alarm was set for is what is left of the idle clock.
     else loaded.idleAt ??= setFor;
+    // The node says when nobody is heard there. What this clock knew is over.
+    if (loaded.session.node && loaded.idleAt !== null && loaded.idleAt <= now) loaded.idleAt = null;
   }
 
   /** Restarts the idle clock: the session is used, or its last socket has closed. */

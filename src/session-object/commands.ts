@@ -8,15 +8,21 @@ import { type Decision, decide, type SessionCommand, type SessionEvent } from ".
 import type { SessionJournal, StoredEvent } from "../session/session-outbox";
 import { endDue, expiringAt } from "../session/timing";
 import { type LoadedSession, stateOf } from "./loaded-session";
+import type { NodeLink } from "./node-link";
 import type { OutcomeWaiters } from "./outcome-waiters";
 
 export class SessionCommands {
   readonly #storage: DurableObjectStorage;
   readonly #outcomeWaiters: OutcomeWaiters;
+  readonly #nodes: NodeLink;
 
-  constructor(storage: DurableObjectStorage, outcomeWaiters: OutcomeWaiters) {
+  constructor(
+    storage: DurableObjectStorage,
+    { outcomeWaiters, nodes }: { outcomeWaiters: OutcomeWaiters; nodes: NodeLink },
+  ) {
     this.#storage = storage;
     this.#outcomeWaiters = outcomeWaiters;
+    this.#nodes = nodes;
   }
 
   /** Makes a session, and stores its first journal. */
@@ -46,7 +52,9 @@ export class SessionCommands {
 
   /** Ends the session if its time is over; true if it did. So a late alarm changes nothing for callers. */
   endIfDue(loaded: LoadedSession, now: number): boolean {
-    const end = endDue(loaded.session, loaded.hub.size > 0 ? null : loaded.idleAt, now);
+    // A session on a relay node is idle when the node says so.
+    const isInUse = loaded.hub.size > 0 || loaded.session.node !== undefined;
+    const end = endDue(loaded.session, isInUse ? null : loaded.idleAt, now);
     return end !== null && this.run(loaded, end, now).ok;
   }
 
@@ -64,6 +72,8 @@ export class SessionCommands {
     loaded.journal = journal;
     loaded.session = session;
     for (const event of events) applyToSockets(loaded, event);
+    // A node that has just taken the session knows it.
+    if (events.some(({ type }) => type !== "session.active")) this.#nodes.tell(loaded);
     if (session.status !== "pending") this.#outcomeWaiters.resolveAll();
   }
 

@@ -7,9 +7,10 @@ import { PermissionGate } from "../relay/permission-gate";
 import { RelayHub } from "../relay/relay-hub";
 import { loadSessionPermissions } from "../relay-permissions/load-permissions";
 import { findAnnounced, projectSession } from "../session/projection";
+import type { NodeFigures } from "../session/relay-node";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import type { Session } from "../session/session";
-import type { SessionResult, SessionView } from "../session/session-calls";
+import type { SessionResult, Traffic } from "../session/session-calls";
 import { replay, type SessionJournal, SessionOutbox } from "../session/session-outbox";
 import { sourceStateUpdate } from "../sources/source-state";
 import type { UsageStore } from "./usage-store";
@@ -105,14 +106,38 @@ export function stateOf(journal: SessionJournal): Session {
 /**
  * What a call answers of a session.
  * @param session as the call left it: others may have changed it since
+ * @param onNode where a relay node carries the session: what it has counted; null: it did not say
  */
 export function viewOf(
   { hub, usedAt }: LoadedSession,
   session: Session,
+  onNode: { figures: readonly NodeFigures[] | null } = { figures: [] },
 ): Extract<SessionResult, { ok: true }> {
-  const traffic: SessionView["traffic"] = {};
+  if (onNode.figures === null) return { ok: true, session, traffic: null, usedAt };
+  const traffic: Record<number, Traffic & { connected: boolean }> = {};
   for (const [n, figures] of hub.traffic) {
     traffic[n] = { ...figures, connected: hub.isConnected(n) };
   }
+  for (const { n, connected, ...counted } of onNode.figures) {
+    const onSockets = traffic[n] ?? NO_TRAFFIC;
+    traffic[n] = {
+      ...onSockets,
+      connected: onSockets.connected || connected,
+      bytesIn: onSockets.bytesIn + counted.bytesIn,
+      bytesOut: onSockets.bytesOut + counted.bytesOut,
+      dropped: onSockets.dropped + counted.dropped,
+    };
+  }
   return { ok: true, session, traffic, usedAt };
 }
+
+/** The figures of a user who never had a websocket. */
+const NO_TRAFFIC = {
+  connected: false,
+  bytesIn: 0,
+  bytesOut: 0,
+  dropped: 0,
+  latitude: null,
+  longitude: null,
+  addresses: [],
+} as const;

@@ -9,9 +9,16 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Config, readConfig } from "../platform/config";
+import { withTimeout } from "../platform/wait";
 import { closeSocket } from "../relay/participant";
 import type { DeviceRevocation } from "../session/device-revocation";
 import { endedRefusal, type SessionCommand } from "../session/machine";
+import {
+  NO_RELAY_NODE,
+  type NodePermissions,
+  RELAY_NODE_LOST,
+  type RelayNodeAddress,
+} from "../session/relay-node";
 import { drawUserToken, drawUserTokens, isSameToken, sessionTokens } from "../session/relay-tokens";
 import { type ExpiryReason, isFinal } from "../session/session";
 import type {
@@ -26,8 +33,12 @@ import { Announcer } from "./announcer";
 import { SessionClock } from "./clock";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
+import { NodeLink } from "./node-link";
 import { OutcomeWaiters } from "./outcome-waiters";
 import { UsageStore } from "./usage-store";
+
+/** How long a create waits for a relay node, so that its answer normally says READY. */
+const LINK_WAIT_MS = 2_000;
 
 const NOT_FOUND = { ok: false, refusal: { code: "not-found" } } as const;
 
@@ -39,6 +50,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #admission: Admission;
   readonly #commands: SessionCommands;
   readonly #outcomeWaiters = new OutcomeWaiters();
+  readonly #nodes: NodeLink;
   /** The session; null: there is none here. */
   #loaded: LoadedSession | null = null;
   /** True once no session can be made here any more: see `readOrPreventCreation`. */
@@ -49,7 +61,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#config = readConfig(env);
     this.#clock = new SessionClock(ctx.storage);
     this.#usage = new UsageStore(ctx.storage.kv);
-    this.#commands = new SessionCommands(ctx.storage, this.#outcomeWaiters);
+    this.#nodes = new NodeLink({ ctx, env });
+    const outcomeWaiters = this.#outcomeWaiters;
+    this.#commands = new SessionCommands(ctx.storage, { outcomeWaiters, nodes: this.#nodes });
     const current = () => this.#loaded;
     this.#announcer = new Announcer({ ctx, clock: this.#clock, current });
     this.#admission = new Admission({
@@ -63,17 +77,25 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!journal) return;
     ctx.blockConcurrencyWhile(async () => {
       const alarmAt = await this.#clock.readAlarm();
-      this.#load(journal, { announced: null, idleAt: journal.retry?.idleAt ?? alarmAt });
+      const loaded = this.#load(journal, {
+        announced: null,
+        idleAt: journal.retry?.idleAt ?? alarmAt,
+      });
+      // On a node, an alarm for the end of the session's life says nothing of its last use.
+      const { node, expiresAt } = loaded.session;
+      if (node && loaded.idleAt !== null && loaded.idleAt >= expiresAt) loaded.idleAt = null;
     });
   }
 
-  async create({ facts, expiresAt, users, active }: NewSession): Promise<SessionResult> {
+  async create(asked: NewSession): Promise<SessionResult> {
     if (this.#loaded || this.#creationPrevented) return { ok: false, refusal: { code: "exists" } };
-    const now = Date.now();
+    const { facts, expiresAt, nodes } = asked;
     const tokens = sessionTokens(this.#config.secret, facts.id);
-    const drawn = drawUserTokens(tokens, users);
-    const command = { type: "create", facts, expiresAt, users: drawn, active } as const;
-    const created = this.#commands.create(command, now);
+    const users = drawUserTokens(tokens, asked.users);
+    const command = { type: "create", facts, expiresAt, users } as const;
+    if (nodes) return this.#createOnNode(command, nodes);
+    const now = Date.now();
+    const created = this.#commands.create({ ...command, active: asked.active }, now);
     if (!created.ok) return created;
     const idleAt = now + facts.idleSeconds * 1_000;
     const loaded = this.#load(created.journal, { announced: 0, idleAt });
@@ -87,7 +109,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!loaded) return NOT_FOUND;
     // Reading a relay session is using it. Reading a source session is not.
     if (loaded.session.kind === "relay") this.#clock.restartIdleTime(loaded, Date.now());
-    return viewOf(loaded, loaded.session);
+    const { session } = loaded;
+    if (!session.node || isFinal(session)) return viewOf(loaded, session);
+    return viewOf(loaded, session, { figures: await this.#nodes.figures(loaded) });
   }
 
   async readOrPreventCreation(organisationId: number): Promise<SessionResult> {
@@ -162,7 +186,31 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
 
   async permissionsChanged(organisationId: number): Promise<void> {
     const loaded = await this.#currentFor(organisationId);
-    if (loaded && !isFinal(loaded.session)) await loaded.permissions.refresh();
+    if (!loaded || isFinal(loaded.session)) return;
+    if (await loaded.permissions.refresh()) await this.#nodes.tellPermissions(loaded);
+  }
+
+  async nodeLost(nodeId: string): Promise<void> {
+    const loaded = this.#onNode(nodeId);
+    if (!loaded) return;
+    const command = { type: "fail", error: RELAY_NODE_LOST } as const;
+    if (this.#commands.run(loaded, command, Date.now()).ok) await this.#announcer.announce();
+  }
+
+  async silentOnNode(nodeId: string): Promise<boolean> {
+    const loaded = this.#onNode(nodeId);
+    if (!loaded || isFinal(loaded.session)) return false;
+    const now = Date.now();
+    if (loaded.hub.size > 0 || (loaded.idleAt !== null && now < loaded.idleAt)) return true;
+    const command = { type: "expire", reason: "api" } as const;
+    if (this.#commands.run(loaded, command, now).ok) await this.#announcer.announce();
+    return false;
+  }
+
+  async permissionsForNode(nodeId: string): Promise<NodePermissions | null> {
+    const loaded = this.#onNode(nodeId);
+    if (!loaded || isFinal(loaded.session)) return null;
+    return (await loaded.permissions.refresh()) ? loaded.permissions.snapshot(Date.now()) : null;
   }
 
   async reconcile(): Promise<boolean> {
@@ -171,13 +219,16 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#commands.endIfDue(this.#loaded, now);
     this.#commands.warnIfExpiring(this.#loaded, now);
     this.#clock.setAlarm(this.#loaded);
+    this.#nodes.tell(this.#loaded);
     await this.#announcer.drain({ reproject: true });
     return true;
   }
 
   async purge(): Promise<void> {
+    const session = this.#loaded?.session;
     this.#loaded?.hub.end("deleted");
     this.#loaded = null;
+    if (session?.node && !isFinal(session)) this.#nodes.letGo(session.node, session, "deleted");
     this.#clock.forgetAlarm();
     // Takes the alarm with it (compatibility date 2026-02-24 and later).
     await this.ctx.storage.deleteAll();
@@ -265,8 +316,73 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#clock.restartIdleTime(loaded, now);
     // As this command left it: others may change the session while this one is announced.
     const { session } = loaded;
+    const [effectiveBy] = await Promise.all([
+      isRepeat ? null : this.#nodes.whenTold(),
+      this.#announcer.announce(),
+    ]);
+    return {
+      ...viewOf(loaded, session, session.node ? { figures: null } : undefined),
+      ...(isRepeat ? { isRepeat } : {}),
+      ...(effectiveBy === null ? {} : { effectiveBy }),
+    };
+  }
+
+  /** Makes a session that is active when one of these relay nodes has taken it. */
+  async #createOnNode(
+    command: Omit<Extract<SessionCommand, { type: "create" }>, "active">,
+    nodes: readonly string[],
+  ): Promise<SessionResult> {
+    const { facts, expiresAt, users } = command;
+    const drawn = users.map((user, n) => ({ ...user, n }));
+    const placing = this.#nodes.place({ ...facts, expiresAt, users: drawn }, nodes);
+    // Only then is it stored: as active, in one write with one event. Should the object die before, the
+    // node finds out that nobody uses what it was given, and asks.
+    const outcome = await withTimeout(LINK_WAIT_MS, placing).catch(() => "waiting" as const);
+    const node = outcome === "waiting" ? null : outcome;
+    const now = Date.now();
+    const taken = this.#loaded !== null || this.#creationPrevented;
+    const created = taken
+      ? ({ ok: false, refusal: { code: "exists" } } as const)
+      : this.#commands.create(
+          { ...command, active: node !== null, ...(node ? { node } : {}) },
+          now,
+        );
+    if (!created.ok) {
+      void placing.then((placed) => placed && this.#nodes.letGo(placed, facts, "not made"));
+      return created;
+    }
+    const loaded = this.#load(created.journal, { announced: 0, idleAt: null });
+    if (outcome === "waiting") {
+      this.ctx.waitUntil(placing.then((placed) => this.#placed(loaded, placed)));
+    } else if (node === null) {
+      this.#commands.run(loaded, { type: "fail", error: NO_RELAY_NODE }, now);
+    }
+    this.#clock.setAlarm(loaded);
     await this.#announcer.announce();
-    return { ...viewOf(loaded, session), ...(isRepeat ? { isRepeat } : {}) };
+    return viewOf(loaded, loaded.session);
+  }
+
+  /** A relay node has taken the session after its create was answered; null: none did. */
+  async #placed(loaded: LoadedSession, node: RelayNodeAddress | null): Promise<void> {
+    const before = loaded.session.users;
+    const command =
+      node === null
+        ? ({ type: "fail", error: NO_RELAY_NODE } as const)
+        : ({ type: "activate", expiresAt: null, node } as const);
+    const decision =
+      this.#loaded === loaded ? this.#commands.run(loaded, command, Date.now()) : null;
+    if (!decision?.ok) {
+      if (node) this.#nodes.letGo(node, loaded.session, "ended");
+      return;
+    }
+    if (loaded.session.users !== before || loaded.session.version > 2) this.#nodes.tell(loaded);
+    this.#clock.setAlarm(loaded);
+    await this.#announcer.announce();
+  }
+
+  /** The session, if this relay node carries it. */
+  #onNode(nodeId: string): LoadedSession | null {
+    return this.#loaded?.session.node?.id === nodeId ? this.#loaded : null;
   }
 
   /** Runs after each reading of permissions: revokes these users, and tells the hub. */

@@ -3,6 +3,7 @@
  * applies one event. Its Durable Object calls both, and stores what comes out. Pure: the time and every
  * random value arrive as arguments.
  */
+import { NO_RELAY_NODE, RELAY_NODE_LOST, type RelayNodeAddress } from "./relay-node";
 import {
   type ExpiryReason,
   endReasonOf,
@@ -24,8 +25,10 @@ export type SessionCommand =
       users: readonly NewRelayUser[];
       /** True where nothing has to be verified first: the session is active from the start. */
       active: boolean;
+      /** The relay node that has taken it; absent: none has, or none has to. */
+      node?: RelayNodeAddress;
     }
-  | { type: "activate"; expiresAt: number | null }
+  | { type: "activate"; expiresAt: number | null; node?: RelayNodeAddress }
   | { type: "fail"; error: string }
   | { type: "warn" }
   | { type: "authorize-user"; user: NewRelayUser }
@@ -52,6 +55,7 @@ export type SessionEvent = EventBase &
         readonly type: "session.active";
         readonly born: InitialFacts | null;
         readonly expiresAt: number;
+        readonly node?: RelayNodeAddress;
       }
     | { readonly type: "session.failed"; readonly error: string }
     | { readonly type: "session.expiring" }
@@ -92,8 +96,11 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
   if (command.type === "expire") {
     return accept({ ...base, type: "session.expired", reason: command.reason });
   }
-  // Even when noticed after `expiresAt`, a verification timeout is `failed`, not `expired`.
-  const timedOut = command.type === "fail" && command.error === VERIFICATION_TIMEOUT;
+  // Even when noticed after `expiresAt`, what was not ready in time is `failed`, not `expired`.
+  const timedOut =
+    command.type === "fail" &&
+    state.status === "pending" &&
+    (command.error === VERIFICATION_TIMEOUT || command.error === NO_RELAY_NODE);
   if (now >= state.expiresAt && !timedOut) {
     return refuse({ code: "ended", status: "expired", reason: reasonOfExpiry(state) });
   }
@@ -108,9 +115,12 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
         type: "session.active",
         born: null,
         expiresAt: command.expiresAt ?? state.expiresAt,
+        ...(command.node ? { node: command.node } : {}),
       });
     case "fail":
-      if (state.status !== "pending") return refuse({ code: "not-pending", status: state.status });
+      if (state.status !== "pending" && !(state.node && command.error === RELAY_NODE_LOST)) {
+        return refuse({ code: "not-pending", status: state.status });
+      }
       return accept({ ...base, type: "session.failed", error: command.error });
     case "warn":
       if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
@@ -157,6 +167,7 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
       expiresAt: born.expiresAt,
       users: born.users,
       nextUser: born.users.length,
+      ...nodeOf(event),
     };
   }
   if (isFinal(state)) throw new Error(`session event ${event.type} follows the session's end`);
@@ -170,6 +181,7 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
         status: "active",
         expiresAt: event.expiresAt,
         ...(state.source ? { verifiedAt: event.at } : {}),
+        ...nodeOf(event),
       };
     case "session.expiring":
       return { ...state, version, warned: true };
@@ -191,6 +203,11 @@ export function evolve(state: Session | null, event: SessionEvent): Session {
   }
 }
 
+/** The relay node that has taken the session, if this event says so. */
+function nodeOf(event: SessionEvent): { node?: RelayNodeAddress } {
+  return "node" in event && event.node ? { node: event.node } : {};
+}
+
 /** How many users a session may have. */
 function capacityOf({ maxUsers }: SessionFacts): number {
   return Math.min(maxUsers, MAX_SESSION_USERS);
@@ -208,9 +225,10 @@ function create(command: Extract<SessionCommand, { type: "create" }>, now: numbe
   }
   const users = command.users.map((user, n) => ({ ...user, n }));
   const born = { facts, expiresAt, users };
+  const node = command.node ? { node: command.node } : {};
   return accept(
     command.active
-      ? { version: 1, at: now, type: "session.active", born, expiresAt }
+      ? { version: 1, at: now, type: "session.active", born, expiresAt, ...node }
       : { version: 1, at: now, type: "session.created", born },
   );
 }

@@ -18,7 +18,12 @@ export interface NewRelaySession {
   region: string | null;
   withJoinCode: boolean;
   origin: string;
+  /** The relay nodes that may carry it, the best one first. Null: it is a session of websockets only. */
+  nodes: readonly string[] | null;
 }
+
+/** If no relay node has taken a session by then, it fails: three nodes are asked, 3 s each at most. */
+const LINK_WITHIN_MS = 12_000;
 
 /** What create and join need. */
 export interface RelaySessionServices {
@@ -37,7 +42,7 @@ export async function createRelaySession(
   input: NewRelaySession,
   now: number,
 ): Promise<SessionResult> {
-  const { users, ttlSeconds, withJoinCode, ...rest } = input;
+  const { users, ttlSeconds, withJoinCode, nodes, ...rest } = input;
   const expiresAt = now + ttlSeconds * 1_000;
   for (let i = 0; i < MAX_ID_TRIES; i++) {
     const id = newSessionId();
@@ -56,8 +61,15 @@ export async function createRelaySession(
             expiresAt,
           })
         : null,
+      ...(nodes === null ? {} : { linkBy: now + LINK_WITHIN_MS }),
     };
-    const result = await services.sessions.create({ facts, expiresAt, users, active: true });
+    const result = await services.sessions.create({
+      facts,
+      expiresAt,
+      users,
+      active: true,
+      ...(nodes === null ? {} : { nodes }),
+    });
     if (result.ok || result.refusal.code !== "exists") return result;
   }
   throw new Error("no free session id was drawn");

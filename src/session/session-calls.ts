@@ -1,10 +1,11 @@
 /** The calls of a session's object, with what they take and give. `SessionClient` makes them. */
 import type { DeviceRevocation } from "./device-revocation";
 import type { SessionRefusal } from "./machine";
+import type { NodeReports } from "./relay-node";
 import type { ExpiryReason, NewRelayUser, Session, SessionFacts } from "./session";
 
 /** The calls of a session's object. Arguments and answers are plain values: RPC clones them. */
-export interface SessionCalls {
+export interface SessionCalls extends NodeReports {
   /** Makes the session. Users beyond `maxUsers`, or a taken id, are refused. */
   create(session: NewSession): Promise<SessionResult>;
   /**
@@ -62,6 +63,11 @@ export interface NewSession {
   users: readonly UserRequest[];
   /** True where nothing has to be verified first: the session is active from the start. */
   active: boolean;
+  /**
+   * The relay nodes that may carry its datagrams, the best one first. It is active when one has taken it,
+   * and fails if none does. Absent: it is a session of websockets only.
+   */
+  nodes?: readonly string[];
 }
 
 /** A user as asked for: the object draws what their token needs. */
@@ -70,12 +76,17 @@ export type UserRequest = Omit<NewRelayUser, "draw">;
 /** A session as it is now, with the figures of its sockets. */
 export interface SessionView {
   session: Session;
-  /** By user ordinal. Users who never connected are left out. */
-  traffic: Record<number, Traffic & { connected: boolean }>;
+  /** By user ordinal. Users who never connected are left out. Null: its relay node did not say. */
+  traffic: Record<number, Traffic & { connected: boolean }> | null;
   /** When work was last done with it (source sessions), Unix milliseconds. */
   usedAt: number | null;
   /** The call had been made before, and changed nothing this time. */
   isRepeat?: true;
+  /**
+   * The call takes effect at this moment at the latest, Unix milliseconds: the relay node has not said yet
+   * that it is done. Absent: it is done.
+   */
+  effectiveBy?: number;
 }
 
 /** What a call on a session answers: the session, or why not. */

@@ -1,5 +1,7 @@
 /** What a session is: the same shape for relay and for source sessions. `machine.ts` says how it changes. Pure. */
 
+import type { RelayNodeAddress } from "./relay-node";
+
 /** The kinds of session: `relay` joins users, `source` is access to a third party's service. */
 export type SessionKind = "relay" | "source";
 
@@ -73,6 +75,11 @@ export interface SessionFacts {
   readonly joinCodeDraw: number | null;
   /** Source sessions have it, and no others. */
   readonly source?: SourceFacts;
+  /**
+   * Sessions whose datagrams a relay node carries have it: if no node has taken it then, it fails. Unix
+   * milliseconds.
+   */
+  readonly linkBy?: number;
 }
 
 interface Common extends SessionFacts {
@@ -86,6 +93,8 @@ interface Common extends SessionFacts {
   readonly verifiedAt?: number;
   /** Its end was announced ahead of time. */
   readonly warned?: true;
+  /** The relay node that carries its datagrams; absent: none does, or none yet. */
+  readonly node?: RelayNodeAddress;
 }
 
 export interface PendingSession extends Common {

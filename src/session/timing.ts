@@ -6,6 +6,7 @@
  * that is polled costs no write for each call. The price is slack: an idle session ends between `idleSeconds` and a quarter more after its last use, never earlier.
  */
 import { VERIFICATION_TIMEOUT } from "./machine";
+import { NO_RELAY_NODE } from "./relay-node";
 import { type ExpiryReason, isFinal, reasonOfExpiry, type Session } from "./session";
 
 /** How much later than `idleSeconds` an idle session may end, in milliseconds. */
@@ -18,9 +19,9 @@ export function idleSlackMs(idleSeconds: number): number {
  * @param idleAt when it counts as idle; null while a socket is open
  */
 export function dueAt(session: Session, idleAt: number | null): number {
-  // A session that is being verified is not idle.
-  const verifyBy = verificationDeadline(session);
-  if (verifyBy !== null) return Math.min(session.expiresAt, verifyBy);
+  // A session that is being verified, or waits for a relay node, is not idle.
+  const deadline = pendingDeadline(session);
+  if (deadline !== null) return Math.min(session.expiresAt, deadline.at);
   return idleAt === null ? session.expiresAt : Math.min(session.expiresAt, idleAt);
 }
 
@@ -31,8 +32,8 @@ export function endDue(
   now: number,
 ): { type: "fail"; error: string } | { type: "expire"; reason: ExpiryReason } | null {
   if (isFinal(session) || now < dueAt(session, idleAt)) return null;
-  const verifyBy = verificationDeadline(session);
-  if (verifyBy !== null && now >= verifyBy) return { type: "fail", error: VERIFICATION_TIMEOUT };
+  const deadline = pendingDeadline(session);
+  if (deadline !== null && now >= deadline.at) return { type: "fail", error: deadline.error };
   if (now < session.expiresAt) return { type: "expire", reason: "api" };
   return { type: "expire", reason: reasonOfExpiry(session) };
 }
@@ -62,8 +63,11 @@ export function nextCheckAt(session: Session, now: number): number | null {
   return session.verifiedAt + (Math.max(0, done) + 1) * seconds * 1_000;
 }
 
-function verificationDeadline(session: Session): number | null {
-  return session.status === "pending" ? (session.source?.verifyBy ?? null) : null;
+/** Until when a pending session has to be ready, and the error with which it fails then. */
+function pendingDeadline(session: Session): { at: number; error: string } | null {
+  if (session.status !== "pending") return null;
+  if (session.source) return { at: session.source.verifyBy, error: VERIFICATION_TIMEOUT };
+  return session.linkBy === undefined ? null : { at: session.linkBy, error: NO_RELAY_NODE };
 }
 
 /**

@@ -26,6 +26,8 @@ import { keyVerification } from "./v1/key-verification";
 import { organisations } from "./v1/organisations";
 import { pairingByDevices } from "./v1/pairing-by-devices";
 import { pairingRequests } from "./v1/pairing-requests";
+import { relayNodeLinks } from "./v1/relay-node-links";
+import { relayNodes } from "./v1/relay-nodes";
 import { relayPermissionCheck } from "./v1/relay-permissions";
 import { sessionActions } from "./v1/session-actions";
 import { sessionTokens } from "./v1/session-tokens";
@@ -50,6 +52,8 @@ export const SURFACES: readonly SurfaceOperations[] = [
     sessionTokens,
     keyVerification,
     relayPermissionCheck,
+    relayNodeLinks,
+    relayNodes,
     connectors,
     sessionActions,
     webhookEndpoints,

@@ -4,6 +4,7 @@ import type { DeviceEventData } from "../devices/device";
 import type { DomainEvent, EventMessage } from "../events/event";
 import type { KeyEventData } from "../keys/key";
 import type { PairingRequestEventData } from "../pairing/pairing-request";
+import type { RelayNodeEventData } from "../relay-nodes/node";
 import type { ConnectionEventData, PermissionEventData } from "../relay-permissions/permission";
 import type { SessionEventData } from "../session/session";
 import type { ConnectorEventData } from "../sources/connector";
@@ -18,7 +19,8 @@ export type EventData =
   | ConnectorEventData
   | EndpointEventData
   | PairingRequestEventData
-  | DeviceEventData;
+  | DeviceEventData
+  | RelayNodeEventData;
 
 /** Whether an event is about a session. */
 export function isSessionEvent(event: DomainEvent): event is DomainEvent<SessionEventData> {
@@ -40,6 +42,7 @@ const messageShape = z.object({
       z.strictObject({ connector: z.looseObject({ type: z.string(), version: z.int() }) }),
       z.strictObject({ endpoint: z.looseObject({ id: z.string() }) }),
       z.strictObject({ pairRequest: z.looseObject({ id: z.string() }) }),
+      z.strictObject({ relayNode: z.looseObject({ id: z.string() }) }),
       z.strictObject({ device: z.looseObject({ id: z.string(), version: z.int() }) }),
     ]),
   }),

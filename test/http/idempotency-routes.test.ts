@@ -1,104 +1,99 @@
 /**
- * Every POST and PATCH of the app takes an Idempotency-Key. Every answer tells caches to store
- * nothing, since most answers show a secret or belong to one organisation. The routes are those of
- * the table.
+ * Every operation that takes an Idempotency-Key answers a repeat with its first answer. Every answer tells
+ * caches to store nothing, since most answers show a secret or belong to one organisation.
  */
-import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { takesIdempotency } from "../../src/openapi/refusals";
 import { type Answer, call, newOrganisation, type Tenant } from "../support/client";
-import { newKey, signIn } from "../support/keys";
-import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";
+import { signIn } from "../support/keys";
+import {
+  fullCredential,
+  goodRequest,
+  KEYED_OPERATIONS,
+  send,
+  TESTED_OPERATIONS,
+  type TestedOperation,
+} from "../support/tested-operations";
 
-const routes = Object.entries(routeTable).map(([route, row]) => ({
-  route,
-  method: route.split(" ")[0] ?? "",
-  row,
-}));
-
-/** Routes on which a repeat does no harm without a kept answer. */
-const WITHOUT_RECORD: Record<string, string> = {
-  "POST /v1/applications/:application/pairing/challenges": "a challenge is stored nowhere",
-  "POST /v1/applications/:application/pairing/requests":
-    "the nonce is used once, and a device that asks again gets its pending request or its token",
-  "POST /v1/sessions/:id{[^:/]+:expire}":
-    "what has ended stays as it is; the row's request is refused before",
-  "POST /": "the row's request is refused before: test/surfaces/polarclaw has the actions",
+/** Operations whose request is refused here before their Idempotency-Key is read. */
+const REFUSED_BEFORE: Record<string, string> = {
+  expireSession: "it has neither the root token nor a signature; what has ended stays as it is",
+  callRpc: "it has no credential: test/surfaces/polarclaw has the actions",
 };
 
-const repeatable = routes.filter(
-  ({ route, method }) => ["POST", "PATCH"].includes(method) && !(route in WITHOUT_RECORD),
+/** Also where the handler finds out who calls. */
+function takesIdempotencyKey({ operation }: TestedOperation): boolean {
+  const ownRefusals = operation.refusals?.[400] ?? [];
+  return takesIdempotency(operation) || ownRefusals.includes("invalid-idempotency-key");
+}
+
+const repeatable = TESTED_OPERATIONS.filter(
+  (at) => takesIdempotencyKey(at) && !(at.id in REFUSED_BEFORE),
 );
+
+test("every POST and PATCH takes an Idempotency-Key, but for what a device does before it is paired", () => {
+  const others = TESTED_OPERATIONS.filter(
+    (at) => ["POST", "PATCH"].includes(at.operation.method) && !takesIdempotencyKey(at),
+  );
+  expect(others.map(({ id }) => id)).toEqual([
+    // It is stored nowhere.
+    "createPairingChallenge",
+    // The nonce is used once, and a device that asks again gets its pending request or its token.
+    "requestPairing",
+  ]);
+});
 
 type Sender = (headers?: Record<string, string>) => Promise<Answer>;
 
 /**
- * Sends one valid request, with the credential that its route asks for, as often as a test wants.
+ * Sends one valid request, with the credential that its operation asks for, as often as a test wants.
  */
-async function sender(method: string, row: RouteRow, tenant: Tenant): Promise<Sender> {
-  const request: GoodRequest = await row.request(tenant);
-  const credential = await credentialOf(row, tenant);
-  const body = row.credential === "body" ? { ...request.body, token: credential } : request.body;
-  const isShown = row.guard !== "open" && row.credential !== "body";
+async function sender(at: TestedOperation, tenant: Tenant): Promise<Sender> {
+  const request = await goodRequest(at, tenant);
+  const credential = await fullCredential(at, tenant);
   return async (headers = {}) => {
-    const answer = await call(method, request.path, {
-      headers,
-      ...(isShown ? { key: credential } : {}),
-      ...(body === undefined ? {} : { body }),
-    });
+    const answer = await send(at, request, credential, { headers });
     expect(answer.status, answer.text).toBe(request.status);
     return answer;
   };
 }
 
-async function credentialOf({ guard, credential }: RouteRow, tenant: Tenant): Promise<string> {
-  if (guard === "root") return env.DRAWBRIDGE_ROOT_TOKEN;
-  if (credential === undefined) return tenant.key;
-  const { token } = await newKey(tenant, { permissions: ["*"] });
-  return credential === "body" ? token : signIn(token);
-}
-
-describe.each(repeatable)("$route", ({ method, row }) => {
+describe.each(repeatable)("$id", (at) => {
   test("answers a repeat with its first answer, and does nothing again", async () => {
-    const send = await sender(method, row, await newOrganisation());
+    const repeat = await sender(at, await newOrganisation());
     const headers = { "Idempotency-Key": crypto.randomUUID() };
-    const first = await send(headers);
+    const first = await repeat(headers);
     expect(first.headers.get("Idempotent-Replayed")).toBeNull();
-    const again = await send(headers);
+    const again = await repeat(headers);
     expect(again.text).toBe(first.text);
     expect(again.headers.get("Idempotent-Replayed")).toBe("true");
     expect(again.headers.get("Cache-Control")).toBe("no-store");
   });
 });
 
-const forKeys = repeatable.filter(({ row }) => row.guard !== "root" && row.guard !== "open");
-
-describe.each(forKeys.filter(({ row }) => row.credential === undefined))(
-  "$route",
-  ({ method, row }) => {
-    test("never answers an operator with what was answered to another one with the same API key", async () => {
-      const tenant = await newOrganisation();
-      const request = await row.request(tenant);
-      const headers = { "Idempotency-Key": "same" };
-      for (const key of [await signIn(tenant.key), await signIn(tenant.key), tenant.key]) {
-        const { body = undefined, path } = request;
-        const answer = await call(method, path, {
-          key,
-          headers,
-          ...(body === undefined ? {} : { body }),
-        });
-        expect(answer.headers.get("Idempotent-Replayed"), answer.text).toBeNull();
-      }
-    });
-  },
+const forKeys = repeatable.filter(
+  (at) => KEYED_OPERATIONS.includes(at) && at.keyIn === "header" && !at.isForOperators,
 );
 
-describe.each(routes)("$route", ({ method, row }) => {
+describe.each(forKeys)("$id", (at) => {
+  test("never answers an operator with what was answered to another one with the same API key", async () => {
+    const tenant = await newOrganisation();
+    const request = await goodRequest(at, tenant);
+    const headers = { "Idempotency-Key": "same" };
+    for (const key of [await signIn(tenant.key), await signIn(tenant.key), tenant.key]) {
+      const answer = await send(at, request, key, { headers });
+      expect(answer.headers.get("Idempotent-Replayed"), answer.text).toBeNull();
+    }
+  });
+});
+
+describe.each(TESTED_OPERATIONS)("$id", (at) => {
   test("tells caches to store neither its answer nor its refusal", async () => {
     const tenant = await newOrganisation();
-    const send = await sender(method, row, tenant);
-    expect((await send()).headers.get("Cache-Control")).toBe("no-store");
-    const { path } = await row.request(tenant);
-    const refused = await call(method, path, { key: "garbage" });
+    const repeat = await sender(at, tenant);
+    expect((await repeat()).headers.get("Cache-Control")).toBe("no-store");
+    const { path } = await goodRequest(at, tenant);
+    const refused = await call(at.operation.method, path, { key: "garbage" });
     expect(refused.headers.get("Cache-Control")).toBe("no-store");
   });
 });

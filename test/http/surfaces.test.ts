@@ -3,15 +3,26 @@
  * the same for every route is said in that format too: a slash at the end of a path, a compressed
  * body.
  */
-import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { createApp } from "../../src/app";
+import type { Surface } from "../../src/http/request-context";
 import { type Answer, call, newOrganisation } from "../support/client";
-import { newKey, signIn } from "../support/keys";
-import { type GoodRequest, type RouteRow, routeTable } from "../support/route-table";
 import { newRelay, upgrade } from "../support/socket";
+import {
+  fullCredential,
+  type GoodRequest,
+  goodRequest,
+  send,
+  TESTED_OPERATIONS,
+  type TestedOperation,
+} from "../support/tested-operations";
 
-type Format = "relay" | "ricloud" | "rpc" | "problem";
+/** `problem`: RFC 9457. The others are those of a vendor, by the name of the surface. */
+type Format = "relay-sessions" | "source-sessions" | "device-pairs" | "problem";
+
+/** The format of a surface's errors. */
+function formatOf({ name, errors }: Surface): Format {
+  return errors.mediaType === "application/problem+json" ? "problem" : (name as Format);
+}
 
 /** Asserts that a refusal is in this format, and names its code where the format has one. */
 function expectFormat(answer: Answer, format: Format, code?: string) {
@@ -24,14 +35,20 @@ function expectFormat(answer: Answer, format: Format, code?: string) {
     return;
   }
   expect(type).toMatch(/^application\/json/);
-  if (format === "relay") expect(keys).toEqual(["message"]);
-  if (format === "ricloud") expect(keys.slice(0, 2)).toEqual(["error", "message"]);
-  if (format === "rpc")
-    expect(keys).toEqual(["RequestId", "HostId", "Code", "Message", "Recommend"]);
+  switch (format) {
+    case "relay-sessions":
+      return expect(keys).toEqual(["message"]);
+    case "source-sessions":
+      return expect(keys.slice(0, 2)).toEqual(["error", "message"]);
+    case "device-pairs":
+      return expect(keys).toEqual(["RequestId", "HostId", "Code", "Message", "Recommend"]);
+    default:
+      throw new Error(`say here which members an error of ${format} has`);
+  }
 }
 
-const PATHS: Record<Exclude<Format, "rpc">, string[]> = {
-  relay: [
+const PATHS: Record<Exclude<Format, "device-pairs">, string[]> = {
+  "relay-sessions": [
     "/v1/relays",
     "/v1/relays/",
     "/v1/relays:destroy",
@@ -40,7 +57,7 @@ const PATHS: Record<Exclude<Format, "rpc">, string[]> = {
     "/v1/relays/sessions/0123456789ab-S/nowhere",
     "/v1/relays/join/now",
   ],
-  ricloud: ["polls", "tasks", "results", "subscriptions"]
+  "source-sessions": ["polls", "tasks", "results", "subscriptions"]
     .flatMap((name) => [`/${name}`, `/${name}/`, `/${name}/1`, `/${name}/1/poll`])
     .concat(["/users/1/sessions", "/sessions:destroy", "/keys", "/configs", "/configs/storage"]),
   problem: [
@@ -69,17 +86,17 @@ describe("a path that does not exist", () => {
       const answer = await call(method, path);
       expect(answer.status, method).toBe(404);
       expectFormat(answer, format, "unknown-path");
-      if (format === "ricloud") expect(answer.body.error).toBe("not-found");
+      if (format === "source-sessions") expect(answer.body.error).toBe("not-found");
     }
   });
 });
 
 test.each<[string, string, Format]>([
-  ["PUT", "/v1/relays/join", "relay"],
-  ["PUT", "/v1/relays/join/", "relay"],
-  ["PATCH", "/users", "ricloud"],
-  ["PATCH", "/users/1/", "ricloud"],
-  ["DELETE", "/", "rpc"],
+  ["PUT", "/v1/relays/join", "relay-sessions"],
+  ["PUT", "/v1/relays/join/", "relay-sessions"],
+  ["PATCH", "/users", "source-sessions"],
+  ["PATCH", "/users/1/", "source-sessions"],
+  ["DELETE", "/", "device-pairs"],
   ["PUT", "/api-keys/", "problem"],
   ["PATCH", "/api/v2/relay/permission/", "problem"],
   ["DELETE", "/v1/webhooks/endpoints/", "problem"],
@@ -90,43 +107,23 @@ test.each<[string, string, Format]>([
   expectFormat(answer, format);
 });
 
-const rows = [...new Set(createApp().routes)]
-  .filter(({ method }) => method !== "ALL")
-  .map(({ method, path }) => `${method} ${path}`)
-  .flatMap((route) => {
-    const row = routeTable[route];
-    return row ? [{ route, method: route.split(" ")[0] ?? "", row }] : [];
-  });
-
 let addresses = 0;
 
 /**
- * Makes the request of a row of the table with the right credential, and with what a test changes.
+ * Makes the request of an operation with the right credential, and with what a test changes.
  */
-async function send(
-  { method, row }: { method: string; row: RouteRow },
+async function sendChanged(
+  at: TestedOperation,
   change: (request: GoodRequest) => { path?: string; headers?: Record<string, string> },
 ) {
   addresses += 1;
+  const ip = `2001:db8:5::${addresses.toString(16)}`;
   const tenant = await newOrganisation();
-  const request = await row.request(tenant);
-  const { path = request.path, headers = {} } = change(request);
-  const key = await credentialOf(row, tenant);
-  const body = row.credential === "body" ? { ...request.body, token: key } : request.body;
-  const answer = await call(method, path, {
-    headers,
-    ip: `2001:db8:5::${addresses.toString(16)}`,
-    ...(key === null || row.credential === "body" ? {} : { key }),
-    ...(body === undefined ? {} : { body }),
-  });
+  const request = await goodRequest(at, tenant);
+  const { headers = {}, ...changed } = change(request);
+  const credential = await fullCredential(at, tenant);
+  const answer = await send(at, { ...request, ...changed }, credential, { ip, headers });
   return { answer, request };
-}
-
-async function credentialOf(row: RouteRow, tenant: Awaited<ReturnType<typeof newOrganisation>>) {
-  if (row.guard === "open") return null;
-  if (row.guard === "root") return env.DRAWBRIDGE_ROOT_TOKEN;
-  const { token } = await newKey(tenant, { permissions: ["*"] });
-  return row.credential === "session token" ? signIn(token) : token;
 }
 
 /** The same address with a slash at the end of its path. */
@@ -135,9 +132,9 @@ function withSlash(path: string): string {
   return `${bare.replace(/\/$/, "")}/${query === undefined ? "" : `?${query}`}`;
 }
 
-describe.each(rows)("$route", (at) => {
+describe.each(TESTED_OPERATIONS)("$id", (at) => {
   test("answers the same with a slash at the end of its path", async () => {
-    const { answer, request } = await send(at, ({ path }) => ({ path: withSlash(path) }));
+    const { answer, request } = await sendChanged(at, ({ path }) => ({ path: withSlash(path) }));
     expect(answer.status, answer.text).toBe(request.status);
   });
 });
@@ -159,25 +156,21 @@ test("a host's link with a slash at its end connects the host, and a client's co
   expect((await upgrade(relay, 1, { side: "server/" })).status).toBe(403);
 });
 
-/** Which surface a path belongs to, told by the format of its refusals. */
-function formatOf(path: string): Format {
-  if (path.startsWith("/?") || path === "/") return "rpc";
-  if (path.startsWith("/v1/relays/")) return "relay";
-  return /^\/(sessions|users|sources|configs)/.test(path) ? "ricloud" : "problem";
-}
+const withBody = TESTED_OPERATIONS.filter(({ operation }) =>
+  ["POST", "PUT", "PATCH"].includes(operation.method),
+);
 
-const withBody = rows.filter(({ method }) => ["POST", "PUT", "PATCH"].includes(method));
-
-describe.each(withBody)("$route", (at) => {
+describe.each(withBody)("$id", (at) => {
   test.each(["gzip", "br", "GZIP", "identity, gzip", "x"])(
     "refuses a body with Content-Encoding %s with 415, in its surface's format",
     async (encoding) => {
       const headers = { "Content-Encoding": encoding };
-      const { answer, request } = await send(at, () => ({ headers }));
+      const { answer, request } = await sendChanged(at, () => ({ headers }));
       if (request.body === undefined && answer.status === request.status) return;
       expect(answer.status, answer.text).toBe(415);
-      expectFormat(answer, formatOf(request.path), "unsupported-encoding");
-      if (formatOf(request.path) === "rpc") {
+      const format = formatOf(at.surface);
+      expectFormat(answer, format, "unsupported-encoding");
+      if (format === "device-pairs") {
         expect(answer.body.Code).toBe("InvalidParameter");
       }
     },

@@ -49,13 +49,18 @@ const operations = Object.entries(document.paths).flatMap(([template, path]) => 
   );
 });
 
-/** Whether the two alternatives of a path, such as `/a/{id}` and `/a/{id}:verb`, both match: the longer one is meant. */
+/**
+ * The operation at a path. Where `/a/{id}` and `/a/{id}:verb` both match, the second is meant, whatever the
+ * method.
+ */
 function findOperation(method: string, path: string): OperationObject | undefined {
-  const matching = operations.filter(
-    (candidate) => candidate.method === method && candidate.pattern.test(path),
-  );
   const literal = (template: string) => template.replace(/\{\w+\}/g, "").length;
-  return matching.sort((a, b) => literal(b.template) - literal(a.template))[0]?.operation;
+  const [meant, ...others] = operations
+    .filter(({ pattern }) => pattern.test(path))
+    .sort((a, b) => literal(b.template) - literal(a.template));
+  return [meant, ...others].find(
+    (each) => each?.template === meant?.template && each?.method === method,
+  )?.operation;
 }
 
 /** The operation that a call is about; undefined: none is described at this path with this method. */
@@ -77,7 +82,7 @@ export function findContradiction(exchange: Exchange): string | null {
     ? (answerProblem(operation, exchange) ?? requestProblem(operation, exchange))
     : status === 404 || status === 405
       ? null
-      : null; // TODO(lead): "is not described", once all routes are operations
+      : "is not described";
   if (problem === null) return null;
   const text = `${name}, which answered ${status}, ${problem}\nrequest: ${url.search} ${exchange.requestBody.slice(0, 500)}\nanswer: ${exchange.body.slice(0, 500)}`;
   // The cut may have left half a character, on which vitest's connection to workerd breaks.

@@ -8,9 +8,7 @@ import { wholeNumber, wholeNumberText } from "../../http/whole-numbers";
 import { spellAddress } from "../../platform/ip-address";
 import { MAX_SESSION_USERS } from "../../session/session";
 import { connectionId } from "../relay-permissions/wire";
-
-/** Cloudflare's location hints for Durable Objects (2026-11). */
-const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+import { region } from "../shared/regions";
 
 /** What a create takes that does not say otherwise. */
 const TTL_SECONDS = 3_600;
@@ -99,14 +97,17 @@ export const createSessionBody = z
         description: `If left out, ${MAX_USERS}, or as many as \`users\` has if that is more.`,
       }),
     metadata: metadata.nullish(),
-    region: z
-      .enum(REGIONS, `must be one of ${REGIONS.join(", ")}`)
+    region: region
       .nullish()
       .meta({ description: "Where the session should be; if left out, near the caller." }),
     join_code: z
       .boolean("must be true or false")
       .nullish()
       .meta({ description: "Whether the session gets a join code. If left out, it gets none." }),
+    transport: z.enum(["udp", "websocket"], "must be udp or websocket").nullish().meta({
+      description:
+        "`udp`: a relay node carries it, or 503. `websocket`: no relay node does. If left out, one does if the organisation has had one online in the last hour.",
+    }),
   })
   .transform((body) => {
     const users = body.users ?? [];
@@ -120,6 +121,7 @@ export const createSessionBody = z
       metadata: body.metadata ?? null,
       region: body.region ?? null,
       withJoinCode: body.join_code ?? false,
+      transport: body.transport ?? null,
     };
   })
   .refine((body) => body.users.length <= body.maxUsers, {

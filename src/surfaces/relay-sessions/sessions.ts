@@ -1,8 +1,10 @@
 /** The operations with which a backend makes, shows, changes and ends relay sessions: `docs/relay-sessions.md`. */
 import { key, type OperationGroup, operation } from "../../http/operation";
-import { Refused } from "../../http/request-context";
+import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
+import { nodesForSession } from "../../relay-nodes/nodes-for-session";
+import type { Place } from "../../relay-nodes/places";
 import { listLiveSessions } from "../../session/live-sessions";
 import { createRelaySession } from "../../session/relay-sessions";
 import type { SessionResult } from "../../session/session-calls";
@@ -12,9 +14,11 @@ import {
   linkSettings,
   relaySession,
   relaySessionPage,
+  sessionAfterRevocation,
   sessionWithUser,
   toRelaySession,
   toRelaySessionPage,
+  toSessionAfterRevocation,
   toSessionWithUser,
 } from "./wire";
 
@@ -33,20 +37,27 @@ export const relaySessions: OperationGroup = {
       caller: key("relays:write"),
       summary: "Create a relay session",
       description:
-        "It is ready at once. In every field that may be left out, `null` counts as left out.",
+        "Without a relay node it is ready at once. With one it is ready when the node has taken it, which normally is before the answer. In every field that may be left out, `null` counts as left out.",
       body: createSessionBody,
       answers: { 200: relaySession },
-      refusals: { 400: ADDRESS_REFUSALS },
+      refusals: { 400: ADDRESS_REFUSALS, 503: ["no-relay-node-online"] },
       example: { body: { users: [{ ip: "198.51.100.1" }, { ip: "198.51.100.2" }] } },
       async handle(c, { body, caller }) {
         const at = linkSettings(c);
         if (body.webhookUrl !== null) requireSendable(c, "webhook_url", body.webhookUrl);
         const { db, sessions, config } = c.var;
+        const now = Date.now();
+        const { transport, ...facts } = body;
+        const { region } = body;
+        const { organisationId } = caller;
+        const wish = { organisationId, transport, region, callerPlace: placeOf(c) };
+        const nodes = await nodesForSession(db, wish, now);
+        if (nodes.kind === "none-online") throw new Refused(noNodeOnline);
         const result = await createRelaySession(
           { db, sessions, secret: config.secret },
           caller,
-          { ...body, origin: at.origin },
-          Date.now(),
+          { ...facts, origin: at.origin, nodes: nodes.kind === "nodes" ? nodes.ids : null },
+          now,
         );
         const { session, traffic } = requireSession(result, 409);
         return { status: 200, body: toRelaySession(session, traffic, at) };
@@ -136,16 +147,18 @@ export const relaySessions: OperationGroup = {
       caller: key("relays:write"),
       summary: "Remove a user from a relay session",
       description:
-        "Their token stops working at once. Their websocket is closed with 4403 before the answer.",
+        "Their token stops working at once. Their websocket is closed with 4403 before the answer. A relay node has let go of them before the answer, or by `effective_by`.",
       body: revokeUserBody,
-      answers: { 200: relaySession },
+      answers: { 200: sessionAfterRevocation },
       refusals: { 404: ["session-not-found", "unknown-user"], 409: ["session-ended"] },
       example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
         const result = await c.var.sessions.revokeUser(caller.organisationId, id, body.token);
-        const { session, traffic } = requireSession(result, 409);
-        return { status: 200, body: toRelaySession(session, traffic, linkSettings(c)) };
+        return {
+          status: 200,
+          body: toSessionAfterRevocation(requireSession(result, 409), linkSettings(c)),
+        };
       },
     }),
   ],
@@ -155,3 +168,18 @@ function requireSession(result: SessionResult, whenEnded: 404 | 409) {
   if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, whenEnded));
   return result;
 }
+
+/** Where the caller is, as Cloudflare says; null: it does not. */
+function placeOf(c: Call): Place | null {
+  const { latitude, longitude } = c.req.raw.cf ?? {};
+  if (typeof latitude !== "string" || typeof longitude !== "string") return null;
+  return { latitude: Number(latitude), longitude: Number(longitude) };
+}
+
+const noNodeOnline: HttpRefusal = {
+  status: 503,
+  code: "no-relay-node-online",
+  message:
+    "No relay node takes sessions now, and transport is udp. Start one, or try again shortly.",
+  headers: { "Retry-After": "5" },
+};

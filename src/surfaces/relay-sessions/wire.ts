@@ -7,6 +7,7 @@ import type { Shown } from "../../http/operation";
 import type { Call } from "../../http/request-context";
 import { spellAddress } from "../../platform/ip-address";
 import { HOST } from "../../relay/host";
+import type { RelayNodeAddress } from "../../session/relay-node";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
 import { endReasonOf, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
@@ -47,15 +48,34 @@ const websocket = z
   .object({ port: z.int(), protocol: z.enum(["WS", "WSS"]), link })
   .meta({ id: "RelayLink" });
 
+const datagrams = z
+  .object({
+    port: z.int(),
+    protocol: z.literal("UDP"),
+    link: z.string().meta({ description: "`host:port`." }),
+  })
+  .meta({ id: "RelayDatagrams" });
+
+const port = z.union([websocket, datagrams]);
+const linkPair = z.object({
+  server: websocket.meta({ description: "For the host." }),
+  client: websocket.meta({ description: "For everyone else." }),
+});
+
 const relay = z.object({
   ip: z
     .string()
     .nullable()
     .meta({ description: "Null, unless the host is an address or `localhost`." }),
   host: z.string(),
-  ports: z.object({
-    server: websocket.meta({ description: "For the host." }),
-    client: websocket.meta({ description: "For everyone else." }),
+  ports: z
+    .object({
+      server: port.meta({ description: "For the host." }),
+      client: port.meta({ description: "For everyone else." }),
+    })
+    .meta({ description: "Of a relay node, if one carries the session; else websockets." }),
+  websocket: linkPair.optional().meta({
+    description: "Only if a relay node carries the session: its websockets, for browsers.",
   }),
 });
 
@@ -69,7 +89,7 @@ const sessionFacts = z.object({
   ready: z.boolean(),
   linked: z.boolean(),
   error: z.string().nullable().meta({ description: "Why the session ended; null before that." }),
-  relay,
+  relay: relay.nullable().meta({ description: "Null: no relay node has taken the session." }),
   webhook_url: z.string().nullable(),
   created_at: time,
   expires_at: time,
@@ -84,6 +104,17 @@ export const relaySession = z
   .object({ ...sessionFacts.shape, session_users: z.array(sessionUser) })
   .meta({ id: "RelaySession" });
 
+/** The schema of the answer of revoke-user. */
+export const sessionAfterRevocation = z
+  .object({
+    ...relaySession.shape,
+    effective_by: time.optional().meta({
+      description:
+        "Only if the relay node has not confirmed yet that it let go of the user: it has by then.",
+    }),
+  })
+  .meta({ id: "RelaySessionAfterRevocation" });
+
 /** The schema of the answer of authorize-user. */
 export const sessionWithUser = z
   .object({ ...sessionFacts.shape, session_user: sessionUser })
@@ -91,7 +122,16 @@ export const sessionWithUser = z
 
 /** The schema of the answer of a join. */
 export const joinAnswer = z
-  .object({ session_id: z.string(), session_token: token, user_token: token, link })
+  .object({
+    session_id: z.string(),
+    session_token: token,
+    user_token: token,
+    link,
+    udp: z
+      .object({ host: z.string(), port: z.int() })
+      .optional()
+      .meta({ description: "Only if a relay node carries the session: where datagrams go." }),
+  })
   .meta({ id: "RelayJoin" });
 
 const pageNumber = z.int().nullable();
@@ -139,6 +179,17 @@ export function toRelaySession(
   return { ...withoutUsers(session, at), session_users: users };
 }
 
+/** The answer of revoke-user. */
+export function toSessionAfterRevocation(
+  { session, traffic, effectiveBy }: SessionView,
+  at: LinkSettings,
+): Shown<typeof sessionAfterRevocation> {
+  return {
+    ...toRelaySession(session, traffic, at),
+    ...(effectiveBy === undefined ? {} : { effective_by: toRfc3339(effectiveBy) }),
+  };
+}
+
 /** The answer of authorize-user: the session without its users, and the user who was added. */
 export function toSessionWithUser(
   session: Session,
@@ -151,16 +202,18 @@ export function toSessionWithUser(
 
 /** The answer of a join: all that the player's game needs to connect. */
 export function toJoinAnswer(
-  { id }: Session,
+  { id, node }: Session,
   joined: RelayUser,
   at: LinkSettings,
 ): Shown<typeof joinAnswer> {
   const tokens = sessionTokens(at.secret, id);
+  const isHost = joined.n === HOST;
   return {
     session_id: id,
     session_token: tokens.session,
     user_token: tokens.user(joined),
-    link: linkTo(id, joined.n === HOST ? "server" : "client", at.origin),
+    link: linkTo(id, isHost ? "server" : "client", at.origin),
+    ...(node ? { udp: { host: node.host, port: isHost ? node.serverPort : node.clientPort } } : {}),
   };
 }
 
@@ -196,7 +249,7 @@ function withoutUsers(session: Session, at: LinkSettings): Shown<typeof sessionF
     ready: active,
     linked: active,
     error: endReasonOf(session),
-    relay: toRelay(session.id, at.origin),
+    relay: toRelay(session, at.origin),
     webhook_url: session.webhookUrl,
     created_at: toRfc3339(session.createdAt),
     expires_at: toRfc3339(session.expiresAt),
@@ -249,8 +302,8 @@ function toFigures(traffic: SessionView["traffic"] | null, n: number): Shown<typ
   };
 }
 
-/** The relay is the session's Durable Object. Clients reach it through the host of the API. */
-function toRelay(id: string, origin: string): Shown<typeof relay> {
+/** The relay is the session's Durable Object, which clients reach through the host of the API; or a node. */
+function toRelay({ id, node, linkBy }: Session, origin: string): Shown<typeof relay> | null {
   const { hostname, port, protocol } = new URL(origin);
   const secure = protocol === "https:";
   const toPort = (side: "server" | "client"): Shown<typeof websocket> => ({
@@ -258,13 +311,23 @@ function toRelay(id: string, origin: string): Shown<typeof relay> {
     protocol: secure ? "WSS" : "WS",
     link: linkTo(id, side, origin),
   });
-  const address = hostname.replace(/^\[|\]$/g, "");
-  return {
-    // A Worker has a name and many addresses, so there is an address only if the host is one.
-    ip: hostname === "localhost" ? "127.0.0.1" : spellAddress(address),
-    host: hostname,
-    ports: { server: toPort("server"), client: toPort("client") },
-  };
+  const websockets = { server: toPort("server"), client: toPort("client") };
+  if (node) {
+    const ports = { server: toUdp(node, node.serverPort), client: toUdp(node, node.clientPort) };
+    return { ip: node.ip ?? addressOf(node.host), host: node.host, ports, websocket: websockets };
+  }
+  if (linkBy !== undefined) return null;
+  return { ip: addressOf(hostname), host: hostname, ports: websockets };
+}
+
+function toUdp({ host }: RelayNodeAddress, port: number): Shown<typeof datagrams> {
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  return { port, protocol: "UDP", link: `${bracketed}:${port}` };
+}
+
+/** The address of a host: a name may have many, so there is one only if the host is one. */
+function addressOf(host: string): string | null {
+  return host === "localhost" ? "127.0.0.1" : spellAddress(host.replace(/^\[|\]$/g, ""));
 }
 
 function linkTo(id: string, side: "server" | "client", origin: string): string {

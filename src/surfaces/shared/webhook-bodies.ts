@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { Config } from "../../platform/config";
 import type { DeliveryFormat } from "../../webhooks/delivery";
 import type { WebhookSender } from "../../webhooks/delivery-attempt";
-import { toRelaySession } from "../relay-sessions/wire";
+import { relaySession, toRelaySession } from "../relay-sessions/wire";
 import { ricloudEvent, toRicloudEvent } from "../source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../v1/event-payloads";
 import { toEventBody } from "../v1/event-wire";
@@ -38,6 +38,11 @@ export function describeWebhooks(): Record<string, WebhookDescription> {
   });
   return {
     ...Object.fromEntries(ofEvents),
+    "relay-session": {
+      format: "relay-session",
+      when: "At `session.active`, `session.failed` and `session.expired` of a relay session with a `webhook_url`, to that address. The body is the session. It is signed with the organisation's secret.",
+      body: relaySession,
+    },
     "webhook_config.test": {
       format: "ricloud",
       when: EVENT_PAYLOADS["webhook_config.test"].when,

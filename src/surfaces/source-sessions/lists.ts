@@ -1,23 +1,26 @@
 /** Pages of ricloud's lists. The operations of lists call it. */
 import * as z from "zod";
+import { pageMeta } from "../../http/paging";
 import type { PageQuery } from "./queries";
 
 /** The schema of a page of a list: of its rows, and of their ids. */
 export function listOf<R extends z.ZodType, I extends z.ZodType>(row: R, id: I) {
-  return z.object({
-    resource: z.literal("list"),
-    data: z.array(row),
-    has_more: z.boolean(),
-    total_count: z
-      .int()
-      .nullable()
-      .meta({ description: "How many rows the list has; null: only counting them would tell." }),
-    url: z.string().meta({ description: "The path of the list." }),
-    next_after_id: z.optional(id).meta({
-      description:
-        "The `after_id` of the next page, where this one may have ended before it was full.",
-    }),
-  });
+  return z
+    .object({
+      resource: z.literal("list"),
+      data: z.array(row),
+      has_more: z.boolean(),
+      total_count: z
+        .int()
+        .nullable()
+        .meta({ description: "How many rows the list has; null: only counting them would tell." }),
+      url: z.string().meta({ description: "The path of the list." }),
+      next_after_id: z.optional(id).meta({
+        description:
+          "The `after_id` of the next page, where this one may have ended before it was full.",
+      }),
+    })
+    .meta(pageMeta(row));
 }
 
 /** A page of a list, and what is known of the rest. */

@@ -4,10 +4,12 @@
  */
 import * as z from "zod";
 import type { EventType } from "../../events/event-types";
+import { connectionDefinition, relayPermission } from "../relay-permissions/wire";
 import { time } from "../shared/wire-time";
 import { connectorFacts } from "./connector-wire";
 import { deviceFacts } from "./device-wire";
 import { pairingRequest } from "./pairing-request-wire";
+import { relayNodeEventData } from "./relay-node-wire";
 import { webhookEndpoint } from "./webhook-wire";
 
 const version = z.int().meta({
@@ -66,19 +68,12 @@ export const keyEventData = z
 
 /** The `data` of all `relay-permission.*` events. */
 export const relayPermissionEventData = z
-  .object({
-    connectionId: z.string(),
-    remoteConnectionId: z.string(),
-    direction: z.enum(["send", "receive"]),
-    enabled: z.enum(["true", "false"]),
-    memo: z.string(),
-    version,
-  })
+  .object({ ...relayPermission.shape, version })
   .meta({ id: "RelayPermissionEventData" });
 
 /** The `data` of all `connection.*` events. */
 export const connectionEventData = z
-  .object({ connectionId: z.string(), memo: z.string(), version })
+  .object({ ...connectionDefinition.shape, version })
   .meta({ id: "ConnectionEventData" });
 
 /** The `data` of all `connector.*` events. */
@@ -112,6 +107,7 @@ export const eventData = z.union([
   connectorEventData,
   pairingRequestEventData,
   deviceEventData,
+  relayNodeEventData,
   webhookEndpoint,
 ]);
 
@@ -127,15 +123,15 @@ export interface EventPayload {
 export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
   "session.created": {
     data: sessionEventData,
-    when: "A source session was made, and its connector is asked now.",
+    when: "A source session was made, and its connector is asked now; or a relay session, and no relay node has taken it yet.",
   },
   "session.active": {
     data: sessionEventData,
-    when: "A session works: a relay session as soon as it is made, a source session when its connector has given access.",
+    when: "A session works: a relay session as soon as it is made, or when a relay node has taken it; a source session when its connector has given access.",
   },
   "session.failed": {
     data: sessionEventData,
-    when: "The connector of a source session did not give access: `error` says why.",
+    when: "The connector of a source session did not give access, no relay node took a relay session, or its relay node was lost: `error` says which.",
   },
   "session.expiring": {
     data: sessionEventData,
@@ -221,6 +217,18 @@ export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
     when: "The token of `token_role` was revoked.",
   },
   "device.removed": { data: deviceEventData, when: "A device was removed." },
+  "relay-node.online": {
+    data: relayNodeEventData,
+    when: "A relay node of this organisation has linked, and takes sessions.",
+  },
+  "relay-node.draining": {
+    data: relayNodeEventData,
+    when: "A relay node of this organisation takes no new sessions any more.",
+  },
+  "relay-node.lost": {
+    data: relayNodeEventData,
+    when: "A relay node of this organisation was not heard for 30 seconds: the sessions on it fail with `relay-node-lost`.",
+  },
   "webhook-endpoint.created": {
     data: webhookEndpoint,
     when: "Another webhook endpoint was made.",

@@ -28,6 +28,7 @@ import {
   type sessionEventData,
 } from "./event-payloads";
 import { toRequestWire } from "./pairing-request-wire";
+import { toRelayNodeData } from "./relay-node-wire";
 import { eventType, toEndpoint } from "./webhook-wire";
 
 /** The values that endpoints had before migration 0006. Events that are older do not hold these fields. */
@@ -78,6 +79,7 @@ export function toEventData(event: Pick<DomainEvent, "data" | "at">): Shown<type
   if ("connection" in data) return toConnectionData(data.connection, at);
   if ("pairRequest" in data) return toPairingRequestData(data.pairRequest);
   if ("device" in data) return toDeviceData(data.device);
+  if ("relayNode" in data) return toRelayNodeData(data.relayNode, at);
   return toSessionData(data.session);
 }
 
@@ -90,8 +92,7 @@ function toPermissionData(
   permission: PermissionEventData["permission"],
   at: number,
 ): Shown<typeof relayPermissionEventData> {
-  const enabled = permission.enabled ? "true" : "false";
-  return { ...toPermission(permission), enabled, version: permission.version ?? at };
+  return { ...toPermission(permission), version: permission.version ?? at };
 }
 
 /** A connection is made and deleted, and never changed: the time of the event serves as its version. */

@@ -27,6 +27,7 @@ export const service: OperationGroup = {
       path: "/v1/health",
       caller: open,
       summary: "Say whether Drawbridge works",
+      description: "For monitors: everybody may call. 503: D1 cannot be read.",
       answers: { 200: health, 503: health },
       example: {},
       async handle(c) {
@@ -50,6 +51,7 @@ export const service: OperationGroup = {
       path: "/v1/ip",
       caller: open,
       summary: "Say which address the caller has",
+      description: "Everybody may call: the answer is about nobody else.",
       answers: { 200: z.object({ public_ip: z.string() }) },
       example: {},
       async handle(c) {

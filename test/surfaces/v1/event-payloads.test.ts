@@ -2,6 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { EVENT_TYPES, type EventType } from "../../../src/events/event-types";
+import { relaySession } from "../../../src/surfaces/relay-sessions/wire";
 import { describeWebhooks } from "../../../src/surfaces/shared/webhook-bodies";
 import { ricloudEvent } from "../../../src/surfaces/source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../../../src/surfaces/v1/event-payloads";
@@ -10,7 +11,7 @@ import { moveClock, stopClock } from "../../support/clock";
 import { decide, newApplication, newDevice, pair, request } from "../../support/devices";
 import { newKey, patchKey } from "../../support/keys";
 import * as permissions from "../../support/permissions";
-import { eventually } from "../../support/pipeline";
+import { eventually, newMailbox } from "../../support/pipeline";
 import type { Mailbox } from "../../support/receiver";
 import { authorize, create, remove, revoke } from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
@@ -66,9 +67,22 @@ test("every event that there is has the form that is described, in the list and 
   }
 });
 
+test("a session's own webhook_url gets what is described", async () => {
+  const tenant = await newOrganisation();
+  const mailbox = newMailbox();
+  const { body } = await create(tenant.key, {
+    users: [{ ip: "192.0.2.1" }],
+    webhook_url: mailbox.url,
+    join_code: true,
+    metadata: { map: "harbour" },
+  });
+  await remove(tenant.key, body.session_id);
+  for (const sent of await bodiesOf({ mailbox }, 2)) expectForm(relaySession, sent, sent.status);
+});
+
 test("every event is described as a webhook by its name, with when it is sent", () => {
   const webhooks = describeWebhooks();
-  expect(Object.keys(webhooks)).toEqual([...EVENT_TYPES, "ricloud-event"]);
+  expect(Object.keys(webhooks)).toEqual([...EVENT_TYPES, "relay-session", "ricloud-event"]);
   for (const [name, { when }] of Object.entries(webhooks))
     expect(when, name).toMatch(/^[A-Z].*\.$/);
 });

@@ -1,0 +1,65 @@
+/** How the Worker reaches a relay node's object: to hand over its link, and for its owner. */
+import { UnavailableError } from "../platform/unavailable";
+import type { NodeLoad } from "./link-protocol";
+import type { LinkAttachment } from "./link-socket";
+
+/** What the Worker tells a node's object of a link, once it has checked the token. */
+export type LinkRequest = Omit<LinkAttachment, "since" | "greeted" | "closed">;
+
+/** What an owner does with a node. */
+export interface NodeAdministration {
+  /** How loaded it is. Null: it is not linked, or did not say so within 500 ms. */
+  load(): Promise<NodeLoad | null>;
+  /** Lets it take no new sessions, or lets it take them again. */
+  drain(drained: boolean): Promise<void>;
+  /** Closes links that came with another token than this one, after the grace (milliseconds). */
+  tokenRotated(digest: string, graceMs: number): Promise<void>;
+  /** The node was deleted: what runs on it fails, and its object forgets everything. */
+  remove(): Promise<void>;
+  /** Takes its link: a websocket, with a `LinkRequest` in the header `Drawbridge-Node`. */
+  fetch(request: Request): Promise<Response>;
+}
+
+/** Calls nodes by their id. Each call throws `UnavailableError` when the node's object cannot be reached. */
+export class RelayNodeClient {
+  readonly #env: Env;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  load(id: string): Promise<NodeLoad | null> {
+    return this.#call(id, (node) => node.load());
+  }
+
+  drain(id: string, drained: boolean): Promise<void> {
+    return this.#call(id, (node) => node.drain(drained));
+  }
+
+  tokenRotated(id: string, digest: string, graceMs: number): Promise<void> {
+    return this.#call(id, (node) => node.tokenRotated(digest, graceMs));
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#call(id, (node) => node.remove());
+  }
+
+  /** Hands over a websocket upgrade. */
+  link(id: string, asked: LinkRequest): Promise<Response> {
+    // A request of our own: of what the node sent, nothing but the upgrade goes on.
+    const headers = { Upgrade: "websocket", "Drawbridge-Node": JSON.stringify(asked) };
+    return this.#call(id, (node) => node.fetch(new Request("https://relay-node/", { headers })));
+  }
+
+  /** All these calls may run twice, but for `link`, of which a second one takes the place of the first. */
+  async #call<T>(id: string, call: (node: NodeAdministration) => Promise<T>): Promise<T> {
+    const node = () => this.#env.RELAY_NODES.getByName(id) as unknown as NodeAdministration;
+    try {
+      return await call(node());
+    } catch {
+      return await call(node()).catch((error) => {
+        throw new UnavailableError(`relay node's object unreachable: ${String(error)}`, 2);
+      });
+    }
+  }
+}

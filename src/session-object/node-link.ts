@@ -1,0 +1,177 @@
+/**
+ * How a session's object reaches the relay node that carries its datagrams: it places the session on one,
+ * and tells it what changes. While people play, nothing is called.
+ */
+import { describeError, log } from "../platform/log";
+import { pause, withTimeout } from "../platform/wait";
+import {
+  type Assignment,
+  type NodeFigures,
+  RELAY_NODE_LOST,
+  type RelayNodeAddress,
+  type RelayNodeCalls,
+} from "../session/relay-node";
+import { endReasonOf, isFinal, type RelayUser, type Session } from "../session/session";
+import type { LoadedSession } from "./loaded-session";
+
+/** How many nodes are asked to take a session. */
+export const MAX_NODES_TRIED = 3;
+/** A node's object that takes longer is not reached. It waits 2 s for its node itself. */
+const CALL_TIMEOUT_MS = 3_000;
+/** The pauses before each new try to reach a node's object. */
+const TRY_AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 16_000];
+/** After so long, a node carries nothing of which it has not heard. */
+const BLIND_MS = 30_000;
+
+interface NodeLinkContext {
+  ctx: { waitUntil(work: Promise<unknown>): void };
+  env: Env;
+}
+
+/** A session that is to be placed. */
+type Placeable = Pick<Session, "id" | "idleSeconds" | "expiresAt" | "users">;
+
+export class NodeLink {
+  readonly #object: NodeLinkContext;
+  /** One stub for all calls: its calls arrive in their order. */
+  #stub: { id: string; calls: RelayNodeCalls } | null = null;
+  /** The newest change that was told. */
+  #telling: Promise<number | null> = Promise.resolve(null);
+  /** How often something was told: an older try gives up. */
+  #changes = 0;
+
+  constructor(object: NodeLinkContext) {
+    this.#object = object;
+  }
+
+  /**
+   * Places a session on the first of these nodes that takes it. Never throws.
+   * @returns null when none did
+   */
+  async place(session: Placeable, nodeIds: readonly string[]): Promise<RelayNodeAddress | null> {
+    for (const id of nodeIds.slice(0, MAX_NODES_TRIED)) {
+      try {
+        const placing = this.#callsOf(id).place(assignmentOf(session, false), null);
+        const result = await withTimeout(CALL_TIMEOUT_MS, placing);
+        if (result.ok) return result.node;
+        log("relay node passed over", { node: id, session: session.id, code: result.code });
+      } catch (error) {
+        this.#stub = null;
+        log("relay node unreachable", { node: id, error: describeError(error) });
+      }
+    }
+    return null;
+  }
+
+  /** The session has changed: tells its node, if one carries it. Runs behind the caller: see `whenTold`. */
+  tell(loaded: LoadedSession): void {
+    const { session } = loaded;
+    if (!session.node) return;
+    // The node's object itself says that.
+    if (session.status === "failed" && session.error === RELAY_NODE_LOST) return;
+    this.#changes += 1;
+    this.#telling = this.#tellNow(loaded, this.#changes);
+    this.#object.ctx.waitUntil(this.#telling);
+  }
+
+  /**
+   * Waits until the node has done what it was told last.
+   * @returns null when it has; else when it is done at the latest, Unix milliseconds
+   */
+  whenTold(): Promise<number | null> {
+    return this.#telling;
+  }
+
+  /** Takes a session off a node that has taken it in vain. */
+  letGo(node: RelayNodeAddress, session: Pick<Session, "id">, reason: string): void {
+    const released = this.#callsOf(node.id).release(session.id, reason);
+    this.#object.ctx.waitUntil(released.catch(() => undefined));
+  }
+
+  /** Tells the node that relay permissions have changed. */
+  async tellPermissions({ session, permissions }: LoadedSession): Promise<void> {
+    const known = permissions.snapshot(Date.now());
+    if (!session.node || isFinal(session) || known === null) return;
+    const telling = this.#callsOf(session.node.id).permissions(session.id, known);
+    // If it fails, the node's permissions are void after 30 seconds, unless it reads them again.
+    await withTimeout(CALL_TIMEOUT_MS, telling).catch(() => undefined);
+  }
+
+  /** Tells the node whether somebody is on a websocket. */
+  tellSockets({ session, hub }: LoadedSession): void {
+    if (!session.node || isFinal(session)) return;
+    const telling = this.#callsOf(session.node.id).sockets(session.id, hub.size > 0);
+    this.#object.ctx.waitUntil(telling.catch(() => undefined));
+  }
+
+  /** What the node has counted; null: no node carries the session, or it does not say. */
+  async figures({ session }: LoadedSession): Promise<readonly NodeFigures[] | null> {
+    if (!session.node || isFinal(session)) return null;
+    const asking = this.#callsOf(session.node.id).figures(session.id);
+    return withTimeout(CALL_TIMEOUT_MS, asking).catch(() => null);
+  }
+
+  async #tellNow(loaded: LoadedSession, change: number): Promise<number | null> {
+    try {
+      return await this.#send(loaded);
+    } catch (error) {
+      log("relay node not told", {
+        session: loaded.session.id,
+        node: loaded.session.node?.id,
+        error: describeError(error),
+      });
+      this.#object.ctx.waitUntil(this.#tellAgain(loaded, change));
+      return Date.now() + BLIND_MS;
+    }
+  }
+
+  async #tellAgain(loaded: LoadedSession, change: number): Promise<void> {
+    for (const milliseconds of TRY_AGAIN_MS) {
+      await pause(milliseconds);
+      if (change !== this.#changes) return;
+      try {
+        await this.#send(loaded);
+        return;
+      } catch {
+        // Again.
+      }
+    }
+  }
+
+  async #send(loaded: LoadedSession): Promise<number | null> {
+    const { session, hub, permissions } = loaded;
+    if (!session.node) return null;
+    const calls = this.#callsOf(session.node.id);
+    const sending = isFinal(session)
+      ? calls.release(session.id, endReasonOf(session) ?? "")
+      : calls.update(assignmentOf(session, hub.size > 0), permissions.snapshot(Date.now()));
+    try {
+      return await withTimeout(CALL_TIMEOUT_MS, sending);
+    } catch (error) {
+      // A stub that has thrown stays broken.
+      this.#stub = null;
+      throw error;
+    }
+  }
+
+  #callsOf(id: string): RelayNodeCalls {
+    if (this.#stub?.id !== id) {
+      const stub = this.#object.env.RELAY_NODES.getByName(id);
+      this.#stub = { id, calls: stub as unknown as RelayNodeCalls };
+    }
+    return this.#stub.calls;
+  }
+}
+
+/**
+ * A session as a node is told of it. A user with a device is not told: whether their device is still
+ * paired is found out when they connect, and datagrams do not ask. They use a websocket.
+ */
+export function assignmentOf(session: Placeable, hasSockets: boolean): Assignment {
+  const { id, idleSeconds, expiresAt, users } = session;
+  const isNative = ({ deviceId }: RelayUser) => deviceId === null;
+  const assigned = users
+    .filter(isNative)
+    .map(({ n, draw, connectionId }) => ({ n, draw, gated: connectionId !== null }));
+  return { id, idleSeconds, expiresAt, users: assigned, hasSockets };
+}

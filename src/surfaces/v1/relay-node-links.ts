@@ -1,0 +1,88 @@
+/** The operations that relay nodes call themselves, with their token: websockets to Drawbridge. */
+import { readCredential } from "../../http/authenticate";
+import { refuseAndCount } from "../../http/failed-attempts";
+import { malformedCredential } from "../../http/guard-refusals";
+import { checkedByHandler, type OperationGroup, operation } from "../../http/operation";
+import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { tokenDigest } from "../../keys/key-token";
+import { LINK_PATH } from "../../relay-nodes/link-protocol";
+import type { NodeSettings, RelayNode } from "../../relay-nodes/node";
+import { RelayNodeClient } from "../../relay-nodes/node-calls";
+import { findNodeByToken } from "../../relay-nodes/node-store";
+import { isNodeToken } from "../../relay-nodes/node-token";
+
+const UPGRADE = { 401: ["unknown-relay-node"], 426: ["upgrade-required"] };
+
+/** The links of relay nodes. */
+export const relayNodeLinks: OperationGroup = {
+  name: "Links of relay nodes",
+  description:
+    "What the program of a relay node calls. No other credential does, and it calls nothing else.",
+  operations: [
+    operation({
+      id: "linkRelayNode",
+      method: "GET",
+      path: LINK_PATH,
+      caller: checkedByHandler("relayNodeToken"),
+      summary: "Link a relay node",
+      description:
+        "A websocket for control: `src/relay-nodes/link-protocol.ts` has its messages. The newest link of a node takes the place of an older one.",
+      answers: { 101: null },
+      refusals: UPGRADE,
+      example: {},
+      async handle(c) {
+        requireUpgrade(c);
+        const { node, digest, validUntil } = await requireNodeToken(c);
+        const { latitude, longitude } = c.req.raw.cf ?? {};
+        return new RelayNodeClient(c.env).link(node.id, {
+          settings: toSettings(node),
+          tokenDigest: digest,
+          tokenUntil: validUntil,
+          latitude: toNumber(latitude),
+          longitude: toNumber(longitude),
+        });
+      },
+    }),
+  ],
+};
+
+/** The node whose token the caller shows. */
+export async function requireNodeToken(c: Call) {
+  const now = Date.now();
+  const token = readCredential(c, now);
+  if (!isNodeToken(token)) {
+    refuseAndCount(c, now, malformedCredential("is not the token of a relay node (drbn_…)"));
+  }
+  const digest = tokenDigest(token);
+  const found = await findNodeByToken(c.var.db, digest, now);
+  return { ...(found ?? refuseAndCount(c, now, unknownToken)), digest };
+}
+
+/** @throws Refused 426 */
+export function requireUpgrade(c: Call): void {
+  if (c.req.header("Upgrade")?.toLowerCase() !== "websocket") throw new Refused(upgradeRequired);
+}
+
+function toSettings(node: RelayNode): NodeSettings {
+  const { organisationId, id, name, region, capacity, drained, createdAt } = node;
+  return { organisationId, id, name, region, capacity, drained, createdAt };
+}
+
+function toNumber(coordinate: unknown): number | null {
+  return typeof coordinate === "string" ? Number(coordinate) : null;
+}
+
+const unknownToken: HttpRefusal = {
+  status: 401,
+  code: "unknown-relay-node",
+  message:
+    "No relay node has this token: it was deleted, or its token was replaced. Use its newest token, or make a relay node.",
+  headers: { "WWW-Authenticate": "Bearer" },
+};
+
+const upgradeRequired: HttpRefusal = {
+  status: 426,
+  code: "upgrade-required",
+  message: "This is a websocket link: connect to it with a websocket client.",
+  headers: { Upgrade: "websocket" },
+};

@@ -1,0 +1,243 @@
+/**
+ * The operations of relay nodes on `/v1`: machines of the owner that carry the datagrams of sessions. The
+ * root token manages those that all organisations share, a key those of its own organisation.
+ */
+import * as z from "zod";
+import { readCredential, requireKey } from "../../http/authenticate";
+import { idempotencyScope } from "../../http/idempotency";
+import { ROOT_SCOPE, toResponse, withIdempotencyKey } from "../../http/mount";
+import { checkedByHandler, type OperationGroup, operation } from "../../http/operation";
+import { pageCursor, pageLimit, pageOf, toKeysetPage } from "../../http/paging";
+import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { isRootToken } from "../../http/root-and-signer";
+import type { IdempotencyScope } from "../../once/idempotency-keys";
+import { NODE_ID, nodeId, type RelayNode, SHARED } from "../../relay-nodes/node";
+import { RelayNodeClient } from "../../relay-nodes/node-calls";
+import {
+  deleteNode,
+  findNode,
+  insertNode,
+  listNodes,
+  MAX_NODE_GRACES,
+  MAX_NODES,
+  type NodeKey,
+  rotateNodeToken,
+  setDrained,
+} from "../../relay-nodes/node-store";
+import { newNodeToken } from "../../relay-nodes/node-token";
+import {
+  changeNodeBody,
+  createNodeBody,
+  relayNode,
+  relayNodeWithToken,
+  rotateTokenBody,
+  toRelayNode,
+} from "./relay-node-wire";
+
+const PATH = "/v1/relay-nodes";
+const params = { id: "rn_019ac0ffee00a1b2c3d4e5f60718" };
+
+/** An API key or operator for the nodes of an organisation, the root token for shared ones. */
+const owner = checkedByHandler("rootToken", "apiKey", "operatorToken");
+
+const listQuery = z.strictObject({ limit: pageLimit, cursor: pageCursor(NODE_ID) });
+
+const NOT_FOUND = "relay-node-not-found";
+const OWNED = { 404: [NOT_FOUND] };
+
+/** Relay nodes, for their owners. */
+export const relayNodes: OperationGroup = {
+  name: "Relay nodes",
+  description:
+    "A relay node is a small program on a machine of yours. It carries the datagrams of relay sessions, for game code that speaks UDP. With the root token these calls are about the nodes that all organisations share.",
+  operations: [
+    operation({
+      id: "createRelayNode",
+      method: "POST",
+      path: PATH,
+      caller: owner,
+      summary: "Make a relay node",
+      description: "The answer has its token, which is shown this once.",
+      body: createNodeBody,
+      answers: { 201: relayNodeWithToken },
+      refusals: { 409: ["too-many-relay-nodes"] },
+      example: { body: { name: "Frankfurt 1" } },
+      async handle(c, { readBody }) {
+        const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
+        return withIdempotencyKey(c, scope, async () => {
+          const now = Date.now();
+          const body = await readBody();
+          const { token, digest } = newNodeToken();
+          const id = nodeId(now, crypto.getRandomValues(new Uint8Array(8)));
+          const settings = { ...body, organisationId, id, drained: false, createdAt: now };
+          const made = await insertNode(c.var.db, settings, digest);
+          if (!made) throw new Refused(tooManyNodes);
+          const node: RelayNode = { ...settings, ...NEVER_LINKED };
+          return toResponse(c, { status: 201, body: { ...toRelayNode(node), token } });
+        });
+      },
+    }),
+    operation({
+      id: "listRelayNodes",
+      method: "GET",
+      path: PATH,
+      caller: owner,
+      summary: "List relay nodes, newest first",
+      query: listQuery,
+      answers: { 200: pageOf(relayNode) },
+      example: { query: { limit: "10" } },
+      async handle(c, { readQuery }) {
+        const { organisationId } = await requireOwner(c, "relay-nodes:read");
+        const { limit, cursor } = readQuery();
+        const page = { before: cursor, limit: limit + 1 };
+        const rows = await listNodes(c.var.db, organisationId, page);
+        const body = toKeysetPage(
+          rows,
+          limit,
+          ({ id }) => id,
+          (row) => toRelayNode(row),
+        );
+        return { status: 200, body };
+      },
+    }),
+    operation({
+      id: "getRelayNode",
+      method: "GET",
+      path: `${PATH}/{id}`,
+      caller: owner,
+      summary: "Show a relay node, with its load now",
+      answers: { 200: relayNode },
+      refusals: OWNED,
+      example: { params },
+      async handle(c, { params: { id } }) {
+        const { organisationId } = await requireOwner(c, "relay-nodes:read");
+        const node = await requireNode(c, { organisationId, id });
+        const load = await new RelayNodeClient(c.env).load(id).catch(() => null);
+        return { status: 200, body: toRelayNode(node, { load, at: Date.now() }) };
+      },
+    }),
+    operation({
+      id: "changeRelayNode",
+      method: "PATCH",
+      path: `${PATH}/{id}`,
+      caller: owner,
+      summary: "Drain a relay node, or let it take sessions again",
+      body: changeNodeBody,
+      answers: { 200: relayNode },
+      refusals: OWNED,
+      example: { params, body: { draining: true } },
+      async handle(c, { params: { id }, readBody }) {
+        const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
+        return withIdempotencyKey(c, scope, async () => {
+          const key = { organisationId, id };
+          const { draining } = await readBody();
+          await requireNode(c, key);
+          if (!(await setDrained(c.var.db, key, draining))) throw new Refused(unknownNode);
+          await new RelayNodeClient(c.env).drain(id, draining);
+          const body = toRelayNode(await requireNode(c, key));
+          return toResponse(c, { status: 200, body });
+        });
+      },
+    }),
+    operation({
+      id: "rotateRelayNodeToken",
+      method: "POST",
+      path: `${PATH}/{id}:rotate-token`,
+      caller: owner,
+      summary: "Give a relay node a new token",
+      description:
+        "The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.",
+      body: rotateTokenBody,
+      bodyIsOptional: true,
+      answers: { 200: relayNodeWithToken },
+      refusals: { ...OWNED, 409: ["too-many-graces"] },
+      example: { params, body: { grace_seconds: 3_600 } },
+      async handle(c, { params: { id }, readBody }) {
+        const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
+        return withIdempotencyKey(c, scope, async () => {
+          const key = { organisationId, id };
+          const { graceMs } = await readBody();
+          const node = await requireNode(c, key);
+          const { token, digest } = newNodeToken();
+          const change = { digest, graceMs };
+          const rotated = await rotateNodeToken(c.var.db, key, change, Date.now());
+          if (rotated === "unknown") throw new Refused(unknownNode);
+          if (rotated === "too-many-graces") throw new Refused(tooManyGraces);
+          await new RelayNodeClient(c.env).tokenRotated(id, digest, graceMs);
+          return toResponse(c, { status: 200, body: { ...toRelayNode(node), token } });
+        });
+      },
+    }),
+    operation({
+      id: "deleteRelayNode",
+      method: "DELETE",
+      path: `${PATH}/{id}`,
+      caller: owner,
+      summary: "Delete a relay node",
+      description: "What runs on it fails with `relay-node-lost`. Drain it first.",
+      answers: { 204: null },
+      refusals: OWNED,
+      example: { params },
+      async handle(c, { params: { id } }) {
+        const { organisationId } = await requireOwner(c, "relay-nodes:write");
+        const key = { organisationId, id };
+        await requireNode(c, key);
+        if (!(await deleteNode(c.var.db, key))) throw new Refused(unknownNode);
+        await new RelayNodeClient(c.env).remove(id);
+        return { status: 204 };
+      },
+    }),
+  ],
+};
+
+/** What is known of a node that was just made. */
+const NEVER_LINKED = {
+  status: "never-connected",
+  seenAt: null,
+  facts: null,
+  latitude: null,
+  longitude: null,
+  fill: 0,
+  load: null,
+} as const;
+
+/**
+ * Whose nodes a call is about: those of the key's organisation, or with the root token the shared ones.
+ * @throws Refused as `requireKey`
+ */
+async function requireOwner(
+  c: Call,
+  permission: "relay-nodes:read" | "relay-nodes:write",
+): Promise<{ organisationId: number; scope: IdempotencyScope }> {
+  if (isRootToken(c, readCredential(c, Date.now()))) {
+    return { organisationId: SHARED, scope: ROOT_SCOPE };
+  }
+  const caller = await requireKey(c, permission);
+  return { organisationId: caller.organisationId, scope: idempotencyScope(caller) };
+}
+
+async function requireNode(c: Call, key: NodeKey): Promise<RelayNode> {
+  const node = NODE_ID.test(key.id) ? await findNode(c.var.db, key) : null;
+  if (!node) throw new Refused(unknownNode);
+  return node;
+}
+
+const unknownNode: HttpRefusal = {
+  status: 404,
+  code: NOT_FOUND,
+  message: "There is no such relay node.",
+};
+
+const tooManyNodes: HttpRefusal = {
+  status: 409,
+  lasts: false,
+  code: "too-many-relay-nodes",
+  message: `There are ${MAX_NODES} relay nodes, as many as may be. Delete one first.`,
+};
+
+const tooManyGraces: HttpRefusal = {
+  status: 409,
+  lasts: false,
+  code: "too-many-graces",
+  message: `This relay node has ${MAX_NODE_GRACES} older tokens that still work. Wait until one of them ends, or rotate without a grace, which ends all of them.`,
+};

@@ -1,0 +1,225 @@
+/** A relay session on a relay node, from its create to its end, with a node that speaks the link's protocol. */
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { newOrganisation } from "../support/client";
+import { eventually } from "../support/eventually";
+import { stubOf } from "../support/faults";
+import { link, newLinkedNode, nodeStub } from "../support/relay-node";
+import { authorize, create, join, list, read, remove, revoke } from "../support/sessions";
+import { connect, createRelay } from "../support/socket";
+
+const two = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
+
+describe("a relay session of an organisation with a relay node", () => {
+  test("is READY in the create's answer, with the node's ports in the vendor's shape and our websockets beside them", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const { status, body } = await create(key, two);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ status: "READY", ready: true, linked: true, error: null });
+    expect(body.relay).toEqual({
+      ip: "203.0.113.7",
+      host: "play.example.com",
+      ports: {
+        server: { port: 7001, protocol: "UDP", link: "play.example.com:7001" },
+        client: { port: 7002, protocol: "UDP", link: "play.example.com:7002" },
+      },
+      websocket: {
+        server: {
+          port: 8787,
+          protocol: "WS",
+          link: `ws://localhost:8787/v1/relays/sessions/${body.session_id}/server`,
+        },
+        client: {
+          port: 8787,
+          protocol: "WS",
+          link: `ws://localhost:8787/v1/relays/sessions/${body.session_id}/client`,
+        },
+      },
+    });
+    const { session } = await node.next("assign");
+    expect(session).toEqual({
+      id: body.session_id,
+      token: body.authorization_token,
+      idle_seconds: 300,
+      expires_at: Date.parse(body.expires_at),
+      users: body.session_users.map((user: { authorization_token: number }, n: number) => ({
+        n,
+        token: user.authorization_token,
+        gated: false,
+      })),
+      permissions: null,
+      trunk: false,
+    });
+    expect((await list(key)).body.sessions[0].relay).toEqual(body.relay);
+    expect((await read(key, body.session_id)).body.relay).toEqual(body.relay);
+  });
+
+  test("shows what the node has counted of each user", async () => {
+    const { key } = await newOrganisation();
+    await newLinkedNode(key);
+    const { session_id: id } = (await create(key, two)).body;
+    const { session_users } = (await read(key, id)).body;
+    expect(session_users).toMatchObject([
+      { connected: true, bytes_in: 100, bytes_out: 200, frames_dropped: 0 },
+      { connected: true, bytes_in: 101, bytes_out: 201, frames_dropped: 1 },
+    ]);
+  });
+
+  test("shows null for the figures that the node does not tell in time", async () => {
+    const { key } = await newOrganisation();
+    await newLinkedNode(key, {}, { mute: ["figures"] });
+    const { session_id: id } = (await create(key, two)).body;
+    const [user] = (await read(key, id)).body.session_users;
+    expect(user).toMatchObject({ connected: null, bytes_in: null, frames_dropped: null });
+  });
+
+  test("has each user known to the node before they are told of it, and none any more before a revocation is answered", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const { session_id: id, join_code } = (await create(key, { ...two, join_code: true })).body;
+    const users = () => node.sessions.get(id)?.users.map(({ token }) => token);
+    const { session_user: added } = (await authorize(key, id)).body;
+    expect(users()).toContain(added.authorization_token);
+    const joined = (await join(join_code)).body;
+    expect(joined.udp).toEqual({ host: "play.example.com", port: 7002 });
+    expect(users()).toContain(joined.user_token);
+    const revoked = await revoke(key, id, added.authorization_token);
+    expect(revoked.body.effective_by).toBeUndefined();
+    expect(users()).not.toContain(added.authorization_token);
+    expect(users()).toHaveLength(3);
+  });
+
+  test("is taken off the node before its DELETE is answered", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const { session_id: id } = (await create(key, two)).body;
+    expect((await remove(key, id)).status).toBe(204);
+    expect(node.sessions.has(id)).toBe(false);
+    expect(await node.next("end")).toMatchObject({ id, reason: "organisation" });
+  });
+
+  test("ends when the node says that nobody was heard, and nobody has used it otherwise", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const { session_id: id } = (await create(key, { ...two, idle_seconds: 10 })).body;
+    node.send({ type: "silent", id });
+    expect(await node.next("end")).toMatchObject({ id, reason: "api" });
+    await eventually(async () => expect((await read(key, id)).status).toBe(404));
+  });
+
+  test("stays when the node says so while somebody reads it, or is on a websocket", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const polled = (await create(key, two)).body.session_id;
+    await read(key, polled);
+    const played = await createRelay(key, two);
+    await connect(played, 0);
+    for (const id of [polled, played.id]) node.send({ type: "silent", id });
+    // What is said after these has been handled after them.
+    const third = (await create(key, two)).body.session_id;
+    node.send({ type: "silent", id: third });
+    expect(await node.next("end")).toMatchObject({ id: third });
+    expect([...node.sessions.keys()].sort()).toEqual([polled, played.id].sort());
+  });
+
+  test("is given to the node again after both objects were evicted and the node has linked again", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const { session_id: id } = (await create(key, two)).body;
+    const before = node.sessions.get(id);
+    node.close();
+    await node.closed;
+    await evictDurableObject(nodeStub(node.id));
+    await evictDurableObject(stubOf(id));
+    const again = await link(node, { hello: { sessions: [id, "ffffffffffff-S"] } });
+    expect((await again.next("assign")).session).toEqual(before);
+    expect(await again.next("end")).toMatchObject({ id: "ffffffffffff-S" });
+    expect((await read(key, id)).body.session_users[0].connected).toBe(true);
+  });
+});
+
+describe("a create", () => {
+  test("passes over a node that does not answer, and one that refuses", async () => {
+    const { key } = await newOrganisation();
+    const mute = await newLinkedNode(
+      key,
+      {},
+      { mute: ["assign"], hello: { host: "mute.example" } },
+    );
+    const full = await newLinkedNode(key, {}, { refuses: "full", hello: { host: "full.example" } });
+    const good = await newLinkedNode(key, {}, { hello: { host: "good.example" } });
+    const { session_id: id } = (await create(key, two)).body;
+    await eventually(async () => {
+      const { body } = await read(key, id);
+      expect(body).toMatchObject({ status: "READY", relay: { host: "good.example" } });
+    });
+    expect(good.sessions.has(id)).toBe(true);
+    expect([mute.sessions.size, full.sessions.size]).toEqual([0, 0]);
+  });
+
+  test("is Initializing while no node has answered, and the webhook hears when one did", async () => {
+    const { key } = await newOrganisation();
+    const slow = await newLinkedNode(key, {}, { mute: ["assign"] });
+    const second = await newLinkedNode(key, {}, { mute: ["assign"] });
+    const { body } = await create(key, two);
+    expect(body).toMatchObject({
+      status: "Initializing",
+      ready: false,
+      linked: false,
+      relay: null,
+    });
+    await eventually(async () => {
+      expect((await read(key, body.session_id)).status).toBe(404);
+    });
+    const events = await env.DB.prepare(
+      "select type, data ->> '$.session.error' as error from events where data ->> '$.session.id' = ? order by id",
+    )
+      .bind(body.session_id)
+      .all();
+    expect(events.results).toEqual([
+      { type: "session.created", error: null },
+      { type: "session.failed", error: "no-relay-node" },
+    ]);
+    expect([slow.sessions.size, second.sessions.size]).toEqual([0, 0]);
+  });
+
+  test("fails at once where every node drains", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    node.send({ type: "draining" });
+    await eventually(async () => {
+      const { body } = await create(key, two);
+      expect(body).toMatchObject({ status: "Error", error: "no-relay-node", relay: null });
+    });
+    expect(node.sessions.size).toBeLessThan(2);
+  });
+
+  test("makes a session of websockets where there is no node, or the caller wants that; and is 503 where they insist on one", async () => {
+    const { key } = await newOrganisation();
+    const without = (await create(key, two)).body;
+    expect(without.relay.ports.server.protocol).toBe("WS");
+    const insisting = await create(key, { ...two, transport: "udp" });
+    expect(insisting.status).toBe(503);
+    expect(insisting.headers.get("Retry-After")).toBe("5");
+    await newLinkedNode(key);
+    const wanted = (await create(key, { ...two, transport: "websocket" })).body;
+    expect(wanted.relay.ports.server.protocol).toBe("WS");
+    const native = (await create(key, { ...two, transport: "udp" })).body;
+    expect(native.relay.ports.server.protocol).toBe("UDP");
+    expect((await create(key, { transport: "tcp" })).status).toBe(400);
+  });
+
+  test("takes an organisation's own node before a shared one, and never another organisation's", async () => {
+    const [tenant, other] = [await newOrganisation(), await newOrganisation()];
+    const shared = await newLinkedNode(env.DRAWBRIDGE_ROOT_TOKEN);
+    const own = await newLinkedNode(tenant.key);
+    const foreign = await newLinkedNode((await newOrganisation()).key);
+    await create(tenant.key, two);
+    await create(other.key, two);
+    expect([own.sessions.size, shared.sessions.size, foreign.sessions.size]).toEqual([1, 1, 0]);
+    shared.send({ type: "leaving" });
+    await shared.closed;
+  });
+});
