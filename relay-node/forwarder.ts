@@ -143,8 +143,7 @@ export class Forwarder {
       this.counts.dropped.malformed += 1;
       return;
     }
-    // Signed: no token has 32 bits, and a small integer is found faster.
-    const user = this.table.find(bytes.readInt32LE(0), bytes.readInt32LE(4));
+    const user = this.table.find(readToken(bytes, 0), readToken(bytes, 4));
     if (user === null || roleOf(user.n) !== role) {
       this.#refuse(role, type, from, now);
       return;
@@ -206,6 +205,7 @@ export class Forwarder {
       if (session.connectedUsers > 0) {
         const before = session.connectedUsers;
         for (const user of session.users) {
+          session.heardAt = Math.max(session.heardAt, user.heardAt);
           if (user.connected && now - user.heardAt >= UNHEARD_MS) this.#disconnect(user);
         }
         if (session.connectedUsers < before) this.#ports.presenceChanged(session);
@@ -241,7 +241,6 @@ export class Forwarder {
   #hear(user: NodeUser, from: { address: string; port: number }, now: number): void {
     const { session } = user;
     user.heardAt = now;
-    session.heardAt = now;
     if (user.port !== from.port || user.address !== from.address) {
       user.address = from.address;
       user.port = from.port;
@@ -356,6 +355,12 @@ export class Forwarder {
     this.counts.bytesOut += bytes.length - start;
     return true;
   }
+}
+
+/** Signed: no token has 32 bits, and a small integer is found faster. `readInt32LE` checks what is known here. */
+function readToken(bytes: Buffer, at: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+  return a | (b << 8) | (c << 16) | (d << 24);
 }
 
 function pongOf(state: (typeof STATE)[keyof typeof STATE]): Buffer {

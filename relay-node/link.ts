@@ -15,6 +15,7 @@ import {
   type ToNode,
   type Welcome,
 } from "../src/relay-nodes/link-protocol";
+import { monotonicNow } from "./clock";
 import type { Log } from "./log";
 
 /** How long dialling may take, and how long a ping may stay without an answer, in milliseconds. */
@@ -51,7 +52,7 @@ export interface LinkOptions {
   log: Log;
   /** What `hello` says now. */
   hello(): Omit<Hello, "type" | "protocol">;
-  /** Drawbridge has welcomed the node. Times are `performance.now()`. */
+  /** Drawbridge has welcomed the node. Times are those of `monotonicNow`. */
   welcomed(welcome: Welcome, helloSentAt: number): void;
   /** Drawbridge has answered a ping that was sent then. */
   heard(pingSentAt: number): void;
@@ -153,7 +154,7 @@ export class Link {
   }
 
   #sayHello(): void {
-    this.#helloSentAt = performance.now();
+    this.#helloSentAt = monotonicNow();
     const hello: Hello = { type: "hello", protocol: LINK_PROTOCOL, ...this.#options.hello() };
     this.#socket?.send(JSON.stringify(hello));
     // Whoever does not welcome us in time is dialled again.
@@ -195,7 +196,7 @@ export class Link {
   #ping(): void {
     const socket = this.#socket;
     if (!socket) return;
-    this.#pingsSentAt.push(performance.now());
+    this.#pingsSentAt.push(monotonicNow());
     socket.send(LINK_PING);
     if (this.#pingsSentAt.length === 1) this.#expectPong();
     this.#timer = setTimeout(() => this.#ping(), this.#pingMs);

@@ -3,6 +3,7 @@
  * stored: a node that starts again is given its sessions again.
  */
 import type { AssignedSession, Hello, ToNode, Welcome } from "../src/relay-nodes/link-protocol";
+import { monotonicNow } from "./clock";
 import type { Role } from "./datagram";
 import { Forwarder } from "./forwarder";
 import { Link } from "./link";
@@ -83,7 +84,7 @@ export class RelayNode {
       silent: ({ id }) => this.#link.send({ type: "silent", id }),
       askPermissions: ({ id }) => this.#link.send({ type: "permissions", id }),
     });
-    this.#load = new LoadMeter(this.forwarder.counts, performance.now());
+    this.#load = new LoadMeter(this.forwarder.counts, monotonicNow());
     this.#link = new Link({
       url,
       token,
@@ -135,14 +136,14 @@ export class RelayNode {
       bind,
       serverPort,
       clientPort,
-      receive: (role, bytes, from) => this.forwarder.receive(role, bytes, from, performance.now()),
+      receive: (role, bytes, from) => this.forwarder.receive(role, bytes, from, monotonicNow()),
       failed: ({ message }) =>
         void this.#end({ type: "failed", reason: `a socket failed: ${message}`, lasts: false }),
     });
     const { server, client } = this.#ports.numbers;
     log.info("listening", { host, bind, server_port: server, client_port: client });
     this.#timers.push(
-      setInterval(() => this.forwarder.tick(performance.now()), TICK_MS),
+      setInterval(() => this.forwarder.tick(monotonicNow()), TICK_MS),
       setInterval(() => this.#measure(), MEASURE_EVERY_MS),
     );
     this.#link.start();
@@ -185,7 +186,7 @@ export class RelayNode {
         this.#answer(message.ref, null);
         return;
       case "permissions": {
-        const known = this.forwarder.setPermissions(message.id, message, performance.now());
+        const known = this.forwarder.setPermissions(message.id, message, monotonicNow());
         this.#answer(message.ref, known ? null : "unknown-session");
         return;
       }
@@ -210,7 +211,7 @@ export class RelayNode {
     if (isNew && this.#drains) return "draining";
     const { capacity } = this.#options;
     if (isNew && capacity !== null && table.sessionCount >= capacity) return "full";
-    if (!this.forwarder.assign(assigned, performance.now())) return "tokens-taken";
+    if (!this.forwarder.assign(assigned, monotonicNow())) return "tokens-taken";
     if (isNew) this.#options.log.info("session assigned", { session: assigned.id });
     return null;
   }
@@ -238,11 +239,11 @@ export class RelayNode {
   #sendLoad(ref: string | null): void {
     const { table, connectedUsers } = this.forwarder;
     const load = this.#load.load(table.sessionCount, connectedUsers);
-    if (this.#link.send({ type: "load", ref, ...load })) this.#load.said(load, performance.now());
+    if (this.#link.send({ type: "load", ref, ...load })) this.#load.said(load, monotonicNow());
   }
 
   #measure(): void {
-    const now = performance.now();
+    const now = monotonicNow();
     this.#load.measure(now);
     const { table, connectedUsers } = this.forwarder;
     const load = this.#load.load(table.sessionCount, connectedUsers);
@@ -265,7 +266,7 @@ export class RelayNode {
       token,
       log,
       session,
-      frame: (frame) => this.forwarder.receiveFromTrunk(session, frame, performance.now()),
+      frame: (frame) => this.forwarder.receiveFromTrunk(session, frame, monotonicNow()),
       users: (before, now) => this.forwarder.usersOnWebsockets(session, before, now),
     });
     this.#trunks.set(session, trunk);

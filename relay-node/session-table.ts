@@ -74,7 +74,7 @@ export class NodeSession {
   /** How many users are connected on this node, and how many of them are clients. */
   connectedUsers = 0;
   connectedClients = 0;
-  /** When somebody was last heard, or the session was assigned. */
+  /** When somebody was last heard, or the session was assigned; up to a second late. */
   heardAt: number;
   /** When it was last reported as silent; 0: it is not silent. */
   silentSaidAt = 0;

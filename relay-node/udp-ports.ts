@@ -30,13 +30,14 @@ export class UdpPorts {
   static async open(options: UdpPortsOptions): Promise<UdpPorts> {
     const { bind, serverPort, clientPort, receive, failed } = options;
     const open: Socket[] = [];
+    const family = isIPv6(bind) ? 6 : 4;
     const bindOne = async (role: Role, port: number) => {
       const socket = createSocket({
-        type: isIPv6(bind) ? "udp6" : "udp4",
+        type: family === 6 ? "udp6" : "udp4",
         recvBufferSize: BUFFER_BYTES,
         sendBufferSize: BUFFER_BYTES,
         // Every receiver is an address that the socket has seen: nothing is looked up, and so nothing waits.
-        lookup: (address, _options, found) => found(null, address, isIPv6(address) ? 6 : 4),
+        lookup: (address, _options, found) => found(null, address, family),
       });
       open.push(socket);
       socket.on("message", (bytes, from) => receive(role, bytes, from));
