@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EVENT_TYPES, type EventType } from "../src/events/event-types";
+import { PERMISSIONS } from "../src/keys/permissions";
 import { CLOSE, FAULTS, MAX_PAYLOAD_BYTES, RELAY_STATE } from "../src/relay/protocol";
 import { EVENT_PAYLOADS } from "../src/surfaces/v1/event-payloads";
 
@@ -90,6 +91,13 @@ describe("the catalogue of events in docs/webhooks.md", () => {
       expect(EVENT_PAYLOADS[type as EventType].data.parse(body.data), type).toEqual(body.data);
     }
   });
+});
+
+test("docs/api-keys.md says of every permission what its holder may do, and of no other", () => {
+  const page = readFileSync("docs/api-keys.md", "utf8");
+  const table = /^\| permission \|[\s\S]*?\n\n/m.exec(page)?.[0] ?? "";
+  const named = [...table.matchAll(/`([a-z-]+:[a-z-]+)`/g)].map(([, name]) => name);
+  expect(named.sort()).toEqual([...PERMISSIONS].sort());
 });
 
 describe("docs/relay-protocol.md", () => {

@@ -6,31 +6,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createTestHarness, type TestHarness } from "wrangler";
 import { eventually } from "./support/eventually";
+import { startServer, type TestServer } from "./support/server";
 
-const ROOT_TOKEN = process.env.DRAWBRIDGE_ROOT_TOKEN ?? "";
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-let server: TestHarness;
-let origin: string;
+let server: TestServer;
 let running: ChildProcess | undefined;
 
 beforeAll(async () => {
-  server = createTestHarness({
-    workers: [
-      {
-        configPath: "./wrangler.toml",
-        secrets: {
-          DRAWBRIDGE_SECRET: process.env.DRAWBRIDGE_SECRET ?? "",
-          DRAWBRIDGE_ROOT_TOKEN: ROOT_TOKEN,
-        },
-      },
-    ],
-  });
-  const { url } = await server.listen();
-  origin = url.origin;
-  await server.getWorker().applyD1Migrations("DB");
+  server = await startServer();
 });
 
 afterEach(() => {
@@ -54,17 +39,14 @@ function run(args: string[], env: Record<string, string> = {}) {
 }
 
 async function newKey(): Promise<string> {
-  const response = await fetch(`${origin}/v1/organisations`, {
-    method: "POST",
-    headers: { Authorization: `Bearer ${ROOT_TOKEN}` },
-    body: JSON.stringify({ name: "Getting started" }),
-  });
-  const { api_key } = (await response.json()) as { api_key: { token: string } };
-  return api_key.token;
+  return (await server.newOrganisation("Getting started")).api_key.token;
 }
 
 test("first-session.mjs lets a host and a client talk, and ends the session", async () => {
-  const { ended, output } = run(["docs/first-session.mjs"], { BASE: origin, KEY: await newKey() });
+  const { ended, output } = run(["docs/first-session.mjs"], {
+    BASE: server.origin,
+    KEY: await newKey(),
+  });
   expect(await ended, output()).toBe(0);
   const lines = output().trim().split("\n");
   expect(lines[0]).toMatch(/^session [0-9a-f]{12}-S is READY$/);

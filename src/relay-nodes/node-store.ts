@@ -163,25 +163,16 @@ export async function deleteNode(db: Database, key: NodeKey): Promise<boolean> {
   return node.length > 0;
 }
 
-/** Removes a page of the nodes of a deleted organisation; returns their ids. */
-export async function removeNodes(
-  db: Database,
-  organisationId: number,
-  limit: number,
-): Promise<string[]> {
-  const rows = await db
-    .select({ id: relayNodes.id })
-    .from(relayNodes)
-    .where(eq(relayNodes.organisationId, organisationId))
-    .limit(limit);
-  const ids = sql`(select value from json_each(${JSON.stringify(rows.map(({ id }) => id))}))`;
+/** Removes all nodes of an organisation, with their tokens. */
+export async function removeNodes(db: Database, organisationId: number): Promise<void> {
   await runBatch(db, {
-    tokens: db.delete(relayNodeTokens).where(sql`node_id in ${ids}`),
-    nodes: db
-      .delete(relayNodes)
-      .where(and(eq(relayNodes.organisationId, organisationId), sql`id in ${ids}`)),
+    tokens: db
+      .delete(relayNodeTokens)
+      .where(
+        sql`node_id in (select id from ${relayNodes} where ${relayNodes.organisationId} = ${organisationId})`,
+      ),
+    nodes: db.delete(relayNodes).where(eq(relayNodes.organisationId, organisationId)),
   });
-  return rows.map(({ id }) => id);
 }
 
 /** What a node's object writes of it. */

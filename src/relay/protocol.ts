@@ -53,8 +53,9 @@ export const MAX_PAYLOAD_BYTES = 65_536;
 
 const PING = 1;
 const DATA = 2;
-const HOST_HEADER_BYTES = 5;
-const CLIENT_HEADER_BYTES = 1;
+/** What stands before the payload of a data frame of the host, or to it; and of a client, or to one. */
+export const HOST_HEADER_BYTES = 5;
+export const CLIENT_HEADER_BYTES = 1;
 
 /** What a ping is answered with; the numbers are the vendor's. */
 export const RELAY_STATE = {

@@ -14,6 +14,7 @@ import type { Traffic } from "../session/session-calls";
 import type { BudgetLimits } from "./budget";
 import { ConnectedUsers } from "./connected-users";
 import { HOST } from "./host";
+import { isTrunk, NodeTrunk } from "./node-trunk";
 import {
   closeSocket,
   markClosed,
@@ -26,15 +27,18 @@ import {
 } from "./participant";
 import type { PermissionGate } from "./permission-gate";
 import {
+  CLIENT_HEADER_BYTES,
   CLOSE,
   type ControlMessage,
   FAULTS,
   frameForClient,
   frameForHost,
+  HOST_HEADER_BYTES,
   parseFrame,
   pongFrame,
   RELAY_STATE,
 } from "./protocol";
+import { MAX_DATAGRAM_BYTES, parseTrunkFrame, parseTrunkMessage } from "./trunk";
 import { UserBudgets } from "./user-budgets";
 
 /** What the hub uses of the permission gate. */
@@ -53,11 +57,14 @@ export interface JoiningSocket {
   pairing: DevicePairing | null;
 }
 
+const HOST_JOINED = { type: "host_joined" } as const;
+
 export class RelayHub {
   readonly #limits: RelayLimits;
   readonly #gate: Gate;
   readonly #users: ConnectedUsers;
   readonly #budgets: UserBudgets;
+  readonly #trunk: NodeTrunk;
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
@@ -72,7 +79,9 @@ export class RelayHub {
     this.#limits = limits;
     this.#budgets = new UserBudgets(limits);
     this.#gate = gate;
-    this.#users = new ConnectedUsers(sockets, saved);
+    this.#trunk = new NodeTrunk(sockets);
+    const ofUsers = sockets.filter((ws) => !isTrunk(ws));
+    this.#users = new ConnectedUsers(ofUsers, saved);
   }
 
   /** How many users have an open socket. */
@@ -110,12 +119,17 @@ export class RelayHub {
    */
   join(ws: WebSocket, n: number, { origin, pairing }: JoiningSocket, now: number): void {
     const since = Math.max(now, (this.#users.ofUser(n)?.since ?? 0) + 1);
+    // On a websocket or on a relay node: they are where they were heard last.
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
     const traffic = trafficOnConnect(this.traffic.get(n), origin);
     const participant = this.#users.add(ws, { n, since, traffic, pairing, closed: false }, now);
     saveAttachment(participant, now);
     this.#tell(participant, { type: "ready", connection_id: n });
+    this.#sayHere();
     if (n === HOST) {
+      for (const other of this.#trunk.users) {
+        this.#tell(participant, { type: "peer_joined", connection_id: other });
+      }
       for (const other of this.#users.all()) {
         if (other.n === HOST) continue;
         this.#tell(other, { type: "host_joined" });
@@ -126,9 +140,55 @@ export class RelayHub {
       return;
     }
     const host = this.#users.ofUser(HOST);
-    if (!host) return;
-    this.#tell(host, { type: "peer_joined", connection_id: n });
-    if (this.#users.isCurrent(host)) this.#tell(participant, { type: "host_joined" });
+    if (host) this.#tell(host, { type: "peer_joined", connection_id: n });
+    const isHostThere = host ? this.#users.isCurrent(host) : this.#trunk.users.has(HOST);
+    if (isHostThere) this.#tell(participant, { type: "host_joined" });
+  }
+
+  /** Takes the websocket of the trunk to the session's relay node. */
+  openTrunk(ws: WebSocket, now: number): void {
+    for (const n of this.#trunk.users) this.#leaveNode(n);
+    this.#trunk.open(ws, now);
+    this.#sayHere();
+  }
+
+  /** Whether this is the websocket of a trunk. */
+  isTrunk(ws: WebSocket): boolean {
+    return isTrunk(ws);
+  }
+
+  /**
+   * Handles a message of the trunk.
+   * @param isUser whether the session has a user with this ordinal
+   */
+  receiveFromNode(
+    ws: WebSocket,
+    message: ArrayBuffer | string,
+    isUser: (n: number) => boolean,
+    now: number,
+  ): void {
+    if (!this.#trunk.isOpenOn(ws)) return;
+    if (typeof message === "string") {
+      const users = parseTrunkMessage(message)?.users.filter(isUser);
+      if (users) this.#setNodeUsers(new Set(users));
+      return;
+    }
+    const frame = parseTrunkFrame(new Uint8Array(message));
+    if (!frame || !this.#trunk.users.has(frame.from)) return;
+    const { from, to, payload } = frame;
+    const receiver = this.#users.ofUser(to);
+    // Every frame goes from the host or to it.
+    if (!receiver || (from === HOST) === (to === HOST)) return;
+    const passed = to === HOST ? frameForHost(from, payload) : frameForClient(payload);
+    this.#send(receiver, passed, payload.length, now);
+  }
+
+  /** The trunk has closed. */
+  leaveTrunk(ws: WebSocket): void {
+    if (!this.#trunk.isOpenOn(ws)) return;
+    const users = [...this.#trunk.users];
+    this.#trunk.end();
+    for (const n of users) this.#announceLeft(n);
   }
 
   /** What the next message of this socket has to wait for: see `PermissionGate.whenFresh`. Null: nothing. */
@@ -183,6 +243,7 @@ export class RelayHub {
       if (!this.#users.isCurrent(participant)) return;
       this.#users.removeUser(participant.n);
       this.#announceLeft(participant.n);
+      this.#sayHere();
       return;
     }
     // The closing woke the object, which did not restore a socket that was closed.
@@ -192,14 +253,16 @@ export class RelayHub {
     }
   }
 
-  /** Closes a user's socket, if one is open. */
+  /** Closes a user's socket, if one is open. A user who is heard on the relay node counts as gone. */
   close(n: number, code: number, reason: string): void {
+    this.#leaveNode(n);
     const participant = this.#users.ofUser(n);
     if (!participant) return;
     this.#users.removeUser(n);
     markClosed(participant);
     closeSocket(participant.ws, code, reason);
     this.#announceLeft(n);
+    this.#sayHere();
   }
 
   /** Closes a user's socket if a pairing let it in that was revoked since then. */
@@ -218,18 +281,48 @@ export class RelayHub {
       this.#tell(participant, { type: "ending", reason });
       closeSocket(participant.ws, CLOSE.ended, `session ended: ${reason}`);
     }
+    this.#trunk.end({ code: CLOSE.ended, reason: `session ended: ${reason}` });
+  }
+
+  #setNodeUsers(users: ReadonlySet<number>): void {
+    const before = this.#trunk.users;
+    for (const n of before) if (!users.has(n)) this.#leaveNode(n);
+    for (const n of users) {
+      if (before.has(n)) continue;
+      this.close(n, CLOSE.replaced, "heard on the relay node");
+      if (n === HOST) for (const other of this.#users.all()) this.#tell(other, HOST_JOINED);
+      const host = n === HOST ? undefined : this.#users.ofUser(HOST);
+      if (host) this.#tell(host, { type: "peer_joined", connection_id: n });
+    }
+    this.#trunk.setUsers(users);
+  }
+
+  /** A user is not heard on the relay node any more. */
+  #leaveNode(n: number): void {
+    if (!this.#trunk.users.has(n)) return;
+    this.#trunk.forget(n);
+    this.#announceLeft(n);
+  }
+
+  #sayHere(): void {
+    this.#trunk.sayHere([...this.#users.all()].map(({ n }) => n));
   }
 
   #pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
     sender.traffic.bytesIn += payload.length;
     saveAttachmentInTime(sender, now);
     const receiver = to === sender.n ? undefined : this.#users.ofUser(to);
-    if (!receiver) {
+    const isOnNode = to !== sender.n && !receiver && this.#trunk.users.has(to);
+    if (!receiver && !(isOnNode && fitsDatagram(to, payload))) {
       sender.traffic.dropped += 1;
       return;
     }
-    if (!this.#gate.mayPass(sender.n, receiver.n, now)) {
-      this.#block(sender, receiver.n, now);
+    if (!this.#gate.mayPass(sender.n, to, now)) {
+      this.#block(sender, to, now);
+      return;
+    }
+    if (!receiver) {
+      this.#trunk.sendFrame(sender.n, to, payload);
       return;
     }
     const frame = receiver.n === HOST ? frameForHost(sender.n, payload) : frameForClient(payload);
@@ -284,4 +377,10 @@ export class RelayHub {
     }
     for (const other of this.#users.all()) this.#tell(other, { type: "host_left" });
   }
+}
+
+/** Whether a payload is small enough for a datagram to this user. */
+function fitsDatagram(to: number, payload: Uint8Array): boolean {
+  const header = to === HOST ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
+  return header + payload.length <= MAX_DATAGRAM_BYTES;
 }

@@ -35,6 +35,8 @@ export interface LoadedSession {
   idleAt: number | null;
   /** When a source session was last used, Unix milliseconds; null: never, or a relay session. */
   usedAt: number | null;
+  /** What its relay node was told last: whether somebody is on a websocket. */
+  nodeKnowsSockets: boolean;
 }
 
 /** The object that loads a session. */
@@ -88,7 +90,7 @@ export function loadSession(
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.
   const usedAt = session.source ? usage.readUsedAt() : null;
-  const parts = { outbox, tokens, hub, permissions };
+  const parts = { outbox, tokens, hub, permissions, nodeKnowsSockets: hub.size > 0 };
   const loaded: LoadedSession = { journal, session, ...parts, idleAt, usedAt };
   return loaded;
 }

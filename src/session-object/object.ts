@@ -21,11 +21,12 @@ import {
 } from "../session/relay-node";
 import { drawUserToken, drawUserTokens, isSameToken, sessionTokens } from "../session/relay-tokens";
 import { type ExpiryReason, isFinal } from "../session/session";
-import type {
-  NewSession,
-  SessionCalls,
-  SessionResult,
-  UserRequest,
+import {
+  type NewSession,
+  readTrunkRequest,
+  type SessionCalls,
+  type SessionResult,
+  type UserRequest,
 } from "../session/session-calls";
 import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
@@ -237,11 +238,22 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   override async fetch(request: Request): Promise<Response> {
     const now = Date.now();
     const loaded = await this.#currentFor(null);
+    const nodeId = readTrunkRequest(request);
+    if (nodeId !== null) return this.#openTrunk(nodeId);
     const answer = loaded ? await this.#admission.admit(request, loaded, now) : NOT_FOUND.refusal;
+    if (loaded) this.#tellSockets(loaded);
     return answer instanceof Response ? answer : Response.json(answer);
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    if (this.#loaded?.hub.isTrunk(ws)) {
+      const { hub, session } = this.#loaded;
+      const before = hub.size;
+      const isUser = (n: number) => session.users.some((user) => user.n === n);
+      hub.receiveFromNode(ws, message, isUser, Date.now());
+      if (hub.size < before) this.#socketClosed(this.#loaded, Date.now());
+      return;
+    }
     const ready = this.#loaded?.hub.whenPermissionsFresh(ws, Date.now());
     if (ready) await ready;
     const loaded = this.#loaded;
@@ -376,6 +388,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       return;
     }
     if (loaded.session.users !== before || loaded.session.version > 2) this.#nodes.tell(loaded);
+    this.#tellSockets(loaded);
     this.#clock.setAlarm(loaded);
     await this.#announcer.announce();
   }
@@ -402,6 +415,10 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   #forgetSocket(ws: WebSocket): void {
     const loaded = this.#loaded;
     if (!loaded) return;
+    if (loaded.hub.isTrunk(ws)) {
+      loaded.hub.leaveTrunk(ws);
+      return;
+    }
     loaded.hub.leave(ws);
     this.#socketClosed(loaded, Date.now());
   }
@@ -411,5 +428,24 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (isFinal(loaded.session)) return;
     this.#usage.saveTraffic(loaded.hub.traffic, now);
     if (loaded.hub.size === 0) this.#clock.restartIdleTime(loaded, now);
+    this.#tellSockets(loaded);
+  }
+
+  /** Tells the relay node when the first websocket has come, or the last has gone. */
+  #tellSockets(loaded: LoadedSession): void {
+    const hasSockets = loaded.hub.size > 0;
+    if (hasSockets === loaded.nodeKnowsSockets) return;
+    loaded.nodeKnowsSockets = hasSockets;
+    this.#nodes.tellSockets(loaded);
+  }
+
+  /** Takes a trunk of the relay node that carries the session. */
+  #openTrunk(nodeId: string): Response {
+    const loaded = this.#onNode(nodeId);
+    if (!loaded || isFinal(loaded.session)) return Response.json(NOT_FOUND.refusal);
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    loaded.hub.openTrunk(server, Date.now());
+    return new Response(null, { status: 101, webSocket: client });
   }
 }

@@ -49,8 +49,9 @@ export interface SessionCalls extends NodeReports {
   /** Forgets everything, for good: retention. Open sockets are closed. */
   purge(): Promise<void>;
   /**
-   * Opens a websocket: `…/server` for the host, `…/client` for everyone else. This is the only use of
-   * `fetch`, since a method call cannot hand over a websocket. A refusal is JSON (`AdmissionRefusal`).
+   * Opens a websocket: `…/server` for the host, `…/client` for everyone else, or a relay node's trunk
+   * (`trunkRequest`). This is the only use of `fetch`, since a method call cannot hand over a websocket. A
+   * refusal is JSON (`AdmissionRefusal`).
    */
   fetch(request: Request): Promise<Response>;
 }
@@ -103,4 +104,17 @@ export interface Traffic {
   longitude: number | null;
   /** The last few addresses that they connected from, as limits count them, newest last. */
   addresses: readonly string[];
+}
+
+const TRUNK_URL = "https://session/trunk";
+const NODE_HEADER = "Drawbridge-Node";
+
+/** The request with which the Worker hands a relay node's trunk to a session's object. */
+export function trunkRequest(nodeId: string): Request {
+  return new Request(TRUNK_URL, { headers: { Upgrade: "websocket", [NODE_HEADER]: nodeId } });
+}
+
+/** The relay node whose trunk this is; null: it is the request of a user, whose path is another. */
+export function readTrunkRequest(request: Request): string | null {
+  return request.url === TRUNK_URL ? request.headers.get(NODE_HEADER) : null;
 }

@@ -5,7 +5,13 @@
 import { UnavailableError } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
 import type { ExpiryReason, Session } from "./session";
-import type { NewSession, SessionCalls, SessionResult, UserRequest } from "./session-calls";
+import {
+  type NewSession,
+  type SessionCalls,
+  type SessionResult,
+  trunkRequest,
+  type UserRequest,
+} from "./session-calls";
 
 /** Calls sessions by their id. Each call throws `UnavailableError` when the session's object cannot be reached. */
 export class SessionClient {
@@ -83,6 +89,11 @@ export class SessionClient {
   /** Hands a websocket upgrade to the session, which decides whether it is let in. */
   connect(id: string, request: Request): Promise<Response> {
     return this.#callNotRepeatable(id, null, (stub) => stub.fetch(request));
+  }
+
+  /** Hands a relay node's trunk to the session, which takes it if the node carries the session. */
+  openTrunk(id: string, nodeId: string): Promise<Response> {
+    return this.#callNotRepeatable(id, null, (stub) => stub.fetch(trunkRequest(nodeId)));
   }
 
   /**

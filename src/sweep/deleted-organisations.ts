@@ -4,6 +4,7 @@ import {
   listDeletedOrganisations,
   removeEmptyOrganisation,
 } from "../organisations/organisation-store";
+import { removeNodesOfOrganisation } from "../relay-nodes/remove-nodes";
 import { removeConnectionsAndPermissions } from "../relay-permissions/retention";
 import { removeSources } from "../sources/source-store";
 import { removeEndpoints } from "../webhooks/endpoint-store";
@@ -32,19 +33,20 @@ export async function queueDeletedOrganisations(
 }
 
 /**
- * Removes a page of a deleted organisation's keys, permissions, sources and endpoints. True: none is left.
+ * Removes a page of a deleted organisation's keys, permissions, sources, endpoints and relay nodes. True: none is left.
  * An hour after the deletion it also removes the organisation itself. Until then, work that had begun
  * before (a message on a queue, a call with a key that an isolate still has in its cache) can write rows,
  * which later runs remove.
  */
 export async function removeDeletedOrganisation(
-  { db, now }: SweepServices,
+  { db, now, nodes }: SweepServices,
   { organisationId, deletedAt }: { organisationId: number; deletedAt: number },
 ): Promise<boolean> {
   await removeOrganisationKeys(db, organisationId);
   const permissions = await removeConnectionsAndPermissions(db, organisationId, ROWS_PER_DELETION);
   const sources = await removeSources(db, organisationId, ROWS_PER_DELETION);
   await removeEndpoints(db, organisationId);
+  await removeNodesOfOrganisation(db, nodes, organisationId);
   if (permissions === ROWS_PER_DELETION || sources === ROWS_PER_DELETION) return false;
   if (deletedAt < now - LATE_ARRIVALS_MS) await removeEmptyOrganisation(db, organisationId);
   return true;

@@ -8,6 +8,7 @@ import { openDatabase } from "../db/open";
 import { EventOutbox } from "../events/event-outbox";
 import { readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
+import { RelayNodeClient } from "../relay-nodes/node-calls";
 import { SessionClient } from "../session/session-client";
 import { runTask } from "./chain";
 import { RETENTION_SHARES } from "./page-sizes";
@@ -55,6 +56,7 @@ export function sweepServices(env: Env, ctx: BackgroundContext): SweepServices {
   return {
     db,
     sessions: new SessionClient(env, ctx),
+    nodes: new RelayNodeClient(env),
     events: new EventOutbox(db, env.EVENTS, ctx),
     config: readConfig(env),
     checks: env.CHECKS,

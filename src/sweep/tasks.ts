@@ -7,6 +7,7 @@ import type { ApplicationPosition } from "../devices/application-store";
 import type { EventOutbox } from "../events/event-outbox";
 import type { RequestPosition } from "../pairing/request-store";
 import type { Config } from "../platform/config";
+import type { RelayNodeClient } from "../relay-nodes/node-calls";
 import type { DueSession } from "../session/due-sessions";
 import type { SessionClient } from "../session/session-client";
 import type { SessionKey } from "../session/session-key";
@@ -76,6 +77,7 @@ export interface StepResult {
 export interface SweepServices {
   db: Database;
   sessions: SessionClient;
+  nodes: RelayNodeClient;
   events: EventOutbox;
   config: Config;
   /** The queue of checks by connectors. */

@@ -9,6 +9,8 @@ const ACCEPTED_WARNINGS = [
   // A websocket that opens is answered 101.
   "operation-2xx-response: GET /v1/relays/sessions/{id}/server",
   "operation-2xx-response: GET /v1/relays/sessions/{id}/client",
+  "operation-2xx-response: GET /v1/relay-nodes/link",
+  "operation-2xx-response: GET /v1/relay-nodes/trunks/{id}",
   // Anybody may call these, as often as they like, and they take nothing that could be wrong.
   "operation-4xx-response: GET /v1/health",
   "operation-4xx-response: GET /v1/ip",

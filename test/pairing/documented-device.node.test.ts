@@ -8,35 +8,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createTestHarness, type TestHarness } from "wrangler";
 import { fingerprint } from "../../src/pairing/device-key";
+import { startServer, type TestServer } from "../support/server";
 
-const ROOT_TOKEN = process.env.DRAWBRIDGE_ROOT_TOKEN ?? "";
 const folder = mkdtempSync(join(tmpdir(), "documented-device-"));
 const running: ChildProcess[] = [];
 
-let server: TestHarness;
-let origin: string;
+let server: TestServer;
 let key: string;
 let application: string;
 
 beforeAll(async () => {
-  server = createTestHarness({
-    workers: [
-      {
-        configPath: "./wrangler.toml",
-        secrets: {
-          DRAWBRIDGE_SECRET: process.env.DRAWBRIDGE_SECRET ?? "",
-          DRAWBRIDGE_ROOT_TOKEN: ROOT_TOKEN,
-        },
-      },
-    ],
-  });
-  const { url } = await server.listen();
-  origin = url.origin;
-  await server.getWorker().applyD1Migrations("DB");
-  const organisation = await call("POST", "/v1/organisations", ROOT_TOKEN, { name: "Devices" });
-  key = organisation.api_key.token;
+  server = await startServer();
+  key = (await server.newOrganisation("Devices")).api_key.token;
   application = (await call("POST", "/v1/applications", key, { name: "Gateway" })).id;
 });
 
@@ -50,7 +34,7 @@ afterAll(async () => {
 type Answer = any;
 
 async function call(method: string, path: string, token: string, body?: object): Promise<Answer> {
-  const response = await fetch(`${origin}${path}`, {
+  const response = await fetch(`${server.origin}${path}`, {
     method,
     headers: { Authorization: `Bearer ${token}` },
     ...(body ? { body: JSON.stringify(body) } : {}),
@@ -62,7 +46,7 @@ async function call(method: string, path: string, token: string, body?: object):
 
 /** Starts the script. `line(name)` waits for the line that begins with this name, and gives the rest of it. */
 function start(file: string) {
-  const args = ["docs/pairing-device.mjs", origin, application, join(folder, file)];
+  const args = ["docs/pairing-device.mjs", server.origin, application, join(folder, file)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   running.push(child);
   let errors = "";

@@ -127,6 +127,19 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   // Relay permission check
   checkRelay: "relay-permissions:get",
 
+  // Links of relay nodes
+  linkRelayNode: "handler: relayNodeToken",
+  openRelayNodeTrunk: "handler: relayNodeToken",
+
+  // Relay nodes
+  // An API key needs relay-nodes:read or relay-nodes:write.
+  createRelayNode: "handler: rootToken, apiKey, operatorToken",
+  listRelayNodes: "handler: rootToken, apiKey, operatorToken",
+  getRelayNode: "handler: rootToken, apiKey, operatorToken",
+  changeRelayNode: "handler: rootToken, apiKey, operatorToken",
+  rotateRelayNodeToken: "handler: rootToken, apiKey, operatorToken",
+  deleteRelayNode: "handler: rootToken, apiKey, operatorToken",
+
   // Connectors
   putConnector: "connectors:write",
   getConnector: "sessions:read",

@@ -7,10 +7,12 @@ import {
   LINK_PROTOCOL,
   parseToNode,
   type ToNode,
+  trunkPath,
 } from "../../src/relay-nodes/link-protocol";
 import type { RelayNodeObject } from "../../src/relay-nodes/object";
 import { call, ORIGIN } from "./client";
 import { LIMIT_MS } from "./eventually";
+import { Socket } from "./socket";
 
 /** The path of relay nodes. */
 export const NODES = "/v1/relay-nodes";
@@ -187,4 +189,17 @@ export class FakeNode {
       this.send({ type: "load", ref: message.ref, sessions, dropped_per_second: 0, ...figures });
     }
   }
+}
+
+/** Opens the trunk of a session, as the node does. */
+export async function openTrunk(token: string, sessionId: string): Promise<Socket> {
+  const answer = await askForTrunk(token, sessionId);
+  if (!answer.webSocket) throw new Error(`no trunk: ${answer.status} ${await answer.text()}`);
+  return new Socket(answer.webSocket, false);
+}
+
+/** Asks for a trunk, and returns the answer, whatever it is. */
+export function askForTrunk(token: string, sessionId: string): Promise<Response> {
+  const headers = { Upgrade: "websocket", Authorization: `Bearer ${token}` };
+  return exports.default.fetch(new Request(`${ORIGIN}${trunkPath(sessionId)}`, { headers }));
 }

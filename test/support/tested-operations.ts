@@ -31,6 +31,12 @@ export interface TestedOperation {
 const KEYS_CHECKED_BY_HANDLERS: Record<string, { guard: Permission; keyIn?: "body" }> = {
   rotateDeviceToken: { guard: "devices:manage" },
   createSessionToken: { guard: "operator:sign-in", keyIn: "body" },
+  createRelayNode: { guard: "relay-nodes:write" },
+  listRelayNodes: { guard: "relay-nodes:read" },
+  getRelayNode: { guard: "relay-nodes:read" },
+  changeRelayNode: { guard: "relay-nodes:write" },
+  rotateRelayNodeToken: { guard: "relay-nodes:write" },
+  deleteRelayNode: { guard: "relay-nodes:write" },
 };
 
 /** All operations of all surfaces. */

@@ -6,6 +6,7 @@ import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
 import { runSweep } from "../support/faults";
 import { eventually, newMailbox } from "../support/pipeline";
+import { newLinkedNode } from "../support/relay-node";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -19,6 +20,8 @@ const FILLED = [
   "deliveries",
   "events",
   "organisation_keys",
+  "relay_node_tokens",
+  "relay_nodes",
   "relay_permission_counts",
   "relay_permissions",
   "session_connections",
@@ -69,6 +72,7 @@ test("a day after its deletion an organisation that had something of everything 
   const user = await post("/users", { identifier: "jo" });
   const source = { user: user.id, type: "mocks.mock", identifier: "jo" };
   await post("/sessions", { source, payload: { password: "abcd1234" } });
+  const node = await newLinkedNode(key);
   const application = await post("/v1/applications", { name: "Gateway" });
   expect(application.id).toBeDefined();
   await eventually(async () => {
@@ -85,6 +89,7 @@ test("a day after its deletion an organisation that had something of everything 
     await runSweep();
   }
   expect(await rowsOf(id)).toEqual({});
+  expect(await node.closed).toMatchObject({ code: 4410 });
   const { results } = await env.DB.prepare("select id from organisations where id = ?")
     .bind(id)
     .all();

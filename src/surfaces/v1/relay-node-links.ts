@@ -10,6 +10,7 @@ import type { NodeSettings, RelayNode } from "../../relay-nodes/node";
 import { RelayNodeClient } from "../../relay-nodes/node-calls";
 import { findNodeByToken } from "../../relay-nodes/node-store";
 import { isNodeToken } from "../../relay-nodes/node-token";
+import { RELAY_SESSION_ID } from "../../session/relay-sessions";
 
 const UPGRADE = { 401: ["unknown-relay-node"], 426: ["upgrade-required"] };
 
@@ -43,11 +44,31 @@ export const relayNodeLinks: OperationGroup = {
         });
       },
     }),
+    operation({
+      id: "openRelayNodeTrunk",
+      method: "GET",
+      path: "/v1/relay-nodes/trunks/{id}",
+      caller: checkedByHandler("relayNodeToken"),
+      summary: "Open the trunk of a session",
+      description:
+        "A websocket over which the frames of a session pass between its relay node and its users on websockets: `src/relay/trunk.ts` has its messages. Only the node that carries the session may open it.",
+      answers: { 101: null },
+      refusals: { ...UPGRADE, 404: ["session-not-found"] },
+      example: { params: { id: "0378bc592661-S" } },
+      async handle(c, { params: { id } }) {
+        requireUpgrade(c);
+        const { node } = await requireNodeToken(c);
+        if (!RELAY_SESSION_ID.test(id)) throw new Refused(sessionNotHere);
+        const answer = await c.var.sessions.openTrunk(id, node.id);
+        if (answer.status !== 101) throw new Refused(sessionNotHere);
+        return answer;
+      },
+    }),
   ],
 };
 
 /** The node whose token the caller shows. */
-export async function requireNodeToken(c: Call) {
+async function requireNodeToken(c: Call) {
   const now = Date.now();
   const token = readCredential(c, now);
   if (!isNodeToken(token)) {
@@ -59,7 +80,7 @@ export async function requireNodeToken(c: Call) {
 }
 
 /** @throws Refused 426 */
-export function requireUpgrade(c: Call): void {
+function requireUpgrade(c: Call): void {
   if (c.req.header("Upgrade")?.toLowerCase() !== "websocket") throw new Refused(upgradeRequired);
 }
 
@@ -78,6 +99,12 @@ const unknownToken: HttpRefusal = {
   message:
     "No relay node has this token: it was deleted, or its token was replaced. Use its newest token, or make a relay node.",
   headers: { "WWW-Authenticate": "Bearer" },
+};
+
+const sessionNotHere: HttpRefusal = {
+  status: 404,
+  code: "session-not-found",
+  message: "There is no such session on this relay node.",
 };
 
 const upgradeRequired: HttpRefusal = {

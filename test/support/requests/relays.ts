@@ -1,12 +1,15 @@
 /** Requests about relay sessions, connections and relay permissions. */
 import type { Tenant } from "../client";
 import { create as createPermission, register } from "../permissions";
+import { makeNode } from "../relay-node";
 import { create as createSession } from "../sessions";
 import type { RequestRows } from "./all";
 
 const onSession = async ({ key }: Tenant) => ({
   params: { id: (await createSession(key)).body.session_id },
 });
+
+const onRelayNode = async ({ key }: Tenant) => ({ params: { id: (await makeNode(key)).id } });
 
 let connections = 0;
 
@@ -63,6 +66,12 @@ export const relayRequests: RequestRows = {
   // No request of these tests is one for a websocket.
   connectRelayHost: () => ({ status: 426 }),
   connectRelayClient: () => ({ status: 426 }),
+  linkRelayNode: () => ({ status: 426 }),
+  openRelayNodeTrunk: () => ({ status: 426 }),
+  getRelayNode: onRelayNode,
+  changeRelayNode: onRelayNode,
+  rotateRelayNodeToken: onRelayNode,
+  deleteRelayNode: onRelayNode,
   ...onTwoPaths,
   ...Object.fromEntries(Object.entries(onTwoPaths).map(([id, row]) => [`${id}ApiV2`, row])),
 };
