@@ -151,6 +151,20 @@ describe("a node that is linked", () => {
     });
   });
 
+  test("sends nothing but pings while people play", async () => {
+    const { host, anna } = await play();
+    const before = drawbridge.received.length;
+    const pings = drawbridge.pings;
+    await eventually(async () => {
+      await anna.send(clientData(ANNA, SESSION, "x"));
+      await host.send(hostData(HOST, SESSION, { to: 1, payload: "y" }));
+      expect(drawbridge.pings).toBeGreaterThan(pings + 10);
+    });
+    expect(host.received.length).toBeGreaterThan(5);
+    expect(drawbridge.received.slice(before)).toEqual([]);
+    expect(drawbridge.links).toBe(1);
+  });
+
   test("takes no more sessions than its capacity, but what it has it keeps", async () => {
     await startNode({ capacity: 1 });
     await drawbridge.ask({ type: "assign", ref: "", session });
