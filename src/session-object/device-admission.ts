@@ -73,3 +73,22 @@ const REFUSALS = {
   // Never the answer here: the relay asks for no scope.
   "scope-missing": "wrong-token",
 } as const;
+
+/**
+ * Which of these devices are paired now, and not revoked: users with another one get no datagrams. Where
+ * that cannot be read, none is.
+ */
+export async function readPairedDevices(
+  db: Database,
+  organisationId: number,
+  deviceIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const reading = deviceIds.map((id) => findPairedDevice(db, organisationId, id));
+  try {
+    const found = await withTimeout(TIMEOUT_MS, Promise.all(reading));
+    return new Set(deviceIds.filter((_, i) => found[i]?.ok));
+  } catch (error) {
+    log("devices not read", { organisation: organisationId, error: describeError(error) });
+    return new Set();
+  }
+}

@@ -2,6 +2,7 @@
  * How a session's object reaches the relay node that carries its datagrams: it places the session on one,
  * and tells it what changes. While people play, nothing is called.
  */
+import { openDatabase } from "../db/open";
 import { describeError, log } from "../platform/log";
 import { pause, withTimeout } from "../platform/wait";
 import {
@@ -12,12 +13,15 @@ import {
   type RelayNodeCalls,
 } from "../session/relay-node";
 import { endReasonOf, isFinal, type RelayUser, type Session } from "../session/session";
+import { readPairedDevices } from "./device-admission";
 import type { LoadedSession } from "./loaded-session";
 
 /** How many nodes are asked to take a session. */
 export const MAX_NODES_TRIED = 3;
 /** A node's object that takes longer is not reached. It waits 2 s for its node itself. */
 const CALL_TIMEOUT_MS = 3_000;
+/** How long callers wait for a node to do what it is told. */
+const TOLD_WAIT_MS = 2_000;
 /** The pauses before each new try to reach a node's object. */
 const TRY_AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 16_000];
 /** After so long, a node carries nothing of which it has not heard. */
@@ -26,6 +30,8 @@ const BLIND_MS = 30_000;
 interface NodeLinkContext {
   ctx: { waitUntil(work: Promise<unknown>): void };
   env: Env;
+  /** Has D1 show the session's state: see `Announcer`. */
+  ensureInD1(loaded: LoadedSession): Promise<boolean>;
 }
 
 /** A session that is to be placed. */
@@ -51,7 +57,8 @@ export class NodeLink {
   async place(session: Placeable, nodeIds: readonly string[]): Promise<RelayNodeAddress | null> {
     for (const id of nodeIds.slice(0, MAX_NODES_TRIED)) {
       try {
-        const placing = this.#callsOf(id).place(assignmentOf(session, false), null);
+        // Users with a device are told when D1 shows the session: see `#admittedDevices`.
+        const placing = this.#callsOf(id).place(assignmentOf(session, NO_DEVICES, false), null);
         const result = await withTimeout(CALL_TIMEOUT_MS, placing);
         if (result.ok) return result.node;
         log("relay node passed over", { node: id, session: session.id, code: result.code });
@@ -70,16 +77,27 @@ export class NodeLink {
     // The node's object itself says that.
     if (session.status === "failed" && session.error === RELAY_NODE_LOST) return;
     this.#changes += 1;
-    this.#telling = this.#tellNow(loaded, this.#changes);
+    const change = this.#changes;
+    // One after the other: what was read of devices before must not be sent after what was read later.
+    this.#telling = this.#telling.then(() =>
+      change === this.#changes ? this.#tellNow(loaded, change) : null,
+    );
     this.#object.ctx.waitUntil(this.#telling);
   }
 
   /**
-   * Waits until the node has done what it was told last.
+   * Waits until the node has done what it was told last, but 2 s at most.
    * @returns null when it has; else when it is done at the latest, Unix milliseconds
    */
-  whenTold(): Promise<number | null> {
-    return this.#telling;
+  async whenTold(): Promise<number | null> {
+    const newest = async () => {
+      for (;;) {
+        const telling = this.#telling;
+        const effectiveBy = await telling;
+        if (telling === this.#telling) return effectiveBy;
+      }
+    };
+    return withTimeout(TOLD_WAIT_MS, newest()).catch(() => Date.now() + CALL_TIMEOUT_MS + BLIND_MS);
   }
 
   /** Takes a session off a node that has taken it in vain. */
@@ -139,12 +157,15 @@ export class NodeLink {
   }
 
   async #send(loaded: LoadedSession): Promise<number | null> {
+    const devices = await this.#admittedDevices(loaded);
+    // As it is now: it may have changed while that was read.
     const { session, hub, permissions } = loaded;
     if (!session.node) return null;
     const calls = this.#callsOf(session.node.id);
+    const assignment = assignmentOf(session, devices, hub.size > 0);
     const sending = isFinal(session)
       ? calls.release(session.id, endReasonOf(session) ?? "")
-      : calls.update(assignmentOf(session, hub.size > 0), permissions.snapshot(Date.now()));
+      : calls.update(assignment, permissions.snapshot(Date.now()));
     try {
       return await withTimeout(CALL_TIMEOUT_MS, sending);
     } catch (error) {
@@ -152,6 +173,18 @@ export class NodeLink {
       this.#stub = null;
       throw error;
     }
+  }
+
+  /**
+   * The devices of the session's users that may play now. As with websockets, D1 has to show the session
+   * first: the code that revokes a device looks there for the sessions to tell.
+   */
+  async #admittedDevices(loaded: LoadedSession): Promise<ReadonlySet<string>> {
+    const { session } = loaded;
+    const ids = [...new Set(session.users.flatMap(({ deviceId }) => deviceId ?? []))];
+    if (ids.length === 0 || isFinal(session)) return NO_DEVICES;
+    if (!(await this.#object.ensureInD1(loaded))) return NO_DEVICES;
+    return readPairedDevices(openDatabase(this.#object.env), session.organisationId, ids);
   }
 
   #callsOf(id: string): RelayNodeCalls {
@@ -163,15 +196,20 @@ export class NodeLink {
   }
 }
 
+const NO_DEVICES: ReadonlySet<string> = new Set();
+
 /**
- * A session as a node is told of it. A user with a device is not told: whether their device is still
- * paired is found out when they connect, and datagrams do not ask. They use a websocket.
+ * A session as a node is told of it. A user with a device is told only while that is paired.
+ * @param devices those that are paired
  */
-export function assignmentOf(session: Placeable, hasSockets: boolean): Assignment {
-  const { id, idleSeconds, expiresAt, users } = session;
-  const isNative = ({ deviceId }: RelayUser) => deviceId === null;
+function assignmentOf(
+  { id, idleSeconds, expiresAt, users }: Placeable,
+  devices: ReadonlySet<string>,
+  hasSockets: boolean,
+): Assignment {
+  const mayPlay = ({ deviceId }: RelayUser) => deviceId === null || devices.has(deviceId);
   const assigned = users
-    .filter(isNative)
+    .filter(mayPlay)
     .map(({ n, draw, connectionId }) => ({ n, draw, gated: connectionId !== null }));
   return { id, idleSeconds, expiresAt, users: assigned, hasSockets };
 }

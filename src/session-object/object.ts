@@ -62,7 +62,8 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#config = readConfig(env);
     this.#clock = new SessionClock(ctx.storage);
     this.#usage = new UsageStore(ctx.storage.kv);
-    this.#nodes = new NodeLink({ ctx, env });
+    const ensureInD1 = (loaded: LoadedSession) => this.#announcer.ensureInD1(loaded);
+    this.#nodes = new NodeLink({ ctx, env, ensureInD1 });
     const outcomeWaiters = this.#outcomeWaiters;
     this.#commands = new SessionCommands(ctx.storage, { outcomeWaiters, nodes: this.#nodes });
     const current = () => this.#loaded;
@@ -179,6 +180,10 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#admission.deviceRevoked();
     const users = loaded.session.users.filter(({ deviceId }) => deviceId === revocation.deviceId);
     for (const { n } of users) loaded.hub.closeIfRevoked(n, revocation);
+    if (users.length === 0 || !loaded.session.node) return;
+    // It is read again whether they may play.
+    this.#nodes.tell(loaded);
+    await this.#nodes.whenTold();
   }
 
   async expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult> {
@@ -371,7 +376,15 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     }
     this.#clock.setAlarm(loaded);
     await this.#announcer.announce();
+    await this.#tellDevices(loaded);
     return viewOf(loaded, loaded.session);
+  }
+
+  /** Tells the node of users with devices: it was given the session without them. */
+  async #tellDevices(loaded: LoadedSession): Promise<void> {
+    if (!loaded.session.users.some(({ deviceId }) => deviceId !== null)) return;
+    this.#nodes.tell(loaded);
+    await this.#nodes.whenTold();
   }
 
   /** A relay node has taken the session after its create was answered; null: none did. */
@@ -391,6 +404,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#tellSockets(loaded);
     this.#clock.setAlarm(loaded);
     await this.#announcer.announce();
+    await this.#tellDevices(loaded);
   }
 
   /** The session, if this relay node carries it. */

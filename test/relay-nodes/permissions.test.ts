@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { whileD1Refuses } from "../support/d1-refuses";
+import { newApplication, newDevice, pair } from "../support/devices";
 import { eventually } from "../support/eventually";
 import { create as createPermission, register } from "../support/permissions";
 import { type FakeNode, newLinkedNode } from "../support/relay-node";
@@ -106,11 +107,40 @@ describe("a session on a relay node whose users have connections", () => {
   });
 });
 
-test("a user with a device is not told to the node, since nobody asks for the device of a datagram", async () => {
-  const { key } = await newOrganisation();
-  const node = await newLinkedNode(key);
-  const users = [{ ip: "192.0.2.1" }, { ip: "192.0.2.2", device_id: "robot" }];
-  const { session_id: id } = (await create(key, { users })).body;
-  await authorize(key, id, "192.0.2.3", { device_id: "robot" });
-  expect(node.sessions.get(id)?.users.map(({ n }) => n)).toEqual([0]);
+describe("a user with a device", () => {
+  test("is told to the node only while the device is paired", async () => {
+    const tenant = await newOrganisation();
+    const application = await newApplication(tenant);
+    const [device, stranger] = [await newDevice(), await newDevice()];
+    await pair(application, device);
+    const node = await newLinkedNode(tenant.key);
+    const users = [
+      { ip: "192.0.2.1" },
+      { ip: "192.0.2.2", device_id: device.id },
+      { ip: "192.0.2.3", device_id: stranger.id },
+    ];
+    const { session_id: id } = (await create(tenant.key, { users })).body;
+    const ordinals = () => node.sessions.get(id)?.users.map(({ n }) => n);
+    expect(ordinals()).toEqual([0, 1]);
+    await authorize(tenant.key, id, "192.0.2.4", { device_id: device.id });
+    expect(ordinals()).toEqual([0, 1, 3]);
+    const removed = await call("DELETE", `${application.path}/devices/${device.id}`, {
+      key: tenant.key,
+    });
+    expect(removed.status).toBeLessThan(300);
+    await eventually(() => expect(ordinals()).toEqual([0]));
+  });
+
+  test("is not told while D1 does not say whether it is paired", async () => {
+    const tenant = await newOrganisation();
+    const application = await newApplication(tenant);
+    const device = await newDevice();
+    await pair(application, device);
+    const node = await newLinkedNode(tenant.key);
+    const users = [{ ip: "192.0.2.1" }, { ip: "192.0.2.2", device_id: device.id }];
+    await whileD1Refuses(/from "devices"/, async () => {
+      const { session_id: id } = (await create(tenant.key, { users })).body;
+      expect(node.sessions.get(id)?.users.map(({ n }) => n)).toEqual([0]);
+    });
+  });
 });

@@ -8,15 +8,25 @@ import { BORN_AT, creation, userAt } from "../support/session-state";
 const maxUsers = 4;
 const lifeMs = 1_000;
 
+const node = { id: "rn_1", host: "play.example.com", ip: null, serverPort: 1, clientPort: 2 };
+
 const commands: fc.Arbitrary<SessionCommand> = fc.oneof(
   fc
     .record({ users: fc.nat(5), active: fc.boolean() })
     .map((made) => creation({ ...made, maxUsers, expiresAt: BORN_AT + lifeMs })),
+  fc.record({ users: fc.nat(3), active: fc.boolean() }).map(({ active, ...made }) => ({
+    ...creation({ ...made, active, maxUsers, expiresAt: BORN_AT + lifeMs, linkBy: BORN_AT + 100 }),
+    ...(active ? { node } : {}),
+  })),
+  fc.tuple(fc.option(fc.integer({ min: 1, max: 2 * lifeMs })), fc.boolean()).map(
+    ([ms, onNode]): SessionCommand => ({
+      type: "activate",
+      expiresAt: ms && BORN_AT + ms,
+      ...(onNode ? { node } : {}),
+    }),
+  ),
   fc
-    .option(fc.integer({ min: 1, max: 2 * lifeMs }))
-    .map((ms): SessionCommand => ({ type: "activate", expiresAt: ms && BORN_AT + ms })),
-  fc
-    .constantFrom("wrong-password", "unreachable")
+    .constantFrom("wrong-password", "unreachable", "no-relay-node", "relay-node-lost")
     .map((error) => ({ type: "fail", error }) as const),
   {
     weight: 4,
@@ -114,7 +124,9 @@ describe("a session, whatever is done with it,", () => {
     holds((steps) => {
       for (const { before, now, command, events } of steps) {
         if (before === null || now < before.expiresAt || events === null) continue;
-        expect(command.type).toBe("expire");
+        // What was not ready in time has failed, even when that is noticed late.
+        const isLate = command.type === "fail" && command.error === "no-relay-node";
+        if (!(isLate && before.status === "pending")) expect(command.type).toBe("expire");
       }
     });
   });
@@ -154,6 +166,17 @@ describe("a session, whatever is done with it,", () => {
       states.forEach((state, i) => {
         expect(events.slice(i).reduce<Session | null>(evolve, state)).toEqual(last);
       });
+    });
+  });
+
+  test("fails while it is active only when its relay node is lost, and keeps its node until then", () => {
+    holds((steps) => {
+      for (const { before, command, events, after } of steps) {
+        if (before?.status !== "active" || events === null) continue;
+        expect(after?.node).toEqual(before.node);
+        if (command.type !== "fail") continue;
+        expect([command.error, before.node]).toEqual(["relay-node-lost", node]);
+      }
     });
   });
 
