@@ -58,8 +58,9 @@ const LEFT_OUT = ["env", "preview_urls", "route", "routes", "workers_dev"];
 /**
  * The configuration of `environment`, as Wrangler takes it. `production` is what wrangler.toml says;
  * `changes` is what the owner wants to differ: its vars are added to the others, and its other keys take
- * the place of what would be there. Throws if a name is not allowed, or if wrangler.toml has something of
- * which it is not known whether two environments may share it.
+ * the place of what would be there. Throws if a name is not allowed, if wrangler.toml has something of
+ * which it is not known whether two environments may share it, or if `changes` names something of
+ * production's.
  */
 export function environmentConfig(production, environment, changes = {}) {
   requireEnvironmentName(environment);
@@ -94,6 +95,7 @@ export function environmentConfig(production, environment, changes = {}) {
     vars: { ...production.vars, ...changes.vars },
   };
   requireShortNames(config);
+  requireNothingShared(production, config, environment);
   return config;
 }
 
@@ -152,6 +154,34 @@ function environmentName(name, worker, environment) {
 function environmentNamespace(id, environment) {
   const digest = createHash("sha256").update(`${environment}/${id}`).digest();
   return String(1_000_000 + (digest.readUInt32BE(0) % 1_000_000_000));
+}
+
+/** A key of `changes` replaces a whole key of production's, and is often a copy of it with one line changed. */
+function requireNothingShared(production, config, environment) {
+  const productions = resourcesOf(production);
+  const shared = resourcesOf(config).filter((resource) => productions.includes(resource));
+  if (shared.length === 0) return;
+  throw new Error(
+    `The environment ${environment} would use what belongs to production: ${shared.join(", ")}. ` +
+      `Give it names of its own in wrangler.${environment}.toml, or leave them out there.`,
+  );
+}
+
+/** Everything by which a configuration names what exists once in the account. */
+function resourcesOf(config) {
+  const { d1_databases = [], ratelimits = [], routes = [], durable_objects } = config;
+  const scripts = durable_objects?.bindings?.flatMap(({ script_name: name }) => name ?? []) ?? [];
+  const databases = d1_databases.flatMap(({ database_name: name, database_id: id }) =>
+    id === undefined || id === NO_DATABASE ? [name] : [name, id],
+  );
+  const addresses = [config.route ?? [], ...routes].flat();
+  return [
+    ...[config.name, ...scripts].map((name) => `the Worker ${name}`),
+    ...databases.map((name) => `the database ${name}`),
+    ...queueNames(config).map((name) => `the queue ${name}`),
+    ...ratelimits.map(({ namespace_id: id }) => `the rate limit ${id}`),
+    ...addresses.map((route) => `the route ${route.pattern ?? route}`),
+  ];
 }
 
 function requireShortNames(config) {

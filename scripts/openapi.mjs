@@ -7,15 +7,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
-import { ensureInstalled, fail, ROOT } from "./setup.mjs";
+import { ensureInstalled, fail, ROOT, readOptions } from "./setup.mjs";
 
 const FILE = join(ROOT, "openapi.json");
 
-const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
+const { check: isCheck } = readOptions({
+  check: {
+    type: "boolean",
+    usage: "--check  writes nothing, and fails if openapi.json is not current",
+  },
+});
 ensureInstalled();
 const description = await describe();
-if (!values.check) {
+if (!isCheck) {
   writeFileSync(FILE, description);
 } else if (readFileSync(FILE, "utf8") !== description) {
   fail("openapi.json lags behind the operations in src/: run `npm run openapi`.");

@@ -1,4 +1,4 @@
-/** Applications in D1. The routes of applications, pairing and the sweep read and write them here. */
+/** Applications in D1. The operations of applications, pairing and the sweep read and write them here. */
 import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";

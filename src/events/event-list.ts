@@ -1,4 +1,4 @@
-/** Events with a summary of their deliveries. ricloud's routes show them. */
+/** Events with a summary of their deliveries. ricloud's operations show them. */
 import { and, desc, eq, gt, gte, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type ScannedPage, scanPage } from "../db/scan";

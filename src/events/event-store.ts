@@ -1,4 +1,4 @@
-/** Events in D1. The consumer of events, the routes of `/v1/events` and the sweep call it. */
+/** Events in D1. The consumer of events, the operations of `/v1/events` and the sweep call it. */
 import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { Database } from "../db/open";

@@ -1,6 +1,6 @@
 /**
  * Reads bodies and queries: checks size, encoding and JSON, then the schema. A refusal names every wrong
- * field. Called by the routes.
+ * field. Called by `mount.ts`, and by handlers.
  */
 import type * as z from "zod";
 import { escapeHarmful } from "./human-text";

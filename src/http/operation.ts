@@ -101,6 +101,9 @@ type Input<P extends string, C, Q, B> = C extends { by: "key" }
         readBody: () => Promise<Parsed<B>>;
       };
 
+/** A header of a request that changes what a call does. `openapi/header-parameters.ts` describes each. */
+export type MeaningfulHeader = "Idempotency-Key" | "X-Organisation-Id" | "Ricloud-Await";
+
 /** What an operation says of itself to its readers. */
 interface Description {
   /** Unique: the name of the operation in `/openapi.json` and in clients that are made from it. */
@@ -114,6 +117,8 @@ interface Description {
   bodyIsOptional?: boolean;
   /** The media type of the body, where it is not JSON. */
   bodyType?: string;
+  /** The headers that the handler reads itself, beside those that the guard and idempotency read. */
+  headers?: readonly MeaningfulHeader[];
   /** Another media type in which 200 is answered, to callers who prefer it: a page. */
   pageType?: "text/html";
   /** The codes of what the handler itself refuses, by status. What the guard and the parsing refuse follows from the rest. */

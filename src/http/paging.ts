@@ -1,6 +1,6 @@
 /**
  * Pages of the lists on `/v1`, newest first. A cursor names the row after which a page begins, so D1 reads
- * no more rows than it returns. Called by the routes and schemas of `/v1`.
+ * no more rows than it returns. Called by the operations and schemas of `/v1`.
  */
 import * as z from "zod";
 import { INTEGER_ID, wholeNumberText } from "./whole-numbers";

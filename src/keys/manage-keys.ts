@@ -1,4 +1,4 @@
-/** Creates, changes and deletes API keys, for the routes. Each change is stored with its events in one batch. */
+/** Creates, changes and deletes API keys, for the operations. Each change is stored with its events in one batch. */
 import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";

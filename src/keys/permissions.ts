@@ -1,7 +1,7 @@
 /** The permissions of API keys, and the rule that says whether a key has one. */
 
 /**
- * All permissions that Drawbridge's routes need. Each has a colon in its name. Names without a colon are
+ * All permissions that Drawbridge's operations need. Each has a colon in its name. Names without a colon are
  * the owner's own, for other services.
  */
 export const PERMISSIONS = [

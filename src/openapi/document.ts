@@ -6,8 +6,9 @@ import packageJson from "../../package.json";
 import type { Operation, OperationGroup } from "../http/operation";
 import type { Surface } from "../http/request-context";
 import { SURFACES } from "../surfaces/all";
+import { HEADER_PARAMETERS, headerParametersOf } from "./header-parameters";
 import { type JsonSchema, SchemaWriter } from "./json-schema";
-import { securityOf, shownRefusals, takesIdempotency } from "./refusals";
+import { securityOf, shownRefusals } from "./refusals";
 import { SECURITY_SCHEMES } from "./security-schemes";
 import { shareErrorResponses } from "./shared-responses";
 import { WEBHOOKS_TAG, webhooksOf } from "./webhooks";
@@ -45,7 +46,7 @@ export function describeApi() {
       schemas: sortByName(schemas.components),
       responses,
       securitySchemes: SECURITY_SCHEMES,
-      parameters: HEADERS,
+      parameters: HEADER_PARAMETERS,
     },
   };
 }
@@ -55,22 +56,6 @@ interface Place {
   group: OperationGroup;
   schemas: SchemaWriter;
 }
-
-const HEADERS = {
-  IdempotencyKey: {
-    name: "Idempotency-Key",
-    in: "header",
-    description:
-      "1 to 255 visible ASCII characters. A retry with the same key gets the first answer again, for 24 hours.",
-    schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
-  },
-  OrganisationId: {
-    name: "X-Organisation-Id",
-    in: "header",
-    description: "Another organisation of the same API key. Without it, the first one.",
-    schema: { type: "integer", minimum: 1 },
-  },
-};
 
 interface OperationObject {
   [field: string]: unknown;
@@ -133,15 +118,8 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
       });
     }
   }
-  if (securityOf(operation).includes("apiKey")) parameters.push(headerNamed("OrganisationId"));
-  // A handler that honours the header by itself refuses a wrong one.
-  const refusesKeys = operation.refusals?.[400]?.includes("invalid-idempotency-key") ?? false;
-  if (takesIdempotency(operation) || refusesKeys) parameters.push(headerNamed("IdempotencyKey"));
+  parameters.push(...headerParametersOf(operation));
   return parameters.length > 0 ? { parameters } : {};
-}
-
-function headerNamed(name: keyof typeof HEADERS): object {
-  return { $ref: `#/components/parameters/${name}` };
 }
 
 function describeBody(operation: Operation, schemas: SchemaWriter): object {

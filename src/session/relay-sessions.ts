@@ -1,4 +1,4 @@
-/** Makes relay sessions and lets players join them. The routes of relay sessions call it. */
+/** Makes relay sessions and lets players join them. The operations of relay sessions call it. */
 import type { Database } from "../db/open";
 import { reserveJoinCode } from "./join-codes";
 import type { SessionRefusal } from "./machine";

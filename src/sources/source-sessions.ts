@@ -1,6 +1,6 @@
 /**
  * Creates and verifies source sessions: the part that the session's own object cannot do, because it must
- * not wait for others. The routes of source sessions call it.
+ * not wait for others. The operations of source sessions call it.
  */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";

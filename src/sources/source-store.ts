@@ -1,4 +1,4 @@
-/** Sources in D1. The routes of sources and of source sessions call it, and the sweep. */
+/** Sources in D1. The operations of sources and of source sessions call it, and the sweep. */
 import {
   type AnyColumn,
   and,

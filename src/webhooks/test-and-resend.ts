@@ -1,4 +1,4 @@
-/** Two actions of operators: testing an endpoint, and sending a delivery again. The routes call them. */
+/** Two actions of operators: testing an endpoint, and sending a delivery again. The operations call them. */
 import type { Database } from "../db/open";
 import { newEventId } from "../events/event";
 import { eventInsertion } from "../events/event-store";

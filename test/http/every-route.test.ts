@@ -152,11 +152,33 @@ describe.each(TESTED_OPERATIONS.filter(({ guard }) => guard === "root"))("$id", 
   });
 });
 
-describe.each(TESTED_OPERATIONS.filter(({ guard }) => guard === "handler"))("$id", (at) => {
-  test("is open to everyone, and its description says why", async () => {
+const handled = TESTED_OPERATIONS.filter(({ guard }) => guard === "handler");
+
+/** Whether an operation names no credential that its handler would check. */
+function isOpen({ operation: { caller } }: TestedOperation): boolean {
+  return caller.by === "handler" && caller.security.length === 0;
+}
+
+describe.each(handled.filter(isOpen))("$id", (at) => {
+  test("is open to everyone, and is described", async () => {
     const request = await goodRequest(at, await newOrganisation());
-    expect((await sender(at, request)(null)).status).toBe(request.status);
+    const answer = await sender(at, request)(null);
+    expect(answer.status).toBe(request.status);
+    expect(answer.status).toBeLessThan(300);
     expect(at.operation.description).toBeTruthy();
+  });
+});
+
+// A websocket asks for its tokens when it is opened, which no request of these tests does:
+// `test/relay/admission.test.ts` has them.
+const checked = handled.filter((at) => !isOpen(at) && !(101 in at.operation.answers));
+
+describe.each(checked)("$id", (at) => {
+  test("refuses a call without a credential, and says that it is missing", async () => {
+    const answer = await sender(at, await goodRequest(at, await newOrganisation()))(null);
+    const { text } = answer;
+    expect([400, 401], text).toContain(answer.status);
+    expect(text).toMatch(/Authorization|poll_token|webhook-id|not signed/);
   });
 });
 

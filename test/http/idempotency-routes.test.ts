@@ -23,8 +23,7 @@ const REFUSED_BEFORE: Record<string, string> = {
 
 /** Also where the handler finds out who calls. */
 function takesIdempotencyKey({ operation }: TestedOperation): boolean {
-  const ownRefusals = operation.refusals?.[400] ?? [];
-  return takesIdempotency(operation) || ownRefusals.includes("invalid-idempotency-key");
+  return takesIdempotency(operation) || (operation.headers?.includes("Idempotency-Key") ?? false);
 }
 
 const repeatable = TESTED_OPERATIONS.filter(

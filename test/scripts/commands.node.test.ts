@@ -49,6 +49,7 @@ describe("a flag that a command does not know", () => {
     ["demo", "DRAWBRIDGE_URL"],
     ["check", "no options"],
     ["bench", "no options"],
+    ["openapi", "--check"],
   ])("is refused by npm run %s, which says what it knows", (name, known) => {
     for (const given of ["--stagin", "stagin"]) {
       const { code, output } = script(name, [given]);

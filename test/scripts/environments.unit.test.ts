@@ -86,6 +86,37 @@ describe("an environment", () => {
     expect(config.routes).toEqual(changes.routes);
   });
 
+  test.each<[string, Config]>([
+    ["the Worker drawbridge", { name: production.name }],
+    ["the database drawbridge", { d1_databases: production.d1_databases }],
+    ["the queue drawbridge-events", { queues: production.queues }],
+    ["the rate limit", { ratelimits: production.ratelimits }],
+    ["the route relay.example.com", { routes: ["relay.example.com"] }],
+    [
+      "the Worker elsewhere",
+      { durable_objects: { bindings: [{ name: "SESSIONS", script_name: "elsewhere" }] } },
+    ],
+  ])("is refused if its own file names %s, which is production's", (resource, changes) => {
+    const deployed = {
+      ...production,
+      routes: [{ pattern: "relay.example.com", custom_domain: true }],
+      durable_objects: { bindings: [{ name: "SESSIONS", script_name: "elsewhere" }] },
+    };
+    const own = { durable_objects: production.durable_objects };
+    expect(() => environmentConfig(deployed, "staging", { ...own, ...changes })).toThrow(
+      `would use what belongs to production: ${resource}`,
+    );
+    expect(() => environmentConfig(deployed, "staging", own)).not.toThrow();
+  });
+
+  test("is refused if its own file names production's database by its id alone", () => {
+    const id = "5b1d8a5e-0000-4000-8000-000000000001";
+    const deployed = structuredClone(production);
+    deployed.d1_databases[0].database_id = id;
+    const changes = { d1_databases: [{ binding: "DB", database_name: "other", database_id: id }] };
+    expect(() => environmentConfig(deployed, "staging", changes)).toThrow(`the database ${id}`);
+  });
+
   test("comes with names that do not begin with the Worker's", () => {
     const renamed = structuredClone(production);
     renamed.name = "acme";

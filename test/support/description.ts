@@ -97,11 +97,11 @@ function answerProblem(operation: OperationObject, exchange: Exchange): string |
     return isUnknownPath(exchange) ? null : "answers with a status that is not described";
   }
   const { content } = resolve(declared);
-  if (exchange.method === "HEAD") return null;
   if (!content) return body === "" ? null : "answers with a body where none is described";
   const described = content[mediaType ?? ""];
   if (!described) return `answers as ${mediaType}, which is not described`;
-  if (isUnknownPath(exchange)) return null;
+  // An answer to HEAD has the headers of a GET, and no body.
+  if (exchange.method === "HEAD" || isUnknownPath(exchange)) return null;
   const value = mediaType?.endsWith("json") ? parse(body) : body;
   return violation(described.schema, value, "closed", "answers");
 }
@@ -132,7 +132,7 @@ function requestProblem(operation: OperationObject, exchange: Exchange): string 
   return violation(accepted.schema, parse(requestBody), "open", "accepts as a body");
 }
 
-const validators = new Map<Schema, Validator>();
+const validators = { open: new Map<Schema, Validator>(), closed: new Map<Schema, Validator>() };
 
 /**
  * @param objects `closed`: a field that the schema does not name is a violation
@@ -143,7 +143,7 @@ function violation(
   objects: "open" | "closed",
   verb: string,
 ): string | null {
-  let validator = validators.get(schema);
+  let validator = validators[objects].get(schema);
   if (!validator) {
     const components = objects === "closed" ? closed(schemas) : schemas;
     const root = objects === "closed" ? closed(schema) : schema;
@@ -152,7 +152,7 @@ function violation(
       "2020-12",
       false,
     );
-    validators.set(schema, validator);
+    validators[objects].set(schema, validator);
   }
   if (value === undefined) return `${verb} what is not JSON`;
   const { valid, errors } = validator.validate(value);

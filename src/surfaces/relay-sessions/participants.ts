@@ -41,6 +41,7 @@ export const relayParticipants: OperationGroup = {
       summary: "Join a relay session with its join code",
       description: `The answer has all that a game needs to connect. With the same code and the same \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} characters or more), a repeat gets the same user again.`,
       body: joinBody,
+      headers: ["Idempotency-Key"],
       answers: { 200: joinAnswer },
       refusals: {
         400: ["invalid-idempotency-key"],

@@ -1,5 +1,5 @@
 /**
- * What a request gives to the functions of `devices/` and `pairing/`. Called by the routes of `/v1` and
+ * What a request gives to the functions of `devices/` and `pairing/`. Called by the operations of `/v1` and
  * of the RPC.
  */
 import type { DeviceServices } from "../../devices/device-services";

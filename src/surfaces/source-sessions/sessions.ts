@@ -63,6 +63,7 @@ export const sourceSessions: OperationGroup = {
       description:
         "The connector of the source's type then checks the payload, and the session becomes `active` or `failed`. With the header `Ricloud-Await: 5` the answer waits up to 5 seconds for that; 0 to 10 are allowed. The same body from the same key, while its session is pending and less than 10 seconds old, gets that session.",
       body: createBody,
+      headers: ["Ricloud-Await"],
       answers: { 201: sourceSession },
       refusals: {
         400: ["invalid-parameter", "unconfigured"],

@@ -39,7 +39,7 @@ export const rotateDeviceToken = operation({
   summary: "Replace a device token by a new one",
   description: [
     "**With an API key** that holds `devices:manage`, or as its operator: the old token stops, and the answer is the device. The device gets its new token when it next sends a signed request. You have to hold the scopes.",
-    "**As the device**, with its own token of this role in `Authorization`: the answer is the new token, with the same scopes or fewer. The old one stops.",
+    "**As the device**, with its own token of this role in `Authorization`: the answer is the new token, with the same scopes or fewer. The old one stops. `Idempotency-Key` has no meaning then: a device that has lost the answer signs a new pairing request.",
   ].join("\n\n"),
   body: rotateBody,
   answers: { 200: z.union([newDeviceToken, device]) },

@@ -40,6 +40,9 @@ const params = { id: "rn_019ac0ffee00a1b2c3d4e5f60718" };
 /** An API key or operator for the nodes of an organisation, the root token for shared ones. */
 const owner = checkedByHandler("rootToken", "apiKey", "operatorToken");
 
+const READS = "An API key needs `relay-nodes:read`.";
+const WRITES = "An API key needs `relay-nodes:write`.";
+
 const listQuery = z.strictObject({ limit: pageLimit, cursor: pageCursor(NODE_ID) });
 
 const NOT_FOUND = "relay-node-not-found";
@@ -57,7 +60,7 @@ export const relayNodes: OperationGroup = {
       path: PATH,
       caller: owner,
       summary: "Make a relay node",
-      description: "The answer has its token, which is shown this once.",
+      description: `The answer has its token, which is shown this once. ${WRITES}`,
       body: createNodeBody,
       answers: { 201: relayNodeWithToken },
       refusals: { 409: ["too-many-relay-nodes"] },
@@ -83,6 +86,7 @@ export const relayNodes: OperationGroup = {
       path: PATH,
       caller: owner,
       summary: "List relay nodes, newest first",
+      description: READS,
       query: listQuery,
       answers: { 200: pageOf(relayNode) },
       example: { query: { limit: "10" } },
@@ -106,6 +110,7 @@ export const relayNodes: OperationGroup = {
       path: `${PATH}/{id}`,
       caller: owner,
       summary: "Show a relay node, with its load now",
+      description: READS,
       answers: { 200: relayNode },
       refusals: OWNED,
       example: { params },
@@ -122,6 +127,7 @@ export const relayNodes: OperationGroup = {
       path: `${PATH}/{id}`,
       caller: owner,
       summary: "Drain a relay node, or let it take sessions again",
+      description: WRITES,
       body: changeNodeBody,
       answers: { 200: relayNode },
       refusals: OWNED,
@@ -145,8 +151,7 @@ export const relayNodes: OperationGroup = {
       path: `${PATH}/{id}:rotate-token`,
       caller: owner,
       summary: "Give a relay node a new token",
-      description:
-        "The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.",
+      description: `The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once. ${WRITES}`,
       body: rotateTokenBody,
       bodyIsOptional: true,
       answers: { 200: relayNodeWithToken },
@@ -174,7 +179,7 @@ export const relayNodes: OperationGroup = {
       path: `${PATH}/{id}`,
       caller: owner,
       summary: "Delete a relay node",
-      description: "What runs on it fails with `relay-node-lost`. Drain it first.",
+      description: `What runs on it fails with \`relay-node-lost\`. Drain it first. ${WRITES}`,
       answers: { 204: null },
       refusals: OWNED,
       example: { params },

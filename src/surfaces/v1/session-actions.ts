@@ -94,7 +94,7 @@ export const sessionActions: OperationGroup = {
       caller: checkedByHandler("rootToken", "connectorSignature"),
       summary: "End a session with the root token, or as its connector",
       description:
-        'The root token ends any session; its body may be left out. A connector ends sessions of its sources, sends `{"reason": "service"}` without `Authorization`, and needs a `webhook-id` of its own for each session. A session that has ended before is shown as it is.',
+        'The root token ends any session; its body may be left out. A connector ends sessions of its sources, sends `{"reason": "service"}` without `Authorization`, and needs a `webhook-id` of its own for each session. `Idempotency-Key` counts with the root token only. A session that has ended before is shown as it is.',
       // Each credential has one of them: see below.
       body: z.union([adminBody, connectorBody]),
       bodyIsOptional: true,

@@ -53,6 +53,7 @@ export const sessionTokens: OperationGroup = {
         "Send an API key. Whoever came through Cloudflare Access sends no body: the header `Cf-Access-Jwt-Assertion`, which Access adds, says who they are. `Idempotency-Key` and `X-Organisation-Id` mean what they mean for other calls.",
       body: signInBody,
       bodyIsOptional: true,
+      headers: ["Idempotency-Key", "X-Organisation-Id"],
       answers: { 201: sessionToken },
       refusals: {
         400: ["invalid-idempotency-key"],

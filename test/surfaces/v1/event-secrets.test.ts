@@ -9,6 +9,7 @@ import { ask, decide, newApplication, newDevice, pair, request } from "../../sup
 import { newKey, patchKey } from "../../support/keys";
 import * as permissions from "../../support/permissions";
 import { deliveryRows, eventRows, eventually, verified } from "../../support/pipeline";
+import { newLinkedNode } from "../../support/relay-node";
 import { authorize, create, revoke } from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
 import { EVENTS, endpointWith, registerConnection } from "../../support/webhooks";
@@ -25,6 +26,7 @@ const KINDS: [type: string, fields: string[]][] = [
   ["device.pair.approved", ["pair_request_id"]],
   ["device.pair.rejected", ["pair_request_id"]],
   ["device.token.rotated", ["token_role"]],
+  ["relay-node.online", ["id", "name", "status", "host"]],
   ["connector.created", ["type", "url", "timeout_seconds", "created_at"]],
   ["connector.secret.rotated", ["type", "url"]],
   ["webhook-endpoint.updated", ["id", "url", "event_types", "enabled"]],
@@ -37,6 +39,7 @@ test("an event of every kind is listed, sent and stored without a token or secre
   const key = await newKey(tenant);
   const other = await endpointWith(tenant, { url: "https://example.com/x", enabled: false });
 
+  const relayNode = await newLinkedNode(tenant.key);
   const relay = (await create(tenant.key, { users: [{ ip: "192.0.2.1" }], join_code: true })).body;
   const { body: authorized } = await authorize(tenant.key, relay.session_id);
   const userToken = authorized.session_user.authorization_token;
@@ -121,6 +124,7 @@ test("an event of every kind is listed, sent and stored without a token or secre
     "key's token": key.token,
     "access key's secret": key.accessKey.secret,
     "refreshed token": refreshed.body.token.value,
+    "relay node's token": relayNode.token,
     "session's token": relay.authorization_token,
     "session user's token": relay.session_users[0].authorization_token,
     "authorised user's token": userToken,
