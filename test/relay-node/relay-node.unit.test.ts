@@ -1,6 +1,7 @@
 /** A relay node over real UDP and websockets on loopback. Drawbridge is a small server of the test's. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createLog } from "../../relay-node/log";
+import { serveMetrics } from "../../relay-node/metrics";
 import { type NodeEnd, RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
 import { parseTrunkFrame, trunkFrame } from "../../src/relay/trunk";
 import { LINK_CLOSE } from "../../src/relay-nodes/link-protocol";
@@ -421,5 +422,30 @@ describe("a session with users on both sides", () => {
     const first = await drawbridge.trunk("s1");
     first.terminate();
     await eventually(async () => expect(await drawbridge.trunk("s1")).not.toBe(first));
+  });
+});
+
+describe("the metrics of a node", () => {
+  test("show what it carries and what it dropped, and no token", async () => {
+    const { node, host, anna } = await play();
+    const metrics = await serveMetrics(node, { host: "127.0.0.1", port: 0 });
+    await anna.send(clientData(ANNA, SESSION, "x"));
+    await host.next();
+    await anna.send(Buffer.from("nonsense"));
+    await eventually(async () => {
+      const text = await (await fetch(metrics.url)).text();
+      expect(text).toContain("relay_node_link_up 1");
+      expect(text).toContain("relay_node_draining 0");
+      expect(text).toContain("relay_node_sessions 1");
+      expect(text).toContain("relay_node_users 2");
+      expect(text).toContain('relay_node_datagrams_dropped_total{reason="malformed"} 1');
+      expect(text).toContain('relay_node_datagrams_dropped_total{reason="over-limit"} 0');
+      expect(text).toMatch(/relay_node_datagrams_out_total [1-9]/);
+      expect(text).toMatch(/relay_node_bytes_in_total [1-9]/);
+      expect(text).toMatch(/relay_node_event_loop_delay_p99_seconds [0-9.e-]+/);
+      expect(text).not.toContain(TOKEN);
+    });
+    expect((await fetch(new URL("/", metrics.url))).status).toBe(404);
+    metrics.close();
   });
 });
