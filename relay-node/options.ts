@@ -65,7 +65,7 @@ export function readCommandLine(
     throw new UsageError("The token of a relay node begins with drbn_: this is another one.");
   }
   const host = required(values.host, "--host");
-  if (!/^[A-Za-z0-9.:-]{1,253}$/.test(host)) {
+  if (isIP(host) === 0 && !/^[A-Za-z0-9.-]{1,253}$/.test(host)) {
     throw new UsageError(`--host must be a name or an address, without a port, not "${host}".`);
   }
   return {

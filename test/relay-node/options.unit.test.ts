@@ -56,7 +56,7 @@ describe("the command line of a relay node", () => {
     [["--url", "relay.example.com", "--host", "localhost"], "https://"],
     [["--url", "http://relay.example.com", "--host", "localhost"], "https://"],
     [["--url", "ftp://relay.example.com", "--host", "localhost"], "https://"],
-    [[...required, "--host", "play.example.com:7000"].slice(2), "--host"],
+    [[...required, "--host", "play.example.com:7000"], "--host"],
     [[...required, "--server-port", "65536"], "--server-port"],
     [[...required, "--client-port", "x"], "--client-port"],
     [[...required, "--bind", "eth0"], "--bind"],
