@@ -58,12 +58,12 @@ export class NodeLink {
     for (const id of nodeIds.slice(0, MAX_NODES_TRIED)) {
       try {
         // Users with a device are told when D1 shows the session: see `#admittedDevices`.
-        const placing = this.#callsOf(id).place(assignmentOf(session, NO_DEVICES, false), null);
-        const result = await withTimeout(CALL_TIMEOUT_MS, placing);
+        const result = await this.#call(id, (node) =>
+          node.place(assignmentOf(session, NO_DEVICES, false), null),
+        );
         if (result.ok) return result.node;
         log("relay node passed over", { node: id, session: session.id, code: result.code });
       } catch (error) {
-        this.#stub = null;
         log("relay node unreachable", { node: id, error: describeError(error) });
       }
     }
@@ -97,12 +97,14 @@ export class NodeLink {
         if (telling === this.#telling) return effectiveBy;
       }
     };
-    return withTimeout(TOLD_WAIT_MS, newest()).catch(() => Date.now() + CALL_TIMEOUT_MS + BLIND_MS);
+    return withTimeout(TOLD_WAIT_MS, newest()).catch(
+      () => Date.now() + 2 * CALL_TIMEOUT_MS + BLIND_MS,
+    );
   }
 
   /** Takes a session off a node that has taken it in vain. */
   letGo(node: RelayNodeAddress, session: Pick<Session, "id">, reason: string): void {
-    const released = this.#callsOf(node.id).release(session.id, reason);
+    const released = this.#callTwice(node.id, (calls) => calls.release(session.id, reason));
     this.#object.ctx.waitUntil(released.catch(() => undefined));
   }
 
@@ -110,23 +112,24 @@ export class NodeLink {
   async tellPermissions({ session, permissions }: LoadedSession): Promise<void> {
     const known = permissions.snapshot(Date.now());
     if (!session.node || isFinal(session) || known === null) return;
-    const telling = this.#callsOf(session.node.id).permissions(session.id, known);
+    const telling = this.#callTwice(session.node.id, (node) => node.permissions(session.id, known));
     // If it fails, the node's permissions are void after 30 seconds, unless it reads them again.
-    await withTimeout(CALL_TIMEOUT_MS, telling).catch(() => undefined);
+    await telling.catch(() => undefined);
   }
 
   /** Tells the node whether somebody is on a websocket. */
   tellSockets({ session, hub }: LoadedSession): void {
     if (!session.node || isFinal(session)) return;
-    const telling = this.#callsOf(session.node.id).sockets(session.id, hub.size > 0);
+    const isOpen = hub.size > 0;
+    const telling = this.#callTwice(session.node.id, (node) => node.sockets(session.id, isOpen));
     this.#object.ctx.waitUntil(telling.catch(() => undefined));
   }
 
   /** What the node has counted; null: no node carries the session, or it does not say. */
   async figures({ session }: LoadedSession): Promise<readonly NodeFigures[] | null> {
     if (!session.node || isFinal(session)) return null;
-    const asking = this.#callsOf(session.node.id).figures(session.id);
-    return withTimeout(CALL_TIMEOUT_MS, asking).catch(() => null);
+    const asking = this.#callTwice(session.node.id, (node) => node.figures(session.id));
+    return asking.catch(() => null);
   }
 
   async #tellNow(loaded: LoadedSession, change: number): Promise<number | null> {
@@ -161,18 +164,13 @@ export class NodeLink {
     // As it is now: it may have changed while that was read.
     const { session, hub, permissions } = loaded;
     if (!session.node) return null;
-    const calls = this.#callsOf(session.node.id);
     const assignment = assignmentOf(session, devices, hub.size > 0);
-    const sending = isFinal(session)
-      ? calls.release(session.id, endReasonOf(session) ?? "")
-      : calls.update(assignment, permissions.snapshot(Date.now()));
-    try {
-      return await withTimeout(CALL_TIMEOUT_MS, sending);
-    } catch (error) {
-      // A stub that has thrown stays broken.
-      this.#stub = null;
-      throw error;
-    }
+    const known = permissions.snapshot(Date.now());
+    return this.#callTwice(session.node.id, (node) =>
+      isFinal(session)
+        ? node.release(session.id, endReasonOf(session) ?? "")
+        : node.update(assignment, known),
+    );
   }
 
   /**
@@ -185,6 +183,21 @@ export class NodeLink {
     if (ids.length === 0 || isFinal(session)) return NO_DEVICES;
     if (!(await this.#object.ensureInD1(loaded))) return NO_DEVICES;
     return readPairedDevices(openDatabase(this.#object.env), session.organisationId, ids);
+  }
+
+  /** A call that may run twice. It is repeated once: the node's object may have died, and be there again. */
+  async #callTwice<T>(id: string, call: (node: RelayNodeCalls) => Promise<T>): Promise<T> {
+    return this.#call(id, call).catch(() => this.#call(id, call));
+  }
+
+  async #call<T>(id: string, call: (node: RelayNodeCalls) => Promise<T>): Promise<T> {
+    try {
+      return await withTimeout(CALL_TIMEOUT_MS, call(this.#callsOf(id)));
+    } catch (error) {
+      // A stub that has thrown stays broken.
+      this.#stub = null;
+      throw error;
+    }
   }
 
   #callsOf(id: string): RelayNodeCalls {
