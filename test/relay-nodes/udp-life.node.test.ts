@@ -1,5 +1,5 @@
 /** Relay sessions over real UDP sockets, on a relay node that is linked to the Worker as it is deployed. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { RelayNode } from "../../relay-node/relay-node";
 import { eventually } from "../support/eventually";
 import { Api, NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
@@ -77,6 +77,94 @@ describe("a session on a relay node", () => {
     }
   });
 
+  test("has one port for its host and one for all others", async () => {
+    const { session, host, anna } = await game(2);
+    const swapped = {
+      ...session,
+      relay: { ports: { server: session.relay.ports.client, client: session.relay.ports.server } },
+    };
+    for (const n of [0, 1]) {
+      const player = await NativePlayer.of(swapped, n);
+      players.push(player);
+      await player.state(3);
+    }
+    await host.state(2);
+    await anna.state(2);
+  });
+
+  test("finds a user at another address with its next datagram", async () => {
+    const { host, anna } = await game(2);
+    await host.state(2);
+    await anna.state(2);
+    await anna.moves();
+    await anna.toHost("from elsewhere");
+    expect(await host.peer.next()).toEqual(toHost(1, "from elsewhere"));
+    await host.toClient(1, "there");
+    expect(await anna.peer.next()).toEqual(toClient("there"));
+  });
+
+  test("tells clients that the host was there and is gone", async () => {
+    const { host, anna } = await game(2);
+    await anna.state(2);
+    await host.state(2);
+    host.close();
+    await anna.state(4);
+  });
+
+  test("keeps each user to the relay's limits, drops what is over them, and disconnects nobody", async () => {
+    const { session, host, anna } = await game(2);
+    await host.state(2);
+    await anna.state(2);
+    for (let i = 0; i < 3_000; i++) await anna.toHost("x");
+    await eventually(async () => {
+      const { body } = await api.read(session.session_id);
+      expect(body.session_users[1].frames_dropped).toBeGreaterThan(0);
+    });
+    await eventually(async () => {
+      await anna.toHost("after it");
+      expect(host.peer.received).toContainEqual(toHost(1, "after it"));
+    });
+  });
+
+  test("passes between connections only what relay permissions allow, and learns of a change", async () => {
+    for (const connectionId of ["host-side", "client-side"]) {
+      await api.call("POST", "/api/v2/connections/definition", { connectionId });
+    }
+    const { status, body: session } = await api.call("POST", "/v1/relays/sessions", {
+      users: [
+        { ip: "198.51.100.1", connection_id: "host-side" },
+        { ip: "198.51.100.2", connection_id: "client-side" },
+      ],
+    });
+    expect(status).toBe(200);
+    const host = await NativePlayer.of(session, 0);
+    const anna = await NativePlayer.of(session, 1);
+    players.push(host, anna);
+    await host.state(2);
+    await anna.toHost("not allowed");
+    await eventually(() => {
+      const user = node.forwarder.table.get(session.session_id)?.user(1);
+      expect(user?.dropped).toBe(1);
+    });
+    for (const [connectionId, remoteConnectionId, direction] of [
+      ["client-side", "host-side", "send"],
+      ["host-side", "client-side", "receive"],
+    ]) {
+      const body = { connectionId, remoteConnectionId, direction, enabled: "true" };
+      const made = await api.call("POST", "/api/v2/relay/permission", body);
+      expect(made.status).toBe(201);
+    }
+    await eventually(async () => {
+      await anna.toHost("allowed");
+      expect(host.peer.received).toContainEqual(toHost(1, "allowed"));
+    });
+    await host.toClient(1, "the other way is not");
+    await eventually(() => {
+      const user = node.forwarder.table.get(session.session_id)?.user(0);
+      expect(user?.dropped).toBe(1);
+    });
+  });
+
   test("lets a user who was authorised later play at once", async () => {
     const { session, host } = await game(1);
     await host.state(2);
@@ -122,6 +210,23 @@ describe("a session on a relay node", () => {
       { connected: true, bytes_in: 3, bytes_out: 5, frames_dropped: 0 },
       { connected: true, bytes_in: 5, bytes_out: 3, frames_dropped: 0 },
     ]);
+  });
+
+  test("goes on when the clock of the node's machine jumps", async () => {
+    const { host, anna } = await game(2);
+    await host.state(2);
+    await anna.state(2);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      for (const days of [1, -2]) {
+        vi.setSystemTime(Date.now() + days * 86_400_000);
+        await anna.toHost(`${days}`);
+        expect(await host.peer.next()).toEqual(toHost(1, `${days}`));
+        await anna.state(2);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("is counted in what the node shows of itself", async () => {

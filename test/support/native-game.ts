@@ -93,7 +93,7 @@ export async function startLinkedNode(
 
 /** One user of a session, at its UDP end. */
 export class NativePlayer {
-  readonly peer: UdpPeer;
+  peer: UdpPeer;
   readonly n: number;
   readonly #session: number;
   readonly token: number;
@@ -114,6 +114,13 @@ export class NativePlayer {
   /** Pings until it gets this state. What else comes meanwhile is dropped. */
   async state(state: number): Promise<void> {
     await this.peer.until(ping(this.token, this.#session), pong(state));
+  }
+
+  /** From now on it sends from another address, as after a NAT has forgotten the old one. */
+  async moves(): Promise<void> {
+    const port = this.peer.port;
+    this.peer.close();
+    this.peer = await UdpPeer.open(port);
   }
 
   /** A client sends to the host. */

@@ -8,6 +8,7 @@ export class UdpPeer {
   readonly received: Buffer[] = [];
   readonly #socket: Socket;
   #to: number;
+  #closed = false;
 
   private constructor(socket: Socket, to: number) {
     this.#socket = socket;
@@ -21,6 +22,11 @@ export class UdpPeer {
     socket.bind(0, "127.0.0.1");
     await once(socket, "listening");
     return new UdpPeer(socket, to);
+  }
+
+  /** The port to which it sends. */
+  get port(): number {
+    return this.#to;
   }
 
   /** From now on it sends to this port. */
@@ -56,7 +62,10 @@ export class UdpPeer {
     });
   }
 
+  /** Closes it, if it is open. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#socket.close();
   }
 }
