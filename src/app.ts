@@ -2,7 +2,7 @@
  * The HTTP side of Drawbridge: what every request passes through, and the list of all surfaces with
  * their routes. Called by `worker.ts`.
  */
-import { Hono } from "hono";
+import { Hono, type Next } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
@@ -40,25 +40,10 @@ export function createApp(): Hono<AppEnv> {
   app.use(async (c, next) => {
     // When a caller hangs up, the platform stops all work that was not given to waitUntil. A request that
     // has begun is finished even then, so that what it did is recorded and its events are sent.
-    const work = Promise.resolve().then(next);
+    // It begins after that call.
+    const work = Promise.resolve().then(() => answer(c, next));
     c.executionCtx.waitUntil(work);
     await work;
-  });
-  app.use(async (c, next) => {
-    const startedAt = Date.now();
-    const sent = c.req.header("X-Request-Id");
-    c.set("requestId", sent && REQUEST_ID.test(sent) ? sent : crypto.randomUUID());
-    c.set("surface", surfaceAt(c.req.path));
-    c.set("caller", null);
-    c.set("bodyBytes", null);
-    await next();
-    // The headers of a websocket's answer cannot be changed.
-    if (c.res.status !== 101) {
-      c.res.headers.set("X-Request-Id", c.var.requestId);
-      // Most answers show a secret, or data of one organisation: no cache may keep them.
-      c.res.headers.set("Cache-Control", "no-store");
-    }
-    logRequest(c, startedAt);
   });
   app.use(async (c, next) => {
     c.set("config", readConfig(c.env));
@@ -87,6 +72,24 @@ export function createApp(): Hono<AppEnv> {
     return c.var.surface.refuse(c as Call, refusal);
   });
   return app;
+}
+
+/** Gives a request its id and its surface, answers it, and logs it. */
+async function answer(c: Call, next: Next): Promise<void> {
+  const startedAt = Date.now();
+  const sent = c.req.header("X-Request-Id");
+  c.set("requestId", sent && REQUEST_ID.test(sent) ? sent : crypto.randomUUID());
+  c.set("surface", surfaceAt(c.req.path));
+  c.set("caller", null);
+  c.set("bodyBytes", null);
+  await next();
+  // The headers of a websocket's answer cannot be changed.
+  if (c.res.status !== 101) {
+    c.res.headers.set("X-Request-Id", c.var.requestId);
+    // Most answers show a secret, or data of one organisation: no cache may keep them.
+    c.res.headers.set("Cache-Control", "no-store");
+  }
+  logRequest(c, startedAt);
 }
 
 /**

@@ -1,10 +1,10 @@
 /** A relay session on a relay node, from its create to its end, with a node that speaks the link's protocol. */
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { newOrganisation } from "../support/client";
-import { eventually } from "../support/eventually";
 import { stubOf } from "../support/faults";
+import { eventually, newMailbox } from "../support/pipeline";
 import { link, newLinkedNode, nodeStub } from "../support/relay-node";
 import { authorize, create, join, list, read, remove, revoke } from "../support/sessions";
 import { connect, createRelay } from "../support/socket";
@@ -159,7 +159,7 @@ describe("a create", () => {
     expect([mute.sessions.size, full.sessions.size]).toEqual([0, 0]);
   });
 
-  test("is Initializing while no node has answered, and the webhook hears when one did", async () => {
+  test("is Initializing while no node has answered, and fails when none does", async () => {
     const { key } = await newOrganisation();
     const slow = await newLinkedNode(key, {}, { mute: ["assign"] });
     const second = await newLinkedNode(key, {}, { mute: ["assign"] });
@@ -221,5 +221,35 @@ describe("a create", () => {
     expect([own.sessions.size, shared.sessions.size, foreign.sessions.size]).toEqual([1, 1, 0]);
     shared.send({ type: "leaving" });
     await shared.closed;
+  });
+});
+
+describe("the webhook_url of a session", () => {
+  test("hears that a node has taken it, with the node's ports, and that the node is gone", async () => {
+    const { key } = await newOrganisation();
+    const mailbox = newMailbox();
+    const node = await newLinkedNode(key);
+    const { body } = await create(key, { ...two, webhook_url: mailbox.url });
+    node.send({ type: "leaving" });
+    await node.closed;
+    await eventually(async () => {
+      await runDurableObjectAlarm(nodeStub(node.id));
+      const bodies = (await mailbox.requests()).map((request) => JSON.parse(request.body));
+      expect(bodies).toMatchObject([
+        { status: "READY", linked: true, relay: body.relay },
+        { status: "Error", linked: false, error: "relay-node-lost", relay: body.relay },
+      ]);
+    });
+  });
+
+  test("hears that no node took it", async () => {
+    const { key } = await newOrganisation();
+    const mailbox = newMailbox();
+    await newLinkedNode(key, {}, { refuses: "full" });
+    await create(key, { ...two, webhook_url: mailbox.url });
+    await eventually(async () => {
+      const bodies = (await mailbox.requests()).map((request) => JSON.parse(request.body));
+      expect(bodies).toMatchObject([{ status: "Error", error: "no-relay-node", relay: null }]);
+    });
   });
 });
