@@ -144,7 +144,7 @@ export class RelayNode {
     log.info("listening", { host, bind, server_port: server, client_port: client });
     this.#timers.push(
       setInterval(() => this.forwarder.tick(monotonicNow()), TICK_MS),
-      setInterval(() => this.#measure(), MEASURE_EVERY_MS),
+      setInterval(() => this.#load.measure(monotonicNow()), MEASURE_EVERY_MS),
     );
     this.#link.start();
   }
@@ -179,11 +179,13 @@ export class RelayNode {
     switch (message.type) {
       case "assign":
         this.#answer(message.ref, this.#assign(message.session));
+        this.#sayLoadIfChanged();
         return;
       case "end":
         this.#options.log.info("session ended", { session: message.id, reason: message.reason });
         this.forwarder.end(message.id);
         this.#answer(message.ref, null);
+        this.#sayLoadIfChanged();
         return;
       case "permissions": {
         const known = this.forwarder.setPermissions(message.id, message, monotonicNow());
@@ -242,12 +244,11 @@ export class RelayNode {
     if (this.#link.send({ type: "load", ref, ...load })) this.#load.said(load, monotonicNow());
   }
 
-  #measure(): void {
-    const now = monotonicNow();
-    this.#load.measure(now);
+  /** Says a load that has changed, while Drawbridge is awake: it would not be woken for this alone. */
+  #sayLoadIfChanged(): void {
     const { table, connectedUsers } = this.forwarder;
     const load = this.#load.load(table.sessionCount, connectedUsers);
-    if (this.#load.isWorthSaying(load, now)) this.#sendLoad(null);
+    if (this.#load.isWorthSaying(load, monotonicNow())) this.#sendLoad(null);
   }
 
   /** Opens, tells or closes the trunk of a session whose users have come or gone, here or on websockets. */

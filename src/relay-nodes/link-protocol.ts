@@ -182,7 +182,8 @@ const fromNode = {
   leaving: z.object({ type: z.literal("leaving") }),
   /**
    * The answer to `load`, with its `ref`. Without one: a figure has come into another class
-   * (`loadClass`). That is said once a minute at most.
+   * (`loadClass`). That is said behind the answer to `assign` or `end`, when Drawbridge is awake anyway,
+   * and once a minute at most: while people play, nothing is said.
    */
   load: z.object({ type: z.literal("load"), ref: ref.nullish(), ...loadFigures }),
 };
