@@ -7,7 +7,7 @@
 import { fork } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -26,7 +26,9 @@ const sessionToken = (s) => 1_000_000 + s;
 const userToken = (s, n) => 2_000_000 + s * USERS + n;
 
 // Below the root, so that packages are found.
-const folder = mkdtempSync(join(import.meta.dirname, "../dist/bench-"));
+const dist = join(import.meta.dirname, "../dist");
+mkdirSync(dist, { recursive: true });
+const folder = mkdtempSync(join(dist, "bench-"));
 const file = join(folder, "subject.mjs");
 const children = [];
 const drawbridges = [];

@@ -2,6 +2,7 @@
  * `npm run build:relay-node`: the relay node as a single file, which Node 24 runs with nothing installed.
  * `npm run relay-node` makes it too, before it runs it.
  */
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, ROOT, readOptions } from "./setup.mjs";
 
@@ -12,9 +13,11 @@ export const RELAY_NODE = join(ROOT, "dist/relay-node.mjs");
 export async function buildRelayNode() {
   ensureInstalled();
   const { build } = await import("esbuild");
+  // Somebody else may be reading the file, or making it.
+  const unfinished = `${RELAY_NODE}.${process.pid}`;
   await build({
     entryPoints: [join(ROOT, "relay-node/main.ts")],
-    outfile: RELAY_NODE,
+    outfile: unfinished,
     bundle: true,
     platform: "node",
     target: "node24",
@@ -28,6 +31,7 @@ export async function buildRelayNode() {
     legalComments: "inline",
     logLevel: "warning",
   });
+  renameSync(unfinished, RELAY_NODE);
 }
 
 if (process.argv[1] === import.meta.filename) {
