@@ -143,8 +143,16 @@ export class Forwarder {
       this.counts.dropped.malformed += 1;
       return;
     }
-    const user = this.table.find(readToken(bytes, 0), readToken(bytes, 4));
+    const userToken = readToken(bytes, 0);
+    const sessionToken = readToken(bytes, 4);
+    const user = this.table.find(userToken, sessionToken);
     if (user === null || roleOf(user.n) !== role) {
+      this.table.countWrongToken(userToken, sessionToken, now);
+      this.#refuse(role, type, from, now);
+      return;
+    }
+    // Only while somebody guesses is this more than a look at a field.
+    if (user.session.wrongTokens !== null && this.#mayBeGuessed(user, from.address, now)) {
       this.#refuse(role, type, from, now);
       return;
     }
@@ -235,6 +243,15 @@ export class Forwarder {
     if (!this.knowsAllSessions || now > this.passUntil) return;
     if (!this.#invalidPongs.mayAnswer(type === PING ? "ping" : "data", from.address, now)) return;
     this.#sendTo(role, pongOf(STATE.invalid), 0, from);
+  }
+
+  /**
+   * Whether these tokens may have been guessed: there were sixty different wrong user tokens with the
+   * session's token within a minute, and nobody of the session was heard from this address.
+   */
+  #mayBeGuessed({ session }: NodeUser, address: string, now: number): boolean {
+    if (session.hasHeardFrom(address)) return false;
+    return (session.wrongTokens?.secondsLeft(now) ?? 0) > 0;
   }
 
   /** A valid datagram came from there. */

@@ -1,6 +1,7 @@
 /** The sessions that a relay node carries, with their users. Found by the pair of tokens in each datagram. */
 import type { Budget } from "../src/relay/budget";
 import { HOST } from "../src/relay/host";
+import { WrongTokenBudget } from "../src/relay/wrong-token-lock";
 import type { AssignedSession } from "../src/relay-nodes/link-protocol";
 
 /** The `at` of a budget that was never filled. */
@@ -82,6 +83,8 @@ export class NodeSession {
   permissions: Permissions | null = null;
   /** When the permissions were last asked for. */
   permissionsAskedAt = Number.NEGATIVE_INFINITY;
+  /** The wrong user tokens that came with its token; null: none did. */
+  wrongTokens: WrongTokenBudget | null = null;
   /** Somebody of it is on a websocket. */
   wantsTrunk = false;
   /** The trunk, while it is open. */
@@ -99,6 +102,11 @@ export class NodeSession {
     this.heardAt = now;
   }
 
+  /** Whether a user was last heard from this address. */
+  hasHeardFrom(address: string): boolean {
+    return this.users.some((user) => user.address === address);
+  }
+
   /** The user with this ordinal. */
   user(n: number): NodeUser | undefined {
     // At most 64: a map for each session would cost more memory than this costs time.
@@ -111,6 +119,8 @@ export class NodeSession {
 export class SessionTable {
   readonly #sessions = new Map<string, NodeSession>();
   readonly #byUserToken = new Map<number, NodeUser>();
+  /** One session of each token: two may have the same one by chance, and are then guarded as one. */
+  readonly #bySessionToken = new Map<number, NodeSession>();
   #userCount = 0;
 
   get sessionCount(): number {
@@ -128,6 +138,14 @@ export class SessionTable {
 
   get(id: string): NodeSession | undefined {
     return this.#sessions.get(id);
+  }
+
+  /** Counts a wrong user token, if it came with the token of a session. */
+  countWrongToken(userToken: number, sessionToken: number, now: number): void {
+    const session = this.#bySessionToken.get(sessionToken);
+    if (!session) return;
+    session.wrongTokens ??= new WrongTokenBudget();
+    session.wrongTokens.fail(String(userToken), now);
   }
 
   /** The user with this pair of tokens. Anybody else's datagram, also one with the tokens of two sessions, is nobody's. */
@@ -160,6 +178,7 @@ export class SessionTable {
     if (!session) {
       session = new NodeSession(assignment, now);
       this.#sessions.set(session.id, session);
+      this.#bySessionToken.set(session.token, session);
     }
     session.idleSeconds = assignment.idle_seconds;
     removed.push(...this.#setUsers(session, assignment.users));
@@ -171,6 +190,9 @@ export class SessionTable {
     const session = this.#sessions.get(id);
     if (!session) return [];
     this.#sessions.delete(id);
+    if (this.#bySessionToken.get(session.token) === session) {
+      this.#bySessionToken.delete(session.token);
+    }
     return this.#setUsers(session, []);
   }
 

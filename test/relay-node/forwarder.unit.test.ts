@@ -232,6 +232,39 @@ describe("a user", () => {
   });
 });
 
+describe("somebody who guesses user tokens with the right session token", () => {
+  const GUESSER = "198.51.100.1";
+  const guess = (token: number, now: number, address = GUESSER) =>
+    node.receive("client", ping(token, SESSION), 5_000, now, address)[0]?.bytes;
+
+  test("does not learn which one is right after sixty different wrong ones in a minute", () => {
+    node.receive("server", ping(HOST, SESSION), HOST_PORT, 1);
+    for (let i = 0; i < 60; i++) guess(1_000 + i, 1_000 * i);
+    expect(guess(ANNA, 59_001)).toEqual(pong(3));
+    expect(userOf(1)?.connected).toBe(false);
+    expect(guess(ANNA, 61_000)).toEqual(pong(2));
+  });
+
+  test("locks out nobody who plays, not even a user who connects from a player's address", () => {
+    connect(1);
+    for (let i = 0; i < 100; i++) guess(1_000 + i, 2);
+    expect(fromAnna("x", 3)).toHaveLength(1);
+    expect(node.receive("client", ping(BEN, SESSION), BEN_PORT, 3)[0]?.bytes).toEqual(pong(2));
+  });
+
+  test("is not somebody who sends one wrong token again and again", () => {
+    for (let i = 0; i < 1_000; i++) guess(999, 1);
+    expect(guess(ANNA, 2)).toEqual(pong(2));
+  });
+
+  test("does not harm another session", () => {
+    node.forwarder.assign(assignment("s2", SESSION + 1, [HOST, ANNA]), 1);
+    for (let i = 0; i < 100; i++) guess(1_000 + i, 2);
+    const sent = node.receive("client", ping(ANNA, SESSION + 1), 5_000, 3, GUESSER);
+    expect(sent[0]?.bytes).toEqual(pong(2));
+  });
+});
+
 describe("limits", () => {
   const limits = { ...LIMITS, messagesPerSecond: 10, burstMessages: 20 };
 

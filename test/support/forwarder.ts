@@ -44,8 +44,8 @@ export interface TestForwarder {
   asked: string[];
   /** Set it to false, and the socket takes nothing. */
   takes: boolean;
-  /** Receives a datagram from this UDP port of 192.0.2.1; gives what was sent for it. */
-  receive(role: Role, bytes: Buffer, port: number, now?: number): Sent[];
+  /** Receives a datagram from this UDP port of 192.0.2.1 (or of another address); gives what was sent for it. */
+  receive(role: Role, bytes: Buffer, port: number, now?: number, address?: string): Sent[];
 }
 
 /** A forwarder that Drawbridge has welcomed, and told all sessions. */
@@ -70,9 +70,9 @@ export function testForwarder(limits = LIMITS): TestForwarder {
     silent,
     asked,
     takes: true,
-    receive: (role, bytes, port, now = 1) => {
+    receive: (role, bytes, port, now = 1, address = "192.0.2.1") => {
       sent = [];
-      forwarder.receive(role, Buffer.from(bytes), { address: "192.0.2.1", port }, now);
+      forwarder.receive(role, Buffer.from(bytes), { address, port }, now);
       return sent;
     },
   };
