@@ -259,6 +259,8 @@ describe("a session with native and browser users", () => {
       else frames.push(Buffer.from(data as ArrayBuffer));
     });
     await eventually(() => expect(texts[0]).toContain("ready"));
+    // A socket that never sent anything is closed ten seconds late (workerd, November 2026).
+    socket.send(Buffer.of(1));
     return { socket, frames, texts };
   }
   // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
@@ -287,6 +289,50 @@ describe("a session with native and browser users", () => {
       expect(host.peer.received).toContainEqual(toHost(1, "native beside it")),
     );
     ben.socket.close();
+  });
+
+  test("reaches a user where it was heard last, in the browser or over UDP", async () => {
+    const { session, host, anna } = await game(2);
+    await host.state(2);
+    await anna.state(2);
+    const inBrowser = await browser(session, 1);
+    await eventually(async () => {
+      await host.toClient(1, "in the browser?");
+      expect(inBrowser.frames).toContainEqual(toClient("in the browser?"));
+    });
+    let closedWith = 0;
+    inBrowser.socket.addEventListener("close", ({ code }) => {
+      closedWith = code;
+    });
+    await anna.state(2);
+    await eventually(async () => {
+      await host.toClient(1, "over UDP?");
+      expect(anna.peer.received).toContainEqual(toClient("over UDP?"));
+    });
+    await eventually(() => expect(closedWith).toBe(4409));
+  });
+
+  test("drops what a browser sends that is too large for a datagram, and goes on", async () => {
+    const { session, host } = await game(2);
+    await host.state(2);
+    const anna = await browser(session, 1);
+    await eventually(async () => {
+      await host.ping();
+      anna.socket.send(toClient("small"));
+      expect(host.peer.received).toContainEqual(toHost(1, "small"));
+    });
+    const before = node.forwarder.counts.dropped["too-large"];
+    anna.socket.send(toClient(Buffer.alloc(1_468)));
+    anna.socket.send(toClient(Buffer.alloc(1_467)));
+    await eventually(() =>
+      expect(host.peer.received).toContainEqual(toHost(1, Buffer.alloc(1_467))),
+    );
+    expect(host.peer.received).not.toContainEqual(toHost(1, Buffer.alloc(1_468)));
+    const { body } = await api.read(session.session_id);
+    const counted =
+      node.forwarder.counts.dropped["too-large"] - before + body.session_users[1].frames_dropped;
+    expect(counted).toBeGreaterThan(0);
+    anna.socket.close();
   });
 
   test("lets a native client play with a host in a browser, which is told who comes and goes", async () => {

@@ -116,6 +116,11 @@ export class NativePlayer {
     await this.peer.until(ping(this.token, this.#session), pong(state));
   }
 
+  /** Sends a ping, and does not wait for its answer. */
+  async ping(): Promise<void> {
+    await this.peer.send(ping(this.token, this.#session));
+  }
+
   /** From now on it sends from another address, as after a NAT has forgotten the old one. */
   async moves(): Promise<void> {
     const port = this.peer.port;
