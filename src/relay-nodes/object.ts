@@ -6,10 +6,6 @@
  * Its alarm rings 25 s after the node was last heard, and so about every 20 s while it is linked: one row.
  */
 import { DurableObject } from "cloudflare:workers";
-import { openDatabase } from "../db/open";
-import { type DomainEvent, newEventId } from "../events/event";
-import { EventOutbox } from "../events/event-outbox";
-import type { EventType } from "../events/event-types";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { closeSocket } from "../relay/participant";
@@ -21,16 +17,12 @@ import type {
   PlacementResult,
   RelayNodeCalls,
 } from "../session/relay-node";
-import { sessionTokens } from "../session/relay-tokens";
+import { toAssignedSession, toLinkPermissions } from "./assigned-session";
 import {
-  type AssignedSession,
   BLIND_SECONDS,
   type FromNode,
   type Hello,
-  LINK_PING,
-  LINK_PONG,
   LINK_PROTOCOL,
-  type LinkPermissions,
   type NodeLoad,
   PING_SECONDS,
   parseFromNode,
@@ -44,10 +36,10 @@ import {
   refuseLink,
   sendToNode,
 } from "./link-socket";
-import { capacityOf, DEFAULT_CAPACITY, type RelayNodeEventData, SHARED } from "./node";
 import type { LinkRequest, NodeAdministration } from "./node-calls";
-import { Assignments, type NodeRecord } from "./node-record";
-import { reportNode } from "./node-store";
+import { NodeLinks } from "./node-links";
+import { Assignments } from "./node-record";
+import { NodeState } from "./node-state";
 import { type NodeAnswer, PendingAnswers } from "./pending-answers";
 
 /** A node that does not take a session in this time is passed over. */
@@ -56,8 +48,6 @@ const PLACE_MS = 1_500;
 const TELL_MS = 2_000;
 /** How long a reader waits for a node's figures. */
 const ASK_MS = 500;
-/** A link on which nothing was heard for so long is closed. */
-const UNHEARD_MS = 25_000;
 /** A node is lost so long after its link was. */
 const LOST_AFTER_MS = BLIND_SECONDS * 1_000;
 /** How soon what failed is tried again. */
@@ -65,14 +55,8 @@ const TRY_AGAIN_MS = 10_000;
 /** How many sessions are told in one go that their node is lost, and how many of these at once. */
 const SESSIONS_PER_RUN = 500;
 const SESSIONS_AT_ONCE = 50;
-/** A share of the capacity: D1 is told when the fill has changed by so much. */
-const FILL_STEP = 1 / 8;
-/** D1 is told of the load this often at most. */
-const LOAD_EVERY_MS = 60_000;
 /** How long an assignment outlives its session: the object of the session takes it away before. */
 const STALE_MS = 60_000;
-
-const PONG = new WebSocketRequestResponsePair(LINK_PING, LINK_PONG);
 
 export class RelayNodeObject
   extends DurableObject<Env>
@@ -81,37 +65,31 @@ export class RelayNodeObject
   readonly #config: Config;
   readonly #assignments: Assignments;
   readonly #pending = new PendingAnswers();
-  #record: NodeRecord | null;
-  /** When a message came on the link, pings apart. Unix milliseconds. */
-  #heardAt = 0;
-  /** The writing to D1 that runs. */
-  #reporting: Promise<void> = Promise.resolve();
+  readonly #links: NodeLinks;
+  readonly #state: NodeState;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#config = readConfig(env);
     this.#assignments = new Assignments(ctx.storage.kv);
-    this.#record = ctx.storage.kv.get<NodeRecord>("node") ?? null;
-    ctx.setWebSocketAutoResponse(PONG);
+    this.#links = new NodeLinks(ctx);
+    const reportFailed = () => this.#setAlarm(Date.now());
+    this.#state = new NodeState({ ctx, env, reportFailed });
   }
 
   async place(
     assignment: Assignment,
     permissions: NodePermissions | null,
   ): Promise<PlacementResult> {
-    const record = this.#record;
-    const node = this.#address();
-    if (!record || !node || !this.#link()) return { ok: false, code: "offline" };
-    if (record.draining || record.settings.drained) return { ok: false, code: "draining" };
-    if (this.#assignments.count >= this.#capacity()) return { ok: false, code: "full" };
+    const node = this.#state.address;
+    if (!node || !this.#links.current()) return { ok: false, code: "offline" };
+    if (this.#state.isDraining) return { ok: false, code: "draining" };
+    if (this.#assignments.count >= this.#state.capacity) return { ok: false, code: "full" };
     this.#assignments.put(assignment);
-    const answer = await this.#ask(PLACE_MS, (ref) => ({
-      type: "assign",
-      ref,
-      session: this.#toAssigned(assignment, permissions),
-    }));
+    const session = toAssignedSession(assignment, this.#config.secret, permissions);
+    const answer = await this.#ask(PLACE_MS, (ref) => ({ type: "assign", ref, session }));
     if (answer?.type === "done") {
-      this.#fillChanged();
+      this.#state.setSessions(this.#assignments.count);
       return { ok: true, node };
     }
     this.#drop(assignment.id, "not taken");
@@ -126,13 +104,13 @@ export class RelayNodeObject
   ): Promise<number | null> {
     if (!this.#assignments.has(assignment.id)) return null;
     this.#assignments.put(assignment);
-    const session = this.#toAssigned(assignment, permissions);
+    const session = toAssignedSession(assignment, this.#config.secret, permissions);
     return this.#tell((ref) => ({ type: "assign", ref, session }));
   }
 
   async release(sessionId: string, reason: string): Promise<number | null> {
     if (!this.#assignments.delete(sessionId)) return null;
-    this.#fillChanged();
+    this.#state.setSessions(this.#assignments.count);
     return this.#tell((ref) => ({ type: "end", ref, id: sessionId, reason }));
   }
 
@@ -144,7 +122,7 @@ export class RelayNodeObject
 
   async sockets(sessionId: string, open: boolean): Promise<void> {
     if (!this.#assignments.setHasSockets(sessionId, open)) return;
-    const link = this.#link();
+    const link = this.#links.current();
     if (link) sendToNode(link, { type: "trunk", id: sessionId, open });
   }
 
@@ -167,108 +145,85 @@ export class RelayNodeObject
   }
 
   async drain(drained: boolean): Promise<void> {
-    const record = this.#record;
-    if (!record) return;
-    this.#change({ settings: { ...record.settings, drained } });
-    for (const ws of this.ctx.getWebSockets()) {
-      const attached = readLink(ws);
-      if (!attached) continue;
-      const settings = { ...attached.settings, drained };
-      ws.serializeAttachment({ ...attached, settings } satisfies LinkAttachment);
-    }
-    const link = this.#link();
+    this.#state.setDrained(drained);
+    this.#links.setDrained(drained);
+    const link = this.#links.current();
     if (!link) return;
     sendToNode(link, { type: "drain", draining: drained });
-    this.#showLinked();
-    await this.#reporting;
+    this.#state.showLinked();
+    await this.#state.reported;
   }
 
   async tokenRotated(digest: string, graceMs: number): Promise<void> {
-    for (const ws of this.ctx.getWebSockets()) {
-      const link = readLink(ws);
-      if (!link || link.closed || link.tokenDigest === digest) continue;
-      const until = Math.min(link.tokenUntil ?? Number.POSITIVE_INFINITY, Date.now() + graceMs);
-      ws.serializeAttachment({ ...link, tokenUntil: until } satisfies LinkAttachment);
-    }
-    this.#closeWithEndedToken(Date.now());
-    this.#setAlarm(Date.now());
+    const now = Date.now();
+    this.#links.endOtherTokens(digest, now + graceMs);
+    this.#links.closeWithEndedToken(now);
+    this.#noticeLostLink(now);
+    this.#setAlarm(now);
   }
 
   async remove(): Promise<void> {
-    const message = "This relay node was deleted. Make another one, and use its token.";
-    for (const ws of this.ctx.getWebSockets())
-      refuseLink(ws, "removed", { code: "removed", message });
+    this.#links.closeAll();
     this.#pending.giveUp();
-    if (!this.#record) return this.#forget();
-    this.#change({ removed: true, status: "lost", downSince: null, owed: null });
+    if (!this.#state.record) return this.#state.forget();
+    this.#state.removed();
     await this.#failSessions();
   }
 
   override async fetch(request: Request): Promise<Response> {
     const asked: LinkRequest = JSON.parse(request.headers.get("Drawbridge-Node") ?? "null");
     const now = Date.now();
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    const link: LinkAttachment = { ...asked, since: now, greeted: false, closed: false };
-    server.serializeAttachment(link);
+    const webSocket = this.#links.accept(asked, now);
     // Closes it if it never says hello.
     this.#setAlarm(now);
-    return new Response(null, { status: 101, webSocket: client });
+    return new Response(null, { status: 101, webSocket });
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
     const now = Date.now();
+    this.#links.closeWithEndedToken(now);
     const link = readLink(ws);
-    if (!link || link.closed) return;
-    this.#closeWithEndedToken(now);
-    if (!isOpen(ws)) return;
+    if (!link || !isOpen(ws)) return this.#noticeLostLink(now);
     const parsed =
       typeof message === "string"
         ? parseFromNode(message)
         : ({ type: "malformed", problem: "a binary message" } as const);
     if (parsed === null) return;
     if (parsed.type === "malformed") {
-      log("relay node sent a malformed message", {
-        node: link.settings.id,
-        problem: parsed.problem,
-      });
-      const text = `A message was malformed: ${parsed.problem}.`;
-      this.#closeLink(ws, "malformed", { code: "malformed", message: text }, now);
-      return;
+      const { problem } = parsed;
+      log("relay node sent a malformed message", { node: link.settings.id, problem });
+      this.#refuse(ws, "malformed", "malformed", `A message was malformed: ${problem}.`);
+    } else if (link.greeted) {
+      this.#links.heard(now);
+      await this.#receive(ws, parsed, now);
+    } else if (parsed.type === "hello") {
+      this.#greet(ws, link, parsed, now);
+    } else {
+      this.#refuse(ws, "malformed", "malformed", "The first message of a link is hello.");
     }
-    if (!link.greeted) {
-      if (parsed.type === "hello") {
-        this.#greet(ws, link, parsed, now);
-        return;
-      }
-      const text = "The first message of a link is hello.";
-      this.#closeLink(ws, "malformed", { code: "malformed", message: text }, now);
-      return;
-    }
-    this.#heardAt = now;
-    await this.#receive(ws, parsed, now);
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
     closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
-    this.#gone(ws, Date.now());
+    this.#noticeLostLink(Date.now());
   }
 
-  override async webSocketError(ws: WebSocket): Promise<void> {
-    this.#gone(ws, Date.now());
+  override async webSocketError(): Promise<void> {
+    this.#noticeLostLink(Date.now());
   }
 
   override async alarm(): Promise<void> {
     const now = Date.now();
     try {
-      this.#closeWithEndedToken(now);
-      this.#closeUnheard(now);
-      if (this.#record?.removed) return await this.#failSessions();
-      this.#noticeLostLink(now);
-      const downSince = this.#record?.downSince ?? null;
+      this.#links.closeWithEndedToken(now);
+      const heardAt = this.#links.closeUnheard(now);
+      if (this.#state.record?.removed) return await this.#failSessions();
+      // After a deploy of the Worker, websockets are gone without a close event.
+      this.#noticeLostLink(heardAt ?? now);
+      const downSince = this.#state.record?.downSince ?? null;
       if (downSince !== null && now >= downSince + LOST_AFTER_MS) this.#lose(now);
-      if (this.#record?.status === "lost") await this.#failSessions();
-      if (this.#record?.owed) await this.#report();
+      if (this.#state.record?.status === "lost") await this.#failSessions();
+      if (this.#state.record?.owed) await this.#state.report();
     } catch (error) {
       log("relay node's alarm failed", { error: describeError(error) });
     } finally {
@@ -279,61 +234,29 @@ export class RelayNodeObject
 
   #greet(ws: WebSocket, link: LinkAttachment, hello: Hello, now: number): void {
     if (hello.protocol !== LINK_PROTOCOL) {
-      const old = hello.protocol < LINK_PROTOCOL;
-      const code = old ? "node-too-old" : "node-too-new";
-      const message = old
-        ? `This relay node speaks version ${hello.protocol} of the link's protocol, and Drawbridge version ${LINK_PROTOCOL}. Update the relay node.`
-        : `This relay node speaks version ${hello.protocol} of the link's protocol, and Drawbridge version ${LINK_PROTOCOL}. Update Drawbridge, or use an older relay node.`;
-      this.#closeLink(ws, "wrongProtocol", { code, message }, now);
+      const isOld = hello.protocol < LINK_PROTOCOL;
+      const what = `This relay node speaks version ${hello.protocol} of the link's protocol, and Drawbridge version ${LINK_PROTOCOL}.`;
+      const advice = isOld
+        ? "Update the relay node."
+        : "Update Drawbridge, or use an older relay node.";
+      const code = isOld ? "node-too-old" : "node-too-new";
+      this.#refuse(ws, "wrongProtocol", code, `${what} ${advice}`);
       return;
     }
-    for (const other of this.ctx.getWebSockets()) {
-      if (other === ws || !isOpen(other) || !readLink(other)?.greeted) continue;
-      const message =
-        "Another process has linked with this relay node's token, and takes its place.";
-      refuseLink(other, "replaced", { code: "replaced", message });
-    }
     this.#pending.giveUp();
-    ws.serializeAttachment({ ...link, greeted: true, since: now } satisfies LinkAttachment);
-    this.#heardAt = now;
-    const before = this.#record;
-    const { host, ip = null, ports, version, capacity = null } = hello;
-    const facts = {
-      version,
-      host,
-      ip,
-      serverPort: ports.server,
-      clientPort: ports.client,
-      capacity,
-    };
-    const { latitude, longitude, settings } = link;
-    this.#record = {
-      status: before?.status ?? "never-connected",
-      fill: before?.fill ?? 0,
-      load: before?.load ?? null,
-      owed: before?.owed ?? null,
-      removed: before?.removed ?? false,
-      settings,
-      draining: hello.draining ?? false,
-      facts,
-      latitude,
-      longitude,
-      seenAt: now,
-      downSince: null,
-    };
-    this.ctx.storage.kv.put("node", this.#record);
-    this.#welcome(ws, this.#record);
+    this.#links.greeted(ws, link, now);
+    this.#state.greeted(link, hello, now);
+    this.#welcome(ws);
     this.#giveSessions(ws, hello.sessions, now);
-    this.#showLinked(hasOtherFacts(before, this.#record));
     this.#setAlarm(now);
   }
 
-  #welcome(ws: WebSocket, { settings, draining }: NodeRecord): void {
+  #welcome(ws: WebSocket): void {
     const { bytesPerSecond, burstBytes, messagesPerSecond, burstMessages } = this.#config.relay;
     sendToNode(ws, {
       type: "welcome",
       protocol: LINK_PROTOCOL,
-      node_id: settings.id,
+      node_id: this.#state.id,
       ping_seconds: PING_SECONDS,
       blind_seconds: BLIND_SECONDS,
       limits: {
@@ -342,7 +265,7 @@ export class RelayNodeObject
         messages_per_second: messagesPerSecond,
         burst_messages: burstMessages,
       },
-      draining: draining || settings.drained,
+      draining: this.#state.isDraining,
     });
   }
 
@@ -354,13 +277,10 @@ export class RelayNodeObject
         continue;
       }
       // Permissions are not known here: a node that has frames asks for them.
-      const session = this.#toAssigned(assignment, null);
+      const session = toAssignedSession(assignment, this.#config.secret, null);
       sendToNode(ws, { type: "assign", ref: crypto.randomUUID(), session });
     }
-    for (const id of carried) {
-      if (this.#assignments.has(id)) continue;
-      sendToNode(ws, { type: "end", ref: crypto.randomUUID(), id, reason: "not on this node" });
-    }
+    for (const id of carried) if (!this.#assignments.has(id)) this.#drop(id, "not on this node");
   }
 
   async #receive(ws: WebSocket, message: FromNode, now: number): Promise<void> {
@@ -372,14 +292,13 @@ export class RelayNodeObject
       case "figures":
         return this.#pending.answer(message);
       case "load":
-        return message.ref ? this.#pending.answer(message) : this.#saveLoad(message, now);
+        return message.ref ? this.#pending.answer(message) : this.#state.saveLoad(message, now);
       case "silent":
         return this.#silent(message.id);
       case "permissions":
         return this.#sendPermissions(ws, message.id);
       case "draining":
-        this.#change({ draining: true });
-        return this.#showLinked();
+        return this.#state.startedDraining();
       case "leaving":
         return this.#leave(ws, now);
     }
@@ -387,13 +306,14 @@ export class RelayNodeObject
 
   /** Nobody of this session is heard on the node: its object decides whether it ends. */
   async #silent(id: string): Promise<void> {
-    const stays = this.#assignments.has(id) && (await this.#session(id).silentOnNode(this.#id()));
+    const isHere = this.#assignments.has(id);
+    const stays = isHere && (await this.#session(id).silentOnNode(this.#state.id));
     if (!stays) this.#drop(id, "not on this node");
   }
 
   async #sendPermissions(ws: WebSocket, id: string): Promise<void> {
     if (!this.#assignments.has(id)) return;
-    const permissions = await this.#session(id).permissionsForNode(this.#id());
+    const permissions = await this.#session(id).permissionsForNode(this.#state.id);
     if (permissions === null || !isOpen(ws)) return;
     const ref = crypto.randomUUID();
     sendToNode(ws, { type: "permissions", ref, id, ...toLinkPermissions(permissions) });
@@ -410,8 +330,8 @@ export class RelayNodeObject
 
   /** Takes a session off the node without waiting for it. */
   #drop(id: string, reason: string): void {
-    if (this.#assignments.delete(id)) this.#fillChanged();
-    const link = this.#link();
+    if (this.#assignments.delete(id)) this.#state.setSessions(this.#assignments.count);
+    const link = this.#links.current();
     if (link) sendToNode(link, { type: "end", ref: crypto.randomUUID(), id, reason });
   }
 
@@ -420,98 +340,46 @@ export class RelayNodeObject
     milliseconds: number,
     toQuestion: (ref: string) => ToNode,
   ): Promise<NodeAnswer | null> {
-    const link = this.#link();
+    const link = this.#links.current();
     if (!link) return null;
     return this.#pending.wait(milliseconds, (ref) => sendToNode(link, toQuestion(ref)));
   }
 
   /** Tells the node something that it must not miss: see `RelayNodeCalls.update`. */
   async #tell(toMessage: (ref: string) => ToNode): Promise<number | null> {
-    const link = this.#link();
-    if (!link) return this.#blindAt(Date.now());
+    const link = this.#links.current();
+    if (!link) return this.#state.blindAt(Date.now());
     const answer = await this.#pending.wait(TELL_MS, (ref) => sendToNode(link, toMessage(ref)));
     if (answer) return null;
-    const now = Date.now();
     // Without its link it is blind in 30 s at most, and with a new one it gets everything again.
     const message = "You did not answer in time. Come back.";
-    if (isOpen(link)) this.#closeLink(link, "unanswered", { code: "unanswered", message }, now);
-    return this.#blindAt(now);
+    if (isOpen(link)) this.#refuse(link, "unanswered", "unanswered", message);
+    return this.#state.blindAt(Date.now());
   }
 
-  /** When the node carries nothing any more, unless it is linked again. Null: it does not already. */
-  #blindAt(now: number): number | null {
-    const record = this.#record;
-    if (record?.status !== "online" && record?.status !== "draining") return null;
-    const at = (record.downSince ?? now) + BLIND_SECONDS * 1_000;
-    return at > now ? at : null;
-  }
-
-  /** The node's link; null: there is none. */
-  #link(): WebSocket | null {
-    const open = this.ctx.getWebSockets().filter((ws) => isOpen(ws) && readLink(ws)?.greeted);
-    return open[0] ?? null;
-  }
-
-  #closeLink(
+  #refuse(
     ws: WebSocket,
     close: Parameters<typeof refuseLink>[1],
-    why: { code: string; message: string },
-    now: number,
+    code: string,
+    message: string,
   ): void {
-    refuseLink(ws, close, why);
-    this.#gone(ws, now);
+    refuseLink(ws, close, { code, message });
+    this.#noticeLostLink(Date.now());
   }
 
-  /** A websocket has closed. If it was the node's link, the node has so long to come back. */
-  #gone(ws: WebSocket, now: number): void {
-    if (readLink(ws)?.greeted) this.#noticeLostLink(now);
-  }
-
-  /** After a deploy of the Worker websockets are gone without a close event. */
-  #noticeLostLink(now: number): void {
-    const record = this.#record;
-    if (this.#link() || !record || record.downSince !== null) return;
-    if (record.status !== "online" && record.status !== "draining") return;
+  /** If the link is gone, the node has so long to come back. `at`: since when, Unix milliseconds. */
+  #noticeLostLink(at: number): void {
+    const { record, isUp } = this.#state;
+    if (!record || !isUp || record.downSince !== null || this.#links.current()) return;
     this.#pending.giveUp();
-    this.#change({ downSince: now, seenAt: now });
-    if (record.status === "draining" && this.#assignments.count === 0) this.#lose(now);
-    this.#setAlarm(now);
-  }
-
-  /** Closes what has not been heard for too long. */
-  #closeUnheard(now: number): void {
-    for (const ws of this.ctx.getWebSockets()) {
-      if (!isOpen(ws) || now < this.#lastHeard(ws) + UNHEARD_MS) continue;
-      const message = "Nothing was heard from you for 25 seconds. Ping every 10.";
-      const at = this.#lastHeard(ws);
-      this.#closeLink(ws, "unanswered", { code: "unheard", message }, at);
-    }
-  }
-
-  #lastHeard(ws: WebSocket): number {
-    const pinged = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? 0;
-    const link = readLink(ws);
-    const heard = link?.greeted ? this.#heardAt : 0;
-    return Math.max(pinged, heard, link?.since ?? 0);
-  }
-
-  #closeWithEndedToken(now: number): void {
-    for (const ws of this.ctx.getWebSockets()) {
-      const until = readLink(ws)?.tokenUntil ?? null;
-      if (!isOpen(ws) || until === null || now < until) continue;
-      const message = "The token of this relay node was replaced. Use the new one.";
-      this.#closeLink(ws, "tokenRevoked", { code: "token-replaced", message }, now);
-    }
+    this.#state.linkGone(at);
+    if (record.status === "draining" && this.#assignments.count === 0) this.#lose(at);
+    this.#setAlarm(Date.now());
   }
 
   /** The node is not there any more: what runs on it fails, in `#failSessions`. */
   #lose(now: number): void {
-    const record = this.#record;
-    if (!record || record.status === "lost" || record.status === "offline") return;
-    const left = record.status === "draining" && this.#assignments.count === 0;
-    this.#change({ status: left ? "offline" : "lost", downSince: null, seenAt: now });
-    this.#owe(left ? null : "relay-node.lost", now);
-    this.ctx.waitUntil(this.#report());
+    this.#state.gone(now, { nothing: this.#assignments.count === 0 });
   }
 
   /** Tells the sessions of a lost node. Those that could not be told are told by the next alarm. */
@@ -520,183 +388,32 @@ export class RelayNodeObject
     for (let at = 0; at < Math.min(ids.length, SESSIONS_PER_RUN); at += SESSIONS_AT_ONCE) {
       const page = ids.slice(at, at + SESSIONS_AT_ONCE);
       const told = await Promise.allSettled(
-        page.map((id) => this.#session(id).nodeLost(this.#id())),
+        page.map((id) => this.#session(id).nodeLost(this.#state.id)),
       );
       told.forEach(({ status }, i) => {
         if (status === "fulfilled") this.#drop(page[i] ?? "", "lost");
       });
       // It may have come back meanwhile. Then it keeps the others.
-      if (this.#link()) break;
+      if (this.#links.current()) break;
     }
-    if (this.#record?.removed && this.#assignments.count === 0) return this.#forget();
-    if (this.#record && this.#record.fill > 0 && this.#assignments.count === 0) {
-      this.#change({ fill: 0 });
-      this.#owe(null, Date.now());
-    }
+    if (this.#state.record?.removed && this.#assignments.count === 0) return this.#state.forget();
     this.#setAlarm(Date.now());
-  }
-
-  async #forget(): Promise<void> {
-    this.#record = null;
-    await this.ctx.storage.deleteAll();
-  }
-
-  /** The link is there: shows the node as online or draining. */
-  #showLinked(hasChanged = false): void {
-    const record = this.#record;
-    if (!record) return;
-    const now = Date.now();
-    const status = record.draining || record.settings.drained ? "draining" : "online";
-    if (status === record.status) {
-      if (!hasChanged) return;
-      this.#owe(null, now);
-    } else {
-      this.#change({ status });
-      // One that is back from draining was online all the time.
-      const isNews = status === "draining" || record.status !== "draining";
-      this.#owe(isNews ? `relay-node.${status}` : null, now);
-    }
-    this.ctx.waitUntil(this.#report());
-  }
-
-  #saveLoad(load: NodeLoad, now: number): void {
-    if (now - (this.#record?.load?.at ?? 0) < LOAD_EVERY_MS) return;
-    this.#change({
-      load: {
-        sessions: load.sessions,
-        users: load.users,
-        datagramsPerSecond: load.datagrams_per_second,
-        bytesPerSecond: load.bytes_per_second,
-        droppedPerSecond: load.dropped_per_second,
-        at: now,
-      },
-    });
-    this.#owe(null, now);
-    this.ctx.waitUntil(this.#report());
-  }
-
-  /** Sessions have come or gone: tells D1, if it makes a difference. */
-  #fillChanged(): void {
-    const record = this.#record;
-    if (!record) return;
-    const fill = this.#assignments.count / this.#capacity();
-    const isOther = Math.abs(fill - record.fill) >= FILL_STEP || fill >= 1 !== record.fill >= 1;
-    if (!isOther) return;
-    this.#change({ fill });
-    this.#owe(null, Date.now());
-    this.ctx.waitUntil(this.#report());
-  }
-
-  /** Takes note that D1 has to be told what the record says now, and of this event. */
-  #owe(type: EventType | null, now: number): void {
-    const record = this.#record;
-    if (!record) return;
-    // Another array each time: `#report` sees by it that more is owed.
-    const owed = [...(record.owed ?? [])];
-    // The owner of a shared node is no organisation: nobody receives its events.
-    if (type === null || record.settings.organisationId === SHARED) {
-      this.#change({ owed });
-      return;
-    }
-    const { settings, status, facts } = record;
-    const { id, name, region, createdAt, organisationId } = settings;
-    const data: RelayNodeEventData = {
-      relayNode: { id, name, region, createdAt, status, facts },
-    };
-    const event: DomainEvent = { id: newEventId(now), organisationId, type, at: now, data };
-    this.#change({ owed: [...owed, event] });
-  }
-
-  /** Tells D1 what it has to be told. One at a time; what fails is tried again by the alarm. */
-  #report(): Promise<void> {
-    this.#reporting = this.#reporting.then(async () => {
-      const record = this.#record;
-      if (!record?.owed || record.removed) return;
-      const { owed, status, seenAt, facts, latitude, longitude, fill, load } = record;
-      const db = openDatabase(this.env);
-      const events = new EventOutbox(db, this.env.EVENTS, this.ctx);
-      const report = { status, seenAt, facts, latitude, longitude, fill, load };
-      try {
-        await reportNode({ db, events }, record.settings, report, owed);
-        // If more was owed meanwhile, it is told next.
-        if (this.#record?.owed === owed) this.#change({ owed: null });
-      } catch (error) {
-        log("relay node not reported", { node: record.settings.id, error: describeError(error) });
-        this.#setAlarm(Date.now());
-      }
-    });
-    return this.#reporting;
-  }
-
-  #change(changes: Partial<NodeRecord>): void {
-    if (!this.#record) return;
-    this.#record = { ...this.#record, ...changes };
-    this.ctx.storage.kv.put("node", this.#record);
   }
 
   /** Sets the alarm for what has to be done next, if there is anything. */
   #setAlarm(now: number): void {
-    const times: number[] = [];
-    for (const ws of this.ctx.getWebSockets()) {
-      if (!isOpen(ws)) continue;
-      times.push(this.#lastHeard(ws) + UNHEARD_MS);
-      const until = readLink(ws)?.tokenUntil ?? null;
-      if (until !== null) times.push(until);
-    }
-    const record = this.#record;
-    if (record?.downSince != null) times.push(record.downSince + LOST_AFTER_MS);
-    if (record?.owed) times.push(now + TRY_AGAIN_MS);
-    if (record && (record.removed || record.status === "lost") && this.#assignments.count > 0) {
-      times.push(now + TRY_AGAIN_MS);
-    }
+    const { record } = this.#state;
+    const isLost = record !== null && (record.removed || record.status === "lost");
+    const isOwed = record?.owed != null || (isLost && this.#assignments.count > 0);
+    const times = [
+      this.#links.nextCheckAt(),
+      record?.downSince == null ? null : record.downSince + LOST_AFTER_MS,
+      isOwed ? now + TRY_AGAIN_MS : null,
+    ].filter((time) => time !== null);
     if (times.length > 0) void this.ctx.storage.setAlarm(Math.max(now + 1, Math.min(...times)));
-  }
-
-  #capacity(): number {
-    const record = this.#record;
-    if (!record) return DEFAULT_CAPACITY;
-    return capacityOf({ capacity: record.settings.capacity, facts: record.facts });
-  }
-
-  #address() {
-    const record = this.#record;
-    if (!record?.facts) return null;
-    const { host, ip, serverPort, clientPort } = record.facts;
-    return { id: record.settings.id, host, ip, serverPort, clientPort };
-  }
-
-  #id(): string {
-    return this.#record?.settings.id ?? "";
   }
 
   #session(id: string): NodeReports {
     return this.env.SESSIONS.getByName(id) as unknown as NodeReports;
   }
-
-  #toAssigned(
-    { id, idleSeconds, expiresAt, users, hasSockets }: Assignment,
-    permissions: NodePermissions | null,
-  ): AssignedSession {
-    const tokens = sessionTokens(this.#config.secret, id);
-    return {
-      id,
-      token: tokens.session,
-      idle_seconds: idleSeconds,
-      expires_at: expiresAt,
-      users: users.map(({ gated, ...user }) => ({ n: user.n, token: tokens.user(user), gated })),
-      permissions: permissions && toLinkPermissions(permissions),
-      trunk: hasSockets,
-    };
-  }
-}
-
-function toLinkPermissions({ toClients, toHost, ageMs }: NodePermissions): LinkPermissions {
-  return { to_clients: [...toClients], to_host: [...toHost], age_ms: ageMs };
-}
-
-/** Whether D1 has to be told what a node said of itself. */
-function hasOtherFacts(before: NodeRecord | null, after: NodeRecord): boolean {
-  const told = ({ facts, latitude, longitude }: NodeRecord) =>
-    JSON.stringify([facts, latitude, longitude]);
-  return before === null || told(before) !== told(after);
 }

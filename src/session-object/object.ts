@@ -9,16 +9,10 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Config, readConfig } from "../platform/config";
-import { withTimeout } from "../platform/wait";
 import { closeSocket } from "../relay/participant";
 import type { DeviceRevocation } from "../session/device-revocation";
 import { endedRefusal, type SessionCommand } from "../session/machine";
-import {
-  NO_RELAY_NODE,
-  type NodePermissions,
-  RELAY_NODE_LOST,
-  type RelayNodeAddress,
-} from "../session/relay-node";
+import { type NodePermissions, RELAY_NODE_LOST } from "../session/relay-node";
 import { drawUserToken, drawUserTokens, isSameToken, sessionTokens } from "../session/relay-tokens";
 import { type ExpiryReason, isFinal } from "../session/session";
 import {
@@ -35,11 +29,9 @@ import { SessionClock } from "./clock";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
 import { NodeLink } from "./node-link";
+import { NodePlacement } from "./node-placement";
 import { OutcomeWaiters } from "./outcome-waiters";
 import { UsageStore } from "./usage-store";
-
-/** How long a create waits for a relay node, so that its answer normally says READY. */
-const LINK_WAIT_MS = 2_000;
 
 const NOT_FOUND = { ok: false, refusal: { code: "not-found" } } as const;
 
@@ -52,6 +44,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #commands: SessionCommands;
   readonly #outcomeWaiters = new OutcomeWaiters();
   readonly #nodes: NodeLink;
+  readonly #placement: NodePlacement;
   /** The session; null: there is none here. */
   #loaded: LoadedSession | null = null;
   /** True once no session can be made here any more: see `readOrPreventCreation`. */
@@ -75,6 +68,17 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       limits: this.#config.relay,
       current,
     });
+    this.#placement = new NodePlacement({
+      ctx,
+      nodes: this.#nodes,
+      commands: this.#commands,
+      clock: this.#clock,
+      announcer: this.#announcer,
+      current,
+      mayCreate: () => this.#loaded === null && !this.#creationPrevented,
+      load: (first) => this.#load(first, { announced: 0, idleAt: null }),
+      tellSockets: (loaded) => this.#tellSockets(loaded),
+    });
     const journal = ctx.storage.kv.get<SessionJournal>("session");
     if (!journal) return;
     ctx.blockConcurrencyWhile(async () => {
@@ -95,7 +99,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const tokens = sessionTokens(this.#config.secret, facts.id);
     const users = drawUserTokens(tokens, asked.users);
     const command = { type: "create", facts, expiresAt, users } as const;
-    if (nodes) return this.#createOnNode(command, nodes);
+    if (nodes) return this.#placement.create(command, nodes);
     const now = Date.now();
     const created = this.#commands.create({ ...command, active: asked.active }, now);
     if (!created.ok) return created;
@@ -342,69 +346,6 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       ...(isRepeat ? { isRepeat } : {}),
       ...(effectiveBy === null ? {} : { effectiveBy }),
     };
-  }
-
-  /** Makes a session that is active when one of these relay nodes has taken it. */
-  async #createOnNode(
-    command: Omit<Extract<SessionCommand, { type: "create" }>, "active">,
-    nodes: readonly string[],
-  ): Promise<SessionResult> {
-    const { facts, expiresAt, users } = command;
-    const drawn = users.map((user, n) => ({ ...user, n }));
-    const placing = this.#nodes.place({ ...facts, expiresAt, users: drawn }, nodes);
-    // Only then is it stored: as active, in one write with one event. Should the object die before, the
-    // node finds out that nobody uses what it was given, and asks.
-    const outcome = await withTimeout(LINK_WAIT_MS, placing).catch(() => "waiting" as const);
-    const node = outcome === "waiting" ? null : outcome;
-    const now = Date.now();
-    const taken = this.#loaded !== null || this.#creationPrevented;
-    const created = taken
-      ? ({ ok: false, refusal: { code: "exists" } } as const)
-      : this.#commands.create(
-          { ...command, active: node !== null, ...(node ? { node } : {}) },
-          now,
-        );
-    if (!created.ok) {
-      void placing.then((placed) => placed && this.#nodes.letGo(placed, facts, "not made"));
-      return created;
-    }
-    const loaded = this.#load(created.journal, { announced: 0, idleAt: null });
-    if (outcome === "waiting") {
-      this.ctx.waitUntil(placing.then((placed) => this.#placed(loaded, placed)));
-    } else if (node === null) {
-      this.#commands.run(loaded, { type: "fail", error: NO_RELAY_NODE }, now);
-    }
-    this.#clock.setAlarm(loaded);
-    await this.#announcer.announce();
-    await this.#tellDevices(loaded);
-    return viewOf(loaded, loaded.session);
-  }
-
-  /** Tells the node of users with devices: it was given the session without them. */
-  async #tellDevices(loaded: LoadedSession): Promise<void> {
-    if (!loaded.session.users.some(({ deviceId }) => deviceId !== null)) return;
-    this.#nodes.tell(loaded);
-    await this.#nodes.whenTold();
-  }
-
-  /** A relay node has taken the session after its create was answered; null: none did. */
-  async #placed(loaded: LoadedSession, node: RelayNodeAddress | null): Promise<void> {
-    const before = loaded.session.users;
-    const command =
-      node === null
-        ? ({ type: "fail", error: NO_RELAY_NODE } as const)
-        : ({ type: "activate", expiresAt: null, node } as const);
-    const decision =
-      this.#loaded === loaded ? this.#commands.run(loaded, command, Date.now()) : null;
-    if (!decision?.ok) {
-      if (node) this.#nodes.letGo(node, loaded.session, "ended");
-      return;
-    }
-    if (loaded.session.users !== before || loaded.session.version > 2) this.#nodes.tell(loaded);
-    this.#tellSockets(loaded);
-    this.#clock.setAlarm(loaded);
-    await this.#announcer.announce();
-    await this.#tellDevices(loaded);
   }
 
   /** The session, if this relay node carries it. */

@@ -2,10 +2,10 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { newOrganisation } from "../support/client";
+import { call, newOrganisation } from "../support/client";
 import { stubOf } from "../support/faults";
 import { eventually, newMailbox } from "../support/pipeline";
-import { link, newLinkedNode, nodeStub } from "../support/relay-node";
+import { link, NODES, newLinkedNode, nodeStub } from "../support/relay-node";
 import { authorize, create, join, list, read, remove, revoke } from "../support/sessions";
 import { connect, createRelay } from "../support/socket";
 
@@ -183,6 +183,29 @@ describe("a create", () => {
       { type: "session.failed", error: "no-relay-node" },
     ]);
     expect([slow.sessions.size, second.sessions.size]).toEqual([0, 0]);
+  });
+
+  test("is Initializing in the answer when the first two nodes do not answer, and READY when the third has it, without a user who was revoked meanwhile", async () => {
+    const { key } = await newOrganisation();
+    for (let i = 0; i < 2; i++) await newLinkedNode(key, {}, { mute: ["assign"] });
+    const third = await newLinkedNode(key);
+    await eventually(async () => {
+      const { body } = await call("GET", `${NODES}/${third.id}`, { key });
+      expect(body.status).toBe("online");
+    });
+    // The least loaded nodes are asked first.
+    await env.DB.prepare("update relay_nodes set fill = 0.5 where id = ?").bind(third.id).run();
+    const { body } = await create(key, two);
+    expect(body).toMatchObject({ status: "Initializing", linked: false, relay: null });
+    const { session_id: id, session_users } = body;
+    expect((await read(key, id)).body.status).toBe("Initializing");
+    expect((await list(key)).body.sessions[0].status).toBe("Initializing");
+    expect((await authorize(key, id)).status).toBe(409);
+    await revoke(key, id, session_users[1].authorization_token);
+    await eventually(async () => {
+      expect((await read(key, id)).body).toMatchObject({ status: "READY", linked: true });
+    });
+    expect(third.sessions.get(id)?.users.map(({ n }) => n)).toEqual([0]);
   });
 
   test("fails at once where every node drains", async () => {
