@@ -4,8 +4,15 @@
  */
 import { spawn } from "node:child_process";
 import { buildRelayNode, RELAY_NODE } from "./build-relay-node.mjs";
-import { nodePath } from "./setup.mjs";
+import { fail, nodePath } from "./setup.mjs";
 
+for (const name of ["url", "host", "bind", "server-port", "client-port", "capacity", "metrics"]) {
+  if (process.env[`npm_config_${name.replaceAll("-", "_")}`] === undefined) continue;
+  fail(
+    `npm took --${name} for an option of its own. Write \`--\` before it: ` +
+      "npm run relay-node -- --url https://… --host …",
+  );
+}
 await buildRelayNode();
 const node = spawn(nodePath(), [RELAY_NODE, ...process.argv.slice(2)], { stdio: "inherit" });
 node.on("exit", (code) => process.exit(code ?? 1));
