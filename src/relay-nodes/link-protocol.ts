@@ -98,7 +98,10 @@ const assignedSession = z.object({
   token,
   /** Said of it with `silent` when nobody was heard for so long, and again every quarter of it. */
   idle_seconds: z.number().positive(),
-  /** Unix milliseconds. From then on nothing of it passes, whether or not `end` has come. */
+  /**
+   * When it ends at the latest, Unix milliseconds. `end` comes then, and 30 s later a node without a link is
+   * blind. So our node does not use this: the clock of its machine may be wrong.
+   */
   expires_at: z.number(),
   users: z.array(
     z.object({

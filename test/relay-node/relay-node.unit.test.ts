@@ -104,6 +104,17 @@ describe("a node that is linked", () => {
     expect(await host.next()).toEqual(toHost(1, payload));
   });
 
+  test.each([
+    ["::1", "::1"],
+    ["::", "127.0.0.1"],
+  ])("can be bound to %s, and is reached at %s", async (bind, address) => {
+    const node = await startNode({ bind });
+    await drawbridge.ask({ type: "assign", ref: "", session });
+    const host = await UdpPeer.open(node.ports.server, address);
+    peers.push(host);
+    await host.until(ping(HOST, SESSION), pong(2));
+  });
+
   test("lets go of a user before it says that this is done", async () => {
     const { anna, host } = await play();
     const answer = await drawbridge.ask({

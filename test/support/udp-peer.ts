@@ -7,21 +7,24 @@ export class UdpPeer {
   /** What has come and was not taken yet, oldest first. */
   readonly received: Buffer[] = [];
   readonly #socket: Socket;
+  readonly #address: string;
   #to: number;
   #closed = false;
 
-  private constructor(socket: Socket, to: number) {
+  private constructor(socket: Socket, to: number, address: string) {
     this.#socket = socket;
     this.#to = to;
+    this.#address = address;
     socket.on("message", (bytes) => this.received.push(bytes));
   }
 
-  /** A socket that sends to this port of 127.0.0.1. */
-  static async open(to: number): Promise<UdpPeer> {
-    const socket = createSocket({ type: "udp4", recvBufferSize: 1_048_576 });
-    socket.bind(0, "127.0.0.1");
+  /** A socket that sends to this port of an address of loopback. */
+  static async open(to: number, address = "127.0.0.1"): Promise<UdpPeer> {
+    const type = address.includes(":") ? "udp6" : "udp4";
+    const socket = createSocket({ type, recvBufferSize: 1_048_576 });
+    socket.bind(0, address);
     await once(socket, "listening");
-    return new UdpPeer(socket, to);
+    return new UdpPeer(socket, to, address);
   }
 
   /** The port to which it sends. */
@@ -36,7 +39,9 @@ export class UdpPeer {
 
   async send(bytes: Buffer): Promise<void> {
     await new Promise<void>((sent, failed) => {
-      this.#socket.send(bytes, this.#to, "127.0.0.1", (error) => (error ? failed(error) : sent()));
+      this.#socket.send(bytes, this.#to, this.#address, (error) =>
+        error ? failed(error) : sent(),
+      );
     });
   }
 
