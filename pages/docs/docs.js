@@ -37,6 +37,8 @@ window.SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   plugins: [authorizeWithTokens],
+  // Closed groups: a newcomer sees all subjects at once.
+  docExpansion: "none",
   // Links to one operation can be sent to others.
   deepLinking: true,
   // The list of schemas at the end of the page starts closed.

@@ -113,6 +113,10 @@ interface Description {
   summary: string;
   /** What the summary leaves out. CommonMark. */
   description?: string;
+  /** What an answer of a status is, where its schema does not say it: "The new key, with its token." CommonMark. */
+  answerTexts?: Readonly<Record<number, string>>;
+  /** The headers of its answers that a client acts on, each with what it says. CommonMark. */
+  answerHeaders?: Readonly<Record<string, string>>;
   /** Whether an absent body counts as `{}`. */
   bodyIsOptional?: boolean;
   /** The media type of the body, where it is not JSON. */
@@ -136,6 +140,8 @@ export interface Example {
 interface Declaration<P extends string, C, A extends Answers, Q, B> extends Description {
   /** A template such as `/v1/sessions/{id}:use`. */
   path: P;
+  /** The form of each parameter of the path, for its description only: the handler checks what it gets. */
+  params?: { readonly [N in ParamNames<P>]?: z.ZodType };
   caller: C;
   query?: Q;
   body?: B;
@@ -147,6 +153,7 @@ interface Declaration<P extends string, C, A extends Answers, Q, B> extends Desc
 /** An operation, as `mount.ts` and `openapi/` see it. */
 export interface Operation extends Description {
   path: string;
+  params?: Readonly<Record<string, z.ZodType>>;
   caller: CallerRule;
   query?: z.ZodType;
   body?: z.ZodType;
@@ -165,8 +172,10 @@ export interface AnyReply {
 export interface OperationGroup {
   /** The heading in the description, such as "Relay sessions". */
   name: string;
-  /** One sentence about the subject. CommonMark. */
+  /** One sentence about the subject, or two. CommonMark. */
   description: string;
+  /** The file in `docs/` that explains the subject, such as `relay-sessions.md`. */
+  page: string;
   operations: readonly Operation[];
 }
 

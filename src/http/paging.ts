@@ -6,11 +6,18 @@ import * as z from "zod";
 import { INTEGER_ID, wholeNumberText } from "./whole-numbers";
 
 /** The schema of `limit`. */
-export const pageLimit = wholeNumberText(1, 100, 3).default(30);
+export const pageLimit = wholeNumberText(1, 100, 3)
+  .default(30)
+  .meta({ description: "How many rows the page has at most." });
 
 /** The schema of `cursor`: only a `next_cursor` of the same list has this form. */
 export function pageCursor(form: RegExp) {
-  return z.string().regex(form, "must be a next_cursor of this list").nullable().default(null);
+  return z
+    .string()
+    .regex(form, "must be a next_cursor of this list")
+    .nullable()
+    .default(null)
+    .meta({ description: "The `next_cursor` of the page before. Left out: the first page." });
 }
 
 /** The schema of a page of a list whose rows have this schema. */

@@ -2,15 +2,18 @@
  * The description of the whole API as an OpenAPI 3.1 document, made from the operations. `npm run openapi`
  * writes it to `openapi.json`.
  */
+import * as z from "zod";
 import packageJson from "../../package.json";
-import type { Operation, OperationGroup } from "../http/operation";
+import type { CallerRule, Operation, OperationGroup } from "../http/operation";
 import type { Surface } from "../http/request-context";
 import { SURFACES } from "../surfaces/all";
+import { answerHeadersOf } from "./answer-headers";
 import { HEADER_PARAMETERS, headerParametersOf } from "./header-parameters";
 import { type JsonSchema, SchemaWriter } from "./json-schema";
 import { securityOf, shownRefusals } from "./refusals";
 import { SECURITY_SCHEMES } from "./security-schemes";
 import { shareErrorResponses } from "./shared-responses";
+import { tagsOf } from "./tags";
 import { WEBHOOKS_TAG, webhooksOf } from "./webhooks";
 
 /** The document, ready to be written as JSON. */
@@ -35,11 +38,11 @@ export function describeApi() {
     info: {
       title: "Drawbridge",
       version: packageJson.version,
-      description: packageJson.description,
+      description: INTRODUCTION,
       license: { name: "Apache 2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/", description: "This deployment" }],
-    tags: [...groups.map(({ name, description }) => ({ name, description })), WEBHOOKS_TAG],
+    tags: [...tagsOf(groups), WEBHOOKS_TAG],
     paths,
     webhooks,
     components: {
@@ -50,6 +53,13 @@ export function describeApi() {
     },
   };
 }
+
+const INTRODUCTION = `${packageJson.description}
+
+- **To try a call on the page \`/docs\`:** press Authorize and enter an API key. Open a group and a call. Press Try it out, then Execute.
+- **Credentials.** Most calls take an API key: \`Authorization: Bearer drb_…\`. Each says which permission the key has to hold.
+- **Errors.** Each call lists its statuses and codes. The body is a \`Problem\`; of relay sessions a \`RelayError\`, in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`.
+- **Names such as \`docs/conventions.md\`** are files of Drawbridge's repository. That one says what holds for every call.`;
 
 interface Place {
   surface: Surface;
@@ -77,10 +87,22 @@ function describe(operation: Operation, place: Place): OperationObject {
 }
 
 function describeInWords({ caller, description }: Operation): { description?: string } {
-  const permission = caller.by === "key" ? caller.permission : null;
-  const needs = permission === null ? null : `Needs the permission \`${permission}\`.`;
-  const words = [description, needs].filter((text) => text !== undefined && text !== null);
+  const words = [description, whoMayCall(caller)].filter((text) => text !== undefined);
   return words.length > 0 ? { description: words.join("\n\n") } : {};
+}
+
+/** Undefined: the operation's own description says it. */
+function whoMayCall(caller: CallerRule): string | undefined {
+  switch (caller.by) {
+    case "key":
+      return caller.permission === null
+        ? "Needs an API key. It need not hold any permission."
+        : `Needs the permission \`${caller.permission}\`.`;
+    case "root":
+      return "Needs the root token.";
+    case "handler":
+      return caller.security.length === 0 ? "Needs no credential in `Authorization`." : undefined;
+  }
 }
 
 /** OpenAPI 3.1 lists the roles that a scheme has to grant: here the permission. */
@@ -93,15 +115,15 @@ function describeSecurity(operation: Operation): object[] {
 function describeParameters(operation: Operation, schemas: SchemaWriter): object {
   const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
   const parameters: object[] = names.map((name) => {
-    const example = operation.example.params?.[name];
-    // Ids that are numbers have nothing but digits, and no other parameter of a path has.
-    const schema = { type: /^[0-9]+$/.test(example ?? "") ? "integer" : "string" };
+    const form = operation.params?.[name];
+    const { description, ...schema } = form ? schemas.ofInput(form) : { type: "string" };
     return {
       name,
       in: "path",
       required: true,
+      ...(description === undefined ? {} : { description }),
       schema,
-      ...exampleOf(toExample(example, schema)),
+      ...exampleOf(toExample(operation.example.params?.[name], schema)),
     };
   });
   if (operation.query) {
@@ -123,7 +145,7 @@ function describeParameters(operation: Operation, schemas: SchemaWriter): object
 }
 
 function describeBody(operation: Operation, schemas: SchemaWriter): object {
-  if (!operation.body) return {};
+  if (!operation.body || (operation.bodyIsOptional && isEmptyObject(operation.body))) return {};
   const content = {
     [operation.bodyType ?? "application/json"]: {
       schema: schemas.ofInput(operation.body, `${capitalised(operation.id)}Body`),
@@ -131,6 +153,10 @@ function describeBody(operation: Operation, schemas: SchemaWriter): object {
     },
   };
   return { requestBody: { required: !operation.bodyIsOptional, content } };
+}
+
+function isEmptyObject(schema: z.ZodType): boolean {
+  return schema instanceof z.ZodObject && Object.keys(schema.shape).length === 0;
 }
 
 interface ResponseObject {
@@ -151,17 +177,21 @@ function describeResponses(
       ...(pageType && status === "200" ? { [pageType]: { schema: { type: "string" } } } : {}),
     };
     responses[status] = {
-      description: SUCCESSES[status] ?? "The answer.",
+      description: operation.answerTexts?.[Number(status)] ?? describeAnswer(status, schema),
+      ...answerHeadersOf(operation, status),
       ...(content ? { content } : {}),
     };
   }
   const { mediaType, body } = surface.errors;
   for (const [status, codes] of shownRefusals(operation, surface).entries()) {
+    const refused = `Refused: ${codes.map((code) => `\`${code}\``).join(", ")}.`;
+    // The health of the service has an answer of its own with 503.
+    const answered = responses[status];
     responses[status] = {
-      description: `Refused: ${codes.map((code) => `\`${code}\``).join(", ")}.`,
+      description: answered ? `${answered.description} ${refused}` : refused,
+      ...answerHeadersOf(operation, String(status)),
       content: {
-        // The health of the service has a format of its own for 503.
-        ...responses[status]?.content,
+        ...answered?.content,
         [mediaType]: { schema: schemas.ofOutput(body(codes)) },
       },
     };
@@ -169,12 +199,21 @@ function describeResponses(
   return responses;
 }
 
+/** Such as "Made. The body: `Device`." */
+function describeAnswer(status: string, schema: z.ZodType | null): string {
+  const what = SUCCESSES[status] ?? "The answer.";
+  if (!schema) return status === "101" ? what : `${what} There is no body.`;
+  const row = schema instanceof z.ZodArray ? (schema.element as z.ZodType) : null;
+  const name = (row ?? schema).meta()?.id;
+  return name === undefined ? what : `${what} The body: ${row ? "a list of " : ""}\`${name}\`.`;
+}
+
 const SUCCESSES: Readonly<Record<string, string>> = {
   101: "The websocket is open.",
   200: "Done.",
   201: "Made.",
   202: "Accepted: the outcome is not known yet.",
-  204: "Done. There is nothing to show.",
+  204: "Done.",
 };
 
 /** The schema of a parameter that is null where it is absent: null cannot be sent in a query. */

@@ -15,14 +15,15 @@ export const HEADER_PARAMETERS: Record<string, HeaderParameter> = {
   OrganisationId: {
     name: "X-Organisation-Id",
     in: "header",
-    description: "Another organisation of the same API key. Without it, the first one.",
+    description:
+      "The organisation to act in, if the API key has several. Left out: the first of them.",
     schema: { type: "integer", minimum: 1 },
   },
   IdempotencyKey: {
     name: "Idempotency-Key",
     in: "header",
     description:
-      "1 to 255 visible ASCII characters. A retry with the same key gets the first answer again, for 24 hours.",
+      "Makes it safe to retry: the same request with the same key gets the first answer again, for 24 hours. 1 to 255 visible ASCII characters.",
     schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
   },
   RicloudAwait: {

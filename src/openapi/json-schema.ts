@@ -3,6 +3,7 @@
  * components, which the others refer to.
  */
 import * as z from "zod";
+import { EXAMPLES } from "./examples";
 
 /** A JSON Schema of draft 2020-12, as OpenAPI 3.1 has it. */
 export interface JsonSchema {
@@ -39,18 +40,27 @@ export class SchemaWriter {
     const { properties, $defs } = z.toJSONSchema(z.object({ root: schema }), {
       io,
       unrepresentable: "any",
-      override: ({ jsonSchema }) => tidy(jsonSchema as JsonSchema, io),
+      override: ({ zodSchema, jsonSchema }) => {
+        const { def } = (zodSchema as z.core.$ZodTypes)._zod;
+        // Zod leaves out the default of a text that becomes a number: in a query, the two are the same.
+        if (def.type === "default" && typeof def.defaultValue === "number") {
+          jsonSchema.default = def.defaultValue;
+        }
+        tidy(jsonSchema as JsonSchema, io);
+      },
     });
     for (const [id, component] of Object.entries($defs ?? {})) this.#add(id, refer(component));
     return refer(properties?.root) as JsonSchema;
   }
 
-  #add(id: string, component: unknown): void {
+  #add(id: string, written: unknown): void {
+    const examples = id in EXAMPLES ? { examples: [EXAMPLES[id]] } : {};
+    const component = { ...(written as JsonSchema), ...examples };
     const known = this.components[id];
     if (known && JSON.stringify(known) !== JSON.stringify(component)) {
       throw new Error(`two different schemas have the id ${id}`);
     }
-    this.components[id] = component as JsonSchema;
+    this.components[id] = component;
   }
 }
 
@@ -58,6 +68,15 @@ function tidy(schema: JsonSchema, io: "input" | "output"): void {
   if (io === "output" && schema.additionalProperties === false) delete schema.additionalProperties;
   // A number in a query is text to Zod, and its pattern says nothing about a number.
   if (schema.type === "integer" && "pattern" in schema) delete schema.pattern;
+  // The bounds of every exact integer of JavaScript say nothing about the field.
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  // What may be null is described where readers look first, and not inside an alternative.
+  const [inner, ...others] = Array.isArray(schema.anyOf) ? schema.anyOf : [];
+  if (schema.description === undefined && inner?.description && others[0]?.type === "null") {
+    schema.description = inner.description;
+    delete inner.description;
+  }
   // Zod's pattern of a date is longer than all else, and `format` says the same.
   if (schema.format === "date-time") delete schema.pattern;
 }

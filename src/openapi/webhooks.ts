@@ -5,7 +5,8 @@ import type { SchemaWriter } from "./json-schema";
 /** The heading of all webhooks in the description. */
 export const WEBHOOKS_TAG = {
   name: "What Drawbridge sends",
-  description: "Signed requests to the addresses that you named. They are no calls of the API.",
+  description:
+    "Webhooks: signed requests to the addresses that you named. They are no calls of the API. More: `docs/webhooks.md`.",
 };
 
 /** Every webhook by its name: that of the event, where it tells of one. */
@@ -19,11 +20,12 @@ export function webhooksOf(schemas: SchemaWriter): Record<string, object> {
 }
 
 function describe(name: string, { format, when, body }: WebhookDescription, schemas: SchemaWriter) {
+  const [first = "", ...rest] = when.split(/(?<=\.) /);
   return {
     operationId: `on${toPascalCase(name)}`,
     tags: [WEBHOOKS_TAG.name],
-    summary: name,
-    description: when,
+    summary: first.replace(/\.$/, ""),
+    description: [...rest, "`docs/webhooks.md` says how to verify the signature."].join(" "),
     // A receiver checks a signature. It asks for no credential that a caller could send.
     security: [],
     parameters: SIGNATURE_HEADERS[format],

@@ -5,6 +5,7 @@ import { keySurface } from "./api-keys/errors";
 import { apiKeys } from "./api-keys/operations";
 import { rpcSurface } from "./polarclaw/errors";
 import { rpc } from "./polarclaw/rpc";
+import { webConnectPrefix } from "./relay-permissions/aliases";
 import { connections } from "./relay-permissions/connections";
 import { permissionSurface } from "./relay-permissions/errors";
 import { permissions } from "./relay-permissions/permissions";
@@ -41,7 +42,7 @@ export const ownSurface = problemSurface("v1", () => true);
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly SurfaceOperations[] = [
   [relaySurface, relaySessions, relayParticipants],
-  [permissionSurface, connections, permissions],
+  [permissionSurface, connections, permissions, webConnectPrefix],
   [keySurface, apiKeys],
   [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],
   [rpcSurface, rpc],

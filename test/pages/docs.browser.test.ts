@@ -7,6 +7,9 @@ const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "tr
 /** The description that the pages are built from. */
 const description = JSON.parse(readFileSync("openapi.json", "utf8"));
 const paths: [string, object][] = Object.entries(description.paths);
+const groups: string[] = Object.values(description.paths as Record<string, object>)
+  .flatMap((item) => Object.values(item))
+  .map(({ tags }) => tags[0]);
 const operations = paths.flatMap(([path, item]) =>
   Object.keys(item)
     .filter((name) => METHODS.includes(name))
@@ -40,8 +43,12 @@ function operation(method: string, path: string) {
     .filter({ has: tab.page.locator(`[data-path="${path}"]`) });
 }
 
+/** Opens the group with this name. Groups are closed at first. */
+const openGroup = (name: string) => tab.page.locator(`.opblock-tag[data-tag="${name}"]`).click();
+
 /** Opens an operation, and sends it as the page proposes. Gives the status and the body that it shows. */
 async function tryOut(method: string, path: string) {
+  await openGroup(description.paths[path][method].tags[0]);
   const box = operation(method, path);
   await box.locator(".opblock-summary-control").click();
   await box.getByRole("button", { name: "Try it out" }).click();
@@ -53,9 +60,21 @@ async function tryOut(method: string, path: string) {
   };
 }
 
+test("it shows the groups in the order of the description, closed", async () => {
+  const { page } = tab;
+  await page.goto("/docs");
+  const headings = page.locator(".opblock-tag");
+  await headings.first().waitFor();
+  const names = await headings.evaluateAll((all) => all.map((one) => one.dataset.tag));
+  const tags: { name: string }[] = description.tags;
+  expect(names).toEqual(tags.map(({ name }) => name));
+  expect(await page.locator(".opblock-tag-section .opblock").count()).toBe(0);
+});
+
 test("it lists every operation of the description, and no other", async () => {
   const { page } = tab;
   await page.goto("/docs");
+  for (const name of new Set(groups)) await openGroup(name);
   const listed = async () => {
     // Events, which are no operations of ours to call, stand apart from these sections.
     const summaries = await page.locator(".opblock-tag-section .opblock-summary").all();
@@ -112,16 +131,35 @@ test("an API key that is given to Authorize is sent along, and kept in this tab'
 
 test("it leads back to the first page", async () => {
   await tab.page.goto("/docs");
-  await tab.page.getByRole("link", { name: "Drawbridge" }).click();
+  await tab.page.getByRole("link", { name: "Drawbridge", exact: true }).click();
   expect(new URL(tab.page.url()).pathname).toBe("/");
 });
 
-test("it fits a screen of 360 pixels, with the answer to an operation too", async () => {
+test("an operation shows the codes of its errors, and an example of the answer alone", async () => {
   const { page } = tab;
-  await page.setViewportSize({ width: 360, height: 740 });
   await page.goto("/docs");
+  await openGroup("Events");
+  const box = operation("get", "/v1/events/{id}");
+  await box.locator(".opblock-summary-control").click();
+  const refused = box.locator('.response[data-code="404"]');
+  await refused.getByText("event-not-found").waitFor();
+  expect(await refused.locator(".model-example").isVisible()).toBe(false);
+  const answer = box.locator('.response[data-code="200"] .model-example');
+  expect(JSON.parse(await answer.locator("pre").innerText())).toEqual(
+    description.components.schemas.Event.examples[0],
+  );
+});
+
+test.each([1280, 360])("it fits a screen of %i pixels, whatever is open", async (width) => {
+  const { page } = tab;
+  await page.setViewportSize({ width, height: 740 });
+  await page.goto("/docs");
+  for (const name of new Set(groups)) if (name !== "Service") await openGroup(name);
   await tryOut("get", "/v1/ip");
-  expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+  for (const path of ["/v1/relays/sessions", "/v1/applications/{application}/pairing/requests"]) {
+    await operation("post", path).locator(".opblock-summary-control").click();
+  }
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
 });
 
 test("it is light or dark, as the system is", async () => {

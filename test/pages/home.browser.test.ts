@@ -35,7 +35,7 @@ test("a person who opens the reference and goes back sees the page again, not th
   const { page, errors } = await browser.open();
   await page.goto("/");
   await page.getByRole("link", { name: "API reference" }).click();
-  await page.locator(".opblock").first().waitFor();
+  await page.locator(".opblock-tag").first().waitFor();
   await page.goBack();
   await page.getByText("Drawbridge decides which devices may connect").waitFor();
   expect(errors).toEqual([]);

@@ -162,7 +162,7 @@ function violation(
 }
 
 /** The schema with all objects closed. Parts of an `allOf` each know some of the fields, so they stay open. */
-function closed<T>(schema: T): T {
+export function closed<T>(schema: T): T {
   if (Array.isArray(schema)) return schema.map(closed) as T;
   if (typeof schema !== "object" || schema === null) return schema;
   const entries = Object.entries(schema).map(([name, inner]) => [

@@ -49,14 +49,23 @@ const organisationIds = list(z.int("must be a number"), KEY_BOUNDS.organisations
 
 /** The fields that a create and a change have in common. */
 const settings = {
-  name: humanText(1, KEY_BOUNDS.nameLength),
-  emails: list(email, KEY_BOUNDS.emails),
-  permissions: list(permissionName, KEY_BOUNDS.permissions),
+  name: humanText(1, KEY_BOUNDS.nameLength).meta({
+    description: `What the key is for: 1 to ${KEY_BOUNDS.nameLength} characters.`,
+  }),
+  emails: list(email, KEY_BOUNDS.emails).meta({
+    description:
+      "Whom to notify about the key: its events carry these addresses. If it holds `operator:sign-in`, these people may also sign in with it through Cloudflare Access.",
+  }),
+  permissions: list(permissionName, KEY_BOUNDS.permissions).meta({
+    description: "What the key may do. You have to hold all of them.",
+  }),
   dnsName: dnsName.optional().meta({
     description:
       "A user name for your other services: a DNS label, unique in the deployment. It is kept in small letters. Null: none.",
   }),
-  expiresAt: instant.optional().meta({ description: "In the future. Null: the key has no end." }),
+  expiresAt: instant
+    .optional()
+    .meta({ description: "When the key stops working: in the future. Null: never." }),
   ipAllowlist: list(cidr, KEY_BOUNDS.ipAllowlist)
     .nullish()
     .meta({ description: "From where the key may be used. Empty: from anywhere." }),
@@ -75,7 +84,7 @@ export const createKeyBody = z
         ...settings,
         organizationsIds: organisationIds.meta({
           description:
-            "Required, under this name or as `organizationIds`. The key acts in the first of them.",
+            "Ids of the organisations in which the key acts. By itself it acts in the first of them. Required, under this name or as `organizationIds`.",
         }),
         organizationIds: otherSpelling,
       })
@@ -98,10 +107,17 @@ const changes = {
   name: settings.name.nullish(),
   emails: settings.emails.nullish(),
   permissions: settings.permissions.nullish(),
-  organizationsIds: organisationIds.nullish(),
+  organizationsIds: organisationIds.nullish().meta({
+    description: "In which organisations the key acts. The first is what it acts in by itself.",
+  }),
   organizationIds: otherSpelling,
-  labels: list(humanText(1, KEY_BOUNDS.labelLength), KEY_BOUNDS.labels).nullish(),
-  blocked: z.boolean("must be true or false").nullish(),
+  labels: list(humanText(1, KEY_BOUNDS.labelLength), KEY_BOUNDS.labels)
+    .nullish()
+    .meta({ description: "Words of yours, to find the key again." }),
+  blocked: z
+    .boolean("must be true or false")
+    .nullish()
+    .meta({ description: "True: the key does not work until it is false again." }),
   refreshApiToken: z
     .boolean("must be true or false")
     .nullish()
@@ -153,26 +169,27 @@ export const listKeysQuery = z.object({
     .enum(["true", "false"], "must be true or false")
     .transform((text) => text === "true")
     .nullable()
-    .default(null),
+    .default(null)
+    .meta({ description: "Only keys that are blocked, or are not." }),
   name: z
     .string()
     .max(100, "must have at most 100 characters")
     .nullable()
     .default(null)
-    .meta({ description: "Part of a name, in any case." }),
+    .meta({ description: "Only keys whose name has this in it, in any case." }),
   token: z
     .string()
     .max(1_024, "is too long for a token")
     .nullable()
     .default(null)
-    .meta({ description: "A whole token, or its `short`." }),
+    .meta({ description: "Only the key with this token: all of it, or its `short`." }),
   limit: z
     .string()
     .regex(/^(?:[1-9][0-9]?|100)$/, "must be a whole number from 1 to 100")
     .transform(Number)
     .meta({ type: "integer", minimum: 1, maximum: 100 })
     .default(100)
-    .meta({ description: "100 if it is left out." }),
+    .meta({ description: "How many keys the page has at most." }),
   after: integerIdText("must be the id of an API key")
     .default(0)
     .meta({ description: "The id of the last key that you have. The list goes on after it." }),

@@ -5,6 +5,7 @@ import { type Call, Refused } from "../../http/request-context";
 import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyView, listKeys } from "../../keys/key-store";
 import { changeKey, createKey, deleteKey } from "../../keys/manage-keys";
+import { integerIdForm } from "../shared/id-forms";
 import { changeKeyBody, createKeyBody, listKeysQuery, showKeyQuery } from "./bodies";
 import { keyNotFound, toKeyRefusal } from "./errors";
 import { apiKey, changedApiKey, newApiKey, toApiKey, toChangedApiKey, toNewApiKey } from "./wire";
@@ -14,6 +15,7 @@ export const apiKeys: OperationGroup = {
   name: "API keys",
   description:
     "An API key is what a program of an organisation sends with each call. Nobody can give a key what their own key does not hold. The format is that of Khomp REC.",
+  page: "api-keys.md",
   operations: [
     operation({
       id: "listApiKeys",
@@ -22,9 +24,12 @@ export const apiKeys: OperationGroup = {
       caller: key("keys:read"),
       summary: "List the API keys, in the order of their ids",
       description:
-        'The header `Link` has the next page (`rel="next"`). A search by `name` may give a short or an empty page: follow `Link` until there is none.',
+        "A search by `name` may give a short or an empty page: follow the header `Link` until there is none.",
       query: listKeysQuery,
       answers: { 200: z.array(apiKey) },
+      answerHeaders: {
+        Link: 'The address of the next page (`rel="next"`). Absent on the last page.',
+      },
       example: { query: { blocked: "false", optFields: "labels,permissions" } },
       async handle(c, { query, caller: { organisationId, organisationIds } }) {
         const { optFields, ...filter } = query;
@@ -39,9 +44,10 @@ export const apiKeys: OperationGroup = {
       id: "getApiKey",
       method: "GET",
       path: "/api-keys/{id}",
+      params: { id: integerIdForm("an API key") },
       caller: key("keys:read"),
       summary: "Show an API key",
-      description: "The answer is an array of one.",
+      answerTexts: { 200: "A list with one row: the `ApiKey`." },
       query: showKeyQuery,
       answers: { 200: z.array(apiKey) },
       refusals: { 404: [keyNotFound.code] },
@@ -59,9 +65,10 @@ export const apiKeys: OperationGroup = {
       path: "/api-keys",
       caller: key("keys:write", "fresh"),
       summary: "Make an API key",
-      description: "The answer says what the key holds, and shows its token this once.",
+      description: "You have to hold every permission that you give it.",
       body: createKeyBody,
       answers: { 201: newApiKey },
+      answerTexts: { 201: "The new key. Its token and its access key are shown this once." },
       refusals: {
         403: ["permission-not-held", "limit-not-held"],
         404: ["organisation-not-found"],
@@ -88,12 +95,14 @@ export const apiKeys: OperationGroup = {
       id: "updateApiKey",
       method: "PATCH",
       path: "/api-keys/{id}",
+      params: { id: integerIdForm("an API key") },
       caller: key("keys:write", "fresh"),
       summary: "Change an API key, or refresh its token",
       description:
-        "What you leave out stays as it is. The answer says what the key holds, and shows a new token this once.",
+        "What you leave out stays as it is. So does what is null, but for `dnsName` and `expiresAt`: null removes those. `blocked: true` stops the key; it may still work for up to 10 seconds.",
       body: changeKeyBody,
       answers: { 200: changedApiKey },
+      answerTexts: { 200: "The key as it is now. A new token and access key are shown this once." },
       refusals: {
         403: [
           "permission-not-held",
@@ -122,10 +131,11 @@ export const apiKeys: OperationGroup = {
       id: "deleteApiKey",
       method: "DELETE",
       path: "/api-keys/{id}",
+      params: { id: integerIdForm("an API key") },
       caller: key("keys:write", "fresh"),
       summary: "Delete an API key",
       description:
-        "A key that also acts in organisations in which you do not act is only taken out of yours.",
+        "It may still work for up to 10 seconds. A key that also acts in organisations in which you do not act is only taken out of yours.",
       answers: { 200: null },
       refusals: { 404: [keyNotFound.code] },
       example: { params: { id: "999999" } },

@@ -36,7 +36,7 @@ const shownAlways = z.object({
   isValid: z.boolean().meta({
     description: "Whether the key works: not blocked, not over, and in at least one organisation.",
   }),
-  dnsName: z.string().nullable(),
+  dnsName: z.string().nullable().meta({ description: "A user name for your other services." }),
   creationTimestamp: time,
   updateTimestamp: time.nullable().meta({ description: "Null: it was never changed." }),
   expiresAt: time.nullable().meta({ description: "Null: the key has no end." }),
@@ -48,13 +48,13 @@ const shownAlways = z.object({
       z.object({
         id: z.int(),
         name: z.string(),
-        short: z.string().meta({ description: "The name as a slug." }),
+        short: z.string().meta({ description: "The name in small letters, with hyphens." }),
         creationTimestamp: time,
         lastUseTimestamp: lastUse,
       }),
     )
     .meta({ description: "Those of the key's organisations in which the caller acts too." }),
-  token,
+  token: token.meta({ description: "What is known of the token. Not the token itself." }),
 });
 
 const permissions = z.array(permissionName);
@@ -63,8 +63,11 @@ const permissions = z.array(permissionName);
 export const apiKey = z
   .object({
     ...shownAlways.shape,
-    emails: z.array(z.string()).optional(),
-    labels: z.array(z.string()).optional(),
+    emails: z
+      .array(z.string())
+      .optional()
+      .meta({ description: "Whom to notify, and who may sign in with it." }),
+    labels: z.array(z.string()).optional().meta({ description: "Words of its owner." }),
     permissions: permissions.optional(),
   })
   .meta({ id: "ApiKey", description: "`optFields` adds `emails`, `labels` and `permissions`." });

@@ -113,9 +113,15 @@ export const actionParameters = z.object({
       enum: [VERSION],
       description: "The version of the API. The header `x-acs-version` may say it instead.",
     }),
-  ApplicationId: z.string().optional().meta({ description: "Every action needs it." }),
-  PairRequestId: z.string().optional().meta({ description: "What to approve or to reject." }),
-  DeviceId: z.string().optional().meta({ description: "What to remove." }),
+  ApplicationId: z
+    .string()
+    .optional()
+    .meta({ description: "The id of the application. Every action needs it." }),
+  PairRequestId: z
+    .string()
+    .optional()
+    .meta({ description: "Which pairing request to approve or to reject." }),
+  DeviceId: z.string().optional().meta({ description: "Which device to remove." }),
 });
 
 /** The fields that all answers have. */

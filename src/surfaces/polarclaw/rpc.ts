@@ -21,6 +21,7 @@ const shared = {
   caller: checkedByHandler("apiKey", "operatorToken", "acs3Signature", "rpcSignature"),
   query: actionParameters,
   answers: { 200: actionAnswer },
+  answerTexts: { 200: "What the action answers: each has a schema of its own." },
   refusals: {
     400: codesOf(400),
     403: codesOf(403),
@@ -32,6 +33,10 @@ const shared = {
   handle: answerCall,
 } as const;
 
+const PERMISSIONS_OF_ACTIONS = `Needs the permission of its action: ${actionName.options
+  .map((name) => `${name} \`${ACTIONS[name].permission}\``)
+  .join(", ")}.`;
+
 const example = {
   Action: "ListPolarClawDevicePairs",
   Version: VERSION,
@@ -40,17 +45,17 @@ const example = {
 
 /** The RPC, for the SDKs of Alibaba Cloud. */
 export const rpc: OperationGroup = {
-  name: "PolarClaw",
+  name: "RPC (PolarClaw)",
   description:
-    "Operators list, approve, reject and remove devices with the SDKs of Alibaba Cloud. `/v1/applications` has the same, and more.",
+    "Operators list, approve, reject and remove devices with the SDKs of Alibaba Cloud, in the format of PolarClaw. `/v1/applications` has the same, and more.",
+  page: "polarclaw.md",
   operations: [
     operation({
       ...shared,
       id: "callRpcWithGet",
       method: "GET",
       summary: "Call one of the actions, with all parameters in the query",
-      description:
-        "Whoever prefers HTML and names no action, as browsers do, gets a page about Drawbridge.",
+      description: `${PERMISSIONS_OF_ACTIONS} Whoever prefers HTML and names no action, as browsers do, gets a page about Drawbridge.`,
       // `home-page.ts` answers it.
       pageType: "text/html",
       example: { query: example },
@@ -60,7 +65,7 @@ export const rpc: OperationGroup = {
       id: "callRpc",
       method: "POST",
       summary: "Call one of the actions, with parameters in the query, in a form body, or in both",
-      description: "A parameter must not have two different values.",
+      description: `${PERMISSIONS_OF_ACTIONS} A parameter must not have two different values.`,
       body: actionParameters,
       bodyType: "application/x-www-form-urlencoded",
       bodyIsOptional: true,

@@ -4,10 +4,11 @@ import { findConnection, listConnections } from "../../relay-permissions/connect
 import { createConnection, deleteConnection } from "../../relay-permissions/manage-permissions";
 import { refused, requireDone } from "./errors";
 import { permissionServices } from "./permission-services";
-import { operationId, PREFIXES, type Prefix } from "./prefixes";
+import { operationId, type Prefix } from "./prefixes";
 import {
   connectionDefinition,
   connectionDefinitions,
+  connectionId,
   connectionQuery,
   createConnectionBody,
   FIRST_PAGE,
@@ -16,15 +17,17 @@ import {
   toEnvelope,
 } from "./wire";
 
-/** Connections, under both prefixes. */
+/** Connections. */
 export const connections: OperationGroup = {
   name: "Connections",
   description:
-    "A connection is a name that your organisation registers, such as `plant-a`. The format is that of the HULFT-WebConnect Site API. Every path works with `/api/v2` in front of it, and without.",
-  operations: PREFIXES.flatMap(connectionOperations),
+    "A connection is a name that your organisation registers, such as `plant-a`. Users of relay sessions may carry it, and relay permissions are about it. The format is that of the HULFT-WebConnect Site API.",
+  page: "relay-permissions.md",
+  operations: connectionOperations(""),
 };
 
-function connectionOperations(prefix: Prefix): Operation[] {
+/** The operations of connections, under a prefix. */
+export function connectionOperations(prefix: Prefix): Operation[] {
   const path = `${prefix}/connections/definition` as const;
   return [
     operation({
@@ -33,6 +36,8 @@ function connectionOperations(prefix: Prefix): Operation[] {
       path,
       caller: key("connections:get"),
       summary: "List the connections, in the order of their ids",
+      description:
+        "If `fetchSize` is as high as `maxResults`, there may be more: ask again with the last id as `after`.",
       query: connectionQuery,
       answers: { 200: connectionDefinitions },
       example: { query: { maxResults: "10" } },
@@ -53,9 +58,12 @@ function connectionOperations(prefix: Prefix): Operation[] {
       path,
       caller: key("connections:create"),
       summary: "Register a connection",
-      description: "The header `Location` of the answer is the path of the connection.",
+      description:
+        "From then on, users of relay sessions may carry its id, and relay permissions may name it.",
       body: createConnectionBody,
       answers: { 201: connectionDefinition },
+      answerTexts: { 201: "The new connection." },
+      answerHeaders: { Location: "Its path." },
       refusals: { 409: ["connection-exists"] },
       example: { body: { connectionId: "plant-a", memo: "Turin" } },
       async handle(c, { body, caller: { organisationId } }) {
@@ -71,10 +79,11 @@ function connectionOperations(prefix: Prefix): Operation[] {
       id: operationId("getConnection", prefix),
       method: "GET",
       path: `${path}/{connectionId}`,
+      params: { connectionId },
       caller: key("connections:get"),
       summary: "Show a connection",
-      description: "The answer is a list with one row.",
       answers: { 200: connectionDefinitions },
+      answerTexts: { 200: "A list with one row: the connection." },
       refusals: { 404: ["connection-not-found"] },
       example: { params: { connectionId: "plant-a" } },
       async handle(c, { params, caller: { organisationId } }) {
@@ -90,10 +99,11 @@ function connectionOperations(prefix: Prefix): Operation[] {
       id: operationId("deleteConnection", prefix),
       method: "DELETE",
       path: `${path}/{connectionId}`,
+      params: { connectionId },
       caller: key("connections:delete"),
       summary: "Delete a connection",
       description:
-        "The relay permissions in which it is `connectionId` are deleted with it, and its users in live sessions are revoked.",
+        "The relay permissions in which it is `connectionId` are deleted with it. Users of live relay sessions who carry it are revoked.",
       answers: { 200: null },
       refusals: { 404: ["connection-not-found"] },
       example: { params: { connectionId: "plant-z" } },

@@ -17,10 +17,11 @@ import { listPermissions } from "../../relay-permissions/permission-list";
 import { findPermission } from "../../relay-permissions/permission-store";
 import { refused, requireDone } from "./errors";
 import { permissionServices } from "./permission-services";
-import { operationId, PREFIXES, type Prefix } from "./prefixes";
+import { operationId, type Prefix } from "./prefixes";
 import {
   createPermissionBody,
   FIRST_PAGE,
+  permissionKeyForm,
   permissionQuery,
   relayPermission,
   relayPermissions,
@@ -31,16 +32,19 @@ import {
   updatePermissionBody,
 } from "./wire";
 
-/** Relay permissions, under both prefixes. */
+/** Relay permissions. */
 export const permissions: OperationGroup = {
   name: "Relay permissions",
   description:
-    "A relay permission says whether one connection may send to, or receive from, another. The format is that of the HULFT-WebConnect Site API. Every path works with `/api/v2` in front of it, and without.",
-  operations: PREFIXES.flatMap((prefix) => [
-    ...listOperations(prefix),
-    ...onePermissionOperations(prefix),
-  ]),
+    "A relay permission says whether one connection may send to, or receive from, another. A transfer needs two: the sender's `send`, and the receiver's `receive`. The format is that of the HULFT-WebConnect Site API.",
+  page: "relay-permissions.md",
+  operations: permissionOperations(""),
 };
+
+/** The operations of relay permissions, under a prefix. */
+export function permissionOperations(prefix: Prefix): Operation[] {
+  return [...listOperations(prefix), ...onePermissionOperations(prefix)];
+}
 
 function listOperations(prefix: Prefix): Operation[] {
   const path = `${prefix}/relay/permission` as const;
@@ -51,6 +55,8 @@ function listOperations(prefix: Prefix): Operation[] {
       path,
       caller: key("relay-permissions:get"),
       summary: "List the relay permissions, in the order of their keys",
+      description:
+        "The key of a relay permission is `connectionId`, `remoteConnectionId` and `direction`. If `fetchSize` is as high as `maxResults`, there may be more: ask again with the last key as `after`.",
       query: permissionQuery,
       answers: { 200: relayPermissions },
       example: { query: { direction: "send", enabled: "true" } },
@@ -64,9 +70,12 @@ function listOperations(prefix: Prefix): Operation[] {
       path,
       caller: key("relay-permissions:create"),
       summary: "Create a relay permission",
-      description: "The header `Location` of the answer is the path of the relay permission.",
+      description:
+        "Both connections must be registered. It has an effect only while it is enabled, and a new one is not enabled unless you say so.",
       body: createPermissionBody,
       answers: { 201: relayPermission },
+      answerTexts: { 201: "The new relay permission." },
+      answerHeaders: { Location: "Its path." },
       refusals: { 400: ["connection-not-registered"], 409: ["permission-exists"] },
       example: {
         body: {
@@ -89,6 +98,7 @@ function listOperations(prefix: Prefix): Operation[] {
       id: operationId("listRelayPermissionsOfConnection", prefix),
       method: "GET",
       path: `${path}/{connectionId}`,
+      params: { connectionId: permissionKeyForm.connectionId },
       caller: key("relay-permissions:get"),
       summary: "List the relay permissions in which a connection is `connectionId`",
       description: "A registered connection without relay permissions has an empty list.",
@@ -114,10 +124,11 @@ function onePermissionOperations(prefix: Prefix): Operation[] {
       id: operationId("getRelayPermission", prefix),
       method: "GET",
       path,
+      params: permissionKeyForm,
       caller: key("relay-permissions:get"),
       summary: "Show a relay permission",
-      description: "The answer is a list with one row.",
       answers: { 200: relayPermissions },
+      answerTexts: { 200: "A list with one row: the relay permission." },
       refusals,
       example: { params },
       async handle(c, { params, caller: { organisationId } }) {
@@ -131,9 +142,10 @@ function onePermissionOperations(prefix: Prefix): Operation[] {
       id: operationId("updateRelayPermission", prefix),
       method: "PUT",
       path,
+      params: permissionKeyForm,
       caller: key("relay-permissions:update"),
       summary: "Change a relay permission",
-      description: "What you leave out stays as it is.",
+      description: "What you leave out stays as it is. Live relay sessions are told at once.",
       body: updatePermissionBody,
       answers: { 200: relayPermission },
       refusals,
@@ -149,8 +161,10 @@ function onePermissionOperations(prefix: Prefix): Operation[] {
       id: operationId("deleteRelayPermission", prefix),
       method: "DELETE",
       path,
+      params: permissionKeyForm,
       caller: key("relay-permissions:delete"),
       summary: "Delete a relay permission",
+      description: "Live relay sessions are told at once.",
       answers: { 200: null },
       refusals,
       example: { params },

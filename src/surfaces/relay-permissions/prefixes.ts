@@ -1,10 +1,7 @@
 /** The two prefixes of every path of this surface: HULFT's documentation writes the paths without one, and its examples with `/api/v2`. */
 
-/** What stands before a path. */
-export type Prefix = (typeof PREFIXES)[number];
-
-/** Both work in the same way. */
-export const PREFIXES = ["", "/api/v2"] as const;
+/** What stands before a path. Both work in the same way. */
+export type Prefix = "" | "/api/v2";
 
 /** The id of an operation under a prefix. */
 export function operationId(name: string, prefix: Prefix): string {

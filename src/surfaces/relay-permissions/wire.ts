@@ -23,16 +23,32 @@ export const connectionId = z
   .regex(
     CONNECTION_ID_PATTERN,
     'must be 1 to 16 letters, digits, dots, _ or -, and not "." or ".."',
-  );
+  )
+  .meta({
+    description: "The id of a connection: 1 to 16 letters, digits, dots, `_` or `-`.",
+    example: "plant-a",
+  });
+
+/** The parameters of a path that name a permission. They only describe: what has another form is answered 404. */
+export const permissionKeyForm = {
+  connectionId: connectionId.meta({ description: "The connection on the local side." }),
+  remoteConnectionId: connectionId.meta({ description: "The connection on the other side." }),
+  direction: z
+    .enum(DIRECTIONS)
+    .meta({ description: "Whether the local side may send, or receive." }),
+};
 
 /** The schema of a direction. */
-export const direction = z
-  .enum(["send", "receive"], "must be send or receive")
-  .meta({ description: "Seen from the local side: the connection that is named first." });
+export const direction = z.enum(["send", "receive"], "must be send or receive").meta({
+  description:
+    "What the connection `connectionId` may do: `send` to the other, or `receive` from it.",
+});
 const trueOrFalse = z.enum(["true", "false"], 'must be "true" or "false"');
 const enabledText = trueOrFalse.transform((text) => text === "true");
 const enabled = z.union([z.boolean(), enabledText], 'must be "true" or "false"');
-const memo = humanText(0, MAX_MEMO_LENGTH);
+const memo = humanText(0, MAX_MEMO_LENGTH).meta({
+  description: `A note of yours, with at most ${MAX_MEMO_LENGTH} characters.`,
+});
 
 /** The body of a POST of a permission. Unknown fields are ignored: other clients may send some. */
 export const createPermissionBody = z
@@ -40,14 +56,21 @@ export const createPermissionBody = z
     connectionId,
     remoteConnectionId: connectionId,
     direction,
-    enabled: enabled.nullish().meta({ description: '`"false"` if it is left out.' }),
+    enabled: enabled.nullish().meta({
+      description: 'Whether it counts: "true" or "false", or a boolean. Left out: "false".',
+    }),
     memo: memo.nullish(),
   })
   .transform((body) => ({ ...body, enabled: body.enabled ?? false, memo: body.memo ?? "" }));
 
 /** The body of a PUT of a permission. A field that is left out stays as it is. */
 export const updatePermissionBody = z
-  .object({ enabled: enabled.nullish(), memo: memo.nullish() })
+  .object({
+    enabled: enabled
+      .nullish()
+      .meta({ description: 'Whether it counts: "true" or "false", or a boolean.' }),
+    memo: memo.nullish(),
+  })
   .transform((body) => ({ enabled: body.enabled ?? undefined, memo: body.memo ?? undefined }));
 
 /** The body of a POST of a connection. */
@@ -64,7 +87,7 @@ const paging = {
     .meta({ description: "How many rows to skip. `after` costs less, and misses no row." }),
   maxResults: wholeNumberText(1, 1_000)
     .default(FIRST_PAGE.maxResults)
-    .meta({ description: `${FIRST_PAGE.maxResults} if it is left out.` }),
+    .meta({ description: "How many rows the answer has at most." }),
 };
 
 /** `<connectionId>/<remoteConnectionId>/<direction>`, as in a path. */
@@ -79,9 +102,15 @@ const keyText = z.string().transform((text, issues): PermissionKey => {
 /** The query of the lists of permissions. `after` is an addition of Drawbridge. */
 export const permissionQuery = z.object({
   ...paging,
-  remoteConnectionId: connectionId.nullable().default(null),
-  direction: direction.nullable().default(null),
-  enabled: enabledText.nullable().default(null),
+  remoteConnectionId: connectionId
+    .nullable()
+    .default(null)
+    .meta({ description: "Only those with this connection on the other side." }),
+  direction: direction.nullable().default(null).meta({ description: "Only of this direction." }),
+  enabled: enabledText
+    .nullable()
+    .default(null)
+    .meta({ description: "Only those that are enabled, or are not." }),
   after: keyText.nullable().default(null).meta({
     description:
       "The key of the last row that you have. The list goes on after it: `plant-a/plant-b/send`.",
@@ -141,7 +170,7 @@ export const relayPermission = z
     connectionId,
     remoteConnectionId: connectionId,
     direction,
-    enabled: trueOrFalse,
+    enabled: trueOrFalse.meta({ description: "Whether it counts. A string." }),
     memo: z.string(),
   })
   .meta({ id: "RelayPermission" });
@@ -170,8 +199,8 @@ export function toConnectionDefinition(connection: Connection): Shown<typeof con
 const envelope = z.object({
   totalSize: z.int().meta({ description: "How many rows the whole list has." }),
   fetchSize: z.int().meta({ description: "How many rows are in this answer." }),
-  startIndex: z.int(),
-  maxResults: z.int(),
+  startIndex: z.int().meta({ description: "As it was asked for." }),
+  maxResults: z.int().meta({ description: "As it was asked for." }),
 });
 
 /** The schema of a list of permissions. */

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { wholeNumber, wholeNumberText } from "../../http/whole-numbers";
 import { spellAddress } from "../../platform/ip-address";
+import { RELAY_SESSION_ID } from "../../session/relay-sessions";
 import { MAX_SESSION_USERS } from "../../session/session";
 import { connectionId } from "../relay-permissions/wire";
 import { region } from "../shared/regions";
@@ -33,19 +34,25 @@ const deviceId = z
 // Null counts as absent, here and below: clients with fixed types send it for what they leave out.
 const identity = {
   connection_id: connectionId.nullish().meta({
-    description: "Frames of this user pass only where relay permissions allow it.",
+    description:
+      "A connection that you registered: frames between this user and another who has one pass only where relay permissions allow it. Null: this user carries none.",
   }),
   device_id: deviceId.nullish().meta({
-    description: "This user is let in only while the paired device with this id is not revoked.",
+    description:
+      "A paired device: this user is let in only while it is not revoked. Null: no device is asked for.",
   }),
 };
 const user = z.object({ ip, ...identity }, "must be an object with an ip");
 
 const filter = z.object(
   {
-    field: z.string("must be a string"),
-    values: z.array(z.unknown(), "must be an array"),
-    filter_type: z.enum(["any", "all", "not"], "must be any, all or not"),
+    field: z.string("must be a string").meta({ description: "What a relay has, such as `city`." }),
+    values: z
+      .array(z.unknown(), "must be an array")
+      .meta({ description: "The values that it is compared with." }),
+    filter_type: z
+      .enum(["any", "all", "not"], "must be any, all or not")
+      .meta({ description: "Whether a relay has to have any of the values, all, or none." }),
   },
   "must be an object with field, values and filter_type",
 );
@@ -63,7 +70,8 @@ const metadata = z
     "must be at most 2 KB as JSON",
   )
   .meta({
-    description: "Names have 1 to 64 characters. All of it has at most 2 KB as JSON.",
+    description:
+      "Texts of your own by name, which the session shows. Names have 1 to 64 characters. All of it has at most 2 KB as JSON.",
     maxProperties: 16,
     additionalProperties: { type: "string" },
   });
@@ -75,38 +83,48 @@ export const createSessionBody = z
       .array(user, "must be an array")
       .max(MAX_SESSION_USERS, `must have at most ${MAX_SESSION_USERS} entries`)
       .nullish()
-      .meta({ description: "The first is the host, all others are clients." }),
+      .meta({
+        description:
+          "Who takes part, at most 64. The first is the host, all others are clients. More can be added later.",
+      }),
     filters: z
       .array(filter, "must be an array")
       .max(100, "must have at most 100 entries")
       .nullish()
-      .meta({ description: "Checked, and not used: there is one relay." }),
-    webhook_url: z
-      .string("must be a string")
-      .nullish()
-      .meta({ description: 'Where the session is announced. `""` means nowhere.' }),
+      .meta({
+        description: "Edgegap's choice of a relay. Checked, and not used: there is one relay.",
+      }),
+    webhook_url: z.string("must be a string").nullish().meta({
+      description:
+        'An https address that is told when the session is ready and when it has ended. `""` or null: nobody is told.',
+    }),
     ttl_seconds: wholeNumber(60, 86_400)
       .nullish()
-      .meta({ description: `How long the session lives at most. If left out, ${TTL_SECONDS}.` }),
+      .meta({
+        description: `How many seconds the session lives at most. If left out, ${TTL_SECONDS}.`,
+      }),
     idle_seconds: wholeNumber(10, 3_600)
       .nullish()
-      .meta({ description: `How long the session may be idle. If left out, ${IDLE_SECONDS}.` }),
+      .meta({
+        description: `After how many seconds without an open websocket and without a call the session ends. If left out, ${IDLE_SECONDS}.`,
+      }),
     max_users: wholeNumber(1, MAX_SESSION_USERS)
       .nullish()
       .meta({
-        description: `If left out, ${MAX_USERS}, or as many as \`users\` has if that is more.`,
+        description: `How many users the session may have. If left out, ${MAX_USERS}, or as many as \`users\` has if that is more.`,
       }),
     metadata: metadata.nullish(),
-    region: region
-      .nullish()
-      .meta({ description: "Where the session should be; if left out, near the caller." }),
-    join_code: z
-      .boolean("must be true or false")
-      .nullish()
-      .meta({ description: "Whether the session gets a join code. If left out, it gets none." }),
+    region: region.nullish().meta({
+      description:
+        "Where in the world the session should be: a location hint of Cloudflare, such as `weur` for Western Europe. If left out, near the caller.",
+    }),
+    join_code: z.boolean("must be true or false").nullish().meta({
+      description:
+        "Whether the session gets a join code, with which players let themselves in. If left out, it gets none.",
+    }),
     transport: z.enum(["udp", "websocket"], "must be udp or websocket").nullish().meta({
       description:
-        "`udp`: a relay node carries it, or 503. `websocket`: no relay node does. If left out, one does if the organisation has had one online in the last hour.",
+        "How the users connect. `udp`: a relay node carries the session, or the answer is 503. `websocket`: no relay node does. If left out, one does if the organisation has had one online in the last hour.",
     }),
   })
   .transform((body) => {
@@ -129,7 +147,15 @@ export const createSessionBody = z
     message: "must not be more than max_users",
   });
 
-const sessionId = z.string("must be a string");
+const sessionId = z
+  .string("must be a string")
+  .meta({ description: "The `session_id` of the session." });
+
+/** The id of a session in a path. It only describes: an id of another form is answered 404. */
+export const sessionIdForm = z
+  .string()
+  .regex(RELAY_SESSION_ID)
+  .meta({ description: "The `session_id`: 12 hexadecimal digits and `-S`." });
 
 /** The body of authorize-user. */
 export const authorizeUserBody = z
@@ -147,24 +173,30 @@ export const revokeUserBody = z
     session_id: sessionId,
     authorization_token: z
       .union([z.int(), z.string().regex(/^\d+$/).transform(Number)], TOKEN)
-      .meta({ description: "The token of the user: a number, or a string of digits." }),
+      .meta({
+        description: "The `authorization_token` of the user: a number, or a string of digits.",
+      }),
   })
   .transform((body) => ({ sessionId: body.session_id, token: body.authorization_token }));
 
 /** The body of a join. */
 export const joinBody = z
   .object({
-    join_code: z
-      .string("must be a string")
-      .max(64, "is too long for a join code")
-      .meta({ description: "Case, dash and spaces do not matter.", example: "PP7C-XFJR" }),
+    join_code: z.string("must be a string").max(64, "is too long for a join code").meta({
+      description: "The `join_code` of the session. Case, dash and spaces do not matter.",
+      example: "PP7C-XFJR",
+    }),
   })
   .transform((body) => body.join_code);
 
 /** The query of the list. */
 export const listSessionsQuery = z.object({
-  page: wholeNumberText(1, Number.MAX_SAFE_INTEGER).default(1),
-  limit: wholeNumberText(1, 100).default(20),
+  page: wholeNumberText(1, Number.MAX_SAFE_INTEGER)
+    .default(1)
+    .meta({ description: "Which page: the first is 1." }),
+  limit: wholeNumberText(1, 100)
+    .default(20)
+    .meta({ description: "How many sessions a page has at most." }),
 });
 
 const TOKEN_FORM = { type: "integer", minimum: 1, maximum: 0x7fff_ffff } as const;

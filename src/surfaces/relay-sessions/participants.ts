@@ -7,7 +7,7 @@ import { clientIp, Refused } from "../../http/request-context";
 import { findByJoinCode } from "../../session/join-codes";
 import { joinRelaySession } from "../../session/relay-sessions";
 import type { AdmissionRefusal } from "../../session-object/admission";
-import { connectQuery, joinBody } from "./bodies";
+import { connectQuery, joinBody, sessionIdForm } from "./bodies";
 import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
 import { joinAnswer, linkSettings, toJoinAnswer } from "./wire";
 
@@ -18,19 +18,21 @@ import { joinAnswer, linkSettings, toJoinAnswer } from "./wire";
 const SHORTEST_JOIN_KEY = 16;
 
 const CONTROL =
-  "The relay itself sends text messages with JSON: `ready` first, then who comes and goes.";
+  "Text messages are JSON from the relay itself: `ready` first, then who comes and goes.";
 const CONNECTING =
-  "`docs/relay-protocol.md` has the frames, the messages and the close codes. A refused websocket is answered as any HTTP request. A user with a `device_id` may send its device token in place of `user_token`; `session_token` is not looked at then.";
+  "Both tokens stand in the query. A user with a `device_id` may leave them out, and send the token of that device in `Authorization`. A websocket that is refused is answered as any HTTP request. `docs/relay-protocol.md` has the frames, the messages and the close codes. This page cannot open websockets: `docs/first-session.mjs` is a program that does.";
 
 const DESCRIPTIONS = {
-  server: `A websocket, for the first user of the session. Each binary message is one datagram of Edgegap's relay without the two tokens in front: the host sends to one client, and reads from which client a message came. ${CONTROL} ${CONNECTING}`,
-  client: `A websocket, for every user but the first. Each binary message is one datagram of Edgegap's relay without the two tokens in front: a client sends to the host, and the host to it. ${CONTROL} ${CONNECTING}`,
+  server: `A websocket for the first user of the session. Its binary messages carry the number of a client: for whom a message is, or from whom it came. ${CONTROL}\n\n${CONNECTING}`,
+  client: `A websocket for every user but the first. Its binary messages go to the host, and come from the host. ${CONTROL}\n\n${CONNECTING}`,
 };
 
 /** Joining and connecting, for the users of relay sessions. */
 export const relayParticipants: OperationGroup = {
   name: "Joining and connecting",
-  description: "What the users of a relay session call. They have no API key.",
+  description:
+    "What the users of a relay session call. They have no API key: a join code or their two tokens let them in.",
+  page: "relay-protocol.md",
   operations: [
     operation({
       id: "joinRelaySession",
@@ -39,10 +41,11 @@ export const relayParticipants: OperationGroup = {
       // The join code is the credential.
       caller: open,
       summary: "Join a relay session with its join code",
-      description: `The answer has all that a game needs to connect. With the same code and the same \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} characters or more), a repeat gets the same user again.`,
+      description: `Adds one more user to the session of this code. The join code is the credential. A repeat with the same code and the same header \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} to 255 visible ASCII characters) gets the same user again.`,
       body: joinBody,
       headers: ["Idempotency-Key"],
       answers: { 200: joinAnswer },
+      answerTexts: { 200: "All that a game needs to connect: the link and both tokens." },
       refusals: {
         400: ["invalid-idempotency-key"],
         404: ["session-not-found"],
@@ -82,6 +85,7 @@ function connect(id: string, side: "server" | "client", summary: string) {
     id,
     method: "GET",
     path: `/v1/relays/sessions/{id}/${side}`,
+    params: { id: sessionIdForm },
     caller: checkedByHandler("relayTokens", "deviceToken"),
     summary,
     description: DESCRIPTIONS[side],

@@ -8,7 +8,13 @@ import type { Place } from "../../relay-nodes/places";
 import { listLiveSessions } from "../../session/live-sessions";
 import { createRelaySession } from "../../session/relay-sessions";
 import type { SessionResult } from "../../session/session-calls";
-import { authorizeUserBody, createSessionBody, listSessionsQuery, revokeUserBody } from "./bodies";
+import {
+  authorizeUserBody,
+  createSessionBody,
+  listSessionsQuery,
+  revokeUserBody,
+  sessionIdForm,
+} from "./bodies";
 import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
 import {
   linkSettings,
@@ -24,11 +30,14 @@ import {
 
 const SESSION_ID = "0378bc592661-S";
 
+const byId = { params: { id: sessionIdForm }, example: { params: { id: SESSION_ID } } } as const;
+
 /** Relay sessions, for whoever opens them. */
 export const relaySessions: OperationGroup = {
   name: "Relay sessions",
   description:
-    "A backend opens a session for the users of a game, and gives each user a token. The format is that of Edgegap Relays.",
+    "Your backend opens a session for the players of a game, or for devices, and gives each of them a token. The format is that of Edgegap Relays.",
+  page: "relay-sessions.md",
   operations: [
     operation({
       id: "createRelaySession",
@@ -37,11 +46,18 @@ export const relaySessions: OperationGroup = {
       caller: key("relays:write"),
       summary: "Create a relay session",
       description:
-        "Without a relay node it is ready at once. With one it is ready when the node has taken it, which normally is before the answer. In every field that may be left out, `null` counts as left out.",
+        "Without a relay node the session is ready at once. With one it is ready when the node has taken it, which normally is before the answer. The first of `users` is the host, and connects to the `server` link. All others are clients, and connect to the `client` link. Each user needs two tokens: that of the session, and their own. Every field may be left out; `null` counts as left out.",
       body: createSessionBody,
       answers: { 200: relaySession },
+      answerTexts: { 200: "The new session, with the tokens and links." },
       refusals: { 400: ADDRESS_REFUSALS, 503: ["no-relay-node-online"] },
-      example: { body: { users: [{ ip: "198.51.100.1" }, { ip: "198.51.100.2" }] } },
+      example: {
+        body: {
+          users: [{ ip: "198.51.100.1" }, { ip: "198.51.100.2" }],
+          join_code: true,
+          metadata: { map: "harbour" },
+        },
+      },
       async handle(c, { body, caller }) {
         const at = linkSettings(c);
         if (body.webhookUrl !== null) requireSendable(c, "webhook_url", body.webhookUrl);
@@ -69,6 +85,8 @@ export const relaySessions: OperationGroup = {
       path: "/v1/relays/sessions",
       caller: key("relays:read"),
       summary: "List the live relay sessions, newest first",
+      description:
+        "Sessions that have ended are not listed. What only a session itself knows is null here: coordinates, bytes, and who is connected.",
       query: listSessionsQuery,
       answers: { 200: relaySessionPage },
       example: { query: { page: "1", limit: "20" } },
@@ -86,12 +104,14 @@ export const relaySessions: OperationGroup = {
     operation({
       id: "getRelaySession",
       method: "GET",
+      ...byId,
       path: "/v1/relays/sessions/{id}",
       caller: key("relays:read"),
       summary: "Show a live relay session",
+      description:
+        "A session that has ended is 404. Reading a session counts as use: its idle clock starts again.",
       answers: { 200: relaySession },
       refusals: { 404: ["session-not-found"] },
-      example: { params: { id: SESSION_ID } },
       async handle(c, { params, caller }) {
         const id = requireSessionId(params.id);
         const result = await c.var.sessions.read(caller.organisationId, id);
@@ -105,13 +125,14 @@ export const relaySessions: OperationGroup = {
     operation({
       id: "deleteRelaySession",
       method: "DELETE",
+      ...byId,
       path: "/v1/relays/sessions/{id}",
       caller: key("relays:write"),
       summary: "End a relay session",
-      description: "All its websockets are closed with 4410.",
+      description:
+        "All its websockets are closed with code 4410, and the session is 404 from then on.",
       answers: { 204: null },
       refusals: { 404: ["session-not-found"] },
-      example: { params: { id: SESSION_ID } },
       async handle(c, { params, caller }) {
         const id = requireSessionId(params.id);
         const result = await c.var.sessions.expire(caller.organisationId, id, "organisation");
@@ -125,7 +146,8 @@ export const relaySessions: OperationGroup = {
       path: "/v1/relays/sessions:authorize-user",
       caller: key("relays:write"),
       summary: "Add a user to a relay session",
-      description: "The answer has the new user in place of all users.",
+      description: "The session must not be full: `max_users` counts.",
+      answerTexts: { 200: "The session, with the new user in place of all users." },
       body: authorizeUserBody,
       answers: { 200: sessionWithUser },
       refusals: {
@@ -147,7 +169,7 @@ export const relaySessions: OperationGroup = {
       caller: key("relays:write"),
       summary: "Remove a user from a relay session",
       description:
-        "Their token stops working at once. Their websocket is closed with 4403 before the answer. A relay node has let go of them before the answer, or by `effective_by`.",
+        "The user's token stops working at once. Their websocket is closed with code 4403 before you get the answer. A relay node has let go of them before that, or by `effective_by`.",
       body: revokeUserBody,
       answers: { 200: sessionAfterRevocation },
       refusals: { 404: ["session-not-found", "unknown-user"], 409: ["session-ended"] },

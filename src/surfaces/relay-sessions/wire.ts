@@ -14,22 +14,29 @@ import type { SessionView } from "../../session/session-calls";
 import { time, toRfc3339 } from "../shared/wire-time";
 
 const token = z.int().min(1).max(0x7fff_ffff);
-const link = z.string().meta({ format: "uri", description: "The address of a websocket." });
+const link = z
+  .string()
+  .meta({ format: "uri", description: "The address of a websocket, without the tokens." });
 
-const count = z
-  .int()
-  .nullable()
-  .meta({ description: "Up to 5 seconds behind. Null in a list and a webhook." });
+const count = (what: string) =>
+  z
+    .int()
+    .nullable()
+    .meta({ description: `${what} Up to 5 seconds behind. Null in a list and a webhook.` });
 /** What only the session's Durable Object knows of a user. */
 const figures = z.object({
-  connected: z.boolean().nullable().meta({ description: "Null in a list and a webhook." }),
-  bytes_in: count,
-  bytes_out: count,
-  frames_dropped: count,
+  connected: z
+    .boolean()
+    .nullable()
+    .meta({ description: "Whether a websocket is open. Null in a list and a webhook." }),
+  bytes_in: count("Bytes that this user has sent."),
+  bytes_out: count("Bytes that were sent to this user."),
+  frames_dropped: count("Frames of this user that were not passed on."),
 });
 
 const coordinate = z.number().nullable().meta({
-  description: "Where the user connected from. Null before that, and in a list and a webhook.",
+  description:
+    "Where the user connected from, in degrees. Null before that, and in a list and a webhook.",
 });
 
 const sessionUser = z
@@ -37,15 +44,26 @@ const sessionUser = z
     ip_address: z.string(),
     latitude: coordinate,
     longitude: coordinate,
-    authorization_token: token.meta({ description: "The user's token." }),
-    connection_id: z.string().nullable(),
-    device_id: z.string().nullable(),
+    authorization_token: token.meta({
+      description: "The user's token: `user_token` of the websocket.",
+    }),
+    connection_id: z.string().nullable().meta({ description: "The connection that they carry." }),
+    device_id: z
+      .string()
+      .nullable()
+      .meta({ description: "The paired device that they have to be." }),
     ...figures.shape,
   })
   .meta({ id: "RelaySessionUser" });
 
 const websocket = z
-  .object({ port: z.int(), protocol: z.enum(["WS", "WSS"]), link })
+  .object({
+    port: z.int(),
+    protocol: z
+      .enum(["WS", "WSS"])
+      .meta({ description: "`WS`: without TLS, on a developer's machine." }),
+    link,
+  })
   .meta({ id: "RelayLink" });
 
 const datagrams = z
@@ -63,17 +81,17 @@ const linkPair = z.object({
 });
 
 const relay = z.object({
-  ip: z
-    .string()
-    .nullable()
-    .meta({ description: "Null, unless the host is an address or `localhost`." }),
-  host: z.string(),
+  ip: z.string().nullable().meta({
+    description:
+      "The relay's address. Null, unless the host is an address or `localhost`: it is reached by its name.",
+  }),
+  host: z.string().meta({ description: "The relay's name." }),
   ports: z
     .object({
       server: port.meta({ description: "For the host." }),
       client: port.meta({ description: "For everyone else." }),
     })
-    .meta({ description: "Of a relay node, if one carries the session; else websockets." }),
+    .meta({ description: "Of the relay node, if one carries the session; else websockets." }),
   websocket: linkPair.optional().meta({
     description: "Only if a relay node carries the session: its websockets, for browsers.",
   }),
@@ -82,21 +100,26 @@ const relay = z.object({
 /** A session without its users. */
 const sessionFacts = z.object({
   session_id: z.string(),
-  authorization_token: token.meta({ description: "The session's token." }),
-  status: z
-    .enum(["Initializing", "READY", "Error", "Ended"])
-    .meta({ description: "Only webhooks show `Error` and `Ended`." }),
-  ready: z.boolean(),
-  linked: z.boolean(),
-  error: z.string().nullable().meta({ description: "Why the session ended; null before that." }),
+  authorization_token: token.meta({
+    description: "The session's token: `session_token` of the websocket.",
+  }),
+  status: z.enum(["Initializing", "READY", "Error", "Ended"]).meta({
+    description: "`READY`: it can be connected to. Only webhooks show `Error` and `Ended`.",
+  }),
+  ready: z.boolean().meta({ description: "Whether the status is `READY`." }),
+  linked: z.boolean().meta({ description: "The same as `ready`." }),
+  error: z.string().nullable().meta({
+    description:
+      "Why the session ended: `api` (idle, or its time was over), `organisation` (an API key ended it) or `admin` (the root token); or why it failed: `no-relay-node`, `relay-node-lost`. Null before that.",
+  }),
   relay: relay.nullable().meta({ description: "Null: no relay node has taken the session." }),
-  webhook_url: z.string().nullable(),
+  webhook_url: z.string().nullable().meta({ description: "Who is told; null: nobody." }),
   created_at: time,
-  expires_at: time,
+  expires_at: time.meta({ description: "When it ends at the latest." }),
   max_users: z.int(),
   metadata: z.record(z.string(), z.string()).nullable(),
-  join_code: z.string().nullable(),
-  region: z.string().nullable(),
+  join_code: z.string().nullable().meta({ description: "Null: it has none." }),
+  region: z.string().nullable().meta({ description: "What was asked for; null: near the caller." }),
 });
 
 /** The schema of a RelaySession. */
@@ -124,8 +147,8 @@ export const sessionWithUser = z
 export const joinAnswer = z
   .object({
     session_id: z.string(),
-    session_token: token,
-    user_token: token,
+    session_token: token.meta({ description: "For the query of the websocket." }),
+    user_token: token.meta({ description: "For the query of the websocket." }),
     link,
     udp: z
       .object({ host: z.string(), port: z.int() })
@@ -140,7 +163,7 @@ const pageNumber = z.int().nullable();
 export const relaySessionPage = z
   .object({
     sessions: z.array(relaySession),
-    total_count: z.int(),
+    total_count: z.int().meta({ description: "How many live sessions there are." }),
     pagination: z.object({
       number: z.int(),
       next_page_number: pageNumber.meta({ description: "Null: this is the last page." }),

@@ -3,5 +3,11 @@ import * as z from "zod";
 
 /** The schema of an access key. */
 export const accessKey = z
-  .object({ id: z.string(), secret: z.string() })
-  .meta({ id: "AccessKey", description: "Signs the calls of Alibaba's SDKs." });
+  .object({
+    id: z.string().meta({ description: "It names the key in a signature." }),
+    secret: z.string().meta({ description: "It signs, and is never sent." }),
+  })
+  .meta({
+    id: "AccessKey",
+    description: "With it Alibaba's SDKs sign the calls of the RPC. It belongs to an API key.",
+  });

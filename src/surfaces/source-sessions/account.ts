@@ -5,13 +5,16 @@ import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyRecord } from "../../keys/key-store";
 import { hasPermission } from "../../keys/permissions";
 import { findOrganisation } from "../../organisations/organisation-store";
+import { integerIdForm } from "../shared/id-forms";
 import { notFound } from "./errors";
 import { ricloudKey, ricloudOrganisation, toKey, toOrganisation } from "./wire";
 
 /** What a caller may read of themselves. */
 export const account: OperationGroup = {
-  name: "Account",
-  description: "The caller's organisation and its API keys, in ricloud's format.",
+  name: "Account (ricloud)",
+  description:
+    "The caller's organisation and its API keys, for clients of ricloud. `/api-keys` shows more of keys.",
+  page: "from-ricloud.md",
   operations: [
     operation({
       id: "getOwnOrganisation",
@@ -45,8 +48,11 @@ export const account: OperationGroup = {
       id: "getKeyOfOrganisation",
       method: "GET",
       path: "/keys/{id}",
+      params: { id: integerIdForm("an API key") },
       caller: key(null),
       summary: "Show an API key of the organisation",
+      description:
+        "The permissions of another key are shown to keys with `keys:read`. To others they are null.",
       answers: { 200: ricloudKey },
       refusals: { 404: [notFound.code] },
       example: { params: { id: "1" } },

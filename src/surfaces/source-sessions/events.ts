@@ -3,11 +3,11 @@ import * as z from "zod";
 import { findEventWithDeliveries, listEventsWithDeliveries } from "../../events/event-list";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { Refused } from "../../http/request-context";
-import { EVENT_ID } from "../shared/id-forms";
+import { EVENT_ID, eventIdForm } from "../shared/id-forms";
 import { notFound } from "./errors";
 import { ricloudEvent, toRicloudEvent } from "./event-wire";
 import { listOf, toList, totalOfOnePage } from "./lists";
-import { listQuery, textId } from "./queries";
+import { LISTS, listQuery, textId } from "./queries";
 
 const eventsQuery = listQuery({
   filters: {
@@ -28,7 +28,9 @@ const eventsQuery = listQuery({
 /** Events, in ricloud's format. */
 export const ricloudEvents: OperationGroup = {
   name: "Events (ricloud)",
-  description: "What has happened, in ricloud's format. `/v1/events` shows the same in ours.",
+  description:
+    "What happened in your organisation, for clients of ricloud. `/v1/events` shows the same in our format.",
+  page: "from-ricloud.md",
   operations: [
     operation({
       id: "listRicloudEvents",
@@ -36,6 +38,7 @@ export const ricloudEvents: OperationGroup = {
       path: "/events",
       caller: key("events:read"),
       summary: "List events, newest first",
+      description: LISTS,
       query: eventsQuery,
       answers: { 200: listOf(ricloudEvent, z.string()) },
       example: { query: { type: "session", limit: "10" } },
@@ -60,8 +63,10 @@ export const ricloudEvents: OperationGroup = {
       id: "getRicloudEvent",
       method: "GET",
       path: "/events/{id}",
+      params: { id: eventIdForm },
       caller: key("events:read"),
       summary: "Show an event",
+      description: "`state` says whether its webhooks have arrived.",
       answers: { 200: ricloudEvent },
       refusals: { 404: [notFound.code] },
       example: { params: { id: "01936a1e-7c1c-4c1e-8a51-0d9d9f6f2a10" } },

@@ -5,6 +5,10 @@
 import * as z from "zod";
 import { integerIdText, wholeNumberText } from "../../http/whole-numbers";
 
+/** How lists of this format go on, for their descriptions. */
+export const LISTS =
+  "If `has_more` is true, there is another page: ask again with `next_after_id` as `after_id`, or with the last `id` where there is no `next_after_id`.";
+
 /** Which page is wanted: rows after one id and before another, both excluded, newest first. */
 export interface PageQuery<Id> {
   after: Id | null;
@@ -33,7 +37,7 @@ const comparisons = Object.keys(COMPARISONS) as Comparison[];
 
 const limit = wholeNumberText(1, 1_000, 4)
   .default(10)
-  .meta({ description: "The most rows of the page.", default: 10 });
+  .meta({ description: "How many rows the page has at most.", default: 10 });
 
 /** An id of users, sources and keys. */
 export const integerId = integerIdText("must be an id: a whole number");
@@ -70,10 +74,12 @@ export function listQuery<F extends z.ZodRawShape, Id>(shape: ListShape<F, Id>) 
   );
   const page = {
     limit,
-    after_id: shape.id
+    after_id: shape.id.optional().meta({
+      description: "The page begins after the row with this id, with the next older one.",
+    }),
+    before_id: shape.id
       .optional()
-      .meta({ description: "Begin after the row with this id: with the next older one." }),
-    before_id: shape.id.optional().meta({ description: "Stop before the row with this id." }),
+      .meta({ description: "The page ends before the row with this id." }),
   };
   return z
     .strictObject({ ...Object.fromEntries(dates), ...shape.filters, ...page })

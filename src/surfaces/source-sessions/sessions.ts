@@ -11,14 +11,16 @@ import { refuseSession, sourceOfSession } from "../../sources/source";
 import { listSourceSessions, type Position } from "../../sources/source-session-list";
 import { createSourceSession, verifySession } from "../../sources/source-sessions";
 import { findOrMakeSource, findSources, type SourceIdentity } from "../../sources/source-store";
-import { sourceSpec } from "./bodies";
+import { sourceSessionIdForm, sourceSpec } from "./bodies";
 import { invalidParameter, notFound, toSourceSessionRefusal } from "./errors";
 import { listOf, toList } from "./lists";
-import { integerId, listQuery, textId } from "./queries";
+import { integerId, LISTS, listQuery, textId } from "./queries";
 import { sourceSession, toSession } from "./wire";
 
 const createBody = z.object({
-  source: sourceSpec,
+  source: sourceSpec.meta({
+    description: "The account. It is found by these three values, or made.",
+  }),
   payload: z
     .record(z.string(), z.unknown(), "must be an object with what the service asks for")
     .meta({
@@ -40,19 +42,23 @@ const sessionsQuery = listQuery({
     state: z
       .array(state)
       .default([])
-      .meta({ description: "Only in this state. Repeated: in one of these." }),
+      .meta({ description: "Only in this state. It may be repeated: in one of these states." }),
   },
   dates: { date_created: "was made", date_expired: "expired" },
   id: textId(SOURCE_SESSION_ID),
 });
 
-const example = { params: { id: "ses_PHMp0SA8Kky65BECTV1xwQ" } };
+const byId = {
+  params: { id: sourceSessionIdForm },
+  example: { params: { id: "ses_PHMp0SA8Kky65BECTV1xwQ" } },
+} as const;
 
 /** Source sessions: access to accounts at third parties' services. */
 export const sourceSessions: OperationGroup = {
   name: "Source sessions",
   description:
-    "A source session stands for access to a source. A connector has checked the credentials for it.",
+    "A source session stands for access to a source. A connector of yours checks the credentials for it. The format is that of ricloud.",
+  page: "source-sessions.md",
   operations: [
     operation({
       id: "createSourceSession",
@@ -61,10 +67,11 @@ export const sourceSessions: OperationGroup = {
       caller: key("sessions:write"),
       summary: "Create a source session",
       description:
-        "The connector of the source's type then checks the payload, and the session becomes `active` or `failed`. With the header `Ricloud-Await: 5` the answer waits up to 5 seconds for that; 0 to 10 are allowed. The same body from the same key, while its session is pending and less than 10 seconds old, gets that session.",
+        "The source is found by its user, type and identifier, or made. The connector of its type then checks the payload, and the session becomes `active` or `failed`. With the header `Ricloud-Await: 5` the answer waits up to 5 seconds for that; 0 to 10 are allowed. The same body from the same key, while its session is pending and less than 10 seconds old, gets that session.",
       body: createBody,
       headers: ["Ricloud-Await"],
       answers: { 201: sourceSession },
+      answerTexts: { 201: "The new session, which may still be `pending`." },
       refusals: {
         400: ["invalid-parameter", "unconfigured"],
         403: ["source-deactivated", "source-blocked"],
@@ -72,7 +79,7 @@ export const sourceSessions: OperationGroup = {
       example: {
         body: {
           source: { user: 1, type: "mocks.mock", identifier: "anna@example.com" },
-          payload: { password: "<the password of the account>" },
+          payload: { password: "<password of the account>" },
         },
       },
       async handle(c, { body: { source, payload }, caller }) {
@@ -88,6 +95,7 @@ export const sourceSessions: OperationGroup = {
       path: "/sessions",
       caller: key("sessions:read"),
       summary: "List source sessions, newest first",
+      description: LISTS,
       query: sessionsQuery,
       answers: { 200: listOf(sourceSession, z.string()) },
       refusals: { 404: [notFound.code] },
@@ -120,12 +128,14 @@ export const sourceSessions: OperationGroup = {
     operation({
       id: "getSourceSession",
       method: "GET",
+      ...byId,
       path: "/sessions/{id}",
       caller: key("sessions:read"),
       summary: "Show a source session",
+      description:
+        "Reading a session does not count as use: its idle clock goes on. `POST /v1/sessions/{id}:use` restarts it.",
       answers: { 200: sourceSession },
       refusals: { 404: [notFound.code] },
-      example,
       async handle(c, { params, caller }) {
         const result = await c.var.sessions.read(caller.organisationId, requireId(params.id));
         return { status: 200, body: await showSession(c, result) };
@@ -134,13 +144,13 @@ export const sourceSessions: OperationGroup = {
     operation({
       id: "deleteSourceSession",
       method: "DELETE",
+      ...byId,
       path: "/sessions/{id}",
       caller: key("sessions:write"),
       summary: "End a source session",
       description: "A session that has ended before is shown as it is.",
       answers: { 200: sourceSession },
       refusals: { 404: [notFound.code] },
-      example,
       async handle(c, { params, caller: { organisationId } }) {
         const id = requireId(params.id);
         const result = await c.var.sessions.expire(organisationId, id, "organisation");

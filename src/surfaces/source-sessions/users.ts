@@ -11,16 +11,24 @@ import {
   setSourceState,
 } from "../../sources/source-store";
 import { findOrMakeUser, findUser, listUsers, renameUser } from "../../sources/user-store";
+import { integerIdForm } from "../shared/id-forms";
 import { identifier, identifierQuery, sourceSpec } from "./bodies";
 import { invalidParameter, notFound } from "./errors";
 import { listOf, toList } from "./lists";
-import { integerId, listQuery } from "./queries";
+import { integerId, LISTS, listQuery } from "./queries";
 import { source, toSource, toUser, user } from "./wire";
 
 const userBody = z.object({ identifier });
-const userChange = z.object({ identifier: identifier.optional() });
+const userChange = z.object({
+  identifier: identifier
+    .optional()
+    .meta({ description: "The new one. Left out: it stays as it is." }),
+});
 const sourceChange = z.object({
-  state: z.enum(["active", "deactivated"], "must be active or deactivated").optional(),
+  state: z
+    .enum(["active", "deactivated"], "must be active or deactivated")
+    .optional()
+    .meta({ description: "Left out: it stays as it is." }),
 });
 
 const usersQuery = listQuery({
@@ -45,7 +53,9 @@ const sourcesQuery = listQuery({
 /** Users, and the accounts that they have at third parties' services. */
 export const usersAndSources: OperationGroup = {
   name: "Users and sources",
-  description: "Your users, and their sources: accounts at third parties' services.",
+  description:
+    "Your users, and their sources: accounts at third parties' services. The format is that of ricloud.",
+  page: "source-sessions.md",
   operations: [
     operation({
       id: "createUser",
@@ -54,7 +64,9 @@ export const usersAndSources: OperationGroup = {
       caller: key("sessions:write"),
       summary: "Find or make the user with an identifier",
       body: userBody,
+      description: "The same call twice gives the same user.",
       answers: { 201: user },
+      answerTexts: { 201: "The user. It is new, or had this identifier before." },
       example: { body: { identifier: "customer-17" } },
       async handle(c, { body, caller }) {
         const { organisationId } = caller;
@@ -68,6 +80,7 @@ export const usersAndSources: OperationGroup = {
       path: "/users",
       caller: key("sessions:read"),
       summary: "List users, newest first",
+      description: LISTS,
       query: usersQuery,
       answers: { 200: listOf(user, z.int()) },
       example: { query: { identifier: "customer-17" } },
@@ -82,6 +95,7 @@ export const usersAndSources: OperationGroup = {
       id: "getUser",
       method: "GET",
       path: "/users/{id}",
+      params: { id: integerIdForm("a user") },
       caller: key("sessions:read"),
       summary: "Show a user",
       answers: { 200: user },
@@ -97,8 +111,10 @@ export const usersAndSources: OperationGroup = {
       id: "updateUser",
       method: "POST",
       path: "/users/{id}",
+      params: { id: integerIdForm("a user") },
       caller: key("sessions:write"),
       summary: "Rename a user",
+      description: "Two users cannot have the same identifier.",
       body: userChange,
       bodyIsOptional: true,
       answers: { 200: user },
@@ -123,8 +139,11 @@ export const usersAndSources: OperationGroup = {
       path: "/sources",
       caller: key("sessions:write"),
       summary: "Find or make a source",
+      description:
+        "This call is optional: `POST /sessions` makes the source that it names. The same call twice gives the same source.",
       body: sourceSpec,
       answers: { 201: source },
+      answerTexts: { 201: "The source. It is new, or was there before." },
       refusals: { 400: ["invalid-parameter"] },
       example: { body: { user: 1, type: "icloud.account", identifier: "ben@example.com" } },
       async handle(c, { body, caller: { organisationId } }) {
@@ -145,6 +164,7 @@ export const usersAndSources: OperationGroup = {
       path: "/sources",
       caller: key("sessions:read"),
       summary: "List sources, newest first",
+      description: LISTS,
       query: sourcesQuery,
       answers: { 200: listOf(source, z.int()) },
       example: { query: { user: "1", state: "active" } },
@@ -168,6 +188,7 @@ export const usersAndSources: OperationGroup = {
       id: "getSource",
       method: "GET",
       path: "/sources/{id}",
+      params: { id: integerIdForm("a source") },
       caller: key("sessions:read"),
       summary: "Show a source",
       answers: { 200: source },
@@ -184,6 +205,7 @@ export const usersAndSources: OperationGroup = {
       id: "updateSource",
       method: "POST",
       path: "/sources/{id}",
+      params: { id: integerIdForm("a source") },
       caller: key("sessions:write"),
       summary: "Deactivate a source, or make it active again",
       description: "No session can be made for a source that is deactivated.",

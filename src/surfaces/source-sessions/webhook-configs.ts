@@ -15,7 +15,7 @@ import { findEndpoint, listEndpoints } from "../../webhooks/endpoint-store";
 import { tooManyEndpoints } from "../shared/webhook-refusals";
 import { notFound } from "./errors";
 import { listOf, toList, totalOfOnePage } from "./lists";
-import { listQuery, textId } from "./queries";
+import { LISTS, listQuery, textId } from "./queries";
 import { toWebhookConfig, webhookConfig } from "./wire";
 
 const LIST = "/configs/webhook";
@@ -24,35 +24,46 @@ const format = "ricloud" as const;
 
 const url = z.string("must be a string").meta({
   description:
-    "An https address in the public Internet. We post to it, with `/{event id}` behind it.",
+    "An https address in the public Internet. Events are posted to it, with `/` and the id of the event behind its path.",
 });
 const createBody = z.object({ url });
 const updateBody = z.object({
   url: url.optional(),
-  state: z
-    .enum(["new", "deactivated"], "must be new or deactivated")
-    .optional()
-    .meta({ description: "`deactivated` switches it off, `new` on again." }),
+  state: z.enum(["new", "deactivated"], "must be new or deactivated").optional().meta({
+    description: "`deactivated` switches it off, `new` on again. Left out: it stays as it is.",
+  }),
 });
 
-const configsQuery = listQuery({ filters: {}, dates: {}, id: textId(/^whe_[0-9a-f]{32}$/) });
+const CONFIG_ID = /^whe_[0-9a-f]{32}$/;
 
-const example = { params: { id: "whe_0123456789abcdef0123456789abcdef" } };
+const configsQuery = listQuery({ filters: {}, dates: {}, id: textId(CONFIG_ID) });
+
+const byId = {
+  params: {
+    id: z
+      .string()
+      .regex(CONFIG_ID)
+      .meta({ description: "The `id` of a webhook config: `whe_` and 32 hexadecimal digits." }),
+  },
+  example: { params: { id: "whe_01a215769ad472f19a9013f37028eea0" } },
+} as const;
 
 /** What both operations that send a test have in common: ricloud-py, a client, sends a GET for it. */
 const test = {
+  ...byId,
   path: `${ONE}/test`,
   caller: key("webhooks:write"),
   summary: "Send a test to a webhook config",
   answers: { 200: webhookConfig },
   refusals: { 404: [notFound.code] },
-  example,
 } as const;
 
 /** Webhook endpoints, in ricloud's format. */
 export const webhookConfigs: OperationGroup = {
-  name: "Webhook configs",
-  description: "Webhook endpoints that get events in ricloud's format.",
+  name: "Webhook configs (ricloud)",
+  description:
+    "Webhook endpoints that get events in ricloud's format, for clients of ricloud. `/v1/webhooks/endpoints` has them too.",
+  page: "from-ricloud.md",
   operations: [
     operation({
       id: "createWebhookConfig",
@@ -60,8 +71,10 @@ export const webhookConfigs: OperationGroup = {
       path: LIST,
       caller: key("webhooks:write"),
       summary: "Make a webhook config",
+      description: "A test is sent to it at once: `state` says afterwards what came of it.",
       body: createBody,
       answers: { 201: webhookConfig },
+      answerTexts: { 201: "The new webhook config, with the secret that signs what it gets." },
       refusals: { 400: ["invalid-parameter"], 409: [tooManyEndpoints.code] },
       example: { body: { url: "https://hooks.example.com/ricloud" } },
       async handle(c, { body, caller }) {
@@ -80,6 +93,7 @@ export const webhookConfigs: OperationGroup = {
       path: LIST,
       caller: key("webhooks:read"),
       summary: "List webhook configs, newest first",
+      description: LISTS,
       query: configsQuery,
       answers: { 200: listOf(webhookConfig, z.string()) },
       example: { query: { limit: "10" } },
@@ -94,12 +108,12 @@ export const webhookConfigs: OperationGroup = {
     operation({
       id: "getWebhookConfig",
       method: "GET",
+      ...byId,
       path: ONE,
       caller: key("webhooks:read"),
       summary: "Show a webhook config",
       answers: { 200: webhookConfig },
       refusals: { 404: [notFound.code] },
-      example,
       async handle(c, { params, caller }) {
         const endpoint = await requireEndpoint(c, caller, params.id);
         return { status: 200, body: toConfig(c, caller, endpoint) };
@@ -108,15 +122,16 @@ export const webhookConfigs: OperationGroup = {
     operation({
       id: "updateWebhookConfig",
       method: "POST",
+      ...byId,
       path: ONE,
       caller: key("webhooks:write"),
       summary: "Change a webhook config, or switch it off or on",
-      description: "What is left out stays as it is.",
+      description: "What you leave out stays as it is.",
       body: updateBody,
       bodyIsOptional: true,
       answers: { 200: webhookConfig },
       refusals: { 400: ["invalid-parameter"], 404: [notFound.code] },
-      example: { ...example, body: { state: "deactivated" } },
+      example: { ...byId.example, body: { state: "deactivated" } },
       async handle(c, { params, body: { url: address, state }, caller }) {
         const { organisationId } = caller;
         const { id } = await requireEndpoint(c, caller, params.id);
@@ -134,13 +149,13 @@ export const webhookConfigs: OperationGroup = {
     operation({
       id: "deleteWebhookConfig",
       method: "DELETE",
+      ...byId,
       path: ONE,
       caller: key("webhooks:write"),
       summary: "Delete a webhook config",
       description: "The answer shows it as it was.",
       answers: { 200: webhookConfig },
       refusals: { 404: [notFound.code] },
-      example,
       async handle(c, { params, caller }) {
         const { organisationId } = caller;
         const { id } = await requireEndpoint(c, caller, params.id);
@@ -153,14 +168,14 @@ export const webhookConfigs: OperationGroup = {
       ...test,
       id: "testWebhookConfig",
       method: "POST",
-      description: "The `state` says afterwards what came of it.",
+      description: "The test is sent in the background: `state` says afterwards what came of it.",
       handle: sendTest,
     }),
     operation({
       ...test,
       id: "testWebhookConfigWithGet",
       method: "GET",
-      description: "As with POST. The client ricloud-py sends a GET.",
+      description: "The same as with POST. The client ricloud-py sends a GET.",
       handle: sendTest,
     }),
   ],

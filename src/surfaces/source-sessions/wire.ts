@@ -22,10 +22,13 @@ export const source = z
     id: z.int(),
     resource: z.literal("source"),
     organisation: z.int(),
-    user: z.int(),
-    type: z.string(),
+    user: z.int().meta({ description: "The id of its user." }),
+    type: z.string().meta({ description: "It decides which connector checks the credentials." }),
     identifier: z.string().meta({ description: "The account's name at its service." }),
-    state: z.enum(SOURCE_STATES),
+    state: z.enum(SOURCE_STATES).meta({
+      description:
+        "`unvalidated`: no session has become active yet. `deactivated`: by you. `blocked`: by whoever runs Drawbridge. `locked`: its service has locked the account.",
+    }),
     date_created: timeInSeconds,
   })
   .meta({ id: "Source" });
@@ -36,21 +39,23 @@ export const sourceSession = z
     id: z.string(),
     resource: z.literal("session"),
     organisation: z.int(),
-    key: z.int().meta({ description: "The API key that made it." }),
-    user: z.int().nullable(),
+    key: z.int().meta({ description: "The id of the API key that made it." }),
+    user: z.int().nullable().meta({ description: "The id of the user of its source." }),
     source: source.nullable(),
     state: z.enum(["pending", "active", "failed", "expired"]),
-    error: z
-      .string()
-      .nullable()
-      .meta({ description: "Why it failed, or who ended it; null while it lives." }),
+    error: z.string().nullable().meta({
+      description:
+        "Why it failed, such as `invalid-credentials`; or who ended it: `service`, `api`, `organisation` or `admin`. Null while it lives.",
+    }),
     error_class: z
       .literal("init_failed")
       .nullable()
-      .meta({ description: "Of every failed session; else null." }),
+      .meta({ description: "`init_failed` of every session that failed; else null." }),
     date_created: timeInSeconds,
-    date_expired: timeInSeconds.nullable(),
-    expires_at: timeInSeconds,
+    date_expired: timeInSeconds
+      .nullable()
+      .meta({ description: "When it expired; null: it has not." }),
+    expires_at: timeInSeconds.meta({ description: "When it ends at the latest." }),
     date_last_used: timeInSeconds.nullable().meta({
       description: "When work was last done with it. Lists and events do not know it: null.",
     }),
@@ -63,7 +68,7 @@ export const user = z
     id: z.int(),
     resource: z.literal("user"),
     organisation: z.int(),
-    identifier: z.string(),
+    identifier: z.string().meta({ description: "The name that you gave it." }),
     date_created: timeInSeconds,
   })
   .meta({ id: "User" });
@@ -74,7 +79,7 @@ export const ricloudOrganisation = z
     id: z.int(),
     resource: z.literal("organisation"),
     name: z.string(),
-    slug: z.string(),
+    slug: z.string().meta({ description: "The name in small letters, with hyphens." }),
     date_created: timeInSeconds,
   })
   .meta({ id: "RicloudOrganisation" });

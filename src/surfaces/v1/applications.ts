@@ -21,6 +21,7 @@ import {
 import { time, toRfc3339 } from "../shared/wire-time";
 import {
   APPLICATION_PATH,
+  applicationForm,
   applicationNotFound,
   applicationRef,
   exampleApplication,
@@ -29,7 +30,11 @@ import {
 /** How many ids are tried. An id is one of 2⁷²: if three are taken, something is broken. */
 const MAX_ID_TRIES = 3;
 
-const createBody = z.strictObject({ name: humanText(1, LONGEST_APPLICATION_NAME) });
+const createBody = z.strictObject({
+  name: humanText(1, LONGEST_APPLICATION_NAME).meta({
+    description: `For people: 1 to ${LONGEST_APPLICATION_NAME} characters.`,
+  }),
+});
 
 const listQuery = z.strictObject({
   limit: pageLimit,
@@ -49,6 +54,7 @@ export const applications: OperationGroup = {
   name: "Applications",
   description:
     "An application is what devices pair with: one gateway, for example. Devices name it by its id.",
+  page: "pairing.md",
   operations: [
     operation({
       id: "createApplication",
@@ -56,6 +62,7 @@ export const applications: OperationGroup = {
       path: "/v1/applications",
       caller: key("devices:manage"),
       summary: "Make an application",
+      description: "Tell the devices its `id`: they ask to be let in there.",
       body: createBody,
       answers: { 201: application },
       example: { body: { name: "Gateway" } },
@@ -89,6 +96,7 @@ export const applications: OperationGroup = {
       id: "getApplication",
       method: "GET",
       path: APPLICATION_PATH,
+      params: applicationForm,
       caller: key("devices:list"),
       summary: "Show an application",
       answers: { 200: application },

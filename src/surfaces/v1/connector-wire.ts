@@ -15,17 +15,18 @@ import {
 } from "../../sources/connector";
 import { time, toRfc3339 } from "../shared/wire-time";
 
-const CHECK_INTERVAL = "How often it is asked whether an active session still stands; null: never.";
-const TIMEOUT = "How long it has to answer.";
-const SESSION_TTL = "How long a session lasts at most.";
-const IDLE = "How long a session may go unused.";
+const CHECK_INTERVAL =
+  "Every how many seconds the connector is asked whether an active session still stands. Null: never.";
+const TIMEOUT = "How many seconds the connector has to answer.";
+const SESSION_TTL = "How many seconds a session lasts at most.";
+const IDLE = "How many seconds a session may go unused.";
 
 /** The body that registers a connector, or changes one. */
 export const putConnectorBody = z
   .strictObject({
-    url: z
-      .string("must be a string")
-      .meta({ description: "An https address in the public Internet." }),
+    url: z.string("must be a string").meta({
+      description: "An https address in the public Internet, to which the credentials are posted.",
+    }),
     timeout_seconds: wholeNumber(1, LONGEST_TIMEOUT_SECONDS)
       .default(DEFAULT_TIMEOUT_SECONDS)
       .meta({ description: TIMEOUT }),
@@ -52,8 +53,8 @@ export const putConnectorBody = z
 
 /** A connector as events show it: without its last failure. */
 export const connectorFacts = z.object({
-  type: z.string(),
-  url: z.string(),
+  type: z.string().meta({ description: "The type of its sources." }),
+  url: z.string().meta({ description: "Where the credentials are posted." }),
   timeout_seconds: z.int().meta({ description: TIMEOUT }),
   check_interval_seconds: z.int().nullable().meta({ description: CHECK_INTERVAL }),
   session_ttl_seconds: z.int().meta({ description: SESSION_TTL }),
@@ -68,7 +69,7 @@ export const connector = z
     last_failure: z
       .object({
         at: time,
-        reason: z.string().nullable().meta({ description: "In our words." }),
+        reason: z.string().nullable().meta({ description: "In Drawbridge's words." }),
       })
       .nullable()
       .meta({ description: "The last answer that could not be taken; null: there was none." }),
@@ -79,7 +80,10 @@ export const connector = z
 export const connectorWithSecret = z
   .object({
     ...connector.shape,
-    secret: z.string().meta({ description: "Both sides sign with it." }),
+    secret: z.string().meta({
+      description:
+        "Both sides sign with it: Drawbridge its requests, and the connector its messages.",
+    }),
   })
   .meta({ id: "ConnectorWithSecret" });
 

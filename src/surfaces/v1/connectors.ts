@@ -20,7 +20,14 @@ import { rotateSecretBody } from "./webhook-wire";
 
 const PATH = "/v1/connectors/{type}";
 
-const params = { type: "icloud.account" };
+const byType = {
+  params: {
+    type: z.string().regex(SOURCE_TYPE).meta({
+      description: "The type of sources: 1 to 64 letters, digits, dots, `_` or `-`.",
+    }),
+  },
+  example: { params: { type: "icloud.account" } },
+} as const;
 
 /**
  * Connectors. Changes need `connectors:write`, since a connector receives end users' credentials. Callers
@@ -29,20 +36,24 @@ const params = { type: "icloud.account" };
 export const connectors: OperationGroup = {
   name: "Connectors",
   description:
-    "A connector is a service of yours that signs in to sources of one type. The type is 1 to 64 letters, digits, dots, `_` or `-`.",
+    "A connector is an HTTPS service of yours that checks the credentials of sources of one type.",
+  page: "source-sessions.md",
   operations: [
     operation({
       id: "putConnector",
       method: "PUT",
+      ...byType,
       path: PATH,
       caller: key("connectors:write"),
       summary: "Register a connector, or change it",
-      description: "A field that is left out gets its default, also where the connector exists.",
+      description:
+        "It makes the connector of this type, or changes the one that is there, which keeps its secret. A field that is left out gets its default, also in a change.",
       body: putConnectorBody,
       answers: { 200: connectorWithSecret },
+      answerTexts: { 200: "The connector, with the secret that signs what is sent to it." },
       refusals: { 400: ["invalid-parameter", ...ADDRESS_REFUSALS] },
       example: {
-        params,
+        ...byType.example,
         body: { url: "https://connector.example.com/verify", check_interval_seconds: 600 },
       },
       async handle(c, { params, body: terms, caller: { organisationId } }) {
@@ -56,12 +67,13 @@ export const connectors: OperationGroup = {
     operation({
       id: "getConnector",
       method: "GET",
+      ...byType,
       path: PATH,
       caller: key("sessions:read"),
       summary: "Show a connector, and why its last answer could not be taken",
+      description: "The secret is not shown.",
       answers: { 200: connector },
       refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
-      example: { params },
       async handle(c, { params, caller }) {
         const type = requireType(params.type);
         const found = await findConnector(c.var.db, caller.organisationId, type);
@@ -72,12 +84,13 @@ export const connectors: OperationGroup = {
     operation({
       id: "deleteConnector",
       method: "DELETE",
+      ...byType,
       path: PATH,
       caller: key("connectors:write"),
       summary: "Delete a connector",
+      description: "No more sessions can be made for sources of its type.",
       answers: { 204: null },
       refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
-      example: { params },
       async handle(c, { params, caller: { organisationId } }) {
         const address = { organisationId, type: requireType(params.type) };
         const deleted = await deleteConnector(c.var, address, Date.now());
@@ -88,18 +101,19 @@ export const connectors: OperationGroup = {
     operation({
       id: "rotateConnectorSecret",
       method: "POST",
+      ...byType,
       path: `${PATH}/secret:rotate`,
       caller: key("connectors:write"),
-      summary: "Make a new secret for a connector",
+      summary: "Give a connector a new secret",
       description:
-        "Until the grace is over, we sign with both secrets, and take messages signed with either.",
+        "Until the grace is over, Drawbridge signs with both secrets, and takes messages that are signed with either.",
       body: rotateSecretBody,
       bodyIsOptional: true,
       answers: {
         200: z.object({ secret: z.string().meta({ description: "The new one." }) }),
       },
       refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
-      example: { params, body: { grace_seconds: 3_600 } },
+      example: { ...byType.example, body: { grace_seconds: 3_600 } },
       async handle(c, { params, body: { graceMs }, caller: { organisationId } }) {
         const address = { organisationId, type: requireType(params.type) };
         const rotated = await rotateConnectorSecret(c.var, address, graceMs, Date.now());

@@ -6,7 +6,12 @@ import { isRole, isScope, MAX_ROLES, MAX_SCOPES, OPERATOR_SCOPES } from "../../d
 export const role = z
   .string("must be a string")
   .refine(isRole, "must be 1 to 32 letters, digits, _ or -")
-  .meta({ pattern: "^[A-Za-z0-9_-]{1,32}$", example: "operator" });
+  .meta({
+    pattern: "^[A-Za-z0-9_-]{1,32}$",
+    description:
+      "What a device is in the application, such as `operator`: 1 to 32 letters, digits, `_` or `-`.",
+    example: "operator",
+  });
 
 /** The roles that are asked for or approved. */
 export const roles = z

@@ -14,11 +14,11 @@ import { type Call, Refused } from "../../http/request-context";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
 import { role, scopes } from "./device-fields";
-import { DEVICE_PATH, deviceRef, exampleDevice } from "./device-paths";
+import { DEVICE_PATH, deviceForm, deviceRef, exampleDevice } from "./device-paths";
 import { device, newDeviceToken, toDeviceWire } from "./device-wire";
 
 const rotateBody = z.strictObject({
-  role,
+  role: role.meta({ description: "The role whose token is replaced." }),
   scopes: scopes.nullable().default(null).meta({
     description: "What the new token may carry. Absent or null: the same as before.",
   }),
@@ -35,14 +35,16 @@ export const rotateDeviceToken = operation({
   id: "rotateDeviceToken",
   method: "POST",
   path: `${DEVICE_PATH}/tokens:rotate`,
+  params: deviceForm,
   caller: checkedByHandler("deviceToken", "apiKey", "operatorToken"),
   summary: "Replace a device token by a new one",
   description: [
-    "**With an API key** that holds `devices:manage`, or as its operator: the old token stops, and the answer is the device. The device gets its new token when it next sends a signed request. You have to hold the scopes.",
-    "**As the device**, with its own token of this role in `Authorization`: the answer is the new token, with the same scopes or fewer. The old one stops. `Idempotency-Key` has no meaning then: a device that has lost the answer signs a new pairing request.",
+    "**With an API key** that holds `devices:manage`, or as its operator: the old token stops at once. The device gets its new token when it next sends a signed pairing request. You have to hold the scopes.",
+    "**As the device**, with its own token of this role in `Authorization`: the answer has the new token, with the same scopes or fewer. The old one stops at once. `Idempotency-Key` has no meaning then: a device that has lost the answer signs a new pairing request.",
   ].join("\n\n"),
   body: rotateBody,
   answers: { 200: z.union([newDeviceToken, device]) },
+  answerTexts: { 200: "As the device: `NewDeviceToken`. With an API key: `Device`." },
   refusals: {
     400: ["exceeds-approved"],
     401: ["wrong-device-token"],

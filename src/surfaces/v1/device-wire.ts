@@ -6,23 +6,19 @@ import type { DeviceTokenVerification } from "../../devices/verify-device";
 import type { Shown } from "../../http/operation";
 import { fingerprint } from "../../pairing/device-key";
 import { time, toRfc3339 } from "../shared/wire-time";
-import { fingerprintText } from "./pairing-request-wire";
+import { fingerprintText, profileFields } from "./pairing-request-wire";
 
 /** The schema of a device without its tokens. */
 export const deviceFacts = z.object({
-  device_id: z.string(),
+  device_id: z.string().meta({ description: "The SHA-256 of its key, in hexadecimal." }),
   application_id: z.string(),
   label: z.string().nullable().meta({ description: "The name that operators gave it." }),
-  public_key: z.string(),
+  public_key: z.string().meta({ description: "An Ed25519 key, in base64url." }),
   fingerprint: fingerprintText,
-  display_name: z.string(),
-  platform: z.string(),
-  device_family: z.string(),
-  client_id: z.string(),
-  client_mode: z.string(),
-  role: z.string(),
-  roles: z.array(z.string()),
-  scopes: z.array(z.string()).meta({ description: "What is approved." }),
+  ...profileFields,
+  role: z.string().meta({ description: "The role that it asked with." }),
+  roles: z.array(z.string()).meta({ description: "The roles that are approved." }),
+  scopes: z.array(z.string()).meta({ description: "The scopes that are approved." }),
   created_at: time,
 });
 
@@ -41,7 +37,7 @@ export const device = z
     ...deviceFacts.shape,
     tokens: z.array(tokenOfRole).meta({ description: "One for each role." }),
     last_seen_at: time.nullable().meta({
-      description: "When its token was last verified, to the minute. Null: never.",
+      description: "When a token of it was last verified, to the minute. Null: never.",
     }),
   })
   .meta({ id: "Device" });
@@ -49,8 +45,10 @@ export const device = z
 /** The schema of a token that a device is given. It is shown this once. */
 export const newDeviceToken = z
   .object({
-    device_token: z.string(),
-    role: z.string(),
+    device_token: z.string().meta({
+      description: "What the device shows to the gateway (`drbd_…`). It is shown this once.",
+    }),
+    role: z.string().meta({ description: "The role that the token is for." }),
     scopes: z.array(z.string()).meta({
       description:
         "What the token carries. A device that later asks for more needs a new decision.",
@@ -66,10 +64,13 @@ export const deviceVerification = z
       description:
         "`not-found`: also a token of another organisation. `revoked`: also rotated or replaced. `scope-missing`: the token works, and does not carry the scope.",
     }),
-    device_id: z.string().nullable(),
-    application_id: z.string().nullable(),
-    role: z.string().nullable(),
-    scopes: z.array(z.string()),
+    device_id: z.string().nullable().meta({ description: "Null: the token was not found." }),
+    application_id: z.string().nullable().meta({ description: "Null: the token was not found." }),
+    role: z
+      .string()
+      .nullable()
+      .meta({ description: "The role that the token is for, if it is known." }),
+    scopes: z.array(z.string()).meta({ description: "What the token carries." }),
   })
   .meta({ id: "DeviceVerification" });
 

@@ -24,9 +24,11 @@ import { deviceServices } from "../shared/device-services";
 import { role, scope, shortText } from "./device-fields";
 import {
   APPLICATION_PATH,
+  applicationForm,
   applicationNotFound,
   applicationRef,
   DEVICE_PATH,
+  deviceForm,
   deviceRef,
   exampleApplication,
   exampleDevice,
@@ -41,11 +43,15 @@ const listQuery = z.strictObject({
 const labelBody = z.strictObject({
   label: humanText(1, LONGEST_PROFILE_TEXT)
     .nullable()
-    .meta({ description: "Null: it has none any more." }),
+    .meta({
+      description: `The name: 1 to ${LONGEST_PROFILE_TEXT} characters. Null: it has none any more.`,
+    }),
 });
-const revokeBody = z.strictObject({ role });
+const revokeBody = z.strictObject({
+  role: role.meta({ description: "The role whose token is revoked." }),
+});
 const verifyBody = z.strictObject({
-  token: shortText,
+  token: shortText.meta({ description: "What the device has shown (`drbd_…`)." }),
   scope: scope.nullable().default(null).meta({
     description: "The scope that the token has to carry. Absent or null: it need not carry any.",
   }),
@@ -57,12 +63,14 @@ const DEVICE_NOT_FOUND = ["application-not-found", "device-not-found"];
 export const devices: OperationGroup = {
   name: "Devices",
   description:
-    "The devices that are paired with an application. A device has one token for each of its roles, and a gateway asks here what a token is worth.",
+    "The devices that are paired with an application. A device has one token for each of its roles, and a gateway asks here whether a token works.",
+  page: "pairing.md",
   operations: [
     operation({
       id: "listDevices",
       method: "GET",
       path: `${APPLICATION_PATH}/devices`,
+      params: applicationForm,
       caller: key("devices:list"),
       summary: "List paired devices, newest first",
       query: listQuery,
@@ -80,6 +88,7 @@ export const devices: OperationGroup = {
       id: "getDevice",
       method: "GET",
       path: DEVICE_PATH,
+      params: deviceForm,
       caller: key("devices:list"),
       summary: "Show a paired device",
       answers: { 200: device },
@@ -97,8 +106,10 @@ export const devices: OperationGroup = {
       id: "labelDevice",
       method: "PATCH",
       path: DEVICE_PATH,
+      params: deviceForm,
       caller: key("devices:manage"),
       summary: "Give a device a label, or take it away",
+      description: "A label is a name that operators give it. The device does not see it.",
       body: labelBody,
       answers: { 200: device },
       refusals: { 404: DEVICE_NOT_FOUND },
@@ -114,10 +125,11 @@ export const devices: OperationGroup = {
       id: "removeDevice",
       method: "DELETE",
       path: DEVICE_PATH,
+      params: deviceForm,
       caller: key("devices:remove"),
       summary: "Remove a device",
       description:
-        "Its tokens stop at once, its open relay sockets are closed, and its pending request is rejected. Only a new approval lets it back in.",
+        "Its tokens stop at once. Its open relay websockets are closed, and its pending request is rejected. Only a new approval lets it back in.",
       answers: { 204: null },
       refusals: { 404: DEVICE_NOT_FOUND },
       example: { params: exampleDevice },
@@ -133,10 +145,11 @@ export const devices: OperationGroup = {
       id: "revokeDeviceToken",
       method: "POST",
       path: `${DEVICE_PATH}/tokens:revoke`,
+      params: deviceForm,
       caller: key("devices:manage"),
-      summary: "Revoke the token of a role",
+      summary: "Revoke the device token of a role",
       description:
-        "It stops at once, the open relay sockets of the device are closed, and its pending request is rejected. Only a new approval gives the role a token again.",
+        "The token stops at once. The open relay websockets of the device are closed, and its pending request is rejected. Only a new approval gives the role a token again.",
       body: revokeBody,
       answers: { 200: device },
       refusals: { 404: [...DEVICE_NOT_FOUND, "role-not-approved"], 409: ["token-revoked"] },
@@ -153,9 +166,9 @@ export const devices: OperationGroup = {
       method: "POST",
       path: "/v1/devices:verify",
       caller: key("devices:list"),
-      summary: "Say what a device token is worth",
+      summary: "Verify a device token",
       description:
-        "For gateways. The answer is 200 for every token: `valid` says whether it works, and `code` why not. The device then counts as seen, if the token works.",
+        "For gateways that were shown a token. The answer is 200 for every token: `valid` says whether it works, and `code` why not. If it works, the device counts as seen now (`last_seen_at`).",
       body: verifyBody,
       answers: { 200: deviceVerification },
       example: { body: { token: "drbd_none", scope: "operator.write" } },

@@ -3,7 +3,7 @@
  * and when it is sent. `event-wire.ts` has the mappers.
  */
 import * as z from "zod";
-import type { EventType } from "../../events/event-types";
+import { EVENT_TYPES, type EventType } from "../../events/event-types";
 import { connectionDefinition, relayPermission } from "../relay-permissions/wire";
 import { time } from "../shared/wire-time";
 import { connectorFacts } from "./connector-wire";
@@ -98,18 +98,28 @@ export const deviceEventData = z
   })
   .meta({ id: "DeviceEventData" });
 
-/** The `data` of any event. */
-export const eventData = z.union([
-  sessionEventData,
-  keyEventData,
-  relayPermissionEventData,
-  connectionEventData,
-  connectorEventData,
-  pairingRequestEventData,
-  deviceEventData,
-  relayNodeEventData,
-  webhookEndpoint,
-]);
+/** Events whose types begin with one of these, as the list of `/v1/events` shows them: `data` has one schema. */
+function eventsOf<const B extends string, D extends z.ZodType>(beginnings: readonly B[], data: D) {
+  const belongs = (type: EventType): type is Extract<EventType, `${B}${string}`> =>
+    beginnings.some((beginning) => type.startsWith(beginning));
+  return z.object({
+    id: z.string().meta({ description: "The `webhook-id` of the event's webhooks." }),
+    ...eventBody(z.enum(EVENT_TYPES.filter(belongs)), data).shape,
+  });
+}
+
+/** Every kind of event. Each type belongs to one, so `type` says what `data` is. */
+export const EVENT_KINDS = {
+  session: eventsOf(["session."], sessionEventData),
+  key: eventsOf(["key."], keyEventData),
+  relayPermission: eventsOf(["relay-permission."], relayPermissionEventData),
+  connection: eventsOf(["connection."], connectionEventData),
+  connector: eventsOf(["connector."], connectorEventData),
+  pairingRequest: eventsOf(["device.pair."], pairingRequestEventData),
+  device: eventsOf(["device.token.", "device.removed"], deviceEventData),
+  relayNode: eventsOf(["relay-node."], relayNodeEventData),
+  webhookEndpoint: eventsOf(["webhook-endpoint.", "webhook_config."], webhookEndpoint),
+};
 
 /** What an event tells, and when. */
 export interface EventPayload {

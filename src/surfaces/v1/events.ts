@@ -4,7 +4,7 @@ import { findEvent, listEvents } from "../../events/event-store";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf } from "../../http/paging";
 import { Refused } from "../../http/request-context";
-import { EVENT_ID } from "../shared/id-forms";
+import { EVENT_ID, eventIdForm } from "../shared/id-forms";
 import { listedEvent, toListedEvent } from "./event-wire";
 import { eventTypeQuery, timeQuery } from "./webhook-wire";
 
@@ -21,7 +21,8 @@ const listQuery = z
 export const events: OperationGroup = {
   name: "Events",
   description:
-    "What happened in your organisation. Webhook endpoints are told of it; this is the record, for those who missed a webhook or have none.",
+    "What happened in your organisation. Webhook endpoints are told of it. This is the record, for those who missed a webhook or have no endpoint.",
+  page: "webhooks.md",
   operations: [
     operation({
       id: "listEvents",
@@ -29,7 +30,8 @@ export const events: OperationGroup = {
       path: "/v1/events",
       caller: key("events:read"),
       summary: "List events, newest first",
-      description: "A page may be shorter than `limit`, even empty, and the list still goes on.",
+      description:
+        "A page may be shorter than `limit`, even empty, while the list goes on: follow `next_cursor` until it is null.",
       query: listQuery,
       answers: { 200: pageOf(listedEvent) },
       example: { query: { type: "session.*", since: "2026-11-22T08:00:00Z" } },
@@ -42,8 +44,10 @@ export const events: OperationGroup = {
       id: "getEvent",
       method: "GET",
       path: "/v1/events/{id}",
+      params: { id: eventIdForm },
       caller: key("events:read"),
       summary: "Show an event",
+      description: "Its `id` is the `webhook-id` of the webhooks that told of it.",
       answers: { 200: listedEvent },
       refusals: { 404: ["event-not-found"] },
       example: { params: { id: "01a21576-9b07-799e-bdd0-52ed60dbc868" } },

@@ -8,7 +8,7 @@ import { clientIp } from "../../http/request-context";
 const health = z
   .object({
     status: z.enum(["ok", "degraded"]),
-    version: z.string(),
+    version: z.string().meta({ description: "Of Drawbridge." }),
     d1: z.object({
       status: z.enum(["ok", "unreachable"]),
       read_ms: z.int().meta({ description: "How long a read took, in milliseconds." }),
@@ -19,7 +19,8 @@ const health = z
 /** What anybody may ask the service itself. */
 export const service: OperationGroup = {
   name: "Service",
-  description: "Whether Drawbridge works, and from which address you call. No credential.",
+  description: "Whether Drawbridge works, and from which address you call.",
+  page: "operations.md",
   operations: [
     operation({
       id: "getHealth",
@@ -27,8 +28,9 @@ export const service: OperationGroup = {
       path: "/v1/health",
       caller: open,
       summary: "Say whether Drawbridge works",
-      description: "For monitors: everybody may call. 503: D1 cannot be read.",
+      description: "For monitors. It reads from the database once.",
       answers: { 200: health, 503: health },
+      answerTexts: { 200: "It works.", 503: "The database cannot be read." },
       example: {},
       async handle(c) {
         const startedAt = performance.now();
@@ -51,8 +53,9 @@ export const service: OperationGroup = {
       path: "/v1/ip",
       caller: open,
       summary: "Say which address the caller has",
-      description: "Everybody may call: the answer is about nobody else.",
-      answers: { 200: z.object({ public_ip: z.string() }) },
+      description:
+        "Limits are counted for this address, and allowlists of API keys are compared with it.",
+      answers: { 200: z.object({ public_ip: z.string().meta({ description: "IPv4 or IPv6." }) }) },
       example: {},
       async handle(c) {
         return { status: 200, body: { public_ip: clientIp(c) } };

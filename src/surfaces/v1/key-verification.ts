@@ -18,9 +18,10 @@ const verifyBody = z
       .string("must be a string")
       .max(1_024, "is too long for a token")
       .meta({ description: "The API key to verify." }),
-    permission: permissionName
-      .nullish()
-      .meta({ description: "What the key has to hold. A name of your own will do." }),
+    permission: permissionName.nullish().meta({
+      description:
+        "A permission that the key has to hold: one of Drawbridge's, or a name of your own.",
+    }),
     ip: z
       .string("must be a string")
       .refine((ip) => parseAddress(ip) !== null, "must be an IP address")
@@ -33,7 +34,7 @@ const verifyBody = z
       .string("must be a string")
       .max(63, "must have at most 63 characters")
       .nullish()
-      .meta({ description: "The name that the key has to have." }),
+      .meta({ description: "The `dnsName` that the key has to have." }),
     organisation_id: z
       .int("must be a whole number")
       .nullish()
@@ -56,8 +57,8 @@ const verification = z
       description:
         "`not-found` is also said of a key of another organisation. `forbidden`: the key lacks the permission or the organisation.",
     }),
-    key_id: z.int().nullable(),
-    name: z.string().nullable(),
+    key_id: z.int().nullable().meta({ description: "Null: the key was not found." }),
+    name: z.string().nullable().meta({ description: "Null: the key was not found." }),
     organisations: z
       .array(z.int())
       .meta({ description: "Those of the key's organisations that are also yours." }),
@@ -69,7 +70,8 @@ const verification = z
 /** The verification of API keys, for other services of an organisation. */
 export const keyVerification: OperationGroup = {
   name: "Key verification",
-  description: "Another service of yours asks whether an API key is good.",
+  description: "Another service of yours asks whether an API key that it was shown is good.",
+  page: "api-keys.md",
   operations: [
     operation({
       id: "verifyKey",
@@ -78,7 +80,7 @@ export const keyVerification: OperationGroup = {
       caller: key("keys:read"),
       summary: "Verify an API key",
       description:
-        "Everything but `token` is a condition that the key has to fulfil. The answer may be 10 seconds behind.",
+        "For other services of yours that take API keys of Drawbridge. The answer is 200 for every token: `valid` says whether the key works and fulfils the conditions, and `code` why not. `permission`, `ip`, `dns_name` and `organisation_id` are conditions. The answer may be 10 seconds behind.",
       body: verifyBody,
       answers: { 200: verification },
       example: { body: { token: "drb_unknown", permission: "relays:write", ip: "198.51.100.1" } },

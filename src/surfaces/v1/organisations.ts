@@ -19,15 +19,18 @@ import {
 } from "../../organisations/organisation-store";
 import { FIRST_SECRET, organisationOwner, signingSecrets } from "../../outbound/signing-secrets";
 import { accessKey } from "../shared/access-key";
+import { integerIdForm } from "../shared/id-forms";
 import { time, toRfc3339 } from "../shared/wire-time";
 
-const createBody = z.strictObject({ name: humanText(1, 100) });
+const createBody = z.strictObject({
+  name: humanText(1, 100).meta({ description: "1 to 100 characters. It need not be unique." }),
+});
 
 const organisation = z
   .object({
     id: z.int(),
     name: z.string(),
-    short: z.string().meta({ description: "The name as a slug." }),
+    short: z.string().meta({ description: "The name in small letters, with hyphens." }),
     created_at: time,
   })
   .meta({ id: "Organisation" });
@@ -41,7 +44,7 @@ const newOrganisation = z
     api_key: z
       .object({
         id: z.int(),
-        token: z.string(),
+        token: z.string().meta({ description: "What a program sends with each call." }),
         access_key: accessKey,
         permissions: z.array(z.string()),
       })
@@ -52,7 +55,9 @@ const newOrganisation = z
 /** Organisations, for whoever runs the deployment. */
 export const organisations: OperationGroup = {
   name: "Organisations",
-  description: "Whoever runs the deployment makes, lists and deletes organisations.",
+  description:
+    "An organisation is a tenant: it has API keys, and sees nothing of others. Whoever runs the deployment makes, lists and deletes them.",
+  page: "operations.md",
   operations: [
     operation({
       id: "createOrganisation",
@@ -60,8 +65,13 @@ export const organisations: OperationGroup = {
       path: "/v1/organisations",
       caller: root,
       summary: "Make an organisation and its first API key",
+      description:
+        "The key may do everything (`*`). With it, the organisation makes keys that may do less.",
       body: createBody,
       answers: { 201: newOrganisation },
+      answerTexts: {
+        201: "The new organisation, with its first API key. Its token is shown this once.",
+      },
       example: { body: { name: "Acme" } },
       async handle(c, { body: { name } }) {
         const { secret } = c.var.config;
@@ -105,10 +115,11 @@ export const organisations: OperationGroup = {
       id: "deleteOrganisation",
       method: "DELETE",
       path: "/v1/organisations/{id}",
+      params: { id: integerIdForm("an organisation") },
       caller: root,
       summary: "Delete an organisation",
       description:
-        "Its API keys stop at once. All else of it is removed in the next minutes and hours.",
+        "Its API keys stop working; they may still work for up to 10 seconds. All else of it is removed in the next minutes and hours.",
       answers: { 204: null },
       refusals: { 404: ["organisation-not-found"] },
       example: { params: { id: "999999" } },

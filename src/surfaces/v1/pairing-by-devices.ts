@@ -27,9 +27,11 @@ import { deviceServices } from "../shared/device-services";
 import { time, toRfc3339 } from "../shared/wire-time";
 import {
   APPLICATION_PATH,
+  applicationForm,
   applicationNotFound,
   exampleApplication,
   exampleRequest,
+  requestForm,
 } from "./device-paths";
 import { newDeviceToken } from "./device-wire";
 import { pairingRequestBody } from "./pairing-request-body";
@@ -39,7 +41,9 @@ const challenge = z
   .object({
     nonce: z.string().meta({ description: "The device signs it with its request." }),
     expires_at: time,
-    server_time: time.meta({ description: "For devices whose clock is wrong." }),
+    server_time: time.meta({
+      description: "For devices whose clock is wrong: send it as `signed_at`.",
+    }),
   })
   .meta({ id: "PairingChallenge" });
 
@@ -59,34 +63,43 @@ const pendingRequest = z
     pair_request_id: z.string(),
     status: z.literal("pending"),
     expires_at: time,
-    poll_token: z.string().meta({ description: "The credential of the poll." }),
-    interval: z.int().meta({ description: "Seconds between two polls, at least." }),
+    poll_token: z.string().meta({ description: "The credential of the poll (`drbp_…`)." }),
+    interval: z
+      .int()
+      .meta({ description: "How many seconds to wait between two polls, at least." }),
     fingerprint: fingerprintText,
   })
   .meta({ id: "PendingPairingRequest" });
 
 const requestAnswers = { 200: pairedAtOnce, 202: pendingRequest };
 
-const poll = z.object({ status: requestStatus, ...newDeviceToken.partial().shape }).meta({
-  id: "PairingPoll",
-  description:
-    "The first answer after the approval has the token, its role and its scopes. Every other answer has the status alone.",
-});
+const poll = z
+  .union([
+    z.object({ status: z.literal("approved"), ...newDeviceToken.shape }),
+    z.object({ status: requestStatus }),
+  ])
+  .meta({
+    id: "PairingPoll",
+    description:
+      "The first answer after the approval has the token, its role and its scopes. Every other answer has the status alone, also `approved`: then the token was collected before, or the approval no longer stands.",
+  });
 
 /** Pairing, for the devices that ask to be let in. */
 export const pairingByDevices: OperationGroup = {
   name: "Pairing (devices)",
   description:
-    "A device asks to be let in and collects its token. It has no API key: it has an Ed25519 key of its own. It (1) asks for a challenge, (2) signs its request together with the challenge and posts it, and (3) polls until an operator has decided. `docs/pairing.md` of Drawbridge has each step, code that signs, and a signature to test yours with.",
+    "A device asks to be let in, and collects its token. It has no API key: it has an Ed25519 key of its own. It gets a challenge, signs its request together with the challenge, and polls until an operator has decided.",
+  page: "pairing.md",
   operations: [
     operation({
       id: "createPairingChallenge",
       method: "POST",
       path: `${APPLICATION_PATH}/pairing/challenges`,
+      params: applicationForm,
       caller: open,
-      summary: "Get a challenge to sign",
+      summary: "Get a challenge to sign, as a device",
       description:
-        "The first step of a device. A challenge is good for 120 seconds, for this application, and for one request.",
+        "Step 1 of 3 of a device. A challenge is good for 120 seconds, for this application, and for one request.",
       answers: { 201: challenge },
       refusals: { 404: ["application-not-found"], 429: ["too-many-asks"] },
       example: { params: exampleApplication },
@@ -105,16 +118,21 @@ export const pairingByDevices: OperationGroup = {
       id: "requestPairing",
       method: "POST",
       path: `${APPLICATION_PATH}/pairing/requests`,
+      params: applicationForm,
       caller: open,
       summary: "Ask to be let in, as a device",
       description: [
-        "The second step of a device. The credential is `device.signature`: the Ed25519 signature of this string, as UTF-8, with the device's key.",
+        "Step 2 of 3 of a device. The credential is `device.signature`: the Ed25519 signature of this string, as UTF-8, with the device's key.",
         "```\nv3|device id|client id|client mode|role|scopes joined with ,|signed_at|setup code|nonce|platform|device family\n```",
-        "After `v3` come ten fields of the body. Platform and family are trimmed, and their ASCII letters made lower case. The others are signed as they are sent. What is absent is empty. `docs/pairing.md` has code and a signature to test yours with.",
-        "202: the device shows the `fingerprint` to the person in front of it, and polls with the `poll_token`. 200: here is a token at once. The device is paired already with the same platform and family and asks for no more than is approved, or its setup code let it in. To ask for the same again refreshes the pending request, which lives for 300 seconds; to ask for more takes its place. Each token that is given makes the one before it stop.",
+        "After `v3` come ten fields of the body. Platform and family are signed without white space around them, and with A to Z in lower case. The others are signed as they are sent. What is not sent is empty. `docs/pairing.md` has code, and a signature to test yours with.",
+        "A request waits for a decision for 300 seconds. Asking for the same again gives the same request, and 300 seconds more. Asking for more takes its place. Each token that a device gets makes the one before it stop.",
       ].join("\n\n"),
       body: pairingRequestBody,
       answers: requestAnswers,
+      answerTexts: {
+        200: "A token at once: the device is paired already with the same platform and family, and asks for no more than is approved; or its setup code let it in.",
+        202: "An operator has to decide. The device shows the `fingerprint` to the person in front of it, and polls with the `poll_token`.",
+      },
       refusals: {
         400: ["invalid-key", "wrong-device-id"],
         401: ["unknown-nonce", "nonce-expired", "stale-signature", "wrong-signature"],
@@ -157,10 +175,14 @@ export const pairingByDevices: OperationGroup = {
       id: "pollPairingRequest",
       method: "GET",
       path: `${APPLICATION_PATH}/pairing/requests/{id}`,
+      params: requestForm,
       caller: checkedByHandler("pollToken"),
       summary: "Ask for the decision, as a device",
-      description: `The third step of a device. Poll every ${POLL_SECONDS} seconds; faster is refused with \`slow_down\`. If the answer with the token is lost, sign a new request: it is answered with a fresh token.`,
+      description: `Step 3 of 3 of a device. The credential is the \`poll_token\`. Poll every ${POLL_SECONDS} seconds; faster is refused with \`slow_down\`. If the answer with the token is lost, sign a new request: it is answered with a fresh token.`,
       answers: { 200: poll },
+      answerTexts: {
+        200: "The state of the request. The first answer after the approval has the token.",
+      },
       refusals: {
         401: ["unauthenticated", "wrong-poll-token"],
         404: ["request-not-found"],
@@ -180,7 +202,8 @@ export const pairingByDevices: OperationGroup = {
         const { status, token } = result;
         if (!token) return { status: 200, body: { status } };
         const { role, scopes } = token;
-        return { status: 200, body: { status, device_token: token.token, role, scopes } };
+        const collected = { status: "approved" as const, device_token: token.token, role, scopes };
+        return { status: 200, body: collected };
       },
     }),
   ],

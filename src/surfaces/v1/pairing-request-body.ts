@@ -17,10 +17,10 @@ const signed = (least: number) =>
     .refine((text) => !/[|,]/.test(text), "must not hold | or ,")
     .meta({ pattern: "^[^|,]*$" });
 
-const signedAt = z
-  .int("must be Unix milliseconds")
-  .min(0, "must be Unix milliseconds")
-  .meta({ description: "Unix milliseconds, at most 120 seconds off." });
+const signedAt = z.int("must be Unix milliseconds").min(0, "must be Unix milliseconds").meta({
+  description:
+    "When the device signed, in Unix milliseconds: at most 120 seconds off the server's time.",
+});
 
 const device = z.strictObject({
   id: z
@@ -38,25 +38,31 @@ const device = z.strictObject({
 });
 
 const client = z.strictObject({
-  id: signed(1),
-  mode: signed(1),
+  id: signed(1).meta({ description: "Which program asks. `cli` is a good value." }),
+  mode: signed(1).meta({ description: "How the program runs. `cli` is a good value." }),
   display_name: humanText(0, LONGEST_PROFILE_TEXT)
     .default("")
-    .meta({ description: "What the operator sees. It is not signed." }),
-  platform: signed(0).default(""),
-  device_family: signed(0).default(""),
+    .meta({
+      description: `What the operator sees: at most ${LONGEST_PROFILE_TEXT} characters. It is not signed.`,
+    }),
+  platform: signed(0).default("").meta({ description: "Such as `Linux`." }),
+  device_family: signed(0).default("").meta({ description: "Such as `Server`." }),
 });
 
 /** The body of a pairing request. It becomes what is asked for, and the proof. */
 export const pairingRequestBody = z
   .strictObject({
-    device,
-    client,
-    role,
-    roles: roles
-      .optional()
-      .meta({ description: "Absent: `role` alone. `role` is always one of them." }),
-    scopes: scopes.meta({ description: "Each belongs to one of the roles that are asked for." }),
+    device: device.meta({ description: "The key, and the proof that the device has it." }),
+    client: client.meta({ description: "What the device says of itself." }),
+    role: role.meta({ description: "The role that it asks with, such as `operator`." }),
+    roles: roles.optional().meta({
+      description:
+        "All roles that it asks for. Left out: `role` alone. `role` is always one of them.",
+    }),
+    scopes: scopes.meta({
+      description:
+        "The scopes that it asks for. Each belongs to one of the roles that are asked for.",
+    }),
     silent: z
       .boolean("must be true or false")
       .default(false)

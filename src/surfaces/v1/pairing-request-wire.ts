@@ -10,13 +10,25 @@ import {
 import { time, toRfc3339 } from "../shared/wire-time";
 
 /** The schema of a request's status. */
-export const requestStatus = z.enum(REQUEST_STATUSES);
+export const requestStatus = z.enum(REQUEST_STATUSES).meta({
+  description:
+    "`expired`: nobody decided in time. `superseded`: the device made another request, which asks for more.",
+});
 
 /** The schema of a device's fingerprint. */
 export const fingerprintText = z.string().meta({
   description: "8 characters made of the device's key. The device and the operator compare them.",
   example: "QKTAXV6T",
 });
+
+/** What a device says of itself. Nobody has checked it. */
+export const profileFields = {
+  display_name: z.string().meta({ description: "What the device calls itself." }),
+  platform: z.string().meta({ description: "Such as `linux`. The device says it." }),
+  device_family: z.string().meta({ description: "Such as `server`. The device says it." }),
+  client_id: z.string().meta({ description: "Which program asks. The device says it." }),
+  client_mode: z.string().meta({ description: "How the program runs. The device says it." }),
+};
 
 const granted = z.object({
   role: z.string(),
@@ -30,28 +42,24 @@ export const pairingRequest = z
     pair_request_id: z.string(),
     application_id: z.string(),
     status: requestStatus,
-    device_id: z.string(),
-    public_key: z.string(),
+    device_id: z.string().meta({ description: "The SHA-256 of its key, in hexadecimal." }),
+    public_key: z.string().meta({ description: "An Ed25519 key, in base64url." }),
     fingerprint: fingerprintText,
     digest: z.string().meta({
       description:
         "A hash of key, roles and scopes. Send it when you approve, to approve exactly what you were shown.",
     }),
-    display_name: z.string(),
-    platform: z.string(),
-    device_family: z.string(),
-    client_id: z.string(),
-    client_mode: z.string(),
-    role: z.string(),
-    roles: z.array(z.string()),
+    ...profileFields,
+    role: z.string().meta({ description: "The role that it asks with." }),
+    roles: z.array(z.string()).meta({ description: "All roles that it asks for." }),
     scopes: z.array(z.string()).meta({ description: "What the device asks for." }),
-    remote_ip: z.string(),
-    silent: z.boolean(),
+    remote_ip: z.string().meta({ description: "From where it asked." }),
+    silent: z.boolean().meta({ description: "Nobody was notified." }),
     is_repair: z
       .boolean()
       .meta({ description: "The device is paired already, and asks for more." }),
     requested_at: time,
-    expires_at: time,
+    expires_at: time.meta({ description: "Until when somebody can decide." }),
     decided_by: z.int().nullable().meta({
       description:
         "The id of the API key that decided, or that made the setup code. Null: nobody has decided.",
@@ -64,7 +72,10 @@ export const pairingRequest = z
         "When the request ended, for whatever reason. Null: it is pending, or has expired just now.",
     }),
     granted: granted.nullable().meta({ description: "What was given. Null: nothing." }),
-    reason: z.string().nullable(),
+    reason: z
+      .string()
+      .nullable()
+      .meta({ description: "Why the operator rejected it, if they said." }),
   })
   .meta({ id: "PairingRequest" });
 

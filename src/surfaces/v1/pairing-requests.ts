@@ -16,10 +16,13 @@ import { time, toRfc3339 } from "../shared/wire-time";
 import { role, roles, scopes, shortText } from "./device-fields";
 import {
   APPLICATION_PATH,
+  applicationForm,
   applicationNotFound,
   applicationRef,
   exampleApplication,
   exampleRequest,
+  REQUEST_ID,
+  requestForm,
 } from "./device-paths";
 import { pairingRequest, toRequestWire } from "./pairing-request-wire";
 
@@ -29,32 +32,47 @@ const listQuery = z.strictObject({
   status: z
     .enum(REQUEST_STATUSES, `must be one of ${REQUEST_STATUSES.join(", ")}`)
     .nullable()
-    .default(null),
+    .default(null)
+    .meta({ description: "Only in this state." }),
   limit: pageLimit,
-  cursor: pageCursor(/^pr-[0-9a-f-]{36}$/),
+  cursor: pageCursor(REQUEST_ID),
 });
 
 const approveBody = z.strictObject({
   digest: shortText.optional().meta({
     description:
-      "The `digest` of the request that was shown: if it asks for something else, nothing is approved.",
+      "The `digest` of the request that you were shown. If the request asks for something else, nothing is approved. Left out: it is not compared.",
   }),
-  roles: roles.optional().meta({ description: "Absent: all that the device asks for." }),
+  roles: roles
+    .optional()
+    .meta({ description: "Which roles are approved. Left out: all that the device asks for." }),
   scopes: scopes.optional().meta({
-    description: "Absent: all that the device asks for, of the approved roles.",
+    description:
+      "Which scopes are approved. Left out: all that the device asks for, of the approved roles.",
   }),
 });
 
 const rejectBody = z.strictObject({
-  reason: humanText(1, LONGEST_REASON).nullable().default(null),
+  reason: humanText(1, LONGEST_REASON)
+    .nullable()
+    .default(null)
+    .meta({
+      description: `For other operators: 1 to ${LONGEST_REASON} characters. The device is not told.`,
+    }),
 });
 
 const TTL = `must be a whole number of seconds from 1 to ${LONGEST_SETUP_CODE_SECONDS}`;
 const setupCodeBody = z
   .strictObject({
     role,
-    scopes: scopes.meta({ description: "Each belongs to the role." }),
-    ttl_seconds: z.int(TTL).min(1, TTL).max(LONGEST_SETUP_CODE_SECONDS, TTL),
+    scopes: scopes.meta({
+      description: "What the device may ask for at most. Each scope belongs to the role.",
+    }),
+    ttl_seconds: z
+      .int(TTL)
+      .min(1, TTL)
+      .max(LONGEST_SETUP_CODE_SECONDS, TTL)
+      .meta({ description: "For how many seconds the code works." }),
   })
   .superRefine((body, issues) => {
     for (const [index, scope] of body.scopes.entries()) {
@@ -82,14 +100,16 @@ export const pairingRequests: OperationGroup = {
   name: "Pairing requests",
   description:
     "Operators see which devices ask to be let in, and approve or reject them. A setup code lets one device in without a decision.",
+  page: "pairing.md",
   operations: [
     operation({
       id: "listPairingRequests",
       method: "GET",
       path: REQUESTS_PATH,
+      params: applicationForm,
       caller: key("devices:list"),
       summary: "List pairing requests, newest first",
-      description: "Also those that have ended, as long as they are kept.",
+      description: "Those that have ended are listed too, as long as they are kept.",
       query: listQuery,
       answers: { 200: pageOf(pairingRequest) },
       refusals: { 404: ["application-not-found"] },
@@ -106,10 +126,11 @@ export const pairingRequests: OperationGroup = {
       id: "approvePairingRequest",
       method: "POST",
       path: `${REQUESTS_PATH}/{id}:approve`,
+      params: requestForm,
       caller: key("devices:approve"),
       summary: "Approve a pairing request",
       description:
-        "Compare the fingerprint with the device first. All that is asked for is approved, or less if you say so. You have to hold every scope that the device gets. From then on the device has this access and nothing else, also if it had more before. It collects its token with its next poll.",
+        "Compare the fingerprint with the one that the device shows first. All that it asks for is approved, or less if you say so. You have to hold every scope that the device gets. From then on the device has this access and nothing else, even if it had more before. It collects its token with its next poll.",
       body: approveBody,
       answers: { 200: pairingRequest },
       refusals: {
@@ -130,8 +151,10 @@ export const pairingRequests: OperationGroup = {
       id: "rejectPairingRequest",
       method: "POST",
       path: `${REQUESTS_PATH}/{id}:reject`,
+      params: requestForm,
       caller: key("devices:approve"),
       summary: "Reject a pairing request",
+      description: "The device is told that it was rejected, and not why.",
       body: rejectBody,
       answers: { 200: pairingRequest },
       refusals: { 404: ["application-not-found", "request-not-found"], 409: REQUEST_ENDED },
@@ -147,12 +170,14 @@ export const pairingRequests: OperationGroup = {
       id: "createSetupCode",
       method: "POST",
       path: `${APPLICATION_PATH}/setup-codes`,
+      params: applicationForm,
       caller: key("devices:approve"),
       summary: "Make a setup code",
       description:
         "It lets one device in without a decision, with this role and these scopes, or fewer. You have to hold the scopes. The code works once, and only while your API key could still make it.",
       body: setupCodeBody,
       answers: { 201: setupCode },
+      answerTexts: { 201: "The setup code, which the device sends with its pairing request." },
       refusals: { 403: ["scope-not-held"], 404: ["application-not-found"] },
       example: {
         params: exampleApplication,

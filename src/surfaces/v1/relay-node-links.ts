@@ -11,12 +11,14 @@ import { RelayNodeClient } from "../../relay-nodes/node-calls";
 import { findNodeByToken } from "../../relay-nodes/node-store";
 import { isNodeToken } from "../../relay-nodes/node-token";
 import { RELAY_SESSION_ID } from "../../session/relay-sessions";
+import { sessionIdForm } from "../relay-sessions/bodies";
 
 const UPGRADE = { 401: ["unknown-relay-node"], 426: ["upgrade-required"] };
 
 /** The links of relay nodes. */
 export const relayNodeLinks: OperationGroup = {
   name: "Links of relay nodes",
+  page: "relay-sessions.md",
   description:
     "What the program of a relay node calls. No other credential does, and it calls nothing else.",
   operations: [
@@ -48,6 +50,7 @@ export const relayNodeLinks: OperationGroup = {
       id: "openRelayNodeTrunk",
       method: "GET",
       path: "/v1/relay-nodes/trunks/{id}",
+      params: { id: sessionIdForm },
       caller: checkedByHandler("relayNodeToken"),
       summary: "Open the trunk of a session",
       description:

@@ -35,7 +35,17 @@ import {
 } from "./relay-node-wire";
 
 const PATH = "/v1/relay-nodes";
-const params = { id: "rn_019ac0ffee00a1b2c3d4e5f60718" };
+
+/** Of an operation on one node: the parameter of its path, and an example. */
+const byId = {
+  params: {
+    id: z
+      .string()
+      .regex(NODE_ID)
+      .meta({ description: "The `id` of a relay node: `rn_` and 28 hexadecimal digits." }),
+  },
+  example: { params: { id: "rn_01a21683d5ad50343c7a77361259" } },
+} as const;
 
 /** An API key or operator for the nodes of an organisation, the root token for shared ones. */
 const owner = checkedByHandler("rootToken", "apiKey", "operatorToken");
@@ -51,6 +61,7 @@ const OWNED = { 404: [NOT_FOUND] };
 /** Relay nodes, for their owners. */
 export const relayNodes: OperationGroup = {
   name: "Relay nodes",
+  page: "relay-sessions.md",
   description:
     "A relay node is a small program on a machine of yours. It carries the datagrams of relay sessions, for game code that speaks UDP. With the root token these calls are about the nodes that all organisations share.",
   operations: [
@@ -113,7 +124,7 @@ export const relayNodes: OperationGroup = {
       description: READS,
       answers: { 200: relayNode },
       refusals: OWNED,
-      example: { params },
+      ...byId,
       async handle(c, { params: { id } }) {
         const { organisationId } = await requireOwner(c, "relay-nodes:read");
         const node = await requireNode(c, { organisationId, id });
@@ -131,7 +142,8 @@ export const relayNodes: OperationGroup = {
       body: changeNodeBody,
       answers: { 200: relayNode },
       refusals: OWNED,
-      example: { params, body: { draining: true } },
+      params: byId.params,
+      example: { ...byId.example, body: { draining: true } },
       async handle(c, { params: { id }, readBody }) {
         const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
         return withIdempotencyKey(c, scope, async () => {
@@ -156,7 +168,8 @@ export const relayNodes: OperationGroup = {
       bodyIsOptional: true,
       answers: { 200: relayNodeWithToken },
       refusals: { ...OWNED, 409: ["too-many-graces"] },
-      example: { params, body: { grace_seconds: 3_600 } },
+      params: byId.params,
+      example: { ...byId.example, body: { grace_seconds: 3_600 } },
       async handle(c, { params: { id }, readBody }) {
         const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
         return withIdempotencyKey(c, scope, async () => {
@@ -182,7 +195,7 @@ export const relayNodes: OperationGroup = {
       description: `What runs on it fails with \`relay-node-lost\`. Drain it first. ${WRITES}`,
       answers: { 204: null },
       refusals: OWNED,
-      example: { params },
+      ...byId,
       async handle(c, { params: { id } }) {
         const { organisationId } = await requireOwner(c, "relay-nodes:write");
         const key = { organisationId, id };

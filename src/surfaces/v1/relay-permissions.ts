@@ -8,7 +8,10 @@ import { checkRelay } from "../../relay-permissions/manage-permissions";
 import type { MissingPermission } from "../../relay-permissions/permission";
 import { connectionId, direction } from "../relay-permissions/wire";
 
-const checkBody = z.strictObject({ from: connectionId, to: connectionId });
+const checkBody = z.strictObject({
+  from: connectionId.meta({ description: "The connection that would send." }),
+  to: connectionId.meta({ description: "The connection that would receive." }),
+});
 
 const missingPermission = z
   .object({
@@ -24,7 +27,9 @@ const missingPermission = z
 const relayCheck = z
   .object({
     allowed: z.boolean(),
-    missing: z.array(missingPermission).meta({ description: "Empty if it is allowed." }),
+    missing: z.array(missingPermission).meta({
+      description: "The relay permissions that it needs and lacks. Empty if it is allowed.",
+    }),
   })
   .meta({ id: "RelayCheck" });
 
@@ -32,6 +37,7 @@ const relayCheck = z
 export const relayPermissionCheck: OperationGroup = {
   name: "Relay permission check",
   description: "Whether one connection may send to another, and why not.",
+  page: "relay-permissions.md",
   operations: [
     operation({
       id: "checkRelay",
@@ -39,6 +45,8 @@ export const relayPermissionCheck: OperationGroup = {
       path: "/v1/relay-permissions:check",
       caller: key("relay-permissions:get"),
       summary: "Say whether one connection may send to another, and what is missing",
+      description:
+        "A transfer needs two relay permissions that are enabled: the sender's `send`, and the receiver's `receive`. A connection need not be registered to be asked about.",
       body: checkBody,
       answers: { 200: relayCheck },
       example: { body: { from: "plant-a", to: "plant-b" } },

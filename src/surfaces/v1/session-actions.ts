@@ -22,9 +22,17 @@ import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import { claimMessage, findConnector } from "../../sources/connector-store";
 import { SOURCE_SESSION_ID } from "../../sources/duplicate-requests";
 import { time, toRfc3339 } from "../shared/wire-time";
+import { sourceSessionIdForm } from "../source-sessions/bodies";
 
-const adminBody = z.strictObject({ reason: z.literal("admin", "must be admin").optional() });
-const connectorBody = z.strictObject({ reason: z.literal("service", "must be service") });
+const adminBody = z.strictObject({
+  reason: z
+    .literal("admin", "must be admin")
+    .optional()
+    .meta({ description: "With the root token." }),
+});
+const connectorBody = z.strictObject({
+  reason: z.literal("service", "must be service").meta({ description: "As a connector." }),
+});
 const noBody = z.strictObject({});
 
 const sessionState = z
@@ -32,17 +40,20 @@ const sessionState = z
     id: z.string(),
     kind: z.enum(["relay", "source"]),
     state: z.enum(["pending", "active", "failed", "expired"]),
-    error: z
-      .string()
-      .nullable()
-      .meta({ description: "Why it failed, or who ended it; null while it lives." }),
+    error: z.string().nullable().meta({
+      description:
+        "Why it failed, such as `invalid-credentials`; or who ended it: `service`, `api`, `organisation` or `admin`. Null while it lives.",
+    }),
     created_at: time,
     expires_at: time,
   })
   .meta({ id: "SessionState" });
 
 const usedSession = z
-  .object({ ...sessionState.shape, last_used_at: time.nullable() })
+  .object({
+    ...sessionState.shape,
+    last_used_at: time.nullable().meta({ description: "When it was last used: now." }),
+  })
   .meta({ id: "UsedSession" });
 
 const example = { params: { id: "ses_PHMp0SA8Kky65BECTV1xwQ" } };
@@ -50,16 +61,19 @@ const example = { params: { id: "ses_PHMp0SA8Kky65BECTV1xwQ" } };
 /** Using a source session, and ending a session without an API key. */
 export const sessionActions: OperationGroup = {
   name: "Session actions",
-  description: "Use a source session; end a session as its connector, or with the root token.",
+  description:
+    "What ricloud's format does not have: to use a source session, and to end a session as its connector or with the root token.",
+  page: "source-sessions.md",
   operations: [
     operation({
       id: "useSession",
       method: "POST",
       path: "/v1/sessions/{id}:use",
+      params: { id: sourceSessionIdForm },
       caller: key("sessions:write"),
       summary: "Say whether work may be done with a source session, and restart its idle clock",
       description:
-        "If it is not active, the answer is 409, with the members `state` and `error` of the session.",
+        "Call it before you work with the account. If the session is not active, the answer is 409, and the problem has the members `state` and `error` of the session.",
       body: noBody,
       bodyIsOptional: true,
       answers: { 200: usedSession },
@@ -91,10 +105,16 @@ export const sessionActions: OperationGroup = {
       id: "expireSession",
       method: "POST",
       path: "/v1/sessions/{id}:expire",
+      params: {
+        id: z.string().meta({ description: "The id of a relay session or a source session." }),
+      },
       caller: checkedByHandler("rootToken", "connectorSignature"),
       summary: "End a session with the root token, or as its connector",
-      description:
-        'The root token ends any session; its body may be left out. A connector ends sessions of its sources, sends `{"reason": "service"}` without `Authorization`, and needs a `webhook-id` of its own for each session. `Idempotency-Key` counts with the root token only. A session that has ended before is shown as it is.',
+      description: [
+        "**With the root token**, it ends any session. The body may be left out. `Idempotency-Key` counts here only.",
+        '**As a connector**, without `Authorization`, it ends a session of its sources. The body is `{"reason": "service"}`, signed as a Standard Webhook with the secret of the connector: the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. Each session needs a `webhook-id` of its own.',
+        "A session that has ended before is shown as it is.",
+      ].join("\n\n"),
       // Each credential has one of them: see below.
       body: z.union([adminBody, connectorBody]),
       bodyIsOptional: true,

@@ -25,7 +25,7 @@ import { chooseOperatorKey } from "../../operators/sign-in";
 import { time, toRfc3339 } from "../shared/wire-time";
 
 const signInBody = z.strictObject({
-  token: z.string("must be an API key").meta({ description: "An API key." }),
+  token: z.string("must be an API key").meta({ description: "The API key to sign in with." }),
 });
 
 const sessionToken = z
@@ -41,6 +41,7 @@ const sessionToken = z
 export const sessionTokens: OperationGroup = {
   name: "Operators",
   description: `A person signs in with an API key that holds \`${OPERATOR_SIGN_IN}\`, and may then do what that key may.`,
+  page: "api-keys.md",
   operations: [
     operation({
       id: "createSessionToken",
@@ -49,12 +50,14 @@ export const sessionTokens: OperationGroup = {
       // The credential is the API key in the body, or the assertion that Cloudflare Access adds.
       caller: open,
       summary: "Sign in as an operator",
-      description:
-        "Send an API key. Whoever came through Cloudflare Access sends no body: the header `Cf-Access-Jwt-Assertion`, which Access adds, says who they are. `Idempotency-Key` and `X-Organisation-Id` mean what they mean for other calls.",
+      description: `Send an API key that holds \`${OPERATOR_SIGN_IN}\`, in the body. Whoever came through Cloudflare Access sends no body: the header \`Cf-Access-Jwt-Assertion\`, which Access adds, says who they are. The headers \`Idempotency-Key\` and \`X-Organisation-Id\` mean what they mean for other calls.`,
       body: signInBody,
       bodyIsOptional: true,
       headers: ["Idempotency-Key", "X-Organisation-Id"],
       answers: { 201: sessionToken },
+      answerTexts: {
+        201: "The session token, which takes the place of the API key. It is shown this once.",
+      },
       refusals: {
         400: ["invalid-idempotency-key"],
         401: ["unauthenticated", "unknown-key", "blocked-key", "expired-key", "access-refused"],
@@ -84,7 +87,8 @@ export const sessionTokens: OperationGroup = {
       path: "/v1/auth/session-tokens",
       caller: key(OPERATOR_SIGN_IN),
       summary: "Sign out",
-      description: "Ends the session token in the `Authorization` header. An API key has none.",
+      description:
+        "It ends the session token that is sent in `Authorization`. An API key cannot sign out.",
       answers: { 204: null },
       refusals: { 400: ["not-a-session-token"] },
       example: {},

@@ -9,8 +9,9 @@ import { type HttpRefusal, Refused } from "../../http/request-context";
 import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
-import { EXAMPLE_ENDPOINT, requireEndpoint } from "./webhook-endpoints";
+import { byEndpointId, requireEndpoint } from "./webhook-endpoints";
 import {
+  DELIVERY_ID,
   deliveriesQuery,
   startRecoveryBody,
   toDelivery,
@@ -20,14 +21,23 @@ import {
 } from "./webhook-wire";
 
 const noBody = z.strictObject({});
-const EXAMPLE_DELIVERY = "whd_01a215769b07799ebdd052ed60dbc868_9f0e00ec35a6";
-const EXAMPLE_RECOVERY = "whr_01a21576a6f47ed2a85cd137d604b80b";
+
+const byDeliveryId = {
+  params: {
+    id: z
+      .string()
+      .regex(DELIVERY_ID)
+      .meta({ description: "The `id` of a delivery: `whd_`, then hexadecimal digits." }),
+  },
+  example: { params: { id: "whd_01a215769b07799ebdd052ed60dbc868_9f0e00ec35a6" } },
+} as const;
 
 /** What was sent, and sending it again. */
 export const webhookDeliveries: OperationGroup = {
   name: "Webhook deliveries",
   description:
     "A delivery is one event that is owed to one address. Each request for it is an attempt.",
+  page: "webhooks.md",
   operations: [
     operation({
       id: "listWebhookDeliveries",
@@ -35,7 +45,8 @@ export const webhookDeliveries: OperationGroup = {
       path: "/v1/webhooks/deliveries",
       caller: key("webhooks:read"),
       summary: "List deliveries, those of the newest events first",
-      description: "A page may be shorter than `limit`, even empty, and the list still goes on.",
+      description:
+        "A page may be shorter than `limit`, even empty, while the list goes on: follow `next_cursor` until it is null.",
       query: deliveriesQuery,
       answers: { 200: pageOf(webhookDelivery) },
       example: { query: { status: "failed", event_type: "session.*" } },
@@ -47,12 +58,12 @@ export const webhookDeliveries: OperationGroup = {
     operation({
       id: "getWebhookDelivery",
       method: "GET",
+      ...byDeliveryId,
       path: "/v1/webhooks/deliveries/{id}",
       caller: key("webhooks:read"),
       summary: "Show a delivery with its attempts",
       answers: { 200: webhookDelivery },
       refusals: { 404: ["delivery-not-found"] },
-      example: { params: { id: EXAMPLE_DELIVERY } },
       async handle(c, { params: { id }, caller: { organisationId } }) {
         const delivery = await findDelivery(c.var.db, { organisationId, id });
         if (!delivery) throw new Refused(refusals["not-found"]);
@@ -62,18 +73,20 @@ export const webhookDeliveries: OperationGroup = {
     operation({
       id: "resendWebhookDelivery",
       method: "POST",
+      ...byDeliveryId,
       path: "/v1/webhooks/deliveries/{id}:resend",
       caller: key("webhooks:write"),
       summary: "Send a delivery once more",
-      description: "Whatever became of it. Its schedule goes on as it was.",
+      description:
+        "It may be pending, delivered or failed. If more attempts are planned, they stay planned.",
       body: noBody,
       bodyIsOptional: true,
       answers: { 202: webhookDelivery },
+      answerTexts: { 202: "The delivery as it is now. It is sent in the background." },
       refusals: {
         404: ["delivery-not-found"],
         409: ["endpoint-deleted", "endpoint-disabled", "too-many-attempts"],
       },
-      example: { params: { id: EXAMPLE_DELIVERY } },
       async handle(c, { params: { id }, caller: { organisationId } }) {
         const wanted = { organisationId, id };
         const result = await requestResend(c.var.db, c.env.DELIVERIES, wanted, Date.now());
@@ -84,19 +97,23 @@ export const webhookDeliveries: OperationGroup = {
     operation({
       id: "startWebhookRecovery",
       method: "POST",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}:recover",
       caller: key("webhooks:write"),
       summary: "Send everything again that did not arrive at a webhook endpoint",
       description:
-        "In a window of up to 14 days, by the time of the event. It works in the background: ask `Location` how far it is.",
+        "It sends again every delivery that has failed, of events that happened between `since` and `until`: 14 days at most.",
       body: startRecoveryBody,
       answers: { 202: webhookRecovery },
+      answerTexts: {
+        202: "The recovery. It works in the background: the header `Location` is where to ask how far it is.",
+      },
       refusals: {
         404: ["webhook-endpoint-not-found"],
         409: ["endpoint-disabled", "recovery-running"],
       },
       example: {
-        params: { id: EXAMPLE_ENDPOINT },
+        ...byEndpointId.example,
         body: { since: "2026-11-22T08:00:00Z", until: "2026-11-23T08:00:00Z" },
       },
       async handle(c, { params, body: window, caller: { organisationId } }) {
@@ -115,11 +132,16 @@ export const webhookDeliveries: OperationGroup = {
       id: "getWebhookRecovery",
       method: "GET",
       path: "/v1/webhooks/recoveries/{id}",
+      params: {
+        id: z
+          .string()
+          .meta({ description: "The `id` of a recovery: `whr_` and 32 hexadecimal digits." }),
+      },
       caller: key("webhooks:read"),
       summary: "Show a recovery, and how far it is",
       answers: { 200: webhookRecovery },
       refusals: { 404: ["recovery-not-found"] },
-      example: { params: { id: EXAMPLE_RECOVERY } },
+      example: { params: { id: "whr_01a21576a6f47ed2a85cd137d604b80b" } },
       async handle(c, { params: { id }, caller: { organisationId } }) {
         const recovery = await findRecovery(c.var.db, organisationId, id);
         if (!recovery) throw new Refused(unknownRecovery);

@@ -15,6 +15,7 @@ import { tooManyEndpoints } from "../shared/webhook-refusals";
 import {
   changeEndpointBody,
   createEndpointBody,
+  ENDPOINT_ID,
   endpointsQuery,
   toAttempt,
   toEndpoint,
@@ -29,13 +30,23 @@ const newWebhookEndpoint = z
   })
   .meta({ id: "NewWebhookEndpoint" });
 
-/** An id of the examples. */
-export const EXAMPLE_ENDPOINT = "whe_01a215769ad472f19a9013f37028eea0";
+/** Of an operation on one endpoint: the parameter of its path, and an example. */
+export const byEndpointId = {
+  params: {
+    id: z
+      .string()
+      .regex(ENDPOINT_ID)
+      .meta({ description: "The `id` of a webhook endpoint: `whe_` and 32 hexadecimal digits." }),
+  },
+  example: { params: { id: "whe_01a215769ad472f19a9013f37028eea0" } },
+} as const;
 
 /** Addresses that hear of the organisation's events. */
 export const webhookEndpoints: OperationGroup = {
   name: "Webhook endpoints",
-  description: "A webhook endpoint is an address of yours that wants to hear of events.",
+  description:
+    "A webhook endpoint is an address of yours that hears of events. Each event is posted to it, signed.",
+  page: "webhooks.md",
   operations: [
     operation({
       id: "createWebhookEndpoint",
@@ -43,8 +54,10 @@ export const webhookEndpoints: OperationGroup = {
       path: "/v1/webhooks/endpoints",
       caller: key("webhooks:write"),
       summary: "Make a webhook endpoint",
+      description: "It hears of every event from now on that `event_types` names.",
       body: createEndpointBody,
       answers: { 201: newWebhookEndpoint },
+      answerTexts: { 201: "The new endpoint, with the secret that signs what it gets." },
       refusals: { 400: ADDRESS_REFUSALS, 409: ["limit-exceeded"] },
       example: { body: { url: "https://example.com/hooks", event_types: ["session.*"] } },
       async handle(c, { body, caller: { organisationId } }) {
@@ -77,12 +90,12 @@ export const webhookEndpoints: OperationGroup = {
     operation({
       id: "getWebhookEndpoint",
       method: "GET",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}",
       caller: key("webhooks:read"),
       summary: "Show a webhook endpoint",
       answers: { 200: webhookEndpoint },
       refusals: { 404: ["webhook-endpoint-not-found"] },
-      example: { params: { id: EXAMPLE_ENDPOINT } },
       async handle(c, { params, caller: { organisationId } }) {
         return {
           status: 200,
@@ -93,14 +106,16 @@ export const webhookEndpoints: OperationGroup = {
     operation({
       id: "updateWebhookEndpoint",
       method: "PATCH",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}",
       caller: key("webhooks:write"),
       summary: "Change a webhook endpoint",
-      description: "A field that is left out stays as it is.",
+      description:
+        "What you leave out stays as it is. `enabled: true` enables an endpoint that Drawbridge has disabled.",
       body: changeEndpointBody,
       answers: { 200: webhookEndpoint },
       refusals: { 400: ADDRESS_REFUSALS, 404: ["webhook-endpoint-not-found"] },
-      example: { params: { id: EXAMPLE_ENDPOINT }, body: { enabled: true } },
+      example: { ...byEndpointId.example, body: { enabled: true } },
       async handle(c, { params: { id }, body: change, caller: { organisationId } }) {
         if (change.url !== undefined) requireSendable(c, "url", change.url);
         const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
@@ -111,13 +126,13 @@ export const webhookEndpoints: OperationGroup = {
     operation({
       id: "deleteWebhookEndpoint",
       method: "DELETE",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}",
       caller: key("webhooks:write"),
       summary: "Delete a webhook endpoint",
       description: "What is still owed to it is not sent any more.",
       answers: { 204: null },
       refusals: { 404: ["webhook-endpoint-not-found"] },
-      example: { params: { id: EXAMPLE_ENDPOINT } },
       async handle(c, { params: { id }, caller: { organisationId } }) {
         const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
         if (!deleted) throw new Refused(unknownEndpoint);
@@ -127,14 +142,15 @@ export const webhookEndpoints: OperationGroup = {
     operation({
       id: "testWebhookEndpoint",
       method: "POST",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}:test",
       caller: key("webhooks:write"),
       summary: "Send a test event to a webhook endpoint",
       description:
-        "It is sent at once, once, to this endpoint alone, also while it is disabled. The answer is the attempt, whether or not it arrived.",
+        "It is sent at once, and once, to this endpoint alone, also while it is disabled. The answer is 200 whether or not it arrived.",
       answers: { 200: webhookAttempt },
+      answerTexts: { 200: "What the receiver answered, or why nothing came." },
       refusals: { 404: ["webhook-endpoint-not-found"] },
-      example: { params: { id: EXAMPLE_ENDPOINT } },
       async handle(c, { params, caller: { organisationId } }) {
         const endpoint = await requireEndpoint(c, organisationId, params.id);
         const { db, config } = c.var;

@@ -9,16 +9,15 @@ import { endpointOwner, organisationOwner } from "../../outbound/signing-secrets
 import { secretVersions } from "../../webhooks/endpoint";
 import { rotateEndpointSecret } from "../../webhooks/endpoint-changes";
 import { findWebhookSecrets, rotateWebhookSecret } from "../../webhooks/organisation-secret";
-import {
-  EXAMPLE_ENDPOINT,
-  newestSecret,
-  requireEndpoint,
-  unknownEndpoint,
-} from "./webhook-endpoints";
+import { byEndpointId, newestSecret, requireEndpoint, unknownEndpoint } from "./webhook-endpoints";
 import { rotateSecretBody } from "./webhook-wire";
 
 const webhookSecret = z
-  .object({ secret: z.string().meta({ description: "`whsec_`, and base64 of 32 bytes." }) })
+  .object({
+    secret: z
+      .string()
+      .meta({ description: "The one that signs now: `whsec_`, and base64 of 32 bytes." }),
+  })
   .meta({ id: "WebhookSecret" });
 
 /** Secrets that sign webhooks. */
@@ -26,16 +25,19 @@ export const webhookSecrets: OperationGroup = {
   name: "Webhook secrets",
   description:
     "Each endpoint has a secret that signs what is sent to it. The organisation has one more, which signs what is sent to the `webhook_url` of a relay session.",
+  page: "webhooks.md",
   operations: [
     operation({
       id: "getWebhookEndpointSecret",
       method: "GET",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}/secret",
       caller: key("webhooks:write"),
       summary: "Show the secret of a webhook endpoint",
+      description:
+        "With it, one can sign webhooks as Drawbridge does: keep it as you keep an API key.",
       answers: { 200: webhookSecret },
       refusals: { 404: ["webhook-endpoint-not-found"] },
-      example: { params: { id: EXAMPLE_ENDPOINT } },
       async handle(c, { params, caller: { organisationId } }) {
         const endpoint = await requireEndpoint(c, organisationId, params.id);
         const secret = newestSecret(c, endpointOwner(endpoint.id), secretVersions(endpoint));
@@ -45,15 +47,17 @@ export const webhookSecrets: OperationGroup = {
     operation({
       id: "rotateWebhookEndpointSecret",
       method: "POST",
+      ...byEndpointId,
       path: "/v1/webhooks/endpoints/{id}/secret:rotate",
       caller: key("webhooks:write"),
       summary: "Give a webhook endpoint a new secret",
-      description: "In the grace both secrets sign, but not in the format `ricloud`.",
+      description:
+        "Until the grace is over, both secrets sign. In the format `ricloud` the new one signs alone.",
       body: rotateSecretBody,
       bodyIsOptional: true,
       answers: { 200: webhookSecret },
       refusals: { 404: ["webhook-endpoint-not-found"] },
-      example: { params: { id: EXAMPLE_ENDPOINT }, body: { grace_seconds: 3_600 } },
+      example: { ...byEndpointId.example, body: { grace_seconds: 3_600 } },
       async handle(c, { params: { id }, body: { graceMs }, caller: { organisationId } }) {
         const now = Date.now();
         const endpoint = await rotateEndpointSecret(c.var, { organisationId, id }, graceMs, now);
@@ -68,6 +72,7 @@ export const webhookSecrets: OperationGroup = {
       path: "/v1/webhooks/secret",
       caller: key("webhooks:write"),
       summary: "Show the webhook secret of the organisation",
+      description: "It signs what is sent to the `webhook_url` of a relay session.",
       answers: { 200: webhookSecret },
       refusals: { 404: ["webhook-endpoint-not-found"] },
       example: {},
@@ -84,7 +89,7 @@ export const webhookSecrets: OperationGroup = {
       path: "/v1/webhooks/secret:rotate",
       caller: key("webhooks:write"),
       summary: "Give the organisation a new webhook secret",
-      description: "In the grace both secrets sign.",
+      description: "Until the grace is over, both secrets sign.",
       body: rotateSecretBody,
       bodyIsOptional: true,
       answers: { 200: webhookSecret },

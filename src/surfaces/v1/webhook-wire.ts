@@ -19,10 +19,15 @@ import { LONGEST_RECOVERY_MS, type Recovery } from "../../webhooks/recovery";
 import { time, toRfc3339 } from "../shared/wire-time";
 
 const url = z.string("must be a string").meta({
-  description: "An https address in the public Internet. Everyone who may read events is shown it.",
+  description:
+    "An https address in the public Internet, to which events are posted. Everyone who may read events is shown it: put no secret in it.",
 });
-const description = humanText(0, LONGEST_ENDPOINT_DESCRIPTION);
-const enabled = z.boolean("must be true or false");
+const description = humanText(0, LONGEST_ENDPOINT_DESCRIPTION).meta({
+  description: `A note of yours: at most ${LONGEST_ENDPOINT_DESCRIPTION} characters.`,
+});
+const enabled = z
+  .boolean("must be true or false")
+  .meta({ description: "False: nothing is sent to it." });
 const NO_EVENT = `names no event: use a name such as session.active, the beginning of one such as device.*, or leave event_types out for all. The names are ${EVENT_TYPES.join(", ")}`;
 const eventPattern = z
   .enum(EVENT_PATTERNS, {
@@ -30,7 +35,8 @@ const eventPattern = z
   })
   .meta({
     id: "EventPattern",
-    description: "The name of an event, or the beginning of some such as `device.*`.",
+    description:
+      "The name of an event, or a beginning with `.*` behind it: `device.*` means every event whose name begins with `device.`.",
   });
 const eventTypes = z
   .array(eventPattern, "must be an array of names of events")
@@ -38,10 +44,16 @@ const eventTypes = z
   .max(MAX_EVENT_PATTERNS, `must have at most ${MAX_EVENT_PATTERNS} names`)
   .transform((names) => [...new Set(names)])
   .nullable()
-  .meta({ description: "Which events it hears of; null: all." });
+  .meta({ description: "Which events it hears of. Null: all." });
 const timeText = z.iso
   .datetime({ offset: true, error: "must be an RFC 3339 time, such as 2026-11-22T08:00:00Z" })
   .transform(Date.parse);
+
+/** The form of the id of a webhook endpoint. */
+export const ENDPOINT_ID = /^whe_[0-9a-f]{32}$/;
+
+/** The form of the id of a delivery. */
+export const DELIVERY_ID = /^whd_[0-9a-f]{32}_[0-9a-f]{12}$/;
 
 /** The body that makes an endpoint. */
 export const createEndpointBody = z
@@ -49,7 +61,10 @@ export const createEndpointBody = z
     url,
     description: description.default(""),
     event_types: eventTypes.default(null),
-    format: z.enum(["standard", "ricloud"], "must be standard or ricloud").default("standard"),
+    format: z
+      .enum(["standard", "ricloud"], "must be standard or ricloud")
+      .default("standard")
+      .meta({ description: "`standard`: Standard Webhooks. `ricloud`: as ricloud does." }),
     enabled: enabled.default(true),
   })
   .transform(({ event_types, ...rest }) => ({ ...rest, eventTypes: event_types }));
@@ -74,7 +89,7 @@ export const rotateSecretBody = z
   .strictObject({
     grace_seconds: wholeNumber(0, LONGEST_SECRET_GRACE_SECONDS)
       .default(86_400)
-      .meta({ description: "For so long the old secret signs as well." }),
+      .meta({ description: "For how many seconds the old secret signs as well." }),
   })
   .transform(({ grace_seconds }) => ({ graceMs: grace_seconds * 1_000 }));
 
@@ -84,8 +99,11 @@ export const rotateSecretBody = z
  */
 export const startRecoveryBody = z
   .strictObject({
-    since: timeText.meta({ description: "At most 14 days before `until`." }),
-    until: timeText.optional().meta({ description: "Left out: now." }),
+    since: timeText.meta({
+      description:
+        "The oldest event, by the time when it happened. At most 14 days before `until`.",
+    }),
+    until: timeText.optional().meta({ description: "The newest event. Left out: now." }),
   })
   .transform(({ since, until }) => ({ since, until: until ?? Date.now() }))
   .superRefine(({ since, until }, issues) => {
@@ -102,14 +120,19 @@ export const startRecoveryBody = z
 
 /** The query of the list of endpoints. */
 export const endpointsQuery = z
-  .strictObject({ limit: pageLimit, cursor: pageCursor(/^whe_[0-9a-f]{32}$/) })
+  .strictObject({ limit: pageLimit, cursor: pageCursor(ENDPOINT_ID) })
   .transform(({ limit, cursor }) => ({ limit, after: cursor, before: null }));
 
 /** A type of events in a query, or the beginning of one such as `device.*`. */
-export const eventTypeQuery = eventPattern.nullable().default(null);
+export const eventTypeQuery = eventPattern.nullable().default(null).meta({
+  description: "Only of this event, or of those with this beginning, such as `session.*`.",
+});
 
 /** A time in a query, read as Unix milliseconds. */
-export const timeQuery = timeText.nullable().default(null);
+export const timeQuery = timeText
+  .nullable()
+  .default(null)
+  .meta({ description: "Only what happened then or later. RFC 3339." });
 
 const DELIVERY_STATUSES = ["pending", "delivered", "failed", "discarded"] as const;
 
@@ -117,17 +140,16 @@ const DELIVERY_STATUSES = ["pending", "delivered", "failed", "discarded"] as con
 export const deliveriesQuery = z
   .strictObject({
     limit: pageLimit,
-    cursor: pageCursor(/^whd_[0-9a-f]{32}_[0-9a-f]{12}$/),
-    endpoint: z
-      .string()
-      .nullable()
-      .default(null)
-      .meta({ description: "The id of an endpoint, also of one that was deleted." }),
+    cursor: pageCursor(DELIVERY_ID),
+    endpoint: z.string().nullable().default(null).meta({
+      description: "Only to the webhook endpoint with this id, which may have been deleted.",
+    }),
     event_type: eventTypeQuery,
     status: z
       .enum(DELIVERY_STATUSES, "must be pending, delivered, failed or discarded")
       .nullable()
-      .default(null),
+      .default(null)
+      .meta({ description: "Only in this state." }),
   })
   .transform(({ limit, cursor, endpoint, event_type, status }) => ({
     limit,
@@ -138,7 +160,9 @@ export const deliveriesQuery = z
   }));
 
 /** The schema of an event's type. */
-export const eventType = z.enum(EVENT_TYPES).meta({ id: "EventType" });
+export const eventType = z
+  .enum(EVENT_TYPES)
+  .meta({ id: "EventType", description: "The name of an event." });
 
 /** The schema of an endpoint, without its secret. */
 export const webhookEndpoint = z
@@ -147,19 +171,18 @@ export const webhookEndpoint = z
     version: z.int().meta({ description: "Rises with every change." }),
     url: z.string(),
     description: z.string(),
-    event_types: z
-      .array(z.string())
-      .nullable()
-      .meta({ description: "Names of events, or beginnings such as `device.*`; null: all." }),
+    event_types: z.array(z.string()).nullable().meta({
+      description: "Which events it hears of: names, or beginnings such as `device.*`. Null: all.",
+    }),
     format: z.enum(["standard", "ricloud"]),
-    enabled: z.boolean(),
+    enabled: z.boolean().meta({ description: "Whether events are sent to it." }),
     disabled_reason: z.enum(["gone", "failing"]).nullable().meta({
       description:
-        "Why Drawbridge disabled it: its receiver answered 410, or nothing has arrived for days.",
+        "Why Drawbridge disabled it. `gone`: its receiver answered 410. `failing`: nothing has arrived for days. Null: Drawbridge did not.",
     }),
-    failing_since: time
-      .nullable()
-      .meta({ description: "The first failure since a delivery arrived; null: there is none." }),
+    failing_since: time.nullable().meta({
+      description: "When the first delivery failed since one arrived. Null: none has failed since.",
+    }),
     created_at: time,
   })
   .meta({ id: "WebhookEndpoint" });
@@ -167,11 +190,17 @@ export const webhookEndpoint = z
 /** The schema of an attempt. */
 export const webhookAttempt = z
   .object({
-    at: time,
-    duration_ms: z.int(),
-    status_code: z.int().nullable().meta({ description: "Null: no answer came." }),
-    response: z.string().nullable().meta({ description: "The first 1 KB of the answer's body." }),
-    error: z.string().nullable().meta({ description: "Why no answer came." }),
+    at: time.meta({ description: "When it was sent." }),
+    duration_ms: z.int().meta({ description: "How long it took, in milliseconds." }),
+    status_code: z
+      .int()
+      .nullable()
+      .meta({ description: "The status that the receiver answered. Null: no answer came." }),
+    response: z
+      .string()
+      .nullable()
+      .meta({ description: "The first 1 KB of the answer's body. Null: no answer came." }),
+    error: z.string().nullable().meta({ description: "Why no answer came. Null: one came." }),
   })
   .meta({ id: "WebhookAttempt", description: "One request, and what the receiver answered." });
 
@@ -183,9 +212,9 @@ export const webhookDelivery = z
       .string()
       .nullable()
       .meta({ description: "Null: it goes to the `webhook_url` of a relay session." }),
-    event_id: z.string(),
+    event_id: z.string().meta({ description: "The event that it tells of." }),
     event_type: eventType,
-    url: z.string(),
+    url: z.string().meta({ description: "Where it goes." }),
     status: z.enum(DELIVERY_STATUSES).meta({
       description:
         "`failed`: no attempt is planned any more, and none arrived. `discarded`: there was nowhere to send it.",

@@ -21,17 +21,17 @@ interface Made {
 }
 
 /**
- * Event number `i`. Those of devices are few and old, and were sent to nobody; those of keys were
+ * Event number `i`. Those of connections are few and old, and were sent to nobody; those of keys were
  * sent to an endpoint. The newest are of sessions, and nobody was to get them.
  */
 function made(i: number): Made {
-  const type = i < 50 ? "device" : i >= 60_000 && i < 70_000 ? "key" : "session";
+  const type = i < 50 ? "connection" : i >= 60_000 && i < 70_000 ? "key" : "session";
   return {
     i,
     at: FIRST + i * 1_000,
     type,
     action: type !== "session" || i % 2 === 0 ? "created" : "active",
-    state: type === "device" ? "failed" : type === "key" ? "delivered" : "pending",
+    state: type === "connection" ? "failed" : type === "key" ? "delivered" : "pending",
   };
 }
 
@@ -44,23 +44,42 @@ const time = `printf('%08x-%04x', (${FIRST} + i * 1000) >> 16, (${FIRST} + i * 1
 beforeAll(async () => {
   tenant = await newOrganisation();
   const numbers = `with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${COUNT})`;
-  const data = {
-    session: { id: "x", kind: "relay", status: "active", createdAt: 0, expiresAt: 0, users: [] },
+  const session = {
+    id: "x",
+    kind: "relay",
+    version: 1,
+    status: "active",
+    keyId: 1,
+    createdAt: 0,
+    expiresAt: 0,
+    metadata: null,
+    users: [],
+    source: null,
   };
+  const key = {
+    id: 1,
+    name: "Key",
+    blocked: false,
+    permissions: [],
+    createdAt: 0,
+    expiresAt: null,
+  };
+  const connection = { connectionId: "plant-a", memo: "" };
   await env.DB.prepare(
     `insert into events (organisation_id, id, type, at, data) ${numbers}
      select ?1, ${time} || printf('-7000-8000-%012x', i),
-       case when i < 50 then 'device.created' when i >= 60000 and i < 70000 then 'key.created'
-         when i % 2 = 0 then 'session.created' else 'session.active' end, ${FIRST} + i * 1000, ?2 from n`,
+       case when i < 50 then 'connection.created' when i >= 60000 and i < 70000 then 'key.created'
+         when i % 2 = 0 then 'session.created' else 'session.active' end, ${FIRST} + i * 1000,
+       case when i < 50 then ?2 when i >= 60000 and i < 70000 then ?3 else ?4 end from n`,
   )
-    .bind(tenant.id, JSON.stringify(data))
+    .bind(tenant.id, ...[{ connection }, { key }, { session }].map((data) => JSON.stringify(data)))
     .run();
   await env.DB.prepare(
     `insert into deliveries (organisation_id, id, event_id, event_type, format, url, status, attempts,
        attempt_count, next_attempt_at)
      select ?1, 'whd_' || replace(id, '-', '') || '_1', id, type, 'ricloud', 'https://example.com',
        case when type = 'key.created' then 'delivered' else 'failed' end, '[]', 1, null
-     from events where organisation_id = ?1 and type in ('key.created', 'device.created')`,
+     from events where organisation_id = ?1 and type in ('key.created', 'connection.created')`,
   )
     .bind(tenant.id)
     .run();
@@ -73,7 +92,7 @@ type Filter = [query: string, fits: (event: Made) => boolean];
 const filters: Filter[] = [
   ["type=session", ({ type }) => type === "session"],
   ["type=key", ({ type }) => type === "key"],
-  ["type=device", ({ type }) => type === "device"],
+  ["type=connection", ({ type }) => type === "connection"],
   ["type=nothing", () => false],
   ["action=created", ({ action }) => action === "created"],
   ["action=active", ({ action }) => action === "active"],
@@ -136,7 +155,7 @@ test.each(
   expect(read).toBeLessThanOrEqual(PAGE + (vain === -1 ? SCANNED_ROWS : vain) * IN_VAIN);
 });
 
-test.each(["type=device", "state=failed", "type=key&action=active"])(
+test.each(["type=connection", "state=failed", "type=key&action=active"])(
   "the list of events with %s leaves nothing out behind pages that ended early",
   async (query) => {
     const fits = filters.filter(([one]) => query.split("&").includes(one));

@@ -2,10 +2,12 @@
 import { afterEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { EVENT_TYPES, type EventType } from "../../../src/events/event-types";
+import { EXAMPLES } from "../../../src/openapi/examples";
 import { relaySession } from "../../../src/surfaces/relay-sessions/wire";
 import { describeWebhooks } from "../../../src/surfaces/shared/webhook-bodies";
 import { ricloudEvent } from "../../../src/surfaces/source-sessions/event-wire";
 import { EVENT_PAYLOADS, eventBody } from "../../../src/surfaces/v1/event-payloads";
+import { listedEvent } from "../../../src/surfaces/v1/event-wire";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { moveClock, stopClock } from "../../support/clock";
 import { decide, newApplication, newDevice, pair, request } from "../../support/devices";
@@ -54,7 +56,11 @@ test("every event that there is has the form that is described, in the list and 
     expect(body.next_cursor).toBeNull();
     return body.data as { id: string; type: EventType }[];
   });
-  for (const { id: _, ...event } of events) expectForm(bodyOf(event.type), event, event.type);
+  for (const listed of events) {
+    const { id: _, ...event } = listed;
+    expectForm(bodyOf(event.type), event, event.type);
+    expectForm(listedEvent, listed, `${event.type} in the list`);
+  }
 
   // An endpoint hears neither of its own making nor of the tests of others.
   const heard = events.filter(({ type }) => !isTest(type) && type !== "webhook-endpoint.created");
@@ -86,6 +92,22 @@ test("every event is described as a webhook by its name, with when it is sent", 
   for (const [name, { when }] of Object.entries(webhooks))
     expect(when, name).toMatch(/^[A-Z].*\.$/);
 });
+
+test("every event belongs to one kind in the list", () => {
+  const types = listedEvent.options.flatMap(({ shape }) => shape.type.options as EventType[]);
+  expect(types.sort()).toEqual([...EVENT_TYPES].sort());
+});
+
+test.each([
+  ["the data of a key", { type: "session.active", data: EXAMPLES.KeyEventData }],
+  ["the data of a device", { type: "device.pair.approved", data: EXAMPLES.DeviceEventData }],
+])(
+  "an event with %s that its type does not have is none that is described",
+  (_, { type, data }) => {
+    const event = { id: "1", type, timestamp: "2026-11-22T08:00:00.000Z", data };
+    expect(listedEvent.safeParse(event).success).toBe(false);
+  },
+);
 
 /** The bodies that have arrived, once there are so many. */
 async function bodiesOf({ mailbox }: { mailbox: Mailbox }, count: number) {

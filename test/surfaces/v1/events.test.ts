@@ -5,6 +5,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { SCANNED_ROWS } from "../../../src/db/scan";
 import { newEventId } from "../../../src/events/event";
+import type { KeyFacts } from "../../../src/keys/key";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { rowsOf } from "../../support/rows";
 import { EVENTS, pagesOf } from "../../support/webhooks";
@@ -13,7 +14,7 @@ const BASE = Date.UTC(2026, 0, 1);
 
 /**
  * Stores so many events in one statement, one for each second from `BASE`. The first and every
- * hundredth after it is of a removed device, the others are of registered connections.
+ * hundredth after it is of a deleted relay permission, the others are of registered connections.
  */
 async function storeEvents(tenant: Tenant, count: number): Promise<void> {
   await env.DB.prepare(
@@ -21,12 +22,30 @@ async function storeEvents(tenant: Tenant, count: number): Promise<void> {
      with recursive n(i) as (select 0 union all select i + 1 from n where i < ?1 - 1),
        timed(i, hex) as (select i, printf('%012x', ?2 + i * 1000) from n)
      select ?3, substr(hex, 1, 8) || '-' || substr(hex, 9) || '-7000-8000-' || printf('%012x', i),
-       iif(i % 100 = 0, 'device.removed', 'connection.created'), ?2 + i * 1000,
-       '{"connection":{"connectionId":"c' || i || '","memo":""}}' from timed`,
+       iif(i % 100 = 0, 'relay-permission.deleted', 'connection.created'), ?2 + i * 1000,
+       iif(i % 100 = 0,
+         '{"permission":{"connectionId":"c' || i || '","remoteConnectionId":"b","direction":"send","enabled":true,"memo":""}}',
+         '{"connection":{"connectionId":"c' || i || '","memo":""}}') from timed`,
   )
     .bind(count, BASE, tenant.id)
     .run();
 }
+
+/** A key, as its events hold it. */
+const SOME_KEY: KeyFacts = {
+  id: 1,
+  version: 1,
+  name: "Game server",
+  permissions: [],
+  emails: [],
+  labels: [],
+  ipAllowlist: [],
+  dnsName: null,
+  blocked: false,
+  createdAt: BASE,
+  updatedAt: null,
+  expiresAt: null,
+};
 
 const eventsAt = (tenant: Tenant, query = "") =>
   call("GET", `${EVENTS}?${query}`, { key: tenant.key });
@@ -65,15 +84,15 @@ describe("the list of events", () => {
     await storeEvents(tenant, 301);
     const numbers = async (query: string) =>
       numbersOf((await pagesOf(tenant, `${EVENTS}?limit=100&${query}`)).flat());
-    expect(await numbers("type=device.removed")).toEqual([300, 200, 100, 0]);
-    expect(await numbers("type=device.*")).toEqual([300, 200, 100, 0]);
+    expect(await numbers("type=relay-permission.deleted")).toEqual([300, 200, 100, 0]);
+    expect(await numbers("type=relay-permission.*")).toEqual([300, 200, 100, 0]);
     expect(await numbers("type=device.pair.*")).toEqual([]);
     expect(await numbers("type=connection.*")).toHaveLength(297);
     expect(await numbers("since=2026-01-01T00:04:58Z")).toEqual([300, 299, 298]);
     expect(await numbers("since=2026-01-01T00:04:58.001Z")).toEqual([300, 299]);
     // A plus in a query has to be escaped.
     expect(await numbers("since=2026-01-01T02:05:00%2B02:00")).toEqual([300]);
-    expect(await numbers("since=2026-01-01T00:03:20Z&type=device.*")).toEqual([300, 200]);
+    expect(await numbers("since=2026-01-01T00:03:20Z&type=relay-permission.*")).toEqual([300, 200]);
     expect(await numbers("since=2030-01-01T00:00:00Z")).toEqual([]);
     expect(await numbers("since=0001-01-01T00:00:00Z")).toHaveLength(301);
   });
@@ -84,15 +103,19 @@ describe("the list of events", () => {
     await storeEvents(tenant, count);
     // The only match is the oldest event of all.
     await env.DB.prepare(
-      "update events set type = 'key.created' where organisation_id = ? and at = ?",
+      "update events set type = 'key.created', data = ? where organisation_id = ? and at = ?",
     )
-      .bind(tenant.id, BASE)
+      .bind(JSON.stringify({ key: SOME_KEY }), tenant.id, BASE)
       .run();
     const pages = await pagesOf(tenant, `${EVENTS}?type=key.*`);
-    expect(pages.map(numbersOf)).toEqual([[], [], [0]]);
+    expect(pages.map((page) => (page as Shown[]).map(({ type }) => type))).toEqual([
+      [],
+      [],
+      ["key.created"],
+    ]);
     // Every hundredth event is shown once, whatever the pages.
     for (const limit of [1, 7, 10, 11, 100]) {
-      const found = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=${limit}`);
+      const found = await pagesOf(tenant, `${EVENTS}?type=relay-permission.deleted&limit=${limit}`);
       expect(numbersOf(found.flat()), `${limit}`).toEqual(hundreds(count - 1).slice(0, -1));
       expect(found.every((page) => page.length <= limit)).toBe(true);
     }
@@ -101,7 +124,7 @@ describe("the list of events", () => {
   test("ends when the last event that was looked at is the last of all", async () => {
     const tenant = await newOrganisation();
     await storeEvents(tenant, SCANNED_ROWS);
-    const pages = await pagesOf(tenant, `${EVENTS}?type=device.removed&limit=10`);
+    const pages = await pagesOf(tenant, `${EVENTS}?type=relay-permission.deleted&limit=10`);
     expect(numbersOf(pages.flat())).toEqual(hundreds(SCANNED_ROWS - 1));
   });
 
@@ -124,7 +147,7 @@ describe("the list of events", () => {
     // The rows that are looked at, twice: to find where the page ends, and to find what matches,
     // which is then read.
     const most = 2 * (SCANNED_ROWS + 31);
-    expect(await read("type=device.*")).toBeLessThanOrEqual(most);
+    expect(await read("type=relay-permission.*")).toBeLessThanOrEqual(most);
     expect(await read("type=key.created")).toBeLessThanOrEqual(most);
     expect(await read(`type=key.created&cursor=${page.next_cursor}`)).toBeLessThanOrEqual(most);
     const { id } = page.data[0];
