@@ -320,12 +320,14 @@ export class RelayNodeObject
   }
 
   /** The node ends now. */
-  #leave(ws: WebSocket, now: number): void {
+  async #leave(ws: WebSocket, now: number): Promise<void> {
     markClosed(ws);
     closeSocket(ws, 1000, "left");
     this.#pending.giveUp();
     this.#lose(now);
+    // The alarm is for what cannot be told now.
     this.#setAlarm(now);
+    await this.#failSessions();
   }
 
   /** Takes a session off the node without waiting for it. */
