@@ -65,3 +65,19 @@ export function rewriteForClient(bytes: Buffer): number {
   bytes[start] = DATA;
   return start;
 }
+
+const pongs = new Map(Object.values(STATE).map((state) => [state, Buffer.of(PING, state)]));
+
+/** The answer to a ping. The bytes are shared: they must not be changed. */
+export function pongOf(state: (typeof STATE)[keyof typeof STATE]): Buffer {
+  return pongs.get(state) as Buffer;
+}
+
+/**
+ * A token of a datagram. Signed: no token has 32 bits, and a small integer is found faster. (`readInt32LE`
+ * checks what is known here.)
+ */
+export function readToken(bytes: Buffer, at: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+  return a | (b << 8) | (c << 16) | (d << 24);
+}

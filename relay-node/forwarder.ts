@@ -6,19 +6,16 @@
 import { type BudgetLimits, spend } from "../src/relay/budget";
 import { HOST } from "../src/relay/host";
 import { MAX_DATAGRAM_BYTES } from "../src/relay/trunk";
-import {
-  type AssignedSession,
-  type LinkPermissions,
-  PERMISSIONS_MAX_AGE_MS,
-  PERMISSIONS_REFRESH_MS,
-} from "../src/relay-nodes/link-protocol";
+import type { AssignedSession, LinkPermissions } from "../src/relay-nodes/link-protocol";
 import {
   CLIENT_DATA_BYTES,
   DATA,
   datagramType,
   HOST_DATA_BYTES,
   PING,
+  pongOf,
   type Role,
+  readToken,
   rewriteForClient,
   rewriteForHost,
   roleOf,
@@ -28,6 +25,7 @@ import {
   TOKENS_BYTES,
 } from "./datagram";
 import { InvalidPongs } from "./invalid-pongs";
+import { areOld, isPermitted, toPermissions } from "./permissions";
 import { NEVER, type NodeSession, type NodeUser, SessionTable } from "./session-table";
 import { type DropReason, TrafficCounts } from "./traffic-counts";
 
@@ -50,8 +48,6 @@ export interface ForwarderPorts {
   /** The permissions of this session are needed, and old. Asked once a second at most. */
   askPermissions(session: NodeSession): void;
 }
-
-const pongs = new Map(Object.values(STATE).map((state) => [state, Buffer.of(PING, state)]));
 
 export class Forwarder {
   readonly counts = new TrafficCounts();
@@ -96,7 +92,8 @@ export class Forwarder {
     const { session, removed } = result;
     session.passUntil = Number.POSITIVE_INFINITY;
     session.wantsTrunk = assigned.trunk;
-    if (assigned.permissions) this.#setPermissions(session, assigned.permissions, now);
+    // What is not said is not forgotten: it goes on ageing.
+    if (assigned.permissions) session.permissions = toPermissions(assigned.permissions, now);
     for (const user of removed) this.#disconnect(user);
     this.#ports.presenceChanged(session);
     return true;
@@ -114,7 +111,7 @@ export class Forwarder {
   /** @returns false: there is no such session */
   setPermissions(id: string, permissions: LinkPermissions, now: number): boolean {
     const session = this.table.get(id);
-    if (session) this.#setPermissions(session, permissions, now);
+    if (session) session.permissions = toPermissions(permissions, now);
     return session !== undefined;
   }
 
@@ -333,23 +330,11 @@ export class Forwarder {
   #isPermitted(sender: NodeUser, receiver: NodeUser, now: number): boolean {
     const { session } = sender;
     const { permissions } = session;
-    const age = permissions ? now - permissions.readAt : Number.POSITIVE_INFINITY;
-    if (age > PERMISSIONS_REFRESH_MS && now - session.permissionsAskedAt >= ASK_AGAIN_MS) {
+    if (areOld(permissions, now) && now - session.permissionsAskedAt >= ASK_AGAIN_MS) {
       session.permissionsAskedAt = now;
       this.#ports.askPermissions(session);
     }
-    if (!permissions || age > PERMISSIONS_MAX_AGE_MS) return false;
-    return sender.n === HOST
-      ? permissions.toClients.has(receiver.n)
-      : permissions.toHost.has(sender.n);
-  }
-
-  #setPermissions(session: NodeSession, permissions: LinkPermissions, now: number): void {
-    session.permissions = {
-      toClients: new Set(permissions.to_clients),
-      toHost: new Set(permissions.to_host),
-      readAt: now - permissions.age_ms,
-    };
+    return isPermitted(permissions, { from: sender.n, to: receiver.n }, now);
   }
 
   #drop(sender: NodeUser, reason: DropReason): void {
@@ -372,16 +357,6 @@ export class Forwarder {
     this.counts.bytesOut += bytes.length - start;
     return true;
   }
-}
-
-/** Signed: no token has 32 bits, and a small integer is found faster. `readInt32LE` checks what is known here. */
-function readToken(bytes: Buffer, at: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-  return a | (b << 8) | (c << 16) | (d << 24);
-}
-
-function pongOf(state: (typeof STATE)[keyof typeof STATE]): Buffer {
-  return pongs.get(state) as Buffer;
 }
 
 function multiply(limits: BudgetLimits, factor: number): BudgetLimits {

@@ -3,6 +3,7 @@ import type { Budget } from "../src/relay/budget";
 import { HOST } from "../src/relay/host";
 import { WrongTokenBudget } from "../src/relay/wrong-token-lock";
 import type { AssignedSession } from "../src/relay-nodes/link-protocol";
+import type { Permissions } from "./permissions";
 
 /** The `at` of a budget that was never filled. */
 export const NEVER = -1;
@@ -45,14 +46,6 @@ export class NodeUser implements Budget {
     this.token = token;
     this.gated = gated;
   }
-}
-
-/** Who of a session may send to whom, as it was read at `readAt`. */
-export interface Permissions {
-  readonly toClients: ReadonlySet<number>;
-  readonly toHost: ReadonlySet<number>;
-  /** Milliseconds of a clock that never jumps. */
-  readonly readAt: number;
 }
 
 /** Carries frames to and from the users of a session who are on websockets. */
