@@ -58,6 +58,7 @@ export const ricloudEvent = z
     sameAsOnV1(EVENT_KINDS.connector),
     sameAsOnV1(EVENT_KINDS.pairingRequest),
     sameAsOnV1(EVENT_KINDS.device),
+    sameAsOnV1(EVENT_KINDS.relayNode),
     eventsOf(EVENT_KINDS.webhookEndpoint, webhookConfigFacts),
   ])
   .meta({

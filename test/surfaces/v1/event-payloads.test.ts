@@ -15,6 +15,7 @@ import { newKey, patchKey } from "../../support/keys";
 import * as permissions from "../../support/permissions";
 import { eventually, newMailbox } from "../../support/pipeline";
 import type { Mailbox } from "../../support/receiver";
+import { newLinkedNode } from "../../support/relay-node";
 import { authorize, create, remove, revoke } from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
 import { runSweep } from "../../support/sweep";
@@ -43,6 +44,7 @@ test("every event that there is has the form that is described, in the list and 
   const ricloud = await endpointWith(tenant, { format: "ricloud" });
   await changeEndpoints(tenant);
   await changeRelaySession(tenant);
+  await changeRelayNodes(tenant);
   await changeKeys(tenant);
   await changePermissions(tenant);
   await changeSources(tenant);
@@ -135,6 +137,13 @@ async function changeRelaySession(tenant: Tenant): Promise<void> {
   const { body: authorised } = await authorize(tenant.key, body.session_id);
   await revoke(tenant.key, body.session_id, authorised.session_user.authorization_token);
   await remove(tenant.key, body.session_id);
+}
+
+async function changeRelayNodes({ key }: Tenant): Promise<void> {
+  (await newLinkedNode(key)).send({ type: "draining" });
+  const node = await newLinkedNode(key);
+  node.send({ type: "leaving" });
+  await node.closed;
 }
 
 async function changeKeys(tenant: Tenant): Promise<void> {
