@@ -1,7 +1,8 @@
 /**
  * `npm run demo`, beside a running `npm start`: the main job, for a person to watch. A host and
  * two clients meet in a session, talk, one is let in and one thrown out, and the end is announced
- * by a signed webhook. Exits 0 only if every step did what it should.
+ * by a signed webhook. With a relay node (`RELAY_NODE=1 npm start`), a second part plays over UDP. Exits 0
+ * only if every step did what it should.
  *
  * By default it uses what `npm start` made: PORT and DRAWBRIDGE_STATE have to be the same as there. For
  * another service, DRAWBRIDGE_URL names it, and DRAWBRIDGE_KEY is an API key of it.
@@ -11,6 +12,7 @@ import { createServer } from "node:http";
 import { performance } from "node:perf_hooks";
 import { clientFrame, hostFrame, linkWith, Participant, WAIT_MS, within } from "./participant.mjs";
 import { fail, isInstalled, readOptions, readOrganisation, runNode } from "./setup.mjs";
+import { UdpParticipant } from "./udp-participant.mjs";
 
 readOptions(
   {},
@@ -63,7 +65,8 @@ async function play() {
     createSession(webhookUrl),
   );
   const [hostUser, annaUser, benUser] = session.session_users;
-  const { server, client } = session.relay.ports;
+  // On a relay node the ports are UDP, and the websockets stand beside them.
+  const { server, client } = session.relay.websocket ?? session.relay.ports;
   const open = (name, link, userToken) =>
     Participant.connect(name, link, session.authorization_token, userToken);
 
@@ -135,6 +138,66 @@ async function play() {
   await step("webhook session.expired: Ended, signature verified", () =>
     webhook(session.session_id, "Ended"),
   );
+  if (session.relay.ports.server.protocol === "UDP") await playOverUdp(webhookUrl);
+  else console.log("\nThere is no relay node: `RELAY_NODE=1 npm start` has one, for UDP.");
+}
+
+/** What a native game does: datagrams, with the tokens in each. One of the players is in a browser. */
+async function playOverUdp(webhookUrl) {
+  console.log("\nThe same over UDP, on a relay node\n");
+  const session = await step("a session that is READY on a relay node", () =>
+    createSession(webhookUrl),
+  );
+  const { ports, websocket } = session.relay;
+  const [hostUser, annaUser, benUser] = session.session_users;
+  const open = (name, { port }, user) =>
+    UdpParticipant.open(
+      name,
+      { host: session.relay.host, port },
+      session.authorization_token,
+      user.authorization_token,
+    );
+  const host = await step(`the host pings ${ports.server.link}: valid`, async () => {
+    const participant = await open("host", ports.server, hostUser);
+    await participant.state(2);
+    return participant;
+  });
+  const anna = await step(
+    `Anna → host: data to ${ports.client.link}, before any ping`,
+    async () => {
+      const participant = await open("Anna", ports.client, annaUser);
+      await participant.toHost(host, 1, "good evening");
+      return participant;
+    },
+  );
+  await step("host → Anna: a datagram for Anna alone", () => host.toClient(anna, 1, "welcome"));
+  const ben = await step("Ben plays in a browser, with a websocket", () =>
+    Participant.connect(
+      "Ben",
+      websocket.client.link,
+      session.authorization_token,
+      benUser.authorization_token,
+    ),
+  );
+  await step("Ben hears that the host is there, and they talk", async () => {
+    await ben.text("host_joined");
+    await host.toClient(ben, 2, "hello browser");
+    ben.socket.send(clientFrame("hello UDP"));
+    await host.frame(hostFrame(2, "hello UDP"));
+  });
+  await step("Anna is revoked: her next ping is answered invalid", async () => {
+    await api("POST", "/v1/relays/sessions:revoke-user", 200, {
+      session_id: session.session_id,
+      authorization_token: annaUser.authorization_token,
+    });
+    await anna.state(3);
+  });
+  await step("the session is deleted: the host's next ping is answered invalid", async () => {
+    await api("DELETE", `/v1/relays/sessions/${session.session_id}`, 204);
+    await host.state(3);
+    await ben.closedWith(4410);
+  });
+  for (const participant of [host, anna]) participant.close();
 }
 
 /** Runs one step and prints what it took; its error says what was expected instead. */

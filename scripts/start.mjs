@@ -9,6 +9,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { buildRelayNode, RELAY_NODE } from "./build-relay-node.mjs";
 import {
   ensureInstalled,
   fail,
@@ -34,11 +35,14 @@ const DEV_VARS = join(ROOT, ".dev.vars");
 
 readOptions(
   {},
-  "The variables of the environment PORT and DRAWBRIDGE_STATE set the port and the folder of the data.",
+  "The variables of the environment PORT and DRAWBRIDGE_STATE set the port and the folder of the data; RELAY_NODE=1 starts a relay node beside the service.",
 );
 const port = readPort();
+const withRelayNode = readRelayNode();
 const baseUrl = `http://localhost:${port}`;
 let server;
+/** The relay node's process, and what it is called in the API. */
+let relayNode;
 let stopping = false;
 /** Marks this script's own requests, so that they can be left out of the log. */
 const ownRequestId = `start-${randomBytes(6).toString("hex")}`;
@@ -53,7 +57,10 @@ writeDevVars();
 await applyMigrations();
 server = serve();
 await waitUntilHealthy();
-announce(await findOrCreateOrganisation());
+const organisation = await findOrCreateOrganisation();
+await forgetRelayNode();
+if (withRelayNode) await startRelayNode();
+announce(organisation);
 runCronEveryMinute();
 
 function readPort() {
@@ -62,6 +69,12 @@ function readPort() {
     return Number(value);
   }
   return fail(`PORT must be a number from 1 to 65535, not "${value}".`);
+}
+
+function readRelayNode() {
+  const value = process.env.RELAY_NODE || "0";
+  if (value === "1" || value === "0") return value === "1";
+  return fail(`RELAY_NODE must be 1 to start a relay node, or 0, not "${value}".`);
 }
 
 /** Asked beforehand, because wrangler would say so less clearly, and late. */
@@ -182,17 +195,59 @@ async function findOrCreateOrganisation() {
       await stop(1, `The API key of the last start could not be checked: ${status} ${text}`);
     }
   }
-  const { status, text } = await call(
-    "POST",
-    "/v1/organisations",
-    { authorization: `Bearer ${readRootToken()}` },
-    JSON.stringify({ name: "Local" }),
-  );
+  const newOne = JSON.stringify({ name: "Local" });
+  const { status, text } = await callAsRoot("POST", "/v1/organisations", newOne);
   if (status !== 201) await stop(1, `No organisation could be made: ${status} ${text}`);
   const { id, name, webhook_secret, api_key } = JSON.parse(text);
   const organisation = { id, name, webhook_secret, api_key: api_key.token };
   writeOrganisation(organisation);
   return organisation;
+}
+
+/**
+ * Deletes the relay node of an earlier start. While one was online in the last hour, every session is made
+ * for a relay node; so one that is gone would leave a start without it with sessions that fail.
+ */
+async function forgetRelayNode() {
+  const known = readOrganisation();
+  if (!known?.relay_node) return;
+  const { relay_node: id, ...rest } = known;
+  const { status, text } = await callAsRoot("DELETE", `/v1/relay-nodes/${id}`);
+  if (status !== 204 && status !== 404) {
+    await stop(1, `The relay node of the last start could not be deleted: ${status} ${text}`);
+  }
+  writeOrganisation(rest);
+}
+
+/** A relay node on loopback, for all organisations: UDP works with one command. */
+async function startRelayNode() {
+  await buildRelayNode();
+  const body = JSON.stringify({ name: "npm start" });
+  const { status, text } = await callAsRoot("POST", "/v1/relay-nodes", body);
+  if (status !== 201) await stop(1, `No relay node could be made: ${status} ${text}`);
+  const { id, token } = JSON.parse(text);
+  writeOrganisation({ ...readOrganisation(), relay_node: id });
+  const args = ["--url", `http://${ADDRESS}:${port}`, "--host", ADDRESS];
+  args.push("--server-port", "0", "--client-port", "0");
+  relayNode = spawn(nodePath(), [RELAY_NODE, ...args], {
+    cwd: ROOT,
+    env: { ...process.env, RELAY_NODE_TOKEN: token },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  relayNode.on("exit", (code) => {
+    if (!stopping) stop(1, `The relay node ended by itself (exit code ${code}): see above.`);
+  });
+  await new Promise((linked) => {
+    createInterface({ input: relayNode.stdout }).on("line", (line) => {
+      const { level, message } = JSON.parse(line);
+      if (level !== "info") console.log(line);
+      if (message === "linked") linked();
+    });
+  });
+}
+
+function callAsRoot(method, path, body) {
+  return call(method, path, { authorization: `Bearer ${readRootToken()}` }, body);
 }
 
 function readRootToken() {
@@ -221,7 +276,13 @@ Try it:
   curl -s -X POST ${baseUrl}/v1/relays/sessions -H "Authorization: token ${api_key}" -d '{"users":[{"ip":"198.51.100.1"},{"ip":"198.51.100.2"}]}'
 
 Or watch it work, in another terminal: ${demo}. Ctrl-C stops it. The request log follows.
-`);
+${
+  withRelayNode
+    ? `
+A relay node runs beside it: sessions are reached over UDP, and over websockets at relay.websocket.
+`
+    : ""
+}`);
 }
 
 /** Locally nothing fires the cron of wrangler.toml, so this does: expiry and retries depend on it. */
@@ -254,11 +315,13 @@ function stopWithNpm() {
   setInterval(() => process.ppid === parent || stop(0), 500).unref();
 }
 
-/** Ends the one child that this script started, then itself. */
+/** Ends the children that this script started, then itself. */
 async function stop(code, message) {
   if (stopping) return;
   stopping = true;
   if (message) console.error(`\n${message}\n`);
+  // It would drain. Its sessions end with the service, and the next start deletes it.
+  relayNode?.kill("SIGKILL");
   if (server && server.exitCode === null && server.signalCode === null) {
     const ended = new Promise((resolve) => server.once("exit", resolve));
     server.kill("SIGTERM");

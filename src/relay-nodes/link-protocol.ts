@@ -98,7 +98,10 @@ const assignedSession = z.object({
   token,
   /** Said of it with `silent` when nobody was heard for so long, and again every quarter of it. */
   idle_seconds: z.number().positive(),
-  /** Unix milliseconds. From then on nothing of it passes, whether or not `end` has come. */
+  /**
+   * When it ends at the latest, Unix milliseconds. `end` comes then, and 30 s later a node without a link is
+   * blind. So our node does not use this: the clock of its machine may be wrong.
+   */
   expires_at: z.number(),
   users: z.array(
     z.object({
@@ -182,7 +185,8 @@ const fromNode = {
   leaving: z.object({ type: z.literal("leaving") }),
   /**
    * The answer to `load`, with its `ref`. Without one: a figure has come into another class
-   * (`loadClass`). That is said once a minute at most.
+   * (`loadClass`). That is said behind the answer to `assign` or `end`, when Drawbridge is awake anyway,
+   * and once a minute at most: while people play, nothing is said.
    */
   load: z.object({ type: z.literal("load"), ref: ref.nullish(), ...loadFigures }),
 };

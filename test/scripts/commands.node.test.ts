@@ -82,6 +82,8 @@ describe("a flag that a command does not know", () => {
     ["demo", "DRAWBRIDGE_URL"],
     ["check", "no options"],
     ["bench", "no options"],
+    ["bench-relay-node", "no options"],
+    ["build-relay-node", "no options"],
     ["openapi", "--check"],
   ])("is refused by npm run %s, which says what it knows", (name, known) => {
     for (const given of ["--stagin", "stagin"]) {
@@ -109,9 +111,28 @@ describe("a flag that a command does not know", () => {
     expect(output).toContain(advice);
   });
 
+  test("is refused by npm run relay-node, which hands on its own options only", () => {
+    const env = { npm_config_url: "https://relay.example.com" };
+    const { code, output } = script("relay-node", [], { env });
+    expect(code).toBe(1);
+    expect(output).toContain("npm run relay-node -- --url");
+    const direct = script("relay-node", ["--stagin"]);
+    expect(direct.code).toBe(2);
+    expect(direct.output).toContain("--stagin");
+    expect(direct.output).toContain("--server-port PORT");
+  });
+
   test("is refused if its value is missing, or cannot be a name", () => {
     expect(script("deploy", ["--env"]).output).toContain("'--env <value>' argument missing");
     expect(script("deploy", ["--env="]).output).toContain("cannot be the name of an environment");
+  });
+});
+
+describe("RELAY_NODE", () => {
+  test("is 1 or 0 for npm start, which refuses what it does not know", () => {
+    const { code, output } = script("start", [], { env: { RELAY_NODE: "yes" } });
+    expect(code).toBe(1);
+    expect(output).toContain('RELAY_NODE must be 1 to start a relay node, or 0, not "yes"');
   });
 });
 

@@ -9,6 +9,8 @@ export interface TestServer {
   /** A new organisation of this name, with its first key, as the API answers it. */
   // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
   newOrganisation(name: string): Promise<any>;
+  /** Starts the Worker anew, as a deploy does. What is stored stays. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export async function startServer(): Promise<TestServer> {
       if (response.status !== 201) throw new Error(`no organisation: ${await response.text()}`);
       return response.json();
     },
+    restart: () => harness.update((options) => options),
     close: () => harness.close(),
   };
 }

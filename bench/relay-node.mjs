@@ -1,0 +1,251 @@
+/**
+ * `npm run bench:relay-node`: what a relay node does on this machine beside a bare `dgram` forwarder
+ * (`bench/relay-node-subject.ts`), over loopback. The two take turns, so that what else the machine does
+ * meets both. Rates are per second of CPU time of the process itself: that is what a core of its own could
+ * do. Compare runs on one machine.
+ */
+import { fork } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { WebSocketServer } from "ws";
+
+const SESSIONS = 1_000;
+const MEMORY_SESSIONS = 10_000;
+const USERS = 4;
+const ROUNDS = 7;
+const ROUND_MS = 1_500;
+const LATENCIES = 3_000;
+/** The generator's sockets. Users share them, since nothing tells users apart by their address. */
+const SOCKETS = 16;
+/** The tokens, as in `bench/relay-node-subject.ts`. */
+const sessionToken = (s) => 1_000_000 + s;
+const userToken = (s, n) => 2_000_000 + s * USERS + n;
+
+// Below the root, so that packages are found.
+const dist = join(import.meta.dirname, "../dist");
+mkdirSync(dist, { recursive: true });
+const folder = mkdtempSync(join(dist, "bench-"));
+const file = join(folder, "subject.mjs");
+const children = [];
+const drawbridges = [];
+try {
+  await build({
+    entryPoints: [join(import.meta.dirname, "relay-node-subject.ts")],
+    outfile: file,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    logLevel: "warning",
+  });
+  const bare = await startSubject("bare", String(SESSIONS));
+  const node = await startSubject("node", await startDrawbridge(SESSIONS));
+  for (const size of [64, 1_200]) await compareRates(bare, node, size);
+  await compareLatencies(bare, node);
+  await compareMemory();
+} finally {
+  for (const child of children) child.kill();
+  for (const server of drawbridges) server.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit();
+
+/** A subject whose users have all pinged once. */
+async function startSubject(kind, argument, sessions = SESSIONS) {
+  const child = fork(file, [kind, argument], { execArgv: ["--expose-gc"] });
+  children.push(child);
+  const [{ ports }] = await once(child, "message");
+  const sockets = await Promise.all(Array.from({ length: SOCKETS }, openSocket));
+  const subject = { kind, child, ports, sockets, received: 0, onDatagram: () => {} };
+  for (const socket of sockets) {
+    socket.on("message", (bytes) => {
+      subject.received += 1;
+      subject.onDatagram(bytes);
+    });
+  }
+  for (let s = 0; s < sessions; s++) {
+    for (let n = 0; n < USERS; n++) {
+      const port = n === 0 ? ports.server : ports.client;
+      sockets[(s * USERS + n) % SOCKETS].send(
+        datagram(s, n, 1, Buffer.alloc(0)),
+        port,
+        "127.0.0.1",
+      );
+    }
+    if (s % 20 === 0) await new Promise((next) => setTimeout(next, 1));
+  }
+  return subject;
+}
+
+/** Half of the datagrams go from clients to hosts, half back, at as high a rate as the generator can. */
+async function compareRates(bare, node, size) {
+  const rates = { bare: [], node: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const subject of round % 2 === 0 ? [bare, node] : [node, bare]) {
+      rates[subject.kind].push(await measureRate(subject, size));
+    }
+  }
+  const [a, b] = [median(rates.bare), median(rates.node)];
+  print(
+    `${size} B, ${SESSIONS} sessions of ${USERS}`,
+    `node ${Math.round(b)} /s, bare ${Math.round(a)} /s`,
+    `ratio ${(b / a).toFixed(2)}; ${(1e6 / b).toFixed(2)} and ${(1e6 / a).toFixed(2)} µs of CPU each`,
+  );
+}
+
+async function measureRate({ child, ports, sockets }, size) {
+  const payload = Buffer.alloc(size);
+  const toHosts = Array.from({ length: SESSIONS }, (_, s) => datagram(s, 1 + (s % 3), 2, payload));
+  const toClients = Array.from({ length: SESSIONS }, (_, s) =>
+    datagram(s, 0, 2, payload, 1 + (s % 3)),
+  );
+  const before = await read(child);
+  const endsAt = performance.now() + ROUND_MS;
+  let i = 0;
+  while (performance.now() < endsAt) {
+    for (let burst = 0; burst < 64; burst++, i++) {
+      const s = i % SESSIONS;
+      // From the sockets at which these users are known, so that no address changes.
+      sockets[(s * USERS + 1 + (s % 3)) % SOCKETS].send(toHosts[s], ports.client, "127.0.0.1");
+      sockets[(s * USERS) % SOCKETS].send(toClients[s], ports.server, "127.0.0.1");
+    }
+    await new Promise(setImmediate);
+  }
+  const after = await read(child);
+  return ((after.forwarded - before.forwarded) / (after.cpuMs - before.cpuMs)) * 1_000;
+}
+
+/** One datagram at a time, from a client to its host: the time until it has arrived. */
+async function compareLatencies(bare, node) {
+  const latencies = { bare: [], node: [] };
+  for (let i = 0; i < LATENCIES * 2; i++) {
+    const subject = i % 2 === 0 ? bare : node;
+    latencies[subject.kind].push(await latencyOf(subject, i % SESSIONS));
+  }
+  const p50 = { bare: median(latencies.bare), node: median(latencies.node) };
+  print(
+    "client to host, one at a time",
+    `p50: node ${p50.node.toFixed(0)} µs, bare ${p50.bare.toFixed(0)} µs`,
+    `ratio ${(p50.node / p50.bare).toFixed(2)}`,
+  );
+}
+
+async function latencyOf(subject, s) {
+  const from = performance.now();
+  const arrived = new Promise((resolve) => {
+    subject.onDatagram = resolve;
+  });
+  const socket = subject.sockets[(s * USERS + 1) % SOCKETS];
+  socket.send(datagram(s, 1, 2, Buffer.alloc(64)), subject.ports.client, "127.0.0.1");
+  const lost = setTimeout(() => subject.onDatagram(), 200);
+  await arrived;
+  clearTimeout(lost);
+  subject.onDatagram = () => {};
+  return (performance.now() - from) * 1_000;
+}
+
+async function compareMemory() {
+  const figures = {};
+  for (const kind of ["bare", "node"]) {
+    const argument =
+      kind === "bare" ? String(MEMORY_SESSIONS) : await startDrawbridge(MEMORY_SESSIONS);
+    const subject = await startSubject(kind, argument, MEMORY_SESSIONS);
+    const { bytes } = await read(subject.child);
+    figures[kind] = bytes / MEMORY_SESSIONS;
+    subject.child.kill();
+    for (const socket of subject.sockets) socket.close();
+  }
+  print(
+    `memory, ${MEMORY_SESSIONS} sessions of ${USERS}`,
+    `node ${(figures.node / 1_024).toFixed(2)} KB, bare ${(figures.bare / 1_024).toFixed(2)} KB`,
+    "of live objects, for each session",
+  );
+}
+
+/** What a node needs of Drawbridge: a welcome, its sessions, and answers to its pings. */
+async function startDrawbridge(sessions) {
+  const server = createServer();
+  drawbridges.push(server);
+  const limits = {
+    bytes_per_second: 1e9,
+    burst_bytes: 1e9,
+    messages_per_second: 1e7,
+    burst_messages: 1e7,
+  };
+  new WebSocketServer({ server }).on("connection", (ws) => {
+    const send = (message) => ws.send(JSON.stringify(message));
+    ws.on("message", (data) => {
+      const message = JSON.parse(String(data));
+      if (message.type === "ping") send({ type: "pong" });
+      if (message.type !== "hello") return;
+      send({
+        type: "welcome",
+        protocol: 1,
+        node_id: "rn_bench",
+        ping_seconds: 10,
+        blind_seconds: 30,
+        limits,
+        draining: false,
+      });
+      for (let s = 0; s < sessions; s++) {
+        const users = Array.from({ length: USERS }, (_, n) => ({
+          n,
+          token: userToken(s, n),
+          gated: false,
+        }));
+        const session = {
+          id: `${s}-S`,
+          token: sessionToken(s),
+          idle_seconds: 3_600,
+          expires_at: 4e12,
+          users,
+          permissions: null,
+          trunk: false,
+        };
+        send({ type: "assign", ref: String(s), session });
+      }
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+function datagram(s, n, type, payload, to) {
+  const header = Buffer.alloc(to === undefined ? 9 : 13);
+  header.writeUInt32LE(userToken(s, n), 0);
+  header.writeUInt32LE(sessionToken(s), 4);
+  header[8] = type;
+  if (to !== undefined) header.writeInt32LE(to, 9);
+  return Buffer.concat([header, payload]);
+}
+
+async function openSocket() {
+  const socket = createSocket({
+    type: "udp4",
+    recvBufferSize: 4_194_304,
+    lookup: (address, _options, found) => found(null, address, 4),
+  });
+  const listening = once(socket, "listening");
+  socket.bind(0, "127.0.0.1");
+  await listening;
+  return socket;
+}
+
+async function read(child) {
+  child.send("read");
+  const [figures] = await once(child, "message");
+  return figures;
+}
+
+function median(numbers) {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+}
+
+function print(name, figure, details) {
+  console.log(`${name.padEnd(36)} ${figure.padEnd(40)} ${details}`);
+}

@@ -1,0 +1,83 @@
+/**
+ * The datagrams of a relay node, as Edgegap's relay has them. Pure.
+ *
+ * To the relay: user token (uint32), session token (uint32), a type, and what follows it. From the relay:
+ * the same without the tokens. Numbers are little-endian. The port on which a datagram comes decides
+ * whether it is the host's or a client's.
+ */
+import { HOST } from "../src/relay/host";
+
+/** The first byte after the tokens. */
+export const PING = 1;
+export const DATA = 2;
+
+/** Two tokens of four bytes. */
+export const TOKENS_BYTES = 8;
+const PING_BYTES = TOKENS_BYTES + 1;
+/** What stands before the payload of a client's data. */
+export const CLIENT_DATA_BYTES = TOKENS_BYTES + 1;
+/** What stands before the payload of a host's data. */
+export const HOST_DATA_BYTES = TOKENS_BYTES + 5;
+/** What stands before a payload that goes to a client, and to a host. */
+export const TO_CLIENT_BYTES = 1;
+export const TO_HOST_BYTES = 5;
+
+/** The state in a pong, as Edgegap numbers it. */
+export const STATE = {
+  /** The tokens are known, but nothing is passed on yet, or not for now. */
+  checking: 1,
+  valid: 2,
+  invalid: 3,
+  /** The host was heard, and is gone. */
+  hostGone: 4,
+} as const;
+
+/** Which of the two ports a datagram came to: `server` is the host's, `client` everyone else's. */
+export type Role = "server" | "client";
+
+/** The role of a user with this ordinal. */
+export function roleOf(n: number): Role {
+  return n === HOST ? "server" : "client";
+}
+
+/** Whether these bytes are a ping or data of somebody in this role, whatever their tokens. */
+export function datagramType(role: Role, bytes: Buffer): typeof PING | typeof DATA | null {
+  const type = bytes[TOKENS_BYTES];
+  if (type === PING) return bytes.length === PING_BYTES ? PING : null;
+  if (type !== DATA) return null;
+  return role === "client" || bytes.length >= HOST_DATA_BYTES ? DATA : null;
+}
+
+/**
+ * Turns a client's data into what its host gets, in place. It begins at the returned offset.
+ * @param n the client's connection id
+ */
+export function rewriteForHost(bytes: Buffer, n: number): number {
+  const start = CLIENT_DATA_BYTES - TO_HOST_BYTES;
+  bytes[start] = DATA;
+  bytes.writeInt32LE(n, start + 1);
+  return start;
+}
+
+/** Turns a host's data into what the client gets, in place. It begins at the returned offset. */
+export function rewriteForClient(bytes: Buffer): number {
+  const start = HOST_DATA_BYTES - TO_CLIENT_BYTES;
+  bytes[start] = DATA;
+  return start;
+}
+
+const pongs = new Map(Object.values(STATE).map((state) => [state, Buffer.of(PING, state)]));
+
+/** The answer to a ping. The bytes are shared: they must not be changed. */
+export function pongOf(state: (typeof STATE)[keyof typeof STATE]): Buffer {
+  return pongs.get(state) as Buffer;
+}
+
+/**
+ * A token of a datagram. Signed: no token has 32 bits, and a small integer is found faster. (`readInt32LE`
+ * checks what is known here.)
+ */
+export function readToken(bytes: Buffer, at: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+  return a | (b << 8) | (c << 16) | (d << 24);
+}

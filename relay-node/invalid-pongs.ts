@@ -1,0 +1,76 @@
+/**
+ * How often an address is told that its tokens are invalid. Sender addresses of UDP can be forged, so
+ * this is the one thing that a node sends to somebody who has shown nothing: two bytes, for nine at least.
+ * Pure.
+ */
+import { addressBucket } from "../src/platform/ip-address";
+
+const WINDOW_MS = 1_000;
+/** Answers to pings in any second, for each address. */
+const PINGS_ANSWERED = 10;
+/** Addresses remembered. While so many are being answered, all others get no answer. */
+const MAX_ADDRESSES = 1_000;
+
+interface Answered {
+  /** When the last ten pings were answered, as a ring. */
+  readonly pings: Float64Array;
+  next: number;
+  /** When data was answered last. */
+  dataAt: number;
+  /** When anything was answered last. */
+  lastAt: number;
+}
+
+/** At most ten answers to pings, and one to data, in any second to one address: an IPv4 address, or the /64 of an IPv6 address. */
+export class InvalidPongs {
+  /** The one that was answered longest ago stands first. */
+  readonly #answered = new Map<string, Answered>();
+
+  /** How many addresses are remembered. */
+  get size(): number {
+    return this.#answered.size;
+  }
+
+  /**
+   * Whether a ping (or else data) with invalid tokens is answered. If so, it counts.
+   * @param now milliseconds of a clock that never jumps
+   */
+  mayAnswer(type: "ping" | "data", address: string, now: number): boolean {
+    // Most addresses are IPv4, which is its own bucket: parsing each would be what a flood costs us.
+    const bucket = address.includes(":") ? addressBucket(address) : address;
+    const answered = this.#answered.get(bucket) ?? this.#newEntry(now);
+    if (answered === null) return false;
+    const before = type === "ping" ? (answered.pings[answered.next] ?? 0) : answered.dataAt;
+    if (now - before < WINDOW_MS) return false;
+    if (type === "ping") {
+      answered.pings[answered.next] = now;
+      answered.next = (answered.next + 1) % PINGS_ANSWERED;
+    } else {
+      answered.dataAt = now;
+    }
+    answered.lastAt = now;
+    this.#answered.delete(bucket);
+    this.#answered.set(bucket, answered);
+    return true;
+  }
+
+  /** Forgets the addresses that were not answered in the last second. */
+  forgetOld(now: number): void {
+    for (const [bucket, { lastAt }] of this.#answered) {
+      if (now - lastAt < WINDOW_MS) return;
+      this.#answered.delete(bucket);
+    }
+  }
+
+  #newEntry(now: number): Answered | null {
+    if (this.#answered.size >= MAX_ADDRESSES) this.forgetOld(now);
+    if (this.#answered.size >= MAX_ADDRESSES) return null;
+    const never = Number.NEGATIVE_INFINITY;
+    return {
+      pings: new Float64Array(PINGS_ANSWERED).fill(never),
+      next: 0,
+      dataAt: never,
+      lastAt: now,
+    };
+  }
+}

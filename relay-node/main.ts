@@ -1,0 +1,91 @@
+/** The relay node as a program: `npm run relay-node`, or the single file of `npm run build:relay-node`. */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import packageJson from "../package.json" with { type: "json" };
+import { createLog, type Log } from "./log";
+import { serveMetrics } from "./metrics";
+import { type CommandLine, readCommandLine, USAGE, UsageError } from "./options";
+import { RelayNode } from "./relay-node";
+
+/** A second signal within this time is the same one: terminals and npm send two. */
+const SAME_SIGNAL_MS = 2_000;
+/** What systemd should not start again: `RestartPreventExitStatus=2`. */
+const DO_NOT_RESTART = 2;
+
+const commandLine = readOrExit();
+process.exitCode = await run(
+  commandLine,
+  createLog((line) => process.stdout.write(`${line}\n`)),
+);
+// Sockets of the metrics' readers may still be open.
+process.exit();
+
+function readOrExit(): CommandLine {
+  try {
+    const read = readCommandLine(process.argv.slice(2), process.env);
+    if (read) return read;
+    process.stdout.write(USAGE);
+    return process.exit(0);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n\n${USAGE}`);
+    return process.exit(DO_NOT_RESTART);
+  }
+}
+
+/** @returns the exit code */
+async function run({ metrics, ...options }: CommandLine, log: Log): Promise<number> {
+  const { version } = packageJson;
+  const ip = await addressOf(options.host);
+  let node: RelayNode;
+  try {
+    node = await RelayNode.start({ ...options, ip, version, log });
+  } catch (error) {
+    log.error("the UDP ports could not be bound", { error: (error as Error).message });
+    return 1;
+  }
+  stopOnSignals(node);
+  if (metrics) {
+    try {
+      const { url } = await serveMetrics(node, metrics);
+      log.info("metrics", { url });
+    } catch (error) {
+      log.error("the metrics could not be served", { error: (error as Error).message });
+      await node.stop();
+      return 1;
+    }
+  }
+  const end = await node.ended;
+  if (end.type === "stopped") {
+    log.info("ended");
+    return 0;
+  }
+  log.error("ended", { reason: end.reason });
+  return end.lasts ? DO_NOT_RESTART : 1;
+}
+
+/** The first signal drains; a second one, two seconds later or more, ends the node at once. */
+function stopOnSignals(node: RelayNode): void {
+  let firstAt: number | null = null;
+  const signalled = () => {
+    const now = performance.now();
+    if (firstAt === null) {
+      firstAt = now;
+      node.drain();
+    } else if (now - firstAt >= SAME_SIGNAL_MS) {
+      void node.stop();
+    }
+  };
+  process.on("SIGTERM", signalled);
+  process.on("SIGINT", signalled);
+}
+
+/** The address of a name, as this machine sees it; null: not known. */
+async function addressOf(host: string): Promise<string | null> {
+  if (isIP(host) > 0) return host;
+  try {
+    return (await lookup(host, { order: "ipv4first" })).address;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,85 @@
+/** The two UDP ports of a relay node. */
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { isIPv6 } from "node:net";
+import type { Role } from "./datagram";
+
+/** The kernel gives at most what net.core.rmem_max and wmem_max allow. */
+const BUFFER_BYTES = 4 * 1_024 * 1_024;
+
+export interface UdpPortsOptions {
+  /** The address to bind, IPv4 or IPv6. `::` takes both. */
+  bind: string;
+  /** 0: any free one. */
+  serverPort: number;
+  clientPort: number;
+  /** Called for each datagram. The bytes are the callee's. */
+  receive(role: Role, bytes: Buffer, from: { address: string; port: number }): void;
+  /** A socket has failed: nothing comes through it any more. */
+  failed(error: Error): void;
+}
+
+export class UdpPorts {
+  readonly #sockets: Record<Role, Socket>;
+
+  private constructor(sockets: Record<Role, Socket>) {
+    this.#sockets = sockets;
+  }
+
+  /** Binds both ports. Rejects with the system's error, such as EADDRINUSE. */
+  static async open(options: UdpPortsOptions): Promise<UdpPorts> {
+    const { bind, serverPort, clientPort, receive, failed } = options;
+    const open: Socket[] = [];
+    const family = isIPv6(bind) ? 6 : 4;
+    const bindOne = async (role: Role, port: number) => {
+      const socket = createSocket({
+        type: family === 6 ? "udp6" : "udp4",
+        recvBufferSize: BUFFER_BYTES,
+        sendBufferSize: BUFFER_BYTES,
+        // Every receiver is an address that the socket has seen: nothing is looked up, and so nothing waits.
+        lookup: (address, _options, found) => found(null, address, family),
+      });
+      open.push(socket);
+      socket.on("message", (bytes, from) => receive(role, bytes, from));
+      // With this lookup a socket is bound before `bind` returns.
+      const listening = once(socket, "listening");
+      socket.bind({ port, address: bind });
+      await listening;
+      socket.on("error", failed);
+      return socket;
+    };
+    try {
+      return new UdpPorts({
+        server: await bindOne("server", serverPort),
+        client: await bindOne("client", clientPort),
+      });
+    } catch (error) {
+      for (const socket of open) socket.close();
+      throw error;
+    }
+  }
+
+  /** The ports' numbers. */
+  get numbers(): Record<Role, number> {
+    return {
+      server: this.#sockets.server.address().port,
+      client: this.#sockets.client.address().port,
+    };
+  }
+
+  /**
+   * Sends the bytes from `start` on. It never waits. Datagrams that the kernel does not take at once are
+   * queued in memory by Node: while one is, the next are dropped.
+   * @returns false when it was dropped
+   */
+  send(role: Role, bytes: Buffer, start: number, to: { address: string; port: number }): boolean {
+    const socket = this.#sockets[role];
+    if (socket.getSendQueueCount() > 0) return false;
+    socket.send(bytes, start, bytes.length - start, to.port, to.address);
+    return true;
+  }
+
+  close(): void {
+    for (const socket of Object.values(this.#sockets)) socket.close();
+  }
+}
