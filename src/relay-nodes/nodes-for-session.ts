@@ -16,8 +16,13 @@ import { type Place, placeOfRegion } from "./places";
 const RECENTLY_MS = 3_600_000;
 /** D1 that takes longer has failed. */
 const READ_TIMEOUT_MS = 2_000;
-/** Organisations whose nodes are remembered, for when D1 cannot be read. */
+/** Organisations whose nodes are remembered. */
 const MAX_REMEMBERED = 1_000;
+/**
+ * For so long an isolate relies on having read that an organisation has no node, its own or shared: so that
+ * creates do not wait for D1 where nobody uses nodes. A first node takes sessions so much later.
+ */
+const NONE_FOR_MS = 5_000;
 
 /** A create, as far as its nodes go. */
 export interface NodeWish {
@@ -39,8 +44,8 @@ export type NodesForSession =
   | { kind: "websocket" }
   | { kind: "none-online" };
 
-/** What this isolate has read last, by organisation. */
-const remembered = new Map<number, readonly RelayNode[]>();
+/** What this isolate has read last, by organisation, and when (Unix milliseconds). */
+const remembered = new Map<number, { nodes: readonly RelayNode[]; at: number }>();
 
 /**
  * Finds the nodes for a session. When D1 cannot be read, what this isolate has read last counts. If it has
@@ -53,7 +58,10 @@ export async function nodesForSession(
   now: number,
 ): Promise<NodesForSession> {
   if (transport === "websocket") return { kind: "websocket" };
-  const nodes = await readNodes(db, organisationId);
+  const nodes =
+    transport === null && hasNone(organisationId, now)
+      ? []
+      : await readNodes(db, organisationId, now);
   if (nodes === null) {
     if (transport === "udp") throw new UnavailableError("the relay nodes cannot be read", 2);
     return { kind: "websocket" };
@@ -70,22 +78,30 @@ export async function nodesForSession(
 async function readNodes(
   db: Database,
   organisationId: number,
+  now: number,
 ): Promise<readonly RelayNode[] | null> {
   try {
     const nodes = await withTimeout(READ_TIMEOUT_MS, findUsableNodes(db, organisationId));
     remembered.delete(organisationId);
-    remembered.set(organisationId, nodes);
+    remembered.set(organisationId, { nodes, at: now });
     dropOldest(remembered, MAX_REMEMBERED);
     return nodes;
   } catch (error) {
-    const known = remembered.get(organisationId) ?? null;
+    const known = remembered.get(organisationId);
     log("relay nodes not read", {
       organisation: organisationId,
-      remembered: known !== null,
+      remembered: known !== undefined,
       error: describeError(error),
     });
-    return known;
+    return known?.nodes ?? null;
   }
+}
+
+/** Whether this isolate has read just now that there is no node for this organisation. */
+function hasNone(organisationId: number, now: number): boolean {
+  const known = remembered.get(organisationId);
+  if (known === undefined || known.nodes.length > 0) return false;
+  return now >= known.at && now < known.at + NONE_FOR_MS;
 }
 
 function wasOnlineRecently({ status, seenAt }: RelayNode, now: number): boolean {

@@ -15,7 +15,7 @@ import {
   newLinkedNode,
   nodeStub,
 } from "../support/relay-node";
-import { type Rows, rowsOf } from "../support/rows";
+import { d1CallsOf, type Rows, rowsOf } from "../support/rows";
 import { authorize, create, list, remove, revoke } from "../support/sessions";
 
 afterEach(() => {
@@ -51,6 +51,19 @@ async function withNode(): Promise<{ tenant: Tenant; node: FakeNode }> {
   });
   return { tenant, node };
 }
+
+test("of an organisation without nodes, creates of the next seconds do not ask D1 for them again", async () => {
+  const { key } = await newOrganisation();
+  const askedBy = async () => {
+    const calls = await d1CallsOf(async () => {
+      expect((await create(key, pair)).body.status).toBe("READY");
+    });
+    return calls.filter((sql) => sql.includes("relay_nodes")).length;
+  };
+  expect([await askedBy(), await askedBy(), await askedBy()]).toEqual([1, 0, 0]);
+  vi.spyOn(Date, "now").mockReturnValue(Date.now() + 5_000);
+  expect(await askedBy()).toBe(1);
+});
 
 describe("the rows written for a session on a relay node", () => {
   test("by its create are one more than without: what is on the node", async () => {
