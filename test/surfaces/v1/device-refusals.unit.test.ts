@@ -43,6 +43,8 @@ const OTHERS = [
   "401 unauthenticated",
   "401 wrong-poll-token",
   "403 wrong-role",
+  // The poll collects the token: it is a GET that makes a change.
+  "503 changed-meanwhile",
 ];
 
 function declaredBy({ operations }: OperationGroup): string[] {
