@@ -111,6 +111,22 @@ describe("a node's object that dies", () => {
   });
 });
 
+test("a node that took a session, and whose object did not say so, is told that it does not have it", async () => {
+  const { key } = await newOrganisation();
+  const node = await newLinkedNode(key);
+  const { place } = RelayNodeObject.prototype;
+  vi.spyOn(RelayNodeObject.prototype, "place").mockImplementationOnce(async function (
+    this: RelayNodeObject,
+    ...asked
+  ) {
+    await place.apply(this, asked);
+    throw new Error("this object is broken");
+  });
+  expect((await create(key, two)).body.status).toBe("Error");
+  expect(await node.next("end")).toMatchObject({ reason: "passed over" });
+  expect(node.sessions.size).toBe(0);
+});
+
 describe("while D1 is down", () => {
   test("a create finds the nodes that were read last", async () => {
     const { key } = await newOrganisation();
