@@ -135,7 +135,8 @@ export class Forwarder {
   receive(role: Role, bytes: Buffer, from: { address: string; port: number }, now: number): void {
     this.counts.datagramsIn += 1;
     this.counts.bytesIn += bytes.length;
-    const type = datagramType(role, bytes);
+    // Nothing can be sent to port 0. A forged sender may have it: sending there would throw.
+    const type = from.port === 0 ? null : datagramType(role, bytes);
     if (type === null) {
       this.counts.dropped.malformed += 1;
       return;

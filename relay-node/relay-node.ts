@@ -208,13 +208,15 @@ export class RelayNode {
 
   /** @returns null: the session is here; or the code of why not */
   #assign(assigned: AssignedSession): string | null {
-    const { table } = this.forwarder;
-    const isNew = table.get(assigned.id) === undefined;
+    const { table, knowsAllSessions } = this.forwarder;
+    // What comes before is on this node already: nobody else would carry it.
+    const wasKnown = table.get(assigned.id) !== undefined;
+    const isNew = knowsAllSessions && !wasKnown;
     if (isNew && this.#drains) return "draining";
     const { capacity } = this.#options;
     if (isNew && capacity !== null && table.sessionCount >= capacity) return "full";
     if (!this.forwarder.assign(assigned, monotonicNow())) return "tokens-taken";
-    if (isNew) this.#options.log.info("session assigned", { session: assigned.id });
+    if (!wasKnown) this.#options.log.info("session assigned", { session: assigned.id });
     return null;
   }
 

@@ -2,7 +2,7 @@
 
 /** Why a datagram was not passed on. */
 export const DROP_REASONS = [
-  /** It is none of this protocol. */
+  /** It is none of this protocol, or nobody can be answered: it came from port 0. */
   "malformed",
   /** Nobody here has these tokens on this port. */
   "invalid-tokens",

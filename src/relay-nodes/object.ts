@@ -84,6 +84,7 @@ export class RelayNodeObject
     const node = this.#state.address;
     if (!node || !this.#links.current()) return { ok: false, code: "offline" };
     if (this.#state.isDraining) return { ok: false, code: "draining" };
+    this.#dropStale(Date.now());
     if (this.#assignments.count >= this.#state.capacity) return { ok: false, code: "full" };
     this.#assignments.put(assignment);
     const session = toAssignedSession(assignment, this.#config.secret, permissions);
@@ -271,11 +272,8 @@ export class RelayNodeObject
 
   /** Gives a node that has just linked all its sessions, and takes from it what it should not have. */
   #giveSessions(ws: WebSocket, carried: readonly string[], now: number): void {
+    this.#dropStale(now);
     for (const assignment of this.#assignments.all()) {
-      if (assignment.expiresAt + STALE_MS < now) {
-        this.#assignments.delete(assignment.id);
-        continue;
-      }
       // Permissions are not known here: a node that has frames asks for them.
       const session = toAssignedSession(assignment, this.#config.secret, null);
       sendToNode(ws, { type: "assign", ref: crypto.randomUUID(), session });
@@ -328,6 +326,13 @@ export class RelayNodeObject
     // The alarm is for what cannot be told now.
     this.#setAlarm(now);
     await this.#failSessions();
+  }
+
+  /** Takes sessions off the node that are over, and that their objects did not take off: they may have died. */
+  #dropStale(now: number): void {
+    for (const { id, expiresAt } of this.#assignments.all()) {
+      if (expiresAt + STALE_MS < now) this.#drop(id, "over");
+    }
   }
 
   /** Takes a session off the node without waiting for it. */

@@ -65,6 +65,8 @@ export class NodeLink {
         log("relay node passed over", { node: id, session: session.id, code: result.code });
       } catch (error) {
         log("relay node unreachable", { node: id, error: describeError(error) });
+        // It may have taken the session, and its answer was lost.
+        this.letGo({ id }, session, "passed over");
       }
     }
     return null;
@@ -103,7 +105,7 @@ export class NodeLink {
   }
 
   /** Takes a session off a node that has taken it in vain. */
-  letGo(node: RelayNodeAddress, session: Pick<Session, "id">, reason: string): void {
+  letGo(node: Pick<RelayNodeAddress, "id">, session: Pick<Session, "id">, reason: string): void {
     const released = this.#callTwice(node.id, (calls) => calls.release(session.id, reason));
     this.#object.ctx.waitUntil(released.catch(() => undefined));
   }

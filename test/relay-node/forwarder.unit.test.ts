@@ -114,6 +114,20 @@ describe("what is no datagram of this protocol", () => {
     expect(dropped().malformed).toBe(2);
   });
 
+  test.each([
+    ["a valid ping", ping(ANNA, SESSION)],
+    ["data", clientData(ANNA, SESSION, "x")],
+    ["a ping with wrong tokens", ping(ANNA, SESSION + 1)],
+  ])(
+    "gets no answer, and moves nobody: %s from port 0, to which nothing can be sent",
+    (_what, bytes) => {
+      connect();
+      expect(node.receive("client", bytes, 0)).toEqual([]);
+      expect(dropped().malformed).toBe(1);
+      expect(fromHost(1, "hello")[0]?.port).toBe(ANNA_PORT);
+    },
+  );
+
   test("gets no answer: data of a host without a whole connection id", () => {
     connect();
     const bytes = hostData(HOST, SESSION, { to: 1, payload: "" }).subarray(0, 12);

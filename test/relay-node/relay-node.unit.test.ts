@@ -177,8 +177,20 @@ describe("a node that is linked", () => {
     expect(drawbridge.links).toBe(1);
   });
 
-  test("takes no more sessions than its capacity, but what it has it keeps", async () => {
+  test("takes all that was on it before, also when it starts again with a smaller capacity", async () => {
+    drawbridge.sessions = [session, assignment("s2", 501, [200, 201])];
     await startNode({ capacity: 1 });
+    await eventually(() => {
+      const answers = drawbridge.received.filter(
+        (one) => "ref" in one && one.ref?.startsWith("first-"),
+      );
+      expect(answers.map(({ type }) => type)).toEqual(["done", "done"]);
+    });
+  });
+
+  test("takes no more sessions than its capacity, but what it has it keeps", async () => {
+    const { forwarder } = await startNode({ capacity: 1 });
+    await eventually(() => expect(forwarder.knowsAllSessions).toBe(true));
     await drawbridge.ask({ type: "assign", ref: "", session });
     const second = assignment("s2", SESSION + 1, [HOST]);
     expect(await drawbridge.ask({ type: "assign", ref: "", session: second })).toMatchObject({

@@ -111,6 +111,22 @@ describe("a node's object that dies", () => {
   });
 });
 
+test("a node that took a session, and whose object did not say so, is told that it does not have it", async () => {
+  const { key } = await newOrganisation();
+  const node = await newLinkedNode(key);
+  const { place } = RelayNodeObject.prototype;
+  vi.spyOn(RelayNodeObject.prototype, "place").mockImplementationOnce(async function (
+    this: RelayNodeObject,
+    ...asked
+  ) {
+    await place.apply(this, asked);
+    throw new Error("this object is broken");
+  });
+  expect((await create(key, two)).body.status).toBe("Error");
+  expect(await node.next("end")).toMatchObject({ reason: "passed over" });
+  expect(node.sessions.size).toBe(0);
+});
+
 describe("while D1 is down", () => {
   test("a create finds the nodes that were read last", async () => {
     const { key } = await newOrganisation();
@@ -151,6 +167,19 @@ describe("while D1 is down", () => {
   });
 });
 
+test("a node whose object cannot be reached is not deleted, and is when the DELETE is sent again", async () => {
+  const { key } = await newOrganisation();
+  const node = await newLinkedNode(key);
+  const removed = vi.spyOn(RelayNodeObject.prototype, "remove");
+  removed.mockImplementation(async () => {
+    throw new Error("this object is broken");
+  });
+  expect((await call("DELETE", `${NODES}/${node.id}`, { key })).status).toBe(503);
+  removed.mockRestore();
+  expect((await call("DELETE", `${NODES}/${node.id}`, { key })).status).toBe(204);
+  expect((await node.closed).code).toBe(4410);
+});
+
 test("a session that cannot be told that its node is lost is told by the next alarm", async () => {
   const { key } = await newOrganisation();
   const node = await newLinkedNode(key);
@@ -166,6 +195,18 @@ test("a session that cannot be told that its node is lost is told by the next al
     expect(lost.mock.calls.length).toBeGreaterThan(1);
   });
   await eventually(async () => expect((await read(key, id)).status).toBe(404));
+});
+
+test("a session that is over, and that its object never took from the node, is ended when the next one is placed", async () => {
+  const { key } = await newOrganisation();
+  const node = await newLinkedNode(key);
+  const id = "0378bc592661-S";
+  const expiresAt = Date.now() - 120_000;
+  const left = { id, idleSeconds: 300, expiresAt, users: [], hasSockets: false };
+  expect(await nodeStub(node.id).place(left, null)).toMatchObject({ ok: true });
+  expect((await create(key, two)).body.status).toBe("READY");
+  await eventually(() => expect([...node.sessions.keys()]).not.toContain(id));
+  expect(node.sessions.size).toBe(1);
 });
 
 test("a session that ends by its own clock is taken from the node", async () => {

@@ -200,8 +200,12 @@ export const relayNodes: OperationGroup = {
         const { organisationId } = await requireOwner(c, "relay-nodes:write");
         const key = { organisationId, id };
         await requireNode(c, key);
+        const nodes = new RelayNodeClient(c.env);
+        // The row goes last: a call that has failed can be sent again, until the node has lost its link.
+        await nodes.remove(id);
         if (!(await deleteNode(c.var.db, key))) throw new Refused(unknownNode);
-        await new RelayNodeClient(c.env).remove(id);
+        // Whoever linked between the two.
+        await nodes.remove(id);
         return { status: 204 };
       },
     }),
