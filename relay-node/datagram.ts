@@ -6,31 +6,21 @@
  * whether it is the host's or a client's.
  */
 import { HOST } from "../src/relay/host";
-
-/** The first byte after the tokens. */
-export const PING = 1;
-export const DATA = 2;
+import {
+  CLIENT_HEADER_BYTES,
+  DATA,
+  HOST_HEADER_BYTES,
+  PING,
+  RELAY_STATE,
+} from "../src/relay/protocol";
 
 /** Two tokens of four bytes. */
 export const TOKENS_BYTES = 8;
 const PING_BYTES = TOKENS_BYTES + 1;
 /** What stands before the payload of a client's data. */
-export const CLIENT_DATA_BYTES = TOKENS_BYTES + 1;
+export const CLIENT_DATA_BYTES = TOKENS_BYTES + CLIENT_HEADER_BYTES;
 /** What stands before the payload of a host's data. */
-export const HOST_DATA_BYTES = TOKENS_BYTES + 5;
-/** What stands before a payload that goes to a client, and to a host. */
-export const TO_CLIENT_BYTES = 1;
-export const TO_HOST_BYTES = 5;
-
-/** The state in a pong, as Edgegap numbers it. */
-export const STATE = {
-  /** The tokens are known, but nothing is passed on yet, or not for now. */
-  checking: 1,
-  valid: 2,
-  invalid: 3,
-  /** The host was heard, and is gone. */
-  hostGone: 4,
-} as const;
+export const HOST_DATA_BYTES = TOKENS_BYTES + HOST_HEADER_BYTES;
 
 /** Which of the two ports a datagram came to: `server` is the host's, `client` everyone else's. */
 export type Role = "server" | "client";
@@ -53,7 +43,7 @@ export function datagramType(role: Role, bytes: Buffer): typeof PING | typeof DA
  * @param n the client's connection id
  */
 export function rewriteForHost(bytes: Buffer, n: number): number {
-  const start = CLIENT_DATA_BYTES - TO_HOST_BYTES;
+  const start = CLIENT_DATA_BYTES - HOST_HEADER_BYTES;
   bytes[start] = DATA;
   bytes.writeInt32LE(n, start + 1);
   return start;
@@ -61,15 +51,15 @@ export function rewriteForHost(bytes: Buffer, n: number): number {
 
 /** Turns a host's data into what the client gets, in place. It begins at the returned offset. */
 export function rewriteForClient(bytes: Buffer): number {
-  const start = HOST_DATA_BYTES - TO_CLIENT_BYTES;
+  const start = HOST_DATA_BYTES - CLIENT_HEADER_BYTES;
   bytes[start] = DATA;
   return start;
 }
 
-const pongs = new Map(Object.values(STATE).map((state) => [state, Buffer.of(PING, state)]));
+const pongs = new Map(Object.values(RELAY_STATE).map((state) => [state, Buffer.of(PING, state)]));
 
 /** The answer to a ping. The bytes are shared: they must not be changed. */
-export function pongOf(state: (typeof STATE)[keyof typeof STATE]): Buffer {
+export function pongOf(state: (typeof RELAY_STATE)[keyof typeof RELAY_STATE]): Buffer {
   return pongs.get(state) as Buffer;
 }
 

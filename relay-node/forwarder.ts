@@ -5,23 +5,25 @@
  */
 import { type BudgetLimits, spend } from "../src/relay/budget";
 import { HOST } from "../src/relay/host";
+import {
+  CLIENT_HEADER_BYTES,
+  DATA,
+  HOST_HEADER_BYTES,
+  PING,
+  RELAY_STATE,
+} from "../src/relay/protocol";
 import { MAX_DATAGRAM_BYTES } from "../src/relay/trunk";
 import type { AssignedSession, LinkPermissions } from "../src/relay-nodes/link-protocol";
 import {
   CLIENT_DATA_BYTES,
-  DATA,
   datagramType,
   HOST_DATA_BYTES,
-  PING,
   pongOf,
   type Role,
   readToken,
   rewriteForClient,
   rewriteForHost,
   roleOf,
-  STATE,
-  TO_CLIENT_BYTES,
-  TO_HOST_BYTES,
   TOKENS_BYTES,
 } from "./datagram";
 import { InvalidPongs } from "./invalid-pongs";
@@ -181,7 +183,7 @@ export class Forwarder {
       this.counts.dropped["link-down"] += 1;
       return;
     }
-    const header = to === HOST ? TO_HOST_BYTES : TO_CLIENT_BYTES;
+    const header = to === HOST ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
     if (header + payload.length > MAX_DATAGRAM_BYTES) {
       this.counts.dropped["too-large"] += 1;
       return;
@@ -240,7 +242,7 @@ export class Forwarder {
     this.counts.dropped["invalid-tokens"] += 1;
     if (!this.knowsAllSessions || now > this.passUntil) return;
     if (!this.#invalidPongs.mayAnswer(type === PING ? "ping" : "data", from.address, now)) return;
-    this.#sendTo(role, pongOf(STATE.invalid), 0, from);
+    this.#sendTo(role, pongOf(RELAY_STATE.invalid), 0, from);
   }
 
   /**
@@ -290,9 +292,13 @@ export class Forwarder {
 
   #pongOf(user: NodeUser, now: number): Buffer {
     const { session } = user;
-    if (!this.#passes(session, now)) return pongOf(STATE.checking);
+    // The tokens are known, but nothing is passed on, or not for now.
+    if (!this.#passes(session, now)) return pongOf(RELAY_STATE.checking);
     const hostIsHere = session.host?.connected || session.trunk?.users.has(HOST);
-    return pongOf(session.hostWasHeard && !hostIsHere ? STATE.hostGone : STATE.valid);
+    // The host was heard, and is gone.
+    return pongOf(
+      session.hostWasHeard && !hostIsHere ? RELAY_STATE.sessionTimeout : RELAY_STATE.valid,
+    );
   }
 
   #passes(session: NodeSession, now: number): boolean {

@@ -51,8 +51,9 @@ export const FAULTS = {
 /** The largest payload of a data frame, in bytes. */
 export const MAX_PAYLOAD_BYTES = 65_536;
 
-const PING = 1;
-const DATA = 2;
+/** The first byte of a frame. */
+export const PING = 1;
+export const DATA = 2;
 /** What stands before the payload of a data frame of the host, or to it; and of a client, or to one. */
 export const HOST_HEADER_BYTES = 5;
 export const CLIENT_HEADER_BYTES = 1;
