@@ -1,17 +1,14 @@
-/** The form of a device token: `drbd_` and base64url of 32 random bytes. Only its digest is stored. */
-import { randomBytes } from "node:crypto";
-import { tokenDigest } from "../keys/key-token";
+/** The tokens of devices: `drbd_` and 43 characters. */
+import { isOpaqueToken, newOpaqueToken } from "../keys/opaque-token";
 
 const PREFIX = "drbd_";
-const SHAPE = /^drbd_[A-Za-z0-9_-]{43}$/;
 
 /** A new token, and the digest that is stored in its place. */
 export function newDeviceToken(): { token: string; digest: string } {
-  const token = `${PREFIX}${randomBytes(32).toString("base64url")}`;
-  return { token, digest: tokenDigest(token) };
+  return newOpaqueToken(PREFIX);
 }
 
-/** Whether a text has the form of a device token. No other text is looked up in D1. */
+/** Whether a text has the form of such a token. No other text is looked up in D1. */
 export function isDeviceToken(text: string): boolean {
-  return SHAPE.test(text);
+  return isOpaqueToken(PREFIX, text);
 }
