@@ -4,6 +4,7 @@ import { REPLAYED_HEADER, readIdempotencyKey } from "../../http/idempotency";
 import { checkedByHandler, type OperationGroup, open, operation } from "../../http/operation";
 import { requireBelowLimit } from "../../http/rate-limits";
 import { clientIp, Refused } from "../../http/request-context";
+import { requireUpgrade } from "../../http/websocket-upgrade";
 import { findByJoinCode } from "../../session/join-codes";
 import { joinRelaySession } from "../../session/relay-sessions";
 import type { AdmissionRefusal } from "../../session-object/admission";
@@ -104,19 +105,10 @@ function connect(id: string, side: "server" | "client", summary: string) {
       query: { session_token: "1204464029", user_token: "751900726" },
     },
     async handle(c, { params }) {
-      if (c.req.header("Upgrade")?.toLowerCase() !== "websocket") {
-        throw new Refused(upgradeRequired);
-      }
+      requireUpgrade(c);
       const answer = await c.var.sessions.connect(requireSessionId(params.id), c.req.raw);
       if (answer.status === 101) return answer;
       throw new Refused(toRelayRefusal(await answer.json<AdmissionRefusal>(), 410));
     },
   });
 }
-
-const upgradeRequired = {
-  status: 426,
-  code: "upgrade-required",
-  message: "This is a websocket link: connect to it with a websocket client.",
-  headers: { Upgrade: "websocket" },
-} as const;

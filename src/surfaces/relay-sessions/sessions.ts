@@ -1,10 +1,11 @@
 /** The operations with which a backend makes, shows, changes and ends relay sessions: `docs/relay-sessions.md`. */
+
+import { placeOf } from "../../http/caller-place";
 import { key, type OperationGroup, operation } from "../../http/operation";
-import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { type HttpRefusal, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { nodesForSession } from "../../relay-nodes/nodes-for-session";
-import type { Place } from "../../relay-nodes/places";
 import { listLiveSessions } from "../../session/live-sessions";
 import { createRelaySession } from "../../session/relay-sessions";
 import type { SessionResult } from "../../session/session-calls";
@@ -189,13 +190,6 @@ export const relaySessions: OperationGroup = {
 function requireSession(result: SessionResult, whenEnded: 404 | 409) {
   if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, whenEnded));
   return result;
-}
-
-/** Where the caller is, as Cloudflare says; null: it does not. */
-function placeOf(c: Call): Place | null {
-  const { latitude, longitude } = c.req.raw.cf ?? {};
-  if (typeof latitude !== "string" || typeof longitude !== "string") return null;
-  return { latitude: Number(latitude), longitude: Number(longitude) };
 }
 
 const noNodeOnline: HttpRefusal = {

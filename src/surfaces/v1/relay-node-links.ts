@@ -1,9 +1,11 @@
 /** The operations that relay nodes call themselves, with their token: websockets to Drawbridge. */
 import { readCredential } from "../../http/authenticate";
+import { placeOf } from "../../http/caller-place";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { malformedCredential } from "../../http/guard-refusals";
 import { checkedByHandler, type OperationGroup, operation } from "../../http/operation";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { requireUpgrade } from "../../http/websocket-upgrade";
 import { tokenDigest } from "../../keys/key-token";
 import { LINK_PATH } from "../../relay-nodes/link-protocol";
 import type { NodeSettings, RelayNode } from "../../relay-nodes/node";
@@ -36,13 +38,13 @@ export const relayNodeLinks: OperationGroup = {
       async handle(c) {
         requireUpgrade(c);
         const { node, digest, validUntil } = await requireNodeToken(c);
-        const { latitude, longitude } = c.req.raw.cf ?? {};
+        const place = placeOf(c);
         return new RelayNodeClient(c.env).link(node.id, {
           settings: toSettings(node),
           tokenDigest: digest,
           tokenUntil: validUntil,
-          latitude: toNumber(latitude),
-          longitude: toNumber(longitude),
+          latitude: place?.latitude ?? null,
+          longitude: place?.longitude ?? null,
         });
       },
     }),
@@ -82,18 +84,9 @@ async function requireNodeToken(c: Call) {
   return { ...(found ?? refuseAndCount(c, now, unknownToken)), digest };
 }
 
-/** @throws Refused 426 */
-function requireUpgrade(c: Call): void {
-  if (c.req.header("Upgrade")?.toLowerCase() !== "websocket") throw new Refused(upgradeRequired);
-}
-
 function toSettings(node: RelayNode): NodeSettings {
   const { organisationId, id, name, region, capacity, drained, createdAt } = node;
   return { organisationId, id, name, region, capacity, drained, createdAt };
-}
-
-function toNumber(coordinate: unknown): number | null {
-  return typeof coordinate === "string" ? Number(coordinate) : null;
 }
 
 const unknownToken: HttpRefusal = {
@@ -108,11 +101,4 @@ const sessionNotHere: HttpRefusal = {
   status: 404,
   code: "session-not-found",
   message: "There is no such session on this relay node.",
-};
-
-const upgradeRequired: HttpRefusal = {
-  status: 426,
-  code: "upgrade-required",
-  message: "This is a websocket link: connect to it with a websocket client.",
-  headers: { Upgrade: "websocket" },
 };
