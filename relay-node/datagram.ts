@@ -5,7 +5,7 @@
  * the same without the tokens. Numbers are little-endian. The port on which a datagram comes decides
  * whether it is the host's or a client's.
  */
-import { HOST } from "../src/relay/host";
+
 import {
   CLIENT_HEADER_BYTES,
   DATA,
@@ -13,6 +13,7 @@ import {
   PING,
   RELAY_STATE,
 } from "../src/relay/protocol";
+import { FIRST_HOST } from "../src/session/session";
 
 /** Two tokens of four bytes. */
 export const TOKENS_BYTES = 8;
@@ -27,7 +28,7 @@ export type Role = "server" | "client";
 
 /** The role of a user with this ordinal. */
 export function roleOf(n: number): Role {
-  return n === HOST ? "server" : "client";
+  return n === FIRST_HOST ? "server" : "client";
 }
 
 /** Whether these bytes are a ping or data of somebody in this role, whatever their tokens. */

@@ -4,7 +4,6 @@
  * milliseconds of a clock that never jumps.
  */
 import { type BudgetLimits, spend } from "../src/relay/budget";
-import { HOST } from "../src/relay/host";
 import {
   CLIENT_HEADER_BYTES,
   DATA,
@@ -14,6 +13,7 @@ import {
 } from "../src/relay/protocol";
 import { MAX_DATAGRAM_BYTES } from "../src/relay/trunk";
 import type { AssignedSession, LinkPermissions } from "../src/relay-nodes/link-protocol";
+import { FIRST_HOST } from "../src/session/session";
 import {
   CLIENT_DATA_BYTES,
   datagramType,
@@ -157,7 +157,7 @@ export class Forwarder {
       return;
     }
     this.#hear(user, from, now);
-    const limits = user.n === HOST ? this.#hostLimits(user.session) : this.#limits[1];
+    const limits = user.n === FIRST_HOST ? this.#hostLimits(user.session) : this.#limits[1];
     if (!limits || !spend(user, limits, bytes.length - TOKENS_BYTES, now)) {
       this.#drop(user, "over-limit");
     } else if (type === PING) {
@@ -175,7 +175,7 @@ export class Forwarder {
   ): void {
     const { from, to, payload } = frame;
     const receiver = session.user(to);
-    if (!receiver?.connected || (from === HOST) === (to === HOST)) {
+    if (!receiver?.connected || (from === FIRST_HOST) === (to === FIRST_HOST)) {
       this.counts.dropped["no-receiver"] += 1;
       return;
     }
@@ -183,14 +183,14 @@ export class Forwarder {
       this.counts.dropped["link-down"] += 1;
       return;
     }
-    const header = to === HOST ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
+    const header = to === FIRST_HOST ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
     if (header + payload.length > MAX_DATAGRAM_BYTES) {
       this.counts.dropped["too-large"] += 1;
       return;
     }
     const bytes = Buffer.allocUnsafe(header + payload.length);
     bytes[0] = DATA;
-    if (to === HOST) bytes.writeInt32LE(from, 1);
+    if (to === FIRST_HOST) bytes.writeInt32LE(from, 1);
     bytes.set(payload, header);
     if (this.#send(receiver, bytes, 0)) receiver.bytesOut += payload.length;
     else this.counts.dropped["socket-full"] += 1;
@@ -198,7 +198,7 @@ export class Forwarder {
 
   /** Who is on websockets now. A user who is new there was heard there last. */
   usersOnWebsockets(session: NodeSession, before: ReadonlySet<number>, now: ReadonlySet<number>) {
-    if (now.has(HOST)) session.hostWasHeard = true;
+    if (now.has(FIRST_HOST)) session.hostWasHeard = true;
     for (const n of now) {
       const user = before.has(n) ? undefined : session.user(n);
       if (user) this.#disconnect(user);
@@ -264,7 +264,7 @@ export class Forwarder {
     }
     if (user.connected) return;
     if (user.at === NEVER) {
-      const limits = user.n === HOST ? this.#hostLimits(session) : this.#limits[1];
+      const limits = user.n === FIRST_HOST ? this.#hostLimits(session) : this.#limits[1];
       user.bytes = limits?.burstBytes ?? 0;
       user.messages = limits?.burstMessages ?? 0;
       user.at = now;
@@ -272,7 +272,7 @@ export class Forwarder {
     user.connected = true;
     this.#connected += 1;
     session.connectedUsers += 1;
-    if (user.n === HOST) session.hostWasHeard = true;
+    if (user.n === FIRST_HOST) session.hostWasHeard = true;
     else session.connectedClients += 1;
     this.#ports.presenceChanged(session);
   }
@@ -282,7 +282,7 @@ export class Forwarder {
     user.connected = false;
     this.#connected -= 1;
     user.session.connectedUsers -= 1;
-    if (user.n !== HOST) user.session.connectedClients -= 1;
+    if (user.n !== FIRST_HOST) user.session.connectedClients -= 1;
   }
 
   #hostLimits(session: NodeSession): BudgetLimits | undefined {
@@ -294,7 +294,7 @@ export class Forwarder {
     const { session } = user;
     // The tokens are known, but nothing is passed on, or not for now.
     if (!this.#passes(session, now)) return pongOf(RELAY_STATE.checking);
-    const hostIsHere = session.host?.connected || session.trunk?.users.has(HOST);
+    const hostIsHere = session.host?.connected || session.trunk?.users.has(FIRST_HOST);
     // The host was heard, and is gone.
     return pongOf(
       session.hostWasHeard && !hostIsHere ? RELAY_STATE.sessionTimeout : RELAY_STATE.valid,
@@ -306,7 +306,7 @@ export class Forwarder {
   }
 
   #pass(sender: NodeUser, bytes: Buffer, now: number): void {
-    const size = bytes.length - (sender.n === HOST ? HOST_DATA_BYTES : CLIENT_DATA_BYTES);
+    const size = bytes.length - (sender.n === FIRST_HOST ? HOST_DATA_BYTES : CLIENT_DATA_BYTES);
     sender.bytesIn += size;
     const reason = this.#tryToPass(sender, bytes, size, now);
     if (reason !== null) this.#drop(sender, reason);
@@ -316,8 +316,8 @@ export class Forwarder {
   #tryToPass(sender: NodeUser, bytes: Buffer, size: number, now: number): DropReason | null {
     const { session } = sender;
     if (!this.#passes(session, now)) return "link-down";
-    const fromHost = sender.n === HOST;
-    const to = fromHost ? bytes.readInt32LE(TOKENS_BYTES + 1) : HOST;
+    const fromHost = sender.n === FIRST_HOST;
+    const to = fromHost ? bytes.readInt32LE(TOKENS_BYTES + 1) : FIRST_HOST;
     const receiver = fromHost ? session.user(to) : session.host;
     if (!receiver || receiver === sender) return "no-receiver";
     if (sender.gated && receiver.gated && !this.#isPermitted(sender, receiver, now)) {

@@ -1,10 +1,11 @@
 /** Relay permissions between a session's users, as a relay node knows them. Pure. */
-import { HOST } from "../src/relay/host";
+
 import {
   type LinkPermissions,
   PERMISSIONS_MAX_AGE_MS,
   PERMISSIONS_REFRESH_MS,
 } from "../src/relay-nodes/link-protocol";
+import { FIRST_HOST } from "../src/session/session";
 
 /** Who of a session may send to whom, as it was read at `readAt`. */
 export interface Permissions {
@@ -35,5 +36,5 @@ export function isPermitted(
   now: number,
 ): boolean {
   if (permissions === null || now - permissions.readAt > PERMISSIONS_MAX_AGE_MS) return false;
-  return from === HOST ? permissions.toClients.has(to) : permissions.toHost.has(from);
+  return from === FIRST_HOST ? permissions.toClients.has(to) : permissions.toHost.has(from);
 }

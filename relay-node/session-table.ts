@@ -1,8 +1,8 @@
 /** The sessions that a relay node carries, with their users. Found by the pair of tokens in each datagram. */
 import type { Budget } from "../src/relay/budget";
-import { HOST } from "../src/relay/host";
 import { WrongTokenBudget } from "../src/relay/wrong-token-lock";
 import type { AssignedSession } from "../src/relay-nodes/link-protocol";
+import { FIRST_HOST } from "../src/session/session";
 import type { Permissions } from "./permissions";
 
 /** The `at` of a budget that was never filled. */
@@ -202,7 +202,7 @@ export class SessionTable {
     for (const user of removed) this.#unindex(user);
     const known = new Set(before);
     for (const user of session.users) if (!known.has(user)) this.#index(user);
-    session.host = session.user(HOST) ?? null;
+    session.host = session.user(FIRST_HOST) ?? null;
     return removed;
   }
 

@@ -7,7 +7,6 @@
  */
 import { describeError, log } from "../platform/log";
 import { mayRelay, type PermissionState, permissionLookup } from "../relay-permissions/permission";
-import { HOST } from "./host";
 
 /** From this age on, a frame starts a new read, and does not wait for it. */
 export const REFRESH_AFTER_MS = 20_000;
@@ -28,6 +27,8 @@ interface User {
 export interface PermissionGatePorts {
   /** The session's users now. The same array as long as they are the same. */
   users(): readonly User[];
+  /** The ordinal of the session's host now. */
+  host(): number;
   /** Reads the permissions between these connections; rejects when that takes too long. */
   load(
     host: string | null,
@@ -67,7 +68,7 @@ export class PermissionGate {
     const connections = this.#connectionsNow();
     if (!connections.has(from) || !connections.has(to)) return true;
     if (this.#ageAt(now) > MAX_AGE_MS) return false;
-    return from === HOST ? this.#toClient.has(to) : this.#toHost.has(from);
+    return from === this.#ports.host() ? this.#toClient.has(to) : this.#toHost.has(from);
   }
 
   /** What is known now, for a relay node; null: nothing that may be relied on. */
@@ -83,7 +84,8 @@ export class PermissionGate {
    */
   whenFresh(from: number, now: number): Promise<unknown> | null {
     const connections = this.#connectionsNow();
-    if (!connections.has(from) || !connections.has(HOST) || connections.size < 2) return null;
+    if (!connections.has(from) || !connections.has(this.#ports.host()) || connections.size < 2)
+      return null;
     const age = this.#ageAt(now);
     if (age <= REFRESH_AFTER_MS || now < this.#retryAt) return null;
     const reading = this.#running ?? this.refresh();
@@ -116,8 +118,9 @@ export class PermissionGate {
   async #read(): Promise<boolean> {
     const startedAt = Date.now();
     const connections = this.#connectionsNow();
-    const host = connections.get(HOST) ?? null;
-    const clients = [...connections].filter(([n]) => n !== HOST);
+    const hostOrdinal = this.#ports.host();
+    const host = connections.get(hostOrdinal) ?? null;
+    const clients = [...connections].filter(([n]) => n !== hostOrdinal);
     try {
       const { permissions, deletedConnections } = await this.#ports.load(
         host,

@@ -10,8 +10,6 @@
  *     relay  → host    02 connection id (int32) payload
  *     either → relay   01                        (ping; answered 01 state)
  */
-import { HOST } from "./host";
-
 /**
  * What the relay tells a participant about the others, as JSON in a text message. The names are on the wire.
  */
@@ -68,10 +66,10 @@ export const RELAY_STATE = {
   error: 5,
 } as const;
 
-/** A frame as a participant sent it. `to` is a connection id, and `HOST` in a client's frame. */
+/** A frame as a participant sent it. `to` is a connection id; null, in a client's frame, is the host. */
 export type Frame =
   | { type: "ping" }
-  | { type: "data"; to: number; payload: Uint8Array }
+  | { type: "data"; to: number | null; payload: Uint8Array }
   | { type: "text" }
   | { type: "malformed" }
   | { type: "too-large" };
@@ -84,7 +82,7 @@ export function parseFrame(from: "host" | "client", message: ArrayBuffer | strin
   const header = from === "host" ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
   if (bytes[0] !== DATA || bytes.length < header) return { type: "malformed" };
   if (bytes.length - header > MAX_PAYLOAD_BYTES) return { type: "too-large" };
-  const to = from === "host" ? new DataView(message).getInt32(1, true) : HOST;
+  const to = from === "host" ? new DataView(message).getInt32(1, true) : null;
   return { type: "data", to, payload: bytes.subarray(header) };
 }
 

@@ -13,7 +13,6 @@ import {
 import type { Traffic } from "../session/session-calls";
 import type { BudgetLimits } from "./budget";
 import { ConnectedUsers } from "./connected-users";
-import { HOST } from "./host";
 import { isTrunk, NodeTrunk } from "./node-trunk";
 import {
   closeSocket,
@@ -65,17 +64,21 @@ export class RelayHub {
   readonly #users: ConnectedUsers;
   readonly #budgets: UserBudgets;
   readonly #trunk: NodeTrunk;
+  readonly #host: () => number;
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
    * @param saved the counters that were stored, by user
+   * @param host the ordinal of the session's host now
    */
   constructor(
     sockets: WebSocket[],
     limits: RelayLimits,
     saved: ReadonlyMap<number, Traffic>,
     gate: Gate,
+    host: () => number,
   ) {
+    this.#host = host;
     this.#limits = limits;
     this.#budgets = new UserBudgets(limits);
     this.#gate = gate;
@@ -110,7 +113,7 @@ export class RelayHub {
    */
   spendConnection(n: number, now: number): number {
     // Each client is told that the host comes and goes, and the host is told about each client.
-    return this.#budgets.spendConnection(n, n === HOST ? 3 * this.#users.size : 0, now);
+    return this.#budgets.spendConnection(n, n === this.#host() ? 3 * this.#users.size : 0, now);
   }
 
   /**
@@ -126,12 +129,13 @@ export class RelayHub {
     saveAttachment(participant, now);
     this.#tell(participant, { type: "ready", connection_id: n });
     this.#sayHere();
-    if (n === HOST) {
+    const host = this.#host();
+    if (n === host) {
       for (const other of this.#trunk.users) {
         this.#tell(participant, { type: "peer_joined", connection_id: other });
       }
       for (const other of this.#users.all()) {
-        if (other.n === HOST) continue;
+        if (other.n === host) continue;
         this.#tell(other, { type: "host_joined" });
         if (this.#users.isCurrent(other)) {
           this.#tell(participant, { type: "peer_joined", connection_id: other.n });
@@ -139,9 +143,9 @@ export class RelayHub {
       }
       return;
     }
-    const host = this.#users.ofUser(HOST);
-    if (host) this.#tell(host, { type: "peer_joined", connection_id: n });
-    const isHostThere = host ? this.#users.isCurrent(host) : this.#trunk.users.has(HOST);
+    const hostHere = this.#users.ofUser(host);
+    if (hostHere) this.#tell(hostHere, { type: "peer_joined", connection_id: n });
+    const isHostThere = hostHere ? this.#users.isCurrent(hostHere) : this.#trunk.users.has(host);
     if (isHostThere) this.#tell(participant, { type: "host_joined" });
   }
 
@@ -178,8 +182,9 @@ export class RelayHub {
     const { from, to, payload } = frame;
     const receiver = this.#users.ofUser(to);
     // Every frame goes from the host or to it.
-    if (!receiver || (from === HOST) === (to === HOST)) return;
-    const passed = to === HOST ? frameForHost(from, payload) : frameForClient(payload);
+    const host = this.#host();
+    if (!receiver || (from === host) === (to === host)) return;
+    const passed = to === host ? frameForHost(from, payload) : frameForClient(payload);
     this.#send(receiver, passed, payload.length, now);
   }
 
@@ -222,7 +227,7 @@ export class RelayHub {
       return;
     }
     sender.unheard = 0;
-    const frame = parseFrame(sender.n === HOST ? "host" : "client", message);
+    const frame = parseFrame(this.#isHost(sender) ? "host" : "client", message);
     const isFrame = frame.type === "ping" || frame.type === "data";
     if (!isFrame || !this.#budgets.spend(sender.n, size, now)) {
       this.#budgets.charge(sender.n, size, now);
@@ -231,7 +236,7 @@ export class RelayHub {
     } else if (frame.type === "ping") {
       this.#send(sender, pongFrame(RELAY_STATE.valid), 0, now);
     } else {
-      this.#pass(sender, frame.to, frame.payload, now);
+      this.#pass(sender, frame.to ?? this.#host(), frame.payload, now);
     }
   }
 
@@ -284,14 +289,19 @@ export class RelayHub {
     this.#trunk.end({ code: CLOSE.ended, reason: `session ended: ${reason}` });
   }
 
+  #isHost({ n }: Participant): boolean {
+    return n === this.#host();
+  }
+
   #setNodeUsers(users: ReadonlySet<number>): void {
     const before = this.#trunk.users;
     for (const n of before) if (!users.has(n)) this.#leaveNode(n);
     for (const n of users) {
       if (before.has(n)) continue;
       this.close(n, CLOSE.replaced, "heard on the relay node");
-      if (n === HOST) for (const other of this.#users.all()) this.#tell(other, HOST_JOINED);
-      const host = n === HOST ? undefined : this.#users.ofUser(HOST);
+      const isHost = n === this.#host();
+      if (isHost) for (const other of this.#users.all()) this.#tell(other, HOST_JOINED);
+      const host = isHost ? undefined : this.#users.ofUser(this.#host());
       if (host) this.#tell(host, { type: "peer_joined", connection_id: n });
     }
     this.#trunk.setUsers(users);
@@ -313,7 +323,7 @@ export class RelayHub {
     saveAttachmentInTime(sender, now);
     const receiver = to === sender.n ? undefined : this.#users.ofUser(to);
     const isOnNode = to !== sender.n && !receiver && this.#trunk.users.has(to);
-    if (!receiver && !(isOnNode && fitsDatagram(to, payload))) {
+    if (!receiver && !(isOnNode && fitsDatagram(to === this.#host(), payload))) {
       sender.traffic.dropped += 1;
       return;
     }
@@ -325,7 +335,9 @@ export class RelayHub {
       this.#trunk.sendFrame(sender.n, to, payload);
       return;
     }
-    const frame = receiver.n === HOST ? frameForHost(sender.n, payload) : frameForClient(payload);
+    const frame = this.#isHost(receiver)
+      ? frameForHost(sender.n, payload)
+      : frameForClient(payload);
     this.#send(receiver, frame, payload.length, now);
   }
 
@@ -336,7 +348,7 @@ export class RelayHub {
     sender.blockedPeers.add(to);
     // Kept with the socket: an object that wakes must not say it again.
     saveAttachment(sender, now);
-    this.#tell(sender, { type: "refused", ...(sender.n === HOST ? { connection_id: to } : {}) });
+    this.#tell(sender, { type: "refused", ...(this.#isHost(sender) ? { connection_id: to } : {}) });
   }
 
   #send(receiver: Participant, frame: Uint8Array, payloadBytes: number, now: number): void {
@@ -370,8 +382,8 @@ export class RelayHub {
   }
 
   #announceLeft(n: number): void {
-    if (n !== HOST) {
-      const host = this.#users.ofUser(HOST);
+    if (n !== this.#host()) {
+      const host = this.#users.ofUser(this.#host());
       if (host) this.#tell(host, { type: "peer_left", connection_id: n });
       return;
     }
@@ -379,8 +391,8 @@ export class RelayHub {
   }
 }
 
-/** Whether a payload is small enough for a datagram to this user. */
-function fitsDatagram(to: number, payload: Uint8Array): boolean {
-  const header = to === HOST ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
+/** Whether a payload is small enough for a datagram to the host, or to a client. */
+function fitsDatagram(toHost: boolean, payload: Uint8Array): boolean {
+  const header = toHost ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
   return header + payload.length <= MAX_DATAGRAM_BYTES;
 }

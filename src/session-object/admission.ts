@@ -8,11 +8,10 @@
  */
 import { openDatabase } from "../db/open";
 import type { BudgetLimits } from "../relay/budget";
-import { HOST } from "../relay/host";
 import { UserBudgets } from "../relay/user-budgets";
 import { endedRefusal, type SessionRefusal } from "../session/machine";
 import { isSameToken } from "../session/relay-tokens";
-import { isFinal, type RelayUser } from "../session/session";
+import { hostOf, isFinal, type RelayUser, type Session } from "../session/session";
 import type { Announcer } from "./announcer";
 import { type AdmittedDevice, type DeviceAdmissionRefusal, readDevice } from "./device-admission";
 import type { LoadedSession } from "./loaded-session";
@@ -161,16 +160,16 @@ function overLimit({ hub }: LoadedSession, { n }: RelayUser, now: number): Admis
 function usersWithTokens(upgrade: UpgradeRequest, { session, tokens }: LoadedSession): RelayUser[] {
   if (!isSameToken(tokens.session, upgrade.sessionToken)) return [];
   const user = session.users.find((each) => isSameToken(tokens.user(each), upgrade.userToken));
-  return user && isOnSide(user, upgrade) ? [user] : [];
+  return user && isOnSide(user, upgrade, session) ? [user] : [];
 }
 
 /** The users of this side who have a device: the device token tells later whose it is. */
 function usersWithDevice(upgrade: UpgradeRequest, { session }: LoadedSession): RelayUser[] {
-  return session.users.filter((user) => user.deviceId !== null && isOnSide(user, upgrade));
+  return session.users.filter((user) => user.deviceId !== null && isOnSide(user, upgrade, session));
 }
 
-function isOnSide({ n }: RelayUser, { asHost }: UpgradeRequest): boolean {
-  return asHost === (n === HOST);
+function isOnSide({ n }: RelayUser, { asHost }: UpgradeRequest, session: Session): boolean {
+  return asHost === (n === hostOf(session));
 }
 
 /** Of these users one who is still in the session, and if possible not connected yet. */

@@ -9,7 +9,7 @@ import { loadSessionPermissions } from "../relay-permissions/load-permissions";
 import { findAnnounced, projectSession } from "../session/projection";
 import type { NodeFigures } from "../session/relay-node";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
-import type { Session } from "../session/session";
+import { hostOf, type Session } from "../session/session";
 import type { SessionResult, Traffic } from "../session/session-calls";
 import { replay, type SessionJournal, SessionOutbox } from "../session/session-outbox";
 import { sourceStateUpdate } from "../sources/source-state";
@@ -78,6 +78,7 @@ export function loadSession(
   );
   const permissions = new PermissionGate({
     users: () => loaded.session.users,
+    host: () => hostOf(loaded.session),
     load: async (host, clients) => {
       const query = { organisationId, sessionId, host, clients };
       const reading = loadSessionPermissions(db, query);
@@ -86,7 +87,8 @@ export function loadSession(
     permissionsRead,
   });
   const sockets = ctx.getWebSockets();
-  const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), permissions);
+  const host = () => hostOf(loaded.session);
+  const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), permissions, host);
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.
   const usedAt = session.source ? usage.readUsedAt() : null;

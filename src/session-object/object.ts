@@ -9,18 +9,16 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Config, readConfig } from "../platform/config";
-import { closeSocket } from "../relay/participant";
 import type { DeviceRevocation } from "../session/device-revocation";
 import { endedRefusal, type SessionCommand } from "../session/machine";
 import { type NodePermissions, RELAY_NODE_LOST } from "../session/relay-node";
 import { drawUserToken, drawUserTokens, isSameToken, sessionTokens } from "../session/relay-tokens";
 import { type ExpiryReason, isFinal } from "../session/session";
-import {
-  type NewSession,
-  readTrunkRequest,
-  type SessionCalls,
-  type SessionResult,
-  type UserRequest,
+import type {
+  NewSession,
+  SessionCalls,
+  SessionResult,
+  UserRequest,
 } from "../session/session-calls";
 import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
@@ -31,6 +29,7 @@ import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loa
 import { NodeLink } from "./node-link";
 import { NodePlacement } from "./node-placement";
 import { OutcomeWaiters } from "./outcome-waiters";
+import { SessionSockets } from "./sockets";
 import { UsageStore } from "./usage-store";
 
 const NOT_FOUND = { ok: false, refusal: { code: "not-found" } } as const;
@@ -41,6 +40,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #usage: UsageStore;
   readonly #announcer: Announcer;
   readonly #admission: Admission;
+  readonly #sockets: SessionSockets;
   readonly #commands: SessionCommands;
   readonly #outcomeWaiters = new OutcomeWaiters();
   readonly #nodes: NodeLink;
@@ -68,6 +68,16 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       limits: this.#config.relay,
       current,
     });
+    this.#sockets = new SessionSockets({
+      ctx,
+      admission: this.#admission,
+      commands: this.#commands,
+      clock: this.#clock,
+      usage: this.#usage,
+      nodes: this.#nodes,
+      announcer: this.#announcer,
+      current,
+    });
     this.#placement = new NodePlacement({
       ctx,
       nodes: this.#nodes,
@@ -77,7 +87,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       current,
       mayCreate: () => this.#loaded === null && !this.#creationPrevented,
       load: (first) => this.#load(first, { announced: 0, idleAt: null }),
-      tellSockets: (loaded) => this.#tellSockets(loaded),
+      tellSockets: (loaded) => this.#sockets.tellNode(loaded),
     });
     const journal = ctx.storage.kv.get<SessionJournal>("session");
     if (!journal) return;
@@ -245,46 +255,19 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    const now = Date.now();
-    const loaded = await this.#currentFor(null);
-    const nodeId = readTrunkRequest(request);
-    if (nodeId !== null) return this.#openTrunk(nodeId);
-    const answer = loaded ? await this.#admission.admit(request, loaded, now) : NOT_FOUND.refusal;
-    if (loaded) this.#tellSockets(loaded);
-    return answer instanceof Response ? answer : Response.json(answer);
+    return this.#sockets.upgrade(request, await this.#currentFor(null));
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    if (this.#loaded?.hub.isTrunk(ws)) {
-      const { hub, session } = this.#loaded;
-      const before = hub.size;
-      const isUser = (n: number) => session.users.some((user) => user.n === n);
-      hub.receiveFromNode(ws, message, isUser, Date.now());
-      if (hub.size < before) this.#socketClosed(this.#loaded, Date.now());
-      return;
-    }
-    const ready = this.#loaded?.hub.whenPermissionsFresh(ws, Date.now());
-    if (ready) await ready;
-    const loaded = this.#loaded;
-    if (!loaded) return;
-    const now = Date.now();
-    // Checks only `expiresAt`: with an open socket the session cannot be idle.
-    if (now >= loaded.session.expiresAt && this.#commands.endIfDue(loaded, now)) {
-      return this.#announcer.announce();
-    }
-    const before = loaded.hub.size;
-    loaded.hub.receive(ws, message, now);
-    if (loaded.hub.size < before) this.#socketClosed(loaded, now);
+    await this.#sockets.message(ws, message);
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
-    // Without an answering close, clients wait ten seconds for a 1006 (2026-11).
-    closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
-    this.#forgetSocket(ws);
+    this.#sockets.closed(ws, code);
   }
 
   override async webSocketError(ws: WebSocket): Promise<void> {
-    this.#forgetSocket(ws);
+    this.#sockets.forget(ws);
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
@@ -363,44 +346,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     }
     loaded.hub.forgetBlockedPeers(now);
     if (usersToRevoke.length === 0) return;
-    this.#socketClosed(loaded, now);
+    this.#sockets.afterClosing(loaded, now);
     void this.#announcer.announce();
-  }
-
-  #forgetSocket(ws: WebSocket): void {
-    const loaded = this.#loaded;
-    if (!loaded) return;
-    if (loaded.hub.isTrunk(ws)) {
-      loaded.hub.leaveTrunk(ws);
-      return;
-    }
-    loaded.hub.leave(ws);
-    this.#socketClosed(loaded, Date.now());
-  }
-
-  /** A socket has closed: its counters are kept, and after the last one the idle clock starts. */
-  #socketClosed(loaded: LoadedSession, now: number): void {
-    if (isFinal(loaded.session)) return;
-    this.#usage.saveTraffic(loaded.hub.traffic, now);
-    if (loaded.hub.size === 0) this.#clock.restartIdleTime(loaded, now);
-    this.#tellSockets(loaded);
-  }
-
-  /** Tells the relay node when the first websocket has come, or the last has gone. */
-  #tellSockets(loaded: LoadedSession): void {
-    const hasSockets = loaded.hub.size > 0;
-    if (hasSockets === loaded.nodeKnowsSockets) return;
-    loaded.nodeKnowsSockets = hasSockets;
-    this.#nodes.tellSockets(loaded);
-  }
-
-  /** Takes a trunk of the relay node that carries the session. */
-  #openTrunk(nodeId: string): Response {
-    const loaded = this.#onNode(nodeId);
-    if (!loaded || isFinal(loaded.session)) return Response.json(NOT_FOUND.refusal);
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    loaded.hub.openTrunk(server, Date.now());
-    return new Response(null, { status: 101, webSocket: client });
   }
 }

@@ -14,11 +14,17 @@ export type ExpiryReason = "service" | "api" | "organisation" | "admin";
 /** The most users that one session can have, whatever its own `maxUsers`. The sizes of queue batches rest on it. */
 export const MAX_SESSION_USERS = 64;
 
+/**
+ * The ordinal of a session's first host: the first user ever authorised on it. On a relay node it is always
+ * the host, because there a user's port says which side they are.
+ */
+export const FIRST_HOST = 0;
+
 /** A user who is authorised on a relay session. Their token is derived from `n` and `draw`, never stored. */
 export interface RelayUser {
   /**
-   * Ordinal, from 0, never used again in this session. The user with 0 is the host (`relay/host.ts`); that
-   * of all others is their connection id.
+   * Ordinal, from 0, never used again in this session: the user's connection id. `hostOf` says whose is
+   * the host's.
    */
   readonly n: number;
   /**
@@ -89,6 +95,8 @@ interface Common extends SessionFacts {
   readonly users: readonly RelayUser[];
   /** The ordinal of the next user. */
   readonly nextUser: number;
+  /** The ordinal of the host, once another user than the first has become it: see `hostOf`. */
+  readonly host?: number;
   /** When access was verified; absent where nothing had to be. */
   readonly verifiedAt?: number;
   /** Its end was announced ahead of time. */
@@ -116,6 +124,14 @@ export interface ExpiredSession extends Common {
 
 /** A session's state. `failed` and `expired` are final. */
 export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSession;
+
+/**
+ * The ordinal of the session's host. It need not be a user any more: a host who was revoked is gone, and
+ * the session goes on without one until another user is made the host.
+ */
+export function hostOf({ host }: Pick<Session, "host">): number {
+  return host ?? FIRST_HOST;
+}
 
 /** True once nothing can change any more. */
 export function isFinal(state: Session): state is FailedSession | ExpiredSession {

@@ -55,9 +55,9 @@ describe("the bytes of a message", () => {
   });
 
   test.each([
-    ["client", [2], { type: "data", to: 0, payload: bytes() }],
-    ["client", [2, 7, 8], { type: "data", to: 0, payload: bytes(7, 8) }],
-    ["client", [2, 1, 0, 0, 0, 9], { type: "data", to: 0, payload: bytes(1, 0, 0, 0, 9) }],
+    ["client", [2], { type: "data", to: null, payload: bytes() }],
+    ["client", [2, 7, 8], { type: "data", to: null, payload: bytes(7, 8) }],
+    ["client", [2, 1, 0, 0, 0, 9], { type: "data", to: null, payload: bytes(1, 0, 0, 0, 9) }],
     ["host", [2, 5, 0, 0, 0], { type: "data", to: 5, payload: bytes() }],
     ["host", [2, 4, 3, 2, 1, 9], { type: "data", to: 0x01020304, payload: bytes(9) }],
     ["host", [2, 0xff, 0xff, 0xff, 0xff, 9], { type: "data", to: -1, payload: bytes(9) }],
@@ -97,7 +97,7 @@ describe("the relay's protocol, whatever the bytes,", () => {
       fc.property(payloads, connectionIds, (payload, id) => {
         const sent = parseFrame("client", buffer(frameForClient(payload)));
         if (sent.type !== "data") throw new Error(sent.type);
-        expect(sent.to).toBe(0);
+        expect(sent.to).toBeNull();
         const received = parseFrame("host", buffer(frameForHost(id, sent.payload)));
         expect(received).toEqual({ type: "data", to: id, payload });
       }),
@@ -124,7 +124,8 @@ describe("the relay's protocol, whatever the bytes,", () => {
         fc.pre(frame.type === "data");
         if (frame.type !== "data") return;
         const again =
-          from === "host" ? frameForHost(frame.to, frame.payload) : frameForClient(frame.payload);
+          frame.to === null ? frameForClient(frame.payload) : frameForHost(frame.to, frame.payload);
+        expect(frame.to === null).toBe(from === "client");
         expect(again).toEqual(message);
       }),
     );

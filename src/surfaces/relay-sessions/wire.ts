@@ -6,10 +6,9 @@ import * as z from "zod";
 import type { Shown } from "../../http/operation";
 import type { Call } from "../../http/request-context";
 import { spellAddress } from "../../platform/ip-address";
-import { HOST } from "../../relay/host";
 import type { RelayNodeAddress } from "../../session/relay-node";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
-import { endReasonOf, type RelayUser, type Session } from "../../session/session";
+import { endReasonOf, hostOf, type RelayUser, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { time, toRfc3339 } from "../shared/wire-time";
 
@@ -226,12 +225,13 @@ export function toSessionWithUser(
 
 /** The answer of a join: all that the player's game needs to connect. */
 export function toJoinAnswer(
-  { id, node }: Session,
+  session: Session,
   joined: RelayUser,
   at: LinkSettings,
 ): Shown<typeof joinAnswer> {
+  const { id, node } = session;
   const tokens = sessionTokens(at.secret, id);
-  const isHost = joined.n === HOST;
+  const isHost = joined.n === hostOf(session);
   return {
     session_id: id,
     session_token: tokens.session,

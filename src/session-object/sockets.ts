@@ -1,0 +1,124 @@
+/**
+ * The websockets of a session, from the upgrade to their end: what they send goes to the relay's hub, and
+ * what follows from it for the session (its clock, its counters, its relay node) is done here. The
+ * session's object calls it.
+ */
+import { closeSocket } from "../relay/participant";
+import { isFinal } from "../session/session";
+import { readTrunkRequest } from "../session/session-calls";
+import type { Admission } from "./admission";
+import type { Announcer } from "./announcer";
+import type { SessionClock } from "./clock";
+import type { SessionCommands } from "./commands";
+import type { LoadedSession } from "./loaded-session";
+import type { NodeLink } from "./node-link";
+import type { UsageStore } from "./usage-store";
+
+/** The object whose websockets they are, with the parts of it that they need. */
+interface SocketsContext {
+  ctx: DurableObjectState;
+  admission: Admission;
+  commands: SessionCommands;
+  clock: SessionClock;
+  usage: UsageStore;
+  nodes: NodeLink;
+  announcer: Announcer;
+  /** The session of the object; null: there is none, or none any more. */
+  current(): LoadedSession | null;
+}
+
+const NOT_FOUND = { code: "not-found" } as const;
+
+export class SessionSockets {
+  readonly #object: SocketsContext;
+
+  constructor(object: SocketsContext) {
+    this.#object = object;
+  }
+
+  /** Answers an upgrade of a participant or of a relay node's trunk: `SessionCalls.fetch`. */
+  async upgrade(request: Request, loaded: LoadedSession | null): Promise<Response> {
+    const nodeId = readTrunkRequest(request);
+    if (nodeId !== null) return this.#openTrunk(loaded, nodeId);
+    if (!loaded) return Response.json(NOT_FOUND);
+    const answer = await this.#object.admission.admit(request, loaded, Date.now());
+    this.tellNode(loaded);
+    return answer instanceof Response ? answer : Response.json(answer);
+  }
+
+  /** Handles a message. */
+  async message(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    const { current, commands, announcer } = this.#object;
+    const woken = current();
+    if (woken?.hub.isTrunk(ws)) {
+      this.#receiveFromNode(woken, ws, message);
+      return;
+    }
+    const ready = woken?.hub.whenPermissionsFresh(ws, Date.now());
+    if (ready) await ready;
+    const loaded = current();
+    if (!loaded) return;
+    const now = Date.now();
+    // Checks only `expiresAt`: with an open socket the session cannot be idle.
+    if (now >= loaded.session.expiresAt && commands.endIfDue(loaded, now)) {
+      return announcer.announce();
+    }
+    const before = loaded.hub.size;
+    loaded.hub.receive(ws, message, now);
+    if (loaded.hub.size < before) this.afterClosing(loaded, now);
+  }
+
+  /** A socket was closed from its other end. */
+  closed(ws: WebSocket, code: number): void {
+    // Without an answering close, clients wait ten seconds for a 1006 (2026-11).
+    closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
+    this.forget(ws);
+  }
+
+  /** A socket is gone. */
+  forget(ws: WebSocket): void {
+    const loaded = this.#object.current();
+    if (!loaded) return;
+    if (loaded.hub.isTrunk(ws)) {
+      loaded.hub.leaveTrunk(ws);
+      return;
+    }
+    loaded.hub.leave(ws);
+    this.afterClosing(loaded, Date.now());
+  }
+
+  /** A participant's socket has closed: its counters are kept, and after the last one the idle clock starts. */
+  afterClosing(loaded: LoadedSession, now: number): void {
+    if (isFinal(loaded.session)) return;
+    this.#object.usage.saveTraffic(loaded.hub.traffic, now);
+    if (loaded.hub.size === 0) this.#object.clock.restartIdleTime(loaded, now);
+    this.tellNode(loaded);
+  }
+
+  /** Tells the relay node when the first websocket has come, or the last has gone. */
+  tellNode(loaded: LoadedSession): void {
+    const hasSockets = loaded.hub.size > 0;
+    if (hasSockets === loaded.nodeKnowsSockets) return;
+    loaded.nodeKnowsSockets = hasSockets;
+    this.#object.nodes.tellSockets(loaded);
+  }
+
+  #receiveFromNode(loaded: LoadedSession, ws: WebSocket, message: ArrayBuffer | string): void {
+    const { hub, session } = loaded;
+    const before = hub.size;
+    const isUser = (n: number) => session.users.some((user) => user.n === n);
+    hub.receiveFromNode(ws, message, isUser, Date.now());
+    if (hub.size < before) this.afterClosing(loaded, Date.now());
+  }
+
+  /** Takes a trunk of the relay node that carries the session. */
+  #openTrunk(loaded: LoadedSession | null, nodeId: string): Response {
+    if (loaded?.session.node?.id !== nodeId || isFinal(loaded.session)) {
+      return Response.json(NOT_FOUND);
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.#object.ctx.acceptWebSocket(server);
+    loaded.hub.openTrunk(server, Date.now());
+    return new Response(null, { status: 101, webSocket: client });
+  }
+}
