@@ -1,0 +1,2 @@
+/** `drawbridge-client/pairing`: pairs a device. */
+export {};
