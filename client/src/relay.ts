@@ -1,0 +1,2 @@
+/** `drawbridge-client/relay`: connections to relay sessions. */
+export {};
