@@ -1,4 +1,5 @@
 /** Pairing with the client, in Node, against the Worker: the key in a file, the decision, the token. */
+import { spawn } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import {
   chmodSync,
@@ -11,8 +12,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type PairDeviceOptions, PairingError, pairDevice } from "drawbridge-client/pairing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { type PairDeviceOptions, PairingError, pairDevice } from "../../client/src/pairing";
 import { startServer, type TestServer } from "../support/server";
 import { startProxy, type TcpProxy } from "../support/tcp-proxy";
 
@@ -234,12 +235,36 @@ describe("pairDevice in Node", () => {
     vi.spyOn(globalThis, "fetch").mockImplementation(async (...args) => {
       const response = await fetch(...args);
       if (lost !== undefined) return response;
-      lost = (await response.json()).device_token;
+      lost = ((await response.json()) as { device_token: string }).device_token;
       throw new TypeError("fetch failed");
     });
     const token = await pairing.token;
     expect(lost).toMatch(/^drbd_/);
     expect(token).not.toBe(lost);
+    expect(await verify(token)).toMatchObject({ valid: true });
+  });
+
+  test("runs as the documentation shows it", async () => {
+    const page = readFileSync("docs/client-pairing.md", "utf8");
+    const program = /```js example\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
+    const child = spawn(
+      process.execPath,
+      ["--input-type=module", "--eval", program.replace("device.pem", keyFile())],
+      { env: { ...process.env, BASE: server.origin, APP: application }, stdio: "pipe" },
+    );
+    let printed = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        printed += text;
+      });
+    }
+    const ended = new Promise((done) => child.on("close", done));
+    await expect.poll(() => printed, { timeout: 60_000 }).toContain("approve");
+    const { fingerprint } = await pendingRequest();
+    expect(printed).toBe(`Ask the operator to approve ${fingerprint}\n`);
+    await decide("approve", { scopes: ["operator.read"] });
+    expect(await ended, printed).toBe(0);
+    const [, token = ""] = /token (drbd_\S+), good for operator\.read\n/.exec(printed) ?? [];
     expect(await verify(token)).toMatchObject({ valid: true });
   });
 
