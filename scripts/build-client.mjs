@@ -18,9 +18,6 @@ const STAMP = ".made-from";
 /** The package's entries: as `exports` in client/package.json. */
 const ENTRIES = ["index", "relay", "pairing"];
 
-/** What all entries are built for: the oldest browsers and Node in which the client is tested or promised. */
-export const CLIENT_TARGET = "es2022";
-
 /** Makes `client/dist`, unless it is up to date. It ends the script if that fails. */
 export async function buildClient() {
   ensureInstalled();
@@ -73,7 +70,7 @@ async function writeModules(outdir) {
     bundle: true,
     packages: "external",
     format: "esm",
-    target: CLIENT_TARGET,
+    target: "es2022",
     logLevel: "warning",
   });
 }
