@@ -22,8 +22,11 @@ let target = null;
  * @param {() => boolean} isPlaying keys are the page's own while nobody plays
  */
 export function listen(field, isPlaying) {
+  // A screen reader hands on the arrow keys only where the focus is.
+  field.tabIndex = 0;
   addEventListener("keydown", (event) => {
-    if (!isPlaying() || !(event.code in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isPlaying() || !(event.code in KEYS) || event.ctrlKey || event.metaKey || event.altKey)
+      return;
     if (event.target instanceof HTMLInputElement) return;
     event.preventDefault();
     held.add(event.code);

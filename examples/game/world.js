@@ -35,7 +35,12 @@ export function place(world, id, said) {
   const { name, x, y } = /** @type {any} */ (said) ?? {};
   if (!Number.isFinite(x) || !Number.isFinite(y)) return;
   const before = world.players[id];
-  const player = { ...inField({ x, y }), name: cleanName(name), score: before?.score ?? 0, away: false };
+  const player = {
+    ...inField({ x, y }),
+    name: cleanName(name),
+    score: before?.score ?? 0,
+    away: false,
+  };
   if (Math.hypot(player.x - world.star.x, player.y - world.star.y) < RADIUS + STAR_RADIUS) {
     player.score += 1;
     world.star = somewhere();
@@ -48,7 +53,12 @@ export function place(world, id, said) {
  * @param {unknown} name
  */
 export function cleanName(name) {
-  return String(name ?? "").replace(/\s+/g, " ").trim().slice(0, LONGEST_NAME) || "Player";
+  return (
+    String(name ?? "")
+      .replace(/\s+/g, " ")
+      .trim()
+      .slice(0, LONGEST_NAME) || "Player"
+  );
 }
 
 /**
