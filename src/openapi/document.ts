@@ -90,8 +90,9 @@ function describe(operation: Operation, place: Place): OperationObject {
   };
 }
 
-function describeInWords({ caller, description }: Operation): { description?: string } {
-  const words = [description, whoMayCall(caller)].filter((text) => text !== undefined);
+function describeInWords({ caller, description, origins }: Operation): { description?: string } {
+  const pages = origins === "any" ? "Pages of every origin may call it." : undefined;
+  const words = [description, whoMayCall(caller), pages].filter((text) => text !== undefined);
   return words.length > 0 ? { description: words.join("\n\n") } : {};
 }
 

@@ -81,6 +81,15 @@ describe("a setting with a value that cannot be read is refused by name", () => 
     ["OWN_HOSTNAMES", "relay.example.com/v1"],
     ["OWN_HOSTNAMES", "relay.example.com other.example.com"],
     ["OWN_HOSTNAMES", "relay.example.com,,other.example.com"],
+    ["CORS_ORIGINS", "*"],
+    ["CORS_ORIGINS", "null"],
+    ["CORS_ORIGINS", "game.example.com"],
+    ["CORS_ORIGINS", "https://game.example.com/"],
+    ["CORS_ORIGINS", "https://game.example.com:443"],
+    ["CORS_ORIGINS", "https://*.example.com"],
+    ["CORS_ORIGINS", "https://user@game.example.com"],
+    ["CORS_ORIGINS", "https://game.example.com https://b.example.com"],
+    ["CORS_ORIGINS", "https://game.example.com,,https://b.example.com"],
     ["CF_ACCESS_TEAM", "https://team"],
   ])("%s = %s", (name, value) => {
     expect(() => readConfig(envWith({ [name]: value }))).toThrow(ConfigError);
@@ -146,4 +155,14 @@ test("the deployment's hostnames are read one by one from their list", () => {
     "drawbridge.acme.workers.dev:8443",
   ]);
   expect(readConfig(envWith({ OWN_HOSTNAMES: "" })).ownHostnames).toEqual([]);
+});
+
+test("the origins of pages are read one by one from their list", () => {
+  const origins = " https://Game.example.com ,http://localhost:5173,capacitor://localhost";
+  expect(readConfig(envWith({ CORS_ORIGINS: origins })).corsOrigins).toEqual([
+    "https://game.example.com",
+    "http://localhost:5173",
+    "capacitor://localhost",
+  ]);
+  expect(readConfig(envWith({ CORS_ORIGINS: "" })).corsOrigins).toEqual([]);
 });

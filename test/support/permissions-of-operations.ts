@@ -203,3 +203,13 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   revokeDeviceToken: "devices:manage",
   verifyDeviceToken: "devices:list",
 };
+
+/** The operations that pages of every origin may call, said a second time. */
+export const OPEN_TO_EVERY_ORIGIN: readonly string[] = [
+  "joinRelaySession",
+  "getHealth",
+  "getIp",
+  "createPairingChallenge",
+  "requestPairing",
+  "pollPairingRequest",
+];

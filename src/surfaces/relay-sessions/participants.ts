@@ -41,6 +41,7 @@ export const relayParticipants: OperationGroup = {
       path: "/v1/relays/join",
       // The join code is the credential.
       caller: open,
+      origins: "any",
       summary: "Join a relay session with its join code",
       description: `Adds one more user to the session of this code. The join code is the credential. A repeat with the same code and the same header \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} to 255 visible ASCII characters) gets the same user again.`,
       body: joinBody,
