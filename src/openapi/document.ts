@@ -101,7 +101,7 @@ function whoMayCall(caller: CallerRule): string | undefined {
   switch (caller.by) {
     case "key":
       return caller.permission === null
-        ? "Needs an API key. It need not hold any permission."
+        ? "Needs an API key that is not publishable. It need not hold any permission."
         : `Needs the permission \`${caller.permission}\`.`;
     case "root":
       return "Needs the root token.";

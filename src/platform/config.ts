@@ -14,6 +14,8 @@ export interface Config {
   retentionDays: number;
   /** 0: no limit. */
   failedAuthPerMinute: number;
+  /** With one API key. 0: no limit. */
+  hostedSessionsPerMinute: number;
   relay: {
     /** 0: no limit on bytes. */
     bytesPerSecond: number;
@@ -142,6 +144,8 @@ const vars = z.object({
   RETENTION_DAYS: days(30),
   /** Failed authentications that one address may make in a minute. 0: no limit. (300) */
   FAILED_AUTH_PER_MINUTE: count(300),
+  /** Sessions that may be hosted with one API key in a minute (`POST /v1/relays/host`). 0: no limit. (600) */
+  HOSTED_SESSIONS_PER_MINUTE: count(600),
   /** Bytes that one relay participant may send in a second, for a long time. 0: no limit. (256 KiB) */
   RELAY_BYTES_PER_SECOND: count(262_144),
   /** Bytes that one relay participant may send at once after a pause. (1 MiB) */
@@ -210,6 +214,7 @@ export function readConfig(env: Env): Config {
     rootToken: v.DRAWBRIDGE_ROOT_TOKEN,
     retentionDays: v.RETENTION_DAYS,
     failedAuthPerMinute: v.FAILED_AUTH_PER_MINUTE,
+    hostedSessionsPerMinute: v.HOSTED_SESSIONS_PER_MINUTE,
     relay: {
       bytesPerSecond: v.RELAY_BYTES_PER_SECOND,
       burstBytes: v.RELAY_BURST_BYTES,

@@ -46,7 +46,9 @@ describe("a file", () => {
   );
 
   test("is readable by pages of every origin if it is the description or the client, and no other file is", async () => {
-    const files = filesBelow("dist/assets").filter((path) => /\.(js|json|css|svg)$/.test(path));
+    const files = filesBelow("dist/assets")
+      .map(String)
+      .filter((path) => /\.(js|json|css|svg)$/.test(path));
     expect(files).toContain("openapi.json");
     for (const path of files) {
       const { headers } = await send("HEAD", `/${path}`);

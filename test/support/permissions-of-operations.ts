@@ -31,6 +31,10 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   authorizeRelayUser: "relays:write",
   revokeRelayUser: "relays:write",
 
+  // Hosting without a backend
+  // An API key needs relays:host.
+  hostRelaySession: "handler: apiKey, operatorToken",
+
   // Joining and connecting
   // The join code is the credential.
   joinRelaySession: "open",
@@ -206,6 +210,7 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
 
 /** The operations that pages of every origin may call, said a second time. */
 export const OPEN_TO_EVERY_ORIGIN: readonly string[] = [
+  "hostRelaySession",
   "joinRelaySession",
   "getHealth",
   "getIp",

@@ -16,7 +16,7 @@ import { joinAnswer, linkSettings, toJoinAnswer } from "./wire";
  * The fewest characters of a join's Idempotency-Key. A retry with it gets the same user's token. All players
  * know the join code, so only this key keeps a player from getting the token of another.
  */
-const SHORTEST_JOIN_KEY = 16;
+export const SHORTEST_JOIN_KEY = 16;
 
 const CONTROL =
   "Text messages are JSON from the relay itself: `ready` first, then who comes and goes.";
