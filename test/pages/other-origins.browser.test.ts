@@ -6,12 +6,15 @@ import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 
 let browser: TestBrowser;
 let pages: Server;
+let organisationId: number;
 let key: string;
 let tab: Tab;
 
 beforeAll(async () => {
   browser = await startBrowser();
-  key = (await browser.server.newOrganisation("Game")).api_key.token;
+  const organisation = await browser.server.newOrganisation("Game");
+  organisationId = organisation.id;
+  key = organisation.api_key.token;
   pages = createServer((_, response) => {
     response.writeHead(200, { "Content-Type": "text/html" }).end("<title>A game</title>");
   });
@@ -84,6 +87,23 @@ describe("a page of another origin", () => {
     const again = readable(await fetchInPage("/v1/relays/join", json({ join_code }, headers)));
     expect(again.body).toEqual(first.body);
     expect(again.headers["idempotent-replayed"]).toBe("true");
+  });
+
+  test("hosts a session with a publishable key, and reads its join code", async () => {
+    const made = await fetch(`${browser.server.origin}/api-keys`, {
+      ...json({
+        name: "In the page",
+        emails: [],
+        organizationsIds: [organisationId],
+        permissions: ["relays:host"],
+      }),
+      headers: { Authorization: `token ${key}` },
+    });
+    const { token } = (await made.json()) as { token: { value: string } };
+    const headers = { Authorization: `Bearer ${token.value}` };
+    const { status, body } = readable(await fetchInPage("/v1/relays/host", json({}, headers)));
+    expect([status, body.join_code]).toEqual([200, expect.stringMatching(/^.{4}-.{4}$/)]);
+    expect(await fetchInPage("/key", { headers })).toBe("blocked");
   });
 
   test("reads the code of an error, its id, and how long to wait", async () => {

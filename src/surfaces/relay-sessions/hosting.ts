@@ -88,8 +88,6 @@ export const relayHosting: OperationGroup = {
         readIdempotencyKey(c, SHORTEST_JOIN_KEY);
         requireBelowHostLimits(c, caller);
         return withIdempotencyKey(c, idempotencyScope(caller), async () => {
-          // Again, and counted: many calls at the same moment all pass the check above.
-          requireBelowHostLimits(c, caller);
           countHost(c, caller);
           const body = await host(c, caller, await readBody());
           return toResponse(c, { status: 200, body });
@@ -105,7 +103,10 @@ function requireBelowHostLimits(c: Call, { keyId }: Caller): void {
   requireBelowLimit(c, "hostsOfKey", now, String(keyId));
 }
 
-/** Counts a call, whatever comes of it: a body that is refused costs as much as one that is taken. */
+/**
+ * Counts a call, whatever comes of it: a body that is refused costs as much as one that is taken. It is
+ * refused here too, since many calls at the same moment all pass the check before.
+ */
 function countHost(c: Call, { keyId }: Caller): void {
   const now = Date.now();
   countCall(c, "hostsOfAddress", now);
