@@ -1,8 +1,7 @@
 /**
- * The websockets of one relay session. Routes frames between the host and the clients, keeps each
- * participant within its limits, tells them about each other, and counts. The session's object calls it.
- * Nothing here writes storage: what must survive the object's eviction is in the sockets' attachments,
- * which hibernate with them.
+ * The websockets of one relay session: who is connected, what each of their messages means, and which are
+ * closed. The session's object calls it. Nothing here writes storage: what must survive the object's
+ * eviction is in the sockets' attachments, which hibernate with them.
  */
 
 import {
@@ -13,6 +12,8 @@ import {
 import type { Traffic } from "../session/session-calls";
 import type { BudgetLimits } from "./budget";
 import { ConnectedUsers } from "./connected-users";
+import { Delivery } from "./delivery";
+import { FrameRouter } from "./frame-router";
 import { isTrunk, NodeTrunk } from "./node-trunk";
 import {
   closeSocket,
@@ -21,23 +22,12 @@ import {
   readAttachment,
   type SocketOrigin,
   saveAttachment,
-  saveAttachmentInTime,
   trafficOnConnect,
 } from "./participant";
 import type { PermissionGate } from "./permission-gate";
-import {
-  CLIENT_HEADER_BYTES,
-  CLOSE,
-  type ControlMessage,
-  FAULTS,
-  frameForClient,
-  frameForHost,
-  HOST_HEADER_BYTES,
-  parseFrame,
-  pongFrame,
-  RELAY_STATE,
-} from "./protocol";
-import { MAX_DATAGRAM_BYTES, parseTrunkFrame, parseTrunkMessage } from "./trunk";
+import { Presence } from "./presence";
+import { CLOSE, FAULTS, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
+import { parseTrunkMessage } from "./trunk";
 import { UserBudgets } from "./user-budgets";
 
 /** What the hub uses of the permission gate. */
@@ -56,35 +46,47 @@ export interface JoiningSocket {
   pairing: DevicePairing | null;
 }
 
-const HOST_JOINED = { type: "host_joined" } as const;
+/** What the hub asks of the session. */
+export interface HubPorts {
+  gate: Gate;
+  /** The ordinal of the session's host now. */
+  host(): number;
+}
 
 export class RelayHub {
-  readonly #limits: RelayLimits;
   readonly #gate: Gate;
   readonly #users: ConnectedUsers;
   readonly #budgets: UserBudgets;
   readonly #trunk: NodeTrunk;
   readonly #host: () => number;
+  readonly #delivery: Delivery;
+  readonly #presence: Presence;
+  readonly #router: FrameRouter;
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
    * @param saved the counters that were stored, by user
-   * @param host the ordinal of the session's host now
    */
   constructor(
     sockets: WebSocket[],
     limits: RelayLimits,
     saved: ReadonlyMap<number, Traffic>,
-    gate: Gate,
-    host: () => number,
+    { gate, host }: HubPorts,
   ) {
     this.#host = host;
-    this.#limits = limits;
     this.#budgets = new UserBudgets(limits);
     this.#gate = gate;
     this.#trunk = new NodeTrunk(sockets);
     const ofUsers = sockets.filter((ws) => !isTrunk(ws));
     this.#users = new ConnectedUsers(ofUsers, saved);
+    const unheard = "too much sent to you without hearing from you: ping";
+    this.#delivery = new Delivery({
+      unheardBytes: limits.unheardBytes,
+      closeUnheard: ({ n }) => this.close(n, CLOSE.overLimit, unheard),
+    });
+    const parts = { users: this.#users, trunk: this.#trunk, delivery: this.#delivery, host };
+    this.#presence = new Presence(parts);
+    this.#router = new FrameRouter({ ...parts, gate });
   }
 
   /** How many users have an open socket. */
@@ -127,33 +129,15 @@ export class RelayHub {
     const traffic = trafficOnConnect(this.traffic.get(n), origin);
     const participant = this.#users.add(ws, { n, since, traffic, pairing, closed: false }, now);
     saveAttachment(participant, now);
-    this.#tell(participant, { type: "ready", connection_id: n });
-    this.#sayHere();
-    const host = this.#host();
-    if (n === host) {
-      for (const other of this.#trunk.users) {
-        this.#tell(participant, { type: "peer_joined", connection_id: other });
-      }
-      for (const other of this.#users.all()) {
-        if (other.n === host) continue;
-        this.#tell(other, { type: "host_joined" });
-        if (this.#users.isCurrent(other)) {
-          this.#tell(participant, { type: "peer_joined", connection_id: other.n });
-        }
-      }
-      return;
-    }
-    const hostHere = this.#users.ofUser(host);
-    if (hostHere) this.#tell(hostHere, { type: "peer_joined", connection_id: n });
-    const isHostThere = hostHere ? this.#users.isCurrent(hostHere) : this.#trunk.users.has(host);
-    if (isHostThere) this.#tell(participant, { type: "host_joined" });
+    this.#delivery.tell(participant, { type: "ready", connection_id: n });
+    this.#presence.joined(participant);
   }
 
   /** Takes the websocket of the trunk to the session's relay node. */
   openTrunk(ws: WebSocket, now: number): void {
     for (const n of this.#trunk.users) this.#leaveNode(n);
     this.#trunk.open(ws, now);
-    this.#sayHere();
+    this.#presence.sayHere();
   }
 
   /** Whether this is the websocket of a trunk. */
@@ -177,15 +161,7 @@ export class RelayHub {
       if (users) this.#setNodeUsers(new Set(users));
       return;
     }
-    const frame = parseTrunkFrame(new Uint8Array(message));
-    if (!frame || !this.#trunk.users.has(frame.from)) return;
-    const { from, to, payload } = frame;
-    const receiver = this.#users.ofUser(to);
-    // Every frame goes from the host or to it.
-    const host = this.#host();
-    if (!receiver || (from === host) === (to === host)) return;
-    const passed = to === host ? frameForHost(from, payload) : frameForClient(payload);
-    this.#send(receiver, passed, payload.length, now);
+    this.#router.passFromNode(message, now);
   }
 
   /** The trunk has closed. */
@@ -193,7 +169,7 @@ export class RelayHub {
     if (!this.#trunk.isOpenOn(ws)) return;
     const users = [...this.#trunk.users];
     this.#trunk.end();
-    for (const n of users) this.#announceLeft(n);
+    for (const n of users) this.#presence.left(n);
   }
 
   /** What the next message of this socket has to wait for: see `PermissionGate.whenFresh`. Null: nothing. */
@@ -207,13 +183,7 @@ export class RelayHub {
    * that a later block is reported again.
    */
   forgetBlockedPeers(now: number): void {
-    for (const sender of this.#users.all()) {
-      const before = sender.blockedPeers.size;
-      for (const peer of sender.blockedPeers) {
-        if (this.#gate.mayPass(sender.n, peer, now)) sender.blockedPeers.delete(peer);
-      }
-      if (sender.blockedPeers.size < before) saveAttachment(sender, now);
-    }
+    this.#router.forgetBlockedPeers(now);
   }
 
   /** Handles one message of a participant. */
@@ -234,9 +204,9 @@ export class RelayHub {
       const { code, reason } = FAULTS[isFrame ? "over-limit" : frame.type];
       this.close(sender.n, code, reason);
     } else if (frame.type === "ping") {
-      this.#send(sender, pongFrame(RELAY_STATE.valid), 0, now);
+      this.#delivery.send(sender, pongFrame(RELAY_STATE.valid), 0, now);
     } else {
-      this.#pass(sender, frame.to ?? this.#host(), frame.payload, now);
+      this.#router.pass(sender, frame.to ?? this.#host(), frame.payload, now);
     }
   }
 
@@ -247,14 +217,14 @@ export class RelayHub {
     if (participant) {
       if (!this.#users.isCurrent(participant)) return;
       this.#users.removeUser(participant.n);
-      this.#announceLeft(participant.n);
-      this.#sayHere();
+      this.#presence.left(participant.n);
+      this.#presence.sayHere();
       return;
     }
     // The closing woke the object, which did not restore a socket that was closed.
     const attached = readAttachment(ws);
     if (attached && !attached.closed && !this.isConnected(attached.n)) {
-      this.#announceLeft(attached.n);
+      this.#presence.left(attached.n);
     }
   }
 
@@ -266,8 +236,8 @@ export class RelayHub {
     this.#users.removeUser(n);
     markClosed(participant);
     closeSocket(participant.ws, code, reason);
-    this.#announceLeft(n);
-    this.#sayHere();
+    this.#presence.left(n);
+    this.#presence.sayHere();
   }
 
   /** Closes a user's socket if a pairing let it in that was revoked since then. */
@@ -283,7 +253,7 @@ export class RelayHub {
     const everyone = [...this.#users.all()];
     this.#users.removeAll();
     for (const participant of everyone) {
-      this.#tell(participant, { type: "ending", reason });
+      this.#delivery.tell(participant, { type: "ending", reason });
       closeSocket(participant.ws, CLOSE.ended, `session ended: ${reason}`);
     }
     this.#trunk.end({ code: CLOSE.ended, reason: `session ended: ${reason}` });
@@ -299,10 +269,7 @@ export class RelayHub {
     for (const n of users) {
       if (before.has(n)) continue;
       this.close(n, CLOSE.replaced, "heard on the relay node");
-      const isHost = n === this.#host();
-      if (isHost) for (const other of this.#users.all()) this.#tell(other, HOST_JOINED);
-      const host = isHost ? undefined : this.#users.ofUser(this.#host());
-      if (host) this.#tell(host, { type: "peer_joined", connection_id: n });
+      this.#presence.joinedNode(n);
     }
     this.#trunk.setUsers(users);
   }
@@ -311,88 +278,6 @@ export class RelayHub {
   #leaveNode(n: number): void {
     if (!this.#trunk.users.has(n)) return;
     this.#trunk.forget(n);
-    this.#announceLeft(n);
+    this.#presence.left(n);
   }
-
-  #sayHere(): void {
-    this.#trunk.sayHere([...this.#users.all()].map(({ n }) => n));
-  }
-
-  #pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
-    sender.traffic.bytesIn += payload.length;
-    saveAttachmentInTime(sender, now);
-    const receiver = to === sender.n ? undefined : this.#users.ofUser(to);
-    const isOnNode = to !== sender.n && !receiver && this.#trunk.users.has(to);
-    if (!receiver && !(isOnNode && fitsDatagram(to === this.#host(), payload))) {
-      sender.traffic.dropped += 1;
-      return;
-    }
-    if (!this.#gate.mayPass(sender.n, to, now)) {
-      this.#block(sender, to, now);
-      return;
-    }
-    if (!receiver) {
-      this.#trunk.sendFrame(sender.n, to, payload);
-      return;
-    }
-    const frame = this.#isHost(receiver)
-      ? frameForHost(sender.n, payload)
-      : frameForClient(payload);
-    this.#send(receiver, frame, payload.length, now);
-  }
-
-  /** Drops a frame that permissions block. The sender is told once for each peer. */
-  #block(sender: Participant, to: number, now: number): void {
-    sender.traffic.dropped += 1;
-    if (sender.blockedPeers.has(to)) return;
-    sender.blockedPeers.add(to);
-    // Kept with the socket: an object that wakes must not say it again.
-    saveAttachment(sender, now);
-    this.#tell(sender, { type: "refused", ...(this.#isHost(sender) ? { connection_id: to } : {}) });
-  }
-
-  #send(receiver: Participant, frame: Uint8Array, payloadBytes: number, now: number): void {
-    if (!this.#deliver(receiver, frame)) return;
-    receiver.traffic.bytesOut += payloadBytes;
-    saveAttachmentInTime(receiver, now);
-  }
-
-  /** Sends a control message. It counts like a frame of the one who gets it. */
-  #tell(receiver: Participant, control: ControlMessage): void {
-    this.#deliver(receiver, JSON.stringify(control));
-  }
-
-  /** @returns false when the receiver has gone, or is closed now for never being heard */
-  #deliver(receiver: Participant, message: Uint8Array | string): boolean {
-    receiver.unheard += message.length;
-    // workerd shows no send buffer (2026-11). So instead of what the participant has not read, the hub
-    // counts what was sent since it was last heard. A reader that stalls is closed, not buffered for.
-    if (this.#limits.unheardBytes > 0 && receiver.unheard > this.#limits.unheardBytes) {
-      const reason = "too much sent to you without hearing from you: ping";
-      this.close(receiver.n, CLOSE.overLimit, reason);
-      return false;
-    }
-    try {
-      receiver.ws.send(message);
-      return true;
-    } catch {
-      // It has just closed; its close event does the rest.
-      return false;
-    }
-  }
-
-  #announceLeft(n: number): void {
-    if (n !== this.#host()) {
-      const host = this.#users.ofUser(this.#host());
-      if (host) this.#tell(host, { type: "peer_left", connection_id: n });
-      return;
-    }
-    for (const other of this.#users.all()) this.#tell(other, { type: "host_left" });
-  }
-}
-
-/** Whether a payload is small enough for a datagram to the host, or to a client. */
-function fitsDatagram(toHost: boolean, payload: Uint8Array): boolean {
-  const header = toHost ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
-  return header + payload.length <= MAX_DATAGRAM_BYTES;
 }

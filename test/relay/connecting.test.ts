@@ -179,7 +179,7 @@ test("a hub that is rebuilt from its websockets, in any order, goes on with the 
     [first, second],
     [second, first],
   ]) {
-    const hub = new RelayHub(sockets, LIMITS, new Map(), openToAll, () => 0);
+    const hub = new RelayHub(sockets, LIMITS, new Map(), { gate: openToAll, host: () => 0 });
     hub.receive(second, Uint8Array.from(fromClient(1, 2, 3)).buffer, Date.now());
     expect(hub.traffic.get(1)).toMatchObject({ bytesIn: 3, dropped: 1 });
   }

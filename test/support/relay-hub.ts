@@ -23,7 +23,10 @@ export function sized(header: number[], frameBytes: number): Uint8Array {
 
 /** A hub with other limits than the deployment's. */
 export function hubWith(limits: Partial<RelayLimits>) {
-  const hub = new RelayHub([], { ...LIMITS, ...limits }, new Map(), openToAll, () => 0);
+  const hub = new RelayHub([], { ...LIMITS, ...limits }, new Map(), {
+    gate: openToAll,
+    host: () => 0,
+  });
   /** The relay's ends of all sockets that joined. */
   const inners: WebSocket[] = [];
   const origin = { address: "192.0.2.1", latitude: null, longitude: null };
