@@ -2,14 +2,15 @@
  * Sends messages to the participants of a relay, one at a time, and lets go of those that do not read. The
  * hub and its parts send through it.
  */
-import type { Participant } from "./participant";
-import { saveAttachmentInTime } from "./participant";
+import { type Participant, saveAttachmentInTime } from "./participant";
 import type { ControlMessage } from "./protocol";
 
 /** What the delivery needs of the hub. */
 export interface DeliveryPorts {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
+  /** When the platform has answered this socket's text ping last, Unix milliseconds; null: never. */
+  lastPing(ws: WebSocket): number | null;
   /** Closes a participant to whom too much was sent since it was last heard. */
   closeUnheard(receiver: Participant): void;
 }
@@ -38,8 +39,7 @@ export class Delivery {
     receiver.unheard += message.length;
     // workerd shows no send buffer (2026-11). So instead of what the participant has not read, the relay
     // counts what was sent since it was last heard. A reader that stalls is closed, not buffered for.
-    const { unheardBytes } = this.#ports;
-    if (unheardBytes > 0 && receiver.unheard > unheardBytes) {
+    if (this.#isTooMuch(receiver)) {
       this.#ports.closeUnheard(receiver);
       return false;
     }
@@ -50,5 +50,19 @@ export class Delivery {
       // It has just closed; its close event does the rest.
       return false;
     }
+  }
+
+  /**
+   * Whether more was sent to a participant since it was last heard than may be. The platform answers text
+   * pings itself, so they are asked for only here: what was sent before the newest one counts as read.
+   */
+  #isTooMuch(receiver: Participant): boolean {
+    const { unheardBytes, lastPing } = this.#ports;
+    if (unheardBytes === 0 || receiver.unheard <= unheardBytes) return false;
+    const ping = lastPing(receiver.ws);
+    if (ping === receiver.pingCounted) return true;
+    receiver.pingCounted = ping;
+    receiver.unheard = 0;
+    return false;
   }
 }

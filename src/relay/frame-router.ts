@@ -2,6 +2,7 @@
  * Where the frames of a relay go: from a client to the host, from the host to clients, by websocket or over
  * the trunk of the relay node, and only as far as relay permissions let them. The hub calls it.
  */
+import type { BroadcastBudget } from "./broadcast-budget";
 import type { ConnectedUsers } from "./connected-users";
 import type { Delivery } from "./delivery";
 import type { NodeTrunk } from "./node-trunk";
@@ -16,6 +17,7 @@ interface RouterParts {
   trunk: NodeTrunk;
   delivery: Delivery;
   gate: Pick<PermissionGate, "mayPass">;
+  broadcasts: BroadcastBudget;
   /** The ordinal of the session's host now. */
   host(): number;
 }
@@ -46,6 +48,44 @@ export class FrameRouter {
     else trunk.sendFrame(sender.n, to, payload);
   }
 
+  /**
+   * Passes the payload of the host's frame to every client that is there and that permissions let it reach.
+   * Each other client counts as one dropped frame.
+   * @returns false, and nothing has passed: it is more than the session's bound covers
+   */
+  broadcast(host: Participant, payload: Uint8Array, now: number): boolean {
+    const { users, trunk, delivery, gate, broadcasts } = this.#relay;
+    const mayReach = (n: number) => n !== host.n && gate.mayPass(host.n, n, now);
+    const fits = fitsDatagram(false, payload);
+    let receivers = 0;
+    for (const { n } of users.all()) if (mayReach(n)) receivers += 1;
+    for (const n of trunk.users) if (fits && mayReach(n)) receivers += 1;
+    // All receivers get the same bytes.
+    const frame = frameForClient(payload);
+    if (!broadcasts.spend(frame.length * receivers, now)) return false;
+    host.traffic.bytesIn += payload.length;
+    saveAttachmentInTime(host, now);
+    for (const receiver of users.all()) {
+      if (receiver.n === host.n) continue;
+      if (mayReach(receiver.n)) delivery.send(receiver, frame, payload.length, now);
+      else this.#block(host, receiver.n, now);
+    }
+    for (const n of trunk.users) {
+      if (n === host.n) continue;
+      if (!fits) host.traffic.dropped += 1;
+      else if (mayReach(n)) trunk.sendFrame(host.n, n, payload);
+      else this.#block(host, n, now);
+    }
+    return true;
+  }
+
+  /** Drops and counts the frame of a participant that nobody can get. */
+  drop(sender: Participant, payload: Uint8Array, now: number): void {
+    sender.traffic.bytesIn += payload.length;
+    sender.traffic.dropped += 1;
+    saveAttachmentInTime(sender, now);
+  }
+
   /** Passes a frame that came over the trunk. The node has checked permissions and limits. */
   passFromNode(message: ArrayBuffer, now: number): void {
     const { users, trunk, host } = this.#relay;
@@ -69,6 +109,15 @@ export class FrameRouter {
         if (gate.mayPass(sender.n, peer, now)) sender.blockedPeers.delete(peer);
       }
       if (sender.blockedPeers.size < before) saveAttachment(sender, now);
+    }
+  }
+
+  /** The host is another user now: who was reported as blocked is reported again. */
+  forgetAllBlockedPeers(): void {
+    for (const sender of this.#relay.users.all()) {
+      if (sender.blockedPeers.size === 0) continue;
+      sender.blockedPeers.clear();
+      saveAttachment(sender, sender.savedAt);
     }
   }
 

@@ -46,6 +46,8 @@ export class PermissionGate {
   readonly #ports: PermissionGatePorts;
   /** When the reading began that gave these permissions, Unix milliseconds. */
   #readAt = Number.NEGATIVE_INFINITY;
+  /** Who was the host then: they are between the host and the clients, and say nothing of another host. */
+  #readForHost: number | null = null;
   #retryAt = Number.NEGATIVE_INFINITY;
   /** Clients to whom the host may send, and clients who may send to the host. */
   #toClient: ReadonlySet<number> = new Set();
@@ -133,6 +135,7 @@ export class PermissionGate {
       this.#toClient = ordinals((client) => host !== null && allows(host, client));
       this.#toHost = ordinals((client) => host !== null && allows(client, host));
       this.#readAt = startedAt;
+      this.#readForHost = hostOrdinal;
       const isDeleted = ([, connection]: [number, string]) =>
         deletedConnections.includes(connection);
       this.#ports.permissionsRead([...connections].filter(isDeleted).map(([n]) => n));
@@ -144,9 +147,13 @@ export class PermissionGate {
     }
   }
 
-  /** How old the permissions are. If the clock went backwards, that is not known: as old as can be. */
+  /**
+   * How old the permissions are. If the clock went backwards, that is not known: as old as can be. So they
+   * are if another user is the host since then.
+   */
   #ageAt(now: number): number {
-    return now < this.#readAt ? Number.POSITIVE_INFINITY : now - this.#readAt;
+    const isVoid = now < this.#readAt || this.#readForHost !== this.#ports.host();
+    return isVoid ? Number.POSITIVE_INFINITY : now - this.#readAt;
   }
 
   #connectionsNow(): ReadonlyMap<number, string> {

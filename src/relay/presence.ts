@@ -1,6 +1,7 @@
 /**
- * What a relay's participants are told about each other: who has come, who has gone. The host is told about
- * clients, clients about the host, and the relay node's trunk who is on websockets. The hub calls it.
+ * What a relay's participants are told about each other: who has come, who has gone, who is the host now. The
+ * host is told about clients, clients about the host, and the relay node's trunk who is on websockets. The hub
+ * calls it.
  */
 import type { ConnectedUsers } from "./connected-users";
 import type { Delivery } from "./delivery";
@@ -62,6 +63,26 @@ export class Presence {
     }
     const hostHere = users.ofUser(host());
     if (hostHere) delivery.tell(hostHere, { type: "peer_left", connection_id: n });
+  }
+
+  /**
+   * Another user is the host now, and the host before it has no socket any more.
+   * @param after the ordinal of the host now
+   * @param hadHost whether a host was there until now
+   */
+  hostChanged(after: number, hadHost: boolean): void {
+    const { users, delivery } = this.#relay;
+    const promoted = users.ofUser(after);
+    if (promoted) delivery.tell(promoted, { type: "promoted" });
+    const hasHost = promoted !== undefined && users.isCurrent(promoted);
+    for (const other of users.all()) {
+      if (other.n === after) continue;
+      delivery.tell(other, { type: "host_changed", connection_id: after });
+      if (hasHost !== hadHost) {
+        delivery.tell(other, { type: hasHost ? "host_joined" : "host_left" });
+      }
+    }
+    if (promoted) this.#tellPeers(promoted);
   }
 
   /** Tells the relay node who is on websockets. */

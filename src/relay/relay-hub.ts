@@ -10,11 +10,13 @@ import {
   isRevokedBy,
 } from "../session/device-revocation";
 import type { Traffic } from "../session/session-calls";
+import { BroadcastBudget } from "./broadcast-budget";
 import type { BudgetLimits } from "./budget";
 import { ConnectedUsers } from "./connected-users";
 import { Delivery } from "./delivery";
 import { FrameRouter } from "./frame-router";
 import { isTrunk, NodeTrunk } from "./node-trunk";
+import { NodeUsers } from "./node-users";
 import {
   closeSocket,
   markClosed,
@@ -26,17 +28,19 @@ import {
 } from "./participant";
 import type { PermissionGate } from "./permission-gate";
 import { Presence } from "./presence";
-import { CLOSE, FAULTS, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
-import { parseTrunkMessage } from "./trunk";
+import { CLOSE, FAULTS, type Frame, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
+import { SilentSockets } from "./silent-sockets";
 import { UserBudgets } from "./user-budgets";
 
 /** What the hub uses of the permission gate. */
 type Gate = Pick<PermissionGate, "mayPass" | "whenFresh">;
 
-/** Limits of every participant. */
+/** Limits of every participant, and of what the session sends. */
 export interface RelayLimits extends BudgetLimits {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
+  /** How much broadcasts may send in a second, to all receivers together; 0 switches it off. */
+  broadcastBytesPerSecond: number;
 }
 
 /** What is known about a socket when it joins. */
@@ -46,14 +50,18 @@ export interface JoiningSocket {
   pairing: DevicePairing | null;
 }
 
-/** What the hub asks of the session. */
+/** What the hub asks of the session and of the platform. */
 export interface HubPorts {
   gate: Gate;
   /** The ordinal of the session's host now. */
   host(): number;
+  /** When the platform has answered this socket's text ping last, Unix milliseconds; null: never. */
+  lastPing(ws: WebSocket): number | null;
 }
 
 export class RelayHub {
+  /** The users who are heard on the session's relay node. */
+  readonly node: NodeUsers;
   readonly #gate: Gate;
   readonly #users: ConnectedUsers;
   readonly #budgets: UserBudgets;
@@ -62,6 +70,7 @@ export class RelayHub {
   readonly #delivery: Delivery;
   readonly #presence: Presence;
   readonly #router: FrameRouter;
+  readonly #silent: SilentSockets;
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
@@ -71,7 +80,7 @@ export class RelayHub {
     sockets: WebSocket[],
     limits: RelayLimits,
     saved: ReadonlyMap<number, Traffic>,
-    { gate, host }: HubPorts,
+    { gate, host, lastPing }: HubPorts,
   ) {
     this.#host = host;
     this.#budgets = new UserBudgets(limits);
@@ -82,11 +91,17 @@ export class RelayHub {
     const unheard = "too much sent to you without hearing from you: ping";
     this.#delivery = new Delivery({
       unheardBytes: limits.unheardBytes,
+      lastPing,
       closeUnheard: ({ n }) => this.close(n, CLOSE.overLimit, unheard),
     });
     const parts = { users: this.#users, trunk: this.#trunk, delivery: this.#delivery, host };
     this.#presence = new Presence(parts);
-    this.#router = new FrameRouter({ ...parts, gate });
+    const broadcasts = new BroadcastBudget(limits.broadcastBytesPerSecond);
+    this.#router = new FrameRouter({ ...parts, gate, broadcasts });
+    this.#silent = new SilentSockets(lastPing);
+    const [presence, router] = [this.#presence, this.#router];
+    const closeWebSocket = (n: number) => this.close(n, CLOSE.replaced, "heard on the relay node");
+    this.node = new NodeUsers({ trunk: this.#trunk, presence, router, closeWebSocket });
   }
 
   /** How many users have an open socket. */
@@ -127,49 +142,12 @@ export class RelayHub {
     // On a websocket or on a relay node: they are where they were heard last.
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
     const traffic = trafficOnConnect(this.traffic.get(n), origin);
-    const participant = this.#users.add(ws, { n, since, traffic, pairing, closed: false }, now);
+    const role = n === this.#host() ? "host" : "client";
+    const joining = { n, since, traffic, pairing, speaksAs: role, closed: false } as const;
+    const participant = this.#users.add(ws, joining, now);
     saveAttachment(participant, now);
-    this.#delivery.tell(participant, { type: "ready", connection_id: n });
+    this.#delivery.tell(participant, { type: "ready", connection_id: n, role });
     this.#presence.joined(participant);
-  }
-
-  /** Takes the websocket of the trunk to the session's relay node. */
-  openTrunk(ws: WebSocket, now: number): void {
-    for (const n of this.#trunk.users) this.#leaveNode(n);
-    this.#trunk.open(ws, now);
-    this.#presence.sayHere();
-  }
-
-  /** Whether this is the websocket of a trunk. */
-  isTrunk(ws: WebSocket): boolean {
-    return isTrunk(ws);
-  }
-
-  /**
-   * Handles a message of the trunk.
-   * @param isUser whether the session has a user with this ordinal
-   */
-  receiveFromNode(
-    ws: WebSocket,
-    message: ArrayBuffer | string,
-    isUser: (n: number) => boolean,
-    now: number,
-  ): void {
-    if (!this.#trunk.isOpenOn(ws)) return;
-    if (typeof message === "string") {
-      const users = parseTrunkMessage(message)?.users.filter(isUser);
-      if (users) this.#setNodeUsers(new Set(users));
-      return;
-    }
-    this.#router.passFromNode(message, now);
-  }
-
-  /** The trunk has closed. */
-  leaveTrunk(ws: WebSocket): void {
-    if (!this.#trunk.isOpenOn(ws)) return;
-    const users = [...this.#trunk.users];
-    this.#trunk.end();
-    for (const n of users) this.#presence.left(n);
   }
 
   /** What the next message of this socket has to wait for: see `PermissionGate.whenFresh`. Null: nothing. */
@@ -197,17 +175,45 @@ export class RelayHub {
       return;
     }
     sender.unheard = 0;
-    const frame = parseFrame(this.#isHost(sender) ? "host" : "client", message);
-    const isFrame = frame.type === "ping" || frame.type === "data";
-    if (!isFrame || !this.#budgets.spend(sender.n, size, now)) {
+    sender.heardAt = now;
+    const fault = this.#handle(sender, parseFrame(sender.speaksAs, message), size, now);
+    if (!fault) return;
+    this.close(sender.n, FAULTS[fault].code, FAULTS[fault].reason);
+  }
+
+  /** @returns what is wrong with the message, so that its sender is closed; null: nothing */
+  #handle(
+    sender: Participant,
+    frame: Frame,
+    size: number,
+    now: number,
+  ): keyof typeof FAULTS | null {
+    if (frame.type === "text" || frame.type === "malformed" || frame.type === "too-large") {
       this.#budgets.charge(sender.n, size, now);
-      const { code, reason } = FAULTS[isFrame ? "over-limit" : frame.type];
-      this.close(sender.n, code, reason);
-    } else if (frame.type === "ping") {
-      this.#delivery.send(sender, pongFrame(RELAY_STATE.valid), 0, now);
-    } else {
-      this.#router.pass(sender, frame.to ?? this.#host(), frame.payload, now);
+      return frame.type;
     }
+    if (!this.#budgets.spend(sender.n, size, now)) {
+      this.#budgets.charge(sender.n, size, now);
+      return "over-limit";
+    }
+    if (frame.type === "ping") {
+      this.#delivery.send(sender, pongFrame(RELAY_STATE.valid), 0, now);
+      return null;
+    }
+    // True from when it was made the host until it answers that: its frames would be read wrongly.
+    const isPromoted = sender.speaksAs === "client" && sender.n === this.#host();
+    if (frame.type === "promoted") {
+      if (!isPromoted) return "text";
+      sender.speaksAs = "host";
+      saveAttachment(sender, now);
+    } else if (isPromoted) {
+      this.#router.drop(sender, frame.payload, now);
+    } else if (frame.type === "data") {
+      this.#router.pass(sender, frame.to ?? this.#host(), frame.payload, now);
+    } else if (!this.#router.broadcast(sender, frame.payload, now)) {
+      return "broadcast-over-limit";
+    }
+    return null;
   }
 
   /** Forgets a socket that has closed. */
@@ -228,14 +234,37 @@ export class RelayHub {
     }
   }
 
+  /**
+   * Another user is the host now, as `host()` says already. The socket of the host before it is closed, and
+   * comes back as a client's. The socket of the new host goes on in place.
+   * @param before the ordinal of the host until now
+   * @param after the ordinal of the host from now on
+   */
+  hostChanged(before: number, after: number): void {
+    const old = this.#users.ofUser(before);
+    const hadHost = old !== undefined || this.#trunk.users.has(before);
+    if (old) this.#remove(old, CLOSE.tryAgain, "another user is the host now: connect again");
+    this.#router.forgetAllBlockedPeers();
+    this.#presence.hostChanged(after, hadHost);
+    if (old) this.#presence.sayHere();
+  }
+
+  /**
+   * Closes the sockets that have pinged by text and of which nothing was heard for a minute. The object has
+   * no timer for that: it calls this whenever it is awake anyway.
+   */
+  closeSilent(now: number): void {
+    for (const { n } of this.#silent.find(this.#users.all(), now)) {
+      this.close(n, CLOSE.dead, "nothing heard of you for a minute");
+    }
+  }
+
   /** Closes a user's socket, if one is open. A user who is heard on the relay node counts as gone. */
   close(n: number, code: number, reason: string): void {
-    this.#leaveNode(n);
+    this.node.leave(n);
     const participant = this.#users.ofUser(n);
     if (!participant) return;
-    this.#users.removeUser(n);
-    markClosed(participant);
-    closeSocket(participant.ws, code, reason);
+    this.#remove(participant, code, reason);
     this.#presence.left(n);
     this.#presence.sayHere();
   }
@@ -259,25 +288,10 @@ export class RelayHub {
     this.#trunk.end({ code: CLOSE.ended, reason: `session ended: ${reason}` });
   }
 
-  #isHost({ n }: Participant): boolean {
-    return n === this.#host();
-  }
-
-  #setNodeUsers(users: ReadonlySet<number>): void {
-    const before = this.#trunk.users;
-    for (const n of before) if (!users.has(n)) this.#leaveNode(n);
-    for (const n of users) {
-      if (before.has(n)) continue;
-      this.close(n, CLOSE.replaced, "heard on the relay node");
-      this.#presence.joinedNode(n);
-    }
-    this.#trunk.setUsers(users);
-  }
-
-  /** A user is not heard on the relay node any more. */
-  #leaveNode(n: number): void {
-    if (!this.#trunk.users.has(n)) return;
-    this.#trunk.forget(n);
-    this.#presence.left(n);
+  /** Closes a socket. What the others are told of it is the caller's business. */
+  #remove(participant: Participant, code: number, reason: string): void {
+    this.#users.removeUser(participant.n);
+    markClosed(participant);
+    closeSocket(participant.ws, code, reason);
   }
 }

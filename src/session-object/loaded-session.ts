@@ -90,6 +90,7 @@ export function loadSession(
   const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), {
     gate: permissions,
     host: () => hostOf(loaded.session),
+    lastPing: (ws) => ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? null,
   });
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.
