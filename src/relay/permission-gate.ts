@@ -55,6 +55,8 @@ export class PermissionGate {
   #users: readonly User[] = [];
   #connections: ReadonlyMap<number, string> = new Map();
   #running: Promise<boolean> | null = null;
+  /** Who was the host when the reading began that runs. */
+  #runningForHost: number | null = null;
   #next: Promise<boolean> | null = null;
   #waiting = 0;
 
@@ -90,7 +92,9 @@ export class PermissionGate {
       return null;
     const age = this.#ageAt(now);
     if (age <= REFRESH_AFTER_MS || now < this.#retryAt) return null;
-    const reading = this.#running ?? this.refresh();
+    // A reading that began under another host says nothing: `refresh` has one more follow.
+    const isOfNow = this.#runningForHost === this.#ports.host();
+    const reading = isOfNow && this.#running !== null ? this.#running : this.refresh();
     if (age <= MAX_AGE_MS || this.#waiting >= MAX_WAITING) return null;
     this.#waiting += 1;
     return reading.finally(() => {
@@ -121,6 +125,7 @@ export class PermissionGate {
     const startedAt = Date.now();
     const connections = this.#connectionsNow();
     const hostOrdinal = this.#ports.host();
+    this.#runningForHost = hostOrdinal;
     const host = connections.get(hostOrdinal) ?? null;
     const clients = [...connections].filter(([n]) => n !== hostOrdinal);
     try {
