@@ -24,12 +24,15 @@ export type Noted = { type: string; [field: string]: unknown };
 export function record<Sent, Received>(connection: RelayConnection<Sent, Received>) {
   const events: Noted[] = [];
   for (const type of TYPES) {
-    connection.addEventListener(type, (event: Event & Partial<RelayEvents<Received>[typeof type]>) => {
-      const fields = Object.fromEntries(
-        Object.entries(event).filter(([name]) => name !== "isTrusted"),
-      );
-      events.push({ type, ...fields });
-    });
+    connection.addEventListener(
+      type,
+      (event: Event & Partial<RelayEvents<Received>[typeof type]>) => {
+        const fields = Object.fromEntries(
+          Object.entries(event).filter(([name]) => name !== "isTrusted"),
+        );
+        events.push({ type, ...fields });
+      },
+    );
   }
   const of = (type: (typeof TYPES)[number]) => events.filter((event) => event.type === type);
   return {
