@@ -1,12 +1,14 @@
 /** `drawbridge-client/relay`: connections to relay sessions, for hosts and for those who join. */
 import { BYTES, type Codec, JSON_CODEC } from "./relay/codec.js";
-import { openConnection, type RelayConnection, type RelayCredentials } from "./relay/connection.js";
+import { openConnection, type RelayConnection } from "./relay/connection.js";
 import { postOnce } from "./relay/http.js";
+import type { RelayCredentials } from "./relay/socket.js";
 
 export type { Codec } from "./relay/codec.js";
-export { RelayConnection, type RelayCredentials, type RelayState } from "./relay/connection.js";
+export { RelayConnection, type RelayState } from "./relay/connection.js";
 export { RelayError } from "./relay/error.js";
 export type { RelayEvent, RelayEvents } from "./relay/events.js";
+export type { RelayCredentials } from "./relay/socket.js";
 
 /** What every connection may be made with. */
 export interface ConnectionOptions {

@@ -1,86 +1,91 @@
 /**
- * The pings of a connection: they measure the round trip, confirm what was sent, and find out that the other
- * end is gone. The relay's platform answers them, so that a silent session costs nothing.
+ * When a connection pings. A ping measures the round trip, confirms what was sent, and tells the relay that we
+ * still read. The relay's platform answers it, so that a silent session costs nothing.
  */
 
-/** How often is pinged when nothing is sent. The relay takes who is silent for 60 s as gone. */
+/** How often is pinged when nothing happens. The relay takes who is silent for 60 s as gone. */
 const IDLE_MS = 20_000;
-/** How long after a message was sent it is pinged, so that it is confirmed soon. */
-const SOON_MS = 2_000;
+/** How often is pinged while messages go or come. */
+const BUSY_MS = 2_000;
+/** After so many bytes it is pinged at once. The relay closes who gets 4 MB and is not heard. */
+const BUSY_BYTES = 1_048_576;
 /** How long nothing may come after a ping until the other end is taken as gone. */
 const SILENCE_MS = 10_000;
 
 export class Heartbeat {
-  readonly #ping: () => void;
+  readonly #sendPing: () => void;
   readonly #gone: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
   #pingedAt = 0;
-  #isSoon = false;
-  #heard = false;
+  #isAwaited = false;
+  /** Bytes that went or came since the last ping, and whether there were any messages. */
+  #bytes = 0;
+  #isBusy = false;
+  #isHeard = false;
 
   /**
-   * @param ping sends a ping
-   * @param gone the other end does not answer any more
+   * @param sendPing sends a ping
+   * @param gone nothing comes from the other end any more
    */
-  constructor(ping: () => void, gone: () => void) {
-    this.#ping = ping;
+  constructor(sendPing: () => void, gone: () => void) {
+    this.#sendPing = sendPing;
     this.#gone = gone;
   }
 
-  /** A connection is made: something has to come soon. */
+  /** Something has to come soon. */
   watch(): void {
-    this.#heard = false;
+    this.#isHeard = false;
     clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => (this.#heard ? this.watch() : this.#gone()), SILENCE_MS);
+    this.#watch = setTimeout(() => (this.#isHeard ? this.watch() : this.#gone()), SILENCE_MS);
   }
 
-  /** Pings now. */
+  /** Pings now, and from now on whenever it is time. */
   ping(): void {
-    this.#isSoon = false;
+    clearTimeout(this.#timer);
+    this.#isAwaited = true;
+    this.#isBusy = false;
+    this.#bytes = 0;
     this.#pingedAt = performance.now();
-    this.#ping();
+    this.#sendPing();
     this.watch();
   }
 
   /** Something came. */
   heard(): void {
-    this.#heard = true;
+    this.#isHeard = true;
   }
 
   /**
    * The ping was answered.
-   * @param soon whether something waits to be confirmed
    * @returns the round trip in milliseconds
    */
-  answered(soon: boolean): number {
+  answered(): number {
     clearTimeout(this.#watch);
-    this.#isSoon = soon;
+    this.#isAwaited = false;
     this.#schedule();
     return performance.now() - this.#pingedAt;
   }
 
-  /** Something was sent: the next ping comes soon. */
-  sent(): void {
-    if (this.#isSoon) return;
-    this.#isSoon = true;
-    // Otherwise the answer to the ping that is on its way schedules the next one.
-    if (this.#timer) this.#schedule();
+  /** A message of so many bytes went or came. */
+  busy(bytes: number): void {
+    this.#bytes += bytes;
+    const wasBusy = this.#isBusy;
+    this.#isBusy = true;
+    if (!this.#isAwaited && (!wasBusy || this.#bytes >= BUSY_BYTES)) this.#schedule();
   }
 
+  /** The connection is gone. */
   stop(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#watch);
-    this.#timer = undefined;
-    this.#isSoon = false;
+    // Nothing is scheduled until the next `ping`.
+    this.#isAwaited = true;
   }
 
   #schedule(): void {
     clearTimeout(this.#timer);
-    const wait = this.#isSoon ? SOON_MS : IDLE_MS;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.ping();
-    }, wait);
+    if (this.#bytes >= BUSY_BYTES) this.ping();
+    else this.#timer = setTimeout(() => this.ping(), this.#isBusy ? BUSY_MS : IDLE_MS);
   }
 }

@@ -24,11 +24,6 @@ export class Losses {
   /** The relay's counts at the last `ready`; null: it gives none. */
   #before: RelayCounts | null = null;
 
-  /** Whether something was sent after the last ping that was answered. */
-  get hasUnanswered(): boolean {
-    return this.#sent > this.#answered;
-  }
-
   /** A message was sent. */
   sent(): void {
     this.#sent += 1;
