@@ -46,7 +46,9 @@ function later({ retryAfter }) {
   return retryAfter ? ` Try again in ${retryAfter} seconds.` : " Try again in a minute.";
 }
 
-function inGeneral({ status, message }) {
+function inGeneral({ status, code, message }) {
+  // The call went well, and the websocket was refused.
+  if (code && code !== 1006) return whyEnded(code);
   if (!status) return "The service cannot be reached. Look at your connection, and try again.";
   return status >= 500 ? "The service has a problem. Try again in a moment." : message;
 }
