@@ -25,6 +25,8 @@ export interface Config {
     burstMessages: number;
     /** 0: no limit. */
     unheardBytes: number;
+    /** 0: no limit. */
+    broadcastBytesPerSecond: number;
   };
   /** The delay before the second attempt, before the third, and so on. */
   webhookRetrySeconds: number[];
@@ -156,6 +158,8 @@ const vars = z.object({
   RELAY_BURST_MESSAGES: count(1_000),
   /** Bytes sent to a relay participant before it has to send something itself. 0: no limit. (4 MiB) */
   RELAY_UNHEARD_BYTES: count(4_194_304),
+  /** Bytes that the broadcasts of one session may send in a second, to all clients together. 0: no limit. (8 MiB) */
+  RELAY_BROADCAST_BYTES_PER_SECOND: count(8_388_608),
   /** Seconds before each further attempt of a delivery: see `parseRetrySeconds`. (8 attempts in about 28 h) */
   WEBHOOK_RETRY_SECONDS: text("5,300,1800,7200,18000,36000,36000"),
   /** Allows `http`, any port and loopback addresses for webhooks and connectors: for tests. (off) */
@@ -221,6 +225,7 @@ export function readConfig(env: Env): Config {
       messagesPerSecond: v.RELAY_MESSAGES_PER_SECOND,
       burstMessages: v.RELAY_BURST_MESSAGES,
       unheardBytes: v.RELAY_UNHEARD_BYTES,
+      broadcastBytesPerSecond: v.RELAY_BROADCAST_BYTES_PER_SECOND,
     },
     webhookRetrySeconds: readRetrySeconds(v.WEBHOOK_RETRY_SECONDS),
     allowInsecureWebhooks: v.ALLOW_INSECURE_WEBHOOKS,

@@ -72,6 +72,7 @@ describe("a setting with a value that cannot be read is refused by name", () => 
     ["RELAY_MESSAGES_PER_SECOND", "x"],
     ["RELAY_BURST_MESSAGES", "x"],
     ["RELAY_UNHEARD_BYTES", "1e400"],
+    ["RELAY_BROADCAST_BYTES_PER_SECOND", "8 MiB"],
     ["WEBHOOK_RETRY_SECONDS", "5,soon"],
     ["ALLOW_INSECURE_WEBHOOKS", "no"],
     ["ALLOW_INSECURE_WEBHOOKS", "yes"],
