@@ -20,7 +20,7 @@ import {
   HOST_DATA_BYTES,
   pongOf,
   type Role,
-  readToken,
+  readNumber,
   rewriteForClient,
   rewriteForHost,
   roleOf,
@@ -92,7 +92,7 @@ export class Forwarder {
     const result = this.table.assign(assigned, now);
     if (!result) return false;
     const { session, removed } = result;
-    session.passUntil = Number.POSITIVE_INFINITY;
+    session.passUntil = null;
     session.wantsTrunk = assigned.trunk;
     // What is not said is not forgotten: it goes on ageing.
     if (assigned.permissions) session.permissions = toPermissions(assigned.permissions, now);
@@ -128,7 +128,7 @@ export class Forwarder {
   /** A new link: what is not assigned on it passes no longer than it would have passed without it. */
   newLink(passUntil: number): void {
     for (const session of this.table.all()) {
-      session.passUntil = Math.min(session.passUntil, this.passUntil);
+      session.passUntil = Math.min(session.passUntil ?? this.passUntil, this.passUntil);
     }
     this.passUntil = passUntil;
   }
@@ -143,8 +143,8 @@ export class Forwarder {
       this.counts.dropped.malformed += 1;
       return;
     }
-    const userToken = readToken(bytes, 0);
-    const sessionToken = readToken(bytes, 4);
+    const userToken = readNumber(bytes, 0);
+    const sessionToken = readNumber(bytes, 4);
     const user = this.table.find(userToken, sessionToken);
     if (user === null || roleOf(user.n) !== role) {
       this.table.countWrongToken(userToken, sessionToken, now);
@@ -302,7 +302,7 @@ export class Forwarder {
   }
 
   #passes(session: NodeSession, now: number): boolean {
-    return now <= this.passUntil && now <= session.passUntil;
+    return now <= this.passUntil && (session.passUntil === null || now <= session.passUntil);
   }
 
   #pass(sender: NodeUser, bytes: Buffer, now: number): void {
@@ -317,7 +317,7 @@ export class Forwarder {
     const { session } = sender;
     if (!this.#passes(session, now)) return "link-down";
     const fromHost = sender.n === FIRST_HOST;
-    const to = fromHost ? bytes.readInt32LE(TOKENS_BYTES + 1) : FIRST_HOST;
+    const to = fromHost ? readNumber(bytes, TOKENS_BYTES + 1) : FIRST_HOST;
     const receiver = fromHost ? session.user(to) : session.host;
     if (!receiver || receiver === sender) return "no-receiver";
     if (sender.gated && receiver.gated && !this.#isPermitted(sender, receiver, now)) {
