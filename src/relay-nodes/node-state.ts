@@ -79,9 +79,9 @@ export class NodeState {
 
   /** When the node carries nothing any more, unless it is linked again. Null: it does not already. */
   blindAt(now: number): number | null {
-    if (!this.isUp) return null;
-    const at = (this.#record?.downSince ?? now) + BLIND_SECONDS * 1_000;
-    return at > now ? at : null;
+    const since = this.#record?.downSince ?? (this.isUp ? now : null);
+    const at = since === null ? null : since + BLIND_SECONDS * 1_000;
+    return at !== null && at > now ? at : null;
   }
 
   /** The node has linked, and said what it is. */
@@ -143,8 +143,9 @@ export class NodeState {
   }
 
   /** The node was deleted: D1 has it no more. */
-  removed(): void {
-    this.#change({ removed: true, status: "lost", downSince: null, owed: null });
+  removed(now: number): void {
+    const downSince = this.#record?.downSince ?? now;
+    this.#change({ removed: true, status: "lost", downSince, owed: null });
   }
 
   /** Forgets everything, for good. */

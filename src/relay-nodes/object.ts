@@ -45,7 +45,7 @@ import { type NodeAnswer, PendingAnswers } from "./pending-answers";
 /** A node that does not take a session in this time is passed over. */
 const PLACE_MS = 1_500;
 /** How long callers wait for what a node is told. */
-const TELL_MS = 2_000;
+const TELL_MS = 1_500;
 /** How long a reader waits for a node's figures. */
 const ASK_MS = 500;
 /** A node is lost so long after its link was. */
@@ -103,16 +103,16 @@ export class RelayNodeObject
     assignment: Assignment,
     permissions: NodePermissions | null,
   ): Promise<number | null> {
-    if (!this.#assignments.has(assignment.id)) return null;
+    const { id } = assignment;
+    if (!this.#assignments.has(id)) return this.#tellEnd(id, "not on this node");
     this.#assignments.put(assignment);
     const session = toAssignedSession(assignment, this.#config.secret, permissions);
     return this.#tell((ref) => ({ type: "assign", ref, session }));
   }
 
   async release(sessionId: string, reason: string): Promise<number | null> {
-    if (!this.#assignments.delete(sessionId)) return null;
-    this.#state.setSessions(this.#assignments.count);
-    return this.#tell((ref) => ({ type: "end", ref, id: sessionId, reason }));
+    if (this.#assignments.delete(sessionId)) this.#state.setSessions(this.#assignments.count);
+    return this.#tellEnd(sessionId, reason);
   }
 
   async permissions(sessionId: string, permissions: NodePermissions): Promise<number | null> {
@@ -167,7 +167,7 @@ export class RelayNodeObject
     this.#links.closeAll();
     this.#pending.giveUp();
     if (!this.#state.record) return this.#state.forget();
-    this.#state.removed();
+    this.#state.removed(Date.now());
     await this.#failSessions();
   }
 
@@ -223,6 +223,7 @@ export class RelayNodeObject
       this.#noticeLostLink(heardAt ?? now);
       const downSince = this.#state.record?.downSince ?? null;
       if (downSince !== null && now >= downSince + LOST_AFTER_MS) this.#lose(now);
+      this.#dropStale(now);
       if (this.#state.record?.status === "lost") await this.#failSessions();
       if (this.#state.record?.owed) await this.#state.report();
     } catch (error) {
@@ -352,14 +353,22 @@ export class RelayNodeObject
     return this.#pending.wait(milliseconds, (ref) => sendToNode(link, toQuestion(ref)));
   }
 
+  /**
+   * Has the node end a session, also one that is not here any more: an earlier call may have taken it off,
+   * and not have heard from the node.
+   */
+  #tellEnd(id: string, reason: string): Promise<number | null> {
+    return this.#tell((ref) => ({ type: "end", ref, id, reason }));
+  }
+
   /** Tells the node something that it must not miss: see `RelayNodeCalls.update`. */
   async #tell(toMessage: (ref: string) => ToNode): Promise<number | null> {
     const link = this.#links.current();
     if (!link) return this.#state.blindAt(Date.now());
     const answer = await this.#pending.wait(TELL_MS, (ref) => sendToNode(link, toMessage(ref)));
-    if (answer) return null;
+    if (answer?.type === "done") return null;
     // Without its link it is blind in 30 s at most, and with a new one it gets everything again.
-    const message = "You did not answer in time. Come back.";
+    const message = "You did not do in time what you were told. Come back.";
     if (isOpen(link)) this.#refuse(link, "unanswered", "unanswered", message);
     return this.#state.blindAt(Date.now());
   }
