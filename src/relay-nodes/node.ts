@@ -62,8 +62,11 @@ export function nodeId(now: number, random: Uint8Array): string {
 /** The most sessions of a node of which neither its owner nor itself says how many it takes. */
 export const DEFAULT_CAPACITY = 1_000;
 
+/** The most sessions of any node: it names all that it carries in one message of its link. */
+export const MAX_CAPACITY = 50_000;
+
 /** The most sessions of a node: of what its owner and itself say, the smaller number. */
 export function capacityOf({ capacity, facts }: Pick<RelayNode, "capacity" | "facts">): number {
   const said = [capacity, facts?.capacity ?? null].filter((number) => number !== null);
-  return said.length === 0 ? DEFAULT_CAPACITY : Math.min(...said);
+  return said.length === 0 ? DEFAULT_CAPACITY : Math.min(...said, MAX_CAPACITY);
 }

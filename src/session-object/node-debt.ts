@@ -33,7 +33,10 @@ export class NodeDebt {
   /** The node could not be told: plans the next try. After `carriedUntil` there is nothing to tell any more. */
   owe(loaded: LoadedSession, now: number): void {
     if (this.#object.current() !== loaded) return;
-    if (now >= carriedUntil(loaded.session)) return this.settle(loaded);
+    if (now >= carriedUntil(loaded.session)) {
+      this.settle(loaded);
+      return;
+    }
     const { clock } = this.#object;
     const before = loaded.journal.retry;
     // A try that a command made in between does not put off the planned one.
