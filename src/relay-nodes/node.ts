@@ -1,5 +1,6 @@
 /** What a relay node is: as its owner made it, and what is known of it. Pure. */
 import type { NodeFacts, NodeLoadFacts } from "../db/schema/relay-nodes";
+import { MAX_NODE_SESSIONS } from "./link-protocol";
 
 /** The organisation of the nodes that all organisations share. */
 export const SHARED = 0;
@@ -62,11 +63,8 @@ export function nodeId(now: number, random: Uint8Array): string {
 /** The most sessions of a node of which neither its owner nor itself says how many it takes. */
 export const DEFAULT_CAPACITY = 1_000;
 
-/** The most sessions of any node: it names all that it carries in one message of its link. */
-export const MAX_CAPACITY = 50_000;
-
 /** The most sessions of a node: of what its owner and itself say, the smaller number. */
 export function capacityOf({ capacity, facts }: Pick<RelayNode, "capacity" | "facts">): number {
   const said = [capacity, facts?.capacity ?? null].filter((number) => number !== null);
-  return said.length === 0 ? DEFAULT_CAPACITY : Math.min(...said, MAX_CAPACITY);
+  return said.length === 0 ? DEFAULT_CAPACITY : Math.min(...said, MAX_NODE_SESSIONS);
 }

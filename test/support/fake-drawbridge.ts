@@ -10,6 +10,7 @@ import {
   LINK_PING,
   LINK_PONG,
   LINK_PROTOCOL,
+  NODE_ID_HEADER,
   parseFromNode,
   type ToNode,
   type Welcome,
@@ -34,6 +35,8 @@ export interface FakeDrawbridge {
   sessions: AssignedSession[];
   /** The open link, once there is one. */
   link(): Promise<WebSocket>;
+  /** The ids that the node said when it dialled its links, oldest first; undefined: none. */
+  dialledAs: (string | undefined)[];
   /** How many links were opened. */
   links: number;
   /** The trunk of this session, once it is open. */
@@ -61,8 +64,10 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
       const path = request.url ?? "";
-      if (path === LINK_PATH) acceptLink(ws);
-      else acceptTrunk(ws, path.split("/").at(-1) ?? "");
+      if (path === LINK_PATH) {
+        fake.dialledAs.push(request.headers[NODE_ID_HEADER.toLowerCase()]?.toString());
+        acceptLink(ws);
+      } else acceptTrunk(ws, path.split("/").at(-1) ?? "");
     });
   });
   server.listen(0, "127.0.0.1");
@@ -126,6 +131,7 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
     refuseWith: null,
     answersPings: true,
     sessions: [],
+    dialledAs: [],
     links: 0,
     link: () =>
       eventually(() => {
