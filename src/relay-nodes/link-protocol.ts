@@ -41,6 +41,12 @@ export const LINK_PROTOCOL = 1;
 /** Where a node opens its link. */
 export const LINK_PATH = "/v1/relay-nodes/link";
 
+/**
+ * The header with which a node says its id (`node_id` of `welcome`) when it dials again: so its object can
+ * take the link while D1, which knows whose a token is, is down.
+ */
+export const NODE_ID_HEADER = "Drawbridge-Node-Id";
+
 /** Where a node opens the trunk of a session. */
 export function trunkPath(sessionId: string): string {
   return `/v1/relay-nodes/trunks/${sessionId}`;

@@ -236,6 +236,8 @@ describe("a link that breaks", () => {
     const { host, anna } = await play();
     (await drawbridge.link()).terminate();
     await eventually(() => expect(drawbridge.links).toBe(2));
+    // So it is known also while D1, which says whose a token is, is down.
+    expect(drawbridge.dialledAs).toEqual([undefined, "rn_test"]);
     await eventually(() => {
       const hellos = drawbridge.received.filter((one) => one.type === "hello");
       expect(hellos.at(-1)).toMatchObject({ sessions: ["s1"] });

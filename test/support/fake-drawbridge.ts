@@ -10,6 +10,7 @@ import {
   LINK_PING,
   LINK_PONG,
   LINK_PROTOCOL,
+  NODE_ID_HEADER,
   parseFromNode,
   type ToNode,
   type Welcome,
@@ -38,6 +39,8 @@ export interface FakeDrawbridge {
   sessions: AssignedSession[];
   /** The open link, once there is one. */
   link(): Promise<WebSocket>;
+  /** The ids that the node said when it dialled its links, oldest first; undefined: none. */
+  dialledAs: (string | undefined)[];
   /** How many links were opened. */
   links: number;
   /** The trunk of this session, once it is open. */
@@ -67,8 +70,12 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
-      if (isTrunk) acceptTrunk(ws, request.url?.split("/").at(-1) ?? "");
-      else acceptLink(ws);
+      if (isTrunk) {
+        acceptTrunk(ws, request.url?.split("/").at(-1) ?? "");
+        return;
+      }
+      fake.dialledAs.push(request.headers[NODE_ID_HEADER.toLowerCase()]?.toString());
+      acceptLink(ws);
     });
   });
   server.listen(0, "127.0.0.1");
@@ -134,6 +141,7 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
     trunksDialled: 0,
     answersPings: true,
     sessions: [],
+    dialledAs: [],
     links: 0,
     link: () =>
       eventually(() => {
