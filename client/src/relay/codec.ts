@@ -27,5 +27,6 @@ export const JSON_CODEC: Codec<unknown> = {
     if (text === undefined) throw new TypeError(`JSON has no ${typeof value}.`);
     return new TextEncoder().encode(text);
   },
-  decode: (bytes) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
+  decode: (bytes) =>
+    JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)),
 };
