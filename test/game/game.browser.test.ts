@@ -117,7 +117,7 @@ async function host(page: Page): Promise<string> {
 }
 
 async function join_(page: Page, code: string) {
-  await page.getByLabel("Code").fill(code);
+  await page.getByLabel("Code", { exact: true }).fill(code);
   await page.getByRole("button", { name: "Join", exact: true }).click();
 }
 
@@ -162,7 +162,7 @@ describe("the game at /play/", () => {
     const bruno = await open(1, "Bruno", PHONE);
     await bruno.goto(`${address}?code=${code}`);
     await bruno.getByLabel("Your name").fill("Bruno");
-    expect(await bruno.getByLabel("Code").inputValue()).toBe(code);
+    expect(await bruno.getByLabel("Code", { exact: true }).inputValue()).toBe(code);
     await bruno.getByRole("button", { name: "Join", exact: true }).click();
     await inGame(bruno);
 
