@@ -87,8 +87,11 @@ export function loadSession(
     permissionsRead,
   });
   const sockets = ctx.getWebSockets();
-  const host = () => hostOf(loaded.session);
-  const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), permissions, host);
+  const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), {
+    gate: permissions,
+    host: () => hostOf(loaded.session),
+    lastPing: (ws) => ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? null,
+  });
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.
   const usedAt = session.source ? usage.readUsedAt() : null;

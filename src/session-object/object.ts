@@ -278,6 +278,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#clock.alarmRings(loaded, info?.scheduledTime, now);
     if (!loaded) return;
     try {
+      this.#sockets.closeSilent(loaded, now);
       this.#commands.endIfDue(loaded, now);
       await Promise.all([
         this.#nodes.tellIfOwed(loaded),
@@ -308,7 +309,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
       return null;
     }
-    if (this.#commands.endIfDue(loaded, Date.now())) await this.#announcer.announce();
+    const now = Date.now();
+    this.#sockets.closeSilent(loaded, now);
+    if (this.#commands.endIfDue(loaded, now)) await this.#announcer.announce();
     return loaded;
   }
 
