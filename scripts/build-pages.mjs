@@ -1,6 +1,6 @@
 /**
  * Puts the static files that are served beside the Worker into `dist/assets`: the folder `pages/`, the
- * API's description, and Swagger UI. wrangler runs it before it builds the Worker (`[build]` in
+ * API's description, Swagger UI, and the relay part of the client. wrangler runs it before it builds the Worker (`[build]` in
  * wrangler.toml), and so does vitest.config.ts. A file that is up to date is left alone, so that
  * several may run at once.
  */
@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleRelay, RELAY_LICENCE } from "./bundle-relay.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGES = join(ROOT, "pages");
@@ -40,12 +41,15 @@ export function buildPages() {
     ...filesBelow(PAGES).map((path) => [path, join(PAGES, path)]),
     ...SWAGGER_UI_FILES.map((name) => [join("docs/swagger-ui", name), join(SWAGGER_UI, name)]),
     ["openapi.json", join(ROOT, "openapi.json")],
+    ["client/relay.js.LICENSE.txt", RELAY_LICENCE],
   ]);
+  const made = new Map([["client/relay.js", bundleRelay()]]);
   mkdirSync(ASSETS, { recursive: true });
   for (const path of filesBelow(ASSETS)) {
-    if (!sources.has(path)) rmSync(join(ASSETS, path), { force: true });
+    if (!sources.has(path) && !made.has(path)) rmSync(join(ASSETS, path), { force: true });
   }
   for (const [path, source] of sources) update(join(ASSETS, path), readFileSync(source));
+  for (const [path, content] of made) update(join(ASSETS, path), content);
 }
 
 /** The paths of all files below a folder, relative to it. */

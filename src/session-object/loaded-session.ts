@@ -143,6 +143,8 @@ const NO_TRAFFIC = {
   connected: false,
   bytesIn: 0,
   bytesOut: 0,
+  messagesIn: 0,
+  messagesFor: 0,
   dropped: 0,
   latitude: null,
   longitude: null,

@@ -97,6 +97,10 @@ export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal:
 export interface Traffic {
   bytesIn: number;
   bytesOut: number;
+  /** Messages (data frames) that the relay has taken from this user, passed on or not. */
+  messagesIn: number;
+  /** Messages for this user, whether or not the user was connected. */
+  messagesFor: number;
   /** Frames from this user that could not be passed on. */
   dropped: number;
   /** Cloudflare's view of where they connected from; null before that. */
