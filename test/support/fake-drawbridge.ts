@@ -70,19 +70,16 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
-      if (isTrunk) {
-        acceptTrunk(ws, request.url?.split("/").at(-1) ?? "");
-        return;
-      }
-      fake.dialledAs.push(request.headers[NODE_ID_HEADER.toLowerCase()]?.toString());
-      acceptLink(ws);
+      if (isTrunk) acceptTrunk(ws, request.url?.split("/").at(-1) ?? "");
+      else acceptLink(ws, request.headers[NODE_ID_HEADER.toLowerCase()]?.toString());
     });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
 
-  function acceptLink(ws: WebSocket) {
+  function acceptLink(ws: WebSocket, nodeId: string | undefined) {
     fake.links += 1;
+    fake.dialledAs.push(nodeId);
     ws.on("message", (data) => {
       const text = String(data);
       if (text === LINK_PING) {
