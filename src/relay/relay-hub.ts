@@ -278,6 +278,11 @@ export class RelayHub {
     }
   }
 
+  /** Another user is the host now: the one before, if connected, has to connect again as a client. */
+  hostChanged(before: number, _now: number): void {
+    this.close(before, 4503, "another user is the host now: connect again");
+  }
+
   /** Tells everyone that the session ends, and why, and closes all sockets. */
   end(reason: string): void {
     const everyone = [...this.#users.all()];
