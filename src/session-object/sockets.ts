@@ -12,7 +12,7 @@ import type { SessionClock } from "./clock";
 import type { SessionCommands } from "./commands";
 import type { LoadedSession } from "./loaded-session";
 import type { NodeLink } from "./node-link";
-import type { UsageStore } from "./usage-store";
+import type { Presence } from "./presence";
 
 /** The object whose websockets they are, with the parts of it that they need. */
 interface SocketsContext {
@@ -20,7 +20,7 @@ interface SocketsContext {
   admission: Admission;
   commands: SessionCommands;
   clock: SessionClock;
-  usage: UsageStore;
+  presence: Presence;
   nodes: NodeLink;
   announcer: Announcer;
   /** The session of the object; null: there is none, or none any more. */
@@ -42,6 +42,7 @@ export class SessionSockets {
     if (nodeId !== null) return this.#openTrunk(loaded, nodeId);
     if (!loaded) return Response.json(NOT_FOUND);
     const answer = await this.#object.admission.admit(request, loaded, Date.now());
+    this.#object.presence.socketsChanged(loaded, Date.now());
     this.tellNode(loaded);
     return answer instanceof Response ? answer : Response.json(answer);
   }
@@ -90,7 +91,7 @@ export class SessionSockets {
   /** A participant's socket has closed: its counters are kept, and after the last one the idle clock starts. */
   afterClosing(loaded: LoadedSession, now: number): void {
     if (isFinal(loaded.session)) return;
-    this.#object.usage.saveTraffic(loaded.hub.traffic, now);
+    this.#object.presence.socketsChanged(loaded, now);
     if (loaded.hub.size === 0) this.#object.clock.restartIdleTime(loaded, now);
     this.tellNode(loaded);
   }
