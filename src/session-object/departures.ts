@@ -6,13 +6,13 @@ import type { Departure, Traffic } from "../session/session-calls";
 
 export class Departures {
   readonly #departures = new Map<number, Departure>();
-  #connected: ReadonlySet<number>;
+  #connected: Set<number>;
 
   /**
    * @param saved the counters that were stored, by user
    * @param connected the users who have an open websocket
    */
-  constructor(saved: ReadonlyMap<number, Traffic>, connected: ReadonlySet<number>) {
+  constructor(saved: ReadonlyMap<number, Traffic>, connected: Set<number>) {
     for (const [n, { left }] of saved) if (left) this.#departures.set(n, left);
     this.#connected = connected;
   }
@@ -33,11 +33,16 @@ export class Departures {
     return times.length === 0 ? null : Math.max(...times);
   }
 
+  /** Takes note that this user had a websocket: its closing has woken the object, which did not know of it. */
+  noteClosing(n: number): void {
+    this.#connected.add(n);
+  }
+
   /**
    * Takes note of who has an open websocket now.
    * @returns the users who had one before, and have none any more
    */
-  note(connected: ReadonlySet<number>, now: number): number[] {
+  note(connected: Set<number>, now: number): number[] {
     const left = [...this.#connected].filter((n) => !connected.has(n));
     for (const n of left) this.#departures.set(n, { at: now });
     this.#connected = connected;

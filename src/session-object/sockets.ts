@@ -3,7 +3,7 @@
  * what follows from it for the session (its clock, its counters, its relay node) is done here. The
  * session's object calls it.
  */
-import { closeSocket } from "../relay/participant";
+import { closeSocket, readAttachment } from "../relay/participant";
 import { isFinal } from "../session/session";
 import { readTrunkRequest } from "../session/session-calls";
 import type { Admission } from "./admission";
@@ -84,6 +84,8 @@ export class SessionSockets {
       loaded.hub.leaveTrunk(ws);
       return;
     }
+    const attached = readAttachment(ws);
+    if (attached && !attached.closed) loaded.departures.noteClosing(attached.n);
     loaded.hub.leave(ws);
     this.afterClosing(loaded, Date.now());
   }
