@@ -52,8 +52,8 @@ test("first-session.mjs lets a host and a client talk, and ends the session", as
   expect(lines[0]).toMatch(/^session [0-9a-f]{12}-S is READY$/);
   expect(lines).toEqual(
     expect.arrayContaining([
-      'host is told {"type":"ready","connection_id":0}',
-      'client is told {"type":"ready","connection_id":1}',
+      'host is told {"type":"ready","connection_id":0,"role":"host"}',
+      'client is told {"type":"ready","connection_id":1,"role":"client"}',
       'host gets "hello" from client 1',
       'client gets "welcome"',
       'host is told {"type":"ending","reason":"organisation"}',

@@ -64,6 +64,22 @@ export const LIMITS = {
     seconds: 60,
     code: "too-many-joins",
   },
+  /** Counts calls that are not repeats: anybody may have the key, and each makes a session. */
+  hostsOfAddress: {
+    what: "sessions hosted",
+    per: "address",
+    most: 10,
+    seconds: 60,
+    code: "too-many-hosts",
+  },
+  /** As above, of all who have this key. The number is the var HOSTED_SESSIONS_PER_MINUTE. */
+  hostsOfKey: {
+    what: "sessions hosted",
+    per: "API key",
+    most: (config: Config) => config.hostedSessionsPerMinute,
+    seconds: 60,
+    code: "too-many-hosts",
+  },
   /** Counts all challenges and requests: the caller is not known yet, and each costs at least one read. */
   pairingCalls: {
     what: "pairing calls",

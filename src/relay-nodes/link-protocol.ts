@@ -50,6 +50,9 @@ export function trunkPath(sessionId: string): string {
 export const LINK_PING = '{"type":"ping"}';
 export const LINK_PONG = '{"type":"pong"}';
 
+/** The most sessions that `hello` names, and so the most that a node may carry. */
+export const MAX_NODE_SESSIONS = 100_000;
+
 /** How often a node sends `LINK_PING`, in seconds. */
 export const PING_SECONDS = 10;
 /** After so many seconds without hearing from Drawbridge, a node passes nothing more. */
@@ -164,7 +167,7 @@ const fromNode = {
     /** Whether it takes no new sessions. */
     draining: z.boolean().nullish(),
     /** The sessions that it still carries, after a link was lost. */
-    sessions: z.array(id).max(100_000),
+    sessions: z.array(id).max(MAX_NODE_SESSIONS),
   }),
   /** `assign`, `end` or `permissions` is done. */
   done: z.object({ type: z.literal("done"), ref }),

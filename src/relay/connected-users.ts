@@ -1,6 +1,15 @@
 /** The users of one relay session who have an open socket, and the counters of all who ever had one. */
+import { hostOf } from "../session/session";
 import type { Traffic } from "../session/session-calls";
-import { type Participant, readAttachment, type SocketAttachment } from "./participant";
+import {
+  type Participant,
+  readAttachment,
+  SAVE_EVERY_MS,
+  type SocketAttachment,
+} from "./participant";
+
+/** The host of a session until another user becomes it. */
+const FIRST_HOST = hostOf({});
 
 export class ConnectedUsers {
   readonly #byOrdinal = new Map<number, Participant>();
@@ -55,8 +64,14 @@ export class ConnectedUsers {
   /** Adds a socket, in the place of another one of the same user. */
   add(ws: WebSocket, attached: SocketAttachment, now: number): Participant {
     const { n, since, traffic, pairing = null } = attached;
-    const blockedPeers = new Set(attached.refused);
-    const participant = { ws, n, since, traffic, pairing, blockedPeers, unheard: 0, savedAt: now };
+    const { speaksAs = n === FIRST_HOST ? "host" : "client", heardAt = now } = attached;
+    const participant: Participant = {
+      ...{ ws, n, since, traffic, pairing, speaksAs, heardAt },
+      blockedPeers: new Set(attached.refused),
+      unheard: 0,
+      pingCounted: null,
+      savedAt: now,
+    };
     this.#byOrdinal.set(n, participant);
     this.#bySocket.set(ws, participant);
     this.#traffic.set(n, traffic);
@@ -88,7 +103,9 @@ export class ConnectedUsers {
     const traffic = saved && bytesOf(saved) > bytesOf(attached.traffic) ? saved : attached.traffic;
     this.#traffic.set(attached.n, traffic);
     if (attached.closed || ws.readyState !== WebSocket.OPEN) return;
-    this.add(ws, { ...attached, traffic }, attached.since);
+    // It may have been heard as much later than it says.
+    const heardAt = (attached.heardAt ?? attached.since) + SAVE_EVERY_MS;
+    this.add(ws, { ...attached, traffic, heardAt }, attached.since);
   }
 }
 

@@ -5,9 +5,10 @@
 
 import type { DevicePairing } from "../session/device-revocation";
 import type { Traffic } from "../session/session-calls";
+import type { Role } from "./protocol";
 
-/** Counters are kept with a socket at most this often: an eviction may lose as much of them. */
-const SAVE_EVERY_MS = 5_000;
+/** What changes with every frame is kept with a socket at most this often: an eviction may lose as much of it. */
+export const SAVE_EVERY_MS = 5_000;
 /** Addresses remembered of one user: a user who was connected from one may come back from there. */
 const MAX_ADDRESSES = 4;
 
@@ -31,8 +32,17 @@ export interface Participant {
   readonly pairing: DevicePairing | null;
   /** Peers about whom this participant already got `refused`. */
   readonly blockedPeers: Set<number>;
+  /**
+   * As which side what it sends is read. A client that was made the host is read as a client's until it has
+   * answered `promoted`, so that no frame is read in the wrong format.
+   */
+  speaksAs: Role;
   /** Bytes that were sent to this socket since it was last heard. */
   unheard: number;
+  /** The text ping that `unheard` has taken into account last: its time, Unix milliseconds; null: none. */
+  pingCounted: number | null;
+  /** When its last message was handled, Unix milliseconds. Text pings do not come here. */
+  heardAt: number;
   savedAt: number;
 }
 
@@ -44,6 +54,10 @@ export interface SocketAttachment {
   /** `blockedPeers`. The stored name stays: a deploy must not lose open sockets. */
   refused?: readonly number[];
   pairing?: DevicePairing | null;
+  /** Absent in what an earlier version has kept: user 0 was the host then. */
+  speaksAs?: Role;
+  /** Absent in what an earlier version has kept. */
+  heardAt?: number;
   /** We closed it: its close event, which may come after an eviction, tells nobody anything new. */
   closed: boolean;
 }
@@ -78,9 +92,10 @@ export function markClosed(participant: Participant): void {
 }
 
 function writeAttachment(participant: Participant, { closed }: { closed: boolean }): void {
-  const { ws, n, since, traffic, blockedPeers, pairing } = participant;
-  const kept: SocketAttachment = { n, since, traffic, refused: [...blockedPeers], pairing, closed };
-  ws.serializeAttachment(kept);
+  const { ws, n, since, traffic, blockedPeers, pairing, speaksAs, heardAt } = participant;
+  const refused = [...blockedPeers];
+  const kept = { n, since, traffic, refused, pairing, speaksAs, heardAt, closed };
+  ws.serializeAttachment(kept satisfies SocketAttachment);
 }
 
 /** Closes a socket that may be closed already; a reason is at most 123 bytes (RFC 6455, 5.5). */

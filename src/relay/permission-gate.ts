@@ -46,6 +46,8 @@ export class PermissionGate {
   readonly #ports: PermissionGatePorts;
   /** When the reading began that gave these permissions, Unix milliseconds. */
   #readAt = Number.NEGATIVE_INFINITY;
+  /** Who was the host then: they are between the host and the clients, and say nothing of another host. */
+  #readForHost: number | null = null;
   #retryAt = Number.NEGATIVE_INFINITY;
   /** Clients to whom the host may send, and clients who may send to the host. */
   #toClient: ReadonlySet<number> = new Set();
@@ -53,6 +55,8 @@ export class PermissionGate {
   #users: readonly User[] = [];
   #connections: ReadonlyMap<number, string> = new Map();
   #running: Promise<boolean> | null = null;
+  /** Who was the host when the reading began that runs. */
+  #runningForHost: number | null = null;
   #next: Promise<boolean> | null = null;
   #waiting = 0;
 
@@ -88,7 +92,9 @@ export class PermissionGate {
       return null;
     const age = this.#ageAt(now);
     if (age <= REFRESH_AFTER_MS || now < this.#retryAt) return null;
-    const reading = this.#running ?? this.refresh();
+    // A reading that began under another host says nothing: `refresh` has one more follow.
+    const isOfNow = this.#runningForHost === this.#ports.host();
+    const reading = isOfNow && this.#running !== null ? this.#running : this.refresh();
     if (age <= MAX_AGE_MS || this.#waiting >= MAX_WAITING) return null;
     this.#waiting += 1;
     return reading.finally(() => {
@@ -119,6 +125,7 @@ export class PermissionGate {
     const startedAt = Date.now();
     const connections = this.#connectionsNow();
     const hostOrdinal = this.#ports.host();
+    this.#runningForHost = hostOrdinal;
     const host = connections.get(hostOrdinal) ?? null;
     const clients = [...connections].filter(([n]) => n !== hostOrdinal);
     try {
@@ -133,6 +140,7 @@ export class PermissionGate {
       this.#toClient = ordinals((client) => host !== null && allows(host, client));
       this.#toHost = ordinals((client) => host !== null && allows(client, host));
       this.#readAt = startedAt;
+      this.#readForHost = hostOrdinal;
       const isDeleted = ([, connection]: [number, string]) =>
         deletedConnections.includes(connection);
       this.#ports.permissionsRead([...connections].filter(isDeleted).map(([n]) => n));
@@ -144,9 +152,13 @@ export class PermissionGate {
     }
   }
 
-  /** How old the permissions are. If the clock went backwards, that is not known: as old as can be. */
+  /**
+   * How old the permissions are. If the clock went backwards, that is not known: as old as can be. So they
+   * are if another user is the host since then.
+   */
   #ageAt(now: number): number {
-    return now < this.#readAt ? Number.POSITIVE_INFINITY : now - this.#readAt;
+    const isVoid = now < this.#readAt || this.#readForHost !== this.#ports.host();
+    return isVoid ? Number.POSITIVE_INFINITY : now - this.#readAt;
   }
 
   #connectionsNow(): ReadonlyMap<number, string> {

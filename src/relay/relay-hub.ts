@@ -1,8 +1,7 @@
 /**
- * The websockets of one relay session. Routes frames between the host and the clients, keeps each
- * participant within its limits, tells them about each other, and counts. The session's object calls it.
- * Nothing here writes storage: what must survive the object's eviction is in the sockets' attachments,
- * which hibernate with them.
+ * The websockets of one relay session: who is connected, what each of their messages means, and which are
+ * closed. The session's object calls it. Nothing here writes storage: what must survive the object's
+ * eviction is in the sockets' attachments, which hibernate with them.
  */
 
 import {
@@ -11,9 +10,13 @@ import {
   isRevokedBy,
 } from "../session/device-revocation";
 import type { Traffic } from "../session/session-calls";
+import { BroadcastBudget } from "./broadcast-budget";
 import type { BudgetLimits } from "./budget";
 import { ConnectedUsers } from "./connected-users";
+import { Delivery } from "./delivery";
+import { FrameRouter } from "./frame-router";
 import { isTrunk, NodeTrunk } from "./node-trunk";
+import { NodeUsers } from "./node-users";
 import {
   closeSocket,
   markClosed,
@@ -21,32 +24,23 @@ import {
   readAttachment,
   type SocketOrigin,
   saveAttachment,
-  saveAttachmentInTime,
   trafficOnConnect,
 } from "./participant";
 import type { PermissionGate } from "./permission-gate";
-import {
-  CLIENT_HEADER_BYTES,
-  CLOSE,
-  type ControlMessage,
-  FAULTS,
-  frameForClient,
-  frameForHost,
-  HOST_HEADER_BYTES,
-  parseFrame,
-  pongFrame,
-  RELAY_STATE,
-} from "./protocol";
-import { MAX_DATAGRAM_BYTES, parseTrunkFrame, parseTrunkMessage } from "./trunk";
+import { Presence } from "./presence";
+import { CLOSE, FAULTS, type Frame, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
+import { SilentSockets } from "./silent-sockets";
 import { UserBudgets } from "./user-budgets";
 
 /** What the hub uses of the permission gate. */
 type Gate = Pick<PermissionGate, "mayPass" | "whenFresh">;
 
-/** Limits of every participant. */
+/** Limits of every participant, and of what the session sends. */
 export interface RelayLimits extends BudgetLimits {
   /** How much may be sent to one participant since it was last heard; 0 switches it off. */
   unheardBytes: number;
+  /** How much broadcasts may send in a second, to all receivers together; 0 switches it off. */
+  broadcastBytesPerSecond: number;
 }
 
 /** What is known about a socket when it joins. */
@@ -56,35 +50,58 @@ export interface JoiningSocket {
   pairing: DevicePairing | null;
 }
 
-const HOST_JOINED = { type: "host_joined" } as const;
+/** What the hub asks of the session and of the platform. */
+export interface HubPorts {
+  gate: Gate;
+  /** The ordinal of the session's host now. */
+  host(): number;
+  /** When the platform has answered this socket's text ping last, Unix milliseconds; null: never. */
+  lastPing(ws: WebSocket): number | null;
+}
 
 export class RelayHub {
-  readonly #limits: RelayLimits;
+  /** The users who are heard on the session's relay node. */
+  readonly node: NodeUsers;
   readonly #gate: Gate;
   readonly #users: ConnectedUsers;
   readonly #budgets: UserBudgets;
   readonly #trunk: NodeTrunk;
   readonly #host: () => number;
+  readonly #delivery: Delivery;
+  readonly #presence: Presence;
+  readonly #router: FrameRouter;
+  readonly #silent: SilentSockets;
 
   /**
    * @param sockets all hibernatable sockets of the object: after an eviction they are still open
    * @param saved the counters that were stored, by user
-   * @param host the ordinal of the session's host now
    */
   constructor(
     sockets: WebSocket[],
     limits: RelayLimits,
     saved: ReadonlyMap<number, Traffic>,
-    gate: Gate,
-    host: () => number,
+    { gate, host, lastPing }: HubPorts,
   ) {
     this.#host = host;
-    this.#limits = limits;
     this.#budgets = new UserBudgets(limits);
     this.#gate = gate;
     this.#trunk = new NodeTrunk(sockets);
     const ofUsers = sockets.filter((ws) => !isTrunk(ws));
     this.#users = new ConnectedUsers(ofUsers, saved);
+    const unheard = "too much sent to you without hearing from you: ping";
+    this.#delivery = new Delivery({
+      unheardBytes: limits.unheardBytes,
+      lastPing,
+      closeUnheard: ({ n }) => this.close(n, CLOSE.overLimit, unheard),
+    });
+    const parts = { users: this.#users, trunk: this.#trunk, delivery: this.#delivery, host };
+    this.#presence = new Presence(parts);
+    const broadcasts = new BroadcastBudget(limits.broadcastBytesPerSecond);
+    this.#router = new FrameRouter({ ...parts, gate, broadcasts });
+    this.#silent = new SilentSockets(lastPing);
+    const [presence, router] = [this.#presence, this.#router];
+    const closeWebSocket = (n: number) => this.close(n, CLOSE.replaced, "heard on the relay node");
+    this.node = new NodeUsers({ trunk: this.#trunk, presence, router, closeWebSocket });
   }
 
   /** How many users have an open socket. */
@@ -125,75 +142,12 @@ export class RelayHub {
     // On a websocket or on a relay node: they are where they were heard last.
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
     const traffic = trafficOnConnect(this.traffic.get(n), origin);
-    const participant = this.#users.add(ws, { n, since, traffic, pairing, closed: false }, now);
+    const role = n === this.#host() ? "host" : "client";
+    const joining = { n, since, traffic, pairing, speaksAs: role, closed: false } as const;
+    const participant = this.#users.add(ws, joining, now);
     saveAttachment(participant, now);
-    this.#tell(participant, { type: "ready", connection_id: n });
-    this.#sayHere();
-    const host = this.#host();
-    if (n === host) {
-      for (const other of this.#trunk.users) {
-        this.#tell(participant, { type: "peer_joined", connection_id: other });
-      }
-      for (const other of this.#users.all()) {
-        if (other.n === host) continue;
-        this.#tell(other, { type: "host_joined" });
-        if (this.#users.isCurrent(other)) {
-          this.#tell(participant, { type: "peer_joined", connection_id: other.n });
-        }
-      }
-      return;
-    }
-    const hostHere = this.#users.ofUser(host);
-    if (hostHere) this.#tell(hostHere, { type: "peer_joined", connection_id: n });
-    const isHostThere = hostHere ? this.#users.isCurrent(hostHere) : this.#trunk.users.has(host);
-    if (isHostThere) this.#tell(participant, { type: "host_joined" });
-  }
-
-  /** Takes the websocket of the trunk to the session's relay node. */
-  openTrunk(ws: WebSocket, now: number): void {
-    for (const n of this.#trunk.users) this.#leaveNode(n);
-    this.#trunk.open(ws, now);
-    this.#sayHere();
-  }
-
-  /** Whether this is the websocket of a trunk. */
-  isTrunk(ws: WebSocket): boolean {
-    return isTrunk(ws);
-  }
-
-  /**
-   * Handles a message of the trunk.
-   * @param isUser whether the session has a user with this ordinal
-   */
-  receiveFromNode(
-    ws: WebSocket,
-    message: ArrayBuffer | string,
-    isUser: (n: number) => boolean,
-    now: number,
-  ): void {
-    if (!this.#trunk.isOpenOn(ws)) return;
-    if (typeof message === "string") {
-      const users = parseTrunkMessage(message)?.users.filter(isUser);
-      if (users) this.#setNodeUsers(new Set(users));
-      return;
-    }
-    const frame = parseTrunkFrame(new Uint8Array(message));
-    if (!frame || !this.#trunk.users.has(frame.from)) return;
-    const { from, to, payload } = frame;
-    const receiver = this.#users.ofUser(to);
-    // Every frame goes from the host or to it.
-    const host = this.#host();
-    if (!receiver || (from === host) === (to === host)) return;
-    const passed = to === host ? frameForHost(from, payload) : frameForClient(payload);
-    this.#send(receiver, passed, payload.length, now);
-  }
-
-  /** The trunk has closed. */
-  leaveTrunk(ws: WebSocket): void {
-    if (!this.#trunk.isOpenOn(ws)) return;
-    const users = [...this.#trunk.users];
-    this.#trunk.end();
-    for (const n of users) this.#announceLeft(n);
+    this.#delivery.tell(participant, { type: "ready", connection_id: n, role });
+    this.#presence.joined(participant);
   }
 
   /** What the next message of this socket has to wait for: see `PermissionGate.whenFresh`. Null: nothing. */
@@ -207,13 +161,7 @@ export class RelayHub {
    * that a later block is reported again.
    */
   forgetBlockedPeers(now: number): void {
-    for (const sender of this.#users.all()) {
-      const before = sender.blockedPeers.size;
-      for (const peer of sender.blockedPeers) {
-        if (this.#gate.mayPass(sender.n, peer, now)) sender.blockedPeers.delete(peer);
-      }
-      if (sender.blockedPeers.size < before) saveAttachment(sender, now);
-    }
+    this.#router.forgetBlockedPeers(now);
   }
 
   /** Handles one message of a participant. */
@@ -227,17 +175,45 @@ export class RelayHub {
       return;
     }
     sender.unheard = 0;
-    const frame = parseFrame(this.#isHost(sender) ? "host" : "client", message);
-    const isFrame = frame.type === "ping" || frame.type === "data";
-    if (!isFrame || !this.#budgets.spend(sender.n, size, now)) {
+    sender.heardAt = now;
+    const fault = this.#handle(sender, parseFrame(sender.speaksAs, message), size, now);
+    if (!fault) return;
+    this.close(sender.n, FAULTS[fault].code, FAULTS[fault].reason);
+  }
+
+  /** @returns what is wrong with the message, so that its sender is closed; null: nothing */
+  #handle(
+    sender: Participant,
+    frame: Frame,
+    size: number,
+    now: number,
+  ): keyof typeof FAULTS | null {
+    if (frame.type === "text" || frame.type === "malformed" || frame.type === "too-large") {
       this.#budgets.charge(sender.n, size, now);
-      const { code, reason } = FAULTS[isFrame ? "over-limit" : frame.type];
-      this.close(sender.n, code, reason);
-    } else if (frame.type === "ping") {
-      this.#send(sender, pongFrame(RELAY_STATE.valid), 0, now);
-    } else {
-      this.#pass(sender, frame.to ?? this.#host(), frame.payload, now);
+      return frame.type;
     }
+    if (!this.#budgets.spend(sender.n, size, now)) {
+      this.#budgets.charge(sender.n, size, now);
+      return "over-limit";
+    }
+    if (frame.type === "ping") {
+      this.#delivery.send(sender, pongFrame(RELAY_STATE.valid), 0, now);
+      return null;
+    }
+    // True from when it was made the host until it answers that: its frames would be read wrongly.
+    const isPromoted = sender.speaksAs === "client" && sender.n === this.#host();
+    if (frame.type === "promoted") {
+      if (!isPromoted) return "text";
+      sender.speaksAs = "host";
+      saveAttachment(sender, now);
+    } else if (isPromoted) {
+      this.#router.drop(sender, frame.payload, now);
+    } else if (frame.type === "data") {
+      this.#router.pass(sender, frame.to ?? this.#host(), frame.payload, now);
+    } else if (!this.#router.broadcast(sender, frame.payload, now)) {
+      return "broadcast-over-limit";
+    }
+    return null;
   }
 
   /** Forgets a socket that has closed. */
@@ -247,27 +223,50 @@ export class RelayHub {
     if (participant) {
       if (!this.#users.isCurrent(participant)) return;
       this.#users.removeUser(participant.n);
-      this.#announceLeft(participant.n);
-      this.#sayHere();
+      this.#presence.left(participant.n);
+      this.#presence.sayHere();
       return;
     }
     // The closing woke the object, which did not restore a socket that was closed.
     const attached = readAttachment(ws);
     if (attached && !attached.closed && !this.isConnected(attached.n)) {
-      this.#announceLeft(attached.n);
+      this.#presence.left(attached.n);
+    }
+  }
+
+  /**
+   * Another user is the host now, as `host()` says already. The socket of the host before it is closed, and
+   * comes back as a client's. The socket of the new host goes on in place.
+   * @param before the ordinal of the host until now
+   * @param after the ordinal of the host from now on
+   */
+  hostChanged(before: number, after: number): void {
+    const old = this.#users.ofUser(before);
+    const hadHost = old !== undefined || this.#trunk.users.has(before);
+    if (old) this.#remove(old, CLOSE.tryAgain, "another user is the host now: connect again");
+    this.#router.forgetAllBlockedPeers();
+    this.#presence.hostChanged(after, hadHost);
+    if (old) this.#presence.sayHere();
+  }
+
+  /**
+   * Closes the sockets that have pinged by text and of which nothing was heard for a minute. The object has
+   * no timer for that: it calls this whenever it is awake anyway.
+   */
+  closeSilent(now: number): void {
+    for (const { n } of this.#silent.find(this.#users.all(), now)) {
+      this.close(n, CLOSE.dead, "nothing heard of you for a minute");
     }
   }
 
   /** Closes a user's socket, if one is open. A user who is heard on the relay node counts as gone. */
   close(n: number, code: number, reason: string): void {
-    this.#leaveNode(n);
+    this.node.leave(n);
     const participant = this.#users.ofUser(n);
     if (!participant) return;
-    this.#users.removeUser(n);
-    markClosed(participant);
-    closeSocket(participant.ws, code, reason);
-    this.#announceLeft(n);
-    this.#sayHere();
+    this.#remove(participant, code, reason);
+    this.#presence.left(n);
+    this.#presence.sayHere();
   }
 
   /** Closes a user's socket if a pairing let it in that was revoked since then. */
@@ -278,126 +277,21 @@ export class RelayHub {
     }
   }
 
-  /** Another user is the host now: the one before, if connected, has to connect again as a client. */
-  hostChanged(before: number, _now: number): void {
-    this.close(before, 4503, "another user is the host now: connect again");
-  }
-
   /** Tells everyone that the session ends, and why, and closes all sockets. */
   end(reason: string): void {
     const everyone = [...this.#users.all()];
     this.#users.removeAll();
     for (const participant of everyone) {
-      this.#tell(participant, { type: "ending", reason });
+      this.#delivery.tell(participant, { type: "ending", reason });
       closeSocket(participant.ws, CLOSE.ended, `session ended: ${reason}`);
     }
     this.#trunk.end({ code: CLOSE.ended, reason: `session ended: ${reason}` });
   }
 
-  #isHost({ n }: Participant): boolean {
-    return n === this.#host();
+  /** Closes a socket. What the others are told of it is the caller's business. */
+  #remove(participant: Participant, code: number, reason: string): void {
+    this.#users.removeUser(participant.n);
+    markClosed(participant);
+    closeSocket(participant.ws, code, reason);
   }
-
-  #setNodeUsers(users: ReadonlySet<number>): void {
-    const before = this.#trunk.users;
-    for (const n of before) if (!users.has(n)) this.#leaveNode(n);
-    for (const n of users) {
-      if (before.has(n)) continue;
-      this.close(n, CLOSE.replaced, "heard on the relay node");
-      const isHost = n === this.#host();
-      if (isHost) for (const other of this.#users.all()) this.#tell(other, HOST_JOINED);
-      const host = isHost ? undefined : this.#users.ofUser(this.#host());
-      if (host) this.#tell(host, { type: "peer_joined", connection_id: n });
-    }
-    this.#trunk.setUsers(users);
-  }
-
-  /** A user is not heard on the relay node any more. */
-  #leaveNode(n: number): void {
-    if (!this.#trunk.users.has(n)) return;
-    this.#trunk.forget(n);
-    this.#announceLeft(n);
-  }
-
-  #sayHere(): void {
-    this.#trunk.sayHere([...this.#users.all()].map(({ n }) => n));
-  }
-
-  #pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
-    sender.traffic.bytesIn += payload.length;
-    saveAttachmentInTime(sender, now);
-    const receiver = to === sender.n ? undefined : this.#users.ofUser(to);
-    const isOnNode = to !== sender.n && !receiver && this.#trunk.users.has(to);
-    if (!receiver && !(isOnNode && fitsDatagram(to === this.#host(), payload))) {
-      sender.traffic.dropped += 1;
-      return;
-    }
-    if (!this.#gate.mayPass(sender.n, to, now)) {
-      this.#block(sender, to, now);
-      return;
-    }
-    if (!receiver) {
-      this.#trunk.sendFrame(sender.n, to, payload);
-      return;
-    }
-    const frame = this.#isHost(receiver)
-      ? frameForHost(sender.n, payload)
-      : frameForClient(payload);
-    this.#send(receiver, frame, payload.length, now);
-  }
-
-  /** Drops a frame that permissions block. The sender is told once for each peer. */
-  #block(sender: Participant, to: number, now: number): void {
-    sender.traffic.dropped += 1;
-    if (sender.blockedPeers.has(to)) return;
-    sender.blockedPeers.add(to);
-    // Kept with the socket: an object that wakes must not say it again.
-    saveAttachment(sender, now);
-    this.#tell(sender, { type: "refused", ...(this.#isHost(sender) ? { connection_id: to } : {}) });
-  }
-
-  #send(receiver: Participant, frame: Uint8Array, payloadBytes: number, now: number): void {
-    if (!this.#deliver(receiver, frame)) return;
-    receiver.traffic.bytesOut += payloadBytes;
-    saveAttachmentInTime(receiver, now);
-  }
-
-  /** Sends a control message. It counts like a frame of the one who gets it. */
-  #tell(receiver: Participant, control: ControlMessage): void {
-    this.#deliver(receiver, JSON.stringify(control));
-  }
-
-  /** @returns false when the receiver has gone, or is closed now for never being heard */
-  #deliver(receiver: Participant, message: Uint8Array | string): boolean {
-    receiver.unheard += message.length;
-    // workerd shows no send buffer (2026-11). So instead of what the participant has not read, the hub
-    // counts what was sent since it was last heard. A reader that stalls is closed, not buffered for.
-    if (this.#limits.unheardBytes > 0 && receiver.unheard > this.#limits.unheardBytes) {
-      const reason = "too much sent to you without hearing from you: ping";
-      this.close(receiver.n, CLOSE.overLimit, reason);
-      return false;
-    }
-    try {
-      receiver.ws.send(message);
-      return true;
-    } catch {
-      // It has just closed; its close event does the rest.
-      return false;
-    }
-  }
-
-  #announceLeft(n: number): void {
-    if (n !== this.#host()) {
-      const host = this.#users.ofUser(this.#host());
-      if (host) this.#tell(host, { type: "peer_left", connection_id: n });
-      return;
-    }
-    for (const other of this.#users.all()) this.#tell(other, { type: "host_left" });
-  }
-}
-
-/** Whether a payload is small enough for a datagram to the host, or to a client. */
-function fitsDatagram(toHost: boolean, payload: Uint8Array): boolean {
-  const header = toHost ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
-  return header + payload.length <= MAX_DATAGRAM_BYTES;
 }

@@ -156,20 +156,20 @@ function overLimit({ hub }: LoadedSession, { n }: RelayUser, now: number): Admis
   return seconds > 0 ? { code: "over-limit", retryAfterSeconds: seconds } : null;
 }
 
-/** The one user of this side with these tokens, or nobody. */
+/** The one user whom this link lets in with these tokens, or nobody. */
 function usersWithTokens(upgrade: UpgradeRequest, { session, tokens }: LoadedSession): RelayUser[] {
   if (!isSameToken(tokens.session, upgrade.sessionToken)) return [];
   const user = session.users.find((each) => isSameToken(tokens.user(each), upgrade.userToken));
   return user && isOnSide(user, upgrade, session) ? [user] : [];
 }
 
-/** The users of this side who have a device: the device token tells later whose it is. */
+/** The users whom this link lets in and who have a device: the device token tells later whose it is. */
 function usersWithDevice(upgrade: UpgradeRequest, { session }: LoadedSession): RelayUser[] {
   return session.users.filter((user) => user.deviceId !== null && isOnSide(user, upgrade, session));
 }
 
-function isOnSide({ n }: RelayUser, { asHost }: UpgradeRequest, session: Session): boolean {
-  return asHost === (n === hostOf(session));
+function isOnSide({ n }: RelayUser, { side }: UpgradeRequest, session: Session): boolean {
+  return side === null || side === (n === hostOf(session) ? "host" : "client");
 }
 
 /** Of these users one who is still in the session, and if possible not connected yet. */

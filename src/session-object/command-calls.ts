@@ -16,6 +16,8 @@ interface CallContext {
   clock: SessionClock;
   nodes: NodeLink;
   announcer: Announcer;
+  /** Lets go of those whose other end is gone. */
+  closeSilent(loaded: LoadedSession, now: number): void;
   /** The session of the object; null: there is none, or none any more. */
   current(): LoadedSession | null;
 }
@@ -36,12 +38,14 @@ export class CommandCalls {
    * @returns null where there is none, or it belongs to another organisation
    */
   async currentFor(organisationId: number | null): Promise<LoadedSession | null> {
-    const { commands, announcer } = this.#object;
+    const { commands, announcer, closeSilent } = this.#object;
     const loaded = this.#object.current();
     if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
       return null;
     }
-    if (commands.doWhatIsDue(loaded, Date.now())) await announcer.announce();
+    const now = Date.now();
+    closeSilent(loaded, now);
+    if (commands.doWhatIsDue(loaded, now)) await announcer.announce();
     return loaded;
   }
 

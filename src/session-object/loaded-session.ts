@@ -91,9 +91,12 @@ export function loadSession(
     permissionsRead,
   });
   const sockets = ctx.getWebSockets();
-  const host = () => hostOf(loaded.session);
   const saved = usage.readTraffic();
-  const hub = new RelayHub(sockets, config.relay, saved, permissions, host);
+  const hub = new RelayHub(sockets, config.relay, saved, {
+    gate: permissions,
+    host: () => hostOf(loaded.session),
+    lastPing: (ws) => ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? null,
+  });
   const departures = new Departures(saved, connectedUsers({ session, hub }));
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.

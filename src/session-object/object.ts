@@ -67,13 +67,8 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#commands = new SessionCommands(ctx.storage, { outcomeWaiters, nodes: this.#nodes });
     const current = () => this.#loaded;
     this.#announcer = new Announcer({ ctx, clock: this.#clock, current });
-    this.#admission = new Admission({
-      ctx,
-      env,
-      announcer: this.#announcer,
-      limits: this.#config.relay,
-      current,
-    });
+    const { relay: limits, secret } = this.#config;
+    this.#admission = new Admission({ ctx, env, announcer: this.#announcer, limits, current });
     const parts = {
       ctx,
       commands: this.#commands,
@@ -85,9 +80,10 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       current,
     };
     this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
-    this.#calls = new CommandCalls(parts);
+    const closeSilent = (loaded: LoadedSession, now: number) =>
+      this.#sockets.closeSilent(loaded, now);
+    this.#calls = new CommandCalls({ ...parts, closeSilent });
     this.#reports = new NodeReportCalls(parts);
-    const { secret } = this.#config;
     this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({
       ...parts,
@@ -268,6 +264,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#clock.alarmRings(loaded, info?.scheduledTime, now);
     if (!loaded) return;
     try {
+      this.#sockets.closeSilent(loaded, now);
       this.#commands.doWhatIsDue(loaded, now);
       await this.#announcer.drain({ reproject: false });
     } finally {

@@ -4,6 +4,7 @@
  * session's object calls it.
  */
 import { closeSocket, readAttachment } from "../relay/participant";
+import { TEXT_PING, TEXT_PONG } from "../relay/protocol";
 import { isFinal } from "../session/session";
 import { readTrunkRequest } from "../session/session-calls";
 import type { Admission } from "./admission";
@@ -34,6 +35,8 @@ export class SessionSockets {
 
   constructor(object: SocketsContext) {
     this.#object = object;
+    // The platform answers these itself, and the object sleeps on.
+    object.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(TEXT_PING, TEXT_PONG));
   }
 
   /** Answers an upgrade of a participant or of a relay node's trunk: `SessionCalls.fetch`. */
@@ -51,7 +54,7 @@ export class SessionSockets {
   async message(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
     const { current, commands, announcer } = this.#object;
     const woken = current();
-    if (woken?.hub.isTrunk(ws)) {
+    if (woken?.hub.node.isTrunk(ws)) {
       this.#receiveFromNode(woken, ws, message);
       return;
     }
@@ -66,6 +69,14 @@ export class SessionSockets {
     }
     const before = loaded.hub.size;
     loaded.hub.receive(ws, message, now);
+    loaded.hub.closeSilent(now);
+    if (loaded.hub.size < before) this.afterClosing(loaded, now);
+  }
+
+  /** Lets go of those whose other end is gone: see `RelayHub.closeSilent`. Called whenever the object is awake. */
+  closeSilent(loaded: LoadedSession, now: number): void {
+    const before = loaded.hub.size;
+    loaded.hub.closeSilent(now);
     if (loaded.hub.size < before) this.afterClosing(loaded, now);
   }
 
@@ -80,14 +91,16 @@ export class SessionSockets {
   forget(ws: WebSocket): void {
     const loaded = this.#object.current();
     if (!loaded) return;
-    if (loaded.hub.isTrunk(ws)) {
-      loaded.hub.leaveTrunk(ws);
+    if (loaded.hub.node.isTrunk(ws)) {
+      loaded.hub.node.leaveTrunk(ws);
       return;
     }
+    const now = Date.now();
     const attached = readAttachment(ws);
     if (attached && !attached.closed) loaded.departures.noteClosing(attached.n);
     loaded.hub.leave(ws);
-    this.afterClosing(loaded, Date.now());
+    loaded.hub.closeSilent(now);
+    this.afterClosing(loaded, now);
   }
 
   /** A participant's socket has closed: its counters are kept, and after the last one the idle clock starts. */
@@ -110,7 +123,7 @@ export class SessionSockets {
     const { hub, session } = loaded;
     const before = hub.size;
     const isUser = (n: number) => session.users.some((user) => user.n === n);
-    hub.receiveFromNode(ws, message, isUser, Date.now());
+    hub.node.receive(ws, message, isUser, Date.now());
     if (hub.size < before) this.afterClosing(loaded, Date.now());
   }
 
@@ -121,7 +134,7 @@ export class SessionSockets {
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.#object.ctx.acceptWebSocket(server);
-    loaded.hub.openTrunk(server, Date.now());
+    loaded.hub.node.openTrunk(server, Date.now());
     return new Response(null, { status: 101, webSocket: client });
   }
 }

@@ -86,6 +86,26 @@ describe("between a browser and a native game", () => {
     expect(await host.control("peer_left")).toMatchObject({ connection_id: 1 });
   });
 
+  test("a broadcast of a host in a browser reaches clients on both sides, where a datagram can hold it", async () => {
+    const { node, relay } = await onNode();
+    const host = await connect(relay, 0);
+    const browser = await connect(relay, 1);
+    const { trunk } = await trunkOf(node.token, relay);
+    say(trunk, 2);
+    expect(await host.control("peer_joined")).toMatchObject({ connection_id: 1 });
+    expect(await host.control("peer_joined")).toMatchObject({ connection_id: 2 });
+    host.sendBytes(Uint8Array.of(3, ...bytes("to all")));
+    expect(await frame(trunk)).toEqual({ from: 0, to: 2, payload: "to all" });
+    host.sendBytes(Uint8Array.of(3, ...new Uint8Array(1_472)));
+    host.sendBytes(Uint8Array.of(3, ...new Uint8Array(1_471)));
+    expect((await frame(trunk))?.payload).toHaveLength(1_471);
+    const sizes = (await browser.settle()).map((each) => each.length);
+    expect(sizes).toEqual([7, 1_473, 1_472]);
+    const { session_users } = (await read(relay.key, relay.id)).body;
+    // One by us, and none by the node, which counts user 0 as 0.
+    expect(session_users[0].frames_dropped).toBe(1);
+  });
+
   test("somebody who connects later is told who is on the node", async () => {
     const { node, relay } = await onNode();
     const first = await connect(relay, 1);

@@ -86,7 +86,7 @@ describe("a websocket of a user", () => {
     });
     relay.userTokens.push(body.session_user.authorization_token);
     const client = await connect(relay, 1);
-    expect(client.controls[0]).toEqual({ type: "ready", connection_id: 1 });
+    expect(client.controls[0]).toEqual({ type: "ready", connection_id: 1, role: "client" });
   });
 });
 

@@ -165,7 +165,7 @@ describe("the limit on what is sent to a silent participant", () => {
     expect(JSON.stringify(deaf.controls).length).toBeLessThan(2_200);
     const last = join(1);
     await last.settle();
-    expect(last.controls).toEqual([{ type: "ready", connection_id: 1 }]);
+    expect(last.controls).toEqual([{ type: "ready", connection_id: 1, role: "client" }]);
   });
 });
 
@@ -179,7 +179,11 @@ test("a hub that is rebuilt from its websockets, in any order, goes on with the 
     [first, second],
     [second, first],
   ]) {
-    const hub = new RelayHub(sockets, LIMITS, new Map(), openToAll, () => 0);
+    const hub = new RelayHub(sockets, LIMITS, new Map(), {
+      gate: openToAll,
+      host: () => 0,
+      lastPing: () => null,
+    });
     hub.receive(second, Uint8Array.from(fromClient(1, 2, 3)).buffer, Date.now());
     expect(hub.traffic.get(1)).toMatchObject({ bytesIn: 3, dropped: 1 });
   }

@@ -18,9 +18,9 @@ const bytes = (...values: number[]) => Uint8Array.from(values);
 const buffer = (values: Uint8Array) => values.slice().buffer as ArrayBuffer;
 const parse = (from: "host" | "client", ...values: number[]) =>
   parseFrame(from, buffer(bytes(...values)));
-const sized = (length: number) => {
+const sized = (length: number, first = 2) => {
   const frame = new Uint8Array(length);
-  frame[0] = 2;
+  frame[0] = first;
   return frame.buffer;
 };
 
@@ -63,6 +63,8 @@ describe("the bytes of a message", () => {
     ["host", [2, 0xff, 0xff, 0xff, 0xff, 9], { type: "data", to: -1, payload: bytes(9) }],
     ["client", [1], { type: "ping" }],
     ["host", [1], { type: "ping" }],
+    ["host", [3], { type: "broadcast", payload: bytes() }],
+    ["host", [3, 1, 0, 0, 0, 9], { type: "broadcast", payload: bytes(1, 0, 0, 0, 9) }],
   ] as const)("from the %s, %j, are understood", (from, values, expected) => {
     expect(parse(from, ...values)).toEqual(expected);
   });
@@ -89,6 +91,19 @@ describe("the bytes of a message", () => {
     expect(parseFrame(from, sized(header + 65_536))).toMatchObject({ type: "data" });
     expect(parseFrame(from, sized(header + 65_537))).toEqual({ type: "too-large" });
   });
+
+  test("for all clients may hold a payload of 64 KB and not one byte more", () => {
+    expect(parseFrame("host", sized(65_537, 3))).toMatchObject({ type: "broadcast" });
+    expect(parseFrame("host", sized(65_538, 3))).toEqual({ type: "too-large" });
+  });
+
+  test("that are text are no frame, but for a client that answers that it is the host now", () => {
+    expect(parseFrame("client", "promoted")).toEqual({ type: "promoted" });
+    expect(parseFrame("host", "promoted")).toEqual({ type: "text" });
+    for (const text of ["ping", "Promoted", "promoted ", "", "{}"]) {
+      expect(parseFrame("client", text)).toEqual({ type: "text" });
+    }
+  });
 });
 
 describe("the relay's protocol, whatever the bytes,", () => {
@@ -104,13 +119,15 @@ describe("the relay's protocol, whatever the bytes,", () => {
     );
   });
 
-  test("is read without a throw, as exactly one of the four kinds", () => {
+  test("is read without a throw, as exactly one of its kinds", () => {
     fc.assert(
       fc.property(sides, payloads, (from, message) => {
         const frame = parseFrame(from, buffer(message));
         const isPing = message.length === 1 && message[0] === 1;
         const isData = message[0] === 2 && message.length >= (from === "host" ? 5 : 1);
-        expect(frame.type).toBe(isPing ? "ping" : isData ? "data" : "malformed");
+        const isBroadcast = message[0] === 3 && from === "host";
+        const frames = { ping: isPing, data: isData, broadcast: isBroadcast, malformed: true };
+        expect(frame.type).toBe(Object.entries(frames).find(([, fits]) => fits)?.[0]);
       }),
       { numRuns: 1_000 },
     );

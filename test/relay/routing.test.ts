@@ -41,7 +41,7 @@ describe("the control messages about participants", () => {
     early.close(1000);
     await host.control("peer_left");
     expect(host.controls).toEqual([
-      { type: "ready", connection_id: 0 },
+      { type: "ready", connection_id: 0, role: "host" },
       { type: "peer_joined", connection_id: 1 },
       { type: "peer_joined", connection_id: 2 },
       { type: "peer_left", connection_id: 2 },

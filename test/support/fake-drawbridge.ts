@@ -28,6 +28,10 @@ export interface FakeDrawbridge {
   welcome: Omit<Welcome, "type" | "protocol" | "node_id">;
   /** Set it, and every dial is refused with this status. */
   refuseWith: number | null;
+  /** Set it, and every dial of a trunk is refused with this status. */
+  refuseTrunksWith: number | null;
+  /** How many trunks were dialled. */
+  trunksDialled: number;
   /** Set it to false, and pings are not answered. */
   answersPings: boolean;
   /** What is assigned right after each welcome. */
@@ -54,15 +58,17 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
   let open: WebSocket | null = null;
   server.on("upgrade", (request, socket, head) => {
     const authorized = request.headers.authorization === `Bearer ${TOKEN}`;
-    const status = fake.refuseWith ?? (authorized ? null : 403);
+    const isTrunk = request.url !== LINK_PATH;
+    if (isTrunk) fake.trunksDialled += 1;
+    const refused = fake.refuseWith ?? (isTrunk ? fake.refuseTrunksWith : null);
+    const status = refused ?? (authorized ? null : 403);
     if (status !== null) {
       socket.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
-      const path = request.url ?? "";
-      if (path === LINK_PATH) acceptLink(ws);
-      else acceptTrunk(ws, path.split("/").at(-1) ?? "");
+      if (isTrunk) acceptTrunk(ws, request.url?.split("/").at(-1) ?? "");
+      else acceptLink(ws);
     });
   });
   server.listen(0, "127.0.0.1");
@@ -124,6 +130,8 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
       draining: false,
     },
     refuseWith: null,
+    refuseTrunksWith: null,
+    trunksDialled: 0,
     answersPings: true,
     sessions: [],
     links: 0,

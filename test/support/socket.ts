@@ -92,6 +92,23 @@ export function tokensOf(relay: Relay, n: number): string {
   return `session_token=${relay.sessionToken}&user_token=${relay.userTokens[n]}`;
 }
 
+/** The subprotocols with which user `n` connects without a credential in the URL. */
+export function v1(relay: Relay, n: number): Way {
+  const tokens = `tokens.${relay.sessionToken}.${relay.userTokens[n]}`;
+  return { query: "", protocols: `drawbridge.v1, ${tokens}` };
+}
+
+/** Asks for an upgrade with the subprotocol, and returns how the relay closes it. */
+export async function refusedWith(
+  relay: Relay,
+  n: number,
+  way: Way = {},
+): Promise<{ code: number; reason: string }> {
+  const answer = await upgrade(relay, n, { ...v1(relay, n), ...way });
+  if (!answer.webSocket) throw new Error(`not opened: ${answer.status} ${await answer.text()}`);
+  return new Socket(answer.webSocket, false).closed;
+}
+
 /** Connects user `n`, and waits until the relay has said that it is ready. */
 export async function connect(relay: Relay, n: number, way: Way = {}): Promise<Socket> {
   const answer = await upgrade(relay, n, way);
@@ -105,10 +122,11 @@ export async function connect(relay: Relay, n: number, way: Way = {}): Promise<S
 export interface Control {
   type: string;
   connection_id?: number;
+  role?: string;
   reason?: string;
 }
 
-type Received = { control: Control } | { frame: Uint8Array };
+type Received = { control: Control } | { frame: Uint8Array } | { pong: true };
 
 /** A participant's end of a websocket. Messages are kept in their order until they are taken. */
 export class Socket {
@@ -125,12 +143,9 @@ export class Socket {
     this.#ws = ws;
     ws.binaryType = "arraybuffer";
     ws.addEventListener("message", ({ data }) => {
-      if (typeof data === "string") this.controls.push(JSON.parse(data));
-      this.#inbox.push(
-        typeof data === "string"
-          ? { control: JSON.parse(data) }
-          : { frame: new Uint8Array(data as ArrayBuffer) },
-      );
+      const received = toReceived(data as ArrayBuffer | string);
+      if ("control" in received) this.controls.push(received.control);
+      this.#inbox.push(received);
       this.#wake();
     });
     const closed = new Promise<{ code: number; reason: string }>((resolve) => {
@@ -187,6 +202,12 @@ export class Socket {
     return (found as { control: Control }).control;
   }
 
+  /** Pings by text, and waits for the answer. The relay itself handles neither. */
+  async pingByText(): Promise<void> {
+    this.sendText("ping");
+    await this.#take((received) => "pong" in received, "a pong");
+  }
+
   /**
    * Pings, and returns the data frames that arrived before the answer: all that the relay had sent
    * to this participant until it handled the ping.
@@ -215,6 +236,11 @@ export class Socket {
     };
     return limited(search(), what);
   }
+}
+
+function toReceived(data: ArrayBuffer | string): Received {
+  if (typeof data !== "string") return { frame: new Uint8Array(data) };
+  return data === "pong" ? { pong: true } : { control: JSON.parse(data) };
 }
 
 async function limited<T>(work: Promise<T>, what: string): Promise<T> {

@@ -93,7 +93,7 @@ const REFUSALS = {
     status: 403,
     code: "wrong-token",
     message:
-      "session_token or user_token is wrong, revoked, or for the other link: user 0 uses the server link, everyone else the client link.",
+      "session_token or user_token is wrong or revoked. Or it is for the other link: the host uses the server link, everyone else the client link.",
   },
   // The tokens are right, but this user may not connect.
   "user-revoked": {
@@ -132,6 +132,9 @@ const REFUSALS = {
   ),
 } satisfies Record<string, HttpRefusal>;
 
+/** The object of a session does not answer. */
+export const sessionUnreachable = tryAgain("unavailable", "The session cannot be reached.");
+
 /** There is no such session, or none any more. */
 export const sessionNotFound: HttpRefusal = REFUSALS["not-found"];
 
@@ -147,7 +150,7 @@ export function requireSessionId(id: string): string {
 const LOCK_MESSAGES = {
   address: "Too many wrong tokens from your address. Wait as long as Retry-After says.",
   session:
-    "Too many wrong user tokens for this session: for now, only addresses that were connected before may connect. Wait as long as Retry-After says.",
+    "Too many wrong user tokens for this session. For now, only addresses that were connected before may connect. Wait as long as Retry-After says.",
 };
 
 function tooMany(code: string, message: string, seconds: number): HttpRefusal {

@@ -5,27 +5,30 @@ import { checkedByHandler, type OperationGroup, open, operation } from "../../ht
 import { requireBelowLimit } from "../../http/rate-limits";
 import { clientIp, Refused } from "../../http/request-context";
 import { requireUpgrade } from "../../http/websocket-upgrade";
+import { UnavailableError } from "../../platform/unavailable";
 import { findByJoinCode } from "../../session/join-codes";
 import { joinRelaySession } from "../../session/relay-sessions";
 import type { AdmissionRefusal } from "../../session-object/admission";
+import { offersSubprotocol } from "../../session-object/upgrade-request";
 import { connectQuery, joinBody, sessionIdForm } from "./bodies";
-import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
+import { requireSessionId, sessionNotFound, sessionUnreachable, toRelayRefusal } from "./errors";
+import { refusedSocket } from "./refused-socket";
 import { joinAnswer, linkSettings, toJoinAnswer } from "./wire";
 
 /**
  * The fewest characters of a join's Idempotency-Key. A retry with it gets the same user's token. All players
  * know the join code, so only this key keeps a player from getting the token of another.
  */
-const SHORTEST_JOIN_KEY = 16;
+export const SHORTEST_JOIN_KEY = 16;
 
 const CONTROL =
   "Text messages are JSON from the relay itself: `ready` first, then who comes and goes.";
 const CONNECTING =
-  "Both tokens stand in the query. A user with a `device_id` may leave them out, and send the token of that device in `Authorization`. A websocket that is refused is answered as any HTTP request. `docs/relay-protocol.md` has the frames, the messages and the close codes. This page cannot open websockets: `docs/first-session.mjs` is a program that does.";
+  'In a browser, offer the subprotocols `["drawbridge.v1", "tokens.<session_token>.<user_token>"]` (or `"device.<token>"`): no token stands in a URL then, either link lets in the host and the clients, and a refusal is a websocket that is closed at once with a code and a reason, where browsers see nothing of an HTTP answer. Without that, both tokens stand in the query, a user with a `device_id` may leave them out and send the token of that device in `Authorization`, and a websocket that is refused is answered as any HTTP request. `docs/relay-protocol.md` has the frames, the messages and the close codes. This page cannot open websockets: `docs/first-session.mjs` is a program that does.';
 
 const DESCRIPTIONS = {
-  server: `A websocket for the first user of the session. Its binary messages carry the number of a client: for whom a message is, or from whom it came. ${CONTROL}\n\n${CONNECTING}`,
-  client: `A websocket for every user but the first. Its binary messages go to the host, and come from the host. ${CONTROL}\n\n${CONNECTING}`,
+  server: `A websocket for the host of the session: its first user, until another one is made the host. Its binary messages carry the number of a client: for whom a message is, or from whom it came. ${CONTROL}\n\n${CONNECTING}`,
+  client: `A websocket for every user but the host. Its binary messages go to the host, and come from the host. ${CONTROL}\n\n${CONNECTING}`,
 };
 
 /** Joining and connecting, for the users of relay sessions. */
@@ -41,6 +44,7 @@ export const relayParticipants: OperationGroup = {
       path: "/v1/relays/join",
       // The join code is the credential.
       caller: open,
+      origins: "any",
       summary: "Join a relay session with its join code",
       description: `Adds one more user to the session of this code. The join code is the credential. A repeat with the same code and the same header \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} to 255 visible ASCII characters) gets the same user again.`,
       body: joinBody,
@@ -106,9 +110,16 @@ function connect(id: string, side: "server" | "client", summary: string) {
     },
     async handle(c, { params }) {
       requireUpgrade(c);
-      const answer = await c.var.sessions.connect(requireSessionId(params.id), c.req.raw);
-      if (answer.status === 101) return answer;
-      throw new Refused(toRelayRefusal(await answer.json<AdmissionRefusal>(), 410));
+      try {
+        const answer = await c.var.sessions.connect(requireSessionId(params.id), c.req.raw);
+        if (answer.status === 101) return answer;
+        throw new Refused(toRelayRefusal(await answer.json<AdmissionRefusal>(), 410));
+      } catch (error) {
+        if (!offersSubprotocol(c.req.raw.headers)) throw error;
+        if (error instanceof Refused) return refusedSocket(error.refusal);
+        if (error instanceof UnavailableError) return refusedSocket(sessionUnreachable);
+        throw error;
+      }
     },
   });
 }

@@ -1,0 +1,86 @@
+/**
+ * The users of a relay who play over its relay node: they come and go by what the trunk says, and their frames
+ * come over it. The session's object hands it what happens on the trunk's websocket.
+ */
+import type { FrameRouter } from "./frame-router";
+import { isTrunk, type NodeTrunk } from "./node-trunk";
+import type { Presence } from "./presence";
+import { parseTrunkMessage } from "./trunk";
+
+interface NodeUsersParts {
+  trunk: NodeTrunk;
+  presence: Presence;
+  router: FrameRouter;
+  /** Closes the websocket of a user who is heard on the node now. */
+  closeWebSocket(n: number): void;
+}
+
+export class NodeUsers {
+  readonly #relay: NodeUsersParts;
+
+  constructor(relay: NodeUsersParts) {
+    this.#relay = relay;
+  }
+
+  /** Whether this is the websocket of a trunk. */
+  isTrunk(ws: WebSocket): boolean {
+    return isTrunk(ws);
+  }
+
+  /** Takes the websocket of the trunk to the session's relay node. */
+  openTrunk(ws: WebSocket, now: number): void {
+    const { trunk, presence } = this.#relay;
+    for (const n of trunk.users) this.leave(n);
+    trunk.open(ws, now);
+    presence.sayHere();
+  }
+
+  /**
+   * Handles a message of the trunk.
+   * @param isUser whether the session has a user with this ordinal
+   */
+  receive(
+    ws: WebSocket,
+    message: ArrayBuffer | string,
+    isUser: (n: number) => boolean,
+    now: number,
+  ): void {
+    const { trunk, router } = this.#relay;
+    if (!trunk.isOpenOn(ws)) return;
+    if (typeof message === "string") {
+      const users = parseTrunkMessage(message)?.users.filter(isUser);
+      if (users) this.#set(new Set(users));
+      return;
+    }
+    router.passFromNode(message, now);
+  }
+
+  /** The trunk has closed. */
+  leaveTrunk(ws: WebSocket): void {
+    const { trunk, presence } = this.#relay;
+    if (!trunk.isOpenOn(ws)) return;
+    const users = [...trunk.users];
+    trunk.end();
+    for (const n of users) presence.left(n);
+  }
+
+  /** A user, if they are heard on the node, is not any more, or does not count as heard there. */
+  leave(n: number): void {
+    const { trunk, presence } = this.#relay;
+    if (!trunk.users.has(n)) return;
+    trunk.forget(n);
+    presence.left(n);
+  }
+
+  #set(users: ReadonlySet<number>): void {
+    const { trunk, presence, closeWebSocket } = this.#relay;
+    const before = trunk.users;
+    for (const n of before) if (!users.has(n)) this.leave(n);
+    for (const n of users) {
+      if (before.has(n)) continue;
+      closeWebSocket(n);
+      presence.joinedNode(n);
+    }
+    trunk.setUsers(users);
+  }
+}
