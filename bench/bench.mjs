@@ -9,6 +9,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { measureBroadcast } from "./broadcast.mjs";
 
 const REQUESTS = 1_000;
 const AT_ONCE = 16;
@@ -16,6 +17,13 @@ const FRAMES = 20_000;
 const PAYLOAD_BYTES = 200;
 const WEBHOOKS = 500;
 const ROOT = "bench-root-token-0123456789-0123456789";
+
+/** What one participant may do is no part of what the runtime can do. */
+const NO_LIMITS = {
+  RELAY_BYTES_PER_SECOND: "0",
+  RELAY_MESSAGES_PER_SECOND: "0",
+  RELAY_UNHEARD_BYTES: "0",
+};
 
 const built = mkdtempSync(join(tmpdir(), "drawbridge-bench-"));
 let mf;
@@ -25,7 +33,7 @@ try {
     ["node_modules/wrangler/bin/wrangler.js", "deploy", "--dry-run", "--outdir", built],
     { stdio: "pipe" },
   );
-  mf = await serve(built);
+  mf = await serve(built, NO_LIMITS);
   await migrate(mf);
   const url = await mf.ready;
   const key = await newKey(url);
@@ -49,12 +57,22 @@ try {
   await measure("list 20 of the live sessions", () => get(sessions, headers));
   await measureFrames(await post(sessions, headers, body));
   await measureWebhooks(url, headers, () => post(sessions, headers, body));
+
+  // This one shows what holds within the limits that a deployment has.
+  await mf.dispose();
+  mf = await serve(built, {});
+  await migrate(mf);
+  const limited = await mf.ready;
+  const owner = { Authorization: `token ${await newKey(limited)}` };
+  const users = Array.from({ length: 34 }, () => ({ ip: "198.51.100.1" }));
+  const game = await post(`${limited}v1/relays/sessions`, owner, JSON.stringify({ users }));
+  print(...(await measureBroadcast(game)));
 } finally {
   await mf?.dispose();
   rmSync(built, { recursive: true, force: true });
 }
 
-function serve(folder) {
+function serve(folder, limits) {
   return new Miniflare({
     ...convertV4MiniflareOptions({
       // The Worker's log has a line for each request: the figures would drown in it.
@@ -83,9 +101,7 @@ function serve(folder) {
       bindings: {
         DRAWBRIDGE_SECRET: "bench-secret-0123456789-0123456789-0123",
         DRAWBRIDGE_ROOT_TOKEN: ROOT,
-        RELAY_BYTES_PER_SECOND: "0",
-        RELAY_MESSAGES_PER_SECOND: "0",
-        RELAY_UNHEARD_BYTES: "0",
+        ...limits,
         ALLOW_INSECURE_WEBHOOKS: "1",
       },
     }),

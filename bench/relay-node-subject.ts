@@ -14,6 +14,7 @@ const userToken = (s: number, n: number) => 2_000_000 + s * 4 + n;
 interface Subject {
   ports: { server: number; client: number };
   forwarded(): number;
+  received(): number;
 }
 
 async function startBare(sessions: number): Promise<Subject> {
@@ -33,6 +34,7 @@ async function startBare(sessions: number): Promise<Subject> {
     }
   }
   let forwarded = 0;
+  let received = 0;
   const open = async () => {
     const size = 4 * 1_024 * 1_024;
     const socket = createSocket({
@@ -50,6 +52,7 @@ async function startBare(sessions: number): Promise<Subject> {
   const server: Socket = await open();
   const client: Socket = await open();
   server.on("message", (bytes, from) => {
+    received += 1;
     const user = users.get(bytes.readInt32LE(0));
     if (!user) return;
     user.address = from.address;
@@ -62,6 +65,7 @@ async function startBare(sessions: number): Promise<Subject> {
     forwarded += 1;
   });
   client.on("message", (bytes, from) => {
+    received += 1;
     const user = users.get(bytes.readInt32LE(0));
     if (!user) return;
     user.address = from.address;
@@ -76,6 +80,7 @@ async function startBare(sessions: number): Promise<Subject> {
   return {
     ports: { server: server.address().port, client: client.address().port },
     forwarded: () => forwarded,
+    received: () => received,
   };
 }
 
@@ -94,7 +99,12 @@ async function startNode(url: string): Promise<Subject> {
     log: createLog(() => {}),
   });
   while (!node.forwarder.knowsAllSessions) await new Promise((next) => setTimeout(next, 20));
-  return { ports: node.ports, forwarded: () => node.forwarder.counts.datagramsOut };
+  const { counts } = node.forwarder;
+  return {
+    ports: node.ports,
+    forwarded: () => counts.datagramsOut,
+    received: () => counts.datagramsIn,
+  };
 }
 
 const [kind, argument = ""] = process.argv.slice(2);
@@ -105,6 +115,7 @@ process.on("message", () => {
   process.send?.({
     cpuMs: (user + system) / 1_000,
     forwarded: subject.forwarded(),
+    received: subject.received(),
     bytes: settledMemory() - before,
   });
 });

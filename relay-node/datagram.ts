@@ -46,7 +46,7 @@ export function datagramType(role: Role, bytes: Buffer): typeof PING | typeof DA
 export function rewriteForHost(bytes: Buffer, n: number): number {
   const start = CLIENT_DATA_BYTES - HOST_HEADER_BYTES;
   bytes[start] = DATA;
-  bytes.writeInt32LE(n, start + 1);
+  writeNumber(bytes, start + 1, n);
   return start;
 }
 
@@ -65,10 +65,21 @@ export function pongOf(state: (typeof RELAY_STATE)[keyof typeof RELAY_STATE]): B
 }
 
 /**
- * A token of a datagram. Signed: no token has 32 bits, and a small integer is found faster. (`readInt32LE`
- * checks what is known here.)
+ * A token, or a connection id, of a datagram that is long enough. Signed: no token has 32 bits, and a small
+ * integer is found faster. (`readInt32LE` checks what is known here.)
  */
-export function readToken(bytes: Buffer, at: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-  return a | (b << 8) | (c << 16) | (d << 24);
+export function readNumber(bytes: Buffer, at: number): number {
+  return (
+    (bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)
+  );
+}
+
+function writeNumber(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >> 8;
+  bytes[at + 2] = value >> 16;
+  bytes[at + 3] = value >> 24;
 }

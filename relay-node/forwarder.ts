@@ -3,7 +3,6 @@
  * permissions, and passes it on. No socket and no clock is here: both are handed in. Times are
  * milliseconds of a clock that never jumps.
  */
-import { type BudgetLimits, spend } from "../src/relay/budget";
 import {
   CLIENT_HEADER_BYTES,
   DATA,
@@ -20,33 +19,29 @@ import {
   HOST_DATA_BYTES,
   pongOf,
   type Role,
-  readToken,
+  readNumber,
   rewriteForClient,
   rewriteForHost,
   roleOf,
   TOKENS_BYTES,
 } from "./datagram";
 import { InvalidPongs } from "./invalid-pongs";
+import { Limits } from "./limits";
 import { areOld, isPermitted, toPermissions } from "./permissions";
-import { NEVER, type NodeSession, type NodeUser, SessionTable } from "./session-table";
+import { Presence, type PresencePorts } from "./presence";
+import { type NodeSession, type NodeUser, SessionTable } from "./session-table";
 import { type DropReason, TrafficCounts } from "./traffic-counts";
 
-/** A user who was not heard for so long is disconnected. */
-export const UNHEARD_MS = 10_000;
 /** How soon permissions may be asked for again. */
 const ASK_AGAIN_MS = 1_000;
 
 /** What the forwarder calls. */
-export interface ForwarderPorts {
+export interface ForwarderPorts extends PresencePorts {
   /**
    * Sends the bytes from `start` on, from the port of this role; they are not changed afterwards. It never
    * waits: false means that the socket did not take them.
    */
   send(role: Role, bytes: Buffer, start: number, to: { address: string; port: number }): boolean;
-  /** Users of this session have come or gone. */
-  presenceChanged(session: NodeSession): void;
-  /** Nobody of this session was heard for its idle time. Said again every quarter of it. */
-  silent(session: NodeSession): void;
   /** The permissions of this session are needed, and old. Asked once a second at most. */
   askPermissions(session: NodeSession): void;
 }
@@ -55,11 +50,9 @@ export class Forwarder {
   readonly counts = new TrafficCounts();
   readonly table = new SessionTable();
   readonly #ports: ForwarderPorts;
+  readonly limits = new Limits();
+  readonly presence: Presence;
   readonly #invalidPongs = new InvalidPongs();
-  /** The limits of a host with so many clients. */
-  #limits: readonly BudgetLimits[] = [];
-  /** How many users are connected. */
-  #connected = 0;
   /** Until when datagrams pass without further word from Drawbridge. */
   passUntil = Number.NEGATIVE_INFINITY;
   /**
@@ -70,18 +63,7 @@ export class Forwarder {
 
   constructor(ports: ForwarderPorts) {
     this.#ports = ports;
-  }
-
-  /** How many users were heard in the last ten seconds. */
-  get connectedUsers(): number {
-    return this.#connected;
-  }
-
-  /** Sets what one user may send; a host may send so much for each connected client. */
-  setLimits(limits: BudgetLimits): void {
-    this.#limits = Array.from({ length: 65 }, (_, clients) =>
-      multiply(limits, Math.max(1, clients)),
-    );
+    this.presence = new Presence(ports);
   }
 
   /**
@@ -92,12 +74,11 @@ export class Forwarder {
     const result = this.table.assign(assigned, now);
     if (!result) return false;
     const { session, removed } = result;
-    session.passUntil = Number.POSITIVE_INFINITY;
+    session.passUntil = null;
     session.wantsTrunk = assigned.trunk;
     // What is not said is not forgotten: it goes on ageing.
     if (assigned.permissions) session.permissions = toPermissions(assigned.permissions, now);
-    for (const user of removed) this.#disconnect(user);
-    this.#ports.presenceChanged(session);
+    this.presence.disconnect(session, removed);
     return true;
   }
 
@@ -106,8 +87,7 @@ export class Forwarder {
     const session = this.table.get(id);
     if (!session) return;
     session.wantsTrunk = false;
-    for (const user of this.table.remove(id)) this.#disconnect(user);
-    this.#ports.presenceChanged(session);
+    this.presence.disconnect(session, this.table.remove(id));
   }
 
   /** @returns false: there is no such session */
@@ -128,7 +108,7 @@ export class Forwarder {
   /** A new link: what is not assigned on it passes no longer than it would have passed without it. */
   newLink(passUntil: number): void {
     for (const session of this.table.all()) {
-      session.passUntil = Math.min(session.passUntil, this.passUntil);
+      session.passUntil = Math.min(session.passUntil ?? this.passUntil, this.passUntil);
     }
     this.passUntil = passUntil;
   }
@@ -143,8 +123,8 @@ export class Forwarder {
       this.counts.dropped.malformed += 1;
       return;
     }
-    const userToken = readToken(bytes, 0);
-    const sessionToken = readToken(bytes, 4);
+    const userToken = readNumber(bytes, 0);
+    const sessionToken = readNumber(bytes, 4);
     const user = this.table.find(userToken, sessionToken);
     if (user === null || roleOf(user.n) !== role) {
       this.table.countWrongToken(userToken, sessionToken, now);
@@ -156,9 +136,8 @@ export class Forwarder {
       this.#refuse(role, type, from, now);
       return;
     }
-    this.#hear(user, from, now);
-    const limits = user.n === FIRST_HOST ? this.#hostLimits(user.session) : this.#limits[1];
-    if (!limits || !spend(user, limits, bytes.length - TOKENS_BYTES, now)) {
+    this.presence.hear(user, from, now);
+    if (!this.limits.spend(user, bytes.length - TOKENS_BYTES, now)) {
       this.#drop(user, "over-limit");
     } else if (type === PING) {
       this.#send(user, this.#pongOf(user, now), 0);
@@ -196,41 +175,10 @@ export class Forwarder {
     else this.counts.dropped["socket-full"] += 1;
   }
 
-  /** Who is on websockets now. A user who is new there was heard there last. */
-  usersOnWebsockets(session: NodeSession, before: ReadonlySet<number>, now: ReadonlySet<number>) {
-    if (now.has(FIRST_HOST)) session.hostWasHeard = true;
-    for (const n of now) {
-      const user = before.has(n) ? undefined : session.user(n);
-      if (user) this.#disconnect(user);
-    }
-    this.#ports.presenceChanged(session);
-  }
-
   /** Disconnects who was not heard for ten seconds, and reports sessions that are silent. Run every second. */
   tick(now: number): void {
     this.#invalidPongs.forgetOld(now);
-    for (const session of this.table.all()) {
-      if (session.connectedUsers > 0) {
-        const before = session.connectedUsers;
-        for (const user of session.users) {
-          session.heardAt = Math.max(session.heardAt, user.heardAt);
-          if (user.connected && now - user.heardAt >= UNHEARD_MS) this.#disconnect(user);
-        }
-        if (session.connectedUsers < before) this.#ports.presenceChanged(session);
-      }
-      this.#reportIfSilent(session, now);
-    }
-  }
-
-  #reportIfSilent(session: NodeSession, now: number): void {
-    const idleMs = session.idleSeconds * 1_000;
-    if (now - session.heardAt < idleMs) {
-      session.silentSaidAt = 0;
-      return;
-    }
-    if (session.silentSaidAt > 0 && now - session.silentSaidAt < idleMs / 4) return;
-    session.silentSaidAt = now;
-    this.#ports.silent(session);
+    this.presence.tick(this.table.all(), now);
   }
 
   #refuse(
@@ -254,42 +202,6 @@ export class Forwarder {
     return (session.wrongTokens?.secondsLeft(now) ?? 0) > 0;
   }
 
-  /** A valid datagram came from there. */
-  #hear(user: NodeUser, from: { address: string; port: number }, now: number): void {
-    const { session } = user;
-    user.heardAt = now;
-    if (user.port !== from.port || user.address !== from.address) {
-      user.address = from.address;
-      user.port = from.port;
-    }
-    if (user.connected) return;
-    if (user.at === NEVER) {
-      const limits = user.n === FIRST_HOST ? this.#hostLimits(session) : this.#limits[1];
-      user.bytes = limits?.burstBytes ?? 0;
-      user.messages = limits?.burstMessages ?? 0;
-      user.at = now;
-    }
-    user.connected = true;
-    this.#connected += 1;
-    session.connectedUsers += 1;
-    if (user.n === FIRST_HOST) session.hostWasHeard = true;
-    else session.connectedClients += 1;
-    this.#ports.presenceChanged(session);
-  }
-
-  #disconnect(user: NodeUser): void {
-    if (!user.connected) return;
-    user.connected = false;
-    this.#connected -= 1;
-    user.session.connectedUsers -= 1;
-    if (user.n !== FIRST_HOST) user.session.connectedClients -= 1;
-  }
-
-  #hostLimits(session: NodeSession): BudgetLimits | undefined {
-    const clients = session.connectedClients + (session.trunk?.users.size ?? 0);
-    return this.#limits[Math.min(clients, this.#limits.length - 1)];
-  }
-
   #pongOf(user: NodeUser, now: number): Buffer {
     const { session } = user;
     // The tokens are known, but nothing is passed on, or not for now.
@@ -302,7 +214,7 @@ export class Forwarder {
   }
 
   #passes(session: NodeSession, now: number): boolean {
-    return now <= this.passUntil && now <= session.passUntil;
+    return now <= this.passUntil && (session.passUntil === null || now <= session.passUntil);
   }
 
   #pass(sender: NodeUser, bytes: Buffer, now: number): void {
@@ -317,7 +229,7 @@ export class Forwarder {
     const { session } = sender;
     if (!this.#passes(session, now)) return "link-down";
     const fromHost = sender.n === FIRST_HOST;
-    const to = fromHost ? bytes.readInt32LE(TOKENS_BYTES + 1) : FIRST_HOST;
+    const to = fromHost ? readNumber(bytes, TOKENS_BYTES + 1) : FIRST_HOST;
     const receiver = fromHost ? session.user(to) : session.host;
     if (!receiver || receiver === sender) return "no-receiver";
     if (sender.gated && receiver.gated && !this.#isPermitted(sender, receiver, now)) {
@@ -364,13 +276,4 @@ export class Forwarder {
     this.counts.bytesOut += bytes.length - start;
     return true;
   }
-}
-
-function multiply(limits: BudgetLimits, factor: number): BudgetLimits {
-  return {
-    bytesPerSecond: limits.bytesPerSecond * factor,
-    burstBytes: limits.burstBytes * factor,
-    messagesPerSecond: limits.messagesPerSecond * factor,
-    burstMessages: limits.burstMessages * factor,
-  };
 }

@@ -10,6 +10,7 @@ import {
   LINK_PATH,
   LINK_PING,
   LINK_PROTOCOL,
+  NODE_ID_HEADER,
   PING_SECONDS,
   parseToNode,
   type ToNode,
@@ -78,6 +79,8 @@ export class Link {
   /** When the pings were sent that are not answered yet, oldest first. */
   #pingsSentAt: number[] = [];
   #pingMs = PING_SECONDS * 1_000;
+  /** The node's id, once Drawbridge has said it. With it, the node can link again while D1 is down. */
+  #nodeId: string | null = null;
   /** What Drawbridge said before it closed the link. */
   #refusal: string | null = null;
 
@@ -121,8 +124,9 @@ export class Link {
 
   #dial(): void {
     const { url, token, log } = this.#options;
+    const id = this.#nodeId === null ? {} : { [NODE_ID_HEADER]: this.#nodeId };
     const socket = new WebSocket(websocketUrl(url, LINK_PATH), {
-      headers: { Authorization: `Bearer ${token}` },
+      headers: { Authorization: `Bearer ${token}`, ...id },
       handshakeTimeout: DIAL_MS,
       maxPayload: MAX_MESSAGE_BYTES,
       perMessageDeflate: false,
@@ -174,6 +178,7 @@ export class Link {
         clearTimeout(this.#pongTimer);
         this.#welcomed = true;
         this.#everWelcomed = true;
+        this.#nodeId = message.node_id;
         this.#failures = 0;
         this.#pingMs = message.ping_seconds * 1_000;
         this.#options.welcomed(message, this.#helloSentAt);

@@ -69,7 +69,11 @@ function register(node: RelayNode, registry: Registry): () => void {
   gauge("link_up", "1 while Drawbridge has welcomed this node", () => Number(node.isLinked));
   gauge("draining", "1 while it takes no new session", () => Number(node.isDraining));
   gauge("sessions", "Sessions that it carries", () => table.sessionCount);
-  gauge("users", "Users who were heard in the last 10 s", () => node.forwarder.connectedUsers);
+  gauge(
+    "users",
+    "Users who were heard in the last 10 s",
+    () => node.forwarder.presence.connectedUsers,
+  );
   counter("datagrams_in", "Datagrams received", () => counts.datagramsIn);
   counter("datagrams_out", "Datagrams sent", () => counts.datagramsOut);
   counter("bytes_in", "Bytes of datagrams received", () => counts.bytesIn);

@@ -1,6 +1,7 @@
 /** The command line of a relay node. */
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
+import { MAX_NODE_SESSIONS } from "../src/relay-nodes/link-protocol";
 
 /** What a node was started with. */
 export interface CommandLine {
@@ -36,7 +37,7 @@ export const USAGE = `A relay node of Drawbridge: carries the UDP datagrams of r
   --server-port PORT     the UDP port for hosts (31000); 0: any free one
   --client-port PORT     the UDP port for everyone else (31001); 0: any free one
   --bind ADDRESS         the address to bind: loopback if --host is loopback, or else all of IPv4
-  --capacity N           how many sessions it takes at most
+  --capacity N           how many sessions it takes, 100000 at most
   --drain-minutes N      how long it goes on after SIGTERM until the last session has ended (30)
   --metrics HOST:PORT    serve Prometheus metrics there, such as 127.0.0.1:9464
   --token TOKEN          the node's token, drbn_…; better in the environment, as RELAY_NODE_TOKEN
@@ -78,7 +79,7 @@ export function readCommandLine(
     capacity:
       values.capacity === undefined
         ? null
-        : readNumber("--capacity", values.capacity, 1, 1_000_000),
+        : readNumber("--capacity", values.capacity, 1, MAX_NODE_SESSIONS),
     drainMs: readNumber("--drain-minutes", values["drain-minutes"], 0, 1_440) * 60_000,
     metrics: values.metrics === undefined ? null : readAddress(values.metrics),
   };

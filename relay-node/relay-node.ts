@@ -2,15 +2,20 @@
  * A relay node: two UDP ports, and one link to Drawbridge that says which sessions it carries. Nothing is
  * stored: a node that starts again is given its sessions again.
  */
-import type { AssignedSession, Hello, ToNode, Welcome } from "../src/relay-nodes/link-protocol";
+import type {
+  AssignedSession,
+  Hello,
+  NodeLoad,
+  ToNode,
+  Welcome,
+} from "../src/relay-nodes/link-protocol";
 import { monotonicNow } from "./clock";
 import type { Role } from "./datagram";
 import { Forwarder } from "./forwarder";
 import { Link } from "./link";
 import { LoadMeter, MEASURE_EVERY_MS } from "./load";
 import type { Log } from "./log";
-import type { NodeSession } from "./session-table";
-import { Trunk } from "./trunk";
+import { Trunks } from "./trunks";
 import { UdpPorts } from "./udp-ports";
 
 const TICK_MS = 1_000;
@@ -53,7 +58,7 @@ export class RelayNode {
   readonly #options: RelayNodeOptions;
   readonly #link: Link;
   readonly #load: LoadMeter;
-  readonly #trunks = new Map<NodeSession, Trunk>();
+  readonly #trunks: Trunks;
   readonly #timers: NodeJS.Timeout[] = [];
   #ports: UdpPorts | null = null;
   #resolveEnded: (end: NodeEnd) => void = () => {};
@@ -80,9 +85,17 @@ export class RelayNode {
     });
     this.forwarder = new Forwarder({
       send: (role, bytes, start, to) => this.#ports?.send(role, bytes, start, to) ?? false,
-      presenceChanged: (session) => this.#presenceChanged(session),
+      presenceChanged: (session) => this.#trunks.presenceChanged(session),
       silent: ({ id }) => this.#link.send({ type: "silent", id }),
       askPermissions: ({ id }) => this.#link.send({ type: "permissions", id }),
+    });
+    this.#trunks = new Trunks({
+      url,
+      token,
+      log,
+      frame: (session, frame) => this.forwarder.receiveFromTrunk(session, frame, monotonicNow()),
+      users: (session, before, now) =>
+        this.forwarder.presence.usersOnWebsockets(session, before, now),
     });
     this.#load = new LoadMeter(this.forwarder.counts, monotonicNow());
     this.#link = new Link({
@@ -158,7 +171,7 @@ export class RelayNode {
   #welcomed(welcome: Welcome, helloSentAt: number): void {
     const { node_id, limits, blind_seconds, draining } = welcome;
     this.#options.log.info("linked", { node_id });
-    this.forwarder.setLimits({
+    this.forwarder.limits.set({
       bytesPerSecond: limits.bytes_per_second,
       burstBytes: limits.burst_bytes,
       messagesPerSecond: limits.messages_per_second,
@@ -240,40 +253,20 @@ export class RelayNode {
     this.#link.send({ type: "figures", ref, users });
   }
 
+  #currentLoad(): NodeLoad {
+    const { table, presence } = this.forwarder;
+    return this.#load.load(table.sessionCount, presence.connectedUsers);
+  }
+
   #sendLoad(ref: string | null): void {
-    const { table, connectedUsers } = this.forwarder;
-    const load = this.#load.load(table.sessionCount, connectedUsers);
+    const load = this.#currentLoad();
     if (this.#link.send({ type: "load", ref, ...load })) this.#load.said(load, monotonicNow());
   }
 
   /** Says a load that has changed, while Drawbridge is awake: it would not be woken for this alone. */
   #sayLoadIfChanged(): void {
-    const { table, connectedUsers } = this.forwarder;
-    const load = this.#load.load(table.sessionCount, connectedUsers);
+    const load = this.#currentLoad();
     if (this.#load.isWorthSaying(load, monotonicNow())) this.#sendLoad(null);
-  }
-
-  /** Opens, tells or closes the trunk of a session whose users have come or gone, here or on websockets. */
-  #presenceChanged(session: NodeSession): void {
-    const { url, token, log } = this.#options;
-    let trunk = this.#trunks.get(session);
-    const wanted = session.wantsTrunk && session.connectedUsers > 0 && !this.#ending;
-    if (!wanted) {
-      this.#trunks.delete(session);
-      trunk?.close();
-      return;
-    }
-    if (trunk?.isOver) trunk = undefined;
-    trunk ??= new Trunk({
-      url,
-      token,
-      log,
-      session,
-      frame: (frame) => this.forwarder.receiveFromTrunk(session, frame, monotonicNow()),
-      users: (before, now) => this.forwarder.usersOnWebsockets(session, before, now),
-    });
-    this.#trunks.set(session, trunk);
-    trunk.sayWhoIsHere();
   }
 
   /** While it drains, the node ends after its last session. */
@@ -293,7 +286,7 @@ export class RelayNode {
     this.#ending = true;
     clearInterval(this.#drainTimer);
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const trunk of this.#trunks.values()) trunk.close();
+    this.#trunks.close();
     this.#ports?.close();
     this.#ports = null;
     this.#link.send({ type: "leaving" });

@@ -84,9 +84,9 @@ export class NodeSession {
   trunk: TrunkEnd | null = null;
   /**
    * Until when its datagrams pass if it is not assigned again: after a new link, what the node knew before
-   * may be out of date. Infinity: it was assigned on the present link.
+   * may be out of date. Null: it was assigned on the present link.
    */
-  passUntil = Number.POSITIVE_INFINITY;
+  passUntil: number | null = null;
 
   constructor({ id, token, idle_seconds }: AssignedTokens, now: number) {
     this.id = id;
@@ -102,7 +102,10 @@ export class NodeSession {
 
   /** The user with this ordinal. */
   user(n: number): NodeUser | undefined {
-    // At most 64: a map for each session would cost more memory than this costs time.
+    // Most often they are all there, in order. And they are 64 at most: a map for each session would cost
+    // more memory than this costs time.
+    const nth = this.users[n];
+    if (nth?.n === n) return nth;
     for (const user of this.users) if (user.n === n) return user;
     return undefined;
   }

@@ -11,8 +11,20 @@ const DIAL_MS = 4_000;
 const DIAL_AGAIN_MS = 1_000;
 /** How much may wait to be sent, in bytes. Above it frames are dropped, as a full socket drops datagrams. */
 const MAX_WAITING_BYTES = 1_048_576;
+/**
+ * What an answer to the dialling means that does not change by itself: the token does not work, or the
+ * session is not on this node.
+ */
+const FINAL_ANSWERS: ReadonlySet<number> = new Set([401, 403, 404, 410]);
 /** A payload of 64 KB, with room for what stands before it. */
 const MAX_MESSAGE_BYTES = 66_000;
+
+/** From whom to whom on the two sides of a trunk, by ordinal. */
+export interface TrunkFrame {
+  from: number;
+  to: number;
+  payload: Uint8Array;
+}
 
 export interface TrunkOptions {
   url: URL;
@@ -20,9 +32,11 @@ export interface TrunkOptions {
   log: Log;
   session: NodeSession;
   /** A frame of somebody on a websocket. */
-  frame(frame: { from: number; to: number; payload: Uint8Array }): void;
+  frame(frame: TrunkFrame): void;
   /** Who is on websockets has changed. */
   users(before: ReadonlySet<number>, now: ReadonlySet<number>): void;
+  /** Drawbridge does not take this trunk: it is over, and not dialled again. */
+  refused(): void;
 }
 
 const NOBODY: ReadonlySet<number> = new Set();
@@ -40,11 +54,6 @@ export class Trunk implements TrunkEnd {
   constructor(options: TrunkOptions) {
     this.#options = options;
     this.#dial();
-  }
-
-  /** Drawbridge does not take this trunk again: the session is not on this node. */
-  get isOver(): boolean {
-    return this.#closed;
   }
 
   send(from: number, to: number, payload: Uint8Array): boolean {
@@ -86,14 +95,26 @@ export class Trunk implements TrunkEnd {
       if (isBinary) this.#receiveFrame(data as Buffer);
       else this.#receiveText(String(data));
     });
+    socket.on("unexpected-response", (request, response) => {
+      const status = response.statusCode ?? 0;
+      if (!this.#closed) log.warn("Drawbridge refused a trunk", { session: session.id, status });
+      if (FINAL_ANSWERS.has(status)) this.#refused(socket);
+      this.#lost(socket);
+      request.destroy();
+    });
     socket.on("error", (error) => {
-      if (!this.#closed) log.warn("a trunk failed", { session: session.id, error: error.message });
+      if (this.#socket !== socket) return;
+      log.warn("a trunk failed", { session: session.id, error: error.message });
       this.#lost(socket);
     });
     socket.on("close", (code) => {
-      if (code === LINK_CLOSE.removed) this.#closed = true;
+      if (code === LINK_CLOSE.removed) this.#refused(socket);
       this.#lost(socket);
     });
+  }
+
+  #refused(socket: WebSocket): void {
+    if (this.#socket === socket && !this.#closed) this.#options.refused();
   }
 
   #receiveFrame(bytes: Buffer): void {

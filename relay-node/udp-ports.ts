@@ -20,10 +20,12 @@ export interface UdpPortsOptions {
 }
 
 export class UdpPorts {
-  readonly #sockets: Record<Role, Socket>;
+  readonly #server: Socket;
+  readonly #client: Socket;
 
-  private constructor(sockets: Record<Role, Socket>) {
-    this.#sockets = sockets;
+  private constructor(server: Socket, client: Socket) {
+    this.#server = server;
+    this.#client = client;
   }
 
   /** Binds both ports. Rejects with the system's error, such as EADDRINUSE. */
@@ -49,10 +51,7 @@ export class UdpPorts {
       return socket;
     };
     try {
-      return new UdpPorts({
-        server: await bindOne("server", serverPort),
-        client: await bindOne("client", clientPort),
-      });
+      return new UdpPorts(await bindOne("server", serverPort), await bindOne("client", clientPort));
     } catch (error) {
       for (const socket of open) socket.close();
       throw error;
@@ -62,8 +61,8 @@ export class UdpPorts {
   /** The ports' numbers. */
   get numbers(): Record<Role, number> {
     return {
-      server: this.#sockets.server.address().port,
-      client: this.#sockets.client.address().port,
+      server: this.#server.address().port,
+      client: this.#client.address().port,
     };
   }
 
@@ -73,13 +72,14 @@ export class UdpPorts {
    * @returns false when it was dropped
    */
   send(role: Role, bytes: Buffer, start: number, to: { address: string; port: number }): boolean {
-    const socket = this.#sockets[role];
+    const socket = role === "server" ? this.#server : this.#client;
     if (socket.getSendQueueCount() > 0) return false;
     socket.send(bytes, start, bytes.length - start, to.port, to.address);
     return true;
   }
 
   close(): void {
-    for (const socket of Object.values(this.#sockets)) socket.close();
+    this.#server.close();
+    this.#client.close();
   }
 }

@@ -7,6 +7,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
 import { EventOutbox } from "./events/event-outbox";
+import { crossOrigin } from "./http/cors";
 import { mount } from "./http/mount";
 import {
   type AppEnv,
@@ -45,6 +46,7 @@ export function createApp(): Hono<AppEnv> {
     c.executionCtx.waitUntil(work);
     await work;
   });
+  app.use(crossOrigin(OPERATIONS));
   app.use(async (c, next) => {
     c.set("config", readConfig(c.env));
     const db = openDatabase(c.env);

@@ -18,6 +18,7 @@ import { refuseAndCount } from "./failed-attempts";
 import {
   endedSessionToken,
   malformedCredential,
+  missingPermission,
   toUnusableKeyRefusal,
   unknownKey,
   unknownOrganisation,
@@ -138,12 +139,8 @@ async function admit(
   c.set("caller", caller);
   await countRequest(c, caller);
   noteKeyUse(c, key.id, caller.organisationId);
-  if (permission !== null && !hasPermission(caller.permissions, permission)) {
-    throw new Refused({
-      status: 403,
-      code: "missing-permission",
-      message: `This API key lacks the permission ${permission}. An operator can grant it.`,
-    });
+  if (!hasPermission(caller.permissions, permission)) {
+    throw new Refused(missingPermission(caller.permissions, permission));
   }
   return caller;
 }

@@ -3,6 +3,7 @@
  * says the same.
  */
 import type { KeyRefusal } from "../keys/key";
+import { isPublishable } from "../keys/permissions";
 import type { Call, HttpRefusal } from "./request-context";
 
 /** Why an API key that was found cannot be used, as an HTTP error. */
@@ -31,6 +32,21 @@ export function toUnusableKeyRefusal(c: Call, refusal: KeyRefusal): HttpRefusal 
           "This API key may not be used from your address. Add the address to its allowlist.",
       };
   }
+}
+
+/**
+ * The key does not hold what the call needs.
+ * @param permission what the call needs; null: nothing, but a publishable key may not call it
+ */
+export function missingPermission(held: readonly string[], permission: string | null): HttpRefusal {
+  const other = permission === null ? "another key" : `a key with the permission ${permission}`;
+  return {
+    status: 403,
+    code: "missing-permission",
+    message: isPublishable(held)
+      ? `This API key is publishable: it can host relay sessions (POST /v1/relays/host), and nothing else. Use ${other}.`
+      : `This API key lacks the permission ${permission}. An operator can grant it.`,
+  };
 }
 
 /** An organisation that is not the caller's. The answer is the same whether or not it exists. */

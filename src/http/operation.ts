@@ -124,6 +124,11 @@ interface Description {
   bodyType?: string;
   /** The headers that the handler reads itself, beside those that the guard and idempotency read. */
   headers?: readonly MeaningfulHeader[];
+  /**
+   * `any`: pages of every origin may call it and read its answers. It takes no credential, or one that may
+   * stand in a page. Left out: only pages of the origins in the var CORS_ORIGINS.
+   */
+  origins?: "any";
   /** Another media type in which 200 is answered, to callers who prefer it: a page. */
   pageType?: "text/html";
   /** The codes of what the handler itself refuses, by status. What the guard and the parsing refuse follows from the rest. */

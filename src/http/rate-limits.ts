@@ -21,7 +21,7 @@ interface Limit {
   /** What is counted, in the plural. */
   what: string;
   /** For what there is one count each. IPv6 addresses are counted by /64: see `addressBucket`. */
-  per: "address" | "API key" | "organisation" | "pairing request";
+  per: "address" | "API key" | "organisation" | "pairing request" | "relay node";
   /** The most in a window of `seconds`; 0: no limit. */
   most: number | ((config: Config) => number);
   seconds: number;
@@ -64,6 +64,22 @@ export const LIMITS = {
     seconds: 60,
     code: "too-many-joins",
   },
+  /** Counts calls that are not repeats: anybody may have the key, and each makes a session. */
+  hostsOfAddress: {
+    what: "sessions hosted",
+    per: "address",
+    most: 10,
+    seconds: 60,
+    code: "too-many-hosts",
+  },
+  /** As above, of all who have this key. The number is the var HOSTED_SESSIONS_PER_MINUTE. */
+  hostsOfKey: {
+    what: "sessions hosted",
+    per: "API key",
+    most: (config: Config) => config.hostedSessionsPerMinute,
+    seconds: 60,
+    code: "too-many-hosts",
+  },
   /** Counts all challenges and requests: the caller is not known yet, and each costs at least one read. */
   pairingCalls: {
     what: "pairing calls",
@@ -90,6 +106,22 @@ export const LIMITS = {
     most: 60,
     seconds: 60,
     code: "too-many-sign-ins",
+  },
+  /** Counts the links of a token that works. A node that dials again and again comes to about 40. */
+  relayNodeLinks: {
+    what: "links",
+    per: "relay node",
+    most: 60,
+    seconds: 60,
+    code: "too-many-links",
+  },
+  /** Counts the trunks of a token that works. After a deploy, all trunks of a node come back at once. */
+  relayNodeTrunks: {
+    what: "trunks",
+    per: "relay node",
+    most: 6_000,
+    seconds: 60,
+    code: "too-many-links",
   },
   /** Counts all requests of a key that works. */
   keyRequests: {
@@ -178,6 +210,7 @@ const WHOSE = {
   "API key": "with this API key",
   organisation: "in this organisation",
   "pairing request": "of this pairing request",
+  "relay node": "of this relay node",
 } as const;
 
 function tooMany({ what, per, code }: Limit, seconds: number): Refused {

@@ -7,6 +7,7 @@
 export const PERMISSIONS = [
   "relays:read",
   "relays:write",
+  "relays:host",
   "relay-nodes:read",
   "relay-nodes:write",
   "relay-permissions:get",
@@ -37,6 +38,12 @@ export type Permission = (typeof PERMISSIONS)[number];
 /** With it, operators can sign in as the key. Without it, those who are signed in are out. */
 export const OPERATOR_SIGN_IN: Permission = "operator:sign-in";
 
+/**
+ * A key with this is publishable: it may stand in a game that anybody can read. It can do nothing else, also
+ * not what any other key can.
+ */
+export const HOST_SESSIONS: Permission = "relays:host";
+
 /** A key with this has every permission, also every one of the owner's own. */
 export const ALL_PERMISSIONS = "*";
 
@@ -46,7 +53,21 @@ export const OWN_PERMISSION = /^[A-Za-z0-9._-]{1,64}$/;
 /** What can be a permission, in words, for error messages. */
 export const PERMISSION_RULE = `must be *, one of ${PERMISSIONS.join(", ")}, or a name of your own: 1 to 64 letters, digits, dots, _ or -`;
 
-/** Whether a key with the permissions `held` has the permission `needed`. */
-export function hasPermission(held: readonly string[], needed: string): boolean {
-  return held.includes(ALL_PERMISSIONS) || held.includes(needed);
+/** Whether a key with these permissions is publishable. */
+export function isPublishable(held: readonly string[]): boolean {
+  return held.includes(HOST_SESSIONS);
+}
+
+/** Whether these permissions may stand in one key: `relays:host` stands alone. */
+export function mayStandTogether(permissions: readonly string[]): boolean {
+  return !isPublishable(permissions) || permissions.length === 1;
+}
+
+/**
+ * Whether a key with the permissions `held` has the permission `needed`; null: whether it may do what needs
+ * none. A publishable key has only the one that makes it so, whatever stands beside it.
+ */
+export function hasPermission(held: readonly string[], needed: string | null): boolean {
+  if (isPublishable(held)) return needed === HOST_SESSIONS;
+  return needed === null || held.includes(ALL_PERMISSIONS) || held.includes(needed);
 }

@@ -49,7 +49,7 @@ export function verifyKey(
   if (refusal === "unknown") return notFound;
   if (refusal) return { code: refusal, key, organisationIds };
   const allowed =
-    (question.permission === null || hasPermission(key.permissions, question.permission)) &&
+    hasPermission(key.permissions, question.permission) &&
     (question.organisationId === null || organisationIds.includes(question.organisationId));
   return { code: allowed ? "valid" : "forbidden", key, organisationIds };
 }

@@ -90,8 +90,9 @@ function describe(operation: Operation, place: Place): OperationObject {
   };
 }
 
-function describeInWords({ caller, description }: Operation): { description?: string } {
-  const words = [description, whoMayCall(caller)].filter((text) => text !== undefined);
+function describeInWords({ caller, description, origins }: Operation): { description?: string } {
+  const pages = origins === "any" ? "Pages of every origin may call it." : undefined;
+  const words = [description, whoMayCall(caller), pages].filter((text) => text !== undefined);
   return words.length > 0 ? { description: words.join("\n\n") } : {};
 }
 
@@ -100,7 +101,7 @@ function whoMayCall(caller: CallerRule): string | undefined {
   switch (caller.by) {
     case "key":
       return caller.permission === null
-        ? "Needs an API key. It need not hold any permission."
+        ? "Needs an API key that is not publishable. It need not hold any permission."
         : `Needs the permission \`${caller.permission}\`.`;
     case "root":
       return "Needs the root token.";

@@ -409,6 +409,13 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       },
     ],
   },
+  HostedRelaySession: {
+    session_id: "0378bc592661-S",
+    session_token: 1204464029,
+    user_token: 751900726,
+    link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/server",
+    join_code: "PP7C-XFJR",
+  },
   RelayJoin: {
     session_id: "0378bc592661-S",
     session_token: 1204464029,

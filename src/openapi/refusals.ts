@@ -55,7 +55,7 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
     codes.add(429, "too-many-failures");
   }
   if (schemes.includes("apiKey") || schemes.includes("operatorToken")) {
-    addKeyRefusals(codes, operation, surface);
+    addKeyRefusals(codes, surface);
   }
   if (takesIdempotency(operation)) {
     // Of calls without a body too: with an Idempotency-Key it is read, to compare it with the first request's.
@@ -94,11 +94,11 @@ function addBodyRefusals(codes: RefusalCodes): void {
   codes.add(415, "unsupported-encoding");
 }
 
-function addKeyRefusals(codes: RefusalCodes, { caller }: Operation, surface: Surface): void {
+function addKeyRefusals(codes: RefusalCodes, surface: Surface): void {
   codes.add(401, "unauthenticated", "session-ended");
   codes.add(surface.unknownKeyStatus, "unknown-key", "blocked-key", "expired-key");
-  codes.add(403, "address-refused");
-  if (caller.by !== "key" || caller.permission !== null) codes.add(403, "missing-permission");
+  // Of calls that every key may make, too: publishable keys may not.
+  codes.add(403, "address-refused", "missing-permission");
   codes.add(404, "organisation-not-found");
   codes.add(429, "too-many-failures", "too-many-requests");
 }

@@ -14,6 +14,8 @@ export interface Config {
   retentionDays: number;
   /** 0: no limit. */
   failedAuthPerMinute: number;
+  /** With one API key. 0: no limit. */
+  hostedSessionsPerMinute: number;
   relay: {
     /** 0: no limit on bytes. */
     bytesPerSecond: number;
@@ -31,6 +33,8 @@ export interface Config {
   allowInsecureWebhooks: boolean;
   /** In lower case. */
   ownHostnames: readonly string[];
+  /** The origins whose pages may call everything, as browsers send them. */
+  corsOrigins: readonly string[];
   /** Null: operators cannot sign in through Cloudflare Access. */
   access: AccessConfig | null;
 }
@@ -119,6 +123,19 @@ const hostnames = z.preprocess(
     .default([]),
 );
 
+/** Origins with commas between them. Default: none. */
+const origins = z.preprocess(
+  asText,
+  z
+    .string()
+    .transform((csv) => csv.split(",").map((origin) => origin.trim().toLowerCase()))
+    .refine(
+      (all) => all.every(isOrigin),
+      "must be origins separated by commas, without a slash at their end and without *, such as https://game.example.com,http://localhost:5173",
+    )
+    .default([]),
+);
+
 /** Every secret and var, each with its unit and its default in brackets. */
 const vars = z.object({
   /** The secret from which all derived secrets come: see `derive.ts`. At least 32 characters; required. */
@@ -129,6 +146,8 @@ const vars = z.object({
   RETENTION_DAYS: days(30),
   /** Failed authentications that one address may make in a minute. 0: no limit. (300) */
   FAILED_AUTH_PER_MINUTE: count(300),
+  /** Sessions that may be hosted with one API key in a minute (`POST /v1/relays/host`). 0: no limit. (600) */
+  HOSTED_SESSIONS_PER_MINUTE: count(600),
   /** Bytes that one relay participant may send in a second, for a long time. 0: no limit. (256 KiB) */
   RELAY_BYTES_PER_SECOND: count(262_144),
   /** Bytes that one relay participant may send at once after a pause. (1 MiB) */
@@ -147,6 +166,8 @@ const vars = z.object({
   ALLOW_INSECURE_WEBHOOKS: flag(false),
   /** All hostnames of this deployment, as `host` or `host:port`: no webhook is sent to them. (none) */
   OWN_HOSTNAMES: hostnames,
+  /** Origins whose pages may call everything, each exactly as a browser sends it: see `isOrigin`. (none) */
+  CORS_ORIGINS: origins,
   /** The name of the Cloudflare Access team, with or without `.cloudflareaccess.com`. (none) */
   CF_ACCESS_TEAM: z.preprocess(
     asText,
@@ -163,6 +184,15 @@ const vars = z.object({
 export function parseHost(text: string): URL | null {
   const url = /[/?#@\\\s]/.test(text) ? null : URL.parse(`http://${text}`);
   return url?.pathname === "/" ? url : null;
+}
+
+/**
+ * Whether a text is an origin as browsers send it: scheme, host and a port that is not the scheme's own. The
+ * pages of apps have schemes of their own, such as `capacitor://localhost`.
+ */
+function isOrigin(text: string): boolean {
+  if (/^https?:/.test(text)) return URL.parse(text)?.origin === text && !text.includes("*");
+  return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:[0-9]{1,5})?$/.test(text);
 }
 
 /** The settings that were checked before, by the `env` that they came from. */
@@ -188,6 +218,7 @@ export function readConfig(env: Env): Config {
     rootToken: v.DRAWBRIDGE_ROOT_TOKEN,
     retentionDays: v.RETENTION_DAYS,
     failedAuthPerMinute: v.FAILED_AUTH_PER_MINUTE,
+    hostedSessionsPerMinute: v.HOSTED_SESSIONS_PER_MINUTE,
     relay: {
       bytesPerSecond: v.RELAY_BYTES_PER_SECOND,
       burstBytes: v.RELAY_BURST_BYTES,
@@ -199,6 +230,7 @@ export function readConfig(env: Env): Config {
     webhookRetrySeconds: readRetrySeconds(v.WEBHOOK_RETRY_SECONDS),
     allowInsecureWebhooks: v.ALLOW_INSECURE_WEBHOOKS,
     ownHostnames: v.OWN_HOSTNAMES,
+    corsOrigins: v.CORS_ORIGINS,
     access: readAccess(v.CF_ACCESS_TEAM, v.CF_ACCESS_AUD),
   };
   checked.set(env, config);

@@ -41,6 +41,12 @@ export const LINK_PROTOCOL = 1;
 /** Where a node opens its link. */
 export const LINK_PATH = "/v1/relay-nodes/link";
 
+/**
+ * The header with which a node says its id (`node_id` of `welcome`) when it dials again: so its object can
+ * take the link while D1, which knows whose a token is, is down.
+ */
+export const NODE_ID_HEADER = "Drawbridge-Node-Id";
+
 /** Where a node opens the trunk of a session. */
 export function trunkPath(sessionId: string): string {
   return `/v1/relay-nodes/trunks/${sessionId}`;
@@ -49,6 +55,9 @@ export function trunkPath(sessionId: string): string {
 /** What a node sends to be answered with `LINK_PONG`. To the byte: the platform compares the text. */
 export const LINK_PING = '{"type":"ping"}';
 export const LINK_PONG = '{"type":"pong"}';
+
+/** The most sessions that `hello` names, and so the most that a node may carry. */
+export const MAX_NODE_SESSIONS = 100_000;
 
 /** How often a node sends `LINK_PING`, in seconds. */
 export const PING_SECONDS = 10;
@@ -164,7 +173,7 @@ const fromNode = {
     /** Whether it takes no new sessions. */
     draining: z.boolean().nullish(),
     /** The sessions that it still carries, after a link was lost. */
-    sessions: z.array(id).max(100_000),
+    sessions: z.array(id).max(MAX_NODE_SESSIONS),
   }),
   /** `assign`, `end` or `permissions` is done. */
   done: z.object({ type: z.literal("done"), ref }),

@@ -2,9 +2,25 @@
 import { UnavailableError } from "../platform/unavailable";
 import type { NodeLoad } from "./link-protocol";
 import type { LinkAttachment } from "./link-socket";
+import type { NodeSettings } from "./node";
 
-/** What the Worker tells a node's object of a link, once it has checked the token. */
-export type LinkRequest = Omit<LinkAttachment, "since" | "greeted" | "closed">;
+/** What the Worker tells a node's object of a link. */
+export interface LinkRequest
+  extends Pick<LinkAttachment, "tokenDigest" | "latitude" | "longitude"> {
+  /**
+   * The node of this token. Null: D1 did not say whose the token is, and the node did: it has to be known at
+   * its object.
+   */
+  settings: NodeSettings | null;
+}
+
+/**
+ * Why a node's object does not take a link, as JSON, with status 200: the token does not work, or D1 has to
+ * say whether it does, and cannot be read.
+ */
+export interface LinkRefusal {
+  code: "unknown-token" | "token-not-read";
+}
 
 /** What an owner does with a node. */
 export interface NodeAdministration {
@@ -12,11 +28,11 @@ export interface NodeAdministration {
   load(): Promise<NodeLoad | null>;
   /** Lets it take no new sessions, or lets it take them again. */
   drain(drained: boolean): Promise<void>;
-  /** Closes links that came with another token than this one, after the grace (milliseconds). */
-  tokenRotated(digest: string, graceMs: number): Promise<void>;
+  /** D1 has other tokens for it: links that came with an older one are closed when that ends. */
+  tokensChanged(): Promise<void>;
   /** The node was deleted: what runs on it fails, and its object forgets everything. */
   remove(): Promise<void>;
-  /** Takes its link: a websocket, with a `LinkRequest` in the header `Drawbridge-Node`. */
+  /** Takes its link: a websocket, with a `LinkRequest` in the header `Drawbridge-Node`. A refusal is JSON (`LinkRefusal`). */
   fetch(request: Request): Promise<Response>;
 }
 
@@ -36,15 +52,15 @@ export class RelayNodeClient {
     return this.#call(id, (node) => node.drain(drained));
   }
 
-  tokenRotated(id: string, digest: string, graceMs: number): Promise<void> {
-    return this.#call(id, (node) => node.tokenRotated(digest, graceMs));
+  tokensChanged(id: string): Promise<void> {
+    return this.#call(id, (node) => node.tokensChanged());
   }
 
   remove(id: string): Promise<void> {
     return this.#call(id, (node) => node.remove());
   }
 
-  /** Hands over a websocket upgrade. */
+  /** Hands over a websocket upgrade. The answer is 101, or a `LinkRefusal`. */
   link(id: string, asked: LinkRequest): Promise<Response> {
     // A request of our own: of what the node sent, nothing but the upgrade goes on.
     const headers = { Upgrade: "websocket", "Drawbridge-Node": JSON.stringify(asked) };

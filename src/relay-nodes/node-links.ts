@@ -4,7 +4,6 @@
  */
 import { LINK_PING, LINK_PONG } from "./link-protocol";
 import { isOpen, type LinkAttachment, readLink, refuseLink } from "./link-socket";
-import type { LinkRequest } from "./node-calls";
 
 /** A link on which nothing was heard for so long is closed. */
 const UNHEARD_MS = 25_000;
@@ -27,7 +26,7 @@ export class NodeLinks {
   }
 
   /** Takes a websocket, and returns the node's end of it. It is the link once it has said hello. */
-  accept(asked: LinkRequest, now: number): WebSocket {
+  accept(asked: Omit<LinkAttachment, "since" | "greeted" | "closed">, now: number): WebSocket {
     const { 0: client, 1: server } = new WebSocketPair();
     this.#ctx.acceptWebSocket(server);
     attach(server, { ...asked, since: now, greeted: false, closed: false });
@@ -56,13 +55,14 @@ export class NodeLinks {
     }
   }
 
-  /** Lets those that came with another token than this one end at `until`, or earlier. */
-  endOtherTokens(digest: string, until: number): void {
+  /**
+   * Says with all of them until when the token works with which each came.
+   * @param untilOf Unix milliseconds; null: it has no end
+   */
+  setTokenEnds(untilOf: (digest: string) => number | null): void {
     for (const ws of this.#open()) {
       const link = readLink(ws);
-      if (!link || link.tokenDigest === digest) continue;
-      const tokenUntil = Math.min(link.tokenUntil ?? Number.POSITIVE_INFINITY, until);
-      attach(ws, { ...link, tokenUntil });
+      if (link) attach(ws, { ...link, tokenUntil: untilOf(link.tokenDigest) });
     }
   }
 

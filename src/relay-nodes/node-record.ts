@@ -24,6 +24,8 @@ export interface NodeRecord {
   load: NodeLoadFacts | null;
   /** What D1 has not been told yet: the record itself, and these events. Null: nothing. */
   owed: readonly DomainEvent[] | null;
+  /** How many events were made of it since then. Absent: none. */
+  told?: { since: number; count: number };
   /** The node was deleted: what ran on it is being ended. */
   removed: boolean;
 }
@@ -62,6 +64,14 @@ export class Assignments {
     if (!assignment || assignment.hasSockets === hasSockets) return false;
     this.put({ ...assignment, hasSockets });
     return true;
+  }
+
+  /** From now on this one is the last of `all`. */
+  postpone(id: string): void {
+    const assignment = this.#read().get(id);
+    if (!assignment) return;
+    this.#read().delete(id);
+    this.#read().set(id, assignment);
   }
 
   /** @returns whether it was there */

@@ -17,6 +17,9 @@ import { reportNode } from "./node-store";
 
 /** A share of the capacity: D1 is told when the fill has changed by so much. */
 const FILL_STEP = 1 / 8;
+/** A node that comes and goes more often is shown as it is, and no further events say so. */
+const MAX_EVENTS_IN_AN_HOUR = 60;
+const HOUR_MS = 3_600_000;
 /** D1 is told of the load this often at most. */
 const LOAD_EVERY_MS = 60_000;
 
@@ -53,6 +56,11 @@ export class NodeState {
     return this.#record?.status === "online" || this.#record?.status === "draining";
   }
 
+  /** Whether it is gone: what ran on it fails. */
+  get isLost(): boolean {
+    return this.#record !== null && (this.#record.removed || this.#record.status === "lost");
+  }
+
   /** Whether it takes no new sessions: it or its owner says so. */
   get isDraining(): boolean {
     return this.#record !== null && (this.#record.draining || this.#record.settings.drained);
@@ -79,9 +87,9 @@ export class NodeState {
 
   /** When the node carries nothing any more, unless it is linked again. Null: it does not already. */
   blindAt(now: number): number | null {
-    if (!this.isUp) return null;
-    const at = (this.#record?.downSince ?? now) + BLIND_SECONDS * 1_000;
-    return at > now ? at : null;
+    const since = this.#record?.downSince ?? (this.isUp ? now : null);
+    const at = since === null ? null : since + BLIND_SECONDS * 1_000;
+    return at !== null && at > now ? at : null;
   }
 
   /** The node has linked, and said what it is. */
@@ -143,8 +151,9 @@ export class NodeState {
   }
 
   /** The node was deleted: D1 has it no more. */
-  removed(): void {
-    this.#change({ removed: true, status: "lost", downSince: null, owed: null });
+  removed(now: number): void {
+    const downSince = this.#record?.downSince ?? now;
+    this.#change({ removed: true, status: "lost", downSince, owed: null });
   }
 
   /** Forgets everything, for good. */
@@ -200,12 +209,22 @@ export class NodeState {
     const { settings, status, facts } = record;
     const { id, name, region, createdAt, organisationId } = settings;
     // The owner of a shared node is no organisation: nobody receives its events.
-    if (type !== null && organisationId !== SHARED) {
+    if (type !== null && organisationId !== SHARED && this.#mayTell(now)) {
       const relayNode = { id, name, region, createdAt, status, facts };
       const data: RelayNodeEventData = { relayNode };
       owed.push({ id: newEventId(now), organisationId, type, at: now, data } satisfies DomainEvent);
     }
     this.#change({ owed });
+  }
+
+  /** Counts an event; false: there were too many in this hour. */
+  #mayTell(now: number): boolean {
+    const before = this.#record?.told;
+    const isOver = !before || now >= before.since + HOUR_MS;
+    const told = isOver ? { since: now, count: 1 } : { ...before, count: before.count + 1 };
+    if (told.count > MAX_EVENTS_IN_AN_HOUR) return false;
+    this.#change({ told });
+    return true;
   }
 
   async #reportNow(): Promise<void> {

@@ -72,14 +72,14 @@ export async function findUsableNodes(db: Database, organisationId: number): Pro
     .where(inArray(relayNodes.organisationId, [organisationId, SHARED]));
 }
 
-/** The node of a token that works now, and until when it does; null: no node has it. */
+/** The node of a token that works now; null: no node has it. */
 export async function findNodeByToken(
   db: Database,
   digest: string,
   now: number,
-): Promise<{ node: RelayNode; validUntil: number | null } | null> {
+): Promise<RelayNode | null> {
   const rows = await db
-    .select({ node: relayNodes, validUntil: relayNodeTokens.validUntil })
+    .select({ node: relayNodes })
     .from(relayNodeTokens)
     .innerJoin(
       relayNodes,
@@ -94,7 +94,28 @@ export async function findNodeByToken(
         or(isNull(relayNodeTokens.validUntil), gt(relayNodeTokens.validUntil, now)),
       ),
     );
-  return rows[0] ?? null;
+  return rows[0]?.node ?? null;
+}
+
+/** The digest of a token of a node, and until when it works, Unix milliseconds; null: it has no end. */
+export type NodeToken = Pick<typeof relayNodeTokens.$inferSelect, "digest" | "validUntil">;
+
+/** The tokens of a node that work now. None: there is no such node. */
+export async function findTokens(
+  db: Database,
+  nodeId: string,
+  now: number,
+): Promise<readonly NodeToken[]> {
+  return db
+    .select({ digest: relayNodeTokens.digest, validUntil: relayNodeTokens.validUntil })
+    .from(relayNodeTokens)
+    .where(
+      and(
+        eq(relayNodeTokens.nodeId, nodeId),
+        or(isNull(relayNodeTokens.validUntil), gt(relayNodeTokens.validUntil, now)),
+      ),
+    )
+    .orderBy(relayNodeTokens.digest);
 }
 
 /** Says whether a node takes new sessions; null: there is no such node. */

@@ -1,5 +1,6 @@
 /** What a relay node is: as its owner made it, and what is known of it. Pure. */
 import type { NodeFacts, NodeLoadFacts } from "../db/schema/relay-nodes";
+import { MAX_NODE_SESSIONS } from "./link-protocol";
 
 /** The organisation of the nodes that all organisations share. */
 export const SHARED = 0;
@@ -65,5 +66,5 @@ export const DEFAULT_CAPACITY = 1_000;
 /** The most sessions of a node: of what its owner and itself say, the smaller number. */
 export function capacityOf({ capacity, facts }: Pick<RelayNode, "capacity" | "facts">): number {
   const said = [capacity, facts?.capacity ?? null].filter((number) => number !== null);
-  return said.length === 0 ? DEFAULT_CAPACITY : Math.min(...said);
+  return said.length === 0 ? DEFAULT_CAPACITY : Math.min(...said, MAX_NODE_SESSIONS);
 }

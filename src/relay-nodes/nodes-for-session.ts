@@ -5,7 +5,7 @@ import { describeError, log } from "../platform/log";
 import { UnavailableError } from "../platform/unavailable";
 import { withTimeout } from "../platform/wait";
 import { chooseNodes } from "./choose-nodes";
-import type { RelayNode } from "./node";
+import { type RelayNode, SHARED } from "./node";
 import { findUsableNodes } from "./node-store";
 import { type Place, placeOfRegion } from "./places";
 
@@ -44,8 +44,10 @@ export type NodesForSession =
   | { kind: "websocket" }
   | { kind: "none-online" };
 
-/** What this isolate has read last, by organisation, and when (Unix milliseconds). */
-const remembered = new Map<number, { nodes: readonly RelayNode[]; at: number }>();
+/** The own nodes of organisations, as this isolate has read them last, and when (Unix milliseconds). */
+const remembered = new Map<number, { own: readonly RelayNode[]; at: number }>();
+/** The shared nodes as it has read them last: once for all organisations. */
+let shared: readonly RelayNode[] = [];
 
 /**
  * Finds the nodes for a session. When D1 cannot be read, what this isolate has read last counts. If it has
@@ -82,8 +84,10 @@ async function readNodes(
 ): Promise<readonly RelayNode[] | null> {
   try {
     const nodes = await withTimeout(READ_TIMEOUT_MS, findUsableNodes(db, organisationId));
+    const isShared = (node: RelayNode) => node.organisationId === SHARED;
+    shared = nodes.filter(isShared);
     remembered.delete(organisationId);
-    remembered.set(organisationId, { nodes, at: now });
+    remembered.set(organisationId, { own: nodes.filter((node) => !isShared(node)), at: now });
     dropOldest(remembered, MAX_REMEMBERED);
     return nodes;
   } catch (error) {
@@ -93,14 +97,14 @@ async function readNodes(
       remembered: known !== undefined,
       error: describeError(error),
     });
-    return known?.nodes ?? null;
+    return known ? [...known.own, ...shared] : null;
   }
 }
 
 /** Whether this isolate has read just now that there is no node for this organisation. */
 function hasNone(organisationId: number, now: number): boolean {
   const known = remembered.get(organisationId);
-  if (known === undefined || known.nodes.length > 0) return false;
+  if (known === undefined || known.own.length > 0 || shared.length > 0) return false;
   return now >= known.at && now < known.at + NONE_FOR_MS;
 }
 

@@ -6,28 +6,14 @@
  * Its alarm rings 25 s after the node was last heard, and so about every 20 s while it is linked: one row.
  */
 import { DurableObject } from "cloudflare:workers";
+import { openDatabase } from "../db/open";
 import { type Config, readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { closeSocket } from "../relay/participant";
-import type {
-  Assignment,
-  NodeFigures,
-  NodePermissions,
-  NodeReports,
-  PlacementResult,
-  RelayNodeCalls,
-} from "../session/relay-node";
-import { toAssignedSession, toLinkPermissions } from "./assigned-session";
-import {
-  BLIND_SECONDS,
-  type FromNode,
-  type Hello,
-  LINK_PROTOCOL,
-  type NodeLoad,
-  PING_SECONDS,
-  parseFromNode,
-  type ToNode,
-} from "./link-protocol";
+import type { NodeFigures, NodeReports, RelayNodeCalls } from "../session/relay-node";
+import { CarriedSessions } from "./carried-sessions";
+import { type FromNode, type Hello, type NodeLoad, parseFromNode } from "./link-protocol";
+import { LinkQuestions } from "./link-questions";
 import {
   isOpen,
   type LinkAttachment,
@@ -36,110 +22,82 @@ import {
   refuseLink,
   sendToNode,
 } from "./link-socket";
-import type { LinkRequest, NodeAdministration } from "./node-calls";
+import type { LinkRefusal, LinkRequest, NodeAdministration } from "./node-calls";
+import { NodeClock } from "./node-clock";
 import { NodeLinks } from "./node-links";
-import { Assignments } from "./node-record";
 import { NodeState } from "./node-state";
-import { type NodeAnswer, PendingAnswers } from "./pending-answers";
+import { findTokens } from "./node-store";
+import { NodeTokens } from "./node-tokens";
+import { protocolRefusal, toWelcome } from "./welcome";
 
-/** A node that does not take a session in this time is passed over. */
-const PLACE_MS = 1_500;
-/** How long callers wait for what a node is told. */
-const TELL_MS = 2_000;
-/** How long a reader waits for a node's figures. */
-const ASK_MS = 500;
-/** A node is lost so long after its link was. */
-const LOST_AFTER_MS = BLIND_SECONDS * 1_000;
-/** How soon what failed is tried again. */
-const TRY_AGAIN_MS = 10_000;
-/** How many sessions are told in one go that their node is lost, and how many of these at once. */
-const SESSIONS_PER_RUN = 500;
-const SESSIONS_AT_ONCE = 50;
-/** How long an assignment outlives its session: the object of the session takes it away before. */
-const STALE_MS = 60_000;
+/** How long a reader waits for a node's load. */
+const LOAD_MS = 500;
 
 export class RelayNodeObject
   extends DurableObject<Env>
   implements RelayNodeCalls, NodeAdministration
 {
   readonly #config: Config;
-  readonly #assignments: Assignments;
-  readonly #pending = new PendingAnswers();
   readonly #links: NodeLinks;
+  readonly #questions: LinkQuestions;
   readonly #state: NodeState;
+  readonly #tokens: NodeTokens;
+  readonly #carried: CarriedSessions;
+  readonly #clock: NodeClock;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#config = readConfig(env);
-    this.#assignments = new Assignments(ctx.storage.kv);
-    this.#links = new NodeLinks(ctx);
-    const reportFailed = () => this.#setAlarm(Date.now());
-    this.#state = new NodeState({ ctx, env, reportFailed });
+    const { kv } = ctx.storage;
+    const links = new NodeLinks(ctx);
+    const reportFailed = () => this.#clock.setAlarm(Date.now());
+    const state = new NodeState({ ctx, env, reportFailed });
+    const questions = new LinkQuestions({
+      links,
+      blindAt: (now) => state.blindAt(now),
+      closeUnanswered: (ws) => {
+        const message = "You did not do in time what you were told. Come back.";
+        this.#refuse(ws, "unanswered", "unanswered", message);
+      },
+    });
+    const session = (id: string) => env.SESSIONS.getByName(id) as unknown as NodeReports;
+    const { secret } = this.#config;
+    this.#links = links;
+    this.#state = state;
+    this.#questions = questions;
+    this.#carried = new CarriedSessions({ kv, links, questions, state, secret, session });
+    const { storage } = ctx;
+    this.#clock = new NodeClock({ storage, links, questions, state, carried: this.#carried });
+    const read = () => findTokens(openDatabase(env), ctx.id.name ?? state.id, Date.now());
+    this.#tokens = new NodeTokens({ kv, read });
   }
 
-  async place(
-    assignment: Assignment,
-    permissions: NodePermissions | null,
-  ): Promise<PlacementResult> {
-    const node = this.#state.address;
-    if (!node || !this.#links.current()) return { ok: false, code: "offline" };
-    if (this.#state.isDraining) return { ok: false, code: "draining" };
-    this.#dropStale(Date.now());
-    if (this.#assignments.count >= this.#state.capacity) return { ok: false, code: "full" };
-    this.#assignments.put(assignment);
-    const session = toAssignedSession(assignment, this.#config.secret, permissions);
-    const answer = await this.#ask(PLACE_MS, (ref) => ({ type: "assign", ref, session }));
-    if (answer?.type === "done") {
-      this.#state.setSessions(this.#assignments.count);
-      return { ok: true, node };
-    }
-    this.#drop(assignment.id, "not taken");
-    const refused = answer?.type === "failed" ? answer.code : null;
-    const code = refused === "full" || refused === "draining" ? refused : "unanswered";
-    return { ok: false, code };
+  place(...asked: Parameters<RelayNodeCalls["place"]>): ReturnType<RelayNodeCalls["place"]> {
+    return this.#carried.place(...asked);
   }
 
-  async update(
-    assignment: Assignment,
-    permissions: NodePermissions | null,
-  ): Promise<number | null> {
-    if (!this.#assignments.has(assignment.id)) return null;
-    this.#assignments.put(assignment);
-    const session = toAssignedSession(assignment, this.#config.secret, permissions);
-    return this.#tell((ref) => ({ type: "assign", ref, session }));
+  update(...asked: Parameters<RelayNodeCalls["update"]>): Promise<number | null> {
+    return this.#carried.update(...asked);
   }
 
-  async release(sessionId: string, reason: string): Promise<number | null> {
-    if (!this.#assignments.delete(sessionId)) return null;
-    this.#state.setSessions(this.#assignments.count);
-    return this.#tell((ref) => ({ type: "end", ref, id: sessionId, reason }));
+  release(sessionId: string, reason: string): Promise<number | null> {
+    return this.#carried.release(sessionId, reason);
   }
 
-  async permissions(sessionId: string, permissions: NodePermissions): Promise<number | null> {
-    if (!this.#assignments.has(sessionId)) return null;
-    const known = toLinkPermissions(permissions);
-    return this.#tell((ref) => ({ type: "permissions", ref, id: sessionId, ...known }));
+  permissions(...asked: Parameters<RelayNodeCalls["permissions"]>): Promise<number | null> {
+    return this.#carried.permissions(...asked);
   }
 
-  async sockets(sessionId: string, open: boolean): Promise<void> {
-    if (!this.#assignments.setHasSockets(sessionId, open)) return;
-    const link = this.#links.current();
-    if (link) sendToNode(link, { type: "trunk", id: sessionId, open });
+  sockets(sessionId: string, open: boolean): Promise<void> {
+    return this.#carried.sockets(sessionId, open);
   }
 
-  async figures(sessionId: string): Promise<readonly NodeFigures[] | null> {
-    if (!this.#assignments.has(sessionId)) return null;
-    const answer = await this.#ask(ASK_MS, (ref) => ({ type: "figures", ref, id: sessionId }));
-    if (answer?.type !== "figures") return null;
-    return answer.users.map(({ bytes_in, bytes_out, ...user }) => ({
-      ...user,
-      bytesIn: bytes_in,
-      bytesOut: bytes_out,
-    }));
+  figures(sessionId: string): Promise<readonly NodeFigures[] | null> {
+    return this.#carried.figures(sessionId);
   }
 
   async load(): Promise<NodeLoad | null> {
-    const answer = await this.#ask(ASK_MS, (ref) => ({ type: "load", ref }));
+    const answer = await this.#questions.ask(LOAD_MS, (ref) => ({ type: "load", ref }));
     if (answer?.type !== "load") return null;
     const { type: _type, ref: _ref, ...load } = answer;
     return load;
@@ -155,36 +113,55 @@ export class RelayNodeObject
     await this.#state.reported;
   }
 
-  async tokenRotated(digest: string, graceMs: number): Promise<void> {
+  async tokensChanged(): Promise<void> {
+    await this.#tokens.refresh();
     const now = Date.now();
-    this.#links.endOtherTokens(digest, now + graceMs);
+    this.#links.setTokenEnds((digest) => {
+      const token = this.#tokens.find(digest, now);
+      return token ? token.validUntil : now;
+    });
     this.#links.closeWithEndedToken(now);
-    this.#noticeLostLink(now);
-    this.#setAlarm(now);
+    this.#clock.noticeLostLink(now);
+    this.#clock.setAlarm(now);
   }
 
   async remove(): Promise<void> {
+    this.#tokens.forget();
     this.#links.closeAll();
-    this.#pending.giveUp();
+    this.#questions.giveUp();
     if (!this.#state.record) return this.#state.forget();
-    this.#state.removed();
-    await this.#failSessions();
+    this.#state.removed(Date.now());
+    await this.#clock.failSessions();
+    this.#clock.setAlarm(Date.now());
   }
 
   override async fetch(request: Request): Promise<Response> {
     const asked: LinkRequest = JSON.parse(request.headers.get("Drawbridge-Node") ?? "null");
-    const now = Date.now();
-    const webSocket = this.#links.accept(asked, now);
-    // Closes it if it never says hello.
-    this.#setAlarm(now);
-    return new Response(null, { status: 101, webSocket });
+    const { tokenDigest, latitude, longitude } = asked;
+    try {
+      const token = await this.#tokens.verify(tokenDigest, Date.now());
+      if (!token) return refusal("unknown-token");
+      const settings = asked.settings ?? this.#state.record?.settings;
+      // A node that was never linked is known to D1 only.
+      if (!settings) return refusal("token-not-read");
+      const now = Date.now();
+      const tokenUntil = token.validUntil;
+      const link = { settings, tokenDigest, tokenUntil, latitude, longitude };
+      const webSocket = this.#links.accept(link, now);
+      // Closes it if it never says hello.
+      this.#clock.setAlarm(now);
+      return new Response(null, { status: 101, webSocket });
+    } catch (error) {
+      log("relay node's tokens not read", { node: this.#state.id, error: describeError(error) });
+      return refusal("token-not-read");
+    }
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
     const now = Date.now();
     this.#links.closeWithEndedToken(now);
     const link = readLink(ws);
-    if (!link || !isOpen(ws)) return this.#noticeLostLink(now);
+    if (!link || !isOpen(ws)) return this.#clock.noticeLostLink(now);
     const parsed =
       typeof message === "string"
         ? parseFromNode(message)
@@ -206,11 +183,11 @@ export class RelayNodeObject
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
     closeSocket(ws, code === 1005 || code === 1006 ? 1000 : code, "");
-    this.#noticeLostLink(Date.now());
+    this.#clock.noticeLostLink(Date.now());
   }
 
   override async webSocketError(): Promise<void> {
-    this.#noticeLostLink(Date.now());
+    this.#clock.noticeLostLink(Date.now());
   }
 
   override async alarm(): Promise<void> {
@@ -218,67 +195,36 @@ export class RelayNodeObject
     try {
       this.#links.closeWithEndedToken(now);
       const heardAt = this.#links.closeUnheard(now);
-      if (this.#state.record?.removed) return await this.#failSessions();
+      if (this.#state.record?.removed) {
+        await this.#clock.failSessions();
+        return;
+      }
       // After a deploy of the Worker, websockets are gone without a close event.
-      this.#noticeLostLink(heardAt ?? now);
-      const downSince = this.#state.record?.downSince ?? null;
-      if (downSince !== null && now >= downSince + LOST_AFTER_MS) this.#lose(now);
-      if (this.#state.record?.status === "lost") await this.#failSessions();
+      this.#clock.noticeLostLink(heardAt ?? now);
+      this.#clock.loseIfDue(now);
+      this.#carried.dropStale(now);
+      if (this.#state.isLost) await this.#clock.failSessions();
       if (this.#state.record?.owed) await this.#state.report();
     } catch (error) {
       log("relay node's alarm failed", { error: describeError(error) });
     } finally {
       // The platform gives up after six throws: the next alarm never depends on this one's success.
-      this.#setAlarm(now);
+      this.#clock.setAlarm(now);
     }
   }
 
   #greet(ws: WebSocket, link: LinkAttachment, hello: Hello, now: number): void {
-    if (hello.protocol !== LINK_PROTOCOL) {
-      const isOld = hello.protocol < LINK_PROTOCOL;
-      const what = `This relay node speaks version ${hello.protocol} of the link's protocol, and Drawbridge version ${LINK_PROTOCOL}.`;
-      const advice = isOld
-        ? "Update the relay node."
-        : "Update Drawbridge, or use an older relay node.";
-      const code = isOld ? "node-too-old" : "node-too-new";
-      this.#refuse(ws, "wrongProtocol", code, `${what} ${advice}`);
+    const refused = protocolRefusal(hello);
+    if (refused) {
+      this.#refuse(ws, "wrongProtocol", refused.code, refused.message);
       return;
     }
-    this.#pending.giveUp();
+    this.#questions.giveUp();
     this.#links.greeted(ws, link, now);
     this.#state.greeted(link, hello, now);
-    this.#welcome(ws);
-    this.#giveSessions(ws, hello.sessions, now);
-    this.#setAlarm(now);
-  }
-
-  #welcome(ws: WebSocket): void {
-    const { bytesPerSecond, burstBytes, messagesPerSecond, burstMessages } = this.#config.relay;
-    sendToNode(ws, {
-      type: "welcome",
-      protocol: LINK_PROTOCOL,
-      node_id: this.#state.id,
-      ping_seconds: PING_SECONDS,
-      blind_seconds: BLIND_SECONDS,
-      limits: {
-        bytes_per_second: bytesPerSecond,
-        burst_bytes: burstBytes,
-        messages_per_second: messagesPerSecond,
-        burst_messages: burstMessages,
-      },
-      draining: this.#state.isDraining,
-    });
-  }
-
-  /** Gives a node that has just linked all its sessions, and takes from it what it should not have. */
-  #giveSessions(ws: WebSocket, carried: readonly string[], now: number): void {
-    this.#dropStale(now);
-    for (const assignment of this.#assignments.all()) {
-      // Permissions are not known here: a node that has frames asks for them.
-      const session = toAssignedSession(assignment, this.#config.secret, null);
-      sendToNode(ws, { type: "assign", ref: crypto.randomUUID(), session });
-    }
-    for (const id of carried) if (!this.#assignments.has(id)) this.#drop(id, "not on this node");
+    sendToNode(ws, toWelcome(this.#state, this.#config.relay));
+    this.#carried.giveAll(ws, hello.sessions, now);
+    this.#clock.setAlarm(now);
   }
 
   async #receive(ws: WebSocket, message: FromNode, now: number): Promise<void> {
@@ -288,13 +234,13 @@ export class RelayNodeObject
       case "done":
       case "failed":
       case "figures":
-        return this.#pending.answer(message);
+        return this.#questions.answer(message);
       case "load":
-        return message.ref ? this.#pending.answer(message) : this.#state.saveLoad(message, now);
+        return message.ref ? this.#questions.answer(message) : this.#state.saveLoad(message, now);
       case "silent":
-        return this.#silent(message.id);
+        return this.#carried.silent(message.id);
       case "permissions":
-        return this.#sendPermissions(ws, message.id);
+        return this.#carried.sendPermissions(ws, message.id);
       case "draining":
         return this.#state.startedDraining();
       case "leaving":
@@ -302,66 +248,16 @@ export class RelayNodeObject
     }
   }
 
-  /** Nobody of this session is heard on the node: its object decides whether it ends. */
-  async #silent(id: string): Promise<void> {
-    const isHere = this.#assignments.has(id);
-    const stays = isHere && (await this.#session(id).silentOnNode(this.#state.id));
-    if (!stays) this.#drop(id, "not on this node");
-  }
-
-  async #sendPermissions(ws: WebSocket, id: string): Promise<void> {
-    if (!this.#assignments.has(id)) return;
-    const permissions = await this.#session(id).permissionsForNode(this.#state.id);
-    if (permissions === null || !isOpen(ws)) return;
-    const ref = crypto.randomUUID();
-    sendToNode(ws, { type: "permissions", ref, id, ...toLinkPermissions(permissions) });
-  }
-
   /** The node ends now. */
   async #leave(ws: WebSocket, now: number): Promise<void> {
     markClosed(ws);
     closeSocket(ws, 1000, "left");
-    this.#pending.giveUp();
-    this.#lose(now);
+    this.#questions.giveUp();
+    this.#clock.lose(now);
     // The alarm is for what cannot be told now.
-    this.#setAlarm(now);
-    await this.#failSessions();
-  }
-
-  /** Takes sessions off the node that are over, and that their objects did not take off: they may have died. */
-  #dropStale(now: number): void {
-    for (const { id, expiresAt } of this.#assignments.all()) {
-      if (expiresAt + STALE_MS < now) this.#drop(id, "over");
-    }
-  }
-
-  /** Takes a session off the node without waiting for it. */
-  #drop(id: string, reason: string): void {
-    if (this.#assignments.delete(id)) this.#state.setSessions(this.#assignments.count);
-    const link = this.#links.current();
-    if (link) sendToNode(link, { type: "end", ref: crypto.randomUUID(), id, reason });
-  }
-
-  /** Asks the node something. Null: no answer came in time, or there is no link. */
-  async #ask(
-    milliseconds: number,
-    toQuestion: (ref: string) => ToNode,
-  ): Promise<NodeAnswer | null> {
-    const link = this.#links.current();
-    if (!link) return null;
-    return this.#pending.wait(milliseconds, (ref) => sendToNode(link, toQuestion(ref)));
-  }
-
-  /** Tells the node something that it must not miss: see `RelayNodeCalls.update`. */
-  async #tell(toMessage: (ref: string) => ToNode): Promise<number | null> {
-    const link = this.#links.current();
-    if (!link) return this.#state.blindAt(Date.now());
-    const answer = await this.#pending.wait(TELL_MS, (ref) => sendToNode(link, toMessage(ref)));
-    if (answer) return null;
-    // Without its link it is blind in 30 s at most, and with a new one it gets everything again.
-    const message = "You did not answer in time. Come back.";
-    if (isOpen(link)) this.#refuse(link, "unanswered", "unanswered", message);
-    return this.#state.blindAt(Date.now());
+    this.#clock.setAlarm(now);
+    await this.#clock.failSessions();
+    this.#clock.setAlarm(Date.now());
   }
 
   #refuse(
@@ -371,56 +267,10 @@ export class RelayNodeObject
     message: string,
   ): void {
     refuseLink(ws, close, { code, message });
-    this.#noticeLostLink(Date.now());
+    this.#clock.noticeLostLink(Date.now());
   }
+}
 
-  /** If the link is gone, the node has so long to come back. `at`: since when, Unix milliseconds. */
-  #noticeLostLink(at: number): void {
-    const { record, isUp } = this.#state;
-    if (!record || !isUp || record.downSince !== null || this.#links.current()) return;
-    this.#pending.giveUp();
-    this.#state.linkGone(at);
-    if (record.status === "draining" && this.#assignments.count === 0) this.#lose(at);
-    this.#setAlarm(Date.now());
-  }
-
-  /** The node is not there any more: what runs on it fails, in `#failSessions`. */
-  #lose(now: number): void {
-    this.#state.gone(now, { nothing: this.#assignments.count === 0 });
-  }
-
-  /** Tells the sessions of a lost node. Those that could not be told are told by the next alarm. */
-  async #failSessions(): Promise<void> {
-    const ids = this.#assignments.all().map(({ id }) => id);
-    for (let at = 0; at < Math.min(ids.length, SESSIONS_PER_RUN); at += SESSIONS_AT_ONCE) {
-      const page = ids.slice(at, at + SESSIONS_AT_ONCE);
-      const told = await Promise.allSettled(
-        page.map((id) => this.#session(id).nodeLost(this.#state.id)),
-      );
-      told.forEach(({ status }, i) => {
-        if (status === "fulfilled") this.#drop(page[i] ?? "", "lost");
-      });
-      // It may have come back meanwhile. Then it keeps the others.
-      if (this.#links.current()) break;
-    }
-    if (this.#state.record?.removed && this.#assignments.count === 0) return this.#state.forget();
-    this.#setAlarm(Date.now());
-  }
-
-  /** Sets the alarm for what has to be done next, if there is anything. */
-  #setAlarm(now: number): void {
-    const { record } = this.#state;
-    const isLost = record !== null && (record.removed || record.status === "lost");
-    const isOwed = record?.owed != null || (isLost && this.#assignments.count > 0);
-    const times = [
-      this.#links.nextCheckAt(),
-      record?.downSince == null ? null : record.downSince + LOST_AFTER_MS,
-      isOwed ? now + TRY_AGAIN_MS : null,
-    ].filter((time) => time !== null);
-    if (times.length > 0) void this.ctx.storage.setAlarm(Math.max(now + 1, Math.min(...times)));
-  }
-
-  #session(id: string): NodeReports {
-    return this.env.SESSIONS.getByName(id) as unknown as NodeReports;
-  }
+function refusal(code: LinkRefusal["code"]): Response {
+  return Response.json({ code } satisfies LinkRefusal);
 }

@@ -4,7 +4,7 @@
  */
 import { describeError, log } from "../platform/log";
 import { withTimeout } from "../platform/wait";
-import { drainBackoffMs } from "../session/timing";
+import { drainBackoffMs, nodeBackoffMs } from "../session/timing";
 import type { SessionClock } from "./clock";
 import type { LoadedSession } from "./loaded-session";
 
@@ -69,7 +69,8 @@ export class Announcer {
         await loaded.outbox.drain(loaded.journal, { reproject });
       }
       const loaded = current();
-      if (loaded?.journal.retry) clock.storeRetry(loaded, null);
+      // What the relay node has to be told is not done with this.
+      if (loaded?.journal.retry && !loaded.journal.retry.node) clock.storeRetry(loaded, null);
     } catch (error) {
       const loaded = current();
       log("session outbox not drained", {
@@ -89,6 +90,7 @@ export class Announcer {
     // A try that a command made in between neither brings the planned one forward nor puts it off.
     if (before && now < before.at) return;
     const attempt = (before?.attempt ?? -1) + 1;
-    this.#object.clock.retryAt(loaded, now + drainBackoffMs(attempt), attempt);
+    const backoffMs = before?.node ? nodeBackoffMs(attempt) : drainBackoffMs(attempt);
+    this.#object.clock.retryAt(loaded, now + backoffMs, attempt);
   }
 }

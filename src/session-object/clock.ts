@@ -56,9 +56,14 @@ export class SessionClock {
     this.setAlarm(loaded);
   }
 
-  /** Plans the next try to announce after a failure. */
-  retryAt(loaded: LoadedSession, at: number, attempt: number): void {
-    this.storeRetry(loaded, { attempt, at, idleAt: storedIdleAt(loaded) });
+  /** Plans the next try to announce, or to tell the relay node, after a failure. */
+  retryAt(
+    loaded: LoadedSession,
+    at: number,
+    attempt: number,
+    { node = loaded.journal.retry?.node ?? false } = {},
+  ): void {
+    this.storeRetry(loaded, { attempt, at, idleAt: storedIdleAt(loaded), node });
   }
 
   /** Stores what is remembered while announcing fails (null: it works again), and sets the alarm for it. */

@@ -4,9 +4,10 @@
  */
 import { openDatabase } from "../db/open";
 import { describeError, log } from "../platform/log";
-import { pause, withTimeout } from "../platform/wait";
+import { withTimeout } from "../platform/wait";
 import {
   type Assignment,
+  carriedUntil,
   type NodeFigures,
   RELAY_NODE_LOST,
   type RelayNodeAddress,
@@ -15,6 +16,7 @@ import {
 import { endReasonOf, isFinal, type RelayUser, type Session } from "../session/session";
 import { readPairedDevices } from "./device-admission";
 import type { LoadedSession } from "./loaded-session";
+import type { NodeDebt } from "./node-debt";
 
 /** How many nodes are asked to take a session. */
 export const MAX_NODES_TRIED = 3;
@@ -22,16 +24,13 @@ export const MAX_NODES_TRIED = 3;
 const CALL_TIMEOUT_MS = 3_000;
 /** How long callers wait for a node to do what it is told. */
 const TOLD_WAIT_MS = 2_000;
-/** The pauses before each new try to reach a node's object. */
-const TRY_AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 16_000];
-/** After so long, a node carries nothing of which it has not heard. */
-const BLIND_MS = 30_000;
 
 interface NodeLinkContext {
   ctx: { waitUntil(work: Promise<unknown>): void };
   env: Env;
   /** Has D1 show the session's state: see `Announcer`. */
   ensureInD1(loaded: LoadedSession): Promise<boolean>;
+  debt: NodeDebt;
 }
 
 /** A session that is to be placed. */
@@ -45,6 +44,8 @@ export class NodeLink {
   #telling: Promise<number | null> = Promise.resolve(null);
   /** How often something was told: an older try gives up. */
   #changes = 0;
+  /** When the node carries this session no longer, even if it cannot be told. */
+  #carriedUntil = 0;
 
   constructor(object: NodeLinkContext) {
     this.#object = object;
@@ -77,7 +78,11 @@ export class NodeLink {
     const { session } = loaded;
     if (!session.node) return;
     // The node's object itself says that.
-    if (session.status === "failed" && session.error === RELAY_NODE_LOST) return;
+    if (session.status === "failed" && session.error === RELAY_NODE_LOST) {
+      this.#object.debt.settle(loaded);
+      return;
+    }
+    this.#carriedUntil = carriedUntil(session);
     this.#changes += 1;
     const change = this.#changes;
     // One after the other: what was read of devices before must not be sent after what was read later.
@@ -85,6 +90,13 @@ export class NodeLink {
       change === this.#changes ? this.#tellNow(loaded, change) : null,
     );
     this.#object.ctx.waitUntil(this.#telling);
+  }
+
+  /** Tells the node what it may not have been told. The object's alarm calls it. Never throws. */
+  async tellIfOwed(loaded: LoadedSession): Promise<void> {
+    if (!this.#object.debt.isOwed(loaded)) return;
+    this.tell(loaded);
+    await this.#telling;
   }
 
   /**
@@ -99,9 +111,7 @@ export class NodeLink {
         if (telling === this.#telling) return effectiveBy;
       }
     };
-    return withTimeout(TOLD_WAIT_MS, newest()).catch(
-      () => Date.now() + 2 * CALL_TIMEOUT_MS + BLIND_MS,
-    );
+    return withTimeout(TOLD_WAIT_MS, newest()).catch(() => this.#carriedUntil);
   }
 
   /** Takes a session off a node that has taken it in vain. */
@@ -120,11 +130,14 @@ export class NodeLink {
   }
 
   /** Tells the node whether somebody is on a websocket. */
-  tellSockets({ session, hub }: LoadedSession): void {
+  tellSockets(loaded: LoadedSession): void {
+    const { session, hub } = loaded;
     if (!session.node || isFinal(session)) return;
     const isOpen = hub.size > 0;
     const telling = this.#callTwice(session.node.id, (node) => node.sockets(session.id, isOpen));
-    this.#object.ctx.waitUntil(telling.catch(() => undefined));
+    // `update` says it too.
+    const owe = () => this.#object.debt.owe(loaded, Date.now());
+    this.#object.ctx.waitUntil(telling.catch(owe));
   }
 
   /** What the node has counted; null: no node carries the session, or it does not say. */
@@ -135,29 +148,19 @@ export class NodeLink {
   }
 
   async #tellNow(loaded: LoadedSession, change: number): Promise<number | null> {
+    const { debt } = this.#object;
     try {
-      return await this.#send(loaded);
+      const effectiveBy = await this.#send(loaded);
+      if (change === this.#changes) debt.settle(loaded);
+      return effectiveBy;
     } catch (error) {
       log("relay node not told", {
         session: loaded.session.id,
         node: loaded.session.node?.id,
         error: describeError(error),
       });
-      this.#object.ctx.waitUntil(this.#tellAgain(loaded, change));
-      return Date.now() + BLIND_MS;
-    }
-  }
-
-  async #tellAgain(loaded: LoadedSession, change: number): Promise<void> {
-    for (const milliseconds of TRY_AGAIN_MS) {
-      await pause(milliseconds);
-      if (change !== this.#changes) return;
-      try {
-        await this.#send(loaded);
-        return;
-      } catch {
-        // Again.
-      }
+      debt.owe(loaded, Date.now());
+      return carriedUntil(loaded.session);
     }
   }
 

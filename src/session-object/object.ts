@@ -26,6 +26,7 @@ import { Announcer } from "./announcer";
 import { SessionClock } from "./clock";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
+import { NodeDebt } from "./node-debt";
 import { NodeLink } from "./node-link";
 import { NodePlacement } from "./node-placement";
 import { OutcomeWaiters } from "./outcome-waiters";
@@ -56,10 +57,11 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#clock = new SessionClock(ctx.storage);
     this.#usage = new UsageStore(ctx.storage.kv);
     const ensureInD1 = (loaded: LoadedSession) => this.#announcer.ensureInD1(loaded);
-    this.#nodes = new NodeLink({ ctx, env, ensureInD1 });
+    const current = () => this.#loaded;
+    const debt = new NodeDebt({ clock: this.#clock, current });
+    this.#nodes = new NodeLink({ ctx, env, ensureInD1, debt });
     const outcomeWaiters = this.#outcomeWaiters;
     this.#commands = new SessionCommands(ctx.storage, { outcomeWaiters, nodes: this.#nodes });
-    const current = () => this.#loaded;
     this.#announcer = new Announcer({ ctx, clock: this.#clock, current });
     this.#admission = new Admission({
       ctx,
@@ -278,7 +280,10 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     try {
       this.#sockets.closeSilent(loaded, now);
       this.#commands.endIfDue(loaded, now);
-      await this.#announcer.drain({ reproject: false });
+      await Promise.all([
+        this.#nodes.tellIfOwed(loaded),
+        this.#announcer.drain({ reproject: false }),
+      ]);
     } finally {
       // The platform gives up after six throws: the next alarm never depends on this one's success.
       if (this.#loaded) this.#clock.setAlarm(this.#loaded);

@@ -21,6 +21,15 @@ export const NO_RELAY_NODE = "no-relay-node";
 /** The error of a session whose relay node is gone. */
 export const RELAY_NODE_LOST = "relay-node-lost";
 
+/**
+ * When a node carries a session no longer, whatever became of it, Unix milliseconds. The node's object takes
+ * off what is over by itself, a minute and a half after its end at the latest, and a node that does not hear
+ * of that is blind half a minute later.
+ */
+export function carriedUntil({ expiresAt }: { expiresAt: number }): number {
+  return expiresAt + 120_000;
+}
+
 /** A session as it is placed on a node: the whole of what the node needs. */
 export interface Assignment {
   readonly id: string;

@@ -22,11 +22,11 @@ export interface SessionJournal {
   readonly v: 1;
   readonly base: Session | null;
   readonly events: readonly StoredEvent[];
-  /** Set while announcing fails. */
+  /** Set while announcing fails, or the relay node cannot be told. */
   readonly retry: DrainRetry | null;
 }
 
-/** What is remembered while announcing fails. Times are Unix milliseconds. */
+/** What is remembered while announcing, or telling the relay node, fails. Times are Unix milliseconds. */
 export interface DrainRetry {
   /** How many planned tries have failed, from 0. */
   readonly attempt: number;
@@ -37,6 +37,8 @@ export interface DrainRetry {
    * set for the retry. Null: not known.
    */
   readonly idleAt: number | null;
+  /** Whether the relay node has to be told of the state as well. */
+  readonly node?: boolean;
 }
 
 /** Where an outbox sends to. Each may throw; the object tries again later. */

@@ -93,3 +93,8 @@ export function planAlarm(
 export function drainBackoffMs(attempt: number): number {
   return Math.min(1_000 * 2 ** Math.min(attempt, 20), 300_000);
 }
+
+/** The same, where the relay node has to be told: what it does not know, it does not do. */
+export function nodeBackoffMs(attempt: number): number {
+  return Math.min(drainBackoffMs(attempt), 30_000);
+}

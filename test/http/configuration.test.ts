@@ -66,6 +66,7 @@ describe("a setting with a value that cannot be read is refused by name", () => 
     ["FAILED_AUTH_PER_MINUTE", "1.5"],
     ["FAILED_AUTH_PER_MINUTE", "0x10"],
     ["FAILED_AUTH_PER_MINUTE", true],
+    ["HOSTED_SESSIONS_PER_MINUTE", "all"],
     ["RELAY_BYTES_PER_SECOND", "x"],
     ["RELAY_BURST_BYTES", "-1"],
     ["RELAY_MESSAGES_PER_SECOND", "x"],
@@ -82,6 +83,15 @@ describe("a setting with a value that cannot be read is refused by name", () => 
     ["OWN_HOSTNAMES", "relay.example.com/v1"],
     ["OWN_HOSTNAMES", "relay.example.com other.example.com"],
     ["OWN_HOSTNAMES", "relay.example.com,,other.example.com"],
+    ["CORS_ORIGINS", "*"],
+    ["CORS_ORIGINS", "null"],
+    ["CORS_ORIGINS", "game.example.com"],
+    ["CORS_ORIGINS", "https://game.example.com/"],
+    ["CORS_ORIGINS", "https://game.example.com:443"],
+    ["CORS_ORIGINS", "https://*.example.com"],
+    ["CORS_ORIGINS", "https://user@game.example.com"],
+    ["CORS_ORIGINS", "https://game.example.com https://b.example.com"],
+    ["CORS_ORIGINS", "https://game.example.com,,https://b.example.com"],
     ["CF_ACCESS_TEAM", "https://team"],
   ])("%s = %s", (name, value) => {
     expect(() => readConfig(envWith({ [name]: value }))).toThrow(ConfigError);
@@ -93,6 +103,7 @@ test("settings that are not set have the documented defaults", () => {
   const bare = envWith({
     RETENTION_DAYS: undefined,
     FAILED_AUTH_PER_MINUTE: undefined,
+    HOSTED_SESSIONS_PER_MINUTE: undefined,
     RELAY_BYTES_PER_SECOND: undefined,
     RELAY_BURST_BYTES: undefined,
     RELAY_MESSAGES_PER_SECOND: undefined,
@@ -103,6 +114,7 @@ test("settings that are not set have the documented defaults", () => {
   expect(readConfig(bare)).toMatchObject({
     retentionDays: 30,
     failedAuthPerMinute: 300,
+    hostedSessionsPerMinute: 600,
     relay: {
       bytesPerSecond: 256 * 1_024,
       burstBytes: 1_024 * 1_024,
@@ -130,7 +142,7 @@ test.each(["", "  ", undefined])(
   "a setting of %j has its default, and switches nothing off",
   (no) => {
     const names = Object.keys(env).filter((name) =>
-      /^(RETENTION|FAILED|RELAY|WEBHOOK)_/.test(name),
+      /^(RETENTION|FAILED|HOSTED|RELAY|WEBHOOK)_/.test(name),
     );
     expect(names.length).toBeGreaterThan(6);
     const none = Object.fromEntries(names.map((name) => [name, no]));
@@ -147,4 +159,14 @@ test("the deployment's hostnames are read one by one from their list", () => {
     "drawbridge.acme.workers.dev:8443",
   ]);
   expect(readConfig(envWith({ OWN_HOSTNAMES: "" })).ownHostnames).toEqual([]);
+});
+
+test("the origins of pages are read one by one from their list", () => {
+  const origins = " https://Game.example.com ,http://localhost:5173,capacitor://localhost";
+  expect(readConfig(envWith({ CORS_ORIGINS: origins })).corsOrigins).toEqual([
+    "https://game.example.com",
+    "http://localhost:5173",
+    "capacitor://localhost",
+  ]);
+  expect(readConfig(envWith({ CORS_ORIGINS: "" })).corsOrigins).toEqual([]);
 });

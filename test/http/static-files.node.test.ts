@@ -45,6 +45,21 @@ describe("a file", () => {
     },
   );
 
+  test("is readable by pages of every origin if it is the description or the client, and no other file is", async () => {
+    const files = filesBelow("dist/assets")
+      .map(String)
+      .filter((path) => /\.(js|json|css|svg)$/.test(path));
+    expect(files).toContain("openapi.json");
+    for (const path of files) {
+      const { headers } = await send("HEAD", `/${path}`);
+      const isShared = path === "openapi.json" || path.startsWith("client/");
+      expect([path, headers.get("Access-Control-Allow-Origin")]).toEqual([
+        path,
+        isShared ? "*" : null,
+      ]);
+    }
+  });
+
   test("takes no other method", async () => {
     expect((await send("POST", "/docs")).status).toBe(405);
   });

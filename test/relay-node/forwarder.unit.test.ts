@@ -216,7 +216,7 @@ describe("a user", () => {
     );
     expect(fromHost(1, "hello")).toEqual([]);
     expect(node.receive("client", ping(ANNA, SESSION), ANNA_PORT, 2)[0]?.bytes).toEqual(pong(3));
-    expect(node.forwarder.connectedUsers).toBe(1);
+    expect(node.forwarder.presence.connectedUsers).toBe(1);
   });
 
   test("who stays in the session keeps address and counters when it is assigned again", () => {
@@ -242,7 +242,7 @@ describe("a user", () => {
     expect(fromAnna("hello")[0]?.bytes).toEqual(pong(3));
     expect(node.forwarder.table.sessionCount).toBe(0);
     expect(node.forwarder.table.userCount).toBe(0);
-    expect(node.forwarder.connectedUsers).toBe(0);
+    expect(node.forwarder.presence.connectedUsers).toBe(0);
   });
 });
 
@@ -430,7 +430,7 @@ describe("a session with users on websockets", () => {
       send: (from, to, payload) => frames.push({ from, to, payload: String(payload) }) > 0,
     };
     session().trunk = trunk;
-    node.forwarder.usersOnWebsockets(session(), new Set(), trunk.users);
+    node.forwarder.presence.usersOnWebsockets(session(), new Set(), trunk.users);
   }
 
   test("passes a native client's data to a host on a websocket, and the answer back", () => {

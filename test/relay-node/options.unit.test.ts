@@ -1,6 +1,7 @@
 /** The command line of a relay node. */
 import { describe, expect, test } from "vitest";
 import { readCommandLine, UsageError } from "../../relay-node/options";
+import { LINK_PROTOCOL, parseFromNode } from "../../src/relay-nodes/link-protocol";
 
 const TOKEN = "drbn_secret";
 const env = { RELAY_NODE_TOKEN: TOKEN };
@@ -61,6 +62,7 @@ describe("the command line of a relay node", () => {
     [[...required, "--client-port", "x"], "--client-port"],
     [[...required, "--bind", "eth0"], "--bind"],
     [[...required, "--capacity", "0"], "--capacity"],
+    [[...required, "--capacity", "100001"], "from 1 to 100000"],
     [[...required, "--drain-minutes", "-1"], "--drain-minutes"],
     [[...required, "--metrics", "9464"], "--metrics"],
     [[...required, "--token", "drb_key"], "drbn_"],
@@ -74,6 +76,25 @@ describe("the command line of a relay node", () => {
       expect((error as Error).message).toContain(problem);
       expect((error as Error).message).not.toContain(TOKEN);
     }
+  });
+
+  test("takes no capacity that the node could not say to Drawbridge when it links again", () => {
+    const capacity = 100_000;
+    expect(readCommandLine([...required, "--capacity", `${capacity}`], env)).toMatchObject({
+      capacity,
+    });
+    const hello = {
+      type: "hello",
+      protocol: LINK_PROTOCOL,
+      version: "1.2.3",
+      host: "localhost",
+      ip: null,
+      ports: { server: 31_000, client: 31_001 },
+      capacity,
+      draining: false,
+      sessions: Array.from({ length: capacity }, (_, i) => `${100_000_000_000 + i}-S`),
+    };
+    expect(parseFromNode(JSON.stringify(hello))).toEqual(hello);
   });
 
   test("refuses to run without a token", () => {

@@ -236,6 +236,8 @@ describe("a link that breaks", () => {
     const { host, anna } = await play();
     (await drawbridge.link()).terminate();
     await eventually(() => expect(drawbridge.links).toBe(2));
+    // So it is known also while D1, which says whose a token is, is down.
+    expect(drawbridge.dialledAs).toEqual([undefined, "rn_test"]);
     await eventually(() => {
       const hellos = drawbridge.received.filter((one) => one.type === "hello");
       expect(hellos.at(-1)).toMatchObject({ sessions: ["s1"] });
@@ -446,6 +448,34 @@ describe("a session with users on both sides", () => {
     first.terminate();
     await eventually(async () => expect(await drawbridge.trunk("s1")).not.toBe(first));
   });
+
+  test.each([404, 410])(
+    "dials no trunk again that was refused with %i, until Drawbridge asks for one again",
+    async (status) => {
+      drawbridge.refuseTrunksWith = status;
+      const node = await startNode();
+      // The first session is refused for good; the second, after it, for now.
+      await drawbridge.ask({ type: "assign", ref: "", session: mixed });
+      const anna = await peerOf(node.ports.client);
+      await anna.until(ping(ANNA, SESSION), pong(2));
+      await eventually(() => expect(logged.join()).toContain(`"status":${status}`));
+      expect(drawbridge.trunksDialled).toBe(1);
+      drawbridge.refuseTrunksWith = 503;
+      const later = assignment("s2", SESSION + 1, [HOST], { trunk: true });
+      await drawbridge.ask({ type: "assign", ref: "", session: later });
+      const host = await peerOf(node.ports.server);
+      await host.until(ping(HOST, SESSION + 1), pong(2));
+      // Another user of the first session comes meanwhile.
+      const first = await peerOf(node.ports.server);
+      await first.until(ping(HOST, SESSION), pong(2));
+      const refusals = () => logged.filter((line) => line.includes('"status":503'));
+      await eventually(() => expect(refusals().length).toBeGreaterThan(2));
+      expect(refusals().filter((line) => line.includes('"s1"'))).toEqual([]);
+      drawbridge.refuseTrunksWith = null;
+      await drawbridge.send({ type: "trunk", id: "s1", open: true });
+      await drawbridge.trunk("s1");
+    },
+  );
 });
 
 describe("the metrics of a node", () => {

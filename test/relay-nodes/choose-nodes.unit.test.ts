@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chooseNodes } from "../../src/relay-nodes/choose-nodes";
-import type { RelayNode } from "../../src/relay-nodes/node";
+import { MAX_NODE_SESSIONS } from "../../src/relay-nodes/link-protocol";
+import { capacityOf, type RelayNode } from "../../src/relay-nodes/node";
 import { kilometresBetween, placeOfRegion } from "../../src/relay-nodes/places";
 
 const PLACES = {
@@ -129,4 +130,16 @@ describe("a distance", () => {
     }
     expect(placeOfRegion("moon")).toBeNull();
   });
+});
+
+test.each([
+  [null, null, 1_000],
+  [null, 40, 40],
+  [30, 40, 30],
+  [50, 40, 40],
+  // It could not name them all when it links again.
+  [null, 1_000_000, MAX_NODE_SESSIONS],
+])("a node whose owner says %s sessions, and which says %s itself, takes %i", (said, own, most) => {
+  const facts = { version: "1", host: "a", ip: null, serverPort: 1, clientPort: 2, capacity: own };
+  expect(capacityOf({ capacity: said, facts })).toBe(most);
 });

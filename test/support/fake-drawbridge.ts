@@ -10,6 +10,7 @@ import {
   LINK_PING,
   LINK_PONG,
   LINK_PROTOCOL,
+  NODE_ID_HEADER,
   parseFromNode,
   type ToNode,
   type Welcome,
@@ -28,12 +29,18 @@ export interface FakeDrawbridge {
   welcome: Omit<Welcome, "type" | "protocol" | "node_id">;
   /** Set it, and every dial is refused with this status. */
   refuseWith: number | null;
+  /** Set it, and every dial of a trunk is refused with this status. */
+  refuseTrunksWith: number | null;
+  /** How many trunks were dialled. */
+  trunksDialled: number;
   /** Set it to false, and pings are not answered. */
   answersPings: boolean;
   /** What is assigned right after each welcome. */
   sessions: AssignedSession[];
   /** The open link, once there is one. */
   link(): Promise<WebSocket>;
+  /** The ids that the node said when it dialled its links, oldest first; undefined: none. */
+  dialledAs: (string | undefined)[];
   /** How many links were opened. */
   links: number;
   /** The trunk of this session, once it is open. */
@@ -54,22 +61,25 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
   let open: WebSocket | null = null;
   server.on("upgrade", (request, socket, head) => {
     const authorized = request.headers.authorization === `Bearer ${TOKEN}`;
-    const status = fake.refuseWith ?? (authorized ? null : 403);
+    const isTrunk = request.url !== LINK_PATH;
+    if (isTrunk) fake.trunksDialled += 1;
+    const refused = fake.refuseWith ?? (isTrunk ? fake.refuseTrunksWith : null);
+    const status = refused ?? (authorized ? null : 403);
     if (status !== null) {
       socket.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => {
-      const path = request.url ?? "";
-      if (path === LINK_PATH) acceptLink(ws);
-      else acceptTrunk(ws, path.split("/").at(-1) ?? "");
+      if (isTrunk) acceptTrunk(ws, request.url?.split("/").at(-1) ?? "");
+      else acceptLink(ws, request.headers[NODE_ID_HEADER.toLowerCase()]?.toString());
     });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
 
-  function acceptLink(ws: WebSocket) {
+  function acceptLink(ws: WebSocket, nodeId: string | undefined) {
     fake.links += 1;
+    fake.dialledAs.push(nodeId);
     ws.on("message", (data) => {
       const text = String(data);
       if (text === LINK_PING) {
@@ -124,8 +134,11 @@ export async function startFakeDrawbridge(): Promise<FakeDrawbridge> {
       draining: false,
     },
     refuseWith: null,
+    refuseTrunksWith: null,
+    trunksDialled: 0,
     answersPings: true,
     sessions: [],
+    dialledAs: [],
     links: 0,
     link: () =>
       eventually(() => {

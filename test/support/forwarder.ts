@@ -62,7 +62,7 @@ export function testForwarder(limits = LIMITS): TestForwarder {
     silent: ({ id }) => silent.push(id),
     askPermissions: ({ id }) => asked.push(id),
   });
-  forwarder.setLimits(limits);
+  forwarder.limits.set(limits);
   forwarder.newLink(Number.POSITIVE_INFINITY);
   forwarder.knowsAllSessions = true;
   const test: TestForwarder = {

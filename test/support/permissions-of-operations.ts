@@ -31,6 +31,10 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   authorizeRelayUser: "relays:write",
   revokeRelayUser: "relays:write",
 
+  // Hosting without a backend
+  // An API key needs relays:host.
+  hostRelaySession: "handler: apiKey, operatorToken",
+
   // Joining and connecting
   // The join code is the credential.
   joinRelaySession: "open",
@@ -203,3 +207,14 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   revokeDeviceToken: "devices:manage",
   verifyDeviceToken: "devices:list",
 };
+
+/** The operations that pages of every origin may call, said a second time. */
+export const OPEN_TO_EVERY_ORIGIN: readonly string[] = [
+  "hostRelaySession",
+  "joinRelaySession",
+  "getHealth",
+  "getIp",
+  "createPairingChallenge",
+  "requestPairing",
+  "pollPairingRequest",
+];

@@ -5,6 +5,7 @@ import {
   LINK_PATH,
   LINK_PING,
   LINK_PROTOCOL,
+  NODE_ID_HEADER,
   parseToNode,
   type ToNode,
   trunkPath,
@@ -42,12 +43,19 @@ export interface Manner {
   /** With which code it refuses `assign`. */
   refuses?: string;
   hello?: Record<string, unknown>;
+  /** The id that it says when it dials. */
+  nodeId?: string;
   cf?: Record<string, string>;
 }
 
 /** Asks for a link, and returns the answer, whatever it is. */
-export function askForLink(token: string, cf: Record<string, string> = {}): Promise<Response> {
-  const headers = { Upgrade: "websocket", Authorization: `Bearer ${token}` };
+export function askForLink(
+  token: string,
+  cf: Record<string, string> = {},
+  nodeId?: string,
+): Promise<Response> {
+  const said = nodeId === undefined ? {} : { [NODE_ID_HEADER]: nodeId };
+  const headers = { Upgrade: "websocket", Authorization: `Bearer ${token}`, ...said };
   const request = new Request<unknown, CfProperties>(`${ORIGIN}${LINK_PATH}`, { headers, cf });
   return exports.default.fetch(request);
 }
@@ -70,7 +78,7 @@ export async function link(made: MadeNode, manner: Manner = {}): Promise<FakeNod
 
 /** Links a node, and says hello. */
 export async function open(made: MadeNode, manner: Manner = {}): Promise<FakeNode> {
-  const answer = await askForLink(made.token, manner.cf);
+  const answer = await askForLink(made.token, manner.cf, manner.nodeId);
   if (!answer.webSocket) throw new Error(`no link: ${answer.status} ${await answer.text()}`);
   const node = new FakeNode(made, answer.webSocket, manner);
   node.send({

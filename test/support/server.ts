@@ -1,5 +1,7 @@
 /** The Worker as `wrangler dev` serves it on loopback, for tests that are clients of their own, in Node. */
-import { createTestHarness } from "wrangler";
+import { resolve } from "node:path";
+import { createTestHarness, unstable_readConfig } from "wrangler";
+import { CALLED } from "./called";
 
 const { DRAWBRIDGE_SECRET = "", DRAWBRIDGE_ROOT_TOKEN = "" } = process.env;
 
@@ -11,13 +13,23 @@ export interface TestServer {
   newOrganisation(name: string): Promise<any>;
   /** Starts the Worker anew, as a deploy does. What is stored stays. */
   restart(): Promise<void>;
+  /**
+   * What the platform has called since the start, oldest first, such as `SessionObject.fetch`, or
+   * `SessionObject starts`. Only of a server that counts.
+   */
+  calls(): string[];
   close(): Promise<void>;
 }
 
-/** Builds and serves the Worker with its files, on a D1 of its own. */
-export async function startServer(): Promise<TestServer> {
+/**
+ * Builds and serves the Worker with its files, on a D1 of its own.
+ * @param counts it says what the platform calls: `calls`
+ */
+export async function startServer({ counts = false } = {}): Promise<TestServer> {
   const secrets = { DRAWBRIDGE_SECRET, DRAWBRIDGE_ROOT_TOKEN };
-  const harness = createTestHarness({ workers: [{ configPath: "./wrangler.toml", secrets }] });
+  const harness = createTestHarness({
+    workers: [counts ? countedWorker(secrets) : { configPath: "./wrangler.toml", secrets }],
+  });
   const { url } = await harness.listen();
   await harness.getWorker().applyD1Migrations("DB");
   return {
@@ -32,6 +44,18 @@ export async function startServer(): Promise<TestServer> {
       return response.json();
     },
     restart: () => harness.update((options) => options),
+    calls: () =>
+      harness
+        .getLogs()
+        .filter(({ message }) => message.startsWith(CALLED))
+        .map(({ message }) => message.slice(CALLED.length)),
     close: () => harness.close(),
   };
+}
+
+/** The Worker of `wrangler.toml`, with `counted-worker.ts` around it. */
+function countedWorker(secrets: Record<string, string>) {
+  const { secrets: _named, vars, ...config } = unstable_readConfig({ config: "wrangler.toml" });
+  const main = resolve("test/support/counted-worker.ts");
+  return { config: { ...config, main, vars: { ...vars, ...secrets } } };
 }

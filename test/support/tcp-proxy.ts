@@ -5,9 +5,10 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 export interface TcpProxy {
   /** Such as `http://127.0.0.1:12345`. */
   origin: string;
-  /** How many connections were made, and how many bytes went up: to where the proxy leads. */
+  /** How many connections were made, and how many bytes went up, to where the proxy leads, and down. */
   readonly connections: number;
   readonly bytesUp: number;
+  readonly bytesDown: number;
   /** Cuts what is open, and refuses what comes, until `restore`. */
   cut(): void;
   restore(): void;
@@ -21,6 +22,7 @@ export async function startProxy(to: string): Promise<TcpProxy> {
   let isCut = false;
   let connections = 0;
   let bytesUp = 0;
+  let bytesDown = 0;
   const server = createServer((socket) => {
     if (isCut) {
       socket.destroy();
@@ -31,6 +33,9 @@ export async function startProxy(to: string): Promise<TcpProxy> {
       bytesUp += bytes.length;
     });
     const upstream = connect(Number(port), hostname);
+    upstream.on("data", (bytes) => {
+      bytesDown += bytes.length;
+    });
     for (const [one, other] of [
       [socket, upstream],
       [upstream, socket],
@@ -56,6 +61,9 @@ export async function startProxy(to: string): Promise<TcpProxy> {
     },
     get bytesUp() {
       return bytesUp;
+    },
+    get bytesDown() {
+      return bytesDown;
     },
     cut: () => {
       isCut = true;

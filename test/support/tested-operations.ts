@@ -29,6 +29,7 @@ export interface TestedOperation {
 
 /** What an API key needs that a handler checks, and where it goes if not into the Authorization header. */
 const KEYS_CHECKED_BY_HANDLERS: Record<string, { guard: Permission; keyIn?: "body" }> = {
+  hostRelaySession: { guard: "relays:host" },
   rotateDeviceToken: { guard: "devices:manage" },
   createSessionToken: { guard: "operator:sign-in", keyIn: "body" },
   createRelayNode: { guard: "relay-nodes:write" },

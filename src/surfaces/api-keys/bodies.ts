@@ -6,6 +6,7 @@ import { parseCidr } from "../../keys/allowlist";
 import { LONGEST_KEY_GRACE_SECONDS } from "../../keys/grace";
 import { KEY_BOUNDS } from "../../keys/key";
 import type { KeyCreation } from "../../keys/manage-keys";
+import { HOST_SESSIONS, mayStandTogether } from "../../keys/permissions";
 import type { KeyChange } from "../../keys/who-may-change";
 import { permissionName } from "../shared/permission-name";
 import { OPTIONAL_FIELDS } from "./wire";
@@ -56,9 +57,14 @@ const settings = {
     description:
       "Whom to notify about the key: its events carry these addresses. If it holds `operator:sign-in`, these people may also sign in with it through Cloudflare Access.",
   }),
-  permissions: list(permissionName, KEY_BOUNDS.permissions).meta({
-    description: "What the key may do. You have to hold all of them.",
-  }),
+  permissions: list(permissionName, KEY_BOUNDS.permissions)
+    .refine(
+      mayStandTogether,
+      `must be ${HOST_SESSIONS} alone, or leave it out: a key that holds it is publishable, and may hold nothing else`,
+    )
+    .meta({
+      description: `What the key may do. You have to hold all of them. \`${HOST_SESSIONS}\` stands alone.`,
+    }),
   dnsName: dnsName.optional().meta({
     description:
       "A user name for your other services: a DNS label, unique in the deployment. It is kept in small letters. Null: none.",

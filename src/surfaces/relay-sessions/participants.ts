@@ -19,7 +19,7 @@ import { joinAnswer, linkSettings, toJoinAnswer } from "./wire";
  * The fewest characters of a join's Idempotency-Key. A retry with it gets the same user's token. All players
  * know the join code, so only this key keeps a player from getting the token of another.
  */
-const SHORTEST_JOIN_KEY = 16;
+export const SHORTEST_JOIN_KEY = 16;
 
 const CONTROL =
   "Text messages are JSON from the relay itself: `ready` first, then who comes and goes.";
@@ -44,6 +44,7 @@ export const relayParticipants: OperationGroup = {
       path: "/v1/relays/join",
       // The join code is the credential.
       caller: open,
+      origins: "any",
       summary: "Join a relay session with its join code",
       description: `Adds one more user to the session of this code. The join code is the credential. A repeat with the same code and the same header \`Idempotency-Key\` (${SHORTEST_JOIN_KEY} to 255 visible ASCII characters) gets the same user again.`,
       body: joinBody,

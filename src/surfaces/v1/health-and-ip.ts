@@ -27,6 +27,7 @@ export const service: OperationGroup = {
       method: "GET",
       path: "/v1/health",
       caller: open,
+      origins: "any",
       summary: "Say whether Drawbridge works",
       description: "For monitors. It reads from the database once.",
       answers: { 200: health, 503: health },
@@ -52,6 +53,7 @@ export const service: OperationGroup = {
       method: "GET",
       path: "/v1/ip",
       caller: open,
+      origins: "any",
       summary: "Say which address the caller has",
       description:
         "Limits are counted for this address, and allowlists of API keys are compared with it.",

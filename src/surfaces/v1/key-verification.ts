@@ -55,7 +55,7 @@ const verification = z
     valid: z.boolean(),
     code: z.enum(["valid", "not-found", "blocked", "expired", "forbidden", "ip-refused"]).meta({
       description:
-        "`not-found` is also said of a key of another organisation. `forbidden`: the key lacks the permission or the organisation.",
+        "`not-found` is also said of a key of another organisation. `forbidden`: the key lacks the permission or the organisation; of a publishable key, unless the permission is `relays:host`.",
     }),
     key_id: z.int().nullable().meta({ description: "Null: the key was not found." }),
     name: z.string().nullable().meta({ description: "Null: the key was not found." }),

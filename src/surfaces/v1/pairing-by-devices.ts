@@ -97,6 +97,7 @@ export const pairingByDevices: OperationGroup = {
       path: `${APPLICATION_PATH}/pairing/challenges`,
       params: applicationForm,
       caller: open,
+      origins: "any",
       summary: "Get a challenge to sign, as a device",
       description:
         "Step 1 of 3 of a device. A challenge is good for 120 seconds, for this application, and for one request.",
@@ -120,6 +121,7 @@ export const pairingByDevices: OperationGroup = {
       path: `${APPLICATION_PATH}/pairing/requests`,
       params: applicationForm,
       caller: open,
+      origins: "any",
       summary: "Ask to be let in, as a device",
       description: [
         "Step 2 of 3 of a device. The credential is `device.signature`: the Ed25519 signature of this string, as UTF-8, with the device's key.",
@@ -178,6 +180,7 @@ export const pairingByDevices: OperationGroup = {
       path: `${APPLICATION_PATH}/pairing/requests/{id}`,
       params: requestForm,
       caller: checkedByHandler("pollToken"),
+      origins: "any",
       summary: "Ask for the decision, as a device",
       description: `Step 3 of 3 of a device. The credential is the \`poll_token\`. Poll every ${POLL_SECONDS} seconds; faster is refused with \`slow_down\`. If the answer with the token is lost, sign a new request: it is answered with a fresh token.`,
       answers: { 200: poll },

@@ -4,18 +4,27 @@ import { placeOf } from "../../http/caller-place";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { malformedCredential } from "../../http/guard-refusals";
 import { checkedByHandler, type OperationGroup, operation } from "../../http/operation";
+import { countCall } from "../../http/rate-limits";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
 import { requireUpgrade } from "../../http/websocket-upgrade";
 import { tokenDigest } from "../../keys/key-token";
-import { LINK_PATH } from "../../relay-nodes/link-protocol";
-import type { NodeSettings, RelayNode } from "../../relay-nodes/node";
-import { RelayNodeClient } from "../../relay-nodes/node-calls";
+import { UnavailableError } from "../../platform/unavailable";
+import { withTimeout } from "../../platform/wait";
+import { LINK_PATH, NODE_ID_HEADER } from "../../relay-nodes/link-protocol";
+import { NODE_ID, type NodeSettings, type RelayNode } from "../../relay-nodes/node";
+import { type LinkRefusal, type LinkRequest, RelayNodeClient } from "../../relay-nodes/node-calls";
 import { findNodeByToken } from "../../relay-nodes/node-store";
 import { isNodeToken } from "../../relay-nodes/node-token";
 import { RELAY_SESSION_ID } from "../../session/relay-sessions";
 import { sessionIdForm } from "../relay-sessions/bodies";
 
-const UPGRADE = { 401: ["unknown-relay-node"], 426: ["upgrade-required"] };
+const UPGRADE = {
+  401: ["unknown-relay-node"],
+  426: ["upgrade-required"],
+  429: ["too-many-links"],
+};
+/** D1 that takes longer has failed. */
+const READ_TIMEOUT_MS = 2_000;
 
 /** The links of relay nodes. */
 export const relayNodeLinks: OperationGroup = {
@@ -37,15 +46,21 @@ export const relayNodeLinks: OperationGroup = {
       example: {},
       async handle(c) {
         requireUpgrade(c);
-        const { node, digest, validUntil } = await requireNodeToken(c);
+        const now = Date.now();
+        const digest = readNodeToken(c, now);
+        const { id, settings } = await findLinkedNode(c, digest, now);
+        countCall(c, "relayNodeLinks", now, digest);
         const place = placeOf(c);
-        return new RelayNodeClient(c.env).link(node.id, {
-          settings: toSettings(node),
+        const answer = await new RelayNodeClient(c.env).link(id, {
+          settings,
           tokenDigest: digest,
-          tokenUntil: validUntil,
           latitude: place?.latitude ?? null,
           longitude: place?.longitude ?? null,
         });
+        if (answer.status === 101) return answer;
+        const { code }: LinkRefusal = await answer.json();
+        if (code === "token-not-read") throw new UnavailableError("a node's token was not read");
+        return refuseAndCount(c, now, unknownToken);
       },
     }),
     operation({
@@ -62,7 +77,11 @@ export const relayNodeLinks: OperationGroup = {
       example: { params: { id: "0378bc592661-S" } },
       async handle(c, { params: { id } }) {
         requireUpgrade(c);
-        const { node } = await requireNodeToken(c);
+        const now = Date.now();
+        const digest = readNodeToken(c, now);
+        const node = await findNodeByToken(c.var.db, digest, now);
+        if (!node) return refuseAndCount(c, now, unknownToken);
+        countCall(c, "relayNodeTrunks", now, digest);
         if (!RELAY_SESSION_ID.test(id)) throw new Refused(sessionNotHere);
         const answer = await c.var.sessions.openTrunk(id, node.id);
         if (answer.status !== 101) throw new Refused(sessionNotHere);
@@ -72,16 +91,33 @@ export const relayNodeLinks: OperationGroup = {
   ],
 };
 
-/** The node whose token the caller shows. */
-async function requireNodeToken(c: Call) {
-  const now = Date.now();
+/** The digest of the token of a node that the caller shows. Whether it is one is not known yet. */
+function readNodeToken(c: Call, now: number): string {
   const token = readCredential(c, now, "token of a relay node");
   if (!isNodeToken(token)) {
     refuseAndCount(c, now, malformedCredential("is not the token of a relay node (drbn_…)"));
   }
-  const digest = tokenDigest(token);
-  const found = await findNodeByToken(c.var.db, digest, now);
-  return { ...(found ?? refuseAndCount(c, now, unknownToken)), digest };
+  return tokenDigest(token);
+}
+
+/**
+ * The node that wants to link. While D1 is down, it is the one that the caller says it is: its object knows
+ * whether the token is its own.
+ */
+async function findLinkedNode(
+  c: Call,
+  digest: string,
+  now: number,
+): Promise<Pick<LinkRequest, "settings"> & { id: string }> {
+  const said = c.req.header(NODE_ID_HEADER) ?? "";
+  try {
+    const node = await withTimeout(READ_TIMEOUT_MS, findNodeByToken(c.var.db, digest, now));
+    const known = node ?? refuseAndCount(c, now, unknownToken);
+    return { id: known.id, settings: toSettings(known) };
+  } catch (error) {
+    if (error instanceof Refused || !NODE_ID.test(said)) throw error;
+    return { id: said, settings: null };
+  }
 }
 
 function toSettings(node: RelayNode): NodeSettings {

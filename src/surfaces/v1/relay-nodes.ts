@@ -181,7 +181,7 @@ export const relayNodes: OperationGroup = {
           const rotated = await rotateNodeToken(c.var.db, key, change, Date.now());
           if (rotated === "unknown") throw new Refused(unknownNode);
           if (rotated === "too-many-graces") throw new Refused(tooManyGraces);
-          await new RelayNodeClient(c.env).tokenRotated(id, digest, graceMs);
+          await new RelayNodeClient(c.env).tokensChanged(id);
           return toResponse(c, { status: 200, body: { ...toRelayNode(node), token } });
         });
       },

@@ -1,0 +1,182 @@
+/** The tokens of relay nodes, where D1 is down or changes meanwhile, and what a stolen one cannot do. */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { LIMITS } from "../../src/http/rate-limits";
+import { tokenDigest } from "../../src/keys/key-token";
+import { SHARED } from "../../src/relay-nodes/node";
+import type { LinkRequest } from "../../src/relay-nodes/node-calls";
+import { call, newOrganisation } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
+import { whileD1Refuses } from "../support/d1-refuses";
+import { eventually } from "../support/eventually";
+import {
+  askForLink,
+  askForTrunk,
+  link,
+  type MadeNode,
+  makeNode,
+  NODES,
+  newLinkedNode,
+  nodeStub,
+} from "../support/relay-node";
+import { create, read } from "../support/sessions";
+
+const two = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** What the Worker hands to a node's object, when D1 has said that the token is the node's. */
+async function handOver({ id, token }: MadeNode): Promise<Response> {
+  const asked = {
+    settings: {
+      organisationId: SHARED,
+      id,
+      name: "Node",
+      region: null,
+      capacity: null,
+      drained: false,
+      createdAt: 0,
+    },
+    tokenDigest: tokenDigest(token),
+    latitude: null,
+    longitude: null,
+  } satisfies LinkRequest;
+  const headers = { Upgrade: "websocket", "Drawbridge-Node": JSON.stringify(asked) };
+  return nodeStub(id).fetch(new Request("https://relay-node/", { headers }));
+}
+
+describe("a node whose link is cut while D1 is down", () => {
+  test("links again, since it says who it is, and goes on with its sessions", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const { session_id: id } = (await create(key, two)).body;
+    node.close();
+    await node.closed;
+    const again = await whileD1Refuses(/./, () => link(node, { nodeId: node.id }));
+    expect((await again.next("assign")).session.id).toBe(id);
+    expect((await read(key, id)).body.session_users[0].connected).toBe(true);
+  });
+
+  test("is 503 with another node's token, with another node's id, and if it does not say who it is", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const other = await newLinkedNode(key);
+    const neverLinked = await makeNode(key);
+    const statuses = await whileD1Refuses(/./, async () => [
+      (await askForLink(node.token, {}, other.id)).status,
+      (await askForLink(other.token, {}, node.id)).status,
+      (await askForLink(node.token)).status,
+      (await askForLink(node.token, {}, "rn_unknown")).status,
+      (await askForLink(neverLinked.token, {}, neverLinked.id)).status,
+    ]);
+    expect(statuses).toEqual([503, 503, 503, 503, 503]);
+  });
+
+  test("is refused with a token that was replaced before, or after it was deleted", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    await call("POST", `${NODES}/${node.id}:rotate-token`, { key });
+    const refused = await whileD1Refuses(/./, () => askForLink(node.token, {}, node.id));
+    expect(refused.status).toBe(503);
+    await call("DELETE", `${NODES}/${node.id}`, { key });
+    const deleted = await whileD1Refuses(/./, () => askForLink(node.token, {}, node.id));
+    expect(deleted.status).toBe(503);
+  });
+});
+
+describe("a link that D1 had let in", () => {
+  test("before the token was replaced is refused by the node's object", async () => {
+    const { key } = await newOrganisation();
+    const made = await makeNode(key);
+    const grace = await call("POST", `${NODES}/${made.id}:rotate-token`, {
+      key,
+      body: { grace_seconds: 60 },
+    });
+    expect((await handOver(made)).status).toBe(101);
+    await call("POST", `${NODES}/${made.id}:rotate-token`, { key });
+    for (const token of [made.token, grace.body.token]) {
+      const answer = await handOver({ id: made.id, token });
+      expect(await answer.json()).toEqual({ code: "unknown-token" });
+    }
+  });
+
+  test("before the node was deleted is refused by the node's object", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    await call("DELETE", `${NODES}/${node.id}`, { key });
+    expect(await (await handOver(node)).json()).toEqual({ code: "unknown-token" });
+  });
+});
+
+describe("with the token of a node", () => {
+  test("links and trunks are refused when there are too many in a minute, and later they are not", async () => {
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    stopClockAhead();
+    const asked = async () => {
+      const { status, webSocket } = await askForLink(node.token);
+      webSocket?.accept();
+      webSocket?.close();
+      return status;
+    };
+    const statuses = new Set<number>();
+    for (let i = 0; i < LIMITS.relayNodeLinks.most; i++) statuses.add(await asked());
+    expect([...statuses]).toEqual([101]);
+    expect(await asked()).toBe(429);
+    expect((await askForTrunk(node.token, "0378bc592661-S")).status).toBe(404);
+    expect((await askForLink((await makeNode(key)).token)).status).toBe(101);
+    advance(60);
+    expect(await asked()).toBe(101);
+  });
+
+  test("no more than 60 events an hour can be made, and the node is shown as it is all the same", async () => {
+    const { key, id: organisationId } = await newOrganisation();
+    const made = await makeNode(key);
+    stopClockAhead();
+    const comeAndGo = async () => {
+      const node = await link(made);
+      node.send({ type: "leaving" });
+      await node.closed;
+      advance(2);
+    };
+    const events = async () => {
+      const { results } = await env.DB.prepare(
+        "select type from events where organisation_id = ? and type like 'relay-node.%'",
+      )
+        .bind(organisationId)
+        .all();
+      return results.length;
+    };
+    for (let i = 0; i < 33; i++) await comeAndGo();
+    const shown = async () => (await call("GET", `${NODES}/${made.id}`, { key })).body.status;
+    await eventually(async () => expect([await events(), await shown()]).toEqual([60, "lost"]));
+    advance(3_600);
+    await comeAndGo();
+    await eventually(async () => expect(await events()).toBe(62));
+  });
+});
+
+test("a lost node's sessions are told in runs of 500, one right after the other", async () => {
+  stopClockAhead();
+  const { key } = await newOrganisation();
+  const node = await newLinkedNode(key);
+  for (let i = 0; i < 620; i++) {
+    const id = `${i.toString(16).padStart(12, "0")}-S`;
+    const expiresAt = Date.now() + 600_000;
+    const session = { id, idleSeconds: 300, expiresAt, users: [], hasSockets: false };
+    expect(await nodeStub(node.id).place(session, null)).toMatchObject({ ok: true });
+  }
+  const left = () =>
+    runInDurableObject(nodeStub(node.id), async (_, { storage }) => ({
+      sessions: [...storage.kv.list({ prefix: "s:" })].length,
+      alarmIn: ((await storage.getAlarm()) ?? 0) - Date.now(),
+    }));
+  node.send({ type: "leaving" });
+  await eventually(async () => expect(await left()).toEqual({ sessions: 120, alarmIn: 1 }));
+  await runDurableObjectAlarm(nodeStub(node.id));
+  expect((await left()).sessions).toBe(0);
+});
