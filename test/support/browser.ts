@@ -50,10 +50,11 @@ export async function startBrowser(): Promise<TestBrowser> {
 
 /**
  * A Chromium in which no host has an address but that of this origin.
- * @param to the port on loopback that it finds there; the origin's own if left out
+ * @param to the port on loopback that it finds there, whichever port a page names; that port if left out
  */
 export function launchChromium(origin: string, to?: number): Promise<Browser> {
-  const { hostname, port } = new URL(origin);
+  const { hostname } = new URL(origin);
+  const address = to === undefined ? "127.0.0.1" : `127.0.0.1:${to}`;
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: [
@@ -65,7 +66,7 @@ export function launchChromium(origin: string, to?: number): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      `--host-resolver-rules=MAP ${hostname} 127.0.0.1:${to ?? port}, MAP * ~NOTFOUND`,
+      `--host-resolver-rules=MAP ${hostname} ${address}, MAP * ~NOTFOUND`,
       // As over HTTPS, where the pages are in production.
       `--unsafely-treat-insecure-origin-as-secure=${origin}`,
     ],
