@@ -24,12 +24,17 @@ beforeEach(async () => {
 
 afterAll(() => browser?.close());
 
-/** Opens a page of the origin that has the client beside it. */
-async function openPage(page: Page) {
+/** Opens a page that has the client beside it: of the service's origin, or of another one. */
+async function openPage(page: Page, origin = browser.origin) {
   await page.route("**/pairing.js", (route) =>
     route.fulfill({ contentType: "text/javascript", body: built }),
   );
-  await page.goto("/");
+  if (origin !== browser.origin) {
+    await page.route(`${origin}/`, (route) =>
+      route.fulfill({ contentType: "text/html", body: "<title>A device</title>" }),
+    );
+  }
+  await page.goto(`${origin}/`);
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
@@ -52,7 +57,7 @@ function pairTogether(page: Page, times: number): Promise<Asked[]> {
       const { pairDevice } = await import("/pairing.js");
       const ask = async () => {
         globalThis.pairing = await pairDevice({
-          url: location.origin, application: ${JSON.stringify(application)}, role: "operator",
+          url: ${JSON.stringify(browser.origin)}, application: ${JSON.stringify(application)}, role: "operator",
           scopes: ["operator.read"], client: { id: "page", mode: "browser" },
         });
         const { deviceId, fingerprint, pending } = pairing;
@@ -129,4 +134,13 @@ test("the key is kept in IndexedDB, and no script can export it", async () => {
 test("two that start at once are the same device", async () => {
   const [one, other] = await pairTogether(tab.page, 2);
   expect(one).toEqual(other);
+});
+
+test("a page of another origin pairs too", async () => {
+  const other = await tab.page.context().newPage();
+  // localhost: as over HTTPS, pages of it have WebCrypto.
+  await openPage(other, "http://localhost:9");
+  const asked = await pair(other);
+  const fingerprints = (await pendingRequests()).map(({ fingerprint }: Asked) => fingerprint);
+  expect(fingerprints).toContain(asked.fingerprint);
 });
