@@ -41,7 +41,9 @@ beforeAll(async () => {
   const origin = `http://127.0.0.1:${port}`;
   proxies = [await startProxy(origin), await startProxy(origin)];
   browsers = await Promise.all(
-    proxies.map((proxy) => launchChromium(address, Number(new URL(proxy.origin).port))),
+    proxies.map((proxy) =>
+      launchChromium(new URL(address).origin, { to: Number(new URL(proxy.origin).port) }),
+    ),
   );
 });
 
