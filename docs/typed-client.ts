@@ -1,33 +1,42 @@
-// A typed client at work: docs/getting-started.md says how to make `drawbridge.ts` from /openapi.json.
+// The typed client at work: docs/client.md says how to get it.
 //
-//   BASE=http://localhost:8787 KEY=drb_… node docs/typed-client.ts
+//   BASE=http://localhost:8787 KEY=drb_… npx node docs/typed-client.ts
 //
-// Each call answers `{ status, data, headers }`, and the status says what type `data` has. `ok` waits for
-// a call and gives its data; it throws an HttpError if the call was refused.
-import * as crypto from "node:crypto";
-import { ok } from "@oazapfts/runtime";
-import * as drawbridge from "./drawbridge.ts";
+// Each call gives `{ data, error, response }`: `data` if it succeeded, `error` if it was refused. With
+// `throwOnError: true` it throws the error instead, and `data` is always there.
+import * as drawbridge from "drawbridge-client";
+import { pairDevice } from "drawbridge-client/pairing";
 
-const { BASE = "http://localhost:8787", KEY } = process.env;
-drawbridge.defaults.baseUrl = BASE;
-drawbridge.defaults.headers = { Authorization: `Bearer ${KEY}` };
+const { BASE = "http://localhost:8787", KEY = "" } = process.env;
+drawbridge.client.setConfig({ baseUrl: BASE, auth: KEY });
+const throwOnError = true;
 
 // A relay session, in Edgegap's format: made, listed, shown and ended.
 const users = [{ ip: "198.51.100.1" }, { ip: "198.51.100.2" }];
-const session = await ok(drawbridge.createRelaySession({ users, ttl_seconds: 600 }));
-const { sessions } = await ok(drawbridge.listRelaySessions({ limit: 100 }));
-const isListed = sessions.some(({ session_id }) => session_id === session.session_id);
+const { data: session } = await drawbridge.createRelaySession({
+  body: { users, ttl_seconds: 600 },
+  throwOnError,
+});
+const { data: list } = await drawbridge.listRelaySessions({ query: { limit: 100 }, throwOnError });
+const isListed = list.sessions.some(({ session_id }) => session_id === session.session_id);
 console.log(`session is ${session.status}, and ${isListed ? "listed" : "not listed"}`);
-const shown = await ok(drawbridge.getRelaySession(session.session_id));
+const path = { id: session.session_id };
+const { data: shown } = await drawbridge.getRelaySession({ path, throwOnError });
 console.log(`session has ${shown.session_users.length} users`);
-await ok(drawbridge.deleteRelaySession(session.session_id));
-const ended = await drawbridge.getRelaySession(session.session_id);
-console.log(`session is answered ${ended.status} when it has ended`);
+await drawbridge.deleteRelaySession({ path, throwOnError });
+const ended = await drawbridge.getRelaySession({ path });
+// Errors in Edgegap's format have a message and no code: the status tells them apart.
+console.log(
+  `session is answered ${ended.response?.status} when it has ended: ${ended.error?.message}`,
+);
 
 // The organisation and a user, in ricloud's format.
-const organisation = await ok(drawbridge.getOwnOrganisation());
-const user = await ok(drawbridge.createUser({ identifier: "customer-17" }));
-const found = await ok(drawbridge.getUser(user.id));
+const { data: organisation } = await drawbridge.getOwnOrganisation({ throwOnError });
+const { data: user } = await drawbridge.createUser({
+  body: { identifier: "customer-17" },
+  throwOnError,
+});
+const { data: found } = await drawbridge.getUser({ path: { id: user.id }, throwOnError });
 console.log(`user is ${found.identifier}`);
 
 // An API key, in Khomp's format. It is deleted at the end.
@@ -37,67 +46,52 @@ const body: drawbridge.CreateApiKeyBody = {
   permissions: ["relays:read"],
   organizationsIds: [organisation.id],
 };
-const apiKey = await ok(drawbridge.createApiKey(body));
+const { data: apiKey } = await drawbridge.createApiKey({ body, throwOnError });
 console.log(`key is called ${apiKey.name}`);
-await ok(drawbridge.deleteApiKey(apiKey.id));
+await drawbridge.deleteApiKey({ path: { id: apiKey.id }, throwOnError });
 
 // A connection, in WebConnect's format. A second one with the same id is refused.
-const connectionId = `plant-${crypto.randomBytes(4).toString("hex")}`;
-await ok(drawbridge.createConnection({ connectionId }));
-const second = await drawbridge.createConnection({ connectionId });
-if (second.status === 409) {
-  // Among the answers of this call only a 409 has these codes: the compiler knows them.
-  const { code } = second.data;
-  console.log(code === "connection-exists" ? `second is refused: ${code}` : `try again: ${code}`);
+const connectionId = `plant-${crypto.randomUUID().slice(0, 8)}`;
+await drawbridge.createConnection({ body: { connectionId }, throwOnError });
+const { error } = await drawbridge.createConnection({ body: { connectionId } });
+switch (error?.code) {
+  case "connection-exists":
+    console.log(`second is refused: ${error.code}`);
+    break;
+  case "changed-meanwhile":
+    console.log(`try again: ${error.detail}`);
 }
-await ok(drawbridge.deleteConnection(connectionId));
+await drawbridge.deleteConnection({ path: { connectionId }, throwOnError });
 
-// A device pairs with an application, on our own paths. A setup code spares it the wait for an operator.
-const application = await ok(drawbridge.createApplication({ name: "Gateway" }));
+// A device pairs with an application. A setup code spares it the wait for an operator.
+const { data: application } = await drawbridge.createApplication({
+  body: { name: "Gateway" },
+  throwOnError,
+});
 const role = "operator";
 const scopes = ["operator.read"];
-const { setup_code } = await ok(
-  drawbridge.createSetupCode(application.id, { role, scopes, ttl_seconds: 60 }),
-);
-const challenge = await ok(drawbridge.createPairingChallenge(application.id));
-const device = sign(challenge, setup_code);
-const client = { id: "example", mode: "cli" };
-const paired = await drawbridge.requestPairing(application.id, {
-  device,
-  client,
+const { data: setup } = await drawbridge.createSetupCode({
+  path: { application: application.id },
+  body: { role, scopes, ttl_seconds: 60 },
+  throwOnError,
+});
+const pairing = await pairDevice({
+  url: BASE,
+  application: application.id,
   role,
   scopes,
-  setup_code,
+  setupCode: setup.setup_code,
+  client: { id: "example", mode: "cli" },
+  // A device keeps its key in a file (`keyFile`), or in its browser's IndexedDB. This one is made for once.
+  keyPair: await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]),
 });
-switch (paired.status) {
-  case 200: {
-    const token = paired.data.device_token;
-    const { code } = await ok(drawbridge.verifyDeviceToken({ token, scope: "operator.read" }));
-    console.log(`device token is ${code}`);
-    break;
-  }
-  case 202:
-    console.log(`device waits for an operator: ${paired.data.fingerprint}`);
-    break;
-  default:
-    console.log(`device is refused: ${paired.data.code}`);
-}
-const devices = await ok(drawbridge.listDevices(application.id));
+const { data: verified } = await drawbridge.verifyDeviceToken({
+  body: { token: await pairing.token, scope: "operator.read" },
+  throwOnError,
+});
+console.log(`device token is ${verified.code}`);
+const { data: devices } = await drawbridge.listDevices({
+  path: { application: application.id },
+  throwOnError,
+});
 console.log(`devices: ${devices.data.length}`);
-
-/** What a device says of itself, with a new key, signed as docs/pairing.md says. */
-function sign({ nonce, server_time }: drawbridge.PairingChallenge, setupCode: string) {
-  const { privateKey, publicKey } = crypto.generateKeyPairSync("ed25519");
-  const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32);
-  const id = crypto.createHash("sha256").update(raw).digest("hex");
-  const signed_at = Date.parse(server_time);
-  const fields = ["v3", id, "example", "cli", role, scopes, signed_at, setupCode, nonce, "", ""];
-  const signature = crypto.sign(null, Buffer.from(fields.join("|")), privateKey);
-  return {
-    id,
-    public_key: raw.toString("base64url"),
-    signed_at,
-    nonce,
-    signature: signature.toString("base64url"),
-  };
-}

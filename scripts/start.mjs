@@ -17,6 +17,7 @@ import {
   ROOT,
   readOptions,
   readOrganisation,
+  runNode,
   runWrangler,
   stateFolder,
   toolEnv,
@@ -32,6 +33,8 @@ const READY_WITHIN_MS = 90_000;
 const HEALTHY_WITHIN_MS = 10_000;
 const STOP_WITHIN_MS = 5_000;
 const DEV_VARS = join(ROOT, ".dev.vars");
+/** What a publishable key may do: host a session. */
+const HOSTING = "relays:host";
 
 readOptions(
   {},
@@ -40,6 +43,8 @@ readOptions(
 const port = readPort();
 const withRelayNode = readRelayNode();
 const baseUrl = `http://localhost:${port}`;
+/** Where this service's static files are put. They hold what is not deployed: the game, with its key. */
+const assets = `dist/assets-${port}`;
 let server;
 /** The relay node's process, and what it is called in the API. */
 let relayNode;
@@ -55,9 +60,11 @@ await requireFreePort();
 console.log("Preparing the database and starting …");
 writeDevVars();
 await applyMigrations();
+await buildAssets();
 server = serve();
 await waitUntilHealthy();
 const organisation = await findOrCreateOrganisation();
+await giveGameItsKey(organisation);
 await forgetRelayNode();
 if (withRelayNode) await startRelayNode();
 announce(organisation);
@@ -125,11 +132,19 @@ function localEnv() {
     CLOUDFLARE_CF_FETCH_ENABLED: "false",
     X_LOCAL_EXPLORER: "false",
     X_LOCAL_OBSERVABILITY: "false",
+    DRAWBRIDGE_ASSETS: assets,
   };
 }
 
+/** Makes the static files. wrangler does so too, but looks for their folder before. */
+async function buildAssets() {
+  const options = { capture: true, env: localEnv() };
+  const { code, stdout, stderr } = await runNode(["scripts/build-pages.mjs"], options);
+  if (code !== 0) fail(`${stdout}${stderr}\nThe static files could not be made: see above.`);
+}
+
 function serve() {
-  const args = ["dev", "--local", "--ip", ADDRESS, "--port", String(port)];
+  const args = ["dev", "--local", "--ip", ADDRESS, "--port", String(port), "--assets", assets];
   args.push("--persist-to", stateFolder(), "--inspector-port", "0");
   // "log" is the first level that shows what the Worker itself writes; relayOutput drops the rest.
   args.push("--log-level", "log", "--show-interactive-dev-session=false");
@@ -204,6 +219,39 @@ async function findOrCreateOrganisation() {
   return organisation;
 }
 
+/** The game at /play/ hosts with a publishable key of its own: the same one at every start. */
+async function giveGameItsKey(organisation) {
+  const authorization = `token ${organisation.api_key}`;
+  const post = (path, body) => call("POST", path, { authorization }, JSON.stringify(body));
+  if (organisation.game_key) {
+    const asked = { token: organisation.game_key, permission: HOSTING };
+    const { status, text } = await post("/v1/keys:verify", asked);
+    if (status === 200 && JSON.parse(text).valid) return;
+  }
+  const { status, text } = await post("/api-keys", {
+    name: "The game at /play/",
+    emails: [],
+    organizationsIds: [organisation.id],
+    permissions: [HOSTING],
+  });
+  if (status !== 201) await stop(1, `No key could be made for the game: ${status} ${text}`);
+  organisation.game_key = JSON.parse(text).token.value;
+  writeOrganisation(organisation);
+  await buildAssets();
+  await waitUntilServed("/play/config.js", organisation.game_key);
+}
+
+/** wrangler serves a file that has changed a moment later. */
+async function waitUntilServed(path, part) {
+  const deadline = Date.now() + HEALTHY_WITHIN_MS;
+  while (Date.now() < deadline) {
+    const { text } = await call("GET", path).catch(() => ({ text: "" }));
+    if (text.includes(part)) return;
+    await new Promise((next) => setTimeout(next, 100));
+  }
+  await stop(1, `${path} is not served as it was written.`);
+}
+
 /**
  * Deletes the relay node of an earlier start. While one was online in the last hour, every session is made
  * for a relay node; so one that is gone would leave a start without it with sessions that fail.
@@ -270,6 +318,7 @@ Drawbridge is ready at ${baseUrl}
   organisation  ${name} (id ${id})
   API key       ${api_key}
   reference     ${baseUrl}/docs
+  a game        ${baseUrl}/play/
 
 Try it:
 

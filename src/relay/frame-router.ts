@@ -32,12 +32,12 @@ export class FrameRouter {
   /** Passes the payload of a participant's frame to the user `to`, or drops and counts it. */
   pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
     const { users, trunk, gate, host } = this.#relay;
-    sender.traffic.bytesIn += payload.length;
-    saveAttachmentInTime(sender, now);
+    this.#take(sender, payload, now);
     const receiver = to === sender.n ? undefined : users.ofUser(to);
     const isOnNode = to !== sender.n && !receiver && trunk.users.has(to);
     if (!receiver && !(isOnNode && fitsDatagram(to === host(), payload))) {
       sender.traffic.dropped += 1;
+      if (to !== sender.n) this.#miss(sender.n, to, now);
       return;
     }
     if (!gate.mayPass(sender.n, to, now)) {
@@ -63,12 +63,13 @@ export class FrameRouter {
     // All receivers get the same bytes.
     const frame = frameForClient(payload);
     if (!broadcasts.spend(frame.length * receivers, now)) return false;
-    host.traffic.bytesIn += payload.length;
-    saveAttachmentInTime(host, now);
+    this.#take(host, payload, now);
     for (const receiver of users.all()) {
       if (receiver.n === host.n) continue;
-      if (mayReach(receiver.n)) delivery.send(receiver, frame, payload.length, now);
-      else this.#block(host, receiver.n, now);
+      if (mayReach(receiver.n)) {
+        receiver.traffic.messagesFor += 1;
+        delivery.send(receiver, frame, payload.length, now);
+      } else this.#block(host, receiver.n, now);
     }
     for (const n of trunk.users) {
       if (n === host.n) continue;
@@ -76,14 +77,16 @@ export class FrameRouter {
       else if (mayReach(n)) trunk.sendFrame(host.n, n, payload);
       else this.#block(host, n, now);
     }
+    for (const n of users.traffic.keys()) {
+      if (n !== host.n && !users.ofUser(n) && !trunk.users.has(n)) this.#miss(host.n, n, now);
+    }
     return true;
   }
 
   /** Drops and counts the frame of a participant that nobody can get. */
   drop(sender: Participant, payload: Uint8Array, now: number): void {
-    sender.traffic.bytesIn += payload.length;
+    this.#take(sender, payload, now);
     sender.traffic.dropped += 1;
-    saveAttachmentInTime(sender, now);
   }
 
   /** Passes a frame that came over the trunk. The node has checked permissions and limits. */
@@ -121,10 +124,23 @@ export class FrameRouter {
     }
   }
 
+  #take(sender: Participant, payload: Uint8Array, now: number): void {
+    sender.traffic.bytesIn += payload.length;
+    sender.traffic.messagesIn += 1;
+    saveAttachmentInTime(sender, now);
+  }
+
+  /** Counts a message for a user who is not connected. When they come back they are told how many. */
+  #miss(from: number, to: number, now: number): void {
+    const traffic = this.#relay.users.traffic.get(to);
+    if (traffic && this.#relay.gate.mayPass(from, to, now)) traffic.messagesFor += 1;
+  }
+
   #sendTo(receiver: Participant, from: number, payload: Uint8Array, now: number): void {
     const { delivery, host } = this.#relay;
     const isHost = receiver.n === host();
     const frame = isHost ? frameForHost(from, payload) : frameForClient(payload);
+    receiver.traffic.messagesFor += 1;
     delivery.send(receiver, frame, payload.length, now);
   }
 

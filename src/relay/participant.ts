@@ -67,7 +67,8 @@ export function trafficOnConnect(before: Traffic | undefined, origin: SocketOrig
   const { address, ...coordinates } = origin;
   const others = before?.addresses.filter((other) => other !== address) ?? [];
   const addresses = [...others, address].slice(-MAX_ADDRESSES);
-  return { bytesIn: 0, bytesOut: 0, dropped: 0, ...before, ...coordinates, addresses };
+  const none = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesFor: 0, dropped: 0 };
+  return { ...none, ...before, ...coordinates, addresses };
 }
 
 /** Keeps with the socket what must survive. */

@@ -25,8 +25,12 @@ export type Role = "host" | "client";
  * What the relay tells a participant about the others, as JSON in a text message. The names are on the wire.
  */
 export type ControlMessage =
-  /** The participant is in, on this side. The first message of every socket. */
-  | { type: "ready"; connection_id: number; role: Role }
+  /**
+   * The participant is in, on this side. The first message of every socket. How many messages the relay has
+   * taken from this user since the session began, and how many there were for this user: against its own
+   * counts the participant sees what was lost.
+   */
+  | { type: "ready"; connection_id: number; role: Role; received: number; sent: number }
   /** To clients: the host has connected, or has gone. */
   | { type: "host_joined" | "host_left" }
   /** To the host: a client has connected, or has gone. */

@@ -146,7 +146,8 @@ export class RelayHub {
     const joining = { n, since, traffic, pairing, speaksAs: role, closed: false } as const;
     const participant = this.#users.add(ws, joining, now);
     saveAttachment(participant, now);
-    this.#delivery.tell(participant, { type: "ready", connection_id: n, role });
+    const counts = { received: traffic.messagesIn, sent: traffic.messagesFor };
+    this.#delivery.tell(participant, { type: "ready", connection_id: n, role, ...counts });
     this.#presence.joined(participant);
   }
 

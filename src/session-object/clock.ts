@@ -1,11 +1,13 @@
 /**
  * The idle clock of a session, and the one alarm of its object. The alarm rings when the session has to
- * end, or when announcing is to be tried again. `session/timing.ts` has the rules.
+ * end, when a host who is gone is to be replaced, or when announcing is to be tried again.
+ * `session/timing.ts` has the rules.
  */
-import { isFinal } from "../session/session";
+import { hostMigrationAt } from "../session/host-migration";
+import { hostOf, isFinal } from "../session/session";
 import type { DrainRetry } from "../session/session-outbox";
 import { dueAt, idleSlackMs, planAlarm } from "../session/timing";
-import type { LoadedSession } from "./loaded-session";
+import { type LoadedSession, seatUseOf } from "./loaded-session";
 
 export class SessionClock {
   readonly #storage: DurableObjectStorage;
@@ -40,7 +42,7 @@ export class SessionClock {
     if (retry)
       loaded.journal = { ...loaded.journal, retry: { ...retry, at: Math.min(retry.at, now) } };
     // After an eviction, the time that this alarm was set for is what is left of the idle clock.
-    else loaded.idleAt ??= setFor;
+    else loaded.idleAt ??= idleTimeOfAlarm(loaded, setFor);
     // The node says when nobody is heard there. What this clock knew is over.
     if (loaded.session.node && loaded.idleAt !== null && loaded.idleAt <= now) loaded.idleAt = null;
   }
@@ -82,7 +84,15 @@ export class SessionClock {
   }
 
   /** The time to which the alarm has to move; null: it may stay where it is. */
-  #nextAlarm({ session, hub, idleAt, journal: { retry } }: LoadedSession): number | null {
+  #nextAlarm(loaded: LoadedSession): number | null {
+    const planned = this.#plannedAlarm(loaded);
+    const hostAt = hostAlarmAt(loaded);
+    const otherwise = planned ?? this.#alarmAt;
+    return hostAt !== null && (otherwise === null || hostAt < otherwise) ? hostAt : planned;
+  }
+
+  /** As `#nextAlarm`, for all but the host. */
+  #plannedAlarm({ session, hub, idleAt, journal: { retry } }: LoadedSession): number | null {
     const idle = hub.size > 0 ? null : idleAt;
     if (!retry) return isFinal(session) ? null : planAlarm(session, idle, this.#alarmAt);
     // `retry.idleAt` already includes the slack. An early alarm is set again when it rings.
@@ -91,7 +101,28 @@ export class SessionClock {
   }
 }
 
+/**
+ * When the alarm has to ring because the host is gone, Unix milliseconds. Null: it need not. If nobody is
+ * connected, whoever comes next becomes the host.
+ */
+function hostAlarmAt(loaded: LoadedSession): number | null {
+  if (loaded.hub.size === 0) return null;
+  return hostMigrationAt(loaded.session, seatUseOf(loaded, hostOf(loaded.session)));
+}
+
 /** `retry.idleAt` as it is stored: with slack, so that not every call has to store it. */
 function storedIdleAt({ idleAt, session }: LoadedSession): number | null {
   return idleAt === null ? null : idleAt + idleSlackMs(session.idleSeconds);
+}
+
+/**
+ * When a session counts as idle whose object has woken and knows nothing but when its alarm was to ring.
+ * An alarm for the host rings earlier; but when somebody left, the session was in use.
+ */
+export function idleTimeOfAlarm(
+  { session, departures }: LoadedSession,
+  alarmAt: number | null,
+): number | null {
+  if (alarmAt === null || departures.last === null) return alarmAt;
+  return Math.max(alarmAt, departures.last + session.idleSeconds * 1_000);
 }

@@ -4,10 +4,12 @@
  */
 import { newEventId } from "../events/event";
 import { CLOSE } from "../relay/protocol";
+import { hostMigrationAt, nextHost } from "../session/host-migration";
 import { type Decision, decide, type SessionCommand, type SessionEvent } from "../session/machine";
+import { hostOf } from "../session/session";
 import type { SessionJournal, StoredEvent } from "../session/session-outbox";
 import { endDue, expiringAt } from "../session/timing";
-import { type LoadedSession, stateOf } from "./loaded-session";
+import { type LoadedSession, seatUseOf, stateOf } from "./loaded-session";
 import type { NodeLink } from "./node-link";
 import type { OutcomeWaiters } from "./outcome-waiters";
 
@@ -58,6 +60,23 @@ export class SessionCommands {
     return end !== null && this.run(loaded, end, now).ok;
   }
 
+  /**
+   * Makes a connected user the host if the host has been gone for long enough; true if it did. So a late
+   * alarm changes nothing for callers.
+   */
+  migrateHostIfDue(loaded: LoadedSession, now: number): boolean {
+    const { session, hub } = loaded;
+    const at = hostMigrationAt(session, seatUseOf(loaded, hostOf(session)));
+    if (at === null || now < at) return false;
+    const n = nextHost(session, (user) => hub.isConnected(user));
+    return n !== null && this.run(loaded, { type: "assign-host", n }, now).ok;
+  }
+
+  /** Does what the time has come for; true if something changed. */
+  doWhatIsDue(loaded: LoadedSession, now: number): boolean {
+    return this.endIfDue(loaded, now) || this.migrateHostIfDue(loaded, now);
+  }
+
   /** Makes the event that a session is about to expire, if it is time for that. */
   warnIfExpiring(loaded: LoadedSession, now: number): void {
     const at = expiringAt(loaded.session);
@@ -68,10 +87,11 @@ export class SessionCommands {
   #commit(loaded: LoadedSession, events: readonly SessionEvent[], now: number): void {
     const journal = loaded.outbox.append(loaded.journal, withIds(events, now));
     const session = stateOf(journal);
+    const hostBefore = hostOf(loaded.session);
     this.#store(journal);
     loaded.journal = journal;
     loaded.session = session;
-    for (const event of events) applyToSockets(loaded, event);
+    for (const event of events) applyToSockets(loaded, event, hostBefore);
     // A node that has just taken the session knows it.
     if (events.some(({ type }) => type !== "session.active")) this.#nodes.tell(loaded);
     if (session.status !== "pending") this.#outcomeWaiters.resolveAll();
@@ -83,12 +103,21 @@ export class SessionCommands {
 }
 
 function withIds(events: readonly SessionEvent[], now: number): StoredEvent[] {
-  return events.map((event) => ({ id: newEventId(now), event }));
+  // Rising: ids of the same moment are else in any order, and lists are in the order of the ids.
+  const ids = events.map(() => newEventId(now)).sort();
+  return events.map((event, i) => ({ id: ids[i] ?? newEventId(now), event }));
 }
 
-/** Closes the sockets that may not stay open after an event. */
-function applyToSockets({ hub }: LoadedSession, event: SessionEvent): void {
+/** Closes the sockets that may not stay open after an event, and tells those that it changes. */
+function applyToSockets(loaded: LoadedSession, event: SessionEvent, hostBefore: number): void {
+  const { hub, session, permissions } = loaded;
   if (event.type === "session.user_revoked") hub.close(event.n, CLOSE.revoked, "revoked");
-  else if (event.type === "session.expired") hub.end(event.reason);
+  else if (event.type === "session.user_released") hub.close(event.n, CLOSE.revoked, "seat taken");
+  else if (event.type === "session.host_changed") {
+    hub.hostChanged(hostBefore, event.n);
+    // They hold between the host and each client: those of the new host are other ones.
+    const areGated = session.users.some(({ connectionId }) => connectionId !== null);
+    if (areGated) void permissions.refresh();
+  } else if (event.type === "session.expired") hub.end(event.reason);
   else if (event.type === "session.failed") hub.end(event.error);
 }

@@ -9,11 +9,13 @@ import { loadSessionPermissions } from "../relay-permissions/load-permissions";
 import { findAnnounced, projectSession } from "../session/projection";
 import type { NodeFigures } from "../session/relay-node";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
+import type { SeatUse } from "../session/seats";
 import { hostOf, type Session } from "../session/session";
 import type { SessionResult, Traffic } from "../session/session-calls";
 import { replay, type SessionJournal, SessionOutbox } from "../session/session-outbox";
 import { sourceStateUpdate } from "../sources/source-state";
-import type { UsageStore } from "./usage-store";
+import { Departures } from "./departures";
+import { NO_TRAFFIC, type UsageStore } from "./usage-store";
 
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
 const PERMISSIONS_TIMEOUT_MS = 2_000;
@@ -28,6 +30,8 @@ export interface LoadedSession {
   readonly tokens: SessionTokens;
   readonly hub: RelayHub;
   readonly permissions: PermissionGate;
+  /** When its users left. */
+  readonly departures: Departures;
   /**
    * When the session counts as idle if nobody calls and no socket is open, Unix milliseconds. Null:
    * not known, because the object was evicted and its alarm is lost or running.
@@ -87,15 +91,17 @@ export function loadSession(
     permissionsRead,
   });
   const sockets = ctx.getWebSockets();
-  const hub = new RelayHub(sockets, config.relay, usage.readTraffic(), {
+  const saved = usage.readTraffic();
+  const hub = new RelayHub(sockets, config.relay, saved, {
     gate: permissions,
     host: () => hostOf(loaded.session),
     lastPing: (ws) => ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? null,
   });
+  const departures = new Departures(saved, connectedUsers({ session, hub }));
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.
   const usedAt = session.source ? usage.readUsedAt() : null;
-  const parts = { outbox, tokens, hub, permissions, nodeKnowsSockets: hub.size > 0 };
+  const parts = { outbox, tokens, hub, permissions, departures, nodeKnowsSockets: hub.size > 0 };
   const loaded: LoadedSession = { journal, session, ...parts, idleAt, usedAt };
   return loaded;
 }
@@ -108,6 +114,16 @@ export function stateOf(journal: SessionJournal): Session {
   const session = replay(journal);
   if (!session) throw new Error("a stored session has no events");
   return session;
+}
+
+/** The users who have an open websocket. */
+export function connectedUsers({ session, hub }: Pick<LoadedSession, "session" | "hub">) {
+  return new Set(session.users.map(({ n }) => n).filter((n) => hub.isConnected(n)));
+}
+
+/** Whether this user is there. */
+export function seatUseOf({ hub, departures }: LoadedSession, n: number): SeatUse {
+  return { connected: hub.isConnected(n), leftAt: departures.leftAt(n) };
 }
 
 /**
@@ -126,7 +142,7 @@ export function viewOf(
     traffic[n] = { ...figures, connected: hub.isConnected(n) };
   }
   for (const { n, connected, ...counted } of onNode.figures) {
-    const onSockets = traffic[n] ?? NO_TRAFFIC;
+    const onSockets = traffic[n] ?? { ...NO_TRAFFIC, connected: false };
     traffic[n] = {
       ...onSockets,
       connected: onSockets.connected || connected,
@@ -137,14 +153,3 @@ export function viewOf(
   }
   return { ok: true, session, traffic, usedAt };
 }
-
-/** The figures of a user who never had a websocket. */
-const NO_TRAFFIC = {
-  connected: false,
-  bytesIn: 0,
-  bytesOut: 0,
-  dropped: 0,
-  latitude: null,
-  longitude: null,
-  addresses: [],
-} as const;

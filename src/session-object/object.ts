@@ -10,11 +10,12 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Config, readConfig } from "../platform/config";
 import type { DeviceRevocation } from "../session/device-revocation";
-import { endedRefusal, type SessionCommand } from "../session/machine";
-import { type NodePermissions, RELAY_NODE_LOST } from "../session/relay-node";
-import { drawUserToken, drawUserTokens, isSameToken, sessionTokens } from "../session/relay-tokens";
+import { endedRefusal } from "../session/machine";
+import type { NodePermissions } from "../session/relay-node";
+import { drawUserTokens, sessionTokens } from "../session/relay-tokens";
 import { type ExpiryReason, isFinal } from "../session/session";
 import type {
+  JoiningUser,
   NewSession,
   SessionCalls,
   SessionResult,
@@ -23,17 +24,19 @@ import type {
 import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
 import { Announcer } from "./announcer";
-import { SessionClock } from "./clock";
+import { idleTimeOfAlarm, SessionClock } from "./clock";
+import { CommandCalls, NOT_FOUND } from "./command-calls";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
 import { NodeDebt } from "./node-debt";
 import { NodeLink } from "./node-link";
 import { NodePlacement } from "./node-placement";
+import { NodeReportCalls } from "./node-reports";
 import { OutcomeWaiters } from "./outcome-waiters";
+import { Presence } from "./presence";
+import { SessionUsers } from "./session-users";
 import { SessionSockets } from "./sockets";
 import { UsageStore } from "./usage-store";
-
-const NOT_FOUND = { ok: false, refusal: { code: "not-found" } } as const;
 
 export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #config: Config;
@@ -46,6 +49,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #outcomeWaiters = new OutcomeWaiters();
   readonly #nodes: NodeLink;
   readonly #placement: NodePlacement;
+  readonly #calls: CommandCalls;
+  readonly #users: SessionUsers;
+  readonly #reports: NodeReportCalls;
   /** The session; null: there is none here. */
   #loaded: LoadedSession | null = null;
   /** True once no session can be made here any more: see `readOrPreventCreation`. */
@@ -63,30 +69,26 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const outcomeWaiters = this.#outcomeWaiters;
     this.#commands = new SessionCommands(ctx.storage, { outcomeWaiters, nodes: this.#nodes });
     this.#announcer = new Announcer({ ctx, clock: this.#clock, current });
-    this.#admission = new Admission({
+    const { relay: limits, secret } = this.#config;
+    this.#admission = new Admission({ ctx, env, announcer: this.#announcer, limits, current });
+    const parts = {
       ctx,
-      env,
-      announcer: this.#announcer,
-      limits: this.#config.relay,
-      current,
-    });
-    this.#sockets = new SessionSockets({
-      ctx,
-      admission: this.#admission,
       commands: this.#commands,
       clock: this.#clock,
       usage: this.#usage,
       nodes: this.#nodes,
       announcer: this.#announcer,
+      admission: this.#admission,
       current,
-    });
+    };
+    this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
+    const closeSilent = (loaded: LoadedSession, now: number) =>
+      this.#sockets.closeSilent(loaded, now);
+    this.#calls = new CommandCalls({ ...parts, closeSilent });
+    this.#reports = new NodeReportCalls(parts);
+    this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({
-      ctx,
-      nodes: this.#nodes,
-      commands: this.#commands,
-      clock: this.#clock,
-      announcer: this.#announcer,
-      current,
+      ...parts,
       mayCreate: () => this.#loaded === null && !this.#creationPrevented,
       load: (first) => this.#load(first, { announced: 0, idleAt: null }),
       tellSockets: (loaded) => this.#sockets.tellNode(loaded),
@@ -99,6 +101,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
         announced: null,
         idleAt: journal.retry?.idleAt ?? alarmAt,
       });
+      loaded.idleAt = idleTimeOfAlarm(loaded, loaded.idleAt);
       // On a node, an alarm for the end of the session's life says nothing of its last use.
       const { node, expiresAt } = loaded.session;
       if (node && loaded.idleAt !== null && loaded.idleAt >= expiresAt) loaded.idleAt = null;
@@ -123,7 +126,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async read(organisationId: number | null): Promise<SessionResult> {
-    const loaded = await this.#currentFor(organisationId);
+    const loaded = await this.#calls.currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     // Reading a relay session is using it. Reading a source session is not.
     if (loaded.session.kind === "relay") this.#clock.restartIdleTime(loaded, Date.now());
@@ -139,28 +142,28 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async outcome(organisationId: number, milliseconds: number): Promise<SessionResult> {
-    const pending = await this.#currentFor(organisationId);
+    const pending = await this.#calls.currentFor(organisationId);
     if (pending?.session.status === "pending") {
       await this.#outcomeWaiters.wait(milliseconds);
       await this.#announcer.announce();
     }
-    const loaded = await this.#currentFor(organisationId);
+    const loaded = await this.#calls.currentFor(organisationId);
     return loaded ? viewOf(loaded, loaded.session) : NOT_FOUND;
   }
 
   async activate(organisationId: number, expiresAt: number | null): Promise<SessionResult> {
-    return this.#command(organisationId, ({ session }) => ({
+    return this.#calls.run(organisationId, ({ session }) => ({
       type: "activate",
       expiresAt: expiresAt !== null && expiresAt < session.expiresAt ? expiresAt : null,
     }));
   }
 
   async fail(organisationId: number, error: string): Promise<SessionResult> {
-    return this.#command(organisationId, () => ({ type: "fail", error }));
+    return this.#calls.run(organisationId, () => ({ type: "fail", error }));
   }
 
   async use(organisationId: number): Promise<SessionResult> {
-    const loaded = await this.#currentFor(organisationId);
+    const loaded = await this.#calls.currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     const { session } = loaded;
     if (isFinal(session)) return { ok: false, refusal: endedRefusal(session) };
@@ -175,70 +178,55 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult> {
-    return this.#command(organisationId, ({ session, tokens }) => {
-      const taken = new Set(session.users.map((other) => tokens.user(other)));
-      const draw = drawUserToken(tokens, session.nextUser, taken);
-      return { type: "authorize-user", user: { ...user, draw } };
-    });
+    return this.#users.authorize(organisationId, user);
+  }
+
+  async join(organisationId: number, user: JoiningUser): Promise<SessionResult> {
+    return this.#users.join(organisationId, user);
   }
 
   async revokeUser(organisationId: number, token: number): Promise<SessionResult> {
-    return this.#command(organisationId, ({ session, tokens }) => {
-      const user = session.users.find((other) => isSameToken(tokens.user(other), token));
-      // No user has -1: the machine says what is wrong.
-      return { type: "revoke-user", n: user?.n ?? -1 };
-    });
+    return this.#users.revoke(organisationId, token);
+  }
+
+  async assignHost(organisationId: number, token: number): Promise<SessionResult> {
+    return this.#users.assignHost(organisationId, token);
+  }
+
+  async setJoinCode(organisationId: number, draw: number | null): Promise<SessionResult> {
+    return this.#users.setJoinCode(organisationId, draw);
   }
 
   async closeDeviceSockets(revocation: DeviceRevocation): Promise<void> {
-    const loaded = this.#loaded;
-    if (loaded?.session.organisationId !== revocation.organisationId) return;
-    this.#admission.deviceRevoked();
-    const users = loaded.session.users.filter(({ deviceId }) => deviceId === revocation.deviceId);
-    for (const { n } of users) loaded.hub.closeIfRevoked(n, revocation);
-    if (users.length === 0 || !loaded.session.node) return;
-    // It is read again whether they may play.
-    this.#nodes.tell(loaded);
-    await this.#nodes.whenTold();
+    return this.#users.closeDeviceSockets(revocation);
   }
 
   async expire(organisationId: number | null, reason: ExpiryReason): Promise<SessionResult> {
-    return this.#command(organisationId, () => ({ type: "expire", reason }));
+    return this.#calls.run(organisationId, () => ({ type: "expire", reason }));
   }
 
   async permissionsChanged(organisationId: number): Promise<void> {
-    const loaded = await this.#currentFor(organisationId);
+    const loaded = await this.#calls.currentFor(organisationId);
     if (!loaded || isFinal(loaded.session)) return;
     if (await loaded.permissions.refresh()) await this.#nodes.tellPermissions(loaded);
   }
 
   async nodeLost(nodeId: string): Promise<void> {
-    const loaded = this.#onNode(nodeId);
-    if (!loaded) return;
-    const command = { type: "fail", error: RELAY_NODE_LOST } as const;
-    if (this.#commands.run(loaded, command, Date.now()).ok) await this.#announcer.announce();
+    return this.#reports.nodeLost(nodeId);
   }
 
   async silentOnNode(nodeId: string): Promise<boolean> {
-    const loaded = this.#onNode(nodeId);
-    if (!loaded || isFinal(loaded.session)) return false;
-    const now = Date.now();
-    if (loaded.hub.size > 0 || (loaded.idleAt !== null && now < loaded.idleAt)) return true;
-    const command = { type: "expire", reason: "api" } as const;
-    if (this.#commands.run(loaded, command, now).ok) await this.#announcer.announce();
-    return false;
+    return this.#reports.silentOnNode(nodeId);
   }
 
   async permissionsForNode(nodeId: string): Promise<NodePermissions | null> {
-    const loaded = this.#onNode(nodeId);
-    if (!loaded || isFinal(loaded.session)) return null;
-    return (await loaded.permissions.refresh()) ? loaded.permissions.snapshot(Date.now()) : null;
+    return this.#reports.permissionsForNode(nodeId);
   }
 
   async reconcile(): Promise<boolean> {
     if (!this.#loaded) return false;
     const now = Date.now();
-    this.#commands.endIfDue(this.#loaded, now);
+    this.#commands.doWhatIsDue(this.#loaded, now);
     this.#commands.warnIfExpiring(this.#loaded, now);
     this.#clock.setAlarm(this.#loaded);
     this.#nodes.tell(this.#loaded);
@@ -257,7 +245,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    return this.#sockets.upgrade(request, await this.#currentFor(null));
+    return this.#sockets.upgrade(request, await this.#calls.currentFor(null));
   }
 
   override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
@@ -279,7 +267,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!loaded) return;
     try {
       this.#sockets.closeSilent(loaded, now);
-      this.#commands.endIfDue(loaded, now);
+      this.#commands.doWhatIsDue(loaded, now);
       await Promise.all([
         this.#nodes.tellIfOwed(loaded),
         this.#announcer.drain({ reproject: false }),
@@ -297,51 +285,6 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const permissionsRead = (users: readonly number[]) => this.#applyPermissions(users);
     this.#loaded = loadSession({ ctx, env, config, usage, permissionsRead }, journal, known);
     return this.#loaded;
-  }
-
-  /**
-   * The current session, for a call of this organisation (null: of any). If its end was due, it is ended
-   * first.
-   * @returns null where there is none, or it belongs to another organisation
-   */
-  async #currentFor(organisationId: number | null): Promise<LoadedSession | null> {
-    const loaded = this.#loaded;
-    if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
-      return null;
-    }
-    const now = Date.now();
-    this.#sockets.closeSilent(loaded, now);
-    if (this.#commands.endIfDue(loaded, now)) await this.#announcer.announce();
-    return loaded;
-  }
-
-  async #command(
-    organisationId: number | null,
-    toCommand: (loaded: LoadedSession) => SessionCommand,
-  ): Promise<SessionResult> {
-    const loaded = await this.#currentFor(organisationId);
-    if (!loaded) return NOT_FOUND;
-    const now = Date.now();
-    const decision = this.#commands.run(loaded, toCommand(loaded), now);
-    if (!decision.ok) return decision;
-    const isRepeat = decision.events.length === 0;
-    this.#clock.restartIdleTime(loaded, now);
-    // As this command left it: others may change the session while this one is announced.
-    const { session } = loaded;
-    const [effectiveBy] = await Promise.all([
-      isRepeat ? null : this.#nodes.whenTold(),
-      this.#announcer.announce(),
-    ]);
-    return {
-      ...viewOf(loaded, session, session.node ? { figures: null } : undefined),
-      ...(isRepeat ? { isRepeat } : {}),
-      ...(effectiveBy === null ? {} : { effectiveBy }),
-    };
-  }
-
-  /** The session, if this relay node carries it. */
-  #onNode(nodeId: string): LoadedSession | null {
-    return this.#loaded?.session.node?.id === nodeId ? this.#loaded : null;
   }
 
   /** Runs after each reading of permissions: revokes these users, and tells the hub. */

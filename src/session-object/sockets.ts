@@ -3,7 +3,7 @@
  * what follows from it for the session (its clock, its counters, its relay node) is done here. The
  * session's object calls it.
  */
-import { closeSocket } from "../relay/participant";
+import { closeSocket, readAttachment } from "../relay/participant";
 import { TEXT_PING, TEXT_PONG } from "../relay/protocol";
 import { isFinal } from "../session/session";
 import { readTrunkRequest } from "../session/session-calls";
@@ -13,7 +13,7 @@ import type { SessionClock } from "./clock";
 import type { SessionCommands } from "./commands";
 import type { LoadedSession } from "./loaded-session";
 import type { NodeLink } from "./node-link";
-import type { UsageStore } from "./usage-store";
+import type { Presence } from "./presence";
 
 /** The object whose websockets they are, with the parts of it that they need. */
 interface SocketsContext {
@@ -21,7 +21,7 @@ interface SocketsContext {
   admission: Admission;
   commands: SessionCommands;
   clock: SessionClock;
-  usage: UsageStore;
+  presence: Presence;
   nodes: NodeLink;
   announcer: Announcer;
   /** The session of the object; null: there is none, or none any more. */
@@ -45,6 +45,7 @@ export class SessionSockets {
     if (nodeId !== null) return this.#openTrunk(loaded, nodeId);
     if (!loaded) return Response.json(NOT_FOUND);
     const answer = await this.#object.admission.admit(request, loaded, Date.now());
+    this.#object.presence.socketsChanged(loaded, Date.now());
     this.tellNode(loaded);
     return answer instanceof Response ? answer : Response.json(answer);
   }
@@ -95,6 +96,8 @@ export class SessionSockets {
       return;
     }
     const now = Date.now();
+    const attached = readAttachment(ws);
+    if (attached && !attached.closed) loaded.departures.noteClosing(attached.n);
     loaded.hub.leave(ws);
     loaded.hub.closeSilent(now);
     this.afterClosing(loaded, now);
@@ -103,7 +106,7 @@ export class SessionSockets {
   /** A participant's socket has closed: its counters are kept, and after the last one the idle clock starts. */
   afterClosing(loaded: LoadedSession, now: number): void {
     if (isFinal(loaded.session)) return;
-    this.#object.usage.saveTraffic(loaded.hub.traffic, now);
+    this.#object.presence.socketsChanged(loaded, now);
     if (loaded.hub.size === 0) this.#object.clock.restartIdleTime(loaded, now);
     this.tellNode(loaded);
   }

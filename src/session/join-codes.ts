@@ -8,15 +8,17 @@ import { joinCode, joinCodeDigest } from "./relay-tokens";
 const MAX_CODE_TRIES = 8;
 
 /**
- * Reserves a code for a session that is about to be made.
+ * Reserves a code for a session that is about to get it. It works when the session has it too.
+ * @param first the first number that is tried
  * @returns the number that the code is derived from, with the session's id
  */
 export async function reserveJoinCode(
   db: Database,
   secret: string,
   session: { id: string; organisationId: number; expiresAt: number },
+  first = 0,
 ): Promise<number> {
-  for (let draw = 0; draw < MAX_CODE_TRIES; draw++) {
+  for (let draw = first; draw < first + MAX_CODE_TRIES; draw++) {
     const inserted = await db
       .insert(joinCodes)
       .values({
@@ -32,18 +34,35 @@ export async function reserveJoinCode(
   throw new Error("no free join code was drawn");
 }
 
-/** The session of a code. Null: the code is unknown, or its session's life is over. */
+/**
+ * The session of a code, with the digest by which the session knows whether the code is its own now. Null:
+ * the code is unknown, or its session's life is over.
+ */
 export async function findByJoinCode(
   db: Database,
   secret: string,
   code: string,
   now: number,
-): Promise<{ sessionId: string; organisationId: number } | null> {
+): Promise<{ sessionId: string; organisationId: number; codeDigest: string } | null> {
   const rows = await db
-    .select({ sessionId: joinCodes.sessionId, organisationId: joinCodes.organisationId })
+    .select({
+      sessionId: joinCodes.sessionId,
+      organisationId: joinCodes.organisationId,
+      codeDigest: joinCodes.digest,
+    })
     .from(joinCodes)
     .where(and(eq(joinCodes.digest, joinCodeDigest(secret, code)), gt(joinCodes.expiresAt, now)));
   return rows[0] ?? null;
+}
+
+/** Removes a code that its session has no more, or never got. */
+export async function removeJoinCode(
+  db: Database,
+  secret: string,
+  { id, draw }: { id: string; draw: number },
+): Promise<void> {
+  const digest = joinCodeDigest(secret, joinCode(secret, id, draw));
+  await db.delete(joinCodes).where(eq(joinCodes.digest, digest));
 }
 
 /** Removes a page of the codes whose session's life is over; returns how many. */

@@ -1,13 +1,16 @@
 /**
- * What may happen to a session: `decide` answers a command with an event or a refusal, and `evolve`
- * applies one event. Its Durable Object calls both, and stores what comes out. Pure: the time and every
+ * What may happen to a session: `decide` answers a command with events or a refusal. `evolve.ts` applies
+ * the events. The session's Durable Object calls both, and stores what comes out. Pure: the time and every
  * random value arrive as arguments.
  */
 import { NO_RELAY_NODE, RELAY_NODE_LOST, type RelayNodeAddress } from "./relay-node";
+import { mayLoseSeat } from "./seats";
 import {
   type ExpiryReason,
   endReasonOf,
+  hostOf,
   isFinal,
+  joinCodeDrawOf,
   MAX_SESSION_USERS,
   type NewRelayUser,
   type RelayUser,
@@ -16,7 +19,7 @@ import {
   type SessionFacts,
 } from "./session";
 
-/** A command to a session. A join that was sent before is accepted without an event. */
+/** A command to a session. One that was given before, or changes nothing, may be accepted without an event. */
 export type SessionCommand =
   | {
       type: "create";
@@ -31,8 +34,19 @@ export type SessionCommand =
   | { type: "activate"; expiresAt: number | null; node?: RelayNodeAddress }
   | { type: "fail"; error: string }
   | { type: "warn" }
-  | { type: "authorize-user"; user: NewRelayUser }
+  | {
+      type: "authorize-user";
+      user: NewRelayUser;
+      /**
+       * The users whose seats a full session may give to this one: the first of them goes. Only users who
+       * came by the join code go, and never the host.
+       */
+      freeSeats?: readonly number[];
+    }
   | { type: "revoke-user"; n: number }
+  | { type: "assign-host"; n: number }
+  /** The session gets the join code of this number; null: it has none from now on. */
+  | { type: "set-join-code"; draw: number | null }
   | { type: "expire"; reason: ExpiryReason };
 
 interface EventBase {
@@ -62,6 +76,10 @@ export type SessionEvent = EventBase &
     | { readonly type: "session.expired"; readonly reason: ExpiryReason }
     | { readonly type: "session.user_authorized"; readonly user: RelayUser }
     | { readonly type: "session.user_revoked"; readonly n: number }
+    /** Another user, who comes right after, has taken this one's seat. */
+    | { readonly type: "session.user_released"; readonly n: number }
+    | { readonly type: "session.host_changed"; readonly n: number }
+    | { readonly type: "session.join_code_changed"; readonly draw: number | null }
   );
 
 /** Why a command was refused. Nothing changed. */
@@ -72,7 +90,9 @@ export type SessionRefusal =
   | { code: "not-pending"; status: Session["status"] }
   | { code: "not-active"; status: Session["status"] }
   | { code: "full"; maxUsers: number }
-  | { code: "unknown-user" };
+  | { code: "unknown-user" }
+  /** On a relay node the host never changes: there a user's port says which side they are. */
+  | { code: "session-on-relay-node" };
 
 /** The error of a session whose credentials were neither accepted nor refused in time. */
 export const VERIFICATION_TIMEOUT = "verification-timeout";
@@ -127,89 +147,54 @@ export function decide(state: Session | null, command: SessionCommand, now: numb
       return accept({ ...base, type: "session.expiring" });
     case "authorize-user":
       if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
-      if (isRepeatedJoin(state, command.user)) return { ok: true, events: [] };
-      if (state.users.length >= capacityOf(state)) {
-        return refuse({ code: "full", maxUsers: capacityOf(state) });
-      }
-      return accept({
-        ...base,
-        type: "session.user_authorized",
-        user: { ...command.user, n: state.nextUser },
-      });
+      if (isRepeatedJoin(state, command.user)) return ACCEPTED_WITHOUT_EVENT;
+      return authorize(state, command, now);
     case "revoke-user":
-      if (!state.users.some((user) => user.n === command.n)) {
-        return refuse({ code: "unknown-user" });
-      }
+      if (!isUser(state, command.n)) return refuse({ code: "unknown-user" });
       return accept({ ...base, type: "session.user_revoked", n: command.n });
+    case "assign-host":
+      if (state.status !== "active") return refuse({ code: "not-active", status: state.status });
+      if (isForRelayNode(state)) return refuse({ code: "session-on-relay-node" });
+      if (!isUser(state, command.n)) return refuse({ code: "unknown-user" });
+      if (command.n === hostOf(state)) return ACCEPTED_WITHOUT_EVENT;
+      return accept({ ...base, type: "session.host_changed", n: command.n });
+    case "set-join-code":
+      if (command.draw === joinCodeDrawOf(state)) return ACCEPTED_WITHOUT_EVENT;
+      return accept({ ...base, type: "session.join_code_changed", draw: command.draw });
     default:
       return unreachable(command);
   }
 }
 
-/**
- * The state after an event.
- * @throws Error when the event does not follow from the state: stored events would be damaged then.
- */
-export function evolve(state: Session | null, event: SessionEvent): Session {
-  const version = state === null ? 1 : state.version + 1;
-  if (event.version !== version) {
-    throw new Error(
-      `session event ${event.type} has version ${event.version}, expected ${version}`,
-    );
-  }
-  if (state === null) {
-    const born = "born" in event ? event.born : null;
-    if (born === null) throw new Error(`session event ${event.type} has no session to change`);
-    return {
-      ...born.facts,
-      version,
-      status: event.type === "session.active" ? "active" : "pending",
-      expiresAt: born.expiresAt,
-      users: born.users,
-      nextUser: born.users.length,
-      ...nodeOf(event),
-    };
-  }
-  if (isFinal(state)) throw new Error(`session event ${event.type} follows the session's end`);
-  switch (event.type) {
-    case "session.created":
-      throw new Error("session.created follows a session that exists");
-    case "session.active":
-      return {
-        ...state,
-        version,
-        status: "active",
-        expiresAt: event.expiresAt,
-        ...(state.source ? { verifiedAt: event.at } : {}),
-        ...nodeOf(event),
-      };
-    case "session.expiring":
-      return { ...state, version, warned: true };
-    case "session.failed":
-      return { ...state, version, status: "failed", endedAt: event.at, error: event.error };
-    case "session.expired":
-      return { ...state, version, status: "expired", endedAt: event.at, reason: event.reason };
-    case "session.user_authorized":
-      return {
-        ...state,
-        version,
-        users: [...state.users, event.user],
-        nextUser: event.user.n + 1,
-      };
-    case "session.user_revoked":
-      return { ...state, version, users: state.users.filter((user) => user.n !== event.n) };
-    default:
-      return unreachable(event);
-  }
+/** Adds a user. A full session gives away a seat that is free, with two events: one for each user. */
+function authorize(
+  state: Session,
+  { user, freeSeats = [] }: Extract<SessionCommand, { type: "authorize-user" }>,
+  now: number,
+): Decision {
+  const authorized = {
+    type: "session.user_authorized",
+    user: { ...user, n: state.nextUser },
+  } as const;
+  const first = { version: state.version + 1, at: now };
+  if (state.users.length < capacityOf(state)) return accept({ ...first, ...authorized });
+  const leaving = freeSeats.find((n) => mayLoseSeat(state, n));
+  if (leaving === undefined) return refuse({ code: "full", maxUsers: capacityOf(state) });
+  const released = { ...first, type: "session.user_released", n: leaving } as const;
+  return accept(released, { ...first, version: first.version + 1, ...authorized });
 }
 
-/** The relay node that has taken the session, if this event says so. */
-function nodeOf(event: SessionEvent): { node?: RelayNodeAddress } {
-  return "node" in event && event.node ? { node: event.node } : {};
+/** Whether a relay node carries the session, or is asked to. */
+export function isForRelayNode({ node, linkBy }: Session): boolean {
+  return node !== undefined || linkBy !== undefined;
+}
+
+function isUser({ users }: Session, n: number): boolean {
+  return users.some((user) => user.n === n);
 }
 
 /** How many users a session may have. */
-function capacityOf({ maxUsers }: SessionFacts): number {
+export function capacityOf({ maxUsers }: SessionFacts): number {
   return Math.min(maxUsers, MAX_SESSION_USERS);
 }
 
@@ -238,8 +223,10 @@ export function endedRefusal(state: Session): SessionRefusal {
   return { code: "ended", status: state.status, reason: endReasonOf(state) ?? "" };
 }
 
-function accept(event: SessionEvent): Decision {
-  return { ok: true, events: [event] };
+const ACCEPTED_WITHOUT_EVENT: Decision = { ok: true, events: [] };
+
+function accept(...events: SessionEvent[]): Decision {
+  return { ok: true, events };
 }
 
 function refuse(refusal: SessionRefusal): Decision {

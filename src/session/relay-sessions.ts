@@ -1,9 +1,9 @@
-/** Makes relay sessions and lets players join them. The operations of relay sessions call it. */
+/** Makes relay sessions, lets players join them, and changes their join codes. The operations of relay sessions call it. */
 import type { Database } from "../db/open";
-import { reserveJoinCode } from "./join-codes";
-import type { SessionRefusal } from "./machine";
+import { removeJoinCode, reserveJoinCode } from "./join-codes";
+import { endedRefusal, type SessionRefusal } from "./machine";
 import { joinKeyDigest } from "./relay-tokens";
-import type { RelayUser, Session } from "./session";
+import { isFinal, joinCodeDrawOf, type RelayUser, type Session } from "./session";
 import type { SessionResult, UserRequest } from "./session-calls";
 import type { SessionClient } from "./session-client";
 
@@ -17,6 +17,10 @@ export interface NewRelaySession {
   metadata: Record<string, string> | null;
   region: string | null;
   withJoinCode: boolean;
+  /** Absent: a host stays until the organisation names another. Not for sessions on relay nodes. */
+  hostMigration?: "oldest";
+  hostGraceSeconds: number;
+  rejoinSeconds: number;
   origin: string;
   /** The relay nodes that may carry it, the best one first. Null: it is a session of websockets only. */
   nodes: readonly string[] | null;
@@ -80,6 +84,8 @@ export interface JoinRequest {
   /** The session that the join code opens. */
   organisationId: number;
   sessionId: string;
+  /** `joinCodeDigest` of the code. */
+  codeDigest: string;
   ip: string;
   /** A join that is sent again with it is given the same user; null: it has none. */
   idempotencyKey: string | null;
@@ -97,14 +103,13 @@ export type JoinResult =
  */
 export async function joinRelaySession(
   services: RelaySessionServices,
-  { organisationId, sessionId, ip, idempotencyKey }: JoinRequest,
+  { organisationId, sessionId, codeDigest, ip, idempotencyKey }: JoinRequest,
 ): Promise<JoinResult> {
   const joinedWith =
     idempotencyKey === null ? undefined : joinKeyDigest(services.secret, sessionId, idempotencyKey);
-  const result = await services.sessions.authorizeUser(organisationId, sessionId, {
+  const result = await services.sessions.join(organisationId, sessionId, {
     ip,
-    connectionId: null,
-    deviceId: null,
+    codeDigest,
     ...(joinedWith === undefined ? {} : { joinedWith }),
   });
   if (!result.ok) return result;
@@ -114,6 +119,30 @@ export async function joinRelaySession(
     : session.users.at(-1);
   if (!user) throw new Error("a join made no user");
   return { ok: true, session, user, isRepeat };
+}
+
+/**
+ * Gives a session another join code, or takes the one that it has (`close`). A code works only if D1 and the
+ * session have it. So the new one goes into D1 first, and the old one out of it last: wherever this stops,
+ * no code works that is not shown. What is left in D1 then is swept after the session's life.
+ */
+export async function changeJoinCode(
+  { db, sessions, secret }: RelaySessionServices,
+  { organisationId, sessionId }: Pick<JoinRequest, "organisationId" | "sessionId">,
+  change: "rotate" | "close",
+): Promise<SessionResult> {
+  const found = await sessions.read(organisationId, sessionId);
+  if (!found.ok) return found;
+  const { session } = found;
+  if (isFinal(session)) return { ok: false, refusal: endedRefusal(session) };
+  const before = joinCodeDrawOf(session);
+  // By chance, so that it is none that the session had before.
+  const [first = 0] = crypto.getRandomValues(new Uint32Array(1));
+  const draw = change === "close" ? null : await reserveJoinCode(db, secret, session, first);
+  const result = await sessions.setJoinCode(organisationId, sessionId, draw);
+  const unused = result.ok ? before : draw;
+  if (unused !== null) await removeJoinCode(db, secret, { id: sessionId, draw: unused });
+  return result;
 }
 
 /** The form of a relay session's id: 12 hex digits and `-S`, as the vendor has it. */

@@ -31,8 +31,17 @@ export interface SessionCalls extends NodeReports {
   use(organisationId: number): Promise<SessionResult>;
   /** Adds a user: the last of the answer's `users`, unless the call repeats a join (`isRepeat`). */
   authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult>;
+  /**
+   * As `authorizeUser`, for a player who knows the join code. In a full session they get a seat that is free
+   * (`seats.ts`), if there is one.
+   */
+  join(organisationId: number, user: JoiningUser): Promise<SessionResult>;
   /** Removes the user with this token, and closes their socket before the answer. */
   revokeUser(organisationId: number, token: number): Promise<SessionResult>;
+  /** Makes the user with this token the host. */
+  assignHost(organisationId: number, token: number): Promise<SessionResult>;
+  /** The session has the join code of this draw from now on, and no other; null: it has none. */
+  setJoinCode(organisationId: number, draw: number | null): Promise<SessionResult>;
   /** Closes the sockets of a device that were let in before it was revoked. */
   closeDeviceSockets(revocation: DeviceRevocation): Promise<void>;
   /** Ends the session. `organisationId` null: of any organisation (the root token, the sweep). */
@@ -72,7 +81,16 @@ export interface NewSession {
 }
 
 /** A user as asked for: the object draws what their token needs. */
-export type UserRequest = Omit<NewRelayUser, "draw">;
+export type UserRequest = Omit<NewRelayUser, "draw" | "joinedAt" | "joinedWith">;
+
+/** A player who joins with a join code. */
+export interface JoiningUser {
+  ip: string;
+  /** `joinCodeDigest` of the code that they sent. */
+  codeDigest: string;
+  /** Digest of the Idempotency-Key of the join; absent: none was sent. */
+  joinedWith?: string;
+}
 
 /** A session as it is now, with the figures of its sockets. */
 export interface SessionView {
@@ -97,6 +115,10 @@ export type SessionResult = ({ ok: true } & SessionView) | { ok: false; refusal:
 export interface Traffic {
   bytesIn: number;
   bytesOut: number;
+  /** Messages (data frames) that the relay has taken from this user, passed on or not. */
+  messagesIn: number;
+  /** Messages for this user, whether or not the user was connected. */
+  messagesFor: number;
   /** Frames from this user that could not be passed on. */
   dropped: number;
   /** Cloudflare's view of where they connected from; null before that. */
@@ -104,6 +126,19 @@ export interface Traffic {
   longitude: number | null;
   /** The last few addresses that they connected from, as limits count them, newest last. */
   addresses: readonly string[];
+  /** When they left, as it was stored. What is in memory (`Departures`) may be newer. */
+  left?: Departure;
+}
+
+/** When a user left. */
+export interface Departure {
+  /** When their last connection ended, Unix milliseconds. */
+  readonly at: number;
+  /**
+   * Of a user who was on a relay node: what the node had counted of them by then, in bytes. If it has
+   * counted more since, they were back.
+   */
+  readonly nodeBytes?: number;
 }
 
 const TRUNK_URL = "https://session/trunk";

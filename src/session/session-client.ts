@@ -6,6 +6,7 @@ import { UnavailableError } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
 import type { ExpiryReason, Session } from "./session";
 import {
+  type JoiningUser,
   type NewSession,
   type SessionCalls,
   type SessionResult,
@@ -60,6 +61,18 @@ export class SessionClient {
 
   authorizeUser(organisationId: number, id: string, user: UserRequest): Promise<SessionResult> {
     return this.#callNotRepeatable(id, null, (stub) => stub.authorizeUser(organisationId, user));
+  }
+
+  join(organisationId: number, id: string, user: JoiningUser): Promise<SessionResult> {
+    return this.#callNotRepeatable(id, null, (stub) => stub.join(organisationId, user));
+  }
+
+  assignHost(organisationId: number, id: string, token: number): Promise<SessionResult> {
+    return this.#callNotRepeatable(id, null, (stub) => stub.assignHost(organisationId, token));
+  }
+
+  setJoinCode(organisationId: number, id: string, draw: number | null): Promise<SessionResult> {
+    return this.#callNotRepeatable(id, null, (stub) => stub.setJoinCode(organisationId, draw));
   }
 
   revokeUser(organisationId: number, id: string, token: number): Promise<SessionResult> {

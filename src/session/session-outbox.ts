@@ -5,7 +5,8 @@
  */
 import type { DomainEvent } from "../events/event";
 import { withTimeout } from "../platform/wait";
-import { evolve, type SessionEvent } from "./machine";
+import { evolve } from "./evolve";
+import type { SessionEvent } from "./machine";
 import type { Session } from "./session";
 
 /** An event with the id under which it is announced. */

@@ -38,6 +38,11 @@ export interface RelayUser {
   readonly deviceId: string | null;
   /** Digest of the Idempotency-Key of the join that made this user; absent: none was sent. */
   readonly joinedWith?: string;
+  /**
+   * When they joined with the join code, Unix milliseconds: their seat can be free again, see `seats.ts`.
+   * Absent: the organisation added them, and their seat is theirs.
+   */
+  readonly joinedAt?: number;
 }
 
 /** A user as asked for, before it has its ordinal. */
@@ -77,8 +82,20 @@ export interface SessionFacts {
   readonly metadata: Readonly<Record<string, string>> | null;
   /** A Durable Object location hint. */
   readonly region: string | null;
-  /** Which join code it has: the code is derived from the id and this number. Null: none. */
+  /**
+   * Which join code it was made with: the code is derived from the id and this number. Null: none.
+   * `joinCodeDrawOf` has the one of now.
+   */
   readonly joinCodeDraw: number | null;
+  /**
+   * `oldest`: a host who is gone for `hostGraceSeconds` is replaced by the connected user with the lowest
+   * ordinal. Absent: a host stays until the organisation names another.
+   */
+  readonly hostMigration?: "oldest";
+  /** For how long the host may be gone before another user takes over. */
+  readonly hostGraceSeconds?: number;
+  /** For how long a user who joined with the code, and has left, keeps the seat in a full session. */
+  readonly rejoinSeconds?: number;
   /** Source sessions have it, and no others. */
   readonly source?: SourceFacts;
   /**
@@ -97,6 +114,12 @@ interface Common extends SessionFacts {
   readonly nextUser: number;
   /** The ordinal of the host, once another user than the first has become it: see `hostOf`. */
   readonly host?: number;
+  /** When that user became the host, Unix milliseconds. */
+  readonly hostSince?: number;
+  /** When the host was revoked, Unix milliseconds; absent: the host is a user, or the first is yet to come. */
+  readonly hostRevokedAt?: number;
+  /** Which join code it has, once that was changed; null: none. Absent: the one that it was made with. */
+  readonly newJoinCodeDraw?: number | null;
   /** When access was verified; absent where nothing had to be. */
   readonly verifiedAt?: number;
   /** Its end was announced ahead of time. */
@@ -131,6 +154,14 @@ export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSe
  */
 export function hostOf({ host }: Pick<Session, "host">): number {
   return host ?? FIRST_HOST;
+}
+
+/** The number that the session's join code is derived from; null: it has none. */
+export function joinCodeDrawOf(
+  session: Pick<Session, "joinCodeDraw" | "newJoinCodeDraw">,
+): number | null {
+  const { joinCodeDraw, newJoinCodeDraw } = session;
+  return newJoinCodeDraw === undefined ? joinCodeDraw : newJoinCodeDraw;
 }
 
 /** True once nothing can change any more. */

@@ -1,27 +1,26 @@
 /**
- * A client that is generated from openapi.json, as docs/getting-started.md says: it compiles under `strict`
- * together with docs/typed-client.ts, and that program runs against the Worker.
+ * `drawbridge-client` is generated from openapi.json: docs/typed-client.ts compiles with it under `strict`, and
+ * runs against the Worker. If the document says something else, the compiler refuses the program.
  */
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { generateApi } from "../../client/generate-api.mjs";
 import { startServer, type TestServer } from "../support/server";
 
-const OAZAPFTS = resolve("node_modules/oazapfts/dist/cli.js");
 const TSC = resolve("node_modules/typescript/bin/tsc");
+const PROGRAM = resolve("docs/typed-client.ts");
 
-const TSCONFIG = {
-  compilerOptions: {
-    strict: true,
-    target: "es2024",
-    module: "nodenext",
-    types: ["node"],
-    allowImportingTsExtensions: true,
-    skipLibCheck: true,
-    noEmit: true,
-  },
-  files: ["typed-client.ts"],
+/** What a user's own project may have: the strictest there is. */
+const STRICT = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  target: "es2024",
+  module: "nodenext",
+  types: ["node"],
+  noEmit: true,
 };
 
 let folder: string;
@@ -30,17 +29,13 @@ beforeAll(() => {
   // Inside the repository, where its packages are found. Git ignores dist/.
   mkdirSync("dist", { recursive: true });
   folder = mkdtempSync(resolve("dist", "typed-client-"));
-  copyFileSync("docs/typed-client.ts", join(folder, "typed-client.ts"));
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(TSCONFIG));
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs a program with Node in the folder, to its end. */
+/** Runs a program with Node to its end. */
 function run(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, args, {
-    cwd: folder,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -55,15 +50,18 @@ function run(args: readonly string[], env: Record<string, string> = {}) {
   });
 }
 
-/** Generates the client from a document, and type-checks it together with the program. */
-async function compile(document: string) {
-  writeFileSync(join(folder, "openapi.json"), document);
-  const generated = await run([OAZAPFTS, "openapi.json", "drawbridge.ts"]);
-  expect(generated.code, generated.output).toBe(0);
-  return run([TSC, "--project", "tsconfig.json"]);
+/** Type-checks the program with these options. */
+function compile(compilerOptions: object) {
+  const config = join(folder, "tsconfig.json");
+  writeFileSync(config, JSON.stringify({ compilerOptions, files: [PROGRAM] }));
+  return run([TSC, "--project", config]);
 }
 
-describe("a client that is generated from openapi.json", () => {
+test("the package has types for each entry, which a strict project takes", async () => {
+  expect(await compile(STRICT)).toEqual({ code: 0, output: "" });
+});
+
+describe("against the Worker", () => {
   let server: TestServer;
 
   beforeAll(async () => {
@@ -72,18 +70,13 @@ describe("a client that is generated from openapi.json", () => {
 
   afterAll(() => server?.close());
 
-  test("compiles under strict, and makes the calls of docs/typed-client.ts", async () => {
-    const compiled = await compile(readFileSync("openapi.json", "utf8"));
-    expect(compiled).toEqual({ code: 0, output: "" });
+  test("the calls of docs/typed-client.ts do what they should", async () => {
     const { api_key } = await server.newOrganisation("Generated client");
-    const { code, output } = await run(["typed-client.ts"], {
-      BASE: server.origin,
-      KEY: api_key.token,
-    });
+    const { code, output } = await run([PROGRAM], { BASE: server.origin, KEY: api_key.token });
     expect(output.trim().split("\n")).toEqual([
       "session is READY, and listed",
       "session has 2 users",
-      "session is answered 404 when it has ended",
+      "session is answered 404 when it has ended: There is no such session, or it has ended.",
       "user is customer-17",
       "key is called Game server",
       "second is refused: connection-exists",
@@ -99,14 +92,30 @@ describe("the compiler refuses the program", () => {
 
   test.each([
     ["an operation has another name", '"operationId": "listDevices"', "listDevices"],
-    ["a field of an answer has another name", '"device_token"', "device_token"],
+    ["a field of an answer has another name", '"setup_code"', "setup_code"],
     ["a code of an error has another name", '"connection-exists"', "connection-exists"],
   ])("where %s", async (_what, written, name) => {
     const changed = original.replaceAll(written, written.replace(name, "renamed"));
     expect(changed).not.toBe(original);
-    const { code, output } = await compile(changed);
+    const document = join(folder, "openapi.json");
+    writeFileSync(document, changed);
+    const api = join(folder, "api");
+    await generateApi(document, api);
+    writeFileSync(
+      join(api, "entry.ts"),
+      'export * from "./index.js"; export { client } from "./client.gen.js";',
+    );
+    const { code, output } = await compile({
+      ...STRICT,
+      // Only the package's types are made for this option.
+      exactOptionalPropertyTypes: false,
+      noUncheckedIndexedAccess: false,
+      paths: { "drawbridge-client": [join(api, "entry.ts")] },
+    });
     expect(code).not.toBe(0);
     expect(output).toContain("typed-client.ts");
     expect(output).toContain(name);
+    // It is the program that is wrong, and not what was generated.
+    expect(output).not.toMatch(/^dist\//m);
   });
 });

@@ -1,8 +1,9 @@
 /** What is true of a session after any commands in any order, at any times. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
-import { isFinal, type Session } from "../../src/session/session";
+import { evolve } from "../../src/session/evolve";
+import { decide, type SessionCommand, type SessionEvent } from "../../src/session/machine";
+import { hostOf, isFinal, type Session } from "../../src/session/session";
 import { BORN_AT, creation, userAt } from "../support/session-state";
 
 const maxUsers = 4;
@@ -32,6 +33,20 @@ const commands: fc.Arbitrary<SessionCommand> = fc.oneof(
     weight: 4,
     arbitrary: fc.nat(200).map((h) => ({ type: "authorize-user", user: userAt(h) }) as const),
   },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(fc.nat(200), fc.array(fc.nat(9), { maxLength: 4 }))
+      .map(([h, freeSeats]): SessionCommand => {
+        const user = { ...userAt(h), joinedAt: BORN_AT };
+        return { type: "authorize-user", user, freeSeats };
+      }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.integer({ min: -1, max: 9 }).map((n) => ({ type: "assign-host", n }) as const),
+  },
+  fc.option(fc.nat(3)).map((draw): SessionCommand => ({ type: "set-join-code", draw })),
   {
     weight: 4,
     arbitrary: fc.integer({ min: -1, max: 9 }).map((n) => ({ type: "revoke-user", n }) as const),
@@ -102,11 +117,16 @@ describe("a session, whatever is done with it,", () => {
       "not-active",
       "not-found",
       "not-pending",
+      "ok",
+      "session-on-relay-node",
       "session.active",
       "session.created",
       "session.expired",
       "session.failed",
+      "session.host_changed",
+      "session.join_code_changed",
       "session.user_authorized",
+      "session.user_released",
       "session.user_revoked",
       "unknown-user",
     ]);
@@ -133,12 +153,17 @@ describe("a session, whatever is done with it,", () => {
 
   test("changes and makes an event for each command that it takes, and neither for one that it refuses", () => {
     holds((steps) => {
-      for (const { before, after, events } of steps) {
+      for (const { before, command, after, events } of steps) {
         if (events === null) {
           expect(after).toBe(before);
           continue;
         }
-        expect(events.length).toBeGreaterThan(0);
+        // Who is the host already, or a code that the session has: nothing happens.
+        if (events.length === 0) {
+          expect(["assign-host", "set-join-code"]).toContain(command.type);
+          expect(after).toBe(before);
+          continue;
+        }
         expect({ ...after, version: 0 }).not.toEqual({ ...before, version: 0 });
       }
     });
@@ -192,6 +217,45 @@ describe("a session, whatever is done with it,", () => {
     holds((steps) => {
       const given = steps.flatMap(({ events }) => (events ?? []).flatMap(ordinalsGiven));
       expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
+    });
+  });
+
+  test("has a host who is one of its users, or was revoked, or is yet to come", () => {
+    holds((steps) => {
+      for (const { after } of steps) {
+        if (after === null) continue;
+        const host = hostOf(after);
+        const isUser = after.users.some(({ n }) => n === host);
+        const isToCome = after.nextUser === 0;
+        expect([isUser, after.hostRevokedAt !== undefined, isToCome].filter(Boolean)).toEqual([
+          true,
+        ]);
+      }
+    });
+  });
+
+  test("never has another host on a relay node", () => {
+    holds((steps) => {
+      for (const { after } of steps) if (after?.node) expect(hostOf(after)).toBe(0);
+    });
+  });
+
+  test("gives away only seats that were named free, of users who joined and are not the host, and only when it is full", () => {
+    holds((steps) => {
+      for (const { before, command, events } of steps) {
+        for (const event of events ?? []) {
+          if (event.type !== "session.user_released") continue;
+          const user = before?.users.find(({ n }) => n === event.n);
+          expect(user?.joinedAt).toBeDefined();
+          expect(event.n).not.toBe(before && hostOf(before));
+          expect(before?.users).toHaveLength(maxUsers);
+          expect(command).toMatchObject({ freeSeats: expect.arrayContaining([event.n]) });
+          expect(events?.map(({ type }) => type)).toEqual([
+            "session.user_released",
+            "session.user_authorized",
+          ]);
+        }
+      }
     });
   });
 

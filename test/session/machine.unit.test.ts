@@ -3,7 +3,8 @@
  * table.
  */
 import { describe, expect, test } from "vitest";
-import { decide, evolve, type SessionCommand, type SessionEvent } from "../../src/session/machine";
+import { evolve } from "../../src/session/evolve";
+import { decide, type SessionCommand, type SessionEvent } from "../../src/session/machine";
 import { endReasonOf, isFinal, MAX_SESSION_USERS, type Session } from "../../src/session/session";
 import { after, BORN_AT, creation, TTL_MS, userAt } from "../support/session-state";
 
@@ -14,7 +15,17 @@ const activate: SessionCommand = { type: "activate", expiresAt: null };
 const fail: SessionCommand = { type: "fail", error: "wrong-password" };
 const authorize: SessionCommand = { type: "authorize-user", user: userAt(9) };
 const revoke: SessionCommand = { type: "revoke-user", n: 0 };
+const assign: SessionCommand = { type: "assign-host", n: 1 };
+const setCode: SessionCommand = { type: "set-join-code", draw: 5 };
+const closeCode: SessionCommand = { type: "set-join-code", draw: null };
 const expire: SessionCommand = { type: "expire", reason: "organisation" };
+
+/** A join into a session that may be full, while these seats are free. */
+const joinInPlaceOf = (...freeSeats: number[]): SessionCommand => ({
+  type: "authorize-user",
+  user: { ...userAt(9), joinedAt: NOW },
+  freeSeats,
+});
 
 /** A join with an Idempotency-Key, of which the session sees a digest. */
 const join = (joinedWith: string): SessionCommand => ({
@@ -28,6 +39,18 @@ const full = after(creation({ users: 3 }));
 const failed = after(creation({ active: false }), fail);
 const expired = after(creation(), expire);
 const joined = after(creation(), join("one"));
+const trio = after(creation({ users: 3 }));
+/** Full: users 0 and 1 are the organisation's, user 2 has joined. */
+const seated = after(creation({ users: 2 }), joinInPlaceOf());
+const hostRevoked = after(creation({ users: 3 }), revoke);
+const hostAssigned = after(creation({ users: 3 }), assign);
+const joinerIsHost = after(creation({ users: 2 }), joinInPlaceOf(), { type: "assign-host", n: 2 });
+const withRoom = after(creation({ users: 1, maxUsers: 3 }), joinInPlaceOf());
+const codeSet = after(creation(), setCode);
+const codeClosed = after(creation({ joinCodeDraw: 3 }), closeCode);
+const withCode = after(creation({ joinCodeDraw: 3 }));
+const node = { id: "rn_1", host: "play.example.com", ip: null, serverPort: 1, clientPort: 2 };
+const onNode = after({ ...creation({ users: 2, linkBy: EXPIRES_AT }), node });
 const joinedFull = after(creation({ maxUsers: 2 }), join("one"));
 const joinedExpired = after(creation(), join("one"), expire);
 
@@ -131,6 +154,111 @@ describe("a command in a state", () => {
     ["expired, the same join again", joinedExpired, join("one"), refused("ended", ended)],
     ["active, revoke", active, revoke, happened("session.user_revoked", { n: 0 })],
     ["active, revoke nobody", active, { type: "revoke-user", n: 1 }, refused("unknown-user")],
+    ["active, assign the host", trio, assign, happened("session.host_changed", { n: 1 })],
+    ["active, assign the host again", hostAssigned, assign, { ok: true, events: [] }],
+    [
+      "active, assign who is the host from the start",
+      trio,
+      { type: "assign-host", n: 0 },
+      { ok: true, events: [] },
+    ],
+    ["active, assign nobody", trio, { type: "assign-host", n: 3 }, refused("unknown-user")],
+    [
+      "active, assign a revoked host",
+      hostRevoked,
+      { type: "assign-host", n: 0 },
+      refused("unknown-user"),
+    ],
+    [
+      "active, assign another after the host was revoked",
+      hostRevoked,
+      assign,
+      { ok: true, events: [{ version: 3, at: NOW, type: "session.host_changed", n: 1 }] },
+    ],
+    ["on a relay node, assign the host", onNode, assign, refused("session-on-relay-node")],
+    ["pending, assign the host", pending, assign, refused("not-active", { status: "pending" })],
+    ["expired, assign the host", expired, assign, refused("ended", ended)],
+    ["active, set a code", active, setCode, happened("session.join_code_changed", { draw: 5 })],
+    [
+      "active, set another code",
+      withCode,
+      setCode,
+      happened("session.join_code_changed", { draw: 5 }),
+    ],
+    ["active, set the same code again", codeSet, setCode, { ok: true, events: [] }],
+    [
+      "active, close the code",
+      withCode,
+      closeCode,
+      happened("session.join_code_changed", { draw: null }),
+    ],
+    ["active, close the code again", codeClosed, closeCode, { ok: true, events: [] }],
+    ["active, close no code", active, closeCode, { ok: true, events: [] }],
+    ["pending, set a code", pending, setCode, happened("session.join_code_changed", { draw: 5 })],
+    ["expired, set a code", expired, setCode, refused("ended", ended)],
+    [
+      "active with room, join while a seat is free",
+      withRoom,
+      joinInPlaceOf(1),
+      {
+        ok: true,
+        events: [
+          {
+            version: 3,
+            at: NOW,
+            type: "session.user_authorized",
+            user: { ...userAt(9), joinedAt: NOW, n: 2 },
+          },
+        ],
+      },
+    ],
+    [
+      "active and full, join in a seat that is free",
+      seated,
+      joinInPlaceOf(2),
+      {
+        ok: true,
+        events: [
+          { version: 3, at: NOW, type: "session.user_released", n: 2 },
+          {
+            version: 4,
+            at: NOW,
+            type: "session.user_authorized",
+            user: { ...userAt(9), joinedAt: NOW, n: 3 },
+          },
+        ],
+      },
+    ],
+    [
+      "active and full, join where no seat is free",
+      seated,
+      joinInPlaceOf(),
+      refused("full", { maxUsers: 3 }),
+    ],
+    [
+      "active and full, join in the seat of the host",
+      seated,
+      joinInPlaceOf(0),
+      refused("full", { maxUsers: 3 }),
+    ],
+    [
+      "active and full, join in the seat of the organisation's user",
+      seated,
+      joinInPlaceOf(1),
+      refused("full", { maxUsers: 3 }),
+    ],
+    [
+      "active and full, join in the seat of nobody",
+      seated,
+      joinInPlaceOf(7),
+      refused("full", { maxUsers: 3 }),
+    ],
+    [
+      "active and full, join in the seat of one who joined and is the host",
+      joinerIsHost,
+      joinInPlaceOf(2),
+      refused("full", { maxUsers: 3 }),
+    ],
     ["active, expire", active, expire, happened("session.expired", { reason: "organisation" })],
     ["expired, activate", expired, activate, refused("ended", ended)],
     ["expired, fail", expired, fail, refused("ended", ended)],
@@ -214,10 +342,34 @@ describe("an event changes", () => {
       { ...active, version: 2, users: [...active.users, { ...userAt(9), n: 1 }], nextUser: 2 },
     ],
     [
+      "who may use it, and not the host or the next ordinal, when a seat is given away",
+      seated,
+      { version: 3, at: NOW, type: "session.user_released", n: 2 },
+      { ...seated, version: 3, users: seated.users.slice(0, 2) },
+    ],
+    [
+      "who is the host, and since when",
+      trio,
+      { ...base, type: "session.host_changed", n: 2 },
+      { ...trio, version: 2, host: 2, hostSince: NOW },
+    ],
+    [
+      "who is the host after the one before was revoked",
+      { ...active, hostRevokedAt: NOW - 5 } as Session,
+      { ...base, type: "session.host_changed", n: 2 },
+      { ...active, version: 2, host: 2, hostSince: NOW },
+    ],
+    [
+      "the join code, and not the one that it was made with",
+      withCode,
+      { ...base, type: "session.join_code_changed", draw: null },
+      { ...withCode, version: 2, newJoinCodeDraw: null },
+    ],
+    [
       "who may use it, and not the next ordinal when one is revoked",
       active,
       { ...base, type: "session.user_revoked", n: 0 },
-      { ...active, version: 2, users: [] },
+      { ...active, version: 2, users: [], hostRevokedAt: NOW },
     ],
   ])("%s", (_, state, event, expected) => {
     expect(evolve(state, event)).toEqual(expected);

@@ -2,7 +2,8 @@
  * The rules of source sessions: every transition, every refusal, and when one is due to end. Pure.
  */
 import { describe, expect, test } from "vitest";
-import { decide, evolve, type SessionCommand } from "../../src/session/machine";
+import { evolve } from "../../src/session/evolve";
+import { decide, type SessionCommand } from "../../src/session/machine";
 import type { Session, SessionFacts } from "../../src/session/session";
 import { dueAt, endDue, expiringAt, nextCheckAt, planAlarm } from "../../src/session/timing";
 

@@ -21,7 +21,7 @@ export interface Tab {
   page: Page;
   /** What went wrong so far: console errors (broken Content-Security-Policy among them), exceptions. */
   errors: string[];
-  /** The URL of each request so far. `data:` URLs make no request. */
+  /** The URL of each request so far, and of each websocket. `data:` URLs make no request. */
   requests: string[];
 }
 
@@ -30,7 +30,7 @@ export async function startBrowser(): Promise<TestBrowser> {
   const server = await startServer();
   const { port } = new URL(server.origin);
   const origin = `http://${HOST}:${port}`;
-  const browser = await launch(origin).catch(async (error) => {
+  const browser = await launchChromium(origin).catch(async (error) => {
     await server.close();
     throw error;
   });
@@ -48,7 +48,12 @@ export async function startBrowser(): Promise<TestBrowser> {
   };
 }
 
-function launch(origin: string): Promise<Browser> {
+/**
+ * A Chromium in which no host has an address but that of this origin.
+ * @param to the port on loopback that it finds there; the origin's own if left out
+ */
+export function launchChromium(origin: string, to?: number): Promise<Browser> {
+  const { hostname, port } = new URL(origin);
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: [
@@ -60,14 +65,15 @@ function launch(origin: string): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      `--host-resolver-rules=MAP ${HOST} 127.0.0.1, MAP * ~NOTFOUND`,
+      `--host-resolver-rules=MAP ${hostname} 127.0.0.1:${to ?? port}, MAP * ~NOTFOUND`,
       // As over HTTPS, where the pages are in production.
       `--unsafely-treat-insecure-origin-as-secure=${origin}`,
     ],
   });
 }
 
-function watch(page: Page): Tab {
+/** Notes what a page does from now on. */
+export function watch(page: Page): Tab {
   const errors: string[] = [];
   const requests: string[] = [];
   page.setDefaultTimeout(30_000);
@@ -78,5 +84,6 @@ function watch(page: Page): Tab {
   page.on("request", (request) => {
     if (!request.url().startsWith("data:")) requests.push(request.url());
   });
+  page.on("websocket", (socket) => requests.push(socket.url()));
   return { page, errors, requests };
 }

@@ -31,6 +31,9 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   deleteRelaySession: "relays:write",
   authorizeRelayUser: "relays:write",
   revokeRelayUser: "relays:write",
+  assignRelayHost: "relays:write",
+  rotateRelayJoinCode: "relays:write",
+  deleteRelayJoinCode: "relays:write",
 
   // Hosting without a backend
   // An API key needs relays:host.

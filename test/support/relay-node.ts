@@ -42,6 +42,8 @@ export interface Manner {
   mute?: ToNode["type"][];
   /** With which code it refuses `assign`. */
   refuses?: string;
+  /** What it says of these users, by ordinal; a test may change it. */
+  figures?: Record<number, { connected: boolean; bytes_in: number }>;
   hello?: Record<string, unknown>;
   /** The id that it says when it dials. */
   nodeId?: string;
@@ -188,7 +190,8 @@ export class FakeNode {
       this.send({ type: "done", ref: message.ref });
     } else if (message.type === "figures") {
       const users = (this.sessions.get(message.id)?.users ?? []).map(({ n }) => {
-        return { n, connected: true, bytes_in: 100 + n, bytes_out: 200 + n, dropped: n };
+        const counted = { connected: true, bytes_in: 100 + n, bytes_out: 200 + n, dropped: n };
+        return { n, ...counted, ...this.manner.figures?.[n] };
       });
       this.send({ type: "figures", ref: message.ref, users });
     } else if (message.type === "load") {

@@ -1,6 +1,8 @@
 /** Sessions as values: facts, users, events and states for a test, with what it changes. */
+
+import { evolve } from "../../src/session/evolve";
 import type { SessionCommand, SessionEvent } from "../../src/session/machine";
-import { decide, evolve } from "../../src/session/machine";
+import { decide } from "../../src/session/machine";
 import type { NewRelayUser, Session, SessionFacts } from "../../src/session/session";
 
 /** When the sessions of these tests were created; a time that no clock shows. */

@@ -51,6 +51,24 @@ export function revoke(key: string, id: string, token: unknown): Promise<Answer>
   });
 }
 
+/** Makes the user with this token the host. */
+export function assignHost(key: string, id: string, token: unknown): Promise<Answer> {
+  return call("POST", `${SESSIONS}:assign-host`, {
+    key,
+    body: { session_id: id, authorization_token: token },
+  });
+}
+
+/** Gives the session another join code. */
+export function rotateJoinCode(key: string, id: string): Promise<Answer> {
+  return call("POST", `${SESSIONS}/${id}/join-code:rotate`, { key });
+}
+
+/** Takes the session's join code. */
+export function closeJoinCode(key: string, id: string): Promise<Answer> {
+  return call("DELETE", `${SESSIONS}/${id}/join-code`, { key });
+}
+
 /** Joins with a code: without a key, and from an address of its own unless one is given. */
 export function join(code: unknown, ip = anyAddress()): Promise<Answer> {
   return call("POST", "/v1/relays/join", { body: { join_code: code }, ip });

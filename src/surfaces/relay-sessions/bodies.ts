@@ -15,6 +15,8 @@ import { region } from "../shared/regions";
 const TTL_SECONDS = 3_600;
 const IDLE_SECONDS = 300;
 const MAX_USERS = 16;
+const HOST_GRACE_SECONDS = 10;
+const REJOIN_SECONDS = 120;
 
 const NO_ADDRESS = "must be an IPv4 or IPv6 address";
 const ip = z
@@ -122,6 +124,20 @@ export const createSessionBody = z
       description:
         "Whether the session gets a join code, with which players let themselves in. If left out, it gets none.",
     }),
+    host_migration: z.literal("oldest", 'must be "oldest" or null').nullish().meta({
+      description:
+        "`oldest`: when the host has been gone for `host_grace_seconds`, the connected user who was added first becomes the host. The session is on websockets only. If left out, a host who is gone is waited for.",
+    }),
+    host_grace_seconds: wholeNumber(1, 300)
+      .nullish()
+      .meta({
+        description: `With \`host_migration\`: how many seconds the host may be gone before another takes over. If left out, ${HOST_GRACE_SECONDS}.`,
+      }),
+    rejoin_seconds: wholeNumber(0, 3_600)
+      .nullish()
+      .meta({
+        description: `For how many seconds a user who joined with the join code, and has left, keeps the seat when the session is full. If left out, ${REJOIN_SECONDS}.`,
+      }),
     transport: z.enum(["udp", "websocket"], "must be udp or websocket").nullish().meta({
       description:
         "How the users connect. `udp`: a relay node carries the session, or the answer is 503. `websocket`: no relay node does. If left out, one does if the organisation has had one online in the last hour.",
@@ -139,8 +155,16 @@ export const createSessionBody = z
       metadata: body.metadata ?? null,
       region: body.region ?? null,
       withJoinCode: body.join_code ?? false,
-      transport: body.transport ?? null,
+      ...(body.host_migration ? { hostMigration: body.host_migration } : {}),
+      hostGraceSeconds: body.host_grace_seconds ?? HOST_GRACE_SECONDS,
+      rejoinSeconds: body.rejoin_seconds ?? REJOIN_SECONDS,
+      // On a relay node the host cannot change.
+      transport: body.transport ?? (body.host_migration ? ("websocket" as const) : null),
     };
+  })
+  .refine(({ hostMigration, transport }) => !(hostMigration && transport === "udp"), {
+    path: ["host_migration"],
+    message: "must be left out where transport is udp: on a relay node the host cannot change",
   })
   .refine((body) => body.users.length <= body.maxUsers, {
     path: ["users"],
@@ -167,8 +191,8 @@ export const authorizeUserBody = z
 
 const TOKEN = "must be a number, or a string of digits";
 
-/** The body of revoke-user. */
-export const revokeUserBody = z
+/** The body of revoke-user and of assign-host. */
+export const userOfSessionBody = z
   .object({
     session_id: sessionId,
     authorization_token: z

@@ -76,6 +76,13 @@ const REFUSALS = {
     code: "unknown-user",
     message: "The session has no user with this authorization_token.",
   },
+  "session-on-relay-node": {
+    status: 409,
+    lasts: true,
+    code: "session-on-relay-node",
+    message:
+      "A relay node carries this session, and there the host cannot change. Create a session with transport websocket.",
+  },
   exists: {
     status: 409,
     lasts: true,

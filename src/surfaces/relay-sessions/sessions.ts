@@ -2,27 +2,30 @@
 
 import { placeOf } from "../../http/caller-place";
 import { key, type OperationGroup, operation } from "../../http/operation";
-import { type HttpRefusal, Refused } from "../../http/request-context";
+import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { nodesForSession } from "../../relay-nodes/nodes-for-session";
 import { listLiveSessions } from "../../session/live-sessions";
-import { createRelaySession } from "../../session/relay-sessions";
+import { changeJoinCode, createRelaySession } from "../../session/relay-sessions";
+import type { Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import {
   authorizeUserBody,
   createSessionBody,
   listSessionsQuery,
-  revokeUserBody,
   sessionIdForm,
+  userOfSessionBody,
 } from "./bodies";
 import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
 import {
   linkSettings,
+  newJoinCode,
   relaySession,
   relaySessionPage,
   sessionAfterRevocation,
   sessionWithUser,
+  toJoinCode,
   toRelaySession,
   toRelaySessionPage,
   toSessionAfterRevocation,
@@ -171,7 +174,7 @@ export const relaySessions: OperationGroup = {
       summary: "Remove a user from a relay session",
       description:
         "The user's token stops working at once. Their websocket is closed with code 4403 before you get the answer. A relay node has let go of them before that, or by `effective_by`.",
-      body: revokeUserBody,
+      body: userOfSessionBody,
       answers: { 200: sessionAfterRevocation },
       refusals: { 404: ["session-not-found", "unknown-user"], 409: ["session-ended"] },
       example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
@@ -184,8 +187,76 @@ export const relaySessions: OperationGroup = {
         };
       },
     }),
+    operation({
+      id: "assignRelayHost",
+      method: "POST",
+      path: "/v1/relays/sessions:assign-host",
+      caller: key("relays:write"),
+      summary: "Make another user the host of a relay session",
+      description:
+        "The user becomes the host at once, connected or not. Whoever was the host goes on as a client: their websocket is closed with code 4503, and they connect again. Tokens and connection ids stay. On a relay node the host cannot change.",
+      body: userOfSessionBody,
+      answers: { 200: relaySession },
+      refusals: {
+        404: ["session-not-found", "unknown-user"],
+        409: ["session-ended", "session-not-active", "session-on-relay-node"],
+      },
+      example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
+      async handle(c, { body, caller }) {
+        const id = requireSessionId(body.sessionId);
+        const result = await c.var.sessions.assignHost(caller.organisationId, id, body.token);
+        const { session, traffic } = requireSession(result, 409);
+        return { status: 200, body: toRelaySession(session, traffic, linkSettings(c)) };
+      },
+    }),
+    operation({
+      id: "rotateRelayJoinCode",
+      method: "POST",
+      ...byId,
+      path: "/v1/relays/sessions/{id}/join-code:rotate",
+      caller: key("relays:write"),
+      summary: "Give a relay session another join code",
+      description:
+        "The code that it had stops working at once. A session that has none gets one. Users who have joined stay.",
+      answers: { 200: newJoinCode },
+      refusals: { 404: ["session-not-found"] },
+      async handle(c, { params, caller }) {
+        const session = await changeCode(c, params.id, caller.organisationId, "rotate");
+        const code = toJoinCode(session, linkSettings(c));
+        if (code === null) throw new Error("a join code was made, and is not there");
+        return { status: 200, body: { join_code: code } };
+      },
+    }),
+    operation({
+      id: "deleteRelayJoinCode",
+      method: "DELETE",
+      ...byId,
+      path: "/v1/relays/sessions/{id}/join-code",
+      caller: key("relays:write"),
+      summary: "Close a relay session to its join code",
+      description:
+        "The code stops working at once, and `join_code` is null. Users who have joined stay. A session that has no code stays as it is.",
+      answers: { 204: null },
+      refusals: { 404: ["session-not-found"] },
+      async handle(c, { params, caller }) {
+        await changeCode(c, params.id, caller.organisationId, "close");
+        return { status: 204 };
+      },
+    }),
   ],
 };
+
+async function changeCode(
+  c: Call,
+  id: string,
+  organisationId: number,
+  change: "rotate" | "close",
+): Promise<Session> {
+  const { db, sessions, config } = c.var;
+  const services = { db, sessions, secret: config.secret };
+  const of = { organisationId, sessionId: requireSessionId(id) };
+  return requireSession(await changeJoinCode(services, of, change), 404).session;
+}
 
 function requireSession(result: SessionResult, whenEnded: 404 | 409) {
   if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, whenEnded));

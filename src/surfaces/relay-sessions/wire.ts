@@ -8,7 +8,13 @@ import type { Call } from "../../http/request-context";
 import { spellAddress } from "../../platform/ip-address";
 import type { RelayNodeAddress } from "../../session/relay-node";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
-import { endReasonOf, hostOf, type RelayUser, type Session } from "../../session/session";
+import {
+  endReasonOf,
+  hostOf,
+  joinCodeDrawOf,
+  type RelayUser,
+  type Session,
+} from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { time, toRfc3339 } from "../shared/wire-time";
 
@@ -51,6 +57,7 @@ const sessionUser = z
       .string()
       .nullable()
       .meta({ description: "The paired device that they have to be." }),
+    is_host: z.boolean().meta({ description: "Whether this user is the host of the session." }),
     ...figures.shape,
   })
   .meta({ id: "RelaySessionUser" });
@@ -156,6 +163,11 @@ export const joinAnswer = z
       .meta({ description: "Only if a relay node carries the session: where datagrams go." }),
   })
   .meta({ id: "RelayJoin" });
+
+/** The schema of the answer of join-code:rotate. */
+export const newJoinCode = z
+  .object({ join_code: z.string().meta({ description: "The only one that works from now on." }) })
+  .meta({ id: "RelayJoinCode" });
 
 const pageNumber = z.int().nullable();
 
@@ -279,10 +291,15 @@ function withoutUsers(session: Session, at: LinkSettings): Shown<typeof sessionF
     expires_at: toRfc3339(session.expiresAt),
     max_users: session.maxUsers,
     metadata: session.metadata,
-    join_code:
-      session.joinCodeDraw === null ? null : joinCode(at.secret, session.id, session.joinCodeDraw),
+    join_code: toJoinCode(session, at),
     region: session.region,
   };
+}
+
+/** The join code of a session now; null: it has none. */
+export function toJoinCode(session: Session, { secret }: LinkSettings): string | null {
+  const draw = joinCodeDrawOf(session);
+  return draw === null ? null : joinCode(secret, session.id, draw);
 }
 
 const statusWords = {
@@ -308,6 +325,7 @@ function toSessionUser(
     authorization_token: sessionTokens(at.secret, session.id).user(user),
     connection_id: user.connectionId,
     device_id: user.deviceId,
+    is_host: user.n === hostOf(session),
     ...toFigures(traffic, user.n),
   };
 }

@@ -116,6 +116,7 @@ export function toSourceSessionRefusal(refusal: SessionRefusal): HttpRefusal {
     case "exists":
     case "full":
     case "unknown-user":
+    case "session-on-relay-node":
       return {
         status: 409,
         lasts: false,

@@ -38,9 +38,13 @@ export const sessionEventData = z
           ip_address: z.string(),
           connection_id: z.string().nullable(),
           device_id: z.string().nullable(),
+          is_host: z.boolean(),
         }),
       )
       .meta({ description: "The users of a relay session. A source session has none." }),
+    has_join_code: z.boolean().meta({
+      description: "Whether a relay session can be joined with a code. A source session cannot.",
+    }),
     source: z
       .object({ id: z.int(), user: z.int(), type: z.string(), identifier: z.string() })
       .nullable()
@@ -158,6 +162,18 @@ export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
   "session.user_revoked": {
     data: sessionEventData,
     when: "A user of a relay session was removed.",
+  },
+  "session.user_released": {
+    data: sessionEventData,
+    when: "A user who had joined a relay session with its join code, and was not connected, lost the seat to another: the session was full.",
+  },
+  "session.host_changed": {
+    data: sessionEventData,
+    when: "Another user is the host of a relay session now: `is_host` says which.",
+  },
+  "session.join_code_changed": {
+    data: sessionEventData,
+    when: "A relay session got another join code, or has none any more: `has_join_code` says which.",
   },
   "key.created": { data: keyEventData, when: "An API key was made." },
   "key.updated": {

@@ -9,7 +9,7 @@ import type { Shown } from "../../http/operation";
 import type { KeyFacts } from "../../keys/key";
 import type { PairingRequest } from "../../pairing/pairing-request";
 import type { Connection, PermissionEventData } from "../../relay-permissions/permission";
-import { endReasonOf, type Session } from "../../session/session";
+import { endReasonOf, hostOf, joinCodeDrawOf, type Session } from "../../session/session";
 import type { ConnectorFacts } from "../../sources/connector";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { toConnectionDefinition, toPermission } from "../relay-permissions/wire";
@@ -124,11 +124,13 @@ function toSessionData(session: Session): Shown<typeof sessionEventData> {
     expires_at: toRfc3339(session.expiresAt),
     ended_at: "endedAt" in session ? toRfc3339(session.endedAt) : null,
     metadata: session.metadata,
-    users: session.users.map(({ ip, connectionId, deviceId }) => ({
+    users: session.users.map(({ n, ip, connectionId, deviceId }) => ({
       ip_address: ip,
       connection_id: connectionId,
       device_id: deviceId,
+      is_host: n === hostOf(session),
     })),
+    has_join_code: joinCodeDrawOf(session) !== null,
     source: source
       ? {
           id: source.sourceId,

@@ -59,6 +59,14 @@ export const relayRequests: RequestRows = {
     const { authorization_token } = body.session_users[0];
     return { body: { session_id: body.session_id, authorization_token } };
   },
+  assignRelayHost: async ({ key }) => {
+    const users = [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }];
+    const { body } = await createSession(key, { users });
+    const { authorization_token } = body.session_users[1];
+    return { body: { session_id: body.session_id, authorization_token } };
+  },
+  rotateRelayJoinCode: onSession,
+  deleteRelayJoinCode: onSession,
   joinRelaySession: async ({ key }) => {
     const { join_code } = (await createSession(key, { join_code: true })).body;
     return { body: { join_code } };

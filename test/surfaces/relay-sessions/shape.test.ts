@@ -33,6 +33,7 @@ const USER_FIELDS = [
   "device_id",
   "frames_dropped",
   "ip_address",
+  "is_host",
   "latitude",
   "longitude",
 ];

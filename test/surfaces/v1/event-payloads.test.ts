@@ -16,7 +16,15 @@ import * as permissions from "../../support/permissions";
 import { eventually, newMailbox } from "../../support/pipeline";
 import type { Mailbox } from "../../support/receiver";
 import { newLinkedNode } from "../../support/relay-node";
-import { authorize, create, remove, revoke } from "../../support/sessions";
+import {
+  assignHost,
+  authorize,
+  closeJoinCode,
+  create,
+  join,
+  remove,
+  revoke,
+} from "../../support/sessions";
 import * as sources from "../../support/source-sessions";
 import { runSweep } from "../../support/sweep";
 import { EVENTS, endpointWith, patch } from "../../support/webhooks";
@@ -133,9 +141,17 @@ async function changeEndpoints(tenant: Tenant): Promise<void> {
 
 async function changeRelaySession(tenant: Tenant): Promise<void> {
   const users = [{ ip: "192.0.2.1" }];
-  const { body } = await create(tenant.key, { users, metadata: { map: "harbour" } });
+  const more = { join_code: true, max_users: 2, metadata: { map: "harbour" } };
+  const { body } = await create(tenant.key, { users, ...more });
   const { body: authorised } = await authorize(tenant.key, body.session_id);
   await revoke(tenant.key, body.session_id, authorised.session_user.authorization_token);
+  const { body: joined } = await join(body.join_code);
+  // The first who joined has not connected, and loses the seat.
+  moveClock(60_000);
+  const { body: next } = await join(body.join_code);
+  expect(next.user_token).not.toBe(joined.user_token);
+  await assignHost(tenant.key, body.session_id, next.user_token);
+  await closeJoinCode(tenant.key, body.session_id);
   await remove(tenant.key, body.session_id);
 }
 

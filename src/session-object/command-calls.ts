@@ -1,0 +1,83 @@
+/**
+ * Runs the calls on a session: finds it for the organisation that calls, does first what is due by now, has
+ * a command decided, and answers when the change is announced.
+ */
+import type { SessionCommand } from "../session/machine";
+import type { SessionResult } from "../session/session-calls";
+import type { Announcer } from "./announcer";
+import type { SessionClock } from "./clock";
+import type { SessionCommands } from "./commands";
+import { type LoadedSession, viewOf } from "./loaded-session";
+import type { NodeLink } from "./node-link";
+
+/** The object on which is called, with the parts of it that this needs. */
+interface CallContext {
+  commands: SessionCommands;
+  clock: SessionClock;
+  nodes: NodeLink;
+  announcer: Announcer;
+  /** Lets go of those whose other end is gone. */
+  closeSilent(loaded: LoadedSession, now: number): void;
+  /** The session of the object; null: there is none, or none any more. */
+  current(): LoadedSession | null;
+}
+
+/** There is no such session, or it belongs to another organisation. */
+export const NOT_FOUND = { ok: false, refusal: { code: "not-found" } } as const;
+
+export class CommandCalls {
+  readonly #object: CallContext;
+
+  constructor(object: CallContext) {
+    this.#object = object;
+  }
+
+  /**
+   * The current session, for a call of this organisation (null: of any). If its end was due, or another user
+   * is to be its host by now, that is done first.
+   * @returns null where there is none, or it belongs to another organisation
+   */
+  async currentFor(organisationId: number | null): Promise<LoadedSession | null> {
+    const { commands, announcer, closeSilent } = this.#object;
+    const loaded = this.#object.current();
+    if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
+      return null;
+    }
+    const now = Date.now();
+    closeSilent(loaded, now);
+    if (commands.doWhatIsDue(loaded, now)) await announcer.announce();
+    return loaded;
+  }
+
+  /**
+   * Runs a command.
+   * @param toCommand makes the command of the session as it is then; null: the caller is told that there is
+   *   no such session
+   */
+  async run(
+    organisationId: number | null,
+    toCommand: (loaded: LoadedSession, now: number) => SessionCommand | null,
+  ): Promise<SessionResult> {
+    const { commands, clock, nodes, announcer } = this.#object;
+    const loaded = await this.currentFor(organisationId);
+    if (!loaded) return NOT_FOUND;
+    const now = Date.now();
+    const command = toCommand(loaded, now);
+    if (!command) return NOT_FOUND;
+    const decision = commands.run(loaded, command, now);
+    if (!decision.ok) return decision;
+    const isRepeat = decision.events.length === 0;
+    clock.restartIdleTime(loaded, now);
+    // As this command left it: others may change the session while this one is announced.
+    const { session } = loaded;
+    const [effectiveBy] = await Promise.all([
+      isRepeat ? null : nodes.whenTold(),
+      announcer.announce(),
+    ]);
+    return {
+      ...viewOf(loaded, session, session.node ? { figures: null } : undefined),
+      ...(isRepeat ? { isRepeat } : {}),
+      ...(effectiveBy === null ? {} : { effectiveBy }),
+    };
+  }
+}
