@@ -4,6 +4,7 @@ import type { Traffic } from "../session/session-calls";
 import {
   type Participant,
   readAttachment,
+  readTraffic,
   SAVE_EVERY_MS,
   type SocketAttachment,
 } from "./participant";
@@ -21,7 +22,7 @@ export class ConnectedUsers {
    * @param saved the counters that were stored, by user
    */
   constructor(sockets: readonly WebSocket[], saved: ReadonlyMap<number, Traffic>) {
-    this.#traffic = new Map(saved);
+    this.#traffic = new Map([...saved].map(([n, traffic]) => [n, readTraffic(traffic)]));
     for (const ws of sockets) this.#restore(ws);
   }
 
@@ -100,7 +101,8 @@ export class ConnectedUsers {
     if (other && other.since > attached.since) return;
     // What was stored when another socket closed may be newer than what this one carries.
     const saved = this.#traffic.get(attached.n);
-    const traffic = saved && bytesOf(saved) > bytesOf(attached.traffic) ? saved : attached.traffic;
+    const carried = readTraffic(attached.traffic);
+    const traffic = saved && bytesOf(saved) > bytesOf(carried) ? saved : carried;
     this.#traffic.set(attached.n, traffic);
     if (attached.closed || ws.readyState !== WebSocket.OPEN) return;
     // It may have been heard as much later than it says.
