@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { kill } from "../support/faults";
-import { hubWith, openToAll } from "../support/relay-hub";
+import { hubWith, openToAll, sized } from "../support/relay-hub";
 import { connect, fromClient, newRelay, withId } from "../support/socket";
 
 const READY = { type: "ready", connection_id: 1, role: "client" };
@@ -55,6 +55,17 @@ test("What permissions keep from a user was not for them, whether they are there
   const again = join(1);
   await again.settle();
   expect(again.controls[0]).toEqual({ ...READY, received: 0, sent: 0 });
+});
+
+test("A broadcast that closes a user who does not read is counted once for that user", async () => {
+  const { join } = hubWith({ unheardBytes: 1_000 });
+  const host = join(0);
+  const deaf = join(1);
+  host.sendBytes(sized([3], 2_000));
+  expect((await deaf.closed).code).toBe(4429);
+  const again = join(1);
+  await again.settle();
+  expect(again.controls[0]).toEqual({ ...READY, received: 0, sent: 1 });
 });
 
 describe("Counters that an earlier version has kept, without messages,", () => {
