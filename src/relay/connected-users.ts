@@ -84,6 +84,11 @@ export class ConnectedUsers {
     this.#byOrdinal.delete(n);
   }
 
+  /** Forgets the counters of somebody who is no user of the session any more. */
+  forgetTraffic(n: number): void {
+    this.#traffic.delete(n);
+  }
+
   /** Removes all users. */
   removeAll(): void {
     this.#byOrdinal.clear();

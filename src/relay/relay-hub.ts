@@ -271,6 +271,12 @@ export class RelayHub {
     this.#presence.sayHere();
   }
 
+  /** Closes the socket of somebody who is no user any more, and forgets their counters: there may be many. */
+  expel(n: number, reason: string): void {
+    this.close(n, CLOSE.revoked, reason);
+    this.#users.forgetTraffic(n);
+  }
+
   /** Closes a user's socket if a pairing let it in that was revoked since then. */
   closeIfRevoked(n: number, revocation: DeviceRevocation): void {
     const pairing = this.#users.ofUser(n)?.pairing;

@@ -38,6 +38,12 @@ export class Departures {
     this.#connected.add(n);
   }
 
+  /** Forgets somebody who is no user of the session any more. */
+  forget(n: number): void {
+    this.#departures.delete(n);
+    this.#connected.delete(n);
+  }
+
   /**
    * Takes note of who has an open websocket now.
    * @returns the users who had one before, and have none any more
