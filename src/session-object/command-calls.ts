@@ -18,6 +18,8 @@ interface CallContext {
   announcer: Announcer;
   /** Lets go of those whose other end is gone. */
   closeSilent(loaded: LoadedSession, now: number): void;
+  /** What a command has closed is taken note of, before an eviction can lose it. */
+  afterClosing(loaded: LoadedSession, now: number): void;
   /** The session of the object; null: there is none, or none any more. */
   current(): LoadedSession | null;
 }
@@ -58,13 +60,15 @@ export class CommandCalls {
     organisationId: number | null,
     toCommand: (loaded: LoadedSession, now: number) => SessionCommand | null,
   ): Promise<SessionResult> {
-    const { commands, clock, nodes, announcer } = this.#object;
+    const { commands, clock, nodes, announcer, afterClosing } = this.#object;
     const loaded = await this.currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     const now = Date.now();
     const command = toCommand(loaded, now);
     if (!command) return NOT_FOUND;
+    const before = loaded.hub.size;
     const decision = commands.run(loaded, command, now);
+    if (loaded.hub.size < before) afterClosing(loaded, now);
     if (!decision.ok) return decision;
     const isRepeat = decision.events.length === 0;
     clock.restartIdleTime(loaded, now);

@@ -84,7 +84,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
     const closeSilent = (loaded: LoadedSession, now: number) =>
       this.#sockets.closeSilent(loaded, now);
-    this.#calls = new CommandCalls({ ...parts, closeSilent });
+    const afterClosing = (loaded: LoadedSession, now: number) =>
+      this.#sockets.afterClosing(loaded, now);
+    this.#calls = new CommandCalls({ ...parts, closeSilent, afterClosing });
     this.#reports = new NodeReportCalls(parts);
     this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({

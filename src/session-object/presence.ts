@@ -3,7 +3,7 @@
  * at which a host who is gone is replaced, and then the host is replaced.
  */
 import { mayLoseSeat } from "../session/seats";
-import { hostOf, isFinal } from "../session/session";
+import { isFinal } from "../session/session";
 import type { Announcer } from "./announcer";
 import type { SessionClock } from "./clock";
 import type { SessionCommands } from "./commands";
@@ -41,5 +41,6 @@ export class Presence {
 
 /** Whether something is to happen some time after this user left. */
 function isCountedFor({ session }: LoadedSession, n: number): boolean {
-  return mayLoseSeat(session, n) || (session.hostMigration !== undefined && n === hostOf(session));
+  // Whoever is made the host while they are away is replaced some time after they left.
+  return mayLoseSeat(session, n) || session.hostMigration !== undefined;
 }

@@ -277,6 +277,37 @@ describe("assign-host in a session with host_migration", () => {
   });
 });
 
+describe("whoever was connected, and is made the host while they are away, is replaced after the grace", () => {
+  test("if another user had become the host, and the network of this one was gone already", async () => {
+    const relay = await newMigrating(3);
+    await connect(relay, 0, { halfOpen: true });
+    await connect(relay, 1);
+    await connect(relay, 2);
+    await assignHost(relay.key, relay.id, relay.userTokens[1]);
+    await evict(relay);
+    await assignHost(relay.key, relay.id, relay.userTokens[0]);
+    advance(GRACE);
+    await ringAlarm(relay);
+    expect(await hostOf(relay)).toBe(2);
+  });
+
+  test("if others had left just before them", async () => {
+    const relay = await newMigrating(4);
+    const host = await connect(relay, 0);
+    for (const n of [1, 2]) {
+      (await connect(relay, n)).close(1000);
+      await host.control("peer_left");
+    }
+    await connect(relay, 3);
+    await evict(relay);
+    await assignHost(relay.key, relay.id, relay.userTokens[2]);
+    await host.closed;
+    advance(GRACE);
+    await ringAlarm(relay);
+    expect(await hostOf(relay)).not.toBe(2);
+  });
+});
+
 test("an object that dies in the grace, with its websockets, does not end its session as idle", async () => {
   const relay = await newMigrating(2, { idle_seconds: 300 });
   const host = await connect(relay, 0);
