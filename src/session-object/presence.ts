@@ -3,7 +3,7 @@
  * at which a host who is gone is replaced, and then the host is replaced.
  */
 import { mayLoseSeat } from "../session/seats";
-import { isFinal } from "../session/session";
+import { hostOf, isFinal } from "../session/session";
 import type { Announcer } from "./announcer";
 import type { SessionClock } from "./clock";
 import type { SessionCommands } from "./commands";
@@ -34,6 +34,8 @@ export class Presence {
     const counting = left.filter((n) => isCountedFor(loaded, n));
     if (left.length > 0) usage.saveTraffic(loaded, counting, now);
     if (session.hostMigration === undefined) return;
+    const host = hostOf(session);
+    if (departures.isHere(host)) usage.saveHere(loaded, host, now);
     if (commands.migrateHostIfDue(loaded, now)) void announcer.announce();
     clock.setAlarm(loaded);
   }
