@@ -62,7 +62,7 @@ const INTRODUCTION = `${packageJson.description}
 
 - **To try a call on the page \`/docs\`:** press Authorize and enter an API key. Open a group and a call. Press Try it out, then Execute.
 - **Credentials.** Most calls take an API key: \`Authorization: Bearer drb_…\`. Each says which permission the key has to hold.
-- **Errors.** Each call lists its statuses, and the codes that say why it may be refused. The body is a \`Problem\`; in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`. They have the code. A \`RelayError\`, of relay sessions, has none: its \`message\` says which reason it is.
+- **Errors.** Each call lists its statuses, and the codes that say why it may be refused. The body is a \`Problem\`; of relay sessions a \`RelayError\`, in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`.
 - **Names such as \`docs/conventions.md\`** are files of Drawbridge's repository. That one says what holds for every call.`;
 
 interface Place {

@@ -331,7 +331,10 @@ describe("the game at /play/", () => {
     await says("No game has this code");
 
     await page.route("**/v1/relays/join", (route) =>
-      route.fulfill({ status: 409, json: { message: "The session has 8 users." } }),
+      route.fulfill({
+        status: 409,
+        json: { code: "session-full", message: "The session has 8 users." },
+      }),
     );
     await join_(page, code);
     await says("This game is full");
