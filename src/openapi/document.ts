@@ -105,6 +105,8 @@ function whoMayCall(caller: CallerRule): string | undefined {
         : `Needs the permission \`${caller.permission}\`.`;
     case "root":
       return "Needs the root token.";
+    case "root-or-key":
+      return `Needs the permission \`${caller.permission}\`, or the root token.`;
     case "handler":
       return caller.security.length === 0 ? "Needs no credential in `Authorization`." : undefined;
   }
@@ -113,8 +115,8 @@ function whoMayCall(caller: CallerRule): string | undefined {
 /** OpenAPI 3.1 lists the roles that a scheme has to grant: here the permission. */
 function describeSecurity(operation: Operation): object[] {
   const { caller } = operation;
-  const roles = caller.by === "key" && caller.permission !== null ? [caller.permission] : [];
-  return securityOf(operation).map((scheme) => ({ [scheme]: roles }));
+  const roles = "permission" in caller && caller.permission !== null ? [caller.permission] : [];
+  return securityOf(operation).map((scheme) => ({ [scheme]: scheme === "rootToken" ? [] : roles }));
 }
 
 function describeParameters(operation: Operation, schemas: SchemaWriter): object {
