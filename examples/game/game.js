@@ -120,7 +120,7 @@ async function comeBack() {
   try {
     start(await connectRelay({ ...kept.credentials, codec: "json" }), kept.player);
   } catch (error) {
-    showProblem(whyEnded(error.closeCode));
+    showProblem(whyNotBack(error));
   } finally {
     showBusy(false);
   }
