@@ -24,7 +24,7 @@ import type {
 import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
 import { Announcer } from "./announcer";
-import { idleTimeOfAlarm, SessionClock } from "./clock";
+import { idleTimeOnWaking, SessionClock } from "./clock";
 import { CommandCalls, NOT_FOUND } from "./command-calls";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
@@ -101,10 +101,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
         announced: null,
         idleAt: journal.retry?.idleAt ?? alarmAt,
       });
-      loaded.idleAt = idleTimeOfAlarm(loaded, loaded.idleAt);
-      // On a node, an alarm for the end of the session's life says nothing of its last use.
-      const { node, expiresAt } = loaded.session;
-      if (node && loaded.idleAt !== null && loaded.idleAt >= expiresAt) loaded.idleAt = null;
+      loaded.idleAt = idleTimeOnWaking(loaded, loaded.idleAt);
     });
   }
 
