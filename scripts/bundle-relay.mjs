@@ -23,6 +23,8 @@ export function bundleRelay() {
     target: "es2022",
     // partysocket explains on the console what cannot happen here, such as a missing WebSocket.
     drop: ["console"],
+    // partysocket's private fields begin so, and nothing else does.
+    mangleProps: /^_/,
     banner: { js: "/* drawbridge-client/relay. Its licences: relay.js.LICENSE.txt */" },
     logLevel: "warning",
   });

@@ -26,11 +26,11 @@ export type Role = "host" | "client";
  */
 export type ControlMessage =
   /**
-   * The participant is in, on this side. The first message of every socket. How many messages the relay has
-   * taken from this user since the session began, and how many there were for this user: against its own
-   * counts the participant sees what was lost.
+   * The participant is in, on this side. The first message of every socket. To a user who was connected before
+   * it says how many messages the relay has taken from them since the session began, and how many there were
+   * for them: against its own counts the participant sees what was lost.
    */
-  | { type: "ready"; connection_id: number; role: Role; received: number; sent: number }
+  | { type: "ready"; connection_id: number; role: Role; received?: number; sent?: number }
   /** To clients: the host has connected, or has gone. */
   | { type: "host_joined" | "host_left" }
   /** To the host: a client has connected, or has gone. */

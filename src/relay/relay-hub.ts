@@ -141,12 +141,13 @@ export class RelayHub {
     const since = Math.max(now, (this.#users.ofUser(n)?.since ?? 0) + 1);
     // On a websocket or on a relay node: they are where they were heard last.
     this.close(n, CLOSE.replaced, "replaced by a newer connection");
-    const traffic = trafficOnConnect(this.traffic.get(n), origin);
+    const before = this.traffic.get(n);
+    const traffic = trafficOnConnect(before, origin);
     const role = n === this.#host() ? "host" : "client";
     const joining = { n, since, traffic, pairing, speaksAs: role, closed: false } as const;
     const participant = this.#users.add(ws, joining, now);
     saveAttachment(participant, now);
-    const counts = { received: traffic.messagesIn, sent: traffic.messagesFor };
+    const counts = before && { received: traffic.messagesIn, sent: traffic.messagesFor };
     this.#delivery.tell(participant, { type: "ready", connection_id: n, role, ...counts });
     this.#presence.joined(participant);
   }

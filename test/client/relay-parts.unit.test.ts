@@ -123,11 +123,15 @@ describe("what was lost", () => {
     expect(losses.ready({ received: 0, sent: 0 })).toEqual({ dropped: 1, missed: 0 });
   });
 
-  test("is nothing where the relay gives no counts", () => {
+  test("is nothing where the relay gives no counts, and none are expected the first time", () => {
     const losses = new Losses();
     losses.ready(null);
     losses.sent();
+    expect(losses.ready({ received: 0, sent: 2 })).toEqual({ dropped: 1, missed: 2 });
+    losses.sent();
     expect(losses.ready(null)).toEqual({ dropped: 0, missed: 0 });
+    losses.sent();
+    expect(losses.ready({ received: 0, sent: 2 })).toEqual({ dropped: 0, missed: 0 });
   });
 });
 

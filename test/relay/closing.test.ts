@@ -35,7 +35,13 @@ describe("a second websocket of a user", () => {
     const first = await connect(relay, 1);
     const second = await connect(relay, 1);
     expect((await first.closed).code).toBe(4409);
-    expect(second.controls[0]).toEqual({ type: "ready", connection_id: 1, role: "client" });
+    expect(second.controls[0]).toEqual({
+      type: "ready",
+      connection_id: 1,
+      role: "client",
+      received: 0,
+      sent: 0,
+    });
     host.send(...withId(1, 7));
     expect(await second.frame()).toEqual(fromClient(7));
     second.send(...fromClient(8));

@@ -165,7 +165,9 @@ describe("the limit on what is sent to a silent participant", () => {
     expect(JSON.stringify(deaf.controls).length).toBeLessThan(2_200);
     const last = join(1);
     await last.settle();
-    expect(last.controls).toEqual([{ type: "ready", connection_id: 1, role: "client" }]);
+    expect(last.controls).toEqual([
+      { type: "ready", connection_id: 1, role: "client", received: 0, sent: 0 },
+    ]);
   });
 });
 

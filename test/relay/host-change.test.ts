@@ -108,7 +108,7 @@ describe("a client that is made the host", () => {
     const again = join(1);
     again.send(...withId(2, 7));
     await again.settle();
-    expect(again.controls[0]).toEqual({ type: "ready", connection_id: 1, role: "host" });
+    expect(again.controls[0]).toMatchObject({ type: "ready", connection_id: 1, role: "host" });
     expect(await two.settle()).toEqual([fromClient(7)]);
   });
 });
@@ -137,7 +137,7 @@ describe("the host before", () => {
     const back = join(0);
     await back.settle();
     expect(back.controls).toEqual([
-      { type: "ready", connection_id: 0, role: "client" },
+      { type: "ready", connection_id: 0, role: "client", received: 0, sent: 0 },
       { type: "host_joined" },
     ]);
     expect(await one.control("peer_joined")).toMatchObject({ connection_id: 2 });

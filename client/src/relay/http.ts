@@ -18,7 +18,7 @@ export async function postOnce<Answer>(
 ): Promise<Answer> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
-    "idempotency-key": crypto.randomUUID(),
+    "idempotency-key": randomText(),
   };
   if (key !== undefined) headers.authorization = `Bearer ${key}`;
   const signal = AbortSignal.timeout(timeoutMs);
@@ -32,6 +32,7 @@ export async function postOnce<Answer>(
       if (response.ok) return answer as Answer;
       failure = new RelayError(answer?.message ?? `${url} answered ${response.status}`, {
         status: response.status,
+        code: answer?.code ?? null,
         retryAfter: Number(response.headers.get("retry-after")) || null,
       });
     } catch (cause) {
@@ -41,6 +42,11 @@ export async function postOnce<Answer>(
     if (isRefused || signal.aborted || attempt === ATTEMPTS) throw failure;
     await new Promise((next) => setTimeout(next, FIRST_WAIT_MS * 2 ** (attempt - 1)));
   }
+}
+
+/** Not `randomUUID`: pages over plain HTTP, such as of a developer's own machine, do not have it. */
+function randomText(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the caller knows what is answered

@@ -21,8 +21,8 @@ export class Losses {
   #atPing = 0;
   #answered = 0;
   #came = 0;
-  /** The relay's counts at the last `ready`; null: it gives none. */
-  #before: RelayCounts | null = null;
+  /** The relay's counts at the last `ready`; null: it gave none. Undefined: there was no `ready` yet. */
+  #before: RelayCounts | null | undefined;
 
   /** A message was sent. */
   sent(): void {
@@ -46,6 +46,7 @@ export class Losses {
 
   /**
    * The connection is there, for the first time or again.
+   * @param counts null: the relay gives none, as always when this user connects for the first time
    * @returns how many messages were lost since the last time: of ours, and of those for us
    */
   ready(counts: RelayCounts | null): { dropped: number; missed: number } {
@@ -57,7 +58,7 @@ export class Losses {
       dropped: Math.min(Math.max(this.#sent - taken, 0), unanswered),
       missed: Math.max(addressed - this.#came, 0),
     };
-    this.#before = counts;
+    this.#before = counts ?? (before === undefined ? { received: 0, sent: 0 } : null);
     this.#sent = this.#atPing = this.#answered = this.#came = 0;
     return lost;
   }
