@@ -9,6 +9,7 @@ import type { SessionClock } from "./clock";
 import type { SessionCommands } from "./commands";
 import { type LoadedSession, viewOf } from "./loaded-session";
 import type { NodeLink } from "./node-link";
+import type { SessionSockets } from "./sockets";
 
 /** The object on which is called, with the parts of it that this needs. */
 interface CallContext {
@@ -16,8 +17,7 @@ interface CallContext {
   clock: SessionClock;
   nodes: NodeLink;
   announcer: Announcer;
-  /** Lets go of those whose other end is gone. */
-  closeSilent(loaded: LoadedSession, now: number): void;
+  sockets: Pick<SessionSockets, "closeSilent">;
   /** The session of the object; null: there is none, or none any more. */
   current(): LoadedSession | null;
 }
@@ -38,13 +38,13 @@ export class CommandCalls {
    * @returns null where there is none, or it belongs to another organisation
    */
   async currentFor(organisationId: number | null): Promise<LoadedSession | null> {
-    const { commands, announcer, closeSilent } = this.#object;
+    const { commands, announcer, sockets } = this.#object;
     const loaded = this.#object.current();
     if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
       return null;
     }
     const now = Date.now();
-    closeSilent(loaded, now);
+    sockets.closeSilent(loaded, now);
     if (commands.doWhatIsDue(loaded, now)) await announcer.announce();
     return loaded;
   }

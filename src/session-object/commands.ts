@@ -110,14 +110,11 @@ function withIds(events: readonly SessionEvent[], now: number): StoredEvent[] {
 
 /** Closes the sockets that may not stay open after an event, and tells those that it changes. */
 function applyToSockets(loaded: LoadedSession, event: SessionEvent, hostBefore: number): void {
-  const { hub, session, permissions } = loaded;
+  const { hub } = loaded;
   if (event.type === "session.user_revoked") hub.close(event.n, CLOSE.revoked, "revoked");
   else if (event.type === "session.user_released") hub.close(event.n, CLOSE.revoked, "seat taken");
   else if (event.type === "session.host_changed") {
     hub.hostChanged(hostBefore, event.n);
-    // They hold between the host and each client: those of the new host are other ones.
-    const areGated = session.users.some(({ connectionId }) => connectionId !== null);
-    if (areGated) void permissions.refresh();
   } else if (event.type === "session.expired") hub.end(event.reason);
   else if (event.type === "session.failed") hub.end(event.error);
 }

@@ -82,9 +82,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       current,
     };
     this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
-    const closeSilent = (loaded: LoadedSession, now: number) =>
-      this.#sockets.closeSilent(loaded, now);
-    this.#calls = new CommandCalls({ ...parts, closeSilent });
+    this.#calls = new CommandCalls({ ...parts, sockets: this.#sockets });
     this.#reports = new NodeReportCalls(parts);
     this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({
@@ -97,11 +95,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!journal) return;
     ctx.blockConcurrencyWhile(async () => {
       const alarmAt = await this.#clock.readAlarm();
-      const loaded = this.#load(journal, {
-        announced: null,
-        idleAt: journal.retry?.idleAt ?? alarmAt,
-      });
-      loaded.idleAt = idleTimeOnWaking(loaded, loaded.idleAt);
+      const idleAt = journal.retry?.idleAt ?? alarmAt;
+      const loaded = this.#load(journal, { announced: null, idleAt });
+      loaded.idleAt = idleTimeOnWaking(loaded, idleAt);
     });
   }
 
