@@ -120,7 +120,7 @@ async function comeBack() {
   try {
     start(await connectRelay({ ...kept.credentials, codec: "json" }), kept.player);
   } catch (error) {
-    showProblem(whyEnded(error.code));
+    showProblem(whyEnded(error.closeCode));
   } finally {
     showBusy(false);
   }

@@ -5,12 +5,12 @@
 import type { Hono } from "hono";
 import type { ContentfulStatusCode, StatusCode } from "hono/utils/http-status";
 import type { IdempotencyScope } from "../once/idempotency-keys";
-import { requireKey } from "./authenticate";
+import { readCredential, requireKey } from "./authenticate";
 import { readBody, readOptionalBody, readQuery } from "./body";
 import { idempotencyScope, runOrReplay } from "./idempotency";
 import type { AnyReply, Operation } from "./operation";
 import type { AppEnv, Call } from "./request-context";
-import { requireRoot } from "./root-and-signer";
+import { isRootToken, requireRoot } from "./root-and-signer";
 
 /** The verb behind the last parameter of a path. */
 const VERB = /(?<=\}):[a-z-]+$/;
@@ -69,6 +69,15 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
       return async (c) => {
         requireRoot(c);
         return withIdempotencyKey(c, ROOT_SCOPE, async () => run(c, await readInput(c)));
+      };
+    case "root-or-key":
+      return async (c) => {
+        const caller = isRootToken(c, readCredential(c, Date.now()))
+          ? null
+          : await requireKey(c, rule.permission);
+        const scope = caller === null ? ROOT_SCOPE : idempotencyScope(caller);
+        const owner = scope.organisationId;
+        return withIdempotencyKey(c, scope, async () => run(c, { ...(await readInput(c)), owner }));
       };
     case "handler":
       return (c) =>

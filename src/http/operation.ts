@@ -14,12 +14,14 @@ import type { Call, Caller, HttpRefusal, Surface } from "./request-context";
  *   that works will do. `cached`: a key that was revoked may
  *   work for ten seconds more; `fresh`: it must not.
  * - `root`: the root token.
+ * - `root-or-key`: the root token, for what all organisations share, or such a key, for its own organisation.
  * - `handler`: the handler checks the credential itself, or nobody has to have one. `security` names each
  *   kind of credential that it takes; none: everybody may call.
  */
 export type CallerRule =
   | { by: "key"; permission: Permission | null; freshness: Freshness }
   | { by: "root" }
+  | { by: "root-or-key"; permission: Permission }
   | { by: "handler"; security: readonly SecurityScheme[] };
 
 /** The kinds of credentials. `openapi/security-schemes.ts` describes each. */
@@ -42,6 +44,11 @@ export function key<P extends Permission | null>(permission: P, freshness: Fresh
 
 /** For the root token only. */
 export const root = { by: "root" } as const;
+
+/** For the root token, and for API keys and operators with this permission. */
+export function rootOrKey<P extends Permission>(permission: P) {
+  return { by: "root-or-key", permission } as const;
+}
 
 /** For everybody, without a credential. */
 export const open = { by: "handler", security: [] } as const;
@@ -93,14 +100,19 @@ type Input<P extends string, C, Q, B> = C extends { by: "key" }
   ? WithInput<P, Q, B> & { caller: Caller }
   : C extends { by: "root" }
     ? WithInput<P, Q, B>
-    : WithParams<P> & {
-        /**
-         * Reads the query or the body. The handler calls it when it has checked what comes before: the
-         * credential, and the rate limits.
-         */
-        readQuery: () => Parsed<Q>;
-        readBody: () => Promise<Parsed<B>>;
-      };
+    : C extends { by: "root-or-key" }
+      ? WithInput<P, Q, B> & {
+          /** The organisation of the key; 0: the root token calls, for what all organisations share. */
+          owner: number;
+        }
+      : WithParams<P> & {
+          /**
+           * Reads the query or the body. The handler calls it when it has checked what comes before: the
+           * credential, and the rate limits.
+           */
+          readQuery: () => Parsed<Q>;
+          readBody: () => Promise<Parsed<B>>;
+        };
 
 /** A header of a request that changes what a call does. `openapi/header-parameters.ts` describes each. */
 export type MeaningfulHeader = "Idempotency-Key" | "X-Organisation-Id" | "Ricloud-Await";

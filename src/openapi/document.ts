@@ -62,7 +62,7 @@ const INTRODUCTION = `${packageJson.description}
 
 - **To try a call on the page \`/docs\`:** press Authorize and enter an API key. Open a group and a call. Press Try it out, then Execute.
 - **Credentials.** Most calls take an API key: \`Authorization: Bearer drb_…\`. Each says which permission the key has to hold.
-- **Errors.** Each call lists its statuses, and the codes that say why it may be refused. The body is a \`Problem\`; in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`. They have the code. A \`RelayError\`, of relay sessions, has none: its \`message\` says which reason it is.
+- **Errors.** Each call lists its statuses, and the codes that say why it may be refused. The body is a \`Problem\`; of relay sessions a \`RelayError\`, in ricloud's format a \`SourceError\`, and of the RPC an \`RpcError\`.
 - **Names such as \`docs/conventions.md\`** are files of Drawbridge's repository. That one says what holds for every call.`;
 
 interface Place {
@@ -105,6 +105,8 @@ function whoMayCall(caller: CallerRule): string | undefined {
         : `Needs the permission \`${caller.permission}\`.`;
     case "root":
       return "Needs the root token.";
+    case "root-or-key":
+      return `Needs the permission \`${caller.permission}\`, or the root token.`;
     case "handler":
       return caller.security.length === 0 ? "Needs no credential in `Authorization`." : undefined;
   }
@@ -113,8 +115,8 @@ function whoMayCall(caller: CallerRule): string | undefined {
 /** OpenAPI 3.1 lists the roles that a scheme has to grant: here the permission. */
 function describeSecurity(operation: Operation): object[] {
   const { caller } = operation;
-  const roles = caller.by === "key" && caller.permission !== null ? [caller.permission] : [];
-  return securityOf(operation).map((scheme) => ({ [scheme]: roles }));
+  const roles = "permission" in caller && caller.permission !== null ? [caller.permission] : [];
+  return securityOf(operation).map((scheme) => ({ [scheme]: scheme === "rootToken" ? [] : roles }));
 }
 
 function describeParameters(operation: Operation, schemas: SchemaWriter): object {

@@ -47,7 +47,9 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
   if (operation.query && isParsed) codes.add(400, "invalid-parameter");
   if (operation.body) addBodyRefusals(codes);
   if (schemes.includes("rootToken")) {
-    codes.add(401, "unauthenticated", "not-the-root-token");
+    codes.add(401, "unauthenticated");
+    // Else it is the key that is not known.
+    if (operation.caller.by !== "root-or-key") codes.add(401, "not-the-root-token");
     codes.add(429, "too-many-failures");
   }
   if (schemes.includes("relayNodeToken")) {
@@ -78,6 +80,7 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
 /** The credentials of an operation: any one of them will do. None: everybody may call. */
 export function securityOf({ caller }: Operation): readonly SecurityScheme[] {
   if (caller.by === "key") return ["apiKey", "operatorToken"];
+  if (caller.by === "root-or-key") return ["rootToken", "apiKey", "operatorToken"];
   return caller.by === "root" ? ["rootToken"] : caller.security;
 }
 

@@ -1,18 +1,26 @@
 /** Pairing with the client in Chromium: the key stays in the browser, and no script can read it. */
 import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 
 const built = readFileSync("client/dist/pairing.js", "utf8");
 
+/** Serves pages of another origin. */
+let pages: Server;
 let browser: TestBrowser;
 let key: string;
 let application: string;
 let tab: Tab;
 
 beforeAll(async () => {
-  browser = await startBrowser();
+  pages = createServer((_, response) => {
+    response.writeHead(200, { "Content-Type": "text/html" }).end("<title>A device</title>");
+  });
+  await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
+  browser = await startBrowser(portOf(pages));
   key = (await browser.server.newOrganisation("Devices")).api_key.token;
   application = (await call("POST", "/v1/applications", { name: "Gateway" })).id;
 });
@@ -22,14 +30,19 @@ beforeEach(async () => {
   await openPage(tab.page);
 });
 
-afterAll(() => browser?.close());
+afterAll(async () => {
+  pages?.close();
+  await browser?.close();
+});
 
-/** Opens a page of the origin that has the client beside it. */
-async function openPage(page: Page) {
+const portOf = (server: Server) => (server.address() as AddressInfo).port;
+
+/** Opens a page that has the client beside it: of the service's origin, or of another one. */
+async function openPage(page: Page, origin = browser.origin) {
   await page.route("**/pairing.js", (route) =>
     route.fulfill({ contentType: "text/javascript", body: built }),
   );
-  await page.goto("/");
+  await page.goto(`${origin}/`);
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
@@ -52,7 +65,7 @@ function pairTogether(page: Page, times: number): Promise<Asked[]> {
       const { pairDevice } = await import("/pairing.js");
       const ask = async () => {
         globalThis.pairing = await pairDevice({
-          url: location.origin, application: ${JSON.stringify(application)}, role: "operator",
+          url: ${JSON.stringify(browser.origin)}, application: ${JSON.stringify(application)}, role: "operator",
           scopes: ["operator.read"], client: { id: "page", mode: "browser" },
         });
         const { deviceId, fingerprint, pending } = pairing;
@@ -129,4 +142,14 @@ test("the key is kept in IndexedDB, and no script can export it", async () => {
 test("two that start at once are the same device", async () => {
   const [one, other] = await pairTogether(tab.page, 2);
   expect(one).toEqual(other);
+});
+
+test("a page of another origin pairs too", async () => {
+  const other = await tab.page.context().newPage();
+  const origin = new URL(browser.origin);
+  origin.port = String(portOf(pages));
+  await openPage(other, origin.origin);
+  const asked = await pair(other);
+  const fingerprints = (await pendingRequests()).map(({ fingerprint }: Asked) => fingerprint);
+  expect(fingerprints).toContain(asked.fingerprint);
 });

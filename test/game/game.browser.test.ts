@@ -41,7 +41,9 @@ beforeAll(async () => {
   const origin = `http://127.0.0.1:${port}`;
   proxies = [await startProxy(origin), await startProxy(origin)];
   browsers = await Promise.all(
-    proxies.map((proxy) => launchChromium(address, Number(new URL(proxy.origin).port))),
+    proxies.map((proxy) =>
+      launchChromium(new URL(address).origin, { to: Number(new URL(proxy.origin).port) }),
+    ),
   );
 });
 
@@ -141,15 +143,32 @@ function rowOf(page: Page, name: string): Promise<string> {
     .then((texts) => texts.filter(Boolean).join(" "));
 }
 
-/** Holds a key until the player is there, and waits until the other page shows it too. */
+/** Holds a key until the player is at that edge, and waits until the other page shows it too. */
 async function walk(page: Page, other: Page, name: string, key: "ArrowLeft" | "ArrowRight") {
   const there = (place: { x: number } | null) =>
-    key === "ArrowLeft" ? (place?.x ?? 1) < 0.1 : (place?.x ?? 0) > 0.9;
+    key === "ArrowLeft" ? (place?.x ?? 1) < 0.04 : (place?.x ?? 0) > 0.96;
   await page.keyboard.down(key);
   for (const each of [page, other]) {
     await expect.poll(async () => there(await placeOf(each, name)), SOON).toBe(true);
   }
   await page.keyboard.up(key);
+}
+
+/** The points of a player, as a page shows them. */
+const pointsOf = async (page: Page, name: string) =>
+  Number(/\d+$/.exec(await rowOf(page, name))?.[0] ?? Number.NaN);
+
+/** Holds the mouse where the star is, until the player has another point. */
+async function catchStar(page: Page, name: string) {
+  const before = await pointsOf(page, name);
+  const box = await page.locator("#star").boundingBox();
+  await page.mouse.move(
+    (box?.x ?? 0) + (box?.width ?? 0) / 2,
+    (box?.y ?? 0) + (box?.height ?? 0) / 2,
+  );
+  await page.mouse.down();
+  await expect.poll(() => pointsOf(page, name), SOON).toBeGreaterThan(before);
+  await page.mouse.up();
 }
 
 const errorsOf = (which: number) => tabs[which]?.errors;
@@ -234,8 +253,11 @@ describe("the game at /play/", () => {
     const clara = await open(1, "Clara");
     await join_(clara, code);
     await inGame(clara);
+    await catchStar(bruno, "Bruno");
     await walk(bruno, clara, "Bruno", "ArrowLeft");
     await walk(clara, bruno, "Clara", "ArrowRight");
+    const points = [await pointsOf(clara, "Bruno"), await pointsOf(clara, "Clara")];
+    expect(points[0]).toBeGreaterThan(0);
     const before = { bruno: await placeOf(clara, "Bruno"), clara: await placeOf(bruno, "Clara") };
 
     await anna.getByRole("button", { name: "Leave" }).click();
@@ -244,8 +266,13 @@ describe("the game at /play/", () => {
     await clara.getByText("Bruno is the host now.").waitFor(SOON);
     await expect.poll(() => rowOf(clara, "Bruno"), SOON).toMatch(/^Bruno host \d+$/);
     expect(await clara.locator("#players").innerText()).not.toContain("Anna");
-    expect(await placeOf(clara, "Bruno")).toEqual(before.bruno);
-    expect(await placeOf(bruno, "Clara")).toEqual(before.clara);
+    expect([await pointsOf(clara, "Bruno"), await pointsOf(clara, "Clara")]).toEqual(points);
+    const after = { bruno: await placeOf(clara, "Bruno"), clara: await placeOf(bruno, "Clara") };
+    for (const name of ["bruno", "clara"] as const) {
+      // Each glides to where it was last seen, and gets ever closer.
+      expect(after[name]?.x).toBeCloseTo(before[name]?.x ?? Number.NaN, 1);
+      expect(after[name]?.y).toBeCloseTo(before[name]?.y ?? Number.NaN, 2);
+    }
     await walk(bruno, clara, "Bruno", "ArrowRight");
     await walk(clara, bruno, "Clara", "ArrowLeft");
 
@@ -274,6 +301,22 @@ describe("the game at /play/", () => {
       .poll(async () => (await placeOf(anna, "Bruno"))?.x ?? 0, SOON)
       .toBeGreaterThan(0.9);
     expect(await anna.locator("#players li").count()).toBe(2);
+  });
+
+  test("says that it is over when its session has ended", async () => {
+    const anna = await open(0, "Anna");
+    await host(anna);
+    const { api_key } = JSON.parse(readFileSync(join(state, "organisation.json"), "utf8"));
+    const headers = { Authorization: `token ${api_key}` };
+    const url = `${proxies[0].origin}/v1/relays/sessions`;
+    const { sessions } = (await (await fetch(url, { headers })).json()) as {
+      sessions: { session_id: string }[];
+    };
+    for (const { session_id } of sessions) {
+      await fetch(`${url}/${session_id}`, { method: "DELETE", headers });
+    }
+    await anna.getByText("This game is over.").waitFor(SOON);
+    await host(anna);
   });
 
   test("says in plain words why nobody gets in: no code, a wrong one, a full game, no network, no key", async () => {

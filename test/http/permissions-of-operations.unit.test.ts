@@ -6,6 +6,7 @@ import { PERMISSIONS_OF_OPERATIONS } from "../support/permissions-of-operations"
 
 function toText({ caller }: Operation): string {
   if (caller.by === "root") return "root";
+  if (caller.by === "root-or-key") return `${caller.permission}, or root`;
   if (caller.by === "handler") {
     return caller.security.length === 0 ? "open" : `handler: ${caller.security.join(", ")}`;
   }

@@ -10,6 +10,7 @@ import { createApp } from "../../src/app";
 import { patternsOf } from "../../src/http/mount";
 import type { Operation } from "../../src/http/operation";
 import { PERMISSIONS } from "../../src/keys/permissions";
+import { securityOf } from "../../src/openapi/refusals";
 import { OPERATIONS } from "../../src/surfaces/all";
 import { type Answer, newOrganisation, type Tenant } from "../support/client";
 import { signIn } from "../support/keys";
@@ -40,7 +41,7 @@ test("openapi.json describes every operation once, and nothing else", () => {
 
 test("every permission is needed by an operation, or named in the description of one", () => {
   const needed = OPERATIONS.flatMap(({ caller, description = "" }) => [
-    ...(caller.by === "key" && caller.permission !== null ? [caller.permission] : []),
+    ...("permission" in caller && caller.permission !== null ? [caller.permission] : []),
     ...PERMISSIONS.filter((permission) => description.includes(`\`${permission}\``)),
   ]);
   expect([...new Set(needed)].sort()).toEqual([...PERMISSIONS].sort());
@@ -89,10 +90,10 @@ async function send(operation: Operation, tenant: Tenant): Promise<Answer> {
   });
 }
 
-async function credentialOf({ id, caller }: Operation, { key }: Tenant) {
+async function credentialOf(operation: Operation, { key }: Tenant) {
   // Only who has signed in can sign out.
-  if (id === "deleteSessionToken") return signIn(key);
-  const security = caller.by === "handler" ? caller.security : [];
-  if (caller.by === "root" || security.includes("rootToken")) return env.DRAWBRIDGE_ROOT_TOKEN;
-  return caller.by === "key" || security.includes("apiKey") ? key : undefined;
+  if (operation.id === "deleteSessionToken") return signIn(key);
+  const security = securityOf(operation);
+  if (security.includes("rootToken")) return env.DRAWBRIDGE_ROOT_TOKEN;
+  return security.includes("apiKey") ? key : undefined;
 }

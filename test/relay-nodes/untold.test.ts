@@ -6,7 +6,9 @@ import { newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
 import { alarmIn, kill, stubOf } from "../support/faults";
+import { eventRows } from "../support/pipeline";
 import { type FakeNode, link, newLinkedNode, nodeStub } from "../support/relay-node";
+import { rowsOf } from "../support/rows";
 import { connect, createRelay, endRelay, revokeUser } from "../support/socket";
 
 const two = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }], ttl_seconds: 600 };
@@ -19,10 +21,10 @@ afterEach(() => {
 /** A session on a node of its own, and a clock that only the test moves. */
 async function withSession() {
   stopClockAhead();
-  const { key } = await newOrganisation();
-  const node = await newLinkedNode(key);
-  const relay = await createRelay(key, two);
-  return { node, relay, id: relay.id, expiresAt: Date.now() + 600_000 };
+  const tenant = await newOrganisation();
+  const node = await newLinkedNode(tenant.key);
+  const relay = await createRelay(tenant.key, two);
+  return { tenant, node, relay, id: relay.id, expiresAt: Date.now() + 600_000 };
 }
 
 /** Makes these calls of nodes' objects fail, until the mocks are restored. */
@@ -90,6 +92,23 @@ describe("while a node's object cannot be reached, and its link is fine", () => 
     advance(30);
     await ring(id);
     await eventually(() => expect(node.sessions.has(id)).toBe(false));
+  });
+
+  test("each try writes two rows, and so does the last, with the node's own one", async () => {
+    const { tenant, relay, id } = await withSession();
+    cutOff("update");
+    await revokeUser(relay, 1);
+    await eventually(async () => expect(await eventRows(tenant)).toHaveLength(3));
+    const tried = await rowsOf(async () => {
+      advance(30);
+      await ring(id);
+    });
+    vi.restoreAllMocks();
+    const told = await rowsOf(async () => {
+      advance(30);
+      await ring(id);
+    });
+    expect([tried.objectWritten, told.objectWritten]).toEqual([2, 2 + 1]);
   });
 
   test("a first websocket is told later, so that the trunk opens", async () => {

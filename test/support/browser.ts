@@ -25,12 +25,16 @@ export interface Tab {
   requests: string[];
 }
 
-/** Starts the Worker, and a Chromium in which no other host has an address. */
-export async function startBrowser(): Promise<TestBrowser> {
+/**
+ * Starts the Worker, and a Chromium in which no other host has an address.
+ * @param otherPort a port of the same host: its pages count as if they came over HTTPS too
+ */
+export async function startBrowser(otherPort?: number): Promise<TestBrowser> {
   const server = await startServer();
   const { port } = new URL(server.origin);
   const origin = `http://${HOST}:${port}`;
-  const browser = await launchChromium(origin).catch(async (error) => {
+  const others = otherPort === undefined ? [] : [`http://${HOST}:${otherPort}`];
+  const browser = await launchChromium(origin, { others }).catch(async (error) => {
     await server.close();
     throw error;
   });
@@ -49,12 +53,16 @@ export async function startBrowser(): Promise<TestBrowser> {
 }
 
 /**
- * A Chromium in which no host has an address but that of this origin.
- * @param to the port on loopback that it finds there, whichever port a page names; that port if left out
+ * A Chromium in which no host has an address but that of this origin, which is on loopback.
+ * @param to the port at which it finds all that it asks of this host; the one of each URL if left out
+ * @param others further origins whose pages count as if they came over HTTPS
  */
-export function launchChromium(origin: string, to?: number): Promise<Browser> {
+export function launchChromium(
+  origin: string,
+  { to, others = [] }: { to?: number; others?: string[] } = {},
+): Promise<Browser> {
   const { hostname } = new URL(origin);
-  const address = to === undefined ? "127.0.0.1" : `127.0.0.1:${to}`;
+  const target = to === undefined ? "127.0.0.1" : `127.0.0.1:${to}`;
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: [
@@ -66,9 +74,9 @@ export function launchChromium(origin: string, to?: number): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      `--host-resolver-rules=MAP ${hostname} ${address}, MAP * ~NOTFOUND`,
+      `--host-resolver-rules=MAP ${hostname} ${target}, MAP * ~NOTFOUND`,
       // As over HTTPS, where the pages are in production.
-      `--unsafely-treat-insecure-origin-as-secure=${origin}`,
+      `--unsafely-treat-insecure-origin-as-secure=${[origin, ...others].join()}`,
     ],
   });
 }

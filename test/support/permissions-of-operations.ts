@@ -18,6 +18,7 @@ type CallerText =
   | KeyRule
   | `${KeyRule}, fresh`
   | "root"
+  | `${KeyRule}, or root`
   | `handler: ${SecurityScheme}${string}`
   | "open";
 
@@ -140,12 +141,12 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
 
   // Relay nodes
   // An API key needs relay-nodes:read or relay-nodes:write.
-  createRelayNode: "handler: rootToken, apiKey, operatorToken",
-  listRelayNodes: "handler: rootToken, apiKey, operatorToken",
-  getRelayNode: "handler: rootToken, apiKey, operatorToken",
-  changeRelayNode: "handler: rootToken, apiKey, operatorToken",
-  rotateRelayNodeToken: "handler: rootToken, apiKey, operatorToken",
-  deleteRelayNode: "handler: rootToken, apiKey, operatorToken",
+  createRelayNode: "relay-nodes:write, or root",
+  listRelayNodes: "relay-nodes:read, or root",
+  getRelayNode: "relay-nodes:read, or root",
+  changeRelayNode: "relay-nodes:write, or root",
+  rotateRelayNodeToken: "relay-nodes:write, or root",
+  deleteRelayNode: "relay-nodes:write, or root",
 
   // Connectors
   putConnector: "connectors:write",

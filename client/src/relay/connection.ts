@@ -288,7 +288,9 @@ export class RelayConnection<
     clearTimeout(this.#firstAttempts);
     this.#outbox.clear();
     this.#socket.close();
-    this.#settle(new RelayError(`The relay is closed to us (${code}): ${reason}`, { code }));
+    this.#settle(
+      new RelayError(`The relay is closed to us (${code}): ${reason}`, { closeCode: code }),
+    );
     this.emit("closed", { code, reason });
   }
 }

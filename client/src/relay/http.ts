@@ -32,6 +32,7 @@ export async function postOnce<Answer>(
       if (response.ok) return answer as Answer;
       failure = new RelayError(answer?.message ?? `${url} answered ${response.status}`, {
         status: response.status,
+        code: answer?.code ?? null,
         retryAfter: Number(response.headers.get("retry-after")) || null,
       });
     } catch (cause) {

@@ -1,4 +1,7 @@
-/** How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does. Called by their operations. */
+/**
+ * How relay sessions say what is wrong: `{"message": "…"}`, as Edgegap does, with a `code` for programs.
+ * Called by their operations.
+ */
 import * as z from "zod";
 import { type HttpRefusal, pathsUnder, Refused, type Surface } from "../../http/request-context";
 import { RELAY_SESSION_ID } from "../../session/relay-sessions";
@@ -10,16 +13,23 @@ export const relaySurface: Surface = {
   // Edgegap's clients understand 401 as a missing header only.
   unknownKeyStatus: 403,
   owns: pathsUnder("/v1/relays"),
-  refuse: (c, refusal) => c.json({ message: refusal.message }, refusal.status, refusal.headers),
-  // Edgegap's errors have no code.
-  errors: { mediaType: "application/json", body: () => relayError },
+  refuse: (c, { message, code, status, headers }) => c.json({ message, code }, status, headers),
+  errors: {
+    mediaType: "application/json",
+    body: (codes) => z.intersection(relayError, z.object({ code: z.enum(codes) })),
+  },
 };
 
-const relayError = z.object({ message: z.string() }).meta({
-  id: "RelayError",
-  description:
-    "It has no code. The codes that a call lists say why it may be refused; `message` says which reason it is. For people: its words may change.",
-});
+const relayError = z
+  .object({
+    message: z.string().meta({
+      description: "What is wrong, and what to do about it. For people: its words may change.",
+    }),
+    code: z
+      .string()
+      .meta({ description: "What is wrong. For programs. Edgegap's own errors have none." }),
+  })
+  .meta({ id: "RelayError", description: "What is wrong with a call of relay sessions." });
 
 /**
  * A session's refusal as an error of this surface.

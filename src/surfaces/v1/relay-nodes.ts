@@ -3,15 +3,10 @@
  * root token manages those that all organisations share, a key those of its own organisation.
  */
 import * as z from "zod";
-import { readCredential, requireKey } from "../../http/authenticate";
-import { idempotencyScope } from "../../http/idempotency";
-import { ROOT_SCOPE, toResponse, withIdempotencyKey } from "../../http/mount";
-import { checkedByHandler, type OperationGroup, operation } from "../../http/operation";
+import { type OperationGroup, operation, rootOrKey } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf, toKeysetPage } from "../../http/paging";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
-import { isRootToken } from "../../http/root-and-signer";
-import type { IdempotencyScope } from "../../once/idempotency-keys";
-import { NODE_ID, nodeId, type RelayNode, SHARED } from "../../relay-nodes/node";
+import { NODE_ID, nodeId, type RelayNode } from "../../relay-nodes/node";
 import { RelayNodeClient } from "../../relay-nodes/node-calls";
 import {
   deleteNode,
@@ -47,11 +42,9 @@ const byId = {
   example: { params: { id: "rn_01a21683d5ad50343c7a77361259" } },
 } as const;
 
-/** An API key or operator for the nodes of an organisation, the root token for shared ones. */
-const owner = checkedByHandler("rootToken", "apiKey", "operatorToken");
-
-const READS = "An API key needs `relay-nodes:read`.";
-const WRITES = "An API key needs `relay-nodes:write`.";
+/** For the nodes of an organisation; with the root token, for the shared ones (organisation 0). */
+const reads = rootOrKey("relay-nodes:read");
+const writes = rootOrKey("relay-nodes:write");
 
 const listQuery = z.strictObject({ limit: pageLimit, cursor: pageCursor(NODE_ID) });
 
@@ -69,41 +62,35 @@ export const relayNodes: OperationGroup = {
       id: "createRelayNode",
       method: "POST",
       path: PATH,
-      caller: owner,
+      caller: writes,
       summary: "Make a relay node",
-      description: `The answer has its token, which is shown this once. ${WRITES}`,
+      description: `The answer has its token, which is shown this once.`,
       body: createNodeBody,
       answers: { 201: relayNodeWithToken },
       refusals: { 409: ["too-many-relay-nodes"] },
       example: { body: { name: "Frankfurt 1" } },
-      async handle(c, { readBody }) {
-        const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
-        return withIdempotencyKey(c, scope, async () => {
-          const now = Date.now();
-          const body = await readBody();
-          const { token, digest } = newNodeToken();
-          const id = nodeId(now, crypto.getRandomValues(new Uint8Array(8)));
-          const settings = { ...body, organisationId, id, drained: false, createdAt: now };
-          const made = await insertNode(c.var.db, settings, digest);
-          if (!made) throw new Refused(tooManyNodes);
-          const node: RelayNode = { ...settings, ...NEVER_LINKED };
-          return toResponse(c, { status: 201, body: { ...toRelayNode(node), token } });
-        });
+      async handle(c, { body, owner: organisationId }) {
+        const now = Date.now();
+        const { token, digest } = newNodeToken();
+        const id = nodeId(now, crypto.getRandomValues(new Uint8Array(8)));
+        const settings = { ...body, organisationId, id, drained: false, createdAt: now };
+        const made = await insertNode(c.var.db, settings, digest);
+        if (!made) throw new Refused(tooManyNodes);
+        const node: RelayNode = { ...settings, ...NEVER_LINKED };
+        return { status: 201, body: { ...toRelayNode(node), token } };
       },
     }),
     operation({
       id: "listRelayNodes",
       method: "GET",
       path: PATH,
-      caller: owner,
+      caller: reads,
       summary: "List relay nodes, newest first",
-      description: READS,
       query: listQuery,
       answers: { 200: pageOf(relayNode) },
       example: { query: { limit: "10" } },
-      async handle(c, { readQuery }) {
-        const { organisationId } = await requireOwner(c, "relay-nodes:read");
-        const { limit, cursor } = readQuery();
+      async handle(c, { query, owner: organisationId }) {
+        const { limit, cursor } = query;
         const page = { before: cursor, limit: limit + 1 };
         const rows = await listNodes(c.var.db, organisationId, page);
         const body = toKeysetPage(
@@ -119,14 +106,12 @@ export const relayNodes: OperationGroup = {
       id: "getRelayNode",
       method: "GET",
       path: `${PATH}/{id}`,
-      caller: owner,
+      caller: reads,
       summary: "Show a relay node, with its load now",
-      description: READS,
       answers: { 200: relayNode },
       refusals: OWNED,
       ...byId,
-      async handle(c, { params: { id } }) {
-        const { organisationId } = await requireOwner(c, "relay-nodes:read");
+      async handle(c, { params: { id }, owner: organisationId }) {
         const node = await requireNode(c, { organisationId, id });
         const load = await new RelayNodeClient(c.env).load(id).catch(() => null);
         return { status: 200, body: toRelayNode(node, { load, at: Date.now() }) };
@@ -136,68 +121,57 @@ export const relayNodes: OperationGroup = {
       id: "changeRelayNode",
       method: "PATCH",
       path: `${PATH}/{id}`,
-      caller: owner,
+      caller: writes,
       summary: "Drain a relay node, or let it take sessions again",
-      description: WRITES,
       body: changeNodeBody,
       answers: { 200: relayNode },
       refusals: OWNED,
       params: byId.params,
       example: { ...byId.example, body: { draining: true } },
-      async handle(c, { params: { id }, readBody }) {
-        const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
-        return withIdempotencyKey(c, scope, async () => {
-          const key = { organisationId, id };
-          const { draining } = await readBody();
-          await requireNode(c, key);
-          if (!(await setDrained(c.var.db, key, draining))) throw new Refused(unknownNode);
-          await new RelayNodeClient(c.env).drain(id, draining);
-          const body = toRelayNode(await requireNode(c, key));
-          return toResponse(c, { status: 200, body });
-        });
+      async handle(c, { params: { id }, body, owner: organisationId }) {
+        const key = { organisationId, id };
+        await requireNode(c, key);
+        if (!(await setDrained(c.var.db, key, body.draining))) throw new Refused(unknownNode);
+        await new RelayNodeClient(c.env).drain(id, body.draining);
+        return { status: 200, body: toRelayNode(await requireNode(c, key)) };
       },
     }),
     operation({
       id: "rotateRelayNodeToken",
       method: "POST",
       path: `${PATH}/{id}:rotate-token`,
-      caller: owner,
+      caller: writes,
       summary: "Give a relay node a new token",
-      description: `The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once. ${WRITES}`,
+      description: `The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.`,
       body: rotateTokenBody,
       bodyIsOptional: true,
       answers: { 200: relayNodeWithToken },
       refusals: { ...OWNED, 409: ["too-many-graces"] },
       params: byId.params,
       example: { ...byId.example, body: { grace_seconds: 3_600 } },
-      async handle(c, { params: { id }, readBody }) {
-        const { organisationId, scope } = await requireOwner(c, "relay-nodes:write");
-        return withIdempotencyKey(c, scope, async () => {
-          const key = { organisationId, id };
-          const { graceMs } = await readBody();
-          const node = await requireNode(c, key);
-          const { token, digest } = newNodeToken();
-          const change = { digest, graceMs };
-          const rotated = await rotateNodeToken(c.var.db, key, change, Date.now());
-          if (rotated === "unknown") throw new Refused(unknownNode);
-          if (rotated === "too-many-graces") throw new Refused(tooManyGraces);
-          await new RelayNodeClient(c.env).tokensChanged(id);
-          return toResponse(c, { status: 200, body: { ...toRelayNode(node), token } });
-        });
+      async handle(c, { params: { id }, body, owner: organisationId }) {
+        const key = { organisationId, id };
+        const node = await requireNode(c, key);
+        const { token, digest } = newNodeToken();
+        const change = { digest, graceMs: body.graceMs };
+        const rotated = await rotateNodeToken(c.var.db, key, change, Date.now());
+        if (rotated === "unknown") throw new Refused(unknownNode);
+        if (rotated === "too-many-graces") throw new Refused(tooManyGraces);
+        await new RelayNodeClient(c.env).tokensChanged(id);
+        return { status: 200, body: { ...toRelayNode(node), token } };
       },
     }),
     operation({
       id: "deleteRelayNode",
       method: "DELETE",
       path: `${PATH}/{id}`,
-      caller: owner,
+      caller: writes,
       summary: "Delete a relay node",
-      description: `What runs on it fails with \`relay-node-lost\`. Drain it first. ${WRITES}`,
+      description: `What runs on it fails with \`relay-node-lost\`. Drain it first.`,
       answers: { 204: null },
       refusals: OWNED,
       ...byId,
-      async handle(c, { params: { id } }) {
-        const { organisationId } = await requireOwner(c, "relay-nodes:write");
+      async handle(c, { params: { id }, owner: organisationId }) {
         const key = { organisationId, id };
         await requireNode(c, key);
         const nodes = new RelayNodeClient(c.env);
@@ -222,21 +196,6 @@ const NEVER_LINKED = {
   fill: 0,
   load: null,
 } as const;
-
-/**
- * Whose nodes a call is about: those of the key's organisation, or with the root token the shared ones.
- * @throws Refused as `requireKey`
- */
-async function requireOwner(
-  c: Call,
-  permission: "relay-nodes:read" | "relay-nodes:write",
-): Promise<{ organisationId: number; scope: IdempotencyScope }> {
-  if (isRootToken(c, readCredential(c, Date.now()))) {
-    return { organisationId: SHARED, scope: ROOT_SCOPE };
-  }
-  const caller = await requireKey(c, permission);
-  return { organisationId: caller.organisationId, scope: idempotencyScope(caller) };
-}
 
 async function requireNode(c: Call, key: NodeKey): Promise<RelayNode> {
   const node = NODE_ID.test(key.id) ? await findNode(c.var.db, key) : null;
