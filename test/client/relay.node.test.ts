@@ -100,7 +100,7 @@ describe("a connection is refused", () => {
   test("with the reason, where the code is wrong", async () => {
     const joining = joinRelay({ url: `${server.origin}/`, code: "AAAA-AAAA" });
     await expect(joining).rejects.toBeInstanceOf(RelayError);
-    await expect(joining).rejects.toMatchObject({ status: 404, code: null });
+    await expect(joining).rejects.toMatchObject({ status: 404, code: "session-not-found" });
   });
 
   test("with the reason, where a token is wrong", async () => {
@@ -108,14 +108,16 @@ describe("a connection is refused", () => {
     const credentials = { ...credentialsOf(session, 1), userToken: 1 };
     const connecting = connectRelay(credentials);
     await expect(connecting).rejects.toBeInstanceOf(RelayError);
-    await expect(connecting).rejects.toMatchObject({ code: 4401, status: null });
+    await expect(connecting).rejects.toMatchObject({ closeCode: 4401, status: null });
   });
 
   test("where there is no such session", async () => {
     const session = await createSession(server.origin, key);
     const { link, ...tokens } = credentialsOf(session, 1);
     const other = link.replace(/sessions\/[0-9a-f]{12}/, "sessions/000000000000");
-    await expect(connectRelay({ link: other, ...tokens })).rejects.toMatchObject({ code: 4404 });
+    await expect(connectRelay({ link: other, ...tokens })).rejects.toMatchObject({
+      closeCode: 4404,
+    });
   });
 
   test("where nobody answers, after the time that was given", async () => {
@@ -124,7 +126,7 @@ describe("a connection is refused", () => {
     await expect(joining).rejects.toMatchObject({ status: null, code: null });
     const link = "ws://127.0.0.1:9/v1/relays/sessions/000000000000-S/client";
     const connecting = connectRelay({ link, sessionToken: 1, userToken: 1, timeoutMs: 400 });
-    await expect(connecting).rejects.toMatchObject({ code: 1006 });
+    await expect(connecting).rejects.toMatchObject({ closeCode: 1006 });
   });
 });
 
@@ -139,7 +141,9 @@ describe("a connection is over, and is not made again,", () => {
     expect([host.state, client.state]).toEqual(["closed", "closed"]);
     expect(client.send(bytes("too late"))).toBe(false);
     expect(client.dropped).toBe(1);
-    await expect(connectRelay(credentialsOf(session, 1))).rejects.toMatchObject({ code: 4410 });
+    await expect(connectRelay(credentialsOf(session, 1))).rejects.toMatchObject({
+      closeCode: 4410,
+    });
   });
 
   test("when the user was revoked", async () => {
