@@ -25,9 +25,8 @@ const { data: shown } = await drawbridge.getRelaySession({ path, throwOnError })
 console.log(`session has ${shown.session_users.length} users`);
 await drawbridge.deleteRelaySession({ path, throwOnError });
 const ended = await drawbridge.getRelaySession({ path });
-// Errors in Edgegap's format have a message and no code: the status tells them apart.
 console.log(
-  `session is answered ${ended.response?.status} when it has ended: ${ended.error?.message}`,
+  `session is answered ${ended.response?.status} when it has ended: ${ended.error?.code}`,
 );
 
 // The organisation and a user, in ricloud's format.

@@ -5,7 +5,7 @@
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -378,5 +378,6 @@ async function stop(code, message) {
     await ended;
     clearTimeout(impatience);
   }
+  rmSync(join(ROOT, assets), { recursive: true, force: true });
   process.exit(code);
 }

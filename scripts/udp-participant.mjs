@@ -3,9 +3,11 @@
  * two tokens; datagrams may be lost, so what was not answered is sent again.
  */
 import { createSocket } from "node:dgram";
-import { clientFrame, hostFrame, within } from "./participant.mjs";
+import { within } from "./participant.mjs";
 
+/** The first byte of a datagram behind its tokens. */
 const PING = 1;
+const DATA = 2;
 const SEND_AGAIN_MS = 200;
 
 /** One user of a session, on the port of its role. */
@@ -41,27 +43,33 @@ export class UdpParticipant {
 
   /** Pings until the relay answers with this state. */
   state(state) {
-    return this.exchange(Buffer.of(PING), Buffer.of(PING, state), this);
+    const came = () => this.frame(Buffer.of(PING, state));
+    return this.#until(came, Buffer.of(PING));
   }
 
   /** A client sends to the host, until the host has it. */
   toHost(host, id, text) {
-    return this.exchange(clientFrame(text), hostFrame(id, text), host);
+    return this.#until(() => host.got(text, id), clientFrame(text));
   }
 
   /** The host sends to a client, until the client has it. */
   toClient(client, id, text) {
-    return this.exchange(hostFrame(id, text), clientFrame(text), client);
+    return this.#until(() => client.got(text, null), hostFrame(id, text));
   }
 
-  /** Sends this again and again, until the receiver has got that. */
-  async exchange(frame, expected, receiver) {
+  /** Waits for a message: the host's is from a client, a client's is from the host (null). */
+  got(text, from) {
+    return this.frame(from === null ? clientFrame(text) : hostFrame(from, text));
+  }
+
+  /** Sends this again and again, until that has come. */
+  async #until(came, frame) {
     const bytes = Buffer.concat([this.#tokens, frame]);
     const send = () => this.#socket.send(bytes, this.#to.port, this.#to.host);
     send();
     const timer = setInterval(send, SEND_AGAIN_MS);
     try {
-      await receiver.frame(expected);
+      await came();
     } finally {
       clearInterval(timer);
     }
@@ -85,4 +93,16 @@ export class UdpParticipant {
   close() {
     this.#socket.close();
   }
+}
+
+/** What goes between a client and the relay: the type, the payload. */
+function clientFrame(text) {
+  return Buffer.concat([Buffer.of(DATA), Buffer.from(text)]);
+}
+
+/** What goes between the host and the relay: the type, the client's id (int32, little-endian), the payload. */
+function hostFrame(connectionId, text) {
+  const id = Buffer.alloc(4);
+  id.writeInt32LE(connectionId);
+  return Buffer.concat([Buffer.of(DATA), id, Buffer.from(text)]);
 }

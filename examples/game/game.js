@@ -4,7 +4,7 @@ import { key, url } from "./config.js";
 import { listen } from "./controls.js";
 import { Match } from "./match.js";
 import { drawField, drawPanel, say, showBusy, showGame, showLobby, showProblem } from "./screen.js";
-import { whyEnded, whyNotHosted, whyNotJoined } from "./words.js";
+import { whyEnded, whyNotBack, whyNotHosted, whyNotJoined } from "./words.js";
 import { cleanName } from "./world.js";
 
 const NAMES = [
@@ -120,7 +120,7 @@ async function comeBack() {
   try {
     start(await connectRelay({ ...kept.credentials, codec: "json" }), kept.player);
   } catch (error) {
-    showProblem(whyEnded(error.closeCode));
+    showProblem(whyNotBack(error));
   } finally {
     showBusy(false);
   }

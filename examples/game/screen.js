@@ -141,7 +141,7 @@ const STATES = {
 function bannerOf(state, isHostHere, world) {
   if (state === "reconnecting") return "The connection is gone. Reconnecting …";
   if (state !== "open") return "";
-  if (!isHostHere) return "The host is gone. Soon another player takes over …";
+  if (!isHostHere) return "The host is gone. Another player takes over …";
   return world ? "" : "Waiting for the host …";
 }
 

@@ -18,10 +18,17 @@ export function whyNotHosted(error) {
  */
 export function whyNotJoined(error) {
   if (error.status === 404) return "No game has this code. Look at it again: the game may be over.";
-  if (error.status === 409) return "This game is full. Ask the others, or host a game of your own.";
+  if (error.code === "session-full")
+    return "This game is full. Ask the others, or host a game of your own.";
   if (error.status === 429) return `Too many wrong codes from here.${later(error)}`;
   return inGeneral(error);
 }
+
+/**
+ * Why a page that was loaded anew is not back in its game.
+ * @param {any} error a RelayError of connectRelay
+ */
+export const whyNotBack = (error) => inGeneral(error);
 
 /**
  * Why a connection has ended for good.
@@ -46,9 +53,9 @@ function later({ retryAfter }) {
   return retryAfter ? ` Try again in ${retryAfter} seconds.` : " Try again in a minute.";
 }
 
-function inGeneral({ status, code, message }) {
+function inGeneral({ status, closeCode, message }) {
   // The call went well, and the websocket was refused.
-  if (code && code !== 1006) return whyEnded(code);
+  if (closeCode && closeCode !== 1006) return whyEnded(closeCode);
   if (!status) return "The service cannot be reached. Look at your connection, and try again.";
   return status >= 500 ? "The service has a problem. Try again in a moment." : message;
 }

@@ -115,11 +115,19 @@ function storedIdleAt({ idleAt, session }: LoadedSession): number | null {
   return idleAt === null ? null : idleAt + idleSlackMs(session.idleSeconds);
 }
 
+/** When a session counts as idle whose object has woken, and knows nothing but when its alarm will ring. */
+export function idleTimeOnWaking(loaded: LoadedSession, alarmAt: number | null): number | null {
+  const idleAt = idleTimeOfAlarm(loaded, alarmAt);
+  // On a node, an alarm for the end of the session's life says nothing of its last use.
+  const { node, expiresAt } = loaded.session;
+  return node && idleAt !== null && idleAt >= expiresAt ? null : idleAt;
+}
+
 /**
- * When a session counts as idle whose object has woken and knows nothing but when its alarm was to ring.
+ * When a session counts as idle by the time for which its alarm was set, if nothing else is known.
  * An alarm for the host rings earlier; but when somebody left, the session was in use.
  */
-export function idleTimeOfAlarm(
+function idleTimeOfAlarm(
   { session, departures }: LoadedSession,
   alarmAt: number | null,
 ): number | null {

@@ -9,6 +9,7 @@ import type { SessionClock } from "./clock";
 import type { SessionCommands } from "./commands";
 import { type LoadedSession, viewOf } from "./loaded-session";
 import type { NodeLink } from "./node-link";
+import type { SessionSockets } from "./sockets";
 
 /** The object on which is called, with the parts of it that this needs. */
 interface CallContext {
@@ -16,10 +17,7 @@ interface CallContext {
   clock: SessionClock;
   nodes: NodeLink;
   announcer: Announcer;
-  /** Lets go of those whose other end is gone. */
-  closeSilent(loaded: LoadedSession, now: number): void;
-  /** What a command has closed is taken note of, before an eviction can lose it. */
-  afterClosing(loaded: LoadedSession, now: number): void;
+  sockets: Pick<SessionSockets, "closeSilent" | "afterClosing">;
   /** The session of the object; null: there is none, or none any more. */
   current(): LoadedSession | null;
 }
@@ -40,13 +38,13 @@ export class CommandCalls {
    * @returns null where there is none, or it belongs to another organisation
    */
   async currentFor(organisationId: number | null): Promise<LoadedSession | null> {
-    const { commands, announcer, closeSilent } = this.#object;
+    const { commands, announcer, sockets } = this.#object;
     const loaded = this.#object.current();
     if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
       return null;
     }
     const now = Date.now();
-    closeSilent(loaded, now);
+    sockets.closeSilent(loaded, now);
     if (commands.doWhatIsDue(loaded, now)) await announcer.announce();
     return loaded;
   }
@@ -60,7 +58,7 @@ export class CommandCalls {
     organisationId: number | null,
     toCommand: (loaded: LoadedSession, now: number) => SessionCommand | null,
   ): Promise<SessionResult> {
-    const { commands, clock, nodes, announcer, afterClosing } = this.#object;
+    const { commands, clock, nodes, announcer, sockets } = this.#object;
     const loaded = await this.currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     const now = Date.now();
@@ -68,7 +66,8 @@ export class CommandCalls {
     if (!command) return NOT_FOUND;
     const before = loaded.hub.size;
     const decision = commands.run(loaded, command, now);
-    if (loaded.hub.size < before) afterClosing(loaded, now);
+    // Noted now, before an eviction can lose it.
+    if (loaded.hub.size < before) sockets.afterClosing(loaded, now);
     if (!decision.ok) return decision;
     const isRepeat = decision.events.length === 0;
     clock.restartIdleTime(loaded, now);

@@ -109,7 +109,7 @@ function withIds(events: readonly SessionEvent[], now: number): StoredEvent[] {
 
 /** Closes the sockets that may not stay open after an event, and tells those that it changes. */
 function applyToSockets(loaded: LoadedSession, event: SessionEvent, hostBefore: number): void {
-  const { hub, session, permissions, departures } = loaded;
+  const { hub, departures } = loaded;
   if (event.type === "session.user_revoked") {
     hub.expel(event.n, "revoked");
     departures.forget(event.n);
@@ -118,9 +118,6 @@ function applyToSockets(loaded: LoadedSession, event: SessionEvent, hostBefore: 
     departures.forget(event.n);
   } else if (event.type === "session.host_changed") {
     hub.hostChanged(hostBefore, event.n);
-    // They hold between the host and each client: those of the new host are other ones.
-    const areGated = session.users.some(({ connectionId }) => connectionId !== null);
-    if (areGated) void permissions.refresh();
   } else if (event.type === "session.expired") hub.end(event.reason);
   else if (event.type === "session.failed") hub.end(event.error);
 }

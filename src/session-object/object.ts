@@ -24,7 +24,7 @@ import type {
 import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
 import { Announcer } from "./announcer";
-import { idleTimeOfAlarm, SessionClock } from "./clock";
+import { idleTimeOnWaking, SessionClock } from "./clock";
 import { CommandCalls, NOT_FOUND } from "./command-calls";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
@@ -82,11 +82,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       current,
     };
     this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
-    const closeSilent = (loaded: LoadedSession, now: number) =>
-      this.#sockets.closeSilent(loaded, now);
-    const afterClosing = (loaded: LoadedSession, now: number) =>
-      this.#sockets.afterClosing(loaded, now);
-    this.#calls = new CommandCalls({ ...parts, closeSilent, afterClosing });
+    this.#calls = new CommandCalls({ ...parts, sockets: this.#sockets });
     this.#reports = new NodeReportCalls(parts);
     this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({
@@ -99,14 +95,9 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     if (!journal) return;
     ctx.blockConcurrencyWhile(async () => {
       const alarmAt = await this.#clock.readAlarm();
-      const loaded = this.#load(journal, {
-        announced: null,
-        idleAt: journal.retry?.idleAt ?? alarmAt,
-      });
-      loaded.idleAt = idleTimeOfAlarm(loaded, loaded.idleAt);
-      // On a node, an alarm for the end of the session's life says nothing of its last use.
-      const { node, expiresAt } = loaded.session;
-      if (node && loaded.idleAt !== null && loaded.idleAt >= expiresAt) loaded.idleAt = null;
+      const idleAt = journal.retry?.idleAt ?? alarmAt;
+      const loaded = this.#load(journal, { announced: null, idleAt });
+      loaded.idleAt = idleTimeOnWaking(loaded, idleAt);
     });
   }
 

@@ -1,4 +1,7 @@
 /** The relay part of the client, as a game in Node uses it, against the Worker. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
 import { connectRelay, joinRelay, RelayError } from "drawbridge-client/relay";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually";
@@ -15,6 +18,25 @@ beforeAll(async () => {
 });
 
 afterAll(() => server?.close());
+
+test("The example of docs/client.md runs, and prints what stands there", async () => {
+  const page = readFileSync("docs/client.md", "utf8");
+  const [, program = "", printed = ""] =
+    /```js example\n([\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(page) ?? [];
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--input-type=module", "--eval", program],
+    { env: { ...process.env, BASE: server.origin, KEY: key } },
+  );
+  // The code is another one each time, and two lines may change places.
+  const lines = (text: string) =>
+    text
+      .replace(/with \S+/, "with")
+      .trim()
+      .split("\n")
+      .sort();
+  expect(lines(stdout)).toEqual(lines(printed));
+});
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const texts = (list: readonly unknown[]) =>
@@ -100,7 +122,7 @@ describe("a connection is refused", () => {
   test("with the reason, where the code is wrong", async () => {
     const joining = joinRelay({ url: `${server.origin}/`, code: "AAAA-AAAA" });
     await expect(joining).rejects.toBeInstanceOf(RelayError);
-    await expect(joining).rejects.toMatchObject({ status: 404, code: null });
+    await expect(joining).rejects.toMatchObject({ status: 404, code: "session-not-found" });
   });
 
   test("with the reason, where a token is wrong", async () => {
@@ -108,14 +130,16 @@ describe("a connection is refused", () => {
     const credentials = { ...credentialsOf(session, 1), userToken: 1 };
     const connecting = connectRelay(credentials);
     await expect(connecting).rejects.toBeInstanceOf(RelayError);
-    await expect(connecting).rejects.toMatchObject({ code: 4401, status: null });
+    await expect(connecting).rejects.toMatchObject({ closeCode: 4401, status: null });
   });
 
   test("where there is no such session", async () => {
     const session = await createSession(server.origin, key);
     const { link, ...tokens } = credentialsOf(session, 1);
     const other = link.replace(/sessions\/[0-9a-f]{12}/, "sessions/000000000000");
-    await expect(connectRelay({ link: other, ...tokens })).rejects.toMatchObject({ code: 4404 });
+    await expect(connectRelay({ link: other, ...tokens })).rejects.toMatchObject({
+      closeCode: 4404,
+    });
   });
 
   test("where nobody answers, after the time that was given", async () => {
@@ -124,7 +148,7 @@ describe("a connection is refused", () => {
     await expect(joining).rejects.toMatchObject({ status: null, code: null });
     const link = "ws://127.0.0.1:9/v1/relays/sessions/000000000000-S/client";
     const connecting = connectRelay({ link, sessionToken: 1, userToken: 1, timeoutMs: 400 });
-    await expect(connecting).rejects.toMatchObject({ code: 1006 });
+    await expect(connecting).rejects.toMatchObject({ closeCode: 1006 });
   });
 });
 
@@ -139,7 +163,9 @@ describe("a connection is over, and is not made again,", () => {
     expect([host.state, client.state]).toEqual(["closed", "closed"]);
     expect(client.send(bytes("too late"))).toBe(false);
     expect(client.dropped).toBe(1);
-    await expect(connectRelay(credentialsOf(session, 1))).rejects.toMatchObject({ code: 4410 });
+    await expect(connectRelay(credentialsOf(session, 1))).rejects.toMatchObject({
+      closeCode: 4410,
+    });
   });
 
   test("when the user was revoked", async () => {

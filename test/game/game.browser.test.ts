@@ -317,6 +317,13 @@ describe("the game at /play/", () => {
     }
     await anna.getByText("This game is over.").waitFor(SOON);
     await host(anna);
+
+    // And to a page that is loaded anew when the session has ended meanwhile.
+    await anna.routeWebSocket(/sessions/, (socket) =>
+      socket.close({ code: 4410, reason: "ended" }),
+    );
+    await anna.reload();
+    await anna.getByText("This game is over.").waitFor(SOON);
   });
 
   test("says in plain words why nobody gets in: no code, a wrong one, a full game, no network, no key", async () => {
@@ -331,7 +338,10 @@ describe("the game at /play/", () => {
     await says("No game has this code");
 
     await page.route("**/v1/relays/join", (route) =>
-      route.fulfill({ status: 409, json: { message: "The session has 8 users." } }),
+      route.fulfill({
+        status: 409,
+        json: { code: "session-full", message: "The session has 8 users." },
+      }),
     );
     await join_(page, code);
     await says("This game is full");

@@ -76,7 +76,7 @@ describe("against the Worker", () => {
     expect(output.trim().split("\n")).toEqual([
       "session is READY, and listed",
       "session has 2 users",
-      "session is answered 404 when it has ended: There is no such session, or it has ended.",
+      "session is answered 404 when it has ended: session-not-found",
       "user is customer-17",
       "key is called Game server",
       "second is refused: connection-exists",

@@ -49,6 +49,8 @@ export class RelaySocket {
     const { link, sessionToken, userToken, deviceToken } = credentials;
     const credential =
       deviceToken === undefined ? `tokens.${sessionToken}.${userToken}` : `device.${deviceToken}`;
+    /** The last close as it was. In Node partysocket's event has another reason where there was none. */
+    let closed = { code: 1006, reason: "" };
     const socket = new ReconnectingWebSocket(
       () => this.#whenAllowed().then(() => link),
       [SUBPROTOCOL, credential],
@@ -60,7 +62,11 @@ export class RelaySocket {
         connectionTimeout: 10_000,
         // It would send later what the connection has counted as dropped.
         maxEnqueuedMessages: 0,
-        shouldReconnectOnClose: ({ code }) => !FINAL_CODES.has(code),
+        shouldReconnectOnClose: ({ code, reason }) => {
+          // Of a failure partysocket says 1000, with which the relay never closes.
+          closed = { code: code === 1000 ? 1006 : code, reason: reason ?? "" };
+          return !FINAL_CODES.has(code);
+        },
       },
     );
     const heartbeat = new Heartbeat(
@@ -71,8 +77,9 @@ export class RelaySocket {
       () => socket.reconnect(SILENT, "no answer"),
     );
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => heartbeat.watch();
-    socket.onmessage = ({ data }) => {
+    // Not `onmessage` and the like: in workerd (November 2026) partysocket calls those twice.
+    socket.addEventListener("open", () => heartbeat.watch());
+    socket.addEventListener("message", ({ data }) => {
       heartbeat.heard();
       if (data === "pong") {
         this.#losses.ponged();
@@ -83,14 +90,13 @@ export class RelaySocket {
       heartbeat.busy(data.byteLength ?? 0);
       if (data instanceof ArrayBuffer) this.#losses.came();
       handlers.message(data);
-    };
-    socket.onclose = ({ code: given, reason }) => {
-      // Of a failure partysocket says 1000, with which the relay never closes.
-      const code = given === 1000 ? 1006 : given;
+    });
+    socket.addEventListener("close", () => {
+      const { code, reason } = closed;
       heartbeat.stop();
       if (code === OVER_LIMIT) this.#overLimit += 1;
-      handlers.closed(code, reason ?? "", FINAL_CODES.has(code));
-    };
+      handlers.closed(code, reason, FINAL_CODES.has(code));
+    });
     this.#socket = socket;
     this.#heartbeat = heartbeat;
   }
