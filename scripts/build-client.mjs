@@ -4,7 +4,15 @@
  * it too: what is up to date is left alone.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { filesBelow } from "./build-pages.mjs";
 import { ensureInstalled, fail, ROOT, readOptions, runNode } from "./setup.mjs";
@@ -27,6 +35,7 @@ export async function buildClient() {
   const unfinished = unfinishedFolder("client");
   await generate();
   await Promise.all([writeModules(unfinished), writeTypes(unfinished)]);
+  copyFileSync(join(ROOT, "LICENSE"), join(unfinished, "LICENSE"));
   writeFileSync(join(unfinished, STAMP), inputs);
   replaceFolder(unfinished, DIST);
 }

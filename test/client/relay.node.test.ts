@@ -1,4 +1,7 @@
 /** The relay part of the client, as a game in Node uses it, against the Worker. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
 import { connectRelay, joinRelay, RelayError } from "drawbridge-client/relay";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually";
@@ -15,6 +18,25 @@ beforeAll(async () => {
 });
 
 afterAll(() => server?.close());
+
+test("The example of docs/client.md runs, and prints what stands there", async () => {
+  const page = readFileSync("docs/client.md", "utf8");
+  const [, program = "", printed = ""] =
+    /```js example\n([\s\S]*?)```\n\n```\n([\s\S]*?)```/.exec(page) ?? [];
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--input-type=module", "--eval", program],
+    { env: { ...process.env, BASE: server.origin, KEY: key } },
+  );
+  // The code is another one each time, and two lines may change places.
+  const lines = (text: string) =>
+    text
+      .replace(/with \S+/, "with")
+      .trim()
+      .split("\n")
+      .sort();
+  expect(lines(stdout)).toEqual(lines(printed));
+});
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const texts = (list: readonly unknown[]) =>
