@@ -2,6 +2,8 @@
 import { hostOf } from "../session/session";
 import type { Traffic } from "../session/session-calls";
 import {
+  closeSocket,
+  markClosed,
   type Participant,
   readAttachment,
   readTraffic,
@@ -82,6 +84,13 @@ export class ConnectedUsers {
   /** Removes a user. Their socket is still known: what it sends can be charged to them. */
   removeUser(n: number): void {
     this.#byOrdinal.delete(n);
+  }
+
+  /** Closes the socket of a user, and removes them. */
+  close(participant: Participant, code: number, reason: string): void {
+    this.removeUser(participant.n);
+    markClosed(participant);
+    closeSocket(participant.ws, code, reason);
   }
 
   /** Forgets the counters of somebody who is no user of the session any more. */
