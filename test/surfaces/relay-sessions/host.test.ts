@@ -1,6 +1,7 @@
 /** The organisation makes another user the host of a relay session. */
 import { evictDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
+import { PermissionGate } from "../../../src/relay/permission-gate";
 import { Announcer } from "../../../src/session-object/announcer";
 import { newOrganisation } from "../../support/client";
 import { stubOf } from "../../support/faults";
@@ -21,12 +22,14 @@ import {
 import {
   connect,
   createRelay,
+  fromClient,
   newRelay,
   type Relay,
   revokeUser,
   tryConnect,
   upgrade,
   v1,
+  withId,
 } from "../../support/socket";
 
 /** The ordinals of the users who are shown as the host. */
@@ -88,6 +91,24 @@ describe("assign-host", () => {
     const statuses = (await Promise.all(asks)).map(({ status }) => status);
     ensureInD1.mockRestore();
     expect(statuses).toEqual([403, 403, 101]);
+  });
+
+  test("changes nothing in the order of a client's frames, though the first had to wait for permissions", async () => {
+    const relay = await newConnectedRelay("host", "client", null);
+    await connect(relay, 0);
+    const [client, next] = [await connect(relay, 1), await connect(relay, 2)];
+    await evictDurableObject(stubOf(relay.id));
+    const refresh = vi.spyOn(PermissionGate.prototype, "refresh");
+    const read = Promise.withResolvers<boolean>();
+    refresh.mockImplementation(() => read.promise);
+    client.send(...fromClient(1));
+    await eventually(async () => expect(refresh).toHaveBeenCalled());
+    await assign(relay, 2);
+    client.send(...fromClient(2));
+    expect(await next.settle()).toEqual([]);
+    read.resolve(true);
+    expect([await next.frame(), await next.frame()]).toEqual([withId(1, 1), withId(1, 2)]);
+    refresh.mockRestore();
   });
 
   test("holds after the object was evicted, and can be taken back", async () => {
