@@ -5,6 +5,10 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 
 const [secret, port] = process.argv.slice(2);
+if (!secret || !port) {
+  console.error("Usage: node docs/webhook-receiver.mjs whsec_… 8798");
+  process.exit(1);
+}
 const key = Buffer.from(secret.replace("whsec_", ""), "base64");
 const seen = new Set();
 

@@ -305,7 +305,7 @@ function readRootToken() {
   return match?.[2] ?? "";
 }
 
-function announce({ id, name, api_key }) {
+function announce({ id, name, api_key, game_key }) {
   const state = process.env.DRAWBRIDGE_STATE;
   const demo = [
     ...(port === DEFAULT_PORT ? [] : [`PORT=${port}`]),
@@ -317,6 +317,7 @@ Drawbridge is ready at ${baseUrl}
 
   organisation  ${name} (id ${id})
   API key       ${api_key}
+  publishable   ${game_key} (for pages: it hosts sessions, and does nothing else)
   reference     ${baseUrl}/docs
   a game        ${baseUrl}/play/
 

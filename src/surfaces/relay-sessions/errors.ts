@@ -59,7 +59,7 @@ export function toRelayRefusal(refusal: AdmissionRefusal, whenEnded: 404 | 409 |
         status: 409,
         lasts: false,
         code: "session-full",
-        message: `The session has ${refusal.maxUsers} users, as many as it may (max_users). Revoke one first.`,
+        message: `The session has ${refusal.maxUsers} users, as many as it may (max_users). Somebody has to go first, or be revoked.`,
       };
     case "locked":
       return tooMany(refusal.code, LOCK_MESSAGES[refusal.by], refusal.retryAfterSeconds);

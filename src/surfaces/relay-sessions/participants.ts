@@ -71,7 +71,14 @@ export const relayParticipants: OperationGroup = {
         requireBelowLimit(c, "wrongJoinCodes", now);
         const join = { ...found, ip: clientIp(c), idempotencyKey };
         const result = await joinRelaySession({ db, sessions, secret: config.secret }, join);
-        if (!result.ok) throw new Refused(toRelayRefusal(result.refusal, 404));
+        if (!result.ok) {
+          const refusal = toRelayRefusal(result.refusal, 404);
+          // The session has another code by now: this one is as wrong as any other.
+          if (result.refusal.code === "not-found") {
+            return refuseAndCount(c, now, refusal, "wrongJoinCodes");
+          }
+          throw new Refused(refusal);
+        }
         return {
           status: 200,
           body: toJoinAnswer(result.session, result.user, linkSettings(c)),

@@ -2,11 +2,13 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { LIMITS } from "../../../src/http/rate-limits";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { stubOf } from "../../support/faults";
 import { eventRows, eventually } from "../../support/pipeline";
 import { type Rows, rowsOf, settled } from "../../support/rows";
 import {
+  anyAddress,
   closeJoinCode,
   create,
   join,
@@ -114,6 +116,12 @@ describe("a code that D1 still has", () => {
       .run();
     const refused = await join(code);
     expect([refused.status, refused.text]).toEqual([404, (await join("3333-3333")).text]);
+    // It counts as a wrong code.
+    const guesser = anyAddress();
+    for (let i = 0; i < LIMITS.wrongJoinCodes.most; i++) {
+      expect((await join(code, guesser)).status).toBe(404);
+    }
+    expect((await join(code, guesser)).status).toBe(429);
     await closeJoinCode(key, id);
     expect((await join(code)).status).toBe(404);
     expect((await read(key, id)).body.session_users).toEqual([]);
