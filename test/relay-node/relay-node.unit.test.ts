@@ -1,7 +1,6 @@
 /** A relay node over real UDP and websockets on loopback. Drawbridge is a small server of the test's. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createLog } from "../../relay-node/log";
-import { serveMetrics } from "../../relay-node/metrics";
 import { type NodeEnd, RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
 import { parseTrunkFrame, trunkFrame } from "../../src/relay/trunk";
 import { LINK_CLOSE } from "../../src/relay-nodes/link-protocol";
@@ -220,11 +219,20 @@ describe("a node that is linked", () => {
     expect(drawbridge.links).toBe(1);
   });
 
-  test("logs no token", async () => {
+  test("logs a JSON object in each line, and no token", async () => {
     const { node } = await play();
     await node.stop();
-    expect(logged.length).toBeGreaterThan(0);
+    expect(logged.map((line) => JSON.parse(line).message)).toEqual([
+      "listening",
+      "linked",
+      "session assigned",
+    ]);
     for (const line of logged) {
+      expect(JSON.parse(line)).toMatchObject({
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        level: "info",
+      });
+      expect(line).not.toContain("\n");
       expect(line).not.toContain(TOKEN);
       expect(line).not.toMatch(/\b(100|101|500)\b/);
     }
@@ -439,6 +447,21 @@ describe("a session with users on both sides", () => {
     await eventually(() => expect(texts.at(-1)).toBe('{"type":"here","users":[0,1]}'));
   });
 
+  test("tells Drawbridge who was not heard for ten seconds", async () => {
+    const { node } = await play();
+    await drawbridge.send({ type: "trunk", id: "s1", open: true });
+    const trunk = await drawbridge.trunk("s1");
+    const texts: string[] = [];
+    trunk.on("message", (data) => texts.push(String(data)));
+    trunk.send(JSON.stringify({ type: "here", users: [2] }));
+    await eventually(() => expect(texts).toEqual(['{"type":"here","users":[0,1]}']));
+    const host = node.forwarder.table.get("s1")?.user(0);
+    if (!host) throw new Error("the host is not there");
+    // As if so much time were over for the host alone.
+    host.heardAt -= 10_000;
+    await eventually(() => expect(texts.at(-1)).toBe('{"type":"here","users":[1]}'));
+  });
+
   test("gets a new trunk when one breaks", async () => {
     const node = await startNode();
     await drawbridge.ask({ type: "assign", ref: "", session: mixed });
@@ -476,29 +499,4 @@ describe("a session with users on both sides", () => {
       await drawbridge.trunk("s1");
     },
   );
-});
-
-describe("the metrics of a node", () => {
-  test("show what it carries and what it dropped, and no token", async () => {
-    const { node, host, anna } = await play();
-    const metrics = await serveMetrics(node, { host: "127.0.0.1", port: 0 });
-    await anna.send(clientData(ANNA, SESSION, "x"));
-    await host.next();
-    await anna.send(Buffer.from("nonsense"));
-    await eventually(async () => {
-      const text = await (await fetch(metrics.url)).text();
-      expect(text).toContain("relay_node_link_up 1");
-      expect(text).toContain("relay_node_draining 0");
-      expect(text).toContain("relay_node_sessions 1");
-      expect(text).toContain("relay_node_users 2");
-      expect(text).toContain('relay_node_datagrams_dropped_total{reason="malformed"} 1');
-      expect(text).toContain('relay_node_datagrams_dropped_total{reason="over-limit"} 0');
-      expect(text).toMatch(/relay_node_datagrams_out_total [1-9]/);
-      expect(text).toMatch(/relay_node_bytes_in_total [1-9]/);
-      expect(text).toMatch(/relay_node_event_loop_delay_p99_seconds [0-9.e-]+/);
-      expect(text).not.toContain(TOKEN);
-    });
-    expect((await fetch(new URL("/", metrics.url))).status).toBe(404);
-    metrics.close();
-  });
 });
