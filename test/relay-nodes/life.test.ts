@@ -104,6 +104,7 @@ describe("a relay session of an organisation with a relay node", () => {
     expect(users()).toContain(added.authorization_token);
     const joined = (await join(join_code)).body;
     expect(joined.udp).toEqual({ host: "play.example.com", port: 7002 });
+    expect(joined.link).toBe(`ws://localhost:8787/v1/relays/sessions/${id}/client`);
     expect(users()).toContain(joined.user_token);
     const revoked = await revoke(key, id, added.authorization_token);
     expect(revoked.body.effective_by).toBeUndefined();

@@ -59,6 +59,26 @@ describe("a session is on the node that is nearest", () => {
   });
 });
 
+test("of two nodes in one place, the less loaded one gets the next session", async () => {
+  const { key } = await newOrganisation();
+  const nodes = [await onlineNode(key, { capacity: 4 }), await onlineNode(key, { capacity: 4 })];
+  for (let each = 1; each <= 3; each++) {
+    for (let i = 0; i < 2; i++) {
+      expect((await create(key, two)).body.status).toBe("READY");
+      // Creates see it in D1.
+      await eventually(async () => {
+        for (const { id, sessions } of nodes) {
+          const row = await env.DB.prepare("select fill from relay_nodes where id = ?")
+            .bind(id)
+            .first();
+          expect(row).toEqual({ fill: sessions.size / 4 });
+        }
+      });
+    }
+    expect(nodes.map(({ sessions }) => sessions.size)).toEqual([each, each]);
+  }
+});
+
 test("three nodes are asked to take a session, and no fourth", async () => {
   const { key } = await newOrganisation();
   const nodes: FakeNode[] = [];
