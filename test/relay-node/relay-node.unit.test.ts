@@ -1,5 +1,6 @@
 /** A relay node over real UDP and websockets on loopback. Drawbridge is a small server of the test's. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Socket } from "node:dgram";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createLog } from "../../relay-node/log";
 import { type NodeEnd, RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
 import { parseTrunkFrame, trunkFrame } from "../../src/relay/trunk";
@@ -26,6 +27,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const peer of peers.splice(0)) peer.close();
   await Promise.all(nodes.splice(0).map((node) => node.stop()));
   await drawbridge.close();
@@ -101,6 +103,16 @@ describe("a node that is linked", () => {
     await host.send(hostData(HOST, SESSION, { to: 1, payload }));
     expect(await anna.next()).toEqual(toClient(payload));
     expect(await host.next()).toEqual(toHost(1, payload));
+  });
+
+  test("drops and counts what its socket does not take at once, and goes on after that", async () => {
+    const { node, host, anna } = await play();
+    const queued = vi.spyOn(Socket.prototype, "getSendQueueCount").mockReturnValue(1);
+    await anna.send(clientData(ANNA, SESSION, "dropped"));
+    await eventually(() => expect(node.forwarder.counts.dropped["socket-full"]).toBe(1));
+    queued.mockRestore();
+    await anna.send(clientData(ANNA, SESSION, "sent"));
+    expect(await host.next()).toEqual(toHost(1, "sent"));
   });
 
   test.each([
@@ -402,6 +414,22 @@ describe("a session with users on both sides", () => {
     const trunk = await drawbridge.trunk("s1");
     await drawbridge.send({ type: "trunk", id: "s1", open: false });
     await eventually(() => expect(trunk.readyState).toBe(trunk.CLOSED));
+  });
+
+  test("has no trunk before somebody is heard here, and none when the last one is gone", async () => {
+    const node = await startNode();
+    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
+    const anna = await peerOf(node.ports.client);
+    await anna.until(ping(999, SESSION), pong(3));
+    expect(drawbridge.trunksDialled).toBe(0);
+    await anna.until(ping(ANNA, SESSION), pong(2));
+    const trunk = await drawbridge.trunk("s1");
+    const user = node.forwarder.table.get("s1")?.user(1);
+    if (!user) throw new Error("Anna is not there");
+    // As if ten seconds were over.
+    user.heardAt -= 10_000;
+    await eventually(() => expect(trunk.readyState).toBe(trunk.CLOSED));
+    expect(drawbridge.trunksDialled).toBe(1);
   });
 
   test("carries frames over it in both directions, and both sides say who is there", async () => {
