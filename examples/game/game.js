@@ -141,6 +141,6 @@ async function copy(text, done) {
     await navigator.clipboard.writeText(text);
     say(done);
   } catch {
-    say("The browser does not let this page copy. Mark the code, and copy it yourself.");
+    say("The browser does not let this page copy. Select the code, and copy it yourself.");
   }
 }

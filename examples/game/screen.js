@@ -41,6 +41,7 @@ export function showGame(code) {
   at("game").hidden = false;
   at("shown-code").textContent = code;
   at("field").focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 /** Tells the player what has happened. */

@@ -17,7 +17,8 @@ export function whyNotHosted(error) {
  * @param {any} error a RelayError of joinRelay
  */
 export function whyNotJoined(error) {
-  if (error.status === 404) return "No game has this code. Look at it again: the game may be over.";
+  if (error.status === 404)
+    return "No game has this code. Check what you typed. Or the game is over.";
   if (error.code === "session-full")
     return "This game is full. Ask the others, or host a game of your own.";
   if (error.status === 429) return `Too many wrong codes from here.${later(error)}`;
@@ -56,6 +57,6 @@ function later({ retryAfter }) {
 function inGeneral({ status, closeCode, message }) {
   // The call went well, and the websocket was refused.
   if (closeCode && closeCode !== 1006) return whyEnded(closeCode);
-  if (!status) return "The service cannot be reached. Look at your connection, and try again.";
+  if (!status) return "The service cannot be reached. Check your network, and try again.";
   return status >= 500 ? "The service has a problem. Try again in a moment." : message;
 }

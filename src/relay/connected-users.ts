@@ -2,8 +2,11 @@
 import { hostOf } from "../session/session";
 import type { Traffic } from "../session/session-calls";
 import {
+  closeSocket,
+  markClosed,
   type Participant,
   readAttachment,
+  readTraffic,
   SAVE_EVERY_MS,
   type SocketAttachment,
 } from "./participant";
@@ -21,7 +24,7 @@ export class ConnectedUsers {
    * @param saved the counters that were stored, by user
    */
   constructor(sockets: readonly WebSocket[], saved: ReadonlyMap<number, Traffic>) {
-    this.#traffic = new Map(saved);
+    this.#traffic = new Map([...saved].map(([n, traffic]) => [n, readTraffic(traffic)]));
     for (const ws of sockets) this.#restore(ws);
   }
 
@@ -83,6 +86,18 @@ export class ConnectedUsers {
     this.#byOrdinal.delete(n);
   }
 
+  /** Closes the socket of a user, and removes them. */
+  close(participant: Participant, code: number, reason: string): void {
+    this.removeUser(participant.n);
+    markClosed(participant);
+    closeSocket(participant.ws, code, reason);
+  }
+
+  /** Forgets the counters of somebody who is no user of the session any more. */
+  forgetTraffic(n: number): void {
+    this.#traffic.delete(n);
+  }
+
   /** Removes all users. */
   removeAll(): void {
     this.#byOrdinal.clear();
@@ -100,7 +115,8 @@ export class ConnectedUsers {
     if (other && other.since > attached.since) return;
     // What was stored when another socket closed may be newer than what this one carries.
     const saved = this.#traffic.get(attached.n);
-    const traffic = saved && bytesOf(saved) > bytesOf(attached.traffic) ? saved : attached.traffic;
+    const carried = readTraffic(attached.traffic);
+    const traffic = saved && bytesOf(saved) > bytesOf(carried) ? saved : carried;
     this.#traffic.set(attached.n, traffic);
     if (attached.closed || ws.readyState !== WebSocket.OPEN) return;
     // It may have been heard as much later than it says.

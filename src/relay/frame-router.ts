@@ -64,6 +64,10 @@ export class FrameRouter {
     const frame = frameForClient(payload);
     if (!broadcasts.spend(frame.length * receivers, now)) return false;
     this.#take(host, payload, now);
+    // Before it is sent: sending may close a receiver, for whom it is counted then already.
+    for (const n of users.traffic.keys()) {
+      if (n !== host.n && !users.ofUser(n) && !trunk.users.has(n)) this.#miss(host.n, n, now);
+    }
     for (const receiver of users.all()) {
       if (receiver.n === host.n) continue;
       if (mayReach(receiver.n)) {
@@ -76,9 +80,6 @@ export class FrameRouter {
       if (!fits) host.traffic.dropped += 1;
       else if (mayReach(n)) trunk.sendFrame(host.n, n, payload);
       else this.#block(host, n, now);
-    }
-    for (const n of users.traffic.keys()) {
-      if (n !== host.n && !users.ofUser(n) && !trunk.users.has(n)) this.#miss(host.n, n, now);
     }
     return true;
   }

@@ -62,13 +62,19 @@ export interface SocketAttachment {
   closed: boolean;
 }
 
+const NO_COUNTS = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesFor: 0, dropped: 0 };
+
+/** Counters as they were stored: an earlier version did not count messages. */
+export function readTraffic(stored: Traffic): Traffic {
+  return { ...NO_COUNTS, ...stored };
+}
+
 /** The counters of a user who connects; `before` are those of their earlier sockets. */
 export function trafficOnConnect(before: Traffic | undefined, origin: SocketOrigin): Traffic {
   const { address, ...coordinates } = origin;
   const others = before?.addresses.filter((other) => other !== address) ?? [];
   const addresses = [...others, address].slice(-MAX_ADDRESSES);
-  const none = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesFor: 0, dropped: 0 };
-  return { ...none, ...before, ...coordinates, addresses };
+  return { ...NO_COUNTS, ...before, ...coordinates, addresses };
 }
 
 /** Keeps with the socket what must survive. */

@@ -19,7 +19,6 @@ import { isTrunk, NodeTrunk } from "./node-trunk";
 import { NodeUsers } from "./node-users";
 import {
   closeSocket,
-  markClosed,
   type Participant,
   readAttachment,
   type SocketOrigin,
@@ -245,7 +244,7 @@ export class RelayHub {
   hostChanged(before: number, after: number): void {
     const old = this.#users.ofUser(before);
     const hadHost = old !== undefined || this.#trunk.users.has(before);
-    if (old) this.#remove(old, CLOSE.tryAgain, "another user is the host now: connect again");
+    if (old) this.#users.close(old, CLOSE.tryAgain, "another user is the host now: connect again");
     this.#router.forgetAllBlockedPeers();
     this.#presence.hostChanged(after, hadHost);
     if (old) this.#presence.sayHere();
@@ -266,9 +265,15 @@ export class RelayHub {
     this.node.leave(n);
     const participant = this.#users.ofUser(n);
     if (!participant) return;
-    this.#remove(participant, code, reason);
+    this.#users.close(participant, code, reason);
     this.#presence.left(n);
     this.#presence.sayHere();
+  }
+
+  /** Closes the socket of somebody who is no user any more, and forgets their counters: there may be many. */
+  expel(n: number, reason: string): void {
+    this.close(n, CLOSE.revoked, reason);
+    this.#users.forgetTraffic(n);
   }
 
   /** Closes a user's socket if a pairing let it in that was revoked since then. */
@@ -288,12 +293,5 @@ export class RelayHub {
       closeSocket(participant.ws, CLOSE.ended, `session ended: ${reason}`);
     }
     this.#trunk.end({ code: CLOSE.ended, reason: `session ended: ${reason}` });
-  }
-
-  /** Closes a socket. What the others are told of it is the caller's business. */
-  #remove(participant: Participant, code: number, reason: string): void {
-    this.#users.removeUser(participant.n);
-    markClosed(participant);
-    closeSocket(participant.ws, code, reason);
   }
 }

@@ -97,7 +97,11 @@ export class Admission {
         return found;
       }
       // From here on nothing is awaited: what was found stays true until the socket is in.
-      const user = chooseUser(found.users, loaded);
+      const { side } = upgrade;
+      // Another user may have become the host.
+      const onSide = found.users.filter((user) => isOnSide(user, side, loaded.session));
+      if (onSide.length === 0) return { code: "wrong-token" };
+      const user = chooseUser(onSide, loaded);
       if (!user) return { code: "user-revoked" };
       const wait = known ? null : overLimit(loaded, user, Date.now());
       if (wait) return wait;
@@ -160,15 +164,17 @@ function overLimit({ hub }: LoadedSession, { n }: RelayUser, now: number): Admis
 function usersWithTokens(upgrade: UpgradeRequest, { session, tokens }: LoadedSession): RelayUser[] {
   if (!isSameToken(tokens.session, upgrade.sessionToken)) return [];
   const user = session.users.find((each) => isSameToken(tokens.user(each), upgrade.userToken));
-  return user && isOnSide(user, upgrade, session) ? [user] : [];
+  return user && isOnSide(user, upgrade.side, session) ? [user] : [];
 }
 
 /** The users whom this link lets in and who have a device: the device token tells later whose it is. */
 function usersWithDevice(upgrade: UpgradeRequest, { session }: LoadedSession): RelayUser[] {
-  return session.users.filter((user) => user.deviceId !== null && isOnSide(user, upgrade, session));
+  return session.users.filter(
+    (user) => user.deviceId !== null && isOnSide(user, upgrade.side, session),
+  );
 }
 
-function isOnSide({ n }: RelayUser, { side }: UpgradeRequest, session: Session): boolean {
+function isOnSide({ n }: RelayUser, side: UpgradeRequest["side"], session: Session): boolean {
   return side === null || side === (n === hostOf(session) ? "host" : "client");
 }
 

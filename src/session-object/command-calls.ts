@@ -17,7 +17,7 @@ interface CallContext {
   clock: SessionClock;
   nodes: NodeLink;
   announcer: Announcer;
-  sockets: Pick<SessionSockets, "closeSilent">;
+  sockets: Pick<SessionSockets, "closeSilent" | "afterClosing">;
   /** The session of the object; null: there is none, or none any more. */
   current(): LoadedSession | null;
 }
@@ -58,13 +58,16 @@ export class CommandCalls {
     organisationId: number | null,
     toCommand: (loaded: LoadedSession, now: number) => SessionCommand | null,
   ): Promise<SessionResult> {
-    const { commands, clock, nodes, announcer } = this.#object;
+    const { commands, clock, nodes, announcer, sockets } = this.#object;
     const loaded = await this.currentFor(organisationId);
     if (!loaded) return NOT_FOUND;
     const now = Date.now();
     const command = toCommand(loaded, now);
     if (!command) return NOT_FOUND;
+    const before = loaded.hub.size;
     const decision = commands.run(loaded, command, now);
+    // Noted now, before an eviction can lose it.
+    if (loaded.hub.size < before) sockets.afterClosing(loaded, now);
     if (!decision.ok) return decision;
     const isRepeat = decision.events.length === 0;
     clock.restartIdleTime(loaded, now);

@@ -3,7 +3,6 @@
  * session. The session's object calls it.
  */
 import { newEventId } from "../events/event";
-import { CLOSE } from "../relay/protocol";
 import { hostMigrationAt, nextHost } from "../session/host-migration";
 import { type Decision, decide, type SessionCommand, type SessionEvent } from "../session/machine";
 import { hostOf } from "../session/session";
@@ -110,10 +109,14 @@ function withIds(events: readonly SessionEvent[], now: number): StoredEvent[] {
 
 /** Closes the sockets that may not stay open after an event, and tells those that it changes. */
 function applyToSockets(loaded: LoadedSession, event: SessionEvent, hostBefore: number): void {
-  const { hub } = loaded;
-  if (event.type === "session.user_revoked") hub.close(event.n, CLOSE.revoked, "revoked");
-  else if (event.type === "session.user_released") hub.close(event.n, CLOSE.revoked, "seat taken");
-  else if (event.type === "session.host_changed") {
+  const { hub, departures } = loaded;
+  if (event.type === "session.user_revoked") {
+    hub.expel(event.n, "revoked");
+    departures.forget(event.n);
+  } else if (event.type === "session.user_released") {
+    hub.expel(event.n, "seat taken");
+    departures.forget(event.n);
+  } else if (event.type === "session.host_changed") {
     hub.hostChanged(hostBefore, event.n);
   } else if (event.type === "session.expired") hub.end(event.reason);
   else if (event.type === "session.failed") hub.end(event.error);

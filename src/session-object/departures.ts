@@ -7,14 +7,23 @@ import type { Departure, Traffic } from "../session/session-calls";
 export class Departures {
   readonly #departures = new Map<number, Departure>();
   #connected: Set<number>;
+  /** The users whose websockets the object has lost when it died. They count as having left when it is loaded. */
+  readonly lost: readonly number[];
 
   /**
    * @param saved the counters that were stored, by user
    * @param connected the users who have an open websocket
    */
-  constructor(saved: ReadonlyMap<number, Traffic>, connected: Set<number>) {
+  constructor(saved: ReadonlyMap<number, Traffic>, connected: Set<number>, now: number) {
     for (const [n, { left }] of saved) if (left) this.#departures.set(n, left);
+    this.lost = [...saved].flatMap(([n, { here }]) => (here && !connected.has(n) ? n : []));
+    for (const n of this.lost) this.#departures.set(n, { at: now });
     this.#connected = connected;
+  }
+
+  /** Whether this user has an open websocket, as far as was noted. */
+  isHere(n: number): boolean {
+    return this.#connected.has(n);
   }
 
   /** All of them, by user. Of a user who has come back, it is the last time that they left. */
@@ -36,6 +45,12 @@ export class Departures {
   /** Takes note that this user had a websocket: its closing has woken the object, which did not know of it. */
   noteClosing(n: number): void {
     this.#connected.add(n);
+  }
+
+  /** Forgets somebody who is no user of the session any more. */
+  forget(n: number): void {
+    this.#departures.delete(n);
+    this.#connected.delete(n);
   }
 
   /**

@@ -10,7 +10,7 @@ import { findAnnounced, projectSession } from "../session/projection";
 import type { NodeFigures } from "../session/relay-node";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import type { SeatUse } from "../session/seats";
-import { hostOf, type Session } from "../session/session";
+import { hostOf, isFinal, type Session } from "../session/session";
 import type { SessionResult, Traffic } from "../session/session-calls";
 import { replay, type SessionJournal, SessionOutbox } from "../session/session-outbox";
 import { sourceStateUpdate } from "../sources/source-state";
@@ -97,7 +97,12 @@ export function loadSession(
     host: () => hostOf(loaded.session),
     lastPing: (ws) => ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? null,
   });
-  const departures = new Departures(saved, connectedUsers({ session, hub }));
+  const now = Date.now();
+  const departures = new Departures(saved, connectedUsers({ session, hub }), now);
+  // Stored at once: else each loading would count from its own time.
+  if (departures.lost.length > 0 && !isFinal(session)) {
+    usage.saveTraffic({ hub, departures }, departures.lost, now);
+  }
   const tokens = sessionTokens(config.secret, sessionId);
   // Read only where there can be one: a relay session costs no row for it.
   const usedAt = session.source ? usage.readUsedAt() : null;

@@ -34,6 +34,8 @@ export class Presence {
     const counting = left.filter((n) => isCountedFor(loaded, n));
     if (left.length > 0) usage.saveTraffic(loaded, counting, now);
     if (session.hostMigration === undefined) return;
+    const host = hostOf(session);
+    if (departures.isHere(host)) usage.saveHere(loaded, host, now);
     if (commands.migrateHostIfDue(loaded, now)) void announcer.announce();
     clock.setAlarm(loaded);
   }
@@ -41,5 +43,6 @@ export class Presence {
 
 /** Whether something is to happen some time after this user left. */
 function isCountedFor({ session }: LoadedSession, n: number): boolean {
-  return mayLoseSeat(session, n) || (session.hostMigration !== undefined && n === hostOf(session));
+  // Whoever is made the host while they are away is replaced some time after they left.
+  return mayLoseSeat(session, n) || session.hostMigration !== undefined;
 }

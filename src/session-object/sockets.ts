@@ -29,9 +29,14 @@ interface SocketsContext {
 }
 
 const NOT_FOUND = { code: "not-found" } as const;
+/** How many messages may wait only because others of their socket do, of at most 64 KB each. */
+const MAX_WAITING_BEHIND = 256;
 
 export class SessionSockets {
   readonly #object: SocketsContext;
+  /** What the newest waiting message of a socket waits for. */
+  readonly #turns = new WeakMap<WebSocket, Promise<unknown>>();
+  #waitingBehind = 0;
 
   constructor(object: SocketsContext) {
     this.#object = object;
@@ -58,8 +63,9 @@ export class SessionSockets {
       this.#receiveFromNode(woken, ws, message);
       return;
     }
-    const ready = woken?.hub.whenPermissionsFresh(ws, Date.now());
-    if (ready) await ready;
+    const ready = woken?.hub.whenPermissionsFresh(ws, Date.now()) ?? null;
+    const turn = this.#turnOf(ws, ready);
+    if (turn) await turn;
     const loaded = current();
     if (!loaded) return;
     const now = Date.now();
@@ -71,6 +77,24 @@ export class SessionSockets {
     loaded.hub.receive(ws, message, now);
     loaded.hub.closeSilent(now);
     if (loaded.hub.size < before) this.afterClosing(loaded, now);
+  }
+
+  /**
+   * What a message waits for: for what it needs itself, and for those that its socket has sent before. It may
+   * need nothing any more where they do: if another user has become the host meanwhile. Null: for nothing.
+   */
+  #turnOf(ws: WebSocket, ready: Promise<unknown> | null): Promise<unknown> | null {
+    const before = this.#turns.get(ws);
+    if (!before) {
+      if (!ready) return null;
+    } else if (!ready && this.#waitingBehind >= MAX_WAITING_BEHIND) return null;
+    if (before) this.#waitingBehind += 1;
+    const turn = Promise.all([before, ready]);
+    this.#turns.set(ws, turn);
+    return turn.finally(() => {
+      if (before) this.#waitingBehind -= 1;
+      if (this.#turns.get(ws) === turn) this.#turns.delete(ws);
+    });
   }
 
   /** Lets go of those whose other end is gone: see `RelayHub.closeSilent`. Called whenever the object is awake. */

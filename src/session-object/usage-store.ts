@@ -13,7 +13,7 @@ const USED_SAVE_MS = 60_000;
 /** What has the counters, and when users left: a `LoadedSession`. */
 interface Counted {
   hub: { traffic: ReadonlyMap<number, Traffic> };
-  departures: { all: ReadonlyMap<number, Departure> };
+  departures: { all: ReadonlyMap<number, Departure>; isHere(n: number): boolean };
 }
 
 export class UsageStore {
@@ -21,6 +21,8 @@ export class UsageStore {
   #trafficSavedAt = 0;
   /** When the leaving of these users was written last, by user. */
   readonly #leavingSavedAt = new Map<number, number>();
+  /** The users of whom it is stored that they have a websocket. */
+  #storedAsHere: ReadonlySet<number> = new Set();
   #usedSavedAt = 0;
 
   constructor(kv: SyncKvStorage) {
@@ -29,7 +31,15 @@ export class UsageStore {
 
   /** The counters that were stored, by user. */
   readTraffic(): ReadonlyMap<number, Traffic> {
-    return this.#kv.get<Map<number, Traffic>>("traffic") ?? new Map();
+    const stored = this.#kv.get<Map<number, Traffic>>("traffic") ?? new Map();
+    this.#storedAsHere = new Set([...stored].flatMap(([n, { here }]) => (here ? n : [])));
+    return stored;
+  }
+
+  /** Writes that this user has a websocket, unless that is stored: if the object dies, it was there until then. */
+  saveHere(counted: Counted, n: number, now: number): void {
+    if (this.#storedAsHere.has(n)) return;
+    this.#save(counted, now);
   }
 
   /** When the session was last used, Unix milliseconds; null: never. */
@@ -45,13 +55,21 @@ export class UsageStore {
   saveTraffic(counted: Counted, leaving: readonly number[], now: number): void {
     const isSaved = (n: number) => now - (this.#leavingSavedAt.get(n) ?? 0) < TRAFFIC_SAVE_MS;
     if (leaving.every(isSaved) && now - this.#trafficSavedAt < TRAFFIC_SAVE_MS) return;
-    const saved = new Map(counted.hub.traffic);
-    for (const [n, left] of counted.departures.all) {
+    for (const n of leaving) this.#leavingSavedAt.set(n, now);
+    this.#save(counted, now);
+  }
+
+  #save({ hub, departures }: Counted, now: number): void {
+    const saved = new Map<number, Traffic>();
+    for (const [n, { here: _, ...traffic }] of hub.traffic) {
+      saved.set(n, departures.isHere(n) ? { ...traffic, here: true } : traffic);
+    }
+    for (const [n, left] of departures.all) {
       saved.set(n, { ...(saved.get(n) ?? NO_TRAFFIC), left });
     }
     if (saved.size === 0) return;
     this.#trafficSavedAt = now;
-    for (const n of leaving) this.#leavingSavedAt.set(n, now);
+    this.#storedAsHere = new Set([...saved.keys()].filter((n) => departures.isHere(n)));
     this.#kv.put("traffic", saved);
   }
 

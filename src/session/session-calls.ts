@@ -128,6 +128,8 @@ export interface Traffic {
   addresses: readonly string[];
   /** When they left, as it was stored. What is in memory (`Departures`) may be newer. */
   left?: Departure;
+  /** They had a websocket when this was stored. If they have none later, the object died with it. */
+  here?: true;
 }
 
 /** When a user left. */

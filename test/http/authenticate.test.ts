@@ -49,7 +49,7 @@ describe("a call without a readable credential is not authenticated, with", () =
     const { key } = await newOrganisation();
     const { status, body, headers } = await withHeader(toHeader(key));
     expect(status).toBe(401);
-    expect(Object.keys(body)).toEqual(["message"]);
+    expect(Object.keys(body)).toEqual(["message", "code"]);
     expect(body.message).not.toContain(key);
     expect(headers.get("WWW-Authenticate")).toBe("Bearer");
   });
@@ -71,7 +71,7 @@ describe("a well-formed API key on Edgegap's surface", () => {
   test("is forbidden when nobody has it", async () => {
     const { status, body } = await withHeader(`token ${newToken()}`);
     expect(status).toBe(403);
-    expect(Object.keys(body)).toEqual(["message"]);
+    expect(Object.keys(body)).toEqual(["message", "code"]);
   });
 
   test("is forbidden when it is blocked", async () => {

@@ -87,7 +87,7 @@ describe("an Idempotency-Key that was used", () => {
     await createOnce(key, "k", { max_users: 2 });
     const refused = await createOnce(key, "k", body);
     expect(refused.status).toBe(422);
-    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect(Object.keys(refused.body)).toEqual(["message", "code"]);
     expect(await liveSessions(key)).toBe(1);
   });
 
@@ -149,7 +149,7 @@ describe("a repeat that comes while the first request runs", () => {
       await gate.reached;
       const second = await createOnce(key, "k");
       expect(second.status).toBe(409);
-      expect(Object.keys(second.body)).toEqual(["message"]);
+      expect(Object.keys(second.body)).toEqual(["message", "code"]);
       expect(Number(second.headers.get("Retry-After"))).toBeGreaterThan(0);
       const otherBody = await createOnce(key, "k", { max_users: 2 });
       expect(otherBody.status).toBe(422);

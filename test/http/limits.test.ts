@@ -90,7 +90,7 @@ describe("the limit on failed authentications of one address", () => {
     for (const credential of [newToken(), "nonsense", env.DRAWBRIDGE_ROOT_TOKEN]) {
       const refused = await call("GET", SESSIONS, { key: credential, ip: guesser });
       expect(refused.status).toBe(429);
-      expect(Object.keys(refused.body)).toEqual(["message"]);
+      expect(Object.keys(refused.body)).toEqual(["message", "code"]);
       expect(refused.headers.get("Retry-After")).toBe("40");
     }
     const root = await call("GET", "/v1/organisations", { key: "guess", ip: guesser });
@@ -139,7 +139,7 @@ test("an API key over its limit of calls is told when to come back, and its call
   const limit = vi.spyOn(limiter, "limit").mockResolvedValue({ success: false });
   const refused = await create(key);
   expect(refused.status).toBe(429);
-  expect(Object.keys(refused.body)).toEqual(["message"]);
+  expect(Object.keys(refused.body)).toEqual(["message", "code"]);
   expect(refused.headers.get("Retry-After")).toBe("10");
   limit.mockRestore();
   expect((await list(key)).body.total_count).toBe(0);

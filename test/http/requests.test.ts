@@ -48,7 +48,7 @@ describe("a body of 64 KB", () => {
     expect((await send(SESSIONS, key, make(LARGEST))).status).toBe(200);
     const refused = await send(SESSIONS, key, make(LARGEST + 1));
     expect(refused.status).toBe(413);
-    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect(Object.keys(refused.body)).toEqual(["message", "code"]);
     expect((await list(key)).body.total_count).toBe(1);
   });
 
@@ -100,7 +100,7 @@ describe("a body that is not a JSON object is refused in the surface's own forma
     for (const path of [SESSIONS, `${SESSIONS}:authorize-user`, `${SESSIONS}:revoke-user`]) {
       const theirs = await send(path, key, body);
       expect(theirs.status).toBe(400);
-      expect(Object.keys(theirs.body)).toEqual(["message"]);
+      expect(Object.keys(theirs.body)).toEqual(["message", "code"]);
     }
     expect((await list(key)).body.total_count).toBe(0);
   });
@@ -172,7 +172,7 @@ describe("a method that a path does not take is refused, and the answer names th
       expect(status).toBe(405);
       expect(headers.get("Allow")?.split(", ").sort()).toEqual([...allowed, "OPTIONS"].sort());
       if (method === "HEAD") continue;
-      if (path.startsWith("/v1/relays/")) expect(Object.keys(body)).toEqual(["message"]);
+      if (path.startsWith("/v1/relays/")) expect(Object.keys(body)).toEqual(["message", "code"]);
       else expect(body).toMatchObject({ status: 405, code: "method-not-allowed" });
     }
   });

@@ -37,7 +37,7 @@ function expectFormat(answer: Answer, format: Format, code?: string) {
   expect(type).toMatch(/^application\/json/);
   switch (format) {
     case "relay-sessions":
-      return expect(keys).toEqual(["message"]);
+      return expect(keys).toEqual(["message", "code"]);
     case "source-sessions":
       return expect(keys.slice(0, 2)).toEqual(["error", "message"]);
     case "device-pairs":

@@ -67,7 +67,7 @@ describe("a websocket of a user", () => {
     const [relay, other] = await Promise.all([newRelay(2), newRelay(2)]);
     const answer = await tryConnect(relay, 1, { query: query(relay, other) });
     expect(answer.status).toBe(403);
-    expect(answer.body).toEqual({ message: expect.stringContaining("token") });
+    expect(answer.body).toEqual({ message: expect.stringContaining("token"), code: "wrong-token" });
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
   });
 
@@ -110,7 +110,10 @@ describe("the link of a websocket", () => {
     const answer = await call("GET", `${path(relay)}/client?${tokensOf(relay, 1)}`);
     expect(answer.status).toBe(426);
     expect(answer.headers.get("Upgrade")).toBe("websocket");
-    expect(answer.body).toEqual({ message: expect.stringContaining("websocket") });
+    expect(answer.body).toEqual({
+      message: expect.stringContaining("websocket"),
+      code: "upgrade-required",
+    });
     expect(await readUser(relay, 1)).toMatchObject({ connected: false });
   });
 
@@ -119,7 +122,7 @@ describe("the link of a websocket", () => {
     for (const id of ["0123456789ab-S", "nonsense", `${relay.id}x`]) {
       const answer = await tryConnect({ ...relay, id }, 1);
       expect(answer.status).toBe(404);
-      expect(answer.body).toEqual({ message: expect.any(String) });
+      expect(answer.body).toEqual({ message: expect.any(String), code: "session-not-found" });
     }
   });
 
@@ -128,7 +131,10 @@ describe("the link of a websocket", () => {
     await endRelay(relay);
     const answer = await tryConnect(relay, 1);
     expect(answer.status).toBe(410);
-    expect(answer.body).toEqual({ message: expect.stringContaining("ended") });
+    expect(answer.body).toEqual({
+      message: expect.stringContaining("ended"),
+      code: "session-ended",
+    });
   });
 
   test("says that the session has ended when its life is over, also before its alarm has rung, and closes its websockets", async () => {

@@ -61,7 +61,10 @@ describe("connecting", () => {
     const refused = await tryConnect(relay, 1);
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("1");
-    expect(refused.body).toEqual({ message: expect.stringContaining("Retry-After") });
+    expect(refused.body).toEqual({
+      message: expect.stringContaining("Retry-After"),
+      code: "over-limit",
+    });
     advance(1);
     expect(await connectTimes(relay, 1, 11)).toEqual([...Array(10).fill(101), 429]);
   });

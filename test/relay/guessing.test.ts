@@ -124,7 +124,10 @@ describe("a session with sixty wrong user tokens in a minute", () => {
     const refused = await tryConnect(relay, 1, { ip: NEW });
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("60");
-    expect(refused.body).toEqual({ message: expect.stringContaining("connected before") });
+    expect(refused.body).toEqual({
+      message: expect.stringContaining("connected before"),
+      code: "locked",
+    });
     expect((await guess(relay, 61, NEW)).status).toBe(429);
     vi.setSystemTime(Date.now() + MINUTE_MS);
     expect((await tryConnect(relay, 1, { ip: NEW })).status).toBe(101);

@@ -277,6 +277,71 @@ describe("assign-host in a session with host_migration", () => {
   });
 });
 
+describe("whoever was connected, and is made the host while they are away, is replaced after the grace", () => {
+  test("if another user had become the host, and the network of this one was gone already", async () => {
+    const relay = await newMigrating(3);
+    await connect(relay, 0, { halfOpen: true });
+    await connect(relay, 1);
+    await connect(relay, 2);
+    await assignHost(relay.key, relay.id, relay.userTokens[1]);
+    await evict(relay);
+    await assignHost(relay.key, relay.id, relay.userTokens[0]);
+    advance(GRACE);
+    await ringAlarm(relay);
+    expect(await hostOf(relay)).toBe(2);
+  });
+
+  test("if others had left just before them", async () => {
+    const relay = await newMigrating(4);
+    const host = await connect(relay, 0);
+    for (const n of [1, 2]) {
+      (await connect(relay, n)).close(1000);
+      await host.control("peer_left");
+    }
+    await connect(relay, 3);
+    await evict(relay);
+    await assignHost(relay.key, relay.id, relay.userTokens[2]);
+    await host.closed;
+    advance(GRACE);
+    await ringAlarm(relay);
+    expect(await hostOf(relay)).not.toBe(2);
+  });
+});
+
+describe("when the object dies with its websockets while the host is connected, the host", () => {
+  const died = async (relay: Relay) => {
+    await kill(relay.id);
+    return connect(relay, 1);
+  };
+
+  test("is replaced if they do not come back in the grace", async () => {
+    const relay = await newMigrating(2);
+    await connect(relay, 0);
+    await connect(relay, 1);
+    await died(relay);
+    // Each of them finds a new object.
+    for (let i = 1; i <= 3; i++) {
+      expect(await hostOf(relay)).toBe(0);
+      await evict(relay);
+      advance(GRACE / 3);
+    }
+    await ringAlarm(relay);
+    expect(await hostOf(relay)).toBe(1);
+  });
+
+  test("has the whole grace, though they had been away before", async () => {
+    const relay = await newMigrating(2);
+    await leave(await connect(relay, 0), await connect(relay, 1));
+    advance(GRACE / 2);
+    await connect(relay, 0);
+    advance(GRACE * 10);
+    await died(relay);
+    expect(await hostOf(relay)).toBe(0);
+    advance(GRACE);
+    expect(await hostOf(relay)).toBe(1);
+  });
+});
+
 test("an object that dies in the grace, with its websockets, does not end its session as idle", async () => {
   const relay = await newMigrating(2, { idle_seconds: 300 });
   const host = await connect(relay, 0);
@@ -316,6 +381,16 @@ describe("the rows written", () => {
     });
     // The alarm is for the end of the session again.
     expect([replaced.objectWritten, replaced.d1Written]).toEqual([1 + 1, 1 + 1]);
+  });
+
+  test("when a host connects are the counters, and none when they only replace their websocket", async () => {
+    const relay = await newMigrating(2);
+    await settled();
+    const first = await rowsOf(() => connect(relay, 0));
+    expect([first.objectWritten, first.d1Written]).toEqual([1, 0]);
+    await evict(relay);
+    const again = await rowsOf(() => connect(relay, 0));
+    expect([again.objectWritten, again.d1Written]).toEqual([0, 0]);
   });
 
   test("while the host is there are none, whoever else comes and whatever is sent", async () => {

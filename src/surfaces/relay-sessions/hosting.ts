@@ -13,8 +13,8 @@ import { joinCode } from "../../session/relay-tokens";
 import type { Session } from "../../session/session";
 import { createSessionBody } from "./bodies";
 import { toRelayRefusal } from "./errors";
+import { joinAnswer, type LinkSettings, linkSettings, toJoinAnswer } from "./links";
 import { SHORTEST_JOIN_KEY } from "./participants";
-import { joinAnswer, type LinkSettings, linkSettings, toJoinAnswer } from "./wire";
 
 /** What anybody who has the key may take: a party, for an evening. */
 const MOST_USERS = 16;

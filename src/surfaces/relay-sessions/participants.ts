@@ -12,8 +12,8 @@ import type { AdmissionRefusal } from "../../session-object/admission";
 import { offersSubprotocol } from "../../session-object/upgrade-request";
 import { connectQuery, joinBody, sessionIdForm } from "./bodies";
 import { requireSessionId, sessionNotFound, sessionUnreachable, toRelayRefusal } from "./errors";
+import { joinAnswer, linkSettings, toJoinAnswer } from "./links";
 import { refusedSocket } from "./refused-socket";
-import { joinAnswer, linkSettings, toJoinAnswer } from "./wire";
 
 /**
  * The fewest characters of a join's Idempotency-Key. A retry with it gets the same user's token. All players

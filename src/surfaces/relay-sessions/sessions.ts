@@ -18,8 +18,8 @@ import {
   userOfSessionBody,
 } from "./bodies";
 import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
+import { linkSettings } from "./links";
 import {
-  linkSettings,
   newJoinCode,
   relaySession,
   relaySessionPage,

@@ -112,7 +112,7 @@ describe("a create is refused and told what is missing or wrong, with", () => {
     const { key } = await newOrganisation();
     const refused = await create(key, body);
     expect(refused.status, refused.text).toBe(400);
-    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect(Object.keys(refused.body)).toEqual(["message", "code"]);
     expect(refused.body.message).toContain(field);
     expect((await list(key)).body.total_count).toBe(0);
   });

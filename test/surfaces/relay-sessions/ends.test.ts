@@ -53,7 +53,10 @@ describe("deleting a session", () => {
       const answers = [await remove(key, id), await read(key, id)];
       for (const { status, body } of answers) {
         expect(status).toBe(404);
-        expect(body).toEqual({ message: "There is no such session, or it has ended." });
+        expect(body).toEqual({
+          message: "There is no such session, or it has ended.",
+          code: "session-not-found",
+        });
       }
     },
   );

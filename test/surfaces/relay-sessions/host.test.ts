@@ -1,8 +1,11 @@
 /** The organisation makes another user the host of a relay session. */
 import { evictDurableObject } from "cloudflare:test";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { PermissionGate } from "../../../src/relay/permission-gate";
+import { Announcer } from "../../../src/session-object/announcer";
 import { newOrganisation } from "../../support/client";
 import { stubOf } from "../../support/faults";
+import { newConnectedRelay } from "../../support/permissions";
 import { eventRows, eventually } from "../../support/pipeline";
 import { newLinkedNode } from "../../support/relay-node";
 import { rowsOf } from "../../support/rows";
@@ -19,11 +22,14 @@ import {
 import {
   connect,
   createRelay,
+  fromClient,
   newRelay,
   type Relay,
   revokeUser,
   tryConnect,
   upgrade,
+  v1,
+  withId,
 } from "../../support/socket";
 
 /** The ordinals of the users who are shown as the host. */
@@ -71,6 +77,38 @@ describe("assign-host", () => {
     await client.closed;
     expect((await tryConnect(relay, 1)).status).toBe(403);
     expect((await tryConnect(relay, 1, { side: "server" })).status).toBe(101);
+  });
+
+  test("turns away who was on their way to the link that was theirs, so that no frame is read wrongly", async () => {
+    const relay = await newConnectedRelay("host", "client");
+    const ensureInD1 = vi.spyOn(Announcer.prototype, "ensureInD1");
+    const d1 = Promise.withResolvers<boolean>();
+    ensureInD1.mockImplementation(() => d1.promise);
+    const asks = [tryConnect(relay, 0), tryConnect(relay, 1), tryConnect(relay, 0, v1(relay, 0))];
+    await eventually(async () => expect(ensureInD1).toHaveBeenCalledTimes(3));
+    await assign(relay, 1);
+    d1.resolve(true);
+    const statuses = (await Promise.all(asks)).map(({ status }) => status);
+    ensureInD1.mockRestore();
+    expect(statuses).toEqual([403, 403, 101]);
+  });
+
+  test("changes nothing in the order of a client's frames, though the first had to wait for permissions", async () => {
+    const relay = await newConnectedRelay("host", "client", null);
+    await connect(relay, 0);
+    const [client, next] = [await connect(relay, 1), await connect(relay, 2)];
+    await evictDurableObject(stubOf(relay.id));
+    const refresh = vi.spyOn(PermissionGate.prototype, "refresh");
+    const read = Promise.withResolvers<boolean>();
+    refresh.mockImplementation(() => read.promise);
+    client.send(...fromClient(1));
+    await eventually(async () => expect(refresh).toHaveBeenCalled());
+    await assign(relay, 2);
+    client.send(...fromClient(2));
+    expect(await next.settle()).toEqual([]);
+    read.resolve(true);
+    expect([await next.frame(), await next.frame()]).toEqual([withId(1, 1), withId(1, 2)]);
+    refresh.mockRestore();
   });
 
   test("holds after the object was evicted, and can be taken back", async () => {

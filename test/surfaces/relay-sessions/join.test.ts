@@ -141,7 +141,7 @@ describe("a join is refused", () => {
   ])("%s", async (_, body, status) => {
     const refused = await call("POST", "/v1/relays/join", { body, ip: anyAddress() });
     expect(refused.status).toBe(status);
-    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect(Object.keys(refused.body)).toEqual(["message", "code"]);
   });
 
   test("from an address that sent too many wrong codes, for a minute, and from no other", async () => {
@@ -172,7 +172,7 @@ describe("a join is refused", () => {
       for (const guess of ["333333", code]) {
         const refused = await join(guess, nextAddress());
         expect(refused.status).toBe(429);
-        expect(Object.keys(refused.body)).toEqual(["message"]);
+        expect(Object.keys(refused.body)).toEqual(["message", "code"]);
       }
     });
     expect(reads).toEqual([]);

@@ -117,7 +117,7 @@ test.each([
     const { key } = await newOrganisation();
     const { status, body } = await list(key, `?${query}`);
     expect(status).toBe(400);
-    expect(Object.keys(body)).toEqual(["message"]);
+    expect(Object.keys(body)).toEqual(["message", "code"]);
     expect(body.message).toContain(`${query.split("=")[0]} must be a whole number from 1`);
   },
 );

@@ -92,7 +92,7 @@ describe("authorize-user", () => {
     const { key } = await newOrganisation();
     const refused = await call("POST", `${SESSIONS}:authorize-user`, { key, body });
     expect(refused.status).toBe(status);
-    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect(Object.keys(refused.body)).toEqual(["message", "code"]);
     expect(refused.body.message).toContain(said);
   });
 });
@@ -177,6 +177,6 @@ describe("revoke-user", () => {
     const { key } = await newOrganisation();
     const refused = await call("POST", `${SESSIONS}:revoke-user`, { key, body });
     expect(refused.status).toBe(status);
-    expect(Object.keys(refused.body)).toEqual(["message"]);
+    expect(Object.keys(refused.body)).toEqual(["message", "code"]);
   });
 });
