@@ -2,13 +2,13 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
+import { monotonicNow } from "./clock";
 import { createLog, type Log } from "./log";
 import { serveMetrics } from "./metrics";
 import { type CommandLine, readCommandLine, USAGE, UsageError } from "./options";
 import { RelayNode } from "./relay-node";
+import { signalHandler } from "./signals";
 
-/** A second signal within this time is the same one: terminals and npm send two. */
-const SAME_SIGNAL_MS = 2_000;
 /** What systemd should not start again: `RestartPreventExitStatus=2`. */
 const DO_NOT_RESTART = 2;
 
@@ -44,7 +44,7 @@ async function run({ metrics, ...options }: CommandLine, log: Log): Promise<numb
     log.error("the UDP ports could not be bound", { error: (error as Error).message });
     return 1;
   }
-  stopOnSignals(node);
+  obeySignals(node);
   if (metrics) {
     try {
       const { url } = await serveMetrics(node, metrics);
@@ -64,18 +64,8 @@ async function run({ metrics, ...options }: CommandLine, log: Log): Promise<numb
   return end.lasts ? DO_NOT_RESTART : 1;
 }
 
-/** The first signal drains; a second one, two seconds later or more, ends the node at once. */
-function stopOnSignals(node: RelayNode): void {
-  let firstAt: number | null = null;
-  const signalled = () => {
-    const now = performance.now();
-    if (firstAt === null) {
-      firstAt = now;
-      node.drain();
-    } else if (now - firstAt >= SAME_SIGNAL_MS) {
-      void node.stop();
-    }
-  };
+function obeySignals(node: RelayNode): void {
+  const signalled = signalHandler(node, monotonicNow);
   process.on("SIGTERM", signalled);
   process.on("SIGINT", signalled);
 }

@@ -24,6 +24,8 @@ export const MAX_NODES_TRIED = 3;
 const CALL_TIMEOUT_MS = 3_000;
 /** How long callers wait for a node to do what it is told. */
 const TOLD_WAIT_MS = 2_000;
+/** How long a reader waits for a node's figures. */
+const FIGURES_WAIT_MS = 500;
 
 interface NodeLinkContext {
   ctx: { waitUntil(work: Promise<unknown>): void };
@@ -140,11 +142,12 @@ export class NodeLink {
     this.#object.ctx.waitUntil(telling.catch(owe));
   }
 
-  /** What the node has counted; null: no node carries the session, or it does not say. */
+  /** What the node has counted; null: no node carries the session, or it does not say within 500 ms. */
   async figures({ session }: LoadedSession): Promise<readonly NodeFigures[] | null> {
     if (!session.node || isFinal(session)) return null;
     const asking = this.#callTwice(session.node.id, (node) => node.figures(session.id));
-    return asking.catch(() => null);
+    // Its object bounds the node; this bounds the object.
+    return withTimeout(FIGURES_WAIT_MS, asking).catch(() => null);
   }
 
   async #tellNow(loaded: LoadedSession, change: number): Promise<number | null> {

@@ -100,6 +100,17 @@ describe("a datagram", () => {
   });
 });
 
+test("datagrams and their bytes are counted as they come and as they go, whatever becomes of them", () => {
+  connect();
+  const { counts } = node.forwarder;
+  // Two pings of nine bytes, and two pongs of two.
+  expect(counts).toMatchObject({ datagramsIn: 2, bytesIn: 18, datagramsOut: 2, bytesOut: 4 });
+  fromAnna("12345");
+  expect(counts).toMatchObject({ datagramsIn: 3, bytesIn: 32, datagramsOut: 3, bytesOut: 14 });
+  node.receive("client", Buffer.from("nonsense"), ANNA_PORT);
+  expect(counts).toMatchObject({ datagramsIn: 4, bytesIn: 40, datagramsOut: 3, bytesOut: 14 });
+});
+
 describe("what is no datagram of this protocol", () => {
   test.each([
     ["nothing", Buffer.alloc(0)],

@@ -1,7 +1,7 @@
 /** A relay node over real UDP and websockets on loopback. Drawbridge is a small server of the test's. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Socket } from "node:dgram";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createLog } from "../../relay-node/log";
-import { serveMetrics } from "../../relay-node/metrics";
 import { type NodeEnd, RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
 import { parseTrunkFrame, trunkFrame } from "../../src/relay/trunk";
 import { LINK_CLOSE } from "../../src/relay-nodes/link-protocol";
@@ -27,6 +27,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const peer of peers.splice(0)) peer.close();
   await Promise.all(nodes.splice(0).map((node) => node.stop()));
   await drawbridge.close();
@@ -102,6 +103,16 @@ describe("a node that is linked", () => {
     await host.send(hostData(HOST, SESSION, { to: 1, payload }));
     expect(await anna.next()).toEqual(toClient(payload));
     expect(await host.next()).toEqual(toHost(1, payload));
+  });
+
+  test("drops and counts what its socket does not take at once, and goes on after that", async () => {
+    const { node, host, anna } = await play();
+    const queued = vi.spyOn(Socket.prototype, "getSendQueueCount").mockReturnValue(1);
+    await anna.send(clientData(ANNA, SESSION, "dropped"));
+    await eventually(() => expect(node.forwarder.counts.dropped["socket-full"]).toBe(1));
+    queued.mockRestore();
+    await anna.send(clientData(ANNA, SESSION, "sent"));
+    expect(await host.next()).toEqual(toHost(1, "sent"));
   });
 
   test.each([
@@ -220,11 +231,20 @@ describe("a node that is linked", () => {
     expect(drawbridge.links).toBe(1);
   });
 
-  test("logs no token", async () => {
+  test("logs a JSON object in each line, and no token", async () => {
     const { node } = await play();
     await node.stop();
-    expect(logged.length).toBeGreaterThan(0);
+    expect(logged.map((line) => JSON.parse(line).message)).toEqual([
+      "listening",
+      "linked",
+      "session assigned",
+    ]);
     for (const line of logged) {
+      expect(JSON.parse(line)).toMatchObject({
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        level: "info",
+      });
+      expect(line).not.toContain("\n");
       expect(line).not.toContain(TOKEN);
       expect(line).not.toMatch(/\b(100|101|500)\b/);
     }
@@ -396,6 +416,22 @@ describe("a session with users on both sides", () => {
     await eventually(() => expect(trunk.readyState).toBe(trunk.CLOSED));
   });
 
+  test("has no trunk before somebody is heard here, and none when the last one is gone", async () => {
+    const node = await startNode();
+    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
+    const anna = await peerOf(node.ports.client);
+    await anna.until(ping(999, SESSION), pong(3));
+    expect(drawbridge.trunksDialled).toBe(0);
+    await anna.until(ping(ANNA, SESSION), pong(2));
+    const trunk = await drawbridge.trunk("s1");
+    const user = node.forwarder.table.get("s1")?.user(1);
+    if (!user) throw new Error("Anna is not there");
+    // As if ten seconds were over.
+    user.heardAt -= 10_000;
+    await eventually(() => expect(trunk.readyState).toBe(trunk.CLOSED));
+    expect(drawbridge.trunksDialled).toBe(1);
+  });
+
   test("carries frames over it in both directions, and both sides say who is there", async () => {
     const node = await startNode();
     await drawbridge.ask({ type: "assign", ref: "", session: mixed });
@@ -439,6 +475,21 @@ describe("a session with users on both sides", () => {
     await eventually(() => expect(texts.at(-1)).toBe('{"type":"here","users":[0,1]}'));
   });
 
+  test("tells Drawbridge who was not heard for ten seconds", async () => {
+    const { node } = await play();
+    await drawbridge.send({ type: "trunk", id: "s1", open: true });
+    const trunk = await drawbridge.trunk("s1");
+    const texts: string[] = [];
+    trunk.on("message", (data) => texts.push(String(data)));
+    trunk.send(JSON.stringify({ type: "here", users: [2] }));
+    await eventually(() => expect(texts).toEqual(['{"type":"here","users":[0,1]}']));
+    const host = node.forwarder.table.get("s1")?.user(0);
+    if (!host) throw new Error("the host is not there");
+    // As if so much time were over for the host alone.
+    host.heardAt -= 10_000;
+    await eventually(() => expect(texts.at(-1)).toBe('{"type":"here","users":[1]}'));
+  });
+
   test("gets a new trunk when one breaks", async () => {
     const node = await startNode();
     await drawbridge.ask({ type: "assign", ref: "", session: mixed });
@@ -476,29 +527,4 @@ describe("a session with users on both sides", () => {
       await drawbridge.trunk("s1");
     },
   );
-});
-
-describe("the metrics of a node", () => {
-  test("show what it carries and what it dropped, and no token", async () => {
-    const { node, host, anna } = await play();
-    const metrics = await serveMetrics(node, { host: "127.0.0.1", port: 0 });
-    await anna.send(clientData(ANNA, SESSION, "x"));
-    await host.next();
-    await anna.send(Buffer.from("nonsense"));
-    await eventually(async () => {
-      const text = await (await fetch(metrics.url)).text();
-      expect(text).toContain("relay_node_link_up 1");
-      expect(text).toContain("relay_node_draining 0");
-      expect(text).toContain("relay_node_sessions 1");
-      expect(text).toContain("relay_node_users 2");
-      expect(text).toContain('relay_node_datagrams_dropped_total{reason="malformed"} 1');
-      expect(text).toContain('relay_node_datagrams_dropped_total{reason="over-limit"} 0');
-      expect(text).toMatch(/relay_node_datagrams_out_total [1-9]/);
-      expect(text).toMatch(/relay_node_bytes_in_total [1-9]/);
-      expect(text).toMatch(/relay_node_event_loop_delay_p99_seconds [0-9.e-]+/);
-      expect(text).not.toContain(TOKEN);
-    });
-    expect((await fetch(new URL("/", metrics.url))).status).toBe(404);
-    metrics.close();
-  });
 });

@@ -1,13 +1,18 @@
 /** A relay session on a relay node, from its create to its end, with a node that speaks the link's protocol. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { RelayNodeObject } from "../../src/relay-nodes/object";
 import { call, newOrganisation } from "../support/client";
 import { stubOf } from "../support/faults";
 import { eventually, newMailbox } from "../support/pipeline";
 import { link, NODES, newLinkedNode, nodeStub } from "../support/relay-node";
 import { authorize, create, join, list, read, remove, revoke } from "../support/sessions";
 import { connect, createRelay } from "../support/socket";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const two = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
 
@@ -75,6 +80,21 @@ describe("a relay session of an organisation with a relay node", () => {
     expect(user).toMatchObject({ connected: null, bytes_in: null, frames_dropped: null });
   });
 
+  test("shows null when the node's object does not answer either, before that is asked a second time", async () => {
+    const { key } = await newOrganisation();
+    await newLinkedNode(key);
+    const { session_id: id } = (await create(key, two)).body;
+    const figures = vi.spyOn(RelayNodeObject.prototype, "figures");
+    figures.mockImplementation(() => new Promise<never>(() => undefined));
+    const { status, body } = await read(key, id);
+    // It is asked again after three seconds.
+    expect([status, body.session_users[0].bytes_in, figures.mock.calls.length]).toEqual([
+      200,
+      null,
+      1,
+    ]);
+  });
+
   test("has each user known to the node before they are told of it, and none any more before a revocation is answered", async () => {
     const { key } = await newOrganisation();
     const node = await newLinkedNode(key);
@@ -84,6 +104,7 @@ describe("a relay session of an organisation with a relay node", () => {
     expect(users()).toContain(added.authorization_token);
     const joined = (await join(join_code)).body;
     expect(joined.udp).toEqual({ host: "play.example.com", port: 7002 });
+    expect(joined.link).toBe(`ws://localhost:8787/v1/relays/sessions/${id}/client`);
     expect(users()).toContain(joined.user_token);
     const revoked = await revoke(key, id, added.authorization_token);
     expect(revoked.body.effective_by).toBeUndefined();

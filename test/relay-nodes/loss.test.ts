@@ -117,6 +117,23 @@ describe("after its node's link is gone, a session", () => {
 });
 
 describe("a node", () => {
+  test("is told how often to ping, how long it may be blind, and what a user may send", async () => {
+    const { key } = await newOrganisation();
+    const { told } = await newLinkedNode(key);
+    expect(told[0]).toMatchObject({
+      type: "welcome",
+      protocol: LINK_PROTOCOL,
+      ping_seconds: 10,
+      blind_seconds: 30,
+      limits: {
+        bytes_per_second: Number(env.RELAY_BYTES_PER_SECOND),
+        burst_bytes: Number(env.RELAY_BURST_BYTES),
+        messages_per_second: Number(env.RELAY_MESSAGES_PER_SECOND),
+        burst_messages: Number(env.RELAY_BURST_MESSAGES),
+      },
+    });
+  });
+
   test("that does not ping for 25 seconds has its link closed, and is lost 30 seconds after it was last heard", async () => {
     stopClockAhead();
     const tenant = await newOrganisation();

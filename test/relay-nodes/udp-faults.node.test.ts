@@ -1,5 +1,6 @@
 /** What breaks around a relay node, over real UDP: the node as a process, and the Worker as it is deployed. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createLog } from "../../relay-node/log";
 import type { RelayNode } from "../../relay-node/relay-node";
 import { eventually } from "../support/eventually";
 import { Api, NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
@@ -209,14 +210,26 @@ describe("a link that is cut", () => {
 });
 
 describe("a Worker that is deployed anew", () => {
-  test("drops the link, which comes back, and no session", async () => {
+  test("drops the link, which comes back, no session, and no datagram", async () => {
     const api = await newApi();
     const { token } = await api.newNode();
-    const node = await startLinkedNode(server.origin, token);
+    let links = 0;
+    const log = createLog((line) => {
+      if (JSON.parse(line).message === "linked") links += 1;
+    });
+    const node = await startLinkedNode(server.origin, token, { log });
     nodes.push(node);
     const played = await game(api);
-    await server.restart();
-    await passes(played);
+    const { host, anna } = played;
+    const restart = server.restart();
+    for (let i = 0; links < 2; i++) {
+      await anna.toHost(`up ${i}`);
+      expect(await host.peer.next()).toEqual(toHost(1, `up ${i}`));
+      await host.toClient(1, `down ${i}`);
+      expect(await anna.peer.next()).toEqual(toClient(`down ${i}`));
+    }
+    await restart;
+    expect(node.forwarder.counts.allDropped).toBe(0);
     await eventually(() => expect(node.isLinked).toBe(true));
     await passes(played);
     const { body } = await api.read(played.session.session_id);

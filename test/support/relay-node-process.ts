@@ -28,12 +28,14 @@ export class RelayNodeProcess {
     return buildRelayNode();
   }
 
+  /** `file`: a copy of the single file. */
   static start(
     { origin, token }: { origin: string; token: string },
     options: readonly string[] = ["--server-port", "0", "--client-port", "0"],
+    file = RELAY_NODE,
   ): RelayNodeProcess {
     const args = ["--url", origin, "--host", "127.0.0.1", ...options];
-    const child = spawn(nodePath(), [RELAY_NODE, ...args], {
+    const child = spawn(nodePath(), [file, ...args], {
       env: { RELAY_NODE_TOKEN: token } as unknown as NodeJS.ProcessEnv,
       stdio: ["ignore", "pipe", "inherit"],
     });
