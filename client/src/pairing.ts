@@ -10,6 +10,7 @@ import {
   type PairingClient,
   signedString,
 } from "./pairing-protocol.js";
+import { serviceUrl } from "./service-url.js";
 
 export { type PairingClient, PairingError };
 
@@ -84,9 +85,11 @@ const MOST_LOST_TOKENS = 3;
  * service has the request; its `token` resolves when somebody has decided. Each call that is let in gives a
  * new token, and the one before it stops working.
  *
- * Rejects with a `PairingError` if the request could not be made.
+ * Rejects with a `PairingError` if the request could not be made, and with a `TypeError` at once if `url` is no
+ * URL of http or https.
  */
 export async function pairDevice(options: PairDeviceOptions): Promise<Pairing> {
+  serviceUrl(options.url);
   const keys = options.keyPair ?? (await keptKey(options));
   const publicKey = await publicBytes(keys);
   const deviceId = await deviceIdOf(publicKey);

@@ -1,8 +1,10 @@
 /** `drawbridge-client/relay`: connections to relay sessions, for hosts and for those who join. */
-import { BYTES, type Codec, JSON_CODEC } from "./relay/codec.js";
+import { type Codec, codecOf } from "./relay/codec.js";
 import { openConnection, type RelayConnection } from "./relay/connection.js";
+import { RelayError } from "./relay/error.js";
 import { postOnce } from "./relay/http.js";
 import type { RelayCredentials } from "./relay/socket.js";
+import { serviceUrl } from "./service-url.js";
 
 export type { Codec } from "./relay/codec.js";
 export { RelayConnection, type RelayState } from "./relay/connection.js";
@@ -67,32 +69,35 @@ interface Ticket {
 /**
  * Makes a session, and connects as its host. Others join with the connection's `joinCode`.
  * @throws RelayError if it is refused or cannot be reached
+ * @throws TypeError before any call, if an option cannot be right
  */
 export function hostRelay(options: HostOptions & WithoutCodec): Promise<RelayConnection>;
 export function hostRelay<Value = unknown>(
   options: HostOptions & WithCodec<Value>,
 ): Promise<RelayConnection<Value, Value>>;
 export async function hostRelay(options: HostOptions & AnyCodec): Promise<unknown> {
-  const { url, key, maxUsers, metadata, region, ttlSeconds } = options;
+  const { key, maxUsers, metadata, region, ttlSeconds } = options;
   const body = { max_users: maxUsers, metadata, region, ttl_seconds: ttlSeconds };
-  return enter(options, at(url, "/v1/relays/host"), body, key);
+  return enter(options, "/v1/relays/host", body, key);
 }
 
 /**
  * Joins a session with its code, and connects.
  * @throws RelayError if it is refused or cannot be reached
+ * @throws TypeError before any call, if an option cannot be right
  */
 export function joinRelay(options: JoinOptions & WithoutCodec): Promise<RelayConnection>;
 export function joinRelay<Value = unknown>(
   options: JoinOptions & WithCodec<Value>,
 ): Promise<RelayConnection<Value, Value>>;
 export async function joinRelay(options: JoinOptions & AnyCodec): Promise<unknown> {
-  return enter(options, at(options.url, "/v1/relays/join"), { join_code: options.code });
+  return enter(options, "/v1/relays/join", { join_code: options.code });
 }
 
 /**
  * Connects a participant whose tokens are known.
  * @throws RelayError if it is refused or cannot be reached
+ * @throws TypeError if an option cannot be right
  */
 export function connectRelay(options: ConnectOptions & WithoutCodec): Promise<RelayConnection>;
 export function connectRelay<Value = unknown>(
@@ -100,41 +105,44 @@ export function connectRelay<Value = unknown>(
 ): Promise<RelayConnection<Value, Value>>;
 export async function connectRelay(options: ConnectOptions & AnyCodec): Promise<unknown> {
   const { link, sessionToken, userToken, deviceToken } = options;
-  return open(options, { link, sessionToken, userToken, deviceToken }, null);
+  const credentials = { link, sessionToken, userToken, deviceToken };
+  return openConnection({ ...setupOf(options), credentials, joinCode: null });
 }
 
 type AnyCodec = WithoutCodec | WithCodec<unknown>;
 
 async function enter(
-  options: ConnectionOptions & AnyCodec,
-  url: string,
+  options: ConnectionOptions & AnyCodec & { url: string; code?: string },
+  path: string,
   body: unknown,
   key?: string,
 ): Promise<unknown> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const url = serviceUrl(options.url) + path;
+  const setup = setupOf(options);
+  const { timeoutMs } = setup;
   const start = performance.now();
   const ticket = await postOnce<Ticket>(url, body, { key, timeoutMs });
-  const { link, session_token, user_token, join_code = null } = ticket;
-  const left = Math.max(timeoutMs - (performance.now() - start), 1);
-  const credentials = { link, sessionToken: session_token, userToken: user_token };
-  return open({ ...options, timeoutMs: left }, credentials, join_code);
-}
-
-function open(
-  options: ConnectionOptions & AnyCodec,
-  credentials: RelayCredentials,
-  joinCode: string | null,
-): Promise<unknown> {
-  const { codec = BYTES, bufferWhileAway = 0, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { link, session_token, user_token, join_code } = ticket;
   return openConnection({
-    credentials,
-    codec: codec === "json" ? JSON_CODEC : (codec as Codec<unknown>),
-    joinCode,
-    bufferWhileAway,
-    timeoutMs,
+    ...setup,
+    timeoutMs: Math.max(timeoutMs - (performance.now() - start), 1),
+    credentials: { link, sessionToken: session_token, userToken: user_token },
+    joinCode: join_code ?? asShown(options.code ?? ""),
   });
 }
 
-function at(url: string, path: string): string {
-  return url.replace(/\/+$/, "") + path;
+/** What a connection needs of the options. Before any call is made, it throws if none can come of them. */
+function setupOf({
+  codec,
+  bufferWhileAway = 0,
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+}: ConnectionOptions & AnyCodec) {
+  const setup = { codec: codecOf(codec), bufferWhileAway, timeoutMs };
+  if (globalThis.WebSocket) return setup;
+  throw new RelayError("there is no WebSocket here: Node 22 or newer has one");
+}
+
+/** A code that was typed, as the service shows it. */
+function asShown(code: string): string {
+  return code.replace(/[\s-]/g, "").toUpperCase().replace(/^.{4}/, "$&-");
 }

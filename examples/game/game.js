@@ -77,7 +77,7 @@ async function enter(connect, why) {
   showBusy(true);
   try {
     const connection = await connect();
-    start(connection, { name, code: connection.joinCode ?? spelt(codeInput.value) });
+    start(connection, { name, code: connection.joinCode });
   } catch (error) {
     showProblem(why(error));
   } finally {

@@ -47,7 +47,9 @@ describe("a host and a client", () => {
     const session = await createSession(server.origin, key);
     const host = await connectRelay(credentialsOf(session, 0));
     const atHost = record(host);
-    const client = await joinRelay({ url: server.origin, code: session.join_code.toLowerCase() });
+    const typed = ` ${session.join_code.toLowerCase().replace("-", "")}`;
+    const client = await joinRelay({ url: server.origin, code: typed });
+    expect(client.joinCode).toBe(session.join_code);
     const atClient = record(client);
     expect([host.isHost, host.connectionId, client.isHost, client.connectionId]).toEqual([
       true,

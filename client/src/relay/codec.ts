@@ -30,3 +30,14 @@ export const JSON_CODEC: Codec<unknown> = {
   decode: (bytes) =>
     JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)),
 };
+
+/**
+ * The codec that the option `codec` asks for.
+ * @throws TypeError if it is unknown
+ */
+export function codecOf(codec: "json" | Codec<unknown> | undefined): Codec<unknown> {
+  if (codec === undefined) return BYTES as Codec<unknown>;
+  if (codec === "json") return JSON_CODEC;
+  if (typeof codec?.encode === "function" && typeof codec.decode === "function") return codec;
+  throw new TypeError('codec is "json", or an object with encode and decode.');
+}

@@ -34,7 +34,7 @@ export class RelayConnection<
   Sent = BufferSource,
   Received = Uint8Array,
 > extends RelayEventTarget<Received> {
-  /** The session's join code: a host's, from `hostRelay`. Null: not known. */
+  /** The session's join code when this participant came, as it is shown: `XXXX-XXXX`. Null: not known. */
   readonly joinCode: string | null;
   /** With these `connectRelay` gets the same participant in again, such as after a page was loaded anew. */
   readonly credentials: RelayCredentials;
@@ -73,7 +73,7 @@ export class RelayConnection<
       closed: (...why) => this.#inOrder(() => this.#closed(...why)),
     });
     this.#firstAttempts = setTimeout(() => {
-      const seconds = timeoutMs / 1_000;
+      const seconds = Math.round(timeoutMs / 100) / 10;
       this.#finish(this.#lastClose, `no connection to ${credentials.link} within ${seconds} s`);
     }, timeoutMs);
   }
