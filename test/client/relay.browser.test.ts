@@ -1,12 +1,11 @@
 /** The relay part of the client in Chromium, on a page of another origin and without a build step. */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
+import { type OtherOrigin, startOtherOrigin } from "../support/other-origin";
 import { api, createSession, credentialsOf } from "./relay-session";
 
 let browser: TestBrowser;
-let pages: Server;
+let otherOrigin: OtherOrigin;
 let key: string;
 let publishableKey: string;
 
@@ -21,14 +20,11 @@ beforeAll(async () => {
     permissions: ["relays:host"],
   });
   publishableKey = made.token.value;
-  pages = createServer((_, response) => {
-    response.writeHead(200, { "Content-Type": "text/html" }).end("<title>A game</title>");
-  });
-  await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
+  otherOrigin = await startOtherOrigin(browser.origin);
 });
 
 afterAll(async () => {
-  pages?.close();
+  otherOrigin?.close();
   await browser?.close();
 });
 
@@ -42,10 +38,7 @@ beforeEach(() => {
 async function openPage(): Promise<Tab> {
   const tab = await browser.open();
   tabs.push(tab);
-  // The Worker's host with another port: another origin, and the only host that this browser knows.
-  const url = new URL(browser.origin);
-  url.port = String((pages.address() as AddressInfo).port);
-  await tab.page.goto(url.href);
+  await tab.page.goto(otherOrigin.url);
   return tab;
 }
 

@@ -1,11 +1,10 @@
 /** A page of another origin in a real browser: what it may call, and what it can read of the answers. */
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
+import { type OtherOrigin, startOtherOrigin } from "../support/other-origin";
 
 let browser: TestBrowser;
-let pages: Server;
+let otherOrigin: OtherOrigin;
 let organisationId: number;
 let key: string;
 let tab: Tab;
@@ -15,24 +14,17 @@ beforeAll(async () => {
   const organisation = await browser.server.newOrganisation("Game");
   organisationId = organisation.id;
   key = organisation.api_key.token;
-  pages = createServer((_, response) => {
-    response.writeHead(200, { "Content-Type": "text/html" }).end("<title>A game</title>");
-  });
-  await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
+  otherOrigin = await startOtherOrigin(browser.origin);
 });
 
 afterAll(async () => {
-  pages?.close();
+  otherOrigin?.close();
   await browser?.close();
 });
 
 beforeEach(async () => {
   tab = await browser.open();
-  const { port } = pages.address() as AddressInfo;
-  // The Worker's host with another port: another origin, and the only host that this browser knows.
-  const url = new URL(browser.origin);
-  url.port = String(port);
-  await tab.page.goto(url.href);
+  await tab.page.goto(otherOrigin.url);
 });
 
 /** What a page reads of an answer; `blocked`: the browser keeps it from the page. */
