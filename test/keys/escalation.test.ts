@@ -367,6 +367,9 @@ describe("an organisation", () => {
       headers: { "X-Organisation-Id": String(three.id) },
       body: {},
     });
-    expect([relays.status, relays.body]).toEqual([404, { message: expect.any(String) }]);
+    expect([relays.status, relays.body]).toEqual([
+      404,
+      { message: expect.any(String), code: "unknown-organisation" },
+    ]);
   });
 });

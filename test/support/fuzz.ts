@@ -179,7 +179,9 @@ function wrongWith({ status, headers, body, text }: Answer, surface: string): st
   if (typeof body !== "object" || body === null) return "the refusal is no JSON object";
   if (surface === "relay") {
     const isMessage = typeof body.message === "string" && body.message !== "";
-    return isMessage && Object.keys(body).length === 1 ? null : "the refusal is not a message";
+    const hasCode = typeof body.code === "string" && /^[a-z]+(-[a-z]+)*$/.test(body.code);
+    const isWhole = isMessage && hasCode && Object.keys(body).length === 2;
+    return isWhole ? null : "the refusal is not a message and a code";
   }
   if (headers.get("Content-Type") !== "application/problem+json")
     return "the refusal is no problem";

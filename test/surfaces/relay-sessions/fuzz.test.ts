@@ -1,5 +1,5 @@
 /**
- * Whatever is sent to relay sessions, no answer is a fault of ours, and every refusal is a message.
+ * Whatever is sent to relay sessions, no answer is a fault of ours, and every refusal is a message with a code.
  */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
