@@ -369,7 +369,7 @@ describe("an organisation", () => {
     });
     expect([relays.status, relays.body]).toEqual([
       404,
-      { message: expect.any(String), code: "unknown-organisation" },
+      { message: expect.any(String), code: "organisation-not-found" },
     ]);
   });
 });
