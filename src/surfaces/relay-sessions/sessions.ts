@@ -44,7 +44,6 @@ export const relaySessions: OperationGroup = {
     "Your backend opens a session for the players of a game, or for devices, and gives each of them a token. The format is that of Edgegap Relays.",
   page: "relay-sessions.md",
   operations: [
-    // In this group, and not in one of its own: Swagger UI 5.35 shows nothing when the thirtieth is opened.
     ...relayHosting,
     operation({
       id: "createRelaySession",
