@@ -5,6 +5,7 @@ import { rpc } from "../surfaces/polarclaw/rpc";
 import { webConnectPrefix } from "../surfaces/relay-permissions/aliases";
 import { connections } from "../surfaces/relay-permissions/connections";
 import { permissions } from "../surfaces/relay-permissions/permissions";
+import { relayHosting } from "../surfaces/relay-sessions/hosting";
 import { relayParticipants } from "../surfaces/relay-sessions/participants";
 import { relaySessions } from "../surfaces/relay-sessions/sessions";
 import { account } from "../surfaces/source-sessions/account";
@@ -33,6 +34,7 @@ import { webhookSecrets } from "../surfaces/v1/webhook-secrets";
 /** What exists only for the clients of a vendor stands at the end: others have the same on `/v1`. */
 const ORDER: readonly OperationGroup[] = [
   relaySessions,
+  relayHosting,
   relayParticipants,
   service,
   organisations,

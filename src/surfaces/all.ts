@@ -10,6 +10,7 @@ import { connections } from "./relay-permissions/connections";
 import { permissionSurface } from "./relay-permissions/errors";
 import { permissions } from "./relay-permissions/permissions";
 import { relaySurface } from "./relay-sessions/errors";
+import { relayHosting } from "./relay-sessions/hosting";
 import { relayParticipants } from "./relay-sessions/participants";
 import { relaySessions } from "./relay-sessions/sessions";
 import { account } from "./source-sessions/account";
@@ -41,7 +42,7 @@ export const ownSurface = problemSurface("v1", () => true);
 
 /** Every surface with its operations. The first that owns a path words its errors; `/v1` owns the rest. */
 export const SURFACES: readonly SurfaceOperations[] = [
-  [relaySurface, relaySessions, relayParticipants],
+  [relaySurface, relaySessions, relayHosting, relayParticipants],
   [permissionSurface, connections, permissions, webConnectPrefix],
   [keySurface, apiKeys],
   [sourceSurface, usersAndSources, sourceSessions, account, ricloudEvents, webhookConfigs],

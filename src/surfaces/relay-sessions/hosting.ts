@@ -3,7 +3,7 @@ import * as z from "zod";
 import { requireKey } from "../../http/authenticate";
 import { idempotencyScope, readIdempotencyKey } from "../../http/idempotency";
 import { toResponse, withIdempotencyKey } from "../../http/mount";
-import { checkedByHandler, operation, type Shown } from "../../http/operation";
+import { checkedByHandler, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { countCall, requireBelowLimit } from "../../http/rate-limits";
 import { type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import { wholeNumber } from "../../http/whole-numbers";
@@ -62,34 +62,40 @@ const hostedSession = z
   .meta({ id: "HostedRelaySession" });
 
 /** Hosting, for players whose game has no backend. */
-export const relayHosting = [
-  operation({
-    id: "hostRelaySession",
-    method: "POST",
-    path: "/v1/relays/host",
-    // The limits come before the Idempotency-Key, whose rows cost money: anybody may have the key.
-    caller: checkedByHandler("apiKey", "operatorToken"),
-    origins: "any",
-    summary: "Host a relay session as a player",
-    description: `Needs the permission \`${HOST_SESSIONS}\`. A key that holds it alone is publishable: it can do this and nothing else. The session has one user, the caller, who is its host. It has a join code, and is on websockets only. If the host is gone, the client that joined first becomes the host. An \`Idempotency-Key\` must have ${SHORTEST_JOIN_KEY} characters or more: it is all that keeps one player from getting the tokens of another.`,
-    body: hostBody,
-    bodyIsOptional: true,
-    answers: { 200: hostedSession },
-    answerTexts: { 200: "All that the host needs to connect, and the code for the others." },
-    refusals: { 429: ["too-many-hosts"] },
-    example: { body: { max_users: 4, metadata: { map: "harbour" } } },
-    async handle(c, { readBody }) {
-      const caller = await requireKey(c, HOST_SESSIONS);
-      readIdempotencyKey(c, SHORTEST_JOIN_KEY);
-      requireBelowHostLimits(c, caller);
-      return withIdempotencyKey(c, idempotencyScope(caller), async () => {
-        countHost(c, caller);
-        const body = await host(c, caller, await readBody());
-        return toResponse(c, { status: 200, body });
-      });
-    },
-  }),
-];
+export const relayHosting: OperationGroup = {
+  name: "Hosting without a backend",
+  description:
+    "A game without a backend carries a publishable API key, which anybody may read. With it a player hosts a relay session; the others join with its join code.",
+  page: "api-keys.md",
+  operations: [
+    operation({
+      id: "hostRelaySession",
+      method: "POST",
+      path: "/v1/relays/host",
+      // The limits come before the Idempotency-Key, whose rows cost money: anybody may have the key.
+      caller: checkedByHandler("apiKey", "operatorToken"),
+      origins: "any",
+      summary: "Host a relay session as a player",
+      description: `Needs the permission \`${HOST_SESSIONS}\`. A key that holds it alone is publishable: it can do this and nothing else. The session has one user, the caller, who is its host. It has a join code, and is on websockets only. If the host is gone, the client that joined first becomes the host. An \`Idempotency-Key\` must have ${SHORTEST_JOIN_KEY} characters or more: it is all that keeps one player from getting the tokens of another.`,
+      body: hostBody,
+      bodyIsOptional: true,
+      answers: { 200: hostedSession },
+      answerTexts: { 200: "All that the host needs to connect, and the code for the others." },
+      refusals: { 429: ["too-many-hosts"] },
+      example: { body: { max_users: 4, metadata: { map: "harbour" } } },
+      async handle(c, { readBody }) {
+        const caller = await requireKey(c, HOST_SESSIONS);
+        readIdempotencyKey(c, SHORTEST_JOIN_KEY);
+        requireBelowHostLimits(c, caller);
+        return withIdempotencyKey(c, idempotencyScope(caller), async () => {
+          countHost(c, caller);
+          const body = await host(c, caller, await readBody());
+          return toResponse(c, { status: 200, body });
+        });
+      },
+    }),
+  ],
+};
 
 function requireBelowHostLimits(c: Call, { keyId }: Caller): void {
   const now = Date.now();

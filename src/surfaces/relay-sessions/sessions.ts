@@ -18,7 +18,6 @@ import {
   userOfSessionBody,
 } from "./bodies";
 import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
-import { relayHosting } from "./hosting";
 import { linkSettings } from "./links";
 import {
   newJoinCode,
@@ -44,7 +43,6 @@ export const relaySessions: OperationGroup = {
     "Your backend opens a session for the players of a game, or for devices, and gives each of them a token. The format is that of Edgegap Relays.",
   page: "relay-sessions.md",
   operations: [
-    ...relayHosting,
     operation({
       id: "createRelaySession",
       method: "POST",
