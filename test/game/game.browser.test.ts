@@ -158,16 +158,23 @@ async function walk(page: Page, other: Page, name: string, key: "ArrowLeft" | "A
 const pointsOf = async (page: Page, name: string) =>
   Number(/\d+$/.exec(await rowOf(page, name))?.[0] ?? Number.NaN);
 
-/** Holds the mouse where the star is, until the player has another point. */
+/** Holds the mouse where the star is, until the player has another point. Who joins may take it away first. */
 async function catchStar(page: Page, name: string) {
   const before = await pointsOf(page, name);
-  const box = await page.locator("#star").boundingBox();
-  await page.mouse.move(
-    (box?.x ?? 0) + (box?.width ?? 0) / 2,
-    (box?.y ?? 0) + (box?.height ?? 0) / 2,
-  );
+  const aim = async () => {
+    const box = await page.locator("#star").boundingBox();
+    await page.mouse.move(
+      (box?.x ?? 0) + (box?.width ?? 0) / 2,
+      (box?.y ?? 0) + (box?.height ?? 0) / 2,
+    );
+  };
+  await aim();
   await page.mouse.down();
-  await expect.poll(() => pointsOf(page, name), SOON).toBeGreaterThan(before);
+  const pointsNow = async () => {
+    await aim();
+    return pointsOf(page, name);
+  };
+  await expect.poll(pointsNow, SOON).toBeGreaterThan(before);
   await page.mouse.up();
 }
 
