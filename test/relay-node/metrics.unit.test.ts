@@ -1,13 +1,13 @@
 /** The metrics of a relay node: a figure for each thing, under its own name. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createLog } from "../../relay-node/log";
 import { type MetricsServer, serveMetrics } from "../../relay-node/metrics";
-import { RelayNode } from "../../relay-node/relay-node";
+import type { RelayNode } from "../../relay-node/relay-node";
 import { DROP_REASONS } from "../../relay-node/traffic-counts";
 import { eventually } from "../support/eventually";
 import { type FakeDrawbridge, startFakeDrawbridge, TOKEN } from "../support/fake-drawbridge";
 import { assignment } from "../support/forwarder";
 import { ping, pong } from "../support/relay-datagrams";
+import { startRelayNode } from "../support/relay-node-program";
 import { UdpPeer } from "../support/udp-peer";
 
 let drawbridge: FakeDrawbridge;
@@ -16,19 +16,7 @@ let metrics: MetricsServer;
 
 beforeEach(async () => {
   drawbridge = await startFakeDrawbridge();
-  node = await RelayNode.start({
-    url: drawbridge.url,
-    token: TOKEN,
-    host: "localhost",
-    ip: "127.0.0.1",
-    bind: "127.0.0.1",
-    serverPort: 0,
-    clientPort: 0,
-    capacity: null,
-    drainMs: 600_000,
-    version: "1.2.3",
-    log: createLog(() => {}),
-  });
+  node = await startRelayNode(drawbridge.url, TOKEN);
   metrics = await serveMetrics(node, { host: "127.0.0.1", port: 0 });
 });
 

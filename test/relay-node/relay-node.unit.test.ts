@@ -2,13 +2,14 @@
 import { Socket } from "node:dgram";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createLog } from "../../relay-node/log";
-import { type NodeEnd, RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
+import type { NodeEnd, RelayNode, RelayNodeOptions } from "../../relay-node/relay-node";
 import { parseTrunkFrame, trunkFrame } from "../../src/relay/trunk";
 import { LINK_CLOSE } from "../../src/relay-nodes/link-protocol";
 import { eventually } from "../support/eventually";
 import { type FakeDrawbridge, startFakeDrawbridge, TOKEN } from "../support/fake-drawbridge";
 import { assignment } from "../support/forwarder";
 import { clientData, hostData, ping, pong, toClient, toHost } from "../support/relay-datagrams";
+import { startRelayNode } from "../support/relay-node-program";
 import { UdpPeer } from "../support/udp-peer";
 
 const SESSION = 500;
@@ -34,20 +35,8 @@ afterEach(async () => {
 });
 
 async function startNode(more: Partial<RelayNodeOptions> = {}): Promise<RelayNode> {
-  const node = await RelayNode.start({
-    url: drawbridge.url,
-    token: TOKEN,
-    host: "localhost",
-    ip: "127.0.0.1",
-    bind: "127.0.0.1",
-    serverPort: 0,
-    clientPort: 0,
-    capacity: null,
-    drainMs: 600_000,
-    version: "1.2.3",
-    log: createLog((line) => logged.push(line)),
-    ...more,
-  });
+  const log = createLog((line) => logged.push(line));
+  const node = await startRelayNode(drawbridge.url, TOKEN, { log, ...more });
   nodes.push(node);
   return node;
 }

@@ -2,10 +2,10 @@
  * Native games on a relay node that is linked to the Worker as `wrangler dev` runs it: what is made over
  * HTTP, and the UDP ends.
  */
-import { createLog } from "../../relay-node/log";
-import { RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
+import type { RelayNode, RelayNodeOptions } from "../../relay-node/relay-node";
 import { eventually } from "./eventually";
 import { clientData, hostData, ping, pong, toClient, toHost } from "./relay-datagrams";
+import { startRelayNode } from "./relay-node-program";
 import type { TestServer } from "./server";
 import { UdpPeer } from "./udp-peer";
 
@@ -71,18 +71,9 @@ export async function startLinkedNode(
   token: string,
   more: Partial<RelayNodeOptions> = {},
 ): Promise<RelayNode> {
-  const node = await RelayNode.start({
-    url: new URL(origin),
-    token,
+  const node = await startRelayNode(new URL(origin), token, {
     host: "127.0.0.1",
-    ip: "127.0.0.1",
-    bind: "127.0.0.1",
-    serverPort: 0,
-    clientPort: 0,
-    capacity: null,
-    drainMs: 600_000,
     version: "0.0.0-test",
-    log: createLog(() => {}),
     ...more,
   });
   await eventually(() => {
