@@ -5,9 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** What it is made from: its own code, and the one package in it. */
-export const RELAY_SOURCES = join(ROOT, "client/src");
-/** The licence of that package, which has to go with it. */
+/** The licence of the one package in it, which has to go with it. */
 export const RELAY_LICENCE = join(ROOT, "node_modules/partysocket/LICENSE.txt");
 
 /** The file's content. It throws esbuild's error if that fails. */
@@ -15,7 +13,7 @@ export function bundleRelay() {
   // Asked for late: scripts that import this one may install it first.
   const { buildSync } = createRequire(import.meta.url)("esbuild");
   const { outputFiles } = buildSync({
-    entryPoints: [join(RELAY_SOURCES, "relay.ts")],
+    entryPoints: [join(ROOT, "client/src/relay.ts")],
     write: false,
     bundle: true,
     minify: true,

@@ -8,7 +8,8 @@ import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
 import { EventOutbox } from "./events/event-outbox";
 import { crossOrigin } from "./http/cors";
-import { mount } from "./http/mount";
+import { mount, operationsByPath } from "./http/mount";
+import type { Operation } from "./http/operation";
 import {
   type AppEnv,
   type Call,
@@ -46,7 +47,8 @@ export function createApp(): Hono<AppEnv> {
     c.executionCtx.waitUntil(work);
     await work;
   });
-  app.use(crossOrigin(OPERATIONS));
+  const operationsAt = operationsByPath(OPERATIONS);
+  app.use(crossOrigin(operationsAt));
   app.use(async (c, next) => {
     c.set("config", readConfig(c.env));
     const db = openDatabase(c.env);
@@ -59,9 +61,8 @@ export function createApp(): Hono<AppEnv> {
   app.use("/", homePage);
   mount(app, OPERATIONS);
 
-  const methodsAt = routeMethods(app);
   app.notFound((c) => {
-    const allowed = methodsAt(c.req.path);
+    const allowed = methodsOf(operationsAt(c.req.path));
     if (allowed.length === 0) return c.var.surface.refuse(c as Call, unknownPath);
     if (c.req.method === "OPTIONS") return c.body(null, 204, { Allow: allowed.join(", ") });
     return c.var.surface.refuse(c as Call, wrongMethod(allowed));
@@ -95,18 +96,11 @@ async function answer(c: Call, next: Next): Promise<void> {
   logRequest(c, startedAt);
 }
 
-/**
- * Finds the methods of a path, for OPTIONS and for the answer 405; none: there is nothing at this path. It
- * needs a router of its own: Hono answers 404 for a wrong method too.
- */
-function routeMethods(app: Hono<AppEnv>): (path: string) => string[] {
-  const router = new TrieRouter<string>();
-  for (const { method, path } of app.routes) if (method !== "ALL") router.add("ANY", path, method);
-  return (path) => {
-    const methods = new Set(router.match("ANY", path)[0].map(([method]) => method));
-    if (methods.has("GET")) methods.add("HEAD");
-    return methods.size === 0 ? [] : [...methods, "OPTIONS"];
-  };
+/** The methods that a path takes, for OPTIONS and for the answer 405: Hono answers 404 for a wrong one too. */
+function methodsOf(operations: readonly Operation[]): string[] {
+  const methods = new Set<string>(operations.map(({ method }) => method));
+  if (methods.has("GET")) methods.add("HEAD");
+  return methods.size === 0 ? [] : [...methods, "OPTIONS"];
 }
 
 function wrongMethod(allowed: string[]): HttpRefusal {

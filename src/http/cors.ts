@@ -4,9 +4,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import { TrieRouter } from "hono/router/trie-router";
 import { readConfig } from "../platform/config";
-import { patternsOf } from "./mount";
 import type { Operation } from "./operation";
 import type { AppEnv, Call } from "./request-context";
 import { isUpgrade } from "./websocket-upgrade";
@@ -44,9 +42,11 @@ const SHARED = {
  * Lets pages read answers. Those of every origin: of operations that are open to all. Those of the origins in
  * the var CORS_ORIGINS: of everything. A preflight of such a page is answered here, before D1 or an object
  * is asked. Any other OPTIONS goes on to the routes.
+ * @param operationsAt the operations at a path, whatever their method
  */
-export function crossOrigin(operations: readonly Operation[]): MiddlewareHandler<AppEnv> {
-  const operationsAt = pathMatcher(operations);
+export function crossOrigin(
+  operationsAt: (path: string) => readonly Operation[],
+): MiddlewareHandler<AppEnv> {
   const openMethodsAt = (path: string) =>
     operationsAt(path)
       .filter(({ origins }) => origins === "any")
@@ -107,12 +107,4 @@ function isPreflight(c: Call): boolean {
 function requestedMethod(c: Call): string | undefined {
   const method = isPreflight(c) ? c.req.header("Access-Control-Request-Method") : c.req.method;
   return method === "HEAD" ? "GET" : method;
-}
-
-/** Finds the operations at a path, whatever their method. */
-function pathMatcher(operations: readonly Operation[]): (path: string) => Operation[] {
-  const router = new TrieRouter<Operation>();
-  const toPattern = patternsOf(operations.map(({ path }) => path));
-  for (const operation of operations) router.add("ANY", toPattern(operation.path), operation);
-  return (path) => router.match("ANY", path)[0].map(([operation]) => operation);
 }

@@ -3,6 +3,7 @@
  * `app.ts`.
  */
 import type { Hono } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
 import type { ContentfulStatusCode, StatusCode } from "hono/utils/http-status";
 import type { IdempotencyScope } from "../once/idempotency-keys";
 import { readCredential, requireKey } from "./authenticate";
@@ -42,6 +43,16 @@ export function patternsOf(paths: readonly string[]): (path: string) => string {
       .replace(/\{(\w+)\}$/, besideVerbs.has(path) ? ":$1{[^:/]+}" : ":$1")
       .replace(/\{(\w+)\}(:[a-z-]+)$/, ":$1{[^:/]+$2}")
       .replace(/\{(\w+)\}/g, ":$1");
+}
+
+/** Finds the operations at a path, whatever their method: for CORS, for OPTIONS and for the answer 405. */
+export function operationsByPath(
+  operations: readonly Operation[],
+): (path: string) => readonly Operation[] {
+  const router = new TrieRouter<Operation>();
+  const toPattern = patternsOf(operations.map(({ path }) => path));
+  for (const operation of operations) router.add("ANY", toPattern(operation.path), operation);
+  return (path) => router.match("ANY", path)[0].map(([operation]) => operation);
 }
 
 function toHandler(operation: Operation): (c: Call) => Promise<Response> {

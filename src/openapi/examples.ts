@@ -4,6 +4,62 @@
  * `test/openapi/examples.unit.test.ts` compares them with the schemas.
  */
 
+const RELAY_SESSION_FACTS = {
+  session_id: "0378bc592661-S",
+  authorization_token: 1204464029,
+  status: "READY",
+  ready: true,
+  linked: true,
+  error: null,
+  relay: {
+    ip: null,
+    host: "relay.example.com",
+    ports: {
+      server: {
+        port: 443,
+        protocol: "WSS",
+        link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/server",
+      },
+      client: {
+        port: 443,
+        protocol: "WSS",
+        link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/client",
+      },
+    },
+  },
+  webhook_url: null,
+  created_at: "2026-11-26T06:04:38.671Z",
+  expires_at: "2026-11-26T07:04:38.671Z",
+  max_users: 16,
+  metadata: { map: "harbour" },
+  join_code: "PP7C-XFJR",
+  region: null,
+};
+
+function relaySessionUser(address: string, token: number, isHost: boolean) {
+  return {
+    ip_address: address,
+    latitude: null,
+    longitude: null,
+    authorization_token: token,
+    connection_id: null,
+    device_id: null,
+    is_host: isHost,
+    connected: false,
+    bytes_in: 0,
+    bytes_out: 0,
+    frames_dropped: 0,
+  };
+}
+
+const RELAY_SESSION = {
+  ...RELAY_SESSION_FACTS,
+  session_users: [
+    relaySessionUser("198.51.100.1", 751900726, true),
+    relaySessionUser("198.51.100.2", 1166492417, false),
+  ],
+};
+
 /** By the name of the schema. */
 export const EXAMPLES: Readonly<Record<string, unknown>> = {
   ApiKey: {
@@ -509,167 +565,11 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       },
     ],
   },
-  RelaySession: {
-    session_id: "0378bc592661-S",
-    authorization_token: 1204464029,
-    status: "READY",
-    ready: true,
-    linked: true,
-    error: null,
-    relay: {
-      ip: null,
-      host: "relay.example.com",
-      ports: {
-        server: {
-          port: 443,
-          protocol: "WSS",
-          link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/server",
-        },
-        client: {
-          port: 443,
-          protocol: "WSS",
-          link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/client",
-        },
-      },
-    },
-    webhook_url: null,
-    created_at: "2026-11-26T06:04:38.671Z",
-    expires_at: "2026-11-26T07:04:38.671Z",
-    max_users: 16,
-    metadata: { map: "harbour" },
-    join_code: "PP7C-XFJR",
-    region: null,
-    session_users: [
-      {
-        ip_address: "198.51.100.1",
-        latitude: null,
-        longitude: null,
-        authorization_token: 751900726,
-        connection_id: null,
-        device_id: null,
-        is_host: true,
-        connected: false,
-        bytes_in: 0,
-        bytes_out: 0,
-        frames_dropped: 0,
-      },
-      {
-        ip_address: "198.51.100.2",
-        latitude: null,
-        longitude: null,
-        authorization_token: 1166492417,
-        connection_id: null,
-        device_id: null,
-        is_host: false,
-        connected: false,
-        bytes_in: 0,
-        bytes_out: 0,
-        frames_dropped: 0,
-      },
-    ],
-  },
-  RelaySessionAfterRevocation: {
-    session_id: "0378bc592661-S",
-    authorization_token: 1204464029,
-    status: "READY",
-    ready: true,
-    linked: true,
-    error: null,
-    relay: {
-      ip: null,
-      host: "relay.example.com",
-      ports: {
-        server: {
-          port: 443,
-          protocol: "WSS",
-          link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/server",
-        },
-        client: {
-          port: 443,
-          protocol: "WSS",
-          link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/client",
-        },
-      },
-    },
-    webhook_url: null,
-    created_at: "2026-11-26T06:04:38.671Z",
-    expires_at: "2026-11-26T07:04:38.671Z",
-    max_users: 16,
-    metadata: { map: "harbour" },
-    join_code: "PP7C-XFJR",
-    region: null,
-    session_users: [
-      {
-        ip_address: "198.51.100.1",
-        latitude: null,
-        longitude: null,
-        authorization_token: 751900726,
-        connection_id: null,
-        device_id: null,
-        is_host: true,
-        connected: false,
-        bytes_in: 0,
-        bytes_out: 0,
-        frames_dropped: 0,
-      },
-      {
-        ip_address: "198.51.100.2",
-        latitude: null,
-        longitude: null,
-        authorization_token: 1166492417,
-        connection_id: null,
-        device_id: null,
-        is_host: false,
-        connected: false,
-        bytes_in: 0,
-        bytes_out: 0,
-        frames_dropped: 0,
-      },
-    ],
-  },
+  RelaySession: RELAY_SESSION,
+  RelaySessionAfterRevocation: RELAY_SESSION,
   RelaySessionWithUser: {
-    session_id: "0378bc592661-S",
-    authorization_token: 1204464029,
-    status: "READY",
-    ready: true,
-    linked: true,
-    error: null,
-    relay: {
-      ip: null,
-      host: "relay.example.com",
-      ports: {
-        server: {
-          port: 443,
-          protocol: "WSS",
-          link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/server",
-        },
-        client: {
-          port: 443,
-          protocol: "WSS",
-          link: "wss://relay.example.com/v1/relays/sessions/0378bc592661-S/client",
-        },
-      },
-    },
-    webhook_url: null,
-    created_at: "2026-11-26T06:04:38.671Z",
-    expires_at: "2026-11-26T07:04:38.671Z",
-    max_users: 16,
-    metadata: { map: "harbour" },
-    join_code: "PP7C-XFJR",
-    region: null,
-    session_user: {
-      ip_address: "198.51.100.3",
-      latitude: null,
-      longitude: null,
-      authorization_token: 1983822941,
-      connection_id: null,
-      device_id: null,
-      is_host: false,
-      connected: false,
-      bytes_in: 0,
-      bytes_out: 0,
-      frames_dropped: 0,
-    },
+    ...RELAY_SESSION_FACTS,
+    session_user: relaySessionUser("198.51.100.3", 1983822941, false),
   },
   RemovePolarClawDevicePairAnswer: {
     RequestId: "d78762ba-9033-4450-92ce-089da8d16171",

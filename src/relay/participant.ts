@@ -62,7 +62,8 @@ export interface SocketAttachment {
   closed: boolean;
 }
 
-const NO_COUNTS = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesFor: 0, dropped: 0 };
+/** The counters of a user who has sent and was sent nothing. */
+export const NO_COUNTS = { bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesFor: 0, dropped: 0 };
 
 /** Counters as they were stored: an earlier version did not count messages. */
 export function readTraffic(stored: Traffic): Traffic {

@@ -17,8 +17,6 @@ interface PresenceParts {
   host(): number;
 }
 
-const HOST_JOINED = { type: "host_joined" } as const;
-
 export class Presence {
   readonly #relay: PresenceParts;
 
@@ -30,39 +28,22 @@ export class Presence {
   joined(participant: Participant): void {
     const { users, trunk, delivery, host } = this.#relay;
     this.sayHere();
-    if (participant.n === host()) {
-      this.#tellPeers(participant);
-      for (const other of users.all()) {
-        if (other !== participant) delivery.tell(other, HOST_JOINED);
-      }
-      return;
-    }
+    if (participant.n === host()) this.#tellPeers(participant);
+    this.#tellOtherSide(participant.n, "joined");
+    if (participant.n === host()) return;
     const hostHere = users.ofUser(host());
-    if (hostHere) delivery.tell(hostHere, { type: "peer_joined", connection_id: participant.n });
     const isHostThere = hostHere ? users.isCurrent(hostHere) : trunk.users.has(host());
-    if (isHostThere) delivery.tell(participant, HOST_JOINED);
+    if (isHostThere) delivery.tell(participant, { type: "host_joined" });
   }
 
   /** A user is heard on the relay node from now on. */
   joinedNode(n: number): void {
-    const { users, delivery, host } = this.#relay;
-    if (n === host()) {
-      for (const other of users.all()) delivery.tell(other, HOST_JOINED);
-      return;
-    }
-    const hostHere = users.ofUser(host());
-    if (hostHere) delivery.tell(hostHere, { type: "peer_joined", connection_id: n });
+    this.#tellOtherSide(n, "joined");
   }
 
   /** A user has gone: from their websocket, or from the relay node. */
   left(n: number): void {
-    const { users, delivery, host } = this.#relay;
-    if (n === host()) {
-      for (const other of users.all()) delivery.tell(other, { type: "host_left" });
-      return;
-    }
-    const hostHere = users.ofUser(host());
-    if (hostHere) delivery.tell(hostHere, { type: "peer_left", connection_id: n });
+    this.#tellOtherSide(n, "left");
   }
 
   /**
@@ -89,6 +70,19 @@ export class Presence {
   sayHere(): void {
     const { users, trunk } = this.#relay;
     trunk.sayHere([...users.all()].map(({ n }) => n));
+  }
+
+  /** Tells the clients on websockets that the host has come or gone, or the host that a client has. */
+  #tellOtherSide(n: number, what: "joined" | "left"): void {
+    const { users, delivery, host } = this.#relay;
+    if (n === host()) {
+      for (const other of users.all()) {
+        if (other.n !== n) delivery.tell(other, { type: `host_${what}` });
+      }
+      return;
+    }
+    const hostHere = users.ofUser(host());
+    if (hostHere) delivery.tell(hostHere, { type: `peer_${what}`, connection_id: n });
   }
 
   /** Tells the host about each client that is there. */

@@ -19,7 +19,7 @@ import type { LoadedSession } from "./loaded-session";
 import type { NodeDebt } from "./node-debt";
 
 /** How many nodes are asked to take a session. */
-export const MAX_NODES_TRIED = 3;
+const MAX_NODES_TRIED = 3;
 /** A node's object that takes longer is not reached. It waits 2 s for its node itself. */
 const CALL_TIMEOUT_MS = 3_000;
 /** How long callers wait for a node to do what it is told. */

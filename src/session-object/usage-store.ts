@@ -3,6 +3,7 @@
  * that have closed, when users left, and when a source session was last used. Each is written now and then
  * only.
  */
+import { NO_COUNTS } from "../relay/participant";
 import type { Departure, Traffic } from "../session/session-calls";
 
 /** Counters of closed sockets are written at most this often; an eviction in between loses the rest. */
@@ -83,11 +84,7 @@ export class UsageStore {
 
 /** The figures of a user who never had a websocket. */
 export const NO_TRAFFIC: Traffic = {
-  bytesIn: 0,
-  bytesOut: 0,
-  messagesIn: 0,
-  messagesFor: 0,
-  dropped: 0,
+  ...NO_COUNTS,
   latitude: null,
   longitude: null,
   addresses: [],

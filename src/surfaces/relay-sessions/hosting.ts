@@ -43,15 +43,14 @@ const wishes = z.object({
 const hostBody = wishes.transform(toCreateBody).pipe(createSessionBody);
 
 function toCreateBody(wish: z.output<typeof wishes>): z.input<typeof createSessionBody> {
-  const body = {
+  return {
     ...wish,
     max_users: wish.max_users ?? USERS,
     ttl_seconds: wish.ttl_seconds ?? TTL_SECONDS,
     join_code: true,
-    host_migration: "oldest" as const,
-    transport: "websocket" as const,
+    host_migration: "oldest",
+    transport: "websocket",
   };
-  return body;
 }
 
 const hostedSession = z

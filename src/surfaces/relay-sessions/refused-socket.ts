@@ -17,7 +17,7 @@ export function refusedSocket(refusal: HttpRefusal): Response {
 }
 
 /** The close code for the status with which the same request is refused without the subprotocol. */
-export function closeCodeOf(status: HttpRefusal["status"]): number {
+function closeCodeOf(status: HttpRefusal["status"]): number {
   switch (status) {
     case 403:
       return CLOSE.wrongCredential;
@@ -33,7 +33,7 @@ export function closeCodeOf(status: HttpRefusal["status"]): number {
 }
 
 /** The first sentence of the message, and when to come back: there is room for 123 bytes. */
-export function closeReasonOf({ message, headers }: HttpRefusal): string {
+function closeReasonOf({ message, headers }: HttpRefusal): string {
   const [sentence = ""] = /^.*?[.](?= |$)/.exec(message) ?? [];
   const seconds = headers?.["Retry-After"];
   return seconds === undefined ? sentence : `${sentence} Try again in ${seconds} s.`;
