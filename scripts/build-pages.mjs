@@ -1,6 +1,6 @@
 /**
  * Puts the static files that are served beside the Worker into `dist/assets`: the folder `pages/`, the
- * API's description, Swagger UI, and the relay part of the client. wrangler runs it before it builds the
+ * API's description, Swagger UI, the relay part of the client, and the console. wrangler runs it before it builds the
  * Worker (`[build]` in wrangler.toml), and so does vitest.config.ts. A file that is up to date is left alone,
  * so that several may run at once.
  *
@@ -8,19 +8,12 @@
  * deployment does not serve it.
  */
 
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildConsole, CONSOLE_DIST } from "./build-console.mjs";
 import { bundleRelay, RELAY_LICENCE } from "./bundle-relay.mjs";
+import { filesBelow } from "./made-folder.mjs";
 import { ROOT, readOrganisation } from "./setup.mjs";
 
 const PAGES = join(ROOT, "pages");
@@ -37,13 +30,15 @@ const SWAGGER_UI_FILES = [
   "NOTICE",
 ];
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) buildPages();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildPages();
 
 /** Makes the folder hold these files and no other. */
-export function buildPages() {
+export async function buildPages() {
+  await buildConsole();
   const sources = new Map([
     ...filesBelow(PAGES).map((path) => [path, join(PAGES, path)]),
     ...SWAGGER_UI_FILES.map((name) => [join("docs/swagger-ui", name), join(SWAGGER_UI, name)]),
+    ...consoleFiles().map((path) => [join("console", path), join(CONSOLE_DIST, path)]),
     ["openapi.json", join(ROOT, "openapi.json")],
     ["client/relay.js.LICENSE.txt", RELAY_LICENCE],
   ]);
@@ -62,18 +57,16 @@ export function buildPages() {
   for (const [path, content] of made) update(join(ASSETS, path), content);
 }
 
+/** The console as Vite has made it: without the file that says what it was made from. */
+function consoleFiles() {
+  return filesBelow(CONSOLE_DIST).filter((path) => !path.startsWith("."));
+}
+
 /** The game's settings, with the key that `npm start` has made for it. */
 function gameConfig() {
   const key = readOrganisation()?.game_key ?? "";
   const config = readFileSync(join(GAME, "config.js"), "utf8");
   return Buffer.from(config.replace('key = ""', `key = "${key}"`));
-}
-
-/** The paths of all files below a folder, relative to it. */
-export function filesBelow(folder) {
-  return readdirSync(folder, { recursive: true }).filter((path) =>
-    statSync(join(folder, path)).isFile(),
-  );
 }
 
 /** Writes a file unless it has this content. Nobody sees half of it. */

@@ -10,6 +10,8 @@ const TYPES = "worker-configuration.d.ts";
 
 const CHECKS = {
   types: () => capture(["node_modules/typescript/bin/tsc", "--noEmit"]),
+  "types of console": () =>
+    capture(["node_modules/typescript/bin/tsc", "--noEmit", "--project", "console"]),
   // `biome ci` colours what it prints even into a pipe.
   "lint and format": () =>
     capture(["node_modules/@biomejs/biome/bin/biome", "ci", "--colors=off", "."]),

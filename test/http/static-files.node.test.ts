@@ -1,7 +1,7 @@
 /** The files that the platform serves beside the Worker: what they are, and that they take no path of the API. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { unstable_readConfig } from "wrangler";
-import { filesBelow } from "../../scripts/build-pages.mjs";
+import { filesBelow } from "../../scripts/made-folder.mjs";
 import { createApp } from "../../src/app";
 import { startServer, type TestServer } from "../support/server";
 

@@ -1,0 +1,89 @@
+/** Calls of the API: what they answer, or an error with words for a person. */
+import { client } from "drawbridge-client";
+import { errorWords } from "./error-words";
+import { noteServiceTime } from "./service-clock";
+
+/** How long the console waits for an answer. */
+const TIMEOUT_MS = 15_000;
+
+/** Relay sessions answer 403 where all others answer 401: the codes say what it is. */
+const SIGNED_OUT = ["session-ended", "expired-key", "unknown-key", "blocked-key"];
+
+/** A call that failed. The message is for the person who made it. */
+export class CallError extends Error {
+  override name = "CallError";
+  constructor(
+    message: string,
+    /** The HTTP status; null: nobody answered. */
+    readonly status: number | null,
+    /** What is wrong, for programs; null: the answer did not say. */
+    readonly code: string | null,
+  ) {
+    super(message);
+  }
+}
+
+/** With what the console calls: a session token, and the organisation in which the person acts. */
+export interface Credential {
+  token: string;
+  /** Null: the first of the key. */
+  organisationId: number | null;
+}
+
+let credential: Credential | null = null;
+let whenRefused: () => void = () => {};
+
+client.setConfig({
+  baseUrl: location.origin,
+  cache: "no-store",
+  credentials: "same-origin",
+  // Only what is called without a credential has none: Cloudflare Access's own cookie may still be sent.
+  auth: () => credential?.token,
+});
+client.interceptors.request.use((request) => {
+  if (credential?.organisationId != null) {
+    request.headers.set("X-Organisation-Id", String(credential.organisationId));
+  }
+  return request;
+});
+
+/** Says with what is called from now on; null: with nothing. */
+export function setCredential(next: Credential | null): void {
+  credential = next;
+}
+
+/** Says what happens when the service no longer takes the session token. */
+export function onRefusedCredential(listener: () => void): void {
+  whenRefused = listener;
+}
+
+interface Answer<T> {
+  data?: T | undefined;
+  error?: unknown;
+  response?: Response | undefined;
+}
+
+/**
+ * What a call answers: `await result(listDevices({ path, query }))`.
+ * @throws CallError if it was refused, or if nobody answered
+ */
+export async function result<T>(call: Promise<Answer<T>>): Promise<NonNullable<T>> {
+  const { data, error, response } = await withinTime(call);
+  if (!response) throw new CallError("The service cannot be reached.", null, null);
+  noteServiceTime(response.headers.get("Date"));
+  if (response.ok) return data as NonNullable<T>;
+  const { message, code } = errorWords(error, response.status);
+  const refused = response.status === 401 || SIGNED_OUT.includes(code ?? "");
+  if (refused && credential) whenRefused();
+  throw new CallError(message, response.status, code);
+}
+
+async function withinTime<T>(call: Promise<Answer<T>>): Promise<Answer<T>> {
+  let timer = 0;
+  const late = new Promise<Answer<T>>((resolve) => {
+    timer = window.setTimeout(() => resolve({}), TIMEOUT_MS);
+  });
+  // A network error becomes an answer without a response.
+  const answer = call.catch(() => ({}));
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,41 @@
+/** Reads what an error says, in the formats of all surfaces. Pure. */
+
+/** What an error says. */
+export interface ErrorWords {
+  /** For a person. */
+  message: string;
+  /** For programs; null: it has none. */
+  code: string | null;
+}
+
+/**
+ * The words of an error's body: problem details have `detail` and `code`, relay sessions `message` and
+ * `code`, source sessions `message` and the code in `error`.
+ * @param body what was answered, parsed
+ * @param status the HTTP status
+ */
+export function errorWords(body: unknown, status: number): ErrorWords {
+  const fields = isRecord(body) ? body : {};
+  const message =
+    [fields.detail, fields.message, body].map(textOf).find((text) => text !== "") ??
+    `The service answered ${status}.`;
+  const problems = Array.isArray(fields.errors) ? fields.errors.map(problemOf).filter(Boolean) : [];
+  const code = textOf(fields.code) || textOf(fields.error) || null;
+  return { message: [message, ...problems].join(" "), code };
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === "string") return value.trim();
+  return Array.isArray(value) ? value.map(textOf).filter(Boolean).join(" ") : "";
+}
+
+/** One wrong field of problem details: "url: must begin with https://". */
+function problemOf(problem: unknown): string {
+  if (!isRecord(problem)) return "";
+  const { path, message } = problem;
+  return typeof message === "string" ? `${path ? `${path}: ` : ""}${message}.` : "";
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,152 @@
+/** Lists that are live: their rows, their pages, how current they are, and what to do when they are empty. */
+import type { ComponentChildren, JSX } from "preact";
+import { useState } from "preact/hooks";
+import { roughly } from "../durations";
+import type { Live, LiveState } from "../live";
+import { serviceNow } from "../service-clock";
+import { Copyable } from "./text";
+
+/** From this age on a list says how old it is. Milliseconds. */
+const OLD_MS = 5_000;
+
+/** Says whether what is shown is current, and if not, since when and why. */
+export function Freshness({ state }: { state: LiveState<unknown> }) {
+  // Reading the clock makes this line count on.
+  const now = serviceNow.value && Date.now();
+  const age = now - state.at;
+  if (state.error === null && (state.value === undefined || age < OLD_MS)) {
+    return <p class="freshness">{state.value === undefined ? "Loading …" : "Live"}</p>;
+  }
+  const why = state.error?.message ?? "It has not answered since.";
+  return (
+    <p class="freshness old">
+      {state.value === undefined ? "" : `Last updated ${roughly(age)} ago. `}
+      <span role="status">{why}</span>
+    </p>
+  );
+}
+
+/** One column of a list. */
+export interface Column<Row> {
+  title: string;
+  show: (row: Row) => ComponentChildren;
+  /** Numbers stand at the right. */
+  numeric?: boolean;
+}
+
+interface ListProps<Row> {
+  /** What the list is of, for those who hear it. */
+  label: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  keyOf: (row: Row) => string;
+}
+
+/** The rows. On a narrow screen each row is a card. */
+export function List<Row>({ label, columns, rows, keyOf }: ListProps<Row>) {
+  return (
+    <table class="list" aria-label={label}>
+      <thead>
+        <tr>
+          {columns.map(({ title, numeric }) => (
+            <th scope="col" key={title} class={numeric ? "numeric" : undefined}>
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={keyOf(row)}>
+            {columns.map(({ title, show, numeric }) => (
+              <td key={title} data-label={title} class={numeric ? "numeric" : undefined}>
+                {show(row)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** What an empty list says: how to get the first entry, with the call to paste. */
+export function Empty({ children, call }: { children: ComponentChildren; call?: string }) {
+  return (
+    <div class="empty">
+      <p>{children}</p>
+      {call && <Copyable text={call} label="the call" />}
+    </div>
+  );
+}
+
+/** A call to paste into a terminal. `KEY` stands for the API key. */
+export function curl(method: string, path: string, body?: object): string {
+  const parts = [
+    `curl -s -X ${method} ${location.origin}${path}`,
+    `-H "Authorization: token $KEY"`,
+  ];
+  if (body) parts.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body)}'`);
+  return parts.join(" ");
+}
+
+/** Where a list with cursors stands: the cursors of the pages before, and of this one (null: the first). */
+export interface Cursors {
+  current: string | null;
+  number: number;
+  next: (cursor: string) => void;
+  previous: () => void;
+  first: () => void;
+}
+
+/**
+ * Pages of a list with cursors.
+ * @param filter what the list depends on: when it changes, the list begins at its first page
+ */
+export function useCursors(filter = ""): Cursors {
+  const [at, setAt] = useState<{ filter: string; cursors: readonly string[] }>({
+    filter,
+    cursors: [],
+  });
+  const cursors = at.filter === filter ? at.cursors : [];
+  return {
+    current: cursors.at(-1) ?? null,
+    number: cursors.length + 1,
+    next: (cursor) => setAt({ filter, cursors: [...cursors, cursor] }),
+    previous: () => setAt({ filter, cursors: cursors.slice(0, -1) }),
+    first: () => setAt({ filter, cursors: [] }),
+  };
+}
+
+/** The buttons between pages. Nothing, if there is one page only. */
+export function Pager({ cursors, next }: { cursors: Cursors; next: string | null | undefined }) {
+  if (cursors.number === 1 && !next) return null;
+  return (
+    <nav class="pager" aria-label="Pages">
+      <button type="button" disabled={cursors.number === 1} onClick={cursors.previous}>
+        Newer
+      </button>
+      <span>Page {cursors.number}</span>
+      <button type="button" disabled={!next} onClick={() => next && cursors.next(next)}>
+        Older
+      </button>
+    </nav>
+  );
+}
+
+interface LiveListProps<T> {
+  live: Live<T>;
+  /** Draws what was answered. */
+  children: (value: T) => JSX.Element;
+}
+
+/** Something live: how current it is, and below it what was answered last. */
+export function LiveView<T>({ live, children }: LiveListProps<T>) {
+  const state = live.state.value;
+  return (
+    <>
+      <Freshness state={state} />
+      {state.value !== undefined && children(state.value)}
+    </>
+  );
+}

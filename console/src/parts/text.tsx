@@ -1,0 +1,75 @@
+/** Text, times and identifiers, as a person should see them. */
+import { useState } from "preact/hooks";
+import { onAClock, roughly } from "../durations";
+import { serviceNow } from "../service-clock";
+import { showText } from "../show-text";
+
+/** Text that a device, a user or another system wrote. It cannot change how the rest is shown. */
+export function Untrusted({ text }: { text: string | null | undefined }) {
+  if (text === null || text === undefined || text === "") return <span class="muted">none</span>;
+  return <bdi class="untrusted">{showText(text)}</bdi>;
+}
+
+/** A point in time as its distance from now, such as "5 min ago". */
+export function Ago({ at }: { at: string | null | undefined }) {
+  if (!at) return <span class="muted">never</span>;
+  const ms = serviceNow.value - Date.parse(at);
+  const words = ms >= 0 ? `${roughly(ms)} ago` : `in ${roughly(-ms)}`;
+  return (
+    <time dateTime={at} title={new Date(at).toLocaleString()}>
+      {words}
+    </time>
+  );
+}
+
+/** How long something has been there, such as "5 min". */
+export function Age({ since }: { since: string }) {
+  return (
+    <time dateTime={since} title={new Date(since).toLocaleString()}>
+      {roughly(serviceNow.value - Date.parse(since))}
+    </time>
+  );
+}
+
+/** What is left until a point in time, second by second. */
+export function Countdown({ until }: { until: string }) {
+  const left = Date.parse(until) - serviceNow.value;
+  return (
+    <time class="countdown" dateTime={until} title={new Date(until).toLocaleString()}>
+      {onAClock(left)}
+    </time>
+  );
+}
+
+/** An identifier or a secret, with a button that copies it. */
+export function Copyable({ text, label }: { text: string; label: string }) {
+  const [copied, setCopied] = useState<"yes" | "no" | null>(null);
+  const copy = async () => {
+    const worked = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+    setCopied(worked ? "yes" : "no");
+    window.setTimeout(() => setCopied(null), 2_000);
+  };
+  return (
+    <span class="copyable">
+      <code>{text}</code>
+      <button type="button" class="quiet" onClick={copy} aria-label={`Copy ${label}`}>
+        {copied === "yes" ? "Copied" : "Copy"}
+      </button>
+      {copied === "no" && <span role="alert">Select it and copy it by hand.</span>}
+    </span>
+  );
+}
+
+/** A short mark, such as a state. */
+export function Badge({
+  kind = "plain",
+  children,
+}: {
+  kind?: "plain" | "good" | "warn" | "bad";
+  children: preact.ComponentChildren;
+}) {
+  return <span class={`badge ${kind}`}>{children}</span>;
+}

@@ -1,0 +1,103 @@
+/** The pages of the console, and which one the address names. */
+import { signal } from "@preact/signals";
+import type { ComponentType } from "preact";
+
+/** A page is given what stands behind its name in the address: `#/devices/studio/3f…` is ["studio", "3f…"]. */
+export type Page = ComponentType<{ path: readonly string[] }>;
+
+/** One entry of the navigation. */
+export interface Route {
+  /** The first part of the address: `#/pairing`. */
+  name: string;
+  title: string;
+  /** What the person needs to see it. */
+  permission: string;
+  load: () => Promise<{ default: Page }>;
+}
+
+/** All pages, in the order of the navigation. The first one is where a person arrives. */
+export const ROUTES: readonly Route[] = [
+  {
+    name: "pairing",
+    title: "Pairing",
+    permission: "devices:list",
+    load: () => import("./pages/pairing/pairing-page"),
+  },
+  {
+    name: "devices",
+    title: "Devices",
+    permission: "devices:list",
+    load: () => import("./pages/devices/devices-page"),
+  },
+  {
+    name: "sessions",
+    title: "Relay sessions",
+    permission: "relays:read",
+    load: () => import("./pages/sessions/sessions-page"),
+  },
+  {
+    name: "source-sessions",
+    title: "Source sessions",
+    permission: "sessions:read",
+    load: () => import("./pages/source-sessions/source-sessions-page"),
+  },
+  {
+    name: "permissions",
+    title: "Permissions",
+    permission: "relay-permissions:get",
+    load: () => import("./pages/permissions/permissions-page"),
+  },
+  {
+    name: "keys",
+    title: "API keys",
+    permission: "keys:read",
+    load: () => import("./pages/keys/keys-page"),
+  },
+  {
+    name: "webhooks",
+    title: "Webhooks",
+    permission: "webhooks:read",
+    load: () => import("./pages/webhooks/webhooks-page"),
+  },
+  {
+    name: "events",
+    title: "Events",
+    permission: "events:read",
+    load: () => import("./pages/events/events-page"),
+  },
+  {
+    name: "relay-nodes",
+    title: "Relay nodes",
+    permission: "relay-nodes:read",
+    load: () => import("./pages/relay-nodes/relay-nodes-page"),
+  },
+];
+
+/** The parts of the address, decoded: `#/devices/studio` is ["devices", "studio"]. */
+export const address = signal(readAddress());
+
+window.addEventListener("hashchange", () => {
+  address.value = readAddress();
+});
+
+function readAddress(): string[] {
+  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The link to a page: `href("devices", application, id)`. */
+export function href(...parts: readonly string[]): string {
+  return `#/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** Opens a page. */
+export function goTo(...parts: readonly string[]): void {
+  location.hash = href(...parts);
+}

@@ -1,0 +1,145 @@
+/** What is around every page: the name, the navigation, the person; or the page to sign in. */
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { Needs, useAction } from "./parts/action";
+import { Untrusted } from "./parts/text";
+import { address, href, type Page, ROUTES, type Route } from "./routes";
+import { SignIn } from "./sign-in";
+import { changeOrganisation, may, type Person, signedIn, signOut } from "./signed-in";
+
+/** The console. */
+export function Shell() {
+  const now = signedIn.value;
+  if (now.state === "starting") return <p class="starting">Loading …</p>;
+  if (now.state === "out") return <SignIn notice={now.notice} methods={now.methods} />;
+  // Another organisation is another console: what was shown of the first is gone.
+  return <Inside key={now.person.organisation_id} person={now.person} />;
+}
+
+function Inside({ person }: { person: Person }) {
+  const [name = ROUTES[0]?.name, ...path] = address.value;
+  const route = ROUTES.find((one) => one.name === name);
+  const title = route?.title ?? "No such page";
+  useEffect(() => {
+    document.title = `${title} · Drawbridge`;
+  }, [title]);
+  return (
+    <div class="shell">
+      {/* A button: the address names the page, so that it cannot name a place in it. */}
+      <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
+        Skip to the page
+      </button>
+      <header class="top">
+        <a class="site-name" href={href()}>
+          <img src="/shared/icon.svg" alt="" width="28" height="28" />
+          Drawbridge
+        </a>
+        <Who person={person} />
+      </header>
+      <nav class="places" aria-label="Pages of the console">
+        <ul>
+          {ROUTES.map((one) => (
+            <li key={one.name}>
+              <a
+                href={href(one.name)}
+                aria-current={one === route ? "page" : undefined}
+                class={may(one.permission) ? undefined : "shut"}
+              >
+                {one.title}
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <main id="main" tabIndex={-1}>
+        {route ? <Opened route={route} path={path} /> : <NoSuchPage />}
+      </main>
+    </div>
+  );
+}
+
+function Who({ person }: { person: Person }) {
+  const { running, start } = useAction(signOut);
+  const current = person.organisations.find(({ id }) => id === person.organisation_id);
+  return (
+    <div class="who">
+      {person.organisations.length > 1 ? (
+        <label>
+          <span class="unseen">Organisation</span>
+          <select
+            value={person.organisation_id}
+            onChange={(event) => void changeOrganisation(Number(event.currentTarget.value))}
+          >
+            {person.organisations.map(({ id, name }) => (
+              <option key={id} value={id}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+      ) : (
+        <span class="organisation">
+          <Untrusted text={current?.name} />
+        </span>
+      )}
+      <span class="muted person">
+        <Untrusted text={person.email ?? person.key_name} />
+      </span>
+      <button type="button" onClick={() => void start()} disabled={running}>
+        Sign out
+      </button>
+    </div>
+  );
+}
+
+const loaded = signal<ReadonlyMap<Route, Page>>(new Map());
+const failed = signal<Route | null>(null);
+
+/** A page is loaded when it is opened for the first time. */
+function Opened({ route, path }: { route: Route; path: readonly string[] }) {
+  const Found = loaded.value.get(route);
+  const allowed = may(route.permission);
+  useEffect(() => {
+    if (!Found && allowed) void load(route);
+  }, [route, allowed]);
+  if (!allowed) {
+    return (
+      <>
+        <h1>{route.title}</h1>
+        <p>
+          Your API key does not let you see this: it <Needs permission={route.permission} />. Who
+          manages the keys can add it.
+        </p>
+      </>
+    );
+  }
+  if (Found) return <Found path={path} />;
+  if (failed.value !== route) return <p class="starting">Loading …</p>;
+  return (
+    <p class="problem" role="alert">
+      The page could not be loaded. The service cannot be reached, or has been deployed anew.{" "}
+      <button type="button" onClick={() => location.reload()}>
+        Load the console again
+      </button>
+    </p>
+  );
+}
+
+async function load(route: Route): Promise<void> {
+  failed.value = null;
+  try {
+    const { default: page } = await route.load();
+    loaded.value = new Map([...loaded.value, [route, page]]);
+  } catch {
+    failed.value = route;
+  }
+}
+
+function NoSuchPage() {
+  return (
+    <>
+      <h1>No such page</h1>
+      <p>The address names no page of the console. Choose one on the left.</p>
+    </>
+  );
+}
