@@ -12,8 +12,6 @@ export default defineConfig({
     // The Content-Security-Policy allows no script in the page, and no data: but images.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    // Files outside of console/ are the service's own: /shared/style.css.
-    rolldownOptions: { external: [/^\/shared\//] },
   },
   server: {
     host: "127.0.0.1",

@@ -19,6 +19,7 @@ export async function buildConsole() {
     ...filesBelow(CONSOLE)
       .sort()
       .map((path) => join(CONSOLE, path)),
+    join(ROOT, "pages/shared/style.css"),
     join(ROOT, "client/dist/.made-from"),
     join(ROOT, "package-lock.json"),
     import.meta.filename,

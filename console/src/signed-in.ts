@@ -26,12 +26,12 @@ export type SignedIn =
 /** Who is signed in now. */
 export const signedIn = signal<SignedIn>({ state: "starting" });
 
-/** Whether the person may do what needs this permission. */
+/** Whether the person may do what needs this permission; null: it needs none. */
 export function may(permission: string | null): boolean {
   const now = signedIn.value;
-  if (now.state !== "in") return false;
-  const held = now.person.permissions;
-  return permission === null || held.includes("*") || held.includes(permission);
+  if (permission === null) return true;
+  const held = now.state === "in" ? now.person.permissions : [];
+  return held.includes("*") || held.includes(permission);
 }
 
 /** Signs in with the code in the address, or goes on with the token of this tab. */
