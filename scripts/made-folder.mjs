@@ -10,11 +10,14 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { ROOT } from "./setup.mjs";
 
 /** The file in a made folder that says what it was made from. */
 const STAMP = ".made-from";
+/** How long one process waits for another that makes the same folder. */
+const MADE_WITHIN_MS = 300_000;
 
 /** The paths of all files below a folder, relative to it. */
 export function filesBelow(folder) {
@@ -31,11 +34,53 @@ export function filesBelow(folder) {
 export async function makeFolder(folder, inputs, make) {
   const madeFrom = hashFiles(inputs);
   const stamp = join(folder, STAMP);
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === madeFrom) return;
-  const unfinished = unfinishedFolder();
-  await make(unfinished);
-  writeFileSync(join(unfinished, STAMP), madeFrom);
-  replaceFolder(unfinished, folder);
+  const isMade = () => existsSync(stamp) && readFileSync(stamp, "utf8") === madeFrom;
+  if (isMade()) return;
+  await alone(`${basename(dirname(folder))}-${basename(folder)}`, async () => {
+    if (isMade()) return;
+    const unfinished = unfinishedFolder();
+    await make(unfinished);
+    writeFileSync(join(unfinished, STAMP), madeFrom);
+    replaceFolder(unfinished, folder);
+  });
+}
+
+/** Runs `work` while no other process runs work of this name: `wrangler dev` builds whenever a source changes. */
+async function alone(name, work) {
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  const lock = join(ROOT, "dist", `${name}.lock`);
+  const deadline = Date.now() + MADE_WITHIN_MS;
+  while (!take(lock)) {
+    if (!isRunning(lock)) rmSync(lock, { force: true });
+    else if (Date.now() > deadline)
+      throw new Error(`Another process does not finish. If none runs, delete ${lock}.`);
+    await wait(100);
+  }
+  try {
+    await work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function take(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if (error.code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Whether the process that has the lock still runs: one that was killed leaves its lock. */
+function isRunning(lock) {
+  try {
+    process.kill(Number(readFileSync(lock, "utf8")), 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
 }
 
 /** An empty folder for what is being made. */
@@ -52,13 +97,7 @@ export function unfinishedFolder() {
 /** Puts a folder in the place of another. */
 export function replaceFolder(from, to) {
   rmSync(to, { recursive: true, force: true });
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    // Somebody else has made the same folder meanwhile: it does not matter whose it is.
-    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    rmSync(from, { recursive: true, force: true });
-  }
+  renameSync(from, to);
 }
 
 function hashFiles(files) {
