@@ -39,9 +39,13 @@ export async function makeFolder(folder, inputs, make) {
   await alone(`${basename(dirname(folder))}-${basename(folder)}`, async () => {
     if (isMade()) return;
     const unfinished = unfinishedFolder();
-    await make(unfinished);
-    writeFileSync(join(unfinished, STAMP), madeFrom);
-    replaceFolder(unfinished, folder);
+    try {
+      await make(unfinished);
+      writeFileSync(join(unfinished, STAMP), madeFrom);
+      replaceFolder(unfinished, folder);
+    } finally {
+      rmSync(unfinished, { recursive: true, force: true });
+    }
   });
 }
 
@@ -79,7 +83,8 @@ function isRunning(lock) {
     process.kill(Number(readFileSync(lock, "utf8")), 0);
     return true;
   } catch (error) {
-    return error.code === "EPERM";
+    // Only this says that it has ended: the lock may also have gone this moment.
+    return error.code !== "ESRCH";
   }
 }
 
