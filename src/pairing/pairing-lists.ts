@@ -1,6 +1,6 @@
 /**
- * The lists of an application's requests and devices that operators see. The functions of this file
- * return null when the organisation has no such application.
+ * The lists of requests and devices that operators see. What is asked of an application is null when the
+ * organisation has no such application.
  */
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
@@ -14,15 +14,16 @@ import {
 } from "../devices/device-store";
 import {
   isExpired,
-  MAX_PENDING_REQUESTS,
   type PairingRequest,
   REQUEST_STATUSES,
   type RequestStatus,
 } from "./pairing-request";
-import { selectRequests, toPairingRequest } from "./request-store";
-
-/** Twice the limit of pending requests: some that are over may not be swept yet. */
-const MAX_STORED_AS_PENDING = 2 * MAX_PENDING_REQUESTS.perApplication;
+import {
+  type RequestOwner,
+  type RequestRange,
+  selectRequests,
+  toPairingRequest,
+} from "./request-store";
 
 /** All pending requests and all paired devices of an application, newest first. */
 export async function listPendingAndPaired(
@@ -30,58 +31,95 @@ export async function listPendingAndPaired(
   { organisationId, applicationId }: ApplicationRef,
   now: number,
 ): Promise<{ pending: PairingRequest[]; paired: DeviceWithLastSeen[] } | null> {
-  const all = { applicationId, before: null, after: null, limit: Number.MAX_SAFE_INTEGER };
+  const all = { before: null, after: null, limit: Number.MAX_SAFE_INTEGER };
   const { applications, requests, devices } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
-    requests: selectRequests(db, { ...all, status: "pending" }),
-    devices: selectDevices(db, all),
+    requests: selectRequests(db, { applicationId }, stillPending(now), all),
+    devices: selectDevices(db, { ...all, applicationId }),
   });
   if (!applications[0]) return null;
-  const pending = requests.map(toPairingRequest).filter((request) => !isExpired(request, now));
-  return { pending, paired: devices.map(toDevice) };
+  return { pending: requests.map(toPairingRequest), paired: devices.map(toDevice) };
+}
+
+/** Which requests a list has, and which page of it. */
+export interface RequestListQuery {
+  /** Only requests that count as this; null: all. */
+  status: RequestStatus | null;
+  /** The last id of the page before; null: the first page is wanted. */
+  before: string | null;
+  limit: number;
 }
 
 /**
  * A page of an application's requests, newest first. A request whose time is over is shown as expired,
  * whether or not the sweep has recorded that.
- * @param query `status`: only requests with it; null: with any. `before`: the last id of the page before
  */
 export async function listPairingRequests(
   db: Database,
   { organisationId, applicationId }: ApplicationRef,
-  query: { status: RequestStatus | null; before: string | null; limit: number },
+  query: RequestListQuery,
   now: number,
 ): Promise<PairingRequest[] | null> {
-  const page = (status: RequestStatus) =>
-    // All requests that are stored as pending are read, because some of them may have expired. They are few.
-    selectRequests(db, {
-      ...query,
-      applicationId,
-      status,
-      limit: status === "pending" ? MAX_STORED_AS_PENDING : query.limit,
-    });
-  const statuses = REQUEST_STATUSES.filter(
-    (status) =>
-      query.status === null ||
-      status === query.status ||
-      (status === "pending" && query.status === "expired"),
-  );
-  const { applications, pages } = await runBatch(db, {
+  const { applications, ranges } = await runBatch(db, {
     applications: selectApplication(db, organisationId, applicationId),
-    pages: statuses.map(page),
+    ranges: selectRequestPage(db, { applicationId }, query, now),
   });
-  if (!applications[0]) return null;
-  return pages
+  return applications[0] ? toRequestPage(ranges, query, now) : null;
+}
+
+/** As `listPairingRequests`, for the requests of all applications of an organisation. */
+export async function listRequestsOfOrganisation(
+  db: Database,
+  organisationId: number,
+  query: RequestListQuery,
+  now: number,
+): Promise<PairingRequest[]> {
+  const { ranges } = await runBatch(db, {
+    ranges: selectRequestPage(db, { organisationId }, query, now),
+  });
+  return toRequestPage(ranges, query, now);
+}
+
+/** The statements that read a page of requests: of each range in which some of them may be, as many. */
+function selectRequestPage(
+  db: Database,
+  owner: RequestOwner,
+  query: RequestListQuery,
+  now: number,
+) {
+  return rangesOf(query.status, now).map((range) => selectRequests(db, owner, range, query));
+}
+
+/** The requests that somebody can still decide about. */
+function stillPending(now: number): RequestRange {
+  return { stored: "pending", time: { isOver: false, at: now } };
+}
+
+/** Where the requests are stored that count as this now; null: all requests. */
+function rangesOf(status: RequestStatus | null, now: number): RequestRange[] {
+  if (status === null) return REQUEST_STATUSES.map((stored) => ({ stored }));
+  if (status === "pending") return [stillPending(now)];
+  const ended: RequestRange = { stored: status };
+  if (status !== "expired") return [ended];
+  return [ended, { stored: "pending", time: { isOver: true, at: now } }];
+}
+
+/** The page that these ranges make together. */
+function toRequestPage(
+  ranges: readonly Awaited<ReturnType<typeof selectRequests>>[],
+  { limit }: RequestListQuery,
+  now: number,
+): PairingRequest[] {
+  return ranges
     .flat()
+    .sort((a, b) => (a.id < b.id ? 1 : -1))
+    .slice(0, limit)
     .map(toPairingRequest)
     .map((request) =>
       request.status === "pending" && isExpired(request, now)
         ? { ...request, status: "expired" as const }
         : request,
-    )
-    .filter((request) => query.status === null || request.status === query.status)
-    .sort((a, b) => (a.id < b.id ? 1 : -1))
-    .slice(0, query.limit);
+    );
 }
 
 /** A page of an application's paired devices, newest first. */

@@ -1,5 +1,5 @@
 /** Pairing requests in D1: what reads and writes their rows. */
-import { and, desc, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { pairingRequests } from "../db/schema/devices";
 import { addressBucket } from "../platform/ip-address";
@@ -41,26 +41,43 @@ export function selectRequest(db: Database, applicationId: string, id: string) {
     .where(isRequest(applicationId, id, REQUEST_STATUSES));
 }
 
+/** Whose requests a list has: an application's, or those of all applications of an organisation. */
+export type RequestOwner = { applicationId: string } | { organisationId: number };
+
+/** Some of the stored requests. */
+export interface RequestRange {
+  /** The status with which they are stored. */
+  stored: RequestStatus;
+  /** Only those whose time is over (Unix milliseconds) at `at`, or is not. Left out: all. */
+  time?: { isOver: boolean; at: number };
+}
+
 /**
- * The statement that reads a page of an application's requests with one status, newest first.
- * @param query `before`: the last id of the page before; null: the first page is wanted
+ * The statement that reads a page of a range of requests, newest first.
+ * @param page `before`: the last id of the page before; null: the first page is wanted
  */
 export function selectRequests(
   db: Database,
-  query: { applicationId: string; status: RequestStatus; before: string | null; limit: number },
+  owner: RequestOwner,
+  { stored, time }: RequestRange,
+  page: { before: string | null; limit: number },
 ) {
+  const { expiresAt } = pairingRequests;
   return db
     .select()
     .from(pairingRequests)
     .where(
       and(
-        eq(pairingRequests.status, query.status),
-        eq(pairingRequests.applicationId, query.applicationId),
-        query.before === null ? undefined : lt(pairingRequests.id, query.before),
+        eq(pairingRequests.status, stored),
+        "applicationId" in owner
+          ? eq(pairingRequests.applicationId, owner.applicationId)
+          : eq(pairingRequests.organisationId, owner.organisationId),
+        page.before === null ? undefined : lt(pairingRequests.id, page.before),
+        time && (time.isOver ? lte(expiresAt, time.at) : gt(expiresAt, time.at)),
       ),
     )
     .orderBy(desc(pairingRequests.id))
-    .limit(query.limit);
+    .limit(page.limit);
 }
 
 /** Makes a request of its row. */

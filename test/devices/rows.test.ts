@@ -160,13 +160,14 @@ describe("the cost in rows", () => {
       const answer = await call("POST", `${at.path}/pairing/requests`, { body: quiet });
       asked = { id: answer.body.pair_request_id, pollToken: answer.body.poll_token };
     });
-    // The nonce and the request.
-    expect(asking.d1Written).toBe(2);
+    // The nonce, the request and its index entry.
+    expect(asking.d1Written).toBe(3);
 
     const again = await signedBody(device, { silent: true }, await newNonce(at));
     const refreshing = await rowsOf(() =>
       call("POST", `${at.path}/pairing/requests`, { body: again }),
     );
+    // The nonce and the request.
     expect(refreshing.d1Written).toBe(2);
 
     const polling = await rowsOf(() => poll(at, asked));
@@ -234,8 +235,8 @@ describe("a flood of pairing requests", () => {
     });
     expect(statuses.filter((status) => status === 202)).toHaveLength(5);
     expect(statuses.filter((status) => status === 429)).toHaveLength(55);
-    // Five nonces and five requests; a refused request writes nothing.
-    expect(rows.d1Written).toBe(10);
+    // Five nonces, and five requests with an index entry each; a refused request writes nothing.
+    expect(rows.d1Written).toBe(15);
     expect(rows.d1Read).toBeLessThanOrEqual(60 * 100);
     expect(await findRequest(at, mine.id)).toEqual(before);
     expect((await decide(at, mine.id, "approve")).status).toBe(200);

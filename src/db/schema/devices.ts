@@ -27,7 +27,8 @@ export const applications = sqliteTable(
  * Pairing requests. Clustered as (status, application, id), with ids in the order of time. The pending
  * requests of an application are one range. It is short, because their number is limited, so those of one
  * device or address are counted in it without an index. All pending requests are one range for the sweep.
- * Ending a request moves its row.
+ * Ending a request moves its row. The index is for the list of all requests of an organisation, whatever
+ * the number of its applications.
  */
 export const pairingRequests = sqliteTable(
   "pairing_requests",
@@ -49,7 +50,10 @@ export const pairingRequests = sqliteTable(
     /** How the request ended, as JSON. Null while it is pending. */
     outcome: text("outcome"),
   },
-  (t) => [primaryKey({ columns: [t.status, t.applicationId, t.id] })],
+  (t) => [
+    primaryKey({ columns: [t.status, t.applicationId, t.id] }),
+    index("pairing_requests_by_organisation").on(t.organisationId, t.status, t.id),
+  ],
 );
 
 /**

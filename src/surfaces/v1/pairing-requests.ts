@@ -7,7 +7,7 @@ import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf, toKeysetPage } from "../../http/paging";
 import { Refused } from "../../http/request-context";
 import { approveRequest, rejectRequest } from "../../pairing/approve-and-reject";
-import { listPairingRequests } from "../../pairing/pairing-lists";
+import { listPairingRequests, listRequestsOfOrganisation } from "../../pairing/pairing-lists";
 import { LONGEST_REASON, REQUEST_STATUSES } from "../../pairing/pairing-request";
 import { createSetupCode, LONGEST_SETUP_CODE_SECONDS } from "../../pairing/setup-codes";
 import { toDeviceRefusal } from "../shared/device-refusals";
@@ -108,7 +108,7 @@ export const pairingRequests: OperationGroup = {
       path: REQUESTS_PATH,
       params: applicationForm,
       caller: key("devices:list"),
-      summary: "List pairing requests, newest first",
+      summary: "List the pairing requests of an application, newest first",
       description: "Those that have ended are listed too, as long as they are kept.",
       query: listQuery,
       answers: { 200: pageOf(pairingRequest) },
@@ -119,6 +119,23 @@ export const pairingRequests: OperationGroup = {
         const ref = applicationRef(params, caller);
         const rows = await listPairingRequests(c.var.db, ref, query, Date.now());
         if (!rows) throw applicationNotFound();
+        return { status: 200, body: toKeysetPage(rows, limit, ({ id }) => id, toRequestWire) };
+      },
+    }),
+    operation({
+      id: "listAllPairingRequests",
+      method: "GET",
+      path: "/v1/pairing/requests",
+      caller: key("devices:list"),
+      summary: "List the pairing requests of all applications, newest first",
+      description:
+        "Those of all applications of the organisation, each with its `application_id`. Those that have ended are listed too, as long as they are kept.",
+      query: listQuery,
+      answers: { 200: pageOf(pairingRequest) },
+      example: { query: { status: "pending" } },
+      async handle(c, { query: { limit, cursor, status }, caller: { organisationId } }) {
+        const query = { status, before: cursor, limit: limit + 1 };
+        const rows = await listRequestsOfOrganisation(c.var.db, organisationId, query, Date.now());
         return { status: 200, body: toKeysetPage(rows, limit, ({ id }) => id, toRequestWire) };
       },
     }),

@@ -1,0 +1,2 @@
+-- The list of all pairing requests of an organisation: a page of it costs a page, however many applications there are.
+CREATE INDEX `pairing_requests_by_organisation` ON `pairing_requests` (`organisation_id`,`status`,`id`);
