@@ -130,6 +130,7 @@ async function admit(
     organisationId: named ?? key.organisationIds[0] ?? 0,
     organisationIds: key.organisationIds,
     keyId: key.id,
+    keyName: key.name,
     permissions: key.permissions,
     expiresAt: earliest(key.expiresAt, tokenEndsAt),
     inGrace: tokenEndsAt !== null,
@@ -146,7 +147,7 @@ async function admit(
 }
 
 /** The earliest of these times. Null is no end, and so is the answer if all are null. */
-function earliest(...times: (number | null)[]): number | null {
+export function earliest(...times: (number | null)[]): number | null {
   const known = times.filter((time) => time !== null);
   return known.length === 0 ? null : Math.min(...known);
 }

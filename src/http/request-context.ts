@@ -17,6 +17,7 @@ export interface Caller {
   /** All organisations in which their key may act. */
   organisationIds: readonly number[];
   keyId: number;
+  keyName: string;
   permissions: readonly string[];
   /**
    * When the key ends; or when the grace of the old token ends that they used (sent, or signed in with), if

@@ -109,6 +109,16 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       CreatedAtMs: 1795673081804,
     },
   },
+  CallerIdentity: {
+    key_id: 2,
+    key_name: "Operators",
+    signed_in: true,
+    email: "ana@example.com",
+    permissions: ["operator:sign-in", "devices:list", "devices:approve"],
+    organisation_id: 1,
+    organisations: [{ id: 1, name: "Acme" }],
+    expires_at: "2026-11-26T18:04:42.000Z",
+  },
   ChangedApiKey: {
     id: 2,
     name: "Game server 2",
@@ -655,6 +665,8 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   SessionToken: { session_token: "eyJhbGciOi…", expires_at: "2026-11-26T18:04:42.000Z" },
   SetupCode: { setup_code: "tok-123", expires_at: "2026-11-26T06:09:42.147Z" },
+  SignInCode: { code: "drbc_…", expires_at: "2026-11-26T06:14:42.000Z" },
+  SignInMethods: { methods: ["api_key", "cloudflare_access"] },
   Source: {
     id: 1,
     resource: "source",

@@ -72,6 +72,19 @@ export async function findOrganisation(db: Database, id: number): Promise<Organi
   return rows[0] ?? null;
 }
 
+/** The organisations with these ids, in the order of the ids. Those that were deleted are left out. */
+export async function findOrganisations(
+  db: Database,
+  ids: readonly number[],
+): Promise<Organisation[]> {
+  const named = sql`${organisations.id} in (select value from json_each(${JSON.stringify(ids)}))`;
+  const found = await db
+    .select(columns)
+    .from(organisations)
+    .where(and(named, isNull(organisations.deletedAt)));
+  return found.toSorted((one, other) => ids.indexOf(one.id) - ids.indexOf(other.id));
+}
+
 /** Hides an organisation. False: there is none. The sweep ends its sessions and removes its data. */
 export async function markOrganisationDeleted(
   db: Database,

@@ -21,6 +21,7 @@ export const PURPOSES = {
   "relay-tokens": "Session and user tokens of live relay sessions: they open nothing any more.",
   "session-tokens": "Session tokens of operators: everybody signs in again.",
   "setup-code": "Setup codes that were not used yet: operators make new ones.",
+  "sign-in-codes": "Sign-in codes that were not used yet: make new ones.",
   "source-session-ids":
     "How a repeated create of a source session finds the first: it makes another.",
   "webhook-secret":

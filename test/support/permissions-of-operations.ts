@@ -125,9 +125,12 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   deleteOrganisation: "root",
 
   // Operators
-  // The credential is the API key in the body, which needs operator:sign-in, or Cloudflare Access.
+  // The credential is in the body, an API key with operator:sign-in or a sign-in code; or Cloudflare Access.
   createSessionToken: "open",
+  getSessionToken: "any key",
   deleteSessionToken: "operator:sign-in",
+  createSignInCode: "root",
+  listSignInMethods: "open",
 
   // Key verification
   verifyKey: "keys:read",

@@ -1,32 +1,22 @@
-/** The operations on `/v1` with which operators sign in and out: `docs/api-keys.md`. */
+/** The operations on `/v1` with which operators sign in and out, and ask who they are: `docs/api-keys.md`. */
 import * as z from "zod";
-import {
-  readOrganisationHeader,
-  requireKeyWithToken,
-  requireUsableKey,
-} from "../../http/authenticate";
-import { readBodyText } from "../../http/body";
-import { refuseAndCount } from "../../http/failed-attempts";
-import { idempotencyScope } from "../../http/idempotency";
+import { earliest } from "../../http/authenticate";
 import { toResponse, withIdempotencyKey } from "../../http/mount";
 import { key, type OperationGroup, open, operation, type Shown } from "../../http/operation";
-import { countCall } from "../../http/rate-limits";
-import { type Call, type Caller, clientIp, Refused } from "../../http/request-context";
-import type { CallerKey } from "../../keys/key";
+import { countCall, requireBelowLimit } from "../../http/rate-limits";
+import { type Caller, Refused } from "../../http/request-context";
 import { OPERATOR_SIGN_IN } from "../../keys/permissions";
-import { verifyAccessAssertion } from "../../operators/cloudflare-access";
 import { signOut } from "../../operators/operator-store";
 import {
   newOperatorSession,
   type OperatorSession,
   signSessionToken,
 } from "../../operators/session-token";
-import { chooseOperatorKey } from "../../operators/sign-in";
+import { findOrganisations, type Organisation } from "../../organisations/organisation-store";
 import { time, toRfc3339 } from "../shared/wire-time";
-
-const signInBody = z.strictObject({
-  token: z.string("must be an API key").meta({ description: "The API key to sign in with." }),
-});
+import { readSignIn, signInBody, useUpCode } from "./sign-in";
+import { createSignInCode } from "./sign-in-codes";
+import { listSignInMethods } from "./sign-in-methods";
 
 const sessionToken = z
   .object({
@@ -36,6 +26,31 @@ const sessionToken = z
     expires_at: time,
   })
   .meta({ id: "SessionToken" });
+
+const callerIdentity = z
+  .object({
+    key_id: z.int().meta({ description: "The API key that calls, or as which they signed in." }),
+    key_name: z.string(),
+    signed_in: z.boolean().meta({
+      description: "`true`: an operator with a session token. `false`: the API key itself.",
+    }),
+    email: z.string().nullable().meta({
+      description: "The operator's address, if Cloudflare Access has confirmed it; else null.",
+    }),
+    permissions: z
+      .array(z.string())
+      .meta({ description: "What the key holds. `*` includes every other." }),
+    organisation_id: z
+      .int()
+      .meta({ description: "The organisation in which this call acts: see `X-Organisation-Id`." }),
+    organisations: z
+      .array(z.object({ id: z.int(), name: z.string() }))
+      .meta({ description: "All organisations of the key. It acts in the first by default." }),
+    expires_at: time
+      .nullable()
+      .meta({ description: "When this credential ends at the latest; null: it has no end." }),
+  })
+  .meta({ id: "CallerIdentity" });
 
 /** Signing in and out, for operators. */
 export const sessionTokens: OperationGroup = {
@@ -47,10 +62,10 @@ export const sessionTokens: OperationGroup = {
       id: "createSessionToken",
       method: "POST",
       path: "/v1/auth/session-tokens",
-      // The credential is the API key in the body, or the assertion that Cloudflare Access adds.
+      // The credential is in the body, or is the assertion that Cloudflare Access adds.
       caller: open,
       summary: "Sign in as an operator",
-      description: `Send an API key that holds \`${OPERATOR_SIGN_IN}\`, in the body. Whoever came through Cloudflare Access sends no body: the header \`Cf-Access-Jwt-Assertion\`, which Access adds, says who they are. The headers \`Idempotency-Key\` and \`X-Organisation-Id\` mean what they mean for other calls.`,
+      description: `Send an API key that holds \`${OPERATOR_SIGN_IN}\`, or a sign-in code, in the body. Whoever came through Cloudflare Access sends no body: the header \`Cf-Access-Jwt-Assertion\`, which Access adds, says who they are. The headers \`Idempotency-Key\` and \`X-Organisation-Id\` mean what they mean for other calls.`,
       body: signInBody,
       bodyIsOptional: true,
       headers: ["Idempotency-Key", "X-Organisation-Id"],
@@ -60,7 +75,16 @@ export const sessionTokens: OperationGroup = {
       },
       refusals: {
         400: ["invalid-idempotency-key"],
-        401: ["unauthenticated", "unknown-key", "blocked-key", "expired-key", "access-refused"],
+        401: [
+          "unauthenticated",
+          "unknown-key",
+          "blocked-key",
+          "expired-key",
+          "access-refused",
+          "unknown-sign-in-code",
+          "sign-in-code-ended",
+          "sign-in-code-used",
+        ],
         403: ["address-refused", "missing-permission", "not-an-operator"],
         404: ["organisation-not-found"],
         409: ["several-organisations", "idempotency-key-running", "idempotent-answer-lost"],
@@ -69,16 +93,33 @@ export const sessionTokens: OperationGroup = {
       },
       example: { body: { token: "drb_unknown" } },
       async handle(c, { readBody }) {
-        const signIn =
-          (await readSignInFromAccess(c)) ?? (await readSignInFromToken(c, await readBody()));
-        const { caller, key, email } = signIn;
-        return withIdempotencyKey(c, idempotencyScope(caller, email), async () => {
+        const signIn = await readSignIn(c, readBody);
+        const { key, email, scope } = signIn;
+        return withIdempotencyKey(c, scope, async () => {
           const now = Date.now();
+          // Before the code is used up: a code whose sign-in was refused is still good.
+          requireBelowLimit(c, "signIns", now, String(key.id));
+          await useUpCode(c, signIn, now);
           countCall(c, "signIns", now, String(key.id));
           const session = newOperatorSession(key, email, now);
           const token = await signSessionToken(c.var.config.secret, session, now);
           return toResponse(c, { status: 201, body: toSessionToken(session, token) });
         });
+      },
+    }),
+    operation({
+      id: "getSessionToken",
+      method: "GET",
+      path: "/v1/auth/session-tokens",
+      caller: key(null),
+      summary: "Ask who you are",
+      description:
+        "It says whose credential `Authorization` has, what it may do, and in which organisations.",
+      answers: { 200: callerIdentity },
+      example: {},
+      async handle(c, { caller }) {
+        const organisations = await findOrganisations(c.var.db, caller.organisationIds);
+        return { status: 200, body: toIdentity(caller, organisations) };
       },
     }),
     operation({
@@ -98,6 +139,8 @@ export const sessionTokens: OperationGroup = {
         return { status: 204 };
       },
     }),
+    createSignInCode,
+    listSignInMethods,
   ],
 };
 
@@ -105,60 +148,27 @@ function toSessionToken(session: OperatorSession, token: string): Shown<typeof s
   return { session_token: token, expires_at: toRfc3339(session.expiresAt) };
 }
 
-/** An operator who signs in. */
-interface SignIn {
-  caller: Caller;
-  key: CallerKey;
-  /** The address that Cloudflare Access has confirmed; null: they signed in with an API key. */
-  email: string | null;
-}
-
-/** An operator who sends an API key in the body. */
-async function readSignInFromToken(
-  c: Call,
-  { token }: z.output<typeof signInBody>,
-): Promise<SignIn> {
-  return { ...(await requireKeyWithToken(c, token, OPERATOR_SIGN_IN, "fresh")), email: null };
-}
-
-/** An operator who came through Cloudflare Access and sends no API key; null: they came in another way. */
-async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
-  const { access } = c.var.config;
-  const assertion = c.req.header("Cf-Access-Jwt-Assertion");
-  if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
-  const now = Date.now();
-  const email = await verifyAccessAssertion(access, assertion, now);
-  if (email === null) return refuseAndCount(c, now, refusedAssertion);
-  const organisationId = readOrganisationHeader(c);
-  const person = { email, organisationId, ip: clientIp(c) };
-  const choice = await chooseOperatorKey(c.var.db, person, now);
-  if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
-  const caller = await requireUsableKey(c, choice.key, OPERATOR_SIGN_IN);
-  return { caller, key: choice.key, email };
+function toIdentity(
+  caller: Caller,
+  organisations: readonly Organisation[],
+): Shown<typeof callerIdentity> {
+  const { keyId, keyName, session, permissions, organisationId, expiresAt } = caller;
+  // The key may have got an end after the operator had signed in.
+  const endsAt = earliest(session?.expiresAt ?? null, expiresAt);
+  return {
+    key_id: keyId,
+    key_name: keyName,
+    signed_in: session !== null,
+    email: session?.email ?? null,
+    permissions,
+    organisation_id: organisationId,
+    organisations: organisations.map(({ id, name }) => ({ id, name })),
+    expires_at: toRfc3339(endsAt),
+  };
 }
 
 const notASessionToken = {
   status: 400,
   code: "not-a-session-token",
   message: "This ends the session token in the Authorization header: an API key has none.",
-} as const;
-
-const refusedAssertion = {
-  status: 401,
-  code: "access-refused",
-  message: "Cloudflare Access did not vouch for you here. Go through it again.",
-} as const;
-
-const choiceRefusals = {
-  "not-an-operator": {
-    status: 403,
-    code: "not-an-operator",
-    message: `No API key with ${OPERATOR_SIGN_IN} lists your e-mail address. An operator can add it to one.`,
-  },
-  "several-organisations": {
-    status: 409,
-    lasts: true,
-    code: "several-organisations",
-    message: "You may sign in to several organisations: name one with X-Organisation-Id.",
-  },
 } as const;

@@ -16,6 +16,9 @@ export const keyRequests: RequestRows = {
   },
   // The test puts the key into the body.
   createSessionToken: () => ({ body: {} }),
+  createSignInCode: async (tenant) => ({
+    body: { key_id: (await newKey(tenant, { permissions: ["operator:sign-in"] })).id },
+  }),
   getApiKey: onKey,
   createApiKey: ({ id }) => ({
     body: { name: "Made", emails: [], permissions: [], organizationsIds: [id] },
