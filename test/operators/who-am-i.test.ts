@@ -21,6 +21,8 @@ describe("a caller who asks who it is", () => {
       name: "Gateway",
       permissions: ["devices:list", "accessFtp"],
     });
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now });
     const { status, body } = await whoAmI(token);
     expect(status).toBe(200);
     expect(body).toEqual({
@@ -32,6 +34,7 @@ describe("a caller who asks who it is", () => {
       organisation_id: tenant.id,
       organisations: [{ id: tenant.id, name: "Acme & Söhne" }],
       expires_at: null,
+      server_time: new Date(now).toISOString(),
     });
   });
 
