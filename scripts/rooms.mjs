@@ -21,6 +21,7 @@ export const ROOMS = [
   "session-object",
   "relay-nodes",
   "webhooks",
+  "journals",
   "http",
   "surfaces",
   "openapi",

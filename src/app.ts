@@ -6,7 +6,7 @@ import { Hono, type Next } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
-import { EventOutbox } from "./events/event-outbox";
+import { openOutbox } from "./devices/event-outbox";
 import { crossOrigin } from "./http/cors";
 import { mount, operationsByPath } from "./http/mount";
 import type { Operation } from "./http/operation";
@@ -53,7 +53,7 @@ export function createApp(): Hono<AppEnv> {
     c.set("config", readConfig(c.env));
     const db = openDatabase(c.env);
     c.set("db", db);
-    c.set("events", new EventOutbox(db, c.env.EVENTS, c.executionCtx));
+    c.set("events", openOutbox(c.env, c.executionCtx, db));
     c.set("sessions", new SessionClient(c.env, c.executionCtx));
     await next();
   });

@@ -4,8 +4,8 @@
  */
 
 import { openDatabase } from "./db/open";
-import { closeSocketsForEvent } from "./devices/close-sockets";
-import { EventOutbox } from "./events/event-outbox";
+import { openOutbox } from "./devices/event-outbox";
+import { JournalClient } from "./events/journal-client";
 import { readConfig } from "./platform/config";
 import { log } from "./platform/log";
 import { SessionClient } from "./session/session-client";
@@ -15,13 +15,12 @@ import type { BackgroundContext } from "./sweep/sweep";
 import { consumeSweeps } from "./sweep/sweep-consumer";
 import { consumeDeadLetters } from "./webhooks/dead-letter-consumer";
 import { consumeDeliveries } from "./webhooks/delivery-consumer";
-import { consumeEvents } from "./webhooks/event-consumer";
 
 /**
  * How the name of each queue ends that this Worker reads. What stands before it differs from deployment to
- * deployment: `drawbridge-events`, `drawbridge-staging-events`.
+ * deployment: `drawbridge-deliveries`, `drawbridge-staging-deliveries`.
  */
-const QUEUE = /(?:^|-)(events|deliveries|checks|sweep|dead-letters)$/;
+const QUEUE = /(?:^|-)(deliveries|checks|sweep|dead-letters)$/;
 
 /** The Worker's queue handler. */
 export async function handleBatch(
@@ -32,20 +31,12 @@ export async function handleBatch(
   const config = readConfig(env);
   const db = openDatabase(env);
   switch (QUEUE.exec(batch.queue)?.[1]) {
-    case "events":
-      return withSessions(env, (sessions) =>
-        consumeEvents(batch, {
-          db,
-          deliveries: env.DELIVERIES,
-          afterRecorded: (event) => closeSocketsForEvent(db, sessions, event),
-        }),
-      );
     case "deliveries":
       return consumeDeliveries(batch, {
         db,
         config,
         deliveries: env.DELIVERIES,
-        events: new EventOutbox(db, env.EVENTS, ctx),
+        events: openOutbox(env, ctx, db),
         waitUntil: (promise) => ctx.waitUntil(promise),
         render: webhookBodies(config),
       });
@@ -54,7 +45,7 @@ export async function handleBatch(
     case "sweep":
       return withBackground((background) => consumeSweeps(batch, env, background));
     case "dead-letters":
-      return consumeDeadLetters(batch, db);
+      return consumeDeadLetters(batch, db, new JournalClient(env));
     default:
       return keepUnknown(batch);
   }

@@ -3,6 +3,7 @@ import { createApp } from "./app";
 import { handleBatch } from "./queues";
 import { sweep } from "./sweep/sweep";
 
+export { JournalObject } from "./journals/object";
 export { RelayNodeObject } from "./relay-nodes/object";
 export { SessionObject } from "./session-object/object";
 

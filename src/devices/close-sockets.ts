@@ -1,6 +1,6 @@
 /**
  * Closes the relay sockets of a device that was removed or revoked, whose token an operator rotated, or
- * which lost access. This happens twice. The call that makes the change closes them at once. The consumer
+ * which lost access. This happens twice. The call that makes the change closes them at once. The outbox
  * of the event closes them again, because that Worker may have died or a session may not have answered.
  * Sockets that the device opened after the change stay open.
  */
@@ -47,7 +47,7 @@ export async function closeDeviceSockets(
 
 /**
  * Closes the sockets of a device for the call that has changed it. It never fails, because the change is
- * stored already. Where a session could not be told, the consumer of the event tells it later.
+ * stored already. Where a session could not be told, the outbox of the event tells it later.
  */
 export async function closeDeviceSocketsNow(
   { db, sessions }: { db: Database; sessions: SessionClient },
@@ -59,9 +59,9 @@ export async function closeDeviceSocketsNow(
 }
 
 /**
- * Closes the sockets that an event is to close; of most events these are none. The consumer of events
- * calls it.
- * @throws UnavailableError when a session could not be told. The queue then delivers the event again
+ * Closes the sockets that an event is to close; of most events these are none. The outbox
+ * calls it when the event is recorded.
+ * @throws UnavailableError when a session could not be told. It is called again then
  */
 export async function closeSocketsForEvent(
   db: Database,

@@ -1,23 +1,22 @@
 /**
- * The outbox of changes in D1. The transaction of a change also stores its events, in the tables `events`
- * and `owed_events`. After the answer they are sent to the queue, and their rows in `owed_events` are
- * removed. Where that failed, the sweep sends them. So no event is lost. An event may be sent twice, and
- * its id shows that.
+ * The outbox of changes in D1. The transaction of a change also stores its events, in the table
+ * `owed_events`. After the answer they are recorded in their journals, and their rows are removed. Where that
+ * failed, the sweep records them. So no event is lost. A journal may be told of an event twice, and knows it
+ * by its id.
  *
- * An event costs three rows: itself, its row in `owed_events`, and the removal of that row.
+ * An event costs two rows of D1: itself, and its removal.
  */
-import { and, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
+import { and, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { events, owedEvents } from "../db/schema/events";
+import { owedEvents } from "../db/schema/events";
 import { describeError, log } from "../platform/log";
 import type { DomainEvent } from "./event";
-import { sendEvents } from "./event-queue";
-import { firstEventIdAt } from "./event-store";
+import type { EventType } from "./event-types";
+import type { JournalClient } from "./journal-client";
+import { firstEventIdAt } from "./journal-key";
 
-/** The sweep sends an event only when it is so old: before that, the request that made it does. */
+/** The sweep records an event only when it is so old: before that, the request that made it does. */
 const SWEEP_AFTER_MS = 60_000;
-/** How many calls of the queue the sweep makes at once. An invocation may have six connections. */
-const SENDS_AT_ONCE = 5;
 
 /** The statements of an `insertion`. */
 export type EventInsertion = ReturnType<EventOutbox["insertion"]>;
@@ -28,23 +27,35 @@ export interface ChangeStore {
   events: EventOutbox;
 }
 
-/** Stores the events of changes in D1, and sends them. */
-export class EventOutbox {
-  readonly #db: Database;
-  readonly #queue: Queue;
-  readonly #ctx: { waitUntil(promise: Promise<unknown>): void };
+/** What an outbox works with. */
+export interface OutboxServices {
+  db: Database;
+  journals: JournalClient;
+  ctx: { waitUntil(promise: Promise<unknown>): void };
+  /**
+   * Called for each event after it is recorded, and again until it succeeds. It does what else follows from
+   * the event.
+   */
+  afterRecorded(event: DomainEvent): Promise<void>;
+}
 
-  constructor(db: Database, queue: Queue, ctx: { waitUntil(promise: Promise<unknown>): void }) {
-    this.#db = db;
-    this.#queue = queue;
-    this.#ctx = ctx;
+/** Stores the events of changes in D1, and has them recorded. */
+export class EventOutbox {
+  readonly #services: OutboxServices;
+
+  constructor(services: OutboxServices) {
+    this.#services = services;
+  }
+
+  /** The journals in which the events are recorded. */
+  get journals(): JournalClient {
+    return this.#services.journals;
   }
 
   /**
-   * The two statements that store events, for the batch of the change.
+   * The statement that stores events, for the batch of the change.
    * @param when the condition of the change itself. Without it, events of a change that did not happen
-   *   would be stored. If a statement of the batch makes the condition untrue, put these statements
-   *   before it.
+   *   would be stored. If a statement of the batch makes the condition untrue, put this statement before it.
    * @param data the SQL of the events' data, where only the batch itself knows a part of it
    */
   insertion(
@@ -53,59 +64,78 @@ export class EventOutbox {
     data: SQL = sql`value ->> 'data'`,
   ) {
     const rows = JSON.stringify(added.map((e) => ({ ...e, data: JSON.stringify(e.data) })));
-    const each = sql`from json_each(${rows}) where ${when}`;
     return [
-      this.#db
-        .insert(events)
-        .select(
-          sql`select value ->> 'organisationId', value ->> 'id', value ->> 'type', value ->> 'at', ${data} ${each}`,
-        )
-        .onConflictDoNothing(),
-      this.#db
+      this.#services.db
         .insert(owedEvents)
-        .select(sql`select value ->> 'id', value ->> 'organisationId' ${each}`)
+        .select(
+          sql`select value ->> 'id', value ->> 'organisationId', value ->> 'type', value ->> 'at', ${data}
+            from json_each(${rows}) where ${when}`,
+        )
         .onConflictDoNothing(),
     ] as const;
   }
 
-  /** Sends stored events, after the answer. Call it only when the batch has made its change. */
+  /** Has stored events recorded, after the answer. Call it only when the batch has made its change. */
   sendAfterAnswer(stored: readonly DomainEvent[]): void {
-    this.#ctx.waitUntil(
+    this.#services.ctx.waitUntil(
       this.#send(stored).catch((error) =>
         log("events still owed", { error: describeError(error) }),
       ),
     );
   }
 
-  /** Sends up to `limit` events that were not sent in time; returns how many. `now`: Unix milliseconds. */
-  async sweep(now: number, limit: number): Promise<number> {
-    const owed = await this.#db
-      .select({ id: owedEvents.id, event: events })
+  /**
+   * Records a page of the events that were not recorded in time, oldest first. Those that cannot be recorded
+   * stay owed, and do not hold up the others.
+   * @param now Unix milliseconds
+   * @param after the last event of the page before; null: from the first
+   * @returns the last event of this page; null: it was not full
+   */
+  async sweep(
+    now: number,
+    { after, limit }: { after: string | null; limit: number },
+  ): Promise<string | null> {
+    const owed = await this.#services.db
+      .select()
       .from(owedEvents)
-      .leftJoin(
-        events,
-        and(eq(events.organisationId, owedEvents.organisationId), eq(events.id, owedEvents.id)),
+      .where(
+        and(
+          lt(owedEvents.id, firstEventIdAt(now - SWEEP_AFTER_MS)),
+          after === null ? undefined : sql`${owedEvents.id} > ${after}`,
+        ),
       )
-      .where(lt(owedEvents.id, firstEventIdAt(now - SWEEP_AFTER_MS)))
       .orderBy(owedEvents.id)
       .limit(limit);
-    // An event that is no longer stored belonged to an organisation that was deleted.
-    const found = owed.flatMap(({ event }) =>
-      event ? [{ ...event, data: JSON.parse(event.data) } as DomainEvent] : [],
+    const events = owed.map((row) => ({
+      ...row,
+      type: row.type as EventType,
+      data: JSON.parse(row.data) as object,
+    }));
+    await this.#send(events).catch((error) =>
+      log("events still owed", { error: describeError(error) }),
     );
-    await sendEvents(this.#queue, found, SENDS_AT_ONCE);
-    await this.#removeOwed(owed.map(({ id }) => id));
-    return owed.length;
+    return owed.length < limit ? null : (owed.at(-1)?.id ?? null);
   }
 
+  /** @throws the first failure, after it has done all that it can */
   async #send(stored: readonly DomainEvent[]): Promise<void> {
-    await sendEvents(this.#queue, stored);
-    await this.#removeOwed(stored.map(({ id }) => id));
+    const { recorded, failures } = await this.#services.journals.recordEach(stored);
+    const done: string[] = [];
+    for (const event of recorded) {
+      try {
+        await this.#services.afterRecorded(event);
+        done.push(event.id);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    await this.#removeOwed(done);
+    if (failures.length > 0) throw failures[0];
   }
 
   async #removeOwed(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    await this.#db
+    await this.#services.db
       .delete(owedEvents)
       .where(inArray(owedEvents.id, sql`(select value from json_each(${JSON.stringify(ids)}))`));
   }

@@ -3,7 +3,7 @@ import type { EventType } from "./event-types";
 
 /**
  * An event. `data` has one field, named after what the event is about, with its state right after the
- * event. It never holds a token or a secret, so an event may be stored, queued and logged.
+ * event. It never holds a token or a secret, so an event may be stored and logged.
  */
 export interface DomainEvent<D extends object = object> {
   /** A UUIDv7. All deliveries of the event carry it. */
@@ -13,12 +13,6 @@ export interface DomainEvent<D extends object = object> {
   /** Unix milliseconds. */
   readonly at: number;
   readonly data: D;
-}
-
-/** A message on the events queue. `v` rises when the form changes; the consumer reads every form in use. */
-export interface EventMessage {
-  readonly v: 1;
-  readonly event: DomainEvent;
 }
 
 /**

@@ -3,10 +3,9 @@ import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm"
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
-import { events } from "../db/schema/events";
+import { journals, owedEvents } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { deliveries } from "../db/schema/webhooks";
 import { keyInsertStatements } from "../keys/key-writes";
 import { ALL_PERMISSIONS } from "../keys/permissions";
 
@@ -115,8 +114,8 @@ export async function listDeletedOrganisations(
 /** Removes the rows of a deleted organisation itself, unless some of its data is left. */
 export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
   const isEmpty = sql`not exists (select 1 from ${sessions} where organisation_id = ${id})
-    and not exists (select 1 from ${events} where organisation_id = ${id})
-    and not exists (select 1 from ${deliveries} where organisation_id = ${id})
+    and not exists (select 1 from ${owedEvents} where organisation_id = ${id})
+    and not exists (select 1 from ${journals} where organisation_id = ${id})
     and not exists (select 1 from ${applications} where organisation_id = ${id})`;
   await db.batch([
     db.delete(organisations).where(and(eq(organisations.id, id), isEmpty)),

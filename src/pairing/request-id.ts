@@ -1,6 +1,6 @@
 /** Ids of pairing requests. They begin with the time, so they sort in the order of the requests. */
 import { newEventId } from "../events/event";
-import { firstEventIdAt } from "../events/event-store";
+import { firstEventIdAt } from "../events/journal-key";
 
 /** A new id for a request that is made now. */
 export function newPairingRequestId(now: number): string {

@@ -4,8 +4,8 @@
  */
 import { openDatabase } from "../db/open";
 import type { NodeFacts } from "../db/schema/relay-nodes";
+import { openOutbox } from "../devices/event-outbox";
 import { type DomainEvent, newEventId } from "../events/event";
-import { EventOutbox } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
 import { describeError, log } from "../platform/log";
 import type { RelayNodeAddress } from "../session/relay-node";
@@ -233,7 +233,7 @@ export class NodeState {
     const { owed, status, seenAt, facts, latitude, longitude, fill, load } = record;
     const { ctx, env } = this.#object;
     const db = openDatabase(env);
-    const events = new EventOutbox(db, env.EVENTS, ctx);
+    const events = openOutbox(env, ctx, db);
     const report = { status, seenAt, facts, latitude, longitude, fill, load };
     try {
       await reportNode({ db, events }, record.settings, report, owed);

@@ -1,6 +1,6 @@
 /** A session in its object's memory, and how it gets there: from what is stored, or just made. */
 import { openDatabase } from "../db/open";
-import { sendEvents } from "../events/event-queue";
+import { JournalClient } from "../events/journal-client";
 import type { Config } from "../platform/config";
 import { withTimeout } from "../platform/wait";
 import { PermissionGate } from "../relay/permission-gate";
@@ -72,7 +72,7 @@ export function loadSession(
   const outbox = new SessionOutbox(
     {
       findAnnounced: (of) => findAnnounced(db, of),
-      send: (events) => sendEvents(env.EVENTS, events),
+      send: (events) => new JournalClient(env).record(events),
       project: (of, version) => {
         const input = { announced: version, now: Date.now(), also: sourceStateUpdate(db, of) };
         return projectSession(db, of, input);

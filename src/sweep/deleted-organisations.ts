@@ -24,6 +24,7 @@ export async function queueDeletedOrganisations(
   const more = found.flatMap(({ id: organisationId, deletedAt }): Task[] => [
     { job: "old-sessions", organisationId, cutoff: null, range: 0, after: null },
     { job: "old-rows", organisationId, cutoff: null },
+    { job: "journals-of-organisation", organisationId },
     { job: "old-pairing", organisationId, cutoff: null, after: null },
     { job: "deleted-organisation", organisationId, deletedAt },
   ]);

@@ -2,19 +2,16 @@
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
-import { events } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
 import { sessions } from "../db/schema/sessions";
-import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
-import { firstEventIdAt } from "../events/event-store";
-import { firstDeliveryAt } from "../webhooks/delivery-store";
+import { webhookRecoveries } from "../db/schema/webhooks";
 
 /** An organisation, and what it has that is older than a cutoff. */
 export interface DueOrganisation {
   id: number;
   /** Sessions that ended before the cutoff. */
   hasSessions: boolean;
-  /** Events, deliveries or recoveries from before the cutoff. */
+  /** Recoveries from before the cutoff. */
   hasRows: boolean;
   /** Applications, of any age: whether they have old rows is looked up in each of them. */
   hasApplications: boolean;
@@ -36,10 +33,7 @@ export async function listDueOrganisations(
     and kind = ${kind} and ended in (1, 2) and created_at < ${cutoff} and ended_at < ${cutoff})`;
   const rows = await db.all<Record<keyof DueOrganisation, number>>(sql`select o.id,
       ${ended("relay")} or ${ended("source")} as hasSessions,
-      exists (select 1 from ${deliveries} where organisation_id = o.id
-        and id < ${firstDeliveryAt(cutoff)})
-      or exists (select 1 from ${events} where organisation_id = o.id and id < ${firstEventIdAt(cutoff)})
-      or exists (select 1 from ${webhookRecoveries} where organisation_id = o.id
+      exists (select 1 from ${webhookRecoveries} where organisation_id = o.id
         and created_at < ${cutoff}) as hasRows,
       exists (select 1 from ${applications} where organisation_id = o.id) as hasApplications
     from ${organisations} o

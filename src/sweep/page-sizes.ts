@@ -12,8 +12,12 @@ export const SESSIONS_PER_STEP = 1_000;
 export const SESSIONS_PER_MESSAGE = 100;
 /** Durable Objects that are called side by side. */
 export const OBJECTS_AT_ONCE = 10;
-/** Events that one step sends from the outbox: 40 calls of the queue. */
+/** Events of the outbox that one step has recorded in their journals. */
 export const OWED_EVENTS_PER_STEP = 480;
+/** Journals that one step finds. */
+export const JOURNALS_PER_STEP = 1_000;
+/** Journals that are dropped for one message: so many Durable Objects are called for it. */
+export const JOURNALS_PER_MESSAGE = 100;
 /** Pairing requests that one step ends, in one batch with three statements for each. */
 export const REQUESTS_PER_STEP = 200;
 /** Keys whose end one step announces. */

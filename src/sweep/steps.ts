@@ -19,6 +19,7 @@ import {
   RETENTION_SHARES,
   ROWS_PER_DELETION,
 } from "./page-sizes";
+import { dropJournals, queueJournalsOf, queueOldJournals } from "./sweep-journals";
 import {
   FIRST_ENDED_RANGE,
   queueDueSessions,
@@ -52,11 +53,18 @@ export async function doTaskStep(services: SweepServices, task: Task): Promise<S
       return deletePage((limit) => sweepIdempotencyKeys(db, now, limit));
     case "dead-letters":
       return deletePage((limit) => sweepDeadLetters(db, retentionCutoff(services), limit));
-    case "owed-events":
-      return repeatIfFull(
-        await services.events.sweep(now, OWED_EVENTS_PER_STEP),
-        OWED_EVENTS_PER_STEP,
-      );
+    case "owed-events": {
+      const page = { after: task.after, limit: OWED_EVENTS_PER_STEP };
+      const after = await services.events.sweep(now, page);
+      return after === null ? DONE : { rest: { ...task, after }, more: [] };
+    }
+    case "old-journals":
+      return queueOldJournals(services, task);
+    case "journals-of-organisation":
+      return queueJournalsOf(services, task);
+    case "drop-journals":
+      await dropJournals(services, task.journals);
+      return DONE;
     case "expiring-keys":
       return repeatIfFull(await announceExpiringKeys(services, now, KEYS_PER_STEP), KEYS_PER_STEP);
     case "pairing-requests": {

@@ -1,12 +1,10 @@
 /** The sweep's steps for sessions: wakes the objects of those that are due, and removes those that are old. */
-import { sweepEvents } from "../events/event-store";
 import { describeError, log } from "../platform/log";
 import { type DueSession, findDueSessions } from "../session/due-sessions";
 import type { SessionKind } from "../session/session";
 import type { Ended, SessionKey } from "../session/session-key";
 import { findRemovable, forgetSessions } from "../session/session-retention";
 import type { CheckMessage } from "../sources/access-checks";
-import { sweepDeliveries } from "../webhooks/delivery-store";
 import { sweepRecoveries } from "../webhooks/recovery";
 import {
   OBJECTS_AT_ONCE,
@@ -91,18 +89,14 @@ export async function removeSessions(
   await forgetSessions(db, purged);
 }
 
-/** Removes a page of an organisation's old deliveries, events and recoveries. True: none is left. */
+/** Removes a page of an organisation's old recoveries. True: none is left. */
 export async function removeOldRows(
   { db }: SweepServices,
   { organisationId, cutoff }: { organisationId: number; cutoff: number | null },
 ): Promise<boolean> {
   const before = cutoff ?? Number.MAX_SAFE_INTEGER;
-  // Deliveries before events: a delivery is of no use without its event.
-  for (const removePage of [sweepDeliveries, sweepEvents, sweepRecoveries]) {
-    if ((await removePage(db, organisationId, before, ROWS_PER_DELETION)) === ROWS_PER_DELETION)
-      return false;
-  }
-  return true;
+  const removed = await sweepRecoveries(db, organisationId, before, ROWS_PER_DELETION);
+  return removed < ROWS_PER_DELETION;
 }
 
 function inMessages<T>(sessions: readonly T[]): T[][] {

@@ -5,7 +5,7 @@
  */
 
 import { openDatabase } from "../db/open";
-import { EventOutbox } from "../events/event-outbox";
+import { openOutbox } from "../devices/event-outbox";
 import { readConfig } from "../platform/config";
 import { describeError, log } from "../platform/log";
 import { RelayNodeClient } from "../relay-nodes/node-calls";
@@ -33,7 +33,8 @@ export async function sweep(env: Env, ctx: BackgroundContext, scheduledAt: numbe
   /** Each task, and until when its chain of messages may go on. */
   const work: [Task, number][] = [
     [{ job: "due-sessions", after: null }, nextRun],
-    [{ job: "owed-events" }, nextRun],
+    [{ job: "owed-events", after: null }, nextRun],
+    [{ job: "old-journals", after: null }, nextRun],
     [{ job: "expiring-keys" }, nextRun],
     [{ job: "retention", remainder, cutoff, after: 0 }, now + RETENTION_SHARES * MINUTE_MS],
     [{ job: "deleted-organisations", after: 0 }, nextRun],
@@ -57,7 +58,7 @@ export function sweepServices(env: Env, ctx: BackgroundContext): SweepServices {
     db,
     sessions: new SessionClient(env, ctx),
     nodes: new RelayNodeClient(env),
-    events: new EventOutbox(db, env.EVENTS, ctx),
+    events: openOutbox(env, ctx, db),
     config: readConfig(env),
     checks: env.CHECKS,
     sweeps: env.SWEEPS,

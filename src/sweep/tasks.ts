@@ -5,6 +5,7 @@
 import type { Database } from "../db/open";
 import type { ApplicationPosition } from "../devices/application-store";
 import type { EventOutbox } from "../events/event-outbox";
+import type { JournalKey } from "../events/journal-key";
 import type { RequestPosition } from "../pairing/request-store";
 import type { Config } from "../platform/config";
 import type { RelayNodeClient } from "../relay-nodes/node-calls";
@@ -29,7 +30,8 @@ export const DELETION_JOBS = [
  */
 export type Task =
   | { job: (typeof DELETION_JOBS)[number] }
-  | { job: "owed-events" }
+  /** `after`: the id of the last event of the page before. */
+  | { job: "owed-events"; after: string | null }
   | { job: "expiring-keys" }
   | { job: "pairing-requests"; after: RequestPosition | null }
   /** Finds sessions that are due, and makes tasks `wake-sessions` of them. */
@@ -46,6 +48,11 @@ export type Task =
       after: Pick<SessionKey, "createdAt" | "id"> | null;
     }
   | { job: "remove-sessions"; sessions: readonly SessionKey[] }
+  /** Finds journals whose day retention has reached, and makes tasks `drop-journals` of them. */
+  | { job: "old-journals"; after: JournalKey | null }
+  /** Finds the journals of a deleted organisation, and makes tasks `drop-journals` of them. */
+  | { job: "journals-of-organisation"; organisationId: number }
+  | { job: "drop-journals"; journals: readonly JournalKey[] }
   | { job: "old-rows"; organisationId: number; cutoff: number | null }
   | {
       job: "old-pairing";

@@ -3,20 +3,26 @@
  */
 import type { Database } from "../db/open";
 import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
+import type { DeliveryKey } from "../events/delivery-record";
+import type { JournalClient } from "../events/journal-client";
+import { eventIdOfDelivery } from "../events/journal-key";
 import { describeError, log } from "../platform/log";
 import { parseDeliveryMessage } from "./delivery-messages";
-import { giveUpDelivery } from "./delivery-store";
 import { giveUpRecovery } from "./recovery";
 
 /**
  * Handles a batch. A delivery whose message is here is recorded as failed: people find it in the list of
  * deliveries, and can send it again.
  */
-export async function consumeDeadLetters(batch: MessageBatch, db: Database): Promise<void> {
+export async function consumeDeadLetters(
+  batch: MessageBatch,
+  db: Database,
+  journals: JournalClient,
+): Promise<void> {
   for (const message of batch.messages) {
     const lost = parseDeliveryMessage(message.body);
     try {
-      if (lost && "attempt" in lost) await giveUpDelivery(db, lost);
+      if (lost && "attempt" in lost) await giveUpDelivery(journals, lost);
       if (lost && "recovery" in lost)
         await giveUpRecovery(
           db,
@@ -29,4 +35,12 @@ export async function consumeDeadLetters(batch: MessageBatch, db: Database): Pro
       retryLater(message);
     }
   }
+}
+
+async function giveUpDelivery(
+  journals: JournalClient,
+  { organisationId, id }: DeliveryKey,
+): Promise<void> {
+  const key = await journals.journalOf(organisationId, eventIdOfDelivery(id));
+  await journals.call(key, (journal) => journal.giveUp(id));
 }

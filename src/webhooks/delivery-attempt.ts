@@ -2,6 +2,8 @@
  * Makes one attempt of a delivery: finds the address and the secrets as they are now, and posts the event.
  * The consumer of deliveries and the test of an endpoint call it.
  */
+
+import type { Attempt } from "../events/delivery-record";
 import type { DomainEvent } from "../events/event";
 import { addressRules } from "../outbound/address";
 import {
@@ -13,7 +15,7 @@ import {
 import { endpointOwner, organisationOwner, signingSecrets } from "../outbound/signing-secrets";
 import type { Config } from "../platform/config";
 import type { SessionEventData } from "../session/session";
-import type { Attempt, DeliveryToSend } from "./delivery";
+import type { DeliveryToSend } from "./delivery";
 import { secretVersions } from "./endpoint";
 import { isSessionEvent } from "./event-catalogue";
 import { parseRetryAfter } from "./retry-schedule";

@@ -1,5 +1,5 @@
 /**
- * Consumes the deliveries queue. A message asks for one attempt, and the row in D1 says whether that
+ * Consumes the deliveries queue. A message asks for one attempt, and the event's journal says whether that
  * attempt is still to be made. A message that comes twice causes at most two requests and one record. After
  * a crash between the request and its record, the request is repeated with the same `webhook-id`.
  *
@@ -10,17 +10,15 @@
  */
 
 import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";
+import type { DeliveryStatus } from "../events/delivery-record";
 import type { DomainEvent } from "../events/event";
 import type { ChangeStore } from "../events/event-outbox";
 import { dropOldest } from "../platform/bounded-memory";
 import { describeError, log } from "../platform/log";
 import { withTimeout } from "../platform/wait";
-import {
-  type DeliveryKey,
-  type DeliveryStatus,
-  type DeliveryToSend,
-  MAX_ATTEMPTS,
-} from "./delivery";
+import { AttemptRecorder } from "./attempt-recorder";
+import { deliveryName, type FoundDeliveries, findDeliveriesToSend } from "./deliveries-to-send";
+import { type DeliveryToSend, MAX_ATTEMPTS } from "./delivery";
 import {
   type AttemptResult,
   makeAttempt,
@@ -29,7 +27,6 @@ import {
   type WebhookSender,
 } from "./delivery-attempt";
 import { type DeliveryMessage, parseDeliveryMessage } from "./delivery-messages";
-import { findDeliveriesToSend, recordResend, recordScheduled } from "./delivery-store";
 import { isTestEvent } from "./endpoint";
 import { isGone, updateEndpointHealth } from "./endpoint-health";
 import { setEndpointValid } from "./endpoint-store";
@@ -66,10 +63,18 @@ const LOOK_AGAIN_SECONDS = 30;
 const slow = new Map<string, true>();
 const MAX_SLOW = 1_000;
 
+/** How long the first attempt that ends waits for others, so that they are recorded together. */
+const RECORD_TOGETHER_MS = 20;
+
 /** A message of the batch that could be read. */
 interface Task {
   message: Message;
   body: DeliveryMessage;
+}
+
+/** The services of one batch. */
+interface BatchServices extends DeliveryServices {
+  recorder: AttemptRecorder;
 }
 
 /**
@@ -78,8 +83,10 @@ interface Task {
  */
 export async function consumeDeliveries(
   batch: MessageBatch,
-  services: DeliveryServices,
+  given: DeliveryServices,
 ): Promise<void> {
+  const waitMs = batch.messages.length > 1 ? RECORD_TOGETHER_MS : 0;
+  const services = { ...given, recorder: new AttemptRecorder(given.events.journals, waitMs) };
   const tasks: Task[] = [];
   for (const message of batch.messages) {
     const body = parseDeliveryMessage(message.body);
@@ -93,11 +100,11 @@ export async function consumeDeliveries(
   const waitedFor: Promise<void>[] = [];
   const work = tasks.map((task) => {
     const { message, body } = task;
-    const delivery = "id" in body ? found.get(keyOf(body)) : undefined;
+    const delivery = "id" in body ? found.found.get(deliveryName(body)) : undefined;
     const receiver = delivery && receiverOf(delivery);
     open.add(message);
     const startedAt = Date.now();
-    const done = handle(services, batch.queue, task, delivery).then(() => {
+    const done = handle(services, batch.queue, task, { delivery, ...found }).then(() => {
       open.delete(message);
       if (receiver && Date.now() - startedAt < WAIT_FOR_BATCH_MS) slow.delete(receiver);
     });
@@ -115,26 +122,20 @@ export async function consumeDeliveries(
   }
 }
 
-/** All deliveries of a batch, in one query. Null when D1 failed: all messages then come again later. */
+/** All deliveries of a batch. Null when D1 failed: all messages then come again later. */
 async function findAll(
-  { db }: DeliveryServices,
+  { db, events }: DeliveryServices,
   queue: string,
   tasks: readonly Task[],
-): Promise<Map<string, DeliveryToSend> | null> {
+): Promise<FoundDeliveries | null> {
   const keys = tasks.flatMap(({ body }) => ("id" in body ? [body] : []));
-  if (keys.length === 0) return new Map();
   try {
-    const found = await findDeliveriesToSend(db, keys);
-    return new Map(found.map((delivery) => [keyOf(delivery), delivery]));
+    return await findDeliveriesToSend({ db, journals: events.journals }, keys);
   } catch (error) {
     log("queue batch failed", { queue, error: describeError(error) });
     for (const { message } of tasks) retryLater(message);
     return null;
   }
-}
-
-function keyOf({ organisationId, id }: DeliveryKey): string {
-  return `${organisationId} ${id}`;
 }
 
 /** The name of a receiver. A receiver that was slow for one delivery is expected to be slow for the next. */
@@ -144,15 +145,27 @@ function receiverOf({ organisationId, endpointId, url }: DeliveryToSend): string
 
 /** Does what one message asks for. Never throws. */
 async function handle(
-  services: DeliveryServices,
+  services: BatchServices,
   queue: string,
   { message, body }: Task,
-  delivery: DeliveryToSend | undefined,
+  {
+    delivery,
+    unreachable,
+  }: Pick<FoundDeliveries, "unreachable"> & {
+    delivery: DeliveryToSend | undefined;
+  },
 ): Promise<void> {
   try {
-    if ("recovery" in body) {
+    if ("id" in body && !delivery) {
+      if (unreachable.has(deliveryName(body))) return retryLater(message);
+      // A message follows its record: retention has dropped the journal, or the organisation was deleted.
+      log("message of a delivery that is no longer recorded discarded", {
+        organisation: body.organisationId,
+        delivery: body.id,
+      });
+    } else if ("recovery" in body) {
       await recoverPage(
-        services,
+        { ...services, journals: services.events.journals },
         { organisationId: body.organisationId, id: body.recovery },
         Date.now(),
       );
@@ -184,16 +197,21 @@ function isUnderWay({ status, nextAttemptAt }: DeliveryToSend, now: number): boo
 }
 
 /** Makes the next attempt of the schedule, puts the one after it on the queue, and records the attempt. */
-async function attemptScheduled(
-  services: DeliveryServices,
-  delivery: DeliveryToSend,
-): Promise<void> {
-  const { db } = services;
+async function attemptScheduled(services: BatchServices, delivery: DeliveryToSend): Promise<void> {
+  const { db, recorder } = services;
   const { organisationId, id, endpoint, event, scheduledAttempts } = delivery;
   const result = await send(services, delivery, scheduledAttempts);
   const { attempt } = result;
-  const finish = (status: DeliveryStatus) =>
-    recordScheduled(db, delivery, attempt, { status, nextAttemptAt: null });
+  const record = (status: DeliveryStatus, nextAttemptAt: number | null) =>
+    recorder.record(organisationId, {
+      kind: "scheduled",
+      deliveryId: id,
+      attempt,
+      before: scheduledAttempts,
+      status,
+      nextAttemptAt,
+    });
+  const finish = (status: DeliveryStatus) => record(status, null);
   if (!result.sent) return finish("discarded");
   const plan = isOver(event, result) ? null : planAfter(services, scheduledAttempts + 1, result);
   if (endpoint && isTestEvent(event)) {
@@ -208,7 +226,7 @@ async function attemptScheduled(
   const nextAttemptAt = Date.now() + plan.delaySeconds * 1_000;
   const next: DeliveryMessage = { v: 1, organisationId, id, attempt: scheduledAttempts + 2 };
   await services.deliveries.send(next, { delaySeconds: Math.ceil(plan.delaySeconds) });
-  await recordScheduled(db, delivery, attempt, { status: "pending", nextAttemptAt });
+  await record("pending", nextAttemptAt);
 }
 
 /** Whether no attempt follows: this one arrived, the receiver wants no more, or a later one is of no use. */
@@ -234,7 +252,7 @@ function planAfter(
 
 /** Makes one more attempt, which a person or a recovery asked for. The schedule stays as it is. */
 async function resend(
-  services: DeliveryServices,
+  services: BatchServices,
   delivery: DeliveryToSend,
   requestId: string,
 ): Promise<void> {
@@ -246,7 +264,12 @@ async function resend(
     await updateEndpointHealth(services, delivery.endpoint, { result, isLast: false }, Date.now());
   }
   const succeeded = result.sent && result.succeeded;
-  await recordResend(services.db, delivery, { ...result.attempt, resend: requestId }, succeeded);
+  await services.recorder.record(delivery.organisationId, {
+    kind: "resend",
+    deliveryId: delivery.id,
+    attempt: { ...result.attempt, resend: requestId },
+    succeeded,
+  });
 }
 
 async function send(

@@ -1,7 +1,7 @@
 /** The messages on the deliveries queue: their form, and how a route puts one there. */
 import * as z from "zod";
+import type { DeliveryKey } from "../events/delivery-record";
 import { UnavailableError } from "../platform/unavailable";
-import type { DeliveryKey } from "./delivery";
 
 /** A message on the deliveries queue. */
 export type DeliveryMessage =
@@ -29,6 +29,24 @@ const shape = z.union([
 /** The message; null when its form is none of the above. */
 export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
   return shape.safeParse(body).data ?? null;
+}
+
+/** The most messages that a queue takes in one call. */
+const SEND_AT_ONCE = 100;
+
+/** Puts the first attempts of new deliveries on the queue. If a call fails, some may have been sent. */
+export async function sendFirstAttempts(
+  queue: Queue,
+  deliveries: readonly DeliveryKey[],
+): Promise<void> {
+  for (let i = 0; i < deliveries.length; i += SEND_AT_ONCE) {
+    const some = deliveries.slice(i, i + SEND_AT_ONCE);
+    await queue.sendBatch(
+      some.map(({ organisationId, id }) => ({
+        body: { v: 1, organisationId, id, attempt: 1 } satisfies DeliveryMessage,
+      })),
+    );
+  }
 }
 
 /**

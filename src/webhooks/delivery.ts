@@ -1,50 +1,9 @@
 /** A delivery: one event that is owed to one address, and the attempts to bring it there. Pure. */
 import { createHash } from "node:crypto";
-import type { deliveries } from "../db/schema/webhooks";
+import type { Delivery, DeliveryFormat, StoredDelivery } from "../events/delivery-record";
 import type { DomainEvent } from "../events/event";
 import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
-
-/** The format in which the event is posted. */
-export type DeliveryFormat = (typeof deliveries.$inferSelect)["format"];
-
-/** `failed`: no scheduled attempt will follow, and none arrived. `discarded`: there was nowhere to send it. */
-export type DeliveryStatus = (typeof deliveries.$inferSelect)["status"];
-
-/** One HTTP request for a delivery. Times are Unix milliseconds. */
-export interface Attempt {
-  at: number;
-  durationMs: number;
-  /** Null when no answer came. */
-  statusCode: number | null;
-  /** The first 1 KB of the answer's body. */
-  response: string | null;
-  error: string | null;
-  /** The id of the request or recovery that asked for it; none: the schedule did. Each id is sent once. */
-  resend?: string;
-}
-
-/** One event owed to one address. */
-export interface Delivery {
-  organisationId: number;
-  id: string;
-  eventId: string;
-  eventType: DomainEvent["type"];
-  format: DeliveryFormat;
-  url: string;
-  /** The webhook endpoint; null: the address is the `webhook_url` of a session. */
-  endpointId: string | null;
-}
-
-/** A delivery as it is listed. */
-export interface StoredDelivery extends Delivery {
-  status: DeliveryStatus;
-  /** Oldest first. */
-  attempts: Attempt[];
-  /** How many of them the schedule asked for. A resend is in `attempts` and is not counted here. */
-  scheduledAttempts: number;
-  nextAttemptAt: number | null;
-}
 
 /** A delivery with everything that an attempt needs. */
 export interface DeliveryToSend extends StoredDelivery {
@@ -54,9 +13,6 @@ export interface DeliveryToSend extends StoredDelivery {
   /** The organisation's own secrets; null when it was deleted. */
   organisationSecrets: SecretVersions | null;
 }
-
-/** Which delivery. */
-export type DeliveryKey = Pick<Delivery, "organisationId" | "id">;
 
 /**
  * The most attempts of one delivery. A delivery that has so many is not sent again: a program that asks
@@ -69,7 +25,7 @@ export const MAX_ATTEMPTS = 50;
  * endpoint or address: a delivery that is made twice has the same id, and is stored once.
  */
 export function newDelivery(
-  event: DomainEvent,
+  event: Pick<DomainEvent, "id" | "organisationId" | "type">,
   format: DeliveryFormat,
   url: string,
   endpointId: string | null = null,

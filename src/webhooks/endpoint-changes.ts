@@ -7,7 +7,7 @@ import { runBatch } from "../db/batch";
 import { retryChange } from "../db/retry";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import { type DomainEvent, newEventId } from "../events/event";
-import type { ChangeStore } from "../events/event-outbox";
+import type { ChangeStore, EventOutbox } from "../events/event-outbox";
 import type { EventType } from "../events/event-types";
 import { rotateSecret } from "../outbound/signing-secrets";
 import {
@@ -77,11 +77,11 @@ export async function createEndpoint(
       .returning(),
   });
   if (!stored[0]) return null;
-  events.sendAfterAnswer(announced);
+  await announce(events, announced, now);
   return stored[0];
 }
 
-/** Puts a test event for this endpoint on the events queue. */
+/** Has a test event recorded, which goes to this endpoint. */
 export async function queueTest(
   { db, events }: ChangeStore,
   endpoint: WebhookEndpoint,
@@ -173,7 +173,7 @@ export async function deleteEndpoint(
       deleted: db.delete(webhookEndpoints).where(isUnchangedEndpoint(endpoint)).returning(),
     });
     if (!deleted[0]) return undefined;
-    events.sendAfterAnswer(announced);
+    await announce(events, announced, now);
     return deleted[0];
   });
 }
@@ -206,9 +206,20 @@ async function changeEndpoint(
         .returning(),
     });
     if (!updated[0]) return undefined;
-    events.sendAfterAnswer(announced);
+    await announce(events, announced, now);
     return updated[0];
   });
+}
+
+/** Tells the journals of today that endpoints have changed, and has the events of the change recorded. */
+async function announce(
+  events: EventOutbox,
+  announced: readonly DomainEvent<EndpointEventData>[],
+  now: number,
+): Promise<void> {
+  const [first] = announced;
+  if (first) await events.journals.endpointsChanged(first.organisationId, now);
+  events.sendAfterAnswer(announced);
 }
 
 function endpointEvent(

@@ -1,8 +1,9 @@
 /** Webhook endpoints in D1: reads, and what is written without a new version of the endpoint. */
-import { and, desc, eq, gt, inArray, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import type { WebhookEndpoint } from "./endpoint";
+import type { ListeningEndpoint } from "./fan-out";
 
 /** Which page of the list, newest first: behind the id `after`, and in front of the id `before`. */
 export interface EndpointRange {
@@ -66,22 +67,22 @@ export async function setFailingSince(
     );
 }
 
-/** The endpoints of these organisations that are enabled. */
+/** The endpoints of an organisation that are enabled. */
 export async function findListeningEndpoints(
   db: Database,
-  organisationIds: readonly number[],
-): Promise<Pick<WebhookEndpoint, "organisationId" | "id" | "url" | "format" | "eventTypes">[]> {
-  const ids = sql`(select value from json_each(${JSON.stringify([...new Set(organisationIds)])}))`;
+  organisationId: number,
+): Promise<ListeningEndpoint[]> {
   return db
     .select({
-      organisationId: webhookEndpoints.organisationId,
       id: webhookEndpoints.id,
       url: webhookEndpoints.url,
       format: webhookEndpoints.format,
       eventTypes: webhookEndpoints.eventTypes,
     })
     .from(webhookEndpoints)
-    .where(and(inArray(webhookEndpoints.organisationId, ids), eq(webhookEndpoints.enabled, true)));
+    .where(
+      and(eq(webhookEndpoints.organisationId, organisationId), eq(webhookEndpoints.enabled, true)),
+    );
 }
 
 /** Removes all endpoints of a deleted organisation. */

@@ -9,15 +9,18 @@
  */
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
-import { deliveries, webhookRecoveries } from "../db/schema/webhooks";
+import { webhookRecoveries } from "../db/schema/webhooks";
+import type { StoredDelivery } from "../events/delivery-record";
 import { newEventId } from "../events/event";
-import type { EventType } from "../events/event-types";
+import type { JournalClient } from "../events/journal-client";
+import { DAY_MS, dayAt, MAX_JOURNAL_COUNT } from "../events/journal-key";
+import { listJournals } from "../events/journal-registry";
 import type { Config } from "../platform/config";
 import { MAX_ATTEMPTS } from "./delivery";
 import { type DeliveryMessage, queueDeliveryMessage } from "./delivery-messages";
-import { firstDeliveryAt } from "./delivery-store";
 import { isTestEvent } from "./endpoint";
 import { findEndpoint } from "./endpoint-store";
+import { journalsLeft, type RecoveryPlace, readPlace, writePlace } from "./recovery-place";
 import { longestScheduleMs } from "./retry-schedule";
 
 /** A recovery as it is stored. Times are Unix milliseconds. */
@@ -29,6 +32,7 @@ export type RecoveryKey = Pick<Recovery, "organisationId" | "id">;
 /** What recoveries work with. */
 export interface RecoveryServices {
   db: Database;
+  journals: JournalClient;
   deliveries: Queue;
 }
 
@@ -36,9 +40,11 @@ export interface RecoveryServices {
 export const LONGEST_RECOVERY_MS = 14 * 86_400_000;
 /** How many undelivered deliveries make a page: as many messages as a queue takes in one call. */
 const PAGE = 100;
-/** How many deliveries are read for a page where no index says which of them wait. */
-const LOOKED_THROUGH = 20_000;
-/** An event may come off its queue so long after it happened, if the queue was down. */
+/** How many events are looked at for a page where no index says which of their deliveries wait. */
+const LOOKED_THROUGH = 5_000;
+/** The most journals that there are in the longest window. */
+const MAX_JOURNALS = (LONGEST_RECOVERY_MS / DAY_MS + 2) * MAX_JOURNAL_COUNT;
+/** An event may be recorded so long after it happened, if its journal could not be reached. */
 const LATE_EVENTS_MS = 86_400_000;
 
 /**
@@ -47,7 +53,7 @@ const LATE_EVENTS_MS = 86_400_000;
  * @throws UnavailableError when the queue does not take it; nothing is stored then
  */
 export async function startRecovery(
-  { db, deliveries: queue }: RecoveryServices,
+  { db, deliveries: queue }: Pick<RecoveryServices, "db" | "deliveries">,
   input: Pick<Recovery, "organisationId" | "endpointId" | "since" | "until">,
   now: number,
 ): Promise<Recovery | null> {
@@ -82,16 +88,9 @@ export async function findRecovery(
   return rows[0] ?? null;
 }
 
-interface Undelivered {
-  id: string;
-  endpointId: string | null;
-  type: EventType;
-  attempts: number;
-}
-
 /** Does the next page of a recovery, and puts the page after it on the queue. */
 export async function recoverPage(
-  { db, deliveries: queue, config }: RecoveryServices & { config: Config },
+  { db, journals, deliveries: queue, config }: RecoveryServices & { config: Config },
   { organisationId, id }: RecoveryKey,
   now: number,
 ): Promise<void> {
@@ -101,9 +100,12 @@ export async function recoverPage(
   const endpoint = await findEndpoint(db, organisationId, endpointId);
   if (!endpoint?.enabled) return giveUpRecovery(db, recovery, now);
   const longestPendingMs = longestScheduleMs(config.webhookRetrySeconds) + LATE_EVENTS_MS;
-  const page = await readPage(db, recovery, recovery.createdAt - longestPendingMs);
+  const page = await readPage(journals, recovery, recovery.createdAt - longestPendingMs);
   const owed = page.rows.filter(
-    (one) => one.endpointId === endpointId && one.attempts < MAX_ATTEMPTS && !isTestEvent(one),
+    (one) =>
+      one.endpointId === endpointId &&
+      one.attempts.length < MAX_ATTEMPTS &&
+      !isTestEvent({ type: one.eventType }),
   );
   const messages = owed.map((delivery) => {
     const key = { organisationId, id: delivery.id };
@@ -116,7 +118,7 @@ export async function recoverPage(
   const recorded = await db
     .update(webhookRecoveries)
     .set({
-      reached: page.next ?? reached,
+      reached: page.next === null ? reached : writePlace(page.next),
       resent: recovery.resent + owed.length,
       ...(isDone ? { finishedAt: now } : {}),
     })
@@ -128,40 +130,35 @@ export async function recoverPage(
 }
 
 /**
- * The next page of what has not arrived, oldest first. Deliveries of events from before `pendingSince`
- * (Unix milliseconds) have no attempt to wait for: an index holds those of them that did not arrive.
- * Later deliveries are read one by one, because an index of what waits would cost every attempt that
+ * The next page of what has not arrived, oldest first, from one journal. Deliveries of events from before
+ * `pendingSince` (Unix milliseconds) have no attempt to wait for: an index holds those of them that did not
+ * arrive. Later deliveries are read one by one, because an index of what waits would cost every attempt that
  * fails another row.
- * @returns `next`: the id after which the next page begins; null at the end
+ * @returns `next`: where the next page begins; null at the end
  */
 async function readPage(
-  db: Database,
+  journals: JournalClient,
   { organisationId, since, until, reached }: Recovery,
   pendingSince: number,
-): Promise<{ rows: Undelivered[]; next: string | null }> {
-  const [end, change] = [firstDeliveryAt(until), firstDeliveryAt(pendingSince)];
-  const isOld = (reached ?? firstDeliveryAt(since)) < change;
-  const stretchEnd = isOld && change < end ? change : end;
-  // Only one lower bound: SQLite looks up by one, and tests a second one row by row.
-  const from = reached === null ? sql`id >= ${firstDeliveryAt(since)}` : sql`id > ${reached}`;
-  const stretch = sql`organisation_id = ${organisationId} and ${from} and id < ${stretchEnd}`;
-  const givenUp = sql`status in ('failed', 'discarded')`;
-  const columns = sql`id, endpoint_id as endpointId, event_type as type,
-    json_array_length(attempts) as attempts`;
-  const rows = await db.all<Undelivered>(
-    isOld
-      ? sql`select ${columns} from ${deliveries} indexed by deliveries_undelivered
-          where ${stretch} and ${givenUp} order by id limit ${PAGE}`
-      : sql`select ${columns} from (select * from ${deliveries} where ${stretch} order by id
-            limit ${LOOKED_THROUGH})
-          where ${givenUp} or next_attempt_at is not null order by id limit ${PAGE}`,
+): Promise<{ rows: StoredDelivery[]; next: RecoveryPlace | null }> {
+  const place = readPlace(reached);
+  const days = { from: dayAt(since), until: dayAt(until - 1) };
+  const known = await listJournals(journals.db, organisationId, days, MAX_JOURNALS);
+  const [key, following] = journalsLeft(known, place);
+  if (!key) return { rows: [], next: null };
+  const isSame = key.day === place?.day && key.number === place.number;
+  const page = await journals.call(key, (journal) =>
+    journal.listUndelivered({
+      above: isSame ? place.above : null,
+      since,
+      until,
+      pendingSince,
+      limit: PAGE,
+      mostRows: LOOKED_THROUGH,
+    }),
   );
-  if (rows.length === PAGE) return { rows, next: rows.at(-1)?.id ?? null };
-  if (isOld) return { rows, next: stretchEnd < end ? stretchEnd : null };
-  const ends = await db.all<{ id: string }>(
-    sql`select id from ${deliveries} where ${stretch} order by id limit 1 offset ${LOOKED_THROUGH - 1}`,
-  );
-  return { rows, next: ends[0]?.id ?? null };
+  if (page.next !== null) return { rows: page.rows, next: { ...key, above: page.next } };
+  return { rows: page.rows, next: following ? { ...following, above: null } : null };
 }
 
 /** Ends a recovery whose next page nobody will do, so that another one can be started. */

@@ -1,17 +1,13 @@
 /** Two actions of operators: testing an endpoint, and sending a delivery again. The operations call them. */
 import type { Database } from "../db/open";
+import type { Attempt, DeliveryKey, StoredDelivery } from "../events/delivery-record";
 import { newEventId } from "../events/event";
-import { eventInsertion } from "../events/event-store";
-import {
-  type Attempt,
-  type DeliveryKey,
-  MAX_ATTEMPTS,
-  newDelivery,
-  type StoredDelivery,
-} from "./delivery";
+import type { JournalClient } from "../events/journal-client";
+import { UnavailableError } from "../platform/unavailable";
+import { deliveryName, findDeliveriesToSend } from "./deliveries-to-send";
+import { MAX_ATTEMPTS, newDelivery } from "./delivery";
 import { makeAttempt, type WebhookSender } from "./delivery-attempt";
 import { queueDeliveryMessage } from "./delivery-messages";
-import { attemptedDeliveryInsertion, findDeliveriesToSend } from "./delivery-store";
 import type { WebhookEndpoint } from "./endpoint";
 import { testEvent } from "./endpoint-changes";
 import { setEndpointValid } from "./endpoint-store";
@@ -26,11 +22,11 @@ export type ResendRefusal =
 
 /** Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. */
 export async function sendTest(
-  sender: WebhookSender & { db: Database },
+  sender: WebhookSender & { db: Database; journals: JournalClient },
   endpoint: WebhookEndpoint,
   now: number,
 ): Promise<Attempt> {
-  const { db } = sender;
+  const { db, journals } = sender;
   const event = testEvent(endpoint, now);
   const { organisationId, id, format, url } = endpoint;
   const delivery = newDelivery(event, format, url, id);
@@ -42,26 +38,31 @@ export async function sendTest(
   );
   const { attempt } = result;
   const succeeded = result.sent && result.succeeded;
-  const status = succeeded ? "delivered" : result.sent ? "failed" : "discarded";
-  await db.batch([
-    eventInsertion(db, event),
-    attemptedDeliveryInsertion(db, delivery, status, attempt),
-  ]);
+  const status = succeeded
+    ? ("delivered" as const)
+    : result.sent
+      ? ("failed" as const)
+      : ("discarded" as const);
+  const key = await journals.journalOf(organisationId, event.id);
+  const made = { status, attempts: [attempt], scheduledAttempts: 1, nextAttemptAt: null } as const;
+  const attempted = { ...delivery, ...made, attempts: [attempt] };
+  await journals.call(key, (journal) => journal.recordAttempted(event, attempted));
   await setEndpointValid(db, endpoint, succeeded);
   return attempt;
 }
 
 /**
  * Puts one more attempt of a delivery on the queue, whatever its status. Its schedule stays as it is.
- * @throws UnavailableError when the queue does not take it
+ * @throws UnavailableError when the queue does not take it, or the journal is unreachable
  */
 export async function requestResend(
-  db: Database,
-  queue: Queue,
+  { db, journals, deliveries: queue }: { db: Database; journals: JournalClient; deliveries: Queue },
   key: DeliveryKey,
   now: number,
 ): Promise<{ ok: true; delivery: StoredDelivery } | { ok: false; refusal: ResendRefusal }> {
-  const [delivery] = await findDeliveriesToSend(db, [key]);
+  const { found, unreachable } = await findDeliveriesToSend({ db, journals }, [key]);
+  if (unreachable.size > 0) throw new UnavailableError("the journal of a delivery is unreachable");
+  const delivery = found.get(deliveryName(key));
   if (!delivery) return { ok: false, refusal: "not-found" };
   const { endpoint, endpointId, attempts } = delivery;
   if (endpointId !== null && !endpoint) return { ok: false, refusal: "endpoint-deleted" };

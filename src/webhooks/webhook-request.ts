@@ -3,12 +3,12 @@
  * attempt calls it. Pure.
  */
 import { createHmac } from "node:crypto";
+import type { DeliveryFormat } from "../events/delivery-record";
 import {
   type SignedRequest,
   signStandardWebhook,
   type UnsignedRequest,
 } from "../outbound/standard-webhooks";
-import type { DeliveryFormat } from "./delivery";
 
 /** Signs a delivery as its format asks. Only ricloud's is not a Standard Webhook. */
 export function signDeliveryRequest(

@@ -13,6 +13,12 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { PreviousSecret } from "./webhooks";
 
+/** From a moment on (Unix milliseconds), a day's events are spread over so many journals. */
+export interface JournalCount {
+  from: number;
+  count: number;
+}
+
 /** A tenant. `deletedAt` hides it at once; the row stays until the sweep has removed its data. */
 export const organisations = sqliteTable("organisations", {
   id: integer("id").primaryKey({ autoIncrement: true }),
@@ -25,6 +31,11 @@ export const organisations = sqliteTable("organisations", {
     .notNull()
     .default([]),
   deletedAt: integer("deleted_at"),
+  /** Changes of the number of journals of a day, oldest first. Before the first: one. */
+  journalCounts: text("journal_counts", { mode: "json" })
+    .$type<JournalCount[]>()
+    .notNull()
+    .default([]),
 });
 
 /**

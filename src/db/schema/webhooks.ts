@@ -1,9 +1,8 @@
 /**
- * The D1 tables of webhook endpoints, deliveries and recoveries. Times are Unix milliseconds.
+ * The D1 tables of webhook endpoints and recoveries. Times are Unix milliseconds.
  * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
-import { sql } from "drizzle-orm";
-import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** An older version of a secret or token that still works. */
 export interface PreviousSecret {
@@ -11,34 +10,6 @@ export interface PreviousSecret {
   /** It works before this time, and no longer from then on. */
   until: number;
 }
-
-/** One event for one address. The id begins with the event's id, so that it also sorts by time. */
-export const deliveries = sqliteTable(
-  "deliveries",
-  {
-    organisationId: integer("organisation_id").notNull(),
-    id: text("id").notNull(),
-    eventId: text("event_id").notNull(),
-    eventType: text("event_type").notNull(),
-    format: text("format").$type<"relay-session" | "standard" | "ricloud">().notNull(),
-    url: text("url").notNull(),
-    status: text("status").$type<"pending" | "delivered" | "failed" | "discarded">().notNull(),
-    /** JSON array of attempts, oldest first. */
-    attempts: text("attempts").notNull(),
-    /** How many attempts of the schedule were made. A queue message for an attempt that was made is dropped. */
-    scheduledAttempts: integer("attempt_count").notNull(),
-    nextAttemptAt: integer("next_attempt_at"),
-    /** The webhook endpoint, whose current address is used. Null: the delivery goes to `url`. */
-    endpointId: text("endpoint_id"),
-  },
-  (t) => [
-    primaryKey({ columns: [t.organisationId, t.id] }),
-    // The deliveries that did not arrive, to be listed and sent again. Those that arrive cost no entry here.
-    index("deliveries_undelivered")
-      .on(t.organisationId, t.id)
-      .where(sql`status in ('failed', 'discarded')`),
-  ],
-);
 
 /** The addresses to which an organisation's events are sent. */
 export const webhookEndpoints = sqliteTable(
@@ -82,7 +53,7 @@ export const webhookRecoveries = sqliteTable(
     endpointId: text("endpoint_id").notNull(),
     since: integer("since").notNull(),
     until: integer("until").notNull(),
-    /** The last delivery that was looked at. Null: the first page is still to come. */
+    /** The place up to which it is done: see `recovery-place.ts`. Null: the first page is still to come. */
     reached: text("reached"),
     /** How many deliveries were sent again. It is too low if a Worker died between sending a page and noting it. */
     resent: integer("resent").notNull().default(0),

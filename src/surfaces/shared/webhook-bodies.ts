@@ -3,8 +3,8 @@
  * are given these.
  */
 import * as z from "zod";
+import type { DeliveryFormat } from "../../events/delivery-record";
 import type { Config } from "../../platform/config";
-import type { DeliveryFormat } from "../../webhooks/delivery";
 import type { WebhookSender } from "../../webhooks/delivery-attempt";
 import { relaySession, toRelaySession } from "../relay-sessions/wire";
 import { ricloudEvent, toRicloudEvent } from "../source-sessions/event-wire";

@@ -1,7 +1,7 @@
 /** Events in ricloud's format: in its lists, and as the bodies of webhooks. */
 import * as z from "zod";
+import type { DeliverySummary } from "../../events/delivery-summary";
 import type { DomainEvent } from "../../events/event";
-import type { DeliverySummary } from "../../events/event-list";
 import type { Shown } from "../../http/operation";
 import type { EventData } from "../../webhooks/event-catalogue";
 import { timeInSeconds, toRfc3339Seconds } from "../shared/wire-time";

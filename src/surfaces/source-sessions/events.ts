@@ -1,6 +1,6 @@
 /** The operations of events in ricloud's format. */
 import * as z from "zod";
-import { findEventWithDeliveries, listEventsWithDeliveries } from "../../events/event-list";
+import { findEvent, listEvents } from "../../events/journal-lists";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { Refused } from "../../http/request-context";
 import { EVENT_ID, eventIdForm } from "../shared/id-forms";
@@ -45,12 +45,17 @@ export const ricloudEvents: OperationGroup = {
       async handle(c, { query: { filter, dateRange, page }, caller }) {
         const { type: subject, action, state } = filter;
         const created = dateRange("date_created");
-        const { rows, next } = await listEventsWithDeliveries(
-          c.var.db,
-          caller.organisationId,
-          { subject, action, state, created },
-          page,
-        );
+        const { rows, next } = await listEvents(c.var.events.journals, caller.organisationId, {
+          subject: subject ?? null,
+          action: action ?? null,
+          state: state ?? null,
+          pattern: null,
+          since: created.from,
+          until: created.until,
+          below: page.after,
+          above: page.before,
+          limit: page.limit,
+        });
         const data = rows.map((event) => toRicloudEvent(event, event.delivery));
         const hasMore = next !== null;
         // Where a page is full, its last id already says where the next one begins.
@@ -72,7 +77,7 @@ export const ricloudEvents: OperationGroup = {
       example: { params: { id: "01936a1e-7c1c-4c1e-8a51-0d9d9f6f2a10" } },
       async handle(c, { params: { id }, caller }) {
         const event = EVENT_ID.test(id)
-          ? await findEventWithDeliveries(c.var.db, caller.organisationId, id)
+          ? await findEvent(c.var.events.journals, caller.organisationId, id)
           : null;
         if (!event) throw new Refused(notFound);
         return { status: 200, body: toRicloudEvent(event, event.delivery) };

@@ -1,6 +1,6 @@
 /** The operations of events on `/v1`, for services that missed a webhook or have no endpoint. */
 import * as z from "zod";
-import { findEvent, listEvents } from "../../events/event-store";
+import { findEvent, listEvents } from "../../events/journal-lists";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf } from "../../http/paging";
 import { Refused } from "../../http/request-context";
@@ -36,7 +36,15 @@ export const events: OperationGroup = {
       answers: { 200: pageOf(listedEvent) },
       example: { query: { type: "session.*", since: "2026-11-22T08:00:00Z" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const { rows, next } = await listEvents(c.var.db, organisationId, query);
+        const filter = {
+          ...query,
+          above: null,
+          until: null,
+          subject: null,
+          action: null,
+          state: null,
+        };
+        const { rows, next } = await listEvents(c.var.events.journals, organisationId, filter);
         return { status: 200, body: { data: rows.map(toListedEvent), next_cursor: next } };
       },
     }),
@@ -52,7 +60,7 @@ export const events: OperationGroup = {
       refusals: { 404: ["event-not-found"] },
       example: { params: { id: "01a21576-9b07-799e-bdd0-52ed60dbc868" } },
       async handle(c, { params, caller: { organisationId } }) {
-        const event = await findEvent(c.var.db, organisationId, params.id);
+        const event = await findEvent(c.var.events.journals, organisationId, params.id);
         if (!event) throw new Refused(unknownEvent);
         return { status: 200, body: toListedEvent(event) };
       },

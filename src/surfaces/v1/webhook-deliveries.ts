@@ -3,10 +3,10 @@
  * or all that did not arrive.
  */
 import * as z from "zod";
+import { findDelivery, listDeliveries } from "../../events/journal-lists";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageOf } from "../../http/paging";
 import { type HttpRefusal, Refused } from "../../http/request-context";
-import { findDelivery, listDeliveries } from "../../webhooks/delivery-list";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
 import { byEndpointId, requireEndpoint } from "./webhook-endpoints";
@@ -51,7 +51,7 @@ export const webhookDeliveries: OperationGroup = {
       answers: { 200: pageOf(webhookDelivery) },
       example: { query: { status: "failed", event_type: "session.*" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const { rows, next } = await listDeliveries(c.var.db, organisationId, query);
+        const { rows, next } = await listDeliveries(c.var.events.journals, organisationId, query);
         return { status: 200, body: { data: rows.map(toDelivery), next_cursor: next } };
       },
     }),
@@ -65,7 +65,7 @@ export const webhookDeliveries: OperationGroup = {
       answers: { 200: webhookDelivery },
       refusals: { 404: ["delivery-not-found"] },
       async handle(c, { params: { id }, caller: { organisationId } }) {
-        const delivery = await findDelivery(c.var.db, { organisationId, id });
+        const delivery = await findDelivery(c.var.events.journals, organisationId, id);
         if (!delivery) throw new Refused(refusals["not-found"]);
         return { status: 200, body: toDelivery(delivery) };
       },
@@ -89,7 +89,9 @@ export const webhookDeliveries: OperationGroup = {
       },
       async handle(c, { params: { id }, caller: { organisationId } }) {
         const wanted = { organisationId, id };
-        const result = await requestResend(c.var.db, c.env.DELIVERIES, wanted, Date.now());
+        const { db, events } = c.var;
+        const services = { db, journals: events.journals, deliveries: c.env.DELIVERIES };
+        const result = await requestResend(services, wanted, Date.now());
         if (!result.ok) throw new Refused(refusals[result.refusal]);
         return { status: 202, body: toDelivery(result.delivery) };
       },

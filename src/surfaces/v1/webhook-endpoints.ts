@@ -153,8 +153,8 @@ export const webhookEndpoints: OperationGroup = {
       refusals: { 404: ["webhook-endpoint-not-found"] },
       async handle(c, { params, caller: { organisationId } }) {
         const endpoint = await requireEndpoint(c, organisationId, params.id);
-        const { db, config } = c.var;
-        const services = { db, config, render: webhookBodies(config) };
+        const { db, config, events } = c.var;
+        const services = { db, config, journals: events.journals, render: webhookBodies(config) };
         return { status: 200, body: toAttempt(await sendTest(services, endpoint, Date.now())) };
       },
     }),

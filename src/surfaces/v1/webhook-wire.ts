@@ -3,13 +3,13 @@
  * shown.
  */
 import * as z from "zod";
+import type { Attempt, StoredDelivery } from "../../events/delivery-record";
 import { EVENT_PATTERNS, EVENT_TYPES } from "../../events/event-types";
 import { humanText } from "../../http/human-text";
 import type { Shown } from "../../http/operation";
 import { pageCursor, pageLimit } from "../../http/paging";
 import { wholeNumber } from "../../http/whole-numbers";
 import { LONGEST_SECRET_GRACE_SECONDS } from "../../outbound/signing-secrets";
-import type { Attempt, StoredDelivery } from "../../webhooks/delivery";
 import {
   LONGEST_ENDPOINT_DESCRIPTION,
   MAX_EVENT_PATTERNS,

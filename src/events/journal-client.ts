@@ -1,0 +1,159 @@
+/**
+ * How the rest of the Worker calls journals, and what happens when a journal cannot be reached.
+ * `JournalCalls` says what each call does.
+ */
+import { type Database, openDatabase } from "../db/open";
+import { readConfig } from "../platform/config";
+import { UnavailableError } from "../platform/unavailable";
+import { withTimeout } from "../platform/wait";
+import type { RecordedEvent } from "./delivery-record";
+import type { DomainEvent } from "./event";
+import type { JournalCalls } from "./journal-calls";
+import { findJournalCounts } from "./journal-counts";
+import {
+  dayAt,
+  isDayOver,
+  isEventId,
+  type JournalKey,
+  journalCountAt,
+  journalName,
+  journalOfEvent,
+  timeOfEventId,
+} from "./journal-key";
+
+/** The most events that one call records. */
+const EVENTS_PER_CALL = 200;
+/** How many journals are called side by side. An invocation may have six connections. */
+const JOURNALS_AT_ONCE = 5;
+
+/** How long a change of endpoints waits for journals that are told of it. */
+const TELL_MS = 2_000;
+
+/** What came of telling journals of events. */
+export interface RecordResult {
+  recorded: DomainEvent[];
+  /** One for each call that failed: its events are not in `recorded`. */
+  failures: unknown[];
+}
+
+/** Finds and calls journals. Each call throws `UnavailableError` when a journal cannot be reached. */
+export class JournalClient {
+  readonly db: Database;
+  readonly #env: Env;
+
+  constructor(env: Env) {
+    this.#env = env;
+    this.db = openDatabase(env);
+  }
+
+  /**
+   * Records events in their journals.
+   * @throws when one of them is not recorded; then tell all of them again
+   */
+  async record(events: readonly DomainEvent[]): Promise<void> {
+    const { failures } = await this.recordEach(events);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** As `record`, but says which events are recorded: a journal that fails does not stop the others. */
+  async recordEach(events: readonly DomainEvent[]): Promise<RecordResult> {
+    const result: RecordResult = { recorded: [], failures: [] };
+    const byOrganisation = Map.groupBy(events, ({ organisationId }) => organisationId);
+    const calls: { key: JournalKey; some: DomainEvent[] }[] = [];
+    for (const [organisationId, own] of byOrganisation) {
+      try {
+        const groups = await this.groupByJournal(organisationId, own, ({ id }) => id);
+        for (const { key, items } of groups) {
+          for (let i = 0; i < items.length; i += EVENTS_PER_CALL)
+            calls.push({ key, some: items.slice(i, i + EVENTS_PER_CALL) });
+        }
+      } catch (error) {
+        result.failures.push(error);
+      }
+    }
+    for (let i = 0; i < calls.length; i += JOURNALS_AT_ONCE) {
+      const some = calls.slice(i, i + JOURNALS_AT_ONCE);
+      const done = await Promise.allSettled(
+        some.map((one) => this.call(one.key, (journal) => journal.record(one.some))),
+      );
+      for (const [index, { status, ...outcome }] of done.entries()) {
+        if (status === "fulfilled") result.recorded.push(...(some[index]?.some ?? []));
+        else result.failures.push((outcome as { reason: unknown }).reason);
+      }
+    }
+    return result;
+  }
+
+  /** Things of an organisation, by the journal of the event that each is about. */
+  async groupByJournal<T>(
+    organisationId: number,
+    items: readonly T[],
+    eventIdOf: (item: T) => string,
+  ): Promise<{ key: JournalKey; items: T[] }[]> {
+    const counts = await findJournalCounts(this.db, organisationId, Date.now());
+    const groups = new Map<string, { key: JournalKey; items: T[] }>();
+    for (const item of items) {
+      const key = journalOfEvent(organisationId, eventIdOf(item), counts);
+      const name = journalName(key);
+      const group = groups.get(name) ?? { key, items: [] };
+      group.items.push(item);
+      groups.set(name, group);
+    }
+    return [...groups.values()];
+  }
+
+  /** An event of an organisation, with its deliveries. An id that no event can have calls no journal. */
+  async find(organisationId: number, eventId: string): Promise<RecordedEvent | null> {
+    const now = Date.now();
+    const { retentionDays } = readConfig(this.#env);
+    const day = dayAt(timeOfEventId(eventId));
+    if (!isEventId(eventId) || day > dayAt(now) + 1 || isDayOver(day, retentionDays, now))
+      return null;
+    const key = await this.journalOf(organisationId, eventId);
+    const [found] = await this.call(key, (journal) => journal.find([eventId]));
+    return found ?? null;
+  }
+
+  /** The journal of an event. */
+  async journalOf(organisationId: number, eventId: string): Promise<JournalKey> {
+    const counts = await findJournalCounts(this.db, organisationId, Date.now());
+    return journalOfEvent(organisationId, eventId, counts);
+  }
+
+  /**
+   * Tells the journals of today that the organisation's endpoints have changed. Never throws: a journal that
+   * is not told reads them again a few seconds later.
+   */
+  async endpointsChanged(organisationId: number, now: number): Promise<void> {
+    try {
+      const counts = await findJournalCounts(this.db, organisationId, now);
+      const numbers = Array.from({ length: journalCountAt(counts, now) }, (_, number) => number);
+      const calls = numbers.map((number) =>
+        this.call({ organisationId, day: dayAt(now), number }, (journal) =>
+          journal.endpointsChanged(),
+        ),
+      );
+      await withTimeout(TELL_MS, Promise.allSettled(calls));
+    } catch {
+      // The journals read the endpoints again by themselves.
+    }
+  }
+
+  /** Calls a journal, once more if the first call fails: all calls may run twice. */
+  async call<T>(key: JournalKey, work: (journal: JournalCalls) => Promise<T>): Promise<T> {
+    const stub = () => this.#env.JOURNALS.getByName(journalName(key)) as unknown as JournalCalls;
+    try {
+      return await work(stub());
+    } catch (error) {
+      // Never again when it is overloaded: that would make it worse.
+      if ((error as { overloaded?: boolean }).overloaded === true) throw unreachable(error, 5);
+      return await work(stub()).catch((again) => {
+        throw unreachable(again, 2);
+      });
+    }
+  }
+}
+
+function unreachable(error: unknown, retryAfterSeconds: number): UnavailableError {
+  return new UnavailableError(`journal unreachable: ${String(error)}`, retryAfterSeconds);
+}

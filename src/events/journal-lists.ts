@@ -1,0 +1,149 @@
+/**
+ * Lists over journals: a page of events or deliveries reads the journals of the newest days first, as many
+ * as it needs. What a page looks at is bounded, so that it can have fewer rows than asked for, and still not
+ * be the last page.
+ */
+import type { ScannedPage } from "../db/scan";
+import type { StoredDelivery } from "./delivery-record";
+import { type DeliverySummary, summarise } from "./delivery-summary";
+import type { DomainEvent } from "./event";
+import type { DeliveryPageQuery, EventPageQuery, JournalCalls, JournalPage } from "./journal-calls";
+import type { JournalClient } from "./journal-client";
+import {
+  DAY_MS,
+  dayAt,
+  eventIdOfDelivery,
+  firstDeliveryAt,
+  firstEventIdAt,
+  type JournalKey,
+  MAX_JOURNAL_COUNT,
+  timeOfEventId,
+} from "./journal-key";
+import { type DayRange, listJournals } from "./journal-registry";
+import { mergePages } from "./merged-page";
+
+/** How many rows a page looks at, at most (and one more in each journal of a day). */
+export const LOOKED_ROWS = 2_000;
+/** How many journals a page reads, at most. A day is read whole: it has up to `MAX_JOURNAL_COUNT`. */
+export const READ_JOURNALS = 64;
+
+/** The filters of a list, without where it ends. */
+export type EventFilter = Omit<EventPageQuery, "mostRows">;
+
+/** A page of an organisation's events, newest first, each with a summary of its deliveries. */
+export async function listEvents(
+  journals: JournalClient,
+  organisationId: number,
+  filter: EventFilter,
+): Promise<ScannedPage<DomainEvent & { delivery: DeliverySummary }>> {
+  const { below, above, since, until } = filter;
+  const earliest = [above === null ? [] : timeOfEventId(above), since ?? []].flat();
+  const latest = [below === null ? [] : timeOfEventId(below), until ?? []].flat();
+  const range = {
+    from: earliest.length === 0 ? null : dayAt(Math.max(...earliest)),
+    until: latest.length === 0 ? null : dayAt(Math.min(...latest)),
+  };
+  return readPage(journals, organisationId, {
+    range,
+    below,
+    limit: filter.limit,
+    idAt: firstEventIdAt,
+    read: async (journal, bounds) => {
+      const page = await journal.listEvents({ ...filter, ...bounds });
+      const rows = page.rows.map(({ event, deliveries }) => ({
+        ...event,
+        delivery: summarise(deliveries),
+      }));
+      return { ...page, rows };
+    },
+  });
+}
+
+/** A page of an organisation's deliveries, those of the newest events first. */
+export async function listDeliveries(
+  journals: JournalClient,
+  organisationId: number,
+  filter: Omit<DeliveryPageQuery, "mostRows">,
+): Promise<ScannedPage<StoredDelivery>> {
+  const { below } = filter;
+  const until = below === null ? null : dayAt(timeOfEventId(eventIdOfDelivery(below)));
+  return readPage(journals, organisationId, {
+    range: { from: null, until },
+    below,
+    limit: filter.limit,
+    // With the form of a delivery's id, because callers send it back as a cursor.
+    idAt: (time) => `${firstDeliveryAt(time)}_000000000000`,
+    read: (journal, bounds) => journal.listDeliveries({ ...filter, ...bounds }),
+  });
+}
+
+/** An event of an organisation, with a summary of its deliveries. */
+export async function findEvent(
+  journals: JournalClient,
+  organisationId: number,
+  id: string,
+): Promise<(DomainEvent & { delivery: DeliverySummary }) | null> {
+  const found = await journals.find(organisationId, id);
+  return found && { ...found.event, delivery: summarise(found.deliveries) };
+}
+
+/** A delivery of an organisation. */
+export async function findDelivery(
+  journals: JournalClient,
+  organisationId: number,
+  id: string,
+): Promise<StoredDelivery | null> {
+  const found = await journals.find(organisationId, eventIdOfDelivery(id));
+  return found?.deliveries.find((delivery) => delivery.id === id) ?? null;
+}
+
+type Bounds = Pick<DeliveryPageQuery, "below" | "limit" | "mostRows">;
+
+/** How a page is read. */
+interface PageReading<R> {
+  range: DayRange;
+  below: string | null;
+  limit: number;
+  /** The id before which all rows are from before this moment (Unix milliseconds). */
+  idAt: (time: number) => string;
+  read: (journal: JournalCalls, bounds: Bounds) => Promise<JournalPage<R>>;
+}
+
+async function readPage<R extends { id: string }>(
+  client: JournalClient,
+  organisationId: number,
+  { range, below, limit, idAt, read }: PageReading<R>,
+): Promise<ScannedPage<R>> {
+  const most = READ_JOURNALS + MAX_JOURNAL_COUNT;
+  const found = await listJournals(client.db, organisationId, range, most);
+  const days = [...Map.groupBy(found, ({ day }) => day)];
+  // The last one may not be there with all of its journals.
+  if (found.length === most) days.pop();
+  const rows: R[] = [];
+  let looked = 0;
+  let opened = 0;
+  for (const [day, journals] of days) {
+    const endOfDay = idAt((day + 1) * DAY_MS);
+    if (opened > 0 && opened + journals.length > READ_JOURNALS) return { rows, next: endOfDay };
+    opened += journals.length;
+    let from: string | null = below !== null && below < endOfDay ? below : endOfDay;
+    do {
+      if (rows.length === limit || looked >= LOOKED_ROWS) return { rows, next: from };
+      const bounds: Bounds = {
+        below: from,
+        limit: limit - rows.length + 1,
+        mostRows: Math.ceil((LOOKED_ROWS - looked) / journals.length),
+      };
+      const pages: JournalPage<R>[] = await Promise.all(
+        journals.map((key: JournalKey) => client.call(key, (journal) => read(journal, bounds))),
+      );
+      looked += pages.reduce((sum, page) => sum + page.looked, 0);
+      const merged = mergePages(pages, limit - rows.length);
+      rows.push(...merged.rows);
+      from = merged.next;
+    } while (from !== null);
+  }
+  // Journals beyond those that were asked for: there is more.
+  const last = found.length === most ? days.at(-1)?.[0] : undefined;
+  return { rows, next: last === undefined ? null : idAt(last * DAY_MS) };
+}

@@ -1,0 +1,172 @@
+/**
+ * A journal: the Durable Object that holds what happened in an organisation on a UTC day, and the deliveries
+ * that are owed for it. `JournalCalls` says what each call does, `journal-store.ts` what is stored.
+ *
+ * It has no alarm: whoever tells it of an event repeats that until it answers, and it answers when the first
+ * attempts are on the queue.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Database, openDatabase } from "../db/open";
+import type { AttemptRecord, RecordedEvent, StoredDelivery } from "../events/delivery-record";
+import type { DomainEvent } from "../events/event";
+import type {
+  DeliveryPageQuery,
+  EventPageQuery,
+  JournalCalls,
+  JournalPage,
+  UndeliveredQuery,
+} from "../events/journal-calls";
+import {
+  eventIdOfDelivery,
+  isDayOver,
+  type JournalKey,
+  parseJournalName,
+} from "../events/journal-key";
+import { registerJournal } from "../events/journal-registry";
+import { dropOldest } from "../platform/bounded-memory";
+import { readConfig } from "../platform/config";
+import { log } from "../platform/log";
+import { sendFirstAttempts } from "../webhooks/delivery-messages";
+import { deliveriesOf } from "../webhooks/fan-out";
+import { pageOfDeliveries, pageOfEvents, pageOfUndelivered } from "./journal-pages";
+import { JournalStore } from "./journal-store";
+import { Listeners } from "./listeners";
+import { givenUp, unattempted, withAttempt } from "./stored-delivery";
+
+/** How many deliveries this instance remembers to have put on the queue. */
+const MAX_QUEUED = 10_000;
+
+export class JournalObject extends DurableObject<Env> implements JournalCalls {
+  readonly #key: JournalKey;
+  readonly #db: Database;
+  readonly #store: JournalStore;
+  readonly #listeners: Listeners;
+  /** Deliveries whose first attempt this instance has put on the queue: it does not do so again. */
+  readonly #queued = new Map<string, true>();
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#key = parseJournalName(ctx.id.name ?? "");
+    this.#db = openDatabase(env);
+    this.#store = new JournalStore(ctx.storage.sql, this.#key.organisationId);
+    this.#listeners = new Listeners(this.#db, this.#key.organisationId);
+  }
+
+  async record(events: readonly DomainEvent[]): Promise<void> {
+    if (this.#isOver()) return this.#discard(events);
+    const endpoints = await this.#listeners.current(Date.now());
+    await this.#register();
+    // Retention may have dropped this journal meanwhile: nothing is recorded behind it.
+    if (this.#isOver()) return this.#discard(events);
+    const pending = this.#write(() =>
+      events.flatMap((event) => {
+        const recorded = this.#store.find(event.id)?.deliveries;
+        if (recorded) return recorded.filter(isUnattempted);
+        const deliveries = deliveriesOf(event, endpoints).map(unattempted);
+        this.#store.createTables();
+        this.#store.add(event, deliveries);
+        return deliveries;
+      }),
+    );
+    // The rows come first: a message without its row would be dropped. A row without its message gets one
+    // when the journal is told of the event again.
+    const unsent = pending.filter(({ id }) => !this.#queued.has(id));
+    await sendFirstAttempts(this.env.DELIVERIES, unsent);
+    for (const { id } of unsent) {
+      this.#queued.set(id, true);
+      dropOldest(this.#queued, MAX_QUEUED);
+    }
+  }
+
+  async recordAttempted(event: DomainEvent, delivery: StoredDelivery): Promise<void> {
+    if (this.#isOver()) return this.#discard([event]);
+    await this.#register();
+    if (this.#isOver()) return this.#discard([event]);
+    this.#write(() => {
+      if (this.#store.find(event.id)) return;
+      this.#store.createTables();
+      this.#store.add(event, [delivery]);
+    });
+  }
+
+  async endpointsChanged(): Promise<void> {
+    this.#listeners.changed();
+  }
+
+  async find(eventIds: readonly string[]): Promise<RecordedEvent[]> {
+    return eventIds.flatMap((id) => this.#store.find(id) ?? []);
+  }
+
+  async listEvents(query: EventPageQuery): Promise<JournalPage<RecordedEvent>> {
+    return pageOfEvents(this.#store, query);
+  }
+
+  async listDeliveries(query: DeliveryPageQuery): Promise<JournalPage<StoredDelivery>> {
+    return pageOfDeliveries(this.#store, query);
+  }
+
+  async listUndelivered(query: UndeliveredQuery): Promise<JournalPage<StoredDelivery>> {
+    return pageOfUndelivered(this.#store, query);
+  }
+
+  async recordAttempts(records: readonly AttemptRecord[]): Promise<void> {
+    const byEvent = Map.groupBy(records, ({ deliveryId }) => eventIdOfDelivery(deliveryId));
+    this.#write(() => {
+      for (const [eventId, own] of byEvent) {
+        this.#store.changeDeliveries(eventId, (delivery) =>
+          own
+            .filter(({ deliveryId }) => deliveryId === delivery.id)
+            .reduce<StoredDelivery | null>(
+              (changed, record) => withAttempt(changed ?? delivery, record) ?? changed,
+              null,
+            ),
+        );
+      }
+    });
+  }
+
+  async giveUp(deliveryId: string): Promise<void> {
+    this.#write(() =>
+      this.#store.changeDeliveries(eventIdOfDelivery(deliveryId), (delivery) =>
+        delivery.id === deliveryId ? givenUp(delivery) : null,
+      ),
+    );
+  }
+
+  async drop(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+    this.#store.forget();
+    this.#queued.clear();
+  }
+
+  /** Enters the journal in D1 before its first event, so that lists and retention know of it. */
+  async #register(): Promise<void> {
+    if (!this.#store.exists) await registerJournal(this.#db, this.#key);
+  }
+
+  #isOver(): boolean {
+    return isDayOver(this.#key.day, readConfig(this.env).retentionDays, Date.now());
+  }
+
+  #discard(events: readonly DomainEvent[]): void {
+    log("events older than retention discarded", {
+      organisation: this.#key.organisationId,
+      events: events.map(({ id }) => id).slice(0, 10),
+      count: events.length,
+    });
+  }
+
+  /** Writes all of it or nothing. */
+  #write<T>(work: () => T): T {
+    try {
+      return this.ctx.storage.transactionSync(work);
+    } catch (error) {
+      this.#store.forget();
+      throw error;
+    }
+  }
+}
+
+function isUnattempted({ status, attempts }: StoredDelivery): boolean {
+  return status === "pending" && attempts.length === 0;
+}

@@ -1,0 +1,54 @@
+/** The sweep's steps for journals: drops those whose day is over, and those of deleted organisations. */
+import { dayAt, type JournalKey } from "../events/journal-key";
+import { forgetJournal, listJournals, listOldJournals } from "../events/journal-registry";
+import { describeError, log } from "../platform/log";
+import { JOURNALS_PER_MESSAGE, JOURNALS_PER_STEP, OBJECTS_AT_ONCE } from "./page-sizes";
+import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
+
+/** Finds a page of journals of which everything is older than retention allows. */
+export async function queueOldJournals(
+  services: SweepServices,
+  task: Extract<Task, { job: "old-journals" }>,
+): Promise<StepResult> {
+  const lastDay = dayAt(retentionCutoff(services)) - 1;
+  const old = await listOldJournals(services.db, lastDay, task.after, JOURNALS_PER_STEP);
+  const last = old.at(-1);
+  const isFull = last !== undefined && old.length === JOURNALS_PER_STEP;
+  return { rest: isFull ? { ...task, after: last } : null, more: inMessages(old) };
+}
+
+/** Finds the journals of a deleted organisation. */
+export async function queueJournalsOf(
+  { db }: SweepServices,
+  { organisationId }: Extract<Task, { job: "journals-of-organisation" }>,
+): Promise<StepResult> {
+  const all = { from: null, until: null };
+  const found = await listJournals(db, organisationId, all, JOURNALS_PER_STEP);
+  return { rest: null, more: inMessages(found) };
+}
+
+/** Drops journals, the object before the row: if the object fails, the row finds it again. */
+export async function dropJournals(
+  { db, events: { journals } }: SweepServices,
+  keys: readonly JournalKey[],
+): Promise<void> {
+  for (let i = 0; i < keys.length; i += OBJECTS_AT_ONCE) {
+    const dropping = keys.slice(i, i + OBJECTS_AT_ONCE).map(async (key) => {
+      try {
+        await journals.call(key, (journal) => journal.drop());
+        await forgetJournal(db, key);
+      } catch (error) {
+        log("sweep item failed", { ...key, error: describeError(error) });
+      }
+    });
+    await Promise.all(dropping);
+  }
+}
+
+function inMessages(keys: readonly JournalKey[]): Task[] {
+  const tasks: Task[] = [];
+  for (let i = 0; i < keys.length; i += JOURNALS_PER_MESSAGE) {
+    tasks.push({ job: "drop-journals", journals: keys.slice(i, i + JOURNALS_PER_MESSAGE) });
+  }
+  return tasks;
+}
