@@ -63,7 +63,8 @@ export interface ReadEvent {
 export class JournalStore {
   readonly #sql: SqlStorage;
   readonly #organisationId: number;
-  #hasTables: boolean | null = null;
+  /** Whether the tables were seen: they stay until everything is removed. */
+  #hasTables = false;
   /** By their number, from 1; null: not read yet. */
   #receivers: Receiver[] | null = null;
 
@@ -74,14 +75,14 @@ export class JournalStore {
 
   /** Whether an event was recorded here. */
   get exists(): boolean {
-    this.#hasTables ??=
+    this.#hasTables ||=
       this.#sql.exec("select 1 from sqlite_master where name = 'events'").toArray().length > 0;
     return this.#hasTables;
   }
 
   /** Forgets what it remembers of the tables: they were removed, or a transaction was undone. */
   forget(): void {
-    this.#hasTables = null;
+    this.#hasTables = false;
     this.#receivers = null;
   }
 
@@ -219,8 +220,8 @@ export class JournalStore {
     });
   }
 
-  #allReceivers(): Receiver[] {
-    this.#receivers ??= this.#sql
+  #readReceivers(): Receiver[] {
+    this.#receivers = this.#sql
       .exec<Record<string, string | null>>(
         "select endpoint_id as endpointId, url, format from receivers order by number",
       )
@@ -229,14 +230,14 @@ export class JournalStore {
   }
 
   #receiver(number: number): Receiver {
-    const receiver = this.#allReceivers()[number - 1];
+    const receiver = (this.#receivers ?? this.#readReceivers())[number - 1];
     if (!receiver) throw new Error(`no receiver has the number ${number}`);
     return receiver;
   }
 
   #numberOfReceiver({ endpointId, url, format }: Delivery): number {
     if (format === "relay-session") return SESSION_URL;
-    const all = this.#allReceivers();
+    const all = this.#receivers ?? this.#readReceivers();
     const index = all.findIndex(
       (one) => one.endpointId === endpointId && one.url === url && one.format === format,
     );

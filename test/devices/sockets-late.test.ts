@@ -16,7 +16,7 @@ import {
   type TestApplication,
   type TestDevice,
 } from "../support/devices";
-import { isProjection, queueRefuses, withEventQueue } from "../support/faults";
+import { isProjection, journalUnreachable, withJournals } from "../support/faults";
 import { rowsOf, settled } from "../support/rows";
 import { connect as connectUser, tryConnect, upgrade as upgradeUser } from "../support/socket";
 
@@ -144,7 +144,7 @@ describe("a session that D1 does not show yet", () => {
 
 test("a device is let in while the queue refuses events, since D1 shows the session", async () => {
   const { at, device, token } = await pairedDevice();
-  const socket = await withEventQueue(queueRefuses, async () =>
+  const socket = await withJournals(journalUnreachable, async () =>
     connect(await newSession(at, [null, device.id]), "client", token),
   );
   await revoke(at, device);

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newToken } from "../../src/keys/key-token";
 import { call, newOrganisation } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
-import { queueRefuses, withEventQueue } from "../support/faults";
+import { journalUnreachable, withJournals } from "../support/faults";
 import { newMailbox } from "../support/pipeline";
 import {
   anyAddress,
@@ -218,7 +218,7 @@ describe("the log", () => {
         },
       );
     }
-    await withEventQueue(queueRefuses, () => create(key, { metadata: { note: secrets.note } }));
+    await withJournals(journalUnreachable, () => create(key, { metadata: { note: secrets.note } }));
     await withD1(d1Lost, async () => {
       const root = env.DRAWBRIDGE_ROOT_TOKEN;
       await call("POST", "/v1/organisations", { key: root, body: { name: secrets.name } });

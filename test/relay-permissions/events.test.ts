@@ -7,7 +7,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
-import { queueRefuses, runSweep, withEventQueue } from "../support/faults";
+import { journalUnreachable, runSweep, withJournals } from "../support/faults";
 import { at, create, register, set } from "../support/permissions";
 import { settled } from "../support/rows";
 
@@ -116,7 +116,7 @@ test("an event goes on the queue when it is recorded, and stays owed while the q
   stopClockAhead();
   const { id, key } = await newOrganisation();
   const sent: string[] = [];
-  await withEventQueue(
+  await withJournals(
     (events, send) => {
       sent.push(...events.map(({ type }) => type));
       return send();
@@ -129,11 +129,11 @@ test("an event goes on the queue when it is recorded, and stays owed while the q
   );
   // Events of one moment have no order.
   advance(1);
-  await withEventQueue(queueRefuses, () => create(key, "A", "B", "send"));
+  await withJournals(journalUnreachable, () => create(key, "A", "B", "send"));
   const types = (await eventsOf(id)).map(({ type }) => type);
   expect(types).toEqual(["connection.created", "relay-permission.created"]);
   advance(61);
-  await withEventQueue(
+  await withJournals(
     (events, send) => {
       sent.push(...events.map(({ type }) => type));
       return send();

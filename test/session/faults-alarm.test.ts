@@ -8,11 +8,11 @@ import { advance, stopClockAhead } from "../support/clock";
 import {
   alarmIn,
   loseAlarm,
-  queueRefuses,
+  journalUnreachable,
   ring,
   runSweep,
   stubOf,
-  withEventQueue,
+  withJournals,
 } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
@@ -190,7 +190,7 @@ describe("the alarm of a session", () => {
   test("closes its websockets at the end of its life also while the queue refuses", async () => {
     const relay = await newRelay(1, { ttl_seconds: 60 });
     const host = await connect(relay, 0);
-    await withEventQueue(queueRefuses, async () => {
+    await withJournals(journalUnreachable, async () => {
       await authorize(relay.key, relay.id);
       for (let failed = 1; failed <= 6; failed++) await runDurableObjectAlarm(relay.stub);
       expect(await alarmIn(relay.id)).toBeLessThanOrEqual(60);

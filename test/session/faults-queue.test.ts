@@ -7,7 +7,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
-import { alarmIn, queueRefuses, stubOf, withEventQueue } from "../support/faults";
+import { alarmIn, journalUnreachable, stubOf, withJournals } from "../support/faults";
 import { consume, deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
 import { authorize, create, idsOf, list, read, remove, revoke } from "../support/sessions";
 
@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const refusing = <T>(work: () => Promise<T>) => withEventQueue(queueRefuses, work);
+const refusing = <T>(work: () => Promise<T>) => withJournals(journalUnreachable, work);
 
 /** The types of all events of an organisation, by version, once there are so many. */
 async function typesOf(tenant: Tenant, count: number): Promise<string[]> {
@@ -109,9 +109,9 @@ describe("a session while the queue refuses", () => {
     let batches = 0;
     const refuseTheSecond = (_: unknown, send: () => Promise<unknown>) => {
       batches += 1;
-      return batches === 2 ? queueRefuses() : send();
+      return batches === 2 ? journalUnreachable() : send();
     };
-    await withEventQueue(refuseTheSecond, async () => {
+    await withJournals(refuseTheSecond, async () => {
       await runDurableObjectAlarm(stubOf(id));
       await runDurableObjectAlarm(stubOf(id));
     });
@@ -170,7 +170,7 @@ describe("a session while the queue refuses", () => {
 test("a message that the queue delivers twice is one event, one delivery and one attempt", async () => {
   const tenant = await newOrganisation();
   const mailbox = newMailbox();
-  await withEventQueue(
+  await withJournals(
     async (_, send) => {
       await send();
       await send();
@@ -192,7 +192,7 @@ test("a message that comes again is acknowledged, alone and in a batch with its 
   const tenant = await newOrganisation();
   const mailbox = newMailbox();
   let message: unknown;
-  await withEventQueue(
+  await withJournals(
     ([event]) => {
       message = { v: 1, event };
     },

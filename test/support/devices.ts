@@ -7,10 +7,11 @@ import { openDatabase } from "../../src/db/open";
 import type { Actor } from "../../src/devices/actor";
 import type { DeviceServices } from "../../src/devices/device-services";
 import type { DomainEvent } from "../../src/events/event";
-import { EventOutbox } from "../../src/events/event-outbox";
+import { openOutbox } from "../../src/devices/event-outbox";
 import { SessionClient } from "../../src/session/session-client";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";
 import { eventually } from "./eventually";
+import { recordedIn } from "./journals";
 import { insertKey } from "./keys";
 
 /** An application of a new organisation. */
@@ -206,7 +207,7 @@ export function domainDeps(): DeviceServices {
     db,
     secret: env.DRAWBRIDGE_SECRET,
     sessions: new SessionClient(env, ctx),
-    events: new EventOutbox(db, env.EVENTS, ctx),
+    events: openOutbox(env, ctx, db),
   };
 }
 
@@ -220,16 +221,13 @@ export function operatorOf(at: TestApplication): Actor {
  * millisecond have no other.
  */
 export async function deviceEvents(at: TestApplication): Promise<string[]> {
-  const { results } = await env.DB.prepare(
-    "select type from events where organisation_id = ? and type like 'device.%' order by type",
-  )
-    .bind(at.id)
-    .all<{ type: string }>();
-  return results.map(({ type }) => type);
+  const recorded = await recordedIn(at.id);
+  const types = recorded.map(({ event }) => event.type);
+  return types.filter((type) => type.startsWith("device.")).sort();
 }
 
 /**
- * Waits until every event is on the queue, so that what is counted afterwards has none of its rows.
+ * Waits until every event is recorded, so that what is counted afterwards has none of its rows.
  */
 export async function eventsSent(): Promise<void> {
   await eventually(async () => {
@@ -245,13 +243,8 @@ export async function newKey(at: Tenant, permissions: string[]): Promise<string>
 
 /** An organisation's latest event of a type, as its consumer gets it. */
 export async function findDeviceEvent(at: TestApplication, type: string): Promise<DomainEvent> {
-  const row = await env.DB.prepare(
-    "select * from events where organisation_id = ? and type = ? order by id desc limit 1",
-  )
-    .bind(at.id, type)
-    .first<{ id: string; at: number; data: string }>();
-  if (!row) throw new Error(`there is no event ${type}`);
-  const { id, at: time, data } = row;
-  const event = { id, organisationId: at.id, type, at: time, data: JSON.parse(data) };
-  return event as DomainEvent;
+  const recorded = await recordedIn(at.id);
+  const found = recorded.findLast(({ event }) => event.type === type);
+  if (!found) throw new Error(`there is no event ${type}`);
+  return found.event;
 }

@@ -1,12 +1,13 @@
 /**
  * Faults of what a session's object relies on, made in the real thing: an object that dies between
- * two steps of a command, a queue that refuses, an alarm that is early, late or lost, a run of the
+ * two steps of a command, a journal that cannot be reached, an alarm that is early, late or lost, a run of the
  * sweep at any moment. Everything is undone when `work` is over.
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import type { EventMessage } from "../../src/events/event";
+import type { DomainEvent } from "../../src/events/event";
+import { JournalClient, type RecordResult } from "../../src/events/journal-client";
 import { SessionObject } from "../../src/session-object/object";
 import { eventually } from "./eventually";
 import { asSessionEvent } from "./session-event";
@@ -40,39 +41,44 @@ export function runSweep(scheduledTime = Date.now()): Promise<void> {
   return sweepThrough(scheduledTime);
 }
 
-type Send = (this: unknown, messages: { body: unknown }[], ...more: unknown[]) => Promise<unknown>;
 type Query = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
-/** Is called before each batch that an object sends to the events queue; `send` lets it through. */
-export type OnSend = (events: EventMessage["event"][], send: () => Promise<unknown>) => unknown;
+/** Is called before journals are told of events; `send` tells them. */
+export type OnRecord = (events: readonly DomainEvent[], send: () => Promise<unknown>) => unknown;
 
-/** Runs `work`; `onSend` decides what happens to events on their way to the queue. */
-export async function withEventQueue<T>(onSend: OnSend, work: () => Promise<T>): Promise<T> {
-  const queue = Object.getPrototypeOf(env.EVENTS) as { sendBatch: Send };
-  const { sendBatch } = queue;
-  queue.sendBatch = async function (messages, ...more) {
-    const bodies = messages.map(({ body }) => body as Partial<EventMessage>);
-    const send = () => sendBatch.call(this, messages, ...more);
-    const events = bodies.flatMap(({ event }) => event ?? []);
-    // Both queues have the same prototype: deliveries are let through.
-    return events.length === 0 ? send() : onSend(events, send);
+/** Runs `work`; `onRecord` decides what happens to events on their way to their journals. */
+export async function withJournals<T>(onRecord: OnRecord, work: () => Promise<T>): Promise<T> {
+  const client = JournalClient.prototype;
+  const { recordEach } = client;
+  client.recordEach = async function (events) {
+    let result: RecordResult = { recorded: [...events], failures: [] };
+    const send = async () => {
+      result = await recordEach.call(this, events);
+      if (result.failures.length > 0) throw result.failures[0];
+    };
+    try {
+      await onRecord(events, send);
+      return result;
+    } catch (error) {
+      return { recorded: [], failures: [error] };
+    }
   };
   try {
     return await work();
   } finally {
-    queue.sendBatch = sendBatch;
+    client.recordEach = recordEach;
   }
 }
 
-/** What a queue that takes nothing throws. */
-export function queueRefuses(): never {
-  throw new Error("Queue sendBatch failed: Too Many Requests");
+/** What a journal that cannot be reached throws. */
+export function journalUnreachable(): never {
+  throw new Error("Network connection lost.");
 }
 
 /** A step of announcing a change at which an object may die. */
 export const DEATHS = [
-  "before its events are sent",
-  "after its events are sent",
+  "before its events are recorded",
+  "after its events are recorded",
   "before D1 shows it",
   "after D1 shows it",
 ] as const;
@@ -107,12 +113,12 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
     const answer = await query();
     return here && death === "after D1 shows it" ? never() : answer;
   };
-  const onSend: OnSend = async (events, send) => {
+  const onRecord: OnRecord = async (events, send) => {
     const here = !dead;
     if (here && events[0]) sessionId = asSessionEvent(events[0]).data.session.id;
-    if (here && death === "before its events are sent") return never();
+    if (here && death === "before its events are recorded") return never();
     const answer = await send();
-    return here && death === "after its events are sent" ? never() : answer;
+    return here && death === "after its events are recorded" ? never() : answer;
   };
   const kills = async () => {
     const done = work();
@@ -122,7 +128,7 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
     await kill(sessionId ?? "");
     return done;
   };
-  return withEventQueue(onSend, () => withQueries(onQuery, kills));
+  return withJournals(onRecord, () => withQueries(onQuery, kills));
 }
 
 /**

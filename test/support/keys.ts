@@ -5,6 +5,7 @@ import { openDatabase } from "../../src/db/open";
 import { newToken } from "../../src/keys/key-token";
 import { keyInsertStatements } from "../../src/keys/key-writes";
 import { type Answer, call, type Tenant } from "./client";
+import { recordedIn } from "./journals";
 
 /** A key that a test made. */
 export interface TestKey {
@@ -91,12 +92,9 @@ export async function manyKeys(tenant: Tenant, count: number): Promise<void> {
 
 /** The types of the events of an organisation about a key, in order. */
 export async function keyEventTypes(organisationId: number, keyId: number): Promise<string[]> {
-  const { results } = await env.DB.prepare(
-    "select type from events where organisation_id = ? and data ->> '$.key.id' = ? order by id",
-  )
-    .bind(organisationId, keyId)
-    .all<{ type: string }>();
-  return results.map(({ type }) => type);
+  const about = (data: object) => (data as { key?: { id: number } }).key?.id === keyId;
+  const recorded = await recordedIn(organisationId);
+  return recorded.filter(({ event }) => about(event.data)).map(({ event }) => event.type);
 }
 
 /** What is special about a key of a test. */

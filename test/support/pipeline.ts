@@ -1,32 +1,31 @@
 /**
- * The webhook pipeline as tests see it: its rows in D1, and its consumers run by hand on the real
+ * The webhook pipeline as tests see it: what is recorded, and its consumers run by hand on the real
  * database and the real receiver, where a test must decide the order.
  */
 import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { openDatabase } from "../../src/db/open";
+import { openOutbox } from "../../src/devices/event-outbox";
+import type { Attempt, Delivery } from "../../src/events/delivery-record";
 import { type DomainEvent, newEventId } from "../../src/events/event";
-import { EventOutbox } from "../../src/events/event-outbox";
-import { eventInsertion } from "../../src/events/event-store";
 import type { EventType } from "../../src/events/event-types";
 import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
 import type { SessionEventData } from "../../src/session/session";
+import { unattempted } from "../../src/journals/stored-delivery";
 import { webhookBodies } from "../../src/surfaces/shared/webhook-bodies";
-import { type Attempt, type Delivery, newDelivery } from "../../src/webhooks/delivery";
+import { newDelivery } from "../../src/webhooks/delivery";
 import { consumeDeliveries } from "../../src/webhooks/delivery-consumer";
 import type { DeliveryMessage } from "../../src/webhooks/delivery-messages";
-import { deliveryInsertions } from "../../src/webhooks/delivery-store";
-import { consumeEvents } from "../../src/webhooks/event-consumer";
 import { newOrganisation, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
 import { eventually } from "./eventually";
+import { journals, recordedIn, storeRecords } from "./journals";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
 export type QueueName =
-  | "drawbridge-events"
   | "drawbridge-deliveries"
   | "drawbridge-sweep"
   | "drawbridge-dead-letters";
@@ -38,7 +37,7 @@ export function newMailbox(): Mailbox {
 
 export { eventually };
 
-/** A row of the table of events. */
+/** An event as it is recorded. */
 export interface EventRow {
   organisation_id: number;
   id: string;
@@ -49,7 +48,12 @@ export interface EventRow {
 
 /** All events of an organisation, oldest first, as they are stored. */
 export async function eventRows(tenant: Tenant): Promise<EventRow[]> {
-  return rowsWhere<EventRow>("events", tenant);
+  const recorded = await recordedIn(tenant.id);
+  return recorded.map(({ event: { organisationId, data, ...event } }) => ({
+    ...event,
+    organisation_id: organisationId,
+    data: JSON.stringify(data),
+  }));
 }
 
 /** A delivery as it is stored, with its attempts parsed. */
@@ -67,8 +71,20 @@ export interface DeliveryRow {
 
 /** All deliveries of an organisation, oldest event first. */
 export async function deliveryRows(tenant: Tenant): Promise<DeliveryRow[]> {
-  const rows = await rowsWhere<DeliveryRow & { attempts: string }>("deliveries", tenant);
-  return rows.map((row) => ({ ...row, attempts: JSON.parse(row.attempts) }));
+  const recorded = await recordedIn(tenant.id);
+  return recorded
+    .flatMap(({ deliveries }) => deliveries)
+    .map((delivery) => ({
+      id: delivery.id,
+      event_id: delivery.eventId,
+      event_type: delivery.eventType,
+      endpoint_id: delivery.endpointId,
+      url: delivery.url,
+      status: delivery.status,
+      attempts: delivery.attempts,
+      attempt_count: delivery.scheduledAttempts,
+      next_attempt_at: delivery.nextAttemptAt,
+    }));
 }
 
 /** The dead letters whose body holds this text. */
@@ -137,8 +153,7 @@ async function store(
   event: DomainEvent,
   delivery: Delivery,
 ): Promise<Owed> {
-  const db = openDatabase(env);
-  await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, [delivery])]);
+  await storeRecords(tenant.id, [{ event, deliveries: [unattempted(delivery)] }]);
   const message = { v: 1, organisationId: tenant.id, id: delivery.id, attempt: 1 } as const;
   return { tenant, mailbox, message };
 }
@@ -179,21 +194,16 @@ export function deliverWith(settings: Partial<Config>, bodies: unknown[]): Promi
       db,
       config,
       deliveries: env.DELIVERIES,
-      events: new EventOutbox(db, env.EVENTS, ctx),
+      events: openOutbox(env, ctx, db),
       waitUntil: (promise) => ctx.waitUntil(promise),
       render: webhookBodies(config),
     });
   });
 }
 
-/** Gives an event to its consumer, which calls this function when the event is recorded. */
-export function consumeEventsWith(
-  afterRecorded: (event: DomainEvent) => Promise<void>,
-  event: DomainEvent,
-): Promise<Consumed> {
-  return runBatch("drawbridge-events", [{ v: 1, event }], (batch) =>
-    consumeEvents(batch, { db: openDatabase(env), deliveries: env.DELIVERIES, afterRecorded }),
-  );
+/** Tells journals of events, as a session's object or the outbox does. */
+export function record(...events: DomainEvent[]): Promise<void> {
+  return journals.record(events);
 }
 
 async function runBatch(
@@ -230,13 +240,4 @@ async function runBatch(
     (index) => !retried.some((other) => other.index === index),
   );
   return { acknowledged, retried };
-}
-
-async function rowsWhere<T>(table: "events" | "deliveries", tenant: Tenant): Promise<T[]> {
-  const { results } = await env.DB.prepare(
-    `select * from ${table} where organisation_id = ? order by id`,
-  )
-    .bind(tenant.id)
-    .all<T>();
-  return results;
 }

@@ -60,11 +60,9 @@ export async function settled(): Promise<void> {
   await eventually(async () => {
     const counts = await env.DB.prepare(
       `select (select count(*) from owed_events) as owed,
-        (select count(*) from sessions where announced < version) as unannounced,
-        max(0, (select coalesce(sum(version), 0) from sessions)
-          - (select count(*) from events where type like 'session.%')) as unrecorded`,
+        (select count(*) from sessions where announced < version) as unannounced`,
     ).first();
-    expect(counts).toEqual({ owed: 0, unannounced: 0, unrecorded: 0 });
+    expect(counts).toEqual({ owed: 0, unannounced: 0 });
   });
 }
 
@@ -97,6 +95,12 @@ async function listen(): Promise<void> {
     after(all, "getAlarm", ({ rows }) => (rows.objectRead += 1));
     after(all, "setAlarm", ({ rows }) => (rows.objectWritten += 1));
     after(all, "deleteAll", ({ rows }) => (rows.objectWritten += 1));
+    // Journals have tables. What a query reads is counted as far as it has read when it is made.
+    after(Object.getPrototypeOf(storage.sql), "exec", ({ rows }, cursor) => {
+      const { rowsRead, rowsWritten } = cursor as SqlStorageCursor<never>;
+      rows.objectRead += rowsRead;
+      rows.objectWritten += rowsWritten;
+    });
   });
 }
 

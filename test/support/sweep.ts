@@ -17,7 +17,7 @@ const MAX_BATCHES = 10_000;
 export type Watch = (invocation: () => Promise<void>) => Promise<void>;
 
 /** Stands for bindings of the deployment, where a test needs more than they could do in time. */
-export type Bindings = { SESSIONS?: unknown; EVENTS?: unknown };
+export type Bindings = { SESSIONS?: unknown; JOURNALS?: unknown };
 
 /**
  * One run of the sweep, and of the messages that it puts on its queue, until there are none left;

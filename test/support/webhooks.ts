@@ -1,14 +1,12 @@
 /** Webhook endpoints, deliveries and events as an organisation's backend manages them on `/v1`. */
-import { env } from "cloudflare:workers";
 import { expect } from "vitest";
-import { openDatabase } from "../../src/db/open";
+import type { Attempt, DeliveryStatus } from "../../src/events/delivery-record";
 import { type DomainEvent, newEventId } from "../../src/events/event";
-import { eventInsertion } from "../../src/events/event-store";
 import type { ConnectionEventData } from "../../src/relay-permissions/permission";
-import { type Attempt, type DeliveryStatus, newDelivery } from "../../src/webhooks/delivery";
-import { attemptedDeliveryInsertion } from "../../src/webhooks/delivery-store";
+import { newDelivery } from "../../src/webhooks/delivery";
 import { type Answer, call, type Tenant } from "./client";
 import { type Endpoint, newEndpoint } from "./endpoints";
+import { storeRecords } from "./journals";
 import { eventually, newMailbox } from "./pipeline";
 
 export const ENDPOINTS = "/v1/webhooks/endpoints";
@@ -99,8 +97,7 @@ export async function storeDelivery(
   const delivery = newDelivery(event, "standard", endpoint.mailbox.url, endpoint.id);
   const statusCode = status === "delivered" ? 204 : 500;
   const attempt: Attempt = { at, durationMs: 7, statusCode, response: "", error: null };
-  const db = openDatabase(env);
-  const insertion = attemptedDeliveryInsertion(db, delivery, status, attempt);
-  await db.batch([eventInsertion(db, event), insertion]);
+  const made = { status, attempts: [attempt], scheduledAttempts: 1, nextAttemptAt: null };
+  await storeRecords(tenant.id, [{ event, deliveries: [{ ...delivery, ...made }] }]);
   return delivery.id;
 }

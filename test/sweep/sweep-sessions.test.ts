@@ -13,10 +13,10 @@ import {
   breakObjects,
   isProjection,
   loseAlarm,
-  queueRefuses,
+  journalUnreachable,
   runSweep,
   stubOf,
-  withEventQueue,
+  withJournals,
 } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
@@ -90,7 +90,7 @@ describe("a session whose time is over and whose end was not recorded", () => {
 describe("a session whose outbox was not drained, and whose alarm was lost,", () => {
   test("is drained when the sweep finds it, and gets its alarm again", async () => {
     const tenant = await newOrganisation();
-    const made = await withEventQueue(queueRefuses, () => create(tenant.key));
+    const made = await withJournals(journalUnreachable, () => create(tenant.key));
     const id = made.body.session_id;
     await loseAlarm(id);
     await evictDurableObject(stubOf(id));
@@ -106,7 +106,7 @@ describe("a session whose outbox was not drained, and whose alarm was lost,", ()
 
   test("is tried again two minutes later, while the queue still refuses", async () => {
     const tenant = await newOrganisation();
-    const id = await withEventQueue(queueRefuses, async () => {
+    const id = await withJournals(journalUnreachable, async () => {
       const { body } = await create(tenant.key);
       advance(120);
       await runSweep();
