@@ -20,6 +20,7 @@ export interface Rows {
 interface Seen {
   rows: Rows;
   d1Statements: string[];
+  cursors: Pick<SqlStorageCursor<never>, "rowsRead" | "rowsWritten">[];
 }
 
 const open = new Set<Seen>();
@@ -42,12 +43,16 @@ export async function d1CallsOf(work: () => Promise<unknown>): Promise<string[]>
 async function watch(work: () => Promise<unknown>): Promise<Seen> {
   await listen();
   const rows = { d1Read: 0, d1Written: 0, objectRead: 0, objectWritten: 0 };
-  const seen: Seen = { rows, d1Statements: [] };
+  const seen: Seen = { rows, d1Statements: [], cursors: [] };
   open.add(seen);
   try {
     await work();
   } finally {
     open.delete(seen);
+  }
+  for (const { rowsRead, rowsWritten } of seen.cursors) {
+    rows.objectRead += rowsRead;
+    rows.objectWritten += rowsWritten;
   }
   return seen;
 }
@@ -95,12 +100,10 @@ async function listen(): Promise<void> {
     after(all, "getAlarm", ({ rows }) => (rows.objectRead += 1));
     after(all, "setAlarm", ({ rows }) => (rows.objectWritten += 1));
     after(all, "deleteAll", ({ rows }) => (rows.objectWritten += 1));
-    // Journals have tables. What a query reads is counted as far as it has read when it is made.
-    after(Object.getPrototypeOf(storage.sql), "exec", ({ rows }, cursor) => {
-      const { rowsRead, rowsWritten } = cursor as SqlStorageCursor<never>;
-      rows.objectRead += rowsRead;
-      rows.objectWritten += rowsWritten;
-    });
+    // Journals have tables. A cursor reads while it is gone through: it is asked at the end.
+    after(Object.getPrototypeOf(storage.sql), "exec", ({ cursors }, cursor) =>
+      cursors.push(cursor as SqlStorageCursor<never>),
+    );
   });
 }
 
