@@ -100,23 +100,23 @@ describe("a session while its journal cannot be reached", () => {
     expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.user_authorized"]);
   });
 
-  test("has very many events sent, also when the second call fails", async () => {
+  test("has very many events sent in one call, also when the first one fails", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key, { max_users: 64 });
       for (let i = 0; i < 44; i++) await authorize(tenant.key, body.session_id);
       return body.session_id;
     });
-    let batches = 0;
-    const refuseTheSecond = (_: unknown, send: () => Promise<unknown>) => {
-      batches += 1;
-      return batches === 2 ? journalUnreachable() : send();
+    let calls = 0;
+    const answerTheSecond = (_: unknown, send: () => Promise<unknown>) => {
+      calls += 1;
+      return calls === 1 ? journalUnreachable() : send();
     };
-    await withJournals(refuseTheSecond, async () => {
+    await withJournals(answerTheSecond, async () => {
       await runDurableObjectAlarm(stubOf(id));
       await runDurableObjectAlarm(stubOf(id));
     });
-    expect(batches).toBeGreaterThan(3);
+    expect(calls).toBe(2);
     expect(await typesOf(tenant, 45)).toEqual([
       "session.active",
       ...Array.from({ length: 44 }, () => "session.user_authorized"),
