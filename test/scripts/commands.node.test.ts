@@ -158,7 +158,6 @@ describe("npm run deploy -- --dry-run", () => {
       "drawbridge-staging-checks",
       "drawbridge-staging-dead-letters",
       "drawbridge-staging-deliveries",
-      "drawbridge-staging-events",
       "drawbridge-staging-sweep",
     ]);
   });
@@ -169,7 +168,7 @@ describe("npm run deploy -- --dry-run", () => {
     const { code, output } = script("deploy", ["--dry-run"], { cwd: root });
     expect(code, output).toBe(0);
     expect(output).toContain("Total Upload");
-    expect(output).toContain("wrangler queues create acme-events");
+    expect(output).toContain("wrangler queues create acme-deliveries");
     expect(output).toContain("wrangler d1 create acme");
     expect(output).toMatch(/^ *show the root token +# only if the Worker has none/m);
     expect(output).toMatch(/^ *with --secrets-file <file> +# only if the Worker lacks/m);
