@@ -1,0 +1,19 @@
+/** `npm run bench:journals`: installs what is missing, then measures on the bundled Node. */
+import { ensureInstalled, readOptions, runNode } from "./setup.mjs";
+
+const options = readOptions({
+  before: {
+    type: "string",
+    usage: "--before <folder>  measures the checkout in that folder as well, in turns",
+  },
+  quick: {
+    type: "boolean",
+    usage: "--quick            a twentieth of everything: to try the bench itself",
+  },
+});
+ensureInstalled();
+const args = Object.entries(options).flatMap(([name, value]) =>
+  value === true ? [`--${name}`] : [`--${name}`, value],
+);
+const { code } = await runNode(["bench/journals.mjs", ...args]);
+process.exitCode = code;
