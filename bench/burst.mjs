@@ -5,7 +5,7 @@ import { newOrganisation, post } from "./server.mjs";
 const AT_ONCE = 8;
 const SESSIONS_OF_A_WORKER = 10;
 /** How often a timed command is made, whatever became of the one before. */
-const SAMPLE_MS = 50;
+const SAMPLE_MS = 100;
 /** A session has room for 64 users. */
 const USERS_OF_A_SESSION = 50;
 
@@ -115,7 +115,8 @@ export class Burst {
   }
 
   async #create(headers) {
-    const { session_id } = await this.#call("", headers, { users: [{ ip: "198.51.100.1" }] });
+    const users = [{ ip: "198.51.100.1" }];
+    const { session_id } = await this.#call("", headers, { users, max_users: 64 });
     return session_id;
   }
 

@@ -24,15 +24,26 @@ import {
 } from "./server.mjs";
 import { journalSizes, tableSizes } from "./stored-sizes.mjs";
 
+const PARTS = ["sizes", "delays", "burst"];
+
 const { values } = parseArgs({
-  options: { before: { type: "string" }, quick: { type: "boolean" } },
+  options: {
+    before: { type: "string" },
+    part: { type: "string" },
+    quick: { type: "boolean" },
+  },
 });
+if (values.part !== undefined && !PARTS.includes(values.part)) {
+  throw new Error(`There is no part "${values.part}". The parts are ${PARTS.join(", ")}.`);
+}
+const parts = values.part === undefined ? PARTS : [values.part];
 const scale = values.quick ? 20 : 1;
 const LIVES = 1_000 / scale;
+const AT_ONCE = 8;
 const BURST_EVENTS = 20_000 / scale;
-const LATENCY_ROUNDS = 40 / Math.sqrt(scale);
-const LATENCIES_A_ROUND = 25;
-const QUIET_SAMPLES = 500 / scale;
+const DELAY_ROUNDS = 40 / Math.sqrt(scale);
+const DELAYS_A_ROUND = 25;
+const QUIET_SAMPLES = 300 / scale;
 
 /** A life has 3 events and 5 deliveries: the endpoint wants all events, the `webhook_url` gets two of them. */
 const DELIVERIES_OF_A_LIFE = 5;
@@ -52,9 +63,9 @@ if (values.before) subjects.unshift({ name: "before", built: buildWorker(values.
 const receiver = await Receiver.open();
 printLoad();
 try {
-  for (const subject of subjects) await measureSizes(subject);
-  await measureLatencies();
-  for (const listens of [false, true]) {
+  if (parts.includes("sizes")) for (const subject of subjects) await measureSizes(subject);
+  if (parts.includes("delays")) await measureDelays();
+  for (const listens of parts.includes("burst") ? [false, true] : []) {
     for (const subject of subjects) await measureBurst(subject, listens);
   }
 } finally {
@@ -72,7 +83,10 @@ async function measureSizes({ name, built }) {
     const headers = await newOrganisation(server.url);
     const arrived = receiver.count("lives");
     await post(`${server.url}v1/webhooks/endpoints`, headers, { url: receiver.url("lives") });
-    for (let i = 0; i < LIVES; i++) await live(server.url, headers);
+    for (let i = 0; i < LIVES; i += AT_ONCE) {
+      const count = Math.min(AT_ONCE, LIVES - i);
+      await Promise.all(Array.from({ length: count }, () => live(server.url, headers)));
+    }
     await until(() => receiver.count("lives") - arrived >= LIVES * DELIVERIES_OF_A_LIFE);
     await until(async () => (await countPending(server.url, headers)) === 0);
     const db = await server.mf.getD1Database("DB");
@@ -157,17 +171,17 @@ async function rowsOf(db) {
 }
 
 /** From a command to the request of its webhook, one at a time. */
-async function measureLatencies() {
+async function measureDelays() {
   const running = [];
   for (const { name, built } of subjects) {
     const server = await serve(built);
     running.push({ name, server, burst: await Burst.prepare(server.url, receiver), delays: [] });
   }
   try {
-    for (const { burst } of running) await burst.sampleOneByOne(LATENCIES_A_ROUND);
-    for (let round = 0; round < LATENCY_ROUNDS; round++) {
+    for (const { burst } of running) await burst.sampleOneByOne(DELAYS_A_ROUND);
+    for (let round = 0; round < DELAY_ROUNDS; round++) {
       for (const { burst, delays } of running) {
-        delays.push(...(await burst.sampleOneByOne(LATENCIES_A_ROUND)));
+        delays.push(...(await burst.sampleOneByOne(DELAYS_A_ROUND)));
       }
     }
     for (const { name, delays } of running) {

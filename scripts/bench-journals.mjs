@@ -6,6 +6,7 @@ const options = readOptions({
     type: "string",
     usage: "--before <folder>  measures the checkout in that folder as well, in turns",
   },
+  part: { type: "string", usage: "--part <name>      one part only: sizes, delays or burst" },
   quick: {
     type: "boolean",
     usage: "--quick            a twentieth of everything: to try the bench itself",
