@@ -46,7 +46,13 @@ const count = (table: string) => env.DB.prepare(`select count(*) n from ${table}
 const old = () => Date.now() - retentionMs - 1_000;
 
 /** Objects that hold nothing: thousands of real ones would take minutes here. */
-const emptyObjects = { getByName: () => ({ purge: async () => {}, reconcile: async () => false }) };
+const emptyObjects = {
+  getByName: () => ({
+    purge: async () => {},
+    purgeEnded: async () => true,
+    reconcile: async () => false,
+  }),
+};
 
 /** Runs the sweep in the minute of an organisation; how many queries each invocation made. */
 async function sweepFor({ id }: { id: number }, bindings?: Bindings): Promise<number[]> {
