@@ -11,14 +11,7 @@ import { warmJournal } from "../support/journals";
 import { eventRows, eventually } from "../support/pipeline";
 import { type Rows, rowsOf, written } from "../support/rows";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
-import {
-  connect,
-  createRelay,
-  fromClient,
-  newRelay,
-  type Relay,
-  type Socket,
-} from "../support/socket";
+import { connect, fromClient, newRelay, type Relay, type Socket } from "../support/socket";
 
 /**
  * An organisation whose key this isolate has read already, whose count of sessions has a row, and which has
@@ -142,34 +135,6 @@ describe("the rows written", () => {
       await host.settle();
     });
     expect(writes(left)).toEqual({ d1Written: 0, objectWritten: 1 });
-  });
-});
-
-describe("a whole life of a session", () => {
-  test("writes 16 rows, with two users authorised", async () => {
-    const tenant = await warmTenant();
-    const rows = await rowsOf(async () => {
-      const { body } = await create(tenant.key, pair);
-      await authorize(tenant.key, body.session_id);
-      await authorize(tenant.key, body.session_id);
-      await remove(tenant.key, body.session_id);
-      await recorded(tenant, 4);
-    });
-    expect(written(rows)).toBe(16);
-  });
-
-  test("writes as many with two websockets that play for a while, and their counters", async () => {
-    const tenant = await warmTenant();
-    const rows = await rowsOf(async () => {
-      const relay = await createRelay(tenant.key, pair);
-      const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
-      client.send(...fromClient(1, 2, 3));
-      await host.frame();
-      await remove(tenant.key, relay.id);
-      await Promise.all([host.closed, client.closed]);
-      await recorded(tenant, 2);
-    });
-    expect(written(rows)).toBe(2 + 4 + 1 + 2 + 1);
   });
 });
 
