@@ -61,6 +61,8 @@ export async function isFull(
 ): Promise<boolean> {
   if (heard === null || spaceOf(heard.bytes, limitBytes) !== "full") return false;
   if (now - heard.at < ASK_AGAIN_MS && now >= heard.at) return true;
+  // Of several requests, one asks. The others are refused meanwhile.
+  heard = { bytes: heard.bytes, at: now };
   return spaceOf(await askSize(db), limitBytes) === "full";
 }
 
