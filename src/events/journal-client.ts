@@ -139,21 +139,30 @@ export class JournalClient {
     }
   }
 
-  /** Calls a journal, once more if the first call fails: all calls may run twice. */
+  /**
+   * Calls a journal, once more if it could not be reached: all calls may run twice. What its own code threw,
+   * because D1 or the queue failed, is not tried again at once.
+   */
   async call<T>(key: JournalKey, work: (journal: JournalCalls) => Promise<T>): Promise<T> {
     const stub = () => this.#env.JOURNALS.getByName(journalName(key)) as unknown as JournalCalls;
     try {
       return await work(stub());
     } catch (error) {
-      // Never again when it is overloaded: that would make it worse.
-      if ((error as { overloaded?: boolean }).overloaded === true) throw unreachable(error, 5);
+      if (!isWorthAnother(error as StubError)) throw unavailable(error as StubError);
       return await work(stub()).catch((again) => {
-        throw unreachable(again, 2);
+        throw unavailable(again);
       });
     }
   }
 }
 
-function unreachable(error: unknown, retryAfterSeconds: number): UnavailableError {
-  return new UnavailableError(`journal unreachable: ${String(error)}`, retryAfterSeconds);
+/** What a call of an object throws. */
+type StubError = Error & { remote?: boolean; retryable?: boolean; overloaded?: boolean };
+
+function isWorthAnother({ remote, retryable, overloaded }: StubError): boolean {
+  return overloaded !== true && (retryable === true || remote !== true);
+}
+
+function unavailable(error: StubError): UnavailableError {
+  return new UnavailableError(`journal failed: ${String(error)}`, error.overloaded ? 5 : 2);
 }

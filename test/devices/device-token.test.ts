@@ -19,6 +19,7 @@ import {
   type TestDevice,
   verify,
 } from "../support/devices";
+import { recordedIn } from "../support/journals";
 import { eventually } from "../support/pipeline";
 
 afterEach(() => {
@@ -66,11 +67,17 @@ describe("a device token", () => {
   test("is stored only as a digest, in no table as itself", async () => {
     const at = await newApplication();
     const { token } = await pair(at, await newDevice());
-    for (const table of ["device_tokens", "devices", "pairing_requests", "events", "used_nonces"]) {
+    for (const table of ["device_tokens", "devices", "pairing_requests", "used_nonces"]) {
       const { results } = await env.DB.prepare(`select * from ${table}`).all();
       expect(results.length).toBeGreaterThan(0);
       expect(JSON.stringify(results)).not.toContain(token.slice(5));
     }
+    const recorded = await eventually(async () => {
+      const all = await recordedIn(at.id);
+      expect(all.length).toBeGreaterThan(0);
+      return all;
+    });
+    expect(JSON.stringify(recorded)).not.toContain(token.slice(5));
   });
 
   test("is never shown to the operator who approved", async () => {

@@ -1,12 +1,8 @@
-/**
- * Event ids are UUIDs of version 7, in the order of time. Messages are taken only in the form that
- * the Worker itself sends.
- */
+/** Event ids are UUIDs of version 7, in the order of time. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { newEventId, uuidV7 } from "../../src/events/event";
-import { firstEventIdAt } from "../../src/events/event-store";
-import { parseEventMessage } from "../../src/webhooks/event-catalogue";
+import { firstEventIdAt } from "../../src/events/journal-key";
 
 const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const randoms = fc.uint8Array({ minLength: 10, maxLength: 10 });
@@ -41,44 +37,5 @@ describe("an event id", () => {
   test("differs from every other, also in the same millisecond", () => {
     const ids = Array.from({ length: 1_000 }, () => newEventId(1_790_000_000_000));
     expect(new Set(ids).size).toBe(1_000);
-  });
-});
-
-describe("an event message", () => {
-  const event = {
-    id: newEventId(1_790_000_000_000),
-    organisationId: 7,
-    type: "session.active",
-    at: 1_790_000_000_000,
-    data: { session: { id: "0123456789ab-S", version: 1, more: "kept" } },
-  };
-
-  test("is taken whole when it has our own form", () => {
-    expect(parseEventMessage({ v: 1, event })).toEqual({ v: 1, event });
-  });
-
-  test.each<[string, unknown]>([
-    ["nothing", undefined],
-    ["a text", "session.active"],
-    ["a list", [event]],
-    ["a version to come", { v: 2, event }],
-    ["no version", { event }],
-    ["no event", { v: 1 }],
-    ["an id that is no UUID", { v: 1, event: { ...event, id: "1" } }],
-    ["an organisation by name", { v: 1, event: { ...event, organisationId: "7" } }],
-    ["no type", { v: 1, event: { ...event, type: "" } }],
-    ["a time in words", { v: 1, event: { ...event, at: "2026-11-22" } }],
-    ["no session", { v: 1, event: { ...event, data: {} } }],
-    ["a session without a version", { v: 1, event: { ...event, data: { session: { id: "x" } } } }],
-  ])("is refused without a throw when it is %s", (_, body) => {
-    expect(parseEventMessage(body)).toBeNull();
-  });
-
-  test("never makes the reader throw, whatever it holds", () => {
-    fc.assert(
-      fc.property(fc.anything(), (body) => {
-        expect(parseEventMessage(body)).toBeNull();
-      }),
-    );
   });
 });

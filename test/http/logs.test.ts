@@ -207,7 +207,7 @@ describe("the log", () => {
       webhook_url: `${newMailbox().url}?${secrets.hook}`,
       join_code: true,
     };
-    const tables = ["session", "join_codes", "idempotency_keys", "events", "deliveries", "keys"];
+    const tables = ["session", "join_codes", "idempotency_keys", "owed_events", "journals", "keys"];
     for (const table of tables) {
       await withD1(
         (sql) => (sql.includes(`"${table}`) ? d1Lost() : undefined),

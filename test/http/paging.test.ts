@@ -2,11 +2,14 @@
  * The next page of a list whose last row was deleted meanwhile: the list goes on where that row
  * was, or answers 404. It never starts again from its beginning.
  */
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { eventIdOfDelivery } from "../../src/events/journal-key";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { newApplication, newDevice, pair, request } from "../support/devices";
 import { newEndpoint } from "../support/endpoints";
+import { journalStub, journals } from "../support/journals";
 import { newKey } from "../support/keys";
 import { create as createPermission, register } from "../support/permissions";
 import { eventRows, eventually, newMailbox, owe } from "../support/pipeline";
@@ -41,6 +44,16 @@ const theirs = {
 /** Removes the row from its table, as the sweep does. */
 const removeRow = (table: string) => (id: string) =>
   env.DB.prepare(`delete from ${table} where id = ?`).bind(id).run();
+
+/** Removes an event and its deliveries from their journal. */
+const removeRecord = (organisationId: number) => async (id: string) => {
+  const eventId = id.startsWith("whd_") ? eventIdOfDelivery(id) : id;
+  const key = await journals.journalOf(organisationId, eventId);
+  const stub = journalStub(key);
+  await runInDurableObject(stub, (_, { storage }) => {
+    storage.sql.exec("delete from events where hex(id) = upper(?)", eventId.replaceAll("-", ""));
+  });
+};
 
 const ofRequests = {
   ...ours,
@@ -103,16 +116,16 @@ const LISTS: Record<string, () => Promise<List>> = {
     return { ...ours, path, key: tenant.key, remove };
   },
   "/v1/webhooks/deliveries": async () => {
-    const { key } = await withDeliveries();
-    return { ...ours, path: "/v1/webhooks/deliveries", key, remove: removeRow("deliveries") };
+    const { id, key } = await withDeliveries();
+    return { ...ours, path: "/v1/webhooks/deliveries", key, remove: removeRecord(id) };
   },
   "/v1/events": async () => {
-    const { key } = await withEvents();
-    return { ...ours, path: "/v1/events", key, remove: removeRow("events") };
+    const { id, key } = await withEvents();
+    return { ...ours, path: "/v1/events", key, remove: removeRecord(id) };
   },
   "/events": async () => {
-    const { key } = await withEvents();
-    return { ...theirs, path: "/events", key, remove: removeRow("events") };
+    const { id, key } = await withEvents();
+    return { ...theirs, path: "/events", key, remove: removeRecord(id) };
   },
   "/configs/webhook": async () => {
     const { key } = await newOrganisation();

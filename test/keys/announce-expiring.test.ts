@@ -1,19 +1,21 @@
 /** Seven days before a key expires, the sweep makes an event of that, once. */
-import { createExecutionContext } from "cloudflare:test";
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { EventOutbox } from "../../src/events/event-outbox";
+import { openOutbox } from "../../src/devices/event-outbox";
 import { announceExpiringKeys } from "../../src/keys/announce-expiring";
 import { newOrganisation } from "../support/client";
+import { recordedIn } from "../support/journals";
 import { keyEventTypes, newKey, patchKey } from "../support/keys";
 
 const DAY = 86_400_000;
 const db = openDatabase(env);
 
-function sweepAt(now: number) {
-  const events = new EventOutbox(db, env.EVENTS, createExecutionContext());
-  return announceExpiringKeys({ db, events }, now, 100);
+async function sweepAt(now: number) {
+  const ctx = createExecutionContext();
+  await announceExpiringKeys({ db, events: openOutbox(env, ctx, db) }, now, 100);
+  await waitOnExecutionContext(ctx);
 }
 
 describe("a key that will expire", () => {
@@ -31,15 +33,9 @@ describe("a key that will expire", () => {
     await sweepAt(end - 7 * DAY);
     await sweepAt(end - 6 * DAY);
     expect(await expiring()).toBe(1);
-    const row = await env.DB.prepare(
-      "select data from events where organisation_id = ? and type = 'key.expiring'",
-    )
-      .bind(tenant.id)
-      .first<{ data: string }>();
-    expect(JSON.parse(row?.data ?? "").key).toMatchObject({
-      id: key.id,
-      emails: ["ops@example.com"],
-      expiresAt: end,
+    const told = (await recordedIn(tenant.id)).find(({ event }) => event.type === "key.expiring");
+    expect(told?.event.data).toMatchObject({
+      key: { id: key.id, emails: ["ops@example.com"], expiresAt: end },
     });
     await patchKey(tenant, key.id, { expiresAt: new Date(end + 30 * DAY).toISOString() });
     await sweepAt(end);

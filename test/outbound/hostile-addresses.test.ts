@@ -7,17 +7,16 @@ import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createApp } from "../../src/app";
-import { openDatabase } from "../../src/db/open";
 import { type DomainEvent, newEventId } from "../../src/events/event";
-import { eventInsertion } from "../../src/events/event-store";
+import { unattempted } from "../../src/journals/stored-delivery";
 import { judgeAddress } from "../../src/outbound/address";
 import { readConfig } from "../../src/platform/config";
 import { type Connector, MOCK_CONNECTOR } from "../../src/sources/connector";
 import { checkAccess } from "../../src/sources/verify-access";
 import { newDelivery } from "../../src/webhooks/delivery";
-import { deliveryInsertions } from "../../src/webhooks/delivery-store";
 import { newOrganisation, type Tenant } from "../support/client";
 import { DEPLOYED, HOSTILE, OTHER_HOSTNAMES, spellingsOf } from "../support/hostile-addresses";
+import { storeRecords } from "../support/journals";
 import { deliverWith, deliveryRows, newEvent, newMailbox } from "../support/pipeline";
 import { GOOD, newBroker } from "../support/source-sessions";
 
@@ -272,8 +271,7 @@ describe("a hostile address that is already stored gets no request", () => {
 
 /** Has the consumer of the queue make the first attempt of all of them. */
 async function deliver(event: DomainEvent, owed: ReturnType<typeof newDelivery>[]): Promise<void> {
-  const db = openDatabase(env);
-  await db.batch([eventInsertion(db, event), ...deliveryInsertions(db, owed)]);
+  await storeRecords(event.organisationId, [{ event, deliveries: owed.map(unattempted) }]);
   const messages = owed.map(({ organisationId, id }) => ({ v: 1, organisationId, id, attempt: 1 }));
   const { retried } = await deliverWith(readConfig(production), messages);
   expect(retried).toEqual([]);

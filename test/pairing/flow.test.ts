@@ -18,6 +18,7 @@ import {
   verify,
 } from "../support/devices";
 import { eventually } from "../support/eventually";
+import { recordedIn } from "../support/journals";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -177,13 +178,14 @@ describe("a device that pairs", () => {
       call("GET", `${at.path}/pairing/requests`, { key: at.key }),
       call("GET", `${at.path}/devices`, { key: at.key }),
     ]);
-    const stored = await env.DB.prepare("select data from events where organisation_id = ?")
-      .bind(at.id)
-      .all<{ data: string }>();
+    const stored = await recordedIn(at.id);
     const digest = Buffer.from(
       await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)),
     ).toString("base64url");
-    const texts = [...lists.map(({ text }) => text), ...stored.results.map(({ data }) => data)];
+    const texts = [
+      ...lists.map(({ text }) => text),
+      ...stored.map(({ event }) => JSON.stringify(event)),
+    ];
     for (const text of texts) {
       expect(text).not.toContain(token);
       expect(text).not.toContain(digest);

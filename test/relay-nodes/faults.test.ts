@@ -1,6 +1,5 @@
 /** Faults around relay nodes: objects that die at any step, D1 that is down, answers that never come. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { RelayNodeObject } from "../../src/relay-nodes/object";
 import { SessionObject } from "../../src/session-object/object";
@@ -9,6 +8,7 @@ import { advance, stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
 import { DEATHS, dyingAt, kill, stubOf } from "../support/faults";
+import { recordedIn } from "../support/journals";
 import { link, makeNode, NODES, newLinkedNode, nodeStub } from "../support/relay-node";
 import { create, list, read, remove, revoke } from "../support/sessions";
 
@@ -145,7 +145,8 @@ describe("while D1 is down", () => {
   });
 
   test("a node links and takes sessions, and is shown as online when D1 is back", async () => {
-    const { key } = await newOrganisation();
+    const tenant = await newOrganisation();
+    const { key } = tenant;
     const made = await makeNode(key);
     const node = await whileD1Refuses(/update "relay_nodes"/, async () => {
       const linked = await link(made);
@@ -158,12 +159,12 @@ describe("while D1 is down", () => {
       expect((await call("GET", `${NODES}/${node.id}`, { key })).body.status).toBe("online");
     });
     expect((await create(key, two)).body.relay.ports.server.protocol).toBe("UDP");
-    const { results } = await env.DB.prepare(
-      "select type from events where data ->> '$.relayNode.id' = ?",
-    )
-      .bind(node.id)
-      .all();
-    expect(results).toEqual([{ type: "relay-node.online" }]);
+    await eventually(async () => {
+      const recorded = (await recordedIn(tenant.id)).filter(
+        ({ event }) => "relayNode" in event.data,
+      );
+      expect(recorded.map(({ event }) => event.type)).toEqual(["relay-node.online"]);
+    });
   });
 });
 

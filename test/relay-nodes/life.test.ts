@@ -2,9 +2,12 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { DomainEvent } from "../../src/events/event";
 import { RelayNodeObject } from "../../src/relay-nodes/object";
+import type { SessionEventData } from "../../src/session/session";
 import { call, newOrganisation } from "../support/client";
 import { stubOf } from "../support/faults";
+import { recordedIn } from "../support/journals";
 import { eventually, newMailbox } from "../support/pipeline";
 import { link, NODES, newLinkedNode, nodeStub } from "../support/relay-node";
 import { authorize, create, join, list, read, remove, revoke } from "../support/sessions";
@@ -181,7 +184,7 @@ describe("a create", () => {
   });
 
   test("is Initializing while no node has answered, and fails when none does", async () => {
-    const { key } = await newOrganisation();
+    const { id: tenantId, key } = await newOrganisation();
     const slow = await newLinkedNode(key, {}, { mute: ["assign"] });
     const second = await newLinkedNode(key, {}, { mute: ["assign"] });
     const { body } = await create(key, two);
@@ -194,16 +197,14 @@ describe("a create", () => {
     await eventually(async () => {
       expect((await read(key, body.session_id)).status).toBe(404);
     });
-    // The queue records them, after the session has ended.
+    // They are recorded behind the answers.
     await eventually(async () => {
-      const events = await env.DB.prepare(
-        "select type, data ->> '$.session.error' as error from events where data ->> '$.session.id' = ? order by id",
-      )
-        .bind(body.session_id)
-        .all();
-      expect(events.results).toEqual([
-        { type: "session.created", error: null },
-        { type: "session.failed", error: "no-relay-node" },
+      const recorded = (await recordedIn(tenantId))
+        .map(({ event }) => [event.type, (event as DomainEvent<SessionEventData>).data.session])
+        .filter(([, session]) => session !== undefined);
+      expect(recorded).toMatchObject([
+        ["session.created", { id: body.session_id }],
+        ["session.failed", { id: body.session_id, error: "no-relay-node" }],
       ]);
       expect([slow.sessions.size, second.sessions.size]).toEqual([0, 0]);
     });

@@ -1,6 +1,5 @@
 /** The tokens of relay nodes, where D1 is down or changes meanwhile, and what a stolen one cannot do. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { LIMITS } from "../../src/http/rate-limits";
 import { tokenDigest } from "../../src/keys/key-token";
@@ -10,6 +9,7 @@ import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
+import { recordedIn } from "../support/journals";
 import {
   askForLink,
   askForTrunk,
@@ -144,12 +144,8 @@ describe("with the token of a node", () => {
       advance(2);
     };
     const events = async () => {
-      const { results } = await env.DB.prepare(
-        "select type from events where organisation_id = ? and type like 'relay-node.%'",
-      )
-        .bind(organisationId)
-        .all();
-      return results.length;
+      const recorded = await recordedIn(organisationId);
+      return recorded.filter(({ event }) => event.type.startsWith("relay-node.")).length;
     };
     for (let i = 0; i < 33; i++) await comeAndGo();
     const shown = async () => (await call("GET", `${NODES}/${made.id}`, { key })).body.status;

@@ -2,12 +2,12 @@
  * Every change of a connection or a permission is one event. A call that changes nothing makes
  * none.
  */
-import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
 import { journalUnreachable, runSweep, withJournals } from "../support/faults";
+import { recordedIn } from "../support/journals";
 import { at, create, register, set } from "../support/permissions";
 import { settled } from "../support/rows";
 
@@ -17,12 +17,12 @@ afterEach(() => {
 
 /** The events of an organisation, oldest first; those of one millisecond are in no order. */
 async function eventsOf(organisationId: number) {
-  const { results } = await env.DB.prepare(
-    "select id, type, at, data from events where organisation_id = ? order by id",
-  )
-    .bind(organisationId)
-    .all<{ id: string; type: string; at: number; data: string }>();
-  return results.map((row) => ({ ...row, data: JSON.parse(row.data) }));
+  const recorded = await recordedIn(organisationId);
+  return recorded.map(({ event: { id, type, at, data } }) => ({
+    ...{ id, type, at },
+    // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
+    data: data as any,
+  }));
 }
 
 const permission = {

@@ -7,8 +7,8 @@ import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import {
   alarmIn,
-  loseAlarm,
   journalUnreachable,
+  loseAlarm,
   ring,
   runSweep,
   stubOf,

@@ -6,6 +6,7 @@ import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
 import { moveClock } from "../support/clock";
 import { eventually, LIMIT_MS } from "../support/eventually";
+import { recordedIn } from "../support/journals";
 import { type Rows, rowsOf, written } from "../support/rows";
 import {
   type Broker,
@@ -42,13 +43,10 @@ async function rowsOfCreate(broker: Broker, wait: number, events: number): Promi
   });
 }
 
-/** Resolves when so many events are in D1; looking writes no row. */
+/** Resolves when so many events are recorded; looking writes no row. */
 async function eventsRecorded(broker: Broker, count: number): Promise<void> {
   await eventually(async () => {
-    const row = await env.DB.prepare("select count(*) as n from events where organisation_id = ?")
-      .bind(broker.id)
-      .first<{ n: number }>();
-    if (row?.n !== count) throw new Error(`${row?.n} of ${count} events`);
+    expect(await recordedIn(broker.id)).toHaveLength(count);
   });
 }
 

@@ -35,7 +35,7 @@ function listen(): { logged: string[]; queued: string[] } {
   for (const level of ["log", "info", "warn", "error", "debug"] as const) {
     vi.spyOn(console, level).mockImplementation((...said) => void logged.push(said.join(" ")));
   }
-  const queue = Object.getPrototypeOf(env.EVENTS);
+  const queue = Object.getPrototypeOf(env.DELIVERIES);
   for (const name of ["send", "sendBatch"] as const) {
     const send = queue[name];
     vi.spyOn(queue, name).mockImplementation(function (this: unknown, ...args: unknown[]) {

@@ -10,10 +10,10 @@ import { openOutbox } from "../../src/devices/event-outbox";
 import type { Attempt, Delivery } from "../../src/events/delivery-record";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import type { EventType } from "../../src/events/event-types";
+import { unattempted } from "../../src/journals/stored-delivery";
 import { type Config, readConfig } from "../../src/platform/config";
 import { handleBatch } from "../../src/queues";
 import type { SessionEventData } from "../../src/session/session";
-import { unattempted } from "../../src/journals/stored-delivery";
 import { webhookBodies } from "../../src/surfaces/shared/webhook-bodies";
 import { newDelivery } from "../../src/webhooks/delivery";
 import { consumeDeliveries } from "../../src/webhooks/delivery-consumer";
@@ -25,10 +25,7 @@ import { journals, recordedIn, storeRecords } from "./journals";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
-export type QueueName =
-  | "drawbridge-deliveries"
-  | "drawbridge-sweep"
-  | "drawbridge-dead-letters";
+export type QueueName = "drawbridge-deliveries" | "drawbridge-sweep" | "drawbridge-dead-letters";
 
 /** A receiver of this test's own. */
 export function newMailbox(): Mailbox {

@@ -95,13 +95,48 @@ async function listen(): Promise<void> {
     after(all, "getAlarm", ({ rows }) => (rows.objectRead += 1));
     after(all, "setAlarm", ({ rows }) => (rows.objectWritten += 1));
     after(all, "deleteAll", ({ rows }) => (rows.objectWritten += 1));
-    // Journals have tables. What a query reads is counted as far as it has read when it is made.
+    // Journals have tables. A cursor reads while it is gone through, inside its object.
     after(Object.getPrototypeOf(storage.sql), "exec", ({ rows }, cursor) => {
-      const { rowsRead, rowsWritten } = cursor as SqlStorageCursor<never>;
-      rows.objectRead += rowsRead;
+      const { rowsRead, rowsWritten } = cursor as Cursor;
       rows.objectWritten += rowsWritten;
+      countRead(rows, cursor as Cursor, rowsRead);
     });
+    listenToCursors(Object.getPrototypeOf(storage.sql.exec("select 1")));
   });
+}
+
+type Cursor = Iterable<unknown> & { rowsRead: number; rowsWritten: number };
+
+/** How many rows of a cursor each piece of work has been told of. */
+const told = new WeakMap<Rows, WeakMap<Cursor, number>>();
+
+function countRead(rows: Rows, cursor: Cursor, rowsRead: number): void {
+  const known = told.get(rows) ?? new WeakMap<Cursor, number>();
+  told.set(rows, known);
+  rows.objectRead += rowsRead - (known.get(cursor) ?? 0);
+  known.set(cursor, rowsRead);
+}
+
+/** Counts what cursors read after their query was made. */
+function listenToCursors(cursors: Cursor & { toArray: () => unknown[] }): void {
+  const heard = (cursor: Cursor) => {
+    for (const { rows } of open) countRead(rows, cursor, cursor.rowsRead);
+  };
+  const { toArray } = cursors;
+  cursors.toArray = function (this: Cursor) {
+    const all = toArray.call(this);
+    heard(this);
+    return all;
+  };
+  const iterate = cursors[Symbol.iterator];
+  cursors[Symbol.iterator] = function* (this: Cursor) {
+    const rows = iterate.call(this);
+    for (let next = rows.next(); !next.done; next = rows.next()) {
+      heard(this);
+      yield next.value;
+    }
+    heard(this);
+  };
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;

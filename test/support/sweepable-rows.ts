@@ -3,11 +3,17 @@
  * by calls.
  */
 import { env } from "cloudflare:workers";
+import { newEventId } from "../../src/events/event";
+import { newDelivery } from "../../src/webhooks/delivery";
+import { recordedIn, storeRecords } from "./journals";
 
 const NUMBERS = "with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)";
 
-/** How many rows of a table belong to an organisation. */
+/** How many rows of a table belong to an organisation; `events` and `deliveries` are in its journals. */
 export async function countRows(table: string, organisationId: number): Promise<number> {
+  if (table === "events") return (await recordedIn(organisationId)).length;
+  if (table === "deliveries")
+    return (await recordedIn(organisationId)).flatMap(({ deliveries }) => deliveries).length;
   const column = table === "organisations" ? "id" : "organisation_id";
   const row = await env.DB.prepare(`select count(*) as n from ${table} where ${column} = ?`)
     .bind(organisationId)
@@ -15,25 +21,39 @@ export async function countRows(table: string, organisationId: number): Promise<
   return row?.n ?? 0;
 }
 
-/** Events of an organisation, from that moment on (Unix milliseconds). */
-export async function insertEvents(organisationId: number, count: number, at: number) {
-  await env.DB.prepare(
-    `insert into events ${NUMBERS} select ?2, ?3 || printf('-7000-8000-%012x', i), 'session.active', ?4, '{}' from n`,
-  )
-    .bind(count, organisationId, timePart(at), at)
-    .run();
+/** Events of that moment (Unix milliseconds), each with as many deliveries that have arrived. */
+async function insertRecords(
+  organisationId: number,
+  { count, at, deliveries }: { count: number; at: number; deliveries: number },
+) {
+  const records = Array.from({ length: count }, () => {
+    const event = {
+      id: newEventId(at),
+      organisationId,
+      type: "connection.created",
+      at,
+      data: { connection: { connectionId: "a", memo: "" } },
+    } as const;
+    const made = {
+      status: "delivered",
+      attempts: [],
+      scheduledAttempts: 1,
+      nextAttemptAt: null,
+    } as const;
+    const delivery = newDelivery(event, "standard", "https://example.com", "whe_1");
+    return { event, deliveries: Array(deliveries).fill({ ...delivery, ...made }) };
+  });
+  await storeRecords(organisationId, records);
 }
 
-/** Deliveries of events of that moment. */
+/** Events of an organisation of that moment (Unix milliseconds). */
+export async function insertEvents(organisationId: number, count: number, at: number) {
+  await insertRecords(organisationId, { count, at, deliveries: 0 });
+}
+
+/** Events of that moment with a delivery each. */
 export async function insertDeliveries(organisationId: number, count: number, at: number) {
-  await env.DB.prepare(
-    `insert into deliveries (organisation_id, id, event_id, event_type, format, url, status, attempts,
-       attempt_count, next_attempt_at) ${NUMBERS}
-     select ?2, 'whd_' || ?3 || printf('70008000%012x_0123456789ab', i), 'event', 'session.active',
-            'relay-session', 'https://example.com', 'delivered', '[]', 0, null from n`,
-  )
-    .bind(count, organisationId, timePart(at).replace("-", ""))
-    .run();
+  await insertRecords(organisationId, { count, at, deliveries: 1 });
 }
 
 /** Finished recoveries that began at that moment. */
@@ -69,7 +89,7 @@ export async function insertSessionRows(
 /** Dead letters of that moment; their bodies hold the marker. */
 export async function insertDeadLetters(count: number, at: number, marker: string) {
   await env.DB.prepare(
-    `insert into dead_letters ${NUMBERS} select ?2 || i, 'drawbridge-events', ?3, 'a test', ?2 from n`,
+    `insert into dead_letters ${NUMBERS} select ?2 || i, 'drawbridge-deliveries', ?3, 'a test', ?2 from n`,
   )
     .bind(count, marker, at)
     .run();
@@ -133,13 +153,13 @@ export async function insertPairingRequests(
     .run();
 }
 
-/** Events that are owed to the queue since that moment, without any other row. */
+/** Events that are owed since that moment. */
 export async function insertOwedEvents(organisationId: number, count: number, at: number) {
-  await insertEvents(organisationId, count, at);
   await env.DB.prepare(
-    `insert into owed_events select id, organisation_id from events where organisation_id = ?`,
+    `insert into owed_events ${NUMBERS} select ?3 || printf('-7000-8000-%012x', i), ?2,
+       'connection.created', ?4, '{"connection":{"connectionId":"a","memo":""}}' from n`,
   )
-    .bind(organisationId)
+    .bind(count, organisationId, timePart(at), at)
     .run();
 }
 

@@ -18,7 +18,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const TABLES = ["organisation_keys", "sessions", "events", "deliveries"];
+const TABLES = ["organisation_keys", "sessions", "journals", "events", "deliveries"];
 
 async function deleteOrganisation({ id }: Pick<Tenant, "id">): Promise<void> {
   const path = `/v1/organisations/${id}`;

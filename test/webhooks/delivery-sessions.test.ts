@@ -7,12 +7,12 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation } from "../support/client";
 import {
-  consume,
   deliveryRows,
   eventRows,
   eventually,
   newEvent,
   newMailbox,
+  record,
   verified,
 } from "../support/pipeline";
 import { authorize, create, remove, revoke } from "../support/sessions";
@@ -139,7 +139,7 @@ describe("a session that failed", () => {
       endedAt: event.at,
       error: "no relay",
     };
-    await consume("drawbridge-events", [{ v: 1, event: { ...event, data: { session: failed } } }]);
+    await record({ ...event, data: { session: failed } });
     const [request] = await mailbox.waitForRequests(1);
     expect(verified(request, tenant.webhookSecret)).toMatchObject({
       session_id: event.data.session.id,

@@ -2,13 +2,12 @@
  * One endpoint that hangs and one that fails delay no other, and nothing is sent twice to the
  * others.
  */
-import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { newEventId } from "../../src/events/event";
 import type { EventType } from "../../src/events/event-types";
 import { newOrganisation } from "../support/client";
 import { newEndpoint, patchEndpoint } from "../support/endpoints";
-import { deliveryRows, newEvent, newMailbox } from "../support/pipeline";
+import { deliveryRows, newEvent, newMailbox, record } from "../support/pipeline";
 import type { Behaviour } from "../support/receiver";
 
 const EVENTS = 1_000;
@@ -17,7 +16,7 @@ const EVENTS = 1_000;
  * delayed the others, four deliveries a minute would get through, and 1,000 would take hours.
  */
 const LIMIT_MS = 900_000;
-/** What a queue takes in one call. */
+/** How many events are recorded in one call. */
 const SEND_AT_ONCE = 100;
 const type: EventType = "session.active";
 
@@ -40,7 +39,7 @@ test(
     const ids = Array.from({ length: EVENTS }, () => newEventId(Date.now()));
     for (let i = 0; i < EVENTS; i += SEND_AT_ONCE) {
       const page = ids.slice(i, i + SEND_AT_ONCE);
-      await env.EVENTS.sendBatch(page.map((id) => ({ body: { v: 1, event: { ...event, id } } })));
+      await record(...page.map((id) => ({ ...event, id })));
     }
     for (const { mailbox } of others) {
       const seen = (await mailbox.waitForRequests(EVENTS, LIMIT_MS)).map(

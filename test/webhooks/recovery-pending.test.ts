@@ -2,11 +2,10 @@
  * A recovery also sends what still waits for its schedule, and each delivery once: never beside an
  * attempt of the schedule, and the schedule does not send it again later.
  */
-import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { firstDeliveryAt } from "../../src/webhooks/delivery-store";
 import { call, newOrganisation } from "../support/client";
 import type { Endpoint } from "../support/endpoints";
+import { changeDeliveries } from "../support/journals";
 import {
   consume,
   deliveryOf,
@@ -16,6 +15,7 @@ import {
   type Owed,
   owe,
 } from "../support/pipeline";
+import { insertDeliveries } from "../support/sweepable-rows";
 import { endpointWith, storeDelivery } from "../support/webhooks";
 
 const HOUR_MS = 3_600_000;
@@ -29,12 +29,11 @@ type OwedTo = Owed & { endpoint: Endpoint };
 async function waitFor(owed: Owed, dueInMs: number): Promise<number> {
   const at = Date.now() + dueInMs;
   const attempt = { at: 1, durationMs: 1, statusCode: 500, response: "", error: null };
-  await env.DB.prepare(
-    `update deliveries set attempts = ?, attempt_count = 1, next_attempt_at = ?
-       where organisation_id = ? and id = ?`,
-  )
-    .bind(JSON.stringify([attempt]), at, owed.tenant.id, owed.message.id)
-    .run();
+  await changeDeliveries(owed.tenant.id, (delivery) =>
+    delivery.id === owed.message.id
+      ? { ...delivery, attempts: [attempt], nextAttemptAt: at }
+      : null,
+  );
   return at;
 }
 
@@ -149,14 +148,7 @@ test("a recovery finds what waits behind more deliveries than one page looks at"
   const owed = await newOwedToEndpoint();
   await waitFor(owed, 5 * HOUR_MS);
   // Older than what waits, and all of them arrived.
-  await env.DB.prepare(
-    `insert into deliveries select organisation_id, ? || '_' || printf('%012x', n), event_id, event_type,
-         format, url, 'delivered', '[]', 1, null, endpoint_id
-       from deliveries, (with recursive t(n) as (select 1 union all select n + 1 from t where n < 20001)
-         select n from t) where organisation_id = ?`,
-  )
-    .bind(firstDeliveryAt(Date.now() - HOUR_MS), owed.tenant.id)
-    .run();
+  await insertDeliveries(owed.tenant.id, 5_001, Date.now() - HOUR_MS);
   expect(await recover(owed)).toMatchObject({ resent: 1 });
   await owed.mailbox.waitForRequests(1);
 });

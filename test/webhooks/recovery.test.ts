@@ -4,14 +4,13 @@
  */
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { openDatabase } from "../../src/db/open";
 import { newEventId } from "../../src/events/event";
-import { eventInsertion } from "../../src/events/event-store";
+import { unattempted } from "../../src/journals/stored-delivery";
 import { newDelivery } from "../../src/webhooks/delivery";
-import { deliveryInsertions } from "../../src/webhooks/delivery-store";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import { type Endpoint, newEndpoint, patchEndpoint } from "../support/endpoints";
+import { storeRecords } from "../support/journals";
 import {
   consume,
   deliveryOf,
@@ -36,16 +35,15 @@ async function newOutage(count: number) {
   const endpoint = await newEndpoint(tenant, newMailbox(), only);
   const other = await newEndpoint(tenant, newMailbox(), only);
   const event = await newEvent(tenant, "session.active", null);
-  const db = openDatabase(env);
   const events = Array.from({ length: count }, () => ({ ...event, id: newEventId(Date.now()) }));
-  const owed = events.flatMap((one) =>
-    [endpoint, other].map(({ id, mailbox }) => newDelivery(one, "standard", mailbox.url, id)),
-  );
-  const [first, ...rest] = events.map((one) => eventInsertion(db, one));
-  if (first) await db.batch([first, ...rest, ...deliveryInsertions(db, owed)]);
-  await env.DB.prepare("update deliveries set status = 'failed' where organisation_id = ?")
-    .bind(tenant.id)
-    .run();
+  const records = events.map((one) => ({
+    event: one,
+    deliveries: [endpoint, other].map(({ id, mailbox }) => ({
+      ...unattempted(newDelivery(one, "standard", mailbox.url, id)),
+      status: "failed" as const,
+    })),
+  }));
+  await storeRecords(tenant.id, records);
   return { tenant, endpoint, other, ids: events.map(({ id }) => id) };
 }
 

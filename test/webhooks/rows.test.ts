@@ -1,13 +1,16 @@
 /**
- * What a webhook costs in rows of D1: two if it arrives at once, and otherwise no more than one for
- * each attempt.
+ * What a webhook costs in rows: none in D1, and in the journal one for its event and one for each attempt at
+ * most.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { newEventId } from "../../src/events/event";
+import { unattempted } from "../../src/journals/stored-delivery";
+import { newDelivery } from "../../src/webhooks/delivery";
 import { newOrganisation, type Tenant } from "../support/client";
 import { newEndpoint, patchEndpoint } from "../support/endpoints";
+import { storeRecords } from "../support/journals";
 import {
-  consume,
   deliverWith,
   deliveryRows,
   eventually,
@@ -15,9 +18,10 @@ import {
   newMailbox,
   newOwedToEndpoint,
   owe,
+  record,
 } from "../support/pipeline";
 import type { Behaviour } from "../support/receiver";
-import { rowsOf } from "../support/rows";
+import { d1CallsOf, rowsOf, written } from "../support/rows";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -46,62 +50,93 @@ async function settledOwed() {
 }
 
 describe("an event", () => {
-  test.each([0, 1, 10])(
-    "costs its own row, and one for each of %i endpoints that want it",
-    async (count) => {
-      const tenant = await newOrganisation();
-      for (let i = 0; i < count; i++) {
-        await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
-      }
-      await newEndpoint(tenant, newMailbox(), { event_types: ["key.*"] });
-      const event = await newEvent(tenant, "session.expired", null);
-      await settle(tenant);
-      // The queue takes none, so that only the rows of the events are counted, and not those of
-      // attempts.
-      const held = vi
-        .spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch")
-        .mockRejectedValue(new Error("Queue is overloaded"));
-      const { d1Written } = await rowsOf(() => consume("drawbridge-events", [{ v: 1, event }]));
-      held.mockRestore();
-      expect(await deliveryRows(tenant)).toHaveLength(count);
-      expect(d1Written).toBe(1 + count);
-    },
-  );
+  test.each([
+    [0, 1],
+    [1, 1],
+    [8, 1],
+    [10, 2],
+  ])("that %i endpoints want costs %i rows in its journal and none in D1", async (count, cost) => {
+    const tenant = await newOrganisation();
+    for (let i = 0; i < count; i++) {
+      await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
+    }
+    await newEndpoint(tenant, newMailbox(), { event_types: ["key.*"] });
+    const event = await newEvent(tenant, "session.expired", null);
+    await settle(tenant);
+    // The queue takes none, so that only the rows of the events are counted, and not those of
+    // attempts.
+    const held = vi
+      .spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch")
+      .mockRejectedValue(new Error("Queue is overloaded"));
+    // The endpoints have their numbers in the journal.
+    await record({ ...event, id: newEventId(Date.now()) }).catch(() => undefined);
+    const rows = await rowsOf(() => record(event).catch(() => undefined));
+    held.mockRestore();
+    expect(await deliveryRows(tenant)).toHaveLength(2 * count);
+    expect(rows).toMatchObject({ d1Written: 0, objectWritten: cost });
+  });
 });
 
 describe("an attempt", () => {
-  test("costs one row when it arrives", async () => {
+  test("costs one row in the journal when it arrives, and reads in D1 the organisation and the endpoint, at once", async () => {
     const { message } = await settledOwed();
-    const { d1Written, d1Read } = await rowsOf(() => deliverWith({}, [message]));
-    expect(d1Written).toBe(1);
-    // The delivery, its event, its endpoint and the organisation; and the delivery once more, to be
-    // changed.
-    expect(d1Read).toBeLessThanOrEqual(6);
+    let statements: string[] = [];
+    const rows = await rowsOf(async () => {
+      statements = await d1CallsOf(() => deliverWith({}, [message]));
+    });
+    expect(rows).toMatchObject({ d1Written: 0, objectWritten: 1 });
+    expect(rows.d1Read).toBeLessThanOrEqual(6);
+    expect(statements).toHaveLength(1);
   });
 
-  test("costs one row for each of a batch, whose rows are found by one query", async () => {
+  test("costs one row for each event of a batch, and one call of D1 for all", async () => {
     const { tenant, endpoint, message } = await settledOwed();
     const second = await owe(tenant, endpoint);
     const third = await owe(tenant, endpoint);
     await settle(tenant);
     const messages = [message, second.message, third.message];
-    const { d1Written, d1Read } = await rowsOf(() => deliverWith({}, messages));
-    expect(d1Written).toBe(3);
-    expect(d1Read).toBeLessThanOrEqual(3 * 6 + 3);
+    let statements: string[] = [];
+    const rows = await rowsOf(async () => {
+      statements = await d1CallsOf(() => deliverWith({}, messages));
+    });
+    expect(rows).toMatchObject({ d1Written: 0, objectWritten: 3 });
+    expect(statements).toHaveLength(1);
   });
 
-  test("costs one row more for the first failure of an endpoint, and for the first success after it", async () => {
+  test("costs one row together with others of the same event that end at the same time", async () => {
+    const tenant = await newOrganisation();
+    const only = { event_types: ["connection.created"] };
+    const endpoints = [];
+    for (let i = 0; i < 3; i++) endpoints.push(await newEndpoint(tenant, newMailbox(), only));
+    const event = await newEvent(tenant, "session.active", null);
+    const deliveries = endpoints.map(({ id, mailbox }) =>
+      unattempted(newDelivery(event, "standard", mailbox.url, id)),
+    );
+    await storeRecords(tenant.id, [{ event, deliveries }]);
+    await settle(tenant);
+    const messages = deliveries.map(({ id }) => ({
+      ...{ v: 1, organisationId: tenant.id, id, attempt: 1 },
+    }));
+    const rows = await rowsOf(() => deliverWith({}, messages));
+    const statuses = (await deliveryRows(tenant)).map((row) => row.status);
+    expect(statuses).toEqual(["delivered", "delivered", "delivered"]);
+    expect(rows.d1Written).toBe(0);
+    expect(rows.objectWritten).toBeLessThan(3);
+  });
+
+  test("costs one row in D1 for the first failure of an endpoint, and for the first success after it", async () => {
     const { tenant, endpoint, message, mailbox } = await settledOwed();
     const again = { webhookRetrySeconds: [1_000, 1_000] };
     await mailbox.answer(status(500), status(500), status(204));
     const costs = [];
     for (const attempt of [1, 2, 3]) {
-      costs.push((await rowsOf(() => deliverWith(again, [{ ...message, attempt }]))).d1Written);
+      costs.push(await rowsOf(() => deliverWith(again, [{ ...message, attempt }])));
     }
-    expect(costs).toEqual([2, 1, 2]);
+    expect(costs.map((rows) => rows.d1Written)).toEqual([1, 0, 1]);
+    expect(costs.map((rows) => rows.objectWritten)).toEqual([1, 1, 1]);
     const next = await owe(tenant, endpoint);
     await settle(tenant);
-    expect((await rowsOf(() => deliverWith(again, [next.message]))).d1Written).toBe(1);
+    expect(written(await rowsOf(() => deliverWith(again, [next.message])))).toBe(1);
   });
 
   test("costs one row more when it was the last and failed, by which it is found again", async () => {
@@ -111,20 +146,19 @@ describe("an attempt", () => {
     await deliverWith(once, [message]);
     const next = await owe(tenant, endpoint);
     await settle(tenant);
-    expect((await rowsOf(() => deliverWith(once, [next.message]))).d1Written).toBe(2);
+    expect(written(await rowsOf(() => deliverWith(once, [next.message])))).toBe(2);
   });
 
   test("costs nothing when its message comes again", async () => {
     const { message } = await settledOwed();
     await deliverWith({}, [message]);
-    expect((await rowsOf(() => deliverWith({}, [message]))).d1Written).toBe(0);
+    expect(written(await rowsOf(() => deliverWith({}, [message])))).toBe(0);
   });
 
   test("costs as much as a last one that failed when its endpoint is disabled", async () => {
     const { tenant, endpoint, message } = await settledOwed();
     await patchEndpoint(tenant, endpoint, { enabled: false });
     await settle(tenant);
-    const { d1Written } = await rowsOf(() => deliverWith({}, [message]));
-    expect(d1Written).toBe(2);
+    expect(written(await rowsOf(() => deliverWith({}, [message])))).toBe(2);
   });
 });

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
 import { moveClock } from "../../support/clock";
 import { eventually } from "../../support/eventually";
+import { recordedIn } from "../../support/journals";
 import { newKey } from "../../support/keys";
 import { createMailbox } from "../../support/receiver";
 import { receive } from "../../support/ricloud-client";
@@ -80,12 +81,8 @@ describe("a webhook config", () => {
     expect(off.body.state).toBe("deactivated");
     await create(broker, { wait: 10 });
     await eventsOf(broker, 2);
-    const owed = await env.DB.prepare(
-      "select count(*) as n from deliveries where organisation_id = ?",
-    )
-      .bind(broker.id)
-      .first<{ n: number }>();
-    expect(owed?.n).toBe(1);
+    const owed = (await recordedIn(broker.id)).flatMap(({ deliveries }) => deliveries);
+    expect(owed).toHaveLength(1);
     const on = await call("POST", path, { key: broker.key, body: { state: "new" } });
     expect(on.body.state).toBe("new");
     await create(broker, { payload: { password: "wrong" }, wait: 10 });

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { recordedIn } from "../../support/journals";
 import { deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
 import { EVENTS, endpointWith, patch, registerConnection, settled } from "../../support/webhooks";
 
@@ -120,12 +121,12 @@ describe("the secret of an endpoint", () => {
       tenant.webhookSecret,
     ];
     expect(new Set(secrets).size).toBe(5);
-    const tables = ["webhook_endpoints", "events", "deliveries", "dead_letters", "owed_events"];
+    const tables = ["webhook_endpoints", "dead_letters", "owed_events"];
     const stored = await eventually(async () => {
       const rows = await Promise.all(
         tables.map(async (table) => (await env.DB.prepare(`select * from ${table}`).all()).results),
       );
-      return JSON.stringify(rows);
+      return JSON.stringify([rows, await recordedIn(tenant.id)]);
     });
     const organisation = await env.DB.prepare("select * from organisations where id = ?")
       .bind(tenant.id)

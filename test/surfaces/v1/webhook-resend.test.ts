@@ -1,7 +1,7 @@
 /** Sending again: one delivery, or all that failed in a window of time. */
-import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation, type Tenant } from "../../support/client";
+import { changeDeliveries } from "../../support/journals";
 import { consume, deliveryRows, eventually, newMailbox, verified } from "../../support/pipeline";
 import { create } from "../../support/sessions";
 import {
@@ -186,9 +186,11 @@ describe("sending a delivery again", () => {
       [full, 50],
       [almost, 49],
     ] as const) {
-      await env.DB.prepare("update deliveries set attempts = ? where id = ?")
-        .bind(JSON.stringify(Array(count).fill(stored?.attempts[0])), id)
-        .run();
+      await changeDeliveries(tenant.id, (delivery) =>
+        delivery.id === id
+          ? { ...delivery, attempts: Array(count).fill(stored?.attempts[0]) }
+          : null,
+      );
     }
     expect((await resend(tenant, full)).body).toMatchObject({
       status: 409,

@@ -1,0 +1,188 @@
+/**
+ * Each event is recorded once and makes the deliveries that it owes, however often its journal is told,
+ * and whatever fails.
+ */
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { DomainEvent } from "../../src/events/event";
+import type { EventType } from "../../src/events/event-types";
+import { JournalObject } from "../../src/journals/object";
+import { newOrganisation, type Tenant } from "../support/client";
+import { d1Lost, withD1 } from "../support/d1";
+import { newEndpoint, patchEndpoint } from "../support/endpoints";
+import { journalStub, journals, journalsOf } from "../support/journals";
+import {
+  deliveryRows,
+  eventRows,
+  eventually,
+  newEvent,
+  newMailbox,
+  record,
+} from "../support/pipeline";
+import { create } from "../support/sessions";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const isStored = async (tenant: Tenant, { id }: DomainEvent) =>
+  (await eventRows(tenant)).some((row) => row.id === id);
+
+async function evictJournals({ id }: Tenant): Promise<void> {
+  for (const key of await journalsOf(id)) await evictDurableObject(journalStub(key));
+}
+
+const queueRefuses = () =>
+  vi
+    .spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch")
+    .mockRejectedValue(new Error("Queue is overloaded"));
+
+describe("an event", () => {
+  test("of which its journal is told twice is recorded once, as it came first, and owes one delivery", async () => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    const event = await newEvent(tenant, "session.active", mailbox.url);
+    await record(event, event);
+    await record({ ...event, type: "session.expired" });
+    const rows = (await eventRows(tenant)).filter(({ id }) => id === event.id);
+    expect(rows).toMatchObject([{ type: "session.active", at: event.at }]);
+    expect(JSON.parse(rows[0]?.data ?? "")).toEqual(event.data);
+    expect(await deliveryRows(tenant)).toHaveLength(1);
+  });
+
+  test.each([false, true])(
+    "of which its journal is told again after its delivery does not make it again (evicted meanwhile: %s)",
+    async (evicted) => {
+      const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+      const event = await newEvent(tenant, "session.expired", mailbox.url);
+      await record(event);
+      await eventually(async () => {
+        const rows = await deliveryRows(tenant);
+        expect(rows).toMatchObject([{ status: "delivered", attempt_count: 1 }]);
+      });
+      if (evicted) await evictJournals(tenant);
+      await record(event);
+      // A delivery after it on the same queue: when that one is done, a repeated one would be done too.
+      const behind = await newEvent(tenant, "session.active", newMailbox().url);
+      await record(behind);
+      await eventually(async () => {
+        const rows = await deliveryRows(tenant);
+        expect(rows.map(({ status }) => status)).toEqual(["delivered", "delivered"]);
+      });
+      expect(await mailbox.requests()).toHaveLength(1);
+    },
+  );
+
+  test.each<EventType>([
+    "session.created",
+    "session.user_authorized",
+    "session.user_revoked",
+    "device.removed",
+  ])("%s is recorded and owed to no webhook_url", async (type) => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    const event = await newEvent(tenant, type, mailbox.url);
+    await record(event);
+    expect(await isStored(tenant, event)).toBe(true);
+    expect(await deliveryRows(tenant)).toEqual([]);
+  });
+
+  test("of a source session is owed to no relay's webhook_url", async () => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    const event = await newEvent(tenant, "session.active", mailbox.url);
+    const session = { ...event.data.session, kind: "source" as const };
+    await record({ ...event, data: { session } });
+    expect(await deliveryRows(tenant)).toEqual([]);
+  });
+});
+
+describe("an endpoint", () => {
+  test("that is changed gets the next event as it is now, though the journal knew who listens", async () => {
+    const tenant = await newOrganisation();
+    const endpoint = await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
+    await record(await newEvent(tenant, "session.expired", null));
+    await endpoint.mailbox.waitForRequests(1);
+    await patchEndpoint(tenant, endpoint, { enabled: false });
+    await record(await newEvent(tenant, "session.expired", null));
+    const later = await newEndpoint(tenant, newMailbox(), { event_types: ["session.expired"] });
+    await record(await newEvent(tenant, "session.expired", null));
+    await later.mailbox.waitForRequests(1);
+    const owed = (await deliveryRows(tenant)).map((row) => row.endpoint_id);
+    expect(owed).toEqual([endpoint.id, later.id]);
+  });
+});
+
+describe("an event, when D1 fails", () => {
+  test("waits where it is owed, and nothing of it is recorded", async () => {
+    const tenant = await newOrganisation();
+    const event = await newEvent(tenant, "session.active", null);
+    await evictJournals(tenant);
+    await expect(withD1(d1Lost, () => record(event))).rejects.toThrow();
+    expect(await isStored(tenant, event)).toBe(false);
+    await record(event);
+    expect(await isStored(tenant, event)).toBe(true);
+  });
+
+  test("under a real session, is recorded later, and the webhook still comes", async () => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    let failures = 0;
+    await withD1(
+      (sql) => {
+        if (sql.includes('into "journals"') && ++failures <= 2) d1Lost();
+      },
+      async () => {
+        await create(tenant.key, { webhook_url: mailbox.url });
+        await mailbox.waitForRequests(1);
+      },
+    );
+    expect(failures).toBeGreaterThan(2);
+    expect(await eventRows(tenant)).toMatchObject([{ type: "session.active" }]);
+  }, 300_000);
+});
+
+describe("a journal that dies between its commit and the queue of deliveries", () => {
+  test("has recorded the event, and sends the message when it is told again", async () => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    const event = await newEvent(tenant, "session.active", mailbox.url);
+    const refused = queueRefuses();
+    await expect(record(event)).rejects.toThrow();
+    refused.mockRestore();
+    expect(await isStored(tenant, event)).toBe(true);
+    expect(await mailbox.requests()).toEqual([]);
+    await evictJournals(tenant);
+    await record(event);
+    await mailbox.waitForRequests(1);
+    expect(await deliveryRows(tenant)).toHaveLength(1);
+  });
+
+  test("under a real session, is told again by the session's object", async () => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    const refused = queueRefuses();
+    await create(tenant.key, { webhook_url: mailbox.url });
+    refused.mockRestore();
+    await mailbox.waitForRequests(1);
+    await eventually(async () => {
+      expect(await deliveryRows(tenant)).toMatchObject([{ status: "delivered" }]);
+    });
+  });
+});
+
+test("a journal that cannot be reached keeps no other organisation's events waiting", async () => {
+  const [broken, fine] = [await newOrganisation(), await newOrganisation()];
+  const [lost, kept] = [
+    await newEvent(broken, "session.active", null),
+    await newEvent(fine, "session.active", null),
+  ];
+  const works = JournalObject.prototype.record;
+  vi.spyOn(JournalObject.prototype, "record").mockImplementation(function (
+    this: JournalObject,
+    events,
+  ) {
+    if (events.some(({ organisationId }) => organisationId === broken.id))
+      throw new Error("broken");
+    return works.call(this, events);
+  });
+  const result = await journals.recordEach([lost, kept]);
+  expect(result.recorded.map(({ id }) => id)).toEqual([kept.id]);
+  expect(result.failures).toHaveLength(1);
+  expect([await isStored(broken, lost), await isStored(fine, kept)]).toEqual([false, true]);
+});
