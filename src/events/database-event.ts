@@ -1,4 +1,4 @@
-/** What the event about a D1 that fills tells. Pure. */
+/** What the event about a D1 that fills tells. */
 
 /** The data of `service.database_filling`. */
 export interface DatabaseEventData {
