@@ -1,47 +1,90 @@
 /**
- * Tells journals what came of attempts: those that end at about the same time, together. Attempts for the
- * same event then cost one write.
+ * Tells journals what came of the attempts of one batch of the consumer: those for the same organisation and
+ * day together, so that attempts for the same event cost one write.
  */
-import type { AttemptRecord } from "../events/delivery-record";
+import type { AttemptRecord, DeliveryKey } from "../events/delivery-record";
 import type { JournalClient } from "../events/journal-client";
-import { eventIdOfDelivery, type JournalKey, journalName } from "../events/journal-key";
-import { pause } from "../platform/wait";
+import { dayAt, eventIdOfDelivery, timeOfEventId } from "../events/journal-key";
+
+/** The attempts for an organisation's events of one day. */
+interface Group {
+  organisationId: number;
+  /** The deliveries of which nothing is known yet. */
+  open: Set<string>;
+  waiting: { record: AttemptRecord; done: PromiseWithResolvers<void> }[];
+}
 
 /** The recorder of one batch. */
 export class AttemptRecorder {
   readonly #journals: JournalClient;
-  readonly #waitMs: number;
-  readonly #waiting = new Map<string, { records: AttemptRecord[]; recorded: Promise<void> }>();
+  readonly #groups = new Map<string, Group>();
+  #released = false;
 
-  /** @param waitMs how long the first attempt of a journal waits for others */
-  constructor(journals: JournalClient, waitMs: number) {
+  constructor(journals: JournalClient) {
     this.#journals = journals;
-    this.#waitMs = waitMs;
+  }
+
+  /** The attempts that end before this one is over are recorded together with it. */
+  expect(key: DeliveryKey): void {
+    this.#groupOf(key).open.add(key.id);
+  }
+
+  /** Nothing is to be recorded of this delivery any more. */
+  over(key: DeliveryKey): void {
+    this.#arrived(this.#groupOf(key), key.id);
+  }
+
+  /** From now on nothing waits for others. */
+  release(): void {
+    this.#released = true;
+    for (const group of this.#groups.values()) this.#flush(group);
   }
 
   /**
    * Records an attempt, and resolves when it is recorded.
    * @throws UnavailableError when its journal cannot be reached
    */
-  async record(organisationId: number, record: AttemptRecord): Promise<void> {
-    const eventId = eventIdOfDelivery(record.deliveryId);
-    const key = await this.#journals.journalOf(organisationId, eventId);
-    const name = journalName(key);
-    const waiting = this.#waiting.get(name);
-    if (waiting) {
-      waiting.records.push(record);
-      return waiting.recorded;
-    }
-    const records = [record];
-    const recorded = this.#recordTogether(name, key, records);
-    this.#waiting.set(name, { records, recorded });
-    return recorded;
+  record(organisationId: number, record: AttemptRecord): Promise<void> {
+    const group = this.#groupOf({ organisationId, id: record.deliveryId });
+    const done = Promise.withResolvers<void>();
+    group.waiting.push({ record, done });
+    this.#arrived(group, record.deliveryId);
+    return done.promise;
   }
 
-  async #recordTogether(name: string, key: JournalKey, records: AttemptRecord[]): Promise<void> {
-    if (this.#waitMs > 0) await pause(this.#waitMs);
-    else await Promise.resolve();
-    this.#waiting.delete(name);
-    await this.#journals.call(key, (journal) => journal.recordAttempts(records));
+  #arrived(group: Group, id: string): void {
+    group.open.delete(id);
+    if (group.open.size === 0 || this.#released) this.#flush(group);
+  }
+
+  #flush(group: Group): void {
+    const waiting = group.waiting.splice(0);
+    if (waiting.length > 0) void this.#tell(group.organisationId, waiting);
+  }
+
+  /** Never throws: whoever waits for a record is told. */
+  async #tell(organisationId: number, waiting: Group["waiting"]): Promise<void> {
+    try {
+      const groups = await this.#journals.groupByJournal(organisationId, waiting, ({ record }) =>
+        eventIdOfDelivery(record.deliveryId),
+      );
+      for (const { key, items } of groups) {
+        await this.#journals.call(key, (journal) =>
+          journal.recordAttempts(items.map(({ record }) => record)),
+        );
+        for (const { done } of items) done.resolve();
+      }
+    } catch (error) {
+      // Those that are recorded already stay so.
+      for (const { done } of waiting) done.reject(error);
+    }
+  }
+
+  #groupOf({ organisationId, id }: DeliveryKey): Group {
+    const day = dayAt(timeOfEventId(eventIdOfDelivery(id)));
+    const name = `${organisationId} ${day}`;
+    const group = this.#groups.get(name) ?? { organisationId, open: new Set(), waiting: [] };
+    this.#groups.set(name, group);
+    return group;
   }
 }

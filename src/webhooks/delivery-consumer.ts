@@ -42,6 +42,8 @@ export interface DeliveryServices extends WebhookSender, ChangeStore {
 
 /** How long the handler waits for the receivers of a batch. */
 const WAIT_FOR_BATCH_MS = 1_000;
+/** How long an attempt that is over waits for others of the batch, so that they are recorded together. */
+const RECORD_TOGETHER_MS = 500;
 /** A message whose request still runs is delivered again after this: the longest request is over and recorded. */
 const REDELIVER_SLOW_SECONDS = 45;
 /** How long a message waits for the record of the attempt before its own. */
@@ -63,9 +65,6 @@ const LOOK_AGAIN_SECONDS = 30;
 const slow = new Map<string, true>();
 const MAX_SLOW = 1_000;
 
-/** How long the first attempt that ends waits for others, so that they are recorded together. */
-const RECORD_TOGETHER_MS = 20;
-
 /** A message of the batch that could be read. */
 interface Task {
   message: Message;
@@ -85,8 +84,8 @@ export async function consumeDeliveries(
   batch: MessageBatch,
   given: DeliveryServices,
 ): Promise<void> {
-  const waitMs = batch.messages.length > 1 ? RECORD_TOGETHER_MS : 0;
-  const services = { ...given, recorder: new AttemptRecorder(given.events.journals, waitMs) };
+  const recorder = new AttemptRecorder(given.events.journals);
+  const services = { ...given, recorder };
   const tasks: Task[] = [];
   for (const message of batch.messages) {
     const body = parseDeliveryMessage(message.body);
@@ -98,22 +97,32 @@ export async function consumeDeliveries(
 
   const open = new Set<Message>();
   const waitedFor: Promise<void>[] = [];
-  const work = tasks.map((task) => {
-    const { message, body } = task;
+  const known = tasks.map((task) => {
+    const { body } = task;
     const delivery = "id" in body ? found.found.get(deliveryName(body)) : undefined;
     const receiver = delivery && receiverOf(delivery);
+    const isWaitedFor = !receiver || !slow.has(receiver);
+    if (delivery && isWaitedFor) recorder.expect(delivery);
+    return { task, delivery, receiver, isWaitedFor };
+  });
+  const work = known.map(({ task, delivery, receiver, isWaitedFor }) => {
+    const { message } = task;
     open.add(message);
     const startedAt = Date.now();
     const done = handle(services, batch.queue, task, { delivery, ...found }).then(() => {
       open.delete(message);
+      if (delivery) recorder.over(delivery);
       if (receiver && Date.now() - startedAt < WAIT_FOR_BATCH_MS) slow.delete(receiver);
     });
-    if (!receiver || !slow.has(receiver)) waitedFor.push(done);
+    if (isWaitedFor) waitedFor.push(done);
     return { message, receiver, done };
   });
   services.waitUntil(Promise.all(work.map(({ done }) => done)));
   // A time-out is no failure here: the requests that are still open go on after the handler returns.
-  await withTimeout(WAIT_FOR_BATCH_MS, Promise.all(waitedFor)).catch(() => undefined);
+  const all = Promise.all(waitedFor);
+  await withTimeout(RECORD_TOGETHER_MS, all).catch(() => undefined);
+  recorder.release();
+  await withTimeout(WAIT_FOR_BATCH_MS - RECORD_TOGETHER_MS, all).catch(() => undefined);
   for (const { message, receiver } of work) {
     if (!open.has(message)) continue;
     if (receiver) slow.set(receiver, true);

@@ -1,9 +1,10 @@
 /** A slow receiver gets one request, and delays no other. */
 import { afterEach, expect, test, vi } from "vitest";
-import { withD1, withD1Answers } from "../support/d1";
+import { JournalObject } from "../../src/journals/object";
 import { type Consumed, consume, deliveryOf, newOwed, type Owed } from "../support/pipeline";
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -48,16 +49,13 @@ test("the message of a slow request repeats it when its Worker died before the r
     { kind: "status", status: 204 },
   );
   stopTime();
-  const lost = await withD1(
-    (sql) => {
-      if (sql.startsWith("update")) throw new Error("the isolate is gone");
-    },
-    async () => {
-      const consumed = deliver(owed.message);
-      await answerLate(owed);
-      return consumed;
-    },
-  );
+  const recording = vi
+    .spyOn(JournalObject.prototype, "recordAttempts")
+    .mockRejectedValue(new Error("the isolate is gone"));
+  const consumed = deliver(owed.message);
+  await answerLate(owed);
+  const lost = await consumed;
+  recording.mockRestore();
   expect(lost).toMatchObject({ acknowledged: [], retried: [{ index: 0 }] });
   expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
   await deliver(owed.message);
@@ -72,12 +70,15 @@ test("the other deliveries of a batch are done and recorded while a slow receive
   await slow.mailbox.answer({ kind: "status", status: 204, held: true });
   stopTime();
   const recorded = Promise.withResolvers<void>();
-  const batch = withD1Answers(
-    (sql) => {
-      if (sql.startsWith("update")) recorded.resolve();
-    },
-    () => deliver(slow.message, quick.message),
-  );
+  const works = JournalObject.prototype.recordAttempts;
+  vi.spyOn(JournalObject.prototype, "recordAttempts").mockImplementation(async function (
+    this: JournalObject,
+    records,
+  ) {
+    await works.call(this, records);
+    recorded.resolve();
+  });
+  const batch = deliver(slow.message, quick.message);
   await recorded.promise;
   expect(await deliveryOf(quick)).toMatchObject({ status: "delivered" });
   expect(await deliveryOf(slow)).toMatchObject({ status: "pending", attempt_count: 0 });
