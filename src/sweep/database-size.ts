@@ -1,11 +1,10 @@
 /** Says in the log, and to the organisation of those who run the deployment, that D1 fills. */
-import { sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
-import { organisations } from "../db/schema/organisations";
 import { askSize, spaceOf } from "../db/size";
 import type { DatabaseEventData } from "../events/database-event";
 import { type DomainEvent, newEventId } from "../events/event";
 import { claimInsertion, isUnclaimed } from "../once/idempotency-keys";
+import { findOrganisation } from "../organisations/organisation-store";
 import { log } from "../platform/log";
 import type { SweepServices } from "./tasks";
 
@@ -28,6 +27,7 @@ export async function reportDatabaseSize({
   if (space !== "filling" && space !== "full") return;
   log(`database ${space}`, { bytes, limit_bytes: limitBytes });
   if (operatorOrganisationId === null) return;
+  if (!(await findOrganisation(db, operatorOrganisationId))) return;
   const event: DomainEvent<DatabaseEventData> = {
     id: newEventId(now),
     organisationId: operatorOrganisationId,
@@ -44,10 +44,8 @@ export async function reportDatabaseSize({
     requestDigest: event.id,
     createdAt: now,
   };
-  const exists = sql`exists (select 1 from ${organisations} where id = ${operatorOrganisationId}
-    and deleted_at is null)`;
   const { marked } = await runBatch(db, {
-    event: events.insertion([event], sql`${isUnclaimed(mark)} and ${exists}`),
+    event: events.insertion([event], isUnclaimed(mark)),
     marked: claimInsertion(db, mark),
   });
   if (marked.length > 0) events.sendAfterAnswer([event]);

@@ -5,6 +5,7 @@ import { openDatabase } from "../../src/db/open";
 import { askSize } from "../../src/db/size";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClock } from "../support/clock";
+import { recordedIn } from "../support/journals";
 import { sweepThrough } from "../support/sweep";
 import { EVENTS } from "../support/webhooks";
 
@@ -101,14 +102,13 @@ test("from 90 % on, the event that says that creates are refused comes at once",
   ]);
 });
 
-test("an operators' organisation that is not there is told nothing, and nothing is left of it", async () => {
+test("an operators' organisation that was deleted, or never was, is told nothing", async () => {
   const gone = await newOrganisation();
   await call("DELETE", `/v1/organisations/${gone.id}`, { key: env.DRAWBRIDGE_ROOT_TOKEN });
+  const never = { ...gone, id: gone.id + 1_000 };
   await sweepAt(0.8, gone);
+  await sweepAt(0.8, never);
   await sweepAt(0.8, null);
-  expect(said()).toHaveLength(2);
-  const owed = await env.DB.prepare("select count(*) n from owed_events where organisation_id = ?")
-    .bind(gone.id)
-    .first("n");
-  expect(owed).toBe(0);
+  expect(said()).toHaveLength(3);
+  for (const { id } of [gone, never]) expect(await recordedIn(id)).toEqual([]);
 });
