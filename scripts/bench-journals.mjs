@@ -1,5 +1,5 @@
 /** `npm run bench:journals`: installs what is missing, then measures on the bundled Node. */
-import { ensureInstalled, readOptions, runNode } from "./setup.mjs";
+import { ensureInstalled, fail, readOptions, runNode } from "./setup.mjs";
 
 const options = readOptions({
   before: {
@@ -12,6 +12,10 @@ const options = readOptions({
     usage: "--quick            a twentieth of everything: to try the bench itself",
   },
 });
+const PARTS = ["sizes", "delays", "burst"];
+if (options.part !== undefined && !PARTS.includes(options.part)) {
+  fail(`There is no part "${options.part}". The parts are ${PARTS.join(", ")}.`);
+}
 ensureInstalled();
 const args = Object.entries(options).flatMap(([name, value]) =>
   value === true ? [`--${name}`] : [`--${name}`, value],

@@ -56,6 +56,7 @@ test.each([
   ["demo", ["PORT", "DRAWBRIDGE_URL", "DRAWBRIDGE_KEY"]],
   ["check", ["no options"]],
   ["bench", ["no options"]],
+  ["bench-journals", ["--before <folder>", "--part <name>", "--quick"]],
   ["openapi", ["--check"]],
 ])("npm run %s -- --help prints what the command knows, and does nothing else", (name, known) => {
   const { code, output } = script(name, ["--help"]);
@@ -83,6 +84,7 @@ describe("a flag that a command does not know", () => {
     ["check", "no options"],
     ["bench", "no options"],
     ["bench-relay-node", "no options"],
+    ["bench-journals", "--before <folder>"],
     ["build-relay-node", "no options"],
     ["openapi", "--check"],
   ])("is refused by npm run %s, which says what it knows", (name, known) => {
