@@ -2,8 +2,9 @@
  * Over how many journals an organisation's day is spread: a setting that counts from a moment in the near
  * future, so that every isolate knows it by then.
  */
-import { eq } from "drizzle-orm";
+import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { retryChange } from "../db/retry";
 import { type JournalCount, organisations } from "../db/schema/organisations";
 import { dropOldest } from "../platform/bounded-memory";
 
@@ -32,4 +33,43 @@ export async function findJournalCounts(
   remembered.set(organisationId, { counts, readAt: now });
   dropOldest(remembered, MAX_REMEMBERED);
   return counts;
+}
+
+/**
+ * Sets over how many journals the organisation's days are spread, from `COUNT_CHANGE_LEAD_MS` after `now` on.
+ * Nothing is moved: earlier events stay where they are.
+ * @returns the change; null: there is no such organisation
+ * @throws ChangedMeanwhile
+ */
+export function setJournalCount(
+  db: Database,
+  organisationId: number,
+  count: number,
+  now: number,
+): Promise<JournalCount | null> {
+  return retryChange(`the journals of organisation ${organisationId}`, async () => {
+    const isOrganisation = and(
+      eq(organisations.id, organisationId),
+      isNull(organisations.deletedAt),
+    );
+    const rows = await db
+      .select({ counts: organisations.journalCounts })
+      .from(organisations)
+      .where(isOrganisation);
+    const [row] = rows;
+    if (!row) return null;
+    const last = row.counts.at(-1);
+    if (last?.count === count) return last;
+    // Never before a change that is to come: isolates may know that one already.
+    const from = Math.max(now + COUNT_CHANGE_LEAD_MS, (last?.from ?? 0) + 1);
+    const change = { from, count };
+    const changed = await db
+      .update(organisations)
+      .set({ journalCounts: [...row.counts, change] })
+      .where(and(isOrganisation, sql`journal_counts = ${JSON.stringify(row.counts)}`))
+      .returning({ id: organisations.id });
+    if (changed.length === 0) return undefined;
+    remembered.delete(organisationId);
+    return change;
+  });
 }

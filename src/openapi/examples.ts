@@ -375,6 +375,11 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     created_at: "2026-11-26T06:04:40.983Z",
     secret: "whsec_…",
   },
+  OrganisationJournals: {
+    id: 1,
+    event_journals: 4,
+    counts_from: "2026-11-26T13:03:00.000Z",
+  },
   Organisation: { id: 1, name: "Acme", short: "acme", created_at: "2026-11-26T05:51:15.204Z" },
   PairedDeviceToken: {
     status: "approved",

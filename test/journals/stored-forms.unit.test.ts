@@ -56,11 +56,10 @@ describe("a delivery", () => {
   });
 
   const attempt = { at: AT, durationMs: 1, statusCode: 500, response: "", error: null };
-  const scheduled = (before: number, status: StoredDelivery["status"], next: number | null) =>
-    ({
-      ...{ kind: "scheduled", deliveryId: delivery.id, attempt, before },
-      ...{ status, nextAttemptAt: next },
-    }) as const;
+  const scheduled = (before: number, status: StoredDelivery["status"], next: number | null) => ({
+    ...{ deliveryId: delivery.id, attempt, before, status, nextAttemptAt: next },
+    kind: "scheduled" as const,
+  });
 
   test("has an attempt of the schedule recorded once", () => {
     const once = withAttempt(unattempted(delivery), scheduled(0, "pending", AT + 5_000));
@@ -90,9 +89,9 @@ describe("a delivery", () => {
   test("has each resend recorded once, and a failed one changes nothing else", () => {
     const first = unattempted(delivery);
     const record = {
-      ...{ kind: "resend", deliveryId: delivery.id, succeeded: false },
-      attempt: { ...attempt, resend: "r1" },
-    } as const;
+      ...{ deliveryId: delivery.id, attempt: { ...attempt, resend: "r1" }, succeeded: false },
+      kind: "resend" as const,
+    };
     const once = withAttempt(first, record);
     expect(once).toEqual({ ...first, attempts: [record.attempt] });
     expect(once && withAttempt(once, record)).toBeNull();

@@ -122,6 +122,7 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
   // Organisations
   createOrganisation: "root",
   listOrganisations: "root",
+  updateOrganisation: "root",
   deleteOrganisation: "root",
 
   // Operators

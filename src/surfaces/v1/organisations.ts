@@ -1,5 +1,7 @@
 /** The operations of organisations on `/v1`. The root token makes, lists and deletes them. */
 import * as z from "zod";
+import { setJournalCount } from "../../events/journal-counts";
+import { MAX_JOURNAL_COUNT } from "../../events/journal-key";
 import { unknownOrganisation } from "../../http/guard-refusals";
 import { humanText } from "../../http/human-text";
 import { type OperationGroup, operation, root, type Shown } from "../../http/operation";
@@ -25,6 +27,24 @@ import { time, toRfc3339 } from "../shared/wire-time";
 const createBody = z.strictObject({
   name: humanText(1, 100).meta({ description: "1 to 100 characters. It need not be unique." }),
 });
+
+const changeBody = z.strictObject({
+  event_journals: z
+    .int()
+    .min(1)
+    .max(MAX_JOURNAL_COUNT)
+    .meta({ description: "Over how many journals the events of a day are spread: 1 to 64." }),
+});
+
+const organisationJournals = z
+  .object({
+    id: z.int(),
+    event_journals: z
+      .int()
+      .meta({ description: "Over how many journals the events of a day are spread." }),
+    counts_from: time.meta({ description: "From when on. Earlier events stay where they are." }),
+  })
+  .meta({ id: "OrganisationJournals" });
 
 const organisation = z
   .object({
@@ -109,6 +129,27 @@ export const organisations: OperationGroup = {
       async handle(c, { query: { limit, after } }) {
         const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
         return { status: 200, body: toIdPage(rows, limit, toOrganisation) };
+      },
+    }),
+    operation({
+      id: "updateOrganisation",
+      method: "PATCH",
+      path: "/v1/organisations/{id}",
+      params: { id: integerIdForm("an organisation") },
+      caller: root,
+      summary: "Spread an organisation's events over more journals",
+      description:
+        "One journal holds an organisation's events of a UTC day: 10 GB, and about 1,000 calls a second. An organisation that does more gets several. The change counts a few minutes later. Earlier events stay where they are, and callers see no difference.",
+      body: changeBody,
+      answers: { 200: organisationJournals },
+      refusals: { 404: ["organisation-not-found"] },
+      example: { params: { id: "999999" }, body: { event_journals: 4 } },
+      async handle(c, { params, body }) {
+        const id = readIntegerId(params.id);
+        const change = await setJournalCount(c.var.db, id, body.event_journals, Date.now());
+        if (!change) throw new Refused(unknownOrganisation);
+        const { count, from } = change;
+        return { status: 200, body: { id, event_journals: count, counts_from: toRfc3339(from) } };
       },
     }),
     operation({

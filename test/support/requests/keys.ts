@@ -14,6 +14,7 @@ export const keyRequests: RequestRows = {
     const { body } = await call("POST", "/v1/organisations", { key, body: { name: "Gone" } });
     return { params: { id: body.id } };
   },
+  updateOrganisation: ({ id }) => ({ params: { id } }),
   // The test puts the key into the body.
   createSessionToken: () => ({ body: {} }),
   createSignInCode: async (tenant) => ({
