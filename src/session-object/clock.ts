@@ -1,12 +1,13 @@
 /**
  * The idle clock of a session, and the one alarm of its object. The alarm rings when the session has to
- * end, when a host who is gone is to be replaced, or when announcing is to be tried again.
+ * end, when a host who is gone is to be replaced, when announcing is to be tried again, or when the object of
+ * a source session that has ended is to be removed.
  * `session/timing.ts` has the rules.
  */
 import { hostMigrationAt } from "../session/host-migration";
 import { hostOf, isFinal } from "../session/session";
 import type { DrainRetry } from "../session/session-outbox";
-import { dueAt, idleSlackMs, planAlarm } from "../session/timing";
+import { dueAt, idleSlackMs, planAlarm, planRemoval } from "../session/timing";
 import { type LoadedSession, seatUseOf } from "./loaded-session";
 
 export class SessionClock {
@@ -47,10 +48,13 @@ export class SessionClock {
     if (loaded.session.node && loaded.idleAt !== null && loaded.idleAt <= now) loaded.idleAt = null;
   }
 
-  /** Restarts the idle clock: the session is used, or its last socket has closed. */
+  /** Restarts the idle clock: the session is used, or its last socket has closed. Once it has ended, there is none. */
   restartIdleTime(loaded: LoadedSession, now: number): void {
     const { session, journal } = loaded;
-    if (isFinal(session)) return;
+    if (isFinal(session)) {
+      this.setAlarm(loaded);
+      return;
+    }
     loaded.idleAt = now + session.idleSeconds * 1_000;
     if (journal.retry && loaded.idleAt > (journal.retry.idleAt ?? 0)) {
       this.storeRetry(loaded, { ...journal.retry, idleAt: storedIdleAt(loaded) });
@@ -94,7 +98,8 @@ export class SessionClock {
   /** As `#nextAlarm`, for all but the host. */
   #plannedAlarm({ session, hub, idleAt, journal: { retry } }: LoadedSession): number | null {
     const idle = hub.size > 0 ? null : idleAt;
-    if (!retry) return isFinal(session) ? null : planAlarm(session, idle, this.#alarmAt);
+    if (!retry && isFinal(session)) return planRemoval(session, this.#alarmAt);
+    if (!retry) return planAlarm(session, idle, this.#alarmAt);
     // `retry.idleAt` already includes the slack. An early alarm is set again when it rings.
     const latest = isFinal(session) ? retry.at : Math.min(retry.at, dueAt(session, idle));
     return this.#alarmAt === null || this.#alarmAt > latest ? latest : null;

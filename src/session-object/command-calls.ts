@@ -39,14 +39,17 @@ export class CommandCalls {
    * @returns null where there is none, or it belongs to another organisation
    */
   async currentFor(organisationId: number | null): Promise<LoadedSession | null> {
-    const { commands, announcer, sockets } = this.#object;
+    const { commands, clock, announcer, sockets } = this.#object;
     const loaded = this.#object.current();
     if (!loaded || (organisationId !== null && loaded.session.organisationId !== organisationId)) {
       return null;
     }
     const now = Date.now();
     sockets.closeSilent(loaded, now);
-    if (commands.doWhatIsDue(loaded, now)) await announcer.announce();
+    if (commands.doWhatIsDue(loaded, now)) {
+      if (isFinal(loaded.session)) clock.setAlarm(loaded);
+      await announcer.announce();
+    }
     return loaded;
   }
 

@@ -73,8 +73,9 @@ export function loadSession(
     {
       findAnnounced: (of) => findAnnounced(db, of),
       send: (events) => new JournalClient(env).record(events),
-      project: (of, version) => {
-        const input = { announced: version, now: Date.now(), also: sourceStateUpdate(db, of) };
+      project: (of, announced) => {
+        const { usedAt } = loaded;
+        const input = { announced, usedAt, now: Date.now(), also: sourceStateUpdate(db, of) };
         return projectSession(db, of, input);
       },
     },

@@ -34,6 +34,7 @@ import { NodePlacement } from "./node-placement";
 import { NodeReportCalls } from "./node-reports";
 import { OutcomeWaiters } from "./outcome-waiters";
 import { Presence } from "./presence";
+import { Removal } from "./removal";
 import { SessionUsers } from "./session-users";
 import { SessionSockets } from "./sockets";
 import { UsageStore } from "./usage-store";
@@ -52,6 +53,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   readonly #calls: CommandCalls;
   readonly #users: SessionUsers;
   readonly #reports: NodeReportCalls;
+  readonly #removal: Removal;
   /** The session; null: there is none here. */
   #loaded: LoadedSession | null = null;
   /** True once no session can be made here any more: see `readOrPreventCreation`. */
@@ -66,8 +68,8 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     const current = () => this.#loaded;
     const debt = new NodeDebt({ clock: this.#clock, current });
     this.#nodes = new NodeLink({ ctx, env, ensureInD1, debt });
-    const outcomeWaiters = this.#outcomeWaiters;
-    this.#commands = new SessionCommands(ctx.storage, { outcomeWaiters, nodes: this.#nodes });
+    const told = { outcomeWaiters: this.#outcomeWaiters, nodes: this.#nodes };
+    this.#commands = new SessionCommands(ctx.storage, told);
     this.#announcer = new Announcer({ ctx, clock: this.#clock, current });
     const { relay: limits, secret } = this.#config;
     this.#admission = new Admission({ ctx, env, announcer: this.#announcer, limits, current });
@@ -84,6 +86,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
     this.#calls = new CommandCalls({ ...parts, sockets: this.#sockets });
     this.#reports = new NodeReportCalls(parts);
+    this.#removal = new Removal({ ...parts, forget: () => this.#forget() });
     this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({
       ...parts,
@@ -104,8 +107,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   async create(asked: NewSession): Promise<SessionResult> {
     if (this.#loaded || this.#creationPrevented) return { ok: false, refusal: { code: "exists" } };
     const { facts, expiresAt, nodes } = asked;
-    const tokens = sessionTokens(this.#config.secret, facts.id);
-    const users = drawUserTokens(tokens, asked.users);
+    const users = drawUserTokens(sessionTokens(this.#config.secret, facts.id), asked.users);
     const command = { type: "create", facts, expiresAt, users } as const;
     if (nodes) return this.#placement.create(command, nodes);
     const now = Date.now();
@@ -229,13 +231,11 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async purge(): Promise<void> {
-    const session = this.#loaded?.session;
-    this.#loaded?.hub.end("deleted");
-    this.#loaded = null;
-    if (session?.node && !isFinal(session)) this.#nodes.letGo(session.node, session, "deleted");
-    this.#clock.forgetAlarm();
-    // Takes the alarm with it (compatibility date 2026-02-24 and later).
-    await this.ctx.storage.deleteAll();
+    return this.#removal.purge();
+  }
+
+  async purgeEnded(): Promise<boolean> {
+    return this.#removal.purgeEnded();
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -266,18 +266,21 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
         this.#nodes.tellIfOwed(loaded),
         this.#announcer.drain({ reproject: false }),
       ]);
+      await this.#removal.purgeIfLongOver(now);
     } finally {
       // The platform gives up after six throws: the next alarm never depends on this one's success.
       if (this.#loaded) this.#clock.setAlarm(this.#loaded);
     }
   }
 
+  #forget(): void {
+    this.#loaded = null;
+  }
+
   #load(journal: SessionJournal, known: KnownAtLoad): LoadedSession {
-    const { ctx, env } = this;
-    const config = this.#config;
-    const usage = this.#usage;
+    const parts = { ctx: this.ctx, env: this.env, config: this.#config, usage: this.#usage };
     const permissionsRead = (users: readonly number[]) => this.#applyPermissions(users);
-    this.#loaded = loadSession({ ctx, env, config, usage, permissionsRead }, journal, known);
+    this.#loaded = loadSession({ ...parts, permissionsRead }, journal, known);
     return this.#loaded;
   }
 

@@ -12,7 +12,7 @@ import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { connectionStatements, deviceStatements } from "./presence";
 import { isFinal, type Session } from "./session";
-import { type Ended, hasKey, type SessionKey } from "./session-key";
+import { ENDED, type Ended, endedOf, hasKey, type SessionKey } from "./session-key";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after the end of a session is due the sweep looks at it: the object's own alarm comes first. */
@@ -20,12 +20,12 @@ const SWEEP_GRACE_MS = 60_000;
 /** How soon the sweep looks at a session whose events could not be sent. */
 const UNDRAINED_SWEEP_MS = 120_000;
 
-const ENDED: Record<Session["status"], Ended> = { pending: 0, active: 0, expired: 1, failed: 2 };
-
 /** What a projection needs besides the session. */
 export interface ProjectionInput {
   /** All events up to this version are on the queue. */
   announced: number;
+  /** When a source session was last used, Unix milliseconds; null or absent: never. Kept once it has ended. */
+  usedAt?: number | null;
   /** Unix milliseconds. */
   now: number;
   /** Statements for rows of other tables that follow from the session. They run in the same batch. */
@@ -40,21 +40,23 @@ interface RowState {
   announced: number;
   sweepAt: number | null;
   state: string;
+  usedAt: number | null;
 }
 
 /** Writes this state to D1, unless D1 has a later one. */
 export async function projectSession(
   db: Database,
   session: Session,
-  { announced, now, also = [] }: ProjectionInput,
+  { announced, usedAt = null, now, also = [] }: ProjectionInput,
 ): Promise<void> {
   const row: RowState = {
-    ended: ENDED[session.status],
+    ended: endedOf(session),
     endedAt: isFinal(session) ? session.endedAt : null,
     version: session.version,
     announced,
     sweepAt: sweepTime(session, announced, now),
     state: JSON.stringify(session),
+    usedAt: session.source && isFinal(session) ? usedAt : null,
   };
   await db.batch([
     countStatement(db, session, row),
@@ -81,7 +83,7 @@ export async function projectSession(
 function countStatement(db: Database, session: Session, { ended }: RowState) {
   const { source } = session;
   const liveRow = rowExists(session, 0);
-  const endedRow = rowExists(session, 1, 2);
+  const endedRow = rowExists(session, ...ENDED[session.kind]);
   const appears = sql`(not ${liveRow} and not ${endedRow})`;
   const ends = source ? sql`(${liveRow} or not ${endedRow})` : liveRow;
   const live = ended ? sql`-${liveRow}` : sql`1`;
@@ -118,8 +120,8 @@ function upsertStatement(db: Database, session: Session, row: RowState) {
     .select(
       sql`select ${session.organisationId}, ${session.kind}, ${ended}, ${session.createdAt},
         ${session.id}, ${row.endedAt}, ${version}, ${announced}, ${row.sweepAt}, ${state},
-        ${source ? session.keyId : null}, ${source?.userId ?? null}, ${source?.sourceId ?? null}
-        where ${ended ? sql`true` : sql`not ${rowExists(session, 1, 2)}`}`,
+        ${source ? session.keyId : null}, ${source?.userId ?? null}, ${source?.sourceId ?? null}, ${row.usedAt}
+        where ${ended ? sql`true` : sql`not ${rowExists(session, ...ENDED[session.kind])}`}`,
     )
     .onConflictDoUpdate({
       target: [
@@ -155,7 +157,7 @@ function isNewer({ version, announced }: RowState): SQL {
     and ${announced} > ${sessions.announced}))`;
 }
 
-/** That the session has a row that ended in one of these ways. */
+/** That the session has a row whose `ended` is one of these. */
 function rowExists(session: Session, ...ended: Ended[]): SQL {
   return sql`exists (select 1 from ${sessions} where ${hasKey(session, ...ended)})`;
 }
@@ -193,7 +195,7 @@ export async function findAnnounced(db: Database, key: SessionKey): Promise<numb
   const rows = await db
     .select({ announced: sessions.announced })
     .from(sessions)
-    .where(hasKey(key, 0, 1, 2))
+    .where(hasKey(key, 0, ...ENDED[key.kind]))
     .orderBy(desc(sessions.announced))
     .limit(1);
   return rows[0]?.announced ?? null;

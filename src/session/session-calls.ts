@@ -61,6 +61,11 @@ export interface SessionCalls extends NodeReports {
   /** Forgets everything, for good: retention. Open sockets are closed. */
   purge(): Promise<void>;
   /**
+   * As `purge`, of a session that has ended, and whose relay node knows it.
+   * @returns whether there is nothing here any more
+   */
+  purgeEnded(): Promise<boolean>;
+  /**
    * Opens a websocket: `…/server` for the host, `…/client` for everyone else, or a relay node's trunk
    * (`trunkRequest`). This is the only use of `fetch`, since a method call cannot hand over a websocket. A
    * refusal is JSON (`AdmissionRefusal`).

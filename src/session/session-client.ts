@@ -1,15 +1,20 @@
 /**
- * How the rest of the Worker calls a session's object, and what happens when the object cannot be
- * reached. `SessionCalls` says what each call does.
+ * How the rest of the Worker calls a session's object, and what happens when the object cannot be reached, or
+ * is gone: a source session that has ended is then found in D1. `SessionCalls` says what each call does.
  */
+import { openDatabase } from "../db/open";
 import { UnavailableError } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
+import { findEndedSource } from "./ended-sources";
+import { endedRefusal } from "./machine";
+import { RELAY_SESSION_ID } from "./relay-sessions";
 import type { ExpiryReason, Session } from "./session";
 import {
   type JoiningUser,
   type NewSession,
   type SessionCalls,
   type SessionResult,
+  type SessionView,
   trunkRequest,
   type UserRequest,
 } from "./session-calls";
@@ -29,8 +34,10 @@ export class SessionClient {
     return this.#callNotRepeatable(id, region, (stub) => stub.create(session));
   }
 
-  read(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#callRepeatable(id, (stub) => stub.read(organisationId));
+  async read(organisationId: number | null, id: string): Promise<SessionResult> {
+    const result = await this.#callRepeatable(id, (stub) => stub.read(organisationId));
+    const ended = await this.#endedSource(result, organisationId, id);
+    return ended ? { ok: true, ...ended } : result;
   }
 
   peek(organisationId: number, id: string): Promise<SessionResult> {
@@ -43,7 +50,7 @@ export class SessionClient {
 
   /** A session of any organisation: only for callers who prove by something else that it is theirs. */
   async find(id: string): Promise<Session | null> {
-    const result = await this.#callRepeatable(id, (stub) => stub.read(null));
+    const result = await this.read(null, id);
     return result.ok ? result.session : null;
   }
 
@@ -59,8 +66,9 @@ export class SessionClient {
     return this.#callRepeatable(id, (stub) => stub.fail(organisationId, error));
   }
 
-  use(organisationId: number, id: string): Promise<SessionResult> {
-    return this.#callRepeatable(id, (stub) => stub.use(organisationId));
+  async use(organisationId: number, id: string): Promise<SessionResult> {
+    const result = await this.#callRepeatable(id, (stub) => stub.use(organisationId));
+    return this.#refusedIfEnded(result, organisationId, id);
   }
 
   authorizeUser(organisationId: number, id: string, user: UserRequest): Promise<SessionResult> {
@@ -83,8 +91,14 @@ export class SessionClient {
     return this.#callNotRepeatable(id, null, (stub) => stub.revokeUser(organisationId, token));
   }
 
-  expire(organisationId: number | null, id: string, reason: ExpiryReason): Promise<SessionResult> {
-    return this.#callNotRepeatable(id, null, (stub) => stub.expire(organisationId, reason));
+  async expire(
+    organisationId: number | null,
+    id: string,
+    reason: ExpiryReason,
+  ): Promise<SessionResult> {
+    const expire = (stub: SessionCalls) => stub.expire(organisationId, reason);
+    const result = await this.#callNotRepeatable(id, null, expire);
+    return this.#refusedIfEnded(result, organisationId, id);
   }
 
   permissionsChanged(organisationId: number, id: string): Promise<void> {
@@ -99,6 +113,10 @@ export class SessionClient {
     return this.#callRepeatable(id, (stub) => stub.purge());
   }
 
+  purgeEnded(id: string): Promise<boolean> {
+    return this.#callRepeatable(id, (stub) => stub.purgeEnded());
+  }
+
   closeDeviceSockets(id: string, revocation: DeviceRevocation): Promise<void> {
     return this.#callRepeatable(id, (stub) => stub.closeDeviceSockets(revocation));
   }
@@ -111,6 +129,26 @@ export class SessionClient {
   /** Hands a relay node's trunk to the session, which takes it if the node carries the session. */
   openTrunk(id: string, nodeId: string): Promise<Response> {
     return this.#callNotRepeatable(id, null, (stub) => stub.fetch(trunkRequest(nodeId)));
+  }
+
+  /** What an object without a session is to answer, if D1 has a source session of its id that has ended. */
+  async #refusedIfEnded(
+    result: SessionResult,
+    organisationId: number | null,
+    id: string,
+  ): Promise<SessionResult> {
+    const ended = await this.#endedSource(result, organisationId, id);
+    return ended ? { ok: false, refusal: endedRefusal(ended.session) } : result;
+  }
+
+  /** The source session that has ended, where the object has answered that there is none. */
+  async #endedSource(
+    result: SessionResult,
+    organisationId: number | null,
+    id: string,
+  ): Promise<SessionView | null> {
+    if (result.ok || result.refusal.code !== "not-found" || RELAY_SESSION_ID.test(id)) return null;
+    return findEndedSource(openDatabase(this.#env), organisationId, id);
   }
 
   /**

@@ -1,10 +1,46 @@
-/** By what a session's row in D1 is found: its primary key, which says also how the session ended. */
+/** By what a session's row in D1 is found: its primary key, which also says whether the session has ended. */
 import { inArray, type SQL, sql } from "drizzle-orm";
 import { sessions } from "../db/schema/sessions";
-import type { Session } from "./session";
+import { isFinal, type Session, type SessionKind } from "./session";
 
-/** How a session ended, as its row's key says it: 0 not, 1 expired, 2 failed. */
-export type Ended = 0 | 1 | 2;
+/**
+ * Whether a session has ended, as its row's key says it. 0: it is live. Of a source session 1: it has expired,
+ * 2: it has failed. Of a relay session 1 to 8: in which ten minutes it ended, counted round and round. So
+ * those that are to be removed are ranges of the table, and no row is read that has to stay.
+ */
+export type Ended = number;
+
+const SLOT_MS = 600_000;
+const SLOTS = 8;
+
+/** All that `Ended` can be of a session of this kind that has ended. */
+export const ENDED: Readonly<Record<SessionKind, readonly Ended[]>> = {
+  relay: Array.from({ length: SLOTS }, (_, i) => i + 1),
+  source: [1, 2],
+};
+
+/** What the key of a session's row says of its end. */
+export function endedOf(session: Session): Ended {
+  if (!isFinal(session)) return 0;
+  if (session.kind === "relay") return slotOf(session.endedAt);
+  return session.status === "expired" ? 1 : 2;
+}
+
+/**
+ * The relay sessions whose rows may go: they ended at least ten minutes ago. Until then the row keeps a write
+ * of their live state that comes late from bringing them back into the list. An object gives such a write up
+ * after ten seconds, and D1 runs no query for longer than half a minute: ten minutes are twenty times that.
+ * Not among them are the ten minutes to come, because clocks differ. A row that nobody could remove in its
+ * time is found again 80 minutes later.
+ * @param now Unix milliseconds
+ */
+export function endedToRemove(now: number): Ended[] {
+  return [2, 3, 4, 5, 6].map((slots) => slotOf(now - slots * SLOT_MS));
+}
+
+function slotOf(at: number): Ended {
+  return 1 + (Math.floor(at / SLOT_MS) % SLOTS);
+}
 
 /** The names of a row: all of a session that its primary key needs, none of which ever changes. */
 export type SessionKey = Pick<Session, "organisationId" | "kind" | "createdAt" | "id">;
@@ -17,7 +53,7 @@ export const keyColumns = {
   id: sessions.id,
 };
 
-/** The condition for a session's row that ended in one of these ways. There is never more than one. */
+/** The condition for a session's row whose `ended` is one of these. There is never more than one such row. */
 export function hasKey(key: SessionKey, ...ended: Ended[]): SQL {
   return sql`(${sessions.organisationId} = ${key.organisationId} and ${sessions.kind} = ${key.kind}
     and ${inArray(sessions.ended, ended)} and ${sessions.createdAt} = ${key.createdAt}

@@ -1,30 +1,33 @@
-/** Removes the rows of sessions that are old, or whose organisation was deleted. The sweep calls it. */
-import { and, eq, lt, type SQL, sql } from "drizzle-orm";
+/** Removes the rows of sessions that have ended, are old, or whose organisation was deleted. The sweep calls it. */
+import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { connectionRemoval, deviceRemoval } from "./presence";
 import type { SessionKind } from "./session";
-import { type Ended, keyColumns, type SessionKey } from "./session-key";
+import { ENDED, type Ended, keyColumns, type SessionKey } from "./session-key";
 
 /** Sessions of an organisation that are to be removed: a range of its rows, in the order of creation. */
 export interface RemovalQuery {
   organisationId: number;
   kind: SessionKind;
   ended: Ended;
-  /** Ended before this moment (Unix milliseconds); null: all. */
-  cutoff: number | null;
+  /**
+   * Which of them: all; those that ended before this moment (Unix milliseconds); or those whose events are
+   * all recorded.
+   */
+  only: "all" | "recorded" | { endedBefore: number };
   /** The last one of the page before. */
   after: Pick<SessionKey, "createdAt" | "id"> | null;
   limit: number;
 }
 
 /**
- * A page of the sessions that are to be removed. Rows are in the order of creation: it reads in vain only
- * the sessions that were made before the cutoff and ended after it.
+ * A page of the sessions that are to be removed. Rows are in the order of creation: where they are to have
+ * ended before a moment, it reads in vain only those that were made before it and ended after it.
  */
 export async function findRemovable(db: Database, query: RemovalQuery): Promise<SessionKey[]> {
-  const { cutoff, after } = query;
+  const { only, after } = query;
   return db
     .select(keyColumns)
     .from(sessions)
@@ -33,9 +36,7 @@ export async function findRemovable(db: Database, query: RemovalQuery): Promise<
         eq(sessions.organisationId, query.organisationId),
         eq(sessions.kind, query.kind),
         eq(sessions.ended, query.ended),
-        cutoff === null
-          ? undefined
-          : and(lt(sessions.createdAt, cutoff), lt(sessions.endedAt, cutoff)),
+        condition(only),
         after === null
           ? undefined
           : sql`(${sessions.createdAt}, ${sessions.id}) > (${after.createdAt}, ${after.id})`,
@@ -43,6 +44,13 @@ export async function findRemovable(db: Database, query: RemovalQuery): Promise<
     )
     .orderBy(sessions.createdAt, sessions.id)
     .limit(query.limit);
+}
+
+function condition(only: RemovalQuery["only"]): SQL | undefined {
+  if (only === "all") return undefined;
+  if (only === "recorded") return gte(sessions.announced, sessions.version);
+  const { endedBefore } = only;
+  return and(lt(sessions.createdAt, endedBefore), lt(sessions.endedAt, endedBefore));
 }
 
 /**
@@ -63,8 +71,9 @@ async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<
     and ${sessions.kind} = ${kind} and (${sessions.ended}, ${sessions.createdAt}, ${sessions.id}) in (
       select e.value, k.value ->> 'createdAt', k.value ->> 'id'
       from json_each(${places}) k, json_each(${ended}) e)`;
+  const any = sql`${JSON.stringify([0, ...ENDED[kind]])}`;
   const live = sql`(select count(*) from ${sessions} where ${listed(sql`'[0]'`)})`;
-  const all = sql`(select count(*) from ${sessions} where ${listed(sql`'[0,1,2]'`)})`;
+  const all = sql`(select count(*) from ${sessions} where ${listed(any)})`;
   const counted = kind === "source";
   const ids = group.map(({ id }) => id);
   await runBatch(db, {
@@ -81,7 +90,7 @@ async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<
           sql`${counted ? all : live} > 0`,
         ),
       ),
-    rows: db.delete(sessions).where(listed(sql`'[0,1,2]'`)),
+    rows: db.delete(sessions).where(listed(any)),
     connections: connectionRemoval(db, organisationId, ids),
     devices: deviceRemoval(db, organisationId, ids),
   });

@@ -145,8 +145,11 @@ export interface ExpiredSession extends Common {
   readonly reason: ExpiryReason;
 }
 
+/** A state in which nothing changes any more. */
+export type EndedSession = FailedSession | ExpiredSession;
+
 /** A session's state. `failed` and `expired` are final. */
-export type Session = PendingSession | ActiveSession | FailedSession | ExpiredSession;
+export type Session = PendingSession | ActiveSession | EndedSession;
 
 /**
  * The ordinal of the session's host. It need not be a user any more: a host who was revoked is gone, and
@@ -165,7 +168,7 @@ export function joinCodeDrawOf(
 }
 
 /** True once nothing can change any more. */
-export function isFinal(state: Session): state is FailedSession | ExpiredSession {
+export function isFinal(state: Session): state is EndedSession {
   return state.status === "failed" || state.status === "expired";
 }
 

@@ -7,7 +7,13 @@
  */
 import { VERIFICATION_TIMEOUT } from "./machine";
 import { NO_RELAY_NODE } from "./relay-node";
-import { type ExpiryReason, isFinal, reasonOfExpiry, type Session } from "./session";
+import {
+  type EndedSession,
+  type ExpiryReason,
+  isFinal,
+  reasonOfExpiry,
+  type Session,
+} from "./session";
 
 /** How much later than `idleSeconds` an idle session may end, in milliseconds. */
 export function idleSlackMs(idleSeconds: number): number {
@@ -87,6 +93,35 @@ export function planAlarm(
   // evicted meanwhile and knows nothing but the alarm.
   const early = idleAt !== null && alarmAt < dueAt(session, idleAt);
   return early || alarmAt > latest ? latest : null;
+}
+
+/**
+ * How long the object of a source session stays after its end, at least. Longer than a request to create one
+ * can have the same id (`sources/duplicate-requests.ts`).
+ */
+const KEPT_MS = 900_000;
+/** When the object of a source session is to be removed, after its end; and at the latest. */
+const REMOVAL_MS = 1_800_000;
+const LATEST_REMOVAL_MS = 2_700_000;
+
+/** Whether a session ended so long ago that its object may be removed. */
+export function isLongOver(session: Session, now: number): boolean {
+  return isFinal(session) && now >= session.endedAt + KEPT_MS;
+}
+
+/**
+ * The time to which the alarm of a session that has ended must move, so that its object is removed; null when
+ * it may stay where it is. Of a relay session: always, since the sweep removes its object with its row.
+ * @param alarmAt where it is; null when none is set
+ */
+export function planRemoval(
+  { source, endedAt }: EndedSession,
+  alarmAt: number | null,
+): number | null {
+  if (!source) return null;
+  // An alarm that was set for the session's life removes the object if it rings late enough: it costs no write.
+  const stays = alarmAt !== null && alarmAt <= endedAt + LATEST_REMOVAL_MS;
+  return stays ? null : endedAt + REMOVAL_MS;
 }
 
 /** How long to wait before the outbox is drained again, in milliseconds, after `attempt` failures. */

@@ -17,7 +17,6 @@ import { sessionCounts, sessions } from "../db/schema/sessions";
 import { evolve } from "../session/evolve";
 import { decide } from "../session/machine";
 import type { Session } from "../session/session";
-import type { Ended } from "../session/session-key";
 import { endDue } from "../session/timing";
 import { LONGEST_PENDING_MS } from "./connector";
 import { type CountedPage, toCountedPage } from "./id-paging";
@@ -64,6 +63,9 @@ export interface SessionPage extends CountedPage<Session> {
   /** The last session that was read, if the page ended there; the next page begins behind it. */
   stoppedAt: Position | null;
 }
+
+/** `ended` of a source session's row. */
+type Ended = 0 | 1 | 2;
 
 const STATES: Record<Ended, readonly Session["status"][]> = {
   0: ["pending", "active"],

@@ -9,6 +9,7 @@ import { expireRequests } from "../pairing/request-endings";
 import { removeApplicationData, removeEndedPairingData } from "../pairing/retention";
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
+import { endedToRemove } from "../session/session-key";
 import { queueDeletedOrganisations, removeDeletedOrganisation } from "./deleted-organisations";
 import { listDueOrganisations } from "./due-organisations";
 import {
@@ -21,9 +22,11 @@ import {
 } from "./page-sizes";
 import { dropJournals, queueJournalsOf, queueOldJournals } from "./sweep-journals";
 import {
-  FIRST_ENDED_RANGE,
+  FIRST_OLD_RANGE,
   queueDueSessions,
+  queueEndedRelays,
   queueOldSessions,
+  removeEndedRelays,
   removeOldRows,
   removeSessions,
   wakeSessions,
@@ -79,6 +82,11 @@ export async function doTaskStep(services: SweepServices, task: Task): Promise<S
       return DONE;
     case "retention":
       return queueRetention(services, task);
+    case "ended-relays":
+      return queueEndedRelays(services, task);
+    case "remove-ended-relays":
+      await removeEndedRelays(services, task.sessions);
+      return DONE;
     case "old-sessions":
       return queueOldSessions(services, task);
     case "remove-sessions":
@@ -97,22 +105,26 @@ export async function doTaskStep(services: SweepServices, task: Task): Promise<S
 
 type TaskOf<J extends Task["job"]> = Extract<Task, { job: J }>;
 
-/** Looks at one share of the organisations, and makes a task for each kind of old rows of each. */
+/** Looks at one share of the organisations, and makes a task for each kind of rows to remove of each. */
 async function queueRetention(
-  { db }: SweepServices,
+  { db, now }: SweepServices,
   task: TaskOf<"retention">,
 ): Promise<StepResult> {
   const { remainder, cutoff, after } = task;
   const share = { remainder, shares: RETENTION_SHARES, after, limit: ORGANISATIONS_PER_STEP };
-  const found = await listDueOrganisations(db, share, cutoff);
+  const ended = endedToRemove(now);
+  const found = await listDueOrganisations(db, share, { cutoff, ended });
   const more = found.flatMap(({ id: organisationId, ...has }): Task[] => [
+    ...(has.hasEndedRelays
+      ? [{ job: "ended-relays" as const, organisationId, ended, after: null }]
+      : []),
     ...(has.hasSessions
       ? [
           {
             job: "old-sessions" as const,
             organisationId,
             cutoff,
-            range: FIRST_ENDED_RANGE,
+            range: FIRST_OLD_RANGE,
             after: null,
           },
         ]

@@ -1,8 +1,8 @@
-/** The sweep's steps for sessions: wakes the objects of those that are due, and removes those that are old. */
+/** The sweep's steps for sessions: wakes the objects of those that are due, and removes those that have ended or are old. */
 import { describeError, log } from "../platform/log";
 import { type DueSession, findDueSessions } from "../session/due-sessions";
 import type { SessionKind } from "../session/session";
-import type { Ended, SessionKey } from "../session/session-key";
+import { ENDED, type Ended, type SessionKey } from "../session/session-key";
 import { findRemovable, forgetSessions } from "../session/session-retention";
 import type { CheckMessage } from "../sources/access-checks";
 import { sweepRecoveries } from "../webhooks/recovery";
@@ -17,14 +17,12 @@ import type { StepResult, SweepServices, Task } from "./tasks";
 /** The ranges of an organisation's sessions in the table. A task goes through them one after another. */
 const SESSION_RANGES: readonly { kind: SessionKind; ended: Ended }[] = [
   { kind: "relay", ended: 0 },
+  ...ENDED.relay.map((ended) => ({ kind: "relay" as const, ended })),
   { kind: "source", ended: 0 },
-  { kind: "relay", ended: 1 },
-  { kind: "relay", ended: 2 },
-  { kind: "source", ended: 1 },
-  { kind: "source", ended: 2 },
+  ...ENDED.source.map((ended) => ({ kind: "source" as const, ended })),
 ];
-/** The ranges from this index on have sessions that have ended. */
-export const FIRST_ENDED_RANGE = 2;
+/** The ranges from this index on have sessions that retention removes: source sessions that have ended. */
+export const FIRST_OLD_RANGE = SESSION_RANGES.length - ENDED.source.length;
 
 /** Finds a page of sessions that are due, and makes the tasks that wake their objects. */
 export async function queueDueSessions(
@@ -47,8 +45,9 @@ export async function wakeSessions(
   await sideBySide(due, async (key) => {
     if (!(await sessions.reconcile(key.id))) unknown.push(key);
   });
-  // An object without a session: its row is left over.
-  await forgetSessions(db, unknown);
+  // An object without a session: its row is left over. That of a source session stays once it has ended.
+  const leftOver = unknown.filter(({ kind, ended }) => kind === "relay" || ended === 0);
+  await forgetSessions(db, leftOver);
   // Source sessions may be due for a check by their connector. The consumer of the checks queue decides.
   const messages = due
     .filter(({ checked }) => checked)
@@ -56,6 +55,43 @@ export async function wakeSessions(
       body: { v: 1, organisationId, sessionId: id } satisfies CheckMessage,
     }));
   if (messages.length > 0) await checks.sendBatch(messages);
+}
+
+/** Finds a page of an organisation's relay sessions that are no longer needed, and makes the tasks that remove them. */
+export async function queueEndedRelays(
+  { db }: SweepServices,
+  task: Extract<Task, { job: "ended-relays" }>,
+): Promise<StepResult> {
+  const { organisationId, after } = task;
+  const [ended, ...further] = task.ended;
+  if (ended === undefined) return { rest: null, more: [] };
+  const page = { after, limit: SESSIONS_PER_STEP };
+  const range = { organisationId, kind: "relay", ended, only: "recorded" } as const;
+  const found = await findRemovable(db, { ...range, ...page });
+  const more = inMessages(found).map((sessions) => ({
+    job: "remove-ended-relays" as const,
+    sessions,
+  }));
+  const last = found.length === SESSIONS_PER_STEP ? found.at(-1) : undefined;
+  const rest = last
+    ? { ...task, after: { createdAt: last.createdAt, id: last.id } }
+    : { ...task, ended: further, after: null };
+  return { rest: rest.ended.length > 0 ? rest : null, more };
+}
+
+/**
+ * Removes relay sessions that have ended, the object before the row: if the object fails, or is not done yet,
+ * the row finds it again half an hour later.
+ */
+export async function removeEndedRelays(
+  { db, sessions }: SweepServices,
+  keys: readonly SessionKey[],
+): Promise<void> {
+  const gone: SessionKey[] = [];
+  await sideBySide(keys, async (key) => {
+    if (await sessions.purgeEnded(key.id)) gone.push(key);
+  });
+  await forgetSessions(db, gone);
 }
 
 /** Finds a page of an organisation's old sessions, range after range, and makes the tasks that remove them. */
@@ -66,7 +102,8 @@ export async function queueOldSessions(
   const { organisationId, cutoff, after } = task;
   const range = SESSION_RANGES[task.range];
   if (!range) return { rest: null, more: [] };
-  const query = { organisationId, ...range, cutoff, after, limit: SESSIONS_PER_STEP };
+  const only = cutoff === null ? ("all" as const) : { endedBefore: cutoff };
+  const query = { organisationId, ...range, only, after, limit: SESSIONS_PER_STEP };
   const old = await findRemovable(db, query);
   const more = inMessages(old).map((sessions) => ({ job: "remove-sessions" as const, sessions }));
   const last = old.length === SESSIONS_PER_STEP ? old.at(-1) : undefined;

@@ -11,7 +11,7 @@ import type { Config } from "../platform/config";
 import type { RelayNodeClient } from "../relay-nodes/node-calls";
 import type { DueSession } from "../session/due-sessions";
 import type { SessionClient } from "../session/session-client";
-import type { SessionKey } from "../session/session-key";
+import type { Ended, SessionKey } from "../session/session-key";
 
 /** Tasks that only delete rows: a page is one statement. */
 export const DELETION_JOBS = [
@@ -37,8 +37,19 @@ export type Task =
   /** Finds sessions that are due, and makes tasks `wake-sessions` of them. */
   | { job: "due-sessions"; after: DueSession | null }
   | { job: "wake-sessions"; sessions: readonly DueSession[] }
-  /** Looks at a share of the organisations, and makes the tasks `old-…` of each that has old rows. */
+  /** Looks at a share of the organisations, and makes the tasks of each that has something to remove. */
   | { job: "retention"; remainder: number; cutoff: number; after: number }
+  /**
+   * Finds relay sessions that have ended and are no longer needed, and makes tasks `remove-ended-relays` of
+   * them. `ended`: what is left of the values of `Ended` that are to be removed.
+   */
+  | {
+      job: "ended-relays";
+      organisationId: number;
+      ended: readonly Ended[];
+      after: Pick<SessionKey, "createdAt" | "id"> | null;
+    }
+  | { job: "remove-ended-relays"; sessions: readonly SessionKey[] }
   /** Finds old sessions, and makes tasks `remove-sessions` of them. `range`: an index of `SESSION_RANGES`. */
   | {
       job: "old-sessions";

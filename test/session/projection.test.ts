@@ -10,6 +10,7 @@ import { evolve } from "../../src/session/evolve";
 import { listLiveSessions } from "../../src/session/live-sessions";
 import { findAnnounced, projectSession } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
+import { endedOf } from "../../src/session/session-key";
 import { forgetSessions } from "../../src/session/session-retention";
 import { newOrganisation } from "../support/client";
 import { BORN_AT, creation, eventsOf, userAt } from "../support/session-state";
@@ -88,7 +89,7 @@ describe("writes of a session's state to D1, in any order and any number of time
               id,
               {
                 id,
-                ended: Number(state.status === "expired"),
+                ended: endedOf(state),
                 version: state.version,
                 announced,
                 state: JSON.stringify(state),

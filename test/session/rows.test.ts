@@ -7,23 +7,19 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { stubOf } from "../support/faults";
+import { warmJournal } from "../support/journals";
 import { eventRows, eventually } from "../support/pipeline";
 import { type Rows, rowsOf, written } from "../support/rows";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
-import {
-  connect,
-  createRelay,
-  fromClient,
-  newRelay,
-  type Relay,
-  type Socket,
-} from "../support/socket";
+import { connect, fromClient, newRelay, type Relay, type Socket } from "../support/socket";
 
 /**
- * An organisation whose key this isolate has read already, and whose count of sessions has a row.
+ * An organisation whose key this isolate has read already, whose count of sessions has a row, and which has
+ * today's journal.
  */
 async function warmTenant(): Promise<Tenant> {
   const tenant = await newOrganisation();
+  await warmJournal(tenant.id);
   await list(tenant.key);
   return tenant;
 }
@@ -57,7 +53,7 @@ describe("the rows written", () => {
       await create(tenant.key, pair);
       await recorded(tenant, 1);
     });
-    expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 3 + 1 });
+    expect(writes(rows)).toEqual({ objectWritten: 2 + 1, d1Written: 3 });
   });
 
   test("by a create with 64 users are no more than that", async () => {
@@ -67,7 +63,7 @@ describe("the rows written", () => {
       await create(tenant.key, { users });
       await recorded(tenant, 1);
     });
-    expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 4 });
+    expect(writes(rows)).toEqual({ objectWritten: 3, d1Written: 3 });
   });
 
   test("by a create with a join code are also the code and its index", async () => {
@@ -76,7 +72,7 @@ describe("the rows written", () => {
       await create(tenant.key, { join_code: true });
       await recorded(tenant, 1);
     });
-    expect(writes(rows)).toEqual({ objectWritten: 2, d1Written: 4 + 2 });
+    expect(writes(rows)).toEqual({ objectWritten: 3, d1Written: 3 + 2 });
   });
 
   test("by an authorize are its state, its row, its event", async () => {
@@ -85,7 +81,7 @@ describe("the rows written", () => {
       await authorize(tenant.key, id);
       await recorded(tenant, 2);
     });
-    expect(writes(rows)).toEqual({ objectWritten: 1, d1Written: 1 + 1 });
+    expect(writes(rows)).toEqual({ objectWritten: 1 + 1, d1Written: 1 });
   });
 
   test("by a revoke are its state, its row, its event", async () => {
@@ -94,7 +90,7 @@ describe("the rows written", () => {
       await revoke(tenant.key, id, users[1].authorization_token);
       await recorded(tenant, 2);
     });
-    expect(writes(rows)).toEqual({ objectWritten: 1, d1Written: 1 + 1 });
+    expect(writes(rows)).toEqual({ objectWritten: 1 + 1, d1Written: 1 });
   });
 
   test("by a delete are its state; its row moved out of the index, its count; its event", async () => {
@@ -103,10 +99,7 @@ describe("the rows written", () => {
       await remove(tenant.key, id);
       await recorded(tenant, 2);
     });
-    expect({ object: rows.objectWritten, all: written(rows) }).toEqual({
-      object: 1,
-      all: 1 + 2 + 1,
-    });
+    expect(writes(rows)).toEqual({ objectWritten: 1 + 1, d1Written: 2 });
   });
 
   test("by a refused call are none", async () => {
@@ -142,34 +135,6 @@ describe("the rows written", () => {
       await host.settle();
     });
     expect(writes(left)).toEqual({ d1Written: 0, objectWritten: 1 });
-  });
-});
-
-describe("a whole life of a session", () => {
-  test("writes 16 rows, with two users authorised", async () => {
-    const tenant = await warmTenant();
-    const rows = await rowsOf(async () => {
-      const { body } = await create(tenant.key, pair);
-      await authorize(tenant.key, body.session_id);
-      await authorize(tenant.key, body.session_id);
-      await remove(tenant.key, body.session_id);
-      await recorded(tenant, 4);
-    });
-    expect(written(rows)).toBe(16);
-  });
-
-  test("writes as many with two websockets that play for a while, and their counters", async () => {
-    const tenant = await warmTenant();
-    const rows = await rowsOf(async () => {
-      const relay = await createRelay(tenant.key, pair);
-      const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
-      client.send(...fromClient(1, 2, 3));
-      await host.frame();
-      await remove(tenant.key, relay.id);
-      await Promise.all([host.closed, client.closed]);
-      await recorded(tenant, 2);
-    });
-    expect(written(rows)).toBe(2 + 4 + 1 + 2 + 1);
   });
 });
 

@@ -136,7 +136,7 @@ export async function dyingAt<T>(death: Death, work: () => Promise<T>): Promise<
  * @returns the names of all objects on which the call was made, in order
  */
 export function breakObjects(
-  call: "reconcile" | "purge",
+  call: "reconcile" | "purge" | "purgeEnded",
   isBroken: (name: string) => boolean,
 ): string[] {
   const called: string[] = [];

@@ -4,6 +4,8 @@
  */
 import { env } from "cloudflare:workers";
 import { newEventId } from "../../src/events/event";
+import type { Session } from "../../src/session/session";
+import { endedOf } from "../../src/session/session-key";
 import { newDelivery } from "../../src/webhooks/delivery";
 import { recordedIn, storeRecords } from "./journals";
 
@@ -73,7 +75,8 @@ export async function insertSessionRows(
   count: number,
   { endedAt, sweepAt }: { endedAt: number; sweepAt?: never } | { endedAt?: never; sweepAt: number },
 ) {
-  const ended = Number(endedAt !== undefined);
+  const state = endedAt === undefined ? { status: "active" } : { status: "expired", endedAt };
+  const ended = endedOf({ kind: "relay", ...state } as Session);
   const counted = `insert into session_counts (organisation_id, kind, live) values (?1, 'relay', ?2)
     on conflict do update set live = live + ?2`;
   await env.DB.batch([

@@ -58,7 +58,7 @@ describe("a session whose time is over and whose end was not recorded", () => {
     expect((await list(tenant.key)).body.total_count).toBe(0);
     expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.expired"]);
     const row = await env.DB.prepare(
-      "select ended, sweep_at from sessions where organisation_id = ?",
+      "select ended > 0 as ended, sweep_at from sessions where organisation_id = ?",
     )
       .bind(tenant.id)
       .first();

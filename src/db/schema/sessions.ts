@@ -7,7 +7,7 @@ import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlit
 
 /**
  * The read model of sessions. Clustered as (organisation, kind, ended, created, id): the live sessions of
- * an organisation are one range in the order of its list, and the ended ones are ranges that retention
+ * an organisation are one range in the order of its list, and the ended ones are ranges that the sweep
  * removes from their beginning. Ending a session moves its row, which costs one row like any other change.
  */
 export const sessions = sqliteTable(
@@ -15,8 +15,8 @@ export const sessions = sqliteTable(
   {
     organisationId: integer("organisation_id").notNull(),
     kind: text("kind").$type<"relay" | "source">().notNull(),
-    /** 0: it is live; 1: it has expired; 2: it has failed. */
-    ended: integer("ended").$type<0 | 1 | 2>().notNull(),
+    /** 0: it is live. Else how or when it ended: `Ended` in `session/session-key.ts`. */
+    ended: integer("ended").notNull(),
     createdAt: integer("created_at").notNull(),
     id: text("id").notNull(),
     endedAt: integer("ended_at"),
@@ -32,6 +32,8 @@ export const sessions = sqliteTable(
     keyId: integer("key_id"),
     userId: integer("user_id"),
     sourceId: integer("source_id"),
+    /** When a source session that has ended was last used. Null: never; or it is live, then its object knows. */
+    usedAt: integer("used_at"),
   },
   (t) => [
     primaryKey({ columns: [t.organisationId, t.kind, t.ended, t.createdAt, t.id] }),
@@ -49,6 +51,8 @@ export const sessions = sqliteTable(
     index("sessions_by_end")
       .on(t.organisationId, t.endedAt)
       .where(sql`source_id is not null and ended = 1`),
+    // An ended source session is found by its id alone: its object is gone.
+    index("sessions_ended_by_id").on(t.id).where(sql`source_id is not null and ended > 0`),
   ],
 );
 

@@ -1,0 +1,54 @@
+/** When the row of a relay session that has ended may go, whenever it ended and whenever the sweep looks. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Session } from "../../src/session/session";
+import { ENDED, endedOf, endedToRemove } from "../../src/session/session-key";
+import { RETENTION_SHARES } from "../../src/sweep/page-sizes";
+
+const MINUTE_MS = 60_000;
+const ended = (kind: string, endedAt: number, status = "expired") =>
+  endedOf({ kind, status, endedAt } as Session);
+
+const moment = fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 });
+
+test("a row that ended goes ten to fifty minutes after, if the sweep looks at its organisation every half hour", () => {
+  const visitEveryMs = RETENTION_SHARES * MINUTE_MS;
+  fc.assert(
+    fc.property(moment, fc.nat(visitEveryMs - 1), (endedAt, firstVisit) => {
+      const slot = ended("relay", endedAt);
+      const visits = [0, 1, 2, 3].map((n) => endedAt + firstVisit + n * visitEveryMs);
+      const removedAt = visits.find((visit) => endedToRemove(visit).includes(slot)) ?? Infinity;
+      expect(removedAt - endedAt).toBeGreaterThan(10 * MINUTE_MS);
+      expect(removedAt - endedAt).toBeLessThan(50 * MINUTE_MS);
+    }),
+  );
+});
+
+test("a row is not taken for an old one by a clock that is up to ten minutes behind", () => {
+  fc.assert(
+    fc.property(moment, fc.nat(10 * MINUTE_MS), (endedAt, behindMs) => {
+      expect(endedToRemove(endedAt - behindMs)).not.toContain(ended("relay", endedAt));
+    }),
+  );
+});
+
+test("a row that was left is found again within 80 minutes", () => {
+  fc.assert(
+    fc.property(moment, fc.integer({ min: 1, max: 100 }), (endedAt, hours) => {
+      const slot = ended("relay", endedAt);
+      const from = endedAt + hours * 60 * MINUTE_MS;
+      const minutes = Array.from({ length: 80 }, (_, i) => from + i * MINUTE_MS);
+      expect(minutes.some((at) => endedToRemove(at).includes(slot))).toBe(true);
+    }),
+  );
+});
+
+test("the key of a row that has ended is one that is looked for, and never that of a live one", () => {
+  fc.assert(
+    fc.property(moment, (endedAt) => {
+      expect(ENDED.relay).toContain(ended("relay", endedAt));
+    }),
+  );
+  expect([ended("source", 5), ended("source", 5, "failed")]).toEqual(ENDED.source);
+  expect([ended("relay", 5, "active"), ended("source", 5, "pending")]).toEqual([0, 0]);
+});

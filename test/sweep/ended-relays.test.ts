@@ -1,0 +1,220 @@
+/**
+ * A relay session that has ended leaves D1 and its object within an hour, and nothing brings it back. Until
+ * its events are recorded it stays.
+ */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { openDatabase } from "../../src/db/open";
+import { projectSession } from "../../src/session/projection";
+import type { Session } from "../../src/session/session";
+import { newOrganisation, type Tenant } from "../support/client";
+import { advance, stopClockAhead } from "../support/clock";
+import { d1Lost, withD1 } from "../support/d1";
+import {
+  breakObjects,
+  journalUnreachable,
+  runSweep,
+  stubOf,
+  withJournals,
+} from "../support/faults";
+import { eventRows, eventually } from "../support/pipeline";
+import { rowsOf, written } from "../support/rows";
+import { authorize, create, list, read, remove } from "../support/sessions";
+import { countRows, insertSessionRows } from "../support/sweepable-rows";
+
+const MINUTES = 60;
+
+beforeEach(stopClockAhead);
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** A run in the minute of this organisation, which comes every half hour. */
+function sweepFor({ id }: Pick<Tenant, "id">): Promise<void> {
+  return runSweep((60 + (id % 60)) * 60_000);
+}
+
+async function recorded(tenant: Tenant, count: number): Promise<void> {
+  await eventually(async () => expect(await eventRows(tenant)).toHaveLength(count));
+}
+
+async function endedSession(tenant: Tenant): Promise<string> {
+  const { body } = await create(tenant.key);
+  await remove(tenant.key, body.session_id);
+  return body.session_id;
+}
+
+/** An organisation with a session that has ended, whose events are recorded. */
+async function withEnded() {
+  const tenant = await newOrganisation();
+  const id = await endedSession(tenant);
+  await recorded(tenant, 2);
+  return { tenant, id };
+}
+
+function keysOf(id: string): Promise<string[]> {
+  return runInDurableObject(stubOf(id), (_, { storage }) =>
+    [...storage.kv.list()].map(([key]) => key),
+  );
+}
+
+const rowsLeft = ({ id }: Tenant) => countRows("sessions", id);
+
+describe("a relay session that has ended", () => {
+  test("leaves D1 and its object, and its events stay", async () => {
+    const { tenant, id } = await withEnded();
+    const { session_id: live } = (await create(tenant.key, { idle_seconds: 3_600 })).body;
+    advance(21 * MINUTES);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(1);
+    expect(await keysOf(id)).toEqual([]);
+    expect((await read(tenant.key, live)).status).toBe(200);
+    await recorded(tenant, 3);
+    expect((await read(tenant.key, id)).status).toBe(404);
+    expect((await authorize(tenant.key, id)).status).toBe(404);
+    expect((await list(tenant.key)).body).toMatchObject({ total_count: 1 });
+  });
+
+  test("also leaves when its time was over, or it was never used", async () => {
+    const tenant = await newOrganisation();
+    const { session_id: id } = (await create(tenant.key, { ttl_seconds: 60 })).body;
+    advance(60);
+    await read(tenant.key, id);
+    await recorded(tenant, 2);
+    advance(21 * MINUTES);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(0);
+    expect(await keysOf(id)).toEqual([]);
+  });
+
+  test("stays for ten minutes, in which callers are told that it has ended", async () => {
+    const { tenant, id } = await withEnded();
+    advance(10 * MINUTES);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(1);
+    expect((await authorize(tenant.key, id)).body.code).toBe("session-ended");
+  });
+
+  test("is not brought back by a write of its live state that comes late", async () => {
+    const tenant = await newOrganisation();
+    const { session_id: id } = (await create(tenant.key)).body;
+    const late = await liveState(id);
+    await remove(tenant.key, id);
+    await recorded(tenant, 2);
+    advance(10 * MINUTES);
+    await sweepFor(tenant);
+    await projectSession(openDatabase(env), late, { announced: 1, now: Date.now() });
+    expect((await list(tenant.key)).body).toMatchObject({ sessions: [], total_count: 0 });
+    advance(15 * MINUTES);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(0);
+  });
+
+  test("writes two rows by that: its row, and its object", async () => {
+    const { tenant } = await withEnded();
+    await sweepFor(tenant);
+    advance(21 * MINUTES);
+    const rows = await rowsOf(() => sweepFor(tenant));
+    expect(rows).toMatchObject({ d1Written: 1, objectWritten: 1 });
+    expect(written(await rowsOf(() => sweepFor(tenant)))).toBe(0);
+  });
+
+  test("stays until its events are recorded in a journal", async () => {
+    const tenant = await newOrganisation();
+    const { session_id: id } = (await create(tenant.key)).body;
+    await recorded(tenant, 1);
+    await withJournals(journalUnreachable, async () => {
+      await remove(tenant.key, id);
+      advance(21 * MINUTES);
+      await sweepFor(tenant);
+    });
+    expect(await rowsLeft(tenant)).toBe(1);
+    expect(await keysOf(id)).toEqual(["session"]);
+    await stubOf(id).reconcile();
+    await recorded(tenant, 2);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(0);
+    expect(await keysOf(id)).toEqual([]);
+  });
+
+  test("stays while its object fails, is found again, and does not delay the others", async () => {
+    const tenant = await newOrganisation();
+    const ids: string[] = [];
+    for (let i = 0; i < 12; i++) ids.push(await endedSession(tenant));
+    await recorded(tenant, 24);
+    advance(21 * MINUTES);
+    const broken = ids[3] ?? "";
+    breakObjects("purgeEnded", (name) => name === broken);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(1);
+    expect(await keysOf(broken)).toEqual(["session"]);
+    vi.restoreAllMocks();
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(0);
+    expect(await keysOf(broken)).toEqual([]);
+  });
+
+  test("has its row removed by the next run, if D1 was down when its object was emptied", async () => {
+    const { tenant, id } = await withEnded();
+    advance(21 * MINUTES);
+    await withD1(
+      (sql) => (sql.includes('delete from "sessions"') ? d1Lost() : undefined),
+      () => sweepFor(tenant),
+    );
+    expect(await keysOf(id)).toEqual([]);
+    expect(await rowsLeft(tenant)).toBe(1);
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(0);
+  });
+
+  test("leaves in pages, with all that ended when it did", async () => {
+    const tenant = await newOrganisation();
+    await insertSessionRows(tenant.id, 110, { endedAt: Date.now() - 21 * MINUTES * 1_000 });
+    await sweepFor(tenant);
+    expect(await rowsLeft(tenant)).toBe(0);
+  });
+
+  test("is not read before its time, however long it lived", async () => {
+    const tenant = await newOrganisation();
+    await sweepFor(tenant);
+    const idle = await rowsOf(() => sweepFor(tenant));
+    await insertSessionRows(tenant.id, 2_000, { endedAt: Date.now() });
+    const rows = await rowsOf(() => sweepFor(tenant));
+    // Where a range ends, the row behind it counts as read.
+    expect(rows.d1Read - idle.d1Read).toBeLessThanOrEqual(8);
+    expect(written(rows)).toBe(0);
+  });
+});
+
+describe("the object of a session", () => {
+  test("is not emptied while the session is live, whatever the row says", async () => {
+    const tenant = await newOrganisation();
+    const { session_id: id } = (await create(tenant.key)).body;
+    expect(await purgeEnded(id)).toBe(false);
+    expect((await read(tenant.key, id)).status).toBe(200);
+  });
+
+  test("is not emptied while something has still to be told", async () => {
+    const tenant = await newOrganisation();
+    const { session_id: id } = (await create(tenant.key)).body;
+    await withJournals(journalUnreachable, async () => {
+      await remove(tenant.key, id);
+      expect(await purgeEnded(id)).toBe(false);
+    });
+    expect(await keysOf(id)).toEqual(["session"]);
+  });
+
+  test("that holds nothing counts as emptied", async () => {
+    expect(await purgeEnded("ffffffffffff-S")).toBe(true);
+  });
+});
+
+const purgeEnded = (id: string) => stubOf(id).purgeEnded();
+
+/** A session's state as D1 has it now. */
+async function liveState(id: string): Promise<Session> {
+  const row = env.DB.prepare("select state from sessions where id = ? and ended = 0").bind(id);
+  return JSON.parse((await row.first<string>("state")) ?? "");
+}
