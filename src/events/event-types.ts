@@ -38,6 +38,7 @@ export const EVENT_TYPES = [
   "relay-node.online",
   "relay-node.draining",
   "relay-node.lost",
+  "service.database_filling",
   "webhook-endpoint.created",
   "webhook-endpoint.updated",
   "webhook-endpoint.disabled",

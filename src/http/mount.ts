@@ -8,6 +8,7 @@ import type { ContentfulStatusCode, StatusCode } from "hono/utils/http-status";
 import type { IdempotencyScope } from "../once/idempotency-keys";
 import { readCredential, requireKey } from "./authenticate";
 import { readBody, readOptionalBody, readQuery } from "./body";
+import { requireSpace } from "./database-full";
 import { idempotencyScope, runOrReplay } from "./idempotency";
 import type { AnyReply, Operation } from "./operation";
 import type { AppEnv, Call } from "./request-context";
@@ -62,12 +63,16 @@ function toHandler(operation: Operation): (c: Call) => Promise<Response> {
     const reply = await operation.handle(c, input);
     return reply instanceof Response ? reply : toResponse(c, reply);
   };
-  // Inside idempotency: a repeated request is answered without being parsed again.
-  const readInput = async (c: Call) => ({
-    params: readParams(c),
-    query: readQueryOf(c, operation),
-    body: await readBodyOf(c, operation),
-  });
+  // Inside idempotency: a repeated request is answered without being parsed again, also while D1 is full.
+  const readInput = async (c: Call) => {
+    const input = {
+      params: readParams(c),
+      query: readQueryOf(c, operation),
+      body: await readBodyOf(c, operation),
+    };
+    if (operation.addsRows) await requireSpace(c);
+    return input;
+  };
   switch (rule.by) {
     case "key":
       return async (c) => {

@@ -134,6 +134,11 @@ interface Description {
   bodyIsOptional?: boolean;
   /** The media type of the body, where it is not JSON. */
   bodyType?: string;
+  /**
+   * It adds rows that stay in D1: while D1 is nearly full it is refused with 503 `database-full`. A handler
+   * that checks the credential itself calls `requireSpace`.
+   */
+  addsRows?: true;
   /** The headers that the handler reads itself, beside those that the guard and idempotency read. */
   headers?: readonly MeaningfulHeader[];
   /**

@@ -1,5 +1,6 @@
 /** Reads API keys from D1, and lists those of an organisation. */
 import { and, asc, eq, getTableColumns, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { apiKeys, keyTokens, organisationKeys, signedOutTokens } from "../db/schema/organisations";
 import type { CallerKey, KeyRecord } from "./key";
@@ -50,27 +51,34 @@ export function foldName(name: string): string {
   return name.normalize("NFKC").toLowerCase();
 }
 
-/** The key of the token with this digest, or null. */
+/** The key of the token with this digest, or null. A batch of one, since D1 says its size in a batch: see `db/size.ts`. */
 export async function readKeyByTokenDigest(
   db: Database,
   digest: string,
 ): Promise<CallerKey | null> {
-  const rows = await db
-    .select({ ...heldColumns, tokenValidUntil: keyTokens.validUntil })
-    .from(keyTokens)
-    .innerJoin(apiKeys, eq(apiKeys.id, keyTokens.keyId))
-    .where(eq(keyTokens.digest, digest));
+  const { rows } = await runBatch(db, {
+    rows: db
+      .select({ ...heldColumns, tokenValidUntil: keyTokens.validUntil })
+      .from(keyTokens)
+      .innerJoin(apiKeys, eq(apiKeys.id, keyTokens.keyId))
+      .where(eq(keyTokens.digest, digest)),
+  });
   return rows[0] ? { ...rows[0], signedOut: [] } : null;
 }
 
-/** The key with this id, with the session tokens of its operators that were signed out, or null. */
+/**
+ * The key with this id, with the session tokens of its operators that were signed out, or null. It is a batch
+ * for the same reason.
+ */
 export async function readKeyById(db: Database, id: number): Promise<CallerKey | null> {
   const signedOut = sql<string>`(select json_group_array(${signedOutTokens.tokenId})
     from ${signedOutTokens} where ${signedOutTokens.keyId} = ${apiKeys.id})`;
-  const rows = await db
-    .select({ ...heldColumns, signedOut })
-    .from(apiKeys)
-    .where(eq(apiKeys.id, id));
+  const { rows } = await runBatch(db, {
+    rows: db
+      .select({ ...heldColumns, signedOut })
+      .from(apiKeys)
+      .where(eq(apiKeys.id, id)),
+  });
   const row = rows[0];
   return row ? { ...row, tokenValidUntil: null, signedOut: JSON.parse(row.signedOut) } : null;
 }

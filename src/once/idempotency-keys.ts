@@ -1,5 +1,5 @@
 /** Idempotency keys in D1: who used a key, for which request, and the answer. Called by the guard's idempotency. */
-import { and, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { idempotencyKeys } from "../db/schema/once";
 
@@ -38,8 +38,13 @@ export interface FirstUse {
 
 /** Claims the key for this request. False: it was used before. Of several requests at once, one gets true. */
 export async function claimIdempotencyKey(db: Database, claim: IdempotencyClaim): Promise<boolean> {
+  return (await claimInsertion(db, claim)).length > 0;
+}
+
+/** The statement that claims the key. It returns a row if it did. */
+export function claimInsertion(db: Database, claim: IdempotencyClaim) {
   const { organisationId, keyId, requestDigest, createdAt } = claim;
-  const claimed = await db
+  return db
     .insert(idempotencyKeys)
     .values({
       organisationId,
@@ -58,7 +63,12 @@ export async function claimIdempotencyKey(db: Database, claim: IdempotencyClaim)
       setWhere: lt(idempotencyKeys.createdAt, createdAt - KEPT_MS),
     })
     .returning({ createdAt: idempotencyKeys.createdAt });
-  return claimed.length > 0;
+}
+
+/** A condition for the same batch, before the insertion: whether it will claim the key. */
+export function isUnclaimed(claim: IdempotencyClaim): SQL {
+  return sql`not exists (select 1 from ${idempotencyKeys} where ${isOfKey(claim)}
+    and created_at >= ${claim.createdAt - KEPT_MS})`;
 }
 
 /** The use of this key that came before this one, or null. */

@@ -255,7 +255,11 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       source: { id: 2, user: 1, type: "mocks.mock", identifier: "anna@example.com" },
     },
   },
-  Health: { status: "ok", version: "0.1.0", d1: { status: "ok", read_ms: 1 } },
+  Health: {
+    status: "ok",
+    version: "0.1.0",
+    d1: { status: "ok", read_ms: 1, used_percent: 12, space: "enough" },
+  },
   KeyEventData: {
     id: 2,
     version: 1,
@@ -517,6 +521,12 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       dropped_per_second: 0,
       measured_at: "2026-11-26T06:23:07.613Z",
     },
+  },
+  DatabaseEventData: {
+    version: 1795674183507,
+    size_bytes: 7112634368,
+    limit_bytes: 10000000000,
+    creates_refused: false,
   },
   RelayNodeEventData: {
     id: "rn_01a21683d5ad50343c7a77361259",

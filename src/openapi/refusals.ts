@@ -69,6 +69,7 @@ function refusalsOf(operation: Operation, surface: Surface): RefusalCodes {
   for (const [status, own] of Object.entries(operation.refusals ?? {})) {
     codes.add(Number(status) as Status, ...own);
   }
+  if (operation.addsRows) codes.add(503, "database-full");
   codes.add(500, "internal-error");
   codes.add(503, "unavailable");
   // The few GETs that change something declare it themselves.

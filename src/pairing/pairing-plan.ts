@@ -78,6 +78,8 @@ export interface PairingPlan {
   events: DomainEvent[];
   /** The device, if it loses access: its open sockets are closed. */
   lostAccess?: Device | null;
+  /** Whether a request is stored that was not there before. */
+  addsRequest?: true;
   answer: PairingAnswer;
 }
 
@@ -142,6 +144,7 @@ function planNewRequest(
       ...(owed.length > 0 ? events.insertion(owed, claimed) : []),
     ],
     events: owed,
+    addsRequest: true,
     answer: { type: "pending", request },
   };
 }
@@ -192,6 +195,7 @@ export async function planWithSetupCode(
     ],
     events: owed,
     lostAccess,
+    addsRequest: true,
     answer: token.answer,
   };
 }

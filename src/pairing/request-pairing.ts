@@ -26,9 +26,12 @@ export type PairingRefusal = { code: "nonce-used" } | LimitRefusal | SetupCodeRe
 /** The answer to the device. */
 export type PairingResult = PairingAnswer | { type: "refused"; refusal: PairingRefusal };
 
-/** Handles a pairing request whose proof was checked. */
+/**
+ * Handles a pairing request whose proof was checked.
+ * @param services.requireSpace throws if D1 is too full for another request
+ */
 export async function requestPairing(
-  services: DeviceServices,
+  services: DeviceServices & { requireSpace(): Promise<void> },
   application: Application,
   request: ProvenRequest,
   now: number,
@@ -42,6 +45,7 @@ export async function requestPairing(
         ? await planRequest(services, application, request, now)
         : await planWithSetupCode(services, application, { ...request, setupCode }, now);
     if ("code" in plan) return { type: "refused", refusal: plan };
+    if (plan.addsRequest) await services.requireSpace();
     if (await writePlan(services, use, plan, now)) return plan.answer;
     if (await isNonceUsed(db, use, now)) {
       return { type: "refused", refusal: { code: "nonce-used" } };

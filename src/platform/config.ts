@@ -12,6 +12,10 @@ export interface Config {
   secret: string;
   rootToken: string;
   retentionDays: number;
+  /** How large D1 may become. 0: no limit. */
+  databaseLimitBytes: number;
+  /** The organisation of those who run the deployment. Null: none, and nobody gets the deployment's events. */
+  operatorOrganisationId: number | null;
   /** 0: no limit. */
   failedAuthPerMinute: number;
   /** With one API key. 0: no limit. */
@@ -144,6 +148,10 @@ const vars = z.object({
   DRAWBRIDGE_ROOT_TOKEN: secret,
   /** How many days ended sessions, events, deliveries and the like are kept. Above 0. (30) */
   RETENTION_DAYS: days(30),
+  /** Bytes that D1 may have: creates are refused from 90 % on. 0: no limit. (10 GB, that of a paid plan) */
+  DATABASE_LIMIT_BYTES: count(10_000_000_000),
+  /** The id of the organisation that gets the deployment's own events. 0: none. (none) */
+  OPERATOR_ORGANISATION_ID: count(0),
   /** Failed authentications that one address may make in a minute. 0: no limit. (300) */
   FAILED_AUTH_PER_MINUTE: count(300),
   /** Sessions that may be hosted with one API key in a minute (`POST /v1/relays/host`). 0: no limit. (600) */
@@ -217,6 +225,8 @@ export function readConfig(env: Env): Config {
     secret: v.DRAWBRIDGE_SECRET,
     rootToken: v.DRAWBRIDGE_ROOT_TOKEN,
     retentionDays: v.RETENTION_DAYS,
+    databaseLimitBytes: v.DATABASE_LIMIT_BYTES,
+    operatorOrganisationId: v.OPERATOR_ORGANISATION_ID === 0 ? null : v.OPERATOR_ORGANISATION_ID,
     failedAuthPerMinute: v.FAILED_AUTH_PER_MINUTE,
     hostedSessionsPerMinute: v.HOSTED_SESSIONS_PER_MINUTE,
     relay: {

@@ -10,6 +10,7 @@ import { removeApplicationData, removeEndedPairingData } from "../pairing/retent
 import { sweepSetupCodes } from "../pairing/setup-codes";
 import { sweepJoinCodes } from "../session/join-codes";
 import { endedToRemove } from "../session/session-key";
+import { reportDatabaseSize } from "./database-size";
 import { queueDeletedOrganisations, removeDeletedOrganisation } from "./deleted-organisations";
 import { listDueOrganisations } from "./due-organisations";
 import {
@@ -70,6 +71,9 @@ export async function doTaskStep(services: SweepServices, task: Task): Promise<S
       return DONE;
     case "expiring-keys":
       return repeatIfFull(await announceExpiringKeys(services, now, KEYS_PER_STEP), KEYS_PER_STEP);
+    case "database-size":
+      await reportDatabaseSize(services);
+      return DONE;
     case "pairing-requests": {
       const page = { after: task.after, limit: REQUESTS_PER_STEP };
       const after = await expireRequests(services, page, now);

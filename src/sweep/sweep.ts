@@ -36,6 +36,7 @@ export async function sweep(env: Env, ctx: BackgroundContext, scheduledAt: numbe
     [{ job: "owed-events", after: null }, nextRun],
     [{ job: "old-journals", after: null }, nextRun],
     [{ job: "expiring-keys" }, nextRun],
+    [{ job: "database-size" }, nextRun],
     [{ job: "retention", remainder, cutoff, after: 0 }, now + RETENTION_SHARES * MINUTE_MS],
     [{ job: "deleted-organisations", after: 0 }, nextRun],
     [{ job: "pairing-requests", after: null }, nextRun],

@@ -33,6 +33,7 @@ export type Task =
   /** `after`: the id of the last event of the page before. */
   | { job: "owed-events"; after: string | null }
   | { job: "expiring-keys" }
+  | { job: "database-size" }
   | { job: "pairing-requests"; after: RequestPosition | null }
   /** Finds sessions that are due, and makes tasks `wake-sessions` of them. */
   | { job: "due-sessions"; after: DueSession | null }

@@ -1,5 +1,6 @@
 /** The data of every kind of event. Pure. */
 import type { DeviceEventData } from "../devices/device";
+import type { DatabaseEventData } from "../events/database-event";
 import type { DomainEvent } from "../events/event";
 import type { KeyEventData } from "../keys/key";
 import type { PairingRequestEventData } from "../pairing/pairing-request";
@@ -19,7 +20,8 @@ export type EventData =
   | EndpointEventData
   | PairingRequestEventData
   | DeviceEventData
-  | RelayNodeEventData;
+  | RelayNodeEventData
+  | DatabaseEventData;
 
 /** Whether an event is about a session. */
 export function isSessionEvent(event: DomainEvent): event is DomainEvent<SessionEventData> {

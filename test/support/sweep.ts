@@ -16,8 +16,13 @@ const MAX_BATCHES = 10_000;
 /** Does one invocation of the Worker; a test may stand around it. */
 export type Watch = (invocation: () => Promise<void>) => Promise<void>;
 
-/** Stands for bindings of the deployment, where a test needs more than they could do in time. */
-export type Bindings = { SESSIONS?: unknown; JOURNALS?: unknown };
+/** Bindings and vars that stand for those of the deployment. */
+export type Bindings = {
+  SESSIONS?: unknown;
+  JOURNALS?: unknown;
+  DATABASE_LIMIT_BYTES?: string;
+  OPERATOR_ORGANISATION_ID?: string;
+};
 
 /**
  * One run of the sweep, and of the messages that it puts on its queue, until there are none left;

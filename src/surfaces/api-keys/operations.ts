@@ -64,6 +64,7 @@ export const apiKeys: OperationGroup = {
       method: "POST",
       path: "/api-keys",
       caller: key("keys:write", "fresh"),
+      addsRows: true,
       summary: "Make an API key",
       description: "You have to hold every permission that you give it.",
       body: createKeyBody,

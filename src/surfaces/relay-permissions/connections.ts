@@ -57,6 +57,7 @@ export function connectionOperations(prefix: Prefix): Operation[] {
       method: "POST",
       path,
       caller: key("connections:create"),
+      addsRows: true,
       summary: "Register a connection",
       description:
         "From then on, users of relay sessions may carry its id, and relay permissions may name it.",

@@ -69,6 +69,7 @@ function listOperations(prefix: Prefix): Operation[] {
       method: "POST",
       path,
       caller: key("relay-permissions:create"),
+      addsRows: true,
       summary: "Create a relay permission",
       description:
         "Both connections must be registered. It has an effect only while it is enabled, and a new one is not enabled unless you say so.",

@@ -1,6 +1,7 @@
 /** The operation with which a player hosts a relay session without a backend, with a publishable API key. */
 import * as z from "zod";
 import { requireKey } from "../../http/authenticate";
+import { requireSpace } from "../../http/database-full";
 import { idempotencyScope, readIdempotencyKey } from "../../http/idempotency";
 import { toResponse, withIdempotencyKey } from "../../http/mount";
 import { checkedByHandler, type OperationGroup, operation, type Shown } from "../../http/operation";
@@ -73,6 +74,7 @@ export const relayHosting: OperationGroup = {
       path: "/v1/relays/host",
       // The limits come before the Idempotency-Key, whose rows cost money: anybody may have the key.
       caller: checkedByHandler("apiKey", "operatorToken"),
+      addsRows: true,
       origins: "any",
       summary: "Host a relay session as a player",
       description: `Needs the permission \`${HOST_SESSIONS}\`. A key that holds it alone is publishable: it can do this and nothing else. The session has one user, the caller, who is its host. It has a join code, and is on websockets only. If the host is gone, the client that joined first becomes the host. An \`Idempotency-Key\` must have ${SHORTEST_JOIN_KEY} characters or more: it is all that keeps one player from getting the tokens of another.`,
@@ -88,7 +90,9 @@ export const relayHosting: OperationGroup = {
         requireBelowHostLimits(c, caller);
         return withIdempotencyKey(c, idempotencyScope(caller), async () => {
           countHost(c, caller);
-          const body = await host(c, caller, await readBody());
+          const wish = await readBody();
+          await requireSpace(c);
+          const body = await host(c, caller, wish);
           return toResponse(c, { status: 200, body });
         });
       },

@@ -53,6 +53,7 @@ export const relaySessions: OperationGroup = {
       method: "POST",
       path: "/v1/relays/sessions",
       caller: key("relays:write"),
+      addsRows: true,
       summary: "Create a relay session",
       description:
         "Without a relay node the session is ready at once. With one it is ready when the node has taken it, which normally is before the answer. The first of `users` is the host, and connects to the `server` link. All others are clients, and connect to the `client` link. Each user needs two tokens: that of the session, and their own. Every field may be left out; `null` counts as left out.",

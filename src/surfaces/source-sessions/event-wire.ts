@@ -59,6 +59,7 @@ export const ricloudEvent = z
     sameAsOnV1(EVENT_KINDS.pairingRequest),
     sameAsOnV1(EVENT_KINDS.device),
     sameAsOnV1(EVENT_KINDS.relayNode),
+    sameAsOnV1(EVENT_KINDS.database),
     eventsOf(EVENT_KINDS.webhookEndpoint, webhookConfigFacts),
   ])
   .meta({

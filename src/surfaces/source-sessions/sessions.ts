@@ -65,6 +65,7 @@ export const sourceSessions: OperationGroup = {
       method: "POST",
       path: "/sessions",
       caller: key("sessions:write"),
+      addsRows: true,
       summary: "Create a source session",
       description:
         "The source is found by its user, type and identifier, or made. The connector of its type then checks the payload, and the session becomes `active` or `failed`. With the header `Ricloud-Await: 5` the answer waits up to 5 seconds for that; 0 to 10 are allowed. The same body from the same key, while its session is pending and less than 10 seconds old, gets that session.",

@@ -62,6 +62,7 @@ export const usersAndSources: OperationGroup = {
       method: "POST",
       path: "/users",
       caller: key("sessions:write"),
+      addsRows: true,
       summary: "Find or make the user with an identifier",
       body: userBody,
       description: "The same call twice gives the same user.",
@@ -138,6 +139,7 @@ export const usersAndSources: OperationGroup = {
       method: "POST",
       path: "/sources",
       caller: key("sessions:write"),
+      addsRows: true,
       summary: "Find or make a source",
       description:
         "This call is optional: `POST /sessions` makes the source that it names. The same call twice gives the same source.",

@@ -70,6 +70,7 @@ export const webhookConfigs: OperationGroup = {
       method: "POST",
       path: LIST,
       caller: key("webhooks:write"),
+      addsRows: true,
       summary: "Make a webhook config",
       description: "A test is sent to it at once: `state` says afterwards what came of it.",
       body: createBody,

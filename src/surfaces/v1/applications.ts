@@ -61,6 +61,7 @@ export const applications: OperationGroup = {
       method: "POST",
       path: "/v1/applications",
       caller: key("devices:manage"),
+      addsRows: true,
       summary: "Make an application",
       description: "Tell the devices its `id`: they ask to be let in there.",
       body: createBody,

@@ -102,6 +102,18 @@ export const deviceEventData = z
   })
   .meta({ id: "DeviceEventData" });
 
+/** The `data` of `service.database_filling`. */
+export const databaseEventData = z
+  .object({
+    version,
+    size_bytes: z.int().meta({ description: "How large the database is." }),
+    limit_bytes: z.int().meta({ description: "How large it may become." }),
+    creates_refused: z.boolean().meta({
+      description: "Whether creates are refused with 503 `database-full`: from 90 % on.",
+    }),
+  })
+  .meta({ id: "DatabaseEventData" });
+
 /** Events whose types begin with one of these, as the list of `/v1/events` shows them: `data` has one schema. */
 function eventsOf<const B extends string, D extends z.ZodType>(beginnings: readonly B[], data: D) {
   const belongs = (type: EventType): type is Extract<EventType, `${B}${string}`> =>
@@ -122,6 +134,7 @@ export const EVENT_KINDS = {
   pairingRequest: eventsOf(["device.pair."], pairingRequestEventData),
   device: eventsOf(["device.token.", "device.removed"], deviceEventData),
   relayNode: eventsOf(["relay-node."], relayNodeEventData),
+  database: eventsOf(["service."], databaseEventData),
   webhookEndpoint: eventsOf(["webhook-endpoint.", "webhook_config."], webhookEndpoint),
 };
 
@@ -254,6 +267,10 @@ export const EVENT_PAYLOADS: Record<EventType, EventPayload> = {
   "relay-node.lost": {
     data: relayNodeEventData,
     when: "A relay node of this organisation was not heard for 30 seconds: the sessions on it fail with `relay-node-lost`.",
+  },
+  "service.database_filling": {
+    data: databaseEventData,
+    when: "The database of the deployment is full to 70 %, or to 90 %: told once a day for each, as long as it is so, and only to the organisation of those who run the deployment.",
   },
   "webhook-endpoint.created": {
     data: webhookEndpoint,

@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import type { DeviceFacts } from "../../devices/device";
+import type { DatabaseEventData } from "../../events/database-event";
 import type { DomainEvent } from "../../events/event";
 import type { Shown } from "../../http/operation";
 import type { KeyFacts } from "../../keys/key";
@@ -19,6 +20,7 @@ import { toDeviceFacts } from "./device-wire";
 import {
   type connectionEventData,
   type connectorEventData,
+  type databaseEventData,
   type deviceEventData,
   EVENT_KINDS,
   type keyEventData,
@@ -50,6 +52,7 @@ export const listedEvent = z
     EVENT_KINDS.pairingRequest,
     EVENT_KINDS.device,
     EVENT_KINDS.relayNode,
+    EVENT_KINDS.database,
     EVENT_KINDS.webhookEndpoint,
   ])
   .meta({ id: "Event", description: "What happened. `type` says which form `data` has." });
@@ -82,6 +85,7 @@ export function toEventData(event: Pick<DomainEvent, "data" | "at">): EventDataW
   if ("pairRequest" in data) return toPairingRequestData(data.pairRequest);
   if ("device" in data) return toDeviceData(data.device);
   if ("relayNode" in data) return toRelayNodeData(data.relayNode, at);
+  if ("database" in data) return toDatabaseData(data.database, at);
   return toSessionData(data.session);
 }
 
@@ -105,6 +109,14 @@ function toConnectionData(connection: Connection, at: number): Shown<typeof conn
 /** A request changes only once, when it ends. */
 function toPairingRequestData(request: PairingRequest): Shown<typeof pairingRequestEventData> {
   return { ...toRequestWire(request), version: request.status === "pending" ? 1 : 2 };
+}
+
+/** `at`: the time of the event. It serves as its version. */
+function toDatabaseData(
+  { bytes, limitBytes, isFull }: DatabaseEventData["database"],
+  at: number,
+): Shown<typeof databaseEventData> {
+  return { version: at, size_bytes: bytes, limit_bytes: limitBytes, creates_refused: isFull };
 }
 
 function toDeviceData(device: DeviceFacts): Shown<typeof deviceEventData> {

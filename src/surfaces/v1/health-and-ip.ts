@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import * as z from "zod";
 import packageJson from "../../../package.json";
+import { heardSize, spaceOf } from "../../db/size";
 import { type OperationGroup, open, operation } from "../../http/operation";
 import { clientIp } from "../../http/request-context";
 
@@ -12,6 +13,13 @@ const health = z
     d1: z.object({
       status: z.enum(["ok", "unreachable"]),
       read_ms: z.int().meta({ description: "How long a read took, in milliseconds." }),
+      used_percent: z.int().nullable().meta({
+        description: "How full the database is. Null: no limit is set, or it cannot be read.",
+      }),
+      space: z.enum(["enough", "filling", "full"]).nullable().meta({
+        description:
+          "`filling`: 70 % or more, time to make room. `full`: 90 % or more, creates are refused with 503 `database-full`. Null like `used_percent`.",
+      }),
     }),
   })
   .meta({ id: "Health" });
@@ -29,7 +37,8 @@ export const service: OperationGroup = {
       caller: open,
       origins: "any",
       summary: "Say whether Drawbridge works",
-      description: "For monitors. It reads from the database once.",
+      description:
+        "For monitors. It reads from the database once. A database that is nearly full is no reason for a 503: look at `d1.space`.",
       answers: { 200: health, 503: health },
       answerTexts: { 200: "It works.", 503: "The database cannot be read." },
       example: {},
@@ -40,10 +49,16 @@ export const service: OperationGroup = {
           () => "unreachable" as const,
         );
         const isOk = d1 === "ok";
+        const fill = isOk ? fillOf(c.var.config.databaseLimitBytes) : null;
         const body = {
           status: isOk ? ("ok" as const) : ("degraded" as const),
           version: packageJson.version,
-          d1: { status: d1, read_ms: Math.round(performance.now() - startedAt) },
+          d1: {
+            status: d1,
+            read_ms: Math.round(performance.now() - startedAt),
+            used_percent: fill?.percent ?? null,
+            space: fill?.space ?? null,
+          },
         };
         return isOk ? { status: 200, body } : { status: 503, body };
       },
@@ -65,3 +80,11 @@ export const service: OperationGroup = {
     }),
   ],
 };
+
+/** How full D1 is, as its last answer says. Null: there is no limit. */
+function fillOf(limitBytes: number) {
+  const bytes = heardSize();
+  const space = bytes === null ? "unlimited" : spaceOf(bytes, limitBytes);
+  if (bytes === null || space === "unlimited") return null;
+  return { space, percent: Math.floor((bytes / limitBytes) * 100) };
+}

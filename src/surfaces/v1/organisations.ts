@@ -84,6 +84,7 @@ export const organisations: OperationGroup = {
       method: "POST",
       path: "/v1/organisations",
       caller: root,
+      addsRows: true,
       summary: "Make an organisation and its first API key",
       description:
         "The key may do everything (`*`). With it, the organisation makes keys that may do less.",

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { type Application, selectApplication } from "../../devices/application-store";
 import { readCredential } from "../../http/authenticate";
+import { requireSpace } from "../../http/database-full";
 import { refuseAndCount } from "../../http/failed-attempts";
 import {
   checkedByHandler,
@@ -130,6 +131,8 @@ export const pairingByDevices: OperationGroup = {
         "A request waits for a decision for 300 seconds. Asking for the same again gives the same request, and 300 seconds more. Asking for more takes its place. Each token that a device gets makes the one before it stop.",
         "The body that is filled in here shows the form only: its `nonce` is made up, so it is refused. A nonce comes from step 1.",
       ].join("\n\n"),
+      // A device that is paired gets its token even then, and one that waits is answered as before.
+      addsRows: true,
       body: pairingRequestBody,
       answers: requestAnswers,
       answerTexts: {
@@ -243,7 +246,8 @@ async function judgeAndRequest(
   const { nonce, setupCode } = proof;
   if (setupCode !== null) requireBelowLimit(c, "failedAuthentications", now);
   const proven = { requested, nonce, setupCode, remoteIp: clientIp(c) };
-  const result = await requestPairing(deviceServices(c), application, proven, now);
+  const services = { ...deviceServices(c), requireSpace: () => requireSpace(c) };
+  const result = await requestPairing(services, application, proven, now);
   return result.type === "refused" ? refuse(c, result.refusal) : result;
 }
 

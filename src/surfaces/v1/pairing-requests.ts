@@ -189,6 +189,7 @@ export const pairingRequests: OperationGroup = {
       path: `${APPLICATION_PATH}/setup-codes`,
       params: applicationForm,
       caller: key("devices:approve"),
+      addsRows: true,
       summary: "Make a setup code",
       description:
         "It lets one device in without a decision, with this role and these scopes, or fewer. You have to hold the scopes. The code works once, and only while your API key could still make it.",

@@ -63,6 +63,7 @@ export const relayNodes: OperationGroup = {
       method: "POST",
       path: PATH,
       caller: writes,
+      addsRows: true,
       summary: "Make a relay node",
       description: `The answer has its token, which is shown this once.`,
       body: createNodeBody,

@@ -53,6 +53,7 @@ export const webhookEndpoints: OperationGroup = {
       method: "POST",
       path: "/v1/webhooks/endpoints",
       caller: key("webhooks:write"),
+      addsRows: true,
       summary: "Make a webhook endpoint",
       description: "It hears of every event from now on that `event_types` names.",
       body: createEndpointBody,

@@ -1,0 +1,23 @@
+/** Refuses what would add rows to a D1 that is nearly full. */
+import { heardSize, isFull } from "../db/size";
+import { type Call, Refused } from "./request-context";
+
+/** The caller cannot make room: so much later, somebody may have. */
+const RETRY_AFTER_SECONDS = 60;
+
+/**
+ * Turns a create away while D1 is nearly full, because at its limit every write fails: also ends and
+ * revocations.
+ * @throws Refused 503
+ */
+export async function requireSpace(c: Call): Promise<void> {
+  const { db, config } = c.var;
+  if (!(await isFull(db, config.databaseLimitBytes, Date.now()))) return;
+  const percent = Math.floor(((heardSize() ?? 0) / config.databaseLimitBytes) * 100);
+  throw new Refused({
+    status: 503,
+    code: "database-full",
+    message: `The database of this deployment is nearly full (${percent} %), so nothing new is stored, and nothing of yours was. What exists goes on working, and can be ended and deleted. Try again later; whoever runs the deployment makes room.`,
+    headers: { "Retry-After": String(RETRY_AFTER_SECONDS) },
+  });
+}
