@@ -113,7 +113,7 @@ export const sessionActions: OperationGroup = {
       description: [
         "**With the root token**, it ends any session. The body may be left out. `Idempotency-Key` counts here only.",
         '**As a connector**, without `Authorization`, it ends a session of its sources. The body is `{"reason": "service"}`, signed as a Standard Webhook with the secret of the connector: the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. Each session needs a `webhook-id` of its own.',
-        "A session that has ended before is shown as it is.",
+        "A session that has ended before is shown as it is. A relay session is removed within an hour of its end: then it is 404.",
       ].join("\n\n"),
       // Each credential has one of them: see below.
       body: z.union([adminBody, connectorBody]),
