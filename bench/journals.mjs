@@ -4,7 +4,7 @@
  * meets both. All of it runs in one process of the runtime, which has one thread: on the platform each journal
  * and each session has one of its own. Compare runs on one machine.
  *
- * Rows are not measured here: tests assert them (`test/session/rows.test.ts`, `test/webhooks/rows.test.ts`).
+ * Rows are not measured here: tests assert them (`test/session/whole-life.test.ts`, `test/journals/rows.test.ts`).
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
