@@ -124,8 +124,10 @@ describe("with the keyboard alone,", () => {
   test("the person signs in, skips the navigation, and opens a page", async () => {
     const { page } = await browser.open(WIDE);
     await page.goto("/console");
-    await page.getByLabel("API key").waitFor();
-    await page.keyboard.press("Tab");
+    const field = page.getByLabel("API key");
+    await field.waitFor();
+    const isThere = () => field.evaluate("(it) => it === document.activeElement");
+    while (!(await isThere())) await page.keyboard.press("Tab");
     await page.keyboard.type(full.key);
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Sign out" }).waitFor();

@@ -5,6 +5,7 @@ import type { BrowserContextOptions } from "playwright-core";
 import { expect } from "vitest";
 import { Api } from "./api";
 import type { Tab, TestBrowser } from "./browser";
+import { eventually } from "./eventually";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -81,10 +82,14 @@ export async function goTo({ page }: Tab, hash: string): Promise<void> {
 /** Waits until what the page shows has been answered: nothing says "Loading …". */
 export async function expectLoaded({ page }: Pick<Tab, "page">): Promise<void> {
   await page.getByRole("heading", { level: 1 }).waitFor();
-  await page.waitForFunction(
-    `![...document.querySelectorAll(".starting, .freshness")]
-      .some((each) => each.textContent.includes("Loading"))`,
-  );
+  // Not waitForFunction: between its tries the page's policy allows it no eval.
+  await eventually(async () => {
+    const loading = await page.evaluate(
+      `[...document.querySelectorAll(".starting, .freshness")]
+        .filter((each) => each.textContent.includes("Loading")).length`,
+    );
+    expect(loading, `${page.url()} is loading`).toBe(0);
+  });
 }
 
 /**

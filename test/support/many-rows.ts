@@ -21,7 +21,7 @@ const COPIES: readonly Copies[] = [
   {
     table: "applications",
     where: OF_ORGANISATION,
-    own: { id: "'pa-copy' || i", name: "'Copy ' || i", created_at: "created_at - i" },
+    own: { id: SIMILAR_ID, name: "'Copy ' || i", created_at: "created_at - i" },
   },
   ...["pending", "approved"].map((status) => ({
     table: "pairing_requests",
