@@ -41,7 +41,9 @@ test("signing in and the first page load at most 60 KB of documents, scripts and
 });
 
 test("the plot is in files of its own, for the page that draws one", () => {
-  const scripts = filesBelow(join(SERVED, "console")).filter((path) => path.endsWith(".js"));
+  const scripts = filesBelow(join(SERVED, "console"))
+    .map(String)
+    .filter((path) => path.endsWith(".js"));
   const withPlot = scripts.filter((path) => fileOf(join("/console", path)).includes(OF_UPLOT));
   expect(withPlot.length).toBe(1);
 });
