@@ -41,7 +41,7 @@ beforeAll(async () => {
   await new Promise<void>((listening) => receiver.listen(0, "127.0.0.1", listening));
   tab = await openConsole(browser, {
     key: organisation.key,
-    viewport: { width: 1120, height: 760 },
+    viewport: { width: 1_120, height: 760 },
     colorScheme: "light",
   });
 });
@@ -58,7 +58,9 @@ async function make(path: string, body: object): Promise<any> {
   return made.body;
 }
 
-async function picture(page: Page, name: string) {
+/** Takes the picture, so many pixels high. */
+async function picture(page: Page, name: string, height: number) {
+  await page.setViewportSize({ width: 1_120, height });
   await expectNoProblems(browser, tab);
   if (FOLDER) await page.screenshot({ path: `${FOLDER}/console-${name}.png` });
 }
@@ -92,17 +94,17 @@ test("pairing: two devices wait for a decision", async () => {
   await main.getByText("Anna's laptop").first().waitFor();
   await main.getByText(fingerprint).first().waitFor();
   await main.getByText("Camera 12, east gate").first().waitFor();
-  await picture(tab.page, "pairing");
+  await picture(tab.page, "pairing", 760);
 });
 
 test("a relay session: bytes flow, and are plotted", async () => {
   const session = await make("/v1/relays/sessions", {
-    users: [{ ip: "198.51.100.7" }, { ip: "203.0.113.20" }],
+    users: [{ ip: "198.51.100.7" }, { ip: "203.0.113.20" }, { ip: "203.0.113.21" }],
     join_code: true,
   });
   const { server, client } = session.relay.ports;
-  const [host, player] = await Promise.all(
-    [server, client].map(({ link }, n) =>
+  const connections = await Promise.all(
+    [server, client, client].map(({ link }, n) =>
       connectRelay({
         link,
         sessionToken: session.authorization_token,
@@ -110,11 +112,12 @@ test("a relay session: bytes flow, and are plotted", async () => {
       }),
     ),
   );
+  const [host, ...players] = connections;
   let sent = 0;
   const flow = setInterval(() => {
     sent += 1;
-    player?.send(new Uint8Array(900 + 500 * Math.sin(sent / 40)));
-    host?.broadcast(new Uint8Array(300 + 150 * Math.cos(sent / 25)));
+    for (const player of players) player.send(new Uint8Array(600 + 400 * Math.sin(sent / 40)));
+    host?.broadcast(new Uint8Array(900 + 500 * Math.cos(sent / 60)));
   }, 50);
   try {
     await goTo(tab, `#/sessions/${session.session_id}`);
@@ -126,11 +129,10 @@ test("a relay session: bytes flow, and are plotted", async () => {
       expect(body.session_users[1].bytes_in).toBeGreaterThan(0);
     });
     await tab.page.locator("main").getByText("203.0.113.20").first().waitFor();
-    await picture(tab.page, "session");
+    await picture(tab.page, "session", 1_060);
   } finally {
     clearInterval(flow);
-    host?.close();
-    player?.close();
+    for (const connection of connections) connection.close();
   }
 });
 
@@ -154,5 +156,5 @@ test("a delivery: two attempts that failed, and one that arrived", async () => {
   });
   await goTo(tab, `#/webhooks/deliveries/${delivery.id}`);
   await tab.page.locator("main").getByText("database is away").first().waitFor();
-  await picture(tab.page, "delivery");
+  await picture(tab.page, "delivery", 960);
 });
