@@ -49,16 +49,24 @@ function Shown({ id, refresh }: ShownProps) {
     if (!key) throw new CallError("There is no such API key.", 404, null);
     return key;
   }, [id]);
+  const { value, error } = live.state.value;
+  const gone = error?.status === 404;
   return (
     <>
       <p>
         <a href={href("keys")}>API keys</a>
       </p>
-      {live.state.value.error?.status === 404 ? (
-        <>
-          <h1>No such key</h1>
-          <p>There is no API key {id} here. It may have been ended.</p>
-        </>
+      <h1>
+        {value && !gone ? (
+          <>
+            <Untrusted text={value.name} /> <StateBadge of={value} />
+          </>
+        ) : (
+          "An API key"
+        )}
+      </h1>
+      {gone ? (
+        <p>There is no API key {id} here. It may have been ended.</p>
       ) : (
         <LiveView live={live}>
           {(key) => <Known apiKey={key} changed={live.refresh} refresh={refresh} />}
@@ -88,9 +96,6 @@ function Known({ apiKey, changed, refresh }: KnownProps) {
   const isOwn = now.state === "in" && now.person.key_id === apiKey.id;
   return (
     <>
-      <h1>
-        <Untrusted text={apiKey.name} /> <StateBadge of={apiKey} />
-      </h1>
       {isOwn && <p class="muted">You are signed in with this key.</p>}
       <KeyFacts apiKey={apiKey} />
       {opened === null && <Buttons {...{ apiKey, changed, isOwn, open: setOpened }} />}
