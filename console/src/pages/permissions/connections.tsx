@@ -50,8 +50,8 @@ function ConnectionList() {
       title: "Actions",
       show: ({ connectionId }) => (
         <div class="row-actions">
-          <a href={href("permissions", "list", connectionId)}>Relay permissions</a>
-          <a href={href("permissions", "pair", connectionId)}>With another</a>
+          <a href={href("permissions", "list", connectionId)}>Its relay permissions</a>
+          <a href={href("permissions", "pair", connectionId)}>With another connection</a>
           <Delete connectionId={connectionId} changed={live.refresh} />
         </div>
       ),

@@ -24,7 +24,8 @@ export function Pair({ one, other }: PairProps) {
     <>
       <p>
         A connection may send to another only if both sides allow it: the sender has a relay
-        permission to send, and the receiver has one to receive.
+        permission to send, and the receiver has one to receive. A switch creates or enables both.
+        Turned off, it disables both and deletes none, so that their memos stay.
       </p>
       <Form
         submit={async () => goTo("permissions", "pair", first.trim(), second.trim())}
