@@ -1,4 +1,5 @@
 /** The page API keys in Chromium: making, changing, refreshing and ending keys, by those who may. */
+import type { Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
@@ -178,14 +179,25 @@ describe("a key", () => {
     const tab = await openConsole(browser, { key: own.token, hash: `#/keys/${own.id}` });
     await tab.page.getByText("You are signed in with this key.").waitFor();
     await button(tab, "Refresh the token").click();
+    // A question of the page that the service hears only after the refresh: it is refused.
+    const shown = tab.page.getByRole("region", { name: "The new token" });
+    const asked = new Promise<void>((heard) => {
+      const later = async (route: Route) => {
+        heard();
+        await shown.waitFor();
+        await route.continue();
+      };
+      void tab.page.route(`**/api-keys/${own.id}?*`, later, { times: 1 });
+    });
+    await asked;
+    const refused = tab.page.waitForResponse(
+      (answer) => answer.status() === 401 && answer.url().includes("/api-keys/"),
+    );
     await button(tab, "Refresh the token").click();
     const token = await shownToken(tab, "The new token");
-    // What the page asked meanwhile is refused, and yet the token stays until it has been copied.
-    const refused = await tab.page.evaluate(
-      `fetch("/v1/auth/session-tokens", { headers: {
-        Authorization: "Bearer " + sessionStorage["drawbridge-session-token"] } }).then((r) => r.status)`,
-    );
-    expect(refused).toBe(401);
+    await refused;
+    await expect.poll(() => tab.errors.some((error) => error.includes("401"))).toBe(true);
+    expect(await shownToken(tab, "The new token")).toBe(token);
     await button(tab, "I have copied it").click();
     await tab.page.getByRole("status").getByText("Your session has ended.").waitFor();
     await tab.page.getByLabel("API key").fill(token);
