@@ -102,14 +102,15 @@ function SideState({ side }: { side: Side }) {
  */
 async function take(steps: readonly Step[]): Promise<void> {
   const outcomes = await Promise.allSettled(steps.map(takeOne));
-  const failed = outcomes.flatMap((outcome, index) =>
-    outcome.status === "rejected"
-      ? [`Not done: ${nameOf(steps[index])}. ${outcome.reason.message}`]
+  const said = steps.map((step, index) => ({ step, outcome: outcomes[index] }));
+  const failed = said.flatMap(({ step, outcome }) =>
+    outcome?.status === "rejected"
+      ? [`Not ${DONE[step.what]}: “${sideInWords(step.side)}”. ${outcome.reason.message}`]
       : [],
   );
   if (failed.length === 0) return;
-  const done = outcomes.flatMap((outcome, index) =>
-    outcome.status === "fulfilled" ? [`Done: ${nameOf(steps[index])}.`] : [],
+  const done = said.flatMap(({ step, outcome }) =>
+    outcome?.status === "fulfilled" ? [`But ${DONE[step.what]}: “${sideInWords(step.side)}”.`] : [],
   );
   throw new CallError([...failed, ...done].join(" "), null, null);
 }
@@ -130,10 +131,6 @@ function unless(code: string, other: () => Promise<unknown>) {
     if (error instanceof CallError && error.code === code) return other();
     throw error;
   };
-}
-
-function nameOf(step: Step | undefined): string {
-  return step ? `“${sideInWords(step.side)}” is ${DONE[step.what]}` : "";
 }
 
 const DONE = { create: "created", enable: "enabled", disable: "disabled" } as const;
