@@ -1,0 +1,192 @@
+/** Deliveries: what was sent to which address, and what became of it. */
+import {
+  type EventPattern,
+  listWebhookDeliveries,
+  listWebhookEndpoints,
+  type WebhookDelivery,
+} from "drawbridge-client";
+import { result } from "../../call";
+import { filterPart } from "../../filter-address";
+import { useLive } from "../../live";
+import { EventSelect } from "../../parts/event-pattern";
+import { Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
+import { Ago, Badge, Untrusted } from "../../parts/text";
+import { goTo, href } from "../../routes";
+import { showText } from "../../show-text";
+
+const PAGE = 30;
+
+/** The states of a delivery, and how they look. */
+const STATUSES = {
+  pending: "warn",
+  delivered: "good",
+  failed: "bad",
+  discarded: "plain",
+} as const;
+
+/** What a list of deliveries shows; null: everything. */
+export interface DeliveryFilters {
+  status: string | null;
+  event_type: string | null;
+  /** The id of an endpoint. */
+  endpoint: string | null;
+  /** The id of an event. */
+  event: string | null;
+}
+
+/** The state of a delivery. */
+export function StatusBadge({ status }: Pick<WebhookDelivery, "status">) {
+  return <Badge kind={STATUSES[status]}>{status}</Badge>;
+}
+
+/** The deliveries of the organisation. Their filters are in the address. */
+export function DeliveriesOfAll({ filters }: { filters: DeliveryFilters }) {
+  const endpoints = useLive(() => result(listWebhookEndpoints({ query: { limit: 100 } })), []);
+  const known = endpoints.state.value.value?.data ?? [];
+  const change = (part: Partial<DeliveryFilters>) => {
+    const next = filterPart({ ...filters, ...part });
+    if (next === "") goTo("webhooks", "deliveries");
+    else goTo("webhooks", "deliveries", "filter", next);
+  };
+  return (
+    <>
+      <p class="muted">
+        A delivery is one event that is owed to one address. Those of the newest events are first.
+      </p>
+      <div class="filters">
+        <StatusSelect value={filters.status} change={(status) => change({ status })} />
+        <EventSelect value={filters.event_type} change={(event_type) => change({ event_type })} />
+        <label>
+          Endpoint
+          <select
+            value={filters.endpoint ?? ""}
+            onChange={(event) => change({ endpoint: event.currentTarget.value || null })}
+          >
+            <option value="">All endpoints</option>
+            {filters.endpoint !== null && !known.some(({ id }) => id === filters.endpoint) && (
+              <option value={filters.endpoint}>{filters.endpoint}</option>
+            )}
+            {known.map(({ id, url, description }) => (
+              <option value={id} key={id}>
+                {showText(description === "" ? url : `${description} (${url})`)}
+              </option>
+            ))}
+          </select>
+        </label>
+        {filters.event !== null && (
+          <button type="button" onClick={() => change({ event: null })}>
+            Of all events, not of one
+          </button>
+        )}
+      </div>
+      <Deliveries filters={filters} />
+    </>
+  );
+}
+
+/** A filter by state. */
+export function StatusSelect({
+  value,
+  change,
+}: {
+  value: string | null;
+  change: (status: string | null) => void;
+}) {
+  return (
+    <label>
+      Status
+      <select value={value ?? ""} onChange={(event) => change(event.currentTarget.value || null)}>
+        <option value="">All</option>
+        {Object.keys(STATUSES).map((status) => (
+          <option value={status} key={status}>
+            {status}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** A list of deliveries. */
+export function Deliveries({ filters }: { filters: DeliveryFilters }) {
+  const filter = filterPart({ ...filters });
+  const cursors = useCursors(filter);
+  const live = useLive(
+    () =>
+      result(
+        listWebhookDeliveries({
+          query: {
+            limit: PAGE,
+            cursor: cursors.current ?? undefined,
+            status: (filters.status as WebhookDelivery["status"] | null) ?? undefined,
+            event_type: (filters.event_type as EventPattern | null) ?? undefined,
+            endpoint: filters.endpoint ?? undefined,
+          },
+        }),
+      ),
+    [filter, cursors.current],
+  );
+  return (
+    <LiveView live={live}>
+      {({ data, next_cursor }) => (
+        <>
+          {data.length > 0 ? (
+            <DeliveryList rows={data} />
+          ) : next_cursor !== null ? (
+            <Empty>
+              Nothing matched among the deliveries that were looked at. Older ones may: go on with
+              "Older".
+            </Empty>
+          ) : filter === "" ? (
+            <Empty>
+              Nothing was sent yet. An endpoint that is enabled gets the events that happen from
+              then on.
+            </Empty>
+          ) : (
+            <Empty>No delivery matches. They are kept for a limited time.</Empty>
+          )}
+          <Pager cursors={cursors} next={next_cursor} />
+        </>
+      )}
+    </LiveView>
+  );
+}
+
+function DeliveryList({ rows }: { rows: readonly WebhookDelivery[] }) {
+  return (
+    <List
+      label="Deliveries"
+      rows={rows}
+      keyOf={({ id }) => id}
+      columns={[
+        {
+          title: "Event",
+          show: ({ id, event_type }) => (
+            <a href={href("webhooks", "deliveries", id)}>{event_type}</a>
+          ),
+        },
+        { title: "Status", show: ({ status }) => <StatusBadge status={status} /> },
+        { title: "Last answer", show: lastAnswer },
+        { title: "Attempts", numeric: true, show: ({ attempts }) => attempts.length },
+        {
+          title: "Last attempt",
+          show: ({ attempts }) => <Ago at={attempts.at(-1)?.at} />,
+        },
+        {
+          title: "Next attempt",
+          show: ({ next_attempt_at: next }) => (next === null ? "none" : <Ago at={next} />),
+        },
+        {
+          title: "To",
+          show: ({ url }) => <Untrusted text={url} />,
+        },
+      ]}
+    />
+  );
+}
+
+function lastAnswer({ attempts }: WebhookDelivery): string {
+  const last = attempts.at(-1);
+  if (!last) return "not sent yet";
+  return last.status_code === null ? "no answer" : String(last.status_code);
+}

@@ -1,0 +1,34 @@
+/** Whether a webhook endpoint works. */
+import type { WebhookEndpoint } from "drawbridge-client";
+import { Ago, Badge } from "../../parts/text";
+
+/** The health of an endpoint in a few words. */
+export function Health({ endpoint }: { endpoint: WebhookEndpoint }) {
+  const { enabled, disabled_reason, failing_since } = endpoint;
+  if (enabled && failing_since === null) return <Badge kind="good">enabled</Badge>;
+  if (enabled) {
+    return (
+      <>
+        <Badge kind="warn">failing</Badge> first <Ago at={failing_since} />
+      </>
+    );
+  }
+  if (disabled_reason === null) return <Badge>disabled</Badge>;
+  return (
+    <>
+      <Badge kind="bad">disabled by Drawbridge</Badge> {REASONS[disabled_reason]}
+    </>
+  );
+}
+
+const REASONS = {
+  gone: "Its receiver answered 410: it wants nothing more.",
+  failing: "Nothing has arrived for 5 days.",
+};
+
+/** Which events an endpoint hears of, in short. */
+export function eventsInShort({ event_types }: WebhookEndpoint): string {
+  if (event_types === null) return "all";
+  const shown = event_types.slice(0, 3).join(", ");
+  return event_types.length > 3 ? `${shown} and ${event_types.length - 3} more` : shown;
+}
