@@ -17,7 +17,7 @@ import { href } from "../../routes";
 import { may } from "../../signed-in";
 import { type EndpointFields, EndpointForm } from "./endpoint-form";
 import { eventsInShort, Health } from "./endpoint-health";
-import { Secret } from "./secret";
+import { SigningSecret } from "./signing-secret";
 
 /** As many as an organisation may have: one page. */
 const ALL = 100;
@@ -74,7 +74,7 @@ export function Endpoints() {
           It signs what is sent to the <code>webhook_url</code> of a relay session. Each endpoint
           has a secret of its own.
         </p>
-        <Secret
+        <SigningSecret
           owner="the organisation"
           read={() => result(getOrganisationWebhookSecret())}
           rotate={(grace_seconds) =>

@@ -21,7 +21,7 @@ import { type EndpointFields, EndpointForm } from "./endpoint-form";
 import { Health } from "./endpoint-health";
 import { EndpointTest } from "./endpoint-test";
 import { Recovery } from "./recovery";
-import { Secret } from "./secret";
+import { SigningSecret } from "./signing-secret";
 
 interface OneEndpointProps {
   id: string;
@@ -48,7 +48,7 @@ export function OneEndpoint({ id, recovery }: OneEndpointProps) {
             <h2>Recover</h2>
             <Recovery endpoint={endpoint} id={recovery} />
             <h2>Secret</h2>
-            <Secret
+            <SigningSecret
               owner="this endpoint"
               read={() => result(getWebhookEndpointSecret({ path: { id } }))}
               rotate={(grace_seconds) =>

@@ -11,7 +11,7 @@ const GRACES: readonly [seconds: number, words: string][] = [
   [0, "not at all"],
 ];
 
-interface SecretProps {
+interface SigningSecretProps {
   /** Whose secret it is, such as "this endpoint". */
   owner: string;
   /** Reads it. */
@@ -23,7 +23,7 @@ interface SecretProps {
 }
 
 /** Shows a secret, and replaces it. */
-export function Secret({ owner, read, rotate, signsAlone = false }: SecretProps) {
+export function SigningSecret({ owner, read, rotate, signsAlone = false }: SigningSecretProps) {
   const [secret, setSecret] = useState<string | null>(null);
   const [isNew, setIsNew] = useState(false);
   const [grace, setGrace] = useState(86_400);
