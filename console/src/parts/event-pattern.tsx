@@ -1,4 +1,5 @@
 /** Choosing among the types of events: one in a filter, or several for a webhook endpoint. */
+import { useId } from "preact/hooks";
 import {
   changePatterns,
   EVENT_GROUPS,
@@ -45,17 +46,18 @@ interface EventChoiceProps {
 
 /** Which events an endpoint hears of: all, or those that are ticked. */
 export function EventChoice({ value, change }: EventChoiceProps) {
+  const name = useId();
   return (
     <fieldset>
       <legend>Events</legend>
       <label class="tick">
-        <input type="radio" name="events" checked={value === null} onChange={() => change(null)} />
+        <input type="radio" name={name} checked={value === null} onChange={() => change(null)} />
         All events, also those of later versions
       </label>
       <label class="tick">
         <input
           type="radio"
-          name="events"
+          name={name}
           checked={value !== null}
           onChange={() => change(value === null ? [] : [...value])}
         />

@@ -19,8 +19,8 @@ export function hasArrived({ status_code }: WebhookAttempt): boolean {
 
 /** What the receiver's answer means; its own text, and why none came, are not in it. */
 export function attemptWords(attempt: WebhookAttempt): string {
-  const { status_code: status, error } = attempt;
-  if (status === null) return error === null ? "No answer came." : "Nothing was answered.";
+  const { status_code: status } = attempt;
+  if (status === null) return "No answer came.";
   if (hasArrived(attempt)) return "It arrived.";
   const known = STATUSES[status];
   if (known !== undefined) return known;

@@ -9,7 +9,7 @@ import { result } from "../../call";
 import { filterPart } from "../../filter-address";
 import { useLive } from "../../live";
 import { EventSelect } from "../../parts/event-pattern";
-import { Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
+import { type Column, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Ago, Badge, Untrusted } from "../../parts/text";
 import { goTo, href } from "../../routes";
 import { showText } from "../../show-text";
@@ -121,6 +121,7 @@ export function Deliveries({ filters }: { filters: DeliveryFilters }) {
             status: (filters.status as WebhookDelivery["status"] | null) ?? undefined,
             event_type: (filters.event_type as EventPattern | null) ?? undefined,
             endpoint: filters.endpoint ?? undefined,
+            event: filters.event ?? undefined,
           },
         }),
       ),
@@ -131,7 +132,7 @@ export function Deliveries({ filters }: { filters: DeliveryFilters }) {
       {({ data, next_cursor }) => (
         <>
           {data.length > 0 ? (
-            <DeliveryList rows={data} />
+            <DeliveryList rows={data} withAddress={filters.endpoint === null} />
           ) : next_cursor !== null ? (
             <Empty>
               Nothing matched among the deliveries that were looked at. Older ones may: go on with
@@ -152,35 +153,34 @@ export function Deliveries({ filters }: { filters: DeliveryFilters }) {
   );
 }
 
-function DeliveryList({ rows }: { rows: readonly WebhookDelivery[] }) {
+interface DeliveryListProps {
+  rows: readonly WebhookDelivery[];
+  /** Whether they go to several addresses. */
+  withAddress: boolean;
+}
+
+function DeliveryList({ rows, withAddress }: DeliveryListProps) {
+  const columns: Column<WebhookDelivery>[] = [
+    {
+      title: "Event",
+      show: ({ id, event_type }) => <a href={href("webhooks", "deliveries", id)}>{event_type}</a>,
+    },
+    { title: "Status", show: ({ status }) => <StatusBadge status={status} /> },
+    { title: "Last answer", show: lastAnswer },
+    { title: "Attempts", numeric: true, show: ({ attempts }) => attempts.length },
+    { title: "Last attempt", show: ({ attempts }) => <Ago at={attempts.at(-1)?.at} /> },
+    {
+      title: "Next attempt",
+      show: ({ next_attempt_at: next }) => (next === null ? "none" : <Ago at={next} />),
+    },
+    { title: "To", show: ({ url }) => <Untrusted text={url} /> },
+  ];
   return (
     <List
       label="Deliveries"
       rows={rows}
       keyOf={({ id }) => id}
-      columns={[
-        {
-          title: "Event",
-          show: ({ id, event_type }) => (
-            <a href={href("webhooks", "deliveries", id)}>{event_type}</a>
-          ),
-        },
-        { title: "Status", show: ({ status }) => <StatusBadge status={status} /> },
-        { title: "Last answer", show: lastAnswer },
-        { title: "Attempts", numeric: true, show: ({ attempts }) => attempts.length },
-        {
-          title: "Last attempt",
-          show: ({ attempts }) => <Ago at={attempts.at(-1)?.at} />,
-        },
-        {
-          title: "Next attempt",
-          show: ({ next_attempt_at: next }) => (next === null ? "none" : <Ago at={next} />),
-        },
-        {
-          title: "To",
-          show: ({ url }) => <Untrusted text={url} />,
-        },
-      ]}
+      columns={withAddress ? columns : columns.slice(0, -1)}
     />
   );
 }

@@ -1,15 +1,15 @@
 /** Whether a webhook endpoint works. */
 import type { WebhookEndpoint } from "drawbridge-client";
-import { Ago, Badge } from "../../parts/text";
+import { Age, Badge } from "../../parts/text";
 
 /** The health of an endpoint in a few words. */
 export function Health({ endpoint }: { endpoint: WebhookEndpoint }) {
   const { enabled, disabled_reason, failing_since } = endpoint;
-  if (enabled && failing_since === null) return <Badge kind="good">enabled</Badge>;
   if (enabled) {
+    if (failing_since === null) return <Badge kind="good">enabled</Badge>;
     return (
       <>
-        <Badge kind="warn">failing</Badge> first <Ago at={failing_since} />
+        <Badge kind="warn">failing</Badge> for <Age since={failing_since} />
       </>
     );
   }
@@ -27,8 +27,10 @@ const REASONS = {
 };
 
 /** Which events an endpoint hears of, in short. */
-export function eventsInShort({ event_types }: WebhookEndpoint): string {
-  if (event_types === null) return "all";
-  const shown = event_types.slice(0, 3).join(", ");
-  return event_types.length > 3 ? `${shown} and ${event_types.length - 3} more` : shown;
+export function eventsInShort({ event_types, format }: WebhookEndpoint): string {
+  const shown = event_types?.slice(0, 3).join(", ") ?? "all";
+  const more = (event_types?.length ?? 0) - 3;
+  return (
+    shown + (more > 0 ? ` and ${more} more` : "") + (format === "ricloud" ? ", as ricloud" : "")
+  );
 }

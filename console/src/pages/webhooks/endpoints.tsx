@@ -62,7 +62,6 @@ export function Endpoints() {
                 },
                 { title: "Health", show: (endpoint) => <Health endpoint={endpoint} /> },
                 { title: "Events", show: eventsInShort },
-                { title: "Format", show: ({ format }) => format },
               ]}
             />
           )

@@ -46,9 +46,11 @@ function Shown({ delivery, refresh }: ShownProps) {
       <Resend delivery={delivery} refresh={refresh} />
       <h2>Attempts</h2>
       {attempts.length === 0 && <p class="muted">It was not sent yet.</p>}
-      {attempts.map((attempt, index) => (
-        <Attempt key={attempt.at} attempt={attempt} title={`Attempt ${index + 1}`} />
-      ))}
+      {attempts
+        .map((attempt, index) => (
+          <Attempt key={index} attempt={attempt} title={`Attempt ${index + 1}`} />
+        ))
+        .toReversed()}
       <h2>The event</h2>
       {may("events:read") ? (
         <EventOf delivery={delivery} />
