@@ -20,7 +20,7 @@ export function OneEvent({ id }: { id: string }) {
   );
   return (
     <>
-      <p>
+      <p class="back">
         <a href={href("events")}>All events</a>
       </p>
       <h1>Event</h1>

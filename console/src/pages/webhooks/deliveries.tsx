@@ -12,9 +12,12 @@ import { EventSelect } from "../../parts/event-pattern";
 import { type Column, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Ago, Badge, Untrusted } from "../../parts/text";
 import { goTo, href } from "../../routes";
+import { serviceNow } from "../../service-clock";
 import { showText } from "../../show-text";
 
 const PAGE = 30;
+/** Characters of the name of an endpoint in a filter. */
+const LONGEST_CHOICE = 60;
 
 /** The states of a delivery, and how they look. */
 const STATUSES = {
@@ -68,7 +71,7 @@ export function DeliveriesOfAll({ filters }: { filters: DeliveryFilters }) {
             )}
             {known.map(({ id, url, description }) => (
               <option value={id} key={id}>
-                {showText(description === "" ? url : `${description} (${url})`)}
+                {inShort(description || url)}
               </option>
             ))}
           </select>
@@ -169,10 +172,7 @@ function DeliveryList({ rows, withAddress }: DeliveryListProps) {
     { title: "Last answer", show: lastAnswer },
     { title: "Attempts", numeric: true, show: ({ attempts }) => attempts.length },
     { title: "Last attempt", show: ({ attempts }) => <Ago at={attempts.at(-1)?.at} /> },
-    {
-      title: "Next attempt",
-      show: ({ next_attempt_at: next }) => (next === null ? "none" : <Ago at={next} />),
-    },
+    { title: "Next attempt", show: ({ next_attempt_at: at }) => <NextAttempt at={at} /> },
     { title: "To", show: ({ url }) => <Untrusted text={url} /> },
   ];
   return (
@@ -183,6 +183,18 @@ function DeliveryList({ rows, withAddress }: DeliveryListProps) {
       columns={withAddress ? columns : columns.slice(0, -1)}
     />
   );
+}
+
+/** The text of a choice. A long one would make the list of choices wider than the page. */
+function inShort(text: string): string {
+  const [shown, all] = [[...text].slice(0, LONGEST_CHOICE), [...text].length];
+  return showText(shown.join("")) + (all > LONGEST_CHOICE ? " …" : "");
+}
+
+/** When the next attempt is. A queue may be a little late. */
+export function NextAttempt({ at }: { at: string | null }) {
+  if (at === null) return <>none</>;
+  return Date.parse(at) <= serviceNow.value ? <>due now</> : <Ago at={at} />;
 }
 
 function lastAnswer({ attempts }: WebhookDelivery): string {

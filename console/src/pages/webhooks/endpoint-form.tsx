@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { CallError } from "../../call";
 import { EventChoice } from "../../parts/event-pattern";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Field, Form } from "../../parts/form";
 
 /** What a person can say of an endpoint. */
@@ -24,6 +25,7 @@ interface EndpointFormProps {
 /** The fields of an endpoint. */
 export function EndpointForm({ initial, verb, submit, cancel }: EndpointFormProps) {
   const [fields, setFields] = useState(initial);
+  const first = useFocusAtFirst<HTMLInputElement>();
   const change = (part: Partial<EndpointFields>) => setFields({ ...fields, ...part });
   const send = async () => {
     if (fields.event_types?.length === 0)
@@ -39,6 +41,7 @@ export function EndpointForm({ initial, verb, submit, cancel }: EndpointFormProp
         {(props) => (
           <input
             {...props}
+            ref={first}
             type="text"
             inputMode="url"
             value={fields.url}

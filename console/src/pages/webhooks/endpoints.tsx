@@ -11,6 +11,7 @@ import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { Needs } from "../../parts/action";
+import { useFocusAtFirst } from "../../parts/focus";
 import { curl, Empty, List, LiveView } from "../../parts/list";
 import { Copyable, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
@@ -95,25 +96,7 @@ function NewEndpoint({ made }: { made: () => Promise<void> }) {
     setIsOpen(false);
     await made();
   };
-  if (endpoint) {
-    return (
-      <section class="card" aria-label="The new endpoint" role="status">
-        <p>
-          <Untrusted text={endpoint.url} /> hears of events from now on. Its receiver verifies them
-          with this secret:
-        </p>
-        <p>
-          <Copyable text={endpoint.secret} label="the secret" />
-        </p>
-        <div class="buttons">
-          <a href={href("webhooks", endpoint.id)}>Test it</a>
-          <button type="button" onClick={() => setEndpoint(null)}>
-            Close
-          </button>
-        </div>
-      </section>
-    );
-  }
+  if (endpoint) return <Made endpoint={endpoint} close={() => setEndpoint(null)} />;
   if (isOpen) {
     return (
       <section class="card" aria-label="New endpoint">
@@ -138,5 +121,27 @@ function NewEndpoint({ made }: { made: () => Promise<void> }) {
         </span>
       )}
     </p>
+  );
+}
+
+/** A new endpoint, with the secret that its receiver needs. */
+function Made({ endpoint, close }: { endpoint: NewWebhookEndpoint; close: () => void }) {
+  const card = useFocusAtFirst<HTMLElement>();
+  return (
+    <section class="card" aria-label="The new endpoint" tabIndex={-1} ref={card}>
+      <p>
+        <Untrusted text={endpoint.url} /> hears of events from now on. Its receiver verifies them
+        with this secret:
+      </p>
+      <p>
+        <Copyable text={endpoint.secret} label="the secret" />
+      </p>
+      <div class="buttons">
+        <a href={href("webhooks", endpoint.id)}>Test it</a>
+        <button type="button" onClick={close}>
+          Close
+        </button>
+      </div>
+    </section>
   );
 }

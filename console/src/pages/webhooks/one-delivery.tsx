@@ -10,19 +10,19 @@ import { result } from "../../call";
 import { untilFinal, useLive } from "../../live";
 import { Action, Needs } from "../../parts/action";
 import { LiveView } from "../../parts/list";
-import { Ago, Copyable, Untrusted } from "../../parts/text";
+import { Copyable, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
 import { may } from "../../signed-in";
 import { Payload } from "../events/payload";
 import { Attempt } from "./attempt";
-import { StatusBadge } from "./deliveries";
+import { NextAttempt, StatusBadge } from "./deliveries";
 
 /** `#/webhooks/deliveries/{id}`. */
 export function OneDelivery({ id }: { id: string }) {
   const live = useLive(() => result(getWebhookDelivery({ path: { id } })), [id]);
   return (
     <>
-      <p>
+      <p class="back">
         <a href={href("webhooks", "deliveries")}>All deliveries</a>
       </p>
       <h1>Delivery</h1>
@@ -72,7 +72,9 @@ function Facts({ delivery }: { delivery: WebhookDelivery }) {
         <StatusBadge status={status} /> {MEANINGS[status]}
       </dd>
       <dt>Next attempt</dt>
-      <dd>{next_attempt_at === null ? "none is planned" : <Ago at={next_attempt_at} />}</dd>
+      <dd>
+        <NextAttempt at={next_attempt_at} />
+      </dd>
       <dt>Event</dt>
       <dd>
         <a href={href("events", event_id)}>{event_type}</a>

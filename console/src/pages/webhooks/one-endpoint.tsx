@@ -35,7 +35,7 @@ export function OneEndpoint({ id, recovery }: OneEndpointProps) {
   const [status, setStatus] = useState<string | null>(null);
   return (
     <>
-      <p>
+      <p class="back">
         <a href={href("webhooks")}>All endpoints</a>
       </p>
       <h1>Webhook endpoint</h1>
@@ -47,15 +47,17 @@ export function OneEndpoint({ id, recovery }: OneEndpointProps) {
             <EndpointTest id={id} />
             <h2>Recover</h2>
             <Recovery endpoint={endpoint} id={recovery} />
-            <h2>Secret</h2>
-            <SigningSecret
-              owner="this endpoint"
-              read={() => result(getWebhookEndpointSecret({ path: { id } }))}
-              rotate={(grace_seconds) =>
-                result(rotateWebhookEndpointSecret({ path: { id }, body: { grace_seconds } }))
-              }
-              signsAlone={endpoint.format === "ricloud"}
-            />
+            <details class="more">
+              <summary>The secret of this endpoint</summary>
+              <SigningSecret
+                owner="this endpoint"
+                read={() => result(getWebhookEndpointSecret({ path: { id } }))}
+                rotate={(grace_seconds) =>
+                  result(rotateWebhookEndpointSecret({ path: { id }, body: { grace_seconds } }))
+                }
+                signsAlone={endpoint.format === "ricloud"}
+              />
+            </details>
           </>
         )}
       </LiveView>
