@@ -1,5 +1,4 @@
 /** Where the focus goes when a part of the page takes the place of what was pressed. */
-import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 /** Give it to an element: it gets the focus when it appears. One that takes none by itself needs `tabIndex={-1}`. */
