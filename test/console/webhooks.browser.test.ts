@@ -20,7 +20,7 @@ import { startReceiver } from "../support/receiver-server";
 const HOSTILE = `<img src=x onerror="window.hit = 1"><script>window.hit = 2</script><b>bold</b> \u202egnp.exe\u202c\u0007 ${"long".repeat(16_384)}`;
 
 /** What Chromium writes for an answer that a test wants. */
-const REFUSED = [/status of 400/];
+const REFUSED = [/status of 4(00|09)/];
 
 let browser: TestBrowser;
 let receiver: Awaited<ReturnType<typeof startReceiver>>;
@@ -154,14 +154,21 @@ test("what a receiver answers is shown as text, whatever it contains", async () 
   expect(await tab.page.locator(".attempt").innerText()).toContain("The receiver has failed.");
 });
 
-test("a receiver that does not answer is told from one that does", async () => {
+test("what was owed to an endpoint when it was disabled says that it was not sent, and why", async () => {
   const { id } = await newEndpoint();
-  await mailbox.answer({ kind: "reset" });
-  await goTo(tab, `#/webhooks/${id}`);
-  await button("Send a test").click();
-  const attempt = tab.page.locator(".attempt");
-  await attempt.getByText("No answer came.").waitFor();
-  await attempt.getByText("no connection, or it broke off").waitFor();
+  await mailbox.answer({ kind: "status", status: 503, held: true });
+  await registerConnection("plant-a");
+  await mailbox.waitForRequests(1);
+  await organisation.api.call("PATCH", `/v1/webhooks/endpoints/${id}`, { enabled: false });
+  await mailbox.release();
+  const delivery = await deliveries("discarded");
+  await goTo(tab, `#/webhooks/deliveries/${delivery.id}`);
+  await main().getByText("There was nowhere to send it").waitFor();
+  const last = tab.page.locator(".attempt").first();
+  expect(await last.innerText()).toMatch(/Attempt 2 no answer No answer came\.[\s\S]*disabled/);
+  expect((await mailbox.requests()).length).toBe(1);
+  await button("Send again").click();
+  await main().getByRole("alert").getByText("The webhook endpoint is disabled.").waitFor();
 });
 
 test("a delivery that is sent again shows the new attempt without a click", async () => {
@@ -287,7 +294,7 @@ describe("the list of deliveries", () => {
     await main().getByText("No delivery matches.").waitFor();
     expect(await tab.page.getByLabel("Event").inputValue()).toBe("key.*");
     await tab.page.getByLabel("Event").selectOption("connection.*");
-    await tab.page.getByLabel("Endpoint").selectOption(id);
+    await tab.page.getByRole("combobox", { name: /^Endpoint/ }).selectOption(id);
     await rows("Deliveries").getByText("connection.created").waitFor();
     await tab.page.goBack();
     await tab.page.goBack();

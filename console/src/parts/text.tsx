@@ -62,10 +62,11 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     setCopied(worked ? "yes" : "no");
     window.setTimeout(() => setCopied(null), 2_000);
   };
+  const verb = copied === "yes" ? "Copied" : "Copy";
   return (
     <>
-      <button type="button" class="quiet" onClick={copy} aria-label={`Copy ${label}`}>
-        {copied === "yes" ? "Copied" : "Copy"}
+      <button type="button" class="quiet" onClick={copy} aria-label={`${verb} ${label}`}>
+        {verb}
       </button>
       {copied === "no" && <span role="alert">Select it and copy it by hand.</span>}
     </>
