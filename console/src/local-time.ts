@@ -1,7 +1,8 @@
 /** Times as a person puts them in: of the person's time zone, without one written. Pure. */
 
-/** What `<input type="datetime-local">` shows for a time (Unix milliseconds), to the minute. */
+/** What `<input type="datetime-local">` shows for a time (Unix milliseconds), to the minute; NaN: nothing. */
 export function toLocalInput(at: number): string {
+  if (Number.isNaN(at)) return "";
   const minutesWest = new Date(at).getTimezoneOffset();
   return new Date(at - minutesWest * 60_000).toISOString().slice(0, 16);
 }

@@ -31,4 +31,6 @@ test("a time is the same minute after it was shown in a field", () => {
     ),
   );
   expect(fromLocalInput("")).toBeNull();
+  // An address may say anything.
+  expect(toLocalInput(Date.parse("nonsense"))).toBe("");
 });

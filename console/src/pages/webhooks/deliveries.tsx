@@ -9,7 +9,7 @@ import { result } from "../../call";
 import { filterPart } from "../../filter-address";
 import { useLive } from "../../live";
 import { EventSelect } from "../../parts/event-pattern";
-import { type Column, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
+import { type Column, curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Ago, Badge, Untrusted } from "../../parts/text";
 import { goTo, href } from "../../routes";
 import { serviceNow } from "../../service-clock";
@@ -76,12 +76,19 @@ export function DeliveriesOfAll({ filters }: { filters: DeliveryFilters }) {
             ))}
           </select>
         </label>
-        {filters.event !== null && (
-          <button type="button" onClick={() => change({ event: null })}>
-            Of all events, not of one
-          </button>
-        )}
       </div>
+      {filters.event !== null && (
+        <p>
+          Only those of the event{" "}
+          <a href={href("events", filters.event)}>
+            <Untrusted text={filters.event} />
+          </a>
+          .{" "}
+          <button type="button" onClick={() => change({ event: null })}>
+            Show all
+          </button>
+        </p>
+      )}
       <Deliveries filters={filters} />
     </>
   );
@@ -141,18 +148,28 @@ export function Deliveries({ filters }: { filters: DeliveryFilters }) {
               Nothing matched among the deliveries that were looked at. Older ones may: go on with
               "Older".
             </Empty>
-          ) : filter === "" ? (
-            <Empty>
-              Nothing was sent yet. An endpoint that is enabled gets the events that happen from
-              then on.
-            </Empty>
           ) : (
-            <Empty>No delivery matches. They are kept for a limited time.</Empty>
+            <NoDelivery filters={filters} />
           )}
           <Pager cursors={cursors} next={next_cursor} />
         </>
       )}
     </LiveView>
+  );
+}
+
+/** Why there is nothing, and how to get the first delivery. */
+function NoDelivery({ filters }: { filters: DeliveryFilters }) {
+  const { endpoint, ...others } = filters;
+  if (filterPart(others) !== "") {
+    return <Empty>No delivery matches. They are kept for a limited time.</Empty>;
+  }
+  const test = `/v1/webhooks/endpoints/${endpoint ?? "ENDPOINT"}:test`;
+  return (
+    <Empty call={curl("POST", test)}>
+      Nothing was sent yet. An endpoint that is enabled gets the events that happen from then on. A
+      test is sent at once:
+    </Empty>
   );
 }
 
