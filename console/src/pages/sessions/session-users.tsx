@@ -34,7 +34,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
     await result(assignRelayHost({ body: naming(session, user) }));
     await refresh();
   };
-  const columns: Column<RelaySessionUser>[] = hasEnded
+  const columns: readonly Column<RelaySessionUser>[] = hasEnded
     ? FACTS
     : [
         ...FACTS,
