@@ -22,13 +22,6 @@ const NEEDED = "relay-nodes:write";
 
 /** What may be done with a node of the organisation. */
 export function NodeActions({ node, refresh }: Props) {
-  if (node.shared) {
-    return (
-      <p class="muted">
-        Whoever runs the deployment changes a shared node, with the root token. A key cannot.
-      </p>
-    );
-  }
   return (
     <>
       <div class="buttons">

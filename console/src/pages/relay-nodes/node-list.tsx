@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { type Column, curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
-import { Ago, Badge, Untrusted } from "../../parts/text";
+import { Ago, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
 import { MakeNode } from "./make-node";
 import { loadWords, NewToken, regionOf, StatusBadge } from "./node-words";
@@ -25,13 +25,9 @@ const COLUMNS: readonly Column<RelayNode>[] = [
   { title: "Sessions", numeric: true, show: loadWords },
   { title: "Users", numeric: true, show: ({ load }) => load.users ?? "–" },
   { title: "Link changed", show: ({ last_seen_at: at }) => <Ago at={at} /> },
-  {
-    title: "Whose",
-    show: ({ shared }) => (shared ? <Badge>shared</Badge> : "own"),
-  },
 ];
 
-/** The organisation's own relay nodes and the shared ones, newest first. */
+/** The organisation's own relay nodes, newest first. The API shows shared ones to the root token only. */
 export function NodeList() {
   const [token, setToken] = useState<string | null>(null);
   const pages = useCursors();
@@ -43,8 +39,8 @@ export function NodeList() {
     <>
       <h1>Relay nodes</h1>
       <p class="muted">
-        Machines of yours that carry relay sessions over UDP, and those that all organisations of
-        this deployment share.
+        Machines of yours that carry relay sessions over UDP. Nodes that all organisations of this
+        deployment share are not listed.
       </p>
       <LiveView live={live}>
         {({ data, next_cursor: next }) => (
@@ -53,9 +49,10 @@ export function NodeList() {
               <List label="Relay nodes" columns={COLUMNS} rows={data} keyOf={({ id }) => id} />
             ) : (
               <Empty call={curl("POST", "/v1/relay-nodes", { name: "Frankfurt 1" })}>
-                There is no relay node. Without one, relay sessions are carried over websockets, and
-                nothing is missing. Games that speak UDP, such as those written for Edgegap, need
-                one: a small program on a machine of yours. Make it below, or with this call.
+                Your organisation has no relay node. Without one, relay sessions are carried over
+                websockets, and nothing is missing. Games that speak UDP, such as those written for
+                Edgegap, need one: a small program on a machine of yours. Make it below, or with
+                this call.
               </Empty>
             )}
             <Pager cursors={pages} next={next} />

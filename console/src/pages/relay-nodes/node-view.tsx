@@ -4,7 +4,7 @@ import { CallError, result } from "../../call";
 import { inBytes } from "../../durations";
 import { useLive } from "../../live";
 import { Empty, LiveView } from "../../parts/list";
-import { Ago, Badge, Untrusted } from "../../parts/text";
+import { Ago, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
 import { NodeActions } from "./node-actions";
 import { loadWords, regionOf, StatusBadge, statusWords } from "./node-words";
@@ -52,16 +52,6 @@ function Facts({ node }: { node: RelayNode }) {
       <dt>State</dt>
       <dd>
         <StatusBadge status={node.status} /> {statusWords(node)}
-      </dd>
-      <dt>Whose</dt>
-      <dd>
-        {node.shared ? (
-          <>
-            <Badge>shared</Badge> by all organisations of this deployment
-          </>
-        ) : (
-          "your organisation's own"
-        )}
       </dd>
       <dt>Region</dt>
       <dd>{regionOf(node)}</dd>
