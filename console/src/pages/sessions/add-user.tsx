@@ -32,7 +32,7 @@ export function AddUser({ session, refresh }: Props) {
     spellcheck: false,
   });
   return (
-    <details class="add-user" open={session.session_users.length === 0}>
+    <details class="session-add-user" open={session.session_users.length === 0}>
       <summary>Authorise a user</summary>
       <Form submit={submit} needs="relays:write" verb="Authorise">
         <Field label="Address" hint="The user's IP address, as your server sees it.">

@@ -69,7 +69,7 @@ export function SessionFacts({ session, hasEnded, refresh }: Props) {
           <h2>Metadata</h2>
           <dl class="facts">
             {entries.map(([name, value]) => (
-              <div key={name} class="fact">
+              <div key={name} class="session-fact">
                 <dt>
                   <Untrusted text={name} />
                 </dt>

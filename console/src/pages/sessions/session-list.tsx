@@ -16,7 +16,7 @@ const COLUMNS: readonly Column<RelaySession>[] = [
   {
     title: "Session",
     show: ({ session_id: id }) => (
-      <a href={href("sessions", id)}>
+      <a href={href("sessions", id)} class="session-id">
         <code>{id}</code>
       </a>
     ),

@@ -20,7 +20,7 @@ export function SessionTraffic({ session, traffic, at }: Props) {
   return (
     <>
       <h2>Traffic</h2>
-      <p class="rates">
+      <p class="session-rates">
         <Rate kind="sent" words="from the users" rate={latest?.bytes_in} />
         <Rate kind="received" words="to the users" rate={latest?.bytes_out} />
       </p>
@@ -42,7 +42,7 @@ interface RateProps {
 function Rate({ kind, words, rate }: RateProps) {
   return (
     <span>
-      <span class={`line ${kind}`} aria-hidden="true" />{" "}
+      <span class={`session-line ${kind}`} aria-hidden="true" />{" "}
       <strong>{rate === undefined ? "–" : `${inBytes(rate)}/s`}</strong> {words}
     </span>
   );
@@ -71,10 +71,10 @@ function Plot({ traffic, at }: { traffic: Traffic; at: number }) {
   }, [traffic]);
   useEffect(() => plot.current?.show(traffic.rates()), [traffic, at]);
   return (
-    <figure class="traffic">
+    <figure class="session-traffic">
       <div
         ref={place}
-        class="plot"
+        class="session-plot"
         role="img"
         aria-label="Bytes a second over the last minutes, from the users and to the users. The rates now stand above."
       />

@@ -11,8 +11,9 @@ import { inBytes } from "../../durations";
 import { Action } from "../../parts/action";
 import { type Column, Empty, List } from "../../parts/list";
 import { Secret } from "../../parts/secret";
-import { Badge, Copyable } from "../../parts/text";
+import { Badge } from "../../parts/text";
 import { isOnRelayNode, nameOf } from "./session-words";
+import { UserDevice } from "./user-device";
 
 interface Props {
   session: RelaySession;
@@ -41,7 +42,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
         {
           title: "Actions",
           show: (user) => (
-            <div class="row-actions">
+            <div class="session-actions">
               {!user.is_host && (
                 <MakeHost session={session} user={user} run={() => promote(user)} />
               )}
@@ -56,7 +57,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
         Users ({users.length} of {most})
       </h2>
       {pending && (
-        <p class="notice" role="status">
+        <p class="session-note" role="status">
           The relay node could not be told yet that {pending.name} was revoked. It passes nothing
           more of this user after {new Date(pending.until).toLocaleTimeString()}.
         </p>
@@ -110,11 +111,7 @@ function Who({ user }: { user: RelaySessionUser }) {
           connection <code>{connection}</code>
         </div>
       )}
-      {device !== null && (
-        <div class="muted">
-          device <Copyable text={device} label={`id of the device of ${nameOf(user)}`} />
-        </div>
-      )}
+      {device !== null && <UserDevice id={device} />}
     </>
   );
 }

@@ -30,7 +30,7 @@ export function SessionView({ id }: { id: string }) {
       </h1>
       {hasEnded ? <Ended wasSeen={session !== null} /> : <Freshness state={state} />}
       {session && (
-        <div class={hasEnded ? "over" : undefined}>
+        <div class={hasEnded ? "session-over" : undefined}>
           {!hasEnded && (
             <div class="buttons">
               <EndSession session={session} refresh={live.refresh} />
@@ -55,7 +55,7 @@ function StateBadge({ session, hasEnded }: { session: RelaySession; hasEnded: bo
 
 function Ended({ wasSeen }: { wasSeen: boolean }) {
   return (
-    <p class="notice" role="status">
+    <p class="session-note" role="status">
       {wasSeen
         ? "This session has ended. Below is what it was last."
         : "There is no live session with this id. It may have ended."}{" "}

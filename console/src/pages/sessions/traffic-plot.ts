@@ -70,8 +70,8 @@ export class TrafficPlot {
         ],
         series: [
           {},
-          { stroke: colour("--sent"), width: 2, points: { show: false } },
-          { stroke: colour("--received"), width: 2, dash: [6, 4], points: { show: false } },
+          { stroke: colour("--session-sent"), width: 2, points: { show: false } },
+          { stroke: colour("--session-received"), width: 2, dash: [6, 4], points: { show: false } },
         ],
       },
       dataOf(this.#rates),
