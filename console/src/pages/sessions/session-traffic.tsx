@@ -43,7 +43,7 @@ function Rate({ kind, words, rate }: RateProps) {
   return (
     <span>
       <span class={`session-line ${kind}`} aria-hidden="true" />{" "}
-      <strong>{rate === undefined ? "–" : `${inBytes(rate)}/s`}</strong> {words}
+      <strong>{rate === undefined ? "…" : `${inBytes(rate)}/s`}</strong> {words}
     </span>
   );
 }

@@ -61,7 +61,7 @@ export class TrafficPlot {
         legend: { show: false },
         cursor: { show: false },
         scales: {
-          x: { range: (_, from, to) => span(from, to) },
+          x: { range: (_, from, to) => [Math.min(from, to - SHORTEST_SPAN), to] },
           y: { range: (_, __, most) => [0, Math.max(most ?? 0, 100) * 1.1] },
         },
         axes: [
@@ -80,14 +80,15 @@ export class TrafficPlot {
   }
 }
 
-/** The times at both ends. uPlot says null while there is nothing to draw. */
-function span(from: number | null, to: number | null): [number, number] {
-  const end = to ?? Date.now() / 1_000;
-  return [Math.min(from ?? end, end - SHORTEST_SPAN), end];
-}
-
+/** What is drawn; without values an empty plot up to now. */
 function dataOf({ at, bytes_in, bytes_out }: Rates): uPlot.AlignedData {
-  return [at, bytes_in, bytes_out];
+  if (at.length > 0) return [at, bytes_in, bytes_out];
+  const now = Date.now() / 1_000;
+  return [
+    [now - SHORTEST_SPAN, now],
+    [null, null],
+    [null, null],
+  ];
 }
 
 function timeOfDay(seconds: number): string {
