@@ -60,7 +60,8 @@ export function List<Row>({ label, columns, rows, keyOf }: ListProps<Row>) {
           <tr key={keyOf(row)}>
             {columns.map(({ title, show, numeric }) => (
               <td key={title} data-label={title} class={numeric ? "numeric" : undefined}>
-                {show(row)}
+                {/* One element: on a narrow screen it stands beside the title. */}
+                <div>{show(row)}</div>
               </td>
             ))}
           </tr>
