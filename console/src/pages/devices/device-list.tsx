@@ -32,7 +32,9 @@ export function DeviceList({ application }: { application: string }) {
       {({ data, next_cursor }) => (
         <>
           {data.length === 0 && cursors.number === 1 ? (
-            <Empty call={`node docs/pairing-device.mjs ${location.origin} ${application} device.json`}>
+            <Empty
+              call={`node docs/pairing-device.mjs ${location.origin} ${application} device.json`}
+            >
               No device is paired with this application. A device asks, and you let it in on the
               page <a href={href("pairing")}>Pairing</a>. This example of a device is in the
               repository:

@@ -146,7 +146,10 @@ function Rename({ device, say, refresh }: DeviceActions) {
   }
   return (
     <Form submit={submit} needs="devices:manage" verb="Rename" cancel={() => setOpen(false)}>
-      <Field label="Name" hint="For operators: the device does not see it. Empty: what it calls itself.">
+      <Field
+        label="Name"
+        hint="For operators: the device does not see it. Empty: what it calls itself."
+      >
         {(props) => (
           <input
             {...props}

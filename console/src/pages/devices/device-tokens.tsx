@@ -116,11 +116,7 @@ function Rotation({ device, token, say, refresh, close }: TokenProps & { close: 
           <legend>What the new token carries</legend>
           {approved.map((scope) => (
             <label class="scope" key={scope}>
-              <input
-                type="checkbox"
-                checked={ticked.has(scope)}
-                onChange={() => toggle(scope)}
-              />
+              <input type="checkbox" checked={ticked.has(scope)} onChange={() => toggle(scope)} />
               <code>
                 <Untrusted text={scope} />
               </code>

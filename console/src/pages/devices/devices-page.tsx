@@ -4,6 +4,7 @@ import { type Applications, useApplications } from "../../applications";
 import { curl, Empty } from "../../parts/list";
 import { useStatusLine } from "../../parts/status-line";
 import { goTo } from "../../routes";
+import { showText } from "../../show-text";
 import { DeviceList } from "./device-list";
 import { DevicePage } from "./device-page";
 import { NewApplication } from "./new-application";
@@ -58,24 +59,21 @@ function ChooseApplication({ applications, chosen }: ChooseProps) {
       {line}
       {none && (
         <Empty call={curl("POST", "/v1/applications", { name: "Gateway" })}>
-          There is no application yet. An application is what devices pair with, such as one gateway.
-          Make one here, or with this call:
+          There is no application yet. An application is what devices pair with, such as one
+          gateway. Make one here, or with this call:
         </Empty>
       )}
       <div class="filters">
         {list.length > 0 && (
           <label>
             Application
-            <select
-              value={chosen}
-              onChange={(event) => goTo("devices", event.currentTarget.value)}
-            >
+            <select value={chosen} onChange={(event) => goTo("devices", event.currentTarget.value)}>
               {chosen !== undefined && !list.some(({ id }) => id === chosen) && (
                 <option value={chosen}>{chosen}</option>
               )}
               {list.map(({ id, name }) => (
                 <option key={id} value={id}>
-                  {name}
+                  {showText(name)}
                 </option>
               ))}
             </select>

@@ -80,15 +80,22 @@ function LiveSessions({ visible, state }: { visible: boolean; state: LiveState<S
     );
   }
   if (!state.value) {
-    return <p>{state.error ? "Its live sessions could not be read." : "Its live sessions are being read …"}</p>;
+    return (
+      <p>
+        {state.error
+          ? "Its live sessions could not be read."
+          : "Its live sessions are being read …"}
+      </p>
+    );
   }
   const { sessions, total_count } = state.value;
   if (total_count === 0) return <p>It is in no live relay session.</p>;
   return (
     <>
       <p>
-        It is in {total_count === 1 ? "one live relay session" : `${total_count} live relay sessions`}
-        , and removing it cuts it off:
+        It is in{" "}
+        {total_count === 1 ? "one live relay session" : `${total_count} live relay sessions`}, and
+        removing it cuts it off:
       </p>
       <ul>
         {sessions.map(({ session_id, session_users, created_at }) => (

@@ -37,7 +37,7 @@ export function History({ applications }: { applications: Applications }) {
       <h2 id="history">Decided before</h2>
       <div class="filters">
         <label>
-          What became of it
+          Result
           <select
             value={status}
             onChange={(event) => setStatus(event.currentTarget.value as Ending | "")}
@@ -101,7 +101,7 @@ function columnsOf(applications: Applications): Column<PairingRequest>[] {
         <Untrusted text={applicationName(applications, application_id)} />
       ),
     },
-    { title: "Became", show: ({ status }) => <StatusBadge status={status} /> },
+    { title: "Result", show: ({ status }) => <StatusBadge status={status} /> },
     { title: "Granted", show: (request) => <Granted request={request} /> },
     { title: "By", show: (request) => <WhoDecided request={request} /> },
     { title: "When", show: ({ decided_at, expires_at }) => <Ago at={decided_at ?? expires_at} /> },

@@ -62,7 +62,7 @@ export function RequestCard(props: RequestCardProps) {
       </header>
       <div class="request-parts">
         <div>
-          <span class="muted">Fingerprint: the device shows the same</span>
+          <span class="muted">Fingerprint: compare it with the device</span>
           <Fingerprint text={request.fingerprint} />
           <Facts request={request} application={application} />
         </div>
@@ -75,22 +75,22 @@ export function RequestCard(props: RequestCardProps) {
             disabled={!waits}
           />
           <RepairNote request={request} known={known} />
+          {waits ? (
+            <Decision
+              {...props}
+              terms={grantedBy(request, choice)}
+              verb={approveWords(request, choice)}
+            />
+          ) : (
+            <div class="buttons">
+              <RequestEnd request={request} />
+              <button type="button" onClick={dismiss}>
+                Dismiss
+              </button>
+            </div>
+          )}
         </div>
       </div>
-      {waits ? (
-        <Decision
-          {...props}
-          terms={grantedBy(request, choice)}
-          verb={approveWords(request, choice)}
-        />
-      ) : (
-        <div class="buttons">
-          <RequestEnd request={request} />
-          <button type="button" onClick={dismiss}>
-            Dismiss
-          </button>
-        </div>
-      )}
     </article>
   );
 }

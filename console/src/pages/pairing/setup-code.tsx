@@ -5,6 +5,7 @@ import { result } from "../../call";
 import { Field, Form } from "../../parts/form";
 import { Copyable, Countdown, Untrusted } from "../../parts/text";
 import { OPERATOR_SCOPES } from "../../scopes";
+import { showText } from "../../show-text";
 
 /** For how many seconds a code may work. */
 const LIVES = [60, 300, 600];
@@ -68,7 +69,7 @@ function SetupCodeForm({ applications, made }: SetupCodeFormProps) {
           >
             {applications.map(({ id, name }) => (
               <option key={id} value={id}>
-                {name}
+                {showText(name)}
               </option>
             ))}
           </select>
