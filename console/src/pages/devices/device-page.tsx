@@ -3,6 +3,7 @@ import { type Device, getDevice, labelDevice } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
+import { Action } from "../../parts/action";
 import { DeviceName, Fingerprint, Scopes } from "../../parts/device";
 import { Field, Form } from "../../parts/form";
 import { LiveView } from "../../parts/list";
@@ -33,6 +34,7 @@ export function DevicePage({ application, id }: DevicePageProps) {
   );
   const { line, say } = useStatusLine();
   const [removed, setRemoved] = useState(false);
+  const known = live.state.value.value;
   const isGone = removed || live.state.value.error?.status === 404;
   return (
     <>
@@ -40,11 +42,11 @@ export function DevicePage({ application, id }: DevicePageProps) {
         <a href={href("devices", application)}>All devices of the application</a>
       </p>
       {line}
+      <h1>
+        {known && !isGone ? <DeviceName label={known.label} name={known.display_name} /> : "Device"}
+      </h1>
       {isGone ? (
-        <>
-          <h1>Device</h1>
-          {!removed && <p>There is no such device: it was removed, or never paired.</p>}
-        </>
+        !removed && <p>There is no such device: it was removed, or never paired.</p>
       ) : (
         <LiveView live={live}>
           {(device) => (
@@ -65,9 +67,6 @@ function Details(props: DeviceActions & { removed: () => void }) {
   const { device } = props;
   return (
     <>
-      <h1>
-        <DeviceName label={device.label} name={device.display_name} />
-      </h1>
       <Facts device={device} />
       <Rename {...props} />
       <DeviceTokens {...props} />
@@ -125,6 +124,10 @@ function Rename({ device, say, refresh }: DeviceActions) {
   const [open, setOpen] = useState(false);
   const [label, setLabel] = useState("");
   const path = { application: device.application_id, device: device.device_id };
+  const start = async () => {
+    setLabel(device.label ?? "");
+    setOpen(true);
+  };
   const submit = async () => {
     await result(labelDevice({ path, body: { label: label.trim() || null } }));
     await refresh();
@@ -133,15 +136,9 @@ function Rename({ device, say, refresh }: DeviceActions) {
   };
   if (!open) {
     return (
-      <button
-        type="button"
-        onClick={() => {
-          setLabel(device.label ?? "");
-          setOpen(true);
-        }}
-      >
+      <Action run={start} needs="devices:manage">
         Rename …
-      </button>
+      </Action>
     );
   }
   return (

@@ -104,7 +104,7 @@ function LiveSessions({ visible, state }: { visible: boolean; state: LiveState<S
               <code>{session_id}</code>
             </a>{" "}
             <span class="muted">
-              {session_users?.length ?? 0} users, since <Age since={created_at} />
+              {session_users?.length ?? 0} users, for <Age since={created_at} />
             </span>
           </li>
         ))}

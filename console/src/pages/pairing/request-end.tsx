@@ -26,12 +26,7 @@ export function WhoDecided({ request }: { request: PairingRequest }) {
   if (decided_by_email) return <Untrusted text={decided_by_email} />;
   if (decided_by === null) return <span class="muted">nobody</span>;
   const own = now.state === "in" && now.person.key_id === decided_by;
-  return (
-    <>
-      API key {decided_by}
-      {own && " (yours)"}
-    </>
-  );
+  return <span class="who-decided">{own ? "your API key" : `API key ${decided_by}`}</span>;
 }
 
 /** What became of a request that was looked at. It cannot be approved any more. */
