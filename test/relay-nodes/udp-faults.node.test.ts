@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createLog } from "../../relay-node/log";
 import type { RelayNode } from "../../relay-node/relay-node";
+import { Api } from "../support/api";
 import { eventually } from "../support/eventually";
-import { Api, NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
+import { NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
 import { RelayNodeProcess } from "../support/relay-node-process";
 import { startServer, type TestServer } from "../support/server";
 import { startProxy } from "../support/tcp-proxy";

@@ -1,8 +1,9 @@
 /** Relay sessions over real UDP sockets, on a relay node that is linked to the Worker as it is deployed. */
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { RelayNode } from "../../relay-node/relay-node";
+import { Api } from "../support/api";
 import { eventually } from "../support/eventually";
-import { Api, NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
+import { NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
 import { startServer, type TestServer } from "../support/server";
 
 let server: TestServer;
