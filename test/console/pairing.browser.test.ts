@@ -162,7 +162,7 @@ describe("a request that ends while it is looked at", () => {
 
   test("stays where it was and says that another operator has approved it", async () => {
     await decideElsewhere("approve", { scopes: ["operator.read"] });
-    await expectEnded(/Approved by your API key.*It has operator\.read\./);
+    await expectEnded(/Approved by your API key.*It was given operator\.read\./);
   });
 
   test("says that another operator has rejected it, and why", async () => {

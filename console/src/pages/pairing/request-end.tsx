@@ -44,16 +44,16 @@ export function RequestEnd({ request }: { request: PairingRequest }) {
     </>
   );
   return (
-    <p class="request-end" role="status">
+    <p class="request-end" role="alert">
       <StatusBadge status={status} />{" "}
       {status === "approved" && (
         <>
-          Approved {by} It has <Scopes scopes={granted?.scopes ?? []} />.
+          {by} It was given <Scopes scopes={granted?.scopes ?? []} />.
         </>
       )}
       {status === "rejected" && (
         <>
-          Rejected {by}
+          {by}
           {reason && (
             <>
               {" "}
