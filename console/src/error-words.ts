@@ -1,4 +1,8 @@
 /** Reads what an error says, in the formats of all surfaces. Pure. */
+import { roughly } from "./durations";
+
+/** How the service tells programs to wait. A person does not see the header. */
+const WAIT_AS_TOLD = /(?:, or|\.) wait as long as Retry-After says/i;
 
 /** What an error says. */
 export interface ErrorWords {
@@ -13,8 +17,13 @@ export interface ErrorWords {
  * `code`, source sessions `message` and the code in `error`.
  * @param body what was answered, parsed
  * @param status the HTTP status
+ * @param retryAfter the header of this name: seconds to wait, as text; null: there was none
  */
-export function errorWords(body: unknown, status: number): ErrorWords {
+export function errorWords(
+  body: unknown,
+  status: number,
+  retryAfter: string | null = null,
+): ErrorWords {
   const fields = isRecord(body) ? body : {};
   const message =
     [fields.detail, fields.message, body].map(textOf).find((text) => text !== "") ??
@@ -23,7 +32,11 @@ export function errorWords(body: unknown, status: number): ErrorWords {
     ? fields.errors.map((one) => problemOf(one, message))
     : [];
   const code = textOf(fields.code) || textOf(fields.error) || null;
-  return { message: [message, ...problems].filter(Boolean).join(" "), code };
+  const said = [message, ...problems].filter(Boolean).join(" ");
+  const seconds = Number(retryAfter ?? Number.NaN);
+  if (Number.isNaN(seconds)) return { message: said, code };
+  const wait = `Try again in ${roughly(seconds * 1_000)}.`;
+  return { message: `${said.replace(WAIT_AS_TOLD, "")} ${wait}`, code };
 }
 
 function textOf(value: unknown): string {

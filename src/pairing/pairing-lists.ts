@@ -101,7 +101,7 @@ function rangesOf(status: RequestStatus | null, now: number): RequestRange[] {
   if (status === "pending") return [stillPending(now)];
   const ended: RequestRange = { stored: status };
   if (status !== "expired") return [ended];
-  return [ended];
+  return [ended, { stored: "pending", time: { isOver: true, at: now } }];
 }
 
 /** The page that these ranges make together. */

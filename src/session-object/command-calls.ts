@@ -3,6 +3,7 @@
  * a command decided, and answers when the change is announced.
  */
 import type { SessionCommand } from "../session/machine";
+import { isFinal } from "../session/session";
 import type { SessionResult } from "../session/session-calls";
 import type { Announcer } from "./announcer";
 import type { SessionClock } from "./clock";
@@ -47,6 +48,14 @@ export class CommandCalls {
     sockets.closeSilent(loaded, now);
     if (commands.doWhatIsDue(loaded, now)) await announcer.announce();
     return loaded;
+  }
+
+  /** What a reader is answered of `currentFor`: the session with its figures, also those of its relay node. */
+  async view(loaded: LoadedSession | null): Promise<SessionResult> {
+    if (!loaded) return NOT_FOUND;
+    const { session } = loaded;
+    if (!session.node || isFinal(session)) return viewOf(loaded, session);
+    return viewOf(loaded, session, { figures: await this.#object.nodes.figures(loaded) });
   }
 
   /**

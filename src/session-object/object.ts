@@ -120,12 +120,13 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
 
   async read(organisationId: number | null): Promise<SessionResult> {
     const loaded = await this.#calls.currentFor(organisationId);
-    if (!loaded) return NOT_FOUND;
     // Reading a relay session is using it. Reading a source session is not.
-    if (loaded.session.kind === "relay") this.#clock.restartIdleTime(loaded, Date.now());
-    const { session } = loaded;
-    if (!session.node || isFinal(session)) return viewOf(loaded, session);
-    return viewOf(loaded, session, { figures: await this.#nodes.figures(loaded) });
+    if (loaded?.session.kind === "relay") this.#clock.restartIdleTime(loaded, Date.now());
+    return this.#calls.view(loaded);
+  }
+
+  async peek(organisationId: number): Promise<SessionResult> {
+    return this.#calls.view(await this.#calls.currentFor(organisationId));
   }
 
   async readOrPreventCreation(organisationId: number): Promise<SessionResult> {

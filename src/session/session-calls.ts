@@ -9,10 +9,13 @@ export interface SessionCalls extends NodeReports {
   /** Makes the session. Users beyond `maxUsers`, or a taken id, are refused. */
   create(session: NewSession): Promise<SessionResult>;
   /**
-   * The session as it is now. Costs no write, unless its end was due and not yet recorded.
+   * The session as it is now. Counts as use of a relay session. Costs no write, unless its end was due and
+   * not yet recorded, or its alarm has to move.
    * @param organisationId null: of any organisation (where the caller proves later that it is theirs)
    */
   read(organisationId: number | null): Promise<SessionResult>;
+  /** As `read`, but it does not count as use: the idle clock goes on. */
+  peek(organisationId: number): Promise<SessionResult>;
   /**
    * As `read`, for a caller who makes the session under another id if there is none here. From then on,
    * an earlier request that is still on its way cannot make it here (as long as the object is in memory).

@@ -33,6 +33,10 @@ export class SessionClient {
     return this.#callRepeatable(id, (stub) => stub.read(organisationId));
   }
 
+  peek(organisationId: number, id: string): Promise<SessionResult> {
+    return this.#callRepeatable(id, (stub) => stub.peek(organisationId));
+  }
+
   readOrPreventCreation(organisationId: number, id: string): Promise<SessionResult> {
     return this.#callRepeatable(id, (stub) => stub.readOrPreventCreation(organisationId));
   }

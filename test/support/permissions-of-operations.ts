@@ -200,6 +200,7 @@ export const PERMISSIONS_OF_OPERATIONS: Record<string, CallerText> = {
 
   // Pairing requests
   listPairingRequests: "devices:list",
+  listAllPairingRequests: "devices:list",
   approvePairingRequest: "devices:approve",
   rejectPairingRequest: "devices:approve",
   createSetupCode: "devices:approve",

@@ -213,14 +213,49 @@ export const joinBody = z
   })
   .transform((body) => body.join_code);
 
+/** How many sessions a page has at most where each of them is asked. */
+const MOST_ASKED = 25;
+
+const trueOrFalse = z
+  .enum(["true", "false"], "must be true or false")
+  .transform((text) => text === "true");
+
 /** The query of the list. */
-export const listSessionsQuery = z.object({
-  page: wholeNumberText(1, Number.MAX_SAFE_INTEGER)
-    .default(1)
-    .meta({ description: "Which page: the first is 1." }),
-  limit: wholeNumberText(1, 100)
-    .default(20)
-    .meta({ description: "How many sessions a page has at most." }),
+export const listSessionsQuery = z
+  .object({
+    page: wholeNumberText(1, Number.MAX_SAFE_INTEGER)
+      .default(1)
+      .meta({ description: "Which page: the first is 1." }),
+    limit: wholeNumberText(1, 100)
+      .default(20)
+      .meta({
+        description: `How many sessions a page has at most. With \`with_traffic\`, ${MOST_ASKED} at most.`,
+      }),
+    device_id: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, "must be the id of a device: 64 digits 0-9a-f")
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          "Only sessions in which a user has this `device_id`: 64 hexadecimal digits. `total_count` and the pages are of these. Left out: all.",
+      }),
+    with_traffic: trueOrFalse.default(false).meta({
+      description:
+        "`true`: each session of the page is asked for its figures, such as who is connected. That does not count as use. The figures of a session that does not say within a second are null. Left out: `false`.",
+    }),
+  })
+  .refine(({ limit, with_traffic }) => !with_traffic || limit <= MOST_ASKED, {
+    path: ["limit"],
+    message: `must be at most ${MOST_ASKED} where with_traffic is true`,
+  });
+
+/** The query of one session. */
+export const showSessionQuery = z.object({
+  touch: trueOrFalse.default(true).meta({
+    description:
+      "`false`: reading it does not count as use, so its idle clock goes on. For those who only watch. Left out: `true`.",
+  }),
 });
 
 const TOKEN_FORM = { type: "integer", minimum: 1, maximum: 0x7fff_ffff } as const;

@@ -6,7 +6,11 @@ import { type Call, type HttpRefusal, Refused } from "../../http/request-context
 import { requireSendable } from "../../http/sendable-address";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { nodesForSession } from "../../relay-nodes/nodes-for-session";
-import { listLiveSessions } from "../../session/live-sessions";
+import {
+  askForTraffic,
+  listLiveSessions,
+  listLiveSessionsWithDevice,
+} from "../../session/live-sessions";
 import { changeJoinCode, createRelaySession } from "../../session/relay-sessions";
 import type { Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
@@ -15,6 +19,7 @@ import {
   createSessionBody,
   listSessionsQuery,
   sessionIdForm,
+  showSessionQuery,
   userOfSessionBody,
 } from "./bodies";
 import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
@@ -90,19 +95,28 @@ export const relaySessions: OperationGroup = {
       caller: key("relays:read"),
       summary: "List the live relay sessions, newest first",
       description:
-        "Sessions that have ended are not listed. What only a session itself knows is null here: coordinates, bytes, and who is connected.",
+        "Sessions that have ended are not listed. What only a session itself knows is null here, unless you ask for it with `with_traffic`: coordinates, bytes, and who is connected.",
       query: listSessionsQuery,
       answers: { 200: relaySessionPage },
       example: { query: { page: "1", limit: "20" } },
       async handle(c, { query, caller }) {
-        const page = await listLiveSessions(c.var.db, {
+        const { db, sessions } = c.var;
+        const { limit, device_id: deviceId } = query;
+        const wanted = {
           organisationId: caller.organisationId,
           kind: "relay",
-          offset: (query.page - 1) * query.limit,
-          limit: query.limit,
+          offset: (query.page - 1) * limit,
+          limit,
           now: Date.now(),
-        });
-        return { status: 200, body: toRelaySessionPage(page, query, linkSettings(c)) };
+        } as const;
+        const page = await (deviceId === null
+          ? listLiveSessions(db, wanted)
+          : listLiveSessionsWithDevice(db, deviceId, wanted));
+        const listed = query.with_traffic
+          ? await askForTraffic(sessions, page.sessions)
+          : page.sessions.map((session) => ({ session, traffic: null }));
+        const shown = { listed, total: page.total };
+        return { status: 200, body: toRelaySessionPage(shown, query, linkSettings(c)) };
       },
     }),
     operation({
@@ -113,12 +127,16 @@ export const relaySessions: OperationGroup = {
       caller: key("relays:read"),
       summary: "Show a live relay session",
       description:
-        "A session that has ended is 404. Reading a session counts as use: its idle clock starts again.",
+        "A session that has ended is 404. Reading a session counts as use: its idle clock starts again, unless `touch` is `false`.",
+      query: showSessionQuery,
       answers: { 200: relaySession },
       refusals: { 404: ["session-not-found"] },
-      async handle(c, { params, caller }) {
+      async handle(c, { params, query, caller: { organisationId } }) {
         const id = requireSessionId(params.id);
-        const result = await c.var.sessions.read(caller.organisationId, id);
+        const { sessions } = c.var;
+        const result = await (query.touch
+          ? sessions.read(organisationId, id)
+          : sessions.peek(organisationId, id));
         const { session, traffic } = requireSession(result, 404);
         if (session.status === "failed" || session.status === "expired") {
           throw new Refused(sessionNotFound);

@@ -4,32 +4,36 @@
  */
 import * as z from "zod";
 import type { Shown } from "../../http/operation";
+import type { ListedSession } from "../../session/live-sessions";
 import { joinCode, sessionTokens } from "../../session/relay-tokens";
 import { endReasonOf, hostOf, joinCodeDrawOf, type Session } from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { time, toRfc3339 } from "../shared/wire-time";
 import { type LinkSettings, relay, token, toRelay } from "./links";
 
+const NOT_KNOWN = "Null in a webhook, and in a list without `with_traffic`.";
 const count = (what: string) =>
   z
     .int()
     .nullable()
-    .meta({ description: `${what} Up to 5 seconds behind. Null in a list and a webhook.` });
+    .meta({ description: `${what} Up to 5 seconds behind. ${NOT_KNOWN}` });
 /** What only the session's Durable Object knows of a user. */
 const figures = z.object({
   connected: z
     .boolean()
     .nullable()
-    .meta({ description: "Whether a websocket is open. Null in a list and a webhook." }),
+    .meta({ description: `Whether a websocket is open. ${NOT_KNOWN}` }),
   bytes_in: count("Bytes that this user has sent."),
   bytes_out: count("Bytes that were sent to this user."),
   frames_dropped: count("Frames of this user that were not passed on."),
 });
 
-const coordinate = z.number().nullable().meta({
-  description:
-    "Where the user connected from, in degrees. Null before that, and in a list and a webhook.",
-});
+const coordinate = z
+  .number()
+  .nullable()
+  .meta({
+    description: `Where the user connected from, in degrees. Null before that. ${NOT_KNOWN}`,
+  });
 
 const sessionUser = z
   .object({
@@ -107,7 +111,9 @@ const pageNumber = z.int().nullable();
 export const relaySessionPage = z
   .object({
     sessions: z.array(relaySession),
-    total_count: z.int().meta({ description: "How many live sessions there are." }),
+    total_count: z.int().meta({
+      description: "How many live sessions there are; with `device_id`, how many of that device.",
+    }),
     pagination: z.object({
       number: z.int(),
       next_page_number: pageNumber.meta({ description: "Null: this is the last page." }),
@@ -121,8 +127,8 @@ export const relaySessionPage = z
 
 /**
  * A RelaySession.
- * @param traffic the figures of its websockets, which only the Durable Object knows; null in a list and a
- *   webhook, whose fields for them are null
+ * @param traffic the figures of its websockets, which only the Durable Object knows; null in a webhook, and
+ *   in a list that did not ask for them: the fields for them are null
  */
 export function toRelaySession(
   session: Session,
@@ -156,7 +162,7 @@ export function toSessionWithUser(
 
 /** A page of RelaySessions. */
 export function toRelaySessionPage(
-  page: { sessions: Session[]; total: number },
+  page: { listed: readonly ListedSession[]; total: number },
   query: { page: number; limit: number },
   at: LinkSettings,
 ): Shown<typeof relaySessionPage> {
@@ -164,7 +170,7 @@ export function toRelaySessionPage(
   const hasNext = query.page < pages;
   const hasPrevious = query.page > 1;
   return {
-    sessions: page.sessions.map((session) => toRelaySession(session, null, at)),
+    sessions: page.listed.map(({ session, traffic }) => toRelaySession(session, traffic, at)),
     total_count: page.total,
     pagination: {
       number: query.page,
