@@ -28,9 +28,11 @@ export function errorWords(
   const message =
     [fields.detail, fields.message, body].map(textOf).find((text) => text !== "") ??
     `The service answered ${status}.`;
-  const problems = Array.isArray(fields.errors) ? fields.errors.map(problemOf).filter(Boolean) : [];
+  const problems = Array.isArray(fields.errors)
+    ? fields.errors.map((one) => problemOf(one, message))
+    : [];
   const code = textOf(fields.code) || textOf(fields.error) || null;
-  const said = [message, ...problems].join(" ");
+  const said = [message, ...problems].filter(Boolean).join(" ");
   const seconds = Number(retryAfter ?? Number.NaN);
   if (Number.isNaN(seconds)) return { message: said, code };
   const wait = `Try again in ${roughly(seconds * 1_000)}.`;
@@ -42,11 +44,12 @@ function textOf(value: unknown): string {
   return Array.isArray(value) ? value.map(textOf).filter(Boolean).join(" ") : "";
 }
 
-/** One wrong field of problem details: "url: must begin with https://". */
-function problemOf(problem: unknown): string {
+/** One wrong field of problem details: "url: must begin with https://". Nothing, if it has been said. */
+function problemOf(problem: unknown, said: string): string {
   if (!isRecord(problem)) return "";
   const { path, message } = problem;
-  return typeof message === "string" ? `${path ? `${path}: ` : ""}${message}.` : "";
+  if (typeof message !== "string" || said.includes(message)) return "";
+  return `${path ? `${path}: ` : ""}${message}.`;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
