@@ -203,7 +203,7 @@ describe("a key", () => {
     expect(await shownToken(tab, "The new token")).toBe(token);
     await button(tab, "I have copied it").click();
     await tab.page.getByRole("status").getByText("Your session has ended.").waitFor();
-    await tab.page.getByLabel("API key").fill(token);
+    await tab.page.getByLabel("API key", { exact: true }).fill(token);
     await button(tab, "Sign in").click();
     await button(tab, "Sign out").waitFor();
     await expectNoProblems(browser, tab, { allowed: REFUSED });

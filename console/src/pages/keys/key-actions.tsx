@@ -77,7 +77,7 @@ export function KeyActions({ apiKey, changed, isOwn, open, focused }: KeyActions
             <>
               <p>
                 {name} is deleted. Within 10 seconds no program can use it any more. This cannot be
-                undone. If it also acts in organisations of which you know nothing, it stays there.
+                undone. If it also acts in organisations that are not yours, it stays there.
               </p>
               {out}
             </>
