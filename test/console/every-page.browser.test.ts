@@ -124,7 +124,7 @@ describe("with the keyboard alone,", () => {
   test("the person signs in, skips the navigation, and opens a page", async () => {
     const { page } = await browser.open(WIDE);
     await page.goto("/console");
-    const field = page.getByLabel("API key", { exact: true });
+    const field = page.getByLabel("API key");
     await field.waitFor();
     const isThere = () => field.evaluate("(it) => it === document.activeElement");
     while (!(await isThere())) await page.keyboard.press("Tab");
