@@ -8,6 +8,7 @@ import {
 } from "drawbridge-client";
 import { CallError, onRefusedCredential, result, setCredential } from "./call";
 import { forgetAddress } from "./routes";
+import { noteServiceTime } from "./service-clock";
 
 const STORED_TOKEN = "drawbridge-session-token";
 const STORED_ORGANISATION = "drawbridge-organisation";
@@ -169,6 +170,7 @@ async function enter(token: string): Promise<void> {
     useCredential(token);
     return result(getSessionToken());
   });
+  noteServiceTime(person.server_time);
   sessionStorage.setItem(STORED_TOKEN, token);
   signedIn.value = { state: "in", person };
 }
