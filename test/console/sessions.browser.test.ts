@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
   expectNoProblems,
-  goTo,
   newOrganisation,
   newSignInKey,
   openConsole,
@@ -115,8 +114,8 @@ async function kilobytes(tab: Tab, user: string, column: string): Promise<number
   return Number.parseFloat(text) * (text.endsWith("kB") ? 1 : 0.001);
 }
 
-describe("a session in which two play", () => {
-  test("is watched while bytes flow, until a user is revoked and it is ended in the browser", async () => {
+describe("a session", () => {
+  test("in which two play is watched while bytes flow, until a user is revoked and it is ended in the browser", async () => {
     const session = await newSession(2);
     const host = await connect(session, 0);
     const client = await connect(session, 1);
@@ -193,10 +192,15 @@ describe("a session in which two play", () => {
     await expectNoProblems(browser, tab, { allowed: [/400/] });
   });
 
-  test("gets a join code, another one, and none", async () => {
-    const { session_id: id } = await newSession(1);
+  test("gets its first user, who is the host, a join code, another one, and none", async () => {
+    const { session_id: id } = await newSession(0);
     const tab = await openConsole(browser, { key: studio.key, hash: `#/sessions/${id}` });
     const { page } = tab;
+    await page.getByText("Nobody may connect yet.").waitFor();
+    await page.getByRole("textbox", { name: "Address" }).fill("198.51.100.1");
+    await page.getByRole("button", { name: "Authorise", exact: true }).click();
+    await page.getByText("198.51.100.1 may connect now, as the host").waitFor();
+    await row(tab, "198.51.100.1").waitFor();
     const code = async () => (await studio.api.read(id)).body.join_code;
     await page.getByRole("button", { name: "Make a join code" }).click();
     await page.getByRole("button", { name: "Show join code" }).click();
@@ -236,7 +240,7 @@ test("metadata is shown as the text that it is", async () => {
   const { page } = tab;
   await row(tab, id).getByText("<b>map</b>: <img").waitFor();
   await expectNoProblems(browser, tab);
-  await goTo(tab, `#/sessions/${id}`);
+  await row(tab, id).getByRole("link").click();
   await page.getByText(`<img src=x onerror="document.title='gone'">‹U+200B›`).waitFor();
   expect(await page.title()).toBe("Relay sessions · Drawbridge");
   await expectNoProblems(browser, tab);
