@@ -303,7 +303,12 @@ test("it says which permission is missing between the connections of a session, 
       { ip: "198.51.100.2", connection_id: "plant-b" },
     ],
   });
-  const tab = await openConsole(browser, { key: studio.key, hash: `#/sessions/${id}` });
+  const tab = await openConsole(browser, {
+    key: studio.key,
+    hash: `#/sessions/${id}`,
+    colorScheme: "dark",
+    viewport: { width: 360, height: 740 },
+  });
   const ways = tab.page.getByRole("table", { name: /^Permissions/ }).getByRole("row");
   // The header, and the two ways.
   const there = ways.nth(1);

@@ -26,6 +26,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
   /** Of users whom a relay node may still let through: until when. */
   const [pending, setPending] = useState<{ name: string; until: string } | null>(null);
   const { session_users: users, max_users: most } = session;
+  const onNode = isOnRelayNode(session);
   const revoke = async (user: RelaySessionUser) => {
     const { effective_by: until } = await result(revokeRelayUser({ body: naming(session, user) }));
     setPending(until === undefined ? null : { name: nameOf(user), until });
@@ -43,7 +44,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
           title: "Actions",
           show: (user) => (
             <div class="session-actions">
-              {!user.is_host && (
+              {!user.is_host && !onNode && (
                 <MakeHost session={session} user={user} run={() => promote(user)} />
               )}
               <Revoke user={user} run={() => revoke(user)} />
@@ -56,6 +57,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
       <h2>
         Users ({users.length} of {most})
       </h2>
+      {onNode && <p class="muted">On a relay node the host stays the host.</p>}
       {pending && (
         <p class="session-note" role="status">
           The relay node could not be told yet that {pending.name} was revoked. It passes nothing
@@ -165,7 +167,6 @@ function MakeHost({ session, user, run }: MakeHostProps) {
     <Action
       run={run}
       needs="relays:write"
-      blocked={isOnRelayNode(session) ? "The host cannot change on a relay node." : null}
       ask={{
         title: `Make ${nameOf(user)} the host?`,
         body: (
