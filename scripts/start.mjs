@@ -5,24 +5,24 @@
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { buildRelayNode, RELAY_NODE } from "./build-relay-node.mjs";
+import { findOrCreateOrganisation, giveGameItsKey, newSignInCode } from "./local-organisation.mjs";
+import { forgetRelayNode, startRelayNode } from "./local-relay-node.mjs";
+import { readRootToken, writeDevVars } from "./local-secrets.mjs";
 import {
   ensureInstalled,
   fail,
   nodePath,
   ROOT,
   readOptions,
-  readOrganisation,
   runNode,
   runWrangler,
   stateFolder,
   toolEnv,
   WRANGLER,
-  writeOrganisation,
 } from "./setup.mjs";
 
 /** IPv4 only: clients that try ::1 first for `localhost` fall back to it. Never all interfaces. */
@@ -32,9 +32,6 @@ const READY_WITHIN_MS = 90_000;
 /** Once it answers at all, it is healthy very soon or will not be: it refuses to serve. */
 const HEALTHY_WITHIN_MS = 10_000;
 const STOP_WITHIN_MS = 5_000;
-const DEV_VARS = join(ROOT, ".dev.vars");
-/** What a publishable key may do: host a session. */
-const HOSTING = "relays:host";
 
 readOptions(
   {},
@@ -46,7 +43,7 @@ const baseUrl = `http://localhost:${port}`;
 /** Where this service's static files are put. They hold what is not deployed: the game, with its key. */
 const assets = `dist/assets-${port}`;
 let server;
-/** The relay node's process, and what it is called in the API. */
+/** The relay node's process. */
 let relayNode;
 let stopping = false;
 /** Marks this script's own requests, so that they can be left out of the log. */
@@ -63,11 +60,20 @@ await applyMigrations();
 await buildAssets();
 server = serve();
 await waitUntilHealthy();
-const organisation = await findOrCreateOrganisation();
-await giveGameItsKey(organisation);
-await forgetRelayNode();
-if (withRelayNode) await startRelayNode();
-announce(organisation);
+const service = { call, callAsRoot, stop };
+const organisation = await findOrCreateOrganisation(service);
+if (await giveGameItsKey(service, organisation)) {
+  await buildAssets();
+  await waitUntilServed("/play/config.js", organisation.game_key);
+}
+await forgetRelayNode(service);
+if (withRelayNode) {
+  const onStarted = (child) => {
+    relayNode = child;
+  };
+  await startRelayNode(service, { address: ADDRESS, port, onStarted });
+}
+announce(organisation, await newSignInCode(service, organisation));
 runCronEveryMinute();
 
 function readPort() {
@@ -99,21 +105,6 @@ async function requireFreePort() {
     });
     probe.listen(port, ADDRESS, () => probe.close(free));
   });
-}
-
-/** Fresh secrets, once. A file that is there is left alone: the Worker says what it lacks. */
-function writeDevVars() {
-  if (existsSync(DEV_VARS)) return;
-  const secret = () => randomBytes(32).toString("base64url");
-  writeFileSync(
-    DEV_VARS,
-    "# Made by `npm start` for this machine only.\n" +
-      `DRAWBRIDGE_SECRET="${secret()}"\n` +
-      `DRAWBRIDGE_ROOT_TOKEN="${secret()}"\n` +
-      "# Webhooks may go to http:// and to this machine.\n" +
-      'ALLOW_INSECURE_WEBHOOKS="1"\n',
-    { mode: 0o600, flag: "wx" },
-  );
 }
 
 async function applyMigrations() {
@@ -198,49 +189,6 @@ async function call(method, path, headers = {}, body = undefined, timeoutMs = 30
   return { status: response.status, text: await response.text() };
 }
 
-/** The one that an earlier start made, if its key still works: the same key at every start. */
-async function findOrCreateOrganisation() {
-  const known = readOrganisation();
-  if (known) {
-    const { status, text } = await call("GET", "/v1/relays/sessions?limit=1", {
-      authorization: `token ${known.api_key}`,
-    });
-    if (status === 200) return known;
-    if (status !== 401 && status !== 403) {
-      await stop(1, `The API key of the last start could not be checked: ${status} ${text}`);
-    }
-  }
-  const newOne = JSON.stringify({ name: "Local" });
-  const { status, text } = await callAsRoot("POST", "/v1/organisations", newOne);
-  if (status !== 201) await stop(1, `No organisation could be made: ${status} ${text}`);
-  const { id, name, webhook_secret, api_key } = JSON.parse(text);
-  const organisation = { id, name, webhook_secret, api_key: api_key.token };
-  writeOrganisation(organisation);
-  return organisation;
-}
-
-/** The game at /play/ hosts with a publishable key of its own: the same one at every start. */
-async function giveGameItsKey(organisation) {
-  const authorization = `token ${organisation.api_key}`;
-  const post = (path, body) => call("POST", path, { authorization }, JSON.stringify(body));
-  if (organisation.game_key) {
-    const asked = { token: organisation.game_key, permission: HOSTING };
-    const { status, text } = await post("/v1/keys:verify", asked);
-    if (status === 200 && JSON.parse(text).valid) return;
-  }
-  const { status, text } = await post("/api-keys", {
-    name: "The game at /play/",
-    emails: [],
-    organizationsIds: [organisation.id],
-    permissions: [HOSTING],
-  });
-  if (status !== 201) await stop(1, `No key could be made for the game: ${status} ${text}`);
-  organisation.game_key = JSON.parse(text).token.value;
-  writeOrganisation(organisation);
-  await buildAssets();
-  await waitUntilServed("/play/config.js", organisation.game_key);
-}
-
 /** wrangler serves a file that has changed a moment later. */
 async function waitUntilServed(path, part) {
   const deadline = Date.now() + HEALTHY_WITHIN_MS;
@@ -252,72 +200,30 @@ async function waitUntilServed(path, part) {
   await stop(1, `${path} is not served as it was written.`);
 }
 
-/**
- * Deletes the relay node of an earlier start. While one was online in the last hour, every session is made
- * for a relay node; so one that is gone would leave a start without it with sessions that fail.
- */
-async function forgetRelayNode() {
-  const known = readOrganisation();
-  if (!known?.relay_node) return;
-  const { relay_node: id, ...rest } = known;
-  const { status, text } = await callAsRoot("DELETE", `/v1/relay-nodes/${id}`);
-  if (status !== 204 && status !== 404) {
-    await stop(1, `The relay node of the last start could not be deleted: ${status} ${text}`);
-  }
-  writeOrganisation(rest);
-}
-
-/** A relay node on loopback, for all organisations: UDP works with one command. */
-async function startRelayNode() {
-  await buildRelayNode();
-  const body = JSON.stringify({ name: "npm start" });
-  const { status, text } = await callAsRoot("POST", "/v1/relay-nodes", body);
-  if (status !== 201) await stop(1, `No relay node could be made: ${status} ${text}`);
-  const { id, token } = JSON.parse(text);
-  writeOrganisation({ ...readOrganisation(), relay_node: id });
-  const args = ["--url", `http://${ADDRESS}:${port}`, "--host", ADDRESS];
-  args.push("--server-port", "0", "--client-port", "0");
-  relayNode = spawn(nodePath(), [RELAY_NODE, ...args], {
-    cwd: ROOT,
-    env: { ...process.env, RELAY_NODE_TOKEN: token },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  relayNode.on("exit", (code) => {
-    if (!stopping) stop(1, `The relay node ended by itself (exit code ${code}): see above.`);
-  });
-  await new Promise((linked) => {
-    createInterface({ input: relayNode.stdout }).on("line", (line) => {
-      const { level, message } = JSON.parse(line);
-      if (level !== "info") console.log(line);
-      if (message === "linked") linked();
-    });
-  });
-}
-
 function callAsRoot(method, path, body) {
   return call(method, path, { authorization: `Bearer ${readRootToken()}` }, body);
 }
 
-function readRootToken() {
-  const match = /^\s*DRAWBRIDGE_ROOT_TOKEN\s*=\s*(["']?)(.*?)\1\s*$/m.exec(
-    readFileSync(DEV_VARS, "utf8"),
-  );
-  return match?.[2] ?? "";
-}
-
-function announce({ id, name, api_key, game_key }) {
+/** @param signInCode null: the API key may sign nobody in */
+function announce({ id, name, api_key, game_key }, signInCode) {
   const state = process.env.DRAWBRIDGE_STATE;
   const demo = [
     ...(port === DEFAULT_PORT ? [] : [`PORT=${port}`]),
     ...(state ? [`DRAWBRIDGE_STATE="${state}"`] : []),
     "npm run demo",
   ].join(" ");
+  const consoleLink =
+    signInCode === null
+      ? `${baseUrl}/console (sign in with an API key that holds operator:sign-in)`
+      : `${baseUrl}/console#code=${signInCode}
+                (good once, for 10 minutes; then sign in with the API key above)`;
   console.log(`
 Drawbridge is ready at ${baseUrl}
 
   organisation  ${name} (id ${id})
   API key       ${api_key}
   publishable   ${game_key} (for pages: it hosts sessions, and does nothing else)
+  console       ${consoleLink}
   reference     ${baseUrl}/docs
   a game        ${baseUrl}/play/
 

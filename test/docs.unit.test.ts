@@ -45,6 +45,10 @@ function problemOf(page: string, link: string): string | null {
   return null;
 }
 
+test.each(PAGES)("%s has no marks of a merge that was not finished", (page) => {
+  expect(readFileSync(page, "utf8")).not.toMatch(/^(<{7}|={7}|>{7})( |$)/m);
+});
+
 describe("the links", () => {
   test.each(PAGES)("of %s lead to files and headings that exist", (page) => {
     const links = [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);

@@ -31,7 +31,7 @@ export interface Credential {
 }
 
 let credential: Credential | null = null;
-let whenRefused: () => void = () => {};
+let whenRefused: (message: string) => void = () => {};
 
 client.setConfig({
   baseUrl: location.origin,
@@ -52,8 +52,8 @@ export function setCredential(next: Credential | null): void {
   credential = next;
 }
 
-/** Says what happens when the service no longer takes the session token. */
-export function onRefusedCredential(listener: () => void): void {
+/** Says what happens when the service no longer takes the session token. It is given the service's words. */
+export function onRefusedCredential(listener: (message: string) => void): void {
   whenRefused = listener;
 }
 
@@ -68,14 +68,27 @@ interface Answer<T> {
  * @throws CallError if it was refused, or if nobody answered
  */
 export async function result<T>(call: Promise<Answer<T>>): Promise<NonNullable<T>> {
+  return (await resultWithHeaders(call)).value;
+}
+
+/**
+ * What a call answers, and the headers of the answer.
+ * @throws CallError if it was refused, or if nobody answered
+ */
+export async function resultWithHeaders<T>(
+  call: Promise<Answer<T>>,
+): Promise<{ value: NonNullable<T>; headers: Headers }> {
+  const used = credential;
   const { data, error, response } = await withinTime(call);
   if (!response) throw new CallError("The service cannot be reached.", null, null);
-  noteServiceTime(response.headers.get("Date"));
-  if (response.ok) return data as NonNullable<T>;
-  const { message, code } = errorWords(error, response.status);
-  const refused = response.status === 401 || SIGNED_OUT.includes(code ?? "");
-  if (refused && credential) whenRefused();
-  throw new CallError(message, response.status, code);
+  const { headers, status } = response;
+  noteServiceTime(headers.get("Date"));
+  if (response.ok) return { value: data as NonNullable<T>, headers };
+  const { message, code } = errorWords(error, status, headers.get("Retry-After"));
+  const refused = status === 401 || SIGNED_OUT.includes(code ?? "");
+  // An answer may come after the person has signed out, and in again as somebody else.
+  if (refused && used !== null && used === credential) whenRefused(message);
+  throw new CallError(message, status, code);
 }
 
 async function withinTime<T>(call: Promise<Answer<T>>): Promise<Answer<T>> {

@@ -38,6 +38,23 @@ export function useLive<T>(ask: () => Promise<T>, inputs: readonly unknown[]): L
   return poller;
 }
 
+/**
+ * A call that is not made again once it has answered what will not change any more.
+ * @param isFinal whether this answer is the last one that there will be
+ */
+export function untilFinal<T>(
+  ask: () => Promise<T>,
+  isFinal: (value: T) => boolean,
+): () => Promise<T> {
+  let final: { value: T } | null = null;
+  return async () => {
+    if (final) return final.value;
+    const value = await ask();
+    if (isFinal(value)) final = { value };
+    return value;
+  };
+}
+
 class Poller<T> implements Live<T> {
   readonly state = signal<LiveState<T>>({ value: undefined, at: 0, error: null });
   readonly #ask: () => Promise<T>;

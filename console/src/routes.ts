@@ -80,6 +80,12 @@ window.addEventListener("hashchange", () => {
   address.value = readAddress();
 });
 
+/** Takes what stands behind `#` out of the address, and out of what Back goes to. */
+export function forgetAddress(): void {
+  history.replaceState(null, "", location.pathname);
+  address.value = [];
+}
+
 function readAddress(): string[] {
   return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
 }

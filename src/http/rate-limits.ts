@@ -40,9 +40,9 @@ interface Limit {
  * right credential if that kind of credential can be guessed:
  *
  * - cannot be guessed, so a right one is still accepted: an API key (178 random bits), the root token (32
- *   characters or more, drawn by `deploy`), a session token of an operator, an assertion of Cloudflare
- *   Access, a signature of an access key, of a connector or of a device, a poll token, a device token (160
- *   bits or more each);
+ *   characters or more, drawn by `deploy`), a session token of an operator, a sign-in code (its proof has 128
+ *   bits), an assertion of Cloudflare Access, a signature of an access key, of a connector or of a device, a
+ *   poll token, a device token (160 bits or more each);
  * - could be guessed, so it is refused: a join code (it is short, and the code of any open session will
  *   do), a setup code (74 bits for ten minutes are hard to find, but people read it aloud and type it: an
  *   attacker may know a part of it).

@@ -12,7 +12,7 @@ export const NONCE_MS = 1_800_000;
 
 /** One use of a nonce. */
 export interface NonceUse {
-  /** Such as `access-key/12`, an application's id or `connector/12/icloud.account/…`. */
+  /** Such as `access-key/12`, `sign-in-code/12`, an application's id or `connector/12/icloud.account/…`. */
   owner: string;
   nonce: string;
   /** A random value, or what the nonce is used for. It tells this use from another use of the same nonce. */

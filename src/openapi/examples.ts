@@ -118,6 +118,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     organisation_id: 1,
     organisations: [{ id: 1, name: "Acme" }],
     expires_at: "2026-11-26T18:04:42.000Z",
+    server_time: "2026-11-26T06:04:42.103Z",
   },
   ChangedApiKey: {
     id: 2,

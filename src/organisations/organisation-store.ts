@@ -72,7 +72,7 @@ export async function findOrganisation(db: Database, id: number): Promise<Organi
   return rows[0] ?? null;
 }
 
-/** The organisations with these ids, in the order of the ids. Those that were deleted are left out. */
+/** The organisations with these ids, in the order in which the ids are given. Deleted ones are left out. */
 export async function findOrganisations(
   db: Database,
   ids: readonly number[],

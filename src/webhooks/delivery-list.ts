@@ -1,14 +1,21 @@
 /** Deliveries as the API shows them: one, and a list. */
-import { and, desc, eq, lt, sql } from "drizzle-orm";
+import { and, between, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { type ScannedPage, type ScanQuery, scanPage } from "../db/scan";
 import { deliveries } from "../db/schema/webhooks";
 import { eventTypeCondition } from "../events/event-store";
-import type { DeliveryKey, DeliveryStatus, StoredDelivery } from "./delivery";
+import {
+  type DeliveryKey,
+  type DeliveryStatus,
+  deliveriesOf,
+  type StoredDelivery,
+} from "./delivery";
 import { deliveryFromRow } from "./delivery-store";
 
 /** The filters of a list of deliveries, and where the page begins. Null: no filter. */
 export interface DeliveryQuery {
+  /** Deliveries of one event: a range of the key. */
+  eventId: string | null;
   endpointId: string | null;
   /** The name of a type of events, or the beginning of one with `.*` behind it. */
   pattern: string | null;
@@ -34,7 +41,7 @@ export async function findDelivery(
 export function listDeliveries(
   db: Database,
   organisationId: number,
-  { endpointId, pattern, status, below, limit }: DeliveryQuery,
+  { eventId, endpointId, pattern, status, below, limit }: DeliveryQuery,
 ): Promise<ScannedPage<StoredDelivery>> {
   const inOrganisation = eq(deliveries.organisationId, organisationId);
   // Deliveries that did not arrive have an index. SQLite uses it only if the query repeats its condition.
@@ -45,6 +52,7 @@ export function listDeliveries(
     range: and(
       inOrganisation,
       below === null ? undefined : lt(deliveries.id, below),
+      eventId === null ? undefined : between(deliveries.id, ...deliveriesOf(eventId)),
       undelivered ? sql`status in ('failed', 'discarded')` : undefined,
     ),
     tests: and(

@@ -78,11 +78,22 @@ export function newDelivery(
   const suffix = createHash("sha256").update(to).digest("hex").slice(0, 12);
   return {
     organisationId: event.organisationId,
-    id: `whd_${event.id.replaceAll("-", "")}_${suffix}`,
+    id: `${beginningOfIds(event.id)}_${suffix}`,
     eventId: event.id,
     eventType: event.type,
     format,
     url,
     endpointId,
   };
+}
+
+/** Between which ids the deliveries of an event are. */
+export function deliveriesOf(eventId: string): [from: string, to: string] {
+  const beginning = beginningOfIds(eventId);
+  // In ASCII the grave accent comes right after the underscore.
+  return [`${beginning}_`, `${beginning}\``];
+}
+
+function beginningOfIds(eventId: string): string {
+  return `whd_${eventId.replaceAll("-", "")}`;
 }

@@ -158,6 +158,46 @@ describe("the log", () => {
     });
   });
 
+  test("holds no sign-in code, and no session token that was given for one", async () => {
+    const { key } = await newOrganisation();
+    const { key_id } = (await call("GET", "/v1/auth/session-tokens", { key })).body;
+    const make = async () =>
+      (
+        await call("POST", "/v1/auth/sign-in-codes", {
+          key: env.DRAWBRIDGE_ROOT_TOKEN,
+          body: { key_id },
+        })
+      ).body.code;
+    const [code, failing] = [await make(), await make()];
+    const path = "/v1/auth/session-tokens";
+    const { session_token } = (await call("POST", path, { body: { code } })).body;
+    await call("POST", path, { body: { code } });
+    await call("POST", path, { body: { code: `${code}x` } });
+    await call("POST", path, { body: { code, token: code } });
+    await call("GET", path, { key: code });
+    await call("GET", path, { key: session_token });
+    // Where the use of a code cannot be stored, its statement is logged.
+    await withD1(
+      (sql) => (sql.includes("nonces") ? d1Lost() : undefined),
+      async () => {
+        const headers = { "Idempotency-Key": canary("idempotency") };
+        for (const each of [{}, headers]) {
+          const answer = await call("POST", path, { body: { code: failing }, headers: each });
+          expect(answer.status).toBe(503);
+        }
+      },
+    );
+    expect(lines.filter((line) => line.includes("D1_ERROR")).length).toBeGreaterThan(0);
+    const secret = (each: string) => each.slice("drbc_".length);
+    expectNone({
+      code: secret(code),
+      "code that could not be used": secret(failing),
+      "session token": session_token,
+      "every code": "drbc_",
+      canaries: "canary-",
+    });
+  });
+
   test("holds nothing that was bound to a failed statement or was in a message that a queue refused", async () => {
     const { key } = await newOrganisation();
     const { body: joinable } = await create(key, { join_code: true });

@@ -241,6 +241,37 @@ describe("an operator behind Cloudflare Access", () => {
     expect((await worker.call("POST", SIGN_IN, { headers, body })).status).toBe(201);
   });
 
+  test("may still sign in with a sign-in code, as its key and not as themselves", async () => {
+    const tenant = await newOrganisation();
+    const email = `ana-${tenant.id}@example.com`;
+    await operatorKey(tenant, [email]);
+    const key = await operatorKey(tenant, []);
+    const worker = await behindAccess();
+    const { body: made } = await worker.call("POST", "/v1/auth/sign-in-codes", {
+      key: env.DRAWBRIDGE_ROOT_TOKEN,
+      body: { key_id: key.id },
+    });
+    const headers = header(await assertion(email));
+    const exchange = () => worker.call("POST", SIGN_IN, { headers, body: { code: made.code } });
+    const { status, body } = await exchange();
+    expect(status).toBe(201);
+    const caller = await call("GET", SIGN_IN, { key: body.session_token });
+    expect(caller.body).toMatchObject({ key_id: key.id, email: null });
+    expect((await exchange()).body.code).toBe("sign-in-code-used");
+  });
+
+  test("is told who they are, with their address", async () => {
+    const tenant = await newOrganisation();
+    const email = `ana-${tenant.id}@example.com`;
+    await operatorKey(tenant, [email]);
+    const worker = await behindAccess();
+    const { body } = await worker.call("POST", SIGN_IN, {
+      headers: header(await assertion(email)),
+    });
+    const caller = await call("GET", SIGN_IN, { key: body.session_token });
+    expect(caller.body).toMatchObject({ signed_in: true, email });
+  });
+
   test("is told to come back while the keys of Access cannot be read", async () => {
     const worker = await behindAccess();
     await worker.mailbox.answer({ kind: "status", status: 500 });

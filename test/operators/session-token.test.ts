@@ -3,9 +3,12 @@ import { env } from "cloudflare:workers";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
+import { HOST_SESSIONS, PERMISSIONS } from "../../src/keys/permissions";
 import { sweepSignedOut } from "../../src/operators/operator-store";
 import { OPERATOR_SESSION_MS, signSessionToken } from "../../src/operators/session-token";
+import { ACTIONS } from "../../src/surfaces/polarclaw/actions";
 import { call, newOrganisation } from "../support/client";
+import { newApplication } from "../support/devices";
 import { keyBody, newKey, patchKey, signIn } from "../support/keys";
 import { d1CallsOf, rowsOf, written } from "../support/rows";
 
@@ -162,6 +165,28 @@ describe("a session token", () => {
         .sign(new TextEncoder().encode(env.DRAWBRIDGE_SECRET)),
     ];
     for (const forgery of forgeries) expect((await use(forgery)).status).toBe(401);
+  });
+
+  // `test/http/every-route.test.ts` has every other operation.
+  test.each(Object.entries(ACTIONS))("may %s over the RPC if its key may", async (name, action) => {
+    const at = await newApplication();
+    const query = new URLSearchParams({
+      Action: name,
+      Version: "2017-08-01",
+      ApplicationId: at.application,
+      PairRequestId: "pr-none",
+      DeviceId: "none",
+    });
+    const statusFor = async (permissions: string[]) => {
+      const key = await newKey(at, { permissions: ["operator:sign-in", ...permissions] });
+      return (await call("POST", `/?${query}`, { key: await signIn(key.token) })).status;
+    };
+    const others = PERMISSIONS.filter(
+      (each) => each !== action.permission && each !== HOST_SESSIONS,
+    );
+    expect(await statusFor(others)).toBe(403);
+    // No device waits: the request that is named does not exist.
+    expect(await statusFor([action.permission])).toBe(name.startsWith("List") ? 200 : 404);
   });
 
   test("ends at once, alone, when its operator signs out, and a second sign-out is no error", async () => {

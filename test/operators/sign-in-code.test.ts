@@ -192,6 +192,8 @@ describe("a sign-in code", () => {
   });
 
   test("is refused when any of its characters is another, and counts as a failed authentication", async () => {
+    // Failures are counted by the minute.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
     const { id } = await operatorKey(await newOrganisation());
     const code = await newCode(id);
     const ip = anyAddress();

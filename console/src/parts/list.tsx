@@ -119,17 +119,25 @@ export function useCursors(filter = ""): Cursors {
   };
 }
 
+interface PagerProps {
+  cursors: Cursors;
+  /** The cursor of the next page; null or undefined: this is the last one. */
+  next: string | null | undefined;
+  /** What the buttons say, where the list does not begin with what is newest. */
+  words?: readonly [previous: string, next: string];
+}
+
 /** The buttons between pages. Nothing, if there is one page only. */
-export function Pager({ cursors, next }: { cursors: Cursors; next: string | null | undefined }) {
+export function Pager({ cursors, next, words = ["Newer", "Older"] }: PagerProps) {
   if (cursors.number === 1 && !next) return null;
   return (
     <nav class="pager" aria-label="Pages">
       <button type="button" disabled={cursors.number === 1} onClick={cursors.previous}>
-        Newer
+        {words[0]}
       </button>
       <span>Page {cursors.number}</span>
       <button type="button" disabled={!next} onClick={() => next && cursors.next(next)}>
-        Older
+        {words[1]}
       </button>
     </nav>
   );

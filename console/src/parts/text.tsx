@@ -44,6 +44,16 @@ export function Countdown({ until }: { until: string }) {
 
 /** An identifier or a secret, with a button that copies it. */
 export function Copyable({ text, label }: { text: string; label: string }) {
+  return (
+    <span class="copyable">
+      <code>{text}</code>
+      <CopyButton text={text} label={label} />
+    </span>
+  );
+}
+
+/** A button that copies what is shown elsewhere. */
+export function CopyButton({ text, label }: { text: string; label: string }) {
   const [copied, setCopied] = useState<"yes" | "no" | null>(null);
   const copy = async () => {
     const worked = await navigator.clipboard.writeText(text).then(
@@ -53,14 +63,14 @@ export function Copyable({ text, label }: { text: string; label: string }) {
     setCopied(worked ? "yes" : "no");
     window.setTimeout(() => setCopied(null), 2_000);
   };
+  const verb = copied === "yes" ? "Copied" : "Copy";
   return (
-    <span class="copyable">
-      <code>{text}</code>
-      <button type="button" class="quiet" onClick={copy} aria-label={`Copy ${label}`}>
-        {copied === "yes" ? "Copied" : "Copy"}
+    <>
+      <button type="button" class="quiet" onClick={copy} aria-label={`${verb} ${label}`}>
+        {verb}
       </button>
       {copied === "no" && <span role="alert">Select it and copy it by hand.</span>}
-    </span>
+    </>
   );
 }
 

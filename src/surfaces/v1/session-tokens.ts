@@ -49,6 +49,9 @@ const callerIdentity = z
     expires_at: time
       .nullable()
       .meta({ description: "When this credential ends at the latest; null: it has no end." }),
+    server_time: time.meta({
+      description: "The time of the service, for pages on machines whose clock is wrong.",
+    }),
   })
   .meta({ id: "CallerIdentity" });
 
@@ -119,7 +122,7 @@ export const sessionTokens: OperationGroup = {
       example: {},
       async handle(c, { caller }) {
         const organisations = await findOrganisations(c.var.db, caller.organisationIds);
-        return { status: 200, body: toIdentity(caller, organisations) };
+        return { status: 200, body: toIdentity(caller, organisations, Date.now()) };
       },
     }),
     operation({
@@ -151,6 +154,7 @@ function toSessionToken(session: OperatorSession, token: string): Shown<typeof s
 function toIdentity(
   caller: Caller,
   organisations: readonly Organisation[],
+  now: number,
 ): Shown<typeof callerIdentity> {
   const { keyId, keyName, session, permissions, organisationId, expiresAt } = caller;
   // The key may have got an end after the operator had signed in.
@@ -164,6 +168,7 @@ function toIdentity(
     organisation_id: organisationId,
     organisations: organisations.map(({ id, name }) => ({ id, name })),
     expires_at: toRfc3339(endsAt),
+    server_time: toRfc3339(now),
   };
 }
 
