@@ -155,6 +155,11 @@ export abstract class Carrier {
     }));
   }
 
+  /** How many worker processes have the ports; 0: this process has them. */
+  get workers(): number {
+    return 0;
+  }
+
   /** What the event loop of the busiest worker did since the last call; null: there are no workers. */
   takeBusiest(): EventLoopFigures | null {
     return null;

@@ -74,6 +74,7 @@ function register(node: RelayNode, registry: Registry): () => void {
     "Users who were heard in the last 10 s",
     () => node.forwarder.presence.connectedUsers,
   );
+  gauge("workers", "Worker processes that run; 0: it has none", () => node.forwarder.workers);
   counter("datagrams_in", "Datagrams received", () => counts.datagramsIn);
   counter("datagrams_out", "Datagrams sent", () => counts.datagramsOut);
   counter("bytes_in", "Bytes of datagrams received", () => counts.bytesIn);

@@ -3,11 +3,14 @@ import type { EventLoopFigures } from "./event-loop";
 import { TrafficCounts } from "./traffic-counts";
 import type { WorkerReport } from "./worker-messages";
 
+const NOTHING: EventLoopFigures = { delaySeconds: 0, utilization: 0 };
+
 export class WorkerCounts {
   /** What workers have counted that have ended, and what their parent has dropped itself. */
   readonly others = new TrafficCounts();
   readonly #sum: TrafficCounts;
-  #busiest: EventLoopFigures = { delaySeconds: 0, utilization: 0 };
+  #busiest = NOTHING;
+  #taken = false;
 
   /** `sum` is kept up to date. */
   constructor(sum: TrafficCounts) {
@@ -16,17 +19,18 @@ export class WorkerCounts {
 
   /** A worker has reported. `all`: the newest reports of all who run. */
   reported({ delaySeconds, utilization }: EventLoopFigures, all: readonly WorkerReport[]): void {
+    const before = this.#taken ? NOTHING : this.#busiest;
+    this.#taken = false;
     this.#busiest = {
-      delaySeconds: Math.max(this.#busiest.delaySeconds, delaySeconds),
-      utilization: Math.max(this.#busiest.utilization, utilization),
+      delaySeconds: Math.max(before.delaySeconds, delaySeconds),
+      utilization: Math.max(before.utilization, utilization),
     };
     this.#sum.setToSumOf([this.others, ...all.map(({ counts }) => counts)]);
   }
 
-  /** Of the busiest worker, since the last call. */
+  /** Of the busiest worker, since the last call; again the same, if none has reported since then. */
   takeBusiest(): EventLoopFigures {
-    const busiest = this.#busiest;
-    this.#busiest = { delaySeconds: 0, utilization: 0 };
-    return busiest;
+    this.#taken = true;
+    return this.#busiest;
   }
 }

@@ -21,9 +21,10 @@ export function allThatIsKnown(
       at: now,
       passUntil: session.passUntil,
     });
+    // Before what is known of users: whoever was heard since then is not on a websocket any more.
+    if (trunk) messages.push({ type: "trunk", id, users: trunk.users, at: 0 });
     const heard = users.filter(({ heardAt }) => heardAt > 0);
     if (heard.length > 0) messages.push({ type: "users", changes: heard.map(changeOf) });
-    if (trunk) messages.push({ type: "trunk", id, users: trunk.users, at: now });
   }
   if (knowsAllSessions) messages.push({ type: "heard", passUntil });
   return messages;

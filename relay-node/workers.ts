@@ -94,6 +94,10 @@ export class Workers extends Carrier {
     return this.#portNumbers;
   }
 
+  override get workers(): number {
+    return this.#ready.size;
+  }
+
   override takeBusiest(): EventLoopFigures {
     return this.#workerCounts.takeBusiest();
   }
