@@ -40,16 +40,18 @@ export class Presence {
 
   /** A valid datagram of this user came from there. */
   hear(user: NodeUser, from: { address: string; port: number }, now: number): void {
-    user.heardAt = now;
     if (user.port !== from.port || user.address !== from.address || user.heardBy !== this.#me) {
       user.address = from.address;
       user.port = from.port;
       user.heardBy = this.#me;
     } else if (user.connected) {
+      if (now > user.heardAt) user.heardAt = now;
       return;
     }
-    this.#ports.userChanged?.(user);
+    // Later than all that this process knows of, also within the same millisecond.
+    user.heardAt = Math.max(now, user.heardAt + 1);
     this.#connect(user);
+    this.#ports.userChanged?.(user);
   }
 
   /**
