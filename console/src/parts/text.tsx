@@ -14,7 +14,8 @@ export function Untrusted({ text }: { text: string | null | undefined }) {
 export function Ago({ at }: { at: string | null | undefined }) {
   if (!at) return <span class="muted">never</span>;
   const ms = serviceNow.value - Date.parse(at);
-  const words = ms >= 0 ? `${roughly(ms)} ago` : `in ${roughly(-ms)}`;
+  // The service's time is known to two seconds: what has just happened is not to come.
+  const words = ms >= -2_000 ? `${roughly(ms)} ago` : `in ${roughly(-ms)}`;
   return (
     <time dateTime={at} title={new Date(at).toLocaleString()}>
       {words}

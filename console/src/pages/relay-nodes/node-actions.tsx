@@ -16,27 +16,30 @@ interface Props {
   node: RelayNode;
   /** Reads the node again. */
   refresh: () => Promise<void>;
+  /** Says what was done. */
+  say: (words: string) => void;
 }
 
 const NEEDED = "relay-nodes:write";
 
 /** What may be done with a node of the organisation. */
-export function NodeActions({ node, refresh }: Props) {
+export function NodeActions({ node, refresh, say }: Props) {
   return (
     <>
       <div class="buttons">
-        <Drain node={node} refresh={refresh} />
-        <Delete node={node} refresh={refresh} />
+        <Drain node={node} refresh={refresh} say={say} />
+        <Delete node={node} refresh={refresh} say={say} />
       </div>
       <Rotate node={node} />
     </>
   );
 }
 
-function Drain({ node, refresh }: Props) {
+function Drain({ node, refresh, say }: Props) {
   const change = (draining: boolean) => async () => {
     await result(changeRelayNode({ path: { id: node.id }, body: { draining } }));
     await refresh();
+    say(draining ? "It drains." : "It takes new sessions again.");
   };
   // One that drained and left drains again when it is started.
   if (node.status === "draining" || node.status === "offline") {
@@ -66,12 +69,13 @@ function Drain({ node, refresh }: Props) {
   );
 }
 
-function Delete({ node, refresh }: Props) {
+function Delete({ node, refresh, say }: Props) {
   const { sessions } = node.load;
   const carries = node.status === "online" || node.status === "draining";
   const remove = async () => {
     await result(deleteRelayNode({ path: { id: node.id } }));
     await refresh();
+    say("The node is deleted.");
   };
   return (
     <Action

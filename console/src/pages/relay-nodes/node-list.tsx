@@ -43,22 +43,21 @@ export function NodeList() {
         deployment share are not listed.
       </p>
       <LiveView live={live}>
-        {({ data, next_cursor: next }) => (
-          <>
-            {data.length > 0 ? (
-              <List label="Relay nodes" columns={COLUMNS} rows={data} keyOf={({ id }) => id} />
-            ) : (
-              <Empty call={curl("POST", "/v1/relay-nodes", { name: "Frankfurt 1" })}>
-                Your organisation has no relay node. Without one, relay sessions are carried over
-                websockets, and nothing is missing. Games that speak UDP, such as those written for
-                Edgegap, need one: a small program on a machine of yours. Make it below, or with
-                this call.
-              </Empty>
-            )}
-            <Pager cursors={pages} next={next} />
-          </>
-        )}
+        {({ data }) =>
+          data.length > 0 ? (
+            <List label="Relay nodes" columns={COLUMNS} rows={data} keyOf={({ id }) => id} />
+          ) : (
+            <Empty call={curl("POST", "/v1/relay-nodes", { name: "Frankfurt 1" })}>
+              Your organisation has no relay node. Without one, relay sessions are carried over
+              websockets, and nothing is missing. Games that speak UDP, such as those written for
+              Edgegap, need one: a small program on a machine of yours. Make it below, or with this
+              call.
+            </Empty>
+          )
+        }
       </LiveView>
+      {/* Outside: a page that cannot be read has a way back. */}
+      <Pager cursors={pages} next={live.state.value.value?.next_cursor} />
       {token !== null && <NewToken token={token} host={null} />}
       <MakeNode
         made={async (value) => {

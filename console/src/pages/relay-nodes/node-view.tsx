@@ -4,6 +4,7 @@ import { CallError, result } from "../../call";
 import { inBytes } from "../../durations";
 import { useLive } from "../../live";
 import { Empty, LiveView } from "../../parts/list";
+import { useStatusLine } from "../../parts/status-line";
 import { Ago, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
 import { NodeActions } from "./node-actions";
@@ -11,6 +12,7 @@ import { loadWords, regionOf, StatusBadge, statusWords } from "./node-words";
 
 export function NodeView({ id }: { id: string }) {
   const live = useLive(() => readNode(id), [id]);
+  const { line, say } = useStatusLine();
   return (
     <>
       <p>
@@ -19,6 +21,7 @@ export function NodeView({ id }: { id: string }) {
       <h1>
         Relay node <Untrusted text={live.state.value.value?.name ?? id} />
       </h1>
+      {line}
       <LiveView live={live}>
         {(node) =>
           node === null ? (
@@ -27,7 +30,7 @@ export function NodeView({ id }: { id: string }) {
             <>
               <Facts node={node} />
               <Load node={node} />
-              <NodeActions node={node} refresh={live.refresh} />
+              <NodeActions node={node} refresh={live.refresh} say={say} />
             </>
           )
         }

@@ -19,6 +19,8 @@ const NOTHING = { ip: "", connection: "", device: "" };
 export function AddUser({ session, refresh }: Props) {
   const [typed, setTyped] = useState(NOTHING);
   const [added, setAdded] = useState<Added | null>(null);
+  // Decided once: what is shown for the first user must not be hidden because there is one now.
+  const [isOpen] = useState(session.session_users.length === 0);
   const submit = async () => {
     setAdded(await authorize(session.session_id, typed));
     setTyped(NOTHING);
@@ -32,7 +34,7 @@ export function AddUser({ session, refresh }: Props) {
     spellcheck: false,
   });
   return (
-    <details class="session-add-user" open={session.session_users.length === 0}>
+    <details class="session-add-user" open={isOpen}>
       <summary>Authorise a user</summary>
       <Form submit={submit} needs="relays:write" verb="Authorise">
         <Field label="Address" hint="The user's IP address, as your server sees it.">

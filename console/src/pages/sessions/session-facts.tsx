@@ -3,7 +3,7 @@ import { deleteRelayJoinCode, type RelaySession, rotateRelayJoinCode } from "dra
 import { result } from "../../call";
 import { Action } from "../../parts/action";
 import { Secret } from "../../parts/secret";
-import { Age, Copyable, Countdown, Untrusted } from "../../parts/text";
+import { Ago, Copyable, Countdown, Untrusted } from "../../parts/text";
 import { regionWords } from "../../regions";
 import { isOnRelayNode } from "./session-words";
 
@@ -47,9 +47,9 @@ export function SessionFacts({ session, hasEnded, refresh }: Props) {
         <dd>
           <JoinCode session={session} hasEnded={hasEnded} refresh={refresh} />
         </dd>
-        <dt>Age</dt>
+        <dt>Made</dt>
         <dd>
-          <Age since={session.created_at} />
+          <Ago at={session.created_at} />
         </dd>
         {!hasEnded && (
           <>

@@ -47,6 +47,7 @@ export function SessionList() {
     };
     return result(listRelaySessions({ query }));
   }, [pages.current, device]);
+  const next = live.state.value.value?.pagination.next_page_number;
   return (
     <>
       <h1>Relay sessions</h1>
@@ -72,32 +73,26 @@ export function SessionList() {
         </span>
       </div>
       <LiveView live={live}>
-        {({ sessions, total_count: total, pagination }) => (
-          <>
-            {sessions.length > 0 ? (
-              <>
-                <p class="muted">
-                  {total} live{device && " with this device"}
-                </p>
-                <List
-                  label="Live relay sessions"
-                  columns={COLUMNS}
-                  rows={sessions}
-                  keyOf={({ session_id: id }) => id}
-                />
-              </>
-            ) : (
-              <NoSessions isFirst={pages.number === 1} ofDevice={device !== undefined} />
-            )}
-            <Pager
-              cursors={pages}
-              next={
-                pagination.next_page_number === null ? null : String(pagination.next_page_number)
-              }
-            />
-          </>
-        )}
+        {({ sessions, total_count: total }) =>
+          sessions.length > 0 ? (
+            <>
+              <p class="muted">
+                {total} live{device && " with this device"}
+              </p>
+              <List
+                label="Live relay sessions"
+                columns={COLUMNS}
+                rows={sessions}
+                keyOf={({ session_id: id }) => id}
+              />
+            </>
+          ) : (
+            <NoSessions isFirst={pages.number === 1} ofDevice={device !== undefined} />
+          )
+        }
       </LiveView>
+      {/* Outside: a page that cannot be read has a way back. */}
+      <Pager cursors={pages} next={next ? String(next) : null} />
     </>
   );
 }

@@ -5,7 +5,6 @@ import {
   type RelaySessionUser,
   revokeRelayUser,
 } from "drawbridge-client";
-import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { inBytes } from "../../durations";
 import { Action } from "../../parts/action";
@@ -20,20 +19,26 @@ interface Props {
   hasEnded: boolean;
   /** Reads the session again. */
   refresh: () => Promise<void>;
+  /** Says what was done. */
+  say: (words: string) => void;
 }
 
-export function SessionUsers({ session, hasEnded, refresh }: Props) {
-  /** Of users whom a relay node may still let through: until when. */
-  const [pending, setPending] = useState<{ name: string; until: string } | null>(null);
+export function SessionUsers({ session, hasEnded, refresh, say }: Props) {
   const { session_users: users, max_users: most } = session;
+  const onNode = isOnRelayNode(session);
   const revoke = async (user: RelaySessionUser) => {
     const { effective_by: until } = await result(revokeRelayUser({ body: naming(session, user) }));
-    setPending(until === undefined ? null : { name: nameOf(user), until });
     await refresh();
+    say(
+      until === undefined
+        ? `${nameOf(user)} is revoked.`
+        : `${nameOf(user)} is revoked, and the relay node could not be told yet. It passes nothing more of this user after ${new Date(until).toLocaleTimeString()}.`,
+    );
   };
   const promote = async (user: RelaySessionUser) => {
     await result(assignRelayHost({ body: naming(session, user) }));
     await refresh();
+    say(`${nameOf(user)} is the host now.`);
   };
   const columns: readonly Column<RelaySessionUser>[] = hasEnded
     ? FACTS
@@ -43,7 +48,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
           title: "Actions",
           show: (user) => (
             <div class="session-actions">
-              {!user.is_host && (
+              {!user.is_host && !onNode && (
                 <MakeHost session={session} user={user} run={() => promote(user)} />
               )}
               <Revoke user={user} run={() => revoke(user)} />
@@ -56,12 +61,7 @@ export function SessionUsers({ session, hasEnded, refresh }: Props) {
       <h2>
         Users ({users.length} of {most})
       </h2>
-      {pending && (
-        <p class="session-note" role="status">
-          The relay node could not be told yet that {pending.name} was revoked. It passes nothing
-          more of this user after {new Date(pending.until).toLocaleTimeString()}.
-        </p>
-      )}
+      {onNode && <p class="muted">On a relay node the host stays the host.</p>}
       {users.length > 0 ? (
         <List
           label="Users of the session"
@@ -165,7 +165,6 @@ function MakeHost({ session, user, run }: MakeHostProps) {
     <Action
       run={run}
       needs="relays:write"
-      blocked={isOnRelayNode(session) ? "The host cannot change on a relay node." : null}
       ask={{
         title: `Make ${nameOf(user)} the host?`,
         body: (

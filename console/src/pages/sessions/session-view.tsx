@@ -3,6 +3,7 @@ import { deleteRelaySession, type RelaySession } from "drawbridge-client";
 import { result } from "../../call";
 import { Action } from "../../parts/action";
 import { Freshness } from "../../parts/list";
+import { useStatusLine } from "../../parts/status-line";
 import { Badge } from "../../parts/text";
 import { href } from "../../routes";
 import { AddUser } from "./add-user";
@@ -16,6 +17,7 @@ import { useWatchedSession } from "./watched-session";
 /** A session, live until it ends. What it was last stays shown. */
 export function SessionView({ id }: { id: string }) {
   const { live, traffic } = useWatchedSession(id);
+  const { line, say } = useStatusLine();
   const state = live.state.value;
   const session = state.value?.session ?? null;
   const hasEnded = state.value?.hasEnded ?? false;
@@ -28,18 +30,19 @@ export function SessionView({ id }: { id: string }) {
         Relay session <code>{session?.session_id ?? id}</code>{" "}
         {session && <StateBadge session={session} hasEnded={hasEnded} />}
       </h1>
+      {line}
       {hasEnded ? <Ended wasSeen={session !== null} /> : <Freshness state={state} />}
       {session && (
         <div class={hasEnded ? "session-over" : undefined}>
           {!hasEnded && (
             <div class="buttons">
-              <EndSession session={session} refresh={live.refresh} />
+              <EndSession session={session} refresh={live.refresh} say={say} />
               <span class="muted">Looking at it does not keep it alive.</span>
             </div>
           )}
           <SessionFacts session={session} hasEnded={hasEnded} refresh={live.refresh} />
           <SessionTraffic session={session} traffic={traffic} at={state.at} />
-          <SessionUsers session={session} hasEnded={hasEnded} refresh={live.refresh} />
+          <SessionUsers session={session} hasEnded={hasEnded} refresh={live.refresh} say={say} />
           {!hasEnded && <AddUser session={session} refresh={live.refresh} />}
           {!hasEnded && <SessionPermissions users={session.session_users} />}
         </div>
@@ -67,13 +70,15 @@ function Ended({ wasSeen }: { wasSeen: boolean }) {
 interface EndProps {
   session: RelaySession;
   refresh: () => Promise<void>;
+  say: (words: string) => void;
 }
 
-function EndSession({ session, refresh }: EndProps) {
+function EndSession({ session, refresh, say }: EndProps) {
   const connected = connectedOf(session.session_users);
   const end = async () => {
     await result(deleteRelaySession({ path: { id: session.session_id } }));
     await refresh();
+    say("You have ended the session.");
   };
   return (
     <Action

@@ -1,5 +1,5 @@
 /** The list of source sessions, with a filter by state. */
-import { listSourceSessions, type SourceSession } from "drawbridge-client";
+import { listSourceSessions, type SourceSession, type SourceSessionPage } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
@@ -81,19 +81,24 @@ export function SourceSessionList() {
         </label>
       </div>
       <LiveView live={live}>
-        {({ data, has_more: hasMore, next_after_id: nextAfter }) => (
-          <>
-            {data.length > 0 ? (
-              <List label="Source sessions" columns={COLUMNS} rows={data} keyOf={({ id }) => id} />
-            ) : (
-              <Nothing hasMore={hasMore} isFiltered={state !== ""} isFirst={pages.number === 1} />
-            )}
-            <Pager cursors={pages} next={hasMore ? (nextAfter ?? data.at(-1)?.id) : null} />
-          </>
-        )}
+        {({ data, has_more: hasMore }) =>
+          data.length > 0 ? (
+            <List label="Source sessions" columns={COLUMNS} rows={data} keyOf={({ id }) => id} />
+          ) : (
+            <Nothing hasMore={hasMore} isFiltered={state !== ""} isFirst={pages.number === 1} />
+          )
+        }
       </LiveView>
+      {/* Outside: a page that cannot be read has a way back. */}
+      <Pager cursors={pages} next={nextAfter(live.state.value.value)} />
     </>
   );
+}
+
+/** Behind which session the next page begins; null: this is the last page, or it is not known yet. */
+function nextAfter(page: SourceSessionPage | undefined): string | null {
+  if (!page?.has_more) return null;
+  return page.next_after_id ?? page.data.at(-1)?.id ?? null;
 }
 
 interface NothingProps {

@@ -9,6 +9,7 @@ import { CallError, result } from "../../call";
 import { useLive } from "../../live";
 import { Action } from "../../parts/action";
 import { Empty, LiveView } from "../../parts/list";
+import { useStatusLine } from "../../parts/status-line";
 import { Ago, Badge, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
 import { STATE_KINDS, whyWords } from "./source-words";
@@ -21,6 +22,7 @@ interface Shown {
 
 export function SourceSessionView({ id }: { id: string }) {
   const live = useLive(() => readSession(id), [id]);
+  const { line, say } = useStatusLine();
   return (
     <>
       <p>
@@ -29,12 +31,13 @@ export function SourceSessionView({ id }: { id: string }) {
       <h1>
         Source session <code>{id}</code>
       </h1>
+      {line}
       <LiveView live={live}>
         {(shown) =>
           shown === null ? (
             <Empty>There is no source session with this id. What ended long ago is removed.</Empty>
           ) : (
-            <Facts shown={shown} refresh={live.refresh} />
+            <Facts shown={shown} refresh={live.refresh} say={say} />
           )
         }
       </LiveView>
@@ -62,14 +65,20 @@ async function identifierOf(id: number): Promise<string | null> {
   return identifier;
 }
 
-function Facts({
-  shown: { session, user },
-  refresh,
-}: {
+interface FactsProps {
   shown: Shown;
+  /** Reads the session again. */
   refresh: () => Promise<void>;
-}) {
+  /** Says what was done. */
+  say: (words: string) => void;
+}
+
+function Facts({ shown: { session, user }, refresh, say }: FactsProps) {
   const { source, error, error_class: errorClass } = session;
+  const expired = async () => {
+    await refresh();
+    say("The session is expired.");
+  };
   const isLive = session.state === "pending" || session.state === "active";
   return (
     <>
@@ -134,16 +143,16 @@ function Facts({
           </>
         )}
       </dl>
-      {isLive && <Expire session={session} refresh={refresh} />}
+      {isLive && <Expire session={session} expired={expired} />}
     </>
   );
 }
 
-function Expire({ session, refresh }: { session: SourceSession; refresh: () => Promise<void> }) {
+function Expire({ session, expired }: { session: SourceSession; expired: () => Promise<void> }) {
   const { id, source } = session;
   const expire = async () => {
     await result(deleteSourceSession({ path: { id } }));
-    await refresh();
+    await expired();
   };
   return (
     <Action
