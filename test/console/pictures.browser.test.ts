@@ -4,10 +4,10 @@
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { pairDevice } from "drawbridge-client/pairing";
 import { connectRelay } from "drawbridge-client/relay";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { AskingDevices, newApplication } from "../support/asking-devices";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
   expectNoProblems,
@@ -24,6 +24,7 @@ const FLOW_MS = 45_000;
 
 let browser: TestBrowser;
 let organisation: TestOrganisation;
+let devices: AskingDevices;
 let tab: Tab;
 /** Answers 500 at first, as a receiver does whose database is away. */
 let answers: number[] = [500, 500, 204];
@@ -38,6 +39,7 @@ beforeAll(async () => {
     settings: { ALLOW_INSECURE_WEBHOOKS: "1", WEBHOOK_RETRY_SECONDS: "1,1,1" },
   });
   organisation = await newOrganisation(browser, "North Yard");
+  devices = new AskingDevices(browser);
   await new Promise<void>((listening) => receiver.listen(0, "127.0.0.1", listening));
   tab = await openConsole(browser, {
     key: organisation.key,
@@ -47,6 +49,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  devices?.giveUp();
   await browser?.close();
   receiver.close();
 });
@@ -66,29 +69,15 @@ async function picture(page: Page, name: string, height: number) {
 }
 
 test("pairing: two devices wait for a decision", async () => {
-  const { id: application } = await make("/v1/applications", { name: "Plant gateway" });
-  const ask = async (displayName: string, platform: string, role: string, scopes: string[]) => {
-    const pairing = await pairDevice({
-      url: browser.server.origin,
-      application,
-      role,
-      scopes,
-      client: { id: "cli", mode: "cli", displayName, platform },
-      keyPair: (await crypto.subtle.generateKey("Ed25519", false, [
-        "sign",
-        "verify",
-      ])) as CryptoKeyPair,
-    });
-    // Nobody waits for it: the test ends before.
-    pairing.token.catch(() => null);
-    pairing.scopes.catch(() => null);
-    return pairing.fingerprint;
-  };
-  await ask("Camera 12, east gate", "linux", "node", []);
-  const fingerprint = await ask("Anna's laptop", "macos", "operator", [
-    "operator.read",
-    "operator.write",
-  ]);
+  const application = await newApplication(organisation, "Plant gateway");
+  await devices.ask(application, {
+    client: { id: "camera", mode: "node", displayName: "Camera 12, east gate", platform: "linux" },
+    role: "node",
+    scopes: [],
+  });
+  const { fingerprint } = await devices.ask(application, {
+    client: { id: "cli", mode: "cli", displayName: "Anna's laptop", platform: "macos" },
+  });
   await goTo(tab, "#/pairing");
   const main = tab.page.locator("main");
   await main.getByText("Anna's laptop").first().waitFor();

@@ -1,6 +1,6 @@
 /** An organisation that has one of everything that the console lists, with names that are markup, and long. */
-import { pairDevice } from "drawbridge-client/pairing";
 import { expect } from "vitest";
+import { AskingDevices, newApplication } from "./asking-devices";
 import type { TestBrowser } from "./browser";
 import { newOrganisation, type TestOrganisation } from "./console";
 import { eventually } from "./eventually";
@@ -45,31 +45,17 @@ async function make({ api }: TestOrganisation, path: string, body: object): Prom
 }
 
 /** A paired device, and a pairing request that waits; gives the device's id. */
-async function makeDevices({ server }: TestBrowser, organisation: TestOrganisation) {
-  const { id } = await make(organisation, "/v1/applications", { name: NAME });
-  const ask = async () => {
-    const pairing = await pairDevice({
-      url: server.origin,
-      application: id,
-      role: "operator",
-      scopes: ["operator.read", "operator.write"],
-      client: { id: "cli", mode: "cli", displayName: NAME, platform: "<i>Linux</i>" },
-      keyPair: (await crypto.subtle.generateKey("Ed25519", false, [
-        "sign",
-        "verify",
-      ])) as CryptoKeyPair,
-    });
-    // Nobody waits for it: the test ends before.
-    pairing.token.catch(() => null);
-    pairing.scopes.catch(() => null);
-    return pairing;
-  };
-  const approved = await ask();
-  const requests = `/v1/applications/${id}/pairing/requests`;
+async function makeDevices(browser: TestBrowser, organisation: TestOrganisation) {
+  const application = await newApplication(organisation, NAME);
+  const devices = new AskingDevices(browser);
+  const client = { id: "cli", mode: "cli", displayName: NAME, platform: "<i>Linux</i>" };
+  const approved = await devices.ask(application, { client });
+  const requests = `/v1/applications/${application}/pairing/requests`;
   const { body } = await organisation.api.call("GET", `${requests}?status=pending`);
   await make(organisation, `${requests}/${body.data[0].pair_request_id}:approve`, {});
   await approved.token;
-  await ask();
+  await devices.ask(application, { client });
+  devices.giveUp();
   return approved.deviceId;
 }
 

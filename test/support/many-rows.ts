@@ -77,9 +77,12 @@ const COPIES: readonly Copies[] = [
   { table: "relay_nodes", where: OF_ORGANISATION, own: { id: SIMILAR_ID, name: "'Copy ' || i" } },
 ];
 
+/** What an organisation may have a hundred of, and applications, of which nobody has a thousand. */
+const FEW = ["webhook_endpoints", "relay_nodes", "applications"];
+
 /**
  * Copies rows of an organisation that has one of everything.
- * @param count how many of each; of what is limited to a hundred, as many as there may be
+ * @param count how many of each; 98 of what there are few of
  */
 export async function copyRows(
   db: D1Database,
@@ -92,7 +95,7 @@ export async function copyRows(
       .all<{ name: string }>();
     const columns = results.map(({ name }) => name);
     const values = columns.map((name) => own[name] ?? `one.${name}`);
-    const limited = ["webhook_endpoints", "relay_nodes"].includes(table) ? 98 : count;
+    const limited = FEW.includes(table) ? Math.min(count, 98) : count;
     const { meta } = await db
       .prepare(
         `insert into ${table} (${columns.join(", ")})
