@@ -143,6 +143,8 @@ describe("a session", () => {
     expect(revoked).toContain("198.51.100.2");
     expect(await client.closed).toBe(4403);
     await row(tab, "198.51.100.2").waitFor({ state: "detached" });
+    // Its button is gone with the row: the focus is where this is said.
+    await page.locator(":focus", { hasText: "198.51.100.2 is revoked." }).waitFor();
 
     const ended = await confirmed(tab, page.locator("main"), "End the session");
     expect(ended).toContain("1 connected user is disconnected at once");
