@@ -13,6 +13,8 @@ export interface UdpPortsOptions {
   /** 0: any free one. */
   serverPort: number;
   clientPort: number;
+  /** Whether other processes may have these ports too (Linux 3.9). Each gets the datagrams of some senders. */
+  shared: boolean;
   /** Called for each datagram. The bytes are the callee's. */
   receive(role: Role, bytes: Buffer, from: { address: string; port: number }): void;
   /** A socket has failed: nothing comes through it any more. */
@@ -30,12 +32,13 @@ export class UdpPorts {
 
   /** Binds both ports. Rejects with the system's error, such as EADDRINUSE. */
   static async open(options: UdpPortsOptions): Promise<UdpPorts> {
-    const { bind, serverPort, clientPort, receive, failed } = options;
+    const { bind, serverPort, clientPort, shared, receive, failed } = options;
     const open: Socket[] = [];
     const family = isIPv6(bind) ? 6 : 4;
     const bindOne = async (role: Role, port: number) => {
       const socket = createSocket({
         type: family === 6 ? "udp6" : "udp4",
+        reusePort: shared,
         recvBufferSize: BUFFER_BYTES,
         sendBufferSize: BUFFER_BYTES,
         // Every receiver is an address that the socket has seen: nothing is looked up, and so nothing waits.

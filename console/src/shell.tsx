@@ -35,9 +35,13 @@ function Inside({ person, focused }: InsideProps) {
   useEffect(() => {
     document.title = `${title} · Drawbridge`;
   }, [title]);
+  const atFirst = useRef(!focused);
   useEffect(() => {
-    if (focused) document.getElementById("main")?.focus();
-  }, []);
+    // What was pressed may be gone with the page before.
+    const isLost = document.activeElement === document.body;
+    if (isLost && !atFirst.current) document.getElementById("main")?.focus();
+    atFirst.current = false;
+  }, [address.value]);
   return (
     <div class="shell">
       {/* A button: the address names the page, so that it cannot name a place in it. */}

@@ -70,7 +70,8 @@ export function Action({ run, needs, kind = "plain", ask, blocked = null, childr
       <button
         type="button"
         class={kind}
-        disabled={!allowed || why !== null || running}
+        // Not while it runs: a disabled button loses the focus. Pressed again, it does nothing.
+        disabled={!allowed || why !== null}
         aria-busy={running}
         aria-describedby={!allowed || why || error ? id : undefined}
         onClick={press}

@@ -53,7 +53,7 @@ export function Form({ submit, needs, verb, cancel, children }: FormProps) {
     >
       {children}
       <div class="buttons">
-        <button type="submit" class="main" disabled={!allowed || running} aria-busy={running}>
+        <button type="submit" class="main" disabled={!allowed} aria-busy={running}>
           {verb}
           {running && <span class="spinner" aria-hidden="true" />}
         </button>

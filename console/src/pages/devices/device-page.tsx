@@ -1,6 +1,6 @@
 /** One device: what is known of it, its tokens, its sessions, and what can be done. */
 import { type Device, getDevice, labelDevice } from "drawbridge-client";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { Action } from "../../parts/action";
@@ -120,29 +120,29 @@ function Facts({ device }: { device: Device }) {
   );
 }
 
-function Rename({ device, say, refresh }: DeviceActions) {
+function Rename(props: DeviceActions) {
   const [open, setOpen] = useState(false);
-  const [label, setLabel] = useState("");
+  if (open) return <RenameForm {...props} close={() => setOpen(false)} />;
+  return (
+    <Action run={async () => setOpen(true)} needs="devices:manage">
+      Rename …
+    </Action>
+  );
+}
+
+function RenameForm({ device, say, refresh, close }: DeviceActions & { close: () => void }) {
+  const [label, setLabel] = useState(device.label ?? "");
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
   const path = { application: device.application_id, device: device.device_id };
-  const start = async () => {
-    setLabel(device.label ?? "");
-    setOpen(true);
-  };
   const submit = async () => {
     await result(labelDevice({ path, body: { label: label.trim() || null } }));
     await refresh();
-    setOpen(false);
+    close();
     say("The device has its new name.");
   };
-  if (!open) {
-    return (
-      <Action run={start} needs="devices:manage">
-        Rename …
-      </Action>
-    );
-  }
   return (
-    <Form submit={submit} needs="devices:manage" verb="Rename" cancel={() => setOpen(false)}>
+    <Form submit={submit} needs="devices:manage" verb="Rename" cancel={close}>
       <Field
         label="Name"
         hint="For operators: the device does not see it. Empty: what it calls itself."
@@ -150,6 +150,7 @@ function Rename({ device, say, refresh }: DeviceActions) {
         {(props) => (
           <input
             {...props}
+            ref={input}
             value={label}
             onInput={(event) => setLabel(event.currentTarget.value)}
           />

@@ -1,55 +1,15 @@
-/** What an event is about: its name, and the pages where it is. */
+/** What an event is about, as a link to its page. */
 import type { Event } from "drawbridge-client";
 import { Untrusted } from "../../parts/text";
 import { href } from "../../routes";
+import { subjectOf } from "./event-places";
 
 /** The name of what an event is about, linked to its page. */
 export function Subject({ event }: { event: Event }) {
-  const { text, parts } = subjectOf(event.data);
+  const { text, parts } = subjectOf(event);
   return (
     <a href={href(...parts)}>
       <Untrusted text={text} />
     </a>
   );
-}
-
-/** A page of the console that shows more of what an event tells. */
-export interface Place {
-  title: string;
-  /** The parts of its address. */
-  parts: string[];
-}
-
-/** Where else to look: what is beside the subject in the event. */
-export function furtherPlaces({ data }: Event): Place[] {
-  if ("kind" in data) return [{ title: "Its API key", parts: ["keys", String(data.key_id)] }];
-  if ("pair_request_id" in data) return [{ title: "Pairing", parts: ["pairing"] }];
-  return [];
-}
-
-/** The page of a thing, and what it is called there. */
-function subjectOf(data: Event["data"]): { text: string; parts: string[] } {
-  if ("kind" in data) {
-    return {
-      text: data.id,
-      parts: [data.kind === "relay" ? "sessions" : "source-sessions", data.id],
-    };
-  }
-  if ("fingerprint" in data) {
-    const label = "label" in data ? data.label : null;
-    return {
-      text: label ?? data.display_name ?? data.fingerprint,
-      parts: ["devices", data.application_id, data.device_id],
-    };
-  }
-  if ("remoteConnectionId" in data) {
-    const { connectionId, remoteConnectionId, direction } = data;
-    const arrow = direction === "send" ? "→" : "←";
-    return { text: `${connectionId} ${arrow} ${remoteConnectionId}`, parts: ["permissions"] };
-  }
-  if ("connectionId" in data) return { text: data.connectionId, parts: ["permissions"] };
-  if ("timeout_seconds" in data) return { text: data.type, parts: ["source-sessions"] };
-  if ("event_types" in data) return { text: data.url, parts: ["webhooks", data.id] };
-  if ("dns_name" in data) return { text: data.name, parts: ["keys", String(data.id)] };
-  return { text: data.name, parts: ["relay-nodes", data.id] };
 }

@@ -8,7 +8,8 @@ import { LiveView } from "../../parts/list";
 import { Ago, Copyable } from "../../parts/text";
 import { href } from "../../routes";
 import { may } from "../../signed-in";
-import { furtherPlaces, Subject } from "./event-subject";
+import { furtherPlaces } from "./event-places";
+import { Subject } from "./event-subject";
 import { Payload } from "./payload";
 
 /** `#/events/{id}`. */

@@ -1,14 +1,16 @@
 /** One API key: all that is known of it, and what can be done with it. */
-import { type ApiKey, deleteApiKey, getApiKey, updateApiKey } from "drawbridge-client";
-import { useState } from "preact/hooks";
+import { type ApiKey, getApiKey, updateApiKey } from "drawbridge-client";
+import type { ComponentChildren } from "preact";
+import { useRef, useState } from "preact/hooks";
 import { CallError, result } from "../../call";
 import { useLive } from "../../live";
-import { Action } from "../../parts/action";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Form } from "../../parts/form";
 import { LiveView } from "../../parts/list";
 import { Untrusted } from "../../parts/text";
-import { goTo, href } from "../../routes";
+import { href } from "../../routes";
 import { signedIn } from "../../signed-in";
+import { KeyActions, type Openable } from "./key-actions";
 import { changesOf, draftOf } from "./key-draft";
 import { KeyFacts } from "./key-facts";
 import { KeyFields } from "./key-fields";
@@ -83,10 +85,19 @@ interface KnownProps {
   refresh: ShownProps["refresh"];
 }
 
-type Opened = "settings" | "permissions" | "refresh" | null;
+const TITLES = {
+  settings: "Settings",
+  permissions: "What it may do",
+  refresh: "A new token",
+} as const;
 
 function Known({ apiKey, changed, refresh }: KnownProps) {
-  const [opened, setOpened] = useState<Opened>(null);
+  const [opened, setOpened] = useState<Openable | null>(null);
+  const wasOpen = useRef(false);
+  const open = (what: Openable) => {
+    wasOpen.current = true;
+    setOpened(what);
+  };
   const close = () => setOpened(null);
   const saved = async () => {
     await changed();
@@ -98,93 +109,31 @@ function Known({ apiKey, changed, refresh }: KnownProps) {
     <>
       {isOwn && <p class="muted">You are signed in with this key.</p>}
       <KeyFacts apiKey={apiKey} />
-      {opened === null && <Buttons {...{ apiKey, changed, isOwn, open: setOpened }} />}
-      {opened === "settings" && <SettingsForm {...{ apiKey, saved, close }} />}
-      {opened === "permissions" && <PermissionsForm {...{ apiKey, saved, close }} />}
-      {opened === "refresh" && <RefreshForm {...{ apiKey, refresh, close, isOwn }} />}
+      {opened === null ? (
+        <KeyActions {...{ apiKey, changed, isOwn, open }} focused={wasOpen.current} />
+      ) : (
+        <Opened title={TITLES[opened]}>
+          {opened === "settings" && <SettingsForm {...{ apiKey, saved, close }} />}
+          {opened === "permissions" && <PermissionsForm {...{ apiKey, saved, close }} />}
+          {opened === "refresh" && <RefreshForm {...{ apiKey, refresh, close, isOwn }} />}
+        </Opened>
+      )}
     </>
   );
 }
 
-interface ButtonsProps {
-  apiKey: ApiKey;
-  changed: () => Promise<void>;
-  isOwn: boolean;
-  open: (what: Opened) => void;
-}
-
-function Buttons({ apiKey, changed, isOwn, open }: ButtonsProps) {
-  const { id, blocked } = apiKey;
-  const name = <Untrusted text={apiKey.name} />;
-  const block = async () => {
-    await result(updateApiKey({ path: { id }, body: { blocked: !blocked } }));
-    await changed();
-  };
-  const end = async () => {
-    await result(deleteApiKey({ path: { id } }));
-    goTo("keys");
-  };
-  const out = isOwn && <p>You are signed in with it: this signs you out.</p>;
+/** A form in place of the buttons. */
+function Opened({ title, children }: { title: string; children: ComponentChildren }) {
+  const heading = useFocusAtFirst<HTMLHeadingElement>();
   return (
-    <div class="buttons">
-      {(["settings", "permissions", "refresh"] as const).map((what) => (
-        <Action key={what} run={async () => open(what)} needs="keys:write">
-          {OPENERS[what]}
-        </Action>
-      ))}
-      {blocked ? (
-        <Action run={block} needs="keys:write">
-          Unblock
-        </Action>
-      ) : (
-        <Action
-          run={block}
-          needs="keys:write"
-          kind="danger"
-          ask={{
-            title: "Block the key?",
-            body: (
-              <>
-                <p>
-                  Within 10 seconds no program can use {name} any more, and whoever signed in with
-                  it is out. You can unblock it later.
-                </p>
-                {out}
-              </>
-            ),
-          }}
-        >
-          Block
-        </Action>
-      )}
-      <Action
-        run={end}
-        needs="keys:write"
-        kind="danger"
-        ask={{
-          title: "End the key?",
-          body: (
-            <>
-              <p>
-                {name} is deleted. Within 10 seconds no program can use it any more. This cannot be
-                undone. If it also acts in organisations of which you know nothing, it stays there.
-              </p>
-              {out}
-            </>
-          ),
-        }}
-      >
-        End the key
-      </Action>
-    </div>
+    <section aria-label={title}>
+      <h2 ref={heading} tabIndex={-1}>
+        {title}
+      </h2>
+      {children}
+    </section>
   );
 }
-
-const OPENERS = {
-  settings: "Change settings",
-  permissions: "Change permissions",
-  refresh: "Refresh the token",
-} as const;
 
 interface FormProps {
   apiKey: ApiKey;
@@ -201,12 +150,9 @@ function SettingsForm({ apiKey, saved, close }: FormProps) {
     await saved();
   };
   return (
-    <>
-      <h2>Settings</h2>
-      <Form submit={submit} needs="keys:write" verb="Save" cancel={close}>
-        <KeyFields draft={draft} change={setDraft} labels />
-      </Form>
-    </>
+    <Form submit={submit} needs="keys:write" verb="Save" cancel={close}>
+      <KeyFields draft={draft} change={setDraft} labels />
+    </Form>
   );
 }
 
@@ -226,11 +172,8 @@ function PermissionsForm({ apiKey, saved, close }: FormProps) {
     await saved();
   };
   return (
-    <>
-      <h2>What it may do</h2>
-      <Form submit={submit} needs="keys:write" verb="Save" cancel={close}>
-        <PermissionPicker ticked={ticked} change={setTicked} before={before} />
-      </Form>
-    </>
+    <Form submit={submit} needs="keys:write" verb="Save" cancel={close}>
+      <PermissionPicker ticked={ticked} change={setTicked} before={before} />
+    </Form>
   );
 }

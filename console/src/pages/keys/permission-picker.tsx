@@ -66,7 +66,7 @@ function Box({
       </label>
       <span id={`${id}-words`} class="muted">
         {words}
-        {why && <em> {why}</em>}
+        {why && <em>. {why}</em>}
       </span>
     </div>
   );

@@ -39,7 +39,6 @@ export function RefreshForm({ apiKey: { id }, refresh, close, isOwn }: RefreshFo
     });
   return (
     <>
-      <h2>A new token</h2>
       <Form submit={submit} needs="keys:write" verb="Refresh the token" cancel={close}>
         <Field
           label="The token until now works"

@@ -1,6 +1,7 @@
 /** Secrets that are shown this once: they stay until the person says that they have copied them. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Copyable } from "../../parts/text";
 import { keepPage } from "../../signed-in";
 
@@ -51,9 +52,8 @@ interface ShownOnceProps {
 
 /** The secrets, each with a button that copies it. */
 export function ShownOnce({ title, secrets, children, close }: ShownOnceProps) {
-  const place = useRef<HTMLElement>(null);
+  const place = useFocusAtFirst<HTMLElement>();
   useEffect(() => {
-    place.current?.focus();
     // Whoever closes the tab now has lost them.
     const ask = (event: BeforeUnloadEvent) => event.preventDefault();
     window.addEventListener("beforeunload", ask);

@@ -100,7 +100,8 @@ function useKeptFocus(waits: boolean) {
   const element = useRef<HTMLElement>(null);
   const inside = useRef(false);
   useLayoutEffect(() => {
-    const lost = document.activeElement === document.body || document.activeElement === null;
+    const active = document.activeElement;
+    const lost = !active || active === document.body || active.matches(":disabled");
     if (!waits && inside.current && lost) element.current?.focus({ preventScroll: true });
   }, [waits]);
   const watchFocus = {
@@ -169,7 +170,11 @@ function Decision({ request, terms, verb, checkAim, decided, refused }: Decision
     );
   const reject = (reason: string) =>
     decide(() => result(rejectPairingRequest({ path, body: reason === "" ? {} : { reason } })));
-  if (rejecting) return <Rejection reject={reject} cancel={() => setRejecting(false)} />;
+  const cancel = () => {
+    setRejecting(false);
+    document.getElementById(elementId(request))?.focus({ preventScroll: true });
+  };
+  if (rejecting) return <Rejection reject={reject} cancel={cancel} />;
   const noRole = terms.roles.length === 0 ? "Tick a role, or reject the request." : null;
   return (
     <div class="buttons">

@@ -6,10 +6,11 @@ import {
   listConnections,
   listRelayPermissionsOfConnection,
 } from "drawbridge-client";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { Action, Needs } from "../../parts/action";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Field, Form } from "../../parts/form";
 import { type Column, curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Untrusted } from "../../parts/text";
@@ -97,38 +98,49 @@ function NoConnections() {
 }
 
 function Register({ changed }: { changed: () => Promise<void> }) {
-  const [opened, setOpened] = useState(false);
+  const [opened, setOpened] = useState<boolean | "not any more">(false);
+  const place = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (opened === "not any more") place.current?.focus();
+  }, [opened]);
+  if (opened === true) {
+    return <RegisterForm changed={changed} close={() => setOpened("not any more")} />;
+  }
+  return (
+    <p ref={place} tabIndex={-1}>
+      <Action run={async () => setOpened(true)} needs="connections:create">
+        Register a connection
+      </Action>
+    </p>
+  );
+}
+
+interface RegisterFormProps {
+  changed: () => Promise<void>;
+  close: () => void;
+}
+
+function RegisterForm({ changed, close }: RegisterFormProps) {
   const [id, setId] = useState("");
   const [memo, setMemo] = useState("");
   const [registered, setRegistered] = useState<string | null>(null);
+  const first = useFocusAtFirst<HTMLInputElement>();
   const submit = async () => {
     await result(createConnection({ body: { connectionId: id, memo } }));
     setRegistered(id);
     setId("");
     setMemo("");
+    first.current?.focus();
     await changed();
   };
-  if (!opened) {
-    return (
-      <p>
-        <Action run={async () => setOpened(true)} needs="connections:create">
-          Register a connection
-        </Action>
-      </p>
-    );
-  }
   return (
     <section class="card" aria-label="A new connection">
-      <Form
-        submit={submit}
-        needs="connections:create"
-        verb="Register"
-        cancel={() => setOpened(false)}
-      >
+      <Form submit={submit} needs="connections:create" verb="Register" cancel={close}>
         <Field label="Id" hint="1 to 16 letters, digits, dots, _ or -. It cannot be changed later.">
           {(props) => (
             <input
               {...props}
+              ref={first}
               value={id}
               onInput={(event) => setId(event.currentTarget.value)}
               maxLength={16}

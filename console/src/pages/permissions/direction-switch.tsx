@@ -31,7 +31,7 @@ export function DirectionSwitch({ direction, changed }: DirectionSwitchProps) {
         aria-checked={on}
         aria-busy={running}
         aria-describedby={id}
-        disabled={cannot || running}
+        disabled={cannot}
         onClick={() => void start()}
       >
         <span class="track" aria-hidden="true" />

@@ -6,14 +6,14 @@ import {
   type RelayPermission,
   updateRelayPermission,
 } from "drawbridge-client";
-import { useId, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { Action } from "../../parts/action";
-import { Form } from "../../parts/form";
 import { type Column, curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
-import { Badge, Untrusted } from "../../parts/text";
+import { Badge } from "../../parts/text";
 import { href } from "../../routes";
+import { Memo, pathOf } from "./memo";
 import { sideInWords } from "./pair";
 
 const LIMIT = 30;
@@ -171,39 +171,6 @@ interface RowProps {
   changed: () => Promise<void>;
 }
 
-function Memo({ row, changed }: RowProps) {
-  const [text, setText] = useState<string | null>(null);
-  const id = useId();
-  if (text === null) {
-    return (
-      <span class="memo">
-        <Untrusted text={row.memo} />{" "}
-        <Action run={async () => setText(row.memo)} needs="relay-permissions:update">
-          Edit<span class="unseen"> the memo of “{sideInWords(row)}”</span>
-        </Action>
-      </span>
-    );
-  }
-  const submit = async () => {
-    await result(updateRelayPermission({ path: pathOf(row), body: { memo: text } }));
-    await changed();
-    setText(null);
-  };
-  return (
-    <Form submit={submit} needs="relay-permissions:update" verb="Save" cancel={() => setText(null)}>
-      <label class="unseen" for={id}>
-        Memo of “{sideInWords(row)}”
-      </label>
-      <input
-        id={id}
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-        maxLength={256}
-      />
-    </Form>
-  );
-}
-
 function RowActions({ row, changed }: RowProps) {
   const path = pathOf(row);
   const on = row.enabled === "true";
@@ -243,10 +210,6 @@ function RowActions({ row, changed }: RowProps) {
 
 function keyOf(row: RelayPermission): string {
   return `${row.connectionId}/${row.remoteConnectionId}/${row.direction}`;
-}
-
-function pathOf({ connectionId, remoteConnectionId, direction }: RelayPermission) {
-  return { connectionId, remoteConnectionId, direction };
 }
 
 async function page(filters: Filters, after: string | null) {

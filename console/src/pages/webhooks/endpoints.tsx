@@ -10,12 +10,11 @@ import {
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
-import { Needs } from "../../parts/action";
+import { Action } from "../../parts/action";
 import { useFocusAtFirst } from "../../parts/focus";
 import { curl, Empty, List, LiveView } from "../../parts/list";
 import { Copyable, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
-import { may } from "../../signed-in";
 import { type EndpointFields, EndpointForm } from "./endpoint-form";
 import { eventsInShort, Health } from "./endpoint-health";
 import { SigningSecret } from "./signing-secret";
@@ -109,17 +108,11 @@ function NewEndpoint({ made }: { made: () => Promise<void> }) {
       </section>
     );
   }
-  const allowed = may("webhooks:write");
   return (
-    <p class="action">
-      <button type="button" class="main" disabled={!allowed} onClick={() => setIsOpen(true)}>
+    <p>
+      <Action run={async () => setIsOpen(true)} needs="webhooks:write" kind="main">
         New endpoint
-      </button>
-      {!allowed && (
-        <span class="muted">
-          <Needs permission="webhooks:write" />
-        </span>
-      )}
+      </Action>
     </p>
   );
 }

@@ -15,7 +15,6 @@ import { Action } from "../../parts/action";
 import { LiveView } from "../../parts/list";
 import { Ago, Copyable, Untrusted } from "../../parts/text";
 import { goTo, href } from "../../routes";
-import { may } from "../../signed-in";
 import { Deliveries, StatusSelect } from "./deliveries";
 import { type EndpointFields, EndpointForm } from "./endpoint-form";
 import { Health } from "./endpoint-health";
@@ -127,9 +126,9 @@ function Facts({ endpoint, refresh }: FactsProps) {
         </dd>
       </dl>
       <div class="buttons">
-        <button type="button" disabled={!may("webhooks:write")} onClick={() => setIsEdited(true)}>
+        <Action run={async () => setIsEdited(true)} needs="webhooks:write">
           Edit
-        </button>
+        </Action>
         <Switch endpoint={endpoint} change={change} />
         <Action
           run={async () => {
