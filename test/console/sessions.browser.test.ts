@@ -1,5 +1,6 @@
 /** The page Relay sessions: what an operator sees of a session while others play, and what they do with it. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { AskingDevices, newApplication } from "../support/asking-devices";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
   expectNoProblems,
@@ -285,6 +286,31 @@ test("the list is narrowed to the sessions of one device", async () => {
   await row(tab, id).waitFor();
   await filter.fill("00".repeat(32));
   await page.getByText("This device is in no live session.").waitFor();
+});
+
+test("the device of a user is found in the application with which it is paired", async () => {
+  const application = await newApplication(studio, "Gateway");
+  const devices = new AskingDevices(browser);
+  const path = `/v1/applications/${application}/setup-codes`;
+  const scopes = ["operator.read"];
+  const code = await studio.api.call("POST", path, { role: "operator", scopes, ttl_seconds: 60 });
+  const device = await devices.ask(application, { scopes, setupCode: code.body.setup_code });
+  await device.token;
+  // It is asked first, and does not know the device.
+  await newApplication(studio, "Newer");
+  const { session_id: id } = await newSession(0, {
+    users: [
+      { ip: "198.51.100.1", device_id: device.deviceId },
+      { ip: "198.51.100.2", device_id: "never-paired" },
+    ],
+  });
+  const tab = await openConsole(browser, { key: studio.key, hash: `#/sessions/${id}` });
+  const { page } = tab;
+  await row(tab, "never-paired").getByRole("button", { name: "Open" }).click();
+  await page.getByText("None of your applications has paired this device.").waitFor();
+  await row(tab, "198.51.100.1").getByRole("button", { name: "Open" }).click();
+  await page.waitForURL(`**/console#/devices/${application}/${device.deviceId}`);
+  await page.getByText(device.deviceId).waitFor();
 });
 
 test("it says which permission is missing between the connections of a session, until it is there", async () => {
