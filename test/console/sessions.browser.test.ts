@@ -9,6 +9,7 @@ import {
   openConsole,
   type TestOrganisation,
 } from "../support/console";
+import { Participant } from "../support/relay-participant";
 
 let browser: TestBrowser;
 let studio: TestOrganisation;
@@ -25,47 +26,9 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.leave();
 });
 
-/** Somebody with a websocket, who sends a frame of 500 bytes twenty times a second. */
-class Participant {
-  readonly opened: Promise<void>;
-  /** The code with which the relay has closed it. */
-  readonly closed: Promise<number>;
-  readonly #socket: WebSocket;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(link: string, tokens: { session: number; user: number }, firstByte: number) {
-    const { session, user } = tokens;
-    this.#socket = new WebSocket(link, ["drawbridge.v1", `tokens.${session}.${user}`]);
-    this.opened = new Promise((resolve) => {
-      this.#socket.addEventListener("open", () => resolve());
-    });
-    this.closed = new Promise((resolve) => {
-      this.#socket.addEventListener("close", ({ code }) => resolve(code));
-    });
-    const frame = new Uint8Array(501);
-    frame[0] = firstByte;
-    this.#timer = setInterval(() => {
-      if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(frame);
-    }, 50);
-    sockets.push(this);
-  }
-
-  leave(): void {
-    clearInterval(this.#timer);
-    this.#socket.close();
-  }
-}
-
-/** The user with this index connects. The host sends to all, the others to the host. */
-// biome-ignore lint/suspicious/noExplicitAny: a session as the API answers it
-async function connect(session: any, n: number): Promise<Participant> {
-  const { server, client } = session.relay.ports;
-  const tokens = {
-    session: session.authorization_token,
-    user: session.session_users[n].authorization_token,
-  };
-  const isHost = n === 0;
-  const participant = new Participant((isHost ? server : client).link, tokens, isHost ? 3 : 2);
+async function connect(session: unknown, n: number): Promise<Participant> {
+  const participant = Participant.of(session, n);
+  sockets.push(participant);
   await participant.opened;
   return participant;
 }
@@ -190,6 +153,7 @@ describe("a session", () => {
     // Only the browser finds the host of its address.
     const reached = link.replace(new URL(browser.origin).host, new URL(browser.server.origin).host);
     const added = new Participant(reached, tokens, 2);
+    sockets.push(added);
     await added.opened;
     await row(tab, "198.51.100.77").getByText("connected", { exact: true }).waitFor();
     await expectNoProblems(browser, tab, { allowed: [/400/] });
