@@ -9,6 +9,7 @@ import {
   openConsole,
   type TestOrganisation,
 } from "../support/console";
+import { hasDrawn } from "../support/drawn-colour";
 import { Participant } from "../support/relay-participant";
 
 let browser: TestBrowser;
@@ -51,25 +52,6 @@ async function confirmed(tab: Tab, place: ReturnType<typeof row>, name: string):
   const asked = await dialog.innerText();
   await dialog.getByRole("button", { name, exact: true }).click();
   return asked;
-}
-
-/** Whether the plot has points in this colour of the page. */
-function hasDrawn(colour: string): string {
-  return `(() => {
-    const canvas = document.querySelector(".session-plot canvas");
-    if (!canvas) return false;
-    const style = getComputedStyle(canvas).getPropertyValue("${colour}").trim();
-    const [r, g, b] = style.match(/[0-9a-f]{2}/g).map((digits) => parseInt(digits, 16));
-    // A copy: reading the plot's own canvas makes Chromium warn.
-    const copy = new OffscreenCanvas(canvas.width, canvas.height)
-      .getContext("2d", { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-    for (let i = 0; i < data.length; i += 4) {
-      if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
-    }
-    return false;
-  })()`;
 }
 
 /** The kilobytes that stand in the column of this user. */
