@@ -8,7 +8,7 @@ import { newFullOrganisation } from "../test/support/full-organisation";
 import { copyRows } from "../test/support/many-rows";
 
 const ROWS = 1_000;
-const TIMES = 10;
+const TIMES = 5;
 const PAGES = [
   "pairing",
   "devices",
@@ -42,7 +42,9 @@ try {
     const times: number[] = [];
     for (let n = 0; n < TIMES; n++) times.push(await firstList(browser, name, body.session_token));
     times.sort((a, b) => a - b);
-    const [median, slowest] = [times[TIMES / 2], times.at(-1)].map((ms) => Math.round(ms ?? 0));
+    const [median, slowest] = [times[(TIMES - 1) / 2], times.at(-1)].map((ms) =>
+      Math.round(ms ?? 0),
+    );
     console.log(`${name.padEnd(16)} ${String(median).padStart(5)} ms, slowest ${slowest} ms`);
   }
 } finally {

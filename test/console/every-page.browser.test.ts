@@ -4,6 +4,7 @@ import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
   expectNoProblems,
   goTo,
+  graveViolations,
   newOrganisation,
   newSignInKey,
   openConsole,
@@ -79,6 +80,23 @@ describe.each(SEATS)("%s,", (_, seat) => {
     // Nothing of what others wrote has become an element.
     expect(await tab.page.locator("img[src=x]").count()).toBe(0);
   });
+});
+
+test("text becomes no markup, whoever tries: the browser refuses it", async () => {
+  const { page } = await openConsole(browser, { key: empty.key });
+  await expect(page.evaluate("document.body.innerHTML = '<b>text</b>'")).rejects.toThrow(
+    "requires 'TrustedHTML'",
+  );
+});
+
+test("what nobody can read or see is found", async () => {
+  const tab = await openConsole(browser, { key: empty.key });
+  await tab.page.evaluate(`(() => {
+    const picture = document.createElement("img");
+    picture.src = "/shared/icon.svg";
+    document.querySelector("main").append(picture);
+  })()`);
+  expect(await graveViolations(tab)).toEqual([expect.stringMatching(/^image-alt: /)]);
 });
 
 test("no page shows more than a page of a long list", async () => {

@@ -129,7 +129,7 @@ test("a relay session: bytes flow, and are plotted", async () => {
       expect(body.session_users[1].bytes_in).toBeGreaterThan(0);
     });
     await tab.page.locator("main").getByText("203.0.113.20").first().waitFor();
-    await picture(tab.page, "session", 1_060);
+    await picture(tab.page, "session", 920);
   } finally {
     clearInterval(flow);
     for (const connection of connections) connection.close();
