@@ -1,5 +1,6 @@
 /** The page Relay sessions: what an operator sees of a session while others play, and what they do with it. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { AskingDevices, newApplication } from "../support/asking-devices";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
   expectNoProblems,
@@ -8,6 +9,8 @@ import {
   openConsole,
   type TestOrganisation,
 } from "../support/console";
+import { hasDrawn } from "../support/drawn-colour";
+import { Participant } from "../support/relay-participant";
 
 let browser: TestBrowser;
 let studio: TestOrganisation;
@@ -24,47 +27,9 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.leave();
 });
 
-/** Somebody with a websocket, who sends a frame of 500 bytes twenty times a second. */
-class Participant {
-  readonly opened: Promise<void>;
-  /** The code with which the relay has closed it. */
-  readonly closed: Promise<number>;
-  readonly #socket: WebSocket;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(link: string, tokens: { session: number; user: number }, firstByte: number) {
-    const { session, user } = tokens;
-    this.#socket = new WebSocket(link, ["drawbridge.v1", `tokens.${session}.${user}`]);
-    this.opened = new Promise((resolve) => {
-      this.#socket.addEventListener("open", () => resolve());
-    });
-    this.closed = new Promise((resolve) => {
-      this.#socket.addEventListener("close", ({ code }) => resolve(code));
-    });
-    const frame = new Uint8Array(501);
-    frame[0] = firstByte;
-    this.#timer = setInterval(() => {
-      if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(frame);
-    }, 50);
-    sockets.push(this);
-  }
-
-  leave(): void {
-    clearInterval(this.#timer);
-    this.#socket.close();
-  }
-}
-
-/** The user with this index connects. The host sends to all, the others to the host. */
-// biome-ignore lint/suspicious/noExplicitAny: a session as the API answers it
-async function connect(session: any, n: number): Promise<Participant> {
-  const { server, client } = session.relay.ports;
-  const tokens = {
-    session: session.authorization_token,
-    user: session.session_users[n].authorization_token,
-  };
-  const isHost = n === 0;
-  const participant = new Participant((isHost ? server : client).link, tokens, isHost ? 3 : 2);
+async function connect(session: unknown, n: number): Promise<Participant> {
+  const participant = Participant.of(session, n);
+  sockets.push(participant);
   await participant.opened;
   return participant;
 }
@@ -87,25 +52,6 @@ async function confirmed(tab: Tab, place: ReturnType<typeof row>, name: string):
   const asked = await dialog.innerText();
   await dialog.getByRole("button", { name, exact: true }).click();
   return asked;
-}
-
-/** Whether the plot has points in this colour of the page. */
-function hasDrawn(colour: string): string {
-  return `(() => {
-    const canvas = document.querySelector(".session-plot canvas");
-    if (!canvas) return false;
-    const style = getComputedStyle(canvas).getPropertyValue("${colour}").trim();
-    const [r, g, b] = style.match(/[0-9a-f]{2}/g).map((digits) => parseInt(digits, 16));
-    // A copy: reading the plot's own canvas makes Chromium warn.
-    const copy = new OffscreenCanvas(canvas.width, canvas.height)
-      .getContext("2d", { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-    for (let i = 0; i < data.length; i += 4) {
-      if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
-    }
-    return false;
-  })()`;
 }
 
 /** The kilobytes that stand in the column of this user. */
@@ -143,6 +89,8 @@ describe("a session", () => {
     expect(revoked).toContain("198.51.100.2");
     expect(await client.closed).toBe(4403);
     await row(tab, "198.51.100.2").waitFor({ state: "detached" });
+    // Its button is gone with the row: the focus is where this is said.
+    await page.locator(":focus", { hasText: "198.51.100.2 is revoked." }).waitFor();
 
     const ended = await confirmed(tab, page.locator("main"), "End the session");
     expect(ended).toContain("1 connected user is disconnected at once");
@@ -187,6 +135,7 @@ describe("a session", () => {
     // Only the browser finds the host of its address.
     const reached = link.replace(new URL(browser.origin).host, new URL(browser.server.origin).host);
     const added = new Participant(reached, tokens, 2);
+    sockets.push(added);
     await added.opened;
     await row(tab, "198.51.100.77").getByText("connected", { exact: true }).waitFor();
     await expectNoProblems(browser, tab, { allowed: [/400/] });
@@ -283,6 +232,31 @@ test("the list is narrowed to the sessions of one device", async () => {
   await row(tab, id).waitFor();
   await filter.fill("00".repeat(32));
   await page.getByText("This device is in no live session.").waitFor();
+});
+
+test("the device of a user is found in the application with which it is paired", async () => {
+  const application = await newApplication(studio, "Gateway");
+  const devices = new AskingDevices(browser);
+  const path = `/v1/applications/${application}/setup-codes`;
+  const scopes = ["operator.read"];
+  const code = await studio.api.call("POST", path, { role: "operator", scopes, ttl_seconds: 60 });
+  const device = await devices.ask(application, { scopes, setupCode: code.body.setup_code });
+  await device.token;
+  // It is asked first, and does not know the device.
+  await newApplication(studio, "Newer");
+  const { session_id: id } = await newSession(0, {
+    users: [
+      { ip: "198.51.100.1", device_id: device.deviceId },
+      { ip: "198.51.100.2", device_id: "never-paired" },
+    ],
+  });
+  const tab = await openConsole(browser, { key: studio.key, hash: `#/sessions/${id}` });
+  const { page } = tab;
+  await row(tab, "never-paired").getByRole("button", { name: "Open" }).click();
+  await page.getByText("None of your applications has paired this device.").waitFor();
+  await row(tab, "198.51.100.1").getByRole("button", { name: "Open" }).click();
+  await page.waitForURL(`**/console#/devices/${application}/${device.deviceId}`);
+  await page.getByText(device.deviceId).waitFor();
 });
 
 test("it says which permission is missing between the connections of a session, until it is there", async () => {

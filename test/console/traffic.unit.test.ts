@@ -72,6 +72,15 @@ describe("the rates of traffic", () => {
     expect(drawn(traffic)[0]).toBeCloseTo(800);
   });
 
+  test("do not have what a user had sent before the first count that is known", () => {
+    const traffic = new Traffic();
+    traffic.add(START, [user(null, null)]);
+    traffic.add(START + 6_000, [user(1_000_000)]);
+    traffic.add(START + 12_000, [user(1_000_500)]);
+    traffic.add(START + 30_000, [user(1_000_500)]);
+    expect(drawn(traffic)[0]).toBeCloseTo(500);
+  });
+
   test("spread over a time in which nobody looked", () => {
     const traffic = new Traffic();
     traffic.add(START, [user(0)]);

@@ -27,10 +27,12 @@ export function connectedOf(users: readonly RelaySessionUser[]): number | null {
   return users.filter(({ connected }) => connected).length;
 }
 
-/** The users in words: "2 connected of 3, room for 16". */
+/** The users in words: "2 connected of 3, room for 16"; "3 authorised, …" where it is not known who is connected. */
 export function usersWords({ session_users: users, max_users: most }: RelaySession): string {
   const connected = connectedOf(users);
-  return `${connected === null ? "" : `${connected} connected of `}${users.length}, room for ${most}`;
+  const who =
+    connected === null ? `${users.length} authorised` : `${connected} connected of ${users.length}`;
+  return `${who}, room for ${most}`;
 }
 
 /** How a user is named in a sentence: the address, and the connection if there is one. */

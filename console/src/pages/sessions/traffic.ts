@@ -42,6 +42,8 @@ export interface Rates {
 export class Traffic {
   #amounts: Amount[] = [];
   readonly #last = new Map<string, { count: number; risenAt: number }>();
+  /** Who was there, and of whom no count is known yet. */
+  readonly #notCounted = new Set<string>();
   #first: number | null = null;
   #latest = 0;
 
@@ -57,11 +59,15 @@ export class Traffic {
   }
 
   #count(way: Way, user: Counts, { at, before }: { at: number; before: number | null }): void {
-    const count = user[way];
-    if (count === null) return;
     const key = `${way} ${user.authorization_token}`;
+    const count = user[way];
+    if (count === null) {
+      if (!this.#last.has(key)) this.#notCounted.add(key);
+      return;
+    }
     // Who is new since the reading before has sent nothing until then.
-    const last = this.#last.get(key) ?? (before === null ? null : { count: 0, risenAt: before });
+    const isNew = before !== null && !this.#notCounted.delete(key);
+    const last = this.#last.get(key) ?? (isNew ? { count: 0, risenAt: before } : null);
     if (last !== null && count > last.count) {
       const from = Math.max(last.risenAt, Math.min(before ?? at, at - BEHIND_MS));
       this.#amounts.push({ way, bytes: count - last.count, from, to: at });
