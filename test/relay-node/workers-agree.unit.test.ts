@@ -124,3 +124,25 @@ test("they agree in the end, on where the newest datagram came from", () => {
     { numRuns: 2_000 },
   );
 });
+
+test("a session that another process hears is silent from its last datagram on, not from when that was said", () => {
+  const silent: number[] = [];
+  let now = 1_000;
+  const table = new SessionTable(1);
+  const idle = { idle_seconds: 20 };
+  const user = table
+    .assign(assignment("s1", 1, [100, 101], idle), now)
+    ?.session.user(1) as NodeUser;
+  const presence = new Presence(
+    { presenceChanged: () => {}, silent: () => silent.push(now) },
+    PARENT,
+  );
+  const change = { id: "s1", n: 1, by: 0, address: "192.0.2.1", port: 1 };
+  presence.learn(user, { ...change, at: 5_000, connected: true });
+  // It goes on sending until 50,000. Nothing is said of that before it is gone.
+  for (now = 5_000; now < 60_000; now += 1_000) presence.tick(table.all(), now);
+  expect(silent).toEqual([]);
+  presence.learn(user, { ...change, at: 50_000, connected: false });
+  for (; now <= 70_000; now += 1_000) presence.tick(table.all(), now);
+  expect(silent).toEqual([70_000]);
+});
