@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { Presence } from "../../relay-node/presence";
+import { HeardUsers } from "../../relay-node/heard-users";
 import { type NodeUser, SessionTable } from "../../relay-node/session-table";
 import { changeOf, type UserChange } from "../../relay-node/worker-messages";
 import { assignment } from "../support/forwarder";
@@ -16,13 +16,13 @@ const PARENT = -2;
 class Process {
   readonly unread: UserChange[] = [];
   readonly user: NodeUser;
-  readonly presence: Presence;
+  readonly presence: HeardUsers;
   readonly #table = new SessionTable(1);
 
   constructor(me: number, say: (change: UserChange) => void) {
     const made = this.#table.assign(assignment("s1", 1, [100, 101]), 0);
     this.user = made?.session.user(1) as NodeUser;
-    this.presence = new Presence(
+    this.presence = new HeardUsers(
       { presenceChanged: () => {}, silent: () => {}, userChanged: (user) => say(changeOf(user)) },
       me,
     );
@@ -133,7 +133,7 @@ test("a session that another process hears is silent from its last datagram on, 
   const user = table
     .assign(assignment("s1", 1, [100, 101], idle), now)
     ?.session.user(1) as NodeUser;
-  const presence = new Presence(
+  const presence = new HeardUsers(
     { presenceChanged: () => {}, silent: () => silent.push(now) },
     PARENT,
   );
