@@ -1,7 +1,9 @@
 /**
  * `npm run bench:relay-node -- --workers`: what a relay node does with `--workers 2` beside `--workers 1`, on a machine
  * with two cores: datagrams of 64 B, as many as it takes. The two take turns, so that what else the machine
- * does meets both. The generator (`flood.py`, Python 3 on Linux) is cheap, and has a lower priority.
+ * does meets both. The generator (`flood.py`, Python 3 on Linux) is cheap, and has a lower priority. Where
+ * other programs run, the rates depend on them: as root, run it in a session of its own with
+ * `echo -15 > /proc/self/autogroup` before it.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +14,7 @@ import { build } from "esbuild";
 import { median, print, startDrawbridge } from "./relay-node-drawbridge.mjs";
 
 const SESSIONS = 1_000;
-const ROUNDS = 5;
+const ROUNDS = 10;
 /** A second of the kernel's accounting of CPU time. */
 const TICKS = 100;
 /** Workers report every second: so long after the last datagram all is counted. In milliseconds. */

@@ -10,15 +10,15 @@ import type {
   UserFigures,
 } from "../src/relay-nodes/link-protocol";
 import type { EventLoopFigures } from "./event-loop";
+import { HeardUsers, type HeardUsersPorts } from "./heard-users";
 import { Limits } from "./limits";
 import { toPermissions } from "./permissions";
-import { Presence, type PresencePorts } from "./presence";
 import { type NodeSession, SessionTable } from "./session-table";
 import { TrafficCounts } from "./traffic-counts";
 import type { TrunkFrame } from "./trunk";
 
 /** What a carrier calls. */
-export interface CarrierPorts extends PresencePorts {
+export interface CarrierPorts extends HeardUsersPorts {
   /** The permissions of this session are needed, and old. Asked once a second at most. */
   askPermissions(session: NodeSession): void;
 }
@@ -35,7 +35,7 @@ export abstract class Carrier {
   readonly counts = new TrafficCounts();
   readonly table: SessionTable;
   readonly limits = new Limits();
-  readonly presence: Presence;
+  readonly presence: HeardUsers;
   readonly #ports: CarrierPorts;
   /** Until when datagrams pass without further word from Drawbridge. */
   passUntil = Number.NEGATIVE_INFINITY;
@@ -48,7 +48,7 @@ export abstract class Carrier {
   constructor(ports: CarrierPorts, { me, of }: ProcessOfNode) {
     this.#ports = ports;
     this.table = new SessionTable(of);
-    this.presence = new Presence(ports, me);
+    this.presence = new HeardUsers(ports, me);
   }
 
   /** Handles a frame from the trunk of this session: somebody on a websocket has sent it. */

@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { isIPv6 } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import type { Role } from "./datagram";
 
 /** The kernel gives at most what net.core.rmem_max and wmem_max allow. */
@@ -84,5 +85,33 @@ export class UdpPorts {
   close(): void {
     this.#server.close();
     this.#client.close();
+  }
+}
+
+/** How often, and after how many milliseconds, ports are tried again that are taken. */
+const TRIES = 10;
+const TRY_AGAIN_MS = 100;
+
+/**
+ * The numbers of two ports that nobody has. Whoever shares ports has to look first: they could also be
+ * shared with another node of the same user, and a part of its datagrams would come here. Workers of a node
+ * that was killed have them for a moment longer.
+ * Rejects with the system's error, such as EADDRINUSE.
+ */
+export async function findFreePorts(
+  ports: Pick<UdpPortsOptions, "bind" | "serverPort" | "clientPort">,
+): Promise<Record<Role, number>> {
+  const look = { ...ports, shared: false, receive: () => {}, failed: () => {} };
+  for (let tries = 1; ; tries++) {
+    try {
+      const found = await UdpPorts.open(look);
+      const { numbers } = found;
+      found.close();
+      return numbers;
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+      if (!isTaken || tries === TRIES) throw error;
+      await setTimeout(TRY_AGAIN_MS);
+    }
   }
 }

@@ -13,12 +13,12 @@ import { Carrier, type CarrierPorts } from "./carrier";
 import { CLOCK_START, monotonicNow } from "./clock";
 import type { Role } from "./datagram";
 import type { EventLoopFigures } from "./event-loop";
+import { UNHEARD_MS } from "./heard-users";
 import type { Log } from "./log";
 import { ASK_AGAIN_MS } from "./permissions";
-import { UNHEARD_MS } from "./presence";
 import type { NodeSession } from "./session-table";
 import type { TrunkFrame } from "./trunk";
-import { UdpPorts } from "./udp-ports";
+import { findFreePorts } from "./udp-ports";
 import { WorkerCounts } from "./worker-counts";
 import { changeOf, type FromWorker, type ToWorker, type UserChange } from "./worker-messages";
 import { WorkerProcess } from "./worker-process";
@@ -72,17 +72,7 @@ export class Workers extends Carrier {
   /** Starts the workers; gives the ports. Rejects when they cannot be bound. */
   async open(): Promise<Record<Role, number>> {
     const { bind, serverPort, clientPort, count } = this.#options;
-    // Ports that are shared could also be shared with another node of the same user, and its datagrams lost.
-    const probe = await UdpPorts.open({
-      bind,
-      serverPort,
-      clientPort,
-      shared: false,
-      receive: () => {},
-      failed: () => {},
-    });
-    this.#portNumbers = probe.numbers;
-    probe.close();
+    this.#portNumbers = await findFreePorts({ bind, serverPort, clientPort });
     for (let i = 0; i < count; i++) this.#start();
     try {
       await this.#opened.promise;

@@ -7,7 +7,7 @@
 import type { Database } from "../db/open";
 import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../platform/log";
-import { findSessionsWithDevice } from "../session/presence";
+import { findSessionsWithDevice } from "../session/connections-and-devices";
 import type { SessionClient } from "../session/session-client";
 import type { Device, DeviceEventData } from "./device";
 

@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { Presence } from "../../relay-node/presence";
+import { HeardUsers } from "../../relay-node/heard-users";
 import { type NodeUser, SessionTable } from "../../relay-node/session-table";
 import { changeOf, type UserChange } from "../../relay-node/worker-messages";
 import { assignment } from "../support/forwarder";
@@ -16,13 +16,13 @@ const PARENT = -2;
 class Process {
   readonly unread: UserChange[] = [];
   readonly user: NodeUser;
-  readonly presence: Presence;
+  readonly presence: HeardUsers;
   readonly #table = new SessionTable(1);
 
   constructor(me: number, say: (change: UserChange) => void) {
     const made = this.#table.assign(assignment("s1", 1, [100, 101]), 0);
     this.user = made?.session.user(1) as NodeUser;
-    this.presence = new Presence(
+    this.presence = new HeardUsers(
       { presenceChanged: () => {}, silent: () => {}, userChanged: (user) => say(changeOf(user)) },
       me,
     );
@@ -123,4 +123,26 @@ test("they agree in the end, on where the newest datagram came from", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("a session that another process hears is silent from its last datagram on, not from when that was said", () => {
+  const silent: number[] = [];
+  let now = 1_000;
+  const table = new SessionTable(1);
+  const idle = { idle_seconds: 20 };
+  const user = table
+    .assign(assignment("s1", 1, [100, 101], idle), now)
+    ?.session.user(1) as NodeUser;
+  const presence = new HeardUsers(
+    { presenceChanged: () => {}, silent: () => silent.push(now) },
+    PARENT,
+  );
+  const change = { id: "s1", n: 1, by: 0, address: "192.0.2.1", port: 1 };
+  presence.learn(user, { ...change, at: 5_000, connected: true });
+  // It goes on sending until 50,000. Nothing is said of that before it is gone.
+  for (now = 5_000; now < 60_000; now += 1_000) presence.tick(table.all(), now);
+  expect(silent).toEqual([]);
+  presence.learn(user, { ...change, at: 50_000, connected: false });
+  for (; now <= 70_000; now += 1_000) presence.tick(table.all(), now);
+  expect(silent).toEqual([70_000]);
 });

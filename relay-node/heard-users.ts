@@ -10,7 +10,7 @@ import type { UserChange } from "./worker-messages";
 export const UNHEARD_MS = 10_000;
 
 /** Whom it tells. */
-export interface PresencePorts {
+export interface HeardUsersPorts {
   /** Users of this session have come or gone. */
   presenceChanged(session: NodeSession): void;
   /** Nobody of this session was heard for its idle time. Said again every quarter of it. */
@@ -22,13 +22,13 @@ export interface PresencePorts {
   userChanged?(user: NodeUser): void;
 }
 
-export class Presence {
-  readonly #ports: PresencePorts;
+export class HeardUsers {
+  readonly #ports: HeardUsersPorts;
   /** The number of this process, among those of the node. */
   readonly #me: number;
   #connected = 0;
 
-  constructor(ports: PresencePorts, me: number) {
+  constructor(ports: HeardUsersPorts, me: number) {
     this.#ports = ports;
     this.#me = me;
   }
