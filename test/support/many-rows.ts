@@ -13,8 +13,9 @@ interface Copies {
 
 /** An id in the order of time, older than the one that is copied. */
 const OLDER_ID = "'01900000-0000-7000-8000-' || printf('%012x', i)";
-/** One whose last three digits are others. */
-const SIMILAR_ID = "substr(id, 1, length(id) - 3) || printf('%03x', i)";
+/** One with another end. Its fourth digit from the end is not that of the original, which so stays apart. */
+const SIMILAR_ID = `substr(id, 1, length(id) - 4)
+  || case when substr(id, -4, 1) = 'f' then 'e' else 'f' end || printf('%03x', i)`;
 const OF_ORGANISATION = "organisation_id = ?1";
 
 const COPIES: readonly Copies[] = [
@@ -35,7 +36,7 @@ const COPIES: readonly Copies[] = [
   },
   ...[
     { kind: "relay", id: "printf('%012x-S', i)" },
-    { kind: "source", id: "substr(id, 1, length(id) - 4) || printf('%04x', i)" },
+    { kind: "source", id: SIMILAR_ID },
   ].map(({ kind, id }) => ({
     table: "sessions",
     where: `${OF_ORGANISATION} and kind = '${kind}' and ended = 0`,
