@@ -89,7 +89,7 @@ test("what was ticked stays as it is while the list is asked again, the device a
   const device = await own.devices.ask(own.application);
   const { page } = await own.open();
   const card = cardOf(page, device);
-  const box = card.getByRole("checkbox", { name: "operator.write" });
+  const box = card.getByRole("checkbox", { name: /^operator\.write/ });
   const place = await approveButton(card).boundingBox();
   await box.uncheck();
   // There is one more box now, and the buttons have not moved away from the pointer.
