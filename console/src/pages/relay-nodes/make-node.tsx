@@ -2,7 +2,8 @@
 import { createRelayNode } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { result } from "../../call";
-import { Field, Form } from "../../parts/form";
+import { useFocusAtFirst } from "../../parts/focus";
+import { Field, Form, FormBehindButton } from "../../parts/form";
 import { REGIONS, type Region } from "../../regions";
 
 interface Props {
@@ -10,7 +11,17 @@ interface Props {
   made: (token: string) => Promise<void>;
 }
 
+/** A button that opens the form. */
 export function MakeNode({ made }: Props) {
+  return (
+    <FormBehindButton verb="Make a node" needs="relay-nodes:write" label="A new node">
+      {(close) => <MakeForm made={made} close={close} />}
+    </FormBehindButton>
+  );
+}
+
+function MakeForm({ made, close }: Props & { close: () => void }) {
+  const first = useFocusAtFirst<HTMLInputElement>();
   const [name, setName] = useState("");
   const [region, setRegion] = useState<Region | "">("");
   const [capacity, setCapacity] = useState("");
@@ -21,58 +32,56 @@ export function MakeNode({ made }: Props) {
       capacity: capacity === "" ? null : Number(capacity),
     };
     const { token } = await result(createRelayNode({ body }));
-    setName("");
-    setRegion("");
-    setCapacity("");
     await made(token);
   };
   return (
-    <>
-      <h2>Make a node</h2>
-      <Form submit={submit} needs="relay-nodes:write" verb="Make the node">
-        <Field label="Name">
-          {(props) => (
-            <input
-              {...props}
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-              maxLength={100}
-              autocomplete="off"
-              required
-            />
-          )}
-        </Field>
-        <Field label="Region" hint="Where it is. Sessions go to nodes near their players.">
-          {(props) => (
-            <select
-              {...props}
-              value={region}
-              onChange={(event) => setRegion(event.currentTarget.value as Region | "")}
-            >
-              <option value="">as Cloudflare sees its link</option>
-              {Object.entries(REGIONS).map(([id, words]) => (
-                <option key={id} value={id}>
-                  {words}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field
-          label="Capacity (optional)"
-          hint="The most sessions that it carries. Left out: as many as the program says, 1,000 by default."
-        >
-          {(props) => (
-            <input
-              {...props}
-              type="number"
-              min={1}
-              value={capacity}
-              onInput={(event) => setCapacity(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-      </Form>
-    </>
+    <Form submit={submit} needs="relay-nodes:write" verb="Make the node" cancel={close}>
+      <Field label="Name">
+        {(props) => (
+          <input
+            {...props}
+            ref={first}
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+            maxLength={100}
+            autocomplete="off"
+            required
+          />
+        )}
+      </Field>
+      <Field
+        label="Region"
+        hint="Where it is: sessions go to nodes near their players. Automatic: where Cloudflare sees it."
+      >
+        {(props) => (
+          <select
+            {...props}
+            value={region}
+            onChange={(event) => setRegion(event.currentTarget.value as Region | "")}
+          >
+            <option value="">Automatic</option>
+            {Object.entries(REGIONS).map(([id, words]) => (
+              <option key={id} value={id}>
+                {words}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field
+        label="Capacity (optional)"
+        hint="How many sessions it may carry at the same time. Empty: what its program is started with, normally 1,000."
+      >
+        {(props) => (
+          <input
+            {...props}
+            type="number"
+            min={1}
+            value={capacity}
+            onInput={(event) => setCapacity(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+    </Form>
   );
 }

@@ -10,8 +10,8 @@ import {
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
-import { Action } from "../../parts/action";
 import { useFocusAtFirst } from "../../parts/focus";
+import { FormBehindButton } from "../../parts/form";
 import { curl, Empty, List, LiveView } from "../../parts/list";
 import { Copyable, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
@@ -28,7 +28,8 @@ export function Endpoints() {
   return (
     <>
       <p class="muted">
-        An endpoint is an address of yours that hears of events. An organisation has at most {ALL}.
+        An endpoint is a URL of your server: what happens in your organisation is posted to it at
+        once. There can be {ALL}.
       </p>
       <NewEndpoint made={live.refresh} />
       <LiveView live={live}>
@@ -70,8 +71,8 @@ export function Endpoints() {
       <details class="more">
         <summary>The secret of the organisation</summary>
         <p>
-          It signs what is sent to the <code>webhook_url</code> of a relay session. Each endpoint
-          has a secret of its own.
+          It signs the webhooks that go to the <code>webhook_url</code> of a relay session. Each
+          endpoint has a secret of its own, on its page.
         </p>
         <SigningSecret
           owner="the organisation"
@@ -87,33 +88,24 @@ export function Endpoints() {
 
 /** Makes an endpoint, and shows its secret. */
 function NewEndpoint({ made }: { made: () => Promise<void> }) {
-  const [isOpen, setIsOpen] = useState(false);
   const [endpoint, setEndpoint] = useState<NewWebhookEndpoint | null>(null);
   const create = async ({ event_types, ...fields }: EndpointFields) => {
     const body = { ...fields, event_types: event_types as EventPattern[] | null };
     setEndpoint(await result(createWebhookEndpoint({ body })));
-    setIsOpen(false);
     await made();
   };
   if (endpoint) return <Made endpoint={endpoint} close={() => setEndpoint(null)} />;
-  if (isOpen) {
-    return (
-      <section class="card" aria-label="New endpoint">
+  return (
+    <FormBehindButton verb="New endpoint" needs="webhooks:write" label="New endpoint">
+      {(close) => (
         <EndpointForm
           initial={{ url: "", description: "", event_types: null }}
           verb="Make the endpoint"
           submit={create}
-          cancel={() => setIsOpen(false)}
+          cancel={close}
         />
-      </section>
-    );
-  }
-  return (
-    <p>
-      <Action run={async () => setIsOpen(true)} needs="webhooks:write" kind="main">
-        New endpoint
-      </Action>
-    </p>
+      )}
+    </FormBehindButton>
   );
 }
 
@@ -123,8 +115,8 @@ function Made({ endpoint, close }: { endpoint: NewWebhookEndpoint; close: () => 
   return (
     <section class="card" aria-label="The new endpoint" tabIndex={-1} ref={card}>
       <p>
-        <Untrusted text={endpoint.url} /> hears of events from now on. Its receiver verifies them
-        with this secret:
+        <Untrusted text={endpoint.url} /> gets events from now on. Its receiver verifies them with
+        this secret:
       </p>
       <p>
         <Copyable text={endpoint.secret} label="the secret" />
