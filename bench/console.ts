@@ -23,10 +23,10 @@ const PAGES = [
 
 /**
  * Notes in `window.painted` when the first list was there: milliseconds from the start of the navigation. A
- * list says "Live" in the same moment in which it gets its rows; two frames later they are on the screen.
+ * list says that it updates in the same moment in which it gets its rows; two frames later they are on the screen.
  */
 const NOTE_FIRST_LIST = `new MutationObserver((_, observer) => {
-  if (document.querySelector("main .freshness")?.textContent !== "Live") return;
+  if (document.querySelector("main .freshness")?.textContent !== "Updates by itself") return;
   observer.disconnect();
   requestAnimationFrame(() => requestAnimationFrame(() => { window.painted = performance.now(); }));
 }).observe(document, { subtree: true, childList: true, characterData: true });`;

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Needs, useAction } from "./parts/action";
 import { Untrusted } from "./parts/text";
-import { address, href, type Page, ROUTES, type Route } from "./routes";
+import { address, href, leave, type Page, ROUTES, type Route } from "./routes";
 import { showText } from "./show-text";
 import { SignIn, Starting } from "./sign-in";
 import { changeOrganisation, may, type Person, signedIn, signOut } from "./signed-in";
@@ -85,14 +85,19 @@ function Who({ person }: { person: Person }) {
       {person.organisations.length > 1 ? (
         <Organisations person={person} />
       ) : (
-        <span class="organisation">
-          <Untrusted text={current?.name} />
+        <span>
+          <span class="muted what">Organisation</span>{" "}
+          <strong>
+            <Untrusted text={current?.name} />
+          </strong>{" "}
+          ({person.organisation_id})
         </span>
       )}
-      <span class="muted person">
+      <span class="person">
+        <span class="muted">{person.email === null ? "API key" : "Person"}</span>{" "}
         <Untrusted text={person.email ?? person.key_name} />
       </span>
-      <button type="button" onClick={() => void start()} disabled={running}>
+      <button type="button" onClick={() => leave(() => void start())} disabled={running}>
         Sign out
       </button>
     </div>
@@ -106,20 +111,27 @@ function Organisations({ person }: { person: Person }) {
   return (
     <>
       <label>
-        <span class="unseen">Organisation</span>
+        <span class="muted what">Organisation</span>{" "}
         <select
           // A change that failed leaves the old one chosen.
           key={error}
           value={person.organisation_id}
           disabled={running}
           onChange={(event) => {
-            wanted.current = Number(event.currentTarget.value);
-            void start();
+            const select = event.currentTarget;
+            const chosen = Number(select.value);
+            // Whoever is asked first, and stays, is where they were.
+            select.value = String(person.organisation_id);
+            leave(() => {
+              select.value = String(chosen);
+              wanted.current = chosen;
+              void start();
+            });
           }}
         >
           {person.organisations.map(({ id, name }) => (
             <option key={id} value={id}>
-              {showText(name)}
+              {`${showText(name)} (${id})`}
             </option>
           ))}
         </select>
@@ -180,7 +192,7 @@ function NoSuchPage() {
   return (
     <>
       <h1>No such page</h1>
-      <p>The address names no page of the console. Choose one on the left.</p>
+      <p>The address names no page of the console. Choose one in the navigation.</p>
     </>
   );
 }

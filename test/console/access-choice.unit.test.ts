@@ -22,7 +22,7 @@ function choiceAfter(...names: string[]): Choice {
 describe("the choice of an operator", () => {
   test("is everything at first", () => {
     expect(grantedBy(asked, everything(asked))).toEqual(asked);
-    expect(approveWords(asked, everything(asked))).toBe("Approve all");
+    expect(approveWords(asked, everything(asked))).toBe("Approve operator.read and operator.admin");
   });
 
   test("offers what a wide scope includes as soon as that is not ticked, and not before", () => {
@@ -51,17 +51,24 @@ describe("the choice of an operator", () => {
     const several = { roles: ["node", "operator"], scopes: ["node.run", "operator.read"] };
     const choice = toggled(everything(several), "roles", "node");
     expect(grantedBy(several, choice)).toEqual({ roles: ["operator"], scopes: ["operator.read"] });
-    expect(approveWords(several, choice)).toBe("Approve 1 scope only");
+    expect(approveWords(several, choice)).toBe("Approve operator.read only");
   });
 
   test.each([
-    [["operator.read"], [], "Approve"],
+    [["operator.read"], [], "Approve operator.read"],
+    [["operator.read", "operator.talk", "operator.pairing"], [], "Approve all 3 scopes"],
     [["operator.read"], ["operator.read"], "Approve without scopes"],
     [
       ["operator.read", "operator.talk", "operator.pairing"],
       ["operator.read"],
-      "Approve 2 scopes only",
+      "Approve operator.talk and operator.pairing only",
     ],
+    [
+      ["operator.read", "operator.talk", "operator.pairing", "operator.questions"],
+      ["operator.read"],
+      "Approve 3 scopes only",
+    ],
+    [[`operator.${"a".repeat(64)}`], [], "Approve"],
     [[], [], "Approve"],
   ])("%j without %j is called %s", (scopes, unticked, words) => {
     const request = { roles: ["operator"], scopes };

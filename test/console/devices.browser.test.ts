@@ -60,7 +60,8 @@ test("the list has the devices of the application that is chosen, and leads to e
   const tab = await own.open({ hash: `#/devices/${own.application}` });
   const { page } = tab;
   const row = page.getByRole("row").filter({ hasText: device.fingerprint });
-  await row.getByText("works").waitFor();
+  await row.getByText("active").waitFor();
+  await row.getByText("operator.read, operator.write").waitFor();
   await expectNoProblems(own.browser, tab);
   await page.getByLabel("Application").selectOption(empty);
   await page.getByText("No device is paired with this application").waitFor();
@@ -99,7 +100,7 @@ test("a rotation with fewer scopes stops the old token, and the device gets one 
     scopes: ["operator.read"],
   });
   expect(await again.scopes).toEqual(["operator.read"]);
-  await page.getByText("works").waitFor();
+  await page.getByText("active").waitFor();
 });
 
 test("a revoked token works no longer, and says that only a new approval helps", async () => {

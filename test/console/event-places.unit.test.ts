@@ -51,11 +51,17 @@ test.each<[type: string, data: object, parts: string[]]>([
   expect(subjectOf(event(type, data)).parts).toEqual(parts);
 });
 
-test("a device has the name that an operator gave it, then its own, then its fingerprint", () => {
-  const named = (data: object) => subjectOf(event("device.removed", data)).text;
-  expect(named({ label: "Till 3", display_name: "laptop", fingerprint: "F" })).toBe("Till 3");
-  expect(named({ label: null, display_name: "laptop", fingerprint: "F" })).toBe("laptop");
-  expect(named({ label: null, display_name: "", fingerprint: "F" })).toBe("F");
+test("a device has the name that an operator gave it, then its own, and its fingerprint", () => {
+  const named = (label: string | null, display_name: string) => {
+    const { text, fingerprint } = subjectOf(
+      event("device.removed", { label, display_name, fingerprint: "F" }),
+    );
+    return [text, fingerprint];
+  };
+  expect(named("Till 3", "laptop")).toEqual(["Till 3", "F"]);
+  expect(named(null, "laptop")).toEqual(["laptop", "F"]);
+  expect(named(null, "")).toEqual(["F", null]);
+  expect(subjectOf(event("key.created")).fingerprint).toBeNull();
 });
 
 test("a session leads to its key too, a pairing request to the page Pairing, a key to nothing else", () => {

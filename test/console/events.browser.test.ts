@@ -73,7 +73,7 @@ test("the feed shows one kind of events, from a time on, and its address keeps t
   await expect.poll(types).toEqual(["session.active"]);
   await tab.page.reload();
   await expect.poll(types).toEqual(["session.active"]);
-  await tab.page.getByLabel("Not before").fill("2099-01-01T00:00");
+  await tab.page.getByLabel("Since").fill("2099-01-01T00:00");
   await main().getByText("No event matches.").waitFor();
   await tab.page.getByRole("button", { name: "Show all" }).click();
   await expect

@@ -87,7 +87,7 @@ test("what is new is in the list within three seconds, without a click", async (
     await pass(3);
     await page.locator("main").getByText(id).first().waitFor();
   }
-  await freshness(page).getByText("Live").waitFor();
+  await freshness(page).getByText("Updates by itself").waitFor();
 });
 
 test("a list in which nothing changes is asked for every two and a half seconds", async () => {
@@ -127,7 +127,7 @@ describe("while the service", () => {
     const missed = await newSession();
     await page.unroute(cut);
     await pass(11);
-    await freshness(page).getByText("Live").waitFor();
+    await freshness(page).getByText("Updates by itself").waitFor();
     await page.locator("main").getByText(missed).first().waitFor();
   });
 

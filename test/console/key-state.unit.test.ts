@@ -7,13 +7,13 @@ const NOW = Date.parse("2026-11-26T12:00:00Z");
 
 describe("the state of an API key", () => {
   it.each([
-    [{ blocked: false, isValid: true, expiresAt: null }, "works"],
+    [{ blocked: false, isValid: true, expiresAt: null }, "active"],
     [{ blocked: true, isValid: false, expiresAt: null }, "blocked"],
     [{ blocked: false, isValid: false, expiresAt: null }, "does not work"],
     [{ blocked: false, isValid: true, expiresAt: "2026-11-26T11:59:59Z" }, "ended"],
     [{ blocked: true, isValid: false, expiresAt: "2026-11-26T11:59:59Z" }, "ended"],
     [{ blocked: false, isValid: true, expiresAt: "2026-11-29T12:00:00Z" }, "ends in 3 d"],
-    [{ blocked: false, isValid: true, expiresAt: "2027-11-29T12:00:00Z" }, "works"],
+    [{ blocked: false, isValid: true, expiresAt: "2027-11-29T12:00:00Z" }, "active"],
   ])("of %j is: %s", (key, words) => {
     expect(keyState(key, NOW).words).toBe(words);
   });

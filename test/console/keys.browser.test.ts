@@ -75,7 +75,7 @@ describe("a new key", () => {
     const { page } = tab;
     await page.getByRole("link", { name: "Make a key" }).click();
     await page.getByLabel("Name", { exact: true }).fill("Game <b>server</b>");
-    await page.getByLabel("Addresses from which it works").fill("127.0.0.0/8\n::1");
+    await page.getByLabel("Allowed addresses").fill("127.0.0.0/8\n::1");
     await page.getByLabel("E-mail addresses").fill("ops@example.com");
     await button(tab, "Make the key").click();
     await page.getByRole("alert").getByText("Choose at least one permission").waitFor();
@@ -87,6 +87,18 @@ describe("a new key", () => {
     const token = await shownToken(tab, "The new API key");
     expect(await statusOf(token)).toBe(200);
     await expectNoProblems(browser, tab);
+    const stay = async () => {
+      await question(tab).getByText("If you have not copied it, it is lost.").waitFor();
+      await question(tab).getByRole("button", { name: "Stay" }).click();
+      expect(await shownToken(tab, "The new API key")).toBe(token);
+      expect(new URL(page.url()).hash).toBe("#/keys/new");
+    };
+    await page.getByRole("link", { name: "Devices" }).click();
+    await stay();
+    await page.goBack();
+    await stay();
+    await button(tab, "Sign out").click();
+    await stay();
     await button(tab, "I have copied it").click();
     await page.getByRole("heading", { level: 1, name: "Game <b>server</b>" }).waitFor();
     expect(await page.content()).not.toContain(token);
@@ -105,11 +117,25 @@ describe("a new key", () => {
     await row.getByText("relays:read, relays:write and 1 more").waitFor();
   });
 
+  it("whose token was not copied is left when the person says so", async () => {
+    const tab = await openConsole(browser, { key: studio.key, hash: "#/keys/new" });
+    await tab.page.getByLabel("Name", { exact: true }).fill("Left alone");
+    await tab.page.getByLabel("events:read").check();
+    await button(tab, "Make the key").click();
+    await shownToken(tab, "The new API key");
+    await tab.page.getByRole("link", { name: "Events" }).click();
+    await question(tab).getByRole("button", { name: "Leave" }).click();
+    await tab.page.getByRole("heading", { level: 1, name: "Events" }).waitFor();
+    await goTo(tab, "#/keys");
+    await tab.page.getByRole("heading", { level: 1, name: "API keys" }).waitFor();
+    expect(await question(tab).count()).toBe(0);
+  });
+
   it("stays in the form with the words of the service if it is refused", async () => {
     const tab = await openConsole(browser, { key: studio.key, hash: "#/keys/new" });
     const { page } = tab;
     await page.getByLabel("Name", { exact: true }).fill("Somewhere");
-    await page.getByLabel("Addresses from which it works").fill("the office");
+    await page.getByLabel("Allowed addresses").fill("the office");
     await page.getByLabel("events:read").check();
     await button(tab, "Make the key").click();
     await page.getByRole("alert").getByText("must be a CIDR of IPv4 or IPv6").waitFor();
@@ -241,7 +267,7 @@ describe("a key", () => {
     await button(tab, "Change permissions").waitFor();
     await expect.poll(focused, SOON).toContain("Change permissions");
     expect((await readKey(id)).permissions).toEqual(["relays:read", "events:read"]);
-    await page.getByRole("link", { name: "API keys" }).last().press("Enter");
+    await page.getByRole("link", { name: "All API keys" }).press("Enter");
     await page.getByRole("heading", { level: 1, name: "API keys" }).waitFor();
     await expect.poll(() => page.evaluate("document.activeElement.id"), SOON).toBe("main");
   });

@@ -23,7 +23,7 @@ test("a device gets exactly the scopes that its operator has left ticked, and th
   await card.getByRole("checkbox", { name: "operator.write" }).uncheck();
   await card.getByRole("checkbox", { name: "operator.pairing" }).uncheck();
   const sent = page.waitForRequest(/:approve$/);
-  await card.getByRole("button", { name: "Approve 1 scope only" }).click();
+  await card.getByRole("button", { name: "Approve operator.read only" }).click();
   expect((await sent).postDataJSON()).toEqual({
     digest: asked.digest,
     roles: ["operator"],
@@ -58,7 +58,7 @@ test("the keyboard leads to the button in as many stops as there are boxes, and 
   await press("Tab");
   expect(await focused(page)).toBe("Skip to the page");
   await press("Enter", "Tab", "Tab", "Space", "Tab");
-  expect(await focused(page)).toBe("Approve 1 scope only");
+  expect(await focused(page)).toBe("Approve operator.read only");
   await press("Enter");
   await said(page, "Approved:").waitFor();
   expect(await focused(page)).toContain("operator.read");

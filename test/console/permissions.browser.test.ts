@@ -1,4 +1,4 @@
-/** The page Permissions in Chromium: connections, and what two of them may send to each other. */
+/** The page Relay permissions in Chromium: connections, and what two of them may send to each other. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {

@@ -270,7 +270,7 @@ describe("a person who is signed in", () => {
     const names = tab.page.getByRole("table", { name: /API keys/ });
     await names.getByText("Leaver").or(names.getByText("Program")).first().waitFor();
     const choice = tab.page.getByLabel("Organisation");
-    await choice.selectOption({ label: "Second studio" });
+    await choice.selectOption({ label: `Second studio (${other.id})` });
     await tab.page.getByRole("link", { name: "First key" }).waitFor();
     await expect.poll(() => names.getByText("Program").count(), SOON).toBe(0);
     await tab.page.reload();

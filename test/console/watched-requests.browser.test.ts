@@ -100,7 +100,7 @@ test("what was ticked stays as it is while the list is asked again, the device a
     expect(await card.locator("header time").getAttribute("datetime")).not.toBe(until);
   });
   expect(await box.isChecked()).toBe(false);
-  await approveButton(card).getByText("Approve 1 scope only").waitFor();
+  await approveButton(card).getByText("Approve operator.read only").waitFor();
   expect(await page.title()).toBe("(2) Pairing · Drawbridge");
 });
 

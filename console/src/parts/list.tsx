@@ -3,19 +3,27 @@ import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { roughly } from "../durations";
 import type { Live, LiveState } from "../live";
+import { href } from "../routes";
 import { serviceNow } from "../service-clock";
-import { Copyable } from "./text";
+import { Command } from "./text";
 
 /** From this age on a list says how old it is. Milliseconds. */
 const OLD_MS = 5_000;
 
+interface FreshnessProps {
+  state: LiveState<unknown>;
+  /** Another list of the page says already that it updates: this one speaks only if it does not. */
+  quiet?: boolean;
+}
+
 /** Says whether what is shown is current, and if not, since when and why. */
-export function Freshness({ state }: { state: LiveState<unknown> }) {
+export function Freshness({ state, quiet = false }: FreshnessProps) {
   // Reading the clock makes this line count on.
   const now = serviceNow.value && Date.now();
   const age = now - state.at;
   if (state.error === null && (state.value === undefined || age < OLD_MS)) {
-    return <p class="freshness">{state.value === undefined ? "Loading …" : "Live"}</p>;
+    if (state.value === undefined) return <p class="freshness">Loading …</p>;
+    return quiet ? null : <p class="freshness">Updates by itself</p>;
   }
   const why = state.error?.message ?? "It has not answered since.";
   return (
@@ -71,12 +79,29 @@ export function List<Row>({ label, columns, rows, keyOf }: ListProps<Row>) {
   );
 }
 
+interface EmptyProps {
+  children: ComponentChildren;
+  /** What to paste into a terminal; several are for one after the other. */
+  call?: string | readonly string[];
+}
+
 /** What an empty list says: how to get the first entry, with the call to paste. */
-export function Empty({ children, call }: { children: ComponentChildren; call?: string }) {
+export function Empty({ children, call = [] }: EmptyProps) {
+  const calls = [call].flat();
+  const count = calls.length > 1 ? (index: number) => ` ${index + 1}` : () => "";
   return (
     <div class="empty">
       <p>{children}</p>
-      {call && <Copyable text={call} label="the call" />}
+      {calls.map((text, index) => (
+        <p key={text}>
+          <Command text={text} label={`the call${count(index)}`} />
+        </p>
+      ))}
+      {calls.some((text) => text.includes("$KEY")) && (
+        <p class="hint">
+          Put the token of an <a href={href("keys")}>API key</a> in place of <code>$KEY</code>.
+        </p>
+      )}
     </div>
   );
 }
@@ -143,18 +168,18 @@ export function Pager({ cursors, next, words = ["Newer", "Older"] }: PagerProps)
   );
 }
 
-interface LiveListProps<T> {
+interface LiveListProps<T> extends Pick<FreshnessProps, "quiet"> {
   live: Live<T>;
   /** Draws what was answered. */
   children: (value: T) => JSX.Element;
 }
 
 /** Something live: how current it is, and below it what was answered last. */
-export function LiveView<T>({ live, children }: LiveListProps<T>) {
+export function LiveView<T>({ live, quiet, children }: LiveListProps<T>) {
   const state = live.state.value;
   return (
     <>
-      <Freshness state={state} />
+      <Freshness state={state} quiet={quiet} />
       {state.value !== undefined && children(state.value)}
     </>
   );

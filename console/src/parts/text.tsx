@@ -1,4 +1,5 @@
 /** Text, times and identifiers, as a person should see them. */
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { onAClock, roughly } from "../durations";
 import { serviceNow } from "../service-clock";
@@ -47,6 +48,23 @@ export function Copyable({ text, label }: { text: string; label: string }) {
   return (
     <span class="copyable">
       <code>{text}</code>
+      <CopyButton text={text} label={label} />
+    </span>
+  );
+}
+
+/** A command to paste into a terminal. A word of it is not broken, unless it is longer than the line. */
+export function Command({ text, label }: { text: string; label: string }) {
+  return (
+    <span class="copyable">
+      <code class="command">
+        {text.split(" ").map((word, index) => (
+          <Fragment key={index}>
+            {index > 0 && " "}
+            <span>{word}</span>
+          </Fragment>
+        ))}
+      </code>
       <CopyButton text={text} label={label} />
     </span>
   );

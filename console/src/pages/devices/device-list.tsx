@@ -5,6 +5,7 @@ import { useLive } from "../../live";
 import { DeviceName, Fingerprint } from "../../parts/device";
 import { type Column, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Ago, Untrusted } from "../../parts/text";
+import { inShort } from "../../permission-words";
 import { href } from "../../routes";
 import { TokenState } from "./token-state";
 
@@ -36,8 +37,8 @@ export function DeviceList({ application }: { application: string }) {
               call={`node docs/pairing-device.mjs ${location.origin} ${application} device.json`}
             >
               No device is paired with this application. A device asks, and you let it in on the
-              page <a href={href("pairing")}>Pairing</a>. This example of a device is in the
-              repository:
+              page <a href={href("pairing")}>Pairing</a>. To see one, run the example of a device
+              that is in Drawbridge's own repository:
             </Empty>
           ) : (
             <List label="Devices" columns={COLUMNS} rows={data} keyOf={(row) => row.device_id} />
@@ -71,18 +72,21 @@ const COLUMNS: Column<Device>[] = [
       <>
         <Fingerprint text={fingerprint} />
         <div class="muted">
-          <code title={device_id}>{device_id.slice(0, 12)}…</code>
+          id <code title={device_id}>{device_id.slice(0, 12)}…</code>
         </div>
       </>
     ),
   },
   {
-    title: "Tokens",
+    title: "Role and scopes",
     show: ({ tokens }) => (
       <ul class="tokens">
-        {tokens.map(({ role, status }) => (
+        {tokens.map(({ role, status, scopes }) => (
           <li key={role}>
             <Untrusted text={role} /> <TokenState status={status} />
+            <div class="muted">
+              <Untrusted text={scopesInShort(scopes)} />
+            </div>
           </li>
         ))}
       </ul>
@@ -97,3 +101,8 @@ const COLUMNS: Column<Device>[] = [
   { title: "Last seen", show: ({ last_seen_at }) => <Ago at={last_seen_at} /> },
   { title: "Paired", show: ({ created_at }) => <Ago at={created_at} /> },
 ];
+
+/** The first scopes, and how many more. */
+function scopesInShort(scopes: readonly string[]): string {
+  return scopes.length === 0 ? "no scopes" : inShort(scopes);
+}

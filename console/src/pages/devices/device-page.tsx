@@ -8,8 +8,8 @@ import { DeviceName, Fingerprint, Scopes } from "../../parts/device";
 import { Field, Form } from "../../parts/form";
 import { LiveView } from "../../parts/list";
 import { type StatusLine, useStatusLine } from "../../parts/status-line";
+import { Back } from "../../parts/tabs";
 import { Ago, Copyable, Untrusted } from "../../parts/text";
-import { href } from "../../routes";
 import { DeviceTokens } from "./device-tokens";
 import { RemoveDevice } from "./remove-device";
 
@@ -38,9 +38,7 @@ export function DevicePage({ application, id }: DevicePageProps) {
   const isGone = removed || live.state.value.error?.status === 404;
   return (
     <>
-      <p class="back">
-        <a href={href("devices", application)}>All devices of the application</a>
-      </p>
+      <Back to={["devices", application]}>All devices of the application</Back>
       {line}
       <h1>
         {known && !isGone ? <DeviceName label={known.label} name={known.display_name} /> : "Device"}
@@ -96,7 +94,7 @@ function Facts({ device }: { device: Device }) {
       <dd>
         <Untrusted text={program} />
       </dd>
-      <dt>Approved</dt>
+      <dt>Scopes</dt>
       <dd>
         <Scopes scopes={device.scopes} />
       </dd>

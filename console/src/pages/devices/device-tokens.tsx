@@ -115,7 +115,7 @@ function Rotation({ device, token, say, refresh, close }: TokenProps & { close: 
         <fieldset>
           <legend>What the new token carries</legend>
           {approved.map((scope) => (
-            <label class="scope" key={scope}>
+            <label class="tick" key={scope}>
               <input type="checkbox" checked={ticked.has(scope)} onChange={() => toggle(scope)} />
               <code>
                 <Untrusted text={scope} />

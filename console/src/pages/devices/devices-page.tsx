@@ -21,6 +21,10 @@ export default function DevicesPage({ path }: { path: readonly string[] }) {
   return (
     <>
       <h1>Devices</h1>
+      <p class="muted">
+        The devices that are paired with one application. An application is what devices pair with,
+        such as one gateway.
+      </p>
       {applications.error && (
         <p class="problem" role="alert">
           {applications.error}{" "}
@@ -59,8 +63,7 @@ function ChooseApplication({ applications, chosen }: ChooseProps) {
       {line}
       {none && (
         <Empty call={curl("POST", "/v1/applications", { name: "Gateway" })}>
-          There is no application yet. An application is what devices pair with, such as one
-          gateway. Make one here, or with this call:
+          There is no application yet. Make one here, or with this call:
         </Empty>
       )}
       <div class="filters">

@@ -44,7 +44,7 @@ export function RemoveDevice({ device, say, removed }: DeviceActions & { removed
   return (
     <section aria-labelledby="live-sessions">
       <h2 id="live-sessions">Live relay sessions</h2>
-      {visible && <Freshness state={state} />}
+      {visible && <Freshness state={state} quiet />}
       {sessions}
       <h2>Remove the device</h2>
       <Action

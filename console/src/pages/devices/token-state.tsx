@@ -7,7 +7,7 @@ export type TokenStatus = Device["tokens"][number]["status"];
 
 /** The state as a mark. */
 export function TokenState({ status }: { status: TokenStatus }) {
-  if (status === "active") return <Badge kind="good">works</Badge>;
+  if (status === "active") return <Badge kind="good">active</Badge>;
   if (status === "revoked") return <Badge kind="bad">revoked</Badge>;
   return <Badge kind="warn">not collected yet</Badge>;
 }

@@ -15,8 +15,25 @@ export function furtherPlaces({ data }: Event): Place[] {
   return [];
 }
 
+/** What an event is about. */
+interface Subject {
+  /** Its name. */
+  text: string;
+  /** Of a device that has a name as well; null: it has none, or it is no device. */
+  fingerprint: string | null;
+  /** The parts of the address of its page. */
+  parts: string[];
+}
+
 /** What an event is about: its name, and the address of its page. */
-export function subjectOf({ data }: Event): { text: string; parts: string[] } {
+export function subjectOf(event: Event): Subject {
+  const { data } = event;
+  // What has no name is called by its fingerprint, which need not be said twice.
+  const named = "fingerprint" in data && nameAndPlace(event).text !== data.fingerprint;
+  return { ...nameAndPlace(event), fingerprint: named ? data.fingerprint : null };
+}
+
+function nameAndPlace({ data }: Event): Omit<Subject, "fingerprint"> {
   if ("kind" in data) {
     return {
       text: data.id,

@@ -8,7 +8,8 @@ import { EventSelect } from "../../parts/event-pattern";
 import { curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Ago } from "../../parts/text";
 import { goTo, href } from "../../routes";
-import { Subject } from "./event-subject";
+import { SubjectName } from "./event-subject";
+import "./events.css";
 import { OneEvent } from "./one-event";
 
 const PAGE = 30;
@@ -20,7 +21,8 @@ export default function EventsPage({ path: [first, second] }: { path: readonly s
     <>
       <h1>Events</h1>
       <p class="muted">
-        What happened in your organisation, newest first. Webhook endpoints are told of it.
+        What happened in your organisation, newest first. <a href={href("webhooks")}>Webhooks</a>{" "}
+        bring it to your servers.
       </p>
       <Feed type={filterOf(second, "type")} since={filterOf(second, "since")} />
     </>
@@ -46,7 +48,7 @@ function Feed({ type, since }: { type: string | null; since: string | null }) {
       <div class="filters">
         <EventSelect value={type} change={(chosen) => filter({ type: chosen, since })} />
         <label>
-          Not before
+          Since
           <input
             type="datetime-local"
             value={since === null ? "" : toLocalInput(Date.parse(since))}
@@ -72,7 +74,7 @@ function Feed({ type, since }: { type: string | null; since: string | null }) {
                     title: "Event",
                     show: ({ id, type: name }) => <a href={href("events", id)}>{name}</a>,
                   },
-                  { title: "About", show: (event) => <Subject event={event} /> },
+                  { title: "About", show: (event) => <SubjectName event={event} /> },
                   { title: "When", show: ({ timestamp }) => <Ago at={timestamp} /> },
                 ]}
               />

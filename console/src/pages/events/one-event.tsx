@@ -5,6 +5,7 @@ import { EVENT_WORDS } from "../../event-words";
 import { filterPart } from "../../filter-address";
 import { untilFinal, useLive } from "../../live";
 import { LiveView } from "../../parts/list";
+import { Back } from "../../parts/tabs";
 import { Ago, Copyable } from "../../parts/text";
 import { href } from "../../routes";
 import { may } from "../../signed-in";
@@ -21,11 +22,9 @@ export function OneEvent({ id }: { id: string }) {
   );
   return (
     <>
-      <p class="back">
-        <a href={href("events")}>All events</a>
-      </p>
+      <Back to={["events"]}>All events</Back>
       <h1>Event</h1>
-      <LiveView live={live}>
+      <LiveView live={live} quiet>
         {(event) => (
           <>
             <dl class="facts">

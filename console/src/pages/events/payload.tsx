@@ -1,7 +1,6 @@
 /** What an event tells, in full. */
 import { CopyButton } from "../../parts/text";
 import { showText } from "../../show-text";
-import "./events.css";
 
 /** JSON as text, with a button that copies it as it came. */
 export function Payload({ value, label }: { value: unknown; label: string }) {

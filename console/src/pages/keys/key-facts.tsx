@@ -20,7 +20,7 @@ export function KeyFacts({ apiKey }: { apiKey: ApiKey }) {
     ["Token made", <Ago key="made" at={token.creationTimestamp} />],
     ["Last use", <Ago key="use" at={token.lastUseTimestamp} />],
     ["Ends", apiKey.expiresAt ? <Ago key="ends" at={apiKey.expiresAt} /> : nothing("never")],
-    ["Works from", list(apiKey.ipAllowlist, "anywhere")],
+    ["Allowed addresses", list(apiKey.ipAllowlist, "anywhere")],
     ["E-mail addresses", list(apiKey.emails ?? [], "none")],
     ["Labels", list(apiKey.labels ?? [], "none")],
     ["DNS name", apiKey.dnsName ?? nothing("none")],
@@ -41,7 +41,7 @@ export function KeyFacts({ apiKey }: { apiKey: ApiKey }) {
           <Fact key={name} name={name} value={value} />
         ))}
       </dl>
-      <h2>It may</h2>
+      <h2>Permissions</h2>
       {apiKey.permissions?.length ? (
         <ul class="held">
           {apiKey.permissions.map((name) => (

@@ -31,8 +31,8 @@ export function KeyFields({ draft, change, labels }: KeyFieldsProps) {
         )}
       </Field>
       <Field
-        label="Addresses from which it works"
-        hint="IP addresses or networks such as 192.0.2.0/24, one a line. Empty: from anywhere."
+        label="Allowed addresses"
+        hint="The key works only from these IP addresses or networks, such as 192.0.2.0/24, one a line. Empty: from anywhere."
       >
         {(props) => (
           <textarea

@@ -24,9 +24,9 @@ const COLUMNS: readonly Column<ApiKey>[] = [
   },
   { title: "State", show: (key) => <StateBadge of={key} /> },
   { title: "Token", show: ({ token }) => <code>{token.short}…</code> },
-  { title: "May", show: ({ permissions }) => inShort(permissions ?? []) },
+  { title: "Permissions", show: ({ permissions }) => inShort(permissions ?? []) },
   { title: "Last use", show: ({ token }) => <Ago at={token.lastUseTimestamp} /> },
-  { title: "From", show: ({ ipAllowlist }) => addressesInShort(ipAllowlist) },
+  { title: "Allowed addresses", show: ({ ipAllowlist }) => addressesInShort(ipAllowlist) },
 ];
 
 /** The list. */
@@ -43,7 +43,9 @@ export function KeyList() {
       <h1>API keys</h1>
       <p>
         {may("keys:write") ? (
-          <a href={href("keys", "new")}>Make a key</a>
+          <a class="button main" href={href("keys", "new")}>
+            Make a key
+          </a>
         ) : (
           <span class="muted">
             To make a key, yours needs <code>keys:write</code>.

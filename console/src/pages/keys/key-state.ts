@@ -28,5 +28,5 @@ export function keyState({ blocked, isValid, expiresAt }: KeyFacts, now: number)
   if (blocked) return { kind: "bad", words: "blocked" };
   if (!isValid) return { kind: "bad", words: "does not work" };
   if (left <= SOON_MS) return { kind: "warn", words: `ends in ${roughly(left)}` };
-  return { kind: "good", words: "works" };
+  return { kind: "good", words: "active" };
 }

@@ -3,9 +3,10 @@ import { createApiKey } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { CallError, result } from "../../call";
 import { Form } from "../../parts/form";
+import { Back } from "../../parts/tabs";
 import { Untrusted } from "../../parts/text";
 import { HOSTING } from "../../permission-words";
-import { goTo, href } from "../../routes";
+import { goTo } from "../../routes";
 import { signedIn } from "../../signed-in";
 import { changesOf, EMPTY_DRAFT } from "./key-draft";
 import { KeyFields } from "./key-fields";
@@ -45,9 +46,7 @@ export function NewKey() {
   const submit = () => make(() => create(draft, ticked, [home, ...others]));
   return (
     <>
-      <p>
-        <a href={href("keys")}>API keys</a>
-      </p>
+      <Back to={["keys"]}>All API keys</Back>
       <h1>A new API key</h1>
       <Form submit={submit} needs="keys:write" verb="Make the key" cancel={() => goTo("keys")}>
         <KeyFields draft={draft} change={setDraft} labels={false} />
@@ -57,7 +56,7 @@ export function NewKey() {
             {organisations
               .filter(({ id }) => id !== home)
               .map(({ id, name }) => (
-                <label key={id} class="choice">
+                <label key={id} class="tick">
                   <input
                     type="checkbox"
                     checked={others.includes(id)}

@@ -7,8 +7,8 @@ import { useLive } from "../../live";
 import { useFocusAtFirst } from "../../parts/focus";
 import { Form } from "../../parts/form";
 import { LiveView } from "../../parts/list";
+import { Back } from "../../parts/tabs";
 import { Untrusted } from "../../parts/text";
-import { href } from "../../routes";
 import { signedIn } from "../../signed-in";
 import { KeyActions, type Openable } from "./key-actions";
 import { changesOf, draftOf } from "./key-draft";
@@ -55,9 +55,7 @@ function Shown({ id, refresh }: ShownProps) {
   const gone = error?.status === 404;
   return (
     <>
-      <p>
-        <a href={href("keys")}>API keys</a>
-      </p>
+      <Back to={["keys"]}>All API keys</Back>
       <h1>
         {value && !gone ? (
           <>

@@ -38,32 +38,30 @@ export function RefreshForm({ apiKey: { id }, refresh, close, isOwn }: RefreshFo
       return { key, old: wordsOfOld(grace) };
     });
   return (
-    <>
-      <Form submit={submit} needs="keys:write" verb="Refresh the token" cancel={close}>
-        <Field
-          label="The token until now works"
-          hint="Long enough to bring the new one to every program. “At once” ends all older tokens of this key, too."
-        >
-          {(props) => (
-            <select
-              {...props}
-              value={grace}
-              onChange={(event) => setGrace(Number(event.currentTarget.value))}
-            >
-              {GRACES.map(({ seconds, words }) => (
-                <option key={seconds} value={seconds}>
-                  {words}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <p class="hint">
-          Whoever is signed in with this key is signed out
-          {isOwn ? ". That is you: copy the new token, and sign in with it" : ""}.
-        </p>
-      </Form>
-    </>
+    <Form submit={submit} needs="keys:write" verb="Refresh the token" cancel={close}>
+      <Field
+        label="The token until now works"
+        hint="Long enough to bring the new one to every program. “At once” ends all older tokens of this key, too."
+      >
+        {(props) => (
+          <select
+            {...props}
+            value={grace}
+            onChange={(event) => setGrace(Number(event.currentTarget.value))}
+          >
+            {GRACES.map(({ seconds, words }) => (
+              <option key={seconds} value={seconds}>
+                {words}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <p class="hint">
+        Whoever is signed in with this key is signed out
+        {isOwn ? ". That is you: copy the new token, and sign in with it" : ""}.
+      </p>
+    </Form>
   );
 }
 

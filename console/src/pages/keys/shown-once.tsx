@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useFocusAtFirst } from "../../parts/focus";
+import { useQuestionBeforeLeaving } from "../../parts/shown-once";
 import { Copyable } from "../../parts/text";
 import { keepPage } from "../../signed-in";
 
@@ -53,12 +54,7 @@ interface ShownOnceProps {
 /** The secrets, each with a button that copies it. */
 export function ShownOnce({ title, secrets, children, close }: ShownOnceProps) {
   const place = useFocusAtFirst<HTMLElement>();
-  useEffect(() => {
-    // Whoever closes the tab now has lost them.
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener("beforeunload", ask);
-    return () => window.removeEventListener("beforeunload", ask);
-  }, []);
+  const question = useQuestionBeforeLeaving("The token");
   const { token, accessKey } = secrets;
   return (
     <section class="card shown-once" ref={place} tabIndex={-1} aria-label={title}>
@@ -83,14 +79,15 @@ export function ShownOnce({ title, secrets, children, close }: ShownOnceProps) {
         )}
       </dl>
       <p class="muted">
-        They are shown this once, and never again. Most programs need only the token. The access key
-        signs calls of the RPC.
+        This is shown once, and never again.
+        {accessKey && " Most programs need only the token. The access key signs calls of the RPC."}
       </p>
       <div class="buttons">
         <button type="button" class="main" onClick={close}>
           I have copied it
         </button>
       </div>
+      {question}
     </section>
   );
 }

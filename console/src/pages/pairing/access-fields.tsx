@@ -70,17 +70,17 @@ interface ScopeFieldProps {
 }
 
 function ScopeField({ option, checked, disabled, toggle, device }: ScopeFieldProps) {
-  const { scope, asked, includes } = option;
+  const { scope, partOf, includes } = option;
   const isNew = device !== null && !implies(device.scopes, scope);
   return (
-    <label class={asked ? "scope" : "scope narrower"}>
+    <label class={partOf === null ? "tick" : "tick narrower"}>
       <input type="checkbox" checked={checked} disabled={disabled} onChange={toggle} />
       <span>
         <code>
           <Untrusted text={scope} />
         </code>{" "}
-        {includes.length > 0 && <span class="muted">with {inShort(includes)}</span>}{" "}
-        {!asked && <span class="muted">in place of a wider one</span>}{" "}
+        {includes.length > 0 && <span class="muted">also allows {inShort(includes)}</span>}{" "}
+        {partOf !== null && <span class="muted">part of {partOf}</span>}{" "}
         {isNew && <Badge kind="warn">new</Badge>}{" "}
         {!isHeld(scope) && <Badge>your key lacks it</Badge>}
       </span>

@@ -1,6 +1,6 @@
 /** The requests that have ended: who decided what, and when. */
 import { listAllPairingRequests, type PairingRequest } from "drawbridge-client";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { type Applications, applicationName } from "../../applications";
 import { result } from "../../call";
 import { useLive } from "../../live";
@@ -15,8 +15,14 @@ const PAGE_ROWS = 20;
 
 type Ending = keyof typeof ENDINGS;
 
+interface HistoryProps {
+  applications: Applications;
+  /** How many decisions the person has made here: with each the list is asked for again. */
+  decisions: number;
+}
+
 /** The requests of all applications that no longer wait, newest first. */
-export function History({ applications }: { applications: Applications }) {
+export function History({ applications, decisions }: HistoryProps) {
   const [status, setStatus] = useState<Ending | "">("");
   const cursors = useCursors(status);
   const live = useLive(async () => {
@@ -32,9 +38,12 @@ export function History({ applications }: { applications: Applications }) {
     // Those that wait are shown above.
     return { ...page, data: page.data.filter((request) => request.status !== "pending") };
   }, [status, cursors.current]);
+  useEffect(() => {
+    if (decisions > 0) void live.refresh();
+  }, [decisions]);
   return (
     <section aria-labelledby="history">
-      <h2 id="history">Decided before</h2>
+      <h2 id="history">History</h2>
       <div class="filters">
         <label>
           Result
@@ -51,7 +60,7 @@ export function History({ applications }: { applications: Applications }) {
           </select>
         </label>
       </div>
-      <LiveView live={live}>
+      <LiveView live={live} quiet>
         {({ data, next_cursor }) => (
           <>
             {data.length === 0 ? (

@@ -1,6 +1,6 @@
 /** The page Pairing: the devices that ask to be let in, and what was decided before. */
 import type { PairingRequest } from "drawbridge-client";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Applications, applicationName, useApplications } from "../../applications";
 import { CallError } from "../../call";
 import { DeviceName, Fingerprint, Scopes } from "../../parts/device";
@@ -28,7 +28,9 @@ export default function PairingPage() {
   const waiting = requests.filter(({ status }) => status === "pending").length;
   const hasMore = Boolean(pending.live.state.value.value?.nextCursor);
   useTitle(waiting, cursors.number > 1 || hasMore);
+  const [decisions, setDecisions] = useState(0);
   const decided = (request: PairingRequest) => {
+    setDecisions((before) => before + 1);
     say(<Decided request={request} />);
     takeAway(request.pair_request_id);
   };
@@ -41,6 +43,10 @@ export default function PairingPage() {
   return (
     <>
       <h1>Pairing</h1>
+      <p class="muted">
+        Devices that ask to be let in. A role is what a device's token is for, and the scopes are
+        what it may be used for.
+      </p>
       {line}
       <LiveView live={pending.live}>
         {({ nextCursor }) => (
@@ -64,7 +70,7 @@ export default function PairingPage() {
       {applications.list && applications.list.length > 0 && (
         <SetupCodes applications={applications.list} />
       )}
-      <History applications={applications} />
+      <History applications={applications} decisions={decisions} />
     </>
   );
 }
@@ -124,8 +130,8 @@ function NobodyWaits({ applications }: { applications: Applications }) {
   if (first) {
     return (
       <Empty call={`node docs/pairing-device.mjs ${location.origin} ${first.id} device.json`}>
-        No device waits for a decision. A device asks by itself, and its request stands here at
-        once. This example of a device is in the repository:
+        No device waits for a decision. A device asks by itself, and its request appears here at
+        once. To see one, run the example of a device that is in Drawbridge's own repository:
       </Empty>
     );
   }

@@ -66,7 +66,7 @@ export function RequestCard(props: RequestCardProps) {
           <Fingerprint text={request.fingerprint} />
           <Facts request={request} application={application} />
         </div>
-        <div>
+        <div class="answer-side">
           <AccessFields
             request={request}
             choice={choice}

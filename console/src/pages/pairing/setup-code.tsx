@@ -14,7 +14,7 @@ const LIVES = [60, 300, 600];
 export function SetupCodes({ applications }: { applications: readonly Application[] }) {
   const [made, setMade] = useState<SetupCode | null>(null);
   return (
-    <details class="setup-codes">
+    <details class="more">
       <summary>Let one device in without a decision: make a setup code</summary>
       {made ? (
         <div role="status">
@@ -90,7 +90,7 @@ function SetupCodeForm({ applications, made }: SetupCodeFormProps) {
         <fieldset>
           <legend>Scopes</legend>
           {Object.keys(OPERATOR_SCOPES).map((scope) => (
-            <label class="scope" key={scope}>
+            <label class="tick" key={scope}>
               <input
                 type="checkbox"
                 checked={ticked.includes(scope)}

@@ -91,8 +91,7 @@ function NoConnections() {
   const body = { connectionId: "plant-a", memo: "Turin" };
   return (
     <Empty call={curl("POST", "/connections/definition", body)}>
-      There is no connection here. A connection is a name that users of relay sessions carry, and
-      that relay permissions are about. Register one with the button above, or with this call:
+      There is no connection here. Register one with the button above, or with this call:
     </Empty>
   );
 }
@@ -108,7 +107,7 @@ function Register({ changed }: { changed: () => Promise<void> }) {
   }
   return (
     <p ref={place} tabIndex={-1}>
-      <Action run={async () => setOpened(true)} needs="connections:create">
+      <Action run={async () => setOpened(true)} needs="connections:create" kind="main">
         Register a connection
       </Action>
     </p>

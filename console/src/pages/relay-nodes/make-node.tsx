@@ -2,6 +2,8 @@
 import { createRelayNode } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { result } from "../../call";
+import { Action } from "../../parts/action";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Field, Form } from "../../parts/form";
 import { REGIONS, type Region } from "../../regions";
 
@@ -10,7 +12,21 @@ interface Props {
   made: (token: string) => Promise<void>;
 }
 
-export function MakeNode({ made }: Props) {
+/** A button that opens the form. */
+export function MakeNode(props: Props) {
+  const [isOpen, setIsOpen] = useState(false);
+  if (isOpen) return <MakeForm {...props} close={() => setIsOpen(false)} />;
+  return (
+    <p>
+      <Action run={async () => setIsOpen(true)} needs="relay-nodes:write" kind="main">
+        Make a node
+      </Action>
+    </p>
+  );
+}
+
+function MakeForm({ made, close }: Props & { close: () => void }) {
+  const first = useFocusAtFirst<HTMLInputElement>();
   const [name, setName] = useState("");
   const [region, setRegion] = useState<Region | "">("");
   const [capacity, setCapacity] = useState("");
@@ -21,19 +37,16 @@ export function MakeNode({ made }: Props) {
       capacity: capacity === "" ? null : Number(capacity),
     };
     const { token } = await result(createRelayNode({ body }));
-    setName("");
-    setRegion("");
-    setCapacity("");
     await made(token);
   };
   return (
-    <>
-      <h2>Make a node</h2>
-      <Form submit={submit} needs="relay-nodes:write" verb="Make the node">
+    <section class="card" aria-label="A new node">
+      <Form submit={submit} needs="relay-nodes:write" verb="Make the node" cancel={close}>
         <Field label="Name">
           {(props) => (
             <input
               {...props}
+              ref={first}
               value={name}
               onInput={(event) => setName(event.currentTarget.value)}
               maxLength={100}
@@ -42,14 +55,17 @@ export function MakeNode({ made }: Props) {
             />
           )}
         </Field>
-        <Field label="Region" hint="Where it is. Sessions go to nodes near their players.">
+        <Field
+          label="Region"
+          hint="Where it is: sessions go to nodes near their players. Automatic: where Cloudflare sees it."
+        >
           {(props) => (
             <select
               {...props}
               value={region}
               onChange={(event) => setRegion(event.currentTarget.value as Region | "")}
             >
-              <option value="">as Cloudflare sees its link</option>
+              <option value="">Automatic</option>
               {Object.entries(REGIONS).map(([id, words]) => (
                 <option key={id} value={id}>
                   {words}
@@ -60,7 +76,7 @@ export function MakeNode({ made }: Props) {
         </Field>
         <Field
           label="Capacity (optional)"
-          hint="The most sessions that it carries. Left out: as many as the program says, 1,000 by default."
+          hint="How many sessions it may carry at the same time. Empty: what its program is started with, normally 1,000."
         >
           {(props) => (
             <input
@@ -73,6 +89,6 @@ export function MakeNode({ made }: Props) {
           )}
         </Field>
       </Form>
-    </>
+    </section>
   );
 }

@@ -139,7 +139,9 @@ function Rotate({ node }: { node: RelayNode }) {
           )}
         </Field>
       </Form>
-      {token !== null && <NewToken token={token} host={node.host} />}
+      {token !== null && (
+        <NewToken key={token} token={token} host={node.host} close={() => setToken(null)} />
+      )}
     </>
   );
 }

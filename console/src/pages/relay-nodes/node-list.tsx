@@ -39,33 +39,35 @@ export function NodeList() {
     <>
       <h1>Relay nodes</h1>
       <p class="muted">
-        Machines of yours that carry relay sessions over UDP. Nodes that all organisations of this
-        deployment share are not listed.
+        Machines of yours that carry relay sessions over UDP. Without one, relay sessions go over
+        websockets. Nodes that all organisations of this deployment share are not listed.
       </p>
+      {token === null ? (
+        <MakeNode
+          made={async (value) => {
+            setToken(value);
+            pages.first();
+            await live.refresh();
+          }}
+        />
+      ) : (
+        <NewToken token={token} host={null} close={() => setToken(null)} />
+      )}
       <LiveView live={live}>
         {({ data }) =>
           data.length > 0 ? (
             <List label="Relay nodes" columns={COLUMNS} rows={data} keyOf={({ id }) => id} />
           ) : (
             <Empty call={curl("POST", "/v1/relay-nodes", { name: "Frankfurt 1" })}>
-              Your organisation has no relay node. Without one, relay sessions are carried over
-              websockets, and nothing is missing. Games that speak UDP, such as those written for
-              Edgegap, need one: a small program on a machine of yours. Make it below, or with this
-              call.
+              Your organisation has no relay node. You need one only for programs that speak UDP,
+              such as games written for Edgegap: it is a small program on a machine of yours. Make
+              one above, or with this call:
             </Empty>
           )
         }
       </LiveView>
       {/* Outside: a page that cannot be read has a way back. */}
       <Pager cursors={pages} next={live.state.value.value?.next_cursor} />
-      {token !== null && <NewToken token={token} host={null} />}
-      <MakeNode
-        made={async (value) => {
-          setToken(value);
-          pages.first();
-          await live.refresh();
-        }}
-      />
     </>
   );
 }

@@ -5,8 +5,8 @@ import { inBytes } from "../../durations";
 import { useLive } from "../../live";
 import { Empty, LiveView } from "../../parts/list";
 import { useStatusLine } from "../../parts/status-line";
+import { Back } from "../../parts/tabs";
 import { Ago, Untrusted } from "../../parts/text";
-import { href } from "../../routes";
 import { NodeActions } from "./node-actions";
 import { loadWords, regionOf, StatusBadge, statusWords } from "./node-words";
 
@@ -15,9 +15,7 @@ export function NodeView({ id }: { id: string }) {
   const { line, say } = useStatusLine();
   return (
     <>
-      <p>
-        <a href={href("relay-nodes")}>All relay nodes</a>
-      </p>
+      <Back to={["relay-nodes"]}>All relay nodes</Back>
       <h1>
         Relay node <Untrusted text={live.state.value.value?.name ?? id} />
       </h1>
@@ -65,7 +63,9 @@ function Facts({ node }: { node: RelayNode }) {
         {ports.server !== null && `, UDP ${ports.server} for hosts and ${ports.client} for clients`}
       </dd>
       <dt>Capacity</dt>
-      <dd>{node.capacity === null ? "as the program says" : `${node.capacity} sessions`}</dd>
+      <dd>
+        {node.capacity === null ? "what its program is started with" : `${node.capacity} sessions`}
+      </dd>
       <dt>Version</dt>
       <dd>
         <Untrusted text={node.version} />

@@ -1,7 +1,9 @@
 /** What the states of a relay node mean, and how it is started. */
 import type { RelayNode } from "drawbridge-client";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Secret } from "../../parts/secret";
-import { Badge, Copyable } from "../../parts/text";
+import { useQuestionBeforeLeaving } from "../../parts/shown-once";
+import { Badge, Command } from "../../parts/text";
 import { regionWords } from "../../regions";
 
 const STATES: Record<
@@ -30,7 +32,7 @@ export function statusWords({ status }: Pick<RelayNode, "status">): string {
 
 /** Where it is. */
 export function regionOf({ region }: Pick<RelayNode, "region">): string {
-  return regionWords(region) ?? "as Cloudflare sees its link";
+  return regionWords(region) ?? "Automatic";
 }
 
 /** How many sessions it carries, of how many that it takes. */
@@ -39,11 +41,21 @@ export function loadWords({ load, capacity }: Pick<RelayNode, "load" | "capacity
   return load.sessions === null ? "–" : `${load.sessions}${most}`;
 }
 
+interface NewTokenProps {
+  token: string;
+  /** Where players reach the node; null: that is not known yet. */
+  host: string | null;
+  /** It has been copied. */
+  close: () => void;
+}
+
 /** A token that the service shows this once, and how the node is started with it. */
-export function NewToken({ token, host }: { token: string; host: string | null }) {
+export function NewToken({ token, host, close }: NewTokenProps) {
+  const card = useFocusAtFirst<HTMLElement>();
+  const question = useQuestionBeforeLeaving("The token");
   const command = `node relay-node.mjs --url ${location.origin} --host ${host ?? "play.example.com"}`;
   return (
-    <div class="card" role="status">
+    <section class="card" aria-label="The token of the node" ref={card} tabIndex={-1}>
       <p>
         The token is shown this once. Put it into the variable <code>RELAY_NODE_TOKEN</code> on the
         node's machine.
@@ -55,7 +67,13 @@ export function NewToken({ token, host }: { token: string; host: string | null }
         {host === null && "--host is where players reach the machine. "}
         <code>npm run build:relay-node</code> makes the program; open UDP 31000 and 31001. Then:
       </p>
-      <Copyable text={command} label="the command" />
-    </div>
+      <Command text={command} label="the command" />
+      <div class="buttons">
+        <button type="button" class="main" onClick={close}>
+          I have copied it
+        </button>
+      </div>
+      {question}
+    </section>
   );
 }

@@ -34,7 +34,7 @@ export function AddUser({ session, refresh }: Props) {
     spellcheck: false,
   });
   return (
-    <details class="session-add-user" open={isOpen}>
+    <details class="more" open={isOpen}>
       <summary>Authorise a user</summary>
       <Form submit={submit} needs="relays:write" verb="Authorise">
         <Field label="Address" hint="The user's IP address, as your server sees it.">

@@ -2,6 +2,7 @@
 import { listRelaySessions, type RelaySession } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { result } from "../../call";
+import { filterPart } from "../../filter-address";
 import { useLive } from "../../live";
 import { type Column, curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Age, Badge, Countdown, Untrusted } from "../../parts/text";
@@ -52,8 +53,8 @@ export function SessionList() {
     <>
       <h1>Relay sessions</h1>
       <p class="muted">
-        Sessions that are live now. What has ended is not listed:{" "}
-        <a href={href("events")}>Events</a> has it.
+        The sessions that are live now. Those that have ended are in{" "}
+        <a href={href("events", "filter", filterPart({ type: "session.*" }))}>Events</a>.
       </p>
       <div class="filters">
         <label>

@@ -28,7 +28,7 @@ export function SessionPermissions({ users }: { users: readonly RelaySessionUser
       <p class="muted">
         Frames go between the host and each client. Where both have a connection, they pass only if
         both sides have a relay permission that is enabled. Change them at{" "}
-        <a href={href("permissions")}>Permissions</a>.
+        <a href={href("permissions")}>Relay permissions</a>.
       </p>
       {may(NEEDED) ? (
         <Ways host={host} clients={clients} />
@@ -52,7 +52,7 @@ function Ways({ host, clients }: { host: string; clients: readonly string[] }) {
     return { rows: [...own.permission, ...ofOthers.permission], isWhole: whole(own, ofOthers) };
   }, [host]);
   return (
-    <LiveView live={live}>
+    <LiveView live={live} quiet>
       {({ rows, isWhole }) =>
         isWhole ? (
           <List

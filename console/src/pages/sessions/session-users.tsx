@@ -47,7 +47,7 @@ export function SessionUsers({ session, hasEnded, refresh, say }: Props) {
         {
           title: "Actions",
           show: (user) => (
-            <div class="session-actions">
+            <div class="row-actions">
               {!user.is_host && !onNode && (
                 <MakeHost session={session} user={user} run={() => promote(user)} />
               )}
@@ -103,7 +103,7 @@ function Who({ user }: { user: RelaySessionUser }) {
   const { connection_id: connection, device_id: device } = user;
   return (
     <>
-      <div>
+      <div class="session-address">
         {user.ip_address} {user.is_host && <Badge>host</Badge>}
       </div>
       {connection !== null && (

@@ -4,6 +4,7 @@ import { result } from "../../call";
 import { Action } from "../../parts/action";
 import { Freshness } from "../../parts/list";
 import { useStatusLine } from "../../parts/status-line";
+import { Back } from "../../parts/tabs";
 import { Badge } from "../../parts/text";
 import { href } from "../../routes";
 import { AddUser } from "./add-user";
@@ -23,9 +24,7 @@ export function SessionView({ id }: { id: string }) {
   const hasEnded = state.value?.hasEnded ?? false;
   return (
     <>
-      <p>
-        <a href={href("sessions")}>All relay sessions</a>
-      </p>
+      <Back to={["sessions"]}>All relay sessions</Back>
       <h1>
         Relay session <code>{session?.session_id ?? id}</code>{" "}
         {session && <StateBadge session={session} hasEnded={hasEnded} />}

@@ -41,8 +41,8 @@ const COLUMNS: readonly Column<SourceSession>[] = [
       </>
     ),
   },
-  { title: "User", numeric: true, show: ({ user }) => user ?? "–" },
-  { title: "Created", show: ({ date_created: at }) => <Ago at={at} /> },
+  { title: "User id", numeric: true, show: ({ user }) => user ?? "–" },
+  { title: "Made", show: ({ date_created: at }) => <Ago at={at} /> },
   {
     title: "Ended",
     show: ({ date_expired: at }) => (at ? <Ago at={at} /> : <span class="muted">–</span>),
@@ -64,6 +64,11 @@ export function SourceSessionList() {
   return (
     <>
       <h1>Source sessions</h1>
+      <p class="muted">
+        A source session stands for access to somebody's account at another service, such as cloud
+        storage. Your server makes one with the account's credentials, and your connector, a server
+        of yours, checks them.
+      </p>
       <div class="filters">
         <label>
           State
@@ -113,14 +118,17 @@ function Nothing({ hasMore, isFiltered, isFirst }: NothingProps) {
   if (isFiltered) return <Empty>No source session is in this state.</Empty>;
   return (
     <Empty
-      call={curl("POST", "/sessions", {
-        source: { user: 1, type: "mocks.mock", identifier: "anna@example.com" },
-        payload: { password: "abcd1234" },
-      })}
+      call={[
+        curl("POST", "/users", { identifier: "customer-17" }),
+        curl("POST", "/sessions", {
+          source: { user: 1, type: "mocks.mock", identifier: "anna@example.com" },
+          payload: { password: "abcd1234" },
+        }),
+      ]}
     >
-      There is no source session yet. One stands for access to an account at a third party's
-      service, and your connector checks the credentials. This call makes one of the built-in type
-      mocks.mock for the user with the id 1; make that user first, with POST /users.
+      There is no source session yet. To try one, make a user, to whom the account belongs, and then
+      a session of the type mocks.mock, which needs no connector. The first user has the id 1; if
+      you have made users before, take the id from the first answer.
     </Empty>
   );
 }

@@ -10,8 +10,8 @@ import { useLive } from "../../live";
 import { Action } from "../../parts/action";
 import { Empty, LiveView } from "../../parts/list";
 import { useStatusLine } from "../../parts/status-line";
+import { Back } from "../../parts/tabs";
 import { Ago, Badge, Untrusted } from "../../parts/text";
-import { href } from "../../routes";
 import { STATE_KINDS, whyWords } from "./source-words";
 
 /** A session, with the identifier of its user; null: there is none. */
@@ -25,9 +25,7 @@ export function SourceSessionView({ id }: { id: string }) {
   const { line, say } = useStatusLine();
   return (
     <>
-      <p>
-        <a href={href("source-sessions")}>All source sessions</a>
-      </p>
+      <Back to={["source-sessions"]}>All source sessions</Back>
       <h1>
         Source session <code>{id}</code>
       </h1>
@@ -118,7 +116,7 @@ function Facts({ shown: { session, user }, refresh, say }: FactsProps) {
         </dd>
         <dt>Made by</dt>
         <dd>the API key {session.key}</dd>
-        <dt>Created</dt>
+        <dt>Made</dt>
         <dd>
           <Ago at={session.date_created} />
         </dd>

@@ -54,7 +54,7 @@ export function DeliveriesOfAll({ filters }: { filters: DeliveryFilters }) {
   return (
     <>
       <p class="muted">
-        A delivery is one event that is owed to one address. Those of the newest events are first.
+        A delivery is one event on its way to one address. Those of the newest events are first.
       </p>
       <div class="filters">
         <StatusSelect value={filters.status} change={(status) => change({ status })} />
@@ -117,8 +117,14 @@ export function StatusSelect({
   );
 }
 
+interface DeliveriesProps {
+  filters: DeliveryFilters;
+  /** Something else on the page says already that it updates. */
+  quiet?: boolean;
+}
+
 /** A list of deliveries. */
-export function Deliveries({ filters }: { filters: DeliveryFilters }) {
+export function Deliveries({ filters, quiet = false }: DeliveriesProps) {
   const filter = filterPart({ ...filters });
   const cursors = useCursors(filter);
   const live = useLive(
@@ -138,7 +144,7 @@ export function Deliveries({ filters }: { filters: DeliveryFilters }) {
     [filter, cursors.current],
   );
   return (
-    <LiveView live={live}>
+    <LiveView live={live} quiet={quiet}>
       {({ data, next_cursor }) => (
         <>
           {data.length > 0 ? (

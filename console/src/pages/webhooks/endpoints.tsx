@@ -28,7 +28,8 @@ export function Endpoints() {
   return (
     <>
       <p class="muted">
-        An endpoint is an address of yours that hears of events. An organisation has at most {ALL}.
+        An endpoint is a URL of your server: what happens in your organisation is posted to it at
+        once. There can be {ALL}.
       </p>
       <NewEndpoint made={live.refresh} />
       <LiveView live={live}>
@@ -70,8 +71,8 @@ export function Endpoints() {
       <details class="more">
         <summary>The secret of the organisation</summary>
         <p>
-          It signs what is sent to the <code>webhook_url</code> of a relay session. Each endpoint
-          has a secret of its own.
+          It signs the webhooks that go to the <code>webhook_url</code> of a relay session. Each
+          endpoint has a secret of its own, on its page.
         </p>
         <SigningSecret
           owner="the organisation"
@@ -123,8 +124,8 @@ function Made({ endpoint, close }: { endpoint: NewWebhookEndpoint; close: () => 
   return (
     <section class="card" aria-label="The new endpoint" tabIndex={-1} ref={card}>
       <p>
-        <Untrusted text={endpoint.url} /> hears of events from now on. Its receiver verifies them
-        with this secret:
+        <Untrusted text={endpoint.url} /> gets events from now on. Its receiver verifies them with
+        this secret:
       </p>
       <p>
         <Copyable text={endpoint.secret} label="the secret" />

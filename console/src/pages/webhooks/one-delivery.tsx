@@ -10,6 +10,7 @@ import { result } from "../../call";
 import { untilFinal, useLive } from "../../live";
 import { Action, Needs } from "../../parts/action";
 import { LiveView } from "../../parts/list";
+import { Back } from "../../parts/tabs";
 import { Copyable, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
 import { may } from "../../signed-in";
@@ -22,9 +23,7 @@ export function OneDelivery({ id }: { id: string }) {
   const live = useLive(() => result(getWebhookDelivery({ path: { id } })), [id]);
   return (
     <>
-      <p class="back">
-        <a href={href("webhooks", "deliveries")}>All deliveries</a>
-      </p>
+      <Back to={["webhooks", "deliveries"]}>All deliveries</Back>
       <h1>Delivery</h1>
       <LiveView live={live}>
         {(delivery) => <Shown delivery={delivery} refresh={live.refresh} />}
@@ -131,5 +130,9 @@ function EventOf({ delivery: { event_id } }: { delivery: WebhookDelivery }) {
     untilFinal(ask, () => true),
     [event_id],
   );
-  return <LiveView live={live}>{(event) => <Payload value={event} label="the event" />}</LiveView>;
+  return (
+    <LiveView live={live} quiet>
+      {(event) => <Payload value={event} label="the event" />}
+    </LiveView>
+  );
 }

@@ -13,8 +13,9 @@ import { result } from "../../call";
 import { useLive } from "../../live";
 import { Action } from "../../parts/action";
 import { LiveView } from "../../parts/list";
+import { Back } from "../../parts/tabs";
 import { Ago, Copyable, Untrusted } from "../../parts/text";
-import { goTo, href } from "../../routes";
+import { goTo } from "../../routes";
 import { Deliveries, StatusSelect } from "./deliveries";
 import { type EndpointFields, EndpointForm } from "./endpoint-form";
 import { Health } from "./endpoint-health";
@@ -34,9 +35,7 @@ export function OneEndpoint({ id, recovery }: OneEndpointProps) {
   const [status, setStatus] = useState<string | null>(null);
   return (
     <>
-      <p class="back">
-        <a href={href("webhooks")}>All endpoints</a>
-      </p>
+      <Back to={["webhooks"]}>All endpoints</Back>
       <h1>Webhook endpoint</h1>
       <LiveView live={live}>
         {(endpoint) => (
@@ -64,7 +63,7 @@ export function OneEndpoint({ id, recovery }: OneEndpointProps) {
       <div class="filters">
         <StatusSelect value={status} change={setStatus} />
       </div>
-      <Deliveries filters={{ status, event_type: null, endpoint: id, event: null }} />
+      <Deliveries filters={{ status, event_type: null, endpoint: id, event: null }} quiet />
     </>
   );
 }
@@ -141,8 +140,8 @@ function Facts({ endpoint, refresh }: FactsProps) {
             title: "Delete the endpoint?",
             body: (
               <p>
-                <Untrusted text={url} /> hears of nothing any more. What is still owed to it is not
-                sent, and cannot be recovered.
+                Nothing is sent to <Untrusted text={url} /> any more. What is still owed to it is
+                not sent, and cannot be recovered.
               </p>
             ),
           }}

@@ -88,7 +88,7 @@ function Progress({ id }: { id: string }) {
   );
   return (
     <section class="card" aria-label="The recovery">
-      <LiveView live={live}>
+      <LiveView live={live} quiet>
         {({ status, resent, since, until }) => (
           <p role="status">
             <Badge kind={status === "finished" ? "good" : "warn"}>{status}</Badge>{" "}

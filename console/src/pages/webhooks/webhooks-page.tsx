@@ -1,6 +1,6 @@
 /** The page Webhooks: which part of it the address names. */
 import { filterOf } from "../../filter-address";
-import { href } from "../../routes";
+import { Tabs } from "../../parts/tabs";
 import { DeliveriesOfAll } from "./deliveries";
 import { Endpoints } from "./endpoints";
 import { OneDelivery } from "./one-delivery";
@@ -22,17 +22,17 @@ export default function WebhooksPage({ path }: { path: readonly string[] }) {
   return (
     <>
       <h1>Webhooks</h1>
-      <nav class="tabs" aria-label="Parts of the page Webhooks">
-        <a href={href("webhooks")} aria-current={first === undefined ? "page" : undefined}>
-          Endpoints
-        </a>
-        <a
-          href={href("webhooks", "deliveries")}
-          aria-current={first === "deliveries" ? "page" : undefined}
-        >
-          Deliveries
-        </a>
-      </nav>
+      <Tabs
+        label="Parts of this page"
+        tabs={[
+          { title: "Endpoints", to: ["webhooks"], current: first === undefined },
+          {
+            title: "Deliveries",
+            to: ["webhooks", "deliveries"],
+            current: first === "deliveries",
+          },
+        ]}
+      />
       {first === undefined ? (
         <Endpoints />
       ) : (
