@@ -16,16 +16,22 @@ export async function send(input: RequestInfo | URL, init?: RequestInit): Promis
   // Whoever has no credential signs in. What they send is a secret, and is not kept.
   const isWrite = request.method !== "GET" && request.headers.has("Authorization");
   if (!isWrite) return fetch(request, { signal });
-  const text = `${request.method} ${request.url}\n${organisationOf(request)}\n${await request.clone().text()}`;
-  const key = unanswered.get(text) ?? newKey();
   if (request.method === "POST") {
-    request.headers.set("Idempotency-Key", key);
+    const text = await textOf(request);
+    const key = unanswered.get(text) ?? newKey();
     unanswered.set(text, key);
+    request.headers.set("Idempotency-Key", key);
   }
   const answer = await fetch(request, { signal });
-  // Once something else is done, the same request is a new wish: to turn on again what was turned off.
+  // Once something is done, the same request is a new wish: to turn on again what was turned off since.
   if (await isAnswer(answer)) unanswered.clear();
   return answer;
+}
+
+/** All that makes a request what it is. */
+async function textOf(request: Request): Promise<string> {
+  const organisation = request.headers.get("X-Organisation-Id");
+  return [request.url, organisation, await request.clone().text()].join("\n");
 }
 
 /** Whether it says what became of the request. */
@@ -33,10 +39,6 @@ async function isAnswer(answer: Response): Promise<boolean> {
   if (answer.status >= 500 || answer.headers.get("Content-Type")?.includes("html")) return false;
   if (answer.status !== 409) return true;
   return !(await answer.clone().text()).includes("idempotency-key-running");
-}
-
-function organisationOf(request: Request): string {
-  return request.headers.get("X-Organisation-Id") ?? "";
 }
 
 /** Not randomUUID: a page that came over plain HTTP has none. */
