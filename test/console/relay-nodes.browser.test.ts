@@ -51,6 +51,9 @@ test("a node is made, started with the token that is shown once, drained, taken 
   nodes.push(await startLinkedNode(browser.server.origin, await shownToken(tab)));
   await row.getByText("online").waitFor();
   await row.getByRole("link").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Stay" }).click();
+  await page.getByRole("button", { name: "I have copied it" }).click();
+  await row.getByRole("link").click();
   await page.getByText("It is linked, and takes sessions.").waitFor();
   const { body: session } = await api.create(1, { transport: "udp" });
   expect(session.status).toBe("READY");
@@ -80,6 +83,7 @@ test("a new token is shown once, and links the node", async () => {
     .selectOption("not at all: it was stolen");
   await page.getByRole("button", { name: "Make a new token" }).click();
   nodes.push(await startLinkedNode(browser.server.origin, await shownToken(tab)));
+  await page.getByRole("button", { name: "I have copied it" }).click();
   await page.getByText("It is linked, and takes sessions.").waitFor();
 });
 

@@ -89,8 +89,12 @@ test("what was ticked stays as it is while the list is asked again, the device a
   const device = await own.devices.ask(own.application);
   const { page } = await own.open();
   const card = cardOf(page, device);
-  const box = card.getByRole("checkbox", { name: "operator.write" });
+  const box = card.getByRole("checkbox", { name: /^operator\.write/ });
+  const place = await approveButton(card).boundingBox();
   await box.uncheck();
+  // There is one more box now, and the buttons have not moved away from the pointer.
+  await card.getByText("part of operator.write").waitFor();
+  expect((await approveButton(card).boundingBox())?.y).toBe(place?.y);
   const until = await card.locator("header time").getAttribute("datetime");
   await own.devices.ask(own.application, { keyPair: device.keyPair });
   const other = await own.devices.ask(own.application, { name: "Another one" });

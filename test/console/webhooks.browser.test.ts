@@ -278,6 +278,9 @@ describe("an endpoint", () => {
     await dialog().getByRole("button", { name: "Delete" }).click();
     await main().getByText("There is no endpoint yet").waitFor();
     expect(await readEndpoint(id)).toMatchObject({ code: "webhook-endpoint-not-found" });
+    // The page may have asked for it once more before it was left.
+    const others = tab.errors.splice(0).filter((error) => !/status of 404/.test(error));
+    tab.errors.push(...others);
   });
 });
 

@@ -6,12 +6,12 @@ import {
   listConnections,
   listRelayPermissionsOfConnection,
 } from "drawbridge-client";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { Action, Needs } from "../../parts/action";
 import { useFocusAtFirst } from "../../parts/focus";
-import { Field, Form } from "../../parts/form";
+import { Field, Form, FormBehindButton } from "../../parts/form";
 import { type Column, curl, Empty, List, LiveView, Pager, useCursors } from "../../parts/list";
 import { Untrusted } from "../../parts/text";
 import { href } from "../../routes";
@@ -64,7 +64,9 @@ function ConnectionList() {
       <LiveView live={live}>
         {({ rows, more, totalSize }) => (
           <>
-            <p class="muted">{totalSize === 1 ? "1 connection" : `${totalSize} connections`}</p>
+            {totalSize > 0 && (
+              <p class="muted">{totalSize === 1 ? "1 connection" : `${totalSize} connections`}</p>
+            )}
             {rows.length > 0 ? (
               <List
                 label="Connections, by id"
@@ -97,20 +99,14 @@ function NoConnections() {
 }
 
 function Register({ changed }: { changed: () => Promise<void> }) {
-  const [opened, setOpened] = useState<boolean | "not any more">(false);
-  const place = useRef<HTMLParagraphElement>(null);
-  useEffect(() => {
-    if (opened === "not any more") place.current?.focus();
-  }, [opened]);
-  if (opened === true) {
-    return <RegisterForm changed={changed} close={() => setOpened("not any more")} />;
-  }
   return (
-    <p ref={place} tabIndex={-1}>
-      <Action run={async () => setOpened(true)} needs="connections:create" kind="main">
-        Register a connection
-      </Action>
-    </p>
+    <FormBehindButton
+      verb="Register a connection"
+      needs="connections:create"
+      label="A new connection"
+    >
+      {(close) => <RegisterForm changed={changed} close={close} />}
+    </FormBehindButton>
   );
 }
 
@@ -133,7 +129,7 @@ function RegisterForm({ changed, close }: RegisterFormProps) {
     await changed();
   };
   return (
-    <section class="card" aria-label="A new connection">
+    <>
       <Form submit={submit} needs="connections:create" verb="Register" cancel={close}>
         <Field label="Id" hint="1 to 16 letters, digits, dots, _ or -. It cannot be changed later.">
           {(props) => (
@@ -160,7 +156,7 @@ function RegisterForm({ changed, close }: RegisterFormProps) {
         </Field>
       </Form>
       <p role="status">{registered !== null && `${registered} is registered.`}</p>
-    </section>
+    </>
   );
 }
 

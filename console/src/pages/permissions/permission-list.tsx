@@ -49,9 +49,11 @@ export function PermissionList({ connectionId }: { connectionId: string }) {
         <LiveView live={live}>
           {({ rows, more, totalSize }) => (
             <>
-              <p class="muted">
-                {totalSize === 1 ? "1 relay permission" : `${totalSize} relay permissions`}
-              </p>
+              {totalSize > 0 && (
+                <p class="muted">
+                  {totalSize === 1 ? "1 relay permission" : `${totalSize} relay permissions`}
+                </p>
+              )}
               {rows.length > 0 ? (
                 <List
                   label="Relay permissions"

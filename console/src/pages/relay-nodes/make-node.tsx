@@ -2,9 +2,8 @@
 import { createRelayNode } from "drawbridge-client";
 import { useState } from "preact/hooks";
 import { result } from "../../call";
-import { Action } from "../../parts/action";
 import { useFocusAtFirst } from "../../parts/focus";
-import { Field, Form } from "../../parts/form";
+import { Field, Form, FormBehindButton } from "../../parts/form";
 import { REGIONS, type Region } from "../../regions";
 
 interface Props {
@@ -13,15 +12,11 @@ interface Props {
 }
 
 /** A button that opens the form. */
-export function MakeNode(props: Props) {
-  const [isOpen, setIsOpen] = useState(false);
-  if (isOpen) return <MakeForm {...props} close={() => setIsOpen(false)} />;
+export function MakeNode({ made }: Props) {
   return (
-    <p>
-      <Action run={async () => setIsOpen(true)} needs="relay-nodes:write" kind="main">
-        Make a node
-      </Action>
-    </p>
+    <FormBehindButton verb="Make a node" needs="relay-nodes:write" label="A new node">
+      {(close) => <MakeForm made={made} close={close} />}
+    </FormBehindButton>
   );
 }
 
@@ -40,55 +35,53 @@ function MakeForm({ made, close }: Props & { close: () => void }) {
     await made(token);
   };
   return (
-    <section class="card" aria-label="A new node">
-      <Form submit={submit} needs="relay-nodes:write" verb="Make the node" cancel={close}>
-        <Field label="Name">
-          {(props) => (
-            <input
-              {...props}
-              ref={first}
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-              maxLength={100}
-              autocomplete="off"
-              required
-            />
-          )}
-        </Field>
-        <Field
-          label="Region"
-          hint="Where it is: sessions go to nodes near their players. Automatic: where Cloudflare sees it."
-        >
-          {(props) => (
-            <select
-              {...props}
-              value={region}
-              onChange={(event) => setRegion(event.currentTarget.value as Region | "")}
-            >
-              <option value="">Automatic</option>
-              {Object.entries(REGIONS).map(([id, words]) => (
-                <option key={id} value={id}>
-                  {words}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field
-          label="Capacity (optional)"
-          hint="How many sessions it may carry at the same time. Empty: what its program is started with, normally 1,000."
-        >
-          {(props) => (
-            <input
-              {...props}
-              type="number"
-              min={1}
-              value={capacity}
-              onInput={(event) => setCapacity(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-      </Form>
-    </section>
+    <Form submit={submit} needs="relay-nodes:write" verb="Make the node" cancel={close}>
+      <Field label="Name">
+        {(props) => (
+          <input
+            {...props}
+            ref={first}
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+            maxLength={100}
+            autocomplete="off"
+            required
+          />
+        )}
+      </Field>
+      <Field
+        label="Region"
+        hint="Where it is: sessions go to nodes near their players. Automatic: where Cloudflare sees it."
+      >
+        {(props) => (
+          <select
+            {...props}
+            value={region}
+            onChange={(event) => setRegion(event.currentTarget.value as Region | "")}
+          >
+            <option value="">Automatic</option>
+            {Object.entries(REGIONS).map(([id, words]) => (
+              <option key={id} value={id}>
+                {words}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field
+        label="Capacity (optional)"
+        hint="How many sessions it may carry at the same time. Empty: what its program is started with, normally 1,000."
+      >
+        {(props) => (
+          <input
+            {...props}
+            type="number"
+            min={1}
+            value={capacity}
+            onInput={(event) => setCapacity(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+    </Form>
   );
 }

@@ -173,8 +173,14 @@ function NoDelivery({ filters }: { filters: DeliveryFilters }) {
   const test = `/v1/webhooks/endpoints/${encodeURIComponent(endpoint ?? "ENDPOINT")}:test`;
   return (
     <Empty call={curl("POST", test)}>
-      Nothing was sent yet. An endpoint that is enabled gets the events that happen from then on. A
-      test is sent at once:
+      Nothing was sent yet. An endpoint that is enabled gets the events that happen from then on.
+      This call sends a test at once
+      {endpoint === null && (
+        <>
+          , with the id of an endpoint in place of <code>ENDPOINT</code>
+        </>
+      )}
+      :
     </Empty>
   );
 }

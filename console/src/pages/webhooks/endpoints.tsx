@@ -10,8 +10,8 @@ import {
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
-import { Action } from "../../parts/action";
 import { useFocusAtFirst } from "../../parts/focus";
+import { FormBehindButton } from "../../parts/form";
 import { curl, Empty, List, LiveView } from "../../parts/list";
 import { Copyable, Untrusted } from "../../parts/text";
 import { href } from "../../routes";
@@ -88,33 +88,24 @@ export function Endpoints() {
 
 /** Makes an endpoint, and shows its secret. */
 function NewEndpoint({ made }: { made: () => Promise<void> }) {
-  const [isOpen, setIsOpen] = useState(false);
   const [endpoint, setEndpoint] = useState<NewWebhookEndpoint | null>(null);
   const create = async ({ event_types, ...fields }: EndpointFields) => {
     const body = { ...fields, event_types: event_types as EventPattern[] | null };
     setEndpoint(await result(createWebhookEndpoint({ body })));
-    setIsOpen(false);
     await made();
   };
   if (endpoint) return <Made endpoint={endpoint} close={() => setEndpoint(null)} />;
-  if (isOpen) {
-    return (
-      <section class="card" aria-label="New endpoint">
+  return (
+    <FormBehindButton verb="New endpoint" needs="webhooks:write" label="New endpoint">
+      {(close) => (
         <EndpointForm
           initial={{ url: "", description: "", event_types: null }}
           verb="Make the endpoint"
           submit={create}
-          cancel={() => setIsOpen(false)}
+          cancel={close}
         />
-      </section>
-    );
-  }
-  return (
-    <p>
-      <Action run={async () => setIsOpen(true)} needs="webhooks:write" kind="main">
-        New endpoint
-      </Action>
-    </p>
+      )}
+    </FormBehindButton>
   );
 }
 
