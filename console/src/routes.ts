@@ -118,7 +118,9 @@ export function forgetAddress(): void {
 }
 
 function readAddress(): string[] {
-  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+  const parts = location.hash.replace(/^#\/?/, "").split("/").map(decode);
+  // An id of dots would be a step in the path of a call, which would then be another call.
+  return parts.filter((part) => !["", ".", ".."].includes(part));
 }
 
 function decode(part: string): string {

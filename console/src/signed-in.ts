@@ -13,8 +13,8 @@ import { noteServiceTime } from "./service-clock";
 const STORED_TOKEN = "drawbridge-session-token";
 const STORED_ORGANISATION = "drawbridge-organisation";
 
-/** What may stand behind `#code=` in the address: a sign-in code. */
-const CODE = /^#code=([\w-]+)$/;
+/** A sign-in code in the address. Programs that send links on may have put something behind it. */
+const CODE = /^#code=([\w-]*)/;
 
 /** The person, as the service knows them. */
 export type Person = NonNullable<Awaited<ReturnType<typeof getSessionToken>>["data"]>;
@@ -44,6 +44,9 @@ export function may(permission: string | null): boolean {
   return held.includes("*") || held.includes(permission);
 }
 
+/** Counts who signs in, signs out, or changes the organisation: an answer to what was before does not count. */
+let turn = 0;
+
 /** Signs in with the code in the address, or goes on with the token of this tab. */
 export async function start(): Promise<void> {
   onRefusedCredential(sessionEnded);
@@ -68,11 +71,12 @@ export async function startAgain(): Promise<void> {
  * @throws CallError
  */
 export async function signIn(by: SignInBy): Promise<void> {
+  turn += 1;
   setCredential(null);
-  const made = await result(createSessionToken(requestOf(by)));
-  sessionStorage.removeItem(STORED_ORGANISATION);
-  if ("accessTo" in by && by.accessTo !== null) storeOrganisation(by.accessTo);
-  await enter(made.session_token);
+  const { session_token: token } = await result(createSessionToken(requestOf(by)));
+  const organisationId = "accessTo" in by ? by.accessTo : null;
+  setCredential({ token, organisationId });
+  await enter(token, organisationId);
 }
 
 /** Signs out here and on the service. */
@@ -96,17 +100,8 @@ export async function signOut(): Promise<void> {
  * @throws CallError; then nothing has changed
  */
 export async function changeOrganisation(id: number): Promise<void> {
-  const before = sessionStorage.getItem(STORED_ORGANISATION);
   const token = sessionStorage.getItem(STORED_TOKEN);
-  if (token === null) return;
-  storeOrganisation(id);
-  try {
-    await enter(token);
-  } catch (error) {
-    storeOrganisation(before === null ? null : Number(before));
-    useCredential(token);
-    throw error;
-  }
+  if (token !== null) await enter(token, id);
 }
 
 /** How many things are shown that must not go away. */
@@ -139,19 +134,26 @@ function sessionEnded(message: string): void {
 /** Whether the address holds a sign-in code. It is used, whatever comes of it. */
 async function signInWithAddress(): Promise<boolean> {
   const code = CODE.exec(location.hash)?.[1];
-  if (!code) return false;
+  if (code === undefined) return false;
   // It is good once. In the address it would be copied and kept.
   forgetAddress();
   // Who was signed in here before is not any more.
-  if (signedIn.value.state === "in") await result(deleteSessionToken()).catch(() => null);
+  const before = sessionStorage.getItem(STORED_TOKEN);
+  if (before !== null) await deleteSessionToken({ auth: () => before }).catch(() => null);
   await signIn({ code }).catch((error) => out(wordsOf(error)));
   return true;
 }
 
 /** Goes on with a token of before. Only the service's word that it is over signs the person out. */
 async function goOnWith(token: string): Promise<void> {
+  const stored = Number(sessionStorage.getItem(STORED_ORGANISATION)) || null;
+  setCredential({ token, organisationId: null });
   try {
-    await enter(token);
+    await enter(token, stored).catch((error) => {
+      // The organisation may be another key's, or gone.
+      if (stored === null || !(error instanceof CallError) || error.status !== 404) throw error;
+      return enter(token, null);
+    });
   } catch (error) {
     const refused = error instanceof CallError && [401, 403, 404].includes(error.status ?? 0);
     if (!refused) signedIn.value = { state: "starting", problem: wordsOf(error) };
@@ -160,24 +162,18 @@ async function goOnWith(token: string): Promise<void> {
   }
 }
 
-async function enter(token: string): Promise<void> {
-  useCredential(token);
-  const person = await result(getSessionToken()).catch((error) => {
-    // The organisation may be another key's, or gone.
-    const stored = sessionStorage.getItem(STORED_ORGANISATION);
-    if (stored === null || !(error instanceof CallError) || error.status !== 404) throw error;
-    storeOrganisation(null);
-    useCredential(token);
-    return result(getSessionToken());
-  });
+/** Opens the console. Until the service has said who this is, and where, calls are made as before. */
+async function enter(token: string, organisationId: number | null): Promise<void> {
+  turn += 1;
+  const mine = turn;
+  const headers = organisationId === null ? {} : { "X-Organisation-Id": organisationId };
+  const person = await result(getSessionToken({ headers }));
+  if (mine !== turn) return;
   noteServiceTime(person.server_time);
+  setCredential({ token, organisationId });
   sessionStorage.setItem(STORED_TOKEN, token);
+  storeOrganisation(organisationId);
   signedIn.value = { state: "in", person };
-}
-
-function useCredential(token: string): void {
-  const stored = sessionStorage.getItem(STORED_ORGANISATION);
-  setCredential({ token, organisationId: stored === null ? null : Number(stored) });
 }
 
 function storeOrganisation(id: number | null): void {
@@ -191,6 +187,7 @@ function requestOf(by: SignInBy): Parameters<typeof createSessionToken>[0] {
 }
 
 async function out(notice: string | null): Promise<void> {
+  turn += 1;
   setCredential(null);
   sessionStorage.removeItem(STORED_TOKEN);
   storeOrganisation(null);

@@ -28,6 +28,11 @@ export function useAction(run: () => Promise<unknown>) {
   return { running, error, start };
 }
 
+/** Whether this is the second click of a double click. Who clicks twice by habit wants it once. */
+export function isSecondOfDouble({ detail }: MouseEvent): boolean {
+  return detail > 1;
+}
+
 /** What is asked before something that cannot be undone. */
 export interface Question {
   title: string;
@@ -56,7 +61,8 @@ export function Action({ run, needs, kind = "plain", ask, blocked = null, childr
   const id = useId();
   const allowed = may(needs);
   const why = allowed ? blocked : null;
-  const press = () => {
+  const press = (event: MouseEvent) => {
+    if (isSecondOfDouble(event)) return;
     if (!ask) return void start();
     setAsking(true);
     dialog.current?.showModal();

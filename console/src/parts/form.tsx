@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { may } from "../signed-in";
-import { Action, Needs, useAction } from "./action";
+import { Action, isSecondOfDouble, Needs, useAction } from "./action";
 
 interface FieldProps {
   label: string;
@@ -53,7 +53,13 @@ export function Form({ submit, needs, verb, cancel, children }: FormProps) {
     >
       {children}
       <div class="buttons">
-        <button type="submit" class="main" disabled={!allowed} aria-busy={running}>
+        <button
+          type="submit"
+          class="main"
+          disabled={!allowed}
+          aria-busy={running}
+          onClick={(event) => isSecondOfDouble(event) && event.preventDefault()}
+        >
           {verb}
           {running && <span class="spinner" aria-hidden="true" />}
         </button>

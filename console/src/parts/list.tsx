@@ -109,11 +109,18 @@ export function Empty({ children, call = [] }: EmptyProps) {
 /** A call to paste into a terminal. `KEY` stands for the API key. */
 export function curl(method: string, path: string, body?: object): string {
   const parts = [
-    `curl -s -X ${method} ${location.origin}${path}`,
+    `curl -s -X ${method} ${forShell(`${location.origin}${path}`)}`,
     `-H "Authorization: token $KEY"`,
   ];
-  if (body) parts.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body)}'`);
+  if (body) {
+    parts.push(`-H "Content-Type: application/json"`, `-d ${forShell(JSON.stringify(body))}`);
+  }
   return parts.join(" ");
+}
+
+/** The text as one word of a shell: what stands in an address must not become a command. */
+function forShell(text: string): string {
+  return /^[\w./:%-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Where a list with cursors stands: the cursors of the pages before, and of this one (null: the first). */

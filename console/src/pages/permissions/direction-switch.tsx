@@ -2,7 +2,7 @@
 import { createRelayPermission, updateRelayPermission } from "drawbridge-client";
 import { useId } from "preact/hooks";
 import { CallError, result } from "../../call";
-import { Needs, useAction } from "../../parts/action";
+import { isSecondOfDouble, Needs, useAction } from "../../parts/action";
 import { Badge } from "../../parts/text";
 import { href } from "../../routes";
 import { may } from "../../signed-in";
@@ -32,7 +32,9 @@ export function DirectionSwitch({ direction, changed }: DirectionSwitchProps) {
         aria-busy={running}
         aria-describedby={id}
         disabled={cannot}
-        onClick={() => void start()}
+        onClick={(event) => {
+          if (!isSecondOfDouble(event)) void start();
+        }}
       >
         <span class="track" aria-hidden="true" />
         <span>

@@ -170,7 +170,7 @@ function NoDelivery({ filters }: { filters: DeliveryFilters }) {
   if (filterPart(others) !== "") {
     return <Empty>No delivery matches. They are kept for a limited time.</Empty>;
   }
-  const test = `/v1/webhooks/endpoints/${endpoint ?? "ENDPOINT"}:test`;
+  const test = `/v1/webhooks/endpoints/${encodeURIComponent(endpoint ?? "ENDPOINT")}:test`;
   return (
     <Empty call={curl("POST", test)}>
       Nothing was sent yet. An endpoint that is enabled gets the events that happen from then on.
