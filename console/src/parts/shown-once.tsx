@@ -3,12 +3,19 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { askBeforeLeaving } from "../routes";
 
+/** The question, and what ends it. */
+export interface QuestionBeforeLeaving {
+  /** Draw it anywhere. */
+  question: JSX.Element;
+  /** It has been copied: nothing is asked any more. Call it before the address changes. */
+  copied: () => void;
+}
+
 /**
  * Asks before the person leaves the page, or closes the tab.
  * @param lost what they would lose, such as "The token"
- * @returns the question: draw it anywhere
  */
-export function useQuestionBeforeLeaving(lost: string): JSX.Element {
+export function useQuestionBeforeLeaving(lost: string): QuestionBeforeLeaving {
   const dialog = useRef<HTMLDialogElement>(null);
   const [go, setGo] = useState<{ now: () => void } | null>(null);
   const stop = useRef(() => {});
@@ -30,7 +37,7 @@ export function useQuestionBeforeLeaving(lost: string): JSX.Element {
     dialog.current?.close();
     go?.now();
   };
-  return (
+  const question = (
     <dialog ref={dialog} aria-labelledby="leaving">
       <h2 id="leaving">Leave without it?</h2>
       <p>{lost} is shown this once. If you have not copied it, it is lost.</p>
@@ -44,4 +51,5 @@ export function useQuestionBeforeLeaving(lost: string): JSX.Element {
       </div>
     </dialog>
   );
+  return { question, copied: () => stop.current() };
 }

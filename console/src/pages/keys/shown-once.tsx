@@ -54,7 +54,7 @@ interface ShownOnceProps {
 /** The secrets, each with a button that copies it. */
 export function ShownOnce({ title, secrets, children, close }: ShownOnceProps) {
   const place = useFocusAtFirst<HTMLElement>();
-  const question = useQuestionBeforeLeaving("The token");
+  const { question, copied } = useQuestionBeforeLeaving("The token");
   const { token, accessKey } = secrets;
   return (
     <section class="card shown-once" ref={place} tabIndex={-1} aria-label={title}>
@@ -83,7 +83,14 @@ export function ShownOnce({ title, secrets, children, close }: ShownOnceProps) {
         {accessKey && " Most programs need only the token. The access key signs calls of the RPC."}
       </p>
       <div class="buttons">
-        <button type="button" class="main" onClick={close}>
+        <button
+          type="button"
+          class="main"
+          onClick={() => {
+            copied();
+            close();
+          }}
+        >
           I have copied it
         </button>
       </div>

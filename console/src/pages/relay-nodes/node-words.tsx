@@ -52,7 +52,7 @@ interface NewTokenProps {
 /** A token that the service shows this once, and how the node is started with it. */
 export function NewToken({ token, host, close }: NewTokenProps) {
   const card = useFocusAtFirst<HTMLElement>();
-  const question = useQuestionBeforeLeaving("The token");
+  const { question } = useQuestionBeforeLeaving("The token");
   const command = `node relay-node.mjs --url ${location.origin} --host ${host ?? "play.example.com"}`;
   return (
     <section class="card" aria-label="The token of the node" ref={card} tabIndex={-1}>
