@@ -1,8 +1,11 @@
 /** Calls of the API: what they answer, or an error with words for a person. */
 import { client } from "drawbridge-client";
 import { errorWords } from "./error-words";
-import { send, TIMEOUT_MS } from "./send";
+import { send } from "./send";
 import { noteServiceTime } from "./service-clock";
+
+/** How long the console waits for an answer. */
+const TIMEOUT_MS = 15_000;
 
 /**
  * Relay sessions answer 403 where all others answer 401: the codes say what it is. With another status the

@@ -1,7 +1,4 @@
-/** Sends the requests of the console: none for ever, and none twice where the answer to the first was lost. */
-
-/** How long the console waits for an answer. */
-export const TIMEOUT_MS = 15_000;
+/** Sends the requests of the console: none is done twice because the answer to the first was lost. */
 
 /**
  * POSTs whose answer was lost, with their idempotency keys. The service may have done what they ask: sent
@@ -12,17 +9,16 @@ const unanswered = new Map<string, string>();
 /** Sends a request. */
 export async function send(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const request = new Request(input, init);
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
   // Whoever has no credential signs in. What they send is a secret, and is not kept.
   const isWrite = request.method !== "GET" && request.headers.has("Authorization");
-  if (!isWrite) return fetch(request, { signal });
+  if (!isWrite) return fetch(request);
   if (request.method === "POST") {
     const text = await textOf(request);
     const key = unanswered.get(text) ?? newKey();
     unanswered.set(text, key);
     request.headers.set("Idempotency-Key", key);
   }
-  const answer = await fetch(request, { signal });
+  const answer = await fetch(request);
   // Once something is done, the same request is a new wish: to turn on again what was turned off since.
   if (await isAnswer(answer)) unanswered.clear();
   return answer;

@@ -1,7 +1,6 @@
 /** What is around every page: the name, the navigation, the person; or the page to sign in. */
 import { signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
-import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Needs, useAction } from "./parts/action";
 import { Untrusted } from "./parts/text";
 import { address, href, leave, type Page, ROUTES, type Route } from "./routes";
@@ -167,13 +166,7 @@ function Opened({ route, path }: { route: Route; path: readonly string[] }) {
       </>
     );
   }
-  if (Found) {
-    return (
-      <Guarded>
-        <Found path={path} />
-      </Guarded>
-    );
-  }
+  if (Found) return <Found path={path} />;
   if (failed.value !== route) return <p class="starting">Loading …</p>;
   return (
     <p class="problem" role="alert">
@@ -182,26 +175,6 @@ function Opened({ route, path }: { route: Route; path: readonly string[] }) {
         Load the console again
       </button>
     </p>
-  );
-}
-
-/** A page that cannot be drawn takes nothing else with it. The next address is tried anew. */
-function Guarded({ children }: { children: ComponentChildren }) {
-  const [error, tryAgain] = useErrorBoundary();
-  useEffect(() => {
-    if (error) tryAgain();
-  }, [address.value]);
-  if (!error) return <>{children}</>;
-  return (
-    <>
-      <h1>This cannot be shown</h1>
-      <p class="problem" role="alert">
-        The console cannot draw what it got: {String(error)}.{" "}
-        <button type="button" onClick={tryAgain}>
-          Try again
-        </button>
-      </p>
-    </>
   );
 }
 
