@@ -95,6 +95,8 @@ async function startNode(url: string): Promise<Subject> {
     clientPort: 0,
     capacity: null,
     drainMs: 0,
+    workers: 1,
+    program: "",
     version: "bench",
     log: createLog(() => {}),
   });

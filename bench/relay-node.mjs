@@ -8,23 +8,17 @@ import { execFileSync, fork } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { WebSocketServer } from "ws";
+import { datagram, median, print, startDrawbridge, USERS } from "./relay-node-drawbridge.mjs";
 
 const SESSIONS = 1_000;
 const MEMORY_SESSIONS = 10_000;
-const USERS = 4;
 const ROUNDS = 25;
 const ROUND_MS = 500;
 const LATENCIES = 3_000;
 /** The generator's sockets. Users share them, since nothing tells users apart by their address. */
 const SOCKETS = 16;
-/** The tokens, as in `bench/relay-node-subject.ts`. */
-const sessionToken = (s) => 1_000_000 + s;
-const userToken = (s, n) => 2_000_000 + s * USERS + n;
-
 // Below the root, so that packages are found.
 const dist = join(import.meta.dirname, "../dist");
 mkdirSync(dist, { recursive: true });
@@ -43,7 +37,7 @@ try {
     logLevel: "warning",
   });
   const bare = await startSubject("bare", String(SESSIONS));
-  const node = await startSubject("node", await startDrawbridge(SESSIONS));
+  const node = await startSubject("node", await drawbridgeWith(SESSIONS));
   for (const size of [64, 1_200]) await compareRates(bare, node, size);
   await measureHostile(node);
   await compareMemory();
@@ -190,7 +184,7 @@ async function compareMemory() {
   const figures = {};
   for (const kind of ["bare", "node"]) {
     const argument =
-      kind === "bare" ? String(MEMORY_SESSIONS) : await startDrawbridge(MEMORY_SESSIONS);
+      kind === "bare" ? String(MEMORY_SESSIONS) : await drawbridgeWith(MEMORY_SESSIONS);
     const subject = await startSubject(kind, argument, MEMORY_SESSIONS);
     const { bytes } = await read(subject.child);
     figures[kind] = bytes / MEMORY_SESSIONS;
@@ -202,64 +196,6 @@ async function compareMemory() {
     `node ${(figures.node / 1_024).toFixed(2)} KB, bare ${(figures.bare / 1_024).toFixed(2)} KB`,
     "of live objects, for each session",
   );
-}
-
-/** What a node needs of Drawbridge: a welcome, its sessions, and answers to its pings. */
-async function startDrawbridge(sessions) {
-  const server = createServer();
-  drawbridges.push(server);
-  const limits = {
-    bytes_per_second: 1e9,
-    burst_bytes: 1e9,
-    messages_per_second: 1e7,
-    burst_messages: 1e7,
-  };
-  new WebSocketServer({ server }).on("connection", (ws) => {
-    const send = (message) => ws.send(JSON.stringify(message));
-    ws.on("message", (data) => {
-      const message = JSON.parse(String(data));
-      if (message.type === "ping") send({ type: "pong" });
-      if (message.type !== "hello") return;
-      send({
-        type: "welcome",
-        protocol: 1,
-        node_id: "rn_bench",
-        ping_seconds: 10,
-        blind_seconds: 30,
-        limits,
-        draining: false,
-      });
-      for (let s = 0; s < sessions; s++) {
-        const users = Array.from({ length: USERS }, (_, n) => ({
-          n,
-          token: userToken(s, n),
-          gated: false,
-        }));
-        const session = {
-          id: `${s}-S`,
-          token: sessionToken(s),
-          idle_seconds: 3_600,
-          expires_at: 4e12,
-          users,
-          permissions: null,
-          trunk: false,
-        };
-        send({ type: "assign", ref: String(s), session });
-      }
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return `http://127.0.0.1:${server.address().port}`;
-}
-
-function datagram(s, n, type, payload, to) {
-  const header = Buffer.alloc(to === undefined ? 9 : 13);
-  header.writeUInt32LE(userToken(s, n), 0);
-  header.writeUInt32LE(sessionToken(s), 4);
-  header[8] = type;
-  if (to !== undefined) header.writeInt32LE(to, 9);
-  return Buffer.concat([header, payload]);
 }
 
 async function openSocket() {
@@ -280,10 +216,9 @@ async function read(child) {
   return figures;
 }
 
-function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
-}
-
-function print(name, figure, details) {
-  console.log(`${name.padEnd(36)} ${figure.padEnd(40)} ${details}`);
+/** @returns its URL */
+async function drawbridgeWith(sessions) {
+  const drawbridge = await startDrawbridge(sessions);
+  drawbridges.push(drawbridge);
+  return drawbridge.url;
 }

@@ -11,8 +11,8 @@ import {
   RELAY_STATE,
 } from "../src/relay/protocol";
 import { MAX_DATAGRAM_BYTES } from "../src/relay/trunk";
-import type { AssignedSession, LinkPermissions } from "../src/relay-nodes/link-protocol";
 import { FIRST_HOST } from "../src/session/session";
+import { Carrier, type CarrierPorts, type ProcessOfNode } from "./carrier";
 import {
   CLIENT_DATA_BYTES,
   datagramType,
@@ -26,91 +26,28 @@ import {
   TOKENS_BYTES,
 } from "./datagram";
 import { InvalidPongs } from "./invalid-pongs";
-import { Limits } from "./limits";
-import { areOld, isPermitted, toPermissions } from "./permissions";
-import { Presence, type PresencePorts } from "./presence";
-import { type NodeSession, type NodeUser, SessionTable } from "./session-table";
-import { type DropReason, TrafficCounts } from "./traffic-counts";
-
-/** How soon permissions may be asked for again. */
-const ASK_AGAIN_MS = 1_000;
+import { ASK_AGAIN_MS, areOld, isPermitted } from "./permissions";
+import type { NodeSession, NodeUser } from "./session-table";
+import type { DropReason } from "./traffic-counts";
+import type { TrunkFrame } from "./trunk";
 
 /** What the forwarder calls. */
-export interface ForwarderPorts extends PresencePorts {
+export interface ForwarderPorts extends CarrierPorts {
   /**
    * Sends the bytes from `start` on, from the port of this role; they are not changed afterwards. It never
    * waits: false means that the socket did not take them.
    */
   send(role: Role, bytes: Buffer, start: number, to: { address: string; port: number }): boolean;
-  /** The permissions of this session are needed, and old. Asked once a second at most. */
-  askPermissions(session: NodeSession): void;
 }
 
-export class Forwarder {
-  readonly counts = new TrafficCounts();
-  readonly table = new SessionTable();
+export class Forwarder extends Carrier {
   readonly #ports: ForwarderPorts;
-  readonly limits = new Limits();
-  readonly presence: Presence;
-  readonly #invalidPongs = new InvalidPongs();
-  /** Until when datagrams pass without further word from Drawbridge. */
-  passUntil = Number.NEGATIVE_INFINITY;
-  /**
-   * Whether Drawbridge has said all that it had to say. Before, somebody whose tokens are not known may be
-   * of a session that comes next, and is not told that they are invalid.
-   */
-  knowsAllSessions = false;
+  readonly #invalidPongs: InvalidPongs;
 
-  constructor(ports: ForwarderPorts) {
+  constructor(ports: ForwarderPorts, process: ProcessOfNode = { me: 0, of: 1 }) {
+    super(ports, process);
     this.#ports = ports;
-    this.presence = new Presence(ports);
-  }
-
-  /**
-   * Adds a session, or makes it what is said now: who is not in it any more is let go before this returns.
-   * @returns false: a pair of its tokens is another session's
-   */
-  assign(assigned: AssignedSession, now: number): boolean {
-    const result = this.table.assign(assigned, now);
-    if (!result) return false;
-    const { session, removed } = result;
-    session.passUntil = null;
-    session.wantsTrunk = assigned.trunk;
-    // What is not said is not forgotten: it goes on ageing.
-    if (assigned.permissions) session.permissions = toPermissions(assigned.permissions, now);
-    this.presence.disconnect(session, removed);
-    return true;
-  }
-
-  /** Lets go of a session. It may be unknown. */
-  end(id: string): void {
-    const session = this.table.get(id);
-    if (!session) return;
-    session.wantsTrunk = false;
-    this.presence.disconnect(session, this.table.remove(id));
-  }
-
-  /** @returns false: there is no such session */
-  setPermissions(id: string, permissions: LinkPermissions, now: number): boolean {
-    const session = this.table.get(id);
-    if (session) session.permissions = toPermissions(permissions, now);
-    return session !== undefined;
-  }
-
-  /** Somebody of this session is on a websocket, or nobody any more. */
-  setWantsTrunk(id: string, wanted: boolean): void {
-    const session = this.table.get(id);
-    if (!session) return;
-    session.wantsTrunk = wanted;
-    this.#ports.presenceChanged(session);
-  }
-
-  /** A new link: what is not assigned on it passes no longer than it would have passed without it. */
-  newLink(passUntil: number): void {
-    for (const session of this.table.all()) {
-      session.passUntil = Math.min(session.passUntil ?? this.passUntil, this.passUntil);
-    }
-    this.passUntil = passUntil;
+    this.#invalidPongs = new InvalidPongs(process.of);
   }
 
   /** Handles a datagram that came to the port of this role. The bytes are changed. */
@@ -146,13 +83,11 @@ export class Forwarder {
     }
   }
 
-  /** Handles a frame from the trunk of this session: somebody on a websocket has sent it. */
-  receiveFromTrunk(
+  override receiveFromTrunk(
     session: NodeSession,
-    frame: { from: number; to: number; payload: Uint8Array },
+    { from, to, payload }: TrunkFrame,
     now: number,
   ): void {
-    const { from, to, payload } = frame;
     const receiver = session.user(to);
     if (!receiver?.connected || (from === FIRST_HOST) === (to === FIRST_HOST)) {
       this.counts.dropped["no-receiver"] += 1;
@@ -175,10 +110,9 @@ export class Forwarder {
     else this.counts.dropped["socket-full"] += 1;
   }
 
-  /** Disconnects who was not heard for ten seconds, and reports sessions that are silent. Run every second. */
-  tick(now: number): void {
+  override tick(now: number): void {
     this.#invalidPongs.forgetOld(now);
-    this.presence.tick(this.table.all(), now);
+    super.tick(now);
   }
 
   #refuse(

@@ -6,13 +6,13 @@
 import { addressBucket } from "../src/platform/ip-address";
 
 const WINDOW_MS = 1_000;
-/** Answers to pings in any second, for each address. */
+/** Answers of a node to pings in any second, for each address. */
 const PINGS_ANSWERED = 10;
-/** Addresses remembered. While so many are being answered, all others get no answer. */
+/** Addresses that a node remembers. While so many are being answered, all others get no answer. */
 const MAX_ADDRESSES = 1_000;
 
 interface Answered {
-  /** When the last ten pings were answered, as a ring. */
+  /** When the last pings were answered, as a ring. */
   readonly pings: Float64Array;
   next: number;
   /** When data was answered last. */
@@ -21,10 +21,24 @@ interface Answered {
   lastAt: number;
 }
 
-/** At most ten answers to pings, and one to data, in any second to one address: an IPv4 address, or the /64 of an IPv6 address. */
+/**
+ * At most ten answers to pings, and one to data, in any second to one address: an IPv4 address, or the /64
+ * of an IPv6 address. Processes that share the ports of a node share these bounds. Data is then answered
+ * by each once in as many seconds as there are processes.
+ */
 export class InvalidPongs {
+  readonly #pings: number;
+  readonly #dataMs: number;
+  readonly #maxAddresses: number;
   /** The one that was answered longest ago stands first. */
   readonly #answered = new Map<string, Answered>();
+
+  /** `processes`: how many share the bounds, ten at most. */
+  constructor(processes = 1) {
+    this.#pings = Math.floor(PINGS_ANSWERED / processes);
+    this.#dataMs = WINDOW_MS * processes;
+    this.#maxAddresses = Math.floor(MAX_ADDRESSES / processes);
+  }
 
   /** How many addresses are remembered. */
   get size(): number {
@@ -41,10 +55,10 @@ export class InvalidPongs {
     const answered = this.#answered.get(bucket) ?? this.#newEntry(now);
     if (answered === null) return false;
     const before = type === "ping" ? (answered.pings[answered.next] ?? 0) : answered.dataAt;
-    if (now - before < WINDOW_MS) return false;
+    if (now - before < (type === "ping" ? WINDOW_MS : this.#dataMs)) return false;
     if (type === "ping") {
       answered.pings[answered.next] = now;
-      answered.next = (answered.next + 1) % PINGS_ANSWERED;
+      answered.next = (answered.next + 1) % this.#pings;
     } else {
       answered.dataAt = now;
     }
@@ -54,20 +68,20 @@ export class InvalidPongs {
     return true;
   }
 
-  /** Forgets the addresses that were not answered in the last second. */
+  /** Forgets the addresses that may be answered again in full. */
   forgetOld(now: number): void {
     for (const [bucket, { lastAt }] of this.#answered) {
-      if (now - lastAt < WINDOW_MS) return;
+      if (now - lastAt < this.#dataMs) return;
       this.#answered.delete(bucket);
     }
   }
 
   #newEntry(now: number): Answered | null {
-    if (this.#answered.size >= MAX_ADDRESSES) this.forgetOld(now);
-    if (this.#answered.size >= MAX_ADDRESSES) return null;
+    if (this.#answered.size >= this.#maxAddresses) this.forgetOld(now);
+    if (this.#answered.size >= this.#maxAddresses) return null;
     const never = Number.NEGATIVE_INFINITY;
     return {
-      pings: new Float64Array(PINGS_ANSWERED).fill(never),
+      pings: new Float64Array(this.#pings).fill(never),
       next: 0,
       dataAt: never,
       lastAt: now,

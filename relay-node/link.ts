@@ -17,14 +17,11 @@ import {
   type Welcome,
 } from "../src/relay-nodes/link-protocol";
 import { monotonicNow } from "./clock";
+import { DIAL_MS, waitBeforeDial } from "./dial-schedule";
 import type { Log } from "./log";
 
-/** How long dialling may take, and how long a ping may stay without an answer, in milliseconds. */
-const DIAL_MS = 4_000;
+/** How long a ping may stay without an answer, in milliseconds. */
 const PONG_MS = 5_000;
-/** How long to wait before dialling again, in milliseconds, after one failure and after many. */
-const FIRST_WAIT_MS = 100;
-const LAST_WAIT_MS = 2_000;
 /** Longer than any message of Drawbridge. */
 const MAX_MESSAGE_BYTES = 1_048_576;
 /** How long to wait for what was sent to leave, when the link is closed. */
@@ -127,12 +124,13 @@ export class Link {
     const id = this.#nodeId === null ? {} : { [NODE_ID_HEADER]: this.#nodeId };
     const socket = new WebSocket(websocketUrl(url, LINK_PATH), {
       headers: { Authorization: `Bearer ${token}`, ...id },
-      handshakeTimeout: DIAL_MS,
       maxPayload: MAX_MESSAGE_BYTES,
       perMessageDeflate: false,
     });
     this.#socket = socket;
     this.#refusal = null;
+    // Whoever does not welcome us in time is dialled again.
+    this.#pongTimer = setTimeout(() => socket.terminate(), DIAL_MS);
     socket.on("open", () => this.#sayHello());
     socket.on("message", (data, isBinary) => {
       if (!isBinary && this.#socket === socket) this.#receive(String(data));
@@ -161,8 +159,6 @@ export class Link {
     this.#helloSentAt = monotonicNow();
     const hello: Hello = { type: "hello", protocol: LINK_PROTOCOL, ...this.#options.hello() };
     this.#socket?.send(JSON.stringify(hello));
-    // Whoever does not welcome us in time is dialled again.
-    this.#pongTimer = setTimeout(() => this.#socket?.terminate(), PONG_MS);
   }
 
   #receive(text: string): void {
@@ -224,10 +220,8 @@ export class Link {
     this.#welcomed = false;
     if (wasUp) this.#options.lost();
     if (this.#stopped) return;
-    const wait = Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures);
+    this.#timer = setTimeout(() => this.#dial(), waitBeforeDial(this.#failures, Math.random()));
     this.#failures += 1;
-    // Up to half of it less, so that the nodes of one Drawbridge do not all come back at once.
-    this.#timer = setTimeout(() => this.#dial(), wait * (1 - Math.random() / 2));
   }
 
   #end(reason: string): void {

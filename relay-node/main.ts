@@ -8,17 +8,22 @@ import { serveMetrics } from "./metrics";
 import { type CommandLine, readCommandLine, USAGE, UsageError } from "./options";
 import { RelayNode } from "./relay-node";
 import { signalHandler } from "./signals";
+import { runWorker } from "./worker";
+import { WORKER_ARGUMENT } from "./worker-messages";
 
 /** What systemd should not start again: `RestartPreventExitStatus=2`. */
 const DO_NOT_RESTART = 2;
 
-const commandLine = readOrExit();
-process.exitCode = await run(
-  commandLine,
-  createLog((line) => process.stdout.write(`${line}\n`)),
-);
-// Sockets of the metrics' readers may still be open.
-process.exit();
+if (process.argv[2] === WORKER_ARGUMENT && process.send) {
+  runWorker();
+} else {
+  process.exitCode = await run(
+    readOrExit(),
+    createLog((line) => process.stdout.write(`${line}\n`)),
+  );
+  // Sockets of the metrics' readers may still be open.
+  process.exit();
+}
 
 function readOrExit(): CommandLine {
   try {
@@ -39,7 +44,7 @@ async function run({ metrics, ...options }: CommandLine, log: Log): Promise<numb
   const ip = await addressOf(options.host);
   let node: RelayNode;
   try {
-    node = await RelayNode.start({ ...options, ip, version, log });
+    node = await RelayNode.start({ ...options, ip, version, log, program: import.meta.filename });
   } catch (error) {
     log.error("the UDP ports could not be bound", { error: (error as Error).message });
     return 1;

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { Counter, Gauge, Registry } from "prom-client";
+import { measureEventLoop } from "./event-loop";
 import type { RelayNode } from "./relay-node";
 import { DROP_REASONS } from "./traffic-counts";
 
@@ -74,6 +74,7 @@ function register(node: RelayNode, registry: Registry): () => void {
     "Users who were heard in the last 10 s",
     () => node.forwarder.presence.connectedUsers,
   );
+  gauge("workers", "Worker processes that run; 0: it has none", () => node.forwarder.workers);
   counter("datagrams_in", "Datagrams received", () => counts.datagramsIn);
   counter("datagrams_out", "Datagrams sent", () => counts.datagramsOut);
   counter("bytes_in", "Bytes of datagrams received", () => counts.bytesIn);
@@ -88,29 +89,27 @@ function register(node: RelayNode, registry: Registry): () => void {
       for (const reason of DROP_REASONS) this.inc({ reason }, counts.dropped[reason]);
     },
   });
-  return registerEventLoop(gauge);
+  return registerEventLoop(gauge, node);
 }
 
+/** Of this process, or of the busiest worker: it is the one that is full first. */
 function registerEventLoop(
   gauge: (name: string, help: string, read: () => number) => unknown,
+  node: RelayNode,
 ): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 10 });
-  delay.enable();
+  const { read, stop } = measureEventLoop();
+  // The first gauge of a reading takes what was measured since the last one, for both.
+  let utilization = 0;
   gauge("event_loop_delay_p99_seconds", "99th percentile since the last reading", () => {
-    const seconds = delay.percentile(99) / 1e9;
-    delay.reset();
-    return seconds;
+    const own = read();
+    const figures = node.forwarder.takeBusiest() ?? own;
+    utilization = figures.utilization;
+    return figures.delaySeconds;
   });
-  let before = performance.eventLoopUtilization();
   gauge(
     "event_loop_utilization",
     "Part of the time that was not idle, since the last reading",
-    () => {
-      const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, before);
-      before = now;
-      return utilization;
-    },
+    () => utilization,
   );
-  return () => delay.disable();
+  return stop;
 }

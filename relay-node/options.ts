@@ -13,9 +13,14 @@ export interface CommandLine {
   clientPort: number;
   capacity: number | null;
   drainMs: number;
+  /** How many processes forward datagrams. */
+  workers: number;
   /** Where metrics are served; null: nowhere. */
   metrics: { host: string; port: number } | null;
 }
+
+/** With more, each would have less than one of the ten answers a second to invalid tokens. */
+const MAX_WORKERS = 8;
 
 const OPTIONS = {
   url: { type: "string" },
@@ -26,6 +31,7 @@ const OPTIONS = {
   "client-port": { type: "string", default: "31001" },
   capacity: { type: "string" },
   "drain-minutes": { type: "string", default: "30" },
+  workers: { type: "string", default: "1" },
   metrics: { type: "string" },
   help: { type: "boolean" },
 } as const;
@@ -39,6 +45,7 @@ export const USAGE = `A relay node of Drawbridge: carries the UDP datagrams of r
   --bind ADDRESS         the address to bind: loopback if --host is loopback, or else all of IPv4
   --capacity N           how many sessions it takes, 100000 at most
   --drain-minutes N      how long it goes on after SIGTERM until the last session has ended (30)
+  --workers N            how many processes share the ports, each with a core of its own (1); 8 at most
   --metrics HOST:PORT    serve Prometheus metrics there, such as 127.0.0.1:9464
   --token TOKEN          the node's token, drbn_…; better in the environment, as RELAY_NODE_TOKEN
 
@@ -81,6 +88,7 @@ export function readCommandLine(
         ? null
         : readNumber("--capacity", values.capacity, 1, MAX_NODE_SESSIONS),
     drainMs: readNumber("--drain-minutes", values["drain-minutes"], 0, 1_440) * 60_000,
+    workers: readNumber("--workers", values.workers, 1, MAX_WORKERS),
     metrics: values.metrics === undefined ? null : readAddress(values.metrics),
   };
 }

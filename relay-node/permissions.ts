@@ -7,6 +7,9 @@ import {
 } from "../src/relay-nodes/link-protocol";
 import { FIRST_HOST } from "../src/session/session";
 
+/** How soon permissions may be asked for again. */
+export const ASK_AGAIN_MS = 1_000;
+
 /** Who of a session may send to whom, as it was read at `readAt`. */
 export interface Permissions {
   readonly toClients: ReadonlySet<number>;

@@ -9,14 +9,15 @@ import type {
   ToNode,
   Welcome,
 } from "../src/relay-nodes/link-protocol";
+import type { CarrierPorts } from "./carrier";
 import { monotonicNow } from "./clock";
 import type { Role } from "./datagram";
-import { Forwarder } from "./forwarder";
 import { Link } from "./link";
 import { LoadMeter, MEASURE_EVERY_MS } from "./load";
 import type { Log } from "./log";
+import { OwnPorts } from "./own-ports";
 import { Trunks } from "./trunks";
-import { UdpPorts } from "./udp-ports";
+import { Workers } from "./workers";
 
 const TICK_MS = 1_000;
 /** How often the node looks whether the last session has ended, while it drains, in milliseconds. */
@@ -40,6 +41,10 @@ export interface RelayNodeOptions {
   capacity: number | null;
   /** How long it goes on after it was told to drain, in milliseconds. */
   drainMs: number;
+  /** How many processes forward datagrams. 1: this one does, else workers do. */
+  workers: number;
+  /** The file that runs as a worker. */
+  program: string;
   /** Of this program. */
   version: string;
   log: Log;
@@ -52,7 +57,8 @@ export type NodeEnd =
   | { type: "failed"; reason: string; lasts: boolean };
 
 export class RelayNode {
-  readonly forwarder: Forwarder;
+  /** What it carries, and whoever forwards the datagrams of that. */
+  readonly forwarder: OwnPorts | Workers;
   /** Settles when the node has ended, for whatever reason. Never rejects. */
   readonly ended: Promise<NodeEnd>;
   readonly #options: RelayNodeOptions;
@@ -60,7 +66,7 @@ export class RelayNode {
   readonly #load: LoadMeter;
   readonly #trunks: Trunks;
   readonly #timers: NodeJS.Timeout[] = [];
-  #ports: UdpPorts | null = null;
+  #ports: Record<Role, number> = { server: 0, client: 0 };
   #resolveEnded: (end: NodeEnd) => void = () => {};
   #ending = false;
   /** How long datagrams pass after Drawbridge was last heard. */
@@ -79,23 +85,27 @@ export class RelayNode {
 
   private constructor(options: RelayNodeOptions) {
     this.#options = options;
-    const { url, token, log } = options;
+    const { url, token, log, workers } = options;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    this.forwarder = new Forwarder({
-      send: (role, bytes, start, to) => this.#ports?.send(role, bytes, start, to) ?? false,
+    const ports: CarrierPorts = {
       presenceChanged: (session) => this.#trunks.presenceChanged(session),
       silent: ({ id }) => this.#link.send({ type: "silent", id }),
       askPermissions: ({ id }) => this.#link.send({ type: "permissions", id }),
-    });
+    };
+    const failed = (reason: string) => void this.#end({ type: "failed", reason, lasts: false });
+    this.forwarder =
+      workers === 1
+        ? new OwnPorts(ports, { ...options, failed })
+        : new Workers(ports, { ...options, count: workers, failed });
     this.#trunks = new Trunks({
       url,
       token,
       log,
       frame: (session, frame) => this.forwarder.receiveFromTrunk(session, frame, monotonicNow()),
       users: (session, before, now) =>
-        this.forwarder.presence.usersOnWebsockets(session, before, now),
+        this.forwarder.setUsersOnWebsockets(session, before, now, monotonicNow()),
     });
     this.#load = new LoadMeter(this.forwarder.counts, monotonicNow());
     this.#link = new Link({
@@ -106,16 +116,14 @@ export class RelayNode {
       welcomed: (welcome, helloSentAt) => this.#welcomed(welcome, helloSentAt),
       heard: (pingSentAt) => this.#heard(pingSentAt),
       received: (message) => this.#received(message),
-      lost: () => {
-        this.forwarder.knowsAllSessions = false;
-      },
+      lost: () => this.forwarder.linkLost(),
       ended: (reason) => void this.#end({ type: "failed", reason, lasts: true }),
     });
   }
 
   /** The UDP ports. */
   get ports(): Record<Role, number> {
-    return this.#ports?.numbers ?? { server: 0, client: 0 };
+    return this.#ports;
   }
 
   /** Whether Drawbridge has welcomed the node on the link that is open. */
@@ -144,16 +152,9 @@ export class RelayNode {
   }
 
   async #open(): Promise<void> {
-    const { bind, serverPort, clientPort, host, log } = this.#options;
-    this.#ports = await UdpPorts.open({
-      bind,
-      serverPort,
-      clientPort,
-      receive: (role, bytes, from) => this.forwarder.receive(role, bytes, from, monotonicNow()),
-      failed: ({ message }) =>
-        void this.#end({ type: "failed", reason: `a socket failed: ${message}`, lasts: false }),
-    });
-    const { server, client } = this.#ports.numbers;
+    const { bind, host, log } = this.#options;
+    this.#ports = await this.forwarder.open();
+    const { server, client } = this.#ports;
     log.info("listening", { host, bind, server_port: server, client_port: client });
     this.#timers.push(
       setInterval(() => this.forwarder.tick(monotonicNow()), TICK_MS),
@@ -171,7 +172,7 @@ export class RelayNode {
   #welcomed(welcome: Welcome, helloSentAt: number): void {
     const { node_id, limits, blind_seconds, draining } = welcome;
     this.#options.log.info("linked", { node_id });
-    this.forwarder.limits.set({
+    this.forwarder.setLimits({
       bytesPerSecond: limits.bytes_per_second,
       burstBytes: limits.burst_bytes,
       messagesPerSecond: limits.messages_per_second,
@@ -183,22 +184,19 @@ export class RelayNode {
   }
 
   #heard(pingSentAt: number): void {
-    this.forwarder.passUntil = pingSentAt + this.#blindMs;
     // The first ping is sent after the welcome: its answer comes after all that was said with it.
-    this.forwarder.knowsAllSessions = true;
+    this.forwarder.heardDrawbridge(pingSentAt + this.#blindMs);
   }
 
   #received(message: ToNode): void {
     switch (message.type) {
       case "assign":
-        this.#answer(message.ref, this.#assign(message.session));
-        this.#sayLoadIfChanged();
+        this.#answer(message.ref, this.#assign(message.session), () => this.#sayLoadIfChanged());
         return;
       case "end":
         this.#options.log.info("session ended", { session: message.id, reason: message.reason });
         this.forwarder.end(message.id);
-        this.#answer(message.ref, null);
-        this.#sayLoadIfChanged();
+        this.#answer(message.ref, null, () => this.#sayLoadIfChanged());
         return;
       case "permissions": {
         const known = this.forwarder.setPermissions(message.id, message, monotonicNow());
@@ -212,7 +210,7 @@ export class RelayNode {
         this.#sendFigures(message.ref, message.id);
         return;
       case "load":
-        this.#sendLoad(message.ref);
+        this.forwarder.whenDone(() => this.#sendLoad(message.ref));
         return;
       case "drain":
         this.#setDraining(message.draining);
@@ -233,24 +231,19 @@ export class RelayNode {
     return null;
   }
 
-  #answer(ref: string, code: string | null): void {
-    this.#link.send(code === null ? { type: "done", ref } : { type: "failed", ref, code });
+  /** Answers when what was said holds for every datagram, and does `then`. */
+  #answer(ref: string, code: string | null, then = () => {}): void {
+    this.forwarder.whenDone(() => {
+      this.#link.send(code === null ? { type: "done", ref } : { type: "failed", ref, code });
+      then();
+    });
   }
 
   #sendFigures(ref: string, id: string): void {
-    const session = this.forwarder.table.get(id);
-    if (!session) {
-      this.#answer(ref, "unknown-session");
-      return;
-    }
-    const users = session.users.map(({ n, connected, bytesIn, bytesOut, dropped }) => ({
-      n,
-      connected,
-      bytes_in: bytesIn,
-      bytes_out: bytesOut,
-      dropped,
-    }));
-    this.#link.send({ type: "figures", ref, users });
+    this.forwarder.askFigures(id, (users) => {
+      if (users) this.#link.send({ type: "figures", ref, users });
+      else this.#link.send({ type: "failed", ref, code: "unknown-session" });
+    });
   }
 
   #currentLoad(): NodeLoad {
@@ -287,8 +280,7 @@ export class RelayNode {
     clearInterval(this.#drainTimer);
     for (const timer of this.#timers) clearTimeout(timer);
     this.#trunks.close();
-    this.#ports?.close();
-    this.#ports = null;
+    this.forwarder.close();
     this.#link.send({ type: "leaving" });
     await this.#link.stop();
     this.#resolveEnded(end);

@@ -5,6 +5,8 @@ import type { AssignedSession } from "../src/relay-nodes/link-protocol";
 import { FIRST_HOST } from "../src/session/session";
 import type { Permissions } from "./permissions";
 
+/** The `heardBy` of a user who was never heard. */
+export const NOBODY = -1;
 /** The `at` of a budget that was never filled. */
 export const NEVER = -1;
 
@@ -29,6 +31,8 @@ export class NodeUser implements Budget {
   address = "";
   port = 0;
   heardAt = 0;
+  /** The number of the process, among those of the node, that heard it last. */
+  heardBy = NOBODY;
 
   /** What the user may send: the relay's budget. It is filled when the user is first heard. */
   bytes = 0;
@@ -113,11 +117,18 @@ export class NodeSession {
 
 /** The sessions of a node. Tokens may be the same in two sessions; a pair of session token and user token may not. */
 export class SessionTable {
+  /** The part of the node's bounds on wrong tokens that this table has. */
+  readonly #share: number;
   readonly #sessions = new Map<string, NodeSession>();
   readonly #byUserToken = new Map<number, NodeUser>();
   /** One session of each token: two may have the same one by chance, and are then guarded as one. */
   readonly #bySessionToken = new Map<number, NodeSession>();
   #userCount = 0;
+
+  /** `processes`: how many of them share the bounds of the node. */
+  constructor(processes: number) {
+    this.#share = 1 / processes;
+  }
 
   get sessionCount(): number {
     return this.#sessions.size;
@@ -140,7 +151,7 @@ export class SessionTable {
   countWrongToken(userToken: number, sessionToken: number, now: number): void {
     const session = this.#bySessionToken.get(sessionToken);
     if (!session) return;
-    session.wrongTokens ??= new WrongTokenBudget();
+    session.wrongTokens ??= new WrongTokenBudget(this.#share);
     session.wrongTokens.fail(String(userToken), now);
   }
 

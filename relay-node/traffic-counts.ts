@@ -42,4 +42,25 @@ export class TrafficCounts {
   get allDropped(): number {
     return Object.values(this.dropped).reduce((sum, count) => sum + count, 0);
   }
+
+  /** Adds what another process has counted. */
+  add(counts: Counts): void {
+    this.datagramsIn += counts.datagramsIn;
+    this.datagramsOut += counts.datagramsOut;
+    this.bytesIn += counts.bytesIn;
+    this.bytesOut += counts.bytesOut;
+    for (const reason of DROP_REASONS) this.dropped[reason] += counts.dropped[reason];
+  }
+
+  /** Becomes the sum of these. */
+  setToSumOf(all: readonly Counts[]): void {
+    Object.assign(this, new TrafficCounts());
+    for (const counts of all) this.add(counts);
+  }
 }
+
+/** What was counted, as it travels between processes. */
+export type Counts = Pick<
+  TrafficCounts,
+  "datagramsIn" | "datagramsOut" | "bytesIn" | "bytesOut" | "dropped"
+>;

@@ -5,12 +5,11 @@ import { LINK_CLOSE, trunkPath } from "../src/relay-nodes/link-protocol";
 import { websocketUrl } from "./link";
 import type { Log } from "./log";
 import type { NodeSession, TrunkEnd } from "./session-table";
+import { MAX_WAITING_BYTES } from "./waiting-bytes";
 
 const DIAL_MS = 4_000;
 /** How long to wait before dialling again after a failure, in milliseconds. */
 const DIAL_AGAIN_MS = 1_000;
-/** How much may wait to be sent, in bytes. Above it frames are dropped, as a full socket drops datagrams. */
-const MAX_WAITING_BYTES = 1_048_576;
 /**
  * What an answer to the dialling means that does not change by itself: the token does not work, or the
  * session is not on this node.
@@ -33,8 +32,8 @@ export interface TrunkOptions {
   session: NodeSession;
   /** A frame of somebody on a websocket. */
   frame(frame: TrunkFrame): void;
-  /** Who is on websockets has changed. */
-  users(before: ReadonlySet<number>, now: ReadonlySet<number>): void;
+  /** Who is on websockets has changed; null: this trunk is down. */
+  users(before: ReadonlySet<number>, now: ReadonlySet<number> | null): void;
   /** Drawbridge does not take this trunk: it is over, and not dialled again. */
   refused(): void;
 }
@@ -138,8 +137,12 @@ export class Trunk implements TrunkEnd {
     this.#socket = null;
     this.#said = "";
     const { session } = this.#options;
-    if (session.trunk === this) session.trunk = null;
+    const before = this.users;
     this.users = NOBODY;
+    if (session.trunk === this) {
+      session.trunk = null;
+      this.#options.users(before, null);
+    }
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#dial(), DIAL_AGAIN_MS);

@@ -11,8 +11,8 @@ export interface TrunksOptions {
   log: Log;
   /** A frame of somebody on a websocket. */
   frame(session: NodeSession, frame: TrunkFrame): void;
-  /** Who of the session is on websockets has changed. */
-  users(session: NodeSession, before: ReadonlySet<number>, now: ReadonlySet<number>): void;
+  /** Who of the session is on websockets has changed; null: its trunk is down. */
+  users(session: NodeSession, before: ReadonlySet<number>, now: ReadonlySet<number> | null): void;
 }
 
 export class Trunks {

@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { isIPv6 } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import type { Role } from "./datagram";
 
 /** The kernel gives at most what net.core.rmem_max and wmem_max allow. */
@@ -13,6 +14,8 @@ export interface UdpPortsOptions {
   /** 0: any free one. */
   serverPort: number;
   clientPort: number;
+  /** Whether other processes may have these ports too (Linux 3.9). Each gets the datagrams of some senders. */
+  shared: boolean;
   /** Called for each datagram. The bytes are the callee's. */
   receive(role: Role, bytes: Buffer, from: { address: string; port: number }): void;
   /** A socket has failed: nothing comes through it any more. */
@@ -30,12 +33,13 @@ export class UdpPorts {
 
   /** Binds both ports. Rejects with the system's error, such as EADDRINUSE. */
   static async open(options: UdpPortsOptions): Promise<UdpPorts> {
-    const { bind, serverPort, clientPort, receive, failed } = options;
+    const { bind, serverPort, clientPort, shared, receive, failed } = options;
     const open: Socket[] = [];
     const family = isIPv6(bind) ? 6 : 4;
     const bindOne = async (role: Role, port: number) => {
       const socket = createSocket({
         type: family === 6 ? "udp6" : "udp4",
+        reusePort: shared,
         recvBufferSize: BUFFER_BYTES,
         sendBufferSize: BUFFER_BYTES,
         // Every receiver is an address that the socket has seen: nothing is looked up, and so nothing waits.
@@ -81,5 +85,33 @@ export class UdpPorts {
   close(): void {
     this.#server.close();
     this.#client.close();
+  }
+}
+
+/** How often, and after how many milliseconds, ports are tried again that are taken. */
+const TRIES = 10;
+const TRY_AGAIN_MS = 100;
+
+/**
+ * The numbers of two ports that nobody has. Whoever shares ports has to look first: they could also be
+ * shared with another node of the same user, and a part of its datagrams would come here. Workers of a node
+ * that was killed have them for a moment longer.
+ * Rejects with the system's error, such as EADDRINUSE.
+ */
+export async function findFreePorts(
+  ports: Pick<UdpPortsOptions, "bind" | "serverPort" | "clientPort">,
+): Promise<Record<Role, number>> {
+  const look = { ...ports, shared: false, receive: () => {}, failed: () => {} };
+  for (let tries = 1; ; tries++) {
+    try {
+      const found = await UdpPorts.open(look);
+      const { numbers } = found;
+      found.close();
+      return numbers;
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+      if (!isTaken || tries === TRIES) throw error;
+      await setTimeout(TRY_AGAIN_MS);
+    }
   }
 }

@@ -9,6 +9,9 @@ import { ROOT } from "./setup.mjs";
 
 const CONSOLE = join(ROOT, "console");
 
+/** Rules of the service that the console shares: pure files. */
+const RULES = ["src/devices/scopes.ts", "src/keys/permissions.ts"];
+
 /** Where the console is made. */
 export const CONSOLE_DIST = join(ROOT, "dist/console");
 
@@ -20,6 +23,7 @@ export async function buildConsole() {
       .sort()
       .map((path) => join(CONSOLE, path)),
     join(ROOT, "pages/shared/style.css"),
+    ...RULES.map((path) => join(ROOT, path)),
     join(ROOT, "client/dist/.made-from"),
     join(ROOT, "package-lock.json"),
     import.meta.filename,

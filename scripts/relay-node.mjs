@@ -6,7 +6,16 @@ import { spawn } from "node:child_process";
 import { buildRelayNode, RELAY_NODE } from "./build-relay-node.mjs";
 import { fail, nodePath } from "./setup.mjs";
 
-for (const name of ["url", "host", "bind", "server-port", "client-port", "capacity", "metrics"]) {
+for (const name of [
+  "url",
+  "host",
+  "bind",
+  "server-port",
+  "client-port",
+  "capacity",
+  "workers",
+  "metrics",
+]) {
   if (process.env[`npm_config_${name.replaceAll("-", "_")}`] === undefined) continue;
   fail(
     `npm took --${name} for an option of its own. Write \`--\` before it: ` +

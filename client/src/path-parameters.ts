@@ -1,4 +1,7 @@
-/** A call that lacks a parameter of its path throws, where the generated client would send `{id}` as it is. */
+/**
+ * A call that lacks a parameter of its path throws, where the generated client would send `{id}` as it is. So does
+ * one whose parameter is `.` or `..`: these are steps in a path, and the call would be another one.
+ */
 import type { Client } from "./api/client/index.js";
 
 class PathError extends TypeError {
@@ -11,6 +14,9 @@ export function checkPaths(client: Client): Client {
     requestValidator: async (call) => {
       const { url, path = {} } = call as { url: string; path?: Record<string, unknown> };
       for (const [, name = ""] of url.matchAll(/\{([^{}]+)\}/g)) {
+        if ([".", ".."].includes(String(path[name]))) {
+          throw new PathError(`${url}: ${name} is "${path[name]}", which is not sent in a path.`);
+        }
         if (path[name] !== undefined && path[name] !== null && path[name] !== "") continue;
         const given = Object.keys(path).join(", ") || "nothing";
         throw new PathError(`${url} needs path: { ${name} }. There is ${given} in path.`);

@@ -38,6 +38,23 @@ export function useLive<T>(ask: () => Promise<T>, inputs: readonly unknown[]): L
   return poller;
 }
 
+/**
+ * A call that is not made again once it has answered what will not change any more.
+ * @param isFinal whether this answer is the last one that there will be
+ */
+export function untilFinal<T>(
+  ask: () => Promise<T>,
+  isFinal: (value: T) => boolean,
+): () => Promise<T> {
+  let final: { value: T } | null = null;
+  return async () => {
+    if (final) return final.value;
+    const value = await ask();
+    if (isFinal(value)) final = { value };
+    return value;
+  };
+}
+
 class Poller<T> implements Live<T> {
   readonly state = signal<LiveState<T>>({ value: undefined, at: 0, error: null });
   readonly #ask: () => Promise<T>;
@@ -45,6 +62,8 @@ class Poller<T> implements Live<T> {
   #timer: number | undefined;
   #running = false;
   #asked = 0;
+  /** How many calls are not answered yet. */
+  #underWay = 0;
   #known = "";
 
   constructor(ask: () => Promise<T>) {
@@ -55,7 +74,8 @@ class Poller<T> implements Live<T> {
     this.#running = true;
     const seen = () => {
       if (document.hidden) window.clearTimeout(this.#timer);
-      else void this.refresh();
+      // What was asked before the tab was hidden may still be under way.
+      else if (this.#underWay === 0) void this.refresh();
     };
     document.addEventListener("visibilitychange", seen);
     void this.refresh();
@@ -70,7 +90,9 @@ class Poller<T> implements Live<T> {
     window.clearTimeout(this.#timer);
     this.#asked += 1;
     const turn = this.#asked;
+    this.#underWay += 1;
     const answer = await this.#try();
+    this.#underWay -= 1;
     // A later call has been made meanwhile: its answer counts, this one may be older.
     if (turn !== this.#asked || !this.#running) return;
     this.#show(answer);

@@ -43,7 +43,7 @@ export const ROUTES: readonly Route[] = [
   },
   {
     name: "permissions",
-    title: "Permissions",
+    title: "Relay permissions",
     permission: "relay-permissions:get",
     load: () => import("./pages/permissions/permissions-page"),
   },
@@ -76,12 +76,51 @@ export const ROUTES: readonly Route[] = [
 /** The parts of the address, decoded: `#/devices/studio` is ["devices", "studio"]. */
 export const address = signal(readAddress());
 
+/** Asks the person whether to leave, and calls `go` if they want to; null: nothing would be lost. */
+let ask: ((go: () => void) => void) | null = null;
+/** The address of what is shown, as it stands behind the path. */
+let shown = location.hash;
+
 window.addEventListener("hashchange", () => {
-  address.value = readAddress();
+  const wanted = location.hash;
+  if (ask) history.replaceState(null, "", shown);
+  leave(() => {
+    // After a question the address is that of before.
+    if (location.hash !== wanted) location.hash = wanted;
+    shown = wanted;
+    address.value = readAddress();
+  });
 });
 
+/** Does what takes away what is shown; where something would be lost, only if the person wants to. */
+export function leave(go: () => void): void {
+  if (ask) ask(go);
+  else go();
+}
+
+/**
+ * From now on the person is asked before they leave what is shown.
+ * @param question asks; it calls `go` if they want to leave
+ * @returns what ends that
+ */
+export function askBeforeLeaving(question: (go: () => void) => void): () => void {
+  ask = question;
+  return () => {
+    if (ask === question) ask = null;
+  };
+}
+
+/** Takes what stands behind `#` out of the address, and out of what Back goes to. */
+export function forgetAddress(): void {
+  history.replaceState(null, "", location.pathname);
+  shown = "";
+  address.value = [];
+}
+
 function readAddress(): string[] {
-  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+  const parts = location.hash.replace(/^#\/?/, "").split("/").map(decode);
+  // An id of dots would be a step in the path of a call, which would then be another call.
+  return parts.filter((part) => !["", ".", ".."].includes(part));
 }
 
 function decode(part: string): string {

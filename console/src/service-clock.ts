@@ -7,11 +7,15 @@ let ahead = 0;
 /** The service's time, Unix milliseconds. It moves every second. */
 export const serviceNow = signal(Date.now());
 
-/** Takes the service's time from the header `Date` of an answer. Its seconds are whole. */
-export function noteServiceTime(header: string | null): void {
-  const at = header === null ? Number.NaN : Date.parse(header);
+/**
+ * Takes the service's time.
+ * @param text the header `Date` of an answer, whose seconds are whole, or an RFC 3339 time. On a machine of
+ * one's own no answer has that header.
+ */
+export function noteServiceTime(text: string | null): void {
+  const at = text === null ? Number.NaN : Date.parse(text);
   if (Number.isNaN(at)) return;
-  // The header may be a second old, and on its way for a moment: only more than that is a wrong clock.
+  // It may be a second old, and on its way for a moment: only more than that is a wrong clock.
   const measured = at - Date.now();
   if (Math.abs(measured - ahead) > 2_000) ahead = measured;
   serviceNow.value = Date.now() + ahead;

@@ -1,28 +1,47 @@
 /** What is around every page: the name, the navigation, the person; or the page to sign in. */
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Needs, useAction } from "./parts/action";
 import { Untrusted } from "./parts/text";
-import { address, href, type Page, ROUTES, type Route } from "./routes";
-import { SignIn } from "./sign-in";
+import { address, href, leave, type Page, ROUTES, type Route } from "./routes";
+import { showText } from "./show-text";
+import { SignIn, Starting } from "./sign-in";
 import { changeOrganisation, may, type Person, signedIn, signOut } from "./signed-in";
 
 /** The console. */
 export function Shell() {
   const now = signedIn.value;
-  if (now.state === "starting") return <p class="starting">Loading …</p>;
+  const state = useRef(now.state);
+  const came = state.current;
+  state.current = now.state;
+  if (now.state === "starting") return <Starting problem={now.problem} />;
   if (now.state === "out") return <SignIn notice={now.notice} methods={now.methods} />;
   // Another organisation is another console: what was shown of the first is gone.
-  return <Inside key={now.person.organisation_id} person={now.person} />;
+  return (
+    <Inside key={now.person.organisation_id} person={now.person} focused={came !== "starting"} />
+  );
 }
 
-function Inside({ person }: { person: Person }) {
+interface InsideProps {
+  person: Person;
+  /** Whether what the person had in hand is gone, so that the page itself takes the focus. */
+  focused: boolean;
+}
+
+function Inside({ person, focused }: InsideProps) {
   const [name = ROUTES[0]?.name, ...path] = address.value;
   const route = ROUTES.find((one) => one.name === name);
   const title = route?.title ?? "No such page";
   useEffect(() => {
     document.title = `${title} · Drawbridge`;
   }, [title]);
+  const atFirst = useRef(!focused);
+  useEffect(() => {
+    // What was pressed may be gone with the page before.
+    const isLost = document.activeElement === document.body;
+    if (isLost && !atFirst.current) document.getElementById("main")?.focus();
+    atFirst.current = false;
+  }, [address.value]);
   return (
     <div class="shell">
       {/* A button: the address names the page, so that it cannot name a place in it. */}
@@ -64,31 +83,65 @@ function Who({ person }: { person: Person }) {
   return (
     <div class="who">
       {person.organisations.length > 1 ? (
-        <label>
-          <span class="unseen">Organisation</span>
-          <select
-            value={person.organisation_id}
-            onChange={(event) => void changeOrganisation(Number(event.currentTarget.value))}
-          >
-            {person.organisations.map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Organisations person={person} />
       ) : (
-        <span class="organisation">
-          <Untrusted text={current?.name} />
+        <span>
+          <span class="muted what">Organisation</span>{" "}
+          <strong>
+            <Untrusted text={current?.name} />
+          </strong>{" "}
+          ({person.organisation_id})
         </span>
       )}
-      <span class="muted person">
+      <span class="person">
+        <span class="muted">{person.email === null ? "API key" : "Person"}</span>{" "}
         <Untrusted text={person.email ?? person.key_name} />
       </span>
-      <button type="button" onClick={() => void start()} disabled={running}>
+      <button type="button" onClick={() => leave(() => void start())} disabled={running}>
         Sign out
       </button>
     </div>
+  );
+}
+
+/** In which organisation of the key the person acts. */
+function Organisations({ person }: { person: Person }) {
+  const wanted = useRef(person.organisation_id);
+  const { running, error, start } = useAction(() => changeOrganisation(wanted.current));
+  return (
+    <>
+      <label>
+        <span class="muted what">Organisation</span>{" "}
+        <select
+          // A change that failed leaves the old one chosen.
+          key={error}
+          value={person.organisation_id}
+          disabled={running}
+          onChange={(event) => {
+            const select = event.currentTarget;
+            const chosen = Number(select.value);
+            // Whoever is asked first, and stays, is where they were.
+            select.value = String(person.organisation_id);
+            leave(() => {
+              select.value = String(chosen);
+              wanted.current = chosen;
+              void start();
+            });
+          }}
+        >
+          {person.organisations.map(({ id, name }) => (
+            <option key={id} value={id}>
+              {`${showText(name)} (${id})`}
+            </option>
+          ))}
+        </select>
+      </label>
+      {error && (
+        <span class="problem" role="alert">
+          {error}
+        </span>
+      )}
+    </>
   );
 }
 
@@ -139,7 +192,7 @@ function NoSuchPage() {
   return (
     <>
       <h1>No such page</h1>
-      <p>The address names no page of the console. Choose one on the left.</p>
+      <p>The address names no page of the console. Choose one in the navigation.</p>
     </>
   );
 }

@@ -7,7 +7,7 @@
 import type { Database } from "../db/open";
 import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../platform/log";
-import { findSessionsWithDevice } from "../session/presence";
+import { findSessionsWithDevice } from "../session/connections-and-devices";
 import type { SessionClient } from "../session/session-client";
 import type { Device, DeviceEventData } from "./device";
 
@@ -59,16 +59,17 @@ export async function closeDeviceSocketsNow(
 }
 
 /**
- * Closes the sockets that an event is to close; of most events these are none. The outbox
- * calls it when the event is recorded.
+ * Closes the sockets that an event is to close; of most events these are none. Of an approval it also tells
+ * the device's sessions, if it closes none: where the device was a user before it was paired, the session's
+ * relay node does not let it in yet. The outbox calls it when the event is recorded.
  * @throws UnavailableError when a session could not be told. It is called again then
  */
 export async function closeSocketsForEvent(
   db: Database,
   sessions: SessionClient,
-  { data }: DomainEvent,
+  event: DomainEvent<DeviceEventData | { pairRequest: ApprovedRequest } | object>,
 ): Promise<void> {
-  const device = deviceToDisconnect(data);
+  const device = deviceToTellOf(event);
   if (device) await closeDeviceSockets(db, sessions, device);
 }
 
@@ -81,17 +82,22 @@ interface ApprovedRequest {
   closesSocketsBefore?: number;
 }
 
-/** The device whose sockets an event closes; null: it closes none. */
-function deviceToDisconnect(
-  data: DeviceEventData | { pairRequest: ApprovedRequest } | object,
-): DeviceVersion | null {
+/** No socket was opened before this version. */
+const BEFORE_ALL = 0;
+
+/** The device whose sessions are told of an event, and before which version sockets close; null: none are. */
+function deviceToTellOf({
+  type,
+  data,
+}: DomainEvent<DeviceEventData | { pairRequest: ApprovedRequest } | object>): DeviceVersion | null {
   const about =
     "device" in data
       ? data.device
       : "pairRequest" in data
         ? { ...data.pairRequest, id: data.pairRequest.deviceId }
         : null;
-  const version = about?.closesSocketsBefore ?? null;
+  const closesNone = type === "device.pair.approved" ? BEFORE_ALL : null;
+  const version = about?.closesSocketsBefore ?? closesNone;
   if (about === null || version === null) return null;
   const { organisationId, applicationId, id } = about;
   return { organisationId, applicationId, id, version };

@@ -7,6 +7,7 @@ import type { ScannedPage } from "../db/scan";
 import type { StoredDelivery } from "./delivery-record";
 import { type DeliverySummary, summarise } from "./delivery-summary";
 import type { DomainEvent } from "./event";
+import { matchesPattern } from "./event-types";
 import type { DeliveryPageQuery, EventPageQuery, JournalCalls, JournalPage } from "./journal-calls";
 import type { JournalClient } from "./journal-client";
 import {
@@ -59,12 +60,22 @@ export async function listEvents(
   });
 }
 
+/** The filters of a list of deliveries, and where the page begins. Null: no filter. */
+export interface DeliveryFilter extends Omit<DeliveryPageQuery, "mostRows"> {
+  /** Only deliveries of this event: they are in one journal. */
+  eventId: string | null;
+}
+
 /** A page of an organisation's deliveries, those of the newest events first. */
 export async function listDeliveries(
   journals: JournalClient,
   organisationId: number,
-  filter: Omit<DeliveryPageQuery, "mostRows">,
+  { eventId, ...filter }: DeliveryFilter,
 ): Promise<ScannedPage<StoredDelivery>> {
+  if (eventId !== null) {
+    const found = await journals.find(organisationId, eventId);
+    return pageOfEvent(found?.deliveries ?? [], filter);
+  }
   const { below } = filter;
   const until = below === null ? null : dayAt(timeOfEventId(eventIdOfDelivery(below)));
   return readPage(journals, organisationId, {
@@ -75,6 +86,24 @@ export async function listDeliveries(
     idAt: (time) => `${firstDeliveryAt(time)}_000000000000`,
     read: (journal, bounds) => journal.listDeliveries({ ...filter, ...bounds }),
   });
+}
+
+/** A page of the deliveries of one event. */
+function pageOfEvent(
+  deliveries: readonly StoredDelivery[],
+  { below, endpointId, pattern, status, limit }: Omit<DeliveryPageQuery, "mostRows">,
+): ScannedPage<StoredDelivery> {
+  const found = deliveries
+    .filter(
+      (one) =>
+        (below === null || one.id < below) &&
+        (endpointId === null || one.endpointId === endpointId) &&
+        (pattern === null || matchesPattern(pattern, one.eventType)) &&
+        (status === null || one.status === status),
+    )
+    .toSorted((a, b) => (a.id < b.id ? 1 : -1));
+  const rows = found.slice(0, limit);
+  return { rows, next: found.length > limit ? (rows.at(-1)?.id ?? null) : null };
 }
 
 /** An event of an organisation, with a summary of its deliveries. */

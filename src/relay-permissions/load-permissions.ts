@@ -4,7 +4,7 @@ import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { sessionConnections as held } from "../db/schema/sessions";
-import { rowsOfSession } from "../session/presence";
+import { rowsOfSession } from "../session/connections-and-devices";
 import type { PermissionState } from "./permission";
 
 /** The session, and the connections of its users. */

@@ -4,7 +4,7 @@
  */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
-import { findSessionsWithConnections } from "../session/presence";
+import { findSessionsWithConnections } from "../session/connections-and-devices";
 import type { SessionClient } from "../session/session-client";
 
 /** Sessions read with one query. */

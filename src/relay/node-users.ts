@@ -4,12 +4,12 @@
  */
 import type { FrameRouter } from "./frame-router";
 import { isTrunk, type NodeTrunk } from "./node-trunk";
-import type { Presence } from "./presence";
+import type { PeerNotices } from "./peer-notices";
 import { parseTrunkMessage } from "./trunk";
 
 interface NodeUsersParts {
   trunk: NodeTrunk;
-  presence: Presence;
+  presence: PeerNotices;
   router: FrameRouter;
   /** Closes the websocket of a user who is heard on the node now. */
   closeWebSocket(n: number): void;

@@ -25,8 +25,8 @@ import {
   saveAttachment,
   trafficOnConnect,
 } from "./participant";
+import { PeerNotices } from "./peer-notices";
 import type { PermissionGate } from "./permission-gate";
-import { Presence } from "./presence";
 import { CLOSE, FAULTS, type Frame, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
 import { SilentSockets } from "./silent-sockets";
 import { UserBudgets } from "./user-budgets";
@@ -67,7 +67,7 @@ export class RelayHub {
   readonly #trunk: NodeTrunk;
   readonly #host: () => number;
   readonly #delivery: Delivery;
-  readonly #presence: Presence;
+  readonly #presence: PeerNotices;
   readonly #router: FrameRouter;
   readonly #silent: SilentSockets;
 
@@ -94,7 +94,7 @@ export class RelayHub {
       closeUnheard: ({ n }) => this.close(n, CLOSE.overLimit, unheard),
     });
     const parts = { users: this.#users, trunk: this.#trunk, delivery: this.#delivery, host };
-    this.#presence = new Presence(parts);
+    this.#presence = new PeerNotices(parts);
     const broadcasts = new BroadcastBudget(limits.broadcastBytesPerSecond);
     this.#router = new FrameRouter({ ...parts, gate, broadcasts });
     this.#silent = new SilentSockets(lastPing);

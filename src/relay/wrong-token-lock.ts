@@ -123,10 +123,16 @@ export class WrongTokenLock {
  */
 export class WrongTokenBudget {
   readonly #tokens = new RecentTokens();
+  readonly #most: number;
+
+  /** `share`: the part of the bound that is this counter's, if several count for one session. */
+  constructor(share = 1) {
+    this.#most = Math.max(1, Math.floor(MAX_PER_SESSION * share));
+  }
 
   /** 0 while there is some left, or in how many seconds there is some again. */
   secondsLeft(now: number): number {
-    if (this.#tokens.count(now) < MAX_PER_SESSION) return 0;
+    if (this.#tokens.count(now) < this.#most) return 0;
     return secondsUntil(this.#tokens.nextEndAt() ?? now, now);
   }
 
@@ -136,7 +142,7 @@ export class WrongTokenBudget {
    */
   fail(token: string, now: number): number {
     const count = this.#tokens.count(now);
-    return count < MAX_PER_SESSION ? this.#tokens.add(token, now) : count;
+    return count < this.#most ? this.#tokens.add(token, now) : count;
   }
 }
 

@@ -25,6 +25,7 @@ import type { SessionJournal } from "../session/session-outbox";
 import { Admission } from "./admission";
 import { Announcer } from "./announcer";
 import { idleTimeOnWaking, SessionClock } from "./clock";
+import { ComingsAndGoings } from "./comings-and-goings";
 import { CommandCalls, NOT_FOUND } from "./command-calls";
 import { SessionCommands } from "./commands";
 import { type KnownAtLoad, type LoadedSession, loadSession, viewOf } from "./loaded-session";
@@ -33,7 +34,6 @@ import { NodeLink } from "./node-link";
 import { NodePlacement } from "./node-placement";
 import { NodeReportCalls } from "./node-reports";
 import { OutcomeWaiters } from "./outcome-waiters";
-import { Presence } from "./presence";
 import { Removal } from "./removal";
 import { SessionUsers } from "./session-users";
 import { SessionSockets } from "./sockets";
@@ -83,7 +83,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
       admission: this.#admission,
       current,
     };
-    this.#sockets = new SessionSockets({ ...parts, presence: new Presence(parts) });
+    this.#sockets = new SessionSockets({ ...parts, presence: new ComingsAndGoings(parts) });
     this.#calls = new CommandCalls({ ...parts, sockets: this.#sockets });
     this.#reports = new NodeReportCalls(parts);
     this.#removal = new Removal({ ...parts, forget: () => this.#forget() });

@@ -10,10 +10,10 @@ import { readTrunkRequest } from "../session/session-calls";
 import type { Admission } from "./admission";
 import type { Announcer } from "./announcer";
 import type { SessionClock } from "./clock";
+import type { ComingsAndGoings } from "./comings-and-goings";
 import type { SessionCommands } from "./commands";
 import type { LoadedSession } from "./loaded-session";
 import type { NodeLink } from "./node-link";
-import type { Presence } from "./presence";
 
 /** The object whose websockets they are, with the parts of it that they need. */
 interface SocketsContext {
@@ -21,7 +21,7 @@ interface SocketsContext {
   admission: Admission;
   commands: SessionCommands;
   clock: SessionClock;
-  presence: Presence;
+  presence: ComingsAndGoings;
   nodes: NodeLink;
   announcer: Announcer;
   /** The session of the object; null: there is none, or none any more. */

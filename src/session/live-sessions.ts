@@ -4,7 +4,7 @@ import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { withTimeout } from "../platform/wait";
-import { findSessionsWithDevice } from "./presence";
+import { findSessionsWithDevice } from "./connections-and-devices";
 import { isFinal, type Session, type SessionKind } from "./session";
 import type { SessionView } from "./session-calls";
 import type { SessionClient } from "./session-client";

@@ -10,7 +10,7 @@ import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { connectionStatements, deviceStatements } from "./presence";
+import { connectionStatements, deviceStatements } from "./connections-and-devices";
 import { isFinal, type Session } from "./session";
 import { ENDED, type Ended, endedOf, hasKey, type SessionKey } from "./session-key";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";

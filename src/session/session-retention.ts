@@ -3,7 +3,7 @@ import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
-import { connectionRemoval, deviceRemoval } from "./presence";
+import { connectionRemoval, deviceRemoval } from "./connections-and-devices";
 import type { SessionKind } from "./session";
 import { ENDED, type Ended, keyColumns, type SessionKey } from "./session-key";
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
     response.writeHead(200, { "Content-Type": "text/html" }).end("<title>A device</title>");
   });
   await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
-  browser = await startBrowser(portOf(pages));
+  browser = await startBrowser({ otherPort: portOf(pages) });
   key = (await browser.server.newOrganisation("Devices")).api_key.token;
   application = (await call("POST", "/v1/applications", { name: "Gateway" })).id;
 });

@@ -30,6 +30,13 @@ describe("a call of the API", () => {
     expect(fetched).not.toHaveBeenCalled();
   });
 
+  test.each([".", ".."])("throws if a parameter is %s, a step in the path", async (id) => {
+    const error = await api.getRelaySession({ path: { id }, ...settings }).catch((error) => error);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toContain(`id is "${id}"`);
+    expect(fetched).not.toHaveBeenCalled();
+  });
+
   test("goes out if its path has them all, and gives other errors back as before", async () => {
     await api.getRelaySession({ path: { id: "a/b" }, ...settings });
     expect(fetched.mock.calls[0]?.[0].url).toBe(`${url}/v1/relays/sessions/a%2Fb`);

@@ -25,6 +25,7 @@ function isOfWorker(response: Response): boolean {
 describe("a file", () => {
   test.each([
     ["/docs", "text/html; charset=utf-8"],
+    ["/console", "text/html; charset=utf-8"],
     ["/openapi.json", "application/json"],
     ["/docs/swagger-ui/swagger-ui.css", "text/css; charset=utf-8"],
   ])(
@@ -65,10 +66,59 @@ describe("a file", () => {
   });
 });
 
-test("a slash at the end of the address of a page leads to the page", async () => {
-  const response = await send("GET", "/docs/");
+describe("of the console", () => {
+  const assets = filesBelow("dist/assets/console/assets").map((path) => `/console/assets/${path}`);
+
+  test("each asset is safe too, and is kept: its name has a hash of its content", async () => {
+    expect(assets.filter((path) => /-[\w-]{8}\.(js|css)$/.test(path))).toEqual(assets);
+    expect(assets.length).toBeGreaterThan(5);
+    for (const path of assets) {
+      const { status, headers } = await send("GET", path);
+      expect([path, status]).toEqual([path, 200]);
+      expect(headers.get("Cache-Control")).toBe("public, max-age=31536000, immutable");
+      expect(headers.get("Referrer-Policy")).toBe("no-referrer");
+      expect(headers.get("X-Content-Type-Options")).toBe("nosniff");
+      expect(headers.get("Content-Security-Policy")).toContain("frame-ancestors 'none'");
+    }
+  });
+
+  test("the page itself is asked for again each time: it names the assets of this deployment", async () => {
+    const page = await send("GET", "/console");
+    expect(page.headers.get("Cache-Control")).toBe("public, max-age=0, must-revalidate");
+    const known = await fetch(`${server.origin}/console`, {
+      headers: { "If-None-Match": page.headers.get("ETag") ?? "" },
+    });
+    expect(known.status).toBe(304);
+    const named = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map(
+      ([, path]) => path,
+    );
+    expect(named.length).toBeGreaterThan(2);
+    for (const path of named)
+      expect([path, (await send("GET", path ?? "")).status]).toEqual([path, 200]);
+  });
+
+  test("the page lets no text become markup, and has no script or style in it", async () => {
+    const page = await send("GET", "/console");
+    const policy = page.headers.get("Content-Security-Policy");
+    expect(policy).toContain("require-trusted-types-for 'script'; trusted-types 'none'");
+    const html = await page.text();
+    expect(html).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=/i);
+  });
+
+  test.each(["/console/assets/nothing.js", "/console/devices"])(
+    "%s is no file, and no answer to keep",
+    async (path) => {
+      const { status, headers } = await send("GET", path);
+      expect(status).toBe(404);
+      expect(headers.get("Cache-Control")).toBe("no-store");
+    },
+  );
+});
+
+test.each(["/docs", "/console"])("a slash at the end of %s leads to the page", async (path) => {
+  const response = await send("GET", `${path}/`);
   expect(response.status).toBe(307);
-  expect(response.headers.get("Location")).toBe("/docs");
+  expect(response.headers.get("Location")).toBe(path);
 });
 
 test.each(["/docs/nowhere", "/docs.html/x", "/nowhere", "/_headers", "/favicon.ico"])(

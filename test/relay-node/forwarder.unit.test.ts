@@ -441,7 +441,7 @@ describe("a session with users on websockets", () => {
       send: (from, to, payload) => frames.push({ from, to, payload: String(payload) }) > 0,
     };
     session().trunk = trunk;
-    node.forwarder.presence.usersOnWebsockets(session(), new Set(), trunk.users);
+    node.forwarder.presence.usersOnWebsockets(session(), new Set(), trunk.users, 2);
   }
 
   test("passes a native client's data to a host on a websocket, and the answer back", () => {

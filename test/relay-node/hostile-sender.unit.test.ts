@@ -27,15 +27,18 @@ const peers: UdpPeer[] = [];
 beforeEach(async () => {
   drawbridge = await startFakeDrawbridge();
   await RelayNodeProcess.build();
+});
+
+async function startNode(workers: number): Promise<void> {
   node = RelayNodeProcess.start({ origin: drawbridge.url.href, token: TOKEN }, [
     ...["--server-port", "0", "--client-port", "0"],
-    ...["--metrics", "127.0.0.1:0"],
+    ...["--metrics", "127.0.0.1:0", "--workers", `${workers}`],
   ]);
   const { server_port, client_port } = await node.logged("listening");
   ports = { server: server_port, client: client_port };
   const session = assignment("s1", SESSION, [HOST, ANNA]);
   await drawbridge.ask({ type: "assign", ref: "", session });
-});
+}
 
 afterEach(async () => {
   for (const peer of peers.splice(0)) peer.close();
@@ -91,48 +94,65 @@ async function droppedByNode(): Promise<Record<string, number>> {
 
 const texts = (bytes: readonly Buffer[]) => bytes.map((one) => one.toString("latin1")).sort();
 
-test("gets the bounded answers only, makes the node remember nothing, and costs no player a datagram", async () => {
-  const host = await peerOf(ports.server);
-  const anna = await peerOf(ports.client);
-  await host.until(ping(HOST, SESSION), pong(2));
-  await anna.until(ping(ANNA, SESSION), pong(2));
-  const strangers = { server: await peerOf(ports.server), client: await peerOf(ports.client) };
-  const sent = { toHost: [] as Buffer[], toAnna: [] as Buffer[] };
-  const got = { toHost: [] as Buffer[], toAnna: [] as Buffer[] };
-  const from = performance.now();
-  for (let i = 0; i < DATAGRAMS; i += BURST) {
-    const port = (i / BURST) % 2 === 0 ? "client" : "server";
-    for (let j = i; j < i + BURST; j++) await strangers[port].send(hostile(j, port));
-    if (port === "client") {
-      await anna.send(clientData(ANNA, SESSION, `frame ${i}`));
-      sent.toHost.push(toHost(1, `frame ${i}`));
-      await hasRead(anna, ANNA);
-    } else {
-      await host.send(hostData(HOST, SESSION, { to: 1, payload: `frame ${i}` }));
-      sent.toAnna.push(toClient(`frame ${i}`));
-      await hasRead(host, HOST);
+test.each([1, 2])(
+  "gets the bounded answers only, makes the node remember nothing, and costs no player a datagram: --workers %i",
+  async (workers) => {
+    await startNode(workers);
+    const host = await peerOf(ports.server);
+    const anna = await peerOf(ports.client);
+    await host.until(ping(HOST, SESSION), pong(2));
+    await anna.until(ping(ANNA, SESSION), pong(2));
+    // From many ports: the kernel chooses the worker by them.
+    const strangersOf = (port: number) =>
+      Promise.all(Array.from({ length: workers === 1 ? 1 : 16 }, () => peerOf(port)));
+    const strangers = {
+      server: await strangersOf(ports.server),
+      client: await strangersOf(ports.client),
+    };
+    const sent = { toHost: [] as Buffer[], toAnna: [] as Buffer[] };
+    const got = { toHost: [] as Buffer[], toAnna: [] as Buffer[] };
+    const from = performance.now();
+    for (let i = 0; i < DATAGRAMS; i += BURST) {
+      const port = (i / BURST) % 2 === 0 ? "client" : "server";
+      const all = strangers[port];
+      for (let j = i; j < i + BURST; j++) await all[j % all.length]?.send(hostile(j, port));
+      if (port === "client") {
+        await anna.send(clientData(ANNA, SESSION, `frame ${i}`));
+        sent.toHost.push(toHost(1, `frame ${i}`));
+        await hasRead(anna, ANNA);
+      } else {
+        await host.send(hostData(HOST, SESSION, { to: 1, payload: `frame ${i}` }));
+        sent.toAnna.push(toClient(`frame ${i}`));
+        await hasRead(host, HOST);
+      }
+      got.toHost.push(...host.received.splice(0).filter((bytes) => bytes.length > 2));
+      got.toAnna.push(...anna.received.splice(0).filter((bytes) => bytes.length > 2));
     }
-    got.toHost.push(...host.received.splice(0).filter((bytes) => bytes.length > 2));
-    got.toAnna.push(...anna.received.splice(0).filter((bytes) => bytes.length > 2));
-  }
-  await eventually(() => {
-    got.toHost.push(...host.received.splice(0).filter((bytes) => bytes.length > 2));
-    got.toAnna.push(...anna.received.splice(0).filter((bytes) => bytes.length > 2));
-    expect(got.toHost.length + got.toAnna.length).toBeGreaterThanOrEqual(DATAGRAMS / BURST);
-  });
-  // All of the flood has come to the node, and it dropped nothing else.
-  const dropped = await droppedByNode();
-  expect(Object.keys(dropped).sort()).toEqual(["invalid-tokens", "malformed"]);
-  expect((dropped["invalid-tokens"] ?? 0) + (dropped.malformed ?? 0)).toBe(DATAGRAMS);
-  const seconds = (performance.now() - from) / 1_000;
+    await eventually(() => {
+      got.toHost.push(...host.received.splice(0).filter((bytes) => bytes.length > 2));
+      got.toAnna.push(...anna.received.splice(0).filter((bytes) => bytes.length > 2));
+      expect(got.toHost.length + got.toAnna.length).toBeGreaterThanOrEqual(DATAGRAMS / BURST);
+    });
+    // All of the flood has come to the node, and it dropped nothing else.
+    const dropped = await droppedByNode();
+    expect(Object.keys(dropped).sort()).toEqual(["invalid-tokens", "malformed"]);
+    const allDropped = (dropped["invalid-tokens"] ?? 0) + (dropped.malformed ?? 0);
+    if (workers === 1) expect(allDropped).toBe(DATAGRAMS);
+    // The kernel may have dropped a part of what was for the worker that hears no player: nobody waits for it.
+    else expect(allDropped).toBeGreaterThan(DATAGRAMS / 2);
+    const seconds = (performance.now() - from) / 1_000;
 
-  expect(texts(got.toHost)).toEqual(texts(sent.toHost));
-  expect(texts(got.toAnna)).toEqual(texts(sent.toAnna));
-  const answers = [...strangers.server.received, ...strangers.client.received];
-  expect(new Set(answers.map((bytes) => bytes.toString("hex")))).toEqual(
-    new Set([pong(3).toString("hex")]),
-  );
-  // To one address, in any second ten for pings and one for data.
-  expect(answers.length).toBeLessThanOrEqual(Math.ceil(seconds + 1) * 11);
-  expect(await drawbridge.ask({ type: "load", ref: "" })).toMatchObject({ sessions: 1, users: 2 });
-});
+    expect(texts(got.toHost)).toEqual(texts(sent.toHost));
+    expect(texts(got.toAnna)).toEqual(texts(sent.toAnna));
+    const answers = [...strangers.server, ...strangers.client].flatMap(({ received }) => received);
+    expect(new Set(answers.map((bytes) => bytes.toString("hex")))).toEqual(
+      new Set([pong(3).toString("hex")]),
+    );
+    // To one address, in any second ten for pings and one for data.
+    expect(answers.length).toBeLessThanOrEqual(Math.ceil(seconds + 1) * 11);
+    expect(await drawbridge.ask({ type: "load", ref: "" })).toMatchObject({
+      sessions: 1,
+      users: 2,
+    });
+  },
+);

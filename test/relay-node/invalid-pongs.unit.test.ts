@@ -52,3 +52,27 @@ describe("many addresses", () => {
     expect(pongs.size).toBe(1);
   });
 });
+
+describe("processes that share the ports of a node", () => {
+  test.each([2, 3, 8])("share its bounds: %i of them", (processes) => {
+    const all = Array.from({ length: processes }, () => new InvalidPongs(processes));
+    const sum = (type: "ping" | "data", now: number) =>
+      all.reduce((total, pongs) => total + answered(pongs, type, "192.0.2.1", now), 0);
+    for (const now of [1, 1_001]) {
+      const pings = sum("ping", now);
+      expect(pings).toBeGreaterThan(0);
+      expect(pings).toBeLessThanOrEqual(10);
+      expect(sum("ping", now + 999)).toBe(0);
+    }
+    // Each answers data once in as many seconds as there are processes.
+    expect(sum("data", 10_000)).toBe(processes);
+    expect(sum("data", 10_000 + processes * 1_000 - 1)).toBe(0);
+    expect(sum("data", 10_000 + processes * 1_000)).toBe(processes);
+    for (const pongs of all) pongs.forgetOld(1_000_000);
+    const addresses = Array.from({ length: 2_000 }, (_, i) => `198.18.${i >> 8}.${i & 255}`);
+    const remembered = all.map(
+      (pongs) => addresses.filter((one) => pongs.mayAnswer("ping", one, 1_000_000)).length,
+    );
+    expect(remembered.reduce((a, b) => a + b)).toBeLessThanOrEqual(1_000);
+  });
+});

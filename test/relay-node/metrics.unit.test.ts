@@ -62,6 +62,7 @@ test("are what it carries, what it counted, why it dropped, and the load of its 
       relay_node_draining: 0,
       relay_node_sessions: 2,
       relay_node_users: 1,
+      relay_node_workers: 0,
       relay_node_datagrams_in_total: 11,
       relay_node_datagrams_out_total: 12,
       relay_node_bytes_in_total: 13,

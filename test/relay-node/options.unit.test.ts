@@ -19,6 +19,7 @@ describe("the command line of a relay node", () => {
       clientPort: 31_001,
       capacity: null,
       drainMs: 1_800_000,
+      workers: 1,
       metrics: null,
     });
   });
@@ -64,6 +65,8 @@ describe("the command line of a relay node", () => {
     [[...required, "--capacity", "0"], "--capacity"],
     [[...required, "--capacity", "100001"], "from 1 to 100000"],
     [[...required, "--drain-minutes", "-1"], "--drain-minutes"],
+    [[...required, "--workers", "0"], "--workers"],
+    [[...required, "--workers", "9"], "from 1 to 8"],
     [[...required, "--metrics", "9464"], "--metrics"],
     [[...required, "--token", "drb_key"], "drbn_"],
     [[...required, "--no-such-option"], "--no-such-option"],

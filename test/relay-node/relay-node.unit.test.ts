@@ -1,5 +1,7 @@
 /** A relay node over real UDP and websockets on loopback. Drawbridge is a small server of the test's. */
-import { Socket } from "node:dgram";
+import { Socket as UdpSocket } from "node:dgram";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createLog } from "../../relay-node/log";
 import type { NodeEnd, RelayNode, RelayNodeOptions } from "../../relay-node/relay-node";
@@ -96,7 +98,7 @@ describe("a node that is linked", () => {
 
   test("drops and counts what its socket does not take at once, and goes on after that", async () => {
     const { node, host, anna } = await play();
-    const queued = vi.spyOn(Socket.prototype, "getSendQueueCount").mockReturnValue(1);
+    const queued = vi.spyOn(UdpSocket.prototype, "getSendQueueCount").mockReturnValue(1);
     await anna.send(clientData(ANNA, SESSION, "dropped"));
     await eventually(() => expect(node.forwarder.counts.dropped["socket-full"]).toBe(1));
     queued.mockRestore();
@@ -327,6 +329,19 @@ describe("a node that Drawbridge does not take", () => {
       lasts: true,
       reason: expect.stringContaining(reason),
     });
+  });
+
+  test("dials again when a dial is accepted and never answered", async () => {
+    const dials: Socket[] = [];
+    const silent = createServer((socket) => dials.push(socket.on("error", () => {})));
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const url = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    const node = await startRelayNode(url, TOKEN);
+    nodes.push(node);
+    await eventually(() => expect(dials.length).toBe(2));
+    await node.stop();
+    silent.close();
   });
 
   test("dials again when its first dial is answered with 503", async () => {

@@ -55,3 +55,21 @@ test("it links, carries datagrams, opens a trunk and serves metrics where no pac
   host.close();
   anna.close();
 });
+
+test("its workers end with it, also when it is killed, and its ports are free then", async () => {
+  const file = join(folder, "relay-node.mjs");
+  const from = { origin: drawbridge.url.href, token: TOKEN };
+  const options = ["--server-port", "0", "--client-port", "0", "--workers", "2"];
+  node = RelayNodeProcess.start(from, options, file);
+  const { server_port, client_port } = await node.logged("listening");
+  await node.logged("linked");
+  const ready = node.lines.filter(({ message }) => message === "a worker is ready");
+  expect(ready).toHaveLength(2);
+  await node.kill();
+  for (const { pid } of ready) await eventually(() => expect(() => process.kill(pid, 0)).toThrow());
+  const same = ["--server-port", `${server_port}`, "--client-port", `${client_port}`];
+  node = RelayNodeProcess.start(from, [...same, "--workers", "2"], file);
+  await node.logged("linked");
+  node.signal("SIGTERM");
+  expect(await node.ended()).toBe(0);
+});

@@ -131,6 +131,19 @@ describe("a user with a device", () => {
     await eventually(() => expect(ordinals()).toEqual([0]));
   });
 
+  test("that is paired after its user was added is told with the event of the approval", async () => {
+    const tenant = await newOrganisation();
+    const application = await newApplication(tenant);
+    const device = await newDevice();
+    const node = await newLinkedNode(tenant.key);
+    const users = [{ ip: "192.0.2.1" }, { ip: "192.0.2.2", device_id: device.id }];
+    const { session_id: id } = (await create(tenant.key, { users })).body;
+    const ordinals = () => node.sessions.get(id)?.users.map(({ n }) => n);
+    expect(ordinals()).toEqual([0]);
+    await pair(application, device);
+    await eventually(() => expect(ordinals()).toEqual([0, 1]));
+  });
+
   test("is not told while D1 does not say whether it is paired", async () => {
     const tenant = await newOrganisation();
     const application = await newApplication(tenant);

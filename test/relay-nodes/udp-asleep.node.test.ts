@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { RelayNode } from "../../relay-node/relay-node";
 import { LINK_PING, LINK_PONG } from "../../src/relay-nodes/link-protocol";
+import { Api } from "../support/api";
 import { eventually } from "../support/eventually";
-import { Api, NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
+import { NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
 import { startServer, type TestServer } from "../support/server";
 import { startProxy, type TcpProxy } from "../support/tcp-proxy";
 

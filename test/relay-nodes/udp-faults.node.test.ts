@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createLog } from "../../relay-node/log";
 import type { RelayNode } from "../../relay-node/relay-node";
+import { Api } from "../support/api";
 import { eventually } from "../support/eventually";
-import { Api, NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
+import { NativePlayer, startLinkedNode, toClient, toHost } from "../support/native-game";
 import { RelayNodeProcess } from "../support/relay-node-process";
 import { startServer, type TestServer } from "../support/server";
 import { startProxy } from "../support/tcp-proxy";
@@ -33,9 +34,13 @@ async function newApi(): Promise<Api> {
 }
 
 /** Starts the process of a node, on free ports or on those of an earlier one. */
-async function startProcess(token: string, ports?: { server: number; client: number }) {
-  const { server: serverPort, client: clientPort } = ports ?? { server: 0, client: 0 };
+async function startProcess(
+  token: string,
+  { server: serverPort, client: clientPort } = { server: 0, client: 0 },
+  workers = 1,
+) {
   const options = ["--server-port", `${serverPort}`, "--client-port", `${clientPort}`];
+  options.push("--workers", `${workers}`);
   const one = RelayNodeProcess.start({ origin: server.origin, token }, options);
   processes.push(one);
   const { server_port, client_port } = await one.logged("listening");
@@ -76,16 +81,19 @@ const statusOf = async (api: Api, id: string) =>
   (await api.call("GET", `/v1/relay-nodes/${id}`)).body.status;
 
 describe("a relay node that is killed", () => {
-  test("and is back within thirty seconds loses no session", async () => {
-    const api = await newApi();
-    const { token } = await api.newNode();
-    const { one, ports } = await startProcess(token);
-    const played = await game(api);
-    await one.kill();
-    await startProcess(token, ports);
-    await passes(played);
-    expect((await api.read(played.session.session_id)).body.status).toBe("READY");
-  });
+  test.each([1, 2])(
+    "and is back within thirty seconds loses no session: --workers %i",
+    async (n) => {
+      const api = await newApi();
+      const { token } = await api.newNode();
+      const { one, ports } = await startProcess(token, undefined, n);
+      const played = await game(api);
+      await one.kill();
+      await startProcess(token, ports, n);
+      await passes(played);
+      expect((await api.read(played.session.session_id)).body.status).toBe("READY");
+    },
+  );
 
   test("and does not come back is lost, and its sessions fail", async () => {
     const api = await newApi();
@@ -101,19 +109,22 @@ describe("a relay node that is killed", () => {
 });
 
 describe("a relay node that is told to end", () => {
-  test("drains: it takes no session, and ends after its last one", async () => {
-    const api = await newApi();
-    const { id, token } = await api.newNode();
-    const { one } = await startProcess(token);
-    const played = await game(api);
-    one.signal("SIGTERM");
-    await eventually(async () => expect(await statusOf(api, id)).toBe("draining"));
-    expect((await api.create(2, { transport: "udp" })).status).toBe(503);
-    await passes(played);
-    await api.end(played.session.session_id);
-    expect(await one.ended()).toBe(0);
-    await eventually(async () => expect(await statusOf(api, id)).toBe("offline"));
-  });
+  test.each([1, 2])(
+    "drains: it takes no session, and ends after its last one: --workers %i",
+    async (n) => {
+      const api = await newApi();
+      const { id, token } = await api.newNode();
+      const { one } = await startProcess(token, undefined, n);
+      const played = await game(api);
+      one.signal("SIGTERM");
+      await eventually(async () => expect(await statusOf(api, id)).toBe("draining"));
+      expect((await api.create(2, { transport: "udp" })).status).toBe(503);
+      await passes(played);
+      await api.end(played.session.session_id);
+      expect(await one.ended()).toBe(0);
+      await eventually(async () => expect(await statusOf(api, id)).toBe("offline"));
+    },
+  );
 
   test("takes a second signal at once for the same one, and a later one as the end", async () => {
     const api = await newApi();
@@ -171,12 +182,12 @@ describe("a relay node that is deleted", () => {
   });
 });
 
-describe("a link that is cut", () => {
+describe.each([1, 2])("a link that is cut, of a node with --workers %i,", (workers) => {
   test("stops no datagram; a revocation says when it holds, and holds once the link is back", async () => {
     const api = await newApi();
     const { token } = await api.newNode();
     const proxy = await startProxy(server.origin);
-    const node = await startLinkedNode(proxy.origin, token);
+    const node = await startLinkedNode(proxy.origin, token, { workers });
     nodes.push(node);
     const played = await game(api);
     proxy.cut();
@@ -198,7 +209,7 @@ describe("a link that is cut", () => {
     const api = await newApi();
     const { token } = await api.newNode();
     const proxy = await startProxy(server.origin);
-    const node = await startLinkedNode(proxy.origin, token);
+    const node = await startLinkedNode(proxy.origin, token, { workers });
     nodes.push(node);
     const { anna } = await game(api);
     proxy.cut();

@@ -165,6 +165,14 @@ describe("a session's limit of wrong user tokens", () => {
     expect(spent(60).secondsLeft(START)).toBe(60);
   });
 
+  test("is divided among those who count for one session", () => {
+    const third = new WrongTokenBudget(1 / 3);
+    for (let i = 0; i < 19; i++) third.fail(`token ${i}`, START);
+    expect(third.secondsLeft(START)).toBe(0);
+    third.fail("the twentieth", START);
+    expect(third.secondsLeft(START)).toBe(60);
+  });
+
   test("is not reached by one that is repeated", () => {
     const budget = spent(59);
     for (let i = 0; i < 500; i++) budget.fail("token 7", START);

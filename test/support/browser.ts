@@ -1,6 +1,6 @@
 /** Chromium, for tests that see the pages as a person does. It reaches the Worker and nothing else. */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { startServer, type TestServer } from "./server";
+import { type ServerOptions, startServer, type TestServer } from "./server";
 
 /**
  * A host that nothing takes for a local one: libraries leave out at `localhost` what they do elsewhere, such
@@ -25,12 +25,17 @@ export interface Tab {
   requests: string[];
 }
 
-/**
- * Starts the Worker, and a Chromium in which no other host has an address.
- * @param otherPort a port of the same host: its pages count as if they came over HTTPS too
- */
-export async function startBrowser(otherPort?: number): Promise<TestBrowser> {
-  const server = await startServer();
+export interface TestBrowserOptions extends ServerOptions {
+  /** A port of the same host: its pages count as if they came over HTTPS too. */
+  otherPort?: number;
+}
+
+/** Starts the Worker, and a Chromium in which no other host has an address. */
+export async function startBrowser({
+  otherPort,
+  ...options
+}: TestBrowserOptions = {}): Promise<TestBrowser> {
+  const server = await startServer(options);
   const { port } = new URL(server.origin);
   const origin = `http://${HOST}:${port}`;
   const others = otherPort === undefined ? [] : [`http://${HOST}:${otherPort}`];

@@ -38,15 +38,24 @@ type Box = {
 };
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { url, close } = await startReceiver();
+  project.provide("receiverUrl", url);
+  return close;
+}
+
+/** A receiver of its own, for tests that run in Node themselves. `createMailbox` takes its `url`. */
+export async function startReceiver(): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createReceiver();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo;
-  project.provide("receiverUrl", `http://127.0.0.1:${port}`);
-  return () =>
-    new Promise((closed) => {
-      server.close(() => closed());
-      server.closeAllConnections();
-    });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
 }
 
 function createReceiver(): Server {

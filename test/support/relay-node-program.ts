@@ -1,6 +1,7 @@
 /** The node program in the process of a test, on loopback and on free ports. */
 import { createLog } from "../../relay-node/log";
 import { RelayNode, type RelayNodeOptions } from "../../relay-node/relay-node";
+import { RELAY_NODE } from "../../scripts/build-relay-node.mjs";
 
 /** Starts it. What it logs is dropped, unless `more` has another log. */
 export function startRelayNode(
@@ -18,6 +19,8 @@ export function startRelayNode(
     clientPort: 0,
     capacity: null,
     drainMs: 600_000,
+    workers: 1,
+    program: RELAY_NODE,
     version: "1.2.3",
     log: createLog(() => {}),
     ...more,

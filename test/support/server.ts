@@ -11,6 +11,10 @@ export interface TestServer {
   /** A new organisation of this name, with its first key, as the API answers it. */
   // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
   newOrganisation(name: string): Promise<any>;
+  /** The Worker's D1, for what no call of the API makes: rows of the past, or very many. */
+  database(): Promise<D1Database>;
+  /** Runs what the cron runs every minute. */
+  runCron(): Promise<void>;
   /** Starts the Worker anew, as a deploy does. What is stored stays. */
   restart(): Promise<void>;
   /**
@@ -21,12 +25,19 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/**
- * Builds and serves the Worker with its files, on a D1 of its own.
- * @param counts it says what the platform calls: `calls`
- */
-export async function startServer({ counts = false } = {}): Promise<TestServer> {
-  const secrets = { DRAWBRIDGE_SECRET, DRAWBRIDGE_ROOT_TOKEN };
+export interface ServerOptions {
+  /** It says what the platform calls: `calls`. */
+  counts?: boolean;
+  /** Variables of wrangler.toml with other values, such as `ALLOW_INSECURE_WEBHOOKS`. */
+  settings?: Record<string, string>;
+}
+
+/** Builds and serves the Worker with its files, on a D1 of its own. */
+export async function startServer({
+  counts = false,
+  settings = {},
+}: ServerOptions = {}): Promise<TestServer> {
+  const secrets = { DRAWBRIDGE_SECRET, DRAWBRIDGE_ROOT_TOKEN, ...settings };
   const harness = createTestHarness({
     workers: [counts ? countedWorker(secrets) : { configPath: "./wrangler.toml", secrets }],
   });
@@ -42,6 +53,10 @@ export async function startServer({ counts = false } = {}): Promise<TestServer> 
       });
       if (response.status !== 201) throw new Error(`no organisation: ${await response.text()}`);
       return response.json();
+    },
+    database: async () => (await harness.getWorker<Env>().getEnv()).DB,
+    runCron: async () => {
+      await harness.getWorker().scheduled({ cron: "* * * * *", scheduledTime: new Date() });
     },
     restart: () => harness.update((options) => options),
     calls: () =>

@@ -32,6 +32,11 @@ export class UdpPeer {
     return this.#to;
   }
 
+  /** The port from which it sends. */
+  get localPort(): number {
+    return this.#socket.address().port;
+  }
+
   /** From now on it sends to this port. */
   sendTo(port: number): void {
     this.#to = port;

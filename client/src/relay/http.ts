@@ -6,8 +6,8 @@ const ATTEMPTS = 4;
 const FIRST_WAIT_MS = 300;
 
 /**
- * Posts JSON, and gives the answer. Where the network or the service fails it is tried again: the key of
- * `Idempotency-Key` makes all attempts one call.
+ * Posts JSON, and gives the answer. Where the network or the service fails, or the answer is cut, it is tried
+ * again: the key of `Idempotency-Key` makes all attempts one call.
  * @param timeoutMs for all attempts together
  * @throws RelayError if it is refused, or cannot be made
  */
@@ -24,21 +24,26 @@ export async function postOnce<Answer>(
   const signal = AbortSignal.timeout(timeoutMs);
   const request = { method: "POST", headers, body: JSON.stringify(body), signal };
   for (let attempt = 1; ; attempt++) {
-    let response: Response | undefined;
     let failure: unknown;
+    let isRefused = false;
     try {
-      response = await fetch(url, request);
-      const answer = await readJson(response);
-      if (response.ok) return answer as Answer;
-      failure = new RelayError(answer?.message ?? `${url} answered ${response.status}`, {
-        status: response.status,
-        code: answer?.code ?? null,
-        retryAfter: Number(response.headers.get("retry-after")) || null,
-      });
+      const response = await fetch(url, request);
+      // Null: the answer was cut, or is no JSON. Then it is lost, like one that did not come.
+      const answer = await response.json().catch(() => null);
+      if (response.ok && answer) return answer;
+      const { ok, status, headers } = response;
+      isRefused = !ok && status < 500;
+      failure = new RelayError(
+        answer?.message ?? `${url} answered ${ok ? "without JSON" : status}`,
+        {
+          status,
+          code: answer?.code ?? null,
+          retryAfter: Number(headers.get("retry-after")) || null,
+        },
+      );
     } catch (cause) {
       failure = new RelayError(`${url} cannot be reached`, { cause });
     }
-    const isRefused = response !== undefined && response.status < 500;
     if (isRefused || signal.aborted || attempt === ATTEMPTS) throw failure;
     await new Promise((next) => setTimeout(next, FIRST_WAIT_MS * 2 ** (attempt - 1)));
   }
@@ -47,14 +52,4 @@ export async function postOnce<Answer>(
 /** Not `randomUUID`: pages over plain HTTP, such as of a developer's own machine, do not have it. */
 function randomText(): string {
   return crypto.getRandomValues(new Uint32Array(4)).join("-");
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the caller knows what is answered
-async function readJson(response: Response): Promise<any> {
-  const text = await response.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -28,10 +28,15 @@ export function useAction(run: () => Promise<unknown>) {
   return { running, error, start };
 }
 
+/** Whether this is the second click of a double click. Who clicks twice by habit wants it once. */
+export function isSecondOfDouble({ detail }: MouseEvent): boolean {
+  return detail > 1;
+}
+
 /** What is asked before something that cannot be undone. */
 export interface Question {
   title: string;
-  /** What it will do, by name. */
+  /** What it will do, by name. Drawn only while it is asked, so that it may ask the service. */
   body: ComponentChildren;
 }
 
@@ -51,11 +56,17 @@ interface ActionProps {
 /** A button with its action. What went wrong stands beside it. */
 export function Action({ run, needs, kind = "plain", ask, blocked = null, children }: ActionProps) {
   const { running, error, start } = useAction(run);
+  const [asking, setAsking] = useState(false);
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const allowed = may(needs);
   const why = allowed ? blocked : null;
-  const press = () => (ask ? dialog.current?.showModal() : void start());
+  const press = (event: MouseEvent) => {
+    if (isSecondOfDouble(event)) return;
+    if (!ask) return void start();
+    setAsking(true);
+    dialog.current?.showModal();
+  };
   const confirm = () => {
     dialog.current?.close();
     void start();
@@ -65,7 +76,8 @@ export function Action({ run, needs, kind = "plain", ask, blocked = null, childr
       <button
         type="button"
         class={kind}
-        disabled={!allowed || why !== null || running}
+        // Not while it runs: a disabled button loses the focus. Pressed again, it does nothing.
+        disabled={!allowed || why !== null}
         aria-busy={running}
         aria-describedby={!allowed || why || error ? id : undefined}
         onClick={press}
@@ -79,9 +91,9 @@ export function Action({ run, needs, kind = "plain", ask, blocked = null, childr
         </span>
       )}
       {ask && (
-        <dialog ref={dialog} aria-labelledby={`${id}-title`}>
+        <dialog ref={dialog} aria-labelledby={`${id}-title`} onClose={() => setAsking(false)}>
           <h2 id={`${id}-title`}>{ask.title}</h2>
-          <div>{ask.body}</div>
+          {asking && <div>{ask.body}</div>}
           <div class="buttons">
             <button type="button" onClick={() => dialog.current?.close()}>
               Cancel

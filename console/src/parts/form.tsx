@@ -1,8 +1,8 @@
 /** Forms: fields with labels, and a submit button that shows that it runs and what went wrong. */
 import type { ComponentChildren, JSX } from "preact";
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { may } from "../signed-in";
-import { Needs, useAction } from "./action";
+import { Action, isSecondOfDouble, Needs, useAction } from "./action";
 
 interface FieldProps {
   label: string;
@@ -53,7 +53,13 @@ export function Form({ submit, needs, verb, cancel, children }: FormProps) {
     >
       {children}
       <div class="buttons">
-        <button type="submit" class="main" disabled={!allowed || running} aria-busy={running}>
+        <button
+          type="submit"
+          class="main"
+          disabled={!allowed}
+          aria-busy={running}
+          onClick={(event) => isSecondOfDouble(event) && event.preventDefault()}
+        >
           {verb}
           {running && <span class="spinner" aria-hidden="true" />}
         </button>
@@ -74,5 +80,39 @@ export function Form({ submit, needs, verb, cancel, children }: FormProps) {
         </p>
       )}
     </form>
+  );
+}
+
+interface FormBehindButtonProps {
+  /** What the button says. */
+  verb: string;
+  /** The permission that it needs. */
+  needs: string;
+  /** What the form is, for those who hear it. */
+  label: string;
+  /** Draws the form. It is given what closes it. */
+  children: (close: () => void) => JSX.Element;
+}
+
+/** A main button, in whose place a form comes. Closed again, the focus is where the button is. */
+export function FormBehindButton({ verb, needs, label, children }: FormBehindButtonProps) {
+  const [opened, setOpened] = useState<boolean | "not any more">(false);
+  const place = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (opened === "not any more") place.current?.focus();
+  }, [opened]);
+  if (opened === true) {
+    return (
+      <section class="card" aria-label={label}>
+        {children(() => setOpened("not any more"))}
+      </section>
+    );
+  }
+  return (
+    <p ref={place} tabIndex={-1}>
+      <Action run={async () => setOpened(true)} needs={needs} kind="main">
+        {verb}
+      </Action>
+    </p>
   );
 }

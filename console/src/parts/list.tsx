@@ -3,19 +3,27 @@ import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { roughly } from "../durations";
 import type { Live, LiveState } from "../live";
+import { href } from "../routes";
 import { serviceNow } from "../service-clock";
-import { Copyable } from "./text";
+import { Command } from "./text";
 
 /** From this age on a list says how old it is. Milliseconds. */
 const OLD_MS = 5_000;
 
+interface FreshnessProps {
+  state: LiveState<unknown>;
+  /** Another list of the page says already that it updates: this one speaks only if it does not. */
+  quiet?: boolean;
+}
+
 /** Says whether what is shown is current, and if not, since when and why. */
-export function Freshness({ state }: { state: LiveState<unknown> }) {
+export function Freshness({ state, quiet = false }: FreshnessProps) {
   // Reading the clock makes this line count on.
   const now = serviceNow.value && Date.now();
   const age = now - state.at;
   if (state.error === null && (state.value === undefined || age < OLD_MS)) {
-    return <p class="freshness">{state.value === undefined ? "Loading …" : "Live"}</p>;
+    if (state.value === undefined) return <p class="freshness">Loading …</p>;
+    return quiet ? null : <p class="freshness">Updates by itself</p>;
   }
   const why = state.error?.message ?? "It has not answered since.";
   return (
@@ -60,7 +68,8 @@ export function List<Row>({ label, columns, rows, keyOf }: ListProps<Row>) {
           <tr key={keyOf(row)}>
             {columns.map(({ title, show, numeric }) => (
               <td key={title} data-label={title} class={numeric ? "numeric" : undefined}>
-                {show(row)}
+                {/* One element: on a narrow screen it stands beside the title. */}
+                <div>{show(row)}</div>
               </td>
             ))}
           </tr>
@@ -70,12 +79,29 @@ export function List<Row>({ label, columns, rows, keyOf }: ListProps<Row>) {
   );
 }
 
+interface EmptyProps {
+  children: ComponentChildren;
+  /** What to paste into a terminal; several are for one after the other. */
+  call?: string | readonly string[];
+}
+
 /** What an empty list says: how to get the first entry, with the call to paste. */
-export function Empty({ children, call }: { children: ComponentChildren; call?: string }) {
+export function Empty({ children, call = [] }: EmptyProps) {
+  const calls = [call].flat();
+  const count = calls.length > 1 ? (index: number) => ` ${index + 1}` : () => "";
   return (
     <div class="empty">
       <p>{children}</p>
-      {call && <Copyable text={call} label="the call" />}
+      {calls.map((text, index) => (
+        <p key={text}>
+          <Command text={text} label={`the call${count(index)}`} />
+        </p>
+      ))}
+      {calls.some((text) => text.includes("$KEY")) && (
+        <p class="hint">
+          Put the token of an <a href={href("keys")}>API key</a> in place of <code>$KEY</code>.
+        </p>
+      )}
     </div>
   );
 }
@@ -83,11 +109,18 @@ export function Empty({ children, call }: { children: ComponentChildren; call?: 
 /** A call to paste into a terminal. `KEY` stands for the API key. */
 export function curl(method: string, path: string, body?: object): string {
   const parts = [
-    `curl -s -X ${method} ${location.origin}${path}`,
+    `curl -s -X ${method} ${forShell(`${location.origin}${path}`)}`,
     `-H "Authorization: token $KEY"`,
   ];
-  if (body) parts.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body)}'`);
+  if (body) {
+    parts.push(`-H "Content-Type: application/json"`, `-d ${forShell(JSON.stringify(body))}`);
+  }
   return parts.join(" ");
+}
+
+/** The text as one word of a shell: what stands in an address must not become a command. */
+function forShell(text: string): string {
+  return /^[\w./:%-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Where a list with cursors stands: the cursors of the pages before, and of this one (null: the first). */
@@ -118,34 +151,42 @@ export function useCursors(filter = ""): Cursors {
   };
 }
 
+interface PagerProps {
+  cursors: Cursors;
+  /** The cursor of the next page; null or undefined: this is the last one. */
+  next: string | null | undefined;
+  /** What the buttons say, where the list does not begin with what is newest. */
+  words?: readonly [previous: string, next: string];
+}
+
 /** The buttons between pages. Nothing, if there is one page only. */
-export function Pager({ cursors, next }: { cursors: Cursors; next: string | null | undefined }) {
+export function Pager({ cursors, next, words = ["Newer", "Older"] }: PagerProps) {
   if (cursors.number === 1 && !next) return null;
   return (
     <nav class="pager" aria-label="Pages">
       <button type="button" disabled={cursors.number === 1} onClick={cursors.previous}>
-        Newer
+        {words[0]}
       </button>
       <span>Page {cursors.number}</span>
       <button type="button" disabled={!next} onClick={() => next && cursors.next(next)}>
-        Older
+        {words[1]}
       </button>
     </nav>
   );
 }
 
-interface LiveListProps<T> {
+interface LiveListProps<T> extends Pick<FreshnessProps, "quiet"> {
   live: Live<T>;
   /** Draws what was answered. */
   children: (value: T) => JSX.Element;
 }
 
 /** Something live: how current it is, and below it what was answered last. */
-export function LiveView<T>({ live, children }: LiveListProps<T>) {
+export function LiveView<T>({ live, quiet, children }: LiveListProps<T>) {
   const state = live.state.value;
   return (
     <>
-      <Freshness state={state} />
+      <Freshness state={state} quiet={quiet} />
       {state.value !== undefined && children(state.value)}
     </>
   );

@@ -1,4 +1,5 @@
 /** Text, times and identifiers, as a person should see them. */
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { onAClock, roughly } from "../durations";
 import { serviceNow } from "../service-clock";
@@ -14,7 +15,8 @@ export function Untrusted({ text }: { text: string | null | undefined }) {
 export function Ago({ at }: { at: string | null | undefined }) {
   if (!at) return <span class="muted">never</span>;
   const ms = serviceNow.value - Date.parse(at);
-  const words = ms >= 0 ? `${roughly(ms)} ago` : `in ${roughly(-ms)}`;
+  // The service's time is known to two seconds: what has just happened is not to come.
+  const words = ms >= -2_000 ? `${roughly(ms)} ago` : `in ${roughly(-ms)}`;
   return (
     <time dateTime={at} title={new Date(at).toLocaleString()}>
       {words}
@@ -43,23 +45,52 @@ export function Countdown({ until }: { until: string }) {
 
 /** An identifier or a secret, with a button that copies it. */
 export function Copyable({ text, label }: { text: string; label: string }) {
-  const [copied, setCopied] = useState<"yes" | "no" | null>(null);
-  const copy = async () => {
-    const worked = await navigator.clipboard.writeText(text).then(
-      () => true,
-      () => false,
-    );
-    setCopied(worked ? "yes" : "no");
-    window.setTimeout(() => setCopied(null), 2_000);
-  };
   return (
     <span class="copyable">
       <code>{text}</code>
-      <button type="button" class="quiet" onClick={copy} aria-label={`Copy ${label}`}>
-        {copied === "yes" ? "Copied" : "Copy"}
+      <CopyButton text={text} label={label} />
+    </span>
+  );
+}
+
+/** A command to paste into a terminal. A word of it is not broken, unless it is longer than the line. */
+export function Command({ text, label }: { text: string; label: string }) {
+  return (
+    <span class="copyable">
+      <code class="command">
+        {text.split(" ").map((word, index) => (
+          <Fragment key={index}>
+            {index > 0 && " "}
+            <span>{word}</span>
+          </Fragment>
+        ))}
+      </code>
+      <CopyButton text={text} label={label} />
+    </span>
+  );
+}
+
+/** A button that copies what is shown elsewhere. */
+export function CopyButton({ text, label }: { text: string; label: string }) {
+  const [copied, setCopied] = useState<"yes" | "no" | null>(null);
+  const copy = async () => {
+    try {
+      // A page that came over plain HTTP has no clipboard.
+      await navigator.clipboard.writeText(text);
+      setCopied("yes");
+    } catch {
+      setCopied("no");
+    }
+    window.setTimeout(() => setCopied(null), 2_000);
+  };
+  const verb = copied === "yes" ? "Copied" : "Copy";
+  return (
+    <>
+      <button type="button" class="quiet" onClick={copy} aria-label={`${verb} ${label}`}>
+        {verb}
       </button>
       {copied === "no" && <span role="alert">Select it and copy it by hand.</span>}
-    </span>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { type OperationGroup, operation, rootOrKey } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf, toKeysetPage } from "../../http/paging";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { withTimeout } from "../../platform/wait";
 import { NODE_ID, nodeId, type RelayNode } from "../../relay-nodes/node";
 import { RelayNodeClient } from "../../relay-nodes/node-calls";
 import {
@@ -30,6 +31,8 @@ import {
 } from "./relay-node-wire";
 
 const PATH = "/v1/relay-nodes";
+/** How long a reader waits for a node's object, which waits 500 ms for its node itself. */
+const LOAD_WAIT_MS = 1_000;
 
 /** Of an operation on one node: the parameter of its path, and an example. */
 const byId = {
@@ -114,7 +117,8 @@ export const relayNodes: OperationGroup = {
       ...byId,
       async handle(c, { params: { id }, owner: organisationId }) {
         const node = await requireNode(c, { organisationId, id });
-        const load = await new RelayNodeClient(c.env).load(id).catch(() => null);
+        const asking = new RelayNodeClient(c.env).load(id);
+        const load = await withTimeout(LOAD_WAIT_MS, asking).catch(() => null);
         return { status: 200, body: toRelayNode(node, { load, at: Date.now() }) };
       },
     }),

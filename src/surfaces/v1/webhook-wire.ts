@@ -16,6 +16,7 @@ import {
   type WebhookEndpoint,
 } from "../../webhooks/endpoint";
 import { LONGEST_RECOVERY_MS, type Recovery } from "../../webhooks/recovery";
+import { EVENT_ID } from "../shared/id-forms";
 import { time, toRfc3339 } from "../shared/wire-time";
 
 const url = z.string("must be a string").meta({
@@ -141,6 +142,12 @@ export const deliveriesQuery = z
   .strictObject({
     limit: pageLimit,
     cursor: pageCursor(DELIVERY_ID),
+    event: z
+      .string()
+      .regex(EVENT_ID, "must be the id of an event")
+      .nullable()
+      .default(null)
+      .meta({ description: "Only of the event with this id." }),
     endpoint: z.string().nullable().default(null).meta({
       description: "Only to the webhook endpoint with this id, which may have been deleted.",
     }),
@@ -151,9 +158,10 @@ export const deliveriesQuery = z
       .default(null)
       .meta({ description: "Only in this state." }),
   })
-  .transform(({ limit, cursor, endpoint, event_type, status }) => ({
+  .transform(({ limit, cursor, event, endpoint, event_type, status }) => ({
     limit,
     below: cursor,
+    eventId: event,
     endpointId: endpoint,
     pattern: event_type,
     status,

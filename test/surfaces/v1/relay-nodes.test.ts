@@ -1,6 +1,7 @@
 /** Relay nodes on `/v1`: whose they are, what is shown of them, and the tokens with which they link. */
 import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { RelayNodeObject } from "../../../src/relay-nodes/object";
 import { call, newOrganisation } from "../../support/client";
 import { eventually } from "../../support/eventually";
 import { recordedIn } from "../../support/journals";
@@ -48,6 +49,21 @@ describe("a relay node", () => {
       "select (select json_group_array(digest) from relay_node_tokens) || (select json_group_array(name) from relay_nodes) as text",
     ).first<{ text: string }>();
     expect(stored?.text).not.toContain(token);
+  });
+
+  test("is shown as D1 has it, without its load, while its object does not answer", async () => {
+    const { key } = await newOrganisation();
+    const { id } = await newLinkedNode(key);
+    const hanging = vi
+      .spyOn(RelayNodeObject.prototype, "load")
+      .mockImplementation(() => new Promise(() => {}));
+    try {
+      const shown = await call("GET", `${NODES}/${id}`, { key });
+      expect(shown).toMatchObject({ status: 200, body: { id, status: "online" } });
+      expect(hanging).toHaveBeenCalled();
+    } finally {
+      hanging.mockRestore();
+    }
   });
 
   test.each([

@@ -298,6 +298,7 @@ describe("the list of deliveries", () => {
   test.each([
     "status=done",
     "event_type=nothing.happened",
+    "event=01A21576-9B07-799E-BDD0-52ED60DBC868",
     "limit=0",
     "limit=101",
     "cursor=whe_1",

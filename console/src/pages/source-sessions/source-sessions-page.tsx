@@ -1,9 +1,7 @@
-/** The page Source sessions. */
-export default function SourceSessionsPage({ path }: { path: readonly string[] }) {
-  return (
-    <>
-      <h1>Source sessions</h1>
-      <p>{path.join(" ")}</p>
-    </>
-  );
+/** The page Source sessions: their list, and one of them: `#/source-sessions/{id}`. */
+import { SourceSessionList } from "./source-session-list";
+import { SourceSessionView } from "./source-session-view";
+
+export default function SourceSessionsPage({ path: [id] }: { path: readonly string[] }) {
+  return id === undefined ? <SourceSessionList /> : <SourceSessionView key={id} id={id} />;
 }

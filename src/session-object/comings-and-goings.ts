@@ -18,7 +18,7 @@ interface PresenceContext {
   announcer: Announcer;
 }
 
-export class Presence {
+export class ComingsAndGoings {
   readonly #object: PresenceContext;
 
   constructor(object: PresenceContext) {

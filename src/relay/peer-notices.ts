@@ -9,7 +9,7 @@ import type { NodeTrunk } from "./node-trunk";
 import type { Participant } from "./participant";
 
 /** What it reads, and by what it tells. */
-interface PresenceParts {
+interface PeerNoticesParts {
   users: ConnectedUsers;
   trunk: NodeTrunk;
   delivery: Delivery;
@@ -17,10 +17,10 @@ interface PresenceParts {
   host(): number;
 }
 
-export class Presence {
-  readonly #relay: PresenceParts;
+export class PeerNotices {
+  readonly #relay: PeerNoticesParts;
 
-  constructor(relay: PresenceParts) {
+  constructor(relay: PeerNoticesParts) {
     this.#relay = relay;
   }
 

@@ -1,0 +1,36 @@
+/** What identifies a device, and what it may do, as a person should see it. */
+import { Untrusted } from "./text";
+
+/** A fingerprint in two groups of four, to be compared with what the device shows. */
+export function Fingerprint({ text }: { text: string }) {
+  return (
+    <code class="fingerprint">
+      {text.match(/.{1,4}/gu)?.map((group, index) => (
+        <span key={index}>{group}</span>
+      ))}
+    </code>
+  );
+}
+
+/** Scopes, one after the other. */
+export function Scopes({ scopes }: { scopes: readonly string[] }) {
+  if (scopes.length === 0) return <span class="muted">no scopes</span>;
+  return (
+    <>
+      {scopes.map((scope, index) => (
+        <span key={scope}>
+          {index > 0 && ", "}
+          <code>
+            <Untrusted text={scope} />
+          </code>
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** What the operators call a device, or what it calls itself. */
+export function DeviceName({ label, name }: { label?: string | null; name: string }) {
+  const text = label || name;
+  return text === "" ? <>A device without a name</> : <Untrusted text={text} />;
+}
