@@ -30,7 +30,7 @@ await buildClient();
 const { Participant, WAIT_MS, within } = await import("./participant.mjs");
 const { UdpParticipant } = await import("./udp-participant.mjs");
 
-/** Goes through a queue twice, and the first attempt of a delivery may be made again after 5 s. */
+/** A delivery goes through a queue, and its first attempt may be made again after 5 s. */
 const WEBHOOK_WAIT_MS = 30_000;
 
 const localUrl = `http://localhost:${process.env.PORT || 8787}`;

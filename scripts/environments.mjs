@@ -16,7 +16,7 @@ export const PRODUCTION = "production";
 export const NO_DATABASE = "00000000-0000-0000-0000-000000000000";
 
 /** How the names of the queues end: the Worker knows its queues by that (`src/queues.ts`). */
-export const QUEUE_ENDINGS = ["events", "deliveries", "checks", "sweep", "dead-letters"];
+export const QUEUE_ENDINGS = ["deliveries", "checks", "sweep", "dead-letters"];
 
 /** Names of Workers and queues are part of hostnames and paths: 63 characters at most. */
 const LONGEST_NAME = 63;
@@ -140,7 +140,7 @@ function requireKnownKeys(production) {
   );
 }
 
-/** `drawbridge-events` becomes `drawbridge-staging-events`; the end of a name stays as it is. */
+/** `drawbridge-sweep` becomes `drawbridge-staging-sweep`; the end of a name stays as it is. */
 function environmentName(name, worker, environment) {
   if (name === worker) return `${worker}-${environment}`;
   if (name.startsWith(`${worker}-`)) return `${worker}-${environment}${name.slice(worker.length)}`;

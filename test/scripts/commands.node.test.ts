@@ -56,6 +56,7 @@ test.each([
   ["demo", ["PORT", "DRAWBRIDGE_URL", "DRAWBRIDGE_KEY"]],
   ["check", ["no options"]],
   ["bench", ["no options"]],
+  ["bench-journals", ["--before <folder>", "--part <name>", "--quick"]],
   ["openapi", ["--check"]],
 ])("npm run %s -- --help prints what the command knows, and does nothing else", (name, known) => {
   const { code, output } = script(name, ["--help"]);
@@ -83,6 +84,7 @@ describe("a flag that a command does not know", () => {
     ["check", "no options"],
     ["bench", "no options"],
     ["bench-relay-node", "no options"],
+    ["bench-journals", "--before <folder>"],
     ["build-relay-node", "no options"],
     ["openapi", "--check"],
   ])("is refused by npm run %s, which says what it knows", (name, known) => {
@@ -158,7 +160,6 @@ describe("npm run deploy -- --dry-run", () => {
       "drawbridge-staging-checks",
       "drawbridge-staging-dead-letters",
       "drawbridge-staging-deliveries",
-      "drawbridge-staging-events",
       "drawbridge-staging-sweep",
     ]);
   });
@@ -169,7 +170,7 @@ describe("npm run deploy -- --dry-run", () => {
     const { code, output } = script("deploy", ["--dry-run"], { cwd: root });
     expect(code, output).toBe(0);
     expect(output).toContain("Total Upload");
-    expect(output).toContain("wrangler queues create acme-events");
+    expect(output).toContain("wrangler queues create acme-deliveries");
     expect(output).toContain("wrangler d1 create acme");
     expect(output).toMatch(/^ *show the root token +# only if the Worker has none/m);
     expect(output).toMatch(/^ *with --secrets-file <file> +# only if the Worker lacks/m);

@@ -35,7 +35,7 @@ describe("an environment", () => {
     expect(resources(staging).slice(0, 3)).toEqual([
       "drawbridge-staging",
       "drawbridge-staging",
-      "drawbridge-staging-events",
+      "drawbridge-staging-deliveries",
     ]);
   });
 
@@ -89,7 +89,7 @@ describe("an environment", () => {
   test.each<[string, Config]>([
     ["the Worker drawbridge", { name: production.name }],
     ["the database drawbridge", { d1_databases: production.d1_databases }],
-    ["the queue drawbridge-events", { queues: production.queues }],
+    ["the queue drawbridge-deliveries", { queues: production.queues }],
     ["the rate limit", { ratelimits: production.ratelimits }],
     ["the route relay.example.com", { routes: ["relay.example.com"] }],
     [
@@ -124,7 +124,7 @@ describe("an environment", () => {
     expect(resources(config).slice(0, 3)).toEqual([
       "acme-staging",
       "staging-drawbridge",
-      "staging-drawbridge-events",
+      "staging-drawbridge-deliveries",
     ]);
     expect(() => requireKnownQueues(config)).not.toThrow();
   });
