@@ -5,7 +5,7 @@ import { newOrganisation, post } from "./server.mjs";
 const AT_ONCE = 8;
 const SESSIONS_OF_A_WORKER = 10;
 /** How often a timed command is made, whatever became of the one before. */
-const SAMPLE_MS = 100;
+const SAMPLE_MS = 250;
 /** A session has room for 64 users. */
 const USERS_OF_A_SESSION = 50;
 
