@@ -12,22 +12,21 @@ export async function send(input: RequestInfo | URL, init?: RequestInit): Promis
   // Whoever has no credential signs in. What they send is a secret, and is not kept.
   const isWrite = request.method !== "GET" && request.headers.has("Authorization");
   if (!isWrite) return fetch(request);
-  if (request.method === "POST") {
-    const text = await textOf(request);
-    const key = unanswered.get(text) ?? newKey();
-    unanswered.set(text, key);
-    request.headers.set("Idempotency-Key", key);
-  }
-  const answer = await fetch(request);
+  const answer = request.method === "POST" ? await sendOnce(request) : await fetch(request);
   // Once something is done, the same request is a new wish: to turn on again what was turned off since.
   if (await isAnswer(answer)) unanswered.clear();
   return answer;
 }
 
-/** All that makes a request what it is. */
-async function textOf(request: Request): Promise<string> {
-  const organisation = request.headers.get("X-Organisation-Id");
-  return [request.url, organisation, await request.clone().text()].join("\n");
+/** Sends a POST with the key of the same request before, if that one got no answer. */
+async function sendOnce(request: Request): Promise<Response> {
+  const { url, method, headers, cache, credentials, signal } = request;
+  const body = await request.text();
+  const text = [url, headers.get("X-Organisation-Id"), body].join("\n");
+  const key = unanswered.get(text) ?? newKey();
+  unanswered.set(text, key);
+  headers.set("Idempotency-Key", key);
+  return fetch(url, { method, headers, body: body || null, cache, credentials, signal });
 }
 
 /** Whether it says what became of the request. */

@@ -274,7 +274,7 @@ describe("a person in haste", () => {
     await tab.page.getByRole("row").filter({ hasText: "host" }).first().waitFor();
     const text = await tab.page.locator("main").innerText();
     expect(text).not.toMatch(/\d{3,} d\b/);
-    expect(text).not.toContain("0:00");
+    expect(text).not.toMatch(/Ends in\s+0:00/);
     await goTo(tab, "#/keys");
     expect(await tab.page.locator("main").innerText()).not.toMatch(/\d{3,} d\b/);
   });
@@ -304,7 +304,8 @@ describe("a person in haste", () => {
         await new Promise((go) => setTimeout(go, 20));
       }
     })()`);
-    await tab.page.getByRole("table").waitFor();
+    // The calls of all these pages are answered first.
+    await tab.page.getByRole("table").waitFor({ timeout: 90_000 });
     await expect.poll(() => tab.page.evaluate("running.size"), { timeout: 30_000 }).toBeLessThan(5);
   });
 });
