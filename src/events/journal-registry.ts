@@ -62,18 +62,12 @@ export async function listOldJournals(
     .limit(limit);
 }
 
-/** Takes a journal out, when it has been dropped. */
-export async function forgetJournal(
-  db: Database,
-  { organisationId, day, number }: JournalKey,
-): Promise<void> {
-  await db
-    .delete(journals)
-    .where(
-      and(
-        eq(journals.organisationId, organisationId),
-        eq(journals.day, day),
-        eq(journals.number, number),
-      ),
-    );
+/** Takes journals out that have been dropped. */
+export async function forgetJournals(db: Database, keys: readonly JournalKey[]): Promise<void> {
+  if (keys.length === 0) return;
+  const listed = JSON.stringify(keys);
+  await db.delete(journals).where(
+    sql`(organisation_id, day, number) in (select value ->> 'organisationId', value ->> 'day',
+      value ->> 'number' from json_each(${listed}))`,
+  );
 }

@@ -29,8 +29,8 @@ export function pageOfEvents(
   for (const event of store.scan(range)) {
     looked += 1;
     if (hasType(event.type, query)) {
-      const read = event.read();
-      if (state === null || summarise(read.deliveries).state === state) rows.push(read);
+      // Its data is unpacked only if it is shown.
+      if (state === null || summarise(event.deliveries()).state === state) rows.push(event.read());
     }
     if (rows.length === limit || looked === mostRows) return { rows, next: event.id, looked };
   }

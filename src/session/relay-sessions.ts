@@ -2,6 +2,7 @@
 import type { Database } from "../db/open";
 import { removeJoinCode, reserveJoinCode } from "./join-codes";
 import { endedRefusal, type SessionRefusal } from "./machine";
+import { newRelaySessionId } from "./relay-session-id";
 import { joinKeyDigest } from "./relay-tokens";
 import { isFinal, joinCodeDrawOf, type RelayUser, type Session } from "./session";
 import type { SessionResult, UserRequest } from "./session-calls";
@@ -49,7 +50,7 @@ export async function createRelaySession(
   const { users, ttlSeconds, withJoinCode, nodes, ...rest } = input;
   const expiresAt = now + ttlSeconds * 1_000;
   for (let i = 0; i < MAX_ID_TRIES; i++) {
-    const id = newSessionId();
+    const id = newRelaySessionId();
     const facts = {
       ...rest,
       id,
@@ -143,11 +144,4 @@ export async function changeJoinCode(
   const unused = result.ok ? before : draw;
   if (unused !== null) await removeJoinCode(db, secret, { id: sessionId, draw: unused });
   return result;
-}
-
-/** The form of a relay session's id: 12 hex digits and `-S`, as the vendor has it. */
-export const RELAY_SESSION_ID = /^[0-9a-f]{12}-S$/;
-
-function newSessionId(): string {
-  return `${Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex")}-S`;
 }

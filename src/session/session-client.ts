@@ -7,7 +7,7 @@ import { UnavailableError } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
 import { findEndedSource } from "./ended-sources";
 import { endedRefusal } from "./machine";
-import { RELAY_SESSION_ID } from "./relay-sessions";
+import { RELAY_SESSION_ID } from "./relay-session-id";
 import type { ExpiryReason, Session } from "./session";
 import {
   type JoiningUser,

@@ -1,6 +1,6 @@
 /** The sweep's steps for journals: drops those whose day is over, and those of deleted organisations. */
 import { dayAt, type JournalKey } from "../events/journal-key";
-import { forgetJournal, listJournals, listOldJournals } from "../events/journal-registry";
+import { forgetJournals, listJournals, listOldJournals } from "../events/journal-registry";
 import { describeError, log } from "../platform/log";
 import { JOURNALS_PER_MESSAGE, JOURNALS_PER_STEP, OBJECTS_AT_ONCE } from "./page-sizes";
 import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
@@ -27,22 +27,24 @@ export async function queueJournalsOf(
   return { rest: null, more: inMessages(found) };
 }
 
-/** Drops journals, the object before the row: if the object fails, the row finds it again. */
+/** Drops journals, the objects before the rows: if the object fails, the row finds it again. */
 export async function dropJournals(
   { db, events: { journals } }: SweepServices,
   keys: readonly JournalKey[],
 ): Promise<void> {
+  const dropped: JournalKey[] = [];
   for (let i = 0; i < keys.length; i += OBJECTS_AT_ONCE) {
     const dropping = keys.slice(i, i + OBJECTS_AT_ONCE).map(async (key) => {
       try {
         await journals.call(key, (journal) => journal.drop());
-        await forgetJournal(db, key);
+        dropped.push(key);
       } catch (error) {
         log("sweep item failed", { ...key, error: describeError(error) });
       }
     });
     await Promise.all(dropping);
   }
+  await forgetJournals(db, dropped);
 }
 
 function inMessages(keys: readonly JournalKey[]): Task[] {

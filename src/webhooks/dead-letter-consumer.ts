@@ -41,6 +41,7 @@ async function giveUpDelivery(
   journals: JournalClient,
   { organisationId, id }: DeliveryKey,
 ): Promise<void> {
+  if (!journals.mayHold(eventIdOfDelivery(id))) return;
   const key = await journals.journalOf(organisationId, eventIdOfDelivery(id));
   await journals.call(key, (journal) => journal.giveUp(id));
 }

@@ -35,7 +35,8 @@ export async function findDeliveriesToSend(
 ): Promise<FoundDeliveries> {
   const recorded: { key: DeliveryKey; recorded: RecordedEvent }[] = [];
   const unreachable = new Set<string>();
-  const byOrganisation = Map.groupBy(keys, ({ organisationId }) => organisationId);
+  const possible = keys.filter(({ id }) => journals.mayHold(eventIdOfDelivery(id)));
+  const byOrganisation = Map.groupBy(possible, ({ organisationId }) => organisationId);
   const groups: { key: JournalKey; items: DeliveryKey[] }[] = [];
   for (const [organisationId, own] of byOrganisation) {
     const eventOf = ({ id }: DeliveryKey) => eventIdOfDelivery(id);

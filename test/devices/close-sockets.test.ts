@@ -80,7 +80,7 @@ describe.each(Object.entries(ends))("the websockets of a device, after %s,", (_,
     expect((await socket.closed).code).toBe(4403);
   });
 
-  test("are closed by the consumer of the event where they could not be closed at once", async () => {
+  test("are closed by the outbox of the event where they could not be closed at once", async () => {
     const at = await newApplication();
     const device = await newDevice();
     const { token } = await pair(at, device);
@@ -93,7 +93,7 @@ describe.each(Object.entries(ends))("the websockets of a device, after %s,", (_,
   });
 });
 
-describe("the consumer of a device's event", () => {
+describe("the outbox, when a device's event is recorded,", () => {
   test("closes no websocket that the device opened after a new approval", async () => {
     const at = await newApplication();
     const device = await newDevice();

@@ -61,7 +61,9 @@ describe("an event", () => {
         expect(rows).toMatchObject([{ status: "delivered", attempt_count: 1 }]);
       });
       if (evicted) await evictJournals(tenant);
+      const sent = vi.spyOn(Object.getPrototypeOf(env.DELIVERIES), "sendBatch");
       await record(event);
+      expect(sent).not.toHaveBeenCalled();
       // A delivery after it on the same queue: when that one is done, a repeated one would be done too.
       const behind = await newEvent(tenant, "session.active", newMailbox().url);
       await record(behind);

@@ -6,7 +6,7 @@ import { openDatabase } from "../../src/db/open";
 import { openOutbox } from "../../src/devices/event-outbox";
 import { announceExpiringKeys } from "../../src/keys/announce-expiring";
 import { newOrganisation } from "../support/client";
-import { recordedIn } from "../support/journals";
+import { settledIn } from "../support/journals";
 import { keyEventTypes, newKey, patchKey } from "../support/keys";
 
 const DAY = 86_400_000;
@@ -33,7 +33,7 @@ describe("a key that will expire", () => {
     await sweepAt(end - 7 * DAY);
     await sweepAt(end - 6 * DAY);
     expect(await expiring()).toBe(1);
-    const told = (await recordedIn(tenant.id)).find(({ event }) => event.type === "key.expiring");
+    const told = (await settledIn(tenant.id)).find(({ event }) => event.type === "key.expiring");
     expect(told?.event.data).toMatchObject({
       key: { id: key.id, emails: ["ops@example.com"], expiresAt: end },
     });

@@ -18,7 +18,7 @@ import {
   verify,
 } from "../support/devices";
 import { eventually } from "../support/eventually";
-import { recordedIn } from "../support/journals";
+import { settledIn } from "../support/journals";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -178,7 +178,7 @@ describe("a device that pairs", () => {
       call("GET", `${at.path}/pairing/requests`, { key: at.key }),
       call("GET", `${at.path}/devices`, { key: at.key }),
     ]);
-    const stored = await recordedIn(at.id);
+    const stored = await settledIn(at.id);
     const digest = Buffer.from(
       await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)),
     ).toString("base64url");

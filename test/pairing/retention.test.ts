@@ -21,7 +21,7 @@ import {
 } from "../support/devices";
 import { eventually } from "../support/eventually";
 import { journalUnreachable, withJournals } from "../support/faults";
-import { recordedIn } from "../support/journals";
+import { settledIn } from "../support/journals";
 import { runSweep } from "../support/sweep";
 
 const DAY = 86_400_000;
@@ -58,7 +58,7 @@ describe("the sweep of pairing", () => {
     vi.setSystemTime(Date.now() + 61_000);
     await runSweep();
     expect(await count("owed_events", "organisation_id", at.id)).toBe(0);
-    expect(await recordedIn(at.id)).toHaveLength(1);
+    expect(await settledIn(at.id)).toHaveLength(1);
   });
 
   test("removes nonces after 30 minutes, and not before", async () => {

@@ -7,7 +7,7 @@ import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
 import { journalUnreachable, runSweep, withJournals } from "../support/faults";
-import { recordedIn } from "../support/journals";
+import { settledIn } from "../support/journals";
 import { at, create, register, set } from "../support/permissions";
 import { settled } from "../support/rows";
 
@@ -17,7 +17,7 @@ afterEach(() => {
 
 /** The events of an organisation, oldest first; those of one millisecond are in no order. */
 async function eventsOf(organisationId: number) {
-  const recorded = await recordedIn(organisationId);
+  const recorded = await settledIn(organisationId);
   return recorded.map(({ event: { id, type, at, data } }) => ({
     ...{ id, type, at },
     // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads

@@ -6,6 +6,7 @@ import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
+import { warmJournal } from "../support/journals";
 import { allowBoth, at, create, newConnectedRelay, register, set } from "../support/permissions";
 import { rowsOf, settled, written } from "../support/rows";
 import { connect, tryConnect, withId } from "../support/socket";
@@ -44,7 +45,8 @@ test("a change of a permission writes its row, its index entries, three counts, 
 });
 
 test("a new connection costs its row, its count, and three rows for its event, and so does its removal", async () => {
-  const { key } = await newOrganisation();
+  const { key, id } = await newOrganisation();
+  await warmJournal(id);
   const made = await cost(key, () => register(key, "A"));
   expect(written(made)).toBe(5);
   const gone = await cost(key, () => call("DELETE", "/connections/definition/A", { key }));

@@ -11,7 +11,7 @@ import type { DomainEvent } from "../../src/events/event";
 import { SessionClient } from "../../src/session/session-client";
 import { type Answer, call, newOrganisation, type Tenant } from "./client";
 import { eventually } from "./eventually";
-import { recordedIn } from "./journals";
+import { settledIn } from "./journals";
 import { insertKey } from "./keys";
 
 /** An application of a new organisation. */
@@ -221,7 +221,7 @@ export function operatorOf(at: TestApplication): Actor {
  * millisecond have no other.
  */
 export async function deviceEvents(at: TestApplication): Promise<string[]> {
-  const recorded = await recordedIn(at.id);
+  const recorded = await settledIn(at.id);
   const types = recorded.map(({ event }) => event.type);
   return types.filter((type) => type.startsWith("device.")).sort();
 }
@@ -243,7 +243,7 @@ export async function newKey(at: Tenant, permissions: string[]): Promise<string>
 
 /** An organisation's latest event of a type, as its consumer gets it. */
 export async function findDeviceEvent(at: TestApplication, type: string): Promise<DomainEvent> {
-  const recorded = await recordedIn(at.id);
+  const recorded = await settledIn(at.id);
   const found = recorded.findLast(({ event }) => event.type === type);
   if (!found) throw new Error(`there is no event ${type}`);
   return found.event;

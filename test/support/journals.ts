@@ -12,6 +12,7 @@ import { dayAt, type JournalKey, journalName } from "../../src/events/journal-ke
 import { listJournals, registerJournal } from "../../src/events/journal-registry";
 import { JournalStore } from "../../src/journals/journal-store";
 import type { JournalObject } from "../../src/journals/object";
+import { eventually } from "./eventually";
 
 export type JournalStub = DurableObjectStub<JournalObject>;
 
@@ -46,6 +47,19 @@ export async function recordedIn(organisationId: number): Promise<RecordedEvent[
     keys.map((key) => journals.call(key, (journal) => journal.listEvents(ALL))),
   );
   return pages.flatMap(({ rows }) => rows).sort((a, b) => (a.event.id < b.event.id ? -1 : 1));
+}
+
+/** As `recordedIn`, once no event of a change in D1 is owed any more. */
+export async function settledIn(organisationId: number): Promise<RecordedEvent[]> {
+  await eventually(async () => {
+    const owed = await env.DB.prepare(
+      "select count(*) n from owed_events where organisation_id = ?",
+    )
+      .bind(organisationId)
+      .first("n");
+    if (owed !== 0) throw new Error(`${owed} events are still owed`);
+  });
+  return recordedIn(organisationId);
 }
 
 /** Works on a journal's own tables, as nothing but its object does otherwise. */

@@ -5,7 +5,7 @@ import { openDatabase } from "../../src/db/open";
 import { newToken } from "../../src/keys/key-token";
 import { keyInsertStatements } from "../../src/keys/key-writes";
 import { type Answer, call, type Tenant } from "./client";
-import { recordedIn } from "./journals";
+import { settledIn } from "./journals";
 
 /** A key that a test made. */
 export interface TestKey {
@@ -93,7 +93,7 @@ export async function manyKeys(tenant: Tenant, count: number): Promise<void> {
 /** The types of the events of an organisation about a key, in order. */
 export async function keyEventTypes(organisationId: number, keyId: number): Promise<string[]> {
   const about = (data: object) => (data as { key?: { id: number } }).key?.id === keyId;
-  const recorded = await recordedIn(organisationId);
+  const recorded = await settledIn(organisationId);
   return recorded.filter(({ event }) => about(event.data)).map(({ event }) => event.type);
 }
 

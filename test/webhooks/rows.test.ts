@@ -9,7 +9,7 @@ import { unattempted } from "../../src/journals/stored-delivery";
 import { newDelivery } from "../../src/webhooks/delivery";
 import { newOrganisation, type Tenant } from "../support/client";
 import { newEndpoint, patchEndpoint } from "../support/endpoints";
-import { storeRecords } from "../support/journals";
+import { journals, journalsOf, storeRecords } from "../support/journals";
 import {
   deliverWith,
   deliveryRows,
@@ -24,6 +24,7 @@ import type { Behaviour } from "../support/receiver";
 import { d1CallsOf, rowsOf, written } from "../support/rows";
 
 afterEach(() => {
+  vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
@@ -75,6 +76,28 @@ describe("an event", () => {
     expect(await deliveryRows(tenant)).toHaveLength(2 * count);
     expect(rows).toMatchObject({ d1Written: 0, objectWritten: cost });
   });
+});
+
+test("an event with one delivery that arrives makes one call of D1 in all, while its journal knows who listens", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const tenant = await newOrganisation();
+  const only = { event_types: ["session.expired"] };
+  const { mailbox } = await newEndpoint(tenant, newMailbox(), only);
+  const event = await newEvent(tenant, "session.expired", null);
+  const [key] = await journalsOf(tenant.id);
+  if (!key) throw new Error("there is one");
+  const arrives = async (one: typeof event) => {
+    await record(one);
+    await eventually(async () => {
+      const [found] = await journals.call(key, (journal) => journal.find([one.id]));
+      expect(found?.deliveries).toMatchObject([{ status: "delivered" }]);
+    });
+  };
+  await arrives(event);
+  await settle(tenant);
+  const calls = await d1CallsOf(() => arrives({ ...event, id: newEventId(Date.now()) }));
+  expect(calls).toHaveLength(1);
+  expect(await mailbox.requests()).toHaveLength(2);
 });
 
 describe("an attempt", () => {

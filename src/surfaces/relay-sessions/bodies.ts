@@ -6,7 +6,7 @@ import * as z from "zod";
 import { freeText, humanText } from "../../http/human-text";
 import { wholeNumber, wholeNumberText } from "../../http/whole-numbers";
 import { spellAddress } from "../../platform/ip-address";
-import { RELAY_SESSION_ID } from "../../session/relay-sessions";
+import { RELAY_SESSION_ID } from "../../session/relay-session-id";
 import { MAX_SESSION_USERS } from "../../session/session";
 import { connectionId } from "../relay-permissions/wire";
 import { region } from "../shared/regions";

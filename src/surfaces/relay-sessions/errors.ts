@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { type HttpRefusal, pathsUnder, Refused, type Surface } from "../../http/request-context";
-import { RELAY_SESSION_ID } from "../../session/relay-sessions";
+import { RELAY_SESSION_ID } from "../../session/relay-session-id";
 import type { AdmissionRefusal } from "../../session-object/admission";
 
 /** The surface of relay sessions. */

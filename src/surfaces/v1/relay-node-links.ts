@@ -15,7 +15,7 @@ import { NODE_ID, type NodeSettings, type RelayNode } from "../../relay-nodes/no
 import { type LinkRefusal, type LinkRequest, RelayNodeClient } from "../../relay-nodes/node-calls";
 import { findNodeByToken } from "../../relay-nodes/node-store";
 import { isNodeToken } from "../../relay-nodes/node-token";
-import { RELAY_SESSION_ID } from "../../session/relay-sessions";
+import { RELAY_SESSION_ID } from "../../session/relay-session-id";
 import { sessionIdForm } from "../relay-sessions/bodies";
 
 const UPGRADE = {

@@ -15,7 +15,7 @@ import {
 } from "../../http/operation";
 import { type Call, Refused } from "../../http/request-context";
 import { requireRoot, requireSigner } from "../../http/root-and-signer";
-import { RELAY_SESSION_ID } from "../../session/relay-sessions";
+import { RELAY_SESSION_ID } from "../../session/relay-session-id";
 import { type ExpiryReason, endReasonOf, type Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import { connectorSecrets, MOCK_TYPE } from "../../sources/connector";
