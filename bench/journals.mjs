@@ -28,17 +28,17 @@ const { values } = parseArgs({
   options: {
     before: { type: "string" },
     part: { type: "string" },
-    quick: { type: "boolean" },
+    scale: { type: "string", default: "1" },
   },
 });
 const isAsked = (part) => values.part === undefined || values.part === part;
-const scale = values.quick ? 20 : 1;
-const LIVES = 1_000 / scale;
+const scale = Number(values.scale);
+const LIVES = Math.ceil(1_000 * scale);
 const AT_ONCE = 8;
-const BURST_EVENTS = 20_000 / scale;
-const DELAY_ROUNDS = 40 / Math.sqrt(scale);
+const BURST_EVENTS = 2 * Math.ceil(10_000 * scale);
+const DELAY_ROUNDS = Math.ceil(40 * scale);
 const DELAYS_A_ROUND = 25;
-const QUIET_SAMPLES = 300 / scale;
+const QUIET_SAMPLES = Math.max(100, 300 * scale);
 
 /** A life has 3 events and 5 deliveries: the endpoint wants all events, the `webhook_url` gets two of them. */
 const DELIVERIES_OF_A_LIFE = 5;
@@ -191,11 +191,12 @@ async function measureBurst({ name, built }, listens) {
   const server = await serve(built);
   try {
     const burst = await Burst.prepare(server.url, receiver);
+    const makeEvents = await burst.prepareOther(listens);
     await burst.sample(() => burst.samples < QUIET_SAMPLES / 5);
     const quiet = await burst.sample((count) => count < QUIET_SAMPLES);
     let isOver = false;
     const startedAt = performance.now();
-    const bursting = burst.run(BURST_EVENTS, listens).finally(() => {
+    const bursting = makeEvents(BURST_EVENTS).finally(() => {
       isOver = true;
     });
     const loud = await burst.sample(() => !isOver);

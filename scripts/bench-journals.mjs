@@ -7,9 +7,9 @@ const options = readOptions({
     usage: "--before <folder>  measures the checkout in that folder as well, in turns",
   },
   part: { type: "string", usage: "--part <name>      one part only: sizes, delays or burst" },
-  quick: {
-    type: "boolean",
-    usage: "--quick            a twentieth of everything: to try the bench itself",
+  scale: {
+    type: "string",
+    usage: "--scale <number>   a share of everything, such as 0.05: to try the bench itself",
   },
 });
 const PARTS = ["sizes", "delays", "burst"];
@@ -17,8 +17,7 @@ if (options.part !== undefined && !PARTS.includes(options.part)) {
   fail(`There is no part "${options.part}". The parts are ${PARTS.join(", ")}.`);
 }
 ensureInstalled();
-const args = Object.entries(options).flatMap(([name, value]) =>
-  value === true ? [`--${name}`] : [`--${name}`, value],
-);
+if (!(Number(options.scale ?? 1) > 0)) fail("--scale takes a number above 0, such as 0.05.");
+const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
 const { code } = await runNode(["bench/journals.mjs", ...args]);
 process.exitCode = code;

@@ -56,7 +56,7 @@ test.each([
   ["demo", ["PORT", "DRAWBRIDGE_URL", "DRAWBRIDGE_KEY"]],
   ["check", ["no options"]],
   ["bench", ["no options"]],
-  ["bench-journals", ["--before <folder>", "--part <name>", "--quick"]],
+  ["bench-journals", ["--before <folder>", "--part <name>", "--scale <number>"]],
   ["openapi", ["--check"]],
 ])("npm run %s -- --help prints what the command knows, and does nothing else", (name, known) => {
   const { code, output } = script(name, ["--help"]);
