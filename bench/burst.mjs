@@ -3,6 +3,11 @@ import { newOrganisation, post } from "./server.mjs";
 
 /** The bursting organisation's calls that are under way at the same time. */
 const AT_ONCE = 8;
+/**
+ * How many events it makes in a second, at most. It leaves the one thread of the runtime some room: a thread
+ * that has too much to do would delay everybody, whatever the service is like.
+ */
+const BURST_A_SECOND = 100;
 const SESSIONS_OF_A_WORKER = 10;
 /** How often a timed command is made, whatever became of the one before. */
 const SAMPLE_MS = 250;
@@ -59,10 +64,12 @@ export class Burst {
   }
 
   /**
-   * Makes so many events in the other organisation, as fast as the service lets it.
-   * @param listens whether it has an endpoint that wants them; then it is over when all have arrived
+   * Makes the other organisation and its sessions.
+   * @param listens whether it has an endpoint that wants its events
+   * @returns makes so many events in it, as fast as the bound and the service let it, and is over when all
+   *   that its endpoint wants has arrived
    */
-  async run(count, listens) {
+  async prepareOther(listens) {
     const headers = await newOrganisation(this.#url);
     const path = `${this.#path}-burst`;
     if (listens) {
@@ -70,12 +77,25 @@ export class Burst {
       const endpoint = { url: this.#receiver.url(path), event_types: types };
       await post(`${this.#url}v1/webhooks/endpoints`, headers, endpoint);
     }
-    const startedAt = performance.now();
-    let left = count / 2;
-    await Promise.all(
+    const workers = await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
         const sessions = [];
         for (let i = 0; i < SESSIONS_OF_A_WORKER; i++) sessions.push(await this.#create(headers));
+        return sessions;
+      }),
+    );
+    return async (count) => {
+      const commandsMs = await this.#makeEvents(headers, workers, count);
+      while (listens && this.#receiver.count(path) < count) await pause(100);
+      return { commandsMs };
+    };
+  }
+
+  async #makeEvents(headers, workers, count) {
+    const startedAt = performance.now();
+    let left = count / 2;
+    await Promise.all(
+      workers.map(async (sessions) => {
         for (let i = 0; left-- > 0; i++) {
           const session_id = sessions[i % sessions.length];
           const user = await this.#call(":authorize-user", headers, {
@@ -84,12 +104,12 @@ export class Burst {
           });
           const { authorization_token } = user.session_user;
           await this.#call(":revoke-user", headers, { session_id, authorization_token });
+          const due = startedAt + ((i + 1) * 2 * AT_ONCE * 1_000) / BURST_A_SECOND;
+          await pause(Math.max(0, due - performance.now()));
         }
       }),
     );
-    const commandsMs = performance.now() - startedAt;
-    while (listens && this.#receiver.count(path) < count) await pause(100);
-    return { commandsMs };
+    return performance.now() - startedAt;
   }
 
   /** Authorises a user, and waits for the webhook of it. */

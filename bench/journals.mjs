@@ -191,11 +191,12 @@ async function measureBurst({ name, built }, listens) {
   const server = await serve(built);
   try {
     const burst = await Burst.prepare(server.url, receiver);
+    const makeEvents = await burst.prepareOther(listens);
     await burst.sample(() => burst.samples < QUIET_SAMPLES / 5);
     const quiet = await burst.sample((count) => count < QUIET_SAMPLES);
     let isOver = false;
     const startedAt = performance.now();
-    const bursting = burst.run(BURST_EVENTS, listens).finally(() => {
+    const bursting = makeEvents(BURST_EVENTS).finally(() => {
       isOver = true;
     });
     const loud = await burst.sample(() => !isOver);

@@ -10,6 +10,8 @@ import { dropOldest } from "../platform/bounded-memory";
 
 /** How long an isolate uses what it has read. */
 const REMEMBERED_MS = 60_000;
+/** How much longer it is used while one request reads it again. */
+const READ_MS = 2_000;
 /** A change counts so long after it was stored: longer than any isolate uses what it read before. */
 export const COUNT_CHANGE_LEAD_MS = 180_000;
 const MAX_REMEMBERED = 10_000;
@@ -24,6 +26,8 @@ export async function findJournalCounts(
 ): Promise<readonly JournalCount[]> {
   const known = remembered.get(organisationId);
   if (known && now >= known.readAt && now - known.readAt < REMEMBERED_MS) return known.counts;
+  // While one request reads it again, the others go on with what is known.
+  if (known) known.readAt = now - REMEMBERED_MS + READ_MS;
   const rows = await db
     .select({ counts: organisations.journalCounts })
     .from(organisations)

@@ -13,8 +13,8 @@ export class Listeners {
   readonly #db: Database;
   readonly #organisationId: number;
   #known: { endpoints: readonly ListeningEndpoint[]; readAt: number } | null = null;
-  /** Rises with each change, so that a read that began before it is not remembered. */
-  #changes = 0;
+  /** The read that is under way: in a burst, one read is for all. */
+  #reading: Promise<readonly ListeningEndpoint[]> | null = null;
 
   constructor(db: Database, organisationId: number) {
     this.#db = db;
@@ -25,15 +25,31 @@ export class Listeners {
   async current(now: number): Promise<readonly ListeningEndpoint[]> {
     const known = this.#known;
     if (known && now >= known.readAt && now - known.readAt < LISTENERS_MS) return known.endpoints;
-    const before = this.#changes;
-    const endpoints = await findListeningEndpoints(this.#db, this.#organisationId);
-    if (before === this.#changes) this.#known = { endpoints, readAt: now };
-    return endpoints;
+    this.#reading ??= this.#read(now);
+    return this.#reading;
   }
 
   /** The endpoints have changed. */
   changed(): void {
-    this.#changes += 1;
     this.#known = null;
+    // What began before the change is not for those who come after it.
+    this.#reading = null;
+  }
+
+  #read(now: number): Promise<readonly ListeningEndpoint[]> {
+    const reading = findListeningEndpoints(this.#db, this.#organisationId).then(
+      (endpoints) => {
+        if (this.#reading === reading) {
+          this.#known = { endpoints, readAt: now };
+          this.#reading = null;
+        }
+        return endpoints;
+      },
+      (error) => {
+        if (this.#reading === reading) this.#reading = null;
+        throw error;
+      },
+    );
+    return reading;
   }
 }

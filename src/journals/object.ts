@@ -41,6 +41,8 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   readonly #db: Database;
   readonly #store: JournalStore;
   readonly #listeners: Listeners;
+  /** That the journal is being entered in D1: at the beginning of a day, once for all who wait. */
+  #registering: Promise<void> | null = null;
   /** Deliveries whose first attempt this instance has put on the queue: it does not do so again. */
   readonly #queued = new Map<string, true>();
 
@@ -140,8 +142,12 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   }
 
   /** Enters the journal in D1 before its first event, so that lists and retention know of it. */
-  async #register(): Promise<void> {
-    if (!this.#store.exists) await registerJournal(this.#db, this.#key);
+  #register(): Promise<void> {
+    if (this.#store.exists) return Promise.resolve();
+    this.#registering ??= registerJournal(this.#db, this.#key).finally(() => {
+      this.#registering = null;
+    });
+    return this.#registering;
   }
 
   #isOver(): boolean {

@@ -5,7 +5,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { DomainEvent } from "../../src/events/event";
+import { type DomainEvent, newEventId } from "../../src/events/event";
 import type { EventType } from "../../src/events/event-types";
 import { JournalObject } from "../../src/journals/object";
 import { newOrganisation, type Tenant } from "../support/client";
@@ -20,6 +20,7 @@ import {
   newMailbox,
   record,
 } from "../support/pipeline";
+import { d1CallsOf, settled } from "../support/rows";
 import { create } from "../support/sessions";
 
 afterEach(() => {
@@ -111,6 +112,25 @@ describe("an endpoint", () => {
     const owed = (await deliveryRows(tenant)).map((row) => row.endpoint_id);
     expect(owed).toEqual([endpoint.id, later.id]);
   });
+});
+
+test("many calls at once make one read of who listens, and one entry of the journal", async () => {
+  const [tenant, other] = [await newOrganisation(), await newOrganisation()];
+  const events = Array.from({ length: 20 }, () => ({
+    ...{
+      id: newEventId(Date.now()),
+      organisationId: tenant.id,
+      type: "connection.created" as const,
+    },
+    ...{ at: Date.now(), data: { connection: { connectionId: "a", memo: "" } } },
+  }));
+  // This isolate knows how many journals there are.
+  await journals.journalOf(tenant.id, newEventId(Date.now()));
+  await settled();
+  const calls = await d1CallsOf(() => Promise.all(events.map((event) => record(event))));
+  expect(calls).toHaveLength(2);
+  expect(await eventRows(tenant)).toHaveLength(20);
+  expect(await eventRows(other)).toEqual([]);
 });
 
 describe("an event, when D1 fails", () => {

@@ -9,7 +9,7 @@ import { LastUseRecorder } from "../../src/keys/last-use";
 import { call, newOrganisation } from "../support/client";
 import { eventually } from "../support/eventually";
 import { newKey } from "../support/keys";
-import { d1CallsOf } from "../support/rows";
+import { d1CallsOf, settled } from "../support/rows";
 
 const lastUsed = async (keyId: number) =>
   (
@@ -41,6 +41,7 @@ describe("the last use of a key", () => {
   test("is shown soon after for the key and its organisation, and no request writes it", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
+    await settled();
     const usedAt = Date.now();
     const calls = await d1CallsOf(async () => {
       for (let i = 0; i < 5; i++) await call("GET", "/v1/relays/sessions", { key: key.token });

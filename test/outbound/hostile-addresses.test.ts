@@ -217,7 +217,7 @@ describe("a hostile address that is already stored gets no request", () => {
     const owed = STORABLE.map((url, i) =>
       newDelivery(event, i % 2 ? "standard" : "ricloud", url, ids[i] ?? ""),
     );
-    await deliver(event, owed);
+    await deliver([{ event, owed }]);
     await expectDiscarded(tenant, (_, i) => owed[i]?.id ?? "");
   });
 
@@ -225,10 +225,14 @@ describe("a hostile address that is already stored gets no request", () => {
     const tenant = await newOrganisation();
     const event = await newEvent(tenant, "session.active", HARMLESS);
     const { session } = event.data;
-    const here = { ...event, data: { session: { ...session, origin: HERE } } };
-    const owed = STORABLE.map((url) => newDelivery(here, "relay-session", url));
-    await deliver(here, owed);
-    await expectDiscarded(tenant, (_, i) => owed[i]?.id ?? "");
+    // Its address is in the event itself.
+    const records = STORABLE.map((webhookUrl) => {
+      const data = { session: { ...session, origin: HERE, webhookUrl } };
+      const here = { ...event, id: newEventId(event.at), data };
+      return { event: here, owed: [newDelivery(here, "relay-session", webhookUrl)] };
+    });
+    await deliver(records);
+    await expectDiscarded(tenant, (_, i) => records[i]?.owed[0]?.id ?? "");
   });
 
   test("when a connector has to verify an access or check a session", async () => {
@@ -270,8 +274,15 @@ describe("a hostile address that is already stored gets no request", () => {
 });
 
 /** Has the consumer of the queue make the first attempt of all of them. */
-async function deliver(event: DomainEvent, owed: ReturnType<typeof newDelivery>[]): Promise<void> {
-  await storeRecords(event.organisationId, [{ event, deliveries: owed.map(unattempted) }]);
+async function deliver(
+  records: { event: DomainEvent; owed: ReturnType<typeof newDelivery>[] }[],
+): Promise<void> {
+  const [first] = records;
+  await storeRecords(
+    first?.event.organisationId ?? 0,
+    records.map(({ event, owed }) => ({ event, deliveries: owed.map(unattempted) })),
+  );
+  const owed = records.flatMap((record) => record.owed);
   const messages = owed.map(({ organisationId, id }) => ({ v: 1, organisationId, id, attempt: 1 }));
   const { retried } = await deliverWith(readConfig(production), messages);
   expect(retried).toEqual([]);

@@ -9,6 +9,7 @@ import { SessionObject } from "../../src/session-object/object";
 import { call } from "../support/client";
 import { moveClock } from "../support/clock";
 import { LIMIT_MS } from "../support/eventually";
+import { recordedIn } from "../support/journals";
 import { createMailbox } from "../support/receiver";
 import {
   type Broker,
@@ -177,7 +178,8 @@ test("a password in a payload is in the request to the connector and nowhere els
     D1: [await dumpD1(), id],
     objects: [(await Promise.all(sessions.map(dumpObject))).join("\n"), id],
     logs: [logged.join("\n"), '"route":"/sessions","status":503'],
-    queues: [queued.join("\n"), id],
+    queues: [queued.join("\n"), "attempt"],
+    journals: [JSON.stringify(await recordedIn(broker.id)), id],
     events: [JSON.stringify(events), id],
     webhooks: [JSON.stringify(hooks), id],
     answers: [answers.join("\n"), id],

@@ -4,6 +4,8 @@
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { JournalObject } from "../../src/journals/object";
+import { AttemptRecorder } from "../../src/webhooks/attempt-recorder";
 import { call } from "../support/client";
 import { d1Lost, newGate, withD1 } from "../support/d1";
 import {
@@ -24,6 +26,9 @@ afterEach(() => {
 const QUEUE = "drawbridge-deliveries";
 const ACKNOWLEDGED = { acknowledged: [0], retried: [] };
 const deliver = (...messages: unknown[]) => consume(QUEUE, messages);
+/** The journal fails when it is told of the next attempt. */
+const recordFails = () =>
+  vi.spyOn(JournalObject.prototype, "recordAttempts").mockRejectedValueOnce(new Error("Gone."));
 const idsSeen = async ({ mailbox }: Owed) =>
   (await mailbox.requests()).map(({ headers }) => headers["webhook-id"]);
 
@@ -71,17 +76,20 @@ describe("a delivery message that comes again", () => {
     await owed.mailbox.answer({ kind: "status", status: 500 }, { kind: "status", status: 204 });
     const gate = newGate();
     let records = 0;
-    await withD1(
-      // The failure is recorded last, though its request was the first.
-      (sql) => (sql.startsWith("update") && ++records === 1 ? gate.wait() : undefined),
-      async () => {
-        const failing = deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
-        await gate.reached;
-        await deliver(owed.message);
-        gate.open();
-        await failing;
-      },
-    );
+    const works = AttemptRecorder.prototype.record;
+    // The failure is recorded last, though its request was the first.
+    vi.spyOn(AttemptRecorder.prototype, "record").mockImplementation(async function (
+      this: AttemptRecorder,
+      ...args
+    ) {
+      if (++records === 1) await gate.wait();
+      return works.apply(this, args);
+    });
+    const failing = deliverWith({ webhookRetrySeconds: [1_000] }, [owed.message]);
+    await gate.reached;
+    await deliver(owed.message);
+    gate.open();
+    await failing;
     expect(await deliveryOf(owed)).toMatchObject({
       status: "delivered",
       attempts: [{ statusCode: 204 }],
@@ -156,7 +164,7 @@ describe("a delivery message that cannot be used", () => {
   });
 });
 
-describe("a delivery message, when D1 fails", () => {
+describe("a delivery message, when D1 or the journal fails", () => {
   test("at the start of an attempt, comes back, and nothing is sent", async () => {
     const owed = await newOwed();
     const failed = await withD1(d1Lost, () => deliver(owed.message));
@@ -168,10 +176,8 @@ describe("a delivery message, when D1 fails", () => {
 
   test("at the record of a success, has its request repeated under the same id", async () => {
     const owed = await newOwed();
-    const failed = await withD1(
-      (sql) => void (sql.startsWith("update") && d1Lost()),
-      () => deliver(owed.message),
-    );
+    recordFails();
+    const failed = await deliver(owed.message);
     expect(failed).toMatchObject({ acknowledged: [], retried: [{ index: 0 }] });
     expect(await deliveryOf(owed)).toMatchObject({ status: "pending", attempt_count: 0 });
     await deliver(owed.message);
@@ -186,10 +192,8 @@ describe("a delivery message, when D1 fails", () => {
     const answer = `quoted-${crypto.randomUUID()}`;
     await owed.mailbox.answer({ kind: "status", status: 200, body: answer });
     const logs = (["log", "warn", "error"] as const).map((level) => vi.spyOn(console, level));
-    await withD1(
-      (sql) => void (sql.startsWith("update") && d1Lost()),
-      () => deliver(owed.message),
-    );
+    recordFails();
+    await deliver(owed.message);
     const logged = logs.flatMap(({ mock }) => mock.calls.map(String)).join("\n");
     expect(logged).toContain("queue message failed");
     expect(logged).not.toContain(answer);
@@ -197,13 +201,8 @@ describe("a delivery message, when D1 fails", () => {
 
   test("in the middle of a batch, comes back alone, and the rest is done", async () => {
     const deliveries = [await newOwed(), await newOwed(), await newOwed()];
-    let updates = 0;
-    const result = await withD1(
-      (sql) => {
-        if (sql.startsWith("update") && ++updates === 2) d1Lost();
-      },
-      () => deliver(...deliveries.map(({ message }) => message)),
-    );
+    recordFails();
+    const result = await deliver(...deliveries.map(({ message }) => message));
     expect(result.acknowledged).toHaveLength(2);
     const again = result.retried.map(({ index }) => deliveries[index]?.message);
     expect(again).toHaveLength(1);

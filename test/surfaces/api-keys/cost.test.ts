@@ -1,12 +1,12 @@
-/** The rows that each change of an API key costs, with its index entries, event and outbox. */
+/** The rows that each change of an API key costs, with its index entries, the outbox, and its event in the journal. */
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { call, newOrganisation } from "../../support/client";
 import { eventually } from "../../support/eventually";
 import { keyBody, newKey, patchKey } from "../../support/keys";
-import { type Rows, rowsOf } from "../../support/rows";
+import { type Rows, rowsOf, written } from "../../support/rows";
 
-/** With the work after the answer: the event is sent, and no longer owed. */
+/** With the work after the answer: the event is recorded, and no longer owed. */
 function costOf(organisationId: number, work: () => Promise<unknown>): Promise<Rows> {
   return rowsOf(async () => {
     await work();
@@ -23,14 +23,14 @@ test("an API key costs ten rows to make, four to change, eight to refresh, and s
   await costOf(tenant.id, async () => {
     key = await newKey(tenant);
   });
-  const written = async (work: () => Promise<unknown>) => (await costOf(tenant.id, work)).d1Written;
+  const rows = async (work: () => Promise<unknown>) => written(await costOf(tenant.id, work));
   const create = () => call("POST", "/api-keys", { key: tenant.key, body: keyBody(tenant) });
   expect({
-    create: await written(create),
-    rename: await written(() => patchKey(tenant, key.id, { name: "Renamed" })),
-    nothing: await written(() => patchKey(tenant, key.id, { name: "Renamed" })),
-    block: await written(() => patchKey(tenant, key.id, { blocked: true })),
-    refresh: await written(() => patchKey(tenant, key.id, { refreshApiToken: true })),
-    delete: await written(() => call("DELETE", `/api-keys/${key.id}`, { key: tenant.key })),
+    create: await rows(create),
+    rename: await rows(() => patchKey(tenant, key.id, { name: "Renamed" })),
+    nothing: await rows(() => patchKey(tenant, key.id, { name: "Renamed" })),
+    block: await rows(() => patchKey(tenant, key.id, { blocked: true })),
+    refresh: await rows(() => patchKey(tenant, key.id, { refreshApiToken: true })),
+    delete: await rows(() => call("DELETE", `/api-keys/${key.id}`, { key: tenant.key })),
   }).toEqual({ create: 10, rename: 4, nothing: 0, block: 6, refresh: 8, delete: 6 });
 });
