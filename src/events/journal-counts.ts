@@ -10,13 +10,24 @@ import { dropOldest } from "../platform/bounded-memory";
 
 /** How long an isolate uses what it has read. */
 const REMEMBERED_MS = 60_000;
-/** How much longer it is used while one request reads it again. */
+/** For how long the others go on with what is known while one request reads it again. */
 const READ_MS = 2_000;
+/** What is older than this is used by nobody, also while it is read again. */
+const LONGEST_MS = 120_000;
 /** A change counts so long after it was stored: longer than any isolate uses what it read before. */
 export const COUNT_CHANGE_LEAD_MS = 180_000;
 const MAX_REMEMBERED = 10_000;
 
-const remembered = new Map<number, { counts: readonly JournalCount[]; readAt: number }>();
+/** What an isolate has read. Times are Unix milliseconds. */
+interface Known {
+  counts: readonly JournalCount[];
+  /** When it was read. */
+  readAt: number;
+  /** When a request last began to read it again. */
+  askedAt: number;
+}
+
+const remembered = new Map<number, Known>();
 
 /** An organisation's changes of the number, oldest first. It costs one read a minute in each isolate. */
 export async function findJournalCounts(
@@ -25,18 +36,23 @@ export async function findJournalCounts(
   now: number,
 ): Promise<readonly JournalCount[]> {
   const known = remembered.get(organisationId);
-  if (known && now >= known.readAt && now - known.readAt < REMEMBERED_MS) return known.counts;
-  // While one request reads it again, the others go on with what is known.
-  if (known) known.readAt = now - REMEMBERED_MS + READ_MS;
+  if (known && isUsable(known, now)) return known.counts;
+  if (known) known.askedAt = now;
   const rows = await db
     .select({ counts: organisations.journalCounts })
     .from(organisations)
     .where(eq(organisations.id, organisationId));
   const counts = rows[0]?.counts ?? [];
   remembered.delete(organisationId);
-  remembered.set(organisationId, { counts, readAt: now });
+  remembered.set(organisationId, { counts, readAt: now, askedAt: now });
   dropOldest(remembered, MAX_REMEMBERED);
   return counts;
+}
+
+function isUsable({ readAt, askedAt }: Known, now: number): boolean {
+  const age = now - readAt;
+  if (age < 0 || age >= LONGEST_MS) return false;
+  return age < REMEMBERED_MS || now - askedAt < READ_MS;
 }
 
 /**
