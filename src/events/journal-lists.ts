@@ -39,7 +39,10 @@ export async function listEvents(
 ): Promise<ScannedPage<DomainEvent & { delivery: DeliverySummary }>> {
   const { below, above, since, until } = filter;
   const earliest = [above === null ? [] : timeOfEventId(above), since ?? []].flat();
-  const latest = [below === null ? [] : timeOfEventId(below), until ?? []].flat();
+  const latest = [
+    below === null ? [] : timeOfEventId(below),
+    until === null ? [] : until - 1,
+  ].flat();
   const range = {
     from: earliest.length === 0 ? null : dayAt(Math.max(...earliest)),
     until: latest.length === 0 ? null : dayAt(Math.min(...latest)),
@@ -144,7 +147,10 @@ async function readPage<R extends { id: string }>(
   { range, below, limit, idAt, read }: PageReading<R>,
 ): Promise<ScannedPage<R>> {
   const most = READ_JOURNALS + MAX_JOURNAL_COUNT;
-  const found = await listJournals(client.db, organisationId, range, most);
+  let { until } = range;
+  // A cursor at the beginning of a day means that this day is done.
+  if (below !== null && until !== null && below <= idAt(until * DAY_MS)) until -= 1;
+  const found = await listJournals(client.db, organisationId, { ...range, until }, most);
   const days = [...Map.groupBy(found, ({ day }) => day)];
   // The last one may not be there with all of its journals.
   if (found.length === most) days.pop();
