@@ -31,7 +31,7 @@ import { deliveriesOf } from "../webhooks/fan-out";
 import { pageOfDeliveries, pageOfEvents, pageOfUndelivered } from "./journal-pages";
 import { JournalStore } from "./journal-store";
 import { Listeners } from "./listeners";
-import { givenUp, unattempted, withAttempt } from "./stored-delivery";
+import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-delivery";
 
 /** How many deliveries this instance remembers to have put on the queue. */
 const MAX_QUEUED = 10_000;
@@ -171,8 +171,4 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
       throw error;
     }
   }
-}
-
-function isUnattempted({ status, attempts }: StoredDelivery): boolean {
-  return status === "pending" && attempts.length === 0;
 }

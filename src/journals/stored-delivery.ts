@@ -77,6 +77,11 @@ export function unattempted(delivery: Delivery): StoredDelivery {
   };
 }
 
+/** Whether the first attempt of its schedule is still to be made. A resend is none of the schedule. */
+export function isUnattempted({ status, scheduledAttempts }: StoredDelivery): boolean {
+  return status === "pending" && scheduledAttempts === 0;
+}
+
 /** Whether it did not arrive, and no attempt of the schedule follows. */
 export function isUndelivered({ status }: Pick<StoredDelivery, "status">): boolean {
   return status === "failed" || status === "discarded";

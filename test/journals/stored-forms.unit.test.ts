@@ -5,6 +5,7 @@ import type { Attempt, StoredDelivery } from "../../src/events/delivery-record";
 import { pack, unpack } from "../../src/journals/compressed-json";
 import {
   givenUp,
+  isUnattempted,
   packDelivery,
   unattempted,
   unpackDelivery,
@@ -53,6 +54,20 @@ describe("a delivery", () => {
         expect(unpackDelivery(packed, delivery, AT)).toEqual(one);
       }),
     );
+  });
+
+  test("waits for its first attempt until one of the schedule is recorded, whatever was resent", () => {
+    const resent = withAttempt(unattempted(delivery), {
+      kind: "resend",
+      deliveryId: delivery.id,
+      attempt: { ...attempt, resend: "a" },
+      succeeded: false,
+    });
+    expect(resent && isUnattempted(resent)).toBe(true);
+    const tried = withAttempt(unattempted(delivery), scheduled(0, "pending", AT + 5));
+    expect(tried && isUnattempted(tried)).toBe(false);
+    const arrived = withAttempt(unattempted(delivery), scheduled(0, "delivered", null));
+    expect(arrived && isUnattempted(arrived)).toBe(false);
   });
 
   const attempt = { at: AT, durationMs: 1, statusCode: 500, response: "", error: null };
