@@ -41,8 +41,8 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   readonly #db: Database;
   readonly #store: JournalStore;
   readonly #listeners: Listeners;
-  /** That the journal is being entered in D1: at the beginning of a day, once for all who wait. */
-  #registering: Promise<void> | null = null;
+  /** That the journal is entered in D1, or is being entered: once for each instance, and for all who wait. */
+  #registered: Promise<void> | null = null;
   /** Deliveries whose first attempt this instance has put on the queue: it does not do so again. */
   readonly #queued = new Map<string, true>();
 
@@ -139,15 +139,24 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     await this.ctx.storage.deleteAll();
     this.#store.forget();
     this.#queued.clear();
+    this.#registered = null;
   }
 
-  /** Enters the journal in D1 before its first event, so that lists and retention know of it. */
+  /**
+   * Enters the journal in D1 before its first event, so that lists and retention know of it. Each instance
+   * does it again: a restore of D1 may have lost the row.
+   */
   #register(): Promise<void> {
-    if (this.#store.exists) return Promise.resolve();
-    this.#registering ??= registerJournal(this.#db, this.#key).finally(() => {
-      this.#registering = null;
+    this.#registered ??= this.#enter();
+    return this.#registered;
+  }
+
+  #enter(): Promise<void> {
+    const entering: Promise<void> = registerJournal(this.#db, this.#key).catch((error) => {
+      if (this.#registered === entering) this.#registered = null;
+      throw error;
     });
-    return this.#registering;
+    return entering;
   }
 
   #isOver(): boolean {

@@ -1,5 +1,7 @@
 /** The sweep's steps for journals: drops those whose day is over, and those of deleted organisations. */
-import { dayAt, type JournalKey } from "../events/journal-key";
+
+import type { JournalClient } from "../events/journal-client";
+import { dayAt, isDayOver, type JournalKey } from "../events/journal-key";
 import { forgetJournals, listJournals, listOldJournals } from "../events/journal-registry";
 import { describeError, log } from "../platform/log";
 import { JOURNALS_PER_MESSAGE, JOURNALS_PER_STEP, OBJECTS_AT_ONCE } from "./page-sizes";
@@ -27,11 +29,26 @@ export async function queueJournalsOf(
   return { rest: null, more: inMessages(found) };
 }
 
-/** Drops journals, the objects before the rows: if the object fails, the row finds it again. */
+/**
+ * Drops journals, the objects before the rows: if the object fails, the row finds it again. A day that is not
+ * over, of a deleted organisation, may get an event between the two: those objects are dropped once more.
+ */
 export async function dropJournals(
-  { db, events: { journals } }: SweepServices,
+  { db, config, events: { journals } }: Pick<SweepServices, "db" | "config" | "events">,
   keys: readonly JournalKey[],
 ): Promise<void> {
+  const dropped = await dropObjects(journals, keys);
+  await forgetJournals(db, dropped);
+  const now = Date.now();
+  const open = dropped.filter(({ day }) => !isDayOver(day, config.retentionDays, now));
+  await dropObjects(journals, open);
+}
+
+/** Drops the objects of journals; returns those of which this was done. */
+async function dropObjects(
+  journals: JournalClient,
+  keys: readonly JournalKey[],
+): Promise<JournalKey[]> {
   const dropped: JournalKey[] = [];
   for (let i = 0; i < keys.length; i += OBJECTS_AT_ONCE) {
     const dropping = keys.slice(i, i + OBJECTS_AT_ONCE).map(async (key) => {
@@ -44,7 +61,7 @@ export async function dropJournals(
     });
     await Promise.all(dropping);
   }
-  await forgetJournals(db, dropped);
+  return dropped;
 }
 
 function inMessages(keys: readonly JournalKey[]): Task[] {
