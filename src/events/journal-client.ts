@@ -26,6 +26,8 @@ const EVENTS_PER_CALL = 200;
 /** How many journals are called side by side. An invocation may have six connections. */
 const JOURNALS_AT_ONCE = 5;
 
+/** The longest that anybody waits for a journal's answer. */
+const CALL_MS = 10_000;
 /** How long a change of endpoints waits for journals that are told of it. */
 const TELL_MS = 2_000;
 
@@ -147,16 +149,25 @@ export class JournalClient {
   /**
    * Calls a journal, once more if it could not be reached: all calls may run twice. What its own code threw,
    * because D1 or the queue failed, is not tried again at once.
+   * @param limitMs how long to wait for both calls together, in milliseconds. The call may still be done later
    */
-  async call<T>(key: JournalKey, work: (journal: JournalCalls) => Promise<T>): Promise<T> {
+  async call<T>(
+    key: JournalKey,
+    work: (journal: JournalCalls) => Promise<T>,
+    limitMs = CALL_MS,
+  ): Promise<T> {
+    return withTimeout(limitMs, this.#tryTwice(key, work)).catch((error) => {
+      throw unavailable(error);
+    });
+  }
+
+  async #tryTwice<T>(key: JournalKey, work: (journal: JournalCalls) => Promise<T>): Promise<T> {
     const stub = () => this.#env.JOURNALS.getByName(journalName(key)) as unknown as JournalCalls;
     try {
       return await work(stub());
     } catch (error) {
-      if (!isWorthAnother(error as StubError)) throw unavailable(error as StubError);
-      return await work(stub()).catch((again) => {
-        throw unavailable(again);
-      });
+      if (!isWorthAnother(error as StubError)) throw error;
+      return work(stub());
     }
   }
 }

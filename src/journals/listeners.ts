@@ -1,5 +1,6 @@
 /** Who listens to an organisation's events: a journal reads it from D1, and remembers it for a few seconds. */
 import type { Database } from "../db/open";
+import { withTimeout } from "../platform/wait";
 import { findListeningEndpoints } from "../webhooks/endpoint-store";
 import type { ListeningEndpoint } from "../webhooks/fan-out";
 
@@ -8,6 +9,9 @@ import type { ListeningEndpoint } from "../webhooks/fan-out";
  * fails, they notice the change so much later.
  */
 export const LISTENERS_MS = 10_000;
+
+/** The longest that a journal waits for D1. Shorter than its callers wait for the journal. */
+export const D1_MS = 4_000;
 
 export class Listeners {
   readonly #db: Database;
@@ -21,7 +25,10 @@ export class Listeners {
     this.#organisationId = organisationId;
   }
 
-  /** The organisation's enabled endpoints. `now`: Unix milliseconds. */
+  /**
+   * The organisation's enabled endpoints. `now`: Unix milliseconds.
+   * @throws when D1 fails or does not answer in time
+   */
   async current(now: number): Promise<readonly ListeningEndpoint[]> {
     const known = this.#known;
     if (known && now >= known.readAt && now - known.readAt < LISTENERS_MS) return known.endpoints;
@@ -37,7 +44,8 @@ export class Listeners {
   }
 
   #read(now: number): Promise<readonly ListeningEndpoint[]> {
-    const reading = findListeningEndpoints(this.#db, this.#organisationId).then(
+    const found = findListeningEndpoints(this.#db, this.#organisationId);
+    const reading = withTimeout(D1_MS, found).then(
       (endpoints) => {
         if (this.#reading === reading) {
           this.#known = { endpoints, readAt: now };

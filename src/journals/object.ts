@@ -26,11 +26,12 @@ import { registerJournal } from "../events/journal-registry";
 import { dropOldest } from "../platform/bounded-memory";
 import { readConfig } from "../platform/config";
 import { log } from "../platform/log";
+import { withTimeout } from "../platform/wait";
 import { sendFirstAttempts } from "../webhooks/delivery-messages";
 import { deliveriesOf } from "../webhooks/fan-out";
 import { pageOfDeliveries, pageOfEvents, pageOfUndelivered } from "./journal-pages";
 import { JournalStore } from "./journal-store";
-import { Listeners } from "./listeners";
+import { D1_MS, Listeners } from "./listeners";
 import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-delivery";
 
 /** How many deliveries this instance remembers to have put on the queue. */
@@ -152,7 +153,8 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   }
 
   #enter(): Promise<void> {
-    const entering: Promise<void> = registerJournal(this.#db, this.#key).catch((error) => {
+    const entered = registerJournal(this.#db, this.#key);
+    const entering: Promise<void> = withTimeout(D1_MS, entered).catch((error) => {
       if (this.#registered === entering) this.#registered = null;
       throw error;
     });

@@ -12,6 +12,9 @@ import { eventIdOfDelivery, type JournalKey } from "../events/journal-key";
 import { describeError, log } from "../platform/log";
 import type { DeliveryToSend } from "./delivery";
 
+/** How long a batch waits for a journal. The deliveries of others wait for it meanwhile. */
+const FIND_MS = 3_000;
+
 /** What was found of some deliveries. */
 export interface FoundDeliveries {
   /** By `deliveryName`. A delivery that is in no journal is in neither. */
@@ -46,7 +49,7 @@ export async function findDeliveriesToSend(
     groups.map(async ({ key, items }) => {
       const ids = [...new Set(items.map(({ id }) => eventIdOfDelivery(id)))];
       try {
-        const events = await journals.call(key, (journal) => journal.find(ids));
+        const events = await journals.call(key, (journal) => journal.find(ids), FIND_MS);
         const byId = new Map(events.map((one) => [one.event.id, one]));
         for (const item of items) {
           const one = byId.get(eventIdOfDelivery(item.id));
