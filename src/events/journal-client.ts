@@ -62,15 +62,17 @@ export class JournalClient {
     const result: RecordResult = { recorded: [], failures: [] };
     const byOrganisation = Map.groupBy(events, ({ organisationId }) => organisationId);
     const calls: { key: JournalKey; some: DomainEvent[] }[] = [];
-    for (const [organisationId, own] of byOrganisation) {
-      try {
-        const groups = await this.groupByJournal(organisationId, own, ({ id }) => id);
-        for (const { key, items } of groups) {
-          for (let i = 0; i < items.length; i += EVENTS_PER_CALL)
-            calls.push({ key, some: items.slice(i, i + EVENTS_PER_CALL) });
-        }
-      } catch (error) {
-        result.failures.push(error);
+    const grouped = await Promise.allSettled(
+      [...byOrganisation].map(([id, own]) => this.groupByJournal(id, own, (event) => event.id)),
+    );
+    for (const outcome of grouped) {
+      if (outcome.status === "rejected") {
+        result.failures.push(outcome.reason);
+        continue;
+      }
+      for (const { key, items } of outcome.value) {
+        for (let i = 0; i < items.length; i += EVENTS_PER_CALL)
+          calls.push({ key, some: items.slice(i, i + EVENTS_PER_CALL) });
       }
     }
     for (let i = 0; i < calls.length; i += JOURNALS_AT_ONCE) {

@@ -8,7 +8,7 @@ import { organisations } from "../db/schema/organisations";
 import { webhookEndpoints } from "../db/schema/webhooks";
 import type { DeliveryKey, RecordedEvent } from "../events/delivery-record";
 import type { JournalClient } from "../events/journal-client";
-import { eventIdOfDelivery, type JournalKey } from "../events/journal-key";
+import { eventIdOfDelivery } from "../events/journal-key";
 import { describeError, log } from "../platform/log";
 import type { DeliveryToSend } from "./delivery";
 
@@ -40,13 +40,12 @@ export async function findDeliveriesToSend(
   const unreachable = new Set<string>();
   const possible = keys.filter(({ id }) => journals.mayHold(eventIdOfDelivery(id)));
   const byOrganisation = Map.groupBy(possible, ({ organisationId }) => organisationId);
-  const groups: { key: JournalKey; items: DeliveryKey[] }[] = [];
-  for (const [organisationId, own] of byOrganisation) {
-    const eventOf = ({ id }: DeliveryKey) => eventIdOfDelivery(id);
-    groups.push(...(await journals.groupByJournal(organisationId, own, eventOf)));
-  }
+  const eventOf = ({ id }: DeliveryKey) => eventIdOfDelivery(id);
+  const groups = await Promise.all(
+    [...byOrganisation].map(([id, own]) => journals.groupByJournal(id, own, eventOf)),
+  );
   await Promise.all(
-    groups.map(async ({ key, items }) => {
+    groups.flat().map(async ({ key, items }) => {
       const ids = [...new Set(items.map(({ id }) => eventIdOfDelivery(id)))];
       try {
         const events = await journals.call(key, (journal) => journal.find(ids), FIND_MS);
