@@ -16,7 +16,8 @@ export interface JournalCalls {
   /**
    * Records events, each once, with a delivery for each address that wants it, and puts the first attempts
    * on the queue of deliveries. When it answers, all of that is done; when it throws, repeat it. Events of a
-   * day that retention has dropped are discarded, and the log says so.
+   * day that retention has dropped are discarded, and the log says so. A full journal records no more, and
+   * throws.
    */
   record(events: readonly DomainEvent[]): Promise<void>;
   /** Records an event whose only delivery was attempted already: the test of an endpoint. */

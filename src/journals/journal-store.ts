@@ -80,6 +80,11 @@ export class JournalStore {
     return this.#hasTables;
   }
 
+  /** How much is stored, in bytes. */
+  get bytes(): number {
+    return this.#sql.databaseSize;
+  }
+
   /** Forgets what it remembers of the tables: they were removed, or a transaction was undone. */
   forget(): void {
     this.#hasTables = false;

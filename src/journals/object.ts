@@ -20,6 +20,7 @@ import {
   eventIdOfDelivery,
   isDayOver,
   type JournalKey,
+  journalName,
   parseJournalName,
 } from "../events/journal-key";
 import { registerJournal } from "../events/journal-registry";
@@ -34,6 +35,11 @@ import { JournalStore } from "./journal-store";
 import { D1_MS, Listeners } from "./listeners";
 import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-delivery";
 
+/**
+ * A journal of more bytes takes no more events. An object holds 10 GB: the rest is for the attempts of what is
+ * recorded.
+ */
+export const FULL_BYTES = 9_500_000_000;
 /** How many deliveries this instance remembers to have put on the queue. */
 const MAX_QUEUED = 10_000;
 
@@ -66,8 +72,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
         const recorded = this.#store.find(event.id)?.deliveries;
         if (recorded) return recorded.filter(isUnattempted);
         const deliveries = deliveriesOf(event, endpoints).map(unattempted);
-        this.#store.createTables();
-        this.#store.add(event, deliveries);
+        this.#add(event, deliveries);
         return deliveries;
       }),
     );
@@ -87,8 +92,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     if (this.#isOver()) return this.#discard([event]);
     this.#write(() => {
       if (this.#store.find(event.id)) return;
-      this.#store.createTables();
-      this.#store.add(event, [delivery]);
+      this.#add(event, [delivery]);
     });
   }
 
@@ -171,6 +175,17 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
       events: events.map(({ id }) => id).slice(0, 10),
       count: events.length,
     });
+  }
+
+  /** @throws when the journal is full */
+  #add(event: DomainEvent, deliveries: readonly StoredDelivery[]): void {
+    const { bytes } = this.#store;
+    if (bytes > FULL_BYTES) {
+      log("journal full", { ...this.#key, bytes, limit_bytes: FULL_BYTES });
+      throw new Error(`the journal ${journalName(this.#key)} is full: it has ${bytes} bytes`);
+    }
+    this.#store.createTables();
+    this.#store.add(event, deliveries);
   }
 
   /** Writes all of it or nothing. */
