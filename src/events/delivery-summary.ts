@@ -1,5 +1,6 @@
 /** The deliveries of an event together, as ricloud's format shows them. Pure. */
 import type { StoredDelivery } from "./delivery-record";
+import type { DomainEvent } from "./event";
 
 /** A summary of an event's deliveries. Times are Unix milliseconds. */
 export interface DeliverySummary {
@@ -9,6 +10,9 @@ export interface DeliverySummary {
   retries: number;
   deliveredAt: number | null;
 }
+
+/** An event with a summary of its deliveries. */
+export type SummarisedEvent = DomainEvent & { delivery: DeliverySummary };
 
 /** Summarises the deliveries of one event. */
 export function summarise(deliveries: readonly StoredDelivery[]): DeliverySummary {

@@ -9,6 +9,7 @@ import type {
   RecordedEvent,
   StoredDelivery,
 } from "./delivery-record";
+import type { SummarisedEvent } from "./delivery-summary";
 import type { DomainEvent } from "./event";
 
 /** The calls of a journal's object. */
@@ -26,8 +27,11 @@ export interface JournalCalls {
   endpointsChanged(): Promise<void>;
   /** Those of these events that are recorded here. */
   find(eventIds: readonly string[]): Promise<RecordedEvent[]>;
-  /** A page of the events of this journal, newest first. */
-  listEvents(query: EventPageQuery): Promise<JournalPage<RecordedEvent>>;
+  /**
+   * A page of the events of this journal, newest first. The deliveries are summarised: with their attempts
+   * they could be more than an answer may have.
+   */
+  listEvents(query: EventPageQuery): Promise<JournalPage<SummarisedEvent>>;
   /** A page of the deliveries of this journal, those of the newest events first. */
   listDeliveries(query: DeliveryPageQuery): Promise<JournalPage<StoredDelivery>>;
   /** A page of the deliveries that have not arrived, oldest events first: for recoveries. */

@@ -5,8 +5,7 @@
  */
 import type { ScannedPage } from "../db/scan";
 import type { StoredDelivery } from "./delivery-record";
-import { type DeliverySummary, summarise } from "./delivery-summary";
-import type { DomainEvent } from "./event";
+import { type SummarisedEvent, summarise } from "./delivery-summary";
 import { matchesPattern } from "./event-types";
 import type { DeliveryPageQuery, EventPageQuery, JournalCalls, JournalPage } from "./journal-calls";
 import type { JournalClient } from "./journal-client";
@@ -36,7 +35,7 @@ export async function listEvents(
   journals: JournalClient,
   organisationId: number,
   filter: EventFilter,
-): Promise<ScannedPage<DomainEvent & { delivery: DeliverySummary }>> {
+): Promise<ScannedPage<SummarisedEvent>> {
   const { below, above, since, until } = filter;
   const earliest = [above === null ? [] : timeOfEventId(above), since ?? []].flat();
   const latest = [
@@ -52,14 +51,7 @@ export async function listEvents(
     below,
     limit: filter.limit,
     idAt: firstEventIdAt,
-    read: async (journal, bounds) => {
-      const page = await journal.listEvents({ ...filter, ...bounds });
-      const rows = page.rows.map(({ event, deliveries }) => ({
-        ...event,
-        delivery: summarise(deliveries),
-      }));
-      return { ...page, rows };
-    },
+    read: (journal, bounds) => journal.listEvents({ ...filter, ...bounds }),
   });
 }
 
@@ -114,7 +106,7 @@ export async function findEvent(
   journals: JournalClient,
   organisationId: number,
   id: string,
-): Promise<(DomainEvent & { delivery: DeliverySummary }) | null> {
+): Promise<SummarisedEvent | null> {
   const found = await journals.find(organisationId, id);
   return found && { ...found.event, delivery: summarise(found.deliveries) };
 }

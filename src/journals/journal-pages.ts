@@ -1,6 +1,6 @@
 /** Pages of one journal: events and deliveries, filtered row by row, in a bounded number of rows. */
-import type { RecordedEvent, StoredDelivery } from "../events/delivery-record";
-import { summarise } from "../events/delivery-summary";
+import type { StoredDelivery } from "../events/delivery-record";
+import { type SummarisedEvent, summarise } from "../events/delivery-summary";
 import { matchesPattern } from "../events/event-types";
 import type {
   DeliveryPageQuery,
@@ -12,13 +12,13 @@ import { eventIdOfDelivery, firstEventIdAt, hexOf } from "../events/journal-key"
 import type { JournalStore, ReadEvent } from "./journal-store";
 import { isUndelivered } from "./stored-delivery";
 
-/** A page of events, newest first. */
+/** A page of events, newest first, each with a summary of its deliveries. */
 export function pageOfEvents(
   store: JournalStore,
   query: EventPageQuery,
-): JournalPage<RecordedEvent> {
+): JournalPage<SummarisedEvent> {
   const { above, below, since, until, state, limit, mostRows } = query;
-  const rows: RecordedEvent[] = [];
+  const rows: SummarisedEvent[] = [];
   const range = {
     above: highest(above, since === null ? null : justBefore(since)),
     below: lowest(below, until === null ? null : firstEventIdAt(until)),
@@ -30,7 +30,10 @@ export function pageOfEvents(
     looked += 1;
     if (hasType(event.type, query)) {
       // Its data is unpacked only if it is shown.
-      if (state === null || summarise(event.deliveries()).state === state) rows.push(event.read());
+      if (state === null || summarise(event.deliveries()).state === state) {
+        const read = event.read();
+        rows.push({ ...read.event, delivery: summarise(read.deliveries) });
+      }
     }
     if (rows.length === limit || looked === mostRows) return { rows, next: event.id, looked };
   }

@@ -8,6 +8,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Database, openDatabase } from "../db/open";
 import type { AttemptRecord, RecordedEvent, StoredDelivery } from "../events/delivery-record";
+import type { SummarisedEvent } from "../events/delivery-summary";
 import type { DomainEvent } from "../events/event";
 import type {
   DeliveryPageQuery,
@@ -104,7 +105,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     return eventIds.flatMap((id) => this.#store.find(id) ?? []);
   }
 
-  async listEvents(query: EventPageQuery): Promise<JournalPage<RecordedEvent>> {
+  async listEvents(query: EventPageQuery): Promise<JournalPage<SummarisedEvent>> {
     return pageOfEvents(this.#store, query);
   }
 

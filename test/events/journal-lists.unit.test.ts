@@ -45,7 +45,7 @@ function clientOf(counts: readonly number[], idAt: (time: number) => string): Jo
     read.push(key);
     const page = async ({ below }: { below: string | null }): Promise<JournalPage<unknown>> => {
       const id = idAt(key.day * DAY_MS + key.number);
-      const rows = below === null || id < below ? [{ id, event: { id }, deliveries: [] }] : [];
+      const rows = below === null || id < below ? [{ id }] : [];
       return { rows, next: null, looked: 1 };
     };
     return work({ listEvents: page, listDeliveries: page } as unknown as JournalCalls);

@@ -44,9 +44,14 @@ export function journalsOf(organisationId: number): Promise<JournalKey[]> {
 export async function recordedIn(organisationId: number): Promise<RecordedEvent[]> {
   const keys = await journalsOf(organisationId);
   const pages = await Promise.all(
-    keys.map((key) => journals.call(key, (journal) => journal.listEvents(ALL))),
+    keys.map((key) =>
+      journals.call(key, async (journal) => {
+        const { rows } = await journal.listEvents(ALL);
+        return journal.find(rows.map(({ id }) => id));
+      }),
+    ),
   );
-  return pages.flatMap(({ rows }) => rows).sort((a, b) => (a.event.id < b.event.id ? -1 : 1));
+  return pages.flat().sort((a, b) => (a.event.id < b.event.id ? -1 : 1));
 }
 
 /** As `recordedIn`, once no event of a change in D1 is owed any more. */
