@@ -16,6 +16,6 @@ export function openOutbox(
     db,
     journals: new JournalClient(env),
     ctx,
-    afterRecorded: (event) => closeSocketsForEvent(db, sessions, event),
+    followUp: (event) => closeSocketsForEvent(db, sessions, event),
   });
 }

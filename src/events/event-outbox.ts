@@ -33,10 +33,10 @@ export interface OutboxServices {
   journals: JournalClient;
   ctx: { waitUntil(promise: Promise<unknown>): void };
   /**
-   * Called for each event after it is recorded, and again until it succeeds. It does what else follows from
-   * the event.
+   * Does what else follows from an event, beside recording it. Called again until both have succeeded. It does
+   * not wait for journals: an event that cannot be recorded has its consequences all the same.
    */
-  afterRecorded(event: DomainEvent): Promise<void>;
+  followUp(event: DomainEvent): Promise<void>;
 }
 
 /** Stores the events of changes in D1, and has them recorded. */
@@ -119,17 +119,19 @@ export class EventOutbox {
 
   /** @throws the first failure, after it has done all that it can */
   async #send(stored: readonly DomainEvent[]): Promise<void> {
+    const following = Promise.allSettled(
+      stored.map(async (event) => {
+        await this.#services.followUp(event);
+        return event.id;
+      }),
+    );
     const { recorded, failures } = await this.#services.journals.recordEach(stored);
-    const done: string[] = [];
-    for (const event of recorded) {
-      try {
-        await this.#services.afterRecorded(event);
-        done.push(event.id);
-      } catch (error) {
-        failures.push(error);
-      }
+    const followed = new Set<string>();
+    for (const outcome of await following) {
+      if (outcome.status === "fulfilled") followed.add(outcome.value);
+      else failures.push(outcome.reason);
     }
-    await this.#removeOwed(done);
+    await this.#removeOwed(recorded.map(({ id }) => id).filter((id) => followed.has(id)));
     if (failures.length > 0) throw failures[0];
   }
 

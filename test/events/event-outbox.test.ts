@@ -115,11 +115,11 @@ describe("an event of a change in D1", () => {
     const [event] = eventsOf(tenant.id);
     if (!event) throw new Error("there is one");
     let fails = true;
-    const afterRecorded = async () => {
+    const followUp = async () => {
       if (fails) throw new Error("an object is out of reach");
     };
     const ctx = createExecutionContext();
-    const outbox = new EventOutbox({ db, journals, ctx, afterRecorded });
+    const outbox = new EventOutbox({ db, journals, ctx, followUp });
     await db.batch(outbox.insertion([event]));
     await outbox.sweep(afterAMinute().now, afterAMinute().page);
     expect([await owed(tenant.id), (await recordedIn(tenant.id)).length]).toEqual([1, 1]);
