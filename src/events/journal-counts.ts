@@ -7,6 +7,7 @@ import type { Database } from "../db/open";
 import { retryChange } from "../db/retry";
 import { type JournalCount, organisations } from "../db/schema/organisations";
 import { dropOldest } from "../platform/bounded-memory";
+import { changesSince, DAY_MS } from "./journal-key";
 
 /** How long an isolate uses what it has read. */
 const REMEMBERED_MS = 60_000;
@@ -55,16 +56,23 @@ function isUsable({ readAt, askedAt }: Known, now: number): boolean {
   return age < REMEMBERED_MS || now - askedAt < READ_MS;
 }
 
+/** Of which organisation the number becomes `count`, and for how many days its events are kept. */
+interface CountChange {
+  organisationId: number;
+  count: number;
+  retentionDays: number;
+}
+
 /**
  * Sets over how many journals the organisation's days are spread, from `COUNT_CHANGE_LEAD_MS` after `now` on.
- * Nothing is moved: earlier events stay where they are.
+ * Nothing is moved: earlier events stay where they are. Changes that no event is left of are forgotten.
+ * @param now Unix milliseconds
  * @returns the change; null: there is no such organisation
  * @throws ChangedMeanwhile
  */
 export function setJournalCount(
   db: Database,
-  organisationId: number,
-  count: number,
+  { organisationId, count, retentionDays }: CountChange,
   now: number,
 ): Promise<JournalCount | null> {
   return retryChange(`the journals of organisation ${organisationId}`, async () => {
@@ -83,9 +91,11 @@ export function setJournalCount(
     // Never before a change that is to come: isolates may know that one already.
     const from = Math.max(now + COUNT_CHANGE_LEAD_MS, (last?.from ?? 0) + 1);
     const change = { from, count };
+    // A day is kept until all of it is too old.
+    const kept = changesSince(row.counts, now - (retentionDays + 1) * DAY_MS);
     const changed = await db
       .update(organisations)
-      .set({ journalCounts: [...row.counts, change] })
+      .set({ journalCounts: [...kept, change] })
       .where(and(isOrganisation, sql`journal_counts = ${JSON.stringify(row.counts)}`))
       .returning({ id: organisations.id });
     if (changed.length === 0) return undefined;

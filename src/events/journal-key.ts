@@ -83,6 +83,15 @@ export function journalCountAt(counts: readonly JournalCount[], time: number): n
   return counts.findLast(({ from }) => from <= time)?.count ?? 1;
 }
 
+/**
+ * The changes that still matter for events from `since` (Unix milliseconds) on: of the earlier ones, the last.
+ * @param counts oldest first
+ */
+export function changesSince(counts: readonly JournalCount[], since: number): JournalCount[] {
+  const last = counts.findLastIndex(({ from }) => from <= since);
+  return counts.slice(Math.max(0, last));
+}
+
 /** The name of a journal's object, such as `7/2026-11-26/0`. */
 export function journalName({ organisationId, day, number }: JournalKey): string {
   return `${organisationId}/${new Date(day * DAY_MS).toISOString().slice(0, 10)}/${number}`;

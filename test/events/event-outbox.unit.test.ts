@@ -4,7 +4,7 @@ import type { DomainEvent } from "../../src/events/event";
 import { EventOutbox, type OutboxServices } from "../../src/events/event-outbox";
 
 const events = ["a", "b", "c"].map(
-  (id) => ({ id, organisationId: 1, type: "device.revoked", at: 1, data: {} }) as DomainEvent,
+  (id) => ({ id, organisationId: 1, type: "connection.deleted", at: 1, data: {} }) as DomainEvent,
 );
 
 /** An outbox whose journals record what the test says, when it says so. */

@@ -1,7 +1,11 @@
 /** How old what an isolate knows of the number of journals can be: a change must be known when it counts. */
 import { expect, test } from "vitest";
 import type { Database } from "../../src/db/open";
-import { COUNT_CHANGE_LEAD_MS, findJournalCounts } from "../../src/events/journal-counts";
+import {
+  COUNT_CHANGE_LEAD_MS,
+  findJournalCounts,
+  setJournalCount,
+} from "../../src/events/journal-counts";
 
 /** D1 as one query sees it: each read waits until the test answers it. */
 function slowDatabase() {
@@ -80,4 +84,25 @@ test("a clock that goes back makes it read again", async () => {
   expect(reads).toHaveLength(2);
   reads[1]?.(NEW);
   expect(await found).toBe(NEW);
+});
+
+test("a new number forgets changes that no kept event is from, but not the one that still counts", async () => {
+  const day = 86_400_000;
+  const now = 100 * day;
+  const counts = [1, 50, 69.5, 90].map((days, i) => ({ from: days * day, count: i + 2 }));
+  const stored: unknown[] = [];
+  const db = {
+    select: () => ({ from: () => ({ where: async () => [{ counts }] }) }),
+    update: () => ({
+      set: (values: unknown) => {
+        stored.push(values);
+        return { where: () => ({ returning: async () => [{ id: 1 }] }) };
+      },
+    }),
+  } as unknown as Database;
+  const input = { organisationId: 1, count: 64, retentionDays: 30 };
+  const change = { from: now + COUNT_CHANGE_LEAD_MS, count: 64 };
+  expect(await setJournalCount(db, input, now)).toEqual(change);
+  // The oldest day that is kept begins at 69 or later.
+  expect(stored).toEqual([{ journalCounts: [counts[1], counts[2], counts[3], change] }]);
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { uuidV7 } from "../../src/events/event";
 import {
+  changesSince,
   DAY_MS,
   dayAt,
   eventIdOfDelivery,
@@ -24,6 +25,18 @@ const ids = fc.tuple(times, randoms).map(([time, random]) => ({ time, id: uuidV7
 const counts = fc
   .array(fc.record({ from: times, count: fc.integer({ min: 1, max: 64 }) }), { maxLength: 4 })
   .map((all) => all.sort((a, b) => a.from - b.from));
+
+test("changes of the number that no kept event is of are left out, and nothing changes for the others", () => {
+  fc.assert(
+    fc.property(counts, times, times, (history, since, later) => {
+      const kept = changesSince(history, since);
+      for (const time of [since, since + later]) {
+        expect(journalCountAt(kept, time)).toBe(journalCountAt(history, time));
+      }
+      expect(kept.filter(({ from }) => from <= since).length).toBeLessThanOrEqual(1);
+    }),
+  );
+});
 
 describe("the journal of an event", () => {
   test("is of the UTC day in its id", () => {

@@ -147,7 +147,12 @@ export const organisations: OperationGroup = {
       example: { params: { id: "999999" }, body: { event_journals: 4 } },
       async handle(c, { params, body }) {
         const id = readIntegerId(params.id);
-        const change = await setJournalCount(c.var.db, id, body.event_journals, Date.now());
+        const { retentionDays } = c.var.config;
+        const change = await setJournalCount(
+          c.var.db,
+          { organisationId: id, count: body.event_journals, retentionDays },
+          Date.now(),
+        );
         if (!change) throw new Refused(unknownOrganisation);
         const { count, from } = change;
         return { status: 200, body: { id, event_journals: count, counts_from: toRfc3339(from) } };
