@@ -34,12 +34,16 @@ export async function queueJournalsOf(
  * over, of a deleted organisation, may get an event between the two: those objects are dropped once more.
  */
 export async function dropJournals(
-  { db, config, events: { journals } }: Pick<SweepServices, "db" | "config" | "events">,
+  {
+    db,
+    config,
+    events: { journals },
+    now,
+  }: Pick<SweepServices, "db" | "config" | "events" | "now">,
   keys: readonly JournalKey[],
 ): Promise<void> {
   const dropped = await dropObjects(journals, keys);
   await forgetJournals(db, dropped);
-  const now = Date.now();
   const open = dropped.filter(({ day }) => !isDayOver(day, config.retentionDays, now));
   await dropObjects(journals, open);
 }

@@ -33,7 +33,10 @@ async function withJournal() {
 }
 
 const drop = (keys: Parameters<typeof dropJournals>[1]) =>
-  dropJournals({ db, config: readConfig(env), events: { journals } as never }, keys);
+  dropJournals(
+    { db, config: readConfig(env), events: { journals } as never, now: Date.now() },
+    keys,
+  );
 
 test("a journal that a restore of D1 has lost is entered again with the first event after the object woke", async () => {
   const { tenant, event, key } = await withJournal();
