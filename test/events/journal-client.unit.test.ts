@@ -1,4 +1,4 @@
-/** Events of many organisations at once: their numbers of journals are asked for together. */
+/** Many organisations at once: their numbers of journals are asked for together, and none waits for ever. */
 import { expect, test, vi } from "vitest";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import type { JournalCalls } from "../../src/events/journal-calls";
@@ -52,4 +52,30 @@ test("finding a batch's deliveries asks for all of them at once", async () => {
   for (const { answer } of reads) answer();
   expect((await found).found.size).toBe(0);
   expect(find).toHaveBeenCalledTimes(3);
+});
+
+test("a journal that hangs makes its deliveries unreachable after three seconds, and no others", async () => {
+  vi.useFakeTimers();
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  const [hangs, fine] = [1, 2].map((organisationId) => {
+    const id = `whd_${newEventId(Date.now()).replaceAll("-", "")}_000000000000`;
+    return { organisationId, id };
+  });
+  if (!hangs || !fine) throw new Error("there are two");
+  const find = () => new Promise<never>(() => undefined);
+  const getByName = (name: string) => (name.startsWith("1/") ? { find } : { find: async () => [] });
+  const journals = new JournalClient({ DB: {}, JOURNALS: { getByName } } as never);
+  vi.spyOn(journals, "mayHold").mockReturnValue(true);
+  reads.length = 0;
+  let result: Awaited<ReturnType<typeof findDeliveriesToSend>> | null = null;
+  findDeliveriesToSend({ db: journals.db, journals }, [hangs, fine]).then((found) => {
+    result = found;
+  });
+  for (const { answer } of reads) answer();
+  await vi.advanceTimersByTimeAsync(2_999);
+  expect(result).toBeNull();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(result).toEqual({ found: new Map(), unreachable: new Set([`1 ${hangs.id}`]) });
+  vi.useRealTimers();
+  vi.restoreAllMocks();
 });
