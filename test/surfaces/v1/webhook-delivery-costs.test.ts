@@ -53,13 +53,6 @@ async function storeDeliveries(tenant: Tenant, count: number): Promise<void> {
   );
 }
 
-/** The event of the delivery with this number. */
-const eventOf = (i: number) =>
-  i
-    .toString(16)
-    .padStart(32, "0")
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-
 const every = (step: number, from: number, below: number) =>
   Array.from({ length: Math.ceil((below - from) / step) }, (_, i) => from + i * step).toReversed();
 
@@ -75,10 +68,10 @@ test("each filter of the list of deliveries finds all that match, once, over sho
     ["endpoint=whe_1&status=discarded&event_type=connection.*", every(1000, 0, count)],
     ["status=pending", []],
     ["event_type=key.*", []],
-    [`event=${eventOf(101)}`, [101]],
-    [`event=${eventOf(100)}&status=failed`, [100]],
-    [`event=${eventOf(101)}&status=failed`, []],
-    [`event=${eventOf(count)}`, []],
+    [`event=${eventIdOf(101)}`, [101]],
+    [`event=${eventIdOf(100)}&status=failed`, [100]],
+    [`event=${eventIdOf(101)}&status=failed`, []],
+    [`event=${eventIdOf(count)}`, []],
   ];
   for (const [query, numbers] of wanted) {
     for (const limit of [2, 10, 100]) {
@@ -140,7 +133,7 @@ test("a page of deliveries reads a bounded number of rows among 50,000, and writ
     expect(await read(query), query).toBeLessThanOrEqual(3 * 500 + page(30));
   }
   // Those of one event are a range of the key.
-  expect(await read(`event=${eventOf(7)}`)).toBeLessThanOrEqual(3);
+  expect(await read(`event=${eventIdOf(7)}`)).toBeLessThanOrEqual(3);
   const one = await rowsOf(() =>
     call("GET", `${DELIVERIES}/${body.data[0].id}`, { key: tenant.key }),
   );
