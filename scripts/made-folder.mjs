@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { ROOT } from "./setup.mjs";
 
@@ -107,6 +107,9 @@ export function replaceFolder(from, to) {
 
 function hashFiles(files) {
   const hash = createHash("sha256");
-  for (const file of files) hash.update(file).update("\0").update(readFileSync(file));
+  for (const file of files) {
+    // From the root on, so that a copy of the whole is up to date, too.
+    hash.update(relative(ROOT, file)).update("\0").update(readFileSync(file));
+  }
   return hash.digest("hex");
 }

@@ -82,7 +82,7 @@ describe("a flag that a command does not know", () => {
     ["demo", "DRAWBRIDGE_URL"],
     ["check", "no options"],
     ["bench", "no options"],
-    ["bench-relay-node", "no options"],
+    ["bench-relay-node", "--workers"],
     ["build-relay-node", "no options"],
     ["openapi", "--check"],
   ])("is refused by npm run %s, which says what it knows", (name, known) => {
