@@ -83,7 +83,7 @@ describe("a flag that a command does not know", () => {
     ["demo", "DRAWBRIDGE_URL"],
     ["check", "no options"],
     ["bench", "no options"],
-    ["bench-relay-node", "no options"],
+    ["bench-relay-node", "--workers"],
     ["bench-journals", "--before <folder>"],
     ["build-relay-node", "no options"],
     ["openapi", "--check"],
