@@ -7,10 +7,10 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { build } from "esbuild";
+import { bundleProgram } from "./bundled-program.mjs";
 import { median, print, startDrawbridge } from "./relay-node-drawbridge.mjs";
 
 const SESSIONS = 1_000;
@@ -20,22 +20,10 @@ const TICKS = 100;
 /** Workers report every second: so long after the last datagram all is counted. In milliseconds. */
 const REPORTED_MS = 1_300;
 
-const dist = join(import.meta.dirname, "../dist");
-mkdirSync(dist, { recursive: true });
-const folder = mkdtempSync(join(dist, "bench-"));
-const file = join(folder, "relay-node.mjs");
+const { folder, file } = await bundleProgram("../relay-node/main.ts");
 const children = [];
 const drawbridges = [];
 try {
-  await build({
-    entryPoints: [join(import.meta.dirname, "../relay-node/main.ts")],
-    outfile: file,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    logLevel: "warning",
-  });
   const subjects = [await startSubject(1), await startSubject(2)];
   const results = subjects.map(() => []);
   for (let round = 0; round < ROUNDS; round++) {

@@ -7,9 +7,8 @@
 import { execFileSync, fork } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { build } from "esbuild";
+import { rmSync } from "node:fs";
+import { bundleProgram } from "./bundled-program.mjs";
 import { datagram, median, print, startDrawbridge, USERS } from "./relay-node-drawbridge.mjs";
 
 const SESSIONS = 1_000;
@@ -19,23 +18,10 @@ const ROUND_MS = 500;
 const LATENCIES = 3_000;
 /** The generator's sockets. Users share them, since nothing tells users apart by their address. */
 const SOCKETS = 16;
-// Below the root, so that packages are found.
-const dist = join(import.meta.dirname, "../dist");
-mkdirSync(dist, { recursive: true });
-const folder = mkdtempSync(join(dist, "bench-"));
-const file = join(folder, "subject.mjs");
+const { folder, file } = await bundleProgram("relay-node-subject.ts");
 const children = [];
 const drawbridges = [];
 try {
-  await build({
-    entryPoints: [join(import.meta.dirname, "relay-node-subject.ts")],
-    outfile: file,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    logLevel: "warning",
-  });
   const bare = await startSubject("bare", String(SESSIONS));
   const node = await startSubject("node", await drawbridgeWith(SESSIONS));
   for (const size of [64, 1_200]) await compareRates(bare, node, size);

@@ -1,7 +1,7 @@
 /** The applications of the organisation: their names, and which there are. */
 import { type Application, listApplications } from "drawbridge-client";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { CallError, result } from "./call";
+import { asCallError, result } from "./call";
 
 /** The most that are read: so many pages of 100. */
 const PAGES = 10;
@@ -27,8 +27,7 @@ export function useApplications(named: readonly string[] = []): Applications {
     try {
       setState({ list: await readAll(), error: null });
     } catch (error) {
-      const words = error instanceof CallError ? error.message : String(error);
-      setState((before) => ({ ...before, error: words }));
+      setState((before) => ({ ...before, error: asCallError(error).message }));
     }
   };
   const unknown = named.filter((id) => !asked.current?.has(id));

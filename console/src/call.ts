@@ -27,6 +27,11 @@ export class CallError extends Error {
   }
 }
 
+/** What was thrown, as a call that failed: its message is for the person. */
+export function asCallError(error: unknown): CallError {
+  return error instanceof CallError ? error : new CallError(String(error), null, null);
+}
+
 /** With what the console calls: a session token, and the organisation in which the person acts. */
 export interface Credential {
   token: string;

@@ -1,7 +1,7 @@
 /** What a page shows is asked for again and again, so that it is current without a click. */
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { CallError } from "./call";
+import { asCallError, type CallError } from "./call";
 
 /** The pause after an answer that changed something, and the longest one while nothing changes. Milliseconds. */
 const SHORTEST_PAUSE_MS = 1_000;
@@ -103,9 +103,7 @@ class Poller<T> implements Live<T> {
     try {
       return { value: await this.#ask() };
     } catch (error) {
-      return {
-        error: error instanceof CallError ? error : new CallError(String(error), null, null),
-      };
+      return { error: asCallError(error) };
     }
   }
 

@@ -6,7 +6,7 @@ import {
   getSessionToken,
   listSignInMethods,
 } from "drawbridge-client";
-import { CallError, onRefusedCredential, result, setCredential } from "./call";
+import { asCallError, CallError, onRefusedCredential, result, setCredential } from "./call";
 import { forgetAddress } from "./routes";
 import { noteServiceTime } from "./service-clock";
 
@@ -140,7 +140,7 @@ async function signInWithAddress(): Promise<boolean> {
   // Who was signed in here before is not any more.
   const before = sessionStorage.getItem(STORED_TOKEN);
   if (before !== null) await deleteSessionToken({ auth: () => before }).catch(() => null);
-  await signIn({ code }).catch((error) => out(wordsOf(error)));
+  await signIn({ code }).catch((error) => out(asCallError(error).message));
   return true;
 }
 
@@ -156,9 +156,9 @@ async function goOnWith(token: string): Promise<void> {
     });
   } catch (error) {
     const refused = error instanceof CallError && [401, 403, 404].includes(error.status ?? 0);
-    if (!refused) signedIn.value = { state: "starting", problem: wordsOf(error) };
+    if (!refused) signedIn.value = { state: "starting", problem: asCallError(error).message };
     // With a 401 the person is out already.
-    else if (signedIn.value.state !== "out") await out(wordsOf(error));
+    else if (signedIn.value.state !== "out") await out(asCallError(error).message);
   }
 }
 
@@ -195,8 +195,4 @@ async function out(notice: string | null): Promise<void> {
   signedIn.value = { state: "out", notice, methods: ["api_key"] };
   const { methods } = await result(listSignInMethods()).catch(() => ({ methods: ["api_key"] }));
   if (signedIn.value.state === "out") signedIn.value = { state: "out", notice, methods };
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof CallError ? error.message : String(error);
 }

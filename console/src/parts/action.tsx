@@ -1,7 +1,7 @@
 /** Buttons that do something on the service: they show that it runs, what went wrong, and why they are disabled. */
 import type { ComponentChildren } from "preact";
 import { useId, useRef, useState } from "preact/hooks";
-import { CallError } from "../call";
+import { asCallError } from "../call";
 import { may } from "../signed-in";
 
 /** Runs one action at a time, and keeps what went wrong with the last one. */
@@ -18,7 +18,7 @@ export function useAction(run: () => Promise<unknown>) {
       await run();
       return true;
     } catch (failure) {
-      setError(failure instanceof CallError ? failure.message : String(failure));
+      setError(asCallError(failure).message);
       return false;
     } finally {
       busy.current = false;

@@ -29,6 +29,31 @@ export function Scopes({ scopes }: { scopes: readonly string[] }) {
   );
 }
 
+/** What a device says of itself, in a request and once it is paired. */
+interface Profile {
+  platform: string;
+  device_family: string;
+  client_id: string;
+  client_mode: string;
+}
+
+/** Its platform and its program, as facts of a list. */
+export function ProfileFacts({ device }: { device: Profile }) {
+  const { platform, device_family, client_id, client_mode } = device;
+  return (
+    <>
+      <dt>Platform</dt>
+      <dd>
+        <Untrusted text={[platform, device_family].filter(Boolean).join(", ")} />
+      </dd>
+      <dt>Program</dt>
+      <dd>
+        <Untrusted text={[client_id, client_mode].filter(Boolean).join(", ")} />
+      </dd>
+    </>
+  );
+}
+
 /** What the operators call a device, or what it calls itself. */
 export function DeviceName({ label, name }: { label?: string | null; name: string }) {
   const text = label || name;

@@ -17,28 +17,35 @@ export function Ago({ at }: { at: string | null | undefined }) {
   const ms = serviceNow.value - Date.parse(at);
   // The service's time is known to two seconds: what has just happened is not to come.
   const words = ms >= -2_000 ? `${roughly(ms)} ago` : `in ${roughly(-ms)}`;
-  return (
-    <time dateTime={at} title={new Date(at).toLocaleString()}>
-      {words}
-    </time>
-  );
+  return <Moment at={at}>{words}</Moment>;
 }
 
 /** How long something has been there, such as "5 min". */
 export function Age({ since }: { since: string }) {
-  return (
-    <time dateTime={since} title={new Date(since).toLocaleString()}>
-      {roughly(serviceNow.value - Date.parse(since))}
-    </time>
-  );
+  return <Moment at={since}>{roughly(serviceNow.value - Date.parse(since))}</Moment>;
 }
 
 /** What is left until a point in time, second by second. */
 export function Countdown({ until }: { until: string }) {
   const left = Date.parse(until) - serviceNow.value;
   return (
-    <time class="countdown" dateTime={until} title={new Date(until).toLocaleString()}>
+    <Moment at={until} class="countdown">
       {onAClock(left)}
+    </Moment>
+  );
+}
+
+interface MomentProps {
+  at: string;
+  class?: string;
+  children: string;
+}
+
+/** Words for a point in time. The pointer shows the time itself. */
+function Moment({ at, class: name, children }: MomentProps) {
+  return (
+    <time class={name} dateTime={at} title={new Date(at).toLocaleString()}>
+      {children}
     </time>
   );
 }

@@ -1,10 +1,11 @@
 /** One device: what is known of it, its tokens, its sessions, and what can be done. */
 import { type Device, getDevice, labelDevice } from "drawbridge-client";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { useLive } from "../../live";
 import { Action } from "../../parts/action";
-import { DeviceName, Fingerprint, Scopes } from "../../parts/device";
+import { DeviceName, Fingerprint, ProfileFacts, Scopes } from "../../parts/device";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Field, Form } from "../../parts/form";
 import { LiveView } from "../../parts/list";
 import { type StatusLine, useStatusLine } from "../../parts/status-line";
@@ -74,8 +75,6 @@ function Details(props: DeviceActions & { removed: () => void }) {
 }
 
 function Facts({ device }: { device: Device }) {
-  const platform = [device.platform, device.device_family].filter(Boolean).join(", ");
-  const program = [device.client_id, device.client_mode].filter(Boolean).join(", ");
   return (
     <dl class="facts">
       <dt>Fingerprint</dt>
@@ -86,14 +85,7 @@ function Facts({ device }: { device: Device }) {
       <dd>
         <Untrusted text={device.display_name} />
       </dd>
-      <dt>Platform</dt>
-      <dd>
-        <Untrusted text={platform} />
-      </dd>
-      <dt>Program</dt>
-      <dd>
-        <Untrusted text={program} />
-      </dd>
+      <ProfileFacts device={device} />
       <dt>Scopes</dt>
       <dd>
         <Scopes scopes={device.scopes} />
@@ -130,8 +122,7 @@ function Rename(props: DeviceActions) {
 
 function RenameForm({ device, say, refresh, close }: DeviceActions & { close: () => void }) {
   const [label, setLabel] = useState(device.label ?? "");
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  const input = useFocusAtFirst<HTMLInputElement>();
   const path = { application: device.application_id, device: device.device_id };
   const submit = async () => {
     await result(labelDevice({ path, body: { label: label.trim() || null } }));

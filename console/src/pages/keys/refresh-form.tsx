@@ -3,6 +3,7 @@ import { type ApiKey, type ChangedApiKey, updateApiKey } from "drawbridge-client
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { Field, Form } from "../../parts/form";
+import { SecondsSelect } from "../../parts/seconds-select";
 import { serviceNow } from "../../service-clock";
 
 /** For how long the old token may work, in seconds. The service takes up to seven days. */
@@ -43,19 +44,7 @@ export function RefreshForm({ apiKey: { id }, refresh, close, isOwn }: RefreshFo
         label="The token until now works"
         hint="Long enough to bring the new one to every program. “At once” ends all older tokens of this key, too."
       >
-        {(props) => (
-          <select
-            {...props}
-            value={grace}
-            onChange={(event) => setGrace(Number(event.currentTarget.value))}
-          >
-            {GRACES.map(({ seconds, words }) => (
-              <option key={seconds} value={seconds}>
-                {words}
-              </option>
-            ))}
-          </select>
-        )}
+        {(props) => <SecondsSelect {...props} times={GRACES} value={grace} change={setGrace} />}
       </Field>
       <p class="hint">
         Whoever is signed in with this key is signed out

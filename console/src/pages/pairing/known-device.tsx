@@ -1,7 +1,7 @@
 /** What a device that asks again has now, so that one sees what it asks for besides. */
 import { type Device, getDevice, type PairingRequest } from "drawbridge-client";
 import { useEffect, useState } from "preact/hooks";
-import { CallError, result } from "../../call";
+import { asCallError, result } from "../../call";
 import { Scopes } from "../../parts/device";
 import { Badge, Untrusted } from "../../parts/text";
 import { areImpliedBy } from "../../scopes";
@@ -29,7 +29,7 @@ async function read({ application_id, device_id }: PairingRequest): Promise<Know
     const path = { application: application_id, device: device_id };
     return { device: await result(getDevice({ path })), error: null };
   } catch (error) {
-    return { device: null, error: error instanceof CallError ? error.message : String(error) };
+    return { device: null, error: asCallError(error).message };
   }
 }
 

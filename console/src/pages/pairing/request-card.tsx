@@ -4,10 +4,11 @@ import {
   type PairingRequest,
   rejectPairingRequest,
 } from "drawbridge-client";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CallError, result } from "../../call";
 import { Action } from "../../parts/action";
-import { DeviceName, Fingerprint } from "../../parts/device";
+import { DeviceName, Fingerprint, ProfileFacts } from "../../parts/device";
+import { useFocusAtFirst } from "../../parts/focus";
 import { Field, Form } from "../../parts/form";
 import { Ago, Countdown, Untrusted } from "../../parts/text";
 import { approveWords, everything, grantedBy } from "./access-choice";
@@ -118,18 +119,9 @@ function useKeptFocus(waits: boolean) {
 }
 
 function Facts({ request, application }: { request: PairingRequest; application: string }) {
-  const platform = [request.platform, request.device_family].filter(Boolean).join(", ");
-  const program = [request.client_id, request.client_mode].filter(Boolean).join(", ");
   return (
     <dl class="facts">
-      <dt>Platform</dt>
-      <dd>
-        <Untrusted text={platform} />
-      </dd>
-      <dt>Program</dt>
-      <dd>
-        <Untrusted text={program} />
-      </dd>
+      <ProfileFacts device={request} />
       <dt>Address</dt>
       <dd>
         <Untrusted text={request.remote_ip} />
@@ -195,8 +187,7 @@ interface RejectionProps {
 
 function Rejection({ reject, cancel }: RejectionProps) {
   const [reason, setReason] = useState("");
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  const input = useFocusAtFirst<HTMLInputElement>();
   return (
     <Form
       submit={() => reject(reason.trim())}

@@ -3,12 +3,13 @@ import { type Application, createSetupCode, type SetupCode } from "drawbridge-cl
 import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { Field, Form } from "../../parts/form";
+import { SecondsSelect } from "../../parts/seconds-select";
 import { Copyable, Countdown, Untrusted } from "../../parts/text";
 import { OPERATOR_SCOPES } from "../../scopes";
 import { showText } from "../../show-text";
 
 /** For how many seconds a code may work. */
-const LIVES = [60, 300, 600];
+const LIVES = [60, 300, 600].map((seconds) => ({ seconds, words: `${seconds / 60} min` }));
 
 /** The form to make one, closed at first. */
 export function SetupCodes({ applications }: { applications: readonly Application[] }) {
@@ -121,19 +122,7 @@ function SetupCodeForm({ applications, made }: SetupCodeFormProps) {
         </Field>
       )}
       <Field label="Works for">
-        {(props) => (
-          <select
-            {...props}
-            value={ttl}
-            onChange={(event) => setTtl(Number(event.currentTarget.value))}
-          >
-            {LIVES.map((seconds) => (
-              <option key={seconds} value={seconds}>
-                {seconds / 60} min
-              </option>
-            ))}
-          </select>
-        )}
+        {(props) => <SecondsSelect {...props} times={LIVES} value={ttl} change={setTtl} />}
       </Field>
     </Form>
   );

@@ -9,6 +9,7 @@ import { useState } from "preact/hooks";
 import { result } from "../../call";
 import { Action } from "../../parts/action";
 import { Field, Form } from "../../parts/form";
+import { SecondsSelect } from "../../parts/seconds-select";
 import { Untrusted } from "../../parts/text";
 import { NewToken } from "./node-words";
 
@@ -124,19 +125,7 @@ function Rotate({ node }: { node: RelayNode }) {
           label="The token that it has works on for"
           hint="Restart the node with the new token in this time. A restart within 30 seconds loses no session."
         >
-          {(props) => (
-            <select
-              {...props}
-              value={grace}
-              onChange={(event) => setGrace(Number(event.currentTarget.value))}
-            >
-              {GRACES.map(({ seconds, words }) => (
-                <option key={seconds} value={seconds}>
-                  {words}
-                </option>
-              ))}
-            </select>
-          )}
+          {(props) => <SecondsSelect {...props} times={GRACES} value={grace} change={setGrace} />}
         </Field>
       </Form>
       {token !== null && (

@@ -1,14 +1,15 @@
 /** A secret that signs webhooks: shown when it is asked for, and replaced. */
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { Action } from "../../parts/action";
+import { SecondsSelect, type Time } from "../../parts/seconds-select";
 import { Copyable } from "../../parts/text";
 
 /** For how long the old secret may sign as well. Seconds. */
-const GRACES: readonly [seconds: number, words: string][] = [
-  [86_400, "for a day"],
-  [3_600, "for an hour"],
-  [604_800, "for 7 days"],
-  [0, "not at all"],
+const GRACES: readonly Time[] = [
+  { seconds: 86_400, words: "for a day" },
+  { seconds: 3_600, words: "for an hour" },
+  { seconds: 604_800, words: "for 7 days" },
+  { seconds: 0, words: "not at all" },
 ];
 
 interface SigningSecretProps {
@@ -27,7 +28,8 @@ export function SigningSecret({ owner, read, rotate, signsAlone = false }: Signi
   const [secret, setSecret] = useState<string | null>(null);
   const [isNew, setIsNew] = useState(false);
   const [grace, setGrace] = useState(86_400);
-  const words = GRACES.find(([seconds]) => seconds === grace)?.[1];
+  const graceId = useId();
+  const words = GRACES.find(({ seconds }) => seconds === grace)?.words;
   const show = async () => {
     setSecret((await read()).secret);
     setIsNew(false);
@@ -59,15 +61,9 @@ export function SigningSecret({ owner, read, rotate, signsAlone = false }: Signi
           </button>
         )}
         {!signsAlone && (
-          <label>
+          <label for={graceId}>
             The old one signs as well
-            <select value={grace} onChange={(event) => setGrace(Number(event.currentTarget.value))}>
-              {GRACES.map(([seconds, text]) => (
-                <option value={seconds} key={seconds}>
-                  {text}
-                </option>
-              ))}
-            </select>
+            <SecondsSelect id={graceId} times={GRACES} value={grace} change={setGrace} />
           </label>
         )}
         <Action
