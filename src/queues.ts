@@ -21,6 +21,8 @@ import { consumeDeliveries } from "./webhooks/delivery-consumer";
  * deployment: `drawbridge-deliveries`, `drawbridge-staging-deliveries`.
  */
 const QUEUE = /(?:^|-)(deliveries|checks|sweep|dead-letters)$/;
+/** The queue of deliveries for bursts. */
+const BULK = /(?:^|-)bulk-deliveries$/;
 
 /** The Worker's queue handler. */
 export async function handleBatch(
@@ -35,7 +37,8 @@ export async function handleBatch(
       return consumeDeliveries(batch, {
         db,
         config,
-        deliveries: env.DELIVERIES,
+        // What follows from a message of a burst, such as its next attempt, is part of the burst.
+        deliveries: BULK.test(batch.queue) ? env.BULK_DELIVERIES : env.DELIVERIES,
         events: openOutbox(env, ctx, db),
         waitUntil: (promise) => ctx.waitUntil(promise),
         render: webhookBodies(config),

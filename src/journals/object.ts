@@ -25,12 +25,11 @@ import {
   parseJournalName,
 } from "../events/journal-key";
 import { registerJournal } from "../events/journal-registry";
-import { dropOldest } from "../platform/bounded-memory";
 import { readConfig } from "../platform/config";
 import { log } from "../platform/log";
 import { withTimeout } from "../platform/wait";
-import { sendFirstAttempts } from "../webhooks/delivery-messages";
 import { deliveriesOf } from "../webhooks/fan-out";
+import { FirstAttempts } from "./first-attempts";
 import { pageOfDeliveries, pageOfEvents, pageOfUndelivered } from "./journal-pages";
 import { JournalStore } from "./journal-store";
 import { D1_MS, Listeners } from "./listeners";
@@ -41,18 +40,15 @@ import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-deliv
  * recorded.
  */
 export const FULL_BYTES = 9_500_000_000;
-/** How many deliveries this instance remembers to have put on the queue. */
-const MAX_QUEUED = 10_000;
 
 export class JournalObject extends DurableObject<Env> implements JournalCalls {
   readonly #key: JournalKey;
   readonly #db: Database;
   readonly #store: JournalStore;
   readonly #listeners: Listeners;
+  readonly #firstAttempts: FirstAttempts;
   /** That the journal is entered in D1, or is being entered: once for each instance, and for all who wait. */
   #registered: Promise<void> | null = null;
-  /** Deliveries whose first attempt this instance has put on the queue: it does not do so again. */
-  readonly #queued = new Map<string, true>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -60,6 +56,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     this.#db = openDatabase(env);
     this.#store = new JournalStore(ctx.storage.sql, this.#key.organisationId);
     this.#listeners = new Listeners(this.#db, this.#key.organisationId);
+    this.#firstAttempts = new FirstAttempts(env);
   }
 
   async record(events: readonly DomainEvent[]): Promise<void> {
@@ -79,12 +76,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     );
     // The rows come first: a message without its row would be dropped. A row without its message gets one
     // when the journal is told of the event again.
-    const unsent = pending.filter(({ id }) => !this.#queued.has(id));
-    await sendFirstAttempts(this.env.DELIVERIES, unsent);
-    for (const { id } of unsent) {
-      this.#queued.set(id, true);
-      dropOldest(this.#queued, MAX_QUEUED);
-    }
+    await this.#firstAttempts.send(pending);
   }
 
   async recordAttempted(event: DomainEvent, delivery: StoredDelivery): Promise<void> {
@@ -144,7 +136,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   async drop(): Promise<void> {
     await this.ctx.storage.deleteAll();
     this.#store.forget();
-    this.#queued.clear();
+    this.#firstAttempts.forget();
     this.#registered = null;
   }
 

@@ -211,7 +211,7 @@ describe("a later deploy", () => {
 
 describe("an environment", () => {
   const BOTH = ["DRAWBRIDGE_SECRET", "DRAWBRIDGE_ROOT_TOKEN"];
-  const QUEUES = ["deliveries", "checks", "sweep", "dead-letters"].map(
+  const QUEUES = ["deliveries", "bulk-deliveries", "checks", "sweep", "dead-letters"].map(
     (end) => `drawbridge-staging-${end}`,
   );
   const CONFIG = ["--config", "wrangler.staging.generated.json"];

@@ -25,7 +25,11 @@ import { journals, recordedIn, storeRecords } from "./journals";
 import { createMailbox, type Mailbox, type ReceivedRequest } from "./receiver";
 import { create } from "./sessions";
 
-export type QueueName = "drawbridge-deliveries" | "drawbridge-sweep" | "drawbridge-dead-letters";
+export type QueueName =
+  | "drawbridge-deliveries"
+  | "drawbridge-bulk-deliveries"
+  | "drawbridge-sweep"
+  | "drawbridge-dead-letters";
 
 /** A receiver of this test's own. */
 export function newMailbox(): Mailbox {

@@ -122,7 +122,8 @@ export const webhookDeliveries: OperationGroup = {
         const now = Date.now();
         const endpoint = await requireEndpoint(c, organisationId, params.id);
         if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
-        const services = { db: c.var.db, deliveries: c.env.DELIVERIES };
+        // A recovery may be of any number of deliveries: it must not stand before those of others.
+        const services = { db: c.var.db, deliveries: c.env.BULK_DELIVERIES };
         const input = { ...window, organisationId, endpointId: endpoint.id };
         const recovery = await startRecovery(services, input, now);
         if (!recovery) throw new Refused(recoveryRunning);

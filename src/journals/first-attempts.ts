@@ -1,0 +1,48 @@
+/**
+ * Puts the first attempts of a journal's deliveries on their queue. What an organisation has to send in a
+ * burst goes to a second queue, so that it does not stand before the deliveries of others.
+ */
+import type { DeliveryKey } from "../events/delivery-record";
+import { dropOldest } from "../platform/bounded-memory";
+import { newBudget, spend } from "../relay/budget";
+import { sendFirstAttempts } from "../webhooks/delivery-messages";
+
+/** How many first attempts of a journal go to the first queue. Those above go to the queue of bursts. */
+const ALLOWANCE = { messagesPerSecond: 20, burstMessages: 100, bytesPerSecond: 0, burstBytes: 0 };
+/** How many deliveries are remembered. */
+const MAX_QUEUED = 10_000;
+
+/** The first attempts of one instance of a journal. */
+export class FirstAttempts {
+  readonly #env: Pick<Env, "DELIVERIES" | "BULK_DELIVERIES">;
+  readonly #budget = newBudget(ALLOWANCE, Date.now());
+  /** Deliveries whose first attempt this instance has put on a queue: it does not do so again. */
+  readonly #queued = new Map<string, true>();
+
+  constructor(env: Pick<Env, "DELIVERIES" | "BULK_DELIVERIES">) {
+    this.#env = env;
+  }
+
+  /**
+   * Puts those on a queue that are not there yet.
+   * @throws when a queue does not take them; some may be there then
+   */
+  async send(deliveries: readonly DeliveryKey[]): Promise<void> {
+    const unsent = deliveries.filter(({ id }) => !this.#queued.has(id));
+    const now = Date.now();
+    const { soon = [], bulk = [] } = Object.groupBy(unsent, () =>
+      spend(this.#budget, ALLOWANCE, 0, now) ? "soon" : "bulk",
+    );
+    await sendFirstAttempts(this.#env.DELIVERIES, soon);
+    await sendFirstAttempts(this.#env.BULK_DELIVERIES, bulk);
+    for (const { id } of unsent) {
+      this.#queued.set(id, true);
+      dropOldest(this.#queued, MAX_QUEUED);
+    }
+  }
+
+  /** Forgets what is on the queues: the journal was dropped. */
+  forget(): void {
+    this.#queued.clear();
+  }
+}
