@@ -8,7 +8,7 @@ import { newBudget, spend } from "../relay/budget";
 import { sendFirstAttempts } from "../webhooks/delivery-messages";
 
 /** How many first attempts of a journal go to the first queue. Those above go to the queue of bursts. */
-const ALLOWANCE = { messagesPerSecond: 20, burstMessages: 100, bytesPerSecond: 0, burstBytes: 0 };
+const ALLOWANCE = { messagesPerSecond: 5, burstMessages: 100, bytesPerSecond: 0, burstBytes: 0 };
 /** How many deliveries are remembered. */
 const MAX_QUEUED = 10_000;
 
