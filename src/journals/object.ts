@@ -41,6 +41,10 @@ import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-deliv
  * recorded.
  */
 export const FULL_BYTES = 9_500_000_000;
+/** From this size on a journal warns that it will be full, so that its organisation gets more of them in time. */
+const WARN_BYTES = 0.8 * FULL_BYTES;
+/** How long an instance is silent after it has warned, in milliseconds. */
+const WARN_AGAIN_MS = 600_000;
 /** How many deliveries this instance remembers to have put on the queue. */
 const MAX_QUEUED = 10_000;
 
@@ -53,6 +57,8 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   #registered: Promise<void> | null = null;
   /** Deliveries whose first attempt this instance has put on the queue: it does not do so again. */
   readonly #queued = new Map<string, true>();
+  /** When this instance has warned of its size, Unix milliseconds. */
+  #warnedAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -185,8 +191,17 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
       log("journal full", { ...this.#key, bytes, limit_bytes: FULL_BYTES });
       throw new Error(`the journal ${journalName(this.#key)} is full: it has ${bytes} bytes`);
     }
+    if (bytes > WARN_BYTES) this.#warn(bytes);
     this.#store.createTables();
     this.#store.add(event, deliveries);
+  }
+
+  #warn(bytes: number): void {
+    const now = Date.now();
+    if (now - this.#warnedAt < WARN_AGAIN_MS) return;
+    this.#warnedAt = now;
+    const advice = `Set event_journals of organisation ${this.#key.organisationId} higher before it is full.`;
+    log("journal nearly full", { ...this.#key, bytes, limit_bytes: FULL_BYTES, advice });
   }
 
   /** Writes all of it or nothing. */
