@@ -9,6 +9,7 @@ import {
   registerJournal,
 } from "../events/journal-registry";
 import { describeError, log } from "../platform/log";
+import { sideBySide } from "../platform/side-by-side";
 import { JOURNALS_PER_MESSAGE, JOURNALS_PER_STEP, OBJECTS_AT_ONCE } from "./page-sizes";
 import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
 
@@ -63,17 +64,14 @@ async function dropObjects(
   keys: readonly JournalKey[],
 ): Promise<JournalKey[]> {
   const dropped: JournalKey[] = [];
-  for (let i = 0; i < keys.length; i += OBJECTS_AT_ONCE) {
-    const dropping = keys.slice(i, i + OBJECTS_AT_ONCE).map(async (key) => {
-      try {
-        await journals.call(key, (journal) => journal.drop());
-        dropped.push(key);
-      } catch (error) {
-        log("sweep item failed", { ...key, error: describeError(error) });
-      }
-    });
-    await Promise.all(dropping);
-  }
+  await sideBySide(keys, OBJECTS_AT_ONCE, async (key) => {
+    try {
+      await journals.call(key, (journal) => journal.drop());
+      dropped.push(key);
+    } catch (error) {
+      log("sweep item failed", { ...key, error: describeError(error) });
+    }
+  });
   return dropped;
 }
 
