@@ -149,7 +149,7 @@ export class JournalClient {
 
   /**
    * Calls a journal, once more if it could not be reached: all calls may run twice. What its own code threw,
-   * because D1 or the queue failed, is not tried again at once.
+   * because D1 or the queue of deliveries failed, is not tried again at once.
    * @param limitMs how long to wait for both calls together, in milliseconds. The call may still be done later
    */
   async call<T>(

@@ -3,7 +3,7 @@
  * that are owed for it. `JournalCalls` says what each call does, `journal-store.ts` what is stored.
  *
  * It has no alarm: whoever tells it of an event repeats that until it answers, and it answers when the first
- * attempts are on the queue.
+ * attempts are on the queue of deliveries.
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Database, openDatabase } from "../db/open";
