@@ -41,7 +41,7 @@ export function createApp(): Hono<AppEnv> {
 
   app.use(async (c, next) => {
     // When a caller hangs up, the platform stops all work that was not given to waitUntil. A request that
-    // has begun is finished even then, so that what it did is recorded and its events are sent.
+    // has begun is finished even then, so that what it did is stored and its events are recorded.
     // It begins after that call.
     const work = Promise.resolve().then(() => answer(c, next));
     c.executionCtx.waitUntil(work);

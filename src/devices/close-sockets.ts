@@ -7,6 +7,7 @@
 import type { Database } from "../db/open";
 import type { DomainEvent } from "../events/event";
 import { describeError, log } from "../platform/log";
+import { sideBySide } from "../platform/side-by-side";
 import { findSessionsWithDevice } from "../session/connections-and-devices";
 import type { SessionClient } from "../session/session-client";
 import type { Device, DeviceEventData } from "./device";
@@ -28,21 +29,16 @@ export async function closeDeviceSockets(
   device: DeviceVersion,
 ): Promise<void> {
   const ids = await findSessionsWithDevice(db, device.organisationId, device.id);
-  const failures: unknown[] = [];
-  for (let i = 0; i < ids.length; i += AT_ONCE) {
-    const calls = ids.slice(i, i + AT_ONCE).map((id) =>
-      sessions.closeDeviceSockets(id, {
-        organisationId: device.organisationId,
-        applicationId: device.applicationId,
-        deviceId: device.id,
-        version: device.version,
-      }),
-    );
-    for (const call of await Promise.allSettled(calls)) {
-      if (call.status === "rejected") failures.push(call.reason);
-    }
-  }
-  if (failures.length > 0) throw failures[0];
+  const calls = await sideBySide(ids, AT_ONCE, (id) =>
+    sessions.closeDeviceSockets(id, {
+      organisationId: device.organisationId,
+      applicationId: device.applicationId,
+      deviceId: device.id,
+      version: device.version,
+    }),
+  );
+  const failed = calls.find((call) => call.status === "rejected");
+  if (failed) throw failed.reason;
 }
 
 /**

@@ -10,6 +10,7 @@ import { and, inArray, lt, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { owedEvents } from "../db/schema/events";
 import { describeError, log } from "../platform/log";
+import { sideBySide } from "../platform/side-by-side";
 import type { DomainEvent } from "./event";
 import type { EventType } from "./event-types";
 import type { JournalClient } from "./journal-client";
@@ -17,6 +18,11 @@ import { firstEventIdAt } from "./journal-key";
 
 /** The sweep records an event only when it is so old: before that, the request that made it does. */
 const SWEEP_AFTER_MS = 60_000;
+/**
+ * Of how many events is done side by side what follows from them. The sweep has hundreds, and each may call
+ * many objects; an invocation has six connections, and journals are told at the same time.
+ */
+const FOLLOWED_AT_ONCE = 5;
 
 /** The statements of an `insertion`. */
 export type EventInsertion = ReturnType<EventOutbox["insertion"]>;
@@ -119,12 +125,10 @@ export class EventOutbox {
 
   /** @throws the first failure, after it has done all that it can */
   async #send(stored: readonly DomainEvent[]): Promise<void> {
-    const following = Promise.allSettled(
-      stored.map(async (event) => {
-        await this.#services.followUp(event);
-        return event.id;
-      }),
-    );
+    const following = sideBySide(stored, FOLLOWED_AT_ONCE, async (event) => {
+      await this.#services.followUp(event);
+      return event.id;
+    });
     const { recorded, failures } = await this.#services.journals.recordEach(stored);
     const followed = new Set<string>();
     for (const outcome of await following) {

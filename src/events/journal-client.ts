@@ -4,6 +4,7 @@
  */
 import { type Database, openDatabase } from "../db/open";
 import { readConfig } from "../platform/config";
+import { sideBySide } from "../platform/side-by-side";
 import { UnavailableError } from "../platform/unavailable";
 import { withTimeout } from "../platform/wait";
 import type { RecordedEvent } from "./delivery-record";
@@ -75,15 +76,13 @@ export class JournalClient {
           calls.push({ key, some: items.slice(i, i + EVENTS_PER_CALL) });
       }
     }
-    for (let i = 0; i < calls.length; i += JOURNALS_AT_ONCE) {
-      const some = calls.slice(i, i + JOURNALS_AT_ONCE);
-      const done = await Promise.allSettled(
-        some.map((one) => this.call(one.key, (journal) => journal.record(one.some))),
-      );
-      for (const [index, { status, ...outcome }] of done.entries()) {
-        if (status === "fulfilled") result.recorded.push(...(some[index]?.some ?? []));
-        else result.failures.push((outcome as { reason: unknown }).reason);
-      }
+    const done = await sideBySide(calls, JOURNALS_AT_ONCE, async ({ key, some }) => {
+      await this.call(key, (journal) => journal.record(some));
+      return some;
+    });
+    for (const outcome of done) {
+      if (outcome.status === "fulfilled") result.recorded.push(...outcome.value);
+      else result.failures.push(outcome.reason);
     }
     return result;
   }
@@ -150,7 +149,7 @@ export class JournalClient {
 
   /**
    * Calls a journal, once more if it could not be reached: all calls may run twice. What its own code threw,
-   * because D1 or the queue failed, is not tried again at once.
+   * because D1 or the queue of deliveries failed, is not tried again at once.
    * @param limitMs how long to wait for both calls together, in milliseconds. The call may still be done later
    */
   async call<T>(

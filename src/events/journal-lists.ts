@@ -3,7 +3,6 @@
  * as it needs. What a page looks at is bounded, so that it can have fewer rows than asked for, and still not
  * be the last page.
  */
-import type { ScannedPage } from "../db/scan";
 import type { StoredDelivery } from "./delivery-record";
 import { type SummarisedEvent, summarise } from "./delivery-summary";
 import { matchesPattern } from "./event-types";
@@ -26,6 +25,12 @@ import { mergePages } from "./merged-page";
 export const LOOKED_ROWS = 2_000;
 /** How many journals a page reads, at most. A day is read whole: it has up to `MAX_JOURNAL_COUNT`. */
 export const READ_JOURNALS = 64;
+
+/** A page, newest first. `next` is the id after which the next page begins. Null: this is the last page. */
+export interface ScannedPage<R> {
+  rows: R[];
+  next: string | null;
+}
 
 /** The filters of a list, without where it ends. */
 export type EventFilter = Omit<EventPageQuery, "mostRows">;

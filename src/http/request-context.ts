@@ -39,7 +39,7 @@ export interface AppEnv {
     config: Config;
     db: Database;
     sessions: SessionClient;
-    /** Puts the events of changes in D1 on the queue. */
+    /** Has the events of changes in D1 recorded. */
     events: EventOutbox;
     /** The surface that the path belongs to: it words the errors, and the log names it. */
     surface: Surface;

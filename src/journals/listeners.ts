@@ -8,7 +8,7 @@ import type { ListeningEndpoint } from "../webhooks/fan-out";
  * How long a journal uses what it has read. A change of endpoints tells the journals of the day; where that
  * fails, they notice the change so much later.
  */
-export const LISTENERS_MS = 10_000;
+const LISTENERS_MS = 10_000;
 
 /** The longest that a journal waits for D1. Shorter than its callers wait for the journal. */
 export const D1_MS = 4_000;

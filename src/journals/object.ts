@@ -3,7 +3,7 @@
  * that are owed for it. `JournalCalls` says what each call does, `journal-store.ts` what is stored.
  *
  * It has no alarm: whoever tells it of an event repeats that until it answers, and it answers when the first
- * attempts are on the queue.
+ * attempts are on the queue of deliveries.
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Database, openDatabase } from "../db/open";
@@ -40,6 +40,10 @@ import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-deliv
  * recorded.
  */
 export const FULL_BYTES = 9_500_000_000;
+/** From this size on a journal warns that it will be full, so that its organisation gets more of them in time. */
+const WARN_BYTES = 0.8 * FULL_BYTES;
+/** How long an instance is silent after it has warned, in milliseconds. */
+const WARN_AGAIN_MS = 600_000;
 
 export class JournalObject extends DurableObject<Env> implements JournalCalls {
   readonly #key: JournalKey;
@@ -49,6 +53,8 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   readonly #firstAttempts: FirstAttempts;
   /** That the journal is entered in D1, or is being entered: once for each instance, and for all who wait. */
   #registered: Promise<void> | null = null;
+  /** When this instance has warned of its size, Unix milliseconds. */
+  #warnedAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -177,8 +183,17 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
       log("journal full", { ...this.#key, bytes, limit_bytes: FULL_BYTES });
       throw new Error(`the journal ${journalName(this.#key)} is full: it has ${bytes} bytes`);
     }
+    if (bytes > WARN_BYTES) this.#warn(bytes);
     this.#store.createTables();
     this.#store.add(event, deliveries);
+  }
+
+  #warn(bytes: number): void {
+    const now = Date.now();
+    if (now - this.#warnedAt < WARN_AGAIN_MS) return;
+    this.#warnedAt = now;
+    const advice = `Set event_journals of organisation ${this.#key.organisationId} higher before it is full.`;
+    log("journal nearly full", { ...this.#key, bytes, limit_bytes: FULL_BYTES, advice });
   }
 
   /** Writes all of it or nothing. */

@@ -1,6 +1,6 @@
 /**
  * Creates, changes and deletes connections and relay permissions, for the operations. Each change is stored
- * with its event in one batch of D1. Then the event is sent, and the live sessions concerned are told.
+ * with its event in one batch of D1. Then the event is recorded, and the live sessions concerned are told.
  */
 import type { SQL } from "drizzle-orm";
 import type { Database } from "../db/open";

@@ -4,6 +4,7 @@
  */
 import type { Database } from "../db/open";
 import { describeError, log } from "../platform/log";
+import { sideBySide } from "../platform/side-by-side";
 import { findSessionsWithConnections } from "../session/connections-and-devices";
 import type { SessionClient } from "../session/session-client";
 
@@ -30,13 +31,12 @@ export async function notifySessions(
   for (let page = 0; page < MAX_PAGES; page++) {
     const range = { after, limit: SESSIONS_PER_PAGE };
     const ids: string[] = await findSessionsWithConnections(db, organisationId, connections, range);
-    for (let i = 0; i < ids.length; i += AT_ONCE) {
-      const some = ids.slice(i, i + AT_ONCE);
-      const told = some.map((id) => sessions.permissionsChanged(organisationId, id));
-      for (const one of await Promise.allSettled(told)) {
-        if (one.status === "rejected")
-          log("live session not told", { error: describeError(one.reason) });
-      }
+    const told = await sideBySide(ids, AT_ONCE, (id) =>
+      sessions.permissionsChanged(organisationId, id),
+    );
+    for (const one of told) {
+      if (one.status === "rejected")
+        log("live session not told", { error: describeError(one.reason) });
     }
     if (ids.length < SESSIONS_PER_PAGE) return;
     after = ids.at(-1) ?? null;

@@ -55,7 +55,7 @@ export interface LoadContext {
 
 /** What the object knows about a session besides its journal, when it loads the session. */
 export interface KnownAtLoad {
-  /** Events up to this version are on the queue; null: unknown, since the object was evicted. */
+  /** Events up to this version are recorded; null: unknown, since the object was evicted. */
   announced: number | null;
   idleAt: number | null;
 }
@@ -72,7 +72,7 @@ export function loadSession(
   const outbox = new SessionOutbox(
     {
       findAnnounced: (of) => findAnnounced(db, of),
-      send: (events) => new JournalClient(env).record(events),
+      record: (events) => new JournalClient(env).record(events),
       project: (of, announced) => {
         const { usedAt } = loaded;
         const input = { announced, usedAt, now: Date.now(), also: sourceStateUpdate(db, of) };

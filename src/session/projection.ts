@@ -4,7 +4,7 @@
  * nothing.
  *
  * `announced` is also the mark of the object's outbox. A row that says 7 was written after the events up
- * to version 7 had been put on the queue. So the object needs no write of its own to remember that.
+ * to version 7 had been recorded in their journal. So the object needs no write of its own to remember that.
  */
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
@@ -17,12 +17,12 @@ import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after the end of a session is due the sweep looks at it: the object's own alarm comes first. */
 const SWEEP_GRACE_MS = 60_000;
-/** How soon the sweep looks at a session whose events could not be sent. */
+/** How soon the sweep looks at a session whose events could not be recorded. */
 const UNDRAINED_SWEEP_MS = 120_000;
 
 /** What a projection needs besides the session. */
 export interface ProjectionInput {
-  /** All events up to this version are on the queue. */
+  /** All events up to this version are recorded in a journal. */
   announced: number;
   /** When a source session was last used, Unix milliseconds; null or absent: never. Kept once it has ended. */
   usedAt?: number | null;
@@ -190,7 +190,7 @@ function hasThisVersion(session: Session, ended: Ended): SQL {
     where ${hasKey(session, ended)} and ${sessions.version} = ${session.version})`;
 }
 
-/** Up to which version the events of a session are known to be on the queue; null without a row. */
+/** Up to which version the events of a session are known to be recorded; null without a row. */
 export async function findAnnounced(db: Database, key: SessionKey): Promise<number | null> {
   const rows = await db
     .select({ announced: sessions.announced })

@@ -1,7 +1,8 @@
 /**
- * What a session's object stores (`SessionJournal`), and how it is announced: first the events go on the
- * queue, then the state is written to D1, with the mark that the events are there. A step that fails is
- * repeated later. So an event may be sent twice, but is never lost; consumers know events by their id.
+ * What a session's object stores (`SessionJournal`), and how it is announced: first the events are recorded in
+ * the journal of their day, then the state is written to D1, with the mark that they are recorded. A step that
+ * fails is repeated later. So a journal may be told of an event twice, and none is lost; it knows events by
+ * their id.
  */
 import type { DomainEvent } from "../events/event";
 import { withTimeout } from "../platform/wait";
@@ -42,14 +43,15 @@ export interface DrainRetry {
   readonly node?: boolean;
 }
 
-/** Where an outbox sends to. Each may throw; the object tries again later. */
+/** What an outbox calls. Each may throw; the object tries again later. */
 export interface OutboxPorts {
   findAnnounced(session: Session): Promise<number | null>;
-  send(events: DomainEvent[]): Promise<void>;
+  /** Records them in their journals. */
+  record(events: DomainEvent[]): Promise<void>;
   project(session: Session, announced: number): Promise<void>;
 }
 
-/** A port that takes longer has failed: an object must not wait for D1 or a queue for ever. */
+/** A port that takes longer has failed: an object must not wait for D1 or a journal for ever. */
 const PORT_TIMEOUT_MS = 10_000;
 
 /** The state that a journal stands for. */
@@ -63,11 +65,11 @@ export function replay(journal: SessionJournal): Session | null {
 /** Drains one session's journal. Lives as long as the object's instance. */
 export class SessionOutbox {
   readonly #ports: OutboxPorts;
-  /** Events up to this version are on the queue; null: unknown since the object was evicted. */
+  /** Events up to this version are recorded; null: unknown since the object was evicted. */
   #announced: number | null;
   /** Up to this version the state is taken as projected: there is nothing to write. */
   #projected = 0;
-  /** D1 has the state of this version, even if its events are not on the queue yet. */
+  /** D1 has the state of this version, even if its events are not recorded yet. */
   #inD1 = 0;
 
   constructor(ports: OutboxPorts, announced: number | null) {
@@ -75,7 +77,7 @@ export class SessionOutbox {
     this.#announced = announced;
   }
 
-  /** True when nothing is left to announce: all events are on the queue, and the state is projected. */
+  /** True when nothing is left to announce: all events are recorded, and the state is projected. */
   isDrained(session: Session): boolean {
     return (this.#announced ?? -1) >= session.version && this.#projected >= session.version;
   }
@@ -114,11 +116,11 @@ export class SessionOutbox {
       try {
         await withTimeout(
           PORT_TIMEOUT_MS,
-          this.#ports.send(this.#unsent(journal, this.#announced)),
+          this.#ports.record(this.#owed(journal, this.#announced)),
         );
         this.#announced = session.version;
       } catch (error) {
-        // D1 still gets the new state, and the row tells the sweep that events are not on the queue yet.
+        // D1 still gets the new state, and the row tells the sweep that events are owed.
         await this.#project(session, this.#announced);
         throw error;
       }
@@ -134,13 +136,13 @@ export class SessionOutbox {
     this.#inD1 = session.version;
   }
 
-  #unsent(journal: SessionJournal, announced: number): DomainEvent[] {
-    const unsent: DomainEvent[] = [];
+  #owed(journal: SessionJournal, announced: number): DomainEvent[] {
+    const owed: DomainEvent[] = [];
     let state = journal.base;
     for (const { id, event } of journal.events) {
       state = evolve(state, event);
       if (event.version <= announced) continue;
-      unsent.push({
+      owed.push({
         id,
         organisationId: state.organisationId,
         type: event.type,
@@ -148,6 +150,6 @@ export class SessionOutbox {
         data: { session: state },
       });
     }
-    return unsent;
+    return owed;
   }
 }

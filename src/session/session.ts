@@ -11,7 +11,7 @@ export type SessionKind = "relay" | "source";
  */
 export type ExpiryReason = "service" | "api" | "organisation" | "admin";
 
-/** The most users that one session can have, whatever its own `maxUsers`. The sizes of queue batches rest on it. */
+/** The most users that one session can have, whatever its own `maxUsers`. The size of an event rests on it. */
 export const MAX_SESSION_USERS = 64;
 
 /**

@@ -2,8 +2,14 @@
 
 import type { JournalClient } from "../events/journal-client";
 import { dayAt, isDayOver, type JournalKey } from "../events/journal-key";
-import { forgetJournals, listJournals, listOldJournals } from "../events/journal-registry";
+import {
+  forgetJournals,
+  listJournals,
+  listOldJournals,
+  registerJournal,
+} from "../events/journal-registry";
 import { describeError, log } from "../platform/log";
+import { sideBySide } from "../platform/side-by-side";
 import { JOURNALS_PER_MESSAGE, JOURNALS_PER_STEP, OBJECTS_AT_ONCE } from "./page-sizes";
 import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
 
@@ -31,7 +37,8 @@ export async function queueJournalsOf(
 
 /**
  * Drops journals, the objects before the rows: if the object fails, the row finds it again. A day that is not
- * over, of a deleted organisation, may get an event between the two: those objects are dropped once more.
+ * over, of a deleted organisation, may get an event between the two: those objects are dropped once more, and
+ * get their rows back where that fails.
  */
 export async function dropJournals(
   {
@@ -45,7 +52,10 @@ export async function dropJournals(
   const dropped = await dropObjects(journals, keys);
   await forgetJournals(db, dropped);
   const open = dropped.filter(({ day }) => !isDayOver(day, config.retentionDays, now));
-  await dropObjects(journals, open);
+  const droppedAgain = await dropObjects(journals, open);
+  for (const key of open) {
+    if (!droppedAgain.includes(key)) await registerJournal(db, key);
+  }
 }
 
 /** Drops the objects of journals; returns those of which this was done. */
@@ -54,17 +64,14 @@ async function dropObjects(
   keys: readonly JournalKey[],
 ): Promise<JournalKey[]> {
   const dropped: JournalKey[] = [];
-  for (let i = 0; i < keys.length; i += OBJECTS_AT_ONCE) {
-    const dropping = keys.slice(i, i + OBJECTS_AT_ONCE).map(async (key) => {
-      try {
-        await journals.call(key, (journal) => journal.drop());
-        dropped.push(key);
-      } catch (error) {
-        log("sweep item failed", { ...key, error: describeError(error) });
-      }
-    });
-    await Promise.all(dropping);
-  }
+  await sideBySide(keys, OBJECTS_AT_ONCE, async (key) => {
+    try {
+      await journals.call(key, (journal) => journal.drop());
+      dropped.push(key);
+    } catch (error) {
+      log("sweep item failed", { ...key, error: describeError(error) });
+    }
+  });
   return dropped;
 }
 

@@ -1,5 +1,6 @@
 /** The sweep's steps for sessions: wakes the objects of those that are due, and removes those that have ended or are old. */
 import { describeError, log } from "../platform/log";
+import { sideBySide } from "../platform/side-by-side";
 import { type DueSession, findDueSessions } from "../session/due-sessions";
 import type { SessionKind } from "../session/session";
 import { ENDED, type Ended, type SessionKey } from "../session/session-key";
@@ -42,7 +43,7 @@ export async function wakeSessions(
   due: readonly DueSession[],
 ): Promise<void> {
   const unknown: DueSession[] = [];
-  await sideBySide(due, async (key) => {
+  await forEachObject(due, async (key) => {
     if (!(await sessions.reconcile(key.id))) unknown.push(key);
   });
   // An object without a session: its row is left over. That of a source session stays once it has ended.
@@ -88,7 +89,7 @@ export async function removeEndedRelays(
   keys: readonly SessionKey[],
 ): Promise<void> {
   const gone: SessionKey[] = [];
-  await sideBySide(keys, async (key) => {
+  await forEachObject(keys, async (key) => {
     if (await sessions.purgeEnded(key.id)) gone.push(key);
   });
   await forgetSessions(db, gone);
@@ -119,7 +120,7 @@ export async function removeSessions(
   keys: readonly SessionKey[],
 ): Promise<void> {
   const purged: SessionKey[] = [];
-  await sideBySide(keys, async (key) => {
+  await forEachObject(keys, async (key) => {
     await sessions.purge(key.id);
     purged.push(key);
   });
@@ -144,16 +145,13 @@ function inMessages<T>(sessions: readonly T[]): T[][] {
   return messages;
 }
 
-async function sideBySide<T>(
+async function forEachObject<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
-  for (let i = 0; i < items.length; i += OBJECTS_AT_ONCE) {
-    const done = await Promise.allSettled(items.slice(i, i + OBJECTS_AT_ONCE).map(work));
-    for (const one of done) {
-      if (one.status === "rejected") {
-        log("sweep item failed", { error: describeError(one.reason) });
-      }
+  for (const one of await sideBySide(items, OBJECTS_AT_ONCE, work)) {
+    if (one.status === "rejected") {
+      log("sweep item failed", { error: describeError(one.reason) });
     }
   }
 }

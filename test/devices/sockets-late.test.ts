@@ -142,7 +142,7 @@ describe("a session that D1 does not show yet", () => {
   });
 });
 
-test("a device is let in while the queue refuses events, since D1 shows the session", async () => {
+test("a device is let in while no journal can be reached, since D1 shows the session", async () => {
   const { at, device, token } = await pairedDevice();
   const socket = await withJournals(journalUnreachable, async () =>
     connect(await newSession(at, [null, device.id]), "client", token),

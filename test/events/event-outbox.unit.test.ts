@@ -53,6 +53,21 @@ test("what follows from all events is done at once, while their journal has not 
   expect(await recorded(["a", "b", "c"])).toEqual(["a", "b", "c"]);
 });
 
+test("what follows from hundreds of events is done for five of them at the same time at most", async () => {
+  let [following, most] = [0, 0];
+  const followUp = vi.fn(async () => {
+    following++;
+    most = Math.max(most, following);
+    await Promise.resolve();
+    following--;
+  });
+  const { outbox, recorded } = outboxOf(followUp);
+  outbox.sendAfterAnswer(Array.from({ length: 160 }, () => events).flat());
+  await recorded(["a", "b", "c"]);
+  expect(followUp).toHaveBeenCalledTimes(480);
+  expect(most).toBe(5);
+});
+
 test("an event is owed until it is recorded and what follows from it is done", async () => {
   const log = vi.spyOn(console, "log").mockImplementation(() => {});
   const followUp = async ({ id }: DomainEvent) => {

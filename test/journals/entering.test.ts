@@ -65,6 +65,28 @@ test("an event that comes while its journal is dropped leaves nothing that nobod
   expect(await inJournal(key, (store) => store.exists)).toBe(false);
 });
 
+test("an object that fails when it is dropped once more is found by the next run", async () => {
+  const { tenant, key } = await withJournal();
+  const original = JournalObject.prototype.drop;
+  let drops = 0;
+  vi.spyOn(JournalObject.prototype, "drop").mockImplementation(async function (
+    this: JournalObject,
+  ) {
+    drops++;
+    if (drops > 1) throw new Error("its storage fails");
+    await original.call(this);
+    await this.record([newEvent(tenant)]);
+  });
+  await drop([key]);
+  expect(drops).toBeGreaterThan(1);
+  expect(await inJournal(key, (store) => store.exists)).toBe(true);
+  expect(await journalsOf(tenant.id)).toEqual([key]);
+  vi.restoreAllMocks();
+  await drop(await journalsOf(tenant.id));
+  expect(await inJournal(key, (store) => store.exists)).toBe(false);
+  expect(await journalsOf(tenant.id)).toEqual([]);
+});
+
 test("a journal that was dropped is entered again before its next event", async () => {
   const { tenant, key } = await withJournal();
   await drop([key]);

@@ -1,6 +1,5 @@
 /**
- * What the sweep does for pairing: it sends events that were not sent, and removes what is no
- * longer needed.
+ * What the sweep does for pairing: it records events that were owed, and removes what is no longer needed.
  */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";

@@ -187,7 +187,7 @@ describe("the alarm of a session", () => {
     expect((await host.closed).code).toBe(4410);
   });
 
-  test("closes its websockets at the end of its life also while the queue refuses", async () => {
+  test("closes its websockets at the end of its life also while its journal cannot be reached", async () => {
     const relay = await newRelay(1, { ttl_seconds: 60 });
     const host = await connect(relay, 0);
     await withJournals(journalUnreachable, async () => {

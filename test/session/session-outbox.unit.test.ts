@@ -1,5 +1,5 @@
 /**
- * The outbox: no event is lost, skipped or marked as sent too early, whichever call of whichever
+ * The outbox: no event is lost, skipped or marked as recorded too early, whichever call of whichever
  * port fails.
  */
 import fc from "fast-check";
@@ -28,14 +28,14 @@ type Port = keyof OutboxPorts;
 const EMPTY: SessionJournal = { v: 1, base: null, events: [], retry: null };
 
 /**
- * A session's object around its outbox, with a queue and a row in D1 that do what a test tells
- * them.
+ * A session's object around its outbox, with a journal and a row in D1 that do what a test
+ * tells them.
  */
 class World {
   /** What is left after an eviction. */
   journal: SessionJournal;
   outbox: SessionOutbox;
-  readonly queue: DomainEvent[] = [];
+  readonly recorded: DomainEvent[] = [];
   row: { version: number; announced: number; state: Session } | null = null;
   /** Each call of a port, in order. */
   readonly calls: Port[] = [];
@@ -80,8 +80,8 @@ class World {
     }
   }
 
-  versionsSent(): number[] {
-    return this.queue.map((event) => asSessionEvent(event).data.session.version);
+  versionsRecorded(): number[] {
+    return this.recorded.map((event) => asSessionEvent(event).data.session.version);
   }
 
   #store(state: Session | null, command: SessionCommand) {
@@ -93,7 +93,7 @@ class World {
   #ports(): OutboxPorts {
     return {
       findAnnounced: () => this.#call("findAnnounced", () => this.row?.announced ?? null),
-      send: (events) => this.#call("send", () => void this.queue.push(...events)),
+      record: (events) => this.#call("record", () => void this.recorded.push(...events)),
       project: (state, announced) =>
         this.#call("project", () => {
           const { row } = this;
@@ -121,9 +121,9 @@ class World {
 
 /** What must be true at every moment. */
 function expectHonest(world: World): void {
-  const sent = new Set(world.versionsSent());
+  const recorded = new Set(world.versionsRecorded());
   for (let version = 1; version <= (world.row?.announced ?? 0); version++) {
-    expect(sent.has(version), `version ${version} is marked as announced`).toBe(true);
+    expect(recorded.has(version), `version ${version} is marked as announced`).toBe(true);
   }
   expect(world.session.version).toBe(
     (world.journal.base?.version ?? 0) + world.journal.events.length,
@@ -133,12 +133,12 @@ function expectHonest(world: World): void {
 const authorize: SessionCommand = { type: "authorize-user", user: userAt(1) };
 
 describe("draining the outbox", () => {
-  test("sends the events, then shows the state and marks the events as sent", async () => {
+  test("has the events recorded, then shows the state and marks them as recorded", async () => {
     const world = new World();
     world.command(authorize);
     await world.drain();
-    expect(world.calls).toEqual(["send", "project"]);
-    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.calls).toEqual(["record", "project"]);
+    expect(world.versionsRecorded()).toEqual([1, 2]);
     expect(world.row).toEqual({ version: 2, announced: 2, state: world.session });
     expect(world.isDrained).toBe(true);
   });
@@ -148,7 +148,7 @@ describe("draining the outbox", () => {
     const born = world.session;
     world.command(authorize);
     await world.drain();
-    expect(world.queue).toEqual([
+    expect(world.recorded).toEqual([
       {
         id: "event-1",
         organisationId: 7,
@@ -180,10 +180,10 @@ describe("draining the outbox", () => {
     world.row = null;
     await world.drain(true);
     expect(world.row).toEqual({ version: 1, announced: 1, state: world.session });
-    expect(world.versionsSent()).toEqual([1]);
+    expect(world.versionsRecorded()).toEqual([1]);
   });
 
-  test("shows the new state also when the queue refuses, and that its event is owed", async () => {
+  test("shows the new state also when the journal refuses, and that its event is owed", async () => {
     const world = new World(["done", "done", "failed"]);
     await world.drain();
     world.command(authorize);
@@ -191,37 +191,37 @@ describe("draining the outbox", () => {
     expect(world.row).toEqual({ version: 2, announced: 1, state: world.session });
     expect(world.isDrained).toBe(false);
     await world.drain();
-    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.versionsRecorded()).toEqual([1, 2]);
     expect(world.row).toMatchObject({ version: 2, announced: 2 });
   });
 
-  test("does not send the events again when D1 fails", async () => {
+  test("does not tell the journal of the events again when D1 fails", async () => {
     const world = new World(["done", "failed"]);
     expect(await world.drain()).toBe(false);
     expect(world.isDrained).toBe(false);
     expect(await world.drain()).toBe(true);
-    expect(world.calls).toEqual(["send", "project", "project"]);
+    expect(world.calls).toEqual(["record", "project", "project"]);
   });
 
-  test("asks D1 after an eviction how far it got, and sends only what comes after that", async () => {
+  test("asks D1 after an eviction how far it got, and records only what comes after that", async () => {
     const world = new World();
     await world.drain();
     world.evict();
     world.command(authorize);
     await world.drain();
-    expect(world.calls).toEqual(["send", "project", "findAnnounced", "send", "project"]);
-    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.calls).toEqual(["record", "project", "findAnnounced", "record", "project"]);
+    expect(world.versionsRecorded()).toEqual([1, 2]);
   });
 
-  test("sends everything after an eviction before anything was sent", async () => {
+  test("records everything after an eviction before anything was recorded", async () => {
     const world = new World();
     world.command(authorize);
     world.evict();
     await world.drain();
-    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.versionsRecorded()).toEqual([1, 2]);
   });
 
-  test("sends the journal beyond its base after an eviction without a row in D1", async () => {
+  test("records what is beyond the base after an eviction without a row in D1", async () => {
     const world = new World();
     await world.drain();
     world.command(authorize);
@@ -229,15 +229,15 @@ describe("draining the outbox", () => {
     world.row = null;
     world.evict();
     await world.drain();
-    expect(world.versionsSent()).toEqual([1, 2]);
+    expect(world.versionsRecorded()).toEqual([1, 2]);
   });
 
-  test("sends nothing while D1 does not say how far it got", async () => {
+  test("records nothing while D1 does not say how far it got", async () => {
     const world = new World(["done", "done", "failed"]);
     await world.drain();
     world.evict();
     expect(await world.drain()).toBe(false);
-    expect(world.versionsSent()).toEqual([1]);
+    expect(world.versionsRecorded()).toEqual([1]);
   });
 });
 
@@ -275,13 +275,13 @@ describe("a port that never answers", () => {
 
   test.each<[Port, number | null]>([
     ["findAnnounced", null],
-    ["send", 0],
+    ["record", 0],
     ["project", 0],
   ])("counts as failed in %s after ten seconds", async (port, announced) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const ports: OutboxPorts = {
       findAnnounced: async () => null,
-      send: async () => undefined,
+      record: async () => undefined,
       project: async () => undefined,
       [port]: stuck,
     };
@@ -329,7 +329,7 @@ describe("the outbox, whatever fails and whichever commands come in between,", (
     return world;
   }
 
-  test("sends each event in order, and has D1 show the last state as announced", async () => {
+  test("records each event in order, and has D1 show the last state as announced", async () => {
     await fc.assert(
       fc.asyncProperty(steps, outcomes, async (story, script) => {
         const world = await play([...story, "command"], script);
@@ -337,7 +337,7 @@ describe("the outbox, whatever fails and whichever commands come in between,", (
         for (let i = 0; !world.isDrained && i <= script.length; i++) await world.drain();
         expect(world.isDrained).toBe(true);
         const { version } = world.session;
-        const firsts = [...new Set(world.versionsSent())];
+        const firsts = [...new Set(world.versionsRecorded())];
         expect(firsts).toEqual(Array.from({ length: version }, (_, i) => i + 1));
         expect(world.row).toEqual({ version, announced: version, state: world.session });
       }),
@@ -345,12 +345,12 @@ describe("the outbox, whatever fails and whichever commands come in between,", (
     );
   });
 
-  test("gives an event that is sent again the same id and content", async () => {
+  test("gives an event that is told again the same id and content", async () => {
     await fc.assert(
       fc.asyncProperty(steps, outcomes, async (story, script) => {
         const world = await play(story, script);
         const byVersion = new Map<number, DomainEvent>();
-        for (const event of world.queue) {
+        for (const event of world.recorded) {
           const { version } = asSessionEvent(event).data.session;
           expect(event).toEqual(byVersion.get(version) ?? event);
           byVersion.set(version, event);
@@ -361,7 +361,7 @@ describe("the outbox, whatever fails and whichever commands come in between,", (
     );
   });
 
-  test("sends each event once without a failure or an eviction", async () => {
+  test("records each event once without a failure or an eviction", async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (story) => {
         const world = await play(
@@ -370,7 +370,7 @@ describe("the outbox, whatever fails and whichever commands come in between,", (
         );
         await world.drain();
         const { version } = world.session;
-        expect(world.versionsSent()).toEqual(Array.from({ length: version }, (_, i) => i + 1));
+        expect(world.versionsRecorded()).toEqual(Array.from({ length: version }, (_, i) => i + 1));
       }),
     );
   });

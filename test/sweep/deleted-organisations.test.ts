@@ -143,7 +143,7 @@ describe("a deleted organisation", () => {
     expect(await countRows("organisations", tenant.id)).toBe(0);
   });
 
-  test("leaves nothing of what arrives late, such as an event that was still on the queue", async () => {
+  test("leaves nothing of what arrives late, such as an event that was still owed", async () => {
     stopClockAhead();
     const { tenant } = await inUse();
     await deleteOrganisation(tenant);

@@ -104,7 +104,7 @@ describe("a session whose outbox was not drained, and whose alarm was lost,", ()
     expect(await alarmIn(id)).toBeGreaterThan(0);
   });
 
-  test("is tried again two minutes later, while the queue still refuses", async () => {
+  test("is tried again two minutes later, while its journal still cannot be reached", async () => {
     const tenant = await newOrganisation();
     const id = await withJournals(journalUnreachable, async () => {
       const { body } = await create(tenant.key);

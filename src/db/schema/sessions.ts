@@ -22,7 +22,7 @@ export const sessions = sqliteTable(
     endedAt: integer("ended_at"),
     /** The version of the state that this row shows. A lower version never overwrites a higher one. */
     version: integer("version").notNull(),
-    /** All events up to this version are on the queue. */
+    /** All events up to this version are recorded in a journal. */
     announced: integer("announced").notNull(),
     /** When the sweep has to look at the session. Null: there is nothing left to do. */
     sweepAt: integer("sweep_at"),

@@ -38,7 +38,7 @@ async function rowOf(tenant: Tenant) {
 }
 
 describe("a session while its journal cannot be reached", () => {
-  test("is created and listed at once, and its alarm sends the event", async () => {
+  test("is created and listed at once, and its alarm has the event recorded", async () => {
     const tenant = await newOrganisation();
     const made = await refusing(() => create(tenant.key));
     expect(made).toMatchObject({ status: 200, body: { status: "READY" } });
@@ -62,7 +62,7 @@ describe("a session while its journal cannot be reached", () => {
     expect(await rowOf(tenant)).toMatchObject({ sweep_at: endsAt + 60_000 });
   });
 
-  test("has all events of its life sent in the end, each with its own state", async () => {
+  test("has all events of its life recorded in the end, each with its own state", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key, { users: [{ ip: "192.0.2.1" }] });
@@ -87,7 +87,7 @@ describe("a session while its journal cannot be reached", () => {
     expect(await alarmIn(id)).toBeNull();
   });
 
-  test("has all events sent also when its object is evicted", async () => {
+  test("has all events recorded also when its object is evicted", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key);
@@ -100,7 +100,7 @@ describe("a session while its journal cannot be reached", () => {
     expect(await typesOf(tenant, 2)).toEqual(["session.active", "session.user_authorized"]);
   });
 
-  test("has very many events sent in one call, also when the first one fails", async () => {
+  test("has very many events recorded in one call, also when the first one fails", async () => {
     const tenant = await newOrganisation();
     const id = await refusing(async () => {
       const { body } = await create(tenant.key, { max_users: 64 });
