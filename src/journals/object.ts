@@ -133,10 +133,10 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     });
   }
 
-  async giveUp(deliveryId: string): Promise<void> {
+  async giveUp(deliveryId: string, attempt: number): Promise<void> {
     this.#write(() =>
       this.#store.changeDeliveries(eventIdOfDelivery(deliveryId), (delivery) =>
-        delivery.id === deliveryId ? givenUp(delivery) : null,
+        delivery.id === deliveryId ? givenUp(delivery, attempt) : null,
       ),
     );
   }
