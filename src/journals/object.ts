@@ -142,19 +142,25 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   }
 
   async drop(): Promise<void> {
-    await this.ctx.storage.deleteAll();
+    const emptied = this.ctx.storage.deleteAll();
+    // At once, so that nobody who comes meanwhile takes the journal for entered.
     this.#store.forget();
     this.#queued.clear();
     this.#registered = null;
+    await emptied;
   }
 
   /**
    * Enters the journal in D1 before its first event, so that lists and retention know of it. Each instance
-   * does it again: a restore of D1 may have lost the row.
+   * does it again: a restore of D1 may have lost the row. So does a call that waited for D1 while the journal
+   * was dropped: the row that it has made may be removed by now.
    */
-  #register(): Promise<void> {
-    this.#registered ??= this.#enter();
-    return this.#registered;
+  async #register(): Promise<void> {
+    let entered: Promise<void>;
+    do {
+      entered = this.#registered ??= this.#enter();
+      await entered;
+    } while (this.#registered !== entered);
   }
 
   #enter(): Promise<void> {
