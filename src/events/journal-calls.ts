@@ -38,8 +38,11 @@ export interface JournalCalls {
   listUndelivered(query: UndeliveredQuery): Promise<JournalPage<StoredDelivery>>;
   /** Records what came of attempts: one write for each event. An attempt that is recorded already changes nothing. */
   recordAttempts(records: readonly AttemptRecord[]): Promise<void>;
-  /** Marks a delivery as failed if it is pending, because the message for its next attempt was lost. */
-  giveUp(deliveryId: string): Promise<void>;
+  /**
+   * Marks a delivery as failed, because the message for this attempt of its schedule (from 1) was lost. Only
+   * if that is its next attempt: otherwise the message for another one is still under way.
+   */
+  giveUp(deliveryId: string, attempt: number): Promise<void>;
   /** Removes everything. */
   drop(): Promise<void>;
 }

@@ -131,28 +131,34 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     });
   }
 
-  async giveUp(deliveryId: string): Promise<void> {
+  async giveUp(deliveryId: string, attempt: number): Promise<void> {
     this.#write(() =>
       this.#store.changeDeliveries(eventIdOfDelivery(deliveryId), (delivery) =>
-        delivery.id === deliveryId ? givenUp(delivery) : null,
+        delivery.id === deliveryId ? givenUp(delivery, attempt) : null,
       ),
     );
   }
 
   async drop(): Promise<void> {
-    await this.ctx.storage.deleteAll();
+    const emptied = this.ctx.storage.deleteAll();
+    // At once, so that nobody who comes meanwhile takes the journal for entered.
     this.#store.forget();
     this.#firstAttempts.forget();
     this.#registered = null;
+    await emptied;
   }
 
   /**
    * Enters the journal in D1 before its first event, so that lists and retention know of it. Each instance
-   * does it again: a restore of D1 may have lost the row.
+   * does it again: a restore of D1 may have lost the row. So does a call that waited for D1 while the journal
+   * was dropped: the row that it has made may be removed by now.
    */
-  #register(): Promise<void> {
-    this.#registered ??= this.#enter();
-    return this.#registered;
+  async #register(): Promise<void> {
+    let entered: Promise<void>;
+    do {
+      entered = this.#registered ??= this.#enter();
+      await entered;
+    } while (this.#registered !== entered);
   }
 
   #enter(): Promise<void> {

@@ -115,9 +115,13 @@ export function withAttempt(
   };
 }
 
-/** What a delivery is when nobody will make its next attempt; null: none was to be made. */
-export function givenUp(delivery: StoredDelivery): StoredDelivery | null {
-  return delivery.status === "pending"
+/**
+ * What a delivery is when nobody will make this attempt of its schedule (from 1). Null: it stays as it is,
+ * because that attempt is not its next one, or none was to be made.
+ */
+export function givenUp(delivery: StoredDelivery, attempt: number): StoredDelivery | null {
+  const isNext = delivery.scheduledAttempts === attempt - 1;
+  return delivery.status === "pending" && isNext
     ? { ...delivery, status: "failed", nextAttemptAt: null }
     : null;
 }

@@ -3,7 +3,7 @@ import { describeError, log } from "../platform/log";
 import { sideBySide } from "../platform/side-by-side";
 import { type DueSession, findDueSessions } from "../session/due-sessions";
 import type { SessionKind } from "../session/session";
-import { ENDED, type Ended, type SessionKey } from "../session/session-key";
+import { ENDED, type Ended, endedToRemove, type SessionKey } from "../session/session-key";
 import { findRemovable, forgetSessions } from "../session/session-retention";
 import type { CheckMessage } from "../sources/access-checks";
 import { sweepRecoveries } from "../webhooks/recovery";
@@ -60,12 +60,15 @@ export async function wakeSessions(
 
 /** Finds a page of an organisation's relay sessions that are no longer needed, and makes the tasks that remove them. */
 export async function queueEndedRelays(
-  { db }: SweepServices,
+  { db, now }: SweepServices,
   task: Extract<Task, { job: "ended-relays" }>,
 ): Promise<StepResult> {
   const { organisationId, after } = task;
   const [ended, ...further] = task.ended;
   if (ended === undefined) return { rest: null, more: [] };
+  const next = { ...task, ended: further, after: null };
+  // The values go round: if the queue was slow, this one may mean sessions by now that have just ended.
+  if (!endedToRemove(now).includes(ended)) return { rest: next, more: [] };
   const page = { after, limit: SESSIONS_PER_STEP };
   const range = { organisationId, kind: "relay", ended, only: "recorded" } as const;
   const found = await findRemovable(db, { ...range, ...page });
@@ -74,9 +77,7 @@ export async function queueEndedRelays(
     sessions,
   }));
   const last = found.length === SESSIONS_PER_STEP ? found.at(-1) : undefined;
-  const rest = last
-    ? { ...task, after: { createdAt: last.createdAt, id: last.id } }
-    : { ...task, ended: further, after: null };
+  const rest = last ? { ...task, after: { createdAt: last.createdAt, id: last.id } } : next;
   return { rest: rest.ended.length > 0 ? rest : null, more };
 }
 

@@ -4,14 +4,20 @@
  */
 import type { AttemptRecord, DeliveryKey } from "../events/delivery-record";
 import type { JournalClient } from "../events/journal-client";
-import { dayAt, eventIdOfDelivery, timeOfEventId } from "../events/journal-key";
+import { dayAt, eventIdOfDelivery, type JournalKey, timeOfEventId } from "../events/journal-key";
 
 /** The attempts for an organisation's events of one day. */
 interface Group {
   organisationId: number;
   /** The deliveries of which nothing is known yet. */
   open: Set<string>;
-  waiting: { record: AttemptRecord; done: PromiseWithResolvers<void> }[];
+  waiting: Waiting[];
+}
+
+/** An attempt that is to be recorded, and who waits for that. */
+interface Waiting {
+  record: AttemptRecord;
+  done: PromiseWithResolvers<void>;
 }
 
 /** The recorder of one batch. */
@@ -59,25 +65,25 @@ export class AttemptRecorder {
 
   #flush(group: Group): void {
     const waiting = group.waiting.splice(0);
-    if (waiting.length > 0) void this.#tell(group.organisationId, waiting);
+    if (waiting.length > 0) void this.#tellAll(group.organisationId, waiting);
   }
 
   /** Never throws: whoever waits for a record is told. */
-  async #tell(organisationId: number, waiting: Group["waiting"]): Promise<void> {
-    try {
+  async #tellAll(organisationId: number, waiting: Waiting[]): Promise<void> {
+    await settle(waiting, async () => {
       const groups = await this.#journals.groupByJournal(organisationId, waiting, ({ record }) =>
         eventIdOfDelivery(record.deliveryId),
       );
-      for (const { key, items } of groups) {
-        await this.#journals.call(key, (journal) =>
-          journal.recordAttempts(items.map(({ record }) => record)),
-        );
-        for (const { done } of items) done.resolve();
-      }
-    } catch (error) {
-      // Those that are recorded already stay so.
-      for (const { done } of waiting) done.reject(error);
-    }
+      // Where a day has several journals, one that cannot be reached makes no attempt be repeated but its own.
+      await Promise.all(groups.map(({ key, items }) => this.#tell(key, items)));
+    });
+  }
+
+  #tell(key: JournalKey, waiting: Waiting[]): Promise<void> {
+    const records = waiting.map(({ record }) => record);
+    return settle(waiting, () =>
+      this.#journals.call(key, (journal) => journal.recordAttempts(records)),
+    );
   }
 
   #groupOf({ organisationId, id }: DeliveryKey): Group {
@@ -86,5 +92,15 @@ export class AttemptRecorder {
     const group = this.#groups.get(name) ?? { organisationId, open: new Set(), waiting: [] };
     this.#groups.set(name, group);
     return group;
+  }
+}
+
+/** Tells all that wait what came of the work. Those that were told before stay so. Never throws. */
+async function settle(waiting: readonly Waiting[], work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+    for (const { done } of waiting) done.resolve();
+  } catch (error) {
+    for (const { done } of waiting) done.reject(error);
   }
 }

@@ -11,8 +11,8 @@ import { parseDeliveryMessage } from "./delivery-messages";
 import { giveUpRecovery } from "./recovery";
 
 /**
- * Handles a batch. A delivery whose message is here is recorded as failed: people find it in the list of
- * deliveries, and can send it again.
+ * Handles a batch. A delivery whose next attempt is lost with its message is recorded as failed: people find
+ * it in the list of deliveries, and can send it again.
  */
 export async function consumeDeadLetters(
   batch: MessageBatch,
@@ -39,9 +39,9 @@ export async function consumeDeadLetters(
 
 async function giveUpDelivery(
   journals: JournalClient,
-  { organisationId, id }: DeliveryKey,
+  { organisationId, id, attempt }: DeliveryKey & { attempt: number },
 ): Promise<void> {
   if (!journals.mayHold(eventIdOfDelivery(id))) return;
   const key = await journals.journalOf(organisationId, eventIdOfDelivery(id));
-  await journals.call(key, (journal) => journal.giveUp(id));
+  await journals.call(key, (journal) => journal.giveUp(id, attempt));
 }

@@ -8,6 +8,7 @@ import { JournalObject } from "../../src/journals/object";
 import { readConfig } from "../../src/platform/config";
 import { dropJournals } from "../../src/sweep/sweep-journals";
 import { newOrganisation, type Tenant } from "../support/client";
+import { withD1Answers } from "../support/d1";
 import { inJournal, journalStub, journals, journalsOf, recordedIn } from "../support/journals";
 import { record } from "../support/pipeline";
 
@@ -93,4 +94,20 @@ test("a journal that was dropped is entered again before its next event", async 
   await record(newEvent(tenant));
   expect(await journalsOf(tenant.id)).toEqual([key]);
   expect(await recordedIn(tenant.id)).toHaveLength(1);
+});
+
+test("an event that waits for D1 while its journal is dropped enters the journal once more", async () => {
+  const { tenant, key } = await withJournal();
+  // The object has entered itself, and does not know it any more.
+  await evictDurableObject(journalStub(key));
+  let comes = true;
+  const isDropped = async (sql: string) => {
+    if (!comes || !/insert into "journals"/.test(sql)) return;
+    comes = false;
+    await drop([key]);
+  };
+  await withD1Answers(isDropped, () => record(newEvent(tenant)));
+  expect(comes).toBe(false);
+  expect(await recordedIn(tenant.id)).toHaveLength(1);
+  expect(await journalsOf(tenant.id)).toEqual([key]);
 });

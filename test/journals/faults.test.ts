@@ -104,6 +104,15 @@ describe("a batch of deliveries, when the journal of one cannot be reached,", ()
   });
 });
 
+test("a message that ran out of retries ends no schedule whose next message is another one", async () => {
+  const owed = await newOwed();
+  // It waited for the first attempt, which could not be recorded for long, and is made now.
+  await consume("drawbridge-dead-letters", [{ ...owed.message, attempt: 2 }]);
+  expect(await deliveryOf(owed)).toMatchObject({ status: "pending" });
+  await consume(DELIVERIES, [owed.message]);
+  expect(await deliveryOf(owed)).toMatchObject({ status: "delivered", attempt_count: 1 });
+});
+
 test("the same batch twice at once makes at most two requests, and one record of each", async () => {
   const owed: Owed[] = [await newOwed(), await newOwed()];
   const batch = owed.map(({ message }) => message);

@@ -112,9 +112,14 @@ describe("a delivery", () => {
     expect(once && withAttempt(once, record)).toBeNull();
   });
 
-  test("is given up only while it is pending", () => {
-    expect(givenUp(unattempted(delivery))).toMatchObject({ status: "failed", nextAttemptAt: null });
-    expect(givenUp({ ...unattempted(delivery), status: "delivered" })).toBeNull();
+  test("is given up only while it is pending, and only with the message of its next attempt", () => {
+    const failed = { status: "failed", nextAttemptAt: null };
+    expect(givenUp(unattempted(delivery), 1)).toMatchObject(failed);
+    expect(givenUp({ ...unattempted(delivery), status: "delivered" }, 1)).toBeNull();
+    const tried = withAttempt(unattempted(delivery), scheduled(0, "pending", AT + 5_000));
+    if (!tried) throw new Error("the attempt was recorded before");
+    expect([1, 3].map((attempt) => givenUp(tried, attempt))).toEqual([null, null]);
+    expect(givenUp(tried, 2)).toMatchObject(failed);
   });
 });
 

@@ -8,6 +8,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { projectSession } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
+import { endedToRemove } from "../../src/session/session-key";
+import { queueEndedRelays } from "../../src/sweep/sweep-sessions";
+import type { SweepServices, Task } from "../../src/sweep/tasks";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
@@ -95,6 +98,21 @@ describe("a relay session that has ended", () => {
     await sweepFor(tenant);
     expect(await rowsLeft(tenant)).toBe(1);
     expect((await authorize(tenant.key, id)).body.code).toBe("session-ended");
+  });
+
+  test("stays for ten minutes, also where a message of the sweep waited until its minutes came round", async () => {
+    const { tenant } = await withEnded();
+    const now = Date.now();
+    const services = { db: openDatabase(env), now } as SweepServices;
+    const ended = endedToRemove(now - 20 * 60_000);
+    let task: Task | null = { job: "ended-relays", organisationId: tenant.id, ended, after: null };
+    const found: Task[] = [];
+    while (task?.job === "ended-relays") {
+      const { rest, more } = await queueEndedRelays(services, task);
+      found.push(...more);
+      task = rest;
+    }
+    expect(found).toEqual([]);
   });
 
   test("is not brought back by a write of its live state that comes late", async () => {
