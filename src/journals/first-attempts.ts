@@ -5,12 +5,12 @@
 import type { DeliveryKey } from "../events/delivery-record";
 import { dropOldest } from "../platform/bounded-memory";
 import { newBudget, spend } from "../relay/budget";
-import { sendFirstAttempts } from "../webhooks/delivery-messages";
+import { SEND_AT_ONCE, sendFirstAttempts } from "../webhooks/delivery-messages";
 
 /** How many first attempts of a journal go to the first queue. Those above go to the queue of bursts. */
 const ALLOWANCE = { messagesPerSecond: 5, burstMessages: 100, bytesPerSecond: 0, burstBytes: 0 };
-/** How many deliveries are remembered. */
-const MAX_QUEUED = 10_000;
+/** How many deliveries are remembered: those of 200 events, which is a call's most, for 100 endpoints. */
+const MAX_QUEUED = 20_000;
 
 /** The first attempts of one instance of a journal. */
 export class FirstAttempts {
@@ -33,11 +33,19 @@ export class FirstAttempts {
     const { soon = [], bulk = [] } = Object.groupBy(unsent, () =>
       spend(this.#budget, ALLOWANCE, 0, now) ? "soon" : "bulk",
     );
-    await sendFirstAttempts(this.#env.DELIVERIES, soon);
-    await sendFirstAttempts(this.#env.BULK_DELIVERIES, bulk);
-    for (const { id } of unsent) {
-      this.#queued.set(id, true);
-      dropOldest(this.#queued, MAX_QUEUED);
+    await this.#sendAll(this.#env.DELIVERIES, soon);
+    await this.#sendAll(this.#env.BULK_DELIVERIES, bulk);
+  }
+
+  async #sendAll(queue: Queue, deliveries: readonly DeliveryKey[]): Promise<void> {
+    for (let i = 0; i < deliveries.length; i += SEND_AT_ONCE) {
+      const some = deliveries.slice(i, i + SEND_AT_ONCE);
+      await sendFirstAttempts(queue, some);
+      // After each call: whoever has waited too long and asks again does not have all of them sent again.
+      for (const { id } of some) {
+        this.#queued.set(id, true);
+        dropOldest(this.#queued, MAX_QUEUED);
+      }
     }
   }
 

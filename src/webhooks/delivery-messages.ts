@@ -32,21 +32,18 @@ export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
 }
 
 /** The most messages that a queue takes in one call. */
-const SEND_AT_ONCE = 100;
+export const SEND_AT_ONCE = 100;
 
-/** Puts the first attempts of new deliveries on the queue. If a call fails, some may have been sent. */
+/** Puts the first attempts of new deliveries on the queue, up to `SEND_AT_ONCE`. */
 export async function sendFirstAttempts(
   queue: Queue,
   deliveries: readonly DeliveryKey[],
 ): Promise<void> {
-  for (let i = 0; i < deliveries.length; i += SEND_AT_ONCE) {
-    const some = deliveries.slice(i, i + SEND_AT_ONCE);
-    await queue.sendBatch(
-      some.map(({ organisationId, id }) => ({
-        body: { v: 1, organisationId, id, attempt: 1 } satisfies DeliveryMessage,
-      })),
-    );
-  }
+  await queue.sendBatch(
+    deliveries.map(({ organisationId, id }) => ({
+      body: { v: 1, organisationId, id, attempt: 1 } satisfies DeliveryMessage,
+    })),
+  );
 }
 
 /**
