@@ -176,6 +176,25 @@ describe("a journal that dies between its commit and the queue of deliveries", (
     expect(await deliveryRows(tenant)).toHaveLength(1);
   });
 
+  test("of which the queue has taken 100 messages sends only the others when it is told again", async () => {
+    const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
+    const event = await newEvent(tenant, "session.active", mailbox.url);
+    const events = Array.from({ length: 150 }, () => ({ ...event, id: newEventId(event.at) }));
+    const prototype: Queue = Object.getPrototypeOf(env.DELIVERIES);
+    const works = prototype.sendBatch;
+    const sizes: number[] = [];
+    const sent = vi.spyOn(prototype, "sendBatch").mockImplementation(function (this: Queue, some) {
+      const messages = [...some];
+      sizes.push(messages.length);
+      if (sizes.length === 2) throw new Error("Queue is overloaded");
+      return works.call(this, messages);
+    });
+    await expect(record(...events)).rejects.toThrow();
+    await record(...events);
+    sent.mockRestore();
+    expect(sizes).toEqual([100, 50, 50]);
+  });
+
   test("under a real session, is told again by the session's object", async () => {
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const refused = queueRefuses();
