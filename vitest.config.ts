@@ -47,7 +47,11 @@ export default defineConfig({
         test: {
           name: "worker",
           globalSetup: ["./test/support/receiver-server.ts"],
-          setupFiles: ["./test/support/migrate.ts", "./test/support/check-description.ts"],
+          setupFiles: [
+            "./test/support/flush-logs.ts",
+            "./test/support/migrate.ts",
+            "./test/support/check-description.ts",
+          ],
           include: ["test/**/*.test.ts"],
           exclude: [FROM_NODE, UNIT, BROWSER],
           // No test relies on how long it takes: this is for one that would never end.
