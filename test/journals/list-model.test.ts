@@ -37,7 +37,7 @@ function stateOf({ deliveries }: Made): string {
 const events: fc.Arbitrary<List> = fc
   .record({
     type: maybe([...TYPES, "connection.*", "key.*"]),
-    since: fc.option(daysAgo, { freq: 1 }),
+    since: fc.option(daysAgo, { freq: 3 }),
   })
   .map(({ type, since }) => {
     const from = since === null ? null : today() - since * DAY_MS;
@@ -56,7 +56,7 @@ const ricloudEvents: fc.Arbitrary<List> = fc
     type: maybe(["connection", "session"]),
     action: maybe(["created", "deleted"]),
     state: maybe(["pending", "delivered", "failed"]),
-    bound: fc.option(fc.tuple(fc.constantFrom("gte", "lt"), daysAgo), { freq: 1 }),
+    bound: fc.option(fc.tuple(fc.constantFrom("gte", "lt"), daysAgo), { freq: 3 }),
   })
   .map(({ type, action, state, bound }) => {
     const [order, days] = bound ?? [];
