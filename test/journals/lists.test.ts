@@ -6,15 +6,15 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newEventId } from "../../src/events/event";
-import type { JournalKey } from "../../src/events/journal-key";
+import { dayAt, type JournalKey } from "../../src/events/journal-key";
 import { READ_JOURNALS } from "../../src/events/journal-lists";
 import { JournalObject } from "../../src/journals/object";
 import { readConfig } from "../../src/platform/config";
 import { dropJournals } from "../../src/sweep/sweep-journals";
 import { call, newOrganisation } from "../support/client";
 import { journalStub, journals, journalsOf, storeRecords } from "../support/journals";
-import { make, TYPES } from "../support/made-records";
-import { EVENTS, pagesOf } from "../support/webhooks";
+import { make, organisationWith, TYPES } from "../support/made-records";
+import { DELIVERIES, EVENTS, pagesOf } from "../support/webhooks";
 
 const DAY_MS = 86_400_000;
 afterEach(() => {
@@ -89,17 +89,29 @@ test("a page goes on while retention drops a day that it has begun, and the day 
 });
 
 describe("an id that never existed", () => {
+  const deliveryOf = (id: string) => `whd_${id.replaceAll("-", "")}_000000000000`;
+  const asks = [
+    ["GET", (id: string) => `${EVENTS}/${id}`],
+    ["GET", (id: string) => `/events/${id}`],
+    ["GET", (id: string) => `${DELIVERIES}/${deliveryOf(id)}`],
+    ["GET", (id: string) => `${DELIVERIES}?event=${id}`],
+    ["POST", (id: string) => `${DELIVERIES}/${deliveryOf(id)}:resend`],
+  ] as const;
+
   test.each([
-    ["of today", () => newEventId(Date.now())],
-    ["of last week", () => newEventId(Date.now() - 7 * DAY_MS)],
-  ])("%s makes no journal", async (_, newId) => {
-    const tenant = await newOrganisation();
-    const id = newId();
-    const { status } = await call("GET", `${EVENTS}/${id}`, { key: tenant.key });
-    expect(status).toBe(404);
-    expect(await journalsOf(tenant.id)).toEqual([]);
-    const day = Math.floor(Number.parseInt(id.replace("-", "").slice(0, 12), 16) / DAY_MS);
-    const stub = journalStub({ organisationId: tenant.id, day, number: 0 });
+    ["of today", () => Date.now()],
+    ["of last week", () => Date.now() - 7 * DAY_MS],
+  ])("%s makes no journal, whatever is asked about it", async (_, timeOf) => {
+    const { key, id: organisationId } = await newOrganisation();
+    const time = timeOf();
+    const id = newEventId(time);
+    const answers = await Promise.all(
+      asks.map(([method, path]) => call(method, path(id), { key })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 200, 404]);
+    expect(answers[3]?.body.data).toEqual([]);
+    expect(await journalsOf(organisationId)).toEqual([]);
+    const stub = journalStub({ organisationId, day: dayAt(time), number: 0 });
     const tables = await runInDurableObject(stub, (_object, { storage }) =>
       storage.sql
         .exec("select name from sqlite_master where name not like '\\_cf%' escape '\\'")
@@ -107,4 +119,20 @@ describe("an id that never existed", () => {
     );
     expect(tables).toEqual([]);
   });
+});
+
+test("an event and a delivery are found by their id with one call of one journal, of several a day", async () => {
+  const tenant = await organisationWith(5);
+  const all = [0, 1, 2].map((day) =>
+    make(tenant, Date.now() - day * DAY_MS, TYPES[0], ["delivered"]),
+  );
+  await storeRecords(tenant.id, all);
+  const called = vi.spyOn(env.JOURNALS, "getByName");
+  for (const { event, deliveries } of all) {
+    for (const path of [`${EVENTS}/${event.id}`, `${DELIVERIES}/${deliveries[0]?.id}`]) {
+      called.mockClear();
+      const { status } = await call("GET", path, { key: tenant.key });
+      expect([status, called.mock.calls.length], path).toEqual([200, 1]);
+    }
+  }
 });

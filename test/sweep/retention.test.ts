@@ -10,6 +10,7 @@ import { newOrganisation, type Tenant } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
 import { breakObjects, runSweep, stubOf } from "../support/faults";
+import { holding, journalsOf } from "../support/journals";
 import { deadLetters, eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { type Broker, list, newActive, newBroker, read, remove } from "../support/source-sessions";
@@ -146,7 +147,12 @@ describe("the sweep of what is older than the retention", () => {
     const tenant = await newOrganisation();
     await insertEvents(tenant.id, 250, old() - DAY_MS);
     await insertEvents(tenant.id, 5, young());
+    const [last, first] = await journalsOf(tenant.id);
+    if (!last || !first) throw new Error("there are two");
+    expect(await holding([last, first])).toEqual([last, first]);
     await sweepFor(tenant);
+    expect(await holding([last, first])).toEqual([last]);
+    expect(await journalsOf(tenant.id)).toEqual([last]);
     expect(await countRows("events", tenant.id)).toBe(5);
   });
 
