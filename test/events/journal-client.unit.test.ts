@@ -93,3 +93,16 @@ test.each([
   await expect(called).rejects.toMatchObject({ retryAfterSeconds });
   expect(find).toHaveBeenCalledTimes(calls);
 });
+
+test("more events than one call takes are told in several, and one call that fails keeps back its own", async () => {
+  const record = vi.fn(async (_events: readonly DomainEvent[]) => undefined);
+  record.mockResolvedValueOnce(undefined).mockRejectedValueOnce({ remote: true });
+  const events = Array.from({ length: 450 }, () => eventOf(1));
+  reads.length = 0;
+  const told = clientOf({ record }).recordEach(events);
+  for (const { answer } of reads) answer();
+  const { recorded, failures } = await told;
+  expect(record.mock.calls.map(([some]) => some.length)).toEqual([200, 200, 50]);
+  expect(recorded).toEqual([...events.slice(0, 200), ...events.slice(400)]);
+  expect(failures).toHaveLength(1);
+});
