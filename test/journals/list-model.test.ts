@@ -21,7 +21,12 @@ interface List {
 
 const isoOf = (at: number) => new Date(at).toISOString();
 const today = () => Math.floor(Date.now() / DAY_MS) * DAY_MS;
-const daysAgo = fc.integer({ min: 0, max: 12 });
+/** Few moments, so that some events have the same one, and borders of days and of filters among them. */
+const moments = fc
+  .tuple(fc.integer({ min: 0, max: 12 }), fc.constantFrom(-1, 0, 1, 1_000))
+  .map(([days, offset]) => today() - days * DAY_MS + offset);
+/** Those that are whole seconds. */
+const seconds = moments.map((at) => Math.ceil(at / 1_000) * 1_000);
 /** Null: the query has no such filter. Many pages must have rows, so few filters fit nothing. */
 const maybe = <T>(values: readonly T[]) => fc.option(fc.constantFrom(...values), { freq: 2 });
 const queryOf = (filters: Record<string, string | null>) =>
@@ -37,30 +42,26 @@ function stateOf({ deliveries }: Made): string {
 const events: fc.Arbitrary<List> = fc
   .record({
     type: maybe([...TYPES, ...TYPES, "connection.*", "key.*"]),
-    since: fc.option(daysAgo, { freq: 3 }),
+    since: fc.option(moments, { freq: 3 }),
   })
-  .map(({ type, since }) => {
-    const from = since === null ? null : today() - since * DAY_MS;
-    return {
-      path: `${EVENTS}?${queryOf({ type, since: from === null ? null : isoOf(from) })}`,
-      idsOf: ({ event }) =>
-        (type === null || type === event.type || type === "connection.*") &&
-        (from === null || event.at >= from)
-          ? [event.id]
-          : [],
-    };
-  });
+  .map(({ type, since }) => ({
+    path: `${EVENTS}?${queryOf({ type, since: since === null ? null : isoOf(since) })}`,
+    idsOf: ({ event }) =>
+      (type === null || type === event.type || type === "connection.*") &&
+      (since === null || event.at >= since)
+        ? [event.id]
+        : [],
+  }));
 
 const ricloudEvents: fc.Arbitrary<List> = fc
   .record({
     type: maybe(["connection", "connection", "connection", "session"]),
     action: maybe(["created", "deleted"]),
     state: maybe(["pending", "delivered", "failed"]),
-    bound: fc.option(fc.tuple(fc.constantFrom("gte", "lt"), daysAgo), { freq: 3 }),
+    bound: fc.option(fc.tuple(fc.constantFrom("gte", "lt"), seconds), { freq: 3 }),
   })
   .map(({ type, action, state, bound }) => {
-    const [order, days] = bound ?? [];
-    const at = today() - (days ?? 0) * DAY_MS;
+    const [order, at = 0] = bound ?? [];
     const date = order ? { [`date_created[${order}]`]: isoOf(at).replace(".000", "") } : {};
     return {
       path: `/events?${queryOf({ type, action, state, ...date })}`,
@@ -97,8 +98,7 @@ const deliveries: fc.Arbitrary<List> = fc
   });
 
 const record = fc.record({
-  daysAgo,
-  offset: fc.integer({ min: 0, max: 3 }),
+  at: moments,
   type: fc.constantFrom(...TYPES),
   statuses: fc.array(fc.constantFrom(...STATUSES), { maxLength: 10 }),
 });
@@ -147,11 +147,8 @@ test.each([
         fc.integer({ min: 1, max: 6 }),
         async ({ path, idsOf }, first, arriving, count, limit) => {
           const tenant = await organisationWith(count);
-          // Few moments, so that some events have the same one, and borders of days among them.
-          const toMade = (one: (typeof first)[number]) => {
-            const at = today() - one.daysAgo * DAY_MS - (one.offset % 2) + (one.offset > 1 ? 1 : 0);
-            return make(tenant, at, one.type, one.statuses);
-          };
+          const toMade = ({ at, type, statuses }: (typeof first)[number]) =>
+            make(tenant, at, type, statuses);
           const model = first.map(toMade);
           await storeRecords(tenant.id, model);
           const expected = model.flatMap(idsOf);
