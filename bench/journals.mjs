@@ -43,8 +43,9 @@ const QUIET_SAMPLES = Math.max(100, 300 * scale);
 /** A life has 3 events and 5 deliveries: the endpoint wants all events, the `webhook_url` gets two of them. */
 const DELIVERIES_OF_A_LIFE = 5;
 const MINUTE_MS = 60_000;
-/** What a journal can be: the limits of a Durable Object (November 2026). */
-const JOURNAL_BYTES = 10e9;
+/** From so many bytes on a journal is full (`FULL_BYTES` of `src/journals/object.ts`). */
+const JOURNAL_BYTES = 9.5e9;
+/** The calls that a Durable Object takes (its limits, November 2026). */
 const JOURNAL_CALLS_A_SECOND = 1_000;
 /** Calls of its journal for a life, if nothing is done together: 3 events; 5 attempts, found and recorded. */
 const CALLS_OF_A_LIFE = 3 + 2 * DELIVERIES_OF_A_LIFE;

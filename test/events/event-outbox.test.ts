@@ -13,6 +13,7 @@ import { EventOutbox } from "../../src/events/event-outbox";
 import { JournalObject } from "../../src/journals/object";
 import { keyEvents } from "../../src/keys/manage-keys";
 import { newOrganisation } from "../support/client";
+import { d1Lost, withD1 } from "../support/d1";
 import { eventually } from "../support/eventually";
 import { journalUnreachable, withJournals } from "../support/faults";
 import { journals, recordedIn, warmJournal } from "../support/journals";
@@ -108,6 +109,26 @@ describe("an event of a change in D1", () => {
     await sweep();
     expect(await owed(broken.id)).toBe(0);
     expect(await recordedIn(broken.id)).toHaveLength(5);
+  });
+
+  test("that is recorded and cannot be taken from the outbox is told again, and stays one", async () => {
+    const tenant = await newOrganisation();
+    let refused = 0;
+    await withD1(
+      (sql) => {
+        if (!sql.includes('delete from "owed_events"')) return;
+        refused += 1;
+        d1Lost();
+      },
+      async () => {
+        await newKey(tenant);
+        await eventually(() => expect(refused).toBe(1));
+      },
+    );
+    expect(await recordedIn(tenant.id)).toHaveLength(1);
+    expect(await owed(tenant.id)).toBe(1);
+    await sweep();
+    expect([await owed(tenant.id), (await recordedIn(tenant.id)).length]).toEqual([0, 1]);
   });
 
   test("stays owed until what follows from it is done, and is recorded once", async () => {

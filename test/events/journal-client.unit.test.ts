@@ -79,3 +79,30 @@ test("a journal that hangs makes its deliveries unreachable after three seconds,
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
+
+test.each([
+  ["could not be reached", {}, 2, 2],
+  ["was moved while it worked", { remote: true, retryable: true }, 2, 2],
+  ["threw by itself", { remote: true }, 1, 2],
+  ["is overloaded", { overloaded: true, retryable: true }, 1, 5],
+])("a journal that %s is called so often", async (_, traits, calls, retryAfterSeconds) => {
+  const find = vi.fn(() => Promise.reject(Object.assign(new Error("failed"), traits)));
+  const journals = clientOf({ find });
+  const key = { organisationId: 1, day: 20_783, number: 0 };
+  const called = journals.call(key, (journal) => journal.find([]));
+  await expect(called).rejects.toMatchObject({ retryAfterSeconds });
+  expect(find).toHaveBeenCalledTimes(calls);
+});
+
+test("more events than one call takes are told in several, and one call that fails keeps back its own", async () => {
+  const record = vi.fn(async (_events: readonly DomainEvent[]) => undefined);
+  record.mockResolvedValueOnce(undefined).mockRejectedValueOnce({ remote: true });
+  const events = Array.from({ length: 450 }, () => eventOf(1));
+  reads.length = 0;
+  const told = clientOf({ record }).recordEach(events);
+  for (const { answer } of reads) answer();
+  const { recorded, failures } = await told;
+  expect(record.mock.calls.map(([some]) => some.length)).toEqual([200, 200, 50]);
+  expect(recorded).toEqual([...events.slice(0, 200), ...events.slice(400)]);
+  expect(failures).toHaveLength(1);
+});

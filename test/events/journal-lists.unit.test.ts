@@ -96,6 +96,23 @@ test.each([
   expect(read).toHaveLength(all.length);
 });
 
+test.each([
+  ["a page of three reads three journals of 200 days", Array(200).fill(1), 3, [0, 1, 2]],
+  ["the journals of a day are read together", [2, 3, 1, 1], 4, [0, 0, 1, 1, 1]],
+  ["days without a journal are not read", [1, ...Array(5_000).fill(0), 1, 1], 3, [0, 5_001, 5_002]],
+] as const)("%s", async (_, counts, limit, daysAgo) => {
+  for (const [filter, idAt, list] of [
+    [ofEvents, firstEventIdAt, listEvents],
+    [ofDeliveries, deliveryAt, listDeliveries],
+  ] as const) {
+    read = [];
+    const client = clientOf(counts, idAt);
+    const { rows } = await list(client, 1, { ...filter, below: null, limit } as never);
+    expect(rows).toHaveLength(limit);
+    expect(read.map(({ day }) => TODAY - day)).toEqual(daysAgo);
+  }
+});
+
 test("a window that ends at midnight does not read the day after it", async () => {
   const client = clientOf([1, 1, 1], firstEventIdAt);
   const { rows } = await listEvents(client, 1, { ...ofEvents, below: null, until: TODAY * DAY_MS });

@@ -7,11 +7,13 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type DomainEvent, newEventId } from "../../src/events/event";
 import type { EventType } from "../../src/events/event-types";
+import { JournalStore } from "../../src/journals/journal-store";
 import { JournalObject } from "../../src/journals/object";
 import { newOrganisation, type Tenant } from "../support/client";
 import { d1Lost, withD1 } from "../support/d1";
 import { newEndpoint, patchEndpoint } from "../support/endpoints";
 import { journalStub, journals, journalsOf } from "../support/journals";
+import { make, organisationWith } from "../support/made-records";
 import {
   deliveryRows,
   eventRows,
@@ -112,6 +114,48 @@ describe("an endpoint", () => {
     const owed = (await deliveryRows(tenant)).map((row) => row.endpoint_id);
     expect(owed).toEqual([endpoint.id, later.id]);
   });
+});
+
+test("all journals of a day are told that an endpoint has changed", async () => {
+  const tenant = await organisationWith(4);
+  const only = { event_types: ["connection.created"] };
+  const endpoint = await newEndpoint(tenant, newMailbox(), only);
+  const some = () =>
+    Array.from({ length: 40 }, () => make(tenant, Date.now(), "connection.created", []).event);
+  await record(...some());
+  expect(await journalsOf(tenant.id)).toHaveLength(4);
+  expect(await deliveryRows(tenant)).toHaveLength(40);
+  await patchEndpoint(tenant, endpoint, { enabled: false });
+  await record(...some());
+  expect(await deliveryRows(tenant)).toHaveLength(40);
+});
+
+test("a call that fails at its last event has stored nothing, and makes all of it when it comes again", async () => {
+  const tenant = await newOrganisation();
+  const { mailbox } = await newEndpoint(tenant, newMailbox(), {
+    event_types: ["connection.created"],
+  });
+  // In a journal of yesterday, which has neither tables nor a receiver yet.
+  const yesterday = Date.now() - 86_400_000;
+  const events = [0, 1].map(() => make(tenant, yesterday, "connection.created", []).event);
+  const add = JournalStore.prototype.add;
+  let calls = 0;
+  vi.spyOn(JournalStore.prototype, "add").mockImplementation(function (
+    this: JournalStore,
+    ...args
+  ) {
+    add.apply(this, args);
+    if (++calls === 2) throw new Error("the disk is full");
+  });
+  const ofEvents = async () =>
+    (await eventRows(tenant)).filter(({ type }) => type === "connection.created");
+  await expect(record(...events)).rejects.toThrow("the disk is full");
+  expect(await ofEvents()).toEqual([]);
+  await record(...events);
+  await mailbox.waitForRequests(2);
+  await evictJournals(tenant);
+  expect(await ofEvents()).toHaveLength(2);
+  expect((await deliveryRows(tenant)).map(({ url }) => url)).toEqual([mailbox.url, mailbox.url]);
 });
 
 test("many calls at once make one read of who listens, and one entry of the journal", async () => {

@@ -9,7 +9,7 @@ import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
-import { recordedIn } from "../support/journals";
+import { settledIn } from "../support/journals";
 import {
   askForLink,
   askForTrunk,
@@ -144,7 +144,7 @@ describe("with the token of a node", () => {
       advance(2);
     };
     const events = async () => {
-      const recorded = await recordedIn(organisationId);
+      const recorded = await settledIn(organisationId);
       return recorded.filter(({ event }) => event.type.startsWith("relay-node.")).length;
     };
     for (let i = 0; i < 33; i++) await comeAndGo();

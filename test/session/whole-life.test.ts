@@ -130,3 +130,25 @@ test("a life with webhooks writes one row more for each event, when its deliveri
   // The journal's row of the receiver is written once a day.
   expect(writes(rows)).toEqual({ ...life, objects: life.objects + 3 + 1 });
 });
+
+test("a life with five deliveries that arrive writes three to five rows more: attempts of an event that end together are one", async () => {
+  const tenant = await warmTenant();
+  const mailbox = newMailbox();
+  await newEndpoint(tenant, newMailbox());
+  await settled();
+  const rows = await rowsOfLife(tenant, async () => {
+    const { body } = await create(tenant.key, { ...pair, webhook_url: mailbox.url });
+    await recorded(tenant, 1);
+    await authorize(tenant.key, body.session_id);
+    await recorded(tenant, 2);
+    await remove(tenant.key, body.session_id);
+    await recorded(tenant, 3);
+    return body.session_id;
+  });
+  expect(await mailbox.requests()).toHaveLength(2);
+  const life = total(CREATE, AUTHORIZE, END, REMOVE);
+  expect(rows.d1Written).toBe(life.d1);
+  // And the journal's row of the receiver, once a day.
+  expect(rows.objectWritten).toBeGreaterThanOrEqual(life.objects + 3 + 1);
+  expect(rows.objectWritten).toBeLessThanOrEqual(life.objects + 5 + 1);
+});

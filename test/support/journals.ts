@@ -78,6 +78,12 @@ export async function inJournal<T>(key: JournalKey, work: (store: JournalStore) 
   return result;
 }
 
+/** Which of these journals' objects hold something, whether or not D1 knows of them. */
+export async function holding(keys: readonly JournalKey[]): Promise<JournalKey[]> {
+  const held = await Promise.all(keys.map((key) => inJournal(key, (store) => store.exists)));
+  return keys.filter((_, i) => held[i]);
+}
+
 /** Puts records into the journals that they belong to. Nothing is sent. */
 export async function storeRecords(
   organisationId: number,

@@ -4,6 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { newEventId } from "../../src/events/event";
+import { dayAt } from "../../src/events/journal-key";
 import type { Session } from "../../src/session/session";
 import { endedOf } from "../../src/session/session-key";
 import { newDelivery } from "../../src/webhooks/delivery";
@@ -56,6 +57,15 @@ export async function insertEvents(organisationId: number, count: number, at: nu
 /** Events of that moment with a delivery each. */
 export async function insertDeliveries(organisationId: number, count: number, at: number) {
   await insertRecords(organisationId, { count, at, deliveries: 1 });
+}
+
+/** Journals, of which only D1 knows, of the day before this moment's and earlier: up to 64 a day, of this organisation and later ones. */
+export async function insertOldJournals(organisationId: number, count: number, at: number) {
+  await env.DB.prepare(
+    `insert into journals ${NUMBERS} select ?2 + i / 640, ?3 - 1 - i / 64 % 10, i % 64 from n`,
+  )
+    .bind(count, organisationId, dayAt(at))
+    .run();
 }
 
 /** Finished recoveries that began at that moment. */

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { breakObjects, runSweep, stubOf } from "../support/faults";
+import { holding, journalsOf } from "../support/journals";
 import { eventRows, eventually } from "../support/pipeline";
 import { create, list, read, remove } from "../support/sessions";
 import { connect, createRelay } from "../support/socket";
@@ -54,13 +55,16 @@ async function inUse() {
 }
 
 describe("a deleted organisation", () => {
-  test("leaves no row, no key and no session's storage", async () => {
+  test("leaves no row, no key, and nothing in the objects of its sessions and journals", async () => {
     const { tenant, relay, ended } = await inUse();
     const digests = () => env.DB.prepare("select count(*) as n from key_tokens").first("n");
     await deleteOrganisation(tenant);
     const digestsBefore = await digests();
+    const journals = await journalsOf(tenant.id);
+    expect(await holding(journals)).toHaveLength(1);
     await runSweep();
     expect(await left(tenant)).toEqual({});
+    expect(await holding(journals)).toEqual([]);
     expect(await keysOf(relay.id)).toEqual([]);
     expect(await keysOf(ended)).toEqual([]);
     expect(await digests()).toBe(digestsBefore);
@@ -81,6 +85,7 @@ describe("a deleted organisation", () => {
     const before = await left(other.tenant);
     await deleteOrganisation(tenant);
     await runSweep();
+    expect(await holding(await journalsOf(other.tenant.id))).toHaveLength(1);
     expect(await left(other.tenant)).toEqual(before);
     expect((await read(other.tenant.key, other.relay.id)).status).toBe(200);
     expect((await list(other.tenant.key)).body.total_count).toBe(1);

@@ -22,6 +22,7 @@ import {
   insertIdempotencyKeys,
   insertJoinCodes,
   insertNonces,
+  insertOldJournals,
   insertOwedEvents,
   insertPairingRequests,
   insertRecoveries,
@@ -114,6 +115,20 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
     const queries = await sweepFor(tenant);
     expect(await countRows("events", tenant.id)).toBe(0);
     expect(sum(queries) - idle).toBe(1);
+  });
+
+  test("and all journals of a day that is over, each once, beyond any number that a step finds", async () => {
+    const tenant = await newOrganisation();
+    const idle = sum(await sweepFor(tenant));
+    // Of one organisation with 64 a day, and of those around it.
+    await insertOldJournals(tenant.id, 2_150, old() - DAY_MS);
+    const dropped: string[] = [];
+    const getByName = (name: string) => ({ drop: async () => void dropped.push(name) });
+    const queries = await sweepFor(tenant, { JOURNALS: { getByName } });
+    expect(await count("journals")).toBe(0);
+    expect([dropped.length, new Set(dropped).size]).toEqual([2_150, 2_150]);
+    // Three pages, of which an idle run reads one; and one to forget each hundred.
+    expect(sum(queries) - idle).toBeLessThanOrEqual(2 + 22);
   });
 
   test("and has all owed events recorded", async () => {

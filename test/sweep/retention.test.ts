@@ -10,6 +10,7 @@ import { newOrganisation, type Tenant } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
 import { breakObjects, runSweep, stubOf } from "../support/faults";
+import { holding, journalsOf } from "../support/journals";
 import { deadLetters, eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { type Broker, list, newActive, newBroker, read, remove } from "../support/source-sessions";
@@ -146,9 +147,32 @@ describe("the sweep of what is older than the retention", () => {
     const tenant = await newOrganisation();
     await insertEvents(tenant.id, 250, old() - DAY_MS);
     await insertEvents(tenant.id, 5, young());
-    await sweepFor(tenant);
+    const [last, first] = await journalsOf(tenant.id);
+    if (!last || !first) throw new Error("there are two");
+    expect(await holding([last, first])).toEqual([last, first]);
+    // Any run does it, not only one of the organisation's own minutes.
+    await sweepFor({ id: tenant.id + 1 });
+    expect(await holding([last, first])).toEqual([last]);
+    expect(await journalsOf(tenant.id)).toEqual([last]);
     expect(await countRows("events", tenant.id)).toBe(5);
   });
+
+  test.each([
+    ["a millisecond before", -1, 1],
+    ["at", 0, 0],
+  ])(
+    "%s the moment when all of a day is as old as the retention, its journal stays or goes",
+    async (_, ms, left) => {
+      const tenant = await newOrganisation();
+      const midnight = Math.floor(Date.now() / DAY_MS) * DAY_MS;
+      await insertEvents(tenant.id, 1, midnight - 1);
+      const keys = await journalsOf(tenant.id);
+      vi.setSystemTime(midnight + retentionMs + ms);
+      await runSweep();
+      expect(await holding(keys)).toHaveLength(left);
+      expect(await journalsOf(tenant.id)).toHaveLength(left);
+    },
+  );
 
   test("removes deliveries with their events, and leaves younger ones", async () => {
     const tenant = await newOrganisation();

@@ -6,8 +6,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { MAX_ENDPOINTS } from "../../../src/webhooks/endpoint";
 import { call, newOrganisation, type Tenant } from "../../support/client";
-import { eventually } from "../../support/eventually";
-import { recordedIn } from "../../support/journals";
+import { settledIn } from "../../support/journals";
 import { insertKey } from "../../support/keys";
 import { newMailbox } from "../../support/pipeline";
 import { ENDPOINTS, endpointWith, pagesOf, patch } from "../../support/webhooks";
@@ -184,10 +183,8 @@ describe("the most endpoints of an organisation", () => {
     const statuses = answers.map(({ status }) => status).toSorted();
     expect(statuses).toEqual([...Array(7).fill(201), ...Array(13).fill(409)]);
     expect(await countOf(tenant)).toBe(MAX_ENDPOINTS);
-    await eventually(async () => {
-      const told = (await recordedIn(tenant.id)).map(({ event }) => event.type);
-      expect(told.filter((type) => type === "webhook-endpoint.created")).toHaveLength(7);
-    });
+    const told = (await settledIn(tenant.id)).map(({ event }) => event.type);
+    expect(told.filter((type) => type === "webhook-endpoint.created")).toHaveLength(7);
   });
 
   test("are counted for each organisation by itself", async () => {
@@ -354,10 +351,8 @@ describe("deleting an endpoint", () => {
     );
     const statuses = answers.map(({ status }) => status).toSorted();
     expect(statuses).toEqual([204, 404, 404, 404, 404, 404]);
-    await eventually(async () => {
-      const told = (await recordedIn(tenant.id)).map(({ event }) => event.type);
-      expect(told.filter((type) => type === "webhook-endpoint.deleted")).toHaveLength(1);
-    });
+    const told = (await settledIn(tenant.id)).map(({ event }) => event.type);
+    expect(told.filter((type) => type === "webhook-endpoint.deleted")).toHaveLength(1);
   });
 });
 
