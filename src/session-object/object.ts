@@ -86,7 +86,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     this.#sockets = new SessionSockets({ ...parts, presence: new ComingsAndGoings(parts) });
     this.#calls = new CommandCalls({ ...parts, sockets: this.#sockets });
     this.#reports = new NodeReportCalls(parts);
-    this.#removal = new Removal({ ...parts, forget: () => this.#forget() });
+    this.#removal = new Removal({ ...parts, env, secret, forget: () => this.#forget() });
     this.#users = new SessionUsers({ ...parts, calls: this.#calls, secret });
     this.#placement = new NodePlacement({
       ...parts,

@@ -2,7 +2,9 @@
  * Removes all that a session's object has: for good at once, or once the session has ended. The sweep asks
  * for it. A source session's object also does it by itself, since its row in D1 stays.
  */
-import { isFinal } from "../session/session";
+import { openDatabase } from "../db/open";
+import { removeJoinCode } from "../session/join-codes";
+import { isFinal, joinCodeDrawOf, type Session } from "../session/session";
 import { isLongOver } from "../session/timing";
 import type { SessionClock } from "./clock";
 import type { LoadedSession } from "./loaded-session";
@@ -11,6 +13,9 @@ import type { NodeLink } from "./node-link";
 /** The object that is to be emptied. */
 interface RemovalContext {
   ctx: { storage: DurableObjectStorage };
+  env: Env;
+  /** The deployment's secret: join codes are derived from it. */
+  secret: string;
   clock: SessionClock;
   nodes: NodeLink;
   /** The session of the object; null: there is none, or none any more. */
@@ -38,8 +43,16 @@ export class Removal {
       nodes.letGo(loaded.session.node, loaded.session, "deleted");
     }
     clock.forgetAlarm();
+    // If this fails, the sweep finds the code when the session's longest life would be over.
+    if (loaded) await this.#removeJoinCode(loaded.session);
     // Takes the alarm with it (compatibility date 2026-02-24 and later).
     await ctx.storage.deleteAll();
+  }
+
+  async #removeJoinCode(session: Session): Promise<void> {
+    const { env, secret } = this.#object;
+    const draw = joinCodeDrawOf(session);
+    if (draw !== null) await removeJoinCode(openDatabase(env), secret, { id: session.id, draw });
   }
 
   /** As `SessionCalls.purgeEnded`. */

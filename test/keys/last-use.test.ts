@@ -37,6 +37,12 @@ function isolate() {
   };
 }
 
+/** Stops timers, once nothing runs any more that has one: moving them must not end those of other objects. */
+async function stopTimers(): Promise<void> {
+  await settled();
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+}
+
 describe("the last use of a key", () => {
   test("is shown soon after for the key and its organisation, and no request writes it", async () => {
     const tenant = await newOrganisation();
@@ -57,7 +63,7 @@ describe("the last use of a key", () => {
   test("is written for many keys and uses at once, the latest of each", async () => {
     const tenant = await newOrganisation();
     const [a, b] = [await newKey(tenant), await newKey(tenant)];
-    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    await stopTimers();
     const { note, written } = isolate();
     const now = Date.now();
     for (let i = 0; i < 100; i++) {
@@ -72,7 +78,7 @@ describe("the last use of a key", () => {
   test("is written again only after a minute, and never moves back", async () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
-    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    await stopTimers();
     const { note, written } = isolate();
     const now = Date.now();
     note(key.id, tenant.id, now);
@@ -92,7 +98,7 @@ describe("the last use of a key", () => {
     const tenant = await newOrganisation();
     const key = await newKey(tenant);
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
-    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    await stopTimers();
     const { note, written } = isolate();
     const now = Date.now();
     const d1 = Object.getPrototypeOf(env.DB.withSession());

@@ -3,7 +3,11 @@
  * queue and run of the cron job, and of a Durable Object its start, and each of its methods. What is not
  * called reads and writes nothing, and an object that starts was asleep. `startServer` gives the lines.
  */
-import worker, { RelayNodeObject as Node, SessionObject as Session } from "../../src/worker";
+import worker, {
+  JournalObject as Journal,
+  RelayNodeObject as Node,
+  SessionObject as Session,
+} from "../../src/worker";
 import { CALLED } from "./called";
 
 export class SessionObject extends Session {
@@ -20,6 +24,14 @@ export class RelayNodeObject extends Node {
   }
 }
 
+export class JournalObject extends Journal {
+  constructor(ctx: DurableObjectState, env: Env) {
+    console.log(`${CALLED}JournalObject starts`);
+    super(ctx, env);
+  }
+}
+
+count("JournalObject", JournalObject.prototype, Journal.prototype);
 count("SessionObject", SessionObject.prototype, Session.prototype);
 count("RelayNodeObject", RelayNodeObject.prototype, Node.prototype);
 const handlers = { ...worker };
