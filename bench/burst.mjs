@@ -7,7 +7,7 @@ const AT_ONCE = 8;
  * How many events it makes in a second, at most. It leaves the one thread of the runtime some room: a thread
  * that has too much to do would delay everybody, whatever the service is like.
  */
-const BURST_A_SECOND = 100;
+const BURST_A_SECOND = 50;
 const SESSIONS_OF_A_WORKER = 10;
 /** How often a timed command is made, whatever became of the one before. */
 const SAMPLE_MS = 250;
@@ -95,8 +95,11 @@ export class Burst {
     const startedAt = performance.now();
     let left = count / 2;
     await Promise.all(
-      workers.map(async (sessions) => {
+      workers.map(async (sessions, worker) => {
         for (let i = 0; left-- > 0; i++) {
+          // Evenly: calls of all workers at the same moment would be a burst each.
+          const due = startedAt + ((i * AT_ONCE + worker) * 2_000) / BURST_A_SECOND;
+          await pause(Math.max(0, due - performance.now()));
           const session_id = sessions[i % sessions.length];
           const user = await this.#call(":authorize-user", headers, {
             session_id,
@@ -104,8 +107,6 @@ export class Burst {
           });
           const { authorization_token } = user.session_user;
           await this.#call(":revoke-user", headers, { session_id, authorization_token });
-          const due = startedAt + ((i + 1) * 2 * AT_ONCE * 1_000) / BURST_A_SECOND;
-          await pause(Math.max(0, due - performance.now()));
         }
       }),
     );

@@ -209,8 +209,10 @@ async function measureBurst({ name, built }, listens) {
       `${Math.round(BURST_EVENTS / (commandsMs / 1_000))} /s`,
       `all done after ${seconds.toFixed(0)} s; ${loud.length} samples of the other organisation`,
     );
-    printDelays(`${name}: the other one's delay, quiet`, quiet, "fromAnswer");
-    printDelays(`${name}: … during the ${what}`, loud, "fromAnswer");
+    for (const [from, which] of Object.entries({ command: "fromCommand", answer: "fromAnswer" })) {
+      printDelays(`${name}: the other one, quiet, from the ${from}`, quiet, which);
+      printDelays(`${name}: … during the ${what}`, loud, which);
+    }
   } finally {
     await server.stop();
   }
