@@ -146,7 +146,7 @@ const vars = z.object({
   DRAWBRIDGE_SECRET: secret,
   /** The token that creates, lists and deletes organisations. At least 32 characters; required. */
   DRAWBRIDGE_ROOT_TOKEN: secret,
-  /** How many days ended sessions, events, deliveries and the like are kept. Above 0. (30) */
+  /** How many days source sessions that have ended, events, deliveries and the like are kept. Above 0. (30) */
   RETENTION_DAYS: days(30),
   /** Bytes that D1 may have: creates are refused from 90 % on. 0: no limit. (10 GB, that of a paid plan) */
   DATABASE_LIMIT_BYTES: count(10_000_000_000),
