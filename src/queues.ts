@@ -21,7 +21,7 @@ import { consumeDeliveries } from "./webhooks/delivery-consumer";
  * deployment: `drawbridge-deliveries`, `drawbridge-staging-deliveries`.
  */
 const QUEUE = /(?:^|-)(deliveries|checks|sweep|dead-letters)$/;
-/** The queue of deliveries for bursts. */
+/** How the name of the second queue of deliveries ends, which is for bursts and recoveries. */
 const BULK = /(?:^|-)bulk-deliveries$/;
 
 /** The Worker's queue handler. */

@@ -8,8 +8,8 @@ import { deadLetters } from "../db/schema/events";
 import { describeError, log } from "../platform/log";
 
 /**
- * Puts a message back on its queue because D1 or a queue failed: for ten seconds at first, and longer each
- * time. With the 100 allowed retries a message survives an outage of 23 hours.
+ * Puts a message back on its queue because D1, a journal or a queue failed: for ten seconds at first, and
+ * longer each time. With the 100 allowed retries a message survives an outage of 23 hours.
  */
 export function retryLater(message: Message): void {
   message.retry({ delaySeconds: Math.min(10 * 2 ** Math.min(message.attempts - 1, 10), 900) });

@@ -1,7 +1,7 @@
 /**
  * The calls of a journal's object, with what they take and give. `JournalClient` makes them. Arguments and
- * answers are plain values: RPC clones them. All calls may run twice. A call that only reads leaves nothing
- * behind where there was no journal.
+ * answers are plain values: RPC clones them. All calls may run twice, because a caller who gets no answer calls
+ * again. A call that only reads leaves nothing behind where there was no journal.
  */
 import type {
   AttemptRecord,
@@ -16,7 +16,7 @@ import type { DomainEvent } from "./event";
 export interface JournalCalls {
   /**
    * Records events, each once, with a delivery for each address that wants it, and puts the first attempts
-   * on the queue of deliveries. When it answers, all of that is done; when it throws, repeat it. Events of a
+   * on the queues of deliveries. When it answers, all of that is done; when it throws, repeat it. Events of a
    * day that retention has dropped are discarded, and the log says so. A full journal records no more, and
    * throws.
    */
@@ -25,11 +25,11 @@ export interface JournalCalls {
   recordAttempted(event: DomainEvent, delivery: StoredDelivery): Promise<void>;
   /** The organisation's endpoints have changed: the journal reads them again before the next event. */
   endpointsChanged(): Promise<void>;
-  /** Those of these events that are recorded here. */
+  /** The events with these ids, as far as they are recorded here. */
   find(eventIds: readonly string[]): Promise<RecordedEvent[]>;
   /**
-   * A page of the events of this journal, newest first. The deliveries are summarised: with their attempts
-   * they could be more than an answer may have.
+   * A page of the events of this journal, newest first. The deliveries are summarised: with all of their
+   * attempts a page could be larger than an answer of RPC may be.
    */
   listEvents(query: EventPageQuery): Promise<JournalPage<SummarisedEvent>>;
   /** A page of the deliveries of this journal, those of the newest events first. */

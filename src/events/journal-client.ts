@@ -29,7 +29,7 @@ const JOURNALS_AT_ONCE = 5;
 
 /** The longest that anybody waits for a journal's answer. */
 const CALL_MS = 10_000;
-/** How long a change of endpoints waits for journals that are told of it. */
+/** How long a call that changes endpoints waits until the journals are told of it. */
 const TELL_MS = 2_000;
 
 /** What came of telling journals of events. */
@@ -87,7 +87,7 @@ export class JournalClient {
     return result;
   }
 
-  /** Things of an organisation, by the journal of the event that each is about. */
+  /** Groups things of an organisation, such as deliveries, by the journal of the event that each is about. */
   async groupByJournal<T>(
     organisationId: number,
     items: readonly T[],
@@ -105,7 +105,7 @@ export class JournalClient {
     return [...groups.values()];
   }
 
-  /** An event of an organisation, with its deliveries. An id that no event can have calls no journal. */
+  /** An event of an organisation, with its deliveries. For an id that no event can have, no journal is called. */
   async find(organisationId: number, eventId: string): Promise<RecordedEvent | null> {
     if (!this.mayHold(eventId)) return null;
     const key = await this.journalOf(organisationId, eventId);
@@ -130,7 +130,7 @@ export class JournalClient {
 
   /**
    * Tells the journals of today that the organisation's endpoints have changed. Never throws: a journal that
-   * is not told reads them again a few seconds later.
+   * is not told reads them again ten seconds later at most.
    */
   async endpointsChanged(organisationId: number, now: number): Promise<void> {
     try {
@@ -149,7 +149,7 @@ export class JournalClient {
 
   /**
    * Calls a journal, once more if it could not be reached: all calls may run twice. What its own code threw,
-   * because D1 or the queue of deliveries failed, is not tried again at once.
+   * because D1 or a queue of deliveries failed, is not tried again at once.
    * @param limitMs how long to wait for both calls together, in milliseconds. The call may still be done later
    */
   async call<T>(

@@ -1,15 +1,18 @@
 /**
- * Puts the first attempts of a journal's deliveries on their queue. What an organisation has to send in a
- * burst goes to a second queue, so that it does not stand before the deliveries of others.
+ * Puts the first attempts of a journal's deliveries on a queue. What an organisation has to send in a burst
+ * goes to a second queue: on the first one it would stand before the deliveries of others, and delay them.
  */
 import type { DeliveryKey } from "../events/delivery-record";
 import { dropOldest } from "../platform/bounded-memory";
 import { newBudget, spend } from "../relay/budget";
 import { SEND_AT_ONCE, sendFirstAttempts } from "../webhooks/delivery-messages";
 
-/** How many first attempts of a journal go to the first queue. Those above go to the queue of bursts. */
+/**
+ * How many first attempts of a journal go to the first queue: 100 at once, and then 5 a second. The others go to
+ * the second one. (The budget counts bytes too, which do not matter here.)
+ */
 const ALLOWANCE = { messagesPerSecond: 5, burstMessages: 100, bytesPerSecond: 0, burstBytes: 0 };
-/** How many deliveries are remembered: those of 200 events, which is a call's most, for 100 endpoints. */
+/** How many deliveries are remembered: as many as one call can make, of 200 events for 100 endpoints. */
 const MAX_QUEUED = 20_000;
 
 /** The first attempts of one instance of a journal. */
@@ -24,8 +27,8 @@ export class FirstAttempts {
   }
 
   /**
-   * Puts those on a queue that are not there yet.
-   * @throws when a queue does not take them; some may be there then
+   * Puts first attempts on a queue, except those that this instance has put there before.
+   * @throws when a queue does not take them; some of them may be on it all the same
    */
   async send(deliveries: readonly DeliveryKey[]): Promise<void> {
     const unsent = deliveries.filter(({ id }) => !this.#queued.has(id));
@@ -41,7 +44,8 @@ export class FirstAttempts {
     for (let i = 0; i < deliveries.length; i += SEND_AT_ONCE) {
       const some = deliveries.slice(i, i + SEND_AT_ONCE);
       await sendFirstAttempts(queue, some);
-      // After each call: whoever has waited too long and asks again does not have all of them sent again.
+      // After each call, and not at the end: if the next one fails, or the caller stops waiting, the journal is
+      // told of these events again, and must not send all of them again.
       for (const { id } of some) {
         this.#queued.set(id, true);
         dropOldest(this.#queued, MAX_QUEUED);
@@ -49,7 +53,7 @@ export class FirstAttempts {
     }
   }
 
-  /** Forgets what is on the queues: the journal was dropped. */
+  /** Forgets which first attempts were put on a queue, because the journal was dropped. */
   forget(): void {
     this.#queued.clear();
   }

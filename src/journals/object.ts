@@ -2,8 +2,8 @@
  * A journal: the Durable Object that holds what happened in an organisation on a UTC day, and the deliveries
  * that are owed for it. `JournalCalls` says what each call does, `journal-store.ts` what is stored.
  *
- * It has no alarm: whoever tells it of an event repeats that until it answers, and it answers when the first
- * attempts are on the queue of deliveries.
+ * It has no alarm, because it needs none: whoever tells it of an event repeats that until it answers, and it
+ * answers only when the first attempts are on a queue of deliveries.
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Database, openDatabase } from "../db/open";
@@ -42,7 +42,7 @@ import { givenUp, isUnattempted, unattempted, withAttempt } from "./stored-deliv
 export const FULL_BYTES = 9_500_000_000;
 /** From this size on a journal warns that it will be full, so that its organisation gets more of them in time. */
 const WARN_BYTES = 0.8 * FULL_BYTES;
-/** How long an instance is silent after it has warned, in milliseconds. */
+/** So long an instance does not warn again, in milliseconds. */
 const WARN_AGAIN_MS = 600_000;
 
 export class JournalObject extends DurableObject<Env> implements JournalCalls {
@@ -51,9 +51,9 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
   readonly #store: JournalStore;
   readonly #listeners: Listeners;
   readonly #firstAttempts: FirstAttempts;
-  /** That the journal is entered in D1, or is being entered: once for each instance, and for all who wait. */
+  /** Entering the journal in D1: once for each instance, and one call for all who wait. Null: not begun. */
   #registered: Promise<void> | null = null;
-  /** When this instance has warned of its size, Unix milliseconds. */
+  /** When this instance last warned of its size, Unix milliseconds. 0: never. */
   #warnedAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -80,8 +80,8 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
         return deliveries;
       }),
     );
-    // The rows come first: a message without its row would be dropped. A row without its message gets one
-    // when the journal is told of the event again.
+    // The rows come first: the consumer drops a message whose delivery is not recorded. If the queue fails now,
+    // this call throws, and the journal is told of the event again: then the messages follow.
     await this.#firstAttempts.send(pending);
   }
 

@@ -1,4 +1,7 @@
-/** How much one participant may send: two token buckets, bytes and messages. Pure. */
+/**
+ * How much one participant may send: two token buckets, bytes and messages. A journal has such a budget for its
+ * first attempts. Pure.
+ */
 
 /** Limits of one participant; a rate of 0 switches that bucket off. */
 export interface BudgetLimits {

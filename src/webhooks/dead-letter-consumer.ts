@@ -1,5 +1,6 @@
 /**
- * Consumes the dead-letter queue. Its messages ran out of retries, because D1 or a queue was down for long.
+ * Consumes the dead-letter queue. Its messages ran out of retries, because D1, a journal or a queue was down
+ * for long.
  */
 import type { Database } from "../db/open";
 import { recordDeadLetter, retryLater } from "../dead-letters/dead-letter-store";

@@ -1,6 +1,6 @@
 /**
- * Consumes the deliveries queue. A message asks for one attempt, and the event's journal says whether that
- * attempt is still to be made. A message that comes twice causes at most two requests and one record. After
+ * Consumes both queues of deliveries. A message asks for one attempt, and the event's journal says whether
+ * that attempt is still to be made. A message that comes twice causes at most two requests and one record. After
  * a crash between the request and its record, the request is repeated with the same `webhook-id`.
  *
  * A receiver that hangs must not delay the others. The handler therefore waits only a moment for a batch.
@@ -35,6 +35,7 @@ import { planNextAttempt } from "./retry-schedule";
 
 /** What the consumer works with. */
 export interface DeliveryServices extends WebhookSender, ChangeStore {
+  /** Where next attempts go: the queue from which the batch came, so that a burst stays on the second queue. */
   deliveries: Queue;
   /** Keeps the Worker alive for requests that go on after the batch. */
   waitUntil(promise: Promise<unknown>): void;

@@ -1,9 +1,9 @@
-/** The messages on the deliveries queue: their form, and how a route puts one there. */
+/** The messages on the two queues of deliveries: their form, and how a route puts one there. */
 import * as z from "zod";
 import type { DeliveryKey } from "../events/delivery-record";
 import { UnavailableError } from "../platform/unavailable";
 
-/** A message on the deliveries queue. */
+/** A message on a queue of deliveries. */
 export type DeliveryMessage =
   /** Asks for an attempt of the schedule: which one, from 1. */
   | (DeliveryKey & { v: 1; attempt: number })
@@ -34,7 +34,7 @@ export function parseDeliveryMessage(body: unknown): DeliveryMessage | null {
 /** The most messages that a queue takes in one call. */
 export const SEND_AT_ONCE = 100;
 
-/** Puts the first attempts of new deliveries on the queue, up to `SEND_AT_ONCE`. */
+/** Puts the first attempts of new deliveries on a queue. `deliveries`: `SEND_AT_ONCE` at most. */
 export async function sendFirstAttempts(
   queue: Queue,
   deliveries: readonly DeliveryKey[],
@@ -47,7 +47,7 @@ export async function sendFirstAttempts(
 }
 
 /**
- * Puts a message on the queue while an HTTP caller waits.
+ * Puts a message on a queue of deliveries while an HTTP caller waits.
  * @throws UnavailableError when the queue does not take it
  */
 export async function queueDeliveryMessage(queue: Queue, message: DeliveryMessage): Promise<void> {

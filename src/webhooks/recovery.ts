@@ -1,9 +1,10 @@
 /**
  * Recoveries: an operator has the events of a window of time sent again that did not reach an endpoint.
- * These are the deliveries that failed and those that wait for a later attempt of their schedule. The
- * schedule stays as it is.
+ * These are the deliveries that failed or were discarded, and those that wait for a later attempt of their
+ * schedule. The schedule stays as it is.
  *
- * A recovery is done page by page, by messages on the deliveries queue. Its row says how far it is, so a
+ * A recovery is done page by page, by messages on the second queue of deliveries, so that it does not stand
+ * before the deliveries of others. Its row says how far it is, so a
  * message that comes twice goes on from there. Each resend carries the recovery's id, and is made once
  * for each delivery.
  */
@@ -33,6 +34,7 @@ export type RecoveryKey = Pick<Recovery, "organisationId" | "id">;
 export interface RecoveryServices {
   db: Database;
   journals: JournalClient;
+  /** The second queue of deliveries. */
   deliveries: Queue;
 }
 

@@ -52,7 +52,7 @@ export async function sendTest(
 }
 
 /**
- * Puts one more attempt of a delivery on the queue, whatever its status. Its schedule stays as it is.
+ * Puts one more attempt of a delivery on its queue, whatever its status. Its schedule stays as it is.
  * @throws UnavailableError when the queue does not take it, or the journal is unreachable
  */
 export async function requestResend(
