@@ -1,12 +1,12 @@
 /**
- * How large D1 is. D1 says it with the answers to its queries, so that nothing has to ask: each isolate
- * remembers what it heard last.
+ * How large D1 is. D1 says it with the answers to queries, so nobody has to ask: each isolate remembers what D1
+ * said last.
  *
  * `meta.size_after` is the size in bytes after the query
- * (https://developers.cloudflare.com/d1/worker-api/return-object/, read on 26 November 2026). In workerd, on
- * which D1 and Miniflare stand, pages that removed rows have left free do not count: it falls when rows are
- * removed (`test/db/size.test.ts`). `raw()`, with which Drizzle reads selected columns outside of a batch,
- * does not give it.
+ * (https://developers.cloudflare.com/d1/worker-api/return-object/, read on 26 November 2026). In workerd,
+ * the runtime of D1 and of our tests, pages that removed rows have left free do not count: the size falls when
+ * rows are removed (`test/db/size.test.ts`). `raw()`, with which Drizzle reads selected columns outside of a
+ * batch, does not give it.
  */
 import { type SQL, sql } from "drizzle-orm";
 
@@ -14,7 +14,7 @@ import { type SQL, sql } from "drizzle-orm";
 const FILLING = 0.7;
 /** From this share on, nothing new is stored. The rest is for what exists: changes, ends, owed events. */
 const FULL = 0.9;
-/** While D1 was full: an isolate that has heard nothing for so long asks before it refuses. */
+/** An isolate that heard so long ago that D1 is full asks again before it refuses. Somebody may have made room. */
 const ASK_AGAIN_MS = 10_000;
 
 /** Whether D1 has room. `unlimited`: no limit is set. */
@@ -51,8 +51,9 @@ export async function askSize(db: { run(query: SQL): Promise<D1Result> }): Promi
 }
 
 /**
- * Whether nothing new may be stored now. It costs nothing while D1 has room. An isolate that has heard
- * nothing yet lets a create through, and hears of the size by what that writes or by the next key it reads.
+ * Whether nothing new may be stored now. It costs nothing while D1 has room. An isolate that has heard nothing
+ * yet lets a create through: it hears the size with the answer to what that create writes, or to the
+ * next key that it reads.
  */
 export async function isFull(
   db: Parameters<typeof askSize>[0],
@@ -61,12 +62,12 @@ export async function isFull(
 ): Promise<boolean> {
   if (heard === null || spaceOf(heard.bytes, limitBytes) !== "full") return false;
   if (now - heard.at < ASK_AGAIN_MS && now >= heard.at) return true;
-  // Of several requests, one asks. The others are refused meanwhile.
+  // Of several requests, only one asks. The others are refused until it has an answer.
   heard = { bytes: heard.bytes, at: now };
   return spaceOf(await askSize(db), limitBytes) === "full";
 }
 
-/** D1, as Drizzle uses it, with an ear for the size in its answers. */
+/** D1 as Drizzle uses it, but the size in each answer is remembered. */
 export function withSizeHeard(d1: D1Database): D1Database {
   return {
     prepare: (query: string) => listenTo(d1.prepare(query)),
@@ -78,7 +79,7 @@ export function withSizeHeard(d1: D1Database): D1Database {
   } as D1Database;
 }
 
-/** The statement itself, because a batch takes D1's own statements only. */
+/** Changes the statement itself and makes no other, because a batch takes D1's own statements only. */
 function listenTo(statement: D1PreparedStatement): D1PreparedStatement {
   const { bind, run, all } = statement;
   return Object.assign(statement, {

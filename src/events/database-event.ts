@@ -1,11 +1,11 @@
-/** What the event about a D1 that fills tells. */
+/** The data of the event which says that D1 is nearly full. */
 
 /** The data of `service.database_filling`. */
 export interface DatabaseEventData {
   database: {
     bytes: number;
     limitBytes: number;
-    /** Whether creates are refused. */
+    /** Whether it is so full that creates are refused. */
     isFull: boolean;
   };
 }

@@ -1,4 +1,4 @@
-/** What is recorded of deliveries: the shape in which journals give and take them. Pure. */
+/** Deliveries and attempts, in the form in which journals take them and give them back. Pure. */
 import type { DomainEvent } from "./event";
 
 /** The format in which the event is posted. */
@@ -16,7 +16,10 @@ export interface Attempt {
   /** The first 1 KB of the answer's body. */
   response: string | null;
   error: string | null;
-  /** The id of the request or recovery that asked for it; none: the schedule did. Each id is sent once. */
+  /**
+   * The id of the request or recovery that asked for it. Not set: it is an attempt of the schedule. For each id
+   * there is one attempt of a delivery.
+   */
   resend?: string;
 }
 
@@ -37,7 +40,7 @@ export interface StoredDelivery extends Delivery {
   status: DeliveryStatus;
   /** Oldest first. */
   attempts: Attempt[];
-  /** How many of them the schedule asked for. A resend is in `attempts` and is not counted here. */
+  /** How many of the attempts are of the schedule. A resend is in `attempts`, and is not counted here. */
   scheduledAttempts: number;
   nextAttemptAt: number | null;
 }

@@ -16,11 +16,11 @@ import type { EventType } from "./event-types";
 import type { JournalClient } from "./journal-client";
 import { firstEventIdAt } from "./journal-key";
 
-/** The sweep records an event only when it is so old: before that, the request that made it does. */
+/** The sweep records an event only when it is this old: before that, the request that made it is about to. */
 const SWEEP_AFTER_MS = 60_000;
 /**
- * Of how many events is done side by side what follows from them. The sweep has hundreds, and each may call
- * many objects; an invocation has six connections, and journals are told at the same time.
+ * For how many events at the same time `followUp` is called. The sweep has hundreds of events, and each may call
+ * many objects. But an invocation has six connections, and the calls of journals need some at the same time.
  */
 const FOLLOWED_AT_ONCE = 5;
 
@@ -39,8 +39,9 @@ export interface OutboxServices {
   journals: JournalClient;
   ctx: { waitUntil(promise: Promise<unknown>): void };
   /**
-   * Does what else follows from an event, beside recording it. Called again until both have succeeded. It does
-   * not wait for journals: an event that cannot be recorded has its consequences all the same.
+   * Does what else follows from an event, beside recording it, such as closing the sockets of a revoked device.
+   * Called again until both have succeeded. It does not wait for journals: a device that was revoked is cut off
+   * also while the event cannot be recorded.
    */
   followUp(event: DomainEvent): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * Over how many journals an organisation's day is spread: a setting that counts from a moment in the near
- * future, so that every isolate knows it by then.
+ * Over how many journals an organisation's day is spread. A new number holds from a moment in the near future
+ * on. By then every isolate knows it, so that no two of them look for the same event in different journals.
  */
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
@@ -11,11 +11,11 @@ import { changesSince, DAY_MS } from "./journal-key";
 
 /** How long an isolate uses what it has read. */
 const REMEMBERED_MS = 60_000;
-/** For how long the others go on with what is known while one request reads it again. */
+/** While one request reads it again, the others go on with what was read before, for so long. */
 const READ_MS = 2_000;
-/** What is older than this is used by nobody, also while it is read again. */
+/** Nobody uses what was read longer ago than this, even while it is read again. */
 const LONGEST_MS = 120_000;
-/** A change counts so long after it was stored: longer than any isolate uses what it read before. */
+/** A change holds from so long after it was stored: longer than any isolate uses what it read before. */
 export const COUNT_CHANGE_LEAD_MS = 180_000;
 const MAX_REMEMBERED = 10_000;
 
@@ -56,7 +56,7 @@ function isUsable({ readAt, askedAt }: Known, now: number): boolean {
   return age < REMEMBERED_MS || now - askedAt < READ_MS;
 }
 
-/** Of which organisation the number becomes `count`, and for how many days its events are kept. */
+/** A new number of journals, `count`, for an organisation whose events are kept for `retentionDays`. */
 interface CountChange {
   organisationId: number;
   count: number;
@@ -65,7 +65,8 @@ interface CountChange {
 
 /**
  * Sets over how many journals the organisation's days are spread, from `COUNT_CHANGE_LEAD_MS` after `now` on.
- * Nothing is moved: earlier events stay where they are. Changes that no event is left of are forgotten.
+ * Nothing is moved: earlier events stay where they are. Earlier changes are forgotten when no event of their
+ * time is left.
  * @param now Unix milliseconds
  * @returns the change; null: there is no such organisation
  * @throws ChangedMeanwhile
@@ -88,10 +89,10 @@ export function setJournalCount(
     if (!row) return null;
     const last = row.counts.at(-1);
     if (last?.count === count) return last;
-    // Never before a change that is to come: isolates may know that one already.
+    // Never before a change that is still to come: isolates may know of that one already.
     const from = Math.max(now + COUNT_CHANGE_LEAD_MS, (last?.from ?? 0) + 1);
     const change = { from, count };
-    // A day is kept until all of it is too old.
+    // One day more: a journal is kept until all of its day is older than retention allows.
     const kept = changesSince(row.counts, now - (retentionDays + 1) * DAY_MS);
     const changed = await db
       .update(organisations)

@@ -1,5 +1,5 @@
 /**
- * Which journal an event is in: this follows from its organisation and its id, so that nobody looks it up.
+ * Which journal an event is in. It is computed from the event's organisation and id, so that nobody looks it up.
  * A journal is one Durable Object for each organisation, UTC day and number. Pure.
  */
 import type { JournalCount } from "../db/schema/organisations";

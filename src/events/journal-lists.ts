@@ -1,7 +1,7 @@
 /**
  * Lists over journals: a page of events or deliveries reads the journals of the newest days first, as many
- * as it needs. What a page looks at is bounded, so that it can have fewer rows than asked for, and still not
- * be the last page.
+ * as it needs. A page looks at a limited number of rows and journals, so that no list takes long. So it can have
+ * fewer rows than asked for, and still not be the last page.
  */
 import type { StoredDelivery } from "./delivery-record";
 import { type SummarisedEvent, summarise } from "./delivery-summary";
@@ -21,9 +21,9 @@ import {
 import { type DayRange, listJournals } from "./journal-registry";
 import { mergePages } from "./merged-page";
 
-/** How many rows a page looks at, at most (and one more in each journal of a day). */
+/** How many rows a page looks at, at most. (In a day with several journals, up to one more in each.) */
 export const LOOKED_ROWS = 2_000;
-/** How many journals a page reads, at most. A day is read whole: it has up to `MAX_JOURNAL_COUNT`. */
+/** How many journals a page reads, at most. All journals of a day are read together: up to `MAX_JOURNAL_COUNT`. */
 export const READ_JOURNALS = 64;
 
 /** A page, newest first. `next` is the id after which the next page begins. Null: this is the last page. */
@@ -82,7 +82,7 @@ export async function listDeliveries(
     range: { from: null, until },
     below,
     limit: filter.limit,
-    // With the form of a delivery's id, because callers send it back as a cursor.
+    // In the form of a delivery's id: callers get it as a cursor, and send it back.
     idAt: (time) => `${firstDeliveryAt(time)}_000000000000`,
     read: (journal, bounds) => journal.listDeliveries({ ...filter, ...bounds }),
   });
@@ -133,7 +133,7 @@ interface PageReading<R> {
   range: DayRange;
   below: string | null;
   limit: number;
-  /** The id before which all rows are from before this moment (Unix milliseconds). */
+  /** All rows with a smaller id are from before this moment (Unix milliseconds). */
   idAt: (time: number) => string;
   read: (journal: JournalCalls, bounds: Bounds) => Promise<JournalPage<R>>;
 }
@@ -175,7 +175,7 @@ async function readPage<R extends { id: string }>(
       from = merged.next;
     } while (from !== null);
   }
-  // Journals beyond those that were asked for: there is more.
+  // There are more journals than those that were asked for.
   const last = found.length === most ? days.at(-1)?.[0] : undefined;
   return { rows, next: last === undefined ? null : idAt(last * DAY_MS) };
 }

@@ -2,12 +2,12 @@
 import { heardSize, isFull } from "../db/size";
 import { type Call, Refused } from "./request-context";
 
-/** The caller cannot make room: so much later, somebody may have. */
+/** So long a caller is asked to wait. Callers cannot make room themselves; by then, an operator may have. */
 const RETRY_AFTER_SECONDS = 60;
 
 /**
- * Turns a create away while D1 is nearly full, because at its limit every write fails: also ends and
- * revocations.
+ * Refuses a create while D1 is nearly full. At its limit D1 refuses every write, also those that end sessions
+ * and revoke access: what is left is kept for these.
  * @throws Refused 503
  */
 export async function requireSpace(c: Call): Promise<void> {

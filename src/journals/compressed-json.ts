@@ -10,7 +10,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 const PLAIN = 0;
 const DICTIONARY_1 = 1;
 
-/** What is found most often stands last: it is nearest to what is compressed. */
+/** What occurs most often stands last: deflate writes shorter references to what is near. */
 const dictionary1 = Buffer.from(
   [
     '{"endpoint":{"organisationId":1,"id":"whe_01","url":"https://","format":"ricloud","enabled":true,"valid":null,"secretVersion":1,"previousSecrets":[],"description":"","eventTypes":null,"disabledReason":null,"failingSince":null,"version":1,"origin":"https://","createdAt":17',

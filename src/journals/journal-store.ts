@@ -36,17 +36,17 @@ type Row = {
   deliveries: ArrayBuffer | null;
 };
 
-/** The number of the receiver that is no row: the `webhook_url` of the event's session. */
+/** This number stands for the `webhook_url` of the event's session, which has no row in `receivers`. */
 const SESSION_URL = 0;
 
 const COLUMNS = "id, part, type, at, data, deliveries";
 
-/** Which events, in the order of their ids: both bounds are ids, and not included. */
+/** Which events, in the order of their ids. Both bounds are ids, and are not part of the range. */
 export interface EventRange {
   above: string | null;
   below: string | null;
   newestFirst: boolean;
-  /** Only rows with a delivery that has not arrived and will not be tried again. */
+  /** Only rows with a delivery that has not arrived and will not be tried again: an index finds them. */
   undelivered: boolean;
 }
 
@@ -54,7 +54,7 @@ export interface EventRange {
 export interface ReadEvent {
   id: string;
   type: EventType;
-  /** The event with all of its deliveries. In a range of `undelivered` ones: those of the rows found. */
+  /** The event with its deliveries: all; in a range of `undelivered` ones, only those in the rows found. */
   read(): RecordedEvent;
   /** Its deliveries alone. */
   deliveries(): StoredDelivery[];

@@ -1,12 +1,15 @@
-/** Who listens to an organisation's events: a journal reads it from D1, and remembers it for a few seconds. */
+/**
+ * Who listens to an organisation's events: its enabled endpoints. A journal remembers them for a few seconds, so
+ * that not every event reads D1.
+ */
 import type { Database } from "../db/open";
 import { withTimeout } from "../platform/wait";
 import { findListeningEndpoints } from "../webhooks/endpoint-store";
 import type { ListeningEndpoint } from "../webhooks/fan-out";
 
 /**
- * How long a journal uses what it has read. A change of endpoints tells the journals of the day; where that
- * fails, they notice the change so much later.
+ * How long a journal uses what it has read. Whoever changes an endpoint tells the journals of the day. Where that
+ * fails, they notice the change after this time at the latest.
  */
 const LISTENERS_MS = 10_000;
 
@@ -39,7 +42,7 @@ export class Listeners {
   /** The endpoints have changed. */
   changed(): void {
     this.#known = null;
-    // What began before the change is not for those who come after it.
+    // A read that began before the change may not see it: those who ask from now on must not get its answer.
     this.#reading = null;
   }
 

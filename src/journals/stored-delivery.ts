@@ -77,7 +77,7 @@ export function unattempted(delivery: Delivery): StoredDelivery {
   };
 }
 
-/** Whether the first attempt of its schedule is still to be made. A resend is none of the schedule. */
+/** Whether the first attempt of its schedule is still to be made. A resend is not part of the schedule. */
 export function isUnattempted({ status, scheduledAttempts }: StoredDelivery): boolean {
   return status === "pending" && scheduledAttempts === 0;
 }
@@ -88,8 +88,8 @@ export function isUndelivered({ status }: Pick<StoredDelivery, "status">): boole
 }
 
 /**
- * What a delivery is after an attempt; null: the attempt is recorded already. A delivery that a resend has
- * brought there in the meantime stays delivered.
+ * What a delivery is after an attempt; null: the attempt is recorded already. A delivery that has arrived in the
+ * meantime, by a resend, stays delivered, even if this attempt failed.
  */
 export function withAttempt(
   delivery: StoredDelivery,
@@ -117,7 +117,7 @@ export function withAttempt(
 
 /**
  * What a delivery is when nobody will make this attempt of its schedule (from 1). Null: it stays as it is,
- * because that attempt is not its next one, or none was to be made.
+ * because that attempt is not its next one, or because its schedule is over.
  */
 export function givenUp(delivery: StoredDelivery, attempt: number): StoredDelivery | null {
   const isNext = delivery.scheduledAttempts === attempt - 1;

@@ -1,8 +1,8 @@
 /**
- * What a session's object stores (`SessionJournal`), and how it is announced: first the events are recorded in
- * the journal of their day, then the state is written to D1, with the mark that they are recorded. A step that
- * fails is repeated later. So a journal may be told of an event twice, and none is lost; it knows events by
- * their id.
+ * What a session's object stores (`SessionJournal`, which is no journal of the room `journals/`), and how it is
+ * announced: first the events are recorded in the journal of their day, then the state is written to D1, with
+ * the mark that they are recorded. A step that fails is repeated later. So no event is lost. The journal of the
+ * day may be told of an event twice: it knows events by their id.
  */
 import type { DomainEvent } from "../events/event";
 import { withTimeout } from "../platform/wait";

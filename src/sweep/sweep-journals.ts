@@ -1,4 +1,4 @@
-/** The sweep's steps for journals: drops those whose day is over, and those of deleted organisations. */
+/** The sweep's steps for journals: drops those whose day retention has reached, and those of deleted organisations. */
 
 import type { JournalClient } from "../events/journal-client";
 import { dayAt, isDayOver, type JournalKey } from "../events/journal-key";
@@ -36,9 +36,9 @@ export async function queueJournalsOf(
 }
 
 /**
- * Drops journals, the objects before the rows: if the object fails, the row finds it again. A day that is not
- * over, of a deleted organisation, may get an event between the two: those objects are dropped once more, and
- * get their rows back where that fails.
+ * Drops journals, the objects before their rows in D1: if an object fails, the next run finds it again by its
+ * row. The journal of a deleted organisation, of a day that is not too old, may get an event after it was dropped
+ * and before its row is removed. So such an object is dropped once more, and gets its row back if that fails.
  */
 export async function dropJournals(
   {

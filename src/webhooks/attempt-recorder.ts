@@ -9,7 +9,7 @@ import { dayAt, eventIdOfDelivery, type JournalKey, timeOfEventId } from "../eve
 /** The attempts for an organisation's events of one day. */
 interface Group {
   organisationId: number;
-  /** The deliveries of which nothing is known yet. */
+  /** The deliveries whose attempt is not over yet. */
   open: Set<string>;
   waiting: Waiting[];
 }
@@ -30,17 +30,17 @@ export class AttemptRecorder {
     this.#journals = journals;
   }
 
-  /** The attempts that end before this one is over are recorded together with it. */
+  /** An attempt of this delivery begins: others of its group that end earlier wait for it, to be one write. */
   expect(key: DeliveryKey): void {
     this.#groupOf(key).open.add(key.id);
   }
 
-  /** Nothing is to be recorded of this delivery any more. */
+  /** Nobody waits for this delivery any more: its message is done, whether or not an attempt was recorded. */
   over(key: DeliveryKey): void {
     this.#arrived(this.#groupOf(key), key.id);
   }
 
-  /** From now on nothing waits for others. */
+  /** From now on no attempt waits for others, so that a slow receiver does not hold up the records of fast ones. */
   release(): void {
     this.#released = true;
     for (const group of this.#groups.values()) this.#flush(group);
@@ -74,7 +74,7 @@ export class AttemptRecorder {
       const groups = await this.#journals.groupByJournal(organisationId, waiting, ({ record }) =>
         eventIdOfDelivery(record.deliveryId),
       );
-      // Where a day has several journals, one that cannot be reached makes no attempt be repeated but its own.
+      // Each by itself: where a day has several journals, and one cannot be reached, only its attempts are repeated.
       await Promise.all(groups.map(({ key, items }) => this.#tell(key, items)));
     });
   }

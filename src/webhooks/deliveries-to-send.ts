@@ -12,18 +12,18 @@ import { eventIdOfDelivery } from "../events/journal-key";
 import { describeError, log } from "../platform/log";
 import type { DeliveryToSend } from "./delivery";
 
-/** How long a batch waits for a journal. The deliveries of others wait for it meanwhile. */
+/** How long a batch waits for a journal. Short, because the other deliveries of the batch wait too. */
 const FIND_MS = 3_000;
 
 /** What was found of some deliveries. */
 export interface FoundDeliveries {
-  /** By `deliveryName`. A delivery that is in no journal is in neither. */
+  /** By `deliveryName`. A delivery that is in no journal is neither here nor in `unreachable`. */
   found: Map<string, DeliveryToSend>;
   /** Those whose journal could not be reached, by `deliveryName`. */
   unreachable: Set<string>;
 }
 
-/** Tells a delivery from all others. */
+/** A name for a delivery of an organisation, as a key of maps. */
 export function deliveryName({ organisationId, id }: DeliveryKey): string {
   return `${organisationId} ${id}`;
 }

@@ -15,8 +15,8 @@ export interface DeliveryToSend extends StoredDelivery {
 }
 
 /**
- * The most attempts of one delivery. A delivery that has so many is not sent again: a program that asks
- * for resends in a loop would fill the row.
+ * The most attempts of one delivery. A delivery that has so many is not sent again: a program that asks for
+ * resends in a loop would fill the journal's row, which has room for 2 MB.
  */
 export const MAX_ATTEMPTS = 50;
 
