@@ -140,7 +140,7 @@ export const organisations: OperationGroup = {
       caller: root,
       summary: "Spread an organisation's events over more journals",
       description:
-        "One journal holds an organisation's events of a UTC day: 10 GB, and about 1,000 calls a second. An organisation that does more gets several. The change counts a few minutes later. Earlier events stay where they are, and callers see no difference.",
+        "One journal holds an organisation's events of a UTC day: 9.5 GB, and about 1,000 calls a second. An organisation that does more gets several. The change counts three minutes later. Earlier events stay where they are, and callers see no difference.",
       body: changeBody,
       answers: { 200: organisationJournals },
       refusals: { 404: ["organisation-not-found"] },
