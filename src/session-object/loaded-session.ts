@@ -1,5 +1,4 @@
 /** A session in its object's memory, and how it gets there: from what is stored, or just made. */
-import { openDatabase } from "../db/open";
 import { JournalClient } from "../events/journal-client";
 import type { Config } from "../platform/config";
 import { withTimeout } from "../platform/wait";
@@ -70,13 +69,14 @@ export function loadSession(
 ): LoadedSession {
   const session = stateOf(journal);
   const { organisationId, id: sessionId } = session;
-  const db = openDatabase(env);
+  const journals = new JournalClient(env);
+  const { db } = journals;
   const isNew = announced !== null;
   const projection = new SessionProjection(db, { isNew });
   const outbox = new SessionOutbox(
     {
       findAnnounced: (of) => projection.findAnnounced(of),
-      record: (events) => new JournalClient(env).record(events),
+      record: (events) => journals.record(events),
       project: (of, upTo, how) => {
         const { usedAt } = loaded;
         const also = sourceStateUpdate(db, of);
