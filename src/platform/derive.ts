@@ -31,12 +31,18 @@ export const PURPOSES = {
 /** A purpose of the deployment's secret. */
 export type Purpose = keyof typeof PURPOSES;
 
+/** The keys of the deployment itself, as far as they were needed: one for each purpose at most. */
+let remembered: { secret: string; keys: Map<Purpose, Buffer> } = { secret: "", keys: new Map() };
+
 /**
  * The key for one purpose and one owner. HKDF-SHA256 (RFC 5869) with the salt `drawbridge`; the info is
  * the purpose and the parts of `of`, with slashes between them.
+ *
+ * A key without an owner is the deployment's own. It is remembered: it is needed for every token that is
+ * shown, and HKDF costs several times what the token does. So no caller may change its bytes.
  * @param of names the owner, such as an organisation's id and a version. Only its last part may contain a
  *   slash, because otherwise two owners could get the same key
- * @param bytes the length of the key
+ * @param bytes the length of the key of an owner
  */
 export function deriveKey(
   secret: string,
@@ -44,5 +50,13 @@ export function deriveKey(
   of: readonly (string | number)[] = [],
   bytes = 32,
 ): Buffer {
-  return Buffer.from(hkdfSync("sha256", secret, "drawbridge", [purpose, ...of].join("/"), bytes));
+  if (of.length > 0) return hkdf(secret, [purpose, ...of].join("/"), bytes);
+  if (remembered.secret !== secret) remembered = { secret, keys: new Map() };
+  const key = remembered.keys.get(purpose) ?? hkdf(secret, purpose, 32);
+  remembered.keys.set(purpose, key);
+  return key;
+}
+
+function hkdf(secret: string, info: string, bytes: number): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, "drawbridge", info, bytes));
 }

@@ -8,8 +8,15 @@ import type { Delivery } from "./delivery";
 import type { NodeTrunk } from "./node-trunk";
 import { type Participant, saveAttachment, saveAttachmentInTime } from "./participant";
 import type { PermissionGate } from "./permission-gate";
-import { CLIENT_HEADER_BYTES, frameForClient, frameForHost, HOST_HEADER_BYTES } from "./protocol";
-import { MAX_DATAGRAM_BYTES, parseTrunkFrame } from "./trunk";
+import {
+  CLIENT_HEADER_BYTES,
+  frameForClient,
+  frameForHost,
+  HOST_HEADER_BYTES,
+  payloadStart,
+  receiverOf,
+} from "./protocol";
+import { MAX_DATAGRAM_BYTES, parseTrunkFrame, TRUNK_HEADER_BYTES } from "./trunk";
 
 /** What it reads, and by what it sends. */
 interface RouterParts {
@@ -29,13 +36,16 @@ export class FrameRouter {
     this.#relay = relay;
   }
 
-  /** Passes the payload of a participant's frame to the user `to`, or drops and counts it. */
-  pass(sender: Participant, to: number, payload: Uint8Array, now: number): void {
+  /** Passes the payload of a participant's frame to its receiver, or drops and counts it. */
+  pass(sender: Participant, frame: Uint8Array, now: number): void {
     const { users, trunk, gate, host } = this.#relay;
-    this.#take(sender, payload, now);
+    const to = sender.speaksAs === "host" ? receiverOf(frame) : host();
+    const start = payloadStart(sender.speaksAs, frame);
+    const size = frame.length - start;
+    this.#take(sender, size, now);
     const receiver = to === sender.n ? undefined : users.ofUser(to);
     const isOnNode = to !== sender.n && !receiver && trunk.users.has(to);
-    if (!receiver && !(isOnNode && fitsDatagram(to === host(), payload))) {
+    if (!receiver && !(isOnNode && fitsDatagram(to === host(), size))) {
       sender.traffic.dropped += 1;
       if (to !== sender.n) this.#miss(sender.n, to, now);
       return;
@@ -44,8 +54,8 @@ export class FrameRouter {
       this.#block(sender, to, now);
       return;
     }
-    if (receiver) this.#sendTo(receiver, sender.n, payload, now);
-    else trunk.sendFrame(sender.n, to, payload);
+    if (receiver) this.#send(receiver, this.#frameFor(to, sender.n, frame, start), size, now);
+    else trunk.sendFrame(sender.n, to, frame.subarray(start));
   }
 
   /**
@@ -53,52 +63,54 @@ export class FrameRouter {
    * Each other client counts as one dropped frame.
    * @returns false, and nothing has passed: it is more than the session's bound covers
    */
-  broadcast(host: Participant, payload: Uint8Array, now: number): boolean {
-    const { users, trunk, delivery, gate, broadcasts } = this.#relay;
+  broadcast(host: Participant, frame: Uint8Array, now: number): boolean {
+    const { users, trunk, gate, broadcasts } = this.#relay;
+    const start = payloadStart(host.speaksAs, frame);
+    const size = frame.length - start;
     const mayReach = (n: number) => n !== host.n && gate.mayPass(host.n, n, now);
-    const fits = fitsDatagram(false, payload);
+    const fits = fitsDatagram(false, size);
     let receivers = 0;
     for (const { n } of users.all()) if (mayReach(n)) receivers += 1;
     for (const n of trunk.users) if (fits && mayReach(n)) receivers += 1;
+    if (!broadcasts.spend((CLIENT_HEADER_BYTES + size) * receivers, now)) return false;
     // All receivers get the same bytes.
-    const frame = frameForClient(payload);
-    if (!broadcasts.spend(frame.length * receivers, now)) return false;
-    this.#take(host, payload, now);
+    const sent = frameForClient(frame, start);
+    this.#take(host, size, now);
     // Before it is sent: sending may close a receiver, for whom it is counted then already.
     for (const n of users.traffic.keys()) {
       if (n !== host.n && !users.ofUser(n) && !trunk.users.has(n)) this.#miss(host.n, n, now);
     }
     for (const receiver of users.all()) {
       if (receiver.n === host.n) continue;
-      if (mayReach(receiver.n)) {
-        receiver.traffic.messagesFor += 1;
-        delivery.send(receiver, frame, payload.length, now);
-      } else this.#block(host, receiver.n, now);
+      if (mayReach(receiver.n)) this.#send(receiver, sent, size, now);
+      else this.#block(host, receiver.n, now);
     }
     for (const n of trunk.users) {
       if (n === host.n) continue;
       if (!fits) host.traffic.dropped += 1;
-      else if (mayReach(n)) trunk.sendFrame(host.n, n, payload);
+      else if (mayReach(n)) trunk.sendFrame(host.n, n, frame.subarray(start));
       else this.#block(host, n, now);
     }
     return true;
   }
 
   /** Drops and counts the frame of a participant that nobody can get. */
-  drop(sender: Participant, payload: Uint8Array, now: number): void {
-    this.#take(sender, payload, now);
+  drop(sender: Participant, frame: Uint8Array, now: number): void {
+    this.#take(sender, frame.length - payloadStart(sender.speaksAs, frame), now);
     sender.traffic.dropped += 1;
   }
 
   /** Passes a frame that came over the trunk. The node has checked permissions and limits. */
   passFromNode(message: ArrayBuffer, now: number): void {
     const { users, trunk, host } = this.#relay;
-    const frame = parseTrunkFrame(new Uint8Array(message));
+    const bytes = new Uint8Array(message);
+    const frame = parseTrunkFrame(bytes);
     if (!frame || !trunk.users.has(frame.from)) return;
-    const receiver = users.ofUser(frame.to);
+    const { from, to, payload } = frame;
+    const receiver = users.ofUser(to);
     // Every frame goes from the host or to it.
-    if (!receiver || (frame.from === host()) === (frame.to === host())) return;
-    this.#sendTo(receiver, frame.from, frame.payload, now);
+    if (!receiver || (from === host()) === (to === host())) return;
+    this.#send(receiver, this.#frameFor(to, from, bytes, TRUNK_HEADER_BYTES), payload.length, now);
   }
 
   /**
@@ -125,8 +137,8 @@ export class FrameRouter {
     }
   }
 
-  #take(sender: Participant, payload: Uint8Array, now: number): void {
-    sender.traffic.bytesIn += payload.length;
+  #take(sender: Participant, payloadBytes: number, now: number): void {
+    sender.traffic.bytesIn += payloadBytes;
     sender.traffic.messagesIn += 1;
     saveAttachmentInTime(sender, now);
   }
@@ -137,12 +149,16 @@ export class FrameRouter {
     if (traffic && this.#relay.gate.mayPass(from, to, now)) traffic.messagesFor += 1;
   }
 
-  #sendTo(receiver: Participant, from: number, payload: Uint8Array, now: number): void {
-    const { delivery, host } = this.#relay;
-    const isHost = receiver.n === host();
-    const frame = isHost ? frameForHost(from, payload) : frameForClient(payload);
+  /** What the user `to` gets of a message whose payload begins at `start`. Its header is overwritten. */
+  #frameFor(to: number, from: number, message: Uint8Array, start: number): Uint8Array {
+    return to === this.#relay.host()
+      ? frameForHost(from, message, start)
+      : frameForClient(message, start);
+  }
+
+  #send(receiver: Participant, frame: Uint8Array, payloadBytes: number, now: number): void {
     receiver.traffic.messagesFor += 1;
-    delivery.send(receiver, frame, payload.length, now);
+    this.#relay.delivery.send(receiver, frame, payloadBytes, now);
   }
 
   /** Drops a frame that permissions block. The sender is told once for each peer. */
@@ -158,8 +174,8 @@ export class FrameRouter {
   }
 }
 
-/** Whether a payload is small enough for a datagram to the host, or to a client. */
-function fitsDatagram(toHost: boolean, payload: Uint8Array): boolean {
+/** Whether a payload of so many bytes is small enough for a datagram to the host, or to a client. */
+function fitsDatagram(toHost: boolean, payloadBytes: number): boolean {
   const header = toHost ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
-  return header + payload.length <= MAX_DATAGRAM_BYTES;
+  return header + payloadBytes <= MAX_DATAGRAM_BYTES;
 }

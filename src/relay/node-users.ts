@@ -24,7 +24,8 @@ export class NodeUsers {
 
   /** Whether this is the websocket of a trunk. */
   isTrunk(ws: WebSocket): boolean {
-    return isTrunk(ws);
+    // What is kept with a websocket is read only where it is not the open one: this is asked for every frame.
+    return this.#relay.trunk.isOpenOn(ws) || isTrunk(ws);
   }
 
   /** Takes the websocket of the trunk to the session's relay node. */

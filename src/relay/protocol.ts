@@ -105,48 +105,68 @@ export const RELAY_STATE = {
   error: 5,
 } as const;
 
-/** A frame as a participant sent it. `to` is a connection id; null, in a client's frame, is the host. */
-export type Frame =
-  | { type: "ping" }
-  | { type: "data"; to: number | null; payload: Uint8Array }
-  | { type: "broadcast"; payload: Uint8Array }
-  | { type: "promoted" }
-  | { type: "text" }
-  | { type: "malformed" }
-  | { type: "too-large" };
+/** What a message of a participant is. */
+export type MessageKind =
+  | "ping"
+  | "data"
+  | "broadcast"
+  | "promoted"
+  | "text"
+  | "malformed"
+  | "too-large";
 
-/** Reads a message that a participant of this side sent. The payload is a view, not a copy. */
-export function parseFrame(from: Role, message: ArrayBuffer | string): Frame {
+/** What a message is that a participant of this side sent. It runs for every frame, and so makes no object. */
+export function kindOf(from: Role, message: Uint8Array | string): MessageKind {
   if (typeof message === "string") {
-    return { type: from === "client" && message === TEXT_PROMOTED ? "promoted" : "text" };
+    return from === "client" && message === TEXT_PROMOTED ? "promoted" : "text";
   }
-  const bytes = new Uint8Array(message);
-  if (bytes[0] === PING) return { type: bytes.length === 1 ? "ping" : "malformed" };
-  if (bytes[0] === BROADCAST && from === "host") {
-    if (bytes.length - BROADCAST_HEADER_BYTES > MAX_PAYLOAD_BYTES) return { type: "too-large" };
-    return { type: "broadcast", payload: bytes.subarray(BROADCAST_HEADER_BYTES) };
+  const size = message.length;
+  const type = message[0];
+  if (type === PING) return size === 1 ? "ping" : "malformed";
+  if (type === BROADCAST && from === "host") {
+    return size - BROADCAST_HEADER_BYTES > MAX_PAYLOAD_BYTES ? "too-large" : "broadcast";
   }
   const header = from === "host" ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
-  if (bytes[0] !== DATA || bytes.length < header) return { type: "malformed" };
-  if (bytes.length - header > MAX_PAYLOAD_BYTES) return { type: "too-large" };
-  const to = from === "host" ? new DataView(message).getInt32(1, true) : null;
-  return { type: "data", to, payload: bytes.subarray(header) };
+  if (type !== DATA || size < header) return "malformed";
+  return size - header > MAX_PAYLOAD_BYTES ? "too-large" : "data";
 }
 
-/** A data frame for a client. */
-export function frameForClient(payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(CLIENT_HEADER_BYTES + payload.length);
-  frame[0] = DATA;
-  frame.set(payload, CLIENT_HEADER_BYTES);
-  return frame;
+/** Where the payload begins in a data frame or a broadcast that a participant of this side sent. */
+export function payloadStart(from: Role, frame: Uint8Array): number {
+  if (frame[0] === BROADCAST) return BROADCAST_HEADER_BYTES;
+  return from === "host" ? HOST_HEADER_BYTES : CLIENT_HEADER_BYTES;
 }
 
-/** A data frame for the host, from the client with this connection id. */
-export function frameForHost(connectionId: number, payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(HOST_HEADER_BYTES + payload.length);
+/** The connection id to which a data frame of the host goes. */
+export function receiverOf(frame: Uint8Array): number {
+  return (
+    (frame[1] ?? 0) | ((frame[2] ?? 0) << 8) | ((frame[3] ?? 0) << 16) | ((frame[4] ?? 0) << 24)
+  );
+}
+
+/**
+ * The data frame for a client, made of a message that came: its payload begins at `start`. Nothing is copied.
+ * What stands before the payload is overwritten, so this is the last that is read of it.
+ */
+export function frameForClient(message: Uint8Array, start: number): Uint8Array {
+  const begin = start - CLIENT_HEADER_BYTES;
+  message[begin] = DATA;
+  return begin === 0 ? message : message.subarray(begin);
+}
+
+/**
+ * The data frame for the host, from the client with this connection id. As `frameForClient`, but a message
+ * with less room before its payload than the id needs is copied: a client's always.
+ */
+export function frameForHost(connectionId: number, message: Uint8Array, start: number): Uint8Array {
+  const begin = start - HOST_HEADER_BYTES;
+  const frame = begin < 0 ? new Uint8Array(message.length - begin) : message.subarray(begin);
+  if (begin < 0) frame.set(message, -begin);
   frame[0] = DATA;
-  new DataView(frame.buffer).setInt32(1, connectionId, true);
-  frame.set(payload, HOST_HEADER_BYTES);
+  frame[1] = connectionId;
+  frame[2] = connectionId >> 8;
+  frame[3] = connectionId >> 16;
+  frame[4] = connectionId >> 24;
   return frame;
 }
 

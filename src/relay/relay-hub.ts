@@ -3,7 +3,6 @@
  * closed. The session's object calls it. Nothing here writes storage: what must survive the object's
  * eviction is in the sockets' attachments, which hibernate with them.
  */
-
 import {
   type DevicePairing,
   type DeviceRevocation,
@@ -27,7 +26,7 @@ import {
 } from "./participant";
 import { PeerNotices } from "./peer-notices";
 import type { PermissionGate } from "./permission-gate";
-import { CLOSE, FAULTS, type Frame, parseFrame, pongFrame, RELAY_STATE } from "./protocol";
+import { CLOSE, FAULTS, kindOf, pongFrame, RELAY_STATE } from "./protocol";
 import { SilentSockets } from "./silent-sockets";
 import { UserBudgets } from "./user-budgets";
 
@@ -57,6 +56,9 @@ export interface HubPorts {
   /** When the platform has answered this socket's text ping last, Unix milliseconds; null: never. */
   lastPing(ws: WebSocket): number | null;
 }
+
+/** The answer to every ping. */
+const PONG = pongFrame(RELAY_STATE.valid);
 
 export class RelayHub {
   /** The users who are heard on the session's relay node. */
@@ -106,6 +108,11 @@ export class RelayHub {
   /** How many users have an open socket. */
   get size(): number {
     return this.#users.size;
+  }
+
+  /** Whether this is the socket of a participant, whether or not it has been closed since. */
+  isParticipant(ws: WebSocket): boolean {
+    return this.#users.ofSocket(ws) !== undefined;
   }
 
   /** True while this user has an open socket. */
@@ -165,7 +172,7 @@ export class RelayHub {
     this.#router.forgetBlockedPeers(now);
   }
 
-  /** Handles one message of a participant. */
+  /** Handles one message of a participant. It may overwrite the bytes of the message. */
   receive(ws: WebSocket, message: ArrayBuffer | string, now: number): void {
     const size = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
     const sender = this.#users.ofSocket(ws);
@@ -177,7 +184,8 @@ export class RelayHub {
     }
     sender.unheard = 0;
     sender.heardAt = now;
-    const fault = this.#handle(sender, parseFrame(sender.speaksAs, message), size, now);
+    const bytes = typeof message === "string" ? message : new Uint8Array(message);
+    const fault = this.#handle(sender, bytes, size, now);
     if (!fault) return;
     this.close(sender.n, FAULTS[fault].code, FAULTS[fault].reason);
   }
@@ -185,35 +193,29 @@ export class RelayHub {
   /** @returns what is wrong with the message, so that its sender is closed; null: nothing */
   #handle(
     sender: Participant,
-    frame: Frame,
+    message: Uint8Array | string,
     size: number,
     now: number,
   ): keyof typeof FAULTS | null {
-    if (frame.type === "text" || frame.type === "malformed" || frame.type === "too-large") {
+    const kind = kindOf(sender.speaksAs, message);
+    if (kind === "text" || kind === "malformed" || kind === "too-large") {
       this.#budgets.charge(sender.n, size, now);
-      return frame.type;
+      return kind;
     }
     if (!this.#budgets.spend(sender.n, size, now)) {
       this.#budgets.charge(sender.n, size, now);
       return "over-limit";
     }
-    if (frame.type === "ping") {
-      this.#delivery.send(sender, pongFrame(RELAY_STATE.valid), 0, now);
-      return null;
-    }
     // True from when it was made the host until it answers that: its frames would be read wrongly.
     const isPromoted = sender.speaksAs === "client" && sender.n === this.#host();
-    if (frame.type === "promoted") {
+    if (typeof message === "string") {
       if (!isPromoted) return "text";
       sender.speaksAs = "host";
       saveAttachment(sender, now);
-    } else if (isPromoted) {
-      this.#router.drop(sender, frame.payload, now);
-    } else if (frame.type === "data") {
-      this.#router.pass(sender, frame.to ?? this.#host(), frame.payload, now);
-    } else if (!this.#router.broadcast(sender, frame.payload, now)) {
-      return "broadcast-over-limit";
-    }
+    } else if (kind === "ping") this.#delivery.send(sender, PONG, 0, now);
+    else if (isPromoted) this.#router.drop(sender, message, now);
+    else if (kind === "data") this.#router.pass(sender, message, now);
+    else if (!this.#router.broadcast(sender, message, now)) return "broadcast-over-limit";
     return null;
   }
 
@@ -255,6 +257,7 @@ export class RelayHub {
    * no timer for that: it calls this whenever it is awake anyway.
    */
   closeSilent(now: number): void {
+    if (!this.#silent.isTime(now)) return;
     for (const { n } of this.#silent.find(this.#users.all(), now)) {
       this.close(n, CLOSE.dead, "nothing heard of you for a minute");
     }

@@ -19,10 +19,13 @@ export class SilentSockets {
     this.#lastPing = lastPing;
   }
 
-  /** Those of the participants that count as gone; none if it has looked a moment ago. */
+  /** Whether it is time to look: it is asked for every frame. A clock that went backwards changes nothing. */
+  isTime(now: number): boolean {
+    return Math.abs(now - this.#lookedAt) >= LOOK_EVERY_MS;
+  }
+
+  /** Those of the participants that count as gone. */
   find(participants: Iterable<Participant>, now: number): Participant[] {
-    // A clock that went backwards does not keep it from looking.
-    if (Math.abs(now - this.#lookedAt) < LOOK_EVERY_MS) return [];
     this.#lookedAt = now;
     return [...participants].filter(({ ws, heardAt }) => {
       const ping = this.#lastPing(ws);

@@ -6,7 +6,8 @@
 /** The most bytes of a datagram that a native receiver is sent, the relay's header (1 or 5 bytes) included. */
 export const MAX_DATAGRAM_BYTES = 1_472;
 
-const HEADER_BYTES = 9;
+/** What stands before the payload of a frame. */
+export const TRUNK_HEADER_BYTES = 9;
 const DATA = 2;
 
 /**
@@ -14,12 +15,12 @@ const DATA = 2;
  * two is the host, 0. The sender's side has checked permissions and limits.
  */
 export function trunkFrame(from: number, to: number, payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(HEADER_BYTES + payload.length);
+  const frame = new Uint8Array(TRUNK_HEADER_BYTES + payload.length);
   const view = new DataView(frame.buffer);
   view.setInt32(0, from, true);
   view.setInt32(4, to, true);
   frame[8] = DATA;
-  frame.set(payload, HEADER_BYTES);
+  frame.set(payload, TRUNK_HEADER_BYTES);
   return frame;
 }
 
@@ -27,9 +28,9 @@ export function trunkFrame(from: number, to: number, payload: Uint8Array): Uint8
 export function parseTrunkFrame(
   bytes: Uint8Array,
 ): { from: number; to: number; payload: Uint8Array } | null {
-  if (bytes.length < HEADER_BYTES || bytes[8] !== DATA) return null;
+  if (bytes.length < TRUNK_HEADER_BYTES || bytes[8] !== DATA) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const payload = bytes.subarray(HEADER_BYTES);
+  const payload = bytes.subarray(TRUNK_HEADER_BYTES);
   return { from: view.getInt32(0, true), to: view.getInt32(4, true), payload };
 }
 

@@ -50,7 +50,9 @@ export class UserBudgets<Payer = number> {
   }
 
   #of(payer: Payer, now: number): Budget {
-    const budget = this.#budgets.get(payer) ?? newBudget(this.#limits, now);
+    const known = this.#budgets.get(payer);
+    if (known) return known;
+    const budget = newBudget(this.#limits, now);
     this.#budgets.set(payer, budget);
     dropOldest(this.#budgets, MAX_BUDGETS);
     return budget;

@@ -1,12 +1,11 @@
 /** A session in its object's memory, and how it gets there: from what is stored, or just made. */
-import { openDatabase } from "../db/open";
 import { JournalClient } from "../events/journal-client";
 import type { Config } from "../platform/config";
 import { withTimeout } from "../platform/wait";
 import { PermissionGate } from "../relay/permission-gate";
 import { RelayHub } from "../relay/relay-hub";
 import { loadSessionPermissions } from "../relay-permissions/load-permissions";
-import { findAnnounced, projectSession } from "../session/projection";
+import { SessionProjection } from "../session/projection";
 import type { NodeFigures } from "../session/relay-node";
 import { type SessionTokens, sessionTokens } from "../session/relay-tokens";
 import type { SeatUse } from "../session/seats";
@@ -19,6 +18,8 @@ import { NO_TRAFFIC, type UsageStore } from "./usage-store";
 
 /** Reading relay permissions has failed when it takes longer: frames and joins wait for it. */
 const PERMISSIONS_TIMEOUT_MS = 2_000;
+
+const NO_SAVED_TRAFFIC: ReadonlyMap<number, Traffic> = new Map();
 
 /** A session as its object holds it in memory while it runs. */
 export interface LoadedSession {
@@ -55,8 +56,8 @@ export interface LoadContext {
 
 /** What the object knows about a session besides its journal, when it loads the session. */
 export interface KnownAtLoad {
-  /** Events up to this version are recorded; null: unknown, since the object was evicted. */
-  announced: number | null;
+  /** Events up to this version are recorded; 0 where it was just made; null: unknown, since the object was evicted. */
+  announced: 0 | null;
   idleAt: number | null;
 }
 
@@ -68,15 +69,18 @@ export function loadSession(
 ): LoadedSession {
   const session = stateOf(journal);
   const { organisationId, id: sessionId } = session;
-  const db = openDatabase(env);
+  const journals = new JournalClient(env);
+  const { db } = journals;
+  const isNew = announced !== null;
+  const projection = new SessionProjection(db, { isNew });
   const outbox = new SessionOutbox(
     {
-      findAnnounced: (of) => findAnnounced(db, of),
-      record: (events) => new JournalClient(env).record(events),
-      project: (of, announced) => {
+      findAnnounced: (of) => projection.findAnnounced(of),
+      record: (events) => journals.record(events),
+      project: (of, upTo, how) => {
         const { usedAt } = loaded;
-        const input = { announced, usedAt, now: Date.now(), also: sourceStateUpdate(db, of) };
-        return projectSession(db, of, input);
+        const also = sourceStateUpdate(db, of);
+        return projection.write(of, { announced: upTo, usedAt, now: Date.now(), also }, how);
       },
     },
     announced,
@@ -92,7 +96,8 @@ export function loadSession(
     permissionsRead,
   });
   const sockets = ctx.getWebSockets();
-  const saved = usage.readTraffic();
+  // Read only where there can be some: each reading costs a row.
+  const saved = isNew || session.kind === "source" ? NO_SAVED_TRAFFIC : usage.readTraffic();
   const hub = new RelayHub(sockets, config.relay, saved, {
     gate: permissions,
     host: () => hostOf(loaded.session),
@@ -105,8 +110,7 @@ export function loadSession(
     usage.saveTraffic({ hub, departures }, departures.lost, now);
   }
   const tokens = sessionTokens(config.secret, sessionId);
-  // Read only where there can be one: a relay session costs no row for it.
-  const usedAt = session.source ? usage.readUsedAt() : null;
+  const usedAt = session.source && !isNew ? usage.readUsedAt() : null;
   const parts = { outbox, tokens, hub, permissions, departures, nodeKnowsSockets: hub.size > 0 };
   const loaded: LoadedSession = { journal, session, ...parts, idleAt, usedAt };
   return loaded;

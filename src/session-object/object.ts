@@ -242,15 +242,15 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
     return this.#sockets.upgrade(request, await this.#calls.currentFor(null));
   }
 
-  override async webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    await this.#sockets.message(ws, message);
+  override webSocketMessage(ws: WebSocket, message: ArrayBuffer | string): void | Promise<void> {
+    return this.#sockets.message(ws, message);
   }
 
-  override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
+  override webSocketClose(ws: WebSocket, code: number): void {
     this.#sockets.closed(ws, code);
   }
 
-  override async webSocketError(ws: WebSocket): Promise<void> {
+  override webSocketError(ws: WebSocket): void {
     this.#sockets.forget(ws);
   }
 

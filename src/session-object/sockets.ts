@@ -55,20 +55,24 @@ export class SessionSockets {
     return answer instanceof Response ? answer : Response.json(answer);
   }
 
-  /** Handles a message. */
-  async message(ws: WebSocket, message: ArrayBuffer | string): Promise<void> {
-    const { current, commands, announcer } = this.#object;
-    const woken = current();
-    if (woken?.hub.node.isTrunk(ws)) {
-      this.#receiveFromNode(woken, ws, message);
-      return;
+  /** Handles a message: at once, where nothing has to be waited for. Else it is handled when the promise resolves. */
+  message(ws: WebSocket, message: ArrayBuffer | string): Promise<void> | undefined {
+    const loaded = this.#object.current();
+    if (loaded && !loaded.hub.isParticipant(ws) && loaded.hub.node.isTrunk(ws)) {
+      this.#receiveFromNode(loaded, ws, message);
+      return undefined;
     }
-    const ready = woken?.hub.whenPermissionsFresh(ws, Date.now()) ?? null;
-    const turn = this.#turnOf(ws, ready);
-    if (turn) await turn;
-    const loaded = current();
-    if (!loaded) return;
     const now = Date.now();
+    const ready = loaded?.hub.whenPermissionsFresh(ws, now) ?? null;
+    const turn = this.#turnOf(ws, ready);
+    if (!turn) return this.#receive(ws, message, now);
+    return turn.then(() => this.#receive(ws, message, Date.now()));
+  }
+
+  #receive(ws: WebSocket, message: ArrayBuffer | string, now: number): Promise<void> | undefined {
+    const { current, commands, announcer } = this.#object;
+    const loaded = current();
+    if (!loaded) return undefined;
     // Checks only `expiresAt`: with an open socket the session cannot be idle.
     if (now >= loaded.session.expiresAt && commands.endIfDue(loaded, now)) {
       return announcer.announce();
@@ -77,6 +81,7 @@ export class SessionSockets {
     loaded.hub.receive(ws, message, now);
     loaded.hub.closeSilent(now);
     if (loaded.hub.size < before) this.afterClosing(loaded, now);
+    return undefined;
   }
 
   /**

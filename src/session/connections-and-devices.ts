@@ -2,10 +2,12 @@
  * Which live sessions have users with which connections and devices, as D1 has it. Code that deletes a
  * connection or revokes a device finds here the sessions to tell.
  */
-import { and, asc, eq, gt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
-import type { BatchItem } from "drizzle-orm/batch";
+import { and, asc, eq, gt, sql } from "drizzle-orm";
+import type { FixedSql } from "../db/fixed-sql";
 import type { Database } from "../db/open";
 import { sessionConnections as held, sessionDevices } from "../db/schema/sessions";
+import type { Session } from "./session";
+import { endedOf } from "./session-key";
 
 /** By what a session is known here. */
 type SessionName = { organisationId: number; id: string };
@@ -59,39 +61,49 @@ export async function findSessionsWithDevice(
 
 /** What D1 is to have about a session. */
 interface Presence {
-  session: SessionName;
+  /** The state that is written. */
+  session: Session;
   /** Of the session's users now; none once it has ended. */
   ids: readonly string[];
-  /** Must hold: that the session's row in D1 has this version, and no later one. */
-  onlyIf: SQL;
 }
 
-/** The statements that write to D1 which connections a session has. */
-export function connectionStatements(db: Database, presence: Presence): BatchItem<"sqlite">[] {
-  const { session, ids, onlyIf } = presence;
-  const removal = removalOfOthers(db, held, held.connectionId, presence);
-  if (ids.length === 0) return [removal];
-  const insertion = db
-    .insert(held)
-    .select(
-      sql`select ${session.organisationId}, ${session.id}, value, 0 from ${each(ids)} where ${onlyIf}`,
-    )
-    .onConflictDoNothing();
-  return [removal, insertion];
+/** The statements that write to D1 which connections a session has. They do nothing if D1 has another version of it. */
+export function connectionStatements(d1: FixedSql, presence: Presence): D1PreparedStatement[] {
+  return presenceStatements(d1, CONNECTIONS, presence);
 }
 
-/** The statements that write to D1 which devices a session has. */
-export function deviceStatements(db: Database, presence: Presence): BatchItem<"sqlite">[] {
-  const { session, ids, onlyIf } = presence;
-  const removal = removalOfOthers(db, sessionDevices, sessionDevices.deviceId, presence);
-  if (ids.length === 0) return [removal];
-  const insertion = db
-    .insert(sessionDevices)
-    .select(
-      sql`select ${session.organisationId}, ${session.id}, value from ${each(ids)} where ${onlyIf}`,
-    )
-    .onConflictDoNothing();
-  return [removal, insertion];
+/** The statements that write to D1 which devices a session has. They do nothing if D1 has another version of it. */
+export function deviceStatements(d1: FixedSql, presence: Presence): D1PreparedStatement[] {
+  return presenceStatements(d1, DEVICES, presence);
+}
+
+const HAS_THIS_VERSION = `exists (select 1 from sessions where organisation_id = ?1 and id = ?2 and kind = ?4
+  and ended = ?5 and created_at = ?6 and version = ?7)`;
+
+/** The fixed SQL for one of the tables: its name, its columns, and what a new row has in them. */
+function presenceSql(table: string, columns: string, values: string) {
+  const id = columns.split(", ")[0];
+  return {
+    removal: `delete from ${table} where organisation_id = ?1 and session_id = ?2
+      and ${id} not in (select value from json_each(?3)) and ${HAS_THIS_VERSION}`,
+    insertion: `insert into ${table} (organisation_id, session_id, ${columns})
+      select ?1, ?2, ${values} from json_each(?3) where ${HAS_THIS_VERSION} on conflict do nothing`,
+  };
+}
+
+const CONNECTIONS = presenceSql("session_connections", "connection_id, cut", "value, 0");
+const DEVICES = presenceSql("session_devices", "device_id", "value");
+
+function presenceStatements(
+  d1: FixedSql,
+  { removal, insertion }: ReturnType<typeof presenceSql>,
+  { session, ids }: Presence,
+): D1PreparedStatement[] {
+  const { organisationId, id, kind, createdAt, version } = session;
+  const rows = JSON.stringify([...new Set(ids)]);
+  const values = [organisationId, id, rows, kind, endedOf(session), createdAt, version];
+  const statements = ids.length === 0 ? [removal] : [removal, insertion];
+  return statements.map((sql) => d1.prepare(sql).bind(...values));
 }
 
 /** The statement that takes these sessions away from all connections. */
@@ -102,29 +114,6 @@ export function connectionRemoval(db: Database, organisationId: number, ids: rea
 /** The statement that takes these sessions away from all devices. */
 export function deviceRemoval(db: Database, organisationId: number, ids: readonly string[]) {
   return db.delete(sessionDevices).where(areSessions(sessionDevices, organisationId, ids));
-}
-
-/** Removes the rows of a session that are not of these ids. */
-function removalOfOthers(
-  db: Database,
-  table: PresenceTable,
-  column: SQLWrapper,
-  { session, ids, onlyIf }: Presence,
-) {
-  return db
-    .delete(table)
-    .where(
-      and(
-        rowsOfSession(table, session),
-        sql`${column} not in (select value from ${each(ids)})`,
-        onlyIf,
-      ),
-    );
-}
-
-/** A table of these ids, each once, in the column `value`. */
-function each(ids: readonly string[]): SQL {
-  return sql`json_each(${JSON.stringify([...new Set(ids)])})`;
 }
 
 function areSessions(table: PresenceTable, organisationId: number, ids: readonly string[]) {

@@ -6,13 +6,12 @@
  * `announced` is also the mark of the object's outbox. A row that says 7 was written after the events up
  * to version 7 had been recorded in their journal. So the object needs no write of its own to remember that.
  */
-import { and, desc, eq, type SQL, sql } from "drizzle-orm";
-import type { BatchItem } from "drizzle-orm/batch";
+import { type FixedSql, fixedSql, fromDrizzle } from "../db/fixed-sql";
 import type { Database } from "../db/open";
-import { sessionCounts, sessions } from "../db/schema/sessions";
 import { connectionStatements, deviceStatements } from "./connections-and-devices";
+import { findRow, ProjectionStatements, type RowState } from "./projection-statements";
 import { isFinal, type Session } from "./session";
-import { ENDED, type Ended, endedOf, hasKey, type SessionKey } from "./session-key";
+import { endedOf } from "./session-key";
 import { dueAt, expiringAt, nextCheckAt } from "./timing";
 
 /** How long after the end of a session is due the sweep looks at it: the object's own alarm comes first. */
@@ -29,49 +28,90 @@ export interface ProjectionInput {
   /** Unix milliseconds. */
   now: number;
   /** Statements for rows of other tables that follow from the session. They run in the same batch. */
-  also?: readonly BatchItem<"sqlite">[];
-}
-
-/** What a session's row holds beside its key. */
-interface RowState {
-  ended: Ended;
-  endedAt: number | null;
-  version: number;
-  announced: number;
-  sweepAt: number | null;
-  state: string;
-  usedAt: number | null;
-}
-
-/** Writes this state to D1, unless D1 has a later one. */
-export async function projectSession(
-  db: Database,
-  session: Session,
-  { announced, usedAt = null, now, also = [] }: ProjectionInput,
-): Promise<void> {
-  const row: RowState = {
-    ended: endedOf(session),
-    endedAt: isFinal(session) ? session.endedAt : null,
-    version: session.version,
-    announced,
-    sweepAt: sweepTime(session, announced, now),
-    state: JSON.stringify(session),
-    usedAt: session.source && isFinal(session) ? usedAt : null,
-  };
-  await db.batch([
-    countStatement(db, session, row),
-    ...(row.ended ? [moveStatement(db, session, row)] : []),
-    upsertStatement(db, session, row),
-    rescheduleStatement(db, session, row),
-    ...also,
-    // Last, when the row says whether this state is the newest.
-    ...projectDevices(db, session, row.ended),
-    ...projectConnections(db, session, row.ended),
-  ]);
+  also?: readonly Parameters<typeof fromDrizzle>[1][];
 }
 
 /**
- * Changes the counts in the transaction in which a row appears or a live one ends: they cannot drift.
+ * What D1 has of a session, as far as its object knows. `none`: no row, it was just made. `live`: its row is
+ * live, with this `sweepAt`; `presence`: it may have rows of connections or devices.
+ */
+type InD1 = { is: "none" } | { is: "live"; sweepAt: number | null; presence: boolean };
+
+/**
+ * Projects one session, with no more statements than are needed for what D1 has. Lives as long as the object's
+ * instance. D1 may have something else than it remembers, if D1 was restored. Then the row is not where it was
+ * and all statements are run; or the sweep finds the session due, and has it written anew.
+ */
+export class SessionProjection {
+  readonly #d1: FixedSql;
+  /** Null: not known. */
+  #inD1: InD1 | null;
+  #writes = 0;
+
+  /** @param isNew the session was made just now, and nothing was written of it yet */
+  constructor(db: Database, { isNew }: { isNew: boolean }) {
+    this.#d1 = fixedSql(db);
+    this.#inD1 = isNew ? { is: "none" } : null;
+  }
+
+  /** Up to which version the events of the session are known to be recorded; null without a row. */
+  async findAnnounced(session: Session): Promise<number | null> {
+    const ended = endedOf(session);
+    const found = ended === 0 ? null : await findRow(this.#d1, session, ended);
+    if (found) return found.announced;
+    const live = await findRow(this.#d1, session, 0);
+    if (live && this.#writes === 0) {
+      this.#inD1 = { is: "live", sweepAt: live.sweepAt, presence: true };
+    }
+    return live?.announced ?? null;
+  }
+
+  /**
+   * Writes this state to D1, unless D1 has a later one.
+   * @param anew rely on nothing that is remembered
+   */
+  async write(session: Session, input: ProjectionInput, { anew = false } = {}): Promise<void> {
+    const known = anew ? null : this.#inD1;
+    // Not known while the write is under way, nor if it fails: it may be done all the same.
+    this.#inD1 = null;
+    this.#writes += 1;
+    const write = this.#writes;
+    const row = rowOf(session, input);
+    const isDone = known !== null && (await this.#writeKnown(session, row, input, known));
+    if (!isDone) await this.#d1.batch(allStatements(this.#d1, session, row, input));
+    // A write that was given up may end after a later one has begun: it says nothing of what D1 has now.
+    if (write !== this.#writes || row.ended !== 0) return;
+    this.#inD1 = { is: "live", sweepAt: row.sweepAt, presence: hasPresence(session) };
+  }
+
+  /** Runs only what is needed for what is known of D1; false where that was not so. */
+  async #writeKnown(
+    session: Session,
+    row: RowState,
+    input: ProjectionInput,
+    known: InD1,
+  ): Promise<boolean> {
+    const statements = new ProjectionStatements(this.#d1, session, { row, now: input.now });
+    const hadPresence = known.is === "live" && known.presence && hasLostUsers(session);
+    const others = otherStatements(this.#d1, session, input, { hadPresence });
+    if (known.is === "none") {
+      if (row.ended !== 0) return false;
+      // The row that is made says when the sweep looks at it.
+      await this.#d1.batch([statements.countAppearing(), statements.upsert(), ...others]);
+      return true;
+    }
+    const own = row.ended
+      ? [statements.countEnding(), statements.move()]
+      : [statements.change({ rescheduled: row.sweepAt !== known.sweepAt })];
+    const results = await this.#d1.batch([...own, ...others]);
+    return (results[own.length - 1]?.meta.changes ?? 0) > 0;
+  }
+}
+
+/**
+ * Writes this state to D1, unless D1 has a later one, whatever D1 has.
+ *
+ * The counts are changed in the transaction in which a row appears or a live one ends: they cannot drift.
  *
  *     in D1         this state   `live`   `total` (source sessions only)
  *     no row        live         +1       +1
@@ -80,125 +120,77 @@ export async function projectSession(
  *     live row      ended        -1       0
  *     ended row     either       0        0   (repeated, or late)
  */
-function countStatement(db: Database, session: Session, { ended }: RowState) {
-  const { source } = session;
-  const liveRow = rowExists(session, 0);
-  const endedRow = rowExists(session, ...ENDED[session.kind]);
-  const appears = sql`(not ${liveRow} and not ${endedRow})`;
-  const ends = source ? sql`(${liveRow} or not ${endedRow})` : liveRow;
-  const live = ended ? sql`-${liveRow}` : sql`1`;
-  const total = source ? sql`${appears}` : sql`0`;
-  return db
-    .insert(sessionCounts)
-    .select(
-      sql`select ${session.organisationId}, ${session.kind}, ${ended ? 0 : 1}, ${source ? 1 : 0}
-        where ${ended ? ends : appears}`,
-    )
-    .onConflictDoUpdate({
-      target: [sessionCounts.organisationId, sessionCounts.kind],
-      set: {
-        live: sql`${sessionCounts.live} + ${live}`,
-        total: sql`${sessionCounts.total} + ${total}`,
-      },
-    });
+export async function projectSession(
+  db: Database,
+  session: Session,
+  input: ProjectionInput,
+): Promise<void> {
+  const d1 = fixedSql(db);
+  await d1.batch(allStatements(d1, session, rowOf(session, input), input));
 }
 
-/** `ended` is part of the primary key. So the live row is first moved to its new key. */
-function moveStatement(db: Database, session: Session, row: RowState) {
-  return db
-    .update(sessions)
-    .set(row)
-    .where(and(hasKey(session, 0), isNewer(row)));
+function allStatements(
+  d1: FixedSql,
+  session: Session,
+  row: RowState,
+  input: ProjectionInput,
+): D1PreparedStatement[] {
+  const statements = new ProjectionStatements(d1, session, { row, now: input.now });
+  const isCounted = row.ended === 0 || session.source !== undefined;
+  return [
+    ...(isCounted ? [statements.countAppearing()] : []),
+    ...(row.ended ? [statements.countEnding(), statements.move()] : []),
+    statements.upsert(),
+    statements.reschedule(),
+    // Last, when the row says whether this state is the newest.
+    ...otherStatements(d1, session, input, { hadPresence: hasLostUsers(session) }),
+  ];
 }
 
-/** Writes the row. A late write of a live state must not appear beside an ended row. */
-function upsertStatement(db: Database, session: Session, row: RowState) {
-  const { source } = session;
-  const { ended, version, announced, state } = row;
-  return db
-    .insert(sessions)
-    .select(
-      sql`select ${session.organisationId}, ${session.kind}, ${ended}, ${session.createdAt},
-        ${session.id}, ${row.endedAt}, ${version}, ${announced}, ${row.sweepAt}, ${state},
-        ${source ? session.keyId : null}, ${source?.userId ?? null}, ${source?.sourceId ?? null}, ${row.usedAt}
-        where ${ended ? sql`true` : sql`not ${rowExists(session, ...ENDED[session.kind])}`}`,
-    )
-    .onConflictDoUpdate({
-      target: [
-        sessions.organisationId,
-        sessions.kind,
-        sessions.ended,
-        sessions.createdAt,
-        sessions.id,
-      ],
-      set: { version, announced, state },
-      setWhere: isNewer(row),
-    });
+/**
+ * What else follows from a session: rows of other tables, and which devices and connections it has.
+ * @param hadPresence whether D1 may have devices or connections of users whom the session has lost
+ */
+function otherStatements(
+  d1: FixedSql,
+  session: Session,
+  { also = [] }: ProjectionInput,
+  { hadPresence }: { hadPresence: boolean },
+): D1PreparedStatement[] {
+  const devices = session.users.flatMap(({ deviceId }) => deviceId ?? []);
+  const connections = session.users.flatMap(({ connectionId }) => connectionId ?? []);
+  const left = (ids: readonly string[]) => (isFinal(session) ? [] : ids);
+  return [
+    ...also.map((statement) => fromDrizzle(d1, statement)),
+    ...(hadPresence || devices.length > 0
+      ? deviceStatements(d1, { session, ids: left(devices) })
+      : []),
+    ...(hadPresence || connections.length > 0
+      ? connectionStatements(d1, { session, ids: left(connections) })
+      : []),
+  ];
 }
 
-/** A separate statement: an update that names an indexed column writes its index entry, even if it stays the same. */
-function rescheduleStatement(db: Database, session: Session, row: RowState) {
-  return db
-    .update(sessions)
-    .set({ sweepAt: row.sweepAt })
-    .where(
-      and(
-        hasKey(session, row.ended),
-        eq(sessions.version, row.version),
-        eq(sessions.announced, row.announced),
-        sql`${sessions.sweepAt} is not ${row.sweepAt}`,
-      ),
-    );
+/** Whether a user of the session has a device or a connection. */
+function hasPresence({ users }: Session): boolean {
+  return users.some(({ deviceId, connectionId }) => deviceId !== null || connectionId !== null);
 }
 
-/** That what is to be written is newer than the row that is there. */
-function isNewer({ version, announced }: RowState): SQL {
-  return sql`(${version} > ${sessions.version} or (${version} = ${sessions.version}
-    and ${announced} > ${sessions.announced}))`;
+/** Whether the session had users whom it has no more. */
+function hasLostUsers({ users, nextUser }: Session): boolean {
+  return nextUser !== users.length;
 }
 
-/** That the session has a row whose `ended` is one of these. */
-function rowExists(session: Session, ...ended: Ended[]): SQL {
-  return sql`exists (select 1 from ${sessions} where ${hasKey(session, ...ended)})`;
-}
-
-/** Writes which devices the session has. A session that has none, and never lost a user, needs nothing. */
-function projectDevices(db: Database, session: Session, ended: Ended) {
-  const ids = session.users.flatMap(({ deviceId }) => deviceId ?? []);
-  if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return deviceStatements(db, {
-    session,
-    ids: ended ? [] : ids,
-    onlyIf: hasThisVersion(session, ended),
-  });
-}
-
-/** Writes which connections the session has. A session that has none, and never lost a user, needs nothing. */
-function projectConnections(db: Database, session: Session, ended: Ended) {
-  const ids = session.users.flatMap(({ connectionId }) => connectionId ?? []);
-  if (ids.length === 0 && session.nextUser === session.users.length) return [];
-  return connectionStatements(db, {
-    session,
-    ids: ended ? [] : ids,
-    onlyIf: hasThisVersion(session, ended),
-  });
-}
-
-/** That the session's row in D1 has this version, and no later one. */
-function hasThisVersion(session: Session, ended: Ended): SQL {
-  return sql`exists (select 1 from ${sessions}
-    where ${hasKey(session, ended)} and ${sessions.version} = ${session.version})`;
-}
-
-/** Up to which version the events of a session are known to be recorded; null without a row. */
-export async function findAnnounced(db: Database, key: SessionKey): Promise<number | null> {
-  const rows = await db
-    .select({ announced: sessions.announced })
-    .from(sessions)
-    .where(hasKey(key, 0, ...ENDED[key.kind]))
-    .orderBy(desc(sessions.announced))
-    .limit(1);
-  return rows[0]?.announced ?? null;
+function rowOf(session: Session, { announced, usedAt = null, now }: ProjectionInput): RowState {
+  return {
+    ended: endedOf(session),
+    endedAt: isFinal(session) ? session.endedAt : null,
+    version: session.version,
+    announced,
+    sweepAt: sweepTime(session, announced, now),
+    state: JSON.stringify(session),
+    usedAt: session.source && isFinal(session) ? usedAt : null,
+  };
 }
 
 function sweepTime(session: Session, announced: number, now: number): number | null {

@@ -2,12 +2,28 @@
  * The secrets of a relay session: its token, its users' tokens, its join code. All are derived from the
  * deployment's secret and the session's id. So none is stored anywhere, and a list can still show them,
  * as Edgegap's clients expect it.
+ *
+ * Each kind of secret has one key of the deployment, which `deriveKey` remembers. So the tokens of a session
+ * with four users cost one HMAC-SHA256, and no key has to be derived for the session. Why that is as strong as
+ * a key for each session:
+ *
+ * - Kinds are apart because their keys are: each is the output of HKDF for another purpose.
+ * - Sessions are apart because a message begins with the session's id and a slash. No id has a slash in it. So
+ *   the messages of two sessions always differ. Those of one session differ in the numbers behind it.
+ * - With a key of 256 bits that nobody knows, HMAC-SHA256 cannot be told from a random function. HKDF and a key
+ *   for each session rest on the same. So outputs for different messages say nothing of each other, and neither
+ *   do parts of one output that do not overlap. Who knows all tokens but one has to guess that one among
+ *   2³¹−1, as before, and `relay/wrong-token-lock.ts` bounds the guesses.
+ *
+ * What a key for each session would add is that who learns it learns no other session's. But it would be in
+ * the same memory as the deployment's secret, and never anywhere else.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { dropOldest } from "../platform/bounded-memory";
 import { codeFrom } from "../platform/codes";
-import { deriveKey } from "../platform/derive";
+import { deriveKey, type Purpose } from "../platform/derive";
 
-/** Derives the tokens of one session. */
+/** Derives the tokens of one session, each when it is asked for. */
 export interface SessionTokens {
   /** The session's own token, 1…2³¹−1. */
   readonly session: number;
@@ -16,13 +32,36 @@ export interface SessionTokens {
 }
 
 const LARGEST_TOKEN = 0x7fff_ffff;
+const TOKEN_BYTES = 6;
+/** A digest has 32 bytes. So the first one is enough for the session's token and those of four users. */
+const TOKENS_PER_DIGEST = 5;
+/** Digests that are remembered of one session. It has at most 64 users at a time (`MAX_SESSION_USERS`). */
+const MAX_DIGESTS = 64;
 
 /** The tokens of a session. They are below 2³¹, because some typed clients hold them in a signed integer of 32 bits. */
 export function sessionTokens(secret: string, sessionId: string): SessionTokens {
-  const key = deriveKey(secret, "relay-tokens", [sessionId]);
+  // Nothing is derived before it is asked for, and each digest once: what a user shows is compared with the
+  // tokens of all users.
+  const digests = new Map<string, Buffer>();
+  const digestFor = (part: string): Buffer => {
+    const known = digests.get(part);
+    if (known) return known;
+    const digest = digestOf(secret, "relay-tokens", `${sessionId}/${part}`);
+    digests.set(part, digest);
+    dropOldest(digests, MAX_DIGESTS);
+    return digest;
+  };
+  const tokenAt = (place: number, draw: number): number => {
+    const digest = digestFor(`${Math.floor(place / TOKENS_PER_DIGEST)}/${draw}`);
+    const number = digest.readUIntBE((place % TOKENS_PER_DIGEST) * TOKEN_BYTES, TOKEN_BYTES);
+    // 2³¹−1 values; the bias of the remainder of 48 random bits is below 2⁻¹⁶.
+    return (number % LARGEST_TOKEN) + 1;
+  };
   return {
-    session: toToken(key, "session"),
-    user: ({ n, draw }) => toToken(key, `user/${n}/${draw}`),
+    get session() {
+      return tokenAt(0, 0);
+    },
+    user: ({ n, draw }) => tokenAt(n + 1, draw),
   };
 }
 
@@ -73,9 +112,7 @@ const JOIN_CODE_LENGTH = 8;
  * at 30 wrong ones a minute one address needs years, and 10,000 addresses need hours for any one of them.
  */
 export function joinCode(secret: string, sessionId: string, draw: number): string {
-  const bytes = createHmac("sha256", deriveKey(secret, "join-code", [sessionId]))
-    .update(String(draw))
-    .digest();
+  const bytes = digestOf(secret, "join-code", `${sessionId}/${draw}`);
   const code = codeFrom(bytes.subarray(0, 8), JOIN_CODE_LENGTH);
   return `${code.slice(0, JOIN_CODE_LENGTH / 2)}-${code.slice(JOIN_CODE_LENGTH / 2)}`;
 }
@@ -85,9 +122,8 @@ export function joinCode(secret: string, sessionId: string, draw: number): strin
  * It is the same however the code is typed: in any case, with or without the dash and spaces.
  */
 export function joinCodeDigest(secret: string, code: string): string {
-  return createHmac("sha256", deriveKey(secret, "join-code-digest"))
-    .update(code.replace(/[\s-]/g, "").toUpperCase())
-    .digest("base64url");
+  const typed = code.replace(/[\s-]/g, "").toUpperCase();
+  return digestOf(secret, "join-code-digest", typed).toString("base64url");
 }
 
 /**
@@ -95,14 +131,10 @@ export function joinCodeDigest(secret: string, code: string): string {
  * the user's token again. 128 bits.
  */
 export function joinKeyDigest(secret: string, sessionId: string, idempotencyKey: string): string {
-  const digest = createHmac("sha256", deriveKey(secret, "join-keys", [sessionId]))
-    .update(idempotencyKey)
-    .digest();
+  const digest = digestOf(secret, "join-keys", `${sessionId}/${idempotencyKey}`);
   return digest.subarray(0, 16).toString("base64url");
 }
 
-function toToken(key: Buffer, label: string): number {
-  const digest = createHmac("sha256", key).update(label).digest();
-  // 2³¹−1 values; the bias of the remainder of 48 random bits is below 2⁻¹⁶.
-  return (digest.readUIntBE(0, 6) % LARGEST_TOKEN) + 1;
+function digestOf(secret: string, purpose: Purpose, message: string): Buffer {
+  return createHmac("sha256", deriveKey(secret, purpose)).update(message).digest();
 }

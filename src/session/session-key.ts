@@ -38,6 +38,17 @@ export function endedToRemove(now: number): Ended[] {
   return [2, 3, 4, 5, 6].map((slots) => slotOf(now - slots * SLOT_MS));
 }
 
+/**
+ * As what a session may have ended that was live when a write of that state was sent: three values, as many as
+ * the fixed SQL has. Such a write comes half a minute later at most (see `endedToRemove`). Of a relay session
+ * it is therefore the ten minutes of `now` or the next; and those before, because clocks differ.
+ * @param now when the write is sent, Unix milliseconds
+ */
+export function mayHaveEndedAs(kind: SessionKind, now: number): [Ended, Ended, Ended] {
+  if (kind === "source") return [1, 2, 2];
+  return [slotOf(now - SLOT_MS), slotOf(now), slotOf(now + SLOT_MS)];
+}
+
 function slotOf(at: number): Ended {
   return 1 + (Math.floor(at / SLOT_MS) % SLOTS);
 }

@@ -48,7 +48,8 @@ export interface OutboxPorts {
   findAnnounced(session: Session): Promise<number | null>;
   /** Records them in their journals. */
   record(events: DomainEvent[]): Promise<void>;
-  project(session: Session, announced: number): Promise<void>;
+  /** Writes the row in D1. `anew`: relying on nothing that is remembered of it. */
+  project(session: Session, announced: number, how: { anew: boolean }): Promise<void>;
 }
 
 /** A port that takes longer has failed: an object must not wait for D1 or a journal for ever. */
@@ -121,18 +122,18 @@ export class SessionOutbox {
         this.#announced = session.version;
       } catch (error) {
         // D1 still gets the new state, and the row tells the sweep that events are owed.
-        await this.#project(session, this.#announced);
+        await this.#project(session, this.#announced, { anew: reproject });
         throw error;
       }
     }
     if (this.#projected < session.version || reproject) {
-      await this.#project(session, this.#announced);
+      await this.#project(session, this.#announced, { anew: reproject });
       this.#projected = session.version;
     }
   }
 
-  async #project(session: Session, announced: number): Promise<void> {
-    await withTimeout(PORT_TIMEOUT_MS, this.#ports.project(session, announced));
+  async #project(session: Session, announced: number, how: { anew: boolean }): Promise<void> {
+    await withTimeout(PORT_TIMEOUT_MS, this.#ports.project(session, announced, how));
     this.#inD1 = session.version;
   }
 

@@ -9,6 +9,7 @@ import { Losses } from "../../client/src/relay/losses";
 import { Outbox } from "../../client/src/relay/outbox";
 import { Presence } from "../../client/src/relay/presence";
 import * as relay from "../../src/relay/protocol";
+import { frameForClient, frameForHost, parseFrame } from "../support/relay-frames";
 
 const payloads = fc.uint8Array({ maxLength: 64 });
 
@@ -17,7 +18,7 @@ describe("a frame of the client", () => {
     fc.assert(
       fc.property(payloads, fc.integer({ min: 1, max: 2 ** 31 - 1 }), (payload, to) => {
         const read = (role: relay.Role, frame: Uint8Array<ArrayBuffer>) =>
-          relay.parseFrame(role, frame.buffer);
+          parseFrame(role, frame.buffer);
         expect(read("client", frameFor("host", payload))).toEqual({
           type: "data",
           to: null,
@@ -32,8 +33,8 @@ describe("a frame of the client", () => {
   test("is read as the relay makes it, for the host and for a client", () => {
     fc.assert(
       fc.property(payloads, fc.integer({ min: 0, max: 2 ** 31 - 1 }), (payload, from) => {
-        expect(readFrame(relay.frameForHost(from, payload), true)).toEqual({ from, payload });
-        expect(readFrame(relay.frameForClient(payload), false)).toEqual({ from: null, payload });
+        expect(readFrame(frameForHost(from, payload), true)).toEqual({ from, payload });
+        expect(readFrame(frameForClient(payload), false)).toEqual({ from: null, payload });
       }),
     );
   });

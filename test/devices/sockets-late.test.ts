@@ -16,11 +16,10 @@ import {
   type TestApplication,
   type TestDevice,
 } from "../support/devices";
-import { isProjection, journalUnreachable, withJournals } from "../support/faults";
+import { isProjection, journalUnreachable, PROJECTION, withJournals } from "../support/faults";
 import { rowsOf, settled } from "../support/rows";
 import { connect as connectUser, tryConnect, upgrade as upgradeUser } from "../support/socket";
 
-const PROJECTION = /insert into "sessions"/;
 /** The read of the device that wants to connect, by its token or by its id. */
 const READING = /from "device_tokens"|where \("devices"."id" = /;
 

@@ -16,6 +16,7 @@ import {
   type TestApplication,
   type TestDevice,
 } from "../support/devices";
+import { PROJECTION } from "../support/faults";
 import { rowsOf } from "../support/rows";
 import { connect, newRelay, type Relay, tryConnect } from "../support/socket";
 
@@ -155,7 +156,7 @@ describe("a refused websocket of a device", () => {
 
   test.each([
     ["the device cannot be read", /from "devices" where/, "device is still paired cannot be read"],
-    ["the session is not shown in D1", /insert into "sessions"/, "session cannot be shown"],
+    ["the session is not shown in D1", PROJECTION, "session cannot be shown"],
     ["the permissions cannot be read", /from "relay_permissions"/, "relay permissions"],
   ])("says to come back when %s", async (_, statement, message) => {
     const at = await newApplication();

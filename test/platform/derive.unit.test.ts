@@ -9,7 +9,7 @@ import { deriveAccessKey } from "../../src/keys/access-key";
 import { deriveSecret } from "../../src/outbound/standard-webhooks";
 import { fingerprint } from "../../src/pairing/device-key";
 import { codeFrom } from "../../src/platform/codes";
-import { deriveKey, PURPOSES } from "../../src/platform/derive";
+import { deriveKey, PURPOSES, type Purpose } from "../../src/platform/derive";
 
 const SECRET = "a-deployment-secret-of-at-least-32-characters";
 const hkdf = (info: string, bytes = 32) =>
@@ -19,7 +19,17 @@ describe("a derived key", () => {
   test("is HKDF-SHA256 with the purpose and its owner as info", () => {
     expect(deriveKey(SECRET, "session-tokens")).toEqual(hkdf("session-tokens"));
     expect(deriveKey(SECRET, "poll", ["pa-1", "pr-2"])).toEqual(hkdf("poll/pa-1/pr-2"));
-    expect(deriveKey(SECRET, "relay-tokens", ["ab-S"], 30)).toEqual(hkdf("relay-tokens/ab-S", 30));
+    expect(deriveKey(SECRET, "access-key", [7, 2], 30)).toEqual(hkdf("access-key/7/2", 30));
+  });
+
+  test("of the deployment itself is the same again, and another for another purpose or secret", () => {
+    const purposes = Object.keys(PURPOSES) as Purpose[];
+    const keysOf = (secret: string) => purposes.map((purpose) => deriveKey(secret, purpose));
+    const [first, other, again] = [keysOf(SECRET), keysOf(`${SECRET}x`), keysOf(SECRET)];
+    expect(again).toEqual(first);
+    expect(again).toEqual(purposes.map((purpose) => hkdf(purpose)));
+    const all = [...first, ...other].map((key) => key.toString("hex"));
+    expect(new Set(all).size).toBe(2 * purposes.length);
   });
 
   test("keeps the secrets that clients already hold", () => {

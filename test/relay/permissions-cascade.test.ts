@@ -5,7 +5,7 @@ import { call, newOrganisation } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
-import { runSweep } from "../support/faults";
+import { PROJECTION, runSweep } from "../support/faults";
 import { allowBoth, newConnectedRelay, passes, register } from "../support/permissions";
 import {
   connect,
@@ -147,8 +147,7 @@ describe("the table of which live sessions have which connections", () => {
 
   test("is corrected by the object when D1 could not be written", async () => {
     const relay = await newConnectedRelay("host", "a");
-    const writes = /"sessions"/;
-    await whileD1Refuses(writes, async () => {
+    await whileD1Refuses(PROJECTION, async () => {
       await call("POST", "/v1/relays/sessions:authorize-user", {
         key: relay.key,
         body: { session_id: relay.id, user_ip: "192.0.2.1", connection_id: "late" },

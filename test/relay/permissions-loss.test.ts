@@ -10,6 +10,7 @@ import { stopClock } from "../support/clock";
 import { withD1Answers } from "../support/d1";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
+import { PROJECTION } from "../support/faults";
 import { allowBoth, at, newConnectedRelay, passes, set, until } from "../support/permissions";
 import { connect, fromClient, type Relay, tryConnect, withId } from "../support/socket";
 
@@ -121,7 +122,7 @@ test("a user with a connection is refused while permissions cannot be read, and 
 });
 
 test("a user with a connection is refused while D1 does not show the session, which a deletion would not find", async () => {
-  const relay = await whileD1Refuses(/insert into "sessions"/, async () => {
+  const relay = await whileD1Refuses(PROJECTION, async () => {
     const unseen = await newConnectedRelay("host", "gone");
     expect((await tryConnect(unseen, 1)).status).toBe(503);
     return unseen;

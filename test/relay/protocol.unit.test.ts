@@ -4,14 +4,10 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  frameForClient,
-  frameForHost,
-  MAX_PAYLOAD_BYTES,
-  parseFrame,
-  pongFrame,
-  RELAY_STATE,
-} from "../../src/relay/protocol";
+import * as relay from "../../src/relay/protocol";
+import { MAX_PAYLOAD_BYTES, pongFrame, RELAY_STATE } from "../../src/relay/protocol";
+import { TRUNK_HEADER_BYTES } from "../../src/relay/trunk";
+import { frameForClient, frameForHost, messageWith, parseFrame } from "../support/relay-frames";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 /** A buffer of exactly these bytes. */
@@ -102,6 +98,33 @@ describe("the bytes of a message", () => {
     expect(parseFrame("host", "promoted")).toEqual({ type: "text" });
     for (const text of ["ping", "Promoted", "promoted ", "", "{}"]) {
       expect(parseFrame("client", text)).toEqual({ type: "text" });
+    }
+  });
+});
+
+describe("a frame that is made of a message that came", () => {
+  /** What stands before the payload of a client's message and a broadcast, of a host's, of a trunk's. */
+  const starts = fc.constantFrom(1, 5, TRUNK_HEADER_BYTES);
+
+  test("is the same for each receiver, whatever stood before its payload", () => {
+    fc.assert(
+      fc.property(payloads, starts, connectionIds, (payload, start, id) => {
+        const forClient = relay.frameForClient(messageWith(start, payload), start);
+        expect(forClient).toEqual(bytes(2, ...payload));
+        const forHost = relay.frameForHost(id, messageWith(start, payload), start);
+        expect(forHost).toEqual(frameForHost(id, payload));
+      }),
+    );
+  });
+
+  test("is a view of the message, but for a client's message to the host", () => {
+    const payload = bytes(7, 8, 9);
+    for (const start of [1, 5, TRUNK_HEADER_BYTES]) {
+      const message = messageWith(start, payload);
+      expect(relay.frameForClient(message, start).buffer).toBe(message.buffer);
+      const isView = relay.frameForHost(3, message, start).buffer === message.buffer;
+      expect(isView).toBe(start >= 5);
+      expect(message.subarray(start)).toEqual(payload);
     }
   });
 });

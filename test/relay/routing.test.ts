@@ -2,9 +2,14 @@
  * Frames pass between the host and the clients with their exact bytes, and participants are told
  * who is connected.
  */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { SessionObject } from "../../src/session-object/object";
 import { rowsOf } from "../support/rows";
 import { connect, fromClient, newRelay, readUser, type Socket, withId } from "../support/socket";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const KB_64 = 65_536;
 
@@ -263,4 +268,19 @@ describe("a full session", () => {
       expect(await client.settle()).toEqual([fromClient(n, 2)]);
     }
   });
+});
+
+test("a frame is handled when it comes: no promise is made, and what is kept with a websocket is not read", async () => {
+  const relay = await newRelay(2);
+  const [host, client] = [await connect(relay, 0), await connect(relay, 1)];
+  const handled = vi.spyOn(SessionObject.prototype, "webSocketMessage");
+  const attachments = vi.spyOn(WebSocket.prototype, "deserializeAttachment");
+  for (let i = 0; i < 10; i++) {
+    client.send(...fromClient(i));
+    await host.frame();
+    host.send(...withId(1, i));
+    await client.frame();
+  }
+  expect(handled.mock.results).toEqual(Array(20).fill({ type: "return", value: undefined }));
+  expect(attachments).not.toHaveBeenCalled();
 });

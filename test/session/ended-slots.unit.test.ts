@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Session } from "../../src/session/session";
-import { ENDED, endedOf, endedToRemove } from "../../src/session/session-key";
+import { ENDED, endedOf, endedToRemove, mayHaveEndedAs } from "../../src/session/session-key";
 import { RETENTION_SHARES } from "../../src/sweep/page-sizes";
 
 const MINUTE_MS = 60_000;
@@ -51,4 +51,14 @@ test("the key of a row that has ended is one that is looked for, and never that 
   );
   expect([ended("source", 5), ended("source", 5, "failed")]).toEqual(ENDED.source);
   expect([ended("relay", 5, "active"), ended("source", 5, "pending")]).toEqual([0, 0]);
+});
+
+test("a write of a live state looks for the row of a session that ended since, by clocks ten minutes apart", () => {
+  const apart = fc.integer({ min: -10 * MINUTE_MS, max: 10 * MINUTE_MS });
+  fc.assert(
+    fc.property(moment, apart, (sentAt, later) => {
+      expect(mayHaveEndedAs("relay", sentAt)).toContain(ended("relay", sentAt + later));
+    }),
+  );
+  expect(new Set(mayHaveEndedAs("source", 5))).toEqual(new Set(ENDED.source));
 });

@@ -2,12 +2,14 @@
  * The tokens and join codes of a relay session: their range, that they differ, and what they are
  * derived from.
  */
+import { createHmac, hkdfSync } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   drawUserToken,
   joinCode,
   joinCodeDigest,
+  joinKeyDigest,
   type SessionTokens,
   sessionTokens,
 } from "../../src/session/relay-tokens";
@@ -65,6 +67,37 @@ describe("the tokens of a relay session", () => {
       { n: 0, draw: 111 },
     ];
     expect(new Set(pairs.map((pair) => tokens.user(pair))).size).toBe(pairs.length);
+  });
+
+  test("are parts of one HMAC for each five of them, under the deployment's key for them", () => {
+    const key = Buffer.from(hkdfSync("sha256", SECRET, "drawbridge", "relay-tokens", 32));
+    const part = (message: string, place: number) =>
+      (createHmac("sha256", key)
+        .update(message)
+        .digest()
+        .readUIntBE(6 * place, 6) %
+        LARGEST) +
+      1;
+    const tokens = sessionTokens(SECRET, "000000000001-S");
+    expect(tokens.session).toBe(part("000000000001-S/0/0", 0));
+    expect(tokens.user({ n: 0, draw: 0 })).toBe(part("000000000001-S/0/0", 1));
+    expect(tokens.user({ n: 3, draw: 0 })).toBe(part("000000000001-S/0/0", 4));
+    expect(tokens.user({ n: 4, draw: 0 })).toBe(part("000000000001-S/1/0", 0));
+    expect(tokens.user({ n: 63, draw: 2 })).toBe(part("000000000001-S/12/2", 4));
+  });
+
+  test("are the same in whatever order, and however often, they are asked for", () => {
+    const users = fc.array(fc.record({ n: fc.nat(2_000), draw: fc.nat(3) }), { maxLength: 200 });
+    fc.assert(
+      fc.property(ids, users, (id, asked) => {
+        const tokens = sessionTokens(SECRET, id);
+        for (const user of [...asked, ...asked]) {
+          expect(tokens.user(user)).toBe(sessionTokens(SECRET, id).user(user));
+        }
+        expect(tokens.session).toBe(sessionTokens(SECRET, id).session);
+      }),
+      { numRuns: 50 },
+    );
   });
 });
 
@@ -143,5 +176,19 @@ describe("a join code", () => {
     expect(digest).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(joinCodeDigest(`${SECRET}x`, "ACDE-FGHJ")).not.toBe(digest);
     expect(joinCodeDigest(SECRET, "ACDE-FGHK")).not.toBe(digest);
+  });
+});
+
+describe("what is kept of the Idempotency-Key of a join", () => {
+  test("is another for another session, key or secret, and the same for the same", () => {
+    const digest = joinKeyDigest(SECRET, "000000000001-S", "a/key");
+    expect(joinKeyDigest(SECRET, "000000000001-S", "a/key")).toBe(digest);
+    const others = [
+      joinKeyDigest(SECRET, "000000000002-S", "a/key"),
+      joinKeyDigest(SECRET, "000000000001-S", "a"),
+      joinKeyDigest(`${SECRET}x`, "000000000001-S", "a/key"),
+    ];
+    expect(new Set([digest, ...others]).size).toBe(4);
+    expect(digest).toMatch(/^[A-Za-z0-9_-]{22}$/);
   });
 });

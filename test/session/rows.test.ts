@@ -4,12 +4,12 @@
  */
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { stubOf } from "../support/faults";
 import { warmJournal } from "../support/journals";
-import { eventRows, eventually } from "../support/pipeline";
-import { type Rows, rowsOf, written } from "../support/rows";
+import { eventRows, eventually, newMailbox } from "../support/pipeline";
+import { type Rows, rowsOf, UNCOUNTED, written } from "../support/rows";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
 import { connect, fromClient, newRelay, type Relay, type Socket } from "../support/socket";
 
@@ -138,7 +138,97 @@ describe("the rows written", () => {
   });
 });
 
+/** Waits until D1 shows this version of the session with its events recorded. It is not counted. */
+async function shown(id: string, version: number): Promise<void> {
+  await eventually(async () => {
+    const row = await env.DB.prepare(
+      `${UNCOUNTED} select version, announced from sessions where id = ?`,
+    )
+      .bind(id)
+      .first();
+    expect(row).toEqual({ version, announced: version });
+  });
+}
+
 describe("the rows read", () => {
+  // What is remembered for some seconds, such as the key, is known throughout.
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test("by a create are the object, which is empty, and in D1 one: the row that it writes", async () => {
+    const { tenant } = await settledSession();
+    const rows = await rowsOf(async () => {
+      const { body } = await create(tenant.key, pair);
+      await shown(body.session_id, 1);
+    });
+    expect(rows).toEqual({ d1Read: 1, d1Written: 3, objectRead: 1, objectWritten: 2 + 1 });
+  });
+
+  test("by an authorize, and by a revoke, are the session's row in D1", async () => {
+    const { tenant, id, users } = await settledSession();
+    const authorized = await rowsOf(async () => {
+      await authorize(tenant.key, id);
+      await shown(id, 2);
+    });
+    expect(authorized).toEqual({ d1Read: 1, d1Written: 1, objectRead: 0, objectWritten: 1 + 1 });
+    const revoked = await rowsOf(async () => {
+      await revoke(tenant.key, id, users[1].authorization_token);
+      await shown(id, 3);
+    });
+    expect(revoked).toEqual({ d1Read: 1, d1Written: 1, objectRead: 0, objectWritten: 1 + 1 });
+  });
+
+  test("by an end are the session's row in D1, twice: it is counted, and moved", async () => {
+    const { tenant, id, users } = await settledSession();
+    await revoke(tenant.key, id, users[1].authorization_token);
+    await shown(id, 2);
+    const rows = await rowsOf(async () => {
+      await remove(tenant.key, id);
+      await shown(id, 3);
+    });
+    expect(rows).toEqual({ d1Read: 2, d1Written: 2, objectRead: 0, objectWritten: 1 + 1 });
+  });
+
+  test("by an object that was evicted are state, counters and alarm, and in D1 how far it got", async () => {
+    const { tenant, id } = await settledSession();
+    await evictDurableObject(stubOf(id));
+    const rows = await rowsOf(async () => {
+      await authorize(tenant.key, id);
+      await shown(id, 2);
+    });
+    expect(rows).toEqual({ d1Read: 1 + 1, d1Written: 1, objectRead: 3, objectWritten: 1 + 1 });
+  });
+
+  test("by an evicted object whose session has lost a user are two more, until it has written them", async () => {
+    const { tenant, id, users } = await settledSession();
+    await revoke(tenant.key, id, users[1].authorization_token);
+    await shown(id, 2);
+    await evictDurableObject(stubOf(id));
+    const rowsOfAuthorize = (version: number) =>
+      rowsOf(async () => {
+        await authorize(tenant.key, id);
+        await shown(id, version);
+      });
+    expect(await rowsOfAuthorize(3)).toMatchObject({ d1Read: 2 + 2, objectRead: 3 });
+    expect(await rowsOfAuthorize(4)).toMatchObject({ d1Read: 1, objectRead: 0 });
+  });
+
+  test("until the webhook of a create has arrived are also four, in the one query of the consumer", async () => {
+    const { tenant } = await settledSession();
+    const mailbox = newMailbox();
+    const rows = await rowsOf(async () => {
+      const { body } = await create(tenant.key, { ...pair, webhook_url: mailbox.url });
+      await shown(body.session_id, 1);
+      await mailbox.waitForRequests(1);
+    });
+    expect(rows).toMatchObject({ d1Read: 1 + 4, d1Written: 3 });
+  });
+
   test("by a read are none, while the object and the key are in memory", async () => {
     const { tenant, id } = await settledSession();
     const rows = await rowsOf(() => read(tenant.key, id));

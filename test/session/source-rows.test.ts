@@ -69,7 +69,7 @@ describe("the rows of a source session", () => {
       looked: written(looked),
       ended: { object: ended.objectWritten, d1: ended.d1Written },
     }).toEqual({
-      made: { object: 4 + 2, d1: 9 },
+      made: { object: 4 + 2, d1: 8 },
       used: 1,
       again: 0,
       looked: 0,

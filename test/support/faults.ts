@@ -84,8 +84,11 @@ export const DEATHS = [
 ] as const;
 export type Death = (typeof DEATHS)[number];
 
-/** Whether a statement writes a session's row: no other statement looks like it. */
-export const isProjection = (sql: string) => /insert into "sessions"/.test(sql);
+/** A statement that writes a session's row: no other statement looks like it. */
+export const PROJECTION = /^\s*(insert into|update) sessions\b/m;
+
+/** Whether a statement, or one of a batch, writes a session's row. */
+export const isProjection = (sql: string) => PROJECTION.test(sql);
 
 /** Runs `work`; D1 does the statements that match, and their answers never arrive. */
 export async function losingAnswers<T>(

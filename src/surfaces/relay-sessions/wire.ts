@@ -5,8 +5,14 @@
 import * as z from "zod";
 import type { Shown } from "../../http/operation";
 import type { ListedSession } from "../../session/live-sessions";
-import { joinCode, sessionTokens } from "../../session/relay-tokens";
-import { endReasonOf, hostOf, joinCodeDrawOf, type Session } from "../../session/session";
+import { joinCode, type SessionTokens, sessionTokens } from "../../session/relay-tokens";
+import {
+  endReasonOf,
+  hostOf,
+  joinCodeDrawOf,
+  type RelayUser,
+  type Session,
+} from "../../session/session";
 import type { SessionView } from "../../session/session-calls";
 import { time, toRfc3339 } from "../shared/wire-time";
 import { type LinkSettings, relay, token, toRelay } from "./links";
@@ -135,8 +141,9 @@ export function toRelaySession(
   traffic: SessionView["traffic"] | null,
   at: LinkSettings,
 ): Shown<typeof relaySession> {
-  const users = session.users.map((_, index) => toSessionUser(session, index, traffic, at));
-  return { ...withoutUsers(session, at), session_users: users };
+  const tokens = sessionTokens(at.secret, session.id);
+  const users = session.users.map((user) => toSessionUser({ session, traffic, tokens }, user));
+  return { ...withoutUsers(session, tokens, at), session_users: users };
 }
 
 /** The answer of revoke-user. */
@@ -156,8 +163,11 @@ export function toSessionWithUser(
   traffic: SessionView["traffic"],
   at: LinkSettings,
 ): Shown<typeof sessionWithUser> {
-  const last = session.users.length - 1;
-  return { ...withoutUsers(session, at), session_user: toSessionUser(session, last, traffic, at) };
+  const added = session.users.at(-1);
+  if (!added) throw new Error("the session has no user");
+  const tokens = sessionTokens(at.secret, session.id);
+  const user = toSessionUser({ session, traffic, tokens }, added);
+  return { ...withoutUsers(session, tokens, at), session_user: user };
 }
 
 /** A page of RelaySessions. */
@@ -183,11 +193,15 @@ export function toRelaySessionPage(
   };
 }
 
-function withoutUsers(session: Session, at: LinkSettings): Shown<typeof sessionFacts> {
+function withoutUsers(
+  session: Session,
+  tokens: SessionTokens,
+  at: LinkSettings,
+): Shown<typeof sessionFacts> {
   const active = session.status === "active";
   return {
     session_id: session.id,
-    authorization_token: sessionTokens(at.secret, session.id).session,
+    authorization_token: tokens.session,
     status: statusWords[session.status],
     ready: active,
     linked: active,
@@ -216,20 +230,23 @@ const statusWords = {
   expired: "Ended",
 } as const satisfies Record<Session["status"], string>;
 
+/** What its users are shown from. `tokens` are made once for all of them: they share digests. */
+interface ShownSession {
+  session: Session;
+  traffic: SessionView["traffic"] | null;
+  tokens: SessionTokens;
+}
+
 function toSessionUser(
-  session: Session,
-  index: number,
-  traffic: SessionView["traffic"] | null,
-  at: LinkSettings,
+  { session, traffic, tokens }: ShownSession,
+  user: RelayUser,
 ): Shown<typeof sessionUser> {
-  const user = session.users[index];
-  if (!user) throw new Error("the session has no such user");
   const place = traffic?.[user.n];
   return {
     ip_address: user.ip,
     latitude: place?.latitude ?? null,
     longitude: place?.longitude ?? null,
-    authorization_token: sessionTokens(at.secret, session.id).user(user),
+    authorization_token: tokens.user(user),
     connection_id: user.connectionId,
     device_id: user.deviceId,
     is_host: user.n === hostOf(session),
