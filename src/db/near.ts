@@ -55,7 +55,7 @@ export async function readNear<T>(
     const copy = new NearQueries(session);
     try {
       const value = await read(toDatabase(copy));
-      if (copy.isPrimary) return heardFromPrimary({ value, session, now, before });
+      if (copy.answeredByPrimary()) return heardFromPrimary({ value, session, now, before });
       return { value, asOf: at, fromPrimary: false, bookmark };
     } catch (error) {
       // What a copy refuses may be right by now: the primary decides that too.
@@ -98,18 +98,24 @@ function toDatabase(queries: Queries): Database {
   return drizzle(queries as D1Database);
 }
 
-/** A session whose queries may take `NEAR_WAIT_MS` each. */
+/** A session whose queries may take `NEAR_WAIT_MS` each. It hears who answers them. */
 class NearQueries implements Queries {
+  readonly #session: Queries;
+  /** How many queries the primary may have answered, and how many a copy may have. */
+  #byPrimary = 0;
+  #byCopy = 0;
+
+  constructor(session: Queries) {
+    this.#session = session;
+  }
+
   /**
    * Whether the primary has answered everything: it is the nearest, or there are no copies. D1 says who has
    * answered with each result, also while replication is off; only on a developer's machine, where there are no
    * copies, it does not (the page above, "Check where D1 request was processed"). `raw` gives no such result.
    */
-  isPrimary = true;
-  readonly #session: Queries;
-
-  constructor(session: Queries) {
-    this.#session = session;
+  answeredByPrimary(): boolean {
+    return this.#byPrimary > 0 && this.#byCopy === 0;
   }
 
   prepare(query: string): D1PreparedStatement {
@@ -118,7 +124,7 @@ class NearQueries implements Queries {
 
   async batch<T>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {
     const results = await withTimeout(NEAR_WAIT_MS, this.#session.batch<T>(statements));
-    for (const result of results) this.#noteServer(result);
+    for (const result of results) this.#count(result);
     return results;
   }
 
@@ -127,17 +133,18 @@ class NearQueries implements Queries {
     const { bind, all, raw, run } = statement;
     return Object.assign(statement, {
       bind: (...values: unknown[]) => this.#limited(bind.apply(statement, values)),
-      all: async () => this.#noteServer(await withTimeout(NEAR_WAIT_MS, all.call(statement))),
-      run: async () => this.#noteServer(await withTimeout(NEAR_WAIT_MS, run.call(statement))),
+      all: async () => this.#count(await withTimeout(NEAR_WAIT_MS, all.call(statement))),
+      run: async () => this.#count(await withTimeout(NEAR_WAIT_MS, run.call(statement))),
       raw: () => {
-        this.isPrimary = false;
+        this.#byCopy += 1;
         return withTimeout(NEAR_WAIT_MS, raw.call(statement));
       },
     });
   }
 
-  #noteServer<R extends D1Result>(result: R): R {
-    if (result.meta.served_by_primary === false) this.isPrimary = false;
+  #count<R extends D1Result>(result: R): R {
+    if (result.meta.served_by_primary === false) this.#byCopy += 1;
+    else this.#byPrimary += 1;
     return result;
   }
 }

@@ -33,8 +33,8 @@ export async function answerFromNearby(
 }
 
 /**
- * Tells the caller of a change that from now on their bookmark is too old. It knows no better one: a Durable
- * Object may have written to D1, and callers who wait for nothing may be told before it has.
+ * Tells the caller of a change that their bookmark is too old from now on. The Worker knows no better one: what
+ * changes a session is written to D1 by the session's Durable Object.
  */
 export function noteChange(c: Call): void {
   const { method } = c.req;

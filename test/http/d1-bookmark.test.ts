@@ -2,8 +2,10 @@
  * The header X-D1-Bookmark, with read replication on: lists from a copy of D1 that is near, and no caller
  * misses what they have changed, however far the copy lags.
  */
+import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { NEAR_MS, NEAR_PAUSE_MS } from "../../src/db/near";
+import { OPERATIONS } from "../../src/surfaces/all";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { otherIsolate } from "../support/isolates";
 import { LaggingD1 } from "../support/lagging-d1";
@@ -63,6 +65,39 @@ async function currentBookmark(isolate: Isolate): Promise<string> {
   expect(bookmark).toMatch(/^[0-9a-f]/);
   return bookmark ?? "";
 }
+
+const lists = OPERATIONS.filter(({ readsNearby }) => readsNearby);
+/** They ask journals, which are where they are; or nothing. */
+const OTHER_LISTS = [
+  "listEvents",
+  "listRicloudEvents",
+  "listWebhookDeliveries",
+  "listSignInMethods",
+];
+
+describe("every list of what is in D1", () => {
+  test("can come from a copy", () => {
+    const all = OPERATIONS.filter(({ id }) => /^list[A-Z]/.test(id)).map(({ id }) => id);
+    expect(all.filter((id) => !OTHER_LISTS.includes(id)).sort()).toEqual(
+      lists.map(({ id }) => id).sort(),
+    );
+  });
+
+  test.each(lists.map((each) => [each.id, each] as const))(
+    "%s reads nothing elsewhere",
+    async (_, { path, caller, example: { params = {} } }) => {
+      const bookmark = await currentBookmark(there);
+      const url = path.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
+      const key = caller.by === "root" ? env.DRAWBRIDGE_ROOT_TOKEN : tenant.key;
+      d1.plain.length = 0;
+      d1.served.length = 0;
+      const answer = await there("GET", url, { key, headers: { "X-D1-Bookmark": bookmark } });
+      expect([200, 404]).toContain(answer.status);
+      expect(d1.served[0]?.by).toBe("copy");
+      expect(d1.plain.filter((sql) => /^select/i.test(sql))).toEqual([]);
+    },
+  );
+});
 
 describe("a caller without a bookmark", () => {
   test("gets lists from the primary, and no bookmark", async () => {

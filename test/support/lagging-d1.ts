@@ -29,6 +29,8 @@ let copies = 0;
 export class LaggingD1 {
   /** What was asked in sessions, oldest first. A query for which the copy never had the bookmark is not here. */
   readonly served: Served[] = [];
+  /** What was asked without a session, oldest first. */
+  readonly plain: string[] = [];
   readonly #object = env.SESSIONS.getByName(`copy-of-d1-${copies++}`);
   /** The copy has all that D1 had when it gave this bookmark. */
   #bookmark = "";
@@ -36,7 +38,10 @@ export class LaggingD1 {
 
   /** The binding to give to an isolate in place of `DB`. */
   readonly binding = {
-    prepare: (sql: string) => env.DB.prepare(sql),
+    prepare: (sql: string) => {
+      this.plain.push(sql);
+      return env.DB.prepare(sql);
+    },
     batch: (statements: D1PreparedStatement[]) => env.DB.batch(statements),
     withSession: (from = "first-unconstrained") => new FakeSession(this, from),
   } as unknown as D1Database;
