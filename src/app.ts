@@ -8,6 +8,7 @@ import { openDatabase } from "./db/open";
 import { ChangedMeanwhile } from "./db/retry";
 import { openOutbox } from "./devices/event-outbox";
 import { crossOrigin } from "./http/cors";
+import { noteChange } from "./http/d1-bookmark";
 import { mount, operationsByPath } from "./http/mount";
 import type { Operation } from "./http/operation";
 import {
@@ -92,6 +93,7 @@ async function answer(c: Call, next: Next): Promise<void> {
     c.res.headers.set("X-Request-Id", c.var.requestId);
     // Most answers show a secret, or data of one organisation: no cache may keep them.
     c.res.headers.set("Cache-Control", "no-store");
+    noteChange(c);
   }
   logRequest(c, startedAt);
 }

@@ -67,8 +67,18 @@ export async function isFull(
   return spaceOf(await askSize(db), limitBytes) === "full";
 }
 
-/** D1 as Drizzle uses it, but the size in each answer is remembered. */
+/** D1 as Drizzle uses it, but the size in each answer is remembered. So are its sessions. */
 export function withSizeHeard(d1: D1Database): D1Database {
+  return {
+    ...heardQueries(d1),
+    withSession(from: string) {
+      const session = d1.withSession(from);
+      return { ...heardQueries(session), getBookmark: () => session.getBookmark() };
+    },
+  } as D1Database;
+}
+
+function heardQueries(d1: Pick<D1Database, "prepare" | "batch">) {
   return {
     prepare: (query: string) => listenTo(d1.prepare(query)),
     async batch<T>(statements: D1PreparedStatement[]) {
@@ -76,7 +86,7 @@ export function withSizeHeard(d1: D1Database): D1Database {
       hear(results.at(-1));
       return results;
     },
-  } as D1Database;
+  };
 }
 
 /** Changes the statement itself and makes no other, because a batch takes D1's own statements only. */

@@ -15,6 +15,7 @@ export const REQUEST_HEADERS: readonly string[] = [
   "Content-Type",
   "Idempotency-Key",
   "X-Organisation-Id",
+  "X-D1-Bookmark",
   "X-Request-Id",
   "Ricloud-Await",
 ];
@@ -26,6 +27,7 @@ export const ANSWER_HEADERS: readonly string[] = [
   "Link",
   "Location",
   "Idempotent-Replayed",
+  "X-D1-Bookmark",
 ];
 
 /** How long a browser may remember what it was allowed, in seconds: Chromium's most (November 2026). */

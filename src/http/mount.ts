@@ -8,6 +8,7 @@ import type { ContentfulStatusCode, StatusCode } from "hono/utils/http-status";
 import type { IdempotencyScope } from "../once/idempotency-keys";
 import { readCredential, requireKey } from "./authenticate";
 import { readBody, readOptionalBody, readQuery } from "./body";
+import { answerFromNearby } from "./d1-bookmark";
 import { requireSpace } from "./database-full";
 import { idempotencyScope, runOrReplay } from "./idempotency";
 import type { AnyReply, Operation } from "./operation";
@@ -59,10 +60,13 @@ export function operationsByPath(
 function toHandler(operation: Operation): (c: Call) => Promise<Response> {
   const { caller: rule } = operation;
   const readParams = paramReader(operation.path);
-  const run = async (c: Call, input: object) => {
+  const answer = async (c: Call, input: object) => {
     const reply = await operation.handle(c, input);
     return reply instanceof Response ? reply : toResponse(c, reply);
   };
+  const run = operation.readsNearby
+    ? (c: Call, input: object) => answerFromNearby(c, () => answer(c, input))
+    : answer;
   // Inside idempotency: a repeated request is answered without being parsed again, also while D1 is full.
   const readInput = async (c: Call) => {
     const input = {

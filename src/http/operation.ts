@@ -115,7 +115,11 @@ type Input<P extends string, C, Q, B> = C extends { by: "key" }
         };
 
 /** A header of a request that changes what a call does. `openapi/header-parameters.ts` describes each. */
-export type MeaningfulHeader = "Idempotency-Key" | "X-Organisation-Id" | "Ricloud-Await";
+export type MeaningfulHeader =
+  | "Idempotency-Key"
+  | "X-Organisation-Id"
+  | "X-D1-Bookmark"
+  | "Ricloud-Await";
 
 /** What an operation says of itself to its readers. */
 interface Description {
@@ -139,6 +143,11 @@ interface Description {
    * that checks the credential itself calls `requireSpace`.
    */
   addsRows?: true;
+  /**
+   * A list, read from `c.var.db` alone: to callers who send X-D1-Bookmark it may be a few seconds old. Then the
+   * handler may run twice.
+   */
+  readsNearby?: true;
   /** The headers that the handler reads itself, beside those that the guard and idempotency read. */
   headers?: readonly MeaningfulHeader[];
   /**

@@ -18,6 +18,14 @@ function shared(operation: Operation, status: string): Record<string, object> {
     return { "Retry-After": header(description, "integer") };
   }
   const isAnswer = status in operation.answers;
+  if (isAnswer && operation.readsNearby) {
+    return {
+      "X-D1-Bookmark": header(
+        "To be sent from now on, in place of the one that was sent.",
+        "string",
+      ),
+    };
+  }
   return isAnswer && takesIdempotency(operation)
     ? {
         "Idempotent-Replayed": header(

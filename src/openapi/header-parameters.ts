@@ -26,6 +26,13 @@ export const HEADER_PARAMETERS: Record<string, HeaderParameter> = {
       "Makes it safe to retry: the same request with the same key gets the first answer again, for 24 hours. 1 to 255 visible ASCII characters.",
     schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
   },
+  D1Bookmark: {
+    name: "X-D1-Bookmark",
+    in: "header",
+    description:
+      "The list may be answered by a copy of the database that is near you, at most five seconds old. Send `latest` first, and from then on what the last answer with this header said: then what you have changed is in the list.",
+    schema: { type: "string" },
+  },
   RicloudAwait: {
     name: "Ricloud-Await",
     in: "header",
@@ -39,6 +46,7 @@ export function headerParametersOf(operation: Operation): object[] {
   const taken = new Set(operation.headers);
   if (securityOf(operation).includes("apiKey")) taken.add("X-Organisation-Id");
   if (takesIdempotency(operation)) taken.add("Idempotency-Key");
+  if (operation.readsNearby) taken.add("X-D1-Bookmark");
   return Object.entries(HEADER_PARAMETERS).flatMap(([component, { name }]) =>
     taken.has(name) ? [{ $ref: `#/components/parameters/${component}` }] : [],
   );

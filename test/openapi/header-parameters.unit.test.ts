@@ -32,7 +32,8 @@ test("every header that an operation declares is a parameter in openapi.json", (
 
 test.each([
   ["createRelaySession", ["X-Organisation-Id", "Idempotency-Key"]],
-  ["listRelaySessions", ["X-Organisation-Id"]],
+  ["listRelaySessions", ["X-Organisation-Id", "X-D1-Bookmark"]],
+  ["getRelaySession", ["X-Organisation-Id"]],
   ["createOrganisation", ["Idempotency-Key"]],
   // It is refused with `several-organisations` until this header names one.
   ["createSessionToken", ["X-Organisation-Id", "Idempotency-Key"]],

@@ -22,6 +22,7 @@ export const apiKeys: OperationGroup = {
       method: "GET",
       path: "/api-keys",
       caller: key("keys:read"),
+      readsNearby: true,
       summary: "List the API keys, in the order of their ids",
       description:
         "A search by `name` may give a short or an empty page: follow the header `Link` until there is none.",

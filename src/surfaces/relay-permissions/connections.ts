@@ -35,6 +35,7 @@ export function connectionOperations(prefix: Prefix): Operation[] {
       method: "GET",
       path,
       caller: key("connections:get"),
+      readsNearby: true,
       summary: "List the connections, in the order of their ids",
       description:
         "If `fetchSize` is as high as `maxResults`, there may be more: ask again with the last id as `after`.",

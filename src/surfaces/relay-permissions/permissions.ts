@@ -54,6 +54,7 @@ function listOperations(prefix: Prefix): Operation[] {
       method: "GET",
       path,
       caller: key("relay-permissions:get"),
+      readsNearby: true,
       summary: "List the relay permissions, in the order of their keys",
       description:
         "The key of a relay permission is `connectionId`, `remoteConnectionId` and `direction`. If `fetchSize` is as high as `maxResults`, there may be more: ask again with the last key as `after`.",
@@ -101,6 +102,7 @@ function listOperations(prefix: Prefix): Operation[] {
       path: `${path}/{connectionId}`,
       params: { connectionId: permissionKeyForm.connectionId },
       caller: key("relay-permissions:get"),
+      readsNearby: true,
       summary: "List the relay permissions in which a connection is `connectionId`",
       description: "A registered connection without relay permissions has an empty list.",
       query: permissionQuery,

@@ -94,6 +94,7 @@ export const relaySessions: OperationGroup = {
       method: "GET",
       path: "/v1/relays/sessions",
       caller: key("relays:read"),
+      readsNearby: true,
       summary: "List the live relay sessions, newest first",
       description:
         "Sessions that have ended are not listed. What only a session itself knows is null here, unless you ask for it with `with_traffic`: coordinates, bytes, and who is connected.",

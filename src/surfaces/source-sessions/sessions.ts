@@ -95,6 +95,7 @@ export const sourceSessions: OperationGroup = {
       method: "GET",
       path: "/sessions",
       caller: key("sessions:read"),
+      readsNearby: true,
       summary: "List source sessions, newest first",
       description: LISTS,
       query: sessionsQuery,

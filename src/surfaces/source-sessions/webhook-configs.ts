@@ -93,6 +93,7 @@ export const webhookConfigs: OperationGroup = {
       method: "GET",
       path: LIST,
       caller: key("webhooks:read"),
+      readsNearby: true,
       summary: "List webhook configs, newest first",
       description: LISTS,
       query: configsQuery,

@@ -83,6 +83,7 @@ export const applications: OperationGroup = {
       method: "GET",
       path: "/v1/applications",
       caller: key("devices:list"),
+      readsNearby: true,
       summary: "List all applications, newest first",
       query: listQuery,
       answers: { 200: pageOf(application) },

@@ -72,6 +72,7 @@ export const devices: OperationGroup = {
       path: `${APPLICATION_PATH}/devices`,
       params: applicationForm,
       caller: key("devices:list"),
+      readsNearby: true,
       summary: "List paired devices, newest first",
       query: listQuery,
       answers: { 200: pageOf(device) },

@@ -123,6 +123,7 @@ export const organisations: OperationGroup = {
       method: "GET",
       path: "/v1/organisations",
       caller: root,
+      readsNearby: true,
       summary: "List all organisations, newest first",
       query: idPageQuery,
       answers: { 200: pageOf(organisation) },

@@ -108,6 +108,7 @@ export const pairingRequests: OperationGroup = {
       path: REQUESTS_PATH,
       params: applicationForm,
       caller: key("devices:list"),
+      readsNearby: true,
       summary: "List the pairing requests of an application, newest first",
       description: "Those that have ended are listed too, as long as they are kept.",
       query: listQuery,
@@ -127,6 +128,7 @@ export const pairingRequests: OperationGroup = {
       method: "GET",
       path: "/v1/pairing/requests",
       caller: key("devices:list"),
+      readsNearby: true,
       summary: "List the pairing requests of all applications, newest first",
       description:
         "Those of all applications of the organisation, each with its `application_id`. Those that have ended are listed too, as long as they are kept.",

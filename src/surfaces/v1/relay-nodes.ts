@@ -89,6 +89,7 @@ export const relayNodes: OperationGroup = {
       method: "GET",
       path: PATH,
       caller: reads,
+      readsNearby: true,
       summary: "List relay nodes, newest first",
       query: listQuery,
       answers: { 200: pageOf(relayNode) },

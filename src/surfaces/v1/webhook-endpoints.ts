@@ -76,6 +76,7 @@ export const webhookEndpoints: OperationGroup = {
       method: "GET",
       path: "/v1/webhooks/endpoints",
       caller: key("webhooks:read"),
+      readsNearby: true,
       summary: "List webhook endpoints, newest first",
       query: endpointsQuery,
       answers: { 200: pageOf(webhookEndpoint) },

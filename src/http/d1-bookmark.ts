@@ -1,0 +1,43 @@
+/**
+ * The header X-D1-Bookmark. Callers who send it get lists from the copy of D1 that is nearest, a few seconds
+ * old at most, and with all that they have changed themselves: `docs/conventions.md`. All others get lists
+ * from the primary.
+ */
+import { readNear } from "../db/near";
+import type { Call } from "./request-context";
+
+export const BOOKMARK_HEADER = "X-D1-Bookmark";
+
+/** Stands for a bookmark that only the primary has: of callers who have none yet, or have changed something. */
+const LATEST = "latest";
+
+/**
+ * Answers a list. `answer` reads from `c.var.db`, may run twice, and changes nothing. The caller is told a
+ * bookmark if they sent `latest`, or one that the primary does not know.
+ */
+export async function answerFromNearby(
+  c: Call,
+  answer: () => Promise<Response>,
+): Promise<Response> {
+  const header = c.req.header(BOOKMARK_HEADER);
+  if (header === undefined) return answer();
+  const sent = header || LATEST;
+  const now = Date.now();
+  // No bookmark is greater: they begin with a digit of hexadecimal.
+  const { value, bookmark } = await readNear(c.var.db, { now, atLeast: sent }, (db) => {
+    c.set("db", db);
+    return answer();
+  });
+  if (bookmark !== null && sent > bookmark) value.headers.set(BOOKMARK_HEADER, bookmark);
+  return value;
+}
+
+/**
+ * Tells the caller of a change that their bookmark is too old from now on. The Worker knows no better one: what
+ * changes a session is written to D1 by the session's Durable Object.
+ */
+export function noteChange(c: Call): void {
+  const { method } = c.req;
+  if (method === "GET" || method === "HEAD" || method === "OPTIONS") return;
+  if (c.req.header(BOOKMARK_HEADER) !== undefined) c.res.headers.set(BOOKMARK_HEADER, LATEST);
+}
