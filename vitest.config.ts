@@ -37,6 +37,8 @@ export default defineConfig({
                 ...secrets,
                 TEST_RECEIVER_URL: inject("receiverUrl"),
                 ALLOW_INSECURE_WEBHOOKS: "1",
+                // A test that fails shows what was asked.
+                LOG_REQUESTS: "all",
                 // The whole schedule in seconds instead of days; the pure rules have tests of their own.
                 WEBHOOK_RETRY_SECONDS: "1,1,1",
                 TEST_MIGRATIONS: await readD1Migrations("./migrations"),

@@ -43,8 +43,6 @@ export interface AppEnv {
     events: EventOutbox;
     /** The surface that the path belongs to: it words the errors, and the log names it. */
     surface: Surface;
-    /** The path template of the operation; null: there is none at this path. The log shows it. */
-    route: string | null;
     /** Set by the guard, and null before. The log reads it. */
     caller: Caller | null;
     /** The body; null until something reads it. */
