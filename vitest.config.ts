@@ -22,7 +22,7 @@ export default defineConfig({
   test: {
     // By default one core is left idle: of two, half.
     maxWorkers: "100%",
-    // The Worker writes a line for each request: shown only for tests that fail.
+    // The Worker writes a line for each request here (LOG_REQUESTS): shown only for tests that fail.
     silent: "passed-only",
     projects: [
       // As below: five seconds, which is the default, are too short beside a process that takes a core.
