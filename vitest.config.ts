@@ -22,7 +22,7 @@ export default defineConfig({
   test: {
     // By default one core is left idle: of two, half.
     maxWorkers: "100%",
-    // The Worker writes a line for each request: shown only for tests that fail.
+    // The Worker writes a line for each request here (LOG_REQUESTS): shown only for tests that fail.
     silent: "passed-only",
     projects: [
       // As below: five seconds, which is the default, are too short beside a process that takes a core.
@@ -37,6 +37,8 @@ export default defineConfig({
                 ...secrets,
                 TEST_RECEIVER_URL: inject("receiverUrl"),
                 ALLOW_INSECURE_WEBHOOKS: "1",
+                // A test that fails shows what was asked.
+                LOG_REQUESTS: "all",
                 // The whole schedule in seconds instead of days; the pure rules have tests of their own.
                 WEBHOOK_RETRY_SECONDS: "1,1,1",
                 TEST_MIGRATIONS: await readD1Migrations("./migrations"),

@@ -139,6 +139,8 @@ function serve() {
   args.push("--persist-to", stateFolder(), "--inspector-port", "0");
   // "log" is the first level that shows what the Worker itself writes; relayOutput drops the rest.
   args.push("--log-level", "log", "--show-interactive-dev-session=false");
+  // People watch it at work: a line for each request, and not for some of them.
+  args.push("--var", "LOG_REQUESTS:all");
   // Only to keep wrangler from warning that crons do not run by themselves: here they do.
   args.push("--test-scheduled");
   const child = spawn(nodePath(), ["--no-warnings", WRANGLER, ...args], {

@@ -9,7 +9,7 @@ export type FixedSql = Pick<D1Database, "prepare" | "batch">;
 
 /** D1 behind Drizzle. */
 export function fixedSql(db: Database): FixedSql {
-  return (db as Database & { readonly $client: FixedSql }).$client;
+  return db.$client;
 }
 
 /** A statement that Drizzle has built, for a batch with fixed ones. */

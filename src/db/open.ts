@@ -5,10 +5,15 @@ import { withSizeHeard } from "./size";
 /** D1 through Drizzle. Several statements go through `runBatch`: D1 has no interactive transactions. */
 export type Database = DrizzleD1Database & { $client: D1Database };
 
+/** One for each binding: an isolate has one. Making it anew cost each request two of them. */
+const opened = new WeakMap<D1Database, Database>();
+
 /**
- * Opens the deployment's D1. It costs nothing: no connection is made. Everything goes to the primary, which has
- * the newest state. What may be older goes through `readNear`.
+ * Opens the deployment's D1. It costs nothing: no connection is made, and an isolate does it once. Everything goes
+ * to the primary, which has the newest state. What may be older goes through `readNear`.
  */
-export function openDatabase(env: Env): Database {
-  return drizzle(withSizeHeard(env.DB));
+export function openDatabase({ DB }: Pick<Env, "DB">): Database {
+  const db = opened.get(DB) ?? drizzle(withSizeHeard(DB));
+  opened.set(DB, db);
+  return db;
 }

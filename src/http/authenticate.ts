@@ -5,7 +5,6 @@
  */
 import { type CallerKey, checkKey } from "../keys/key";
 import { type Freshness, findKeyById, findKeyByToken } from "../keys/key-cache";
-import { isWellFormedToken } from "../keys/key-token";
 import { LastUseRecorder } from "../keys/last-use";
 import { hasPermission, OPERATOR_SIGN_IN, type Permission } from "../keys/permissions";
 import {
@@ -40,9 +39,11 @@ export async function requireKey(
   permission: Permission | null,
   freshness: Freshness = "cached",
 ): Promise<Caller> {
-  const credential = readCredential(c, Date.now());
+  const now = Date.now();
+  const credential = readCredential(c, now);
   if (isSessionToken(credential)) return requireOperator(c, credential, permission, freshness);
-  return (await requireKeyWithToken(c, credential, permission, freshness)).caller;
+  const key = foundKey(c, await findKeyByToken(c.get("db"), credential, now, freshness), now);
+  return admit(c, { key, session: null }, permission, now);
 }
 
 /** As `requireKey`, where the API key was sent elsewhere than in the header: the caller, and the key. */
@@ -53,16 +54,20 @@ export async function requireKeyWithToken(
   freshness: Freshness = "cached",
 ): Promise<{ caller: Caller; key: CallerKey }> {
   const now = Date.now();
-  if (!isWellFormedToken(token)) {
-    refuseAndCount(
-      c,
-      now,
-      malformedCredential("is not one of our API keys: check that it was copied whole"),
-    );
-  }
-  const found = await findKeyByToken(c.var.db, token, now, freshness);
-  const key = found ?? refuseAndCount(c, now, unknownKey(c));
+  const key = foundKey(c, await findKeyByToken(c.get("db"), token, now, freshness), now);
   return { key, caller: await admit(c, { key, session: null }, permission, now) };
+}
+
+/**
+ * The key that was looked for.
+ * @throws Refused 401 or 403 if there is none, 429 after too many failures
+ */
+function foundKey(c: Call, found: CallerKey | "malformed" | null, now: number): CallerKey {
+  if (found === "malformed") {
+    const problem = "is not one of our API keys: check that it was copied whole";
+    return refuseAndCount(c, now, malformedCredential(problem));
+  }
+  return found ?? refuseAndCount(c, now, unknownKey(c));
 }
 
 /** As `requireKey`, where something else than the token has proved that the caller has this key. */
@@ -76,7 +81,7 @@ export function requireUsableKey(
 
 /** Remembers that a key was used just now. The time is written later, together with others. */
 export function noteKeyUse(c: Call, keyId: number, organisationId: number): void {
-  lastUses.note(c.var.db, c.executionCtx, { keyId, organisationId, at: Date.now() });
+  lastUses.note(c.get("db"), c.executionCtx, { keyId, organisationId, at: Date.now() });
 }
 
 /** The organisation in which the caller wants to act; null: the header is absent; 0: it is not an id. */
@@ -92,7 +97,7 @@ async function requireOperator(
   freshness: Freshness,
 ): Promise<Caller> {
   const now = Date.now();
-  const session = await readSessionToken(c.var.config.secret, token, now);
+  const session = await readSessionToken(c.get("config").secret, token, now);
   if (session === "malformed") {
     return refuseAndCount(
       c,
@@ -101,7 +106,7 @@ async function requireOperator(
     );
   }
   if (session === "expired") return refuseAndCount(c, now, endedSessionToken);
-  const key = await findKeyById(c.var.db, session.keyId, now, freshness);
+  const key = await findKeyById(c.get("db"), session.keyId, now, freshness);
   if (!key || !isOperatorSessionValid(session, key))
     return refuseAndCount(c, now, endedSessionToken);
   // A key that lost the permission to sign operators in ends their sessions too.
@@ -120,7 +125,9 @@ async function admit(
   permission: Permission | null,
   now: number,
 ): Promise<Caller> {
-  const refusal = checkKey(key, clientIp(c), now);
+  // Most keys have no allowlist: then the address makes no difference, and is not read.
+  const ip = key.ipAllowlist.length === 0 ? "" : clientIp(c);
+  const refusal = checkKey(key, ip, now);
   if (refusal) refuseAndCount(c, now, toUnusableKeyRefusal(c, refusal));
   const named = readOrganisationHeader(c);
   if (named !== null && !key.organisationIds.includes(named))

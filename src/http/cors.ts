@@ -1,13 +1,10 @@
 /**
  * CORS: which pages of other origins may call an operation and read its answers. Each operation declares
- * whether it is open to every origin (`origins`). Called by `app.ts`.
+ * whether it is open to every origin (`origins`). Called by `answer.ts`.
  */
-import type { MiddlewareHandler } from "hono";
-import { cors } from "hono/cors";
-import { readConfig } from "../platform/config";
-import type { Operation } from "./operation";
-import type { AppEnv, Call } from "./request-context";
-import { isUpgrade } from "./websocket-upgrade";
+import type { Config } from "../platform/config";
+import type { AnyReply, Operation } from "./operation";
+import type { Call } from "./request-context";
 
 /** The headers that operations read. `X-Request-Id` becomes the id of the answer. */
 export const REQUEST_HEADERS: readonly string[] = [
@@ -33,80 +30,73 @@ export const ANSWER_HEADERS: readonly string[] = [
 /** How long a browser may remember what it was allowed, in seconds: Chromium's most (November 2026). */
 const PREFLIGHT_SECONDS = 7_200;
 
-/** What both kinds of origins are told. Never credentials: cookies mean nothing here. */
-const SHARED = {
-  allowHeaders: [...REQUEST_HEADERS],
-  exposeHeaders: [...ANSWER_HEADERS],
-  maxAge: PREFLIGHT_SECONDS,
+/** What pages of listed origins may send. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/** What pages of every origin are told. Never credentials: cookies mean nothing here. */
+const forAll = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Expose-Headers": ANSWER_HEADERS.join(","),
 };
 
 /**
- * Lets pages read answers. Those of every origin: of operations that are open to all. Those of the origins in
- * the var CORS_ORIGINS: of everything. A preflight of such a page is answered here, before D1 or an object
- * is asked. Any other OPTIONS goes on to the routes.
- * @param operationsAt the operations at a path, whatever their method
+ * The headers that let a page read the answer to its call: every page, or those of the origins in the var
+ * CORS_ORIGINS. Added last, since idempotency keeps an answer with its headers, and a page of another origin
+ * may ask for it again.
+ * @param isOpen whether every page may call this
  */
-export function crossOrigin(
-  operationsAt: (path: string) => readonly Operation[],
-): MiddlewareHandler<AppEnv> {
-  const openMethodsAt = (path: string) =>
-    operationsAt(path)
-      .filter(({ origins }) => origins === "any")
-      .map(({ method }) => method);
-  const forAll = cors({
-    ...SHARED,
-    origin: "*",
-    allowMethods: (_, c) => openMethodsAt(c.req.path),
-  });
-  const forListed = cors({
-    ...SHARED,
-    origin: (origin) => origin,
-    allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-  });
+export function answerHeaders(c: Call, isOpen: boolean): Readonly<Record<string, string>> {
+  if (isOpen) return forAll;
+  const config: Config | undefined = c.get("config");
+  // Without settings nothing is listed; without listed origins, nothing depends on the caller's.
+  if (config === undefined || config.corsOrigins.length === 0) return {};
+  const origin = c.req.header("Origin");
+  if (origin === undefined || !config.corsOrigins.includes(origin)) return { Vary: "Origin" };
+  return { ...forAll, "Access-Control-Allow-Origin": origin, Vary: "Origin" };
+}
 
-  /** Whether every page may send this. A method that the path does not take is refused readably, too. */
-  function isOpen(c: Call): boolean {
-    const method = requestedMethod(c);
-    const known = operationsAt(c.req.path);
-    const meant = known.filter((operation) => operation.method === method);
-    return (meant.length > 0 ? meant : known).some(({ origins }) => origins === "any");
-  }
+/** Whether a request is the question of a browser, whether a page may send what it wants to. */
+export function isPreflight(c: Call): boolean {
+  return (
+    c.req.method === "OPTIONS" &&
+    c.req.header("Origin") !== undefined &&
+    requestedMethod(c) !== undefined
+  );
+}
 
-  return async (c, next) => {
-    // Browsers ask no permission for a websocket, and show no page the answer to one.
-    if (isUpgrade(c)) return next();
-    if (isOpen(c)) return answerWith(forAll, c, next);
-    const { corsOrigins } = readConfig(c.env);
-    const origin = c.req.header("Origin");
-    if (origin !== undefined && corsOrigins.includes(origin)) {
-      return answerWith(forListed, c, next);
-    }
-    await next();
-    if (corsOrigins.length > 0) c.header("Vary", "Origin", { append: true });
+/** The method that a preflight asks about. */
+export function requestedMethod(c: Call): string | undefined {
+  return c.req.header("Access-Control-Request-Method");
+}
+
+/**
+ * Answers a preflight. Null: the page may not send it, and gets the answer to any other OPTIONS.
+ * @param known the operations at the path, whatever their method
+ * @param isOpen whether every page may send it; if not, the settings are read already
+ */
+export function preflightReply(
+  c: Call,
+  known: readonly Operation[],
+  isOpen: boolean,
+): AnyReply | null {
+  if (!("Access-Control-Allow-Origin" in answerHeaders(c, isOpen))) return null;
+  const open = known.filter(({ origins }) => origins === "any").map(({ method }) => method);
+  return {
+    status: 204,
+    headers: {
+      "Access-Control-Allow-Methods": (isOpen ? open : METHODS).join(","),
+      "Access-Control-Allow-Headers": REQUEST_HEADERS.join(","),
+      "Access-Control-Max-Age": String(PREFLIGHT_SECONDS),
+    },
   };
 }
 
 /**
- * Answers a preflight, or adds the headers to the answer. They are added last, since idempotency keeps an
- * answer with its headers, and a page of another origin may ask for it again.
+ * Whether every page may send this. A method that the path does not take is refused readably, too.
+ * @param sent the method; HEAD is a GET
  */
-async function answerWith(
-  addHeaders: MiddlewareHandler,
-  c: Call,
-  next: () => Promise<void>,
-): Promise<Response | undefined> {
-  if (isPreflight(c)) return (await addHeaders(c, next)) ?? undefined;
-  await next();
-  if (c.req.method !== "OPTIONS") await addHeaders(c, async () => {});
-}
-
-function isPreflight(c: Call): boolean {
-  const asked = ["Origin", "Access-Control-Request-Method"].map((name) => c.req.header(name));
-  return c.req.method === "OPTIONS" && !asked.includes(undefined);
-}
-
-/** The method of the request, or the one that a preflight asks about. HEAD is a GET. */
-function requestedMethod(c: Call): string | undefined {
-  const method = isPreflight(c) ? c.req.header("Access-Control-Request-Method") : c.req.method;
-  return method === "HEAD" ? "GET" : method;
+export function isOpenTo(known: readonly Operation[], sent: string | undefined): boolean {
+  const method = sent === "HEAD" ? "GET" : sent;
+  const meant = known.filter((operation) => operation.method === method);
+  return (meant.length > 0 ? meant : known).some(({ origins }) => origins === "any");
 }

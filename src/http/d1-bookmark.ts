@@ -4,6 +4,7 @@
  * from the primary.
  */
 import { readNear } from "../db/near";
+import type { AnyReply } from "./operation";
 import type { Call } from "./request-context";
 
 export const BOOKMARK_HEADER = "X-D1-Bookmark";
@@ -12,32 +13,34 @@ export const BOOKMARK_HEADER = "X-D1-Bookmark";
 const LATEST = "latest";
 
 /**
- * Answers a list. `answer` reads from `c.var.db`, may run twice, and changes nothing. The caller is told a
+ * Answers a list. `answer` reads from `c.get("db")`, may run twice, and changes nothing. The caller is told a
  * bookmark if they sent `latest`, or one that the primary does not know.
  */
 export async function answerFromNearby(
   c: Call,
-  answer: () => Promise<Response>,
-): Promise<Response> {
+  answer: () => Promise<AnyReply | Response>,
+): Promise<AnyReply | Response> {
   const header = c.req.header(BOOKMARK_HEADER);
   if (header === undefined) return answer();
   const sent = header || LATEST;
   const now = Date.now();
   // No bookmark is greater: they begin with a digit of hexadecimal.
-  const { value, bookmark } = await readNear(c.var.db, { now, atLeast: sent }, (db) => {
+  const { value, bookmark } = await readNear(c.get("db"), { now, atLeast: sent }, (db) => {
     c.set("db", db);
     return answer();
   });
-  if (bookmark !== null && sent > bookmark) value.headers.set(BOOKMARK_HEADER, bookmark);
-  return value;
+  // Lists answer replies. What is a Response is something else.
+  if (bookmark === null || sent <= bookmark || value instanceof Response) return value;
+  return { ...value, headers: { ...value.headers, [BOOKMARK_HEADER]: bookmark } };
 }
 
 /**
- * Tells the caller of a change that their bookmark is too old from now on. The Worker knows no better one: what
- * changes a session is written to D1 by the session's Durable Object.
+ * The header that tells the caller of a change that their bookmark is too old from now on; none for callers who
+ * sent no bookmark. The Worker knows no better one: what changes a session is written to D1 by the session's
+ * Durable Object.
  */
-export function noteChange(c: Call): void {
+export function changeHeaders(c: Call): Readonly<Record<string, string>> | undefined {
   const { method } = c.req;
-  if (method === "GET" || method === "HEAD" || method === "OPTIONS") return;
-  if (c.req.header(BOOKMARK_HEADER) !== undefined) c.res.headers.set(BOOKMARK_HEADER, LATEST);
+  if (method === "GET" || method === "HEAD" || method === "OPTIONS") return undefined;
+  return c.req.header(BOOKMARK_HEADER) === undefined ? undefined : { [BOOKMARK_HEADER]: LATEST };
 }

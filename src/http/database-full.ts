@@ -11,9 +11,9 @@ const RETRY_AFTER_SECONDS = 60;
  * @throws Refused 503
  */
 export async function requireSpace(c: Call): Promise<void> {
-  const { db, config } = c.var;
-  if (!(await isFull(db, config.databaseLimitBytes, Date.now()))) return;
-  const percent = Math.floor(((heardSize() ?? 0) / config.databaseLimitBytes) * 100);
+  const { databaseLimitBytes } = c.get("config");
+  if (!(await isFull(c.get("db"), databaseLimitBytes, Date.now()))) return;
+  const percent = Math.floor(((heardSize() ?? 0) / databaseLimitBytes) * 100);
   throw new Refused({
     status: 503,
     code: "database-full",

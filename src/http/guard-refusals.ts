@@ -8,7 +8,7 @@ import type { Call, HttpRefusal } from "./request-context";
 
 /** Why an API key that was found cannot be used, as an HTTP error. */
 export function toUnusableKeyRefusal(c: Call, refusal: KeyRefusal): HttpRefusal {
-  const status = c.var.surface.unknownKeyStatus;
+  const status = c.get("surface").unknownKeyStatus;
   switch (refusal) {
     case "unknown":
       return unknownKey(c);
@@ -67,7 +67,7 @@ export const endedSessionToken: HttpRefusal = {
 /** There is no API key with this token. */
 export function unknownKey(c: Call): HttpRefusal {
   return {
-    status: c.var.surface.unknownKeyStatus,
+    status: c.get("surface").unknownKeyStatus,
     code: "unknown-key",
     message: "This API key does not exist. Make one, or use another.",
   };

@@ -22,6 +22,7 @@ import { deriveKey } from "../platform/derive";
 import { describeError, log } from "../platform/log";
 import { pause, withTimeout } from "../platform/wait";
 import { readBodyText } from "./body";
+import { type AnyReply, toResponse } from "./operation";
 import { type Call, type Caller, type HttpRefusal, Refused } from "./request-context";
 
 const SHAPE = /^[\x21-\x7e]{1,255}$/;
@@ -98,40 +99,52 @@ export function readIdempotencyKey(c: Call, least = 1): string | null {
  * @throws Refused 400, 409 while the first still runs or when its answer is lost, 422 when the key was
  *   used for another request
  */
-export async function runOrReplay(
+export function runOrReplay<R extends AnyReply | Response>(
   c: Call,
   scope: IdempotencyScope,
-  handle: () => Promise<Response>,
+  handle: () => Promise<R>,
   subject?: string,
-): Promise<Response> {
+): Promise<R | Response> {
   const idempotencyKey = readIdempotencyKey(c);
   if (idempotencyKey === null) return handle();
+  return runUnderKey(c, { ...scope, idempotencyKey }, handle, subject);
+}
+
+async function runUnderKey(
+  c: Call,
+  key: IdempotencyScope & { idempotencyKey: string },
+  handle: () => Promise<AnyReply | Response>,
+  subject: string | undefined,
+): Promise<Response> {
+  const secret = c.get("config").secret;
+  const db = c.get("db");
   const { pathname, search } = new URL(c.req.url);
   // With or without a slash at its end, it is the same path.
   const path = pathname.replace(/\/$/, "");
   const request = subject ?? `${c.req.method} ${path}${search}\n${await readBodyText(c)}`;
   // An HMAC: a body may hold a password, which could be guessed from a plain hash.
-  const requestDigest = createHmac("sha256", deriveKey(c.var.config.secret, "idempotent-requests"))
+  const requestDigest = createHmac("sha256", deriveKey(secret, "idempotent-requests"))
     .update(request)
     .digest("base64url");
-  const claim = { ...scope, idempotencyKey, requestDigest, createdAt: Date.now() };
+  const claim = { ...key, requestDigest, createdAt: Date.now() };
   const stored = await claimOrFind(c, claim);
   if (stored) return replay(stored);
 
   let answer: Response;
   try {
-    answer = await handle();
+    const reply = await handle();
+    answer = reply instanceof Response ? reply : toResponse(reply);
   } catch (error) {
     if (!(error instanceof Refused) || !lasts(error.refusal)) {
-      await writeWithRetries(c, () => releaseIdempotencyKey(c.var.db, claim));
+      await writeWithRetries(c, () => releaseIdempotencyKey(db, claim));
       throw error;
     }
-    answer = c.var.surface.refuse(c, error.refusal);
+    answer = c.get("surface").refuse(c, error.refusal);
   }
   const body = await answer.clone().text();
   const value: StoredAnswer = { status: answer.status, headers: [...answer.headers], body };
-  const sealed = encrypt(c.var.config.secret, JSON.stringify(value));
-  await writeWithRetries(c, () => keepAnswer(c.var.db, claim, sealed));
+  const sealed = encrypt(secret, JSON.stringify(value));
+  await writeWithRetries(c, () => keepAnswer(db, claim, sealed));
   return answer;
 }
 
@@ -144,7 +157,7 @@ async function writeWithRetries(c: Call, write: () => Promise<void>): Promise<vo
   try {
     await withTimeout(KEEP_WAIT_MS, write());
   } catch {
-    c.executionCtx.waitUntil(writeAfterAnswer(c.var.requestId, write));
+    c.executionCtx.waitUntil(writeAfterAnswer(c.get("requestId"), write));
   }
 }
 
@@ -163,19 +176,19 @@ async function writeAfterAnswer(requestId: string, write: () => Promise<void>): 
 
 /** Claims the key for this request: null where that worked, else the answer to the first request. */
 async function claimOrFind(c: Call, claim: IdempotencyClaim): Promise<StoredAnswer | null> {
-  const { db, config } = c.var;
+  const db = c.get("db");
   try {
     if (await claimIdempotencyKey(db, claim)) return null;
   } catch (error) {
     // D1 may have stored the claim although it answered with an error. Nothing runs under it, so it is
     // released.
     c.executionCtx.waitUntil(
-      writeAfterAnswer(c.var.requestId, () => releaseIdempotencyKey(db, claim)),
+      writeAfterAnswer(c.get("requestId"), () => releaseIdempotencyKey(db, claim)),
     );
     throw error;
   }
   const first = await findFirstUse(db, claim);
-  const answer = first?.answer ? decrypt(config.secret, first.answer) : null;
+  const answer = first?.answer ? decrypt(c.get("config").secret, first.answer) : null;
   // When the deployment's secret has changed, the digest of the same request differs too.
   const isUnreadable = first !== null && first.answer !== null && answer === null;
   if (first && first.requestDigest !== claim.requestDigest && !isUnreadable) {

@@ -144,7 +144,7 @@ interface Description {
    */
   addsRows?: true;
   /**
-   * A list, read from `c.var.db` alone: to callers who send X-D1-Bookmark it may be a few seconds old. Then the
+   * A list, read from `c.get("db")` alone: to callers who send X-D1-Bookmark it may be a few seconds old. Then the
    * handler may run twice.
    */
   readsNearby?: true;
@@ -180,7 +180,7 @@ interface Declaration<P extends string, C, A extends Answers, Q, B> extends Desc
   answers: A;
   /**
    * Does the work. It answers a Response only for a websocket, or where it has called the guard and
-   * idempotency itself, which answer one (`toResponse` of `mount.ts` makes it).
+   * idempotency itself, which answer one (`toResponse` makes it).
    */
   handle(c: Call, input: Input<P, C, Q, B>): Promise<Reply<NoInfer<A>> | Response>;
 }
@@ -201,6 +201,22 @@ export interface AnyReply {
   status: number;
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Makes the answer of a reply. Handlers that build their own Response use it too.
+ * @param more headers that all answers have. They are given at once, since each one that is set afterwards is
+ *   a call of the platform
+ */
+export function toResponse(
+  { status, body, headers }: AnyReply,
+  more?: Readonly<Record<string, string>>,
+): Response {
+  if (body === undefined) return new Response(null, { status, headers: { ...headers, ...more } });
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "Content-Type": "application/json", ...headers, ...more },
+  });
 }
 
 /** Operations about one subject. */

@@ -34,7 +34,7 @@ function problem(c: Call, refusal: HttpRefusal): Response {
     status: refusal.status,
     detail: refusal.message,
     code: refusal.code,
-    request_id: c.var.requestId,
+    request_id: c.get("requestId"),
     ...(refusal.problems ? { errors: refusal.problems } : {}),
     ...refusal.more,
   };

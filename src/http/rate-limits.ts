@@ -196,7 +196,7 @@ export async function countRequest(c: Call, caller: Caller): Promise<void> {
 
 function mostOf(c: Call, name: IsolateLimit): number {
   const { most } = LIMITS[name];
-  return typeof most === "number" ? most : most(c.var.config);
+  return typeof most === "number" ? most : most(c.get("config"));
 }
 
 function countsOf(name: IsolateLimit): WindowCounts {

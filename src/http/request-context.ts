@@ -1,6 +1,6 @@
 /**
  * What every request carries: its id, the settings, the clients of D1 and of the sessions, the caller once
- * known, and the surface that words its errors. `app.ts` sets it; everything over HTTP reads it.
+ * known, and the surface that words its errors. `answer.ts` sets it; everything over HTTP reads it.
  */
 import type { Context } from "hono";
 import type * as z from "zod";
@@ -43,8 +43,6 @@ export interface AppEnv {
     events: EventOutbox;
     /** The surface that the path belongs to: it words the errors, and the log names it. */
     surface: Surface;
-    /** The path template of the operation; null: there is none at this path. The log shows it. */
-    route: string | null;
     /** Set by the guard, and null before. The log reads it. */
     caller: Caller | null;
     /** The body; null until something reads it. */
@@ -117,7 +115,7 @@ interface RefusalText {
   more?: Readonly<Record<string, unknown>>;
 }
 
-/** Thrown wherever a request is refused. `app.ts` answers it in the format of the surface. */
+/** Thrown wherever a request is refused. `answer.ts` answers it in the format of the surface. */
 export class Refused extends Error {
   readonly refusal: HttpRefusal;
   constructor(refusal: HttpRefusal) {

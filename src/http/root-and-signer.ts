@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
+import type { Config } from "../platform/config";
 import { readCredential } from "./authenticate";
 import { refuseAndCount } from "./failed-attempts";
 import type { Call } from "./request-context";
@@ -24,10 +25,19 @@ export function requireRoot(c: Call): void {
   });
 }
 
+/** The digest of the root token, computed once for an isolate: calls with API keys are compared with it too. */
+const rootDigests = new WeakMap<Config, Buffer>();
+
 /** Whether a credential is the root token. */
 export function isRootToken(c: Call, credential: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(credential), digest(c.var.config.rootToken));
+  const config = c.get("config");
+  const wanted = rootDigests.get(config) ?? sha256(config.rootToken);
+  rootDigests.set(config, wanted);
+  return timingSafeEqual(sha256(credential), wanted);
+}
+
+function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }
 
 /**

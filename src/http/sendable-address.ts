@@ -7,7 +7,7 @@ import { type Call, Refused } from "./request-context";
  * @throws Refused 400 that says what is wrong with it
  */
 export function requireSendable(c: Call, path: string, address: string): void {
-  const judged = judgeAddress(address, addressRules(c.var.config, c.req.url));
+  const judged = judgeAddress(address, addressRules(c.get("config"), c.req.url));
   if (judged.ok) return;
   const { code, reason } = judged.refusal;
   throw new Refused({

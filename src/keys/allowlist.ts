@@ -26,12 +26,17 @@ export function parseCidr(text: string): string | null {
   return `${network.toRFC5952String()}/${prefix}`;
 }
 
+/** The ranges of a list, parsed once for as long as somebody has the list: the cache of keys has it. */
+const rangesOf = new WeakMap<readonly string[], readonly Range[]>();
+
 /** Whether an address is in one of the CIDRs. An empty list allows every address. */
 export function isAllowedFrom(cidrs: readonly string[], ip: string): boolean {
   if (cidrs.length === 0) return true;
   const address = parseAddress(ip);
   if (address === null) return false;
-  return cidrs.some((cidr) => matches(address, ipaddr.parseCIDR(cidr)));
+  const ranges = rangesOf.get(cidrs) ?? cidrs.map((cidr) => ipaddr.parseCIDR(cidr));
+  rangesOf.set(cidrs, ranges);
+  return ranges.some((range) => matches(address, range));
 }
 
 /** Whether the allowlist `next` allows an address that `before` did not. */

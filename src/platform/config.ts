@@ -16,6 +16,8 @@ export interface Config {
   databaseLimitBytes: number;
   /** The organisation of those who run the deployment. Null: none, and nobody gets the deployment's events. */
   operatorOrganisationId: number | null;
+  /** Which requests have a line in the log. `some`: see `http/request-log.ts`. */
+  logRequests: "some" | "all";
   /** 0: no limit. */
   failedAuthPerMinute: number;
   /** With one API key. 0: no limit. */
@@ -152,6 +154,15 @@ const vars = z.object({
   DATABASE_LIMIT_BYTES: count(10_000_000_000),
   /** The id of the organisation that gets the deployment's own events. 0: none. (none) */
   OPERATOR_ORGANISATION_ID: count(0),
+  /** `some`: requests that fail or are slow, and a sample of the others, have a line in the log. `all`: each. (some) */
+  LOG_REQUESTS: z.preprocess(
+    asText,
+    z
+      .string()
+      .toLowerCase()
+      .pipe(z.enum(["some", "all"], "must be some or all"))
+      .default("some"),
+  ),
   /** Failed authentications that one address may make in a minute. 0: no limit. (300) */
   FAILED_AUTH_PER_MINUTE: count(300),
   /** Sessions that may be hosted with one API key in a minute (`POST /v1/relays/host`). 0: no limit. (600) */
@@ -227,6 +238,7 @@ export function readConfig(env: Env): Config {
     retentionDays: v.RETENTION_DAYS,
     databaseLimitBytes: v.DATABASE_LIMIT_BYTES,
     operatorOrganisationId: v.OPERATOR_ORGANISATION_ID === 0 ? null : v.OPERATOR_ORGANISATION_ID,
+    logRequests: v.LOG_REQUESTS,
     failedAuthPerMinute: v.FAILED_AUTH_PER_MINUTE,
     hostedSessionsPerMinute: v.HOSTED_SESSIONS_PER_MINUTE,
     relay: {

@@ -1,23 +1,18 @@
 /** What a browser shows at `/`, where programs find the RPC of PolarClaw. Called by `app.ts`. */
-import type { MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
-import type { AppEnv, Call } from "../http/request-context";
+import type { Call } from "../http/request-context";
 
-/**
- * Answers GET and HEAD with the page of `pages/home/`, if the caller prefers HTML and names no action of
- * the RPC. All other requests go on to the RPC.
- */
-export const homePage: MiddlewareHandler<AppEnv> = async (c, next) => {
-  if (c.req.method !== "GET" && c.req.method !== "HEAD") return next();
-  if (namesAction(c) || !prefersHtml(c)) {
-    await next();
-  } else {
-    const page = await c.env.ASSETS.fetch(new URL("/home", c.req.url));
-    // A copy, since the headers of what a binding answers cannot be changed.
-    c.res = new Response(page.body, page);
-  }
-  c.header("Vary", "Accept", { append: true });
-};
+/** Whether a GET or HEAD of `/` asks for the page: its caller prefers HTML, and names no action of the RPC. */
+export function asksForPage(c: Call): boolean {
+  return !namesAction(c) && prefersHtml(c);
+}
+
+/** The page of `pages/home/`. */
+export async function homePage(c: Call): Promise<Response> {
+  const page = await c.env.ASSETS.fetch(new URL("/home", c.req.url));
+  // A copy, since the headers of what a binding answers cannot be changed.
+  return new Response(page.body, page);
+}
 
 /** Whether this is a call of the RPC, even if a browser sends it. */
 function namesAction(c: Call): boolean {

@@ -61,6 +61,9 @@ describe("a setting with a value that cannot be read is refused by name", () => 
     ["RETENTION_DAYS", "-1"],
     ["RETENTION_DAYS", "0x1e"],
     ["RETENTION_DAYS", "1e9"],
+    ["LOG_REQUESTS", "none"],
+    ["LOG_REQUESTS", "1"],
+    ["LOG_REQUESTS", true],
     ["FAILED_AUTH_PER_MINUTE", "many"],
     ["FAILED_AUTH_PER_MINUTE", "-1"],
     ["FAILED_AUTH_PER_MINUTE", "1.5"],
@@ -104,6 +107,7 @@ describe("a setting with a value that cannot be read is refused by name", () => 
 test("settings that are not set have the documented defaults", () => {
   const bare = envWith({
     RETENTION_DAYS: undefined,
+    LOG_REQUESTS: undefined,
     FAILED_AUTH_PER_MINUTE: undefined,
     HOSTED_SESSIONS_PER_MINUTE: undefined,
     DATABASE_LIMIT_BYTES: undefined,
@@ -117,6 +121,7 @@ test("settings that are not set have the documented defaults", () => {
   });
   expect(readConfig(bare)).toMatchObject({
     retentionDays: 30,
+    logRequests: "some",
     failedAuthPerMinute: 300,
     hostedSessionsPerMinute: 600,
     databaseLimitBytes: 10_000_000_000,
@@ -130,6 +135,11 @@ test("settings that are not set have the documented defaults", () => {
     webhookRetrySeconds: [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000],
     allowInsecureWebhooks: false,
   });
+});
+
+test("LOG_REQUESTS is read in upper or lower case", () => {
+  const read = (value: string) => readConfig(envWith({ LOG_REQUESTS: value })).logRequests;
+  expect(["all", " ALL ", "Some", ""].map(read)).toEqual(["all", "all", "some", "some"]);
 });
 
 describe("ALLOW_INSECURE_WEBHOOKS", () => {

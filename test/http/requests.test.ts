@@ -1,6 +1,8 @@
 /** What every request goes through on any route: its body, its id, its path and its method. */
+import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { createApp } from "../../src/app";
 import { call, newOrganisation, ORIGIN } from "../support/client";
 import { create, list, SESSIONS } from "../support/sessions";
 
@@ -50,6 +52,22 @@ describe("a body of 64 KB", () => {
     expect(refused.status).toBe(413);
     expect(Object.keys(refused.body)).toEqual(["message", "code"]);
     expect((await list(key)).body.total_count).toBe(1);
+  });
+
+  test("is not exceeded where the length that is declared is too small", async () => {
+    const { key } = await newOrganisation();
+    const app = createApp();
+    const ask = async (body: string, length: string) => {
+      const headers = { Authorization: `token ${key}`, "Content-Length": length };
+      const request = new Request(ORIGIN + SESSIONS, { method: "POST", headers, body });
+      expect(request.headers.get("Content-Length")).toBe(length);
+      return (await app.fetch(request, env, createExecutionContext())).status;
+    };
+    expect(await ask(bodyOf(LARGEST + 1), "2")).toBe(413);
+    expect(await ask(bodyOf(LARGEST + 1), "")).toBe(413);
+    expect(await ask(bodyOf(LARGEST), "2")).toBe(200);
+    expect(await ask("{}", String(LARGEST + 1))).toBe(413);
+    expect(await ask("{}", "two")).toBe(200);
   });
 
   test("is also the longest on our own surface, which refuses more in its own format", async () => {
@@ -104,6 +122,19 @@ describe("a body that is not a JSON object is refused in the surface's own forma
     }
     expect((await list(key)).body.total_count).toBe(0);
   });
+});
+
+test("a body that is cut within a character, or has a byte order mark, leaves nothing to the next one", async () => {
+  const { key } = await newOrganisation();
+  const marked = new Uint8Array([0xef, 0xbb, 0xbf, ...bytes('{"max_users":3}')]);
+  for (let i = 0; i < 3; i++) {
+    for (const cut of [[0x7b, 0xe2, 0x82], [0xe2], [0xf0, 0x9f, 0x98], [0xef, 0xbb]]) {
+      expect((await send(SESSIONS, key, new Uint8Array(cut))).status).toBe(400);
+      expect((await send(SESSIONS, key, marked)).body.max_users).toBe(3);
+      const plain = await send(SESSIONS, key, '{"max_users":4,"metadata":{"name":"€"}}');
+      expect(plain.body).toMatchObject({ max_users: 4, metadata: { name: "€" } });
+    }
+  }
 });
 
 test("a body with a byte order mark is read", async () => {

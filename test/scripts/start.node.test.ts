@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { eventually } from "../support/eventually";
 
 let root: string;
 /** Where the service keeps its data. */
@@ -50,7 +51,8 @@ async function start() {
     stdio: ["ignore", "pipe", "pipe"],
   });
   service = child;
-  const printed = await outputOf(child);
+  const output = await outputOf(child);
+  const printed = output();
   const call = async (method: string, path: string, key: string | null, body?: object) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method,
@@ -63,7 +65,7 @@ async function start() {
   const [, apiKey = ""] = /API key +(drb_\S+)/.exec(printed) ?? [];
   const [, page = "", code = ""] = /console +(\S+?)(?:#code=(drbc_\S+))?\s/.exec(printed) ?? [];
   expect(page).toBe(`http://localhost:${port}/console`);
-  return { printed, call, apiKey, code };
+  return { printed, output, call, apiKey, code };
 }
 
 async function freePort(): Promise<number> {
@@ -74,14 +76,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** What a process prints until it says that the log follows. */
-function outputOf(child: ChildProcess): Promise<string> {
+/** Resolves when a process says that the log follows: to what it has printed at any time. */
+function outputOf(child: ChildProcess): Promise<() => string> {
   return new Promise((done, fail) => {
     let output = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text) => {
         output += text;
-        if (output.includes("The request log follows")) done(output);
+        if (output.includes("The request log follows")) done(() => output);
       });
     }
     child.once("exit", (code) => fail(new Error(`npm start ended (${code}): ${output}`)));
@@ -112,6 +114,20 @@ test("prints at each start a new link that signs in once, as the same API key", 
   }
   expect(seen[1]?.apiKey).toBe(seen[0]?.apiKey);
   expect(seen[1]?.code).not.toBe(seen[0]?.code);
+});
+
+test("shows a line for each request, and not for some of them as a deployment does", async () => {
+  const { output, call, apiKey } = await start();
+  for (let i = 0; i < 5; i++) await call("GET", SESSION_TOKENS, apiKey);
+  await eventually(() => {
+    const lines = output()
+      .split("\n")
+      .filter((line) => line.startsWith('{"message":"request"'))
+      .map((line) => JSON.parse(line));
+    const own = lines.filter(({ route }) => route === SESSION_TOKENS);
+    expect(own.map(({ status, sample }) => [status, sample])).toEqual(Array(5).fill([200, 1]));
+  });
+  await stop();
 });
 
 test("starts without a link if the API key may sign nobody in, and says what is needed", async () => {

@@ -3,8 +3,14 @@ import * as z from "zod";
 import { requireKey } from "../../http/authenticate";
 import { requireSpace } from "../../http/database-full";
 import { idempotencyScope, readIdempotencyKey } from "../../http/idempotency";
-import { toResponse, withIdempotencyKey } from "../../http/mount";
-import { checkedByHandler, type OperationGroup, operation, type Shown } from "../../http/operation";
+import { withIdempotencyKey } from "../../http/mount";
+import {
+  checkedByHandler,
+  type OperationGroup,
+  operation,
+  type Shown,
+  toResponse,
+} from "../../http/operation";
 import { countCall, requireBelowLimit } from "../../http/rate-limits";
 import { type Call, type Caller, clientIp, Refused } from "../../http/request-context";
 import { wholeNumber } from "../../http/whole-numbers";
@@ -93,7 +99,7 @@ export const relayHosting: OperationGroup = {
           const wish = await readBody();
           await requireSpace(c);
           const body = await host(c, caller, wish);
-          return toResponse(c, { status: 200, body });
+          return toResponse({ status: 200, body });
         });
       },
     }),

@@ -8,8 +8,8 @@ import { verifyDeviceToken } from "../../devices/verify-device";
 import { readCredential, requireKey } from "../../http/authenticate";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { idempotencyScope } from "../../http/idempotency";
-import { toResponse, withIdempotencyKey } from "../../http/mount";
-import { checkedByHandler, operation, type Shown } from "../../http/operation";
+import { withIdempotencyKey } from "../../http/mount";
+import { checkedByHandler, operation, type Shown, toResponse } from "../../http/operation";
 import { type Call, Refused } from "../../http/request-context";
 import { toDeviceRefusal } from "../shared/device-refusals";
 import { deviceServices } from "../shared/device-services";
@@ -63,7 +63,7 @@ export const rotateDeviceToken = operation({
       const change = { ...deviceRef(rotation.params, caller), role, scopes };
       const result = await rotateTokenByOperator(deviceServices(c), caller, change, Date.now());
       if (!result.ok) throw new Refused(toDeviceRefusal(result.refusal));
-      return toResponse(c, { status: 200, body: toDeviceWire(result.device) });
+      return toResponse({ status: 200, body: toDeviceWire(result.device) });
     });
   },
 });

@@ -6,7 +6,6 @@ import * as z from "zod";
 import { noteKeyUse } from "../../http/authenticate";
 import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { findKeyByToken } from "../../keys/key-cache";
-import { isWellFormedToken } from "../../keys/key-token";
 import { type KeyVerification, verifyKey } from "../../keys/verify-key";
 import { parseAddress } from "../../platform/ip-address";
 import { permissionName } from "../shared/permission-name";
@@ -86,7 +85,8 @@ export const keyVerification: OperationGroup = {
       example: { body: { token: "drb_unknown", permission: "relays:write", ip: "198.51.100.1" } },
       async handle(c, { body: { token, asked }, caller: { organisationIds } }) {
         const now = Date.now();
-        const found = isWellFormedToken(token) ? await findKeyByToken(c.var.db, token, now) : null;
+        const key = await findKeyByToken(c.get("db"), token, now);
+        const found = key === "malformed" ? null : key;
         const verified = verifyKey(found, organisationIds, asked, now);
         const used = asked.organisationId ?? verified.organisationIds[0];
         if (found && verified.code === "valid" && used !== undefined) noteKeyUse(c, found.id, used);

@@ -5,13 +5,14 @@
 import * as z from "zod";
 import { readBody, readBodyText, readOptionalBody } from "../../http/body";
 import { refuseAndCount } from "../../http/failed-attempts";
-import { ROOT_SCOPE, toResponse, withIdempotencyKey } from "../../http/mount";
+import { ROOT_SCOPE, withIdempotencyKey } from "../../http/mount";
 import {
   checkedByHandler,
   key,
   type OperationGroup,
   operation,
   type Shown,
+  toResponse,
 } from "../../http/operation";
 import { type Call, Refused } from "../../http/request-context";
 import { requireRoot, requireSigner } from "../../http/root-and-signer";
@@ -137,7 +138,7 @@ async function asAdmin(c: Call, id: string): Promise<Response> {
   return withIdempotencyKey(c, ROOT_SCOPE, async () => {
     await readOptionalBody(c, adminBody);
     if (!SOURCE_SESSION_ID.test(id) && !RELAY_SESSION_ID.test(id)) throw new Refused(notFound);
-    return toResponse(c, { status: 200, body: await expire(c, null, id, "admin") });
+    return toResponse({ status: 200, body: await expire(c, null, id, "admin") });
   });
 }
 

@@ -1,8 +1,15 @@
 /** The operations on `/v1` with which operators sign in and out, and ask who they are: `docs/api-keys.md`. */
 import * as z from "zod";
 import { earliest } from "../../http/authenticate";
-import { toResponse, withIdempotencyKey } from "../../http/mount";
-import { key, type OperationGroup, open, operation, type Shown } from "../../http/operation";
+import { withIdempotencyKey } from "../../http/mount";
+import {
+  key,
+  type OperationGroup,
+  open,
+  operation,
+  type Shown,
+  toResponse,
+} from "../../http/operation";
 import { countCall, requireBelowLimit } from "../../http/rate-limits";
 import { type Caller, Refused } from "../../http/request-context";
 import { OPERATOR_SIGN_IN } from "../../keys/permissions";
@@ -106,7 +113,7 @@ export const sessionTokens: OperationGroup = {
           countCall(c, "signIns", now, String(key.id));
           const session = newOperatorSession(key, email, now);
           const token = await signSessionToken(c.var.config.secret, session, now);
-          return toResponse(c, { status: 201, body: toSessionToken(session, token) });
+          return toResponse({ status: 201, body: toSessionToken(session, token) });
         });
       },
     }),
