@@ -157,6 +157,7 @@ describe("npm run deploy -- --dry-run", () => {
     expect(output).toContain("Total Upload");
     expect(names(output).sort()).toEqual([
       "drawbridge-staging",
+      "drawbridge-staging-bulk-deliveries",
       "drawbridge-staging-checks",
       "drawbridge-staging-dead-letters",
       "drawbridge-staging-deliveries",
