@@ -2,13 +2,14 @@
  * Which live sessions have users with which connections and devices, as D1 has it. Code that deletes a
  * connection or revokes a device finds here the sessions to tell.
  */
-import { and, asc, eq, gt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/open";
 import { sessionConnections as held, sessionDevices } from "../db/schema/sessions";
+import type { SessionKey } from "./session-key";
 
 /** By what a session is known here. */
-type SessionName = { organisationId: number; id: string };
+type SessionName = Pick<SessionKey, "organisationId" | "createdAt" | "id">;
 
 type PresenceTable = typeof held | typeof sessionDevices;
 
@@ -57,6 +58,25 @@ export async function findSessionsWithDevice(
   return rows.map(({ sessionId }) => sessionId);
 }
 
+/**
+ * By what the rows of the live sessions are found in which this device is a user, newest first: the order of
+ * their list.
+ */
+export async function findSessionRowsWithDevice(
+  db: Database,
+  organisationId: number,
+  deviceId: string,
+): Promise<{ createdAt: number; id: string }[]> {
+  const { createdAt, sessionId: id } = sessionDevices;
+  return db
+    .select({ createdAt, id })
+    .from(sessionDevices)
+    .where(
+      and(eq(sessionDevices.organisationId, organisationId), eq(sessionDevices.deviceId, deviceId)),
+    )
+    .orderBy(desc(createdAt), desc(id));
+}
+
 /** What D1 is to have about a session. */
 interface Presence {
   session: SessionName;
@@ -88,7 +108,8 @@ export function deviceStatements(db: Database, presence: Presence): BatchItem<"s
   const insertion = db
     .insert(sessionDevices)
     .select(
-      sql`select ${session.organisationId}, ${session.id}, value from ${each(ids)} where ${onlyIf}`,
+      sql`select ${session.organisationId}, ${session.id}, value, ${session.createdAt}
+        from ${each(ids)} where ${onlyIf}`,
     )
     .onConflictDoNothing();
   return [removal, insertion];
@@ -135,6 +156,9 @@ function areSessions(table: PresenceTable, organisationId: number, ids: readonly
 }
 
 /** The condition for the rows of one session. */
-export function rowsOfSession(table: PresenceTable, { organisationId, id }: SessionName) {
+export function rowsOfSession(
+  table: PresenceTable,
+  { organisationId, id }: Pick<SessionName, "organisationId" | "id">,
+) {
   return and(eq(table.organisationId, organisationId), eq(table.sessionId, id));
 }

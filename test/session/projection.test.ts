@@ -50,9 +50,11 @@ async function rowsOf(organisationId: number): Promise<Row[]> {
   return results;
 }
 
-function live(organisationId: number) {
+async function live(organisationId: number) {
   const query = { organisationId, kind: "relay" as const, offset: 0, limit: 10, now: BORN_AT };
-  return listLiveSessions(db, query);
+  const page = await listLiveSessions(db, query);
+  if (!page) throw new Error("the first page is not deep");
+  return page;
 }
 
 describe("writes of a session's state to D1, in any order and any number of times,", () => {
