@@ -10,7 +10,18 @@ import {
   type RequestStatus,
 } from "./pairing-request";
 
-type Row = typeof pairingRequests.$inferSelect;
+/** The columns that a request is made of. The others are for conditions: a list would carry them in vain. */
+const columns = {
+  status: pairingRequests.status,
+  applicationId: pairingRequests.applicationId,
+  id: pairingRequests.id,
+  organisationId: pairingRequests.organisationId,
+  deviceId: pairingRequests.deviceId,
+  expiresAt: pairingRequests.expiresAt,
+  requested: pairingRequests.requested,
+  outcome: pairingRequests.outcome,
+};
+type Row = Pick<typeof pairingRequests.$inferSelect, keyof typeof columns>;
 
 /** How a pending request is to end. A batch writes it. */
 export interface RequestEnding {
@@ -27,7 +38,7 @@ export interface RequestEnding {
  */
 export function selectPendingRequest(db: Database, applicationId: string, deviceId: string) {
   return db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(and(arePending(applicationId), eq(pairingRequests.deviceId, deviceId)));
 }
@@ -36,7 +47,7 @@ export function selectPendingRequest(db: Database, applicationId: string, device
 export function selectRequest(db: Database, applicationId: string, id: string) {
   // `status` comes first in the primary key. All statuses are listed, so that SQLite uses the key.
   return db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(isRequest(applicationId, id, REQUEST_STATUSES));
 }
@@ -64,7 +75,7 @@ export function selectRequests(
 ) {
   const { expiresAt } = pairingRequests;
   return db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(
       and(
@@ -167,7 +178,7 @@ export async function findDueRequests(
     from ${pairingRequests} indexed by pairing_requests_due
     where status = 'pending' and sweep_at <= ${now} order by sweep_at limit ${limit})`;
   const rows = await db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(sql`(status, application_id, id) in ${due}`);
   return rows.map(toPairingRequest);

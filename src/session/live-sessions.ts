@@ -32,7 +32,6 @@ export interface LivePage {
 
 /** The order of the list. */
 type LivePosition = Pick<Session, "createdAt" | "id">;
-type LiveRow = LivePosition & { state: string };
 
 /** Where the pages end that this isolate has read. */
 const pages = new NumberedPages<LivePosition>();
@@ -53,17 +52,18 @@ export async function listLiveSessions(
     { ...query, list: `${organisationId}/${kind}` },
     {
       count: async () => toTotal(await counted()),
-      keyOf: ({ createdAt, id }: LiveRow) => ({ createdAt, id }),
+      keyOf: ({ createdAt, id }: Session) => ({ createdAt, id }),
       async read(reading) {
         const { rows, counts } = await runBatch(db, {
           rows: selectLive(db, query, reading),
           counts: counted(),
         });
-        return { rows: reading.fromEnd ? rows.reverse() : rows, total: toTotal(counts) };
+        const inOrder = reading.fromEnd ? rows.reverse() : rows;
+        return { rows: inOrder.map(toSession), total: toTotal(counts) };
       },
     },
   );
-  return page && { sessions: toSessions(page.rows, now), total: page.total };
+  return page && { sessions: page.rows.filter(isLive(now)), total: page.total };
 }
 
 /**
@@ -82,7 +82,7 @@ export async function listLiveSessionsWithDevice(
     from json_each(${JSON.stringify(places)}) place cross join ${sessions} s
       on s.kind = ${kind} and s.ended = 0 and s.organisation_id = ${organisationId}
         and s.created_at = place.value ->> 'createdAt' and s.id = place.value ->> 'id'`);
-  return { sessions: toSessions(rows, now), total: found.length };
+  return { sessions: rows.map(toSession).filter(isLive(now)), total: found.length };
 }
 
 /** A session of a list. `traffic` null: it was not asked, or did not say. */
@@ -115,7 +115,7 @@ function selectLive(
   const { createdAt, id } = sessions;
   const order = fromEnd ? asc : desc;
   return db
-    .select({ createdAt, id, state: sessions.state })
+    .select({ state: sessions.state })
     .from(sessions)
     .where(
       and(
@@ -130,8 +130,11 @@ function selectLive(
     .offset(skip);
 }
 
-function toSessions(rows: readonly Pick<LiveRow, "state">[], now: number): Session[] {
-  const live: Session[] = rows.map(({ state }) => JSON.parse(state));
-  // A session whose time is over is gone for every reader, even while its alarm is late.
-  return live.filter(({ expiresAt }) => expiresAt > now);
+function toSession({ state }: { state: string }): Session {
+  return JSON.parse(state);
+}
+
+/** A session whose time is over is gone for every reader, even while its alarm is late. */
+function isLive(now: number): (session: Session) => boolean {
+  return ({ expiresAt }) => expiresAt > now;
 }
