@@ -12,5 +12,5 @@ const app = createApp();
 export default {
   fetch: app.fetch,
   queue: handleBatch,
-  scheduled: (controller, env, ctx) => sweep(env, ctx, controller.scheduledTime),
+  scheduled: (_controller, env, ctx) => sweep(env, ctx),
 } satisfies ExportedHandler<Env>;

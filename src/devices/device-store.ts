@@ -161,40 +161,54 @@ export function tokenWrites(db: Database, { before, device, token }: TokenChange
 
 /**
  * Deletes a page of an application's devices with their tokens.
- * @param query `removedBefore`: only devices that were removed before this moment (Unix milliseconds)
  * @returns how many
  */
 export async function deleteDevices(
   db: Database,
-  query: { applicationId: string; removedBefore: number | "all"; limit: number },
+  { applicationId, limit }: { applicationId: string; limit: number },
 ): Promise<number> {
-  const rows = await db
+  const inApplication = eq(devices.applicationId, applicationId);
+  return deleteAsRead(
+    db,
+    await db.select(deviceColumns).from(devices).where(inApplication).limit(limit),
+  );
+}
+
+/**
+ * The statement that reads a page of the devices of all applications that were removed before this moment (Unix
+ * milliseconds), those first that were removed first.
+ */
+export function selectRemovedDevices(db: Database, before: number, limit: number) {
+  // As the index has it.
+  const removedAt = sql`state ->> 'removedAt'`;
+  return db
     .select(deviceColumns)
     .from(devices)
-    .where(
-      and(
-        eq(devices.applicationId, query.applicationId),
-        query.removedBefore === "all"
-          ? undefined
-          : sql`${devices.removed} = 1 and ${devices.createdAt} < ${query.removedBefore}
-              and ${devices.state} ->> 'removedAt' < ${query.removedBefore}`,
-      ),
-    )
-    .limit(query.limit);
+    .where(sql`removed = 1 and ${removedAt} < ${before}`)
+    .orderBy(removedAt)
+    .limit(limit);
+}
+
+/**
+ * Deletes devices as they were read, with their tokens. One that was changed since then stays.
+ * @returns how many were read
+ */
+export async function deleteAsRead(
+  db: Database,
+  rows: readonly { state: string; lastSeenAt: number | null }[],
+): Promise<number> {
   const found = rows.map(toDevice);
   if (found.length === 0) return 0;
   const digests = JSON.stringify(found.flatMap(tokenDigestsOf));
-  const known = found.map(({ id, version }) => ({ id, version }));
+  const known = found.map(({ applicationId, id, version }) => ({ applicationId, id, version }));
   await db.batch([
     db
       .delete(deviceTokens)
       .where(sql`${deviceTokens.digest} in (select value from json_each(${digests}))`),
     db.delete(devices).where(
-      and(
-        eq(devices.applicationId, query.applicationId),
-        sql`(${devices.id}, ${devices.version}) in (
-          select value ->> 'id', value ->> 'version' from json_each(${JSON.stringify(known)}))`,
-      ),
+      sql`(${devices.applicationId}, ${devices.id}, ${devices.version}) in (
+        select value ->> 'applicationId', value ->> 'id', value ->> 'version'
+        from json_each(${JSON.stringify(known)}))`,
     ),
   ]);
   return found.length;

@@ -1,13 +1,14 @@
 /** Organisations in D1: creates, lists, finds and deletes them. */
-import { and, asc, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
 import { journals, owedEvents } from "../db/schema/events";
 import { organisations } from "../db/schema/organisations";
-import { sessionCounts, sessions } from "../db/schema/sessions";
+import { sessionCounts } from "../db/schema/sessions";
 import { keyInsertStatements } from "../keys/key-writes";
 import { ALL_PERMISSIONS } from "../keys/permissions";
+import { hasSessions } from "../session/session-retention";
 
 /** A tenant. Times are Unix milliseconds. */
 export interface Organisation {
@@ -98,22 +99,31 @@ export async function markOrganisationDeleted(
   return rows.length > 0;
 }
 
-/** A page of the deleted organisations, in the order of their ids. Their rows exist until all their data is gone. */
+/** An organisation that was deleted, and when (Unix milliseconds). */
+export interface DeletedOrganisation {
+  id: number;
+  deletedAt: number;
+}
+
+/**
+ * A page of the deleted organisations, those first that were deleted first. Their rows exist until all their
+ * data is gone.
+ * @param page `after`: the last one of the page before; null: the first page is wanted
+ */
 export async function listDeletedOrganisations(
   db: Database,
-  { after, limit }: { after: number; limit: number },
-): Promise<{ id: number; deletedAt: number }[]> {
-  return db
-    .select({ id: organisations.id, deletedAt: sql<number>`${organisations.deletedAt}` })
-    .from(organisations)
-    .where(and(gt(organisations.id, after), isNotNull(organisations.deletedAt)))
-    .orderBy(asc(organisations.id))
-    .limit(limit);
+  { after, limit }: { after: DeletedOrganisation | null; limit: number },
+): Promise<DeletedOrganisation[]> {
+  const behind =
+    after === null ? sql`true` : sql`(deleted_at, id) > (${after.deletedAt}, ${after.id})`;
+  return db.all<DeletedOrganisation>(sql`select id, deleted_at as deletedAt
+    from ${organisations} indexed by organisations_deleted
+    where deleted_at is not null and ${behind} order by deleted_at, id limit ${limit}`);
 }
 
 /** Removes the rows of a deleted organisation itself, unless some of its data is left. */
 export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
-  const isEmpty = sql`not exists (select 1 from ${sessions} where organisation_id = ${id})
+  const isEmpty = sql`not ${hasSessions(id)}
     and not exists (select 1 from ${owedEvents} where organisation_id = ${id})
     and not exists (select 1 from ${journals} where organisation_id = ${id})
     and not exists (select 1 from ${applications} where organisation_id = ${id})`;

@@ -4,17 +4,18 @@ import { runBatch } from "../db/batch";
 import type { DeviceServices } from "../devices/device-services";
 import type { DomainEvent } from "../events/event";
 import { pairingRequestEvent } from "./pairing-events";
-import type {
-  PairingRequest,
-  PairingRequestEventData,
-  PairingRequestOutcome,
+import {
+  isExpired,
+  type PairingRequest,
+  type PairingRequestEventData,
+  type PairingRequestOutcome,
 } from "./pairing-request";
 import {
-  findExpiredRequests,
+  findDueRequests,
   hasRequestEnded,
   type RequestEnding,
-  type RequestPosition,
   requestEndingUpdate,
+  requestPostponement,
 } from "./request-store";
 
 /** An ending, and the event that tells of it. */
@@ -39,17 +40,21 @@ export function endingOf(
 }
 
 /**
- * Records that a page of requests has expired. The sweep calls it.
- * @param page `after`: the position that the page before has returned; null: the first page is wanted
- * @returns the position for the next page; null: this was the last one
+ * Looks at a page of the requests that are due: records that they have expired, unless they were refreshed. The
+ * sweep calls it.
+ * @returns how many it looked at
  */
 export async function expireRequests(
   { db, events }: Pick<DeviceServices, "db" | "events">,
-  { after, limit }: { after: RequestPosition | null; limit: number },
+  limit: number,
   now: number,
-): Promise<RequestPosition | null> {
-  const expired = await findExpiredRequests(db, now, { after, limit });
-  const endings = expired.map((request) => endingOf(request, "expired", now));
+): Promise<number> {
+  const due = await findDueRequests(db, now, limit);
+  if (due.length === 0) return 0;
+  const refreshed = due.filter((request) => !isExpired(request, now));
+  const endings = due
+    .filter((request) => isExpired(request, now))
+    .map((request) => endingOf(request, "expired", now));
   // Another run or a decision may end a request first. Each event is recorded only if this run ended
   // its request.
   const { ended } = await runBatch(db, {
@@ -57,11 +62,9 @@ export async function expireRequests(
     events: endings.flatMap(({ ending, event }) =>
       events.insertion([event], hasRequestEnded(ending)),
     ),
+    postponed: refreshed.length > 0 ? [requestPostponement(db, refreshed)] : [],
   });
   const own = endings.filter((_, i) => (ended[i] ?? []).length > 0);
   if (own.length > 0) events.sendAfterAnswer(own.map(({ event }) => event));
-  const last = expired.at(-1);
-  return last && expired.length === limit
-    ? { applicationId: last.applicationId, id: last.id }
-    : null;
+  return due.length;
 }

@@ -10,7 +10,18 @@ import {
   type RequestStatus,
 } from "./pairing-request";
 
-type Row = typeof pairingRequests.$inferSelect;
+/** The columns that a request is made of. The others are for conditions: a list would carry them in vain. */
+const columns = {
+  status: pairingRequests.status,
+  applicationId: pairingRequests.applicationId,
+  id: pairingRequests.id,
+  organisationId: pairingRequests.organisationId,
+  deviceId: pairingRequests.deviceId,
+  expiresAt: pairingRequests.expiresAt,
+  requested: pairingRequests.requested,
+  outcome: pairingRequests.outcome,
+};
+type Row = Pick<typeof pairingRequests.$inferSelect, keyof typeof columns>;
 
 /** How a pending request is to end. A batch writes it. */
 export interface RequestEnding {
@@ -27,7 +38,7 @@ export interface RequestEnding {
  */
 export function selectPendingRequest(db: Database, applicationId: string, deviceId: string) {
   return db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(and(arePending(applicationId), eq(pairingRequests.deviceId, deviceId)));
 }
@@ -36,7 +47,7 @@ export function selectPendingRequest(db: Database, applicationId: string, device
 export function selectRequest(db: Database, applicationId: string, id: string) {
   // `status` comes first in the primary key. All statuses are listed, so that SQLite uses the key.
   return db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(isRequest(applicationId, id, REQUEST_STATUSES));
 }
@@ -64,7 +75,7 @@ export function selectRequests(
 ) {
   const { expiresAt } = pairingRequests;
   return db
-    .select()
+    .select(columns)
     .from(pairingRequests)
     .where(
       and(
@@ -101,7 +112,7 @@ export function requestInsertion(db: Database, request: PairingRequest, onlyIf: 
   return db.insert(pairingRequests).select(
     sql`select ${status}, ${applicationId}, ${id}, ${organisationId}, ${deviceId}, ${addressBucket(remoteIp)},
       ${expiresAt}, null, ${JSON.stringify(requested)},
-      ${outcome === null ? null : JSON.stringify(outcome)} where ${onlyIf}`,
+      ${outcome === null ? null : JSON.stringify(outcome)}, ${expiresAt} where ${onlyIf}`,
   );
 }
 
@@ -153,61 +164,77 @@ export function isPendingRequestUnchanged(
     and application_id = ${applicationId} and device_id = ${deviceId}) is ${request?.id ?? null}`;
 }
 
-/** The last request of a page of the requests of all applications. The next page begins behind it. */
-export type RequestPosition = Pick<PairingRequest, "applicationId" | "id">;
-
 /**
- * A page of the pending requests of all applications whose time is over. All pages together read every
- * pending request. They are few at any time, and an index would cost a row for every request.
+ * A page of the pending requests of all applications that the sweep has to look at now, those that have been
+ * due for longest first. Some of them have been refreshed: their time is not over.
  */
-export async function findExpiredRequests(
+export async function findDueRequests(
   db: Database,
   now: number,
-  { after, limit }: { after: RequestPosition | null; limit: number },
+  limit: number,
 ): Promise<PairingRequest[]> {
+  // The index is named because SQLite would go through all pending requests by the key.
+  const due = sql`(select status, application_id, id
+    from ${pairingRequests} indexed by pairing_requests_due
+    where status = 'pending' and sweep_at <= ${now} order by sweep_at limit ${limit})`;
   const rows = await db
-    .select()
+    .select(columns)
     .from(pairingRequests)
-    .where(
-      and(
-        eq(pairingRequests.status, "pending"),
-        sql`expires_at <= ${now}`,
-        after === null
-          ? undefined
-          : sql`(${pairingRequests.applicationId}, ${pairingRequests.id}) > (${after.applicationId}, ${after.id})`,
-      ),
-    )
-    .orderBy(pairingRequests.applicationId, pairingRequests.id)
-    .limit(limit);
+    .where(sql`(status, application_id, id) in ${due}`);
   return rows.map(toPairingRequest);
 }
 
+/** The statement that has the sweep look at these pending requests again when their time is over. */
+export function requestPostponement(db: Database, requests: readonly PairingRequest[]) {
+  const keys = JSON.stringify(requests.map(({ applicationId, id }) => ({ applicationId, id })));
+  return db
+    .update(pairingRequests)
+    .set({ sweepAt: sql`expires_at` })
+    .where(
+      sql`status = 'pending' and (application_id, id) in (
+        select value ->> 'applicationId', value ->> 'id' from json_each(${keys}))`,
+    );
+}
+
 /**
- * Deletes a page of an application's requests that have one of these statuses.
- * @param query `before`: only requests whose ids are smaller; `endedBefore`: only requests that ended
- *   before this moment (Unix milliseconds)
- * @returns how many
+ * The statement that deletes a page of the requests of all applications that ended with one of these statuses.
+ * @param query `before`: only requests whose ids are smaller; `endedBefore`: only requests that ended before
+ *   this moment (Unix milliseconds)
  */
-export async function removeRequests(
+export function endedRequestRemoval(
   db: Database,
   query: {
-    applicationId: string;
-    statuses: readonly RequestStatus[];
+    statuses: readonly Exclude<RequestStatus, "pending">[];
     before: string;
     endedBefore?: number;
     limit: number;
   },
+) {
+  // The first condition is that of the index.
+  return db.delete(pairingRequests).where(sql`(status, application_id, id) in (
+    select status, application_id, id from ${pairingRequests} indexed by pairing_requests_by_age
+    where status <> 'pending' and ${inArray(sql`status`, [...query.statuses])} and id < ${query.before}
+      and ${hasEndedBefore(query.endedBefore)} limit ${query.limit})`);
+}
+
+/**
+ * Deletes a page of the requests of an application, whatever their status.
+ * @returns how many
+ */
+export async function removeRequests(
+  db: Database,
+  { applicationId, limit }: { applicationId: string; limit: number },
 ): Promise<number> {
-  const ended =
-    query.endedBefore === undefined
-      ? sql`true`
-      : sql`${pairingRequests.outcome} ->> 'at' < ${query.endedBefore}`;
   const { meta } = await db.run(sql`delete from ${pairingRequests}
     where (status, application_id, id) in (
       select status, application_id, id from ${pairingRequests}
-      where status in (select value from json_each(${JSON.stringify(query.statuses)}))
-        and application_id = ${query.applicationId} and id < ${query.before} and ${ended} limit ${query.limit})`);
+      where ${inArray(sql`status`, [...REQUEST_STATUSES])} and application_id = ${applicationId}
+      limit ${limit})`);
   return meta.changes;
+}
+
+function hasEndedBefore(moment: number | undefined): SQL {
+  return moment === undefined ? sql`true` : sql`outcome ->> 'at' < ${moment}`;
 }
 
 function arePending(applicationId: string) {

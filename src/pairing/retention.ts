@@ -2,46 +2,42 @@
  * Removes old pairing requests and removed devices, and all data of an application whose organisation was
  * deleted. The sweep calls it, one page at a time.
  */
+import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { removeApplication } from "../devices/application-store";
-import { deleteDevices } from "../devices/device-store";
-import { ENDED_STATUSES, MAX_NEW_REQUESTS, REQUEST_STATUSES } from "./pairing-request";
+import { deleteAsRead, deleteDevices, selectRemovedDevices } from "../devices/device-store";
+import { ENDED_STATUSES, MAX_NEW_REQUESTS } from "./pairing-request";
 import { firstPairingRequestIdAt } from "./request-id";
-import { removeRequests } from "./request-store";
+import { endedRequestRemoval, removeRequests } from "./request-store";
 
 /** Superseded requests are kept for a day only: another request of the device has taken their place. */
 const SUPERSEDED_MS = 86_400_000;
-/** This text sorts behind the id of every request. */
-const ALL_IDS = "pr.";
-
-/** A page of an application's rows. */
-export interface PairingPage {
-  applicationId: string;
-  limit: number;
-}
 
 /**
- * Removes a page of an application's ended requests and removed devices from before `cutoff` (Unix
+ * Removes a page of the ended requests and removed devices of all applications from before `cutoff` (Unix
  * milliseconds), and of requests that were superseded more than a day ago.
  * @returns how many rows were removed of the kind of which most were removed
  */
-export async function removeEndedPairingData(
+export async function removeOldPairingData(
   db: Database,
-  { cutoff, ...page }: PairingPage & { cutoff: number },
+  { cutoff, limit }: { cutoff: number; limit: number },
   now: number,
 ): Promise<number> {
   const dayAgo = now - SUPERSEDED_MS;
   // Requests of the last hour stay, however short retention is: the limit of new requests counts them.
   const before = firstPairingRequestIdAt(Math.min(cutoff, now - MAX_NEW_REQUESTS.withinMs));
-  const requests = await removeRequests(db, { ...page, statuses: ENDED_STATUSES, before });
-  const superseded = await removeRequests(db, {
-    ...page,
-    statuses: ["superseded"],
-    before: firstPairingRequestIdAt(dayAgo),
-    endedBefore: dayAgo,
+  const { requests, superseded, removed } = await runBatch(db, {
+    requests: endedRequestRemoval(db, { statuses: ENDED_STATUSES, before, limit }),
+    superseded: endedRequestRemoval(db, {
+      statuses: ["superseded"],
+      before: firstPairingRequestIdAt(dayAgo),
+      endedBefore: dayAgo,
+      limit,
+    }),
+    removed: selectRemovedDevices(db, cutoff, limit),
   });
-  const devices = await deleteDevices(db, { ...page, removedBefore: cutoff });
-  return Math.max(requests, superseded, devices);
+  const devices = await deleteAsRead(db, removed);
+  return Math.max(requests.meta.changes, superseded.meta.changes, devices);
 }
 
 /**
@@ -49,13 +45,12 @@ export async function removeEndedPairingData(
  * it removes the application too.
  * @returns how many rows were removed of the kind of which most were removed
  */
-export async function removeApplicationData(db: Database, page: PairingPage): Promise<number> {
-  const requests = await removeRequests(db, {
-    ...page,
-    statuses: REQUEST_STATUSES,
-    before: ALL_IDS,
-  });
-  const devices = await deleteDevices(db, { ...page, removedBefore: "all" });
+export async function removeApplicationData(
+  db: Database,
+  page: { applicationId: string; limit: number },
+): Promise<number> {
+  const requests = await removeRequests(db, page);
+  const devices = await deleteDevices(db, page);
   const most = Math.max(requests, devices);
   // The application goes last: as long as its row is there, the sweep finds the rest.
   if (most < page.limit) await removeApplication(db, page.applicationId);

@@ -1,6 +1,7 @@
 /** Reads, registers and removes connections in D1. */
-import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
+import { NumberedPages } from "../db/numbered-pages";
 import type { Database } from "../db/open";
 import { connectionCounts, connections, relayPermissions } from "../db/schema/relay-permissions";
 import { sessionConnections } from "../db/schema/sessions";
@@ -10,31 +11,51 @@ import { countConnectionRemoval } from "./permission-counts";
 
 const columns = { connectionId: connections.connectionId, memo: connections.memo };
 
-/** A page of connections in the order of their ids, and how many there are in all, whatever `after` is. */
+/** Where the pages end that this isolate has read. */
+const pages = new NumberedPages<string>();
+
+/**
+ * A page of connections in the order of their ids, and how many there are in all, whatever `after` is. Null: it
+ * is too deep in a list that is too long.
+ */
 export async function listConnections(
   db: Database,
   organisationId: number,
-  query: { after: string | null; offset: number; limit: number },
-): Promise<{ connections: Connection[]; total: number }> {
-  const { rows, counted } = await runBatch(db, {
-    rows: db
-      .select(columns)
-      .from(connections)
-      .where(
-        and(
-          eq(connections.organisationId, organisationId),
-          query.after === null ? undefined : gt(connections.connectionId, query.after),
-        ),
-      )
-      .orderBy(asc(connections.connectionId))
-      .limit(query.limit)
-      .offset(query.offset),
-    counted: db
+  query: { after: string | null; offset: number; limit: number; now: number },
+): Promise<{ rows: Connection[]; total: number } | null> {
+  const counted = () =>
+    db
       .select({ total: connectionCounts.registered })
       .from(connectionCounts)
-      .where(eq(connectionCounts.organisationId, organisationId)),
-  });
-  return { connections: rows, total: counted[0]?.total ?? 0 };
+      .where(eq(connectionCounts.organisationId, organisationId));
+  const toTotal = ([count]: { total: number }[]) => count?.total ?? 0;
+  return pages.read(
+    { ...query, list: `${organisationId}/${query.after ?? ""}` },
+    {
+      // How many follow on `after` is not known.
+      count: query.after === null ? async () => toTotal(await counted()) : null,
+      keyOf: ({ connectionId }: Connection) => connectionId,
+      async read({ after, fromEnd, skip, limit }) {
+        const behind = after ?? query.after;
+        const { rows, counts } = await runBatch(db, {
+          rows: db
+            .select(columns)
+            .from(connections)
+            .where(
+              and(
+                eq(connections.organisationId, organisationId),
+                behind === null ? undefined : gt(connections.connectionId, behind),
+              ),
+            )
+            .orderBy((fromEnd ? desc : asc)(connections.connectionId))
+            .limit(limit)
+            .offset(skip),
+          counts: counted(),
+        });
+        return { rows: fromEnd ? rows.reverse() : rows, total: toTotal(counts) };
+      },
+    },
+  );
 }
 
 /** A connection; null if there is none. */

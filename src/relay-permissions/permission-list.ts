@@ -1,7 +1,8 @@
 /** Lists relay permissions of an organisation: pages in the order of their key, filtered or not. */
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, eq, type SQL, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { runBatch } from "../db/batch";
+import { NumberedPages, type PageReading } from "../db/numbered-pages";
 import type { Database } from "../db/open";
 import { relayPermissions as permissions } from "../db/schema/relay-permissions";
 import { registeredQuery } from "./connection-store";
@@ -17,10 +18,23 @@ export interface PermissionListQuery {
   readonly enabled: boolean | null;
   /** Only those that follow this one in the order of the key. */
   readonly after: PermissionKey | null;
-  /** How many to skip. D1 reads each of them. */
+  /** How many to skip. */
   readonly offset: number;
   readonly limit: number;
+  /** Unix milliseconds. */
+  readonly now: number;
 }
+
+/** What a list gives: a page of permissions, and how many there are in all (`after` aside). */
+export type PermissionList =
+  | { ok: true; rows: PermissionFacts[]; total: number }
+  /** A connection is named that is not registered. */
+  | { ok: false; code: "connection-not-found" }
+  /** The page is too deep in a list that is too long. */
+  | { ok: false; code: "page-too-deep" };
+
+/** Where the pages end that this isolate has read. */
+const pages = new NumberedPages<PermissionKey>();
 
 /** The columns, for a table that is named with the index to use: Drizzle does not recognise that as its table. */
 const rawColumns = {
@@ -36,16 +50,13 @@ const keyOrder = [
   permissions.direction,
 ] as const;
 
-/**
- * A page of permissions in the order of their key, and how many there are in all (`after` aside).
- * Null when a connection is named that is not registered.
- */
+/** A page of permissions in the order of their key. */
 export async function listPermissions(
   db: Database,
   organisationId: number,
   query: PermissionListQuery,
-): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
-  const { connectionId, remoteConnectionId } = query;
+): Promise<PermissionList> {
+  const { connectionId, remoteConnectionId, direction, enabled } = query;
   if (connectionId !== null && remoteConnectionId !== null) {
     return listBetween(db, organisationId, { ...query, connectionId, remoteConnectionId });
   }
@@ -55,13 +66,37 @@ export async function listPermissions(
       : remoteConnectionId !== null
         ? { side: "remote", connectionId: remoteConnectionId }
         : { side: "all" };
-  const { rows, counted, known } = await runBatch(db, {
-    rows: pageQuery(db, organisationId, query),
-    counted: permissionCountQuery(db, organisationId, side, query),
+  const found = () => ({
+    counts: permissionCountQuery(db, organisationId, side, query),
     known: registeredQuery(db, organisationId, connectionId ?? ""),
   });
-  if (connectionId !== null && known.length === 0) return null;
-  return { permissions: rows, total: counted[0]?.total ?? 0 };
+  let isRegistered = true;
+  const note = ({ counts, known }: { counts: { total: number }[]; known: unknown[] }) => {
+    isRegistered = connectionId === null || known.length > 0;
+    return counts[0]?.total ?? 0;
+  };
+  const filters = [connectionId, remoteConnectionId, direction, enabled, query.after];
+  const page = await pages.read(
+    { ...query, list: JSON.stringify([organisationId, ...filters]) },
+    {
+      // How many follow on `after` is not known.
+      count: query.after === null ? async () => note(await runBatch(db, found())) : null,
+      keyOf: ({ connectionId, remoteConnectionId, direction }: PermissionFacts) => ({
+        connectionId,
+        remoteConnectionId,
+        direction,
+      }),
+      async read(reading) {
+        const { rows, ...rest } = await runBatch(db, {
+          rows: pageQuery(db, organisationId, query, reading),
+          ...found(),
+        });
+        return { rows: reading.fromEnd ? rows.reverse() : rows, total: note(rest) };
+      },
+    },
+  );
+  if (!isRegistered) return { ok: false, code: "connection-not-found" };
+  return page ? { ok: true, ...page } : { ok: false, code: "page-too-deep" };
 }
 
 /** From one connection to another there are at most two permissions: both are read, and counted here. */
@@ -69,7 +104,7 @@ async function listBetween(
   db: Database,
   organisationId: number,
   query: PermissionListQuery & { connectionId: string; remoteConnectionId: string },
-): Promise<{ permissions: PermissionFacts[]; total: number } | null> {
+): Promise<PermissionList> {
   const { rows, known } = await runBatch(db, {
     rows: db
       .select(permissionColumns)
@@ -84,7 +119,7 @@ async function listBetween(
       .orderBy(...keyOrder),
     known: registeredQuery(db, organisationId, query.connectionId),
   });
-  if (known.length === 0) return null;
+  if (known.length === 0) return { ok: false, code: "connection-not-found" };
   const wanted = rows.filter(
     (row) =>
       (query.direction === null || row.direction === query.direction) &&
@@ -93,11 +128,18 @@ async function listBetween(
   const { after } = query;
   const following = wanted.filter((row) => after === null || toOrder(row) > toOrder(after));
   const page = following.slice(query.offset, query.offset + query.limit);
-  return { permissions: page, total: wanted.length };
+  return { ok: true, rows: page, total: wanted.length };
 }
 
-function pageQuery(db: Database, organisationId: number, query: PermissionListQuery) {
-  const { connectionId, remoteConnectionId, direction, enabled, after, offset, limit } = query;
+function pageQuery(
+  db: Database,
+  organisationId: number,
+  query: PermissionListQuery,
+  { fromEnd, skip, limit, ...reading }: PageReading<PermissionKey>,
+) {
+  const { connectionId, remoteConnectionId, direction, enabled } = query;
+  const after = reading.after ?? query.after;
+  const order = keyOrder.map((column) => (fromEnd ? desc(column) : asc(column)));
   const range = (from: SQL, state?: SQL) =>
     db
       .select(rawColumns)
@@ -115,9 +157,9 @@ function pageQuery(db: Database, organisationId: number, query: PermissionListQu
       );
   if (remoteConnectionId === null && direction === null && enabled === null) {
     return range(sql`${permissions}`)
-      .orderBy(...keyOrder)
+      .orderBy(...order)
       .limit(limit)
-      .offset(offset);
+      .offset(skip);
   }
   // Each state is one range of an index, in the order of the key, and the union merges the ranges while it
   // reads them. The index is named because SQLite, which has no statistics here, would choose the key.
@@ -135,9 +177,9 @@ function pageQuery(db: Database, organisationId: number, query: PermissionListQu
   if (!first) throw new Error("a filter lets at least one state through");
   const merged = second ? unionAll(first, second, ...rest) : first;
   return merged
-    .orderBy(...keyOrder)
+    .orderBy(...order)
     .limit(limit)
-    .offset(offset);
+    .offset(skip);
 }
 
 /** The condition for the permissions after a key, written so that SQLite starts a local side's range there. */

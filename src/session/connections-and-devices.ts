@@ -2,15 +2,15 @@
  * Which live sessions have users with which connections and devices, as D1 has it. Code that deletes a
  * connection or revokes a device finds here the sessions to tell.
  */
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, sql } from "drizzle-orm";
 import type { FixedSql } from "../db/fixed-sql";
 import type { Database } from "../db/open";
 import { sessionConnections as held, sessionDevices } from "../db/schema/sessions";
 import type { Session } from "./session";
-import { endedOf } from "./session-key";
+import { endedOf, type SessionKey } from "./session-key";
 
 /** By what a session is known here. */
-type SessionName = { organisationId: number; id: string };
+type SessionName = Pick<SessionKey, "organisationId" | "id">;
 
 type PresenceTable = typeof held | typeof sessionDevices;
 
@@ -59,6 +59,25 @@ export async function findSessionsWithDevice(
   return rows.map(({ sessionId }) => sessionId);
 }
 
+/**
+ * By what the rows of the live sessions are found in which this device is a user, newest first: the order of
+ * their list.
+ */
+export async function findSessionRowsWithDevice(
+  db: Database,
+  organisationId: number,
+  deviceId: string,
+): Promise<{ createdAt: number; id: string }[]> {
+  const { createdAt, sessionId: id } = sessionDevices;
+  return db
+    .select({ createdAt, id })
+    .from(sessionDevices)
+    .where(
+      and(eq(sessionDevices.organisationId, organisationId), eq(sessionDevices.deviceId, deviceId)),
+    )
+    .orderBy(desc(createdAt), desc(id));
+}
+
 /** What D1 is to have about a session. */
 interface Presence {
   /** The state that is written. */
@@ -77,8 +96,8 @@ export function deviceStatements(d1: FixedSql, presence: Presence): D1PreparedSt
   return presenceStatements(d1, DEVICES, presence);
 }
 
-const HAS_THIS_VERSION = `exists (select 1 from sessions where organisation_id = ?1 and id = ?2 and kind = ?4
-  and ended = ?5 and created_at = ?6 and version = ?7)`;
+const HAS_THIS_VERSION = `exists (select 1 from sessions where kind = ?4 and ended = ?5
+  and organisation_id = ?1 and created_at = ?6 and id = ?2 and version = ?7)`;
 
 /** The fixed SQL for one of the tables: its name, its columns, and what a new row has in them. */
 function presenceSql(table: string, columns: string, values: string) {
@@ -92,7 +111,7 @@ function presenceSql(table: string, columns: string, values: string) {
 }
 
 const CONNECTIONS = presenceSql("session_connections", "connection_id, cut", "value, 0");
-const DEVICES = presenceSql("session_devices", "device_id", "value");
+const DEVICES = presenceSql("session_devices", "device_id, created_at", "value, ?6");
 
 function presenceStatements(
   d1: FixedSql,

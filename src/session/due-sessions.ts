@@ -19,8 +19,9 @@ export async function findDueSessions(
   after: DueSession | null,
   limit: number,
 ): Promise<DueSession[]> {
-  const position = sql`(${sessions.sweepAt}, ${sessions.organisationId}, ${sessions.kind},
-    ${sessions.ended}, ${sessions.createdAt}, ${sessions.id})`;
+  // The index has the columns in this order: its own, and then those of the primary key.
+  const position = sql`(${sessions.sweepAt}, ${sessions.kind}, ${sessions.ended},
+    ${sessions.organisationId}, ${sessions.createdAt}, ${sessions.id})`;
   return db
     .select({
       ...keyColumns,
@@ -36,15 +37,15 @@ export async function findDueSessions(
         lte(sessions.sweepAt, now),
         after === null
           ? undefined
-          : sql`${position} > (${after.sweepAt}, ${after.organisationId}, ${after.kind},
-              ${after.ended}, ${after.createdAt}, ${after.id})`,
+          : sql`${position} > (${after.sweepAt}, ${after.kind}, ${after.ended},
+              ${after.organisationId}, ${after.createdAt}, ${after.id})`,
       ),
     )
     .orderBy(
       sessions.sweepAt,
-      sessions.organisationId,
       sessions.kind,
       sessions.ended,
+      sessions.organisationId,
       sessions.createdAt,
       sessions.id,
     )

@@ -1,10 +1,11 @@
 /** The list of an organisation's live sessions, as D1 has them, and what the sessions themselves add to it. */
-import { and, desc, eq, sql } from "drizzle-orm";
+import { and, asc, desc, eq, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
+import { NumberedPages, type PageReading } from "../db/numbered-pages";
 import type { Database } from "../db/open";
 import { sessionCounts, sessions } from "../db/schema/sessions";
 import { withTimeout } from "../platform/wait";
-import { findSessionsWithDevice } from "./connections-and-devices";
+import { findSessionRowsWithDevice } from "./connections-and-devices";
 import { isFinal, type Session, type SessionKind } from "./session";
 import type { SessionView } from "./session-calls";
 import type { SessionClient } from "./session-client";
@@ -16,7 +17,7 @@ const FIGURES_WAIT_MS = 1_000;
 interface LivePageQuery {
   organisationId: number;
   kind: SessionKind;
-  /** How many to skip. D1 reads each of them. */
+  /** How many to skip. */
   offset: number;
   limit: number;
   /** Unix milliseconds. */
@@ -29,35 +30,59 @@ export interface LivePage {
   total: number;
 }
 
-/** A page of an organisation's live sessions. */
-export async function listLiveSessions(db: Database, query: LivePageQuery): Promise<LivePage> {
-  const { rows, counts } = await runBatch(db, {
-    rows: selectLive(db, query),
-    counts: db
+/** The order of the list. */
+type LivePosition = Pick<Session, "createdAt" | "id">;
+
+/** Where the pages end that this isolate has read. */
+const pages = new NumberedPages<LivePosition>();
+
+/** A page of an organisation's live sessions. Null: it is too deep in a list that is too long. */
+export async function listLiveSessions(
+  db: Database,
+  query: LivePageQuery,
+): Promise<LivePage | null> {
+  const { organisationId, kind, now } = query;
+  const counted = () =>
+    db
       .select({ live: sessionCounts.live })
       .from(sessionCounts)
-      .where(
-        and(
-          eq(sessionCounts.organisationId, query.organisationId),
-          eq(sessionCounts.kind, query.kind),
-        ),
-      ),
-  });
-  return { sessions: toSessions(rows, query), total: counts[0]?.live ?? 0 };
+      .where(and(eq(sessionCounts.organisationId, organisationId), eq(sessionCounts.kind, kind)));
+  const toTotal = ([count]: { live: number }[]) => count?.live ?? 0;
+  const page = await pages.read(
+    { ...query, list: `${organisationId}/${kind}` },
+    {
+      count: async () => toTotal(await counted()),
+      keyOf: ({ createdAt, id }: Session) => ({ createdAt, id }),
+      async read(reading) {
+        const { rows, counts } = await runBatch(db, {
+          rows: selectLive(db, query, reading),
+          counts: counted(),
+        });
+        const inOrder = reading.fromEnd ? rows.reverse() : rows;
+        return { rows: inOrder.map(toSession), total: toTotal(counts) };
+      },
+    },
+  );
+  return page && { sessions: page.rows.filter(isLive(now)), total: page.total };
 }
 
 /**
- * A page of the live sessions in which this device is a user. If there are any, D1 goes through the live
- * sessions of the organisation: an index from a session's id to its row would cost a row for each session.
+ * A page of the live sessions in which this device is a user. D1 reads the places of all of them, and the
+ * rows of the page.
  */
 export async function listLiveSessionsWithDevice(
   db: Database,
   deviceId: string,
-  query: LivePageQuery,
+  { organisationId, kind, offset, limit, now }: LivePageQuery,
 ): Promise<LivePage> {
-  const ids = await findSessionsWithDevice(db, query.organisationId, deviceId);
-  const rows = ids.length === 0 ? [] : await selectLive(db, query, ids);
-  return { sessions: toSessions(rows, query), total: ids.length };
+  const found = await findSessionRowsWithDevice(db, organisationId, deviceId);
+  const places = found.slice(offset, offset + limit);
+  if (places.length === 0) return { sessions: [], total: found.length };
+  const rows = await db.all<{ state: string }>(sql`select s.state
+    from json_each(${JSON.stringify(places)}) place cross join ${sessions} s
+      on s.kind = ${kind} and s.ended = 0 and s.organisation_id = ${organisationId}
+        and s.created_at = place.value ->> 'createdAt' and s.id = place.value ->> 'id'`);
+  return { sessions: rows.map(toSession).filter(isLive(now)), total: found.length };
 }
 
 /** A session of a list. `traffic` null: it was not asked, or did not say. */
@@ -81,26 +106,35 @@ export function askForTraffic(
   );
 }
 
-/** The statement that reads a page of live sessions; with `ids`, of those. */
-function selectLive(db: Database, query: LivePageQuery, ids?: readonly string[]) {
+/** The statement that reads a page of live sessions. */
+function selectLive(
+  db: Database,
+  { organisationId, kind }: LivePageQuery,
+  { after, fromEnd, skip, limit }: PageReading<LivePosition>,
+) {
+  const { createdAt, id } = sessions;
+  const order = fromEnd ? asc : desc;
   return db
     .select({ state: sessions.state })
     .from(sessions)
     .where(
       and(
-        eq(sessions.organisationId, query.organisationId),
-        eq(sessions.kind, query.kind),
+        eq(sessions.organisationId, organisationId),
+        eq(sessions.kind, kind),
         eq(sessions.ended, 0),
-        ids && sql`${sessions.id} in (select value from json_each(${JSON.stringify(ids)}))`,
+        after === null ? undefined : sql`(${createdAt}, ${id}) < (${after.createdAt}, ${after.id})`,
       ),
     )
-    .orderBy(desc(sessions.createdAt), desc(sessions.id))
-    .limit(query.limit)
-    .offset(query.offset);
+    .orderBy(order(createdAt), order(id))
+    .limit(limit)
+    .offset(skip);
 }
 
-function toSessions(rows: readonly { state: string }[], { now }: LivePageQuery): Session[] {
-  const live: Session[] = rows.map(({ state }) => JSON.parse(state));
-  // A session whose time is over is gone for every reader, even while its alarm is late.
-  return live.filter(({ expiresAt }) => expiresAt > now);
+function toSession({ state }: { state: string }): Session {
+  return JSON.parse(state);
+}
+
+/** A session whose time is over is gone for every reader, even while its alarm is late. */
+function isLive(now: number): (session: Session) => boolean {
+  return ({ expiresAt }) => expiresAt > now;
 }

@@ -51,7 +51,7 @@ const upsert = (values: string, condition: string) => `insert into sessions
   (organisation_id, kind, created_at, id, ended, ended_at, version, announced, sweep_at, state,
     key_id, user_id, source_id, used_at)
   select ?1, ?2, ?3, ?4, ${values} where ${condition}
-  on conflict (organisation_id, kind, ended, created_at, id) do update
+  on conflict (kind, ended, organisation_id, created_at, id) do update
   set version = excluded.version, announced = excluded.announced, state = excluded.state
   where ${newer("excluded.version", "excluded.announced")}`;
 

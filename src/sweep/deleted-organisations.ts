@@ -8,6 +8,7 @@ import { removeNodesOfOrganisation } from "../relay-nodes/remove-nodes";
 import { removeConnectionsAndPermissions } from "../relay-permissions/retention";
 import { removeSources } from "../sources/source-store";
 import { removeEndpoints } from "../webhooks/endpoint-store";
+import { removeRecoveriesOf } from "../webhooks/recovery";
 import { ORGANISATIONS_PER_STEP, ROWS_PER_DELETION } from "./page-sizes";
 import type { StepResult, SweepServices, Task } from "./tasks";
 
@@ -22,19 +23,19 @@ export async function queueDeletedOrganisations(
   const page = { after: task.after, limit: ORGANISATIONS_PER_STEP };
   const found = await listDeletedOrganisations(db, page);
   const more = found.flatMap(({ id: organisationId, deletedAt }): Task[] => [
-    { job: "old-sessions", organisationId, cutoff: null, range: 0, after: null },
-    { job: "old-rows", organisationId, cutoff: null },
+    { job: "sessions-of-organisation", organisationId, range: 0, after: null },
     { job: "journals-of-organisation", organisationId },
-    { job: "old-pairing", organisationId, cutoff: null, after: null },
+    { job: "pairing-of-organisation", organisationId, after: null },
     { job: "deleted-organisation", organisationId, deletedAt },
   ]);
   const last = found.at(-1);
   const isFull = last !== undefined && found.length === ORGANISATIONS_PER_STEP;
-  return { rest: isFull ? { ...task, after: last.id } : null, more };
+  return { rest: isFull ? { ...task, after: last } : null, more };
 }
 
 /**
- * Removes a page of a deleted organisation's keys, permissions, sources, endpoints and relay nodes. True: none is left.
+ * Removes a page of a deleted organisation's keys, permissions, sources, recoveries, endpoints and relay nodes.
+ * True: none is left.
  * An hour after the deletion it also removes the organisation itself. Until then, work that had begun
  * before (a message on a queue, a call with a key that an isolate still has in its cache) can write rows,
  * which later runs remove.
@@ -46,9 +47,10 @@ export async function removeDeletedOrganisation(
   await removeOrganisationKeys(db, organisationId);
   const permissions = await removeConnectionsAndPermissions(db, organisationId, ROWS_PER_DELETION);
   const sources = await removeSources(db, organisationId, ROWS_PER_DELETION);
+  const recoveries = await removeRecoveriesOf(db, organisationId, ROWS_PER_DELETION);
   await removeEndpoints(db, organisationId);
   await removeNodesOfOrganisation(db, nodes, organisationId);
-  if (permissions === ROWS_PER_DELETION || sources === ROWS_PER_DELETION) return false;
+  if ([permissions, sources, recoveries].includes(ROWS_PER_DELETION)) return false;
   if (deletedAt < now - LATE_ARRIVALS_MS) await removeEmptyOrganisation(db, organisationId);
   return true;
 }

@@ -22,13 +22,7 @@ export const JOURNALS_PER_MESSAGE = 100;
 export const REQUESTS_PER_STEP = 200;
 /** Keys whose end one step announces. */
 export const KEYS_PER_STEP = 100;
-/** Organisations that one step looks at. */
+/** Deleted organisations that one step finds. */
 export const ORGANISATIONS_PER_STEP = 100;
 /** Steps for one message, before the rest goes into another message. A step is at most about 4 queries of D1. */
 export const STEPS_PER_MESSAGE = 20;
-/**
- * The organisations are divided into so many shares. Each minute the sweep looks at one share for what has
- * ended or is old: at each organisation every half hour. A relay session's row may go when it is 10 to 20
- * minutes old, and so has gone within 50.
- */
-export const RETENTION_SHARES = 30;

@@ -4,16 +4,15 @@ import { sideBySide } from "../platform/side-by-side";
 import { type DueSession, findDueSessions } from "../session/due-sessions";
 import type { SessionKind } from "../session/session";
 import { ENDED, type Ended, endedToRemove, type SessionKey } from "../session/session-key";
-import { findRemovable, forgetSessions } from "../session/session-retention";
-import type { CheckMessage } from "../sources/access-checks";
-import { sweepRecoveries } from "../webhooks/recovery";
 import {
-  OBJECTS_AT_ONCE,
-  ROWS_PER_DELETION,
-  SESSIONS_PER_MESSAGE,
-  SESSIONS_PER_STEP,
-} from "./page-sizes";
-import type { StepResult, SweepServices, Task } from "./tasks";
+  findEndedRelays,
+  findOldSources,
+  findSessionsOf,
+  forgetSessions,
+} from "../session/session-retention";
+import type { CheckMessage } from "../sources/access-checks";
+import { OBJECTS_AT_ONCE, SESSIONS_PER_MESSAGE, SESSIONS_PER_STEP } from "./page-sizes";
+import { retentionCutoff, type StepResult, type SweepServices, type Task } from "./tasks";
 
 /** The ranges of an organisation's sessions in the table. A task goes through them one after another. */
 const SESSION_RANGES: readonly { kind: SessionKind; ended: Ended }[] = [
@@ -22,8 +21,6 @@ const SESSION_RANGES: readonly { kind: SessionKind; ended: Ended }[] = [
   { kind: "source", ended: 0 },
   ...ENDED.source.map((ended) => ({ kind: "source" as const, ended })),
 ];
-/** The ranges from this index on have sessions that retention removes: source sessions that have ended. */
-export const FIRST_OLD_RANGE = SESSION_RANGES.length - ENDED.source.length;
 
 /** Finds a page of sessions that are due, and makes the tasks that wake their objects. */
 export async function queueDueSessions(
@@ -58,32 +55,33 @@ export async function wakeSessions(
   if (messages.length > 0) await checks.sendBatch(messages);
 }
 
-/** Finds a page of an organisation's relay sessions that are no longer needed, and makes the tasks that remove them. */
+/**
+ * Finds a page of the relay sessions of each `ended` that are no longer needed, and makes the tasks that remove
+ * them. A range of which there is more gets a task of its own.
+ */
 export async function queueEndedRelays(
   { db, now }: SweepServices,
   task: Extract<Task, { job: "ended-relays" }>,
 ): Promise<StepResult> {
-  const { organisationId, after } = task;
-  const [ended, ...further] = task.ended;
-  if (ended === undefined) return { rest: null, more: [] };
-  const next = { ...task, ended: further, after: null };
-  // The values go round: if the queue was slow, this one may mean sessions by now that have just ended.
-  if (!endedToRemove(now).includes(ended)) return { rest: next, more: [] };
-  const page = { after, limit: SESSIONS_PER_STEP };
-  const range = { organisationId, kind: "relay", ended, only: "recorded" } as const;
-  const found = await findRemovable(db, { ...range, ...page });
-  const more = inMessages(found).map((sessions) => ({
-    job: "remove-ended-relays" as const,
-    sessions,
-  }));
-  const last = found.length === SESSIONS_PER_STEP ? found.at(-1) : undefined;
-  const rest = last ? { ...task, after: { createdAt: last.createdAt, id: last.id } } : next;
-  return { rest: rest.ended.length > 0 ? rest : null, more };
+  // The values go round: if the queue was slow, one may mean sessions by now that have just ended.
+  const due = endedToRemove(now);
+  const ended = task.ended.filter((one) => due.includes(one));
+  const page = { after: task.after, limit: SESSIONS_PER_STEP };
+  const pages = await findEndedRelays(db, ended, page);
+  const more = ended.flatMap((one, i): Task[] => {
+    const found = pages[i] ?? [];
+    const last = found.length === SESSIONS_PER_STEP ? found.at(-1) : undefined;
+    return [
+      ...inMessages(found).map((sessions) => ({ job: "remove-ended-relays" as const, sessions })),
+      ...(last ? [{ ...task, ended: [one], after: last }] : []),
+    ];
+  });
+  return { rest: null, more };
 }
 
 /**
  * Removes relay sessions that have ended, the object before the row: if the object fails, or is not done yet,
- * the row finds it again half an hour later.
+ * the row finds it again a minute later.
  */
 export async function removeEndedRelays(
   { db, sessions }: SweepServices,
@@ -96,23 +94,32 @@ export async function removeEndedRelays(
   await forgetSessions(db, gone);
 }
 
-/** Finds a page of an organisation's old sessions, range after range, and makes the tasks that remove them. */
-export async function queueOldSessions(
-  { db }: SweepServices,
-  task: Extract<Task, { job: "old-sessions" }>,
+/** Finds a page of the source sessions that ended before retention begins, and makes the tasks that remove them. */
+export async function queueOldSources(
+  services: SweepServices,
+  task: Extract<Task, { job: "old-sources" }>,
 ): Promise<StepResult> {
-  const { organisationId, cutoff, after } = task;
+  const page = { after: task.after, limit: SESSIONS_PER_STEP };
+  const old = await findOldSources(services.db, retentionCutoff(services), page);
+  const last = old.length === SESSIONS_PER_STEP ? old.at(-1) : undefined;
+  return { rest: last ? { ...task, after: last } : null, more: removals(old) };
+}
+
+/** Finds a page of the sessions of a deleted organisation, range after range, and makes the tasks that remove them. */
+export async function queueSessionsOf(
+  { db }: SweepServices,
+  task: Extract<Task, { job: "sessions-of-organisation" }>,
+): Promise<StepResult> {
+  const { organisationId, after } = task;
   const range = SESSION_RANGES[task.range];
   if (!range) return { rest: null, more: [] };
-  const only = cutoff === null ? ("all" as const) : { endedBefore: cutoff };
-  const query = { organisationId, ...range, only, after, limit: SESSIONS_PER_STEP };
-  const old = await findRemovable(db, query);
-  const more = inMessages(old).map((sessions) => ({ job: "remove-sessions" as const, sessions }));
-  const last = old.length === SESSIONS_PER_STEP ? old.at(-1) : undefined;
+  const page = { after, limit: SESSIONS_PER_STEP };
+  const found = await findSessionsOf(db, { organisationId, ...range }, page);
+  const last = found.length === SESSIONS_PER_STEP ? found.at(-1) : undefined;
   const rest = last
     ? { ...task, after: { createdAt: last.createdAt, id: last.id } }
     : { ...task, range: task.range + 1, after: null };
-  return { rest, more };
+  return { rest, more: removals(found) };
 }
 
 /** Removes sessions, the object before the row: if the object fails, the row finds it again. */
@@ -128,14 +135,8 @@ export async function removeSessions(
   await forgetSessions(db, purged);
 }
 
-/** Removes a page of an organisation's old recoveries. True: none is left. */
-export async function removeOldRows(
-  { db }: SweepServices,
-  { organisationId, cutoff }: { organisationId: number; cutoff: number | null },
-): Promise<boolean> {
-  const before = cutoff ?? Number.MAX_SAFE_INTEGER;
-  const removed = await sweepRecoveries(db, organisationId, before, ROWS_PER_DELETION);
-  return removed < ROWS_PER_DELETION;
+function removals(sessions: readonly SessionKey[]): Task[] {
+  return inMessages(sessions).map((some) => ({ job: "remove-sessions", sessions: some }));
 }
 
 function inMessages<T>(sessions: readonly T[]): T[][] {

@@ -6,14 +6,15 @@ import type { Database } from "../db/open";
 import type { ApplicationPosition } from "../devices/application-store";
 import type { EventOutbox } from "../events/event-outbox";
 import type { JournalKey } from "../events/journal-key";
-import type { RequestPosition } from "../pairing/request-store";
+import type { DeletedOrganisation } from "../organisations/organisation-store";
 import type { Config } from "../platform/config";
 import type { RelayNodeClient } from "../relay-nodes/node-calls";
 import type { DueSession } from "../session/due-sessions";
 import type { SessionClient } from "../session/session-client";
 import type { Ended, SessionKey } from "../session/session-key";
+import type { EndedPosition, OldSource } from "../session/session-retention";
 
-/** Tasks that only delete rows: a page is one statement. */
+/** Tasks that only delete rows. */
 export const DELETION_JOBS = [
   "setup-codes",
   "nonces",
@@ -21,12 +22,13 @@ export const DELETION_JOBS = [
   "signed-out-tokens",
   "idempotency-keys",
   "dead-letters",
+  "recoveries",
+  "old-pairing",
 ] as const;
 
 /**
- * A task, and where to go on with it. `after` is the last row of the page before; null or 0: from the
- * beginning. `cutoff` and `deletedAt` are Unix milliseconds: what is older than the cutoff is removed; null:
- * everything is, because the organisation was deleted.
+ * A task, and where to go on with it. `after` is the last row of the page before; null: from the beginning.
+ * `deletedAt` is in Unix milliseconds.
  */
 export type Task =
   | { job: (typeof DELETION_JOBS)[number] }
@@ -34,28 +36,25 @@ export type Task =
   | { job: "owed-events"; after: string | null }
   | { job: "expiring-keys" }
   | { job: "database-size" }
-  | { job: "pairing-requests"; after: RequestPosition | null }
+  | { job: "pairing-requests" }
   /** Finds sessions that are due, and makes tasks `wake-sessions` of them. */
   | { job: "due-sessions"; after: DueSession | null }
   | { job: "wake-sessions"; sessions: readonly DueSession[] }
-  /** Looks at a share of the organisations, and makes the tasks of each that has something to remove. */
-  | { job: "retention"; remainder: number; cutoff: number; after: number }
   /**
    * Finds relay sessions that have ended and are no longer needed, and makes tasks `remove-ended-relays` of
-   * them. `ended`: what is left of the values of `Ended` that are to be removed.
+   * them. `ended`: the values of `Ended` that are to be removed.
+   */
+  | { job: "ended-relays"; ended: readonly Ended[]; after: EndedPosition | null }
+  | { job: "remove-ended-relays"; sessions: readonly SessionKey[] }
+  /** Finds source sessions that ended before retention begins, and makes tasks `remove-sessions` of them. */
+  | { job: "old-sources"; after: OldSource | null }
+  /**
+   * Finds all sessions of a deleted organisation, and makes tasks `remove-sessions` of them. `range`: an index
+   * of `SESSION_RANGES`.
    */
   | {
-      job: "ended-relays";
+      job: "sessions-of-organisation";
       organisationId: number;
-      ended: readonly Ended[];
-      after: Pick<SessionKey, "createdAt" | "id"> | null;
-    }
-  | { job: "remove-ended-relays"; sessions: readonly SessionKey[] }
-  /** Finds old sessions, and makes tasks `remove-sessions` of them. `range`: an index of `SESSION_RANGES`. */
-  | {
-      job: "old-sessions";
-      organisationId: number;
-      cutoff: number | null;
       range: number;
       after: Pick<SessionKey, "createdAt" | "id"> | null;
     }
@@ -65,15 +64,9 @@ export type Task =
   /** Finds the journals of a deleted organisation, and makes tasks `drop-journals` of them. */
   | { job: "journals-of-organisation"; organisationId: number }
   | { job: "drop-journals"; journals: readonly JournalKey[] }
-  | { job: "old-rows"; organisationId: number; cutoff: number | null }
-  | {
-      job: "old-pairing";
-      organisationId: number;
-      cutoff: number | null;
-      after: ApplicationPosition | null;
-    }
+  | { job: "pairing-of-organisation"; organisationId: number; after: ApplicationPosition | null }
   /** Finds deleted organisations, and makes the tasks that remove all of each. */
-  | { job: "deleted-organisations"; after: number }
+  | { job: "deleted-organisations"; after: DeletedOrganisation | null }
   | { job: "deleted-organisation"; organisationId: number; deletedAt: number };
 
 /** A message on the sweep's queue. */

@@ -8,7 +8,7 @@
  * message that comes twice goes on from there. Each resend carries the recovery's id, and is made once
  * for each delivery.
  */
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
 import { webhookRecoveries } from "../db/schema/webhooks";
 import type { StoredDelivery } from "../events/delivery-record";
@@ -171,17 +171,24 @@ export async function giveUpRecovery(db: Database, key: RecoveryKey, now: number
     .where(and(isRecovery(key), isNull(webhookRecoveries.finishedAt)));
 }
 
-/** Removes up to `limit` recoveries of an organisation from before `cutoff` (Unix milliseconds); returns how many. */
-export async function sweepRecoveries(
+/** Removes up to `limit` recoveries from before `cutoff` (Unix milliseconds); returns how many. */
+export function sweepRecoveries(db: Database, cutoff: number, limit: number): Promise<number> {
+  return removeRecoveries(db, sql`created_at < ${cutoff}`, limit);
+}
+
+/** Removes up to `limit` recoveries of an organisation; returns how many. */
+export function removeRecoveriesOf(
   db: Database,
   organisationId: number,
-  cutoff: number,
   limit: number,
 ): Promise<number> {
+  return removeRecoveries(db, sql`organisation_id = ${organisationId}`, limit);
+}
+
+async function removeRecoveries(db: Database, which: SQL, limit: number): Promise<number> {
   const { meta } =
     await db.run(sql`delete from ${webhookRecoveries} where (organisation_id, id) in (
-    select organisation_id, id from ${webhookRecoveries} where organisation_id = ${organisationId}
-      and created_at < ${cutoff} limit ${limit})`);
+    select organisation_id, id from ${webhookRecoveries} where ${which} limit ${limit})`);
   return meta.changes;
 }
 

@@ -2,6 +2,7 @@
 import { applyD1Migrations } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
+import { runSweep } from "../support/sweep";
 
 type Row = Record<string, unknown>;
 
@@ -38,5 +39,38 @@ test("keys keep the grace of their last token, and connectors their secret", asy
     await rows("select version, secret_version, previous_secrets, last_failure_at from connectors"),
   ).toEqual([
     { version: 1234, secret_version: 1234, previous_secrets: "[]", last_failure_at: null },
+  ]);
+});
+
+test("sessions and pairing requests are found as before, also those that an older Worker still writes", async () => {
+  const before = env.TEST_MIGRATIONS.filter(({ name }) => name < "0014");
+  await dropAll();
+  await applyD1Migrations(env.DB, before);
+  const now = Date.now();
+  const session = (id: string, kind: string, ended: number) =>
+    `insert into sessions (organisation_id, kind, ended, created_at, id, ended_at, version, announced,
+      sweep_at, state, source_id) values (1, '${kind}', ${ended}, 5, '${id}', ${ended ? now : null}, 2, 2,
+      ${ended ? null : 9}, '{"id":"${id}"}', ${kind === "source" ? 7 : null})`;
+  const request = (id: string, expiresAt: number) =>
+    `insert into pairing_requests (status, application_id, id, organisation_id, device_id, remote_ip,
+      expires_at, asked) values ('pending', 'pa-1', '${id}', 1, '${id}', '192.0.2.1', ${expiresAt}, '{}')`;
+  await env.DB.batch(
+    [
+      session("live", "relay", 0),
+      session("ended", "relay", 3),
+      session("source", "source", 1),
+      "insert into session_devices (organisation_id, session_id, device_id) values (1, 'live', 'd')",
+      request("early", now + 60_000),
+    ].map((sql) => env.DB.prepare(sql)),
+  );
+  const sessions = await rows("select * from sessions order by id");
+  await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+  await env.DB.prepare(request("late", now + 120_000)).run();
+  expect(await rows("select * from sessions order by id")).toEqual(sessions);
+  expect(await rows("select created_at from session_devices")).toEqual([{ created_at: 5 }]);
+  await runSweep();
+  expect(await rows("select id, sweep_at - expires_at as apart from pairing_requests")).toEqual([
+    { id: "early", apart: 0 },
+    { id: "late", apart: 0 },
   ]);
 });

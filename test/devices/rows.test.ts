@@ -68,7 +68,7 @@ async function insertEnded(at: TestApplication, count: number): Promise<void> {
     `insert into pairing_requests
      with recursive n(i) as (select 1 union all select i + 1 from n where i < ?)
      select 'superseded', ?, printf('pr-%08x-0000-7000-8000-000000000000', i), ?, ?, '192.0.2.1',
-       1, null, '{}', '{"at":1}' from n`,
+       1, null, '{}', '{"at":1}', 1 from n`,
   )
     .bind(count, at.application, at.id, "0".repeat(64))
     .run();
@@ -160,8 +160,8 @@ describe("the cost in rows", () => {
       const answer = await call("POST", `${at.path}/pairing/requests`, { body: quiet });
       asked = { id: answer.body.pair_request_id, pollToken: answer.body.poll_token };
     });
-    // The nonce, the request and its index entry.
-    expect(asking.d1Written).toBe(3);
+    // The nonce, the request and its two index entries: in the list, and for the sweep.
+    expect(asking.d1Written).toBe(4);
 
     const again = await signedBody(device, { silent: true }, await newNonce(at));
     const refreshing = await rowsOf(() =>
@@ -235,8 +235,8 @@ describe("a flood of pairing requests", () => {
     });
     expect(statuses.filter((status) => status === 202)).toHaveLength(5);
     expect(statuses.filter((status) => status === 429)).toHaveLength(55);
-    // Five nonces, and five requests with an index entry each; a refused request writes nothing.
-    expect(rows.d1Written).toBe(15);
+    // Five nonces, and five requests with two index entries each; a refused request writes nothing.
+    expect(rows.d1Written).toBe(20);
     expect(rows.d1Read).toBeLessThanOrEqual(60 * 100);
     expect(await findRequest(at, mine.id)).toEqual(before);
     expect((await decide(at, mine.id, "approve")).status).toBe(200);
@@ -290,7 +290,7 @@ describe("a flood of pairing requests", () => {
       `insert into pairing_requests
        with recursive n(i) as (select 1 union all select i + 1 from n where i < 499)
        select 'pending', application_id, printf('pr-%d', i), organisation_id, printf('%064x', i),
-         printf('192.0.2.%d', i), expires_at, null, asked, null
+         printf('192.0.2.%d', i), expires_at, null, asked, null, expires_at
        from pairing_requests, n where status = 'pending' and application_id = ?`,
     )
       .bind(at.application)

@@ -137,11 +137,11 @@ describe("a superseded request", () => {
     }
     expect((await request(at, device, { displayName: "Third" })).id).not.toBe(late.id);
     pass(DAY / 2 + HOUR);
-    await runSweep(at.id);
+    await runSweep();
     expect(await findRequest(at, early.id)).toBeUndefined();
     expect((await findRequest(at, late.id)).status).toBe("superseded");
     pass(DAY / 2);
-    await runSweep(at.id);
+    await runSweep();
     expect(await findRequest(at, late.id)).toBeUndefined();
     expect((await findRequest(at, rejected.id)).status).toBe("rejected");
   });

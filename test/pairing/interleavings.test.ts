@@ -155,7 +155,7 @@ test("an approval finds the request expired when the expiry is written before it
         { applicationId: at.application, requestId: id, terms: {} },
         over - 1,
       ),
-    () => expireRequests(deps, { after: null, limit: 100 }, over),
+    () => expireRequests(deps, 100, over),
   );
   expect(approved).toEqual({ ok: false, refusal: { code: "request-ended", status: "expired" } });
   expect((await found(at, device)).status).toBe(404);
@@ -168,7 +168,7 @@ test("an expiry leaves the request approved when an approval is written before i
   const deps = domainDeps();
   const [, approved] = await overtaken(
     ENDING,
-    () => expireRequests(deps, { after: null, limit: 100 }, over),
+    () => expireRequests(deps, 100, over),
     () =>
       approveRequest(
         deps,
@@ -189,7 +189,7 @@ test("an expiry leaves the request pending when a refresh is written before it",
   const over = Date.parse((await findRequest(at, id)).expires_at);
   await overtaken(
     ENDING,
-    () => expireRequests(deps, { after: null, limit: 100 }, over),
+    () => expireRequests(deps, 100, over),
     async () => {
       // The refresh comes at least a millisecond after the request was made.
       await expect.poll(() => Date.now()).toBeGreaterThan(over - 300_000);

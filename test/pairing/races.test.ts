@@ -121,7 +121,7 @@ describe("a race", () => {
             { applicationId: at.application, requestId: id, terms: {} },
             over - 1,
           ),
-        () => expireRequests(deps, { after: null, limit: 100 }, over),
+        () => expireRequests(deps, 100, over),
       );
       const polled = await pollRequest(deps.db, at.application, id, over);
       const status = approved.ok ? "approved" : "expired";
@@ -149,7 +149,7 @@ describe("a race", () => {
       const [polled] = await race(
         round,
         () => pollRequest(deps.db, at.application, id, over),
-        () => expireRequests(deps, { after: null, limit: 100 }, over + REQUEST_LIFE_MS),
+        () => expireRequests(deps, 100, over + REQUEST_LIFE_MS),
       );
       expect(polled?.status).toBe("approved");
       expect(await verify(at, polled?.token?.token ?? "")).toMatchObject({ valid: true });
@@ -166,8 +166,8 @@ describe("a race", () => {
       const over = Date.now() + REQUEST_LIFE_MS;
       await race(
         round,
-        () => expireRequests(deps, { after: null, limit: 100 }, over),
-        () => expireRequests(deps, { after: null, limit: 100 }, over),
+        () => expireRequests(deps, 100, over),
+        () => expireRequests(deps, 100, over),
       );
       expect(await endings(at)).toEqual(Array(3).fill("device.pair.expired"));
     }

@@ -64,7 +64,7 @@ async function everyStatus(): Promise<{ first: TestApplication; second: TestAppl
   await asked(first);
   await asked(second);
   moveClock(400_000);
-  await runSweep(first.id);
+  await runSweep();
   await decide(first, (await asked(first)).id, "approve");
   await decide(second, (await asked(second)).id, "reject");
   const greedy = newDevice();
@@ -124,7 +124,7 @@ describe("the pairing requests of all applications", () => {
     const before = await shownIn(ALL, at.key, "?status=expired");
     expect(before).toMatchObject([{ pair_request_id: id, status: "expired", decided_at: null }]);
     expect(await shownIn(ALL, at.key)).toEqual(before);
-    await runSweep(at.id);
+    await runSweep();
     const after = await shownIn(ALL, at.key, "?status=expired");
     expect(after).toMatchObject([{ pair_request_id: id, status: "expired" }]);
     expect(after[0]).not.toMatchObject({ decided_at: null });
@@ -183,7 +183,7 @@ describe("an organisation with 1,000 applications, each with a request that has 
         `insert into pairing_requests
          ${numbers}
          select ?3, ${name("pa")}, printf('pr-%08x-0000-7000-8000-%012d', i, ?2), ?2,
-           printf('%064x', i), remote_ip, expires_at, null, asked, iif(?3 = 'pending', null, '{"at":1}')
+           printf('%064x', i), remote_ip, expires_at, null, asked, iif(?3 = 'pending', null, '{"at":1}'), expires_at
          from pairing_requests, n where id = ?4`,
       ).bind(count, tenant.id, status, id),
     ]);

@@ -4,7 +4,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { isNonceUsed, useNonce } from "../../src/once/nonces";
-import { removeEndedPairingData } from "../../src/pairing/retention";
+import { removeOldPairingData } from "../../src/pairing/retention";
 import { call } from "../support/client";
 import {
   ask,
@@ -103,11 +103,11 @@ describe("the sweep of pairing", () => {
     await pair(at, removed);
     await call("DELETE", `${at.path}/devices/${removed.id}`, { key: at.key });
     vi.setSystemTime(Date.now() + 29 * DAY);
-    await runSweep(at.id);
+    await runSweep();
     expect(await left(at)).toEqual({ requests: 2, devices: 2, tokens: 2 });
     const late = await request(at, await newDevice());
     vi.setSystemTime(Date.now() + 2 * DAY);
-    await runSweep(at.id);
+    await runSweep();
     expect(await left(at)).toEqual({ requests: 1, devices: 1, tokens: 1 });
     expect((await findRequest(at, late.id)).status).toBe("expired");
     expect((await verify(at, token)).valid).toBe(true);
@@ -119,12 +119,11 @@ describe("the sweep of pairing", () => {
     const asked = await request(at, await newDevice());
     await decide(at, asked.id, "reject");
     const { db } = domainDeps();
-    const page = { applicationId: at.application, limit: 100 };
     vi.setSystemTime(Date.now() + 3_599_000);
-    await removeEndedPairingData(db, { ...page, cutoff: Date.now() - 1_000 }, Date.now());
+    await removeOldPairingData(db, { cutoff: Date.now() - 1_000, limit: 100 }, Date.now());
     expect(await left(at)).toMatchObject({ requests: 1 });
     vi.setSystemTime(Date.now() + 2_000);
-    await removeEndedPairingData(db, { ...page, cutoff: Date.now() - 1_000 }, Date.now());
+    await removeOldPairingData(db, { cutoff: Date.now() - 1_000, limit: 100 }, Date.now());
     expect(await left(at)).toMatchObject({ requests: 0 });
   });
 

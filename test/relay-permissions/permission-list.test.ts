@@ -246,28 +246,55 @@ describe("a list of 100,000 relay permissions", () => {
     },
   );
 
-  test("reads what it skips for a page far from the start, and nothing else", async () => {
+  test("reads what it skips for a page far from its ends, and nothing else", async () => {
     await list(tenant.key, "maxResults=1");
     const rows = await rowsOf(() => list(tenant.key, "startIndex=5000"));
     expect(rows.d1Read).toBeGreaterThan(5_000);
     expect(rows.d1Read).toBeLessThanOrEqual(5_000 + page.plain);
   });
 
-  test("reads all rows before its last page by startIndex, and one page after a row", async () => {
-    await list(tenant.key, "maxResults=1");
-    let byIndex: Awaited<ReturnType<typeof list>> | undefined;
-    let after: typeof byIndex;
-    const skipping = await rowsOf(async () => {
-      byIndex = await list(tenant.key, "startIndex=99990");
-    });
-    const seeking = await rowsOf(async () => {
-      after = await list(tenant.key, "after=c0499/r0094/send");
-    });
-    expect(byIndex?.permission.map(nameOf)).toEqual(after?.permission.map(nameOf));
-    expect(byIndex?.fetchSize).toBe(10);
-    expect(skipping.d1Read).toBeGreaterThanOrEqual(100_000);
-    expect(skipping.d1Read).toBeLessThanOrEqual(100_000 + page.plain);
-    expect(seeking.d1Read).toBeLessThanOrEqual(page.plain);
+  test.each([
+    ["", LIST, 100_000],
+    ["&direction=receive", LIST, 50_000],
+    ["&enabled=false", LIST, 99_970],
+    ["&remoteConnectionId=r0051", LIST, 1_000],
+  ])(
+    "reads one page for the page after another, and for the last, by startIndex (%s)",
+    async (filter, path, total) => {
+      await list(tenant.key, "maxResults=1");
+      const read = async (query: string) => {
+        let found: Awaited<ReturnType<typeof list>> | undefined;
+        const rows = await rowsOf(async () => {
+          found = await list(tenant.key, `${query}${filter}`, path);
+        });
+        return { names: found?.permission.map(nameOf) ?? [], cost: rows.d1Read };
+      };
+      const middle = Math.floor(total / 3);
+      const [one, two, last] = [
+        await read(`startIndex=${middle}`),
+        await read(`startIndex=${middle + PAGE}`),
+        await read(`startIndex=${total - 10}`),
+      ];
+      const [before] = one.names.slice(-1);
+      const following = await read(`after=${before}`);
+      expect(two.names).toEqual(following.names);
+      expect(two.names).toHaveLength(PAGE);
+      expect(last.names).toHaveLength(10);
+      expect((await read(`after=${last.names[0]}`)).names).toEqual(last.names.slice(1));
+      expect((await read(`startIndex=${total}`)).names).toEqual([]);
+      // Up to a thousand rows are skipped: only a list that is longer is read from elsewhere.
+      if (total <= 1_000) return;
+      expect(two.cost).toBeLessThanOrEqual(page.filtered);
+      expect(last.cost).toBeLessThanOrEqual(page.filtered);
+    },
+  );
+
+  test("has no rows of a connection that is not registered, however deep", async () => {
+    for (const startIndex of [0, 5_000, 10_000_000]) {
+      const path = `${LIST}/nobody?startIndex=${startIndex}`;
+      const { status, body } = await call("GET", path, { key: tenant.key });
+      expect([status, body.code]).toEqual([404, "connection-not-found"]);
+    }
   });
 
   test("costs one page of definitions to find a connection", async () => {

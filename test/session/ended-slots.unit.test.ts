@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Session } from "../../src/session/session";
 import { ENDED, endedOf, endedToRemove, mayHaveEndedAs } from "../../src/session/session-key";
-import { RETENTION_SHARES } from "../../src/sweep/page-sizes";
 
 const MINUTE_MS = 60_000;
 const ended = (kind: string, endedAt: number, status = "expired") =>
@@ -11,15 +10,17 @@ const ended = (kind: string, endedAt: number, status = "expired") =>
 
 const moment = fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 });
 
-test("a row that ended goes ten to fifty minutes after, if the sweep looks at its organisation every half hour", () => {
-  const visitEveryMs = RETENTION_SHARES * MINUTE_MS;
+test("a row that ended goes ten to 21 minutes after, and is looked for in each of the 50 minutes from then on", () => {
   fc.assert(
-    fc.property(moment, fc.nat(visitEveryMs - 1), (endedAt, firstVisit) => {
+    fc.property(moment, fc.nat(MINUTE_MS - 1), (endedAt, firstRun) => {
       const slot = ended("relay", endedAt);
-      const visits = [0, 1, 2, 3].map((n) => endedAt + firstVisit + n * visitEveryMs);
-      const removedAt = visits.find((visit) => endedToRemove(visit).includes(slot)) ?? Infinity;
+      const runs = Array.from({ length: 60 }, (_, n) => endedAt + firstRun + n * MINUTE_MS);
+      const finding = runs.filter((at) => endedToRemove(at).includes(slot));
+      const removedAt = finding[0] ?? Infinity;
       expect(removedAt - endedAt).toBeGreaterThan(10 * MINUTE_MS);
-      expect(removedAt - endedAt).toBeLessThan(50 * MINUTE_MS);
+      expect(removedAt - endedAt).toBeLessThan(21 * MINUTE_MS);
+      // Of them, so many are in the hour after the end.
+      expect(finding).toEqual(runs.filter((at) => at >= removedAt));
     }),
   );
 });

@@ -68,9 +68,11 @@ function sweepAtOf(session: Session, announced: number): number | null {
   return session.status === "active" ? session.expiresAt + 60_000 : null;
 }
 
-function live(organisationId: number) {
+async function live(organisationId: number) {
   const query = { organisationId, kind: "relay" as const, offset: 0, limit: 10, now: BORN_AT };
-  return listLiveSessions(db, query);
+  const page = await listLiveSessions(db, query);
+  if (!page) throw new Error("the first page is not deep");
+  return page;
 }
 
 /** As the object of a session asks that has just woken. */

@@ -73,8 +73,8 @@ describe("the rows of a source session", () => {
       used: 1,
       again: 0,
       looked: 0,
-      // Its state, the alarm that removes the object, its event.
-      ended: { object: 3, d1: 7 },
+      // Its state, the alarm that removes the object, its event. In D1 two of them are indexes of ended ones.
+      ended: { object: 3, d1: 8 },
     });
   });
 

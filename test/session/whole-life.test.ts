@@ -22,9 +22,6 @@ afterEach(() => {
 
 const pair = { users: [{ ip: "192.0.2.1" }, { ip: "192.0.2.2" }] };
 
-/** A run in the minute of this organisation, which comes every half hour. */
-const sweepFor = ({ id }: Pick<Tenant, "id">) => runSweep((60 + (id % 60)) * 60_000);
-
 /** An organisation that has today's journal and a count of its sessions, and of which nothing is due. */
 async function warmTenant(): Promise<Tenant> {
   const tenant = await newOrganisation();
@@ -34,7 +31,7 @@ async function warmTenant(): Promise<Tenant> {
   await list(tenant.key);
   await settled();
   advance(1_500);
-  await sweepFor(tenant);
+  await runSweep();
   return tenant;
 }
 
@@ -58,7 +55,7 @@ async function rowsOfLife(tenant: Tenant, life: () => Promise<string>): Promise<
   const rows = await rowsOf(async () => {
     id = await life();
     advance(1_500);
-    await sweepFor(tenant);
+    await runSweep();
   });
   expect(await countRows("sessions", tenant.id)).toBe(0);
   const left = await runInDurableObject(stubOf(id), (_, { storage }) => [...storage.kv.list()]);

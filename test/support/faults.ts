@@ -36,9 +36,9 @@ export async function loseAlarm(id: string): Promise<void> {
   await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());
 }
 
-/** One run of the sweep, now or at another minute (Unix milliseconds). */
-export function runSweep(scheduledTime = Date.now()): Promise<void> {
-  return sweepThrough(scheduledTime);
+/** One run of the sweep. */
+export function runSweep(): Promise<void> {
+  return sweepThrough();
 }
 
 type Query = (this: unknown, ...args: unknown[]) => Promise<unknown>;

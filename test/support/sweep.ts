@@ -27,11 +27,9 @@ export type Bindings = {
 /**
  * One run of the sweep, and of the messages that it puts on its queue, until there are none left;
  * resolves when all that they started is done.
- * @param scheduledAt the time of the run: it picks the organisations whose retention it looks at
  * @param bindings others than the deployment's
  */
 export async function sweepThrough(
-  scheduledAt: number,
   watch: Watch = (invocation) => invocation(),
   bindings: Bindings = {},
 ): Promise<void> {
@@ -46,7 +44,7 @@ export async function sweepThrough(
       await work(ctx);
       await waitOnExecutionContext(ctx);
     });
-  await invoke((ctx) => sweep(swept, ctx, scheduledAt));
+  await invoke((ctx) => sweep(swept, ctx));
   for (let i = 0; sent.length > 0; i++) {
     if (i === MAX_BATCHES) throw new Error("the sweep never comes to an end");
     const messages = sent.splice(0, BATCH).map(({ body }) => ({
@@ -61,10 +59,7 @@ export async function sweepThrough(
   }
 }
 
-/**
- * One run of the sweep, as it is now; resolves when all that it started is done.
- * @param minute the minute of the run, which picks the organisations whose retention it looks at
- */
-export function runSweep(minute?: number): Promise<void> {
-  return sweepThrough(minute === undefined ? Date.now() : minute * 60_000);
+/** One run of the sweep, as it is now; resolves when all that it started is done. */
+export function runSweep(): Promise<void> {
+  return sweepThrough();
 }

@@ -160,7 +160,7 @@ export async function insertPairingRequests(
 ) {
   await env.DB.prepare(
     `insert into pairing_requests ${NUMBERS} select ?2, ?3, 'pr-' || ?4 || printf('-7000-8000-%012x', i), ?5,
-       'device' || i, '192.0.2.1', ?6, null, '{"scopes":[],"roles":[]}', null from n`,
+       'device' || i, '192.0.2.1', ?6, null, '{"scopes":[],"roles":[]}', null, ?6 from n`,
   )
     .bind(count, status, application, timePart(at), id, at + 300_000)
     .run();

@@ -29,7 +29,7 @@ afterEach(() => {
 /** A run of the sweep of a deployment whose D1 is full to this share. */
 function sweepAt(share: number, operator: Tenant | null): Promise<void> {
   const limit = share === 0 ? 0 : Math.floor(size / share);
-  return sweepThrough(Date.now(), undefined, {
+  return sweepThrough(undefined, {
     DATABASE_LIMIT_BYTES: String(limit),
     OPERATOR_ORGANISATION_ID: String(operator?.id ?? 0),
   });

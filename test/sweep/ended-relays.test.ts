@@ -10,7 +10,7 @@ import { projectSession } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
 import { endedToRemove } from "../../src/session/session-key";
 import { queueEndedRelays } from "../../src/sweep/sweep-sessions";
-import type { SweepServices, Task } from "../../src/sweep/tasks";
+import type { SweepServices } from "../../src/sweep/tasks";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
@@ -33,11 +33,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();
 });
-
-/** A run in the minute of this organisation, which comes every half hour. */
-function sweepFor({ id }: Pick<Tenant, "id">): Promise<void> {
-  return runSweep((60 + (id % 60)) * 60_000);
-}
 
 async function recorded(tenant: Tenant, count: number): Promise<void> {
   await eventually(async () => expect(await eventRows(tenant)).toHaveLength(count));
@@ -70,7 +65,7 @@ describe("a relay session that has ended", () => {
     const { tenant, id } = await withEnded();
     const { session_id: live } = (await create(tenant.key, { idle_seconds: 3_600 })).body;
     advance(21 * MINUTES);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(1);
     expect(await keysOf(id)).toEqual([]);
     expect((await read(tenant.key, live)).status).toBe(200);
@@ -87,7 +82,7 @@ describe("a relay session that has ended", () => {
     await read(tenant.key, id);
     await recorded(tenant, 2);
     advance(21 * MINUTES);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
     expect(await keysOf(id)).toEqual([]);
   });
@@ -95,24 +90,18 @@ describe("a relay session that has ended", () => {
   test("stays for ten minutes, in which callers are told that it has ended", async () => {
     const { tenant, id } = await withEnded();
     advance(10 * MINUTES);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(1);
     expect((await authorize(tenant.key, id)).body.code).toBe("session-ended");
   });
 
   test("stays for ten minutes, also where a message of the sweep waited until its minutes came round", async () => {
-    const { tenant } = await withEnded();
+    await withEnded();
     const now = Date.now();
     const services = { db: openDatabase(env), now } as SweepServices;
     const ended = endedToRemove(now - 20 * 60_000);
-    let task: Task | null = { job: "ended-relays", organisationId: tenant.id, ended, after: null };
-    const found: Task[] = [];
-    while (task?.job === "ended-relays") {
-      const { rest, more } = await queueEndedRelays(services, task);
-      found.push(...more);
-      task = rest;
-    }
-    expect(found).toEqual([]);
+    const task = { job: "ended-relays" as const, ended, after: null };
+    expect(await queueEndedRelays(services, task)).toEqual({ rest: null, more: [] });
   });
 
   test("is not brought back by a write of its live state that comes late", async () => {
@@ -122,21 +111,21 @@ describe("a relay session that has ended", () => {
     await remove(tenant.key, id);
     await recorded(tenant, 2);
     advance(10 * MINUTES);
-    await sweepFor(tenant);
+    await runSweep();
     await projectSession(openDatabase(env), late, { announced: 1, now: Date.now() });
     expect((await list(tenant.key)).body).toMatchObject({ sessions: [], total_count: 0 });
     advance(15 * MINUTES);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
   });
 
   test("writes two rows by that: its row, and its object", async () => {
-    const { tenant } = await withEnded();
-    await sweepFor(tenant);
+    await withEnded();
+    await runSweep();
     advance(21 * MINUTES);
-    const rows = await rowsOf(() => sweepFor(tenant));
+    const rows = await rowsOf(() => runSweep());
     expect(rows).toMatchObject({ d1Written: 1, objectWritten: 1 });
-    expect(written(await rowsOf(() => sweepFor(tenant)))).toBe(0);
+    expect(written(await rowsOf(() => runSweep()))).toBe(0);
   });
 
   test("stays until its events are recorded in a journal", async () => {
@@ -146,13 +135,13 @@ describe("a relay session that has ended", () => {
     await withJournals(journalUnreachable, async () => {
       await remove(tenant.key, id);
       advance(21 * MINUTES);
-      await sweepFor(tenant);
+      await runSweep();
     });
     expect(await rowsLeft(tenant)).toBe(1);
     expect(await keysOf(id)).toEqual(["session"]);
     await stubOf(id).reconcile();
     await recorded(tenant, 2);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
     expect(await keysOf(id)).toEqual([]);
   });
@@ -165,11 +154,11 @@ describe("a relay session that has ended", () => {
     advance(21 * MINUTES);
     const broken = ids[3] ?? "";
     breakObjects("purgeEnded", (name) => name === broken);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(1);
     expect(await keysOf(broken)).toEqual(["session"]);
     vi.restoreAllMocks();
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
     expect(await keysOf(broken)).toEqual([]);
   });
@@ -179,27 +168,27 @@ describe("a relay session that has ended", () => {
     advance(21 * MINUTES);
     await withD1(
       (sql) => (sql.includes('delete from "sessions"') ? d1Lost() : undefined),
-      () => sweepFor(tenant),
+      () => runSweep(),
     );
     expect(await keysOf(id)).toEqual([]);
     expect(await rowsLeft(tenant)).toBe(1);
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
   });
 
   test("leaves in pages, with all that ended when it did", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 110, { endedAt: Date.now() - 21 * MINUTES * 1_000 });
-    await sweepFor(tenant);
+    await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
   });
 
   test("is not read before its time, however long it lived", async () => {
     const tenant = await newOrganisation();
-    await sweepFor(tenant);
-    const idle = await rowsOf(() => sweepFor(tenant));
+    await runSweep();
+    const idle = await rowsOf(() => runSweep());
     await insertSessionRows(tenant.id, 2_000, { endedAt: Date.now() });
-    const rows = await rowsOf(() => sweepFor(tenant));
+    const rows = await rowsOf(() => runSweep());
     // Where a range ends, the row behind it counts as read.
     expect(rows.d1Read - idle.d1Read).toBeLessThanOrEqual(8);
     expect(written(rows)).toBe(0);

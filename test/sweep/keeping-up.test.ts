@@ -55,13 +55,13 @@ const emptyObjects = {
   }),
 };
 
-/** Runs the sweep in the minute of an organisation; how many queries each invocation made. */
-async function sweepFor({ id }: { id: number }, bindings?: Bindings): Promise<number[]> {
+/** Runs the sweep; how many queries each invocation made. */
+async function queriesOfRun(bindings?: Bindings): Promise<number[]> {
   const queries: number[] = [];
   const count = async (invocation: () => Promise<void>) => {
     queries.push((await d1CallsOf(invocation)).length);
   };
-  await sweepThrough((60 + (id % 60)) * 60_000, count, bindings);
+  await sweepThrough(count, bindings);
   return queries;
 }
 
@@ -80,11 +80,11 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
     "%s: in so few queries that ten times as many take a fraction of a minute",
     async (table, insert) => {
       const tenant = await newOrganisation();
-      const idle = sum(await sweepFor(tenant));
+      const idle = sum(await queriesOfRun());
       const before = Number(await count(table));
       await insert(tenant.id);
       expect(await count(table)).toBe(before + A_MINUTE);
-      const queries = await sweepFor(tenant);
+      const queries = await queriesOfRun();
       expect(await count(table)).toBe(before);
       expect(10 * (sum(queries) - idle)).toBeLessThanOrEqual(400);
       expect(Math.max(...queries)).toBeLessThanOrEqual(100);
@@ -95,7 +95,7 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
     const at = await newApplication();
     const requests = { count: A_MINUTE, at: old(), status: "approved" };
     await insertPairingRequests(at, requests);
-    const queries = await sweepFor(at);
+    const queries = await queriesOfRun();
     expect(await count("pairing_requests")).toBe(0);
     expect(sum(queries)).toBeLessThanOrEqual(60);
   });
@@ -103,28 +103,28 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
   test("and what it made in ten minutes while the sweep was off: idempotency keys", async () => {
     const tenant = await newOrganisation();
     await insertIdempotencyKeys(tenant.id, 10 * A_MINUTE, Date.now() - DAY_MS - 1);
-    const queries = await sweepFor(tenant);
+    const queries = await queriesOfRun();
     expect(await count("idempotency_keys")).toBe(0);
     expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 
   test("and its journal, however much is in it: a query to find it, and one to forget it", async () => {
     const tenant = await newOrganisation();
-    const idle = sum(await sweepFor(tenant));
+    const idle = sum(await queriesOfRun());
     await insertDeliveries(tenant.id, 3_000, old() - DAY_MS);
-    const queries = await sweepFor(tenant);
+    const queries = await queriesOfRun();
     expect(await countRows("events", tenant.id)).toBe(0);
     expect(sum(queries) - idle).toBe(1);
   });
 
   test("and all journals of a day that is over, each once, beyond any number that a step finds", async () => {
     const tenant = await newOrganisation();
-    const idle = sum(await sweepFor(tenant));
+    const idle = sum(await queriesOfRun());
     // Of one organisation with 64 a day, and of those around it.
     await insertOldJournals(tenant.id, 2_150, old() - DAY_MS);
     const dropped: string[] = [];
     const getByName = (name: string) => ({ drop: async () => void dropped.push(name) });
-    const queries = await sweepFor(tenant, { JOURNALS: { getByName } });
+    const queries = await queriesOfRun({ JOURNALS: { getByName } });
     expect(await count("journals")).toBe(0);
     expect([dropped.length, new Set(dropped).size]).toEqual([2_150, 2_150]);
     // Three pages, of which an idle run reads one; and one to forget each hundred.
@@ -134,7 +134,7 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
   test("and has all owed events recorded", async () => {
     const tenant = await newOrganisation();
     await insertOwedEvents(tenant.id, 2_000, Date.now() - 120_000);
-    const queries = await sweepFor(tenant);
+    const queries = await queriesOfRun();
     expect(await count("owed_events")).toBe(0);
     expect(await countRows("events", tenant.id)).toBe(2_000);
     // Two for each page of 480; a minute's rows are 38 pages.
@@ -146,7 +146,7 @@ describe("one run of the sweep over sessions", () => {
   test("removes those that ended a hundred at a time, beyond any number that a run reads", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 2_150, { endedAt: Date.now() - 21 * 60_000 });
-    const queries = await sweepFor(tenant, { SESSIONS: emptyObjects });
+    const queries = await queriesOfRun({ SESSIONS: emptyObjects });
     expect(await countRows("sessions", tenant.id)).toBe(0);
     // Five ranges, the pages of one of them, and a batch for each hundred.
     expect(sum(queries)).toBeLessThanOrEqual(60);
@@ -156,7 +156,7 @@ describe("one run of the sweep over sessions", () => {
   test("looks at all that are due", async () => {
     const tenant = await newOrganisation();
     await insertSessionRows(tenant.id, 2_150, { sweepAt: Date.now() });
-    await sweepFor(tenant, { SESSIONS: emptyObjects });
+    await queriesOfRun({ SESSIONS: emptyObjects });
     expect(await countRows("sessions", tenant.id)).toBe(0);
   });
 });
@@ -168,7 +168,7 @@ test("one run ends all pairing requests whose time is over, however many applica
     const requests = { count: 190, at: Date.now() - 600_000, status: "pending" };
     await insertPairingRequests({ application, id: at.id }, requests);
   }
-  await sweepFor(at);
+  await queriesOfRun();
   const left = await env.DB.prepare(
     "select count(*) n from pairing_requests where status = 'pending'",
   );
@@ -183,7 +183,7 @@ test("one run reaches the last of 60,100 organisations in its minute", async () 
   try {
     const last = await newOrganisation();
     await insertRecoveries(last.id, 3, old());
-    const queries = await sweepFor(last);
+    const queries = await queriesOfRun();
     expect(await countRows("webhook_recoveries", last.id)).toBe(0);
     expect(Math.max(...queries)).toBeLessThanOrEqual(MAX_QUERIES);
   } finally {
@@ -208,7 +208,7 @@ test("the runs of the sweep empty each of 110 organisations that were deleted in
   await env.DB.prepare("update organisations set deleted_at = ? where id = ?")
     .bind(Date.now(), newest.id)
     .run();
-  const queries = await sweepFor(oldest);
+  const queries = await queriesOfRun();
   expect(await countRows("events", oldest.id)).toBe(0);
   expect(await countRows("events", newest.id)).toBe(0);
   expect(Math.max(...queries)).toBeLessThanOrEqual(MAX_QUERIES);
@@ -221,21 +221,20 @@ test("an application behind many others is swept too", async () => {
   const { application } = await newApplication(at);
   const requests = { count: 5, at: old(), status: "rejected" };
   await insertPairingRequests({ application, id: at.id }, requests);
-  await sweepFor(at);
+  await queriesOfRun();
   expect(await count("pairing_requests where status = 'rejected'")).toBe(0);
 });
 
 test("a run that finds nothing makes one query for each kind of work, and hands nothing on", async () => {
-  const tenant = await newOrganisation();
-  await sweepFor(tenant);
+  await queriesOfRun();
   await env.DB.prepare("delete from organisations").run();
-  expect(await sweepFor(tenant)).toEqual([14]);
+  expect(await queriesOfRun()).toEqual([17]);
 });
 
 test("the Worker's own queue finishes what one run leaves", async () => {
   const tenant = await newOrganisation();
   await insertJoinCodes(tenant.id, 4_500, Date.now() - 1);
-  await sweep(env, createExecutionContext(), Date.now());
+  await sweep(env, createExecutionContext());
   await eventually(async () => expect(await countRows("join_codes", tenant.id)).toBe(0));
 });
 

@@ -2,6 +2,7 @@
  * The D1 tables of applications, devices and pairing. Times are Unix milliseconds.
  * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
+import { sql } from "drizzle-orm";
 import {
   index,
   integer,
@@ -26,9 +27,9 @@ export const applications = sqliteTable(
 /**
  * Pairing requests. Clustered as (status, application, id), with ids in the order of time. The pending
  * requests of an application are one range. It is short, because their number is limited, so those of one
- * device or address are counted in it without an index. All pending requests are one range for the sweep.
- * Ending a request moves its row. The index is for the list of all requests of an organisation, whatever
- * the number of its applications.
+ * device or address are counted in it without an index. Ending a request moves its row. The first index is for
+ * the list of all requests of an organisation, whatever the number of its applications. The other two are for
+ * the sweep: pending requests when they are due, and ended ones in the order of their age.
  */
 export const pairingRequests = sqliteTable(
   "pairing_requests",
@@ -49,10 +50,17 @@ export const pairingRequests = sqliteTable(
     requested: text("asked").notNull(),
     /** How the request ended, as JSON. Null while it is pending. */
     outcome: text("outcome"),
+    /**
+     * When the sweep looks at the pending request: when its time is over, or before. A refresh leaves it as it
+     * is, so that it costs no index entry; the sweep then moves it on. 0: at once.
+     */
+    sweepAt: integer("sweep_at").notNull().default(0),
   },
   (t) => [
     primaryKey({ columns: [t.status, t.applicationId, t.id] }),
     index("pairing_requests_by_organisation").on(t.organisationId, t.status, t.id),
+    index("pairing_requests_due").on(t.sweepAt).where(sql`status = 'pending'`),
+    index("pairing_requests_by_age").on(t.status, t.id).where(sql`status <> 'pending'`),
   ],
 );
 
@@ -76,6 +84,8 @@ export const devices = sqliteTable(
     primaryKey({ columns: [t.applicationId, t.removed, t.createdAt, t.id] }),
     // The id comes first: a relay session knows only the ids of its users' devices.
     uniqueIndex("devices_by_id").on(t.id, t.applicationId),
+    // Retention finds the devices of all applications that were removed long ago.
+    index("devices_removed").on(sql`state ->> 'removedAt'`).where(sql`removed = 1`),
   ],
 );
 
@@ -88,10 +98,14 @@ export const deviceTokens = sqliteTable("device_tokens", {
 });
 
 /** Setup codes that can still be used, by keyed digest. A code is deleted when it is used, and lives ten minutes at most. */
-export const setupCodes = sqliteTable("setup_codes", {
-  digest: text("digest").primaryKey(),
-  expiresAt: integer("expires_at").notNull(),
-  keyId: integer("key_id").notNull(),
-  role: text("role").notNull(),
-  scopes: text("scopes", { mode: "json" }).$type<string[]>().notNull(),
-});
+export const setupCodes = sqliteTable(
+  "setup_codes",
+  {
+    digest: text("digest").primaryKey(),
+    expiresAt: integer("expires_at").notNull(),
+    keyId: integer("key_id").notNull(),
+    role: text("role").notNull(),
+    scopes: text("scopes", { mode: "json" }).$type<string[]>().notNull(),
+  },
+  (t) => [index("setup_codes_expiry").on(t.expiresAt)],
+);

@@ -34,10 +34,14 @@ export const journals = sqliteTable(
 );
 
 /** Queue messages that no consumer could use: they could not be read, or had no retries left. */
-export const deadLetters = sqliteTable("dead_letters", {
-  id: text("id").primaryKey(),
-  queue: text("queue").notNull(),
-  at: integer("at").notNull(),
-  reason: text("reason").notNull(),
-  body: text("body").notNull(),
-});
+export const deadLetters = sqliteTable(
+  "dead_letters",
+  {
+    id: text("id").primaryKey(),
+    queue: text("queue").notNull(),
+    at: integer("at").notNull(),
+    reason: text("reason").notNull(),
+    body: text("body").notNull(),
+  },
+  (t) => [index("dead_letters_by_age").on(t.at)],
+);

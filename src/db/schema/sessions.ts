@@ -6,9 +6,10 @@ import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /**
- * The read model of sessions. Clustered as (organisation, kind, ended, created, id): the live sessions of
- * an organisation are one range in the order of its list, and the ended ones are ranges that the sweep
- * removes from their beginning. Ending a session moves its row, which costs one row like any other change.
+ * The read model of sessions. Clustered as (kind, ended, organisation, created, id): the live sessions of an
+ * organisation are one range in the order of its list. The relay sessions of all organisations that ended in
+ * the same ten minutes are one range too, so the sweep finds them without an index. Ending a session moves its
+ * row, which costs one row like any other change.
  */
 export const sessions = sqliteTable(
   "sessions",
@@ -36,7 +37,7 @@ export const sessions = sqliteTable(
     usedAt: integer("used_at"),
   },
   (t) => [
-    primaryKey({ columns: [t.organisationId, t.kind, t.ended, t.createdAt, t.id] }),
+    primaryKey({ columns: [t.kind, t.ended, t.organisationId, t.createdAt, t.id] }),
     index("sessions_sweep").on(t.sweepAt).where(sql`sweep_at is not null`),
     // One index for each filter of the list of source sessions, in the order of the list for each `ended`.
     index("sessions_by_key")
@@ -51,6 +52,8 @@ export const sessions = sqliteTable(
     index("sessions_by_end")
       .on(t.organisationId, t.endedAt)
       .where(sql`source_id is not null and ended = 1`),
+    // Retention finds the ended source sessions of all organisations that are too old.
+    index("sessions_by_age").on(t.endedAt).where(sql`source_id is not null and ended > 0`),
     // An ended source session is found by its id alone: its object is gone.
     index("sessions_ended_by_id").on(t.id).where(sql`source_id is not null and ended > 0`),
   ],
@@ -110,9 +113,11 @@ export const sessionDevices = sqliteTable(
     organisationId: integer("organisation_id").notNull(),
     sessionId: text("session_id").notNull(),
     deviceId: text("device_id").notNull(),
+    /** When the session was created: with it, the session's row is found by its key. */
+    createdAt: integer("created_at").notNull().default(0),
   },
   (t) => [
     primaryKey({ columns: [t.organisationId, t.sessionId, t.deviceId] }),
-    index("session_devices_by_device").on(t.organisationId, t.deviceId),
+    index("session_devices_by_device").on(t.organisationId, t.deviceId, t.createdAt, t.sessionId),
   ],
 );

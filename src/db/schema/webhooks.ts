@@ -2,7 +2,7 @@
  * The D1 tables of webhook endpoints and recoveries. Times are Unix milliseconds.
  * `docs/storage.md` describes every table, and `CONTRIBUTING.md` how to add one.
  */
-import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** An older version of a secret or token that still works. */
 export interface PreviousSecret {
@@ -60,5 +60,9 @@ export const webhookRecoveries = sqliteTable(
     createdAt: integer("created_at").notNull(),
     finishedAt: integer("finished_at"),
   },
-  (t) => [primaryKey({ columns: [t.organisationId, t.id] })],
+  (t) => [
+    primaryKey({ columns: [t.organisationId, t.id] }),
+    // Retention finds the oldest ones of all organisations.
+    index("webhook_recoveries_by_age").on(t.createdAt),
+  ],
 );

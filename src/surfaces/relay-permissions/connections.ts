@@ -41,15 +41,18 @@ export function connectionOperations(prefix: Prefix): Operation[] {
         "If `fetchSize` is as high as `maxResults`, there may be more: ask again with the last id as `after`.",
       query: connectionQuery,
       answers: { 200: connectionDefinitions },
+      refusals: { 400: ["page-too-deep"] },
       example: { query: { maxResults: "10" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const { connections, total } = await listConnections(c.var.db, organisationId, {
+        const page = await listConnections(c.var.db, organisationId, {
           after: query.after,
           offset: query.startIndex,
           limit: query.maxResults,
+          now: Date.now(),
         });
-        const envelope = toEnvelope({ total, fetched: connections.length }, query);
-        const definitions = connections.map(toConnectionDefinition);
+        if (!page) throw refused({ code: "page-too-deep" });
+        const envelope = toEnvelope({ total: page.total, fetched: page.rows.length }, query);
+        const definitions = page.rows.map(toConnectionDefinition);
         return { status: 200, body: { ...envelope, definitions } };
       },
     }),

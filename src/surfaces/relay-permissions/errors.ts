@@ -1,4 +1,5 @@
 /** How relay permissions say what is wrong: RFC 9457, as `/v1` does, since HULFT's format is not public. */
+import { MOST_SKIPPED_ROWS } from "../../db/numbered-pages";
 import { problemSurface } from "../../http/problem-details";
 import { type HttpRefusal, pathsUnder, Refused } from "../../http/request-context";
 import type {
@@ -22,12 +23,21 @@ export function requireDone<T>(result: PermissionResult<T>): T {
 }
 
 /** What is thrown where a permission or connection is not read or changed. */
-export function refused(refusal: PermissionRefusal): Refused {
+export function refused(refusal: PermissionRefusal | { code: "page-too-deep" }): Refused {
   return new Refused(toHttpRefusal(refusal));
 }
 
-function toHttpRefusal(refusal: PermissionRefusal): HttpRefusal {
+function toHttpRefusal(refusal: PermissionRefusal | { code: "page-too-deep" }): HttpRefusal {
   switch (refusal.code) {
+    case "page-too-deep": {
+      const message = `is more than ${MOST_SKIPPED_ROWS} rows away from the beginning and the end of the list: go on with after instead, the key of the last row that you have`;
+      return {
+        status: 400,
+        code: "page-too-deep",
+        message: `startIndex ${message}.`,
+        problems: [{ path: "startIndex", message }],
+      };
+    }
     case "permission-exists": {
       const { connectionId, remoteConnectionId, direction } = refusal.key;
       return {

@@ -60,6 +60,7 @@ function listOperations(prefix: Prefix): Operation[] {
         "The key of a relay permission is `connectionId`, `remoteConnectionId` and `direction`. If `fetchSize` is as high as `maxResults`, there may be more: ask again with the last key as `after`.",
       query: permissionQuery,
       answers: { 200: relayPermissions },
+      refusals: { 400: ["page-too-deep"] },
       example: { query: { direction: "send", enabled: "true" } },
       async handle(c, { query, caller: { organisationId } }) {
         return { status: 200, body: await list(c, organisationId, null, query) };
@@ -107,7 +108,7 @@ function listOperations(prefix: Prefix): Operation[] {
       description: "A registered connection without relay permissions has an empty list.",
       query: permissionQuery,
       answers: { 200: relayPermissions },
-      refusals: { 404: ["connection-not-found"] },
+      refusals: { 400: ["page-too-deep"], 404: ["connection-not-found"] },
       example: { params: { connectionId: "plant-a" } },
       async handle(c, { params, query, caller: { organisationId } }) {
         const id = requireConnectionId(params.connectionId);
@@ -194,11 +195,12 @@ async function list(
     connectionId,
     offset: startIndex,
     limit: maxResults,
+    now: Date.now(),
   });
-  if (!found) throw refused({ code: "connection-not-found" });
+  if (!found.ok) throw refused(found);
   const envelope = toEnvelope(
-    { total: found.total, fetched: found.permissions.length },
+    { total: found.total, fetched: found.rows.length },
     { startIndex, maxResults },
   );
-  return { ...envelope, permission: found.permissions.map(toPermission) };
+  return { ...envelope, permission: found.rows.map(toPermission) };
 }

@@ -3,6 +3,7 @@
  * `enabled` is a string. The mappers name every field that is shown.
  */
 import * as z from "zod";
+import { MOST_SKIPPED_ROWS } from "../../db/numbered-pages";
 import { humanText } from "../../http/human-text";
 import type { Shown } from "../../http/operation";
 import { wholeNumberText } from "../../http/whole-numbers";
@@ -84,7 +85,9 @@ export const FIRST_PAGE = { startIndex: 0, maxResults: 30 };
 const paging = {
   startIndex: wholeNumberText(0, Number.MAX_SAFE_INTEGER)
     .default(FIRST_PAGE.startIndex)
-    .meta({ description: "How many rows to skip. `after` costs less, and misses no row." }),
+    .meta({
+      description: `How many rows to skip. \`after\` costs less, and misses no row. In a list of more than ${2 * MOST_SKIPPED_ROWS} rows, what is more than ${MOST_SKIPPED_ROWS} rows away from both ends is reached row after row only.`,
+    }),
   maxResults: wholeNumberText(1, 1_000)
     .default(FIRST_PAGE.maxResults)
     .meta({ description: "How many rows the answer has at most." }),

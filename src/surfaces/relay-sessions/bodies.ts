@@ -3,6 +3,7 @@
  * Unknown fields are ignored, as Edgegap does.
  */
 import * as z from "zod";
+import { MOST_SKIPPED_ROWS } from "../../db/numbered-pages";
 import { freeText, humanText } from "../../http/human-text";
 import { wholeNumber, wholeNumberText } from "../../http/whole-numbers";
 import { spellAddress } from "../../platform/ip-address";
@@ -225,7 +226,9 @@ export const listSessionsQuery = z
   .object({
     page: wholeNumberText(1, Number.MAX_SAFE_INTEGER)
       .default(1)
-      .meta({ description: "Which page: the first is 1." }),
+      .meta({
+        description: `Which page: the first is 1. A page behind the last is empty. In a list of more than ${2 * MOST_SKIPPED_ROWS} sessions, pages that are more than ${MOST_SKIPPED_ROWS} away from both ends are reached one after another only.`,
+      }),
     limit: wholeNumberText(1, 100)
       .default(20)
       .meta({

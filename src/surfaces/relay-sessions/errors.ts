@@ -3,6 +3,7 @@
  * Called by their operations.
  */
 import * as z from "zod";
+import { MOST_SKIPPED_ROWS } from "../../db/numbered-pages";
 import { type HttpRefusal, pathsUnder, Refused, type Surface } from "../../http/request-context";
 import { RELAY_SESSION_ID } from "../../session/relay-session-id";
 import type { AdmissionRefusal } from "../../session-object/admission";
@@ -144,6 +145,13 @@ const REFUSALS = {
 
 /** The object of a session does not answer. */
 export const sessionUnreachable = tryAgain("unavailable", "The session cannot be reached.");
+
+/** The page is far from the beginning and the end of a very long list. */
+export const pageTooDeep: HttpRefusal = {
+  status: 400,
+  code: "page-too-deep",
+  message: `This page is more than ${MOST_SKIPPED_ROWS} sessions away from the beginning and the end of the list. Read the pages one after another, from the first on.`,
+};
 
 /** There is no such session, or none any more. */
 export const sessionNotFound: HttpRefusal = REFUSALS["not-found"];

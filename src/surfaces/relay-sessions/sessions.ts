@@ -22,7 +22,7 @@ import {
   showSessionQuery,
   userOfSessionBody,
 } from "./bodies";
-import { requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
+import { pageTooDeep, requireSessionId, sessionNotFound, toRelayRefusal } from "./errors";
 import { linkSettings } from "./links";
 import {
   newJoinCode,
@@ -100,6 +100,7 @@ export const relaySessions: OperationGroup = {
         "Sessions that have ended are not listed. What only a session itself knows is null here, unless you ask for it with `with_traffic`: coordinates, bytes, and who is connected.",
       query: listSessionsQuery,
       answers: { 200: relaySessionPage },
+      refusals: { 400: ["page-too-deep"] },
       example: { query: { page: "1", limit: "20" } },
       async handle(c, { query, caller }) {
         const { db, sessions } = c.var;
@@ -114,6 +115,7 @@ export const relaySessions: OperationGroup = {
         const page = await (deviceId === null
           ? listLiveSessions(db, wanted)
           : listLiveSessionsWithDevice(db, deviceId, wanted));
+        if (!page) throw new Refused(pageTooDeep);
         const listed = query.with_traffic
           ? await askForTraffic(sessions, page.sessions)
           : page.sessions.map((session) => ({ session, traffic: null }));

@@ -1,12 +1,8 @@
 /** Pairing requests on `/v1`, as operators and webhooks see them. */
 import * as z from "zod";
 import type { Shown } from "../../http/operation";
-import { fingerprint } from "../../pairing/device-key";
-import {
-  type PairingRequest,
-  REQUEST_STATUSES,
-  requestDigest,
-} from "../../pairing/pairing-request";
+import { type PairingRequest, REQUEST_STATUSES } from "../../pairing/pairing-request";
+import { marksOf } from "../../pairing/request-marks";
 import { time, toRfc3339 } from "../shared/wire-time";
 
 /** The schema of a request's status. */
@@ -82,14 +78,15 @@ export const pairingRequest = z
 /** A pairing request, as operators see it. */
 export function toRequestWire(request: PairingRequest): Shown<typeof pairingRequest> {
   const { outcome } = request;
+  const { fingerprint, digest } = marksOf(request);
   return {
     pair_request_id: request.id,
     application_id: request.applicationId,
     status: request.status,
     device_id: request.deviceId,
     public_key: request.publicKey,
-    fingerprint: fingerprint(request.deviceId),
-    digest: requestDigest(request),
+    fingerprint,
+    digest,
     display_name: request.displayName,
     platform: request.platform,
     device_family: request.family,

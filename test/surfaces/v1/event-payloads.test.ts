@@ -58,7 +58,7 @@ test("every event that there is has the form that is described, in the list and 
   await changeSources(tenant);
   await changeDevices(tenant);
   // D1 has more bytes than that.
-  await sweepThrough(Date.now(), undefined, {
+  await sweepThrough(undefined, {
     DATABASE_LIMIT_BYTES: "1000",
     OPERATOR_ORGANISATION_ID: String(tenant.id),
   });
