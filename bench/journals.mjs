@@ -71,7 +71,7 @@ process.exit();
 /** What lives leave behind: at once, and in D1 an hour later. */
 async function measureSizes({ name, built }) {
   const state = mkdtempSync(join(tmpdir(), "drawbridge-bench-state-"));
-  const server = await serve(built, {}, state);
+  const server = await serve(built, {}, { state });
   try {
     const headers = await newOrganisation(server.url);
     const arrived = receiver.count("lives");
