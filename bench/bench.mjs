@@ -1,8 +1,10 @@
-import { measureSpeed } from "./speed.mjs";
+import { measureCounts, acceptCounts } from "./counts.mjs";
 import { buildWorker } from "./server.mjs";
 const built = buildWorker(".");
 try {
-  console.log(await measureSpeed(built, { rounds: 1, count: 8 }));
+  const c = await measureCounts(built, 3);
+  console.table(c);
+  acceptCounts(c);
 } finally {
   built.remove();
 }
