@@ -25,8 +25,8 @@ export const COUNTED = [
 ];
 const FILE = join(import.meta.dirname, "counts.json");
 /** A call is over when nothing was counted for so long, and nothing is under way. */
-const QUIET_CHECKS = 6;
-const QUIET_CHECK_MS = 25;
+const QUIET_CHECKS = 4;
+const QUIET_CHECK_MS = 15;
 
 /**
  * Counts each call so many times, and takes the middle: a key that is read again after ten seconds, or the time of
@@ -78,7 +78,8 @@ async function countOnce(server, call) {
   return Object.fromEntries(COUNTED.map((what) => [what, after[what] - before[what]]));
 }
 
-async function quietCounts(server) {
+/** The counts, when nothing is under way any more. */
+export async function quietCounts(server) {
   let before = "";
   for (let quiet = 0; ; ) {
     const counts = await server.counts();

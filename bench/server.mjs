@@ -89,6 +89,9 @@ export async function serve({ folder, built, config }, vars = {}, { state, count
     setClockAhead: (aheadMs) => post(control, {}, { aheadMs }),
     /** One run of the cron job, of the minute that begins then (Unix milliseconds). */
     runCron: (scheduledAt) => post(control, {}, { scheduledAt }),
+    /** Makes copies of an event in an organisation's journal of today. Of a counted server. */
+    copyEvents: (organisationId, range) =>
+      post(`${control}copy-events`, {}, { organisationId, range }),
     /** What was counted since the start: see `in-worker/counting.mjs`. */
     counts: () => get(`${control}counts`, {}),
   };
@@ -151,10 +154,12 @@ async function migrate(mf, folder) {
   }
 }
 
+/** The headers of the root token. */
+export const rootHeaders = { Authorization: `Bearer ${ROOT_TOKEN}` };
+
 /** The headers of a new organisation's API key. */
 export async function newOrganisation(url) {
-  const root = { Authorization: `Bearer ${ROOT_TOKEN}` };
-  const { api_key: key } = await post(`${url}v1/organisations`, root, { name: "Bench" });
+  const { api_key: key } = await post(`${url}v1/organisations`, rootHeaders, { name: "Bench" });
   return { Authorization: `token ${key.token}` };
 }
 

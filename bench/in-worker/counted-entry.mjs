@@ -33,6 +33,18 @@ export class JournalObject extends Journal {
     listenToD1(env.DB);
     super(ctx, env);
   }
+
+  /** Adds copies of an event, with these numbers in their ids, and its time. */
+  benchCopies({ from, to }) {
+    this.ctx.storage.sql.exec(
+      `insert into events
+        with recursive n (i) as (select ?1 union all select i + 1 from n where i < ?2)
+        select unhex(substr(hex(id), 1, 12) || printf('7000A%015X', i)), part, type, at, data, deliveries, null
+        from (select * from events order by id limit 1), n`,
+      from,
+      to,
+    );
+  }
 }
 
 countMethods(SessionObject.prototype, Session.prototype);
@@ -44,7 +56,12 @@ export default countHandlers({ ...worker, fetch: entry.fetch });
 export class Bench extends Control {
   async fetch(request) {
     listenToD1(this.env.DB);
-    if (new URL(request.url).pathname === "/counts") return Response.json(counts);
-    return super.fetch(request);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/counts") return Response.json(counts);
+    if (pathname !== "/copy-events") return super.fetch(request);
+    const { organisationId, range } = await request.json();
+    const day = new Date().toISOString().slice(0, 10);
+    await this.env.JOURNALS.getByName(`${organisationId}/${day}/0`).benchCopies(range);
+    return Response.json({});
   }
 }

@@ -99,7 +99,8 @@ function after(target, name, tell) {
       tell(answer, args);
       return answer;
     }
-    return answer.then((value) => {
+    return during(async () => {
+      const value = await answer;
       tell(value, args);
       return value;
     });
