@@ -31,12 +31,14 @@ class Sessions {
 }
 
 /**
- * Makes what the calls need, on Drawbridge and on each server of references.
- * @param references the servers: all calls of a limit go to one of them
+ * Makes what the calls need, on each server.
+ * @param fixtures of the Drawbridge that is measured
+ * @param servers `references`: with reference Workers. `others`: with other versions of Drawbridge; they get the
+ *   same organisation and key
  * @returns the calls. `toRequest(server)` gives a function from the number of a call to its request. `prepare`
  *   makes what the next calls need
  */
-export async function comparedCalls(fixtures, references, receiverUrl) {
+export async function comparedCalls(fixtures, { references, others }, receiverUrl) {
   const { id, token, headers, server: drawbridge } = fixtures;
   const request = (server, path, method, body) => ({
     method,
@@ -44,7 +46,7 @@ export async function comparedCalls(fixtures, references, receiverUrl) {
     headers,
     body,
   });
-  const creations = new Map([[drawbridge, "v1/relays/sessions"]]);
+  const creations = new Map([drawbridge, ...others].map((one) => [one, "v1/relays/sessions"]));
   for (const reference of references) creations.set(reference, "create");
   const newSessions = () =>
     new Map(
@@ -57,9 +59,9 @@ export async function comparedCalls(fixtures, references, receiverUrl) {
   await read.get(drawbridge).prepare(SESSIONS);
   await fixtures.addPendingRequests(LISTED);
   const endpoint = await fixtures.newEndpoint(receiverUrl, ["key.expiring"]);
-  for (const reference of references) {
-    await fixtures.copyTo(reference);
-    await read.get(reference).prepare(SESSIONS);
+  for (const server of [...others, ...references]) {
+    await fixtures.copyTo(server);
+    await read.get(server).prepare(SESSIONS);
   }
 
   /** A call that is the same each time. */

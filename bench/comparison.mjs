@@ -38,7 +38,11 @@ export async function compare(runners, { rounds, count }) {
     }
     for (const name of names) costs[name].push(sums[name]);
   }
-  const median = (name, what) => percentile(costs[name].map((cost) => cost[what]), 0.5);
+  const median = (name, what) =>
+    percentile(
+      costs[name].map((cost) => cost[what]),
+      0.5,
+    );
   const of = (name, limit, what) =>
     percentile(
       costs[name].map((cost, round) => costs[limit][round][what] / cost[what]),

@@ -19,7 +19,7 @@ const LATER_MS = 2_400_000;
  * @param receiver where webhooks go
  */
 export function countedCalls(fixtures, receiver) {
-  const { server, token } = fixtures;
+  const { token } = fixtures;
   const sessions = "v1/relays/sessions";
   const authorization = (session_id) => ({ session_id, user_ip: "198.51.100.3" });
   const once = (method, path, body) => ({
@@ -92,7 +92,9 @@ export function countedCalls(fixtures, receiver) {
         await until(() => receiver.count(path) === 1);
         const sockets = await connect(session);
         await play(sockets);
-        const closed = Promise.all(sockets.map((ws) => new Promise((done) => ws.once("close", done))));
+        const closed = Promise.all(
+          sockets.map((ws) => new Promise((done) => ws.once("close", done))),
+        );
         await fixtures.call("DELETE", `${sessions}/${session.session_id}`);
         await closed;
         await until(() => receiver.count(path) === 2);

@@ -115,8 +115,5 @@ export function compareCounts(found) {
 
 /** Makes these the counts that later runs are compared with. */
 export function acceptCounts(found) {
-  const lines = Object.entries(found).map(
-    ([name, counts]) => `  ${JSON.stringify(name)}: ${JSON.stringify(counts)}`,
-  );
-  writeFileSync(FILE, `{\n${lines.join(",\n")}\n}\n`);
+  writeFileSync(FILE, `${JSON.stringify(found, null, 2)}\n`);
 }

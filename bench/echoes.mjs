@@ -3,8 +3,8 @@
  * relay passes on. The same bytes go through Drawbridge, a relay by hand, and one of partyserver.
  */
 import { WebSocket } from "ws";
-import { send } from "./http-client.mjs";
 import { PAIR } from "./fixtures.mjs";
+import { send } from "./http-client.mjs";
 
 const PAIRS = 4;
 /** Echoes of a pair that are under way at a time. */

@@ -73,7 +73,10 @@ export class Fixtures {
 
   /** Gives a server of reference Workers the same rows. */
   async copyTo(reference) {
-    const [from, to] = [await this.server.mf.getD1Database("DB"), await reference.mf.getD1Database("DB")];
+    const [from, to] = [
+      await this.server.mf.getD1Database("DB"),
+      await reference.mf.getD1Database("DB"),
+    ];
     for (const table of SHARED) {
       const { results } = await from.prepare(`select * from ${table}`).all();
       for (const row of results) {

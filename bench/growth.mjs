@@ -40,7 +40,8 @@ export function checkGrowth(rows) {
     const isGrowing = read.at(-1) > Math.max(read[0], floor) + SLACK;
     let problem = null;
     if (isGrowing && !grows) problem = `reads ${read.join(", then ")} rows: more with more rows`;
-    if (!isGrowing && grows) problem = "does not grow any more: take its mark from growth-subjects.mjs";
+    if (!isGrowing && grows)
+      problem = "does not grow any more: take its mark from growth-subjects.mjs";
     return { name: `growth: ${name}`, problem };
   });
 }

@@ -1,6 +1,7 @@
 /** The part `speed`: what calls and echoes cost beside reference Workers, in turns (see `comparison.mjs`). */
-import { compare, sender } from "./comparison.mjs";
+
 import { comparedCalls } from "./compared-calls.mjs";
+import { compare, sender } from "./comparison.mjs";
 import { openEchoes, RELAYS } from "./echoes.mjs";
 import { Fixtures } from "./fixtures.mjs";
 import { Receiver } from "./receiver.mjs";
@@ -21,10 +22,11 @@ const ECHOES_OF_A_REQUEST = 5;
 /**
  * Measures.
  * @param plan how many `rounds`, and how many requests in a turn (`count`)
+ * @param other another version of Drawbridge, which is measured as well; null: none
  * @returns a row for each call and limit: the part of the limit that is reached, by CPU and by time, its aim, and
  *   the control: the same of the first limit, beside itself in another process
  */
-export async function measureSpeed(built, plan) {
+export async function measureSpeed(built, plan, other) {
   const receiver = await Receiver.open();
   const servers = [];
   try {
@@ -35,9 +37,11 @@ export async function measureSpeed(built, plan) {
     const drawbridge = await start(serve(built, NO_LIMITS));
     const reference = await start(serveReferences(built));
     const control = await start(serveReferences(built));
+    const before = other && (await start(serve(other, NO_LIMITS)));
     const fixtures = await Fixtures.make(drawbridge);
-    const places = { drawbridge, reference, control };
-    const calls = await comparedCalls(fixtures, [reference, control], receiver.url("test"));
+    const places = { drawbridge, reference, control, before };
+    const at = { references: [reference, control], others: before ? [before] : [] };
+    const calls = await comparedCalls(fixtures, at, receiver.url("test"));
     const rows = [];
     for (const call of calls) rows.push(...(await compareCall(call, places, plan)));
     for (const bytes of ECHO_BYTES) {
@@ -54,17 +58,23 @@ async function compareCall({ name, drawbridge, limits }, places, plan) {
   const runners = { Drawbridge: sender(places.drawbridge, drawbridge) };
   for (const limit of limits) runners[limit.name] = sender(places.reference, limit);
   runners.control = sender(places.control, limits[0]);
+  if (places.before) runners.before = sender(places.before, drawbridge);
   return toRows(name, await compare(runners, plan), limits);
 }
 
-async function compareEchoes(bytes, { drawbridge, reference, control }, headers, plan) {
-  const limits = [{ name: "a relay by hand", aim: 0.98 }, { name: "partyserver", aim: 1 }];
+async function compareEchoes(bytes, places, headers, plan) {
+  const { drawbridge, reference, control, before } = places;
+  const limits = [
+    { name: "a relay by hand", aim: 0.98 },
+    { name: "partyserver", aim: 1 },
+  ];
   const runners = {
     Drawbridge: await openEchoes(drawbridge, RELAYS.drawbridge, bytes, headers),
     "a relay by hand": await openEchoes(reference, RELAYS.relay, bytes),
     partyserver: await openEchoes(reference, RELAYS.party, bytes),
     control: await openEchoes(control, RELAYS.relay, bytes),
   };
+  if (before) runners.before = await openEchoes(before, RELAYS.drawbridge, bytes, headers);
   try {
     const { rounds, count } = plan;
     const compared = await compare(runners, { rounds, count: count * ECHOES_OF_A_REQUEST });
@@ -82,6 +92,7 @@ function toRows(name, { costs, of }, limits) {
       limit,
       aim,
       reached: of("Drawbridge", limit),
+      before: costs.before ? of("before", limit) : null,
       control,
       cost: costs.Drawbridge,
       limitCost: costs[limit],

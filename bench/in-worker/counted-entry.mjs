@@ -2,13 +2,14 @@
  * As `entry.mjs`, for the bench that counts: everything that the Worker and its objects do is counted, and the
  * entrypoint `Bench` tells the counts. Nothing is replaced, every call goes through.
  */
+
+import { countHandlers, countMethods, counts, listenToD1, listenToStorage } from "./counting.mjs";
+import entry, { Bench as Control } from "./entry.mjs";
 import worker, {
   JournalObject as Journal,
   RelayNodeObject as Node,
   SessionObject as Session,
 } from "./worker.js";
-import { counts, countHandlers, countMethods, listenToD1, listenToStorage } from "./counting.mjs";
-import entry, { Bench as Control } from "./entry.mjs";
 
 export * from "./worker.js";
 

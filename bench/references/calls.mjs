@@ -16,7 +16,9 @@ export async function readChecked(request, env, ctx) {
   if (caller instanceof Response) return caller;
   const id = request.url.slice(request.url.lastIndexOf("/") + 1);
   const session = await env.ReferenceSession.getByName(id).read(caller.organisationId);
-  return session === null ? refuse(404, "not-found") : answer(request, toWire(session, request, env));
+  return session === null
+    ? refuse(404, "not-found")
+    : answer(request, toWire(session, request, env));
 }
 
 export async function create(request, env, ctx) {

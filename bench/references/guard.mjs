@@ -83,7 +83,9 @@ export function noteUse(db, ctx, keyId, organisationId, now) {
   ctx.waitUntil(
     new Promise((resolve) => setTimeout(resolve, COLLECT_MS)).then(() =>
       db
-        .prepare("update organisation_keys set last_used_at = ? where organisation_id = ? and key_id = ?")
+        .prepare(
+          "update organisation_keys set last_used_at = ? where organisation_id = ? and key_id = ?",
+        )
         .bind(now, organisationId, keyId)
         .run(),
     ),

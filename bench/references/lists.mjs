@@ -64,7 +64,10 @@ export async function listPendingChecked(request, env, ctx) {
   if (caller instanceof Response) return caller;
   const { results } = await pendingPage(env, caller.organisationId, 31);
   const data = results.slice(0, 30).map(toRequest);
-  return answer(request, { data, next_cursor: results.length > 30 ? data[29].pair_request_id : null });
+  return answer(request, {
+    data,
+    next_cursor: results.length > 30 ? data[29].pair_request_id : null,
+  });
 }
 
 function toRequest(row) {

@@ -12,7 +12,12 @@ export class ReferenceSession extends DurableObject {
 
   async create(session) {
     if (this.#session) return null;
-    const event = { id: crypto.randomUUID(), type: "session.active", at: session.createdAt, session };
+    const event = {
+      id: crypto.randomUUID(),
+      type: "session.active",
+      at: session.createdAt,
+      session,
+    };
     // One write: the state, with the event that is owed. Then the alarm.
     this.ctx.storage.kv.put("session", { ...session, owed: [event] });
     this.ctx.storage.setAlarm(session.createdAt + IDLE_MS);

@@ -13,7 +13,9 @@ export async function verify(request, env, ctx) {
   const { token, permission = null, ip = null, dns_name = null, organisation_id = null } = body;
   const now = Date.now();
   const key = await findKey(env.DB, token, now);
-  const organisations = key?.organisationIds.filter((id) => caller.key.organisationIds.includes(id));
+  const organisations = key?.organisationIds.filter((id) =>
+    caller.key.organisationIds.includes(id),
+  );
   const code = codeOf();
   if (code === "valid") noteUse(env.DB, ctx, key.id, organisation_id ?? organisations[0], now);
   const shown = code === "not-found" ? null : key;

@@ -40,10 +40,13 @@ export async function sendTestChecked(request, env, ctx) {
 
 async function postSigned(env, address, id, owner, text) {
   const url = new URL(address);
-  if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error("no address to post to");
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw new Error("no address to post to");
   const seconds = Math.floor(Date.now() / 1_000);
   const secret = Buffer.from(hkdfSync("sha256", env.SECRET, "reference", owner, 32));
-  const signature = createHmac("sha256", secret).update(`${id}.${seconds}.${text}`).digest("base64");
+  const signature = createHmac("sha256", secret)
+    .update(`${id}.${seconds}.${text}`)
+    .digest("base64");
   const response = await fetch(url, {
     method: "POST",
     headers: {
@@ -63,5 +66,9 @@ async function postSigned(env, address, id, owner, text) {
 }
 
 function body(data) {
-  return JSON.stringify({ type: "webhook-endpoint.test", timestamp: new Date().toISOString(), data });
+  return JSON.stringify({
+    type: "webhook-endpoint.test",
+    timestamp: new Date().toISOString(),
+    data,
+  });
 }
