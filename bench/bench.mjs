@@ -3,9 +3,10 @@
  * is deployed, and serves it with Miniflare. A whole run writes `RESULTS.md`. `README.md` says what is measured.
  */
 import { parseArgs } from "node:util";
-import { acceptCounts, compareCounts, measureCounts } from "./counts.mjs";
-import { checkGrowth, measureGrowth } from "./growth.mjs";
-import { checkLoad, measureLoad } from "./load.mjs";
+import { checkCounts, checkGrowth, checkLoad } from "./checks.mjs";
+import { acceptCounts, acceptedCounts, measureCounts } from "./counts.mjs";
+import { measureGrowth } from "./growth.mjs";
+import { measureLoad } from "./load.mjs";
 import { environment, livesTable, writeResults } from "./results.mjs";
 import { buildWorker } from "./server.mjs";
 import { measureSpeed } from "./speed.mjs";
@@ -44,7 +45,7 @@ try {
   if (isAsked("counts")) {
     found.counts = await measureCounts(built, plan.countTimes);
     if (values.accept) acceptCounts(found.counts);
-    checks.push(...compareCounts(found.counts));
+    checks.push(...checkCounts(found.counts, acceptedCounts()));
     console.log(`${livesTable(found.counts)}\n`);
   }
   if (isAsked("growth")) {

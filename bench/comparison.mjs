@@ -2,9 +2,10 @@
  * Measures several servers in turns: A B C, then C B A, and again. What else the machine does meets all of them,
  * and a machine that becomes slower or faster does so for all. The figures are medians over the rounds.
  */
+
+import { percentile } from "./figures.mjs";
 import { send, sideBySide } from "./http-client.mjs";
 import { cpuMs } from "./processes.mjs";
-import { percentile } from "./server.mjs";
 
 /** A process is idle when it has used less than this in a check, in milliseconds of CPU. */
 const IDLE_CPU_MS = 0.3;

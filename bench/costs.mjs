@@ -1,7 +1,12 @@
 /** What counts cost at list prices, in US dollars for a million, above what is included. The prices have a date. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { FRAMES, MESSAGES_OF_A_LIFE, PLAY_SECONDS } from "./counted-calls.mjs";
+
+/** The frames of a life that are really sent, each way; the rest of them cost the same each. */
+export const FRAMES = 40;
+/** A life plays for ten minutes, with 20 messages a second each way. */
+const PLAY_SECONDS = 600;
+const MESSAGES_OF_A_LIFE = PLAY_SECONDS * 20 * 2;
 
 export const PRICES_FILE = "prices-2026-11-26.json";
 export const PRICES = JSON.parse(readFileSync(join(import.meta.dirname, PRICES_FILE), "utf8"));

@@ -3,14 +3,10 @@
  * being counted, and gives the call.
  */
 import { WebSocket } from "ws";
+import { FRAMES } from "./costs.mjs";
 import { PAIR } from "./fixtures.mjs";
 import { until } from "./http-client.mjs";
 
-/** The frames of a life that are really sent; the rest of them cost the same each. */
-export const FRAMES = 40;
-/** A life plays for ten minutes, with 20 messages a second each way. */
-export const PLAY_SECONDS = 600;
-export const MESSAGES_OF_A_LIFE = PLAY_SECONDS * 20 * 2;
 /** When a session that has ended is removed: from 20 to 60 minutes after its end (`src/session/session-key.ts`). */
 const LATER_MS = 2_400_000;
 

@@ -2,14 +2,13 @@
  * The part `growth`: how many rows calls read with few rows in the tables, and with many. A page has to cost a page.
  * Each subject has a server of its own. Rows are the same on every machine.
  */
-import { COUNTED, quietCounts } from "./counts.mjs";
+import { COUNTED } from "./checks.mjs";
+import { quietCounts } from "./counts.mjs";
 import { Fixtures } from "./fixtures.mjs";
 import { SUBJECTS, SWEEP } from "./growth-subjects.mjs";
 import { send } from "./http-client.mjs";
 import { rootHeaders, serve } from "./server.mjs";
 
-/** What a call may read more in a full table: the steps to a page's beginning and end. */
-const SLACK = 10;
 /** A key is remembered for ten seconds. */
 const FORGET_MS = 20_000;
 const MINUTE_MS = 60_000;
@@ -32,18 +31,6 @@ export async function measureGrowth(built, sizes) {
     }
   }
   return rows;
-}
-
-/** A check for each call: what is wrong, or null. */
-export function checkGrowth(rows) {
-  return rows.map(({ name, read, grows, floor = 0 }) => {
-    const isGrowing = read.at(-1) > Math.max(read[0], floor) + SLACK;
-    let problem = null;
-    if (isGrowing && !grows) problem = `reads ${read.join(", then ")} rows: more with more rows`;
-    if (!isGrowing && grows)
-      problem = "does not grow any more: take its mark from growth-subjects.mjs";
-    return { name: `growth: ${name}`, problem };
-  });
 }
 
 /** What is read at each size, by call. */

@@ -4,11 +4,12 @@
  */
 import { measureBroadcast } from "./broadcast.mjs";
 import { connect } from "./counted-calls.mjs";
+import { percentile } from "./figures.mjs";
 import { Fixtures } from "./fixtures.mjs";
 import { sideBySide, until } from "./http-client.mjs";
 import { memoryMb } from "./processes.mjs";
 import { Receiver } from "./receiver.mjs";
-import { percentile, serve } from "./server.mjs";
+import { serve } from "./server.mjs";
 
 const USERS = 4;
 const FRAMES_A_SECOND = 5;
@@ -83,22 +84,6 @@ export async function measureLoad(built, { sessions: count, seconds, broadcasts 
 function newBroadcast(fixtures) {
   const users = Array.from({ length: 34 }, () => ({ ip: "198.51.100.1" }));
   return fixtures.createSession({ users });
-}
-
-/** Checks: what was lost, or null. */
-export function checkLoad(found) {
-  const losses = [
-    "lostFrames",
-    "wrongFrames",
-    "socketsNotToldOfTheEnd",
-    "eventsLost",
-    "eventsTwice",
-    "stillListed",
-  ];
-  return losses.map((what) => ({
-    name: `load: ${what}`,
-    problem: found[what] === 0 ? null : `${found[what]}, and should be 0`,
-  }));
 }
 
 /** Everybody talks for so long. Then those frames that are under way come back. */

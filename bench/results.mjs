@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { arch, cpus, loadavg, release, totalmem, type } from "node:os";
 import { join } from "node:path";
+import { COUNTED, LOSSES } from "./checks.mjs";
 import { dollarsOf, dollarsOfLives, PRICES, PRICES_FILE } from "./costs.mjs";
-import { COUNTED } from "./counts.mjs";
 
 const FILE = join(import.meta.dirname, "RESULTS.md");
 
@@ -19,15 +19,6 @@ const HEADERS = {
   objectWritten: "objects written",
   queueOperations: "queues",
   logLines: "log lines",
-};
-
-const LOSSES = {
-  lostFrames: "frames that were lost",
-  wrongFrames: "frames that came changed, or in another order",
-  socketsNotToldOfTheEnd: "websockets that did not hear of the end",
-  eventsLost: "events that did not arrive",
-  eventsTwice: "events that arrived twice",
-  stillListed: "sessions that are still listed",
 };
 
 /** The machine and the versions, as they are now. */

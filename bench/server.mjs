@@ -183,13 +183,3 @@ async function read(response) {
   if (!response.ok) throw new Error(`${response.status} ${JSON.stringify(answer)}`);
   return answer;
 }
-
-/** The value below which this part of the sorted values is. */
-export function percentile(values, part) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) * part)];
-}
-
-export function print(name, figure, rest = "") {
-  console.log(`${name.padEnd(44)} ${figure.padStart(12)}   ${rest}`);
-}

@@ -3,9 +3,10 @@
 import { comparedCalls } from "./compared-calls.mjs";
 import { compare, sender } from "./comparison.mjs";
 import { openEchoes, RELAYS } from "./echoes.mjs";
+import { print } from "./figures.mjs";
 import { Fixtures } from "./fixtures.mjs";
 import { Receiver } from "./receiver.mjs";
-import { print, serve, serveReferences } from "./server.mjs";
+import { serve, serveReferences } from "./server.mjs";
 
 /** As many as no bench can send, so that each message is counted as it is in a deployment. */
 const NO_LIMITS = {
