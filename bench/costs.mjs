@@ -4,6 +4,8 @@ import { join } from "node:path";
 
 /** The frames of a life that are really sent, each way; the rest of them cost the same each. */
 export const FRAMES = 40;
+/** How many lives the cron job is counted to remove at once: it shares one chain of messages among them. */
+export const REMOVED_TOGETHER = 20;
 /** A life plays for ten minutes, with 20 messages a second each way. */
 const PLAY_SECONDS = 600;
 const MESSAGES_OF_A_LIFE = PLAY_SECONDS * 20 * 2;
@@ -33,12 +35,12 @@ export function dollarsOf(counts) {
  * what is left. A few of the frames were really sent and counted: all of them cost the same.
  */
 export function dollarsOfLives(found) {
-  const [life, removal] = ["a life: ", "the removal of a life"].map((start) => {
+  const [life, removal] = ["a life: ", "the removal of "].map((start) => {
     const name = Object.keys(found).find((one) => one.startsWith(start));
     return found[name];
   });
   const all = Object.fromEntries(
-    Object.keys(life).map((what) => [what, life[what] + removal[what]]),
+    Object.keys(life).map((what) => [what, life[what] + removal[what] / REMOVED_TOGETHER]),
   );
   if (all.socketMessages !== 2 * FRAMES)
     throw new Error("a life had other messages than its frames");

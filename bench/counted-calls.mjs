@@ -3,7 +3,7 @@
  * being counted, and gives the call.
  */
 import { WebSocket } from "ws";
-import { FRAMES } from "./costs.mjs";
+import { FRAMES, REMOVED_TOGETHER } from "./costs.mjs";
 import { PAIR } from "./fixtures.mjs";
 import { until } from "./http-client.mjs";
 
@@ -106,12 +106,14 @@ export function countedCronJobs(fixtures) {
     "a minute of the cron job, with nothing due": {
       make: () => () => server.runCron(minuteOf(fixtures, 0)),
     },
-    "the removal of a life": {
+    [`the removal of ${REMOVED_TOGETHER} lives`]: {
       // The run of the cron job itself is no part of it.
       less: "a minute of the cron job, with nothing due",
       make: async () => {
-        const { session_id } = await fixtures.createSession();
-        await fixtures.call("DELETE", `v1/relays/sessions/${session_id}`);
+        for (let i = 0; i < REMOVED_TOGETHER; i++) {
+          const { session_id } = await fixtures.createSession();
+          await fixtures.call("DELETE", `v1/relays/sessions/${session_id}`);
+        }
         return async () => {
           await removeEnded(fixtures);
           return () => server.setClockAhead(0);

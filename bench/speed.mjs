@@ -18,11 +18,12 @@ const NO_LIMITS = {
 };
 const ECHO_BYTES = [64, 1_024];
 /** An echo is so much cheaper than a request. */
-const ECHOES_OF_A_REQUEST = 5;
+const ECHOES_OF_A_REQUEST = 20;
 
 /**
  * Measures.
- * @param plan how many `rounds`, and how many requests in a turn (`count`)
+ * @param plan how many `rounds`, how many requests in a turn (`count`), and whether the figures mean nothing
+ *   (`isTrial`): then they are not printed
  * @param other another version of Drawbridge, which is measured as well; null: none
  * @returns a row for each call and limit: the part of the limit that is reached, by CPU and by time, its aim, and
  *   the control: the same of the first limit, beside itself in another process
@@ -60,7 +61,7 @@ async function compareCall({ name, drawbridge, limits }, places, plan) {
   for (const limit of limits) runners[limit.name] = sender(places.reference, limit);
   runners.control = sender(places.control, limits[0]);
   if (places.before) runners.before = sender(places.before, drawbridge);
-  return toRows(name, await compare(runners, plan), limits);
+  return toRows(name, await compare(runners, plan), limits, plan);
 }
 
 async function compareEchoes(bytes, places, headers, plan) {
@@ -79,13 +80,13 @@ async function compareEchoes(bytes, places, headers, plan) {
   try {
     const { rounds, count } = plan;
     const compared = await compare(runners, { rounds, count: count * ECHOES_OF_A_REQUEST });
-    return toRows(`relayed echo, ${bytes} B`, compared, limits);
+    return toRows(`relayed echo, ${bytes} B`, compared, limits, plan);
   } finally {
     for (const runner of Object.values(runners)) runner.close();
   }
 }
 
-function toRows(name, { costs, of }, limits) {
+function toRows(name, { costs, of }, limits, { isTrial = false }) {
   const control = of("control", limits[0].name);
   return limits.map(({ name: limit, aim = null }) => {
     const row = {
@@ -98,6 +99,7 @@ function toRows(name, { costs, of }, limits) {
       cost: costs.Drawbridge,
       limitCost: costs[limit],
     };
+    if (isTrial) return row;
     const { cpu, wall } = row.reached;
     const aimed = aim === null ? "" : `, aim ${aim}`;
     print(
