@@ -1,5 +1,5 @@
 /**
- * One part of the benchmark: a host that broadcasts 20 times a second for a minute, within the default limits, to
+ * One thing of the part `load`: a host that broadcasts 20 times a second for a minute, within the default limits, to
  * 32 clients and one more that never reads. Says how late frames came, and what became of the slow reader.
  */
 import { WebSocket as WS } from "ws";
@@ -47,11 +47,10 @@ export async function measureBroadcast(session) {
   late.sort((a, b) => a - b);
   const at = (part) => late[Math.floor((late.length - 1) * part)].toFixed(1);
   const expected = CLIENTS * HZ * SECONDS;
-  return [
-    `broadcast ${HZ} times a second for ${SECONDS} s`,
-    `${late.length}/${expected}`,
-    `frames to ${CLIENTS} clients: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, last ${at(1)} ms; ${open32 ? "all open" : "SOME CLOSED"}; the slow reader ${slowClosed}`,
-  ];
+  return {
+    name: `a host that broadcasts ${HZ} times a second for ${SECONDS} s, to ${CLIENTS} clients and one that does not read`,
+    text: `${late.length} of ${expected} frames: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, last ${at(1)} ms; ${open32 ? "all open" : "SOME CLOSED"}; the slow reader ${slowClosed}`,
+  };
 }
 
 function open(session, user) {

@@ -28,3 +28,19 @@ export async function bundleProgram(entry) {
   });
   return { folder, file };
 }
+
+/** A Worker of `bench/` as one module, with the packages that it imports. */
+export async function bundleText(file) {
+  const { outputFiles } = await build({
+    entryPoints: [file],
+    write: false,
+    bundle: true,
+    external: ["cloudflare:*", "node:*"],
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["workerd", "import"],
+    format: "esm",
+    logLevel: "warning",
+  });
+  return outputFiles[0].text;
+}

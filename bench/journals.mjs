@@ -11,17 +11,9 @@ import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Burst } from "./burst.mjs";
+import { percentile, print } from "./figures.mjs";
 import { Receiver } from "./receiver.mjs";
-import {
-  buildWorker,
-  del,
-  get,
-  newOrganisation,
-  percentile,
-  post,
-  print,
-  serve,
-} from "./server.mjs";
+import { buildWorker, del, get, newOrganisation, post, serve } from "./server.mjs";
 import { journalSizes, tableSizes } from "./stored-sizes.mjs";
 
 const { values } = parseArgs({
@@ -71,7 +63,7 @@ process.exit();
 /** What lives leave behind: at once, and in D1 an hour later. */
 async function measureSizes({ name, built }) {
   const state = mkdtempSync(join(tmpdir(), "drawbridge-bench-state-"));
-  const server = await serve(built, {}, state);
+  const server = await serve(built, {}, { state });
   try {
     const headers = await newOrganisation(server.url);
     const arrived = receiver.count("lives");

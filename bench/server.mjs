@@ -3,31 +3,19 @@
  * wrangler.toml binds. (`wrangler dev` would do, but its proxy answers about 400 requests a second.)
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { experimental_readRawConfig } from "wrangler";
+import { bundleText } from "./bundled-program.mjs";
+import { childProcesses } from "./processes.mjs";
 
+const SECRET = "bench-secret-0123456789-0123456789-0123";
 const ROOT_TOKEN = "bench-root-token-0123456789-0123456789";
 
-/** Takes the Worker's place, and lets the bench put its clock forward, as if time had passed. */
-const ENTRY = `
-import worker from "./worker.js";
-export * from "./worker.js";
-const realNow = Date.now;
-let ahead = 0;
-Date.now = () => realNow() + ahead;
-export default {
-  ...worker,
-  fetch(request, env, ctx) {
-    const moved = request.headers.get("bench-clock-ahead");
-    if (moved === null) return worker.fetch(request, env, ctx);
-    ahead = Number(moved);
-    return new Response();
-  },
-};
-`;
+/** What runs in the runtime in place of the Worker, and around it. */
+const IN_WORKER = join(import.meta.dirname, "in-worker");
 
 /** What each organisation may call is no part of what the runtime can do. */
 const NO_LIMIT = { limit: 1_000_000, period: 10 };
@@ -41,7 +29,7 @@ export function buildWorker(folder) {
   const wrangler = join("node_modules", "wrangler", "bin", "wrangler.js");
   const args = [wrangler, "deploy", "--dry-run", "--outdir", built];
   execFileSync(process.execPath, args, { cwd: folder, stdio: "pipe" });
-  writeFileSync(join(built, "entry.js"), ENTRY);
+  cpSync(IN_WORKER, built, { recursive: true });
   const { rawConfig } = experimental_readRawConfig({ config: join(folder, "wrangler.toml") });
   const remove = () => rmSync(built, { recursive: true, force: true });
   return { folder, built, config: rawConfig, remove };
@@ -51,23 +39,23 @@ export function buildWorker(folder) {
  * Serves a built Worker, with an empty database.
  * @param vars settings that differ from wrangler.toml
  * @param state the folder in which storage is kept; none: it is gone when the server stops
+ * @param counted whether what it does is counted, which takes time
  */
-export async function serve({ folder, built, config }, vars = {}, state = undefined) {
+export async function serve({ folder, built, config }, vars = {}, { state, counted = false } = {}) {
   const { queues, durable_objects: objects, ratelimits } = config;
-  const mf = new Miniflare(
-    convertV4MiniflareOptions({
-      // The Worker's log has a line for each request: the figures would drown in it.
-      handleStructuredLogs: () => {},
-      modules: ["entry.js", "worker.js"].map((file) => ({
-        type: "ESModule",
-        path: join(built, file),
-      })),
+  const entry = counted ? "counted-entry.mjs" : "entry.mjs";
+  const files = [
+    entry,
+    ...(counted ? ["entry.mjs", "counting.mjs"] : []),
+    "limits.mjs",
+    "worker.js",
+  ];
+  const server = await startRuntime(
+    {
+      modules: files.map((file) => ({ type: "ESModule", path: join(built, file) })),
       modulesRoot: built,
       compatibilityDate: config.compatibility_date,
-      // The receivers of this bench are on the loopback address.
-      compatibilityFlags: config.compatibility_flags.filter(
-        (flag) => flag !== "global_fetch_strictly_public",
-      ),
+      compatibilityFlags: flagsOf(config),
       resourcePersistencePath: state,
       d1Databases: { DB: "bench" },
       durableObjects: Object.fromEntries(
@@ -82,27 +70,78 @@ export async function serve({ folder, built, config }, vars = {}, state = undefi
           { maxBatchSize: one.max_batch_size, maxBatchTimeout: one.max_batch_timeout },
         ]),
       ),
-      ratelimits: Object.fromEntries(
-        ratelimits.map(({ name, namespace_id }) => [name, { namespace_id, simple: NO_LIMIT }]),
-      ),
       bindings: {
         ...config.vars,
-        DRAWBRIDGE_SECRET: "bench-secret-0123456789-0123456789-0123",
+        MEMORY_LIMITS: Object.fromEntries(ratelimits.map(({ name }) => [name, NO_LIMIT])),
+        DRAWBRIDGE_SECRET: SECRET,
         DRAWBRIDGE_ROOT_TOKEN: ROOT_TOKEN,
         ALLOW_INSECURE_WEBHOOKS: "1",
         ...vars,
       },
+    },
+    ["Bench"],
+  );
+  await migrate(server.mf, join(folder, "migrations"));
+  const control = String(await server.mf.unsafeGetDirectURL(undefined, "Bench"));
+  return {
+    ...server,
+    /** Puts the clock of the Worker and of its objects so many milliseconds ahead. */
+    setClockAhead: (aheadMs) => post(control, {}, { aheadMs }),
+    /** One run of the cron job. */
+    runCron: () => post(control, {}, { cron: true }),
+    /** Makes copies of an event in an organisation's journal of today. Of a counted server. */
+    copyEvents: (organisationId, range) =>
+      post(`${control}copy-events`, {}, { organisationId, range }),
+    /** What was counted since the start: see `in-worker/counting.mjs`. */
+    counts: () => get(`${control}counts`, {}),
+  };
+}
+
+/** The receivers of this bench are on the loopback address. */
+function flagsOf(config) {
+  return config.compatibility_flags.filter((flag) => flag !== "global_fetch_strictly_public");
+}
+
+/**
+ * Starts a process of the runtime with one Worker, at a socket of the Worker's own: Miniflare's usual one has a
+ * Worker of Miniflare in front, which would be measured too.
+ * @param entrypoints further ones that get a socket
+ */
+export async function startRuntime(options, entrypoints = []) {
+  const before = await childProcesses();
+  const mf = new Miniflare(
+    convertV4MiniflareOptions({
+      // The Worker's log would drown the figures.
+      handleStructuredLogs: () => {},
+      unsafeDirectSockets: [{}, ...entrypoints.map((entrypoint) => ({ entrypoint }))],
+      ...options,
     }),
   );
-  await migrate(mf, join(folder, "migrations"));
-  const url = String(await mf.ready);
-  return {
-    mf,
-    url,
-    /** Puts the clock of the Worker and of its objects so many milliseconds ahead. */
-    setClockAhead: (ms) => fetch(url, { headers: { "bench-clock-ahead": String(ms) } }),
-    stop: () => mf.dispose(),
-  };
+  await mf.ready;
+  const url = String(await mf.unsafeGetDirectURL());
+  const pid = (await childProcesses()).find((child) => !before.includes(child)) ?? null;
+  return { mf, url, pid, stop: () => mf.dispose() };
+}
+
+/** Serves the reference Workers of `references/`, with the tables of the Worker that they stand beside. */
+export async function serveReferences({ folder, config }) {
+  const script = await bundleText(join(import.meta.dirname, "references/worker.mjs"));
+  const objects = ["ReferenceSession", "ReferenceJournal", "ReferenceRelay", "PartyRelay"];
+  const server = await startRuntime({
+    modules: [{ type: "ESModule", path: "worker.mjs", contents: script }],
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: flagsOf(config),
+    d1Databases: { DB: "reference" },
+    durableObjects: Object.fromEntries(
+      objects.map((className) => [className, { className, useSQLite: true }]),
+    ),
+    bindings: {
+      SECRET,
+      MEMORY_LIMITS: { KEY_LIMIT: NO_LIMIT, ORGANISATION_LIMIT: NO_LIMIT },
+    },
+  });
+  await migrate(server.mf, join(folder, "migrations"));
+  return server;
 }
 
 async function migrate(mf, folder) {
@@ -115,10 +154,12 @@ async function migrate(mf, folder) {
   }
 }
 
+/** The headers of the root token. */
+export const rootHeaders = { Authorization: `Bearer ${ROOT_TOKEN}` };
+
 /** The headers of a new organisation's API key. */
 export async function newOrganisation(url) {
-  const root = { Authorization: `Bearer ${ROOT_TOKEN}` };
-  const { api_key: key } = await post(`${url}v1/organisations`, root, { name: "Bench" });
+  const { api_key: key } = await post(`${url}v1/organisations`, rootHeaders, { name: "Bench" });
   return { Authorization: `token ${key.token}` };
 }
 
@@ -141,14 +182,4 @@ async function read(response) {
   const answer = await response.json();
   if (!response.ok) throw new Error(`${response.status} ${JSON.stringify(answer)}`);
   return answer;
-}
-
-/** The value below which this part of the sorted values is. */
-export function percentile(values, part) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) * part)];
-}
-
-export function print(name, figure, rest = "") {
-  console.log(`${name.padEnd(44)} ${figure.padStart(12)}   ${rest}`);
 }
