@@ -36,7 +36,7 @@ export const apiKeys: OperationGroup = {
         const { optFields, ...filter } = query;
         const now = Date.now();
         const wanted = { ...filter, organisationId, readerOrganisationIds: organisationIds };
-        const { keys, next } = await listKeys(c.var.db, wanted, now);
+        const { keys, next } = await listKeys(c.get("db"), wanted, now);
         const body = keys.map((one) => toApiKey(one, now, optFields));
         return { status: 200, body, headers: next === null ? {} : { Link: nextLink(c, next) } };
       },
@@ -55,7 +55,7 @@ export const apiKeys: OperationGroup = {
       example: { params: { id: "999999" }, query: { optFields: "permissions" } },
       async handle(c, { params, query, caller: { organisationId, organisationIds } }) {
         const id = readIntegerId(params.id);
-        const found = await findKeyView(c.var.db, organisationId, organisationIds, id);
+        const found = await findKeyView(c.get("db"), organisationId, organisationIds, id);
         if (!found) throw new Refused(keyNotFound);
         return { status: 200, body: [toApiKey(found, Date.now(), query.optFields)] };
       },
@@ -89,7 +89,7 @@ export const apiKeys: OperationGroup = {
         const result = await createKey(c.var, caller, body, now);
         if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         if (result.token === null) throw new Error("a new key has no token");
-        const shown = toNewApiKey(result.key, result.token, c.var.config.secret, now);
+        const shown = toNewApiKey(result.key, result.token, c.get("config").secret, now);
         return { status: 201, body: shown };
       },
     }),
@@ -125,7 +125,7 @@ export const apiKeys: OperationGroup = {
         const shown =
           result.token === null
             ? toChangedApiKey(result.key, now)
-            : toNewApiKey(result.key, result.token, c.var.config.secret, now);
+            : toNewApiKey(result.key, result.token, c.get("config").secret, now);
         return { status: 200, body: shown };
       },
     }),

@@ -56,7 +56,7 @@ export const ACTIONS: Readonly<Record<z.output<typeof actionName>, Action>> = {
     answer: z.object({ Pending: z.array(rpcPending), Paired: z.array(rpcPaired) }),
     async run(c, { caller: { organisationId }, applicationId }) {
       const application = { organisationId, applicationId };
-      const pairs = await listPendingAndPaired(c.var.db, application, Date.now());
+      const pairs = await listPendingAndPaired(c.get("db"), application, Date.now());
       if (!pairs) throw new Refused(toDeviceRefusal({ code: "application-not-found" }));
       return { Pending: pairs.pending.map(toRpcPending), Paired: pairs.paired.map(toRpcPaired) };
     },

@@ -53,7 +53,7 @@ export const rpcSurface: Surface = {
   refuse: (c, refusal) => {
     const code = toRpcCode(refusal);
     const body = {
-      RequestId: c.var.requestId,
+      RequestId: c.get("requestId"),
       HostId: hostOf(c),
       Code: code,
       Message: refusal.message,

@@ -75,10 +75,10 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
     throw refused("InvalidParameter", `The nonce is longer than ${MAX_NONCE_LENGTH} characters.`);
   }
   const id = parseAccessKeyId(signed.accessKeyId);
-  const key = id === null ? null : await findKeyById(c.var.db, id, now);
+  const key = id === null ? null : await findKeyById(c.get("db"), id, now);
   // An access key that does not exist is checked and refused in the same way, so that nobody learns
   // which exist.
-  const secrets = validAccessSecrets(c.var.config.secret, key ?? NO_KEY, now);
+  const secrets = validAccessSecrets(c.get("config").secret, key ?? NO_KEY, now);
   const isSigned = secrets.some(signed.isSignedBy);
   if (!key || !isSigned) {
     return refuseAndCount(
@@ -92,7 +92,7 @@ async function requireSigned(c: Call, signed: Signed, permission: Permission): P
   }
   const caller = await requireUsableKey(c, key, permission);
   // The nonce is used up only now: otherwise a stranger could use up the nonces of others.
-  if (!(await useNonce(c.var.db, `access-key/${key.id}`, signed.nonce, now))) {
+  if (!(await useNonce(c.get("db"), `access-key/${key.id}`, signed.nonce, now))) {
     throw refused("SignatureNonceUsed", "This nonce was used within 30 minutes. Draw a new one.");
   }
   return caller;

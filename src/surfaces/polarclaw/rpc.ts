@@ -83,7 +83,7 @@ async function answerCall(c: Call): Promise<Response> {
   const answer = async () => {
     const applicationId = requireParameter(parameters, "ApplicationId");
     const common: Shown<typeof commonFields> = {
-      RequestId: c.var.requestId,
+      RequestId: c.get("requestId"),
       Message: "successful",
       Code: 200,
       ApplicationId: applicationId,

@@ -44,7 +44,7 @@ export function connectionOperations(prefix: Prefix): Operation[] {
       refusals: { 400: ["page-too-deep"] },
       example: { query: { maxResults: "10" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const page = await listConnections(c.var.db, organisationId, {
+        const page = await listConnections(c.get("db"), organisationId, {
           after: query.after,
           offset: query.startIndex,
           limit: query.maxResults,
@@ -93,7 +93,7 @@ export function connectionOperations(prefix: Prefix): Operation[] {
       example: { params: { connectionId: "plant-a" } },
       async handle(c, { params, caller: { organisationId } }) {
         const id = requireConnectionId(params.connectionId);
-        const connection = await findConnection(c.var.db, organisationId, id);
+        const connection = await findConnection(c.get("db"), organisationId, id);
         if (!connection) throw refused({ code: "connection-not-found" });
         const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
         const definitions = [toConnectionDefinition(connection)];

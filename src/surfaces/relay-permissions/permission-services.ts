@@ -5,5 +5,5 @@ import type { PermissionServices } from "../../relay-permissions/manage-permissi
 /** The database, sessions and outbox of this request. */
 export function permissionServices(c: Call): PermissionServices {
   const waitUntil = (work: Promise<unknown>) => c.executionCtx.waitUntil(work);
-  return { db: c.var.db, sessions: c.var.sessions, events: c.var.events, waitUntil };
+  return { db: c.get("db"), sessions: c.get("sessions"), events: c.get("events"), waitUntil };
 }

@@ -136,7 +136,11 @@ function onePermissionOperations(prefix: Prefix): Operation[] {
       refusals,
       example: { params },
       async handle(c, { params, caller: { organisationId } }) {
-        const found = await findPermission(c.var.db, organisationId, requirePermissionKey(params));
+        const found = await findPermission(
+          c.get("db"),
+          organisationId,
+          requirePermissionKey(params),
+        );
         if (!found) throw refused({ code: "permission-not-found" });
         const envelope = toEnvelope({ total: 1, fetched: 1 }, FIRST_PAGE);
         return { status: 200, body: { ...envelope, permission: [toPermission(found)] } };
@@ -190,7 +194,7 @@ async function list(
   query: z.output<typeof permissionQuery>,
 ): Promise<Shown<typeof relayPermissions>> {
   const { startIndex, maxResults, ...wanted } = query;
-  const found = await listPermissions(c.var.db, organisationId, {
+  const found = await listPermissions(c.get("db"), organisationId, {
     ...wanted,
     connectionId,
     offset: startIndex,

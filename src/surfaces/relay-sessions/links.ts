@@ -84,7 +84,7 @@ export interface LinkSettings {
 
 /** The settings for the links of what this request shows. */
 export function linkSettings(c: Call): LinkSettings {
-  return { origin: new URL(c.req.url).origin, secret: c.var.config.secret };
+  return { origin: new URL(c.req.url).origin, secret: c.get("config").secret };
 }
 
 /** The answer of a join: all that the player's game needs to connect. */

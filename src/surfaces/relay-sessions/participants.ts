@@ -118,7 +118,7 @@ function connect(id: string, side: "server" | "client", summary: string) {
     async handle(c, { params }) {
       requireUpgrade(c);
       try {
-        const answer = await c.var.sessions.connect(requireSessionId(params.id), c.req.raw);
+        const answer = await c.get("sessions").connect(requireSessionId(params.id), c.req.raw);
         if (answer.status === 101) return answer;
         throw new Refused(toRelayRefusal(await answer.json<AdmissionRefusal>(), 410));
       } catch (error) {

@@ -161,7 +161,7 @@ export const relaySessions: OperationGroup = {
       refusals: { 404: ["session-not-found"] },
       async handle(c, { params, caller }) {
         const id = requireSessionId(params.id);
-        const result = await c.var.sessions.expire(caller.organisationId, id, "organisation");
+        const result = await c.get("sessions").expire(caller.organisationId, id, "organisation");
         requireSession(result, 404);
         return { status: 204 };
       },
@@ -183,7 +183,7 @@ export const relaySessions: OperationGroup = {
       example: { body: { session_id: SESSION_ID, user_ip: "198.51.100.3" } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
-        const result = await c.var.sessions.authorizeUser(caller.organisationId, id, body.user);
+        const result = await c.get("sessions").authorizeUser(caller.organisationId, id, body.user);
         const { session, traffic } = requireSession(result, 409);
         return { status: 200, body: toSessionWithUser(session, traffic, linkSettings(c)) };
       },
@@ -202,7 +202,7 @@ export const relaySessions: OperationGroup = {
       example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
-        const result = await c.var.sessions.revokeUser(caller.organisationId, id, body.token);
+        const result = await c.get("sessions").revokeUser(caller.organisationId, id, body.token);
         return {
           status: 200,
           body: toSessionAfterRevocation(requireSession(result, 409), linkSettings(c)),
@@ -226,7 +226,7 @@ export const relaySessions: OperationGroup = {
       example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
-        const result = await c.var.sessions.assignHost(caller.organisationId, id, body.token);
+        const result = await c.get("sessions").assignHost(caller.organisationId, id, body.token);
         const { session, traffic } = requireSession(result, 409);
         return { status: 200, body: toRelaySession(session, traffic, linkSettings(c)) };
       },

@@ -8,9 +8,9 @@ import type { Call } from "../../http/request-context";
 /** The database, secret, sessions and outbox of this request. */
 export function deviceServices(c: Call): DeviceServices {
   return {
-    db: c.var.db,
-    secret: c.var.config.secret,
-    sessions: c.var.sessions,
-    events: c.var.events,
+    db: c.get("db"),
+    secret: c.get("config").secret,
+    sessions: c.get("sessions"),
+    events: c.get("events"),
   };
 }

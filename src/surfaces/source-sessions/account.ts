@@ -26,7 +26,7 @@ export const account: OperationGroup = {
       refusals: { 404: [notFound.code] },
       example: {},
       async handle(c, { caller }) {
-        const organisation = await findOrganisation(c.var.db, caller.organisationId);
+        const organisation = await findOrganisation(c.get("db"), caller.organisationId);
         if (!organisation) throw new Refused(notFound);
         return { status: 200, body: toOrganisation(organisation) };
       },
@@ -66,7 +66,7 @@ export const account: OperationGroup = {
 /** A key. Its permissions are null unless the caller is that key, or holds `keys:read`. */
 async function readKey(c: Call, caller: Caller, id: number): Promise<Shown<typeof ricloudKey>> {
   const { organisationId, keyId, permissions } = caller;
-  const found = await findKeyRecord(c.var.db, organisationId, id);
+  const found = await findKeyRecord(c.get("db"), organisationId, id);
   if (!found) throw new Refused(notFound);
   const shown = toKey(found, organisationId);
   const mayRead = found.id === keyId || hasPermission(permissions, "keys:read");

@@ -45,7 +45,7 @@ export const ricloudEvents: OperationGroup = {
       async handle(c, { query: { filter, dateRange, page }, caller }) {
         const { type: subject, action, state } = filter;
         const created = dateRange("date_created");
-        const { rows, next } = await listEvents(c.var.events.journals, caller.organisationId, {
+        const { rows, next } = await listEvents(c.get("events").journals, caller.organisationId, {
           subject: subject ?? null,
           action: action ?? null,
           state: state ?? null,
@@ -77,7 +77,7 @@ export const ricloudEvents: OperationGroup = {
       example: { params: { id: "01936a1e-7c1c-4c1e-8a51-0d9d9f6f2a10" } },
       async handle(c, { params: { id }, caller }) {
         const event = EVENT_ID.test(id)
-          ? await findEvent(c.var.events.journals, caller.organisationId, id)
+          ? await findEvent(c.get("events").journals, caller.organisationId, id)
           : null;
         if (!event) throw new Refused(notFound);
         return { status: 200, body: toRicloudEvent(event, event.delivery) };

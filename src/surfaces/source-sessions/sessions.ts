@@ -103,7 +103,7 @@ export const sourceSessions: OperationGroup = {
       refusals: { 404: [notFound.code] },
       example: { query: { "date_created[gte]": "2026-11-01T00:00:00Z", limit: "10" } },
       async handle(c, { query: { filter, dateRange, page }, caller: { organisationId } }) {
-        const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.var.db, {
+        const { rows, hasMore, total, stoppedAt } = await listSourceSessions(c.get("db"), {
           organisationId,
           filter: {
             keyId: filter.key ?? null,
@@ -119,7 +119,7 @@ export const sourceSessions: OperationGroup = {
           now: Date.now(),
         });
         const ids = rows.flatMap(({ source }) => source?.sourceId ?? []);
-        const sources = await findSources(c.var.db, organisationId, ids);
+        const sources = await findSources(c.get("db"), organisationId, ids);
         const data = rows.map((session) =>
           toSession(session, sources.get(session.source?.sourceId ?? 0) ?? null, null),
         );
@@ -139,7 +139,7 @@ export const sourceSessions: OperationGroup = {
       answers: { 200: sourceSession },
       refusals: { 404: [notFound.code] },
       async handle(c, { params, caller }) {
-        const result = await c.var.sessions.read(caller.organisationId, requireId(params.id));
+        const result = await c.get("sessions").read(caller.organisationId, requireId(params.id));
         return { status: 200, body: await showSession(c, result) };
       },
     }),
@@ -155,9 +155,9 @@ export const sourceSessions: OperationGroup = {
       refusals: { 404: [notFound.code] },
       async handle(c, { params, caller: { organisationId } }) {
         const id = requireId(params.id);
-        const result = await c.var.sessions.expire(organisationId, id, "organisation");
+        const result = await c.get("sessions").expire(organisationId, id, "organisation");
         const hasEnded = !result.ok && result.refusal.code === "ended";
-        const now = hasEnded ? await c.var.sessions.read(organisationId, id) : result;
+        const now = hasEnded ? await c.get("sessions").read(organisationId, id) : result;
         return { status: 200, body: await showSession(c, now) };
       },
     }),
@@ -207,7 +207,7 @@ async function showSession(c: Call, result: SessionResult): Promise<Shown<typeof
   const { session, usedAt } = result;
   const known = sourceOfSession(session);
   if (!known) throw new Refused(notFound);
-  const sources = await findSources(c.var.db, session.organisationId, [known.id]);
+  const sources = await findSources(c.get("db"), session.organisationId, [known.id]);
   return toSession(session, sources.get(known.id) ?? known, usedAt);
 }
 
@@ -215,7 +215,10 @@ async function showSession(c: Call, result: SessionResult): Promise<Shown<typeof
 async function outcomeOf(c: Call, session: Session, awaitMs: number): Promise<Session> {
   if (awaitMs === 0) return session;
   const { organisationId, id } = session;
-  const result = await c.var.sessions.outcome(organisationId, id, awaitMs).catch(() => null);
+  const result = await c
+    .get("sessions")
+    .outcome(organisationId, id, awaitMs)
+    .catch(() => null);
   return result?.ok ? result.session : session;
 }
 
@@ -236,7 +239,7 @@ async function positionOf(
   id: string | null,
 ): Promise<Position | null> {
   if (id === null) return null;
-  const result = await c.var.sessions.read(organisationId, id);
+  const result = await c.get("sessions").read(organisationId, id);
   if (!result.ok) {
     const message = `${name} is no session of yours, or one that was removed. Begin at the first page.`;
     throw new Refused({ ...notFound, message });

@@ -71,7 +71,7 @@ export const usersAndSources: OperationGroup = {
       example: { body: { identifier: "customer-17" } },
       async handle(c, { body, caller }) {
         const { organisationId } = caller;
-        const row = await findOrMakeUser(c.var.db, organisationId, body.identifier, Date.now());
+        const row = await findOrMakeUser(c.get("db"), organisationId, body.identifier, Date.now());
         return { status: 201, body: toUser(row) };
       },
     }),
@@ -88,7 +88,7 @@ export const usersAndSources: OperationGroup = {
       example: { query: { identifier: "customer-17" } },
       async handle(c, { query: { filter, page }, caller }) {
         const named = { identifier: filter.identifier };
-        const users = await listUsers(c.var.db, caller.organisationId, named, page);
+        const users = await listUsers(c.get("db"), caller.organisationId, named, page);
         const { rows, hasMore, total } = users;
         return { status: 200, body: toList("/users", { data: rows.map(toUser), hasMore, total }) };
       },
@@ -104,7 +104,7 @@ export const usersAndSources: OperationGroup = {
       refusals: { 404: [notFound.code] },
       example: { params: { id: "1" } },
       async handle(c, { params, caller }) {
-        const row = await findUser(c.var.db, caller.organisationId, readIntegerId(params.id));
+        const row = await findUser(c.get("db"), caller.organisationId, readIntegerId(params.id));
         if (!row) throw new Refused(notFound);
         return { status: 200, body: toUser(row) };
       },
@@ -126,8 +126,8 @@ export const usersAndSources: OperationGroup = {
         const id = readIntegerId(params.id);
         const row =
           body.identifier === undefined
-            ? await findUser(c.var.db, organisationId, id)
-            : await renameUser(c.var.db, organisationId, id, body.identifier);
+            ? await findUser(c.get("db"), organisationId, id)
+            : await renameUser(c.get("db"), organisationId, id, body.identifier);
         if (!row) throw new Refused(notFound);
         if (row === "taken") {
           throw new Refused(invalidParameter("identifier", "is another user's"));
@@ -151,7 +151,7 @@ export const usersAndSources: OperationGroup = {
       example: { body: { user: 1, type: "icloud.account", identifier: "ben@example.com" } },
       async handle(c, { body, caller: { organisationId } }) {
         const found = await findOrMakeSource(
-          c.var.db,
+          c.get("db"),
           { organisationId, ...body },
           { mustHaveConnector: false, now: Date.now() },
         );
@@ -174,7 +174,7 @@ export const usersAndSources: OperationGroup = {
       example: { query: { user: "1", state: "active" } },
       async handle(c, { query: { filter, page }, caller }) {
         const { rows, hasMore, total, stoppedAt } = await listSources(
-          c.var.db,
+          c.get("db"),
           caller.organisationId,
           {
             userId: filter.user,
@@ -200,7 +200,7 @@ export const usersAndSources: OperationGroup = {
       example: { params: { id: "1" } },
       async handle(c, { params, caller }) {
         const id = readIntegerId(params.id);
-        const row = (await findSources(c.var.db, caller.organisationId, [id])).get(id);
+        const row = (await findSources(c.get("db"), caller.organisationId, [id])).get(id);
         if (!row) throw new Refused(notFound);
         return { status: 200, body: toSource(row) };
       },
@@ -222,8 +222,8 @@ export const usersAndSources: OperationGroup = {
         const id = readIntegerId(params.id);
         const row =
           state === undefined
-            ? (await findSources(c.var.db, organisationId, [id])).get(id)
-            : await setSourceState(c.var.db, { organisationId, id }, state, Date.now());
+            ? (await findSources(c.get("db"), organisationId, [id])).get(id)
+            : await setSourceState(c.get("db"), { organisationId, id }, state, Date.now());
         if (!row) throw new Refused(notFound);
         if (state !== undefined && row.state !== state) {
           const problem = `cannot become ${state}: the source is ${row.state}, which is not yours to change`;

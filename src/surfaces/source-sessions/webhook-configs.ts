@@ -100,7 +100,7 @@ export const webhookConfigs: OperationGroup = {
       answers: { 200: listOf(webhookConfig, z.string()) },
       example: { query: { limit: "10" } },
       async handle(c, { query: { page }, caller }) {
-        const rows = await listEndpoints(c.var.db, caller.organisationId, format, page);
+        const rows = await listEndpoints(c.get("db"), caller.organisationId, format, page);
         const data = rows.slice(0, page.limit).map((endpoint) => toConfig(c, caller, endpoint));
         const hasMore = rows.length > page.limit;
         const total = totalOfOnePage(data.length, hasMore, page);
@@ -197,7 +197,7 @@ async function requireEndpoint(
   { organisationId }: Caller,
   id: string,
 ): Promise<WebhookEndpoint> {
-  const endpoint = await findEndpoint(c.var.db, organisationId, id);
+  const endpoint = await findEndpoint(c.get("db"), organisationId, id);
   if (endpoint?.format !== format) throw new Refused(notFound);
   return endpoint;
 }
@@ -211,6 +211,6 @@ function toConfig(
   { permissions }: Caller,
   endpoint: WebhookEndpoint,
 ): Shown<typeof webhookConfig> {
-  const config = toWebhookConfig(endpoint, c.var.config.secret, Date.now());
+  const config = toWebhookConfig(endpoint, c.get("config").secret, Date.now());
   return hasPermission(permissions, "webhooks:write") ? config : { ...config, secret: null };
 }

@@ -71,7 +71,7 @@ export const applications: OperationGroup = {
         const createdAt = Date.now();
         for (let i = 0; i < MAX_ID_TRIES; i++) {
           const id = newApplicationId();
-          if (await insertApplication(c.var.db, { id, organisationId, name, createdAt })) {
+          if (await insertApplication(c.get("db"), { id, organisationId, name, createdAt })) {
             return { status: 201, body: toApplicationWire({ id, name, createdAt }) };
           }
         }
@@ -90,7 +90,7 @@ export const applications: OperationGroup = {
       example: { query: { limit: "10" } },
       async handle(c, { query: { limit, cursor }, caller: { organisationId } }) {
         const query = { organisationId, after: readTimeCursor(cursor), limit: limit + 1 };
-        const rows = await listApplications(c.var.db, query);
+        const rows = await listApplications(c.get("db"), query);
         return { status: 200, body: toKeysetPage(rows, limit, toTimeCursor, toApplicationWire) };
       },
     }),
@@ -106,7 +106,7 @@ export const applications: OperationGroup = {
       example: { params: exampleApplication },
       async handle(c, { params, caller }) {
         const { organisationId, applicationId } = applicationRef(params, caller);
-        const [row] = await selectApplication(c.var.db, organisationId, applicationId);
+        const [row] = await selectApplication(c.get("db"), organisationId, applicationId);
         if (!row) throw applicationNotFound();
         return { status: 200, body: toApplicationWire(row) };
       },

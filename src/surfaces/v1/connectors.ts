@@ -76,7 +76,7 @@ export const connectors: OperationGroup = {
       refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
       async handle(c, { params, caller }) {
         const type = requireType(params.type);
-        const found = await findConnector(c.var.db, caller.organisationId, type);
+        const found = await findConnector(c.get("db"), caller.organisationId, type);
         if (!found) throw new Refused(unknownConnector);
         return { status: 200, body: toConnector(found) };
       },
@@ -125,7 +125,7 @@ export const connectors: OperationGroup = {
 };
 
 function newestSecret(c: Call, organisationId: number, row: Connector): string {
-  return connectorSecrets(c.var.config.secret, organisationId, row, Date.now())[0];
+  return connectorSecrets(c.get("config").secret, organisationId, row, Date.now())[0];
 }
 
 const unknownConnector = {

@@ -74,7 +74,7 @@ async function rotateOwn(
   { params, readBody }: Rotation,
 ): Promise<Shown<typeof newDeviceToken>> {
   const now = Date.now();
-  const services = { db: c.var.db, ctx: c.executionCtx };
+  const services = { db: c.get("db"), ctx: c.executionCtx };
   const anyDevice = { organisationId: null, scope: null };
   const verified = await verifyDeviceToken(
     services,

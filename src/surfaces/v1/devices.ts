@@ -80,7 +80,7 @@ export const devices: OperationGroup = {
       example: { params: exampleApplication, query: { limit: "10" } },
       async handle(c, { params, query: { limit, cursor }, caller }) {
         const query = { after: readTimeCursor(cursor), limit: limit + 1 };
-        const rows = await listDevices(c.var.db, applicationRef(params, caller), query);
+        const rows = await listDevices(c.get("db"), applicationRef(params, caller), query);
         if (!rows) throw applicationNotFound();
         return { status: 200, body: toKeysetPage(rows, limit, toTimeCursor, toDeviceWire) };
       },
@@ -97,7 +97,7 @@ export const devices: OperationGroup = {
       example: { params: exampleDevice },
       async handle(c, { params, caller }) {
         const { deviceId, ...application } = deviceRef(params, caller);
-        const row = await findDevice(c.var.db, application, deviceId);
+        const row = await findDevice(c.get("db"), application, deviceId);
         if (row === null) throw applicationNotFound();
         if (!row) throw new Refused(toDeviceRefusal({ code: "device-not-found" }));
         return { status: 200, body: toDeviceWire(row) };
@@ -174,7 +174,7 @@ export const devices: OperationGroup = {
       answers: { 200: deviceVerification },
       example: { body: { token: "drbd_none", scope: "operator.write" } },
       async handle(c, { body: { token, scope }, caller: { organisationId } }) {
-        const services = { db: c.var.db, ctx: c.executionCtx };
+        const services = { db: c.get("db"), ctx: c.executionCtx };
         const asked = { organisationId, scope };
         const verified = await verifyDeviceToken(services, token, asked, Date.now());
         return { status: 200, body: toVerificationWire(verified) };

@@ -44,7 +44,7 @@ export const events: OperationGroup = {
           action: null,
           state: null,
         };
-        const { rows, next } = await listEvents(c.var.events.journals, organisationId, filter);
+        const { rows, next } = await listEvents(c.get("events").journals, organisationId, filter);
         return { status: 200, body: { data: rows.map(toListedEvent), next_cursor: next } };
       },
     }),
@@ -60,7 +60,7 @@ export const events: OperationGroup = {
       refusals: { 404: ["event-not-found"] },
       example: { params: { id: "01a21576-9b07-799e-bdd0-52ed60dbc868" } },
       async handle(c, { params, caller: { organisationId } }) {
-        const event = await findEvent(c.var.events.journals, organisationId, params.id);
+        const event = await findEvent(c.get("events").journals, organisationId, params.id);
         if (!event) throw new Refused(unknownEvent);
         return { status: 200, body: toListedEvent(event) };
       },

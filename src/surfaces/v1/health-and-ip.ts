@@ -44,12 +44,15 @@ export const service: OperationGroup = {
       example: {},
       async handle(c) {
         const startedAt = performance.now();
-        const d1 = await c.var.db.get(sql`select 1`).then(
-          () => "ok" as const,
-          () => "unreachable" as const,
-        );
+        const d1 = await c
+          .get("db")
+          .get(sql`select 1`)
+          .then(
+            () => "ok" as const,
+            () => "unreachable" as const,
+          );
         const isOk = d1 === "ok";
-        const fill = isOk ? fillOf(c.var.config.databaseLimitBytes) : null;
+        const fill = isOk ? fillOf(c.get("config").databaseLimitBytes) : null;
         const body = {
           status: isOk ? ("ok" as const) : ("degraded" as const),
           version: packageJson.version,

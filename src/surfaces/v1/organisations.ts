@@ -95,10 +95,10 @@ export const organisations: OperationGroup = {
       },
       example: { body: { name: "Acme" } },
       async handle(c, { body: { name } }) {
-        const { secret } = c.var.config;
+        const { secret } = c.get("config");
         const token = newToken();
         const now = Date.now();
-        const { organisation: made, key } = await createOrganisation(c.var.db, name, token, now);
+        const { organisation: made, key } = await createOrganisation(c.get("db"), name, token, now);
         const [webhookSecret] = signingSecrets(
           secret,
           organisationOwner(made.id),
@@ -129,7 +129,7 @@ export const organisations: OperationGroup = {
       answers: { 200: pageOf(organisation) },
       example: { query: { limit: "10" } },
       async handle(c, { query: { limit, after } }) {
-        const rows = await listOrganisations(c.var.db, { before: after, limit: limit + 1 });
+        const rows = await listOrganisations(c.get("db"), { before: after, limit: limit + 1 });
         return { status: 200, body: toIdPage(rows, limit, toOrganisation) };
       },
     }),
@@ -148,9 +148,9 @@ export const organisations: OperationGroup = {
       example: { params: { id: "999999" }, body: { event_journals: 4 } },
       async handle(c, { params, body }) {
         const id = readIntegerId(params.id);
-        const { retentionDays } = c.var.config;
+        const { retentionDays } = c.get("config");
         const change = await setJournalCount(
-          c.var.db,
+          c.get("db"),
           { organisationId: id, count: body.event_journals, retentionDays },
           Date.now(),
         );
@@ -173,9 +173,9 @@ export const organisations: OperationGroup = {
       example: { params: { id: "999999" } },
       async handle(c, { params }) {
         const id = readIntegerId(params.id);
-        const deleted = await markOrganisationDeleted(c.var.db, id, Date.now());
+        const deleted = await markOrganisationDeleted(c.get("db"), id, Date.now());
         if (!deleted) throw new Refused(unknownOrganisation);
-        await removeOrganisationKeys(c.var.db, id);
+        await removeOrganisationKeys(c.get("db"), id);
         return { status: 204 };
       },
     }),

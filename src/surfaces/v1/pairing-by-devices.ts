@@ -109,7 +109,7 @@ export const pairingByDevices: OperationGroup = {
         const now = Date.now();
         countCall(c, "pairingCalls", now);
         const { id } = await requireApplication(c, params.application);
-        const { nonce, expiresAt } = newChallenge(c.var.config.secret, id, now);
+        const { nonce, expiresAt } = newChallenge(c.get("config").secret, id, now);
         return {
           status: 201,
           body: { nonce, expires_at: toRfc3339(expiresAt), server_time: toRfc3339(now) },
@@ -203,12 +203,17 @@ export const pairingByDevices: OperationGroup = {
       async handle(c, { params: { application, id } }) {
         const now = Date.now();
         if (
-          !isPollToken(c.var.config.secret, application, id, readCredential(c, now, "poll token"))
+          !isPollToken(
+            c.get("config").secret,
+            application,
+            id,
+            readCredential(c, now, "poll token"),
+          )
         ) {
           return refuseAndCount(c, now, wrongPollToken);
         }
         countCall(c, "polls", now, id);
-        const result = await pollRequest(c.var.db, application, id, now);
+        const result = await pollRequest(c.get("db"), application, id, now);
         if (!result) throw new Refused(toDeviceRefusal({ code: "request-not-found" }));
         const { status, token } = result;
         if (!token) return { status: 200, body: { status } };
@@ -228,7 +233,7 @@ const wrongPollToken = {
 } as const;
 
 async function requireApplication(c: Call, id: string): Promise<Application> {
-  const [application] = await selectApplication(c.var.db, null, id);
+  const [application] = await selectApplication(c.get("db"), null, id);
   if (!application) throw applicationNotFound();
   return application;
 }
@@ -241,7 +246,7 @@ async function judgeAndRequest(
 ): Promise<PairingAnswer> {
   const now = Date.now();
   const signed = { applicationId: application.id, requested, proof };
-  const unproven = await judgeProof(c.var.config.secret, signed, now);
+  const unproven = await judgeProof(c.get("config").secret, signed, now);
   if (unproven) return refuse(c, unproven);
   const { nonce, setupCode } = proof;
   if (setupCode !== null) requireBelowLimit(c, "failedAuthentications", now);
@@ -289,7 +294,7 @@ function toRequestReply(
       pair_request_id: id,
       status: "pending",
       expires_at: toRfc3339(expiresAt),
-      poll_token: pollToken(c.var.config.secret, application.id, id),
+      poll_token: pollToken(c.get("config").secret, application.id, id),
       interval: POLL_SECONDS,
       fingerprint: fingerprint(deviceId),
     },

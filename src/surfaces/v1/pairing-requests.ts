@@ -118,7 +118,7 @@ export const pairingRequests: OperationGroup = {
       async handle(c, { params, query: { limit, cursor, status }, caller }) {
         const query = { status, before: cursor, limit: limit + 1 };
         const ref = applicationRef(params, caller);
-        const rows = await listPairingRequests(c.var.db, ref, query, Date.now());
+        const rows = await listPairingRequests(c.get("db"), ref, query, Date.now());
         if (!rows) throw applicationNotFound();
         return { status: 200, body: toKeysetPage(rows, limit, ({ id }) => id, toRequestWire) };
       },
@@ -137,7 +137,12 @@ export const pairingRequests: OperationGroup = {
       example: { query: { status: "pending" } },
       async handle(c, { query: { limit, cursor, status }, caller: { organisationId } }) {
         const query = { status, before: cursor, limit: limit + 1 };
-        const rows = await listRequestsOfOrganisation(c.var.db, organisationId, query, Date.now());
+        const rows = await listRequestsOfOrganisation(
+          c.get("db"),
+          organisationId,
+          query,
+          Date.now(),
+        );
         return { status: 200, body: toKeysetPage(rows, limit, ({ id }) => id, toRequestWire) };
       },
     }),
@@ -205,7 +210,7 @@ export const pairingRequests: OperationGroup = {
       },
       async handle(c, { params, body: { role, scopes, ttl_seconds }, caller }) {
         const { organisationId, applicationId } = applicationRef(params, caller);
-        const [application] = await selectApplication(c.var.db, organisationId, applicationId);
+        const [application] = await selectApplication(c.get("db"), organisationId, applicationId);
         if (!application) throw applicationNotFound();
         const code = { applicationId, role, scopes, ttlSeconds: ttl_seconds };
         const made = await createSetupCode(deviceServices(c), caller, code, Date.now());

@@ -79,11 +79,11 @@ export const relayNodeLinks: OperationGroup = {
         requireUpgrade(c);
         const now = Date.now();
         const digest = readNodeToken(c, now);
-        const node = await findNodeByToken(c.var.db, digest, now);
+        const node = await findNodeByToken(c.get("db"), digest, now);
         if (!node) return refuseAndCount(c, now, unknownToken);
         countCall(c, "relayNodeTrunks", now, digest);
         if (!RELAY_SESSION_ID.test(id)) throw new Refused(sessionNotHere);
-        const answer = await c.var.sessions.openTrunk(id, node.id);
+        const answer = await c.get("sessions").openTrunk(id, node.id);
         if (answer.status !== 101) throw new Refused(sessionNotHere);
         return answer;
       },
@@ -111,7 +111,7 @@ async function findLinkedNode(
 ): Promise<Pick<LinkRequest, "settings"> & { id: string }> {
   const said = c.req.header(NODE_ID_HEADER) ?? "";
   try {
-    const node = await withTimeout(READ_TIMEOUT_MS, findNodeByToken(c.var.db, digest, now));
+    const node = await withTimeout(READ_TIMEOUT_MS, findNodeByToken(c.get("db"), digest, now));
     const known = node ?? refuseAndCount(c, now, unknownToken);
     return { id: known.id, settings: toSettings(known) };
   } catch (error) {

@@ -78,7 +78,7 @@ export const relayNodes: OperationGroup = {
         const { token, digest } = newNodeToken();
         const id = nodeId(now, crypto.getRandomValues(new Uint8Array(8)));
         const settings = { ...body, organisationId, id, drained: false, createdAt: now };
-        const made = await insertNode(c.var.db, settings, digest);
+        const made = await insertNode(c.get("db"), settings, digest);
         if (!made) throw new Refused(tooManyNodes);
         const node: RelayNode = { ...settings, ...NEVER_LINKED };
         return { status: 201, body: { ...toRelayNode(node), token } };
@@ -97,7 +97,7 @@ export const relayNodes: OperationGroup = {
       async handle(c, { query, owner: organisationId }) {
         const { limit, cursor } = query;
         const page = { before: cursor, limit: limit + 1 };
-        const rows = await listNodes(c.var.db, organisationId, page);
+        const rows = await listNodes(c.get("db"), organisationId, page);
         const body = toKeysetPage(
           rows,
           limit,
@@ -137,7 +137,7 @@ export const relayNodes: OperationGroup = {
       async handle(c, { params: { id }, body, owner: organisationId }) {
         const key = { organisationId, id };
         await requireNode(c, key);
-        if (!(await setDrained(c.var.db, key, body.draining))) throw new Refused(unknownNode);
+        if (!(await setDrained(c.get("db"), key, body.draining))) throw new Refused(unknownNode);
         await new RelayNodeClient(c.env).drain(id, body.draining);
         return { status: 200, body: toRelayNode(await requireNode(c, key)) };
       },
@@ -160,7 +160,7 @@ export const relayNodes: OperationGroup = {
         const node = await requireNode(c, key);
         const { token, digest } = newNodeToken();
         const change = { digest, graceMs: body.graceMs };
-        const rotated = await rotateNodeToken(c.var.db, key, change, Date.now());
+        const rotated = await rotateNodeToken(c.get("db"), key, change, Date.now());
         if (rotated === "unknown") throw new Refused(unknownNode);
         if (rotated === "too-many-graces") throw new Refused(tooManyGraces);
         await new RelayNodeClient(c.env).tokensChanged(id);
@@ -183,7 +183,7 @@ export const relayNodes: OperationGroup = {
         const nodes = new RelayNodeClient(c.env);
         // The row goes last: a call that has failed can be sent again, until the node has lost its link.
         await nodes.remove(id);
-        if (!(await deleteNode(c.var.db, key))) throw new Refused(unknownNode);
+        if (!(await deleteNode(c.get("db"), key))) throw new Refused(unknownNode);
         // Whoever linked between the two.
         await nodes.remove(id);
         return { status: 204 };
@@ -204,7 +204,7 @@ const NEVER_LINKED = {
 } as const;
 
 async function requireNode(c: Call, key: NodeKey): Promise<RelayNode> {
-  const node = NODE_ID.test(key.id) ? await findNode(c.var.db, key) : null;
+  const node = NODE_ID.test(key.id) ? await findNode(c.get("db"), key) : null;
   if (!node) throw new Refused(unknownNode);
   return node;
 }

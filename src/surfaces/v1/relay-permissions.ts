@@ -51,7 +51,7 @@ export const relayPermissionCheck: OperationGroup = {
       answers: { 200: relayCheck },
       example: { body: { from: "plant-a", to: "plant-b" } },
       async handle(c, { body: { from, to }, caller: { organisationId } }) {
-        const { allowed, missing } = await checkRelay(c.var.db, organisationId, from, to);
+        const { allowed, missing } = await checkRelay(c.get("db"), organisationId, from, to);
         return { status: 200, body: { allowed, missing: missing.map(toMissing) } };
       },
     }),

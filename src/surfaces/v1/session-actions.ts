@@ -82,7 +82,7 @@ export const sessionActions: OperationGroup = {
       example,
       async handle(c, { params, caller }) {
         if (!SOURCE_SESSION_ID.test(params.id)) throw new Refused(notFound);
-        const result = await c.var.sessions.use(caller.organisationId, params.id);
+        const result = await c.get("sessions").use(caller.organisationId, params.id);
         if (result.ok) {
           const { session, usedAt } = result;
           return { status: 200, body: { ...toState(session), last_used_at: toRfc3339(usedAt) } };
@@ -149,12 +149,14 @@ async function asAdmin(c: Call, id: string): Promise<Response> {
 async function asConnector(c: Call, sessionId: string) {
   const body = await readBodyText(c);
   const { session, connector } = await requireSigner(c, body, async () => {
-    const session = SOURCE_SESSION_ID.test(sessionId) ? await c.var.sessions.find(sessionId) : null;
+    const session = SOURCE_SESSION_ID.test(sessionId)
+      ? await c.get("sessions").find(sessionId)
+      : null;
     if (!session?.source) return null;
     const { organisationId, source } = session;
-    const connector = await findConnector(c.var.db, organisationId, source.type);
+    const connector = await findConnector(c.get("db"), organisationId, source.type);
     if (!connector || connector.type === MOCK_TYPE) return null;
-    const { secret } = c.var.config;
+    const { secret } = c.get("config");
     const secrets = connectorSecrets(secret, organisationId, connector, Date.now());
     return { signer: { session, connector }, secrets };
   });
@@ -164,7 +166,7 @@ async function asConnector(c: Call, sessionId: string) {
   // sessions with it.
   const messageId = c.req.header("webhook-id") ?? "";
   const now = Date.now();
-  const isFirst = await claimMessage(c.var.db, { session, connector, messageId }, now);
+  const isFirst = await claimMessage(c.get("db"), { session, connector, messageId }, now);
   if (!isFirst) refuseAndCount(c, now, messageUsed);
   return { status: 200 as const, body: await expire(c, organisationId, id, "service") };
 }
@@ -183,9 +185,9 @@ async function expire(
   id: string,
   reason: ExpiryReason,
 ): Promise<Shown<typeof sessionState>> {
-  const result: SessionResult = await c.var.sessions.expire(organisationId, id, reason);
+  const result: SessionResult = await c.get("sessions").expire(organisationId, id, reason);
   if (result.ok) return toState(result.session);
-  const ended = result.refusal.code === "ended" ? await c.var.sessions.find(id) : null;
+  const ended = result.refusal.code === "ended" ? await c.get("sessions").find(id) : null;
   if (!ended) throw new Refused(notFound);
   return toState(ended);
 }

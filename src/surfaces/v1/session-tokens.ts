@@ -112,7 +112,7 @@ export const sessionTokens: OperationGroup = {
           await useUpCode(c, signIn, now);
           countCall(c, "signIns", now, String(key.id));
           const session = newOperatorSession(key, email, now);
-          const token = await signSessionToken(c.var.config.secret, session, now);
+          const token = await signSessionToken(c.get("config").secret, session, now);
           return toResponse({ status: 201, body: toSessionToken(session, token) });
         });
       },
@@ -128,7 +128,7 @@ export const sessionTokens: OperationGroup = {
       answers: { 200: callerIdentity },
       example: {},
       async handle(c, { caller }) {
-        const organisations = await findOrganisations(c.var.db, caller.organisationIds);
+        const organisations = await findOrganisations(c.get("db"), caller.organisationIds);
         return { status: 200, body: toIdentity(caller, organisations, Date.now()) };
       },
     }),
@@ -145,7 +145,7 @@ export const sessionTokens: OperationGroup = {
       example: {},
       async handle(c, { caller: { session } }) {
         if (!session) throw new Refused(notASessionToken);
-        await signOut(c.var.db, session);
+        await signOut(c.get("db"), session);
         return { status: 204 };
       },
     }),

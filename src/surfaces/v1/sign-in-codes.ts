@@ -40,11 +40,11 @@ export const createSignInCode = operation({
   example: { body: { key_id: 999_999 } },
   async handle(c, { body: { key_id: id } }) {
     const now = Date.now();
-    const key = await findKeyById(c.var.db, id, now, "fresh");
+    const key = await findKeyById(c.get("db"), id, now, "fresh");
     if (!key || key.organisationIds.length === 0) throw new Refused(noSuchKey);
     const obstacle = findObstacle(key, now);
     if (obstacle !== null) throw new Refused(cannotSignIn(obstacle));
-    const { code, expiresAt } = newSignInCode(c.var.config.secret, key, now);
+    const { code, expiresAt } = newSignInCode(c.get("config").secret, key, now);
     return { status: 201, body: { code, expires_at: toRfc3339(expiresAt) } };
   },
 });

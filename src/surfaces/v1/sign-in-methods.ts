@@ -25,7 +25,7 @@ export const listSignInMethods = operation({
   answers: { 200: signInMethods },
   example: {},
   async handle(c) {
-    const { access } = c.var.config;
+    const { access } = c.get("config");
     const methods = access === null ? METHODS.slice(0, 1) : METHODS;
     return { status: 200, body: { methods } };
   },

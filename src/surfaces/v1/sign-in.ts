@@ -68,7 +68,7 @@ export async function readSignIn(
  */
 export async function useUpCode(c: Call, { code }: SignIn, now: number): Promise<void> {
   if (!code) return;
-  const isFirst = await useNonce(c.var.db, `sign-in-code/${code.keyId}`, code.id, now);
+  const isFirst = await useNonce(c.get("db"), `sign-in-code/${code.keyId}`, code.id, now);
   if (!isFirst) refuseAndCount(c, now, codeRefusals.used);
 }
 
@@ -81,9 +81,9 @@ async function readSignInFromToken(c: Call, token: string): Promise<SignIn> {
 /** Somebody who sends a sign-in code. */
 async function readSignInFromCode(c: Call, text: string): Promise<SignIn> {
   const now = Date.now();
-  const code = readSignInCode(c.var.config.secret, text, now);
+  const code = readSignInCode(c.get("config").secret, text, now);
   if (typeof code === "string") return refuseAndCount(c, now, codeRefusals[code]);
-  const key = await findKeyById(c.var.db, code.keyId, now, "fresh");
+  const key = await findKeyById(c.get("db"), code.keyId, now, "fresh");
   if (key?.tokenVersion !== code.tokenVersion) return refuseAndCount(c, now, codeRefusals.ended);
   const caller = await requireUsableKey(c, key, OPERATOR_SIGN_IN);
   // Several people may have codes for one key, and none of them gets the answer of another.
@@ -93,7 +93,7 @@ async function readSignInFromCode(c: Call, text: string): Promise<SignIn> {
 
 /** An operator who came through Cloudflare Access and sends no body; null: they came in another way. */
 async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
-  const { access } = c.var.config;
+  const { access } = c.get("config");
   const assertion = c.req.header("Cf-Access-Jwt-Assertion");
   if (!access || assertion === undefined || (await readBodyText(c)).trim() !== "") return null;
   const now = Date.now();
@@ -101,7 +101,7 @@ async function readSignInFromAccess(c: Call): Promise<SignIn | null> {
   if (email === null) return refuseAndCount(c, now, refusedAssertion);
   const organisationId = readOrganisationHeader(c);
   const person = { email, organisationId, ip: clientIp(c) };
-  const choice = await chooseOperatorKey(c.var.db, person, now);
+  const choice = await chooseOperatorKey(c.get("db"), person, now);
   if (!choice.ok) throw new Refused(choiceRefusals[choice.code]);
   const caller = await requireUsableKey(c, choice.key, OPERATOR_SIGN_IN);
   return { key: choice.key, email, scope: idempotencyScope(caller, email), code: null };

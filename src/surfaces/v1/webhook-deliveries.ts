@@ -51,7 +51,11 @@ export const webhookDeliveries: OperationGroup = {
       answers: { 200: pageOf(webhookDelivery) },
       example: { query: { status: "failed", event_type: "session.*" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const { rows, next } = await listDeliveries(c.var.events.journals, organisationId, query);
+        const { rows, next } = await listDeliveries(
+          c.get("events").journals,
+          organisationId,
+          query,
+        );
         return { status: 200, body: { data: rows.map(toDelivery), next_cursor: next } };
       },
     }),
@@ -65,7 +69,7 @@ export const webhookDeliveries: OperationGroup = {
       answers: { 200: webhookDelivery },
       refusals: { 404: ["delivery-not-found"] },
       async handle(c, { params: { id }, caller: { organisationId } }) {
-        const delivery = await findDelivery(c.var.events.journals, organisationId, id);
+        const delivery = await findDelivery(c.get("events").journals, organisationId, id);
         if (!delivery) throw new Refused(refusals["not-found"]);
         return { status: 200, body: toDelivery(delivery) };
       },
@@ -123,7 +127,7 @@ export const webhookDeliveries: OperationGroup = {
         const endpoint = await requireEndpoint(c, organisationId, params.id);
         if (!endpoint.enabled) throw new Refused(refusals["endpoint-disabled"]);
         // A recovery may be of any number of deliveries: it must not stand before those of others.
-        const services = { db: c.var.db, deliveries: c.env.BULK_DELIVERIES };
+        const services = { db: c.get("db"), deliveries: c.env.BULK_DELIVERIES };
         const input = { ...window, organisationId, endpointId: endpoint.id };
         const recovery = await startRecovery(services, input, now);
         if (!recovery) throw new Refused(recoveryRunning);
@@ -146,7 +150,7 @@ export const webhookDeliveries: OperationGroup = {
       refusals: { 404: ["recovery-not-found"] },
       example: { params: { id: "whr_01a21576a6f47ed2a85cd137d604b80b" } },
       async handle(c, { params: { id }, caller: { organisationId } }) {
-        const recovery = await findRecovery(c.var.db, organisationId, id);
+        const recovery = await findRecovery(c.get("db"), organisationId, id);
         if (!recovery) throw new Refused(unknownRecovery);
         return { status: 200, body: toRecovery(recovery) };
       },

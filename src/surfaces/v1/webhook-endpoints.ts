@@ -82,7 +82,7 @@ export const webhookEndpoints: OperationGroup = {
       answers: { 200: pageOf(webhookEndpoint) },
       example: { query: { limit: "10" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const rows = await listEndpoints(c.var.db, organisationId, null, query);
+        const rows = await listEndpoints(c.get("db"), organisationId, null, query);
         return {
           status: 200,
           body: toKeysetPage(rows, query.limit, ({ id }) => id, toEndpoint),
@@ -165,7 +165,7 @@ export const webhookEndpoints: OperationGroup = {
 
 /** The secret that signs now; `owner` is the endpoint or the organisation. */
 export function newestSecret(c: Call, owner: string, versions: SecretVersions): string {
-  return signingSecrets(c.var.config.secret, owner, versions, Date.now())[0];
+  return signingSecrets(c.get("config").secret, owner, versions, Date.now())[0];
 }
 
 /**
@@ -177,7 +177,7 @@ export async function requireEndpoint(
   organisationId: number,
   id: string,
 ): Promise<WebhookEndpoint> {
-  const endpoint = await findEndpoint(c.var.db, organisationId, id);
+  const endpoint = await findEndpoint(c.get("db"), organisationId, id);
   if (!endpoint) throw new Refused(unknownEndpoint);
   return endpoint;
 }

@@ -77,7 +77,7 @@ export const webhookSecrets: OperationGroup = {
       refusals: { 404: ["webhook-endpoint-not-found"] },
       example: {},
       async handle(c, { caller: { organisationId } }) {
-        const versions = await findWebhookSecrets(c.var.db, organisationId);
+        const versions = await findWebhookSecrets(c.get("db"), organisationId);
         if (!versions) throw new Refused(unknownEndpoint);
         const secret = newestSecret(c, organisationOwner(organisationId), versions);
         return { status: 200, body: { secret } };
@@ -96,7 +96,7 @@ export const webhookSecrets: OperationGroup = {
       example: { body: { grace_seconds: 3_600 } },
       async handle(c, { body: { graceMs }, caller: { organisationId } }) {
         const now = Date.now();
-        const versions = await rotateWebhookSecret(c.var.db, organisationId, graceMs, now);
+        const versions = await rotateWebhookSecret(c.get("db"), organisationId, graceMs, now);
         const secret = newestSecret(c, organisationOwner(organisationId), versions);
         return { status: 200, body: { secret } };
       },
