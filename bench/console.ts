@@ -5,7 +5,7 @@
  */
 import { startBrowser, type TestBrowser } from "../test/support/browser";
 import { newFullOrganisation } from "../test/support/full-organisation";
-import { copyRows } from "../test/support/many-rows";
+import { fillLists } from "../test/support/many-rows";
 
 const ROWS = 1_000;
 const TIMES = 5;
@@ -34,7 +34,7 @@ const NOTE_FIRST_LIST = `new MutationObserver((_, observer) => {
 const browser = await startBrowser({ settings: { ALLOW_INSECURE_WEBHOOKS: "1" } });
 try {
   const organisation = await newFullOrganisation(browser, "Bench");
-  await copyRows(await browser.server.database(), organisation.id, ROWS);
+  await fillLists(browser.server, organisation.id, ROWS);
   const { body } = await organisation.api.call("POST", "/v1/auth/session-tokens", {
     token: organisation.key,
   });

@@ -26,7 +26,11 @@ export function uuidV7(now: number, random: Uint8Array): string {
   bytes.set(random.subarray(0, 10), 6);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes).toString("hex");
+  return withHyphens(Buffer.from(bytes).toString("hex"));
+}
+
+/** An id of 32 hexadecimal digits with its hyphens. */
+export function withHyphens(hex: string): string {
   return [
     hex.slice(0, 8),
     hex.slice(8, 12),

@@ -3,7 +3,7 @@
  * A journal is one Durable Object for each organisation, UTC day and number. Pure.
  */
 import type { JournalCount } from "../db/schema/organisations";
-import { uuidV7 } from "./event";
+import { uuidV7, withHyphens } from "./event";
 
 /** The length of a UTC day in milliseconds. */
 export const DAY_MS = 86_400_000;
@@ -47,14 +47,7 @@ export function firstDeliveryAt(time: number): string {
 
 /** The event of a delivery: `whd_`, the event's id without hyphens, `_` and what tells the address. */
 export function eventIdOfDelivery(deliveryId: string): string {
-  const hex = deliveryId.slice(4, 36);
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join("-");
+  return withHyphens(deliveryId.slice(4, 36));
 }
 
 /** An id without its hyphens. */

@@ -1,6 +1,7 @@
 /** Pages of one journal: events and deliveries, filtered row by row, in a bounded number of rows. */
 import type { StoredDelivery } from "../events/delivery-record";
 import { type SummarisedEvent, summarise } from "../events/delivery-summary";
+import { withHyphens } from "../events/event";
 import { matchesPattern } from "../events/event-types";
 import type {
   DeliveryPageQuery,
@@ -147,14 +148,7 @@ function justAfter(id: string): string {
 /** The id that many places further in the order of ids. */
 function moved(id: string, places: bigint): string {
   const value = BigInt(`0x${hexOf(id)}`) + places;
-  const hex = (value < 0n ? 0n : value).toString(16).padStart(32, "0");
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join("-");
+  return withHyphens((value < 0n ? 0n : value).toString(16).padStart(32, "0"));
 }
 
 function highest(one: string | null, other: string | null): string | null {

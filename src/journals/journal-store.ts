@@ -5,7 +5,7 @@
  * nothing behind.
  */
 import type { Delivery, RecordedEvent, StoredDelivery } from "../events/delivery-record";
-import type { DomainEvent } from "../events/event";
+import { type DomainEvent, withHyphens } from "../events/event";
 import type { EventType } from "../events/event-types";
 import { hexOf, timeOfEventId } from "../events/journal-key";
 import { newDelivery } from "../webhooks/delivery";
@@ -270,14 +270,7 @@ function keyOf(eventId: string): ArrayBuffer {
 }
 
 function idOf({ id }: Pick<Row, "id">): string {
-  const hex = Buffer.from(id).toString("hex");
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join("-");
+  return withHyphens(Buffer.from(id).toString("hex"));
 }
 
 function timeOf(row: Row): number {

@@ -11,6 +11,7 @@ import {
   type TestOrganisation,
 } from "../support/console";
 import { eventually } from "../support/eventually";
+import { eventOf, journalOf } from "../support/journal-rows";
 
 const HOSTILE = '<img src=x onerror="window.hit = 1"> \u202egnp.exe\u202c "quoted"';
 
@@ -98,17 +99,8 @@ test("an event is shown in full, with links to what it is about", async () => {
 test("text of others in an event is shown as text, whatever it contains, and copied as it came", async () => {
   // The service takes no such text any more. It may have before.
   const data = { connection: { connectionId: HOSTILE, memo: HOSTILE.repeat(100) } };
-  const database = await browser.server.database();
-  await database
-    .prepare("insert into events (organisation_id, id, type, at, data) values (?, ?, ?, ?, ?)")
-    .bind(
-      organisation.id,
-      "01a21576-9b07-799e-bdd0-52ed60dbc868",
-      "connection.created",
-      Date.now(),
-      JSON.stringify(data),
-    )
-    .run();
+  const journal = await journalOf(browser.server, organisation.id);
+  await journal.record([eventOf(organisation.id, "connection.created", data)]);
   await tab.page.setViewportSize({ width: 360, height: 800 });
   await rows().getByText("‹U+202E›gnp.exe‹U+202C›").waitFor();
   await expectNoProblems(browser, tab);

@@ -11,7 +11,7 @@ import {
   type TestOrganisation,
 } from "../support/console";
 import { newFullOrganisation } from "../support/full-organisation";
-import { copyRows } from "../support/many-rows";
+import { fillLists } from "../support/many-rows";
 
 const WIDE = { viewport: { width: 1280, height: 860 } };
 const NARROW = { viewport: { width: 360, height: 740 } };
@@ -30,7 +30,7 @@ beforeAll(async () => {
   browser = await startBrowser({ settings: { ALLOW_INSECURE_WEBHOOKS: "1" } });
   empty = await newOrganisation(browser, "Empty");
   full = await newFullOrganisation(browser);
-  await copyRows(await browser.server.database(), full.id, 1_000);
+  await fillLists(browser.server, full.id, 1_000);
 });
 
 afterAll(() => browser?.close());

@@ -63,7 +63,7 @@ const signOutButton = ({ page }: Tab) => page.getByRole("button", { name: "Sign 
 /** A key that acts in both organisations. */
 async function keyOfBoth(): Promise<string> {
   const { id, token } = await newSignInKey(studio, ["*"], "Both");
-  const db = await browser.server.database();
+  const { DB: db } = await browser.server.bindings();
   await db.batch([
     db
       .prepare("update api_keys set organisation_ids = ? where id = ?")

@@ -255,7 +255,7 @@ describe("a person who is signed in", () => {
   it("changes between the organisations of the key", async () => {
     const other = await newOrganisation(browser, "Second studio");
     const { id, token } = await newSignInKey(studio, ["keys:read"], "Both");
-    const db = await browser.server.database();
+    const { DB: db } = await browser.server.bindings();
     await db.batch([
       db
         .prepare("update api_keys set organisation_ids = ? where id = ?")

@@ -13,6 +13,7 @@ import {
   type TestOrganisation,
 } from "../support/console";
 import { eventually } from "../support/eventually";
+import { journalOf, recordDelivered } from "../support/journal-rows";
 import { createMailbox, type Mailbox } from "../support/receiver";
 import { startReceiver } from "../support/receiver-server";
 
@@ -305,20 +306,10 @@ describe("the list of deliveries", () => {
   });
 
   test("goes on where nothing matched among those that were looked at", async () => {
-    const database = await browser.server.database();
-    const add = (first: number, count: number, type: string) =>
-      database
-        .prepare(
-          `insert into deliveries (organisation_id, id, event_id, event_type, format, url, status,
-             attempts, attempt_count, next_attempt_at, endpoint_id)
-           with recursive n(i) as (select ?1 union all select i + 1 from n where i < ?1 + ?2 - 1)
-           select ?3, 'whd_' || printf('%032x', i) || '_000000000000', 'e', ?4, 'standard',
-             'https://example.com/', 'delivered', '[]', 1, null, null from n`,
-        )
-        .bind(first, count, organisation.id, type)
-        .run();
-    await add(1, 1, "key.created");
-    await add(2, 2_500, "connection.created");
+    const journal = await journalOf(browser.server, organisation.id);
+    const event = { organisationId: organisation.id, data: {} };
+    await recordDelivered(journal, { ...event, type: "key.created" }, 1);
+    await recordDelivered(journal, { ...event, type: "connection.created" }, 2_500);
     await goTo(tab, "#/webhooks/deliveries/filter/event_type%3Dkey.*");
     await main().getByText("Nothing matched among the deliveries that were looked at.").waitFor();
     await button("Older").click();

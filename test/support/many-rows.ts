@@ -1,7 +1,9 @@
 /**
- * Very many rows in D1, as copies of one that the API has made: more than a test could make by calls. It
- * imports nothing, so that `bench/console.mjs` can use it too.
+ * Very many rows behind each list of an organisation that has one of everything: in D1 as copies of what the
+ * API has made, and in its journal of today. It would take too long by calls.
  */
+import { journalOf, recordDelivered } from "./journal-rows";
+import type { TestServer } from "./server";
 
 /** What a table's copies have of their own: an SQL expression for each column, with `i` from 1 on. */
 interface Copies {
@@ -68,12 +70,6 @@ const COPIES: readonly Copies[] = [
     where: OF_ORGANISATION,
     own: { connection_id: "'copy-' || i" },
   },
-  { table: "events", where: OF_ORGANISATION, own: { id: OLDER_ID } },
-  {
-    table: "deliveries",
-    where: OF_ORGANISATION,
-    own: { id: `${OLDER_ID} || substr(id, 37)`, event_id: OLDER_ID, next_attempt_at: "null" },
-  },
   { table: "webhook_endpoints", where: OF_ORGANISATION, own: { id: SIMILAR_ID } },
   { table: "relay_nodes", where: OF_ORGANISATION, own: { id: SIMILAR_ID, name: "'Copy ' || i" } },
 ];
@@ -82,14 +78,22 @@ const COPIES: readonly Copies[] = [
 const FEW = ["webhook_endpoints", "relay_nodes", "applications"];
 
 /**
- * Copies rows of an organisation that has one of everything.
+ * Fills the lists of an organisation that has one of everything.
  * @param count how many of each; 98 of what there are few of
  */
-export async function copyRows(
-  db: D1Database,
+export async function fillLists(
+  server: TestServer,
   organisationId: number,
   count: number,
 ): Promise<void> {
+  const { DB } = await server.bindings();
+  await copyRows(DB, organisationId, count);
+  const journal = await journalOf(server, organisationId);
+  const data = { connection: { connectionId: "A", memo: "" } };
+  await recordDelivered(journal, { organisationId, type: "connection.created", data }, count);
+}
+
+async function copyRows(db: D1Database, organisationId: number, count: number): Promise<void> {
   for (const { table, where, own } of COPIES) {
     const { results } = await db
       .prepare(`select name from pragma_table_info('${table}')`)

@@ -11,8 +11,8 @@ export interface TestServer {
   /** A new organisation of this name, with its first key, as the API answers it. */
   // biome-ignore lint/suspicious/noExplicitAny: a test asserts what it reads
   newOrganisation(name: string): Promise<any>;
-  /** The Worker's D1, for what no call of the API makes: rows of the past, or very many. */
-  database(): Promise<D1Database>;
+  /** D1 and the objects of the Worker, for what no call of the API makes: rows of the past, or very many. */
+  bindings(): Promise<Env>;
   /** Runs what the cron runs every minute. */
   runCron(): Promise<void>;
   /** Starts the Worker anew, as a deploy does. What is stored stays. */
@@ -54,7 +54,7 @@ export async function startServer({
       if (response.status !== 201) throw new Error(`no organisation: ${await response.text()}`);
       return response.json();
     },
-    database: async () => (await harness.getWorker<Env>().getEnv()).DB,
+    bindings: () => harness.getWorker<Env>().getEnv(),
     runCron: async () => {
       await harness.getWorker().scheduled({ cron: "* * * * *", scheduledTime: new Date() });
     },
