@@ -54,10 +54,9 @@ export function place(world, id, said) {
  */
 export function cleanName(name) {
   return (
-    String(name ?? "")
-      .replace(/\s+/g, " ")
-      .trim()
-      .slice(0, LONGEST_NAME) || "Player"
+    // Not String(name): of an object that says it has no toString, that throws.
+    (typeof name === "string" ? name : "").replace(/\s+/g, " ").trim().slice(0, LONGEST_NAME) ||
+    "Player"
   );
 }
 

@@ -36,6 +36,7 @@ describe("the world of the example game", () => {
     ["  Anna   Maria ", "Anna Maria"],
     ["", "Player"],
     [null, "Player"],
+    [{ toString: false }, "Player"],
     ["a".repeat(40), "a".repeat(16)],
   ])("shows the name %j as %j", (name, shown) => {
     expect(cleanName(name)).toBe(shown);
