@@ -3,9 +3,9 @@
  * as it needs. A page looks at a limited number of rows and journals, so that no list takes long. So it can have
  * fewer rows than asked for, and still not be the last page.
  */
+import { isListed } from "./delivery-filter";
 import type { StoredDelivery } from "./delivery-record";
 import { type SummarisedEvent, summarise } from "./delivery-summary";
-import { matchesPattern } from "./event-types";
 import type { DeliveryPageQuery, EventPageQuery, JournalCalls, JournalPage } from "./journal-calls";
 import type { JournalClient } from "./journal-client";
 import {
@@ -91,19 +91,13 @@ export async function listDeliveries(
 /** A page of the deliveries of one event. */
 function pageOfEvent(
   deliveries: readonly StoredDelivery[],
-  { below, endpointId, pattern, status, limit }: Omit<DeliveryPageQuery, "mostRows">,
+  query: Omit<DeliveryPageQuery, "mostRows">,
 ): ScannedPage<StoredDelivery> {
   const found = deliveries
-    .filter(
-      (one) =>
-        (below === null || one.id < below) &&
-        (endpointId === null || one.endpointId === endpointId) &&
-        (pattern === null || matchesPattern(pattern, one.eventType)) &&
-        (status === null || one.status === status),
-    )
+    .filter((one) => isListed(one, query))
     .toSorted((a, b) => (a.id < b.id ? 1 : -1));
-  const rows = found.slice(0, limit);
-  return { rows, next: found.length > limit ? (rows.at(-1)?.id ?? null) : null };
+  const rows = found.slice(0, query.limit);
+  return { rows, next: found.length > query.limit ? (rows.at(-1)?.id ?? null) : null };
 }
 
 /** An event of an organisation, with a summary of its deliveries. */

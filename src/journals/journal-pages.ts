@@ -1,4 +1,5 @@
 /** Pages of one journal: events and deliveries, filtered row by row, in a bounded number of rows. */
+import { isListed } from "../events/delivery-filter";
 import type { StoredDelivery } from "../events/delivery-record";
 import { type SummarisedEvent, summarise } from "../events/delivery-summary";
 import { withHyphens } from "../events/event";
@@ -44,8 +45,9 @@ export function pageOfEvents(
 /** A page of deliveries, those of the newest events first. */
 export function pageOfDeliveries(
   store: JournalStore,
-  { below, endpointId, pattern, status, limit, mostRows }: DeliveryPageQuery,
+  query: DeliveryPageQuery,
 ): JournalPage<StoredDelivery> {
+  const { below, pattern, status, limit, mostRows } = query;
   const rows: StoredDelivery[] = [];
   // Deliveries that did not arrive have an index.
   const undelivered = status === "failed" || status === "discarded";
@@ -57,11 +59,10 @@ export function pageOfDeliveries(
     undelivered,
   })) {
     looked += 1;
+    // The deliveries of other types are not even unpacked.
     if (pattern === null || matchesPattern(pattern, event.type)) {
       for (const delivery of event.deliveries().reverse()) {
-        if (below !== null && delivery.id >= below) continue;
-        if (status !== null && delivery.status !== status) continue;
-        if (endpointId !== null && delivery.endpointId !== endpointId) continue;
+        if (!isListed(delivery, query)) continue;
         rows.push(delivery);
         if (rows.length === limit) return { rows, next: delivery.id, looked };
       }

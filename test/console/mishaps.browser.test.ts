@@ -7,6 +7,7 @@ import {
   expectLoaded,
   expectNoProblems,
   goTo,
+  newKeyOfBoth,
   newOrganisation,
   newSignInKey,
   openConsole,
@@ -59,23 +60,6 @@ afterAll(() => browser?.close());
 
 const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name });
 const signOutButton = ({ page }: Tab) => page.getByRole("button", { name: "Sign out" });
-
-/** A key that acts in both organisations. */
-async function keyOfBoth(): Promise<string> {
-  const { id, token } = await newSignInKey(studio, ["*"], "Both");
-  const { DB: db } = await browser.server.bindings();
-  await db.batch([
-    db
-      .prepare("update api_keys set organisation_ids = ? where id = ?")
-      .bind(JSON.stringify([studio.id, other.id]), id),
-    db
-      .prepare(
-        "insert into organisation_keys (organisation_id, key_id, created_at) values (?, ?, 0)",
-      )
-      .bind(other.id, id),
-  ]);
-  return token;
-}
 
 /** Holds the answer to the next GET of this address back, until it is let go. */
 async function hold({ page }: Tab, url: string) {
@@ -139,7 +123,9 @@ describe("the session of the person", () => {
   });
 
   test("is over for this tab after signing out, even if an answer comes later", async () => {
-    const tab = await openConsole(browser, { key: await keyOfBoth() });
+    const tab = await openConsole(browser, {
+      key: (await newKeyOfBoth(browser, [studio, other], ["*"])).token,
+    });
     const { page } = tab;
     const { held, letGo } = await hold(tab, "**/v1/auth/session-tokens");
     await page.getByLabel("Organisation").selectOption(String(other.id));
@@ -155,7 +141,10 @@ describe("the session of the person", () => {
   });
 
   test("acts in the organisation that is shown, until the other one is", async () => {
-    const tab = await openConsole(browser, { key: await keyOfBoth(), hash: "#/devices" });
+    const tab = await openConsole(browser, {
+      key: (await newKeyOfBoth(browser, [studio, other], ["*"])).token,
+      hash: "#/devices",
+    });
     const { page } = tab;
     await page.getByLabel("Name").fill("Of the first");
     const { held, letGo } = await hold(tab, "**/v1/auth/session-tokens");

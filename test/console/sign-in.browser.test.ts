@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBrowser, type Tab, type TestBrowser } from "../support/browser";
 import {
   expectNoProblems,
+  newKeyOfBoth,
   newOrganisation,
   newSignInKey,
   openConsole,
@@ -254,18 +255,7 @@ describe("a person who is signed in", () => {
 
   it("changes between the organisations of the key", async () => {
     const other = await newOrganisation(browser, "Second studio");
-    const { id, token } = await newSignInKey(studio, ["keys:read"], "Both");
-    const { DB: db } = await browser.server.bindings();
-    await db.batch([
-      db
-        .prepare("update api_keys set organisation_ids = ? where id = ?")
-        .bind(JSON.stringify([studio.id, other.id]), id),
-      db
-        .prepare(
-          "insert into organisation_keys (organisation_id, key_id, created_at) values (?, ?, 0)",
-        )
-        .bind(other.id, id),
-    ]);
+    const { token } = await newKeyOfBoth(browser, [studio, other], ["keys:read"]);
     const tab = await openConsole(browser, { key: token, hash: "#/keys" });
     const names = tab.page.getByRole("table", { name: /API keys/ });
     await names.getByText("Leaver").or(names.getByText("Program")).first().waitFor();

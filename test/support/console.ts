@@ -49,6 +49,26 @@ export async function newSignInKey(
   return { id: made.body.id, token: made.body.token.value };
 }
 
+/** As `newSignInKey`, of a key that acts in both organisations: the second one is added in D1. */
+export async function newKeyOfBoth(
+  browser: TestBrowser,
+  [first, second]: readonly [TestOrganisation, TestOrganisation],
+  permissions: readonly string[],
+): Promise<{ id: number; token: string }> {
+  const key = await newSignInKey(first, permissions, "Both");
+  const { DB } = await browser.server.bindings();
+  await DB.batch([
+    DB.prepare("update api_keys set organisation_ids = ? where id = ?").bind(
+      JSON.stringify([first.id, second.id]),
+      key.id,
+    ),
+    DB.prepare(
+      "insert into organisation_keys (organisation_id, key_id, created_at) values (?, ?, 0)",
+    ).bind(second.id, key.id),
+  ]);
+  return key;
+}
+
 /** How a person sits before the console. */
 export interface Seat extends BrowserContextOptions {
   /** The API key to sign in with. */
