@@ -2,7 +2,7 @@
  * Which requests have a line in the log, and what it says. A line for each request cost more than most requests
  * do, in CPU and in dollars. Called by `answer.ts`.
  */
-import type { Config } from "../platform/config";
+import { readConfig } from "../platform/config";
 import { log } from "../platform/log";
 import type { Call } from "./request-context";
 import { WindowCounts } from "./window-counts";
@@ -37,8 +37,7 @@ export interface AnsweredRequest {
  * @param now Unix milliseconds
  */
 export function logRequest(c: Call, request: AnsweredRequest, now: number): void {
-  const config: Config | undefined = c.get("config");
-  const sample = config?.logRequests === "some" ? sampleOf(request, now) : 1;
+  const sample = logsAll(c) ? 1 : sampleOf(request, now);
   if (sample === 0) return;
   const { route, status, startedAt } = request;
   log("request", {
@@ -51,6 +50,15 @@ export function logRequest(c: Call, request: AnsweredRequest, now: number): void
     duration_ms: now - startedAt,
     sample,
   });
+}
+
+/** Read anew, since what is answered without the settings, such as a preflight, has not read them. */
+function logsAll(c: Call): boolean {
+  try {
+    return readConfig(c.env).logRequests === "all";
+  } catch {
+    return true;
+  }
 }
 
 /**

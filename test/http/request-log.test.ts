@@ -40,9 +40,19 @@ function draws(value: number): void {
 async function ask(
   method: string,
   path: string,
-  { key, vars, body }: { key?: string; vars?: Record<string, unknown>; body?: string } = {},
+  {
+    key,
+    vars,
+    body,
+    headers: more = {},
+  }: {
+    key?: string;
+    vars?: Record<string, unknown>;
+    body?: string;
+    headers?: Record<string, string>;
+  } = {},
 ) {
-  const headers = new Headers({ "CF-Connecting-IP": anyAddress() });
+  const headers = new Headers({ "CF-Connecting-IP": anyAddress(), ...more });
   if (key !== undefined) headers.set("Authorization", `token ${key}`);
   const answer = await app.fetch(
     new Request(ORIGIN + path, { method, headers, body: body ?? null }),
@@ -103,6 +113,18 @@ describe("a request that succeeds", () => {
     const { id } = await withD1(slowly, () => ask("GET", SESSIONS, { key }));
     const expected = { request_id: id, status: 200, duration_ms: milliseconds, sample: 1 };
     expect(requestLines()).toEqual(Array(count).fill(expect.objectContaining(expected)));
+  });
+
+  test("has none if it is a preflight, which is answered without the settings", async () => {
+    const headers = { Origin: "https://a.example", "Access-Control-Request-Method": "GET" };
+    expect((await ask("OPTIONS", "/v1/ip", { headers })).status).toBe(204);
+    expect(lines).toEqual([]);
+    await ask("OPTIONS", "/v1/ip", { headers, vars: { LOG_REQUESTS: "all" } });
+    await ask("OPTIONS", "/v1/ip", { headers, vars: { RETENTION_DAYS: "soon" } });
+    expect(requestLines().map(({ status, sample }) => [status, sample])).toEqual([
+      [204, 1],
+      [204, 1],
+    ]);
   });
 
   test("has one where LOG_REQUESTS is all", async () => {
