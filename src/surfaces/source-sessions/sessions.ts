@@ -17,12 +17,19 @@ import { listOf, toList } from "./lists";
 import { integerId, LISTS, listQuery, textId } from "./queries";
 import { sourceSession, toSession } from "./wire";
 
+/** How deep a payload may be nested. From about 2,000 levels on, JSON.stringify has no stack left for it. */
+const MOST_LEVELS = 1_000;
+
 const createBody = z.object({
   source: sourceSpec.meta({
     description: "The account. It is found by these three values, or made.",
   }),
   payload: z
     .record(z.string(), z.unknown(), "must be an object with what the service asks for")
+    .refine(
+      (payload) => isNestedAtMost(payload, MOST_LEVELS),
+      `must not be nested more than ${MOST_LEVELS} levels deep`,
+    )
     .meta({
       description:
         "What the connector needs to sign in, such as a password. Held in memory for this one check, and never stored.",
@@ -251,6 +258,11 @@ async function positionOf(
 function requireId(id: string): string {
   if (!SOURCE_SESSION_ID.test(id)) throw new Refused(notFound);
   return id;
+}
+
+function isNestedAtMost(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((part) => isNestedAtMost(part, levels - 1));
 }
 
 function requireOpen(sourceState: Parameters<typeof refuseSession>[0]): void {

@@ -197,6 +197,28 @@ describe("the create of a source session is refused", () => {
     expect(answer.body.error).toBe("invalid-body");
   });
 
+  test("for a payload that is nested too deep to be sent to a connector, and leaves nothing behind", async () => {
+    const broker = await newBroker();
+    const { type, mailbox } = await newConnector(broker, { result: "active" });
+    /** As text, since what is nested so deep cannot be made into JSON here either. */
+    const createNested = (levels: number) => {
+      const nested = '{"1":'.repeat(levels - 1);
+      const source = JSON.stringify({ user: broker.userId, type, identifier: "jo" });
+      const payload = `{"password":"abcd1234","more":${nested}0${"}".repeat(levels)}`;
+      const body = `{"source":${source},"payload":${payload}}`;
+      const headers = { "Ricloud-Await": "10" };
+      return call("POST", "/sessions", { key: broker.key, body, headers });
+    };
+    for (const levels of [1_001, 3_000, 10_000]) {
+      const { status, body } = await createNested(levels);
+      expect([status, body.error]).toEqual([400, "invalid-parameter"]);
+      expect(body.params.payload).toContain("1000 levels");
+    }
+    expect((await list(broker)).body.total_count).toBe(0);
+    expect(await mailbox.requests()).toEqual([]);
+    expect((await createNested(1_000)).body.state).toBe("active");
+  });
+
   test("for a type that nobody can verify, and leaves no source behind", async () => {
     const broker = await newBroker();
     const { status, body } = await create(broker, { type: "icloud.account" });
