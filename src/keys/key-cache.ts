@@ -47,7 +47,9 @@ export function findKeyByToken(
   if (!isWellFormedToken(token)) return "malformed";
   const digest = tokenDigest(token);
   const read = (from: Database) => readKeyByTokenDigest(from, digest);
-  return readInto(byToken, token, { db, now, freshness, read });
+  // A copy, since a text that is cut from a header keeps all of the header in memory, spaces included.
+  const copied = Buffer.from(token).toString();
+  return readInto(byToken, copied, { db, now, freshness, read });
 }
 
 /** The key with this id, or null. Cached in the same way. */

@@ -1,4 +1,6 @@
 /** What finding a key costs: a token that is in the cache is not looked at again, and nothing else is kept. */
+import v8 from "node:v8";
+import vm from "node:vm";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Database } from "../../src/db/open";
 import type { CallerKey } from "../../src/keys/key";
@@ -81,6 +83,25 @@ describe("a key that is looked for by its token", () => {
     await findKeyByToken(DB, token, NOW);
     expect(vi.mocked(readKeyByTokenDigest)).toHaveBeenCalledTimes(2);
   });
+});
+
+test("a key that is kept does not keep the header from which its token was cut", async () => {
+  v8.setFlagsFromString("--expose-gc");
+  const collectGarbage = vm.runInNewContext("gc") as () => void;
+  const heap = () => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = heap();
+  for (let i = 0; i < 300; i++) {
+    // Joined by Buffer, for a text that JavaScript joins is in pieces.
+    const header = Buffer.from(`token ${" ".repeat(100_000)}${newKey().token}`).toString();
+    const token = /\S+$/.exec(header)?.[0] ?? "";
+    expect(await findKeyByToken(DB, token, NOW)).not.toBeNull();
+  }
+  vi.clearAllMocks();
+  // The headers have 30 MB together.
+  expect(heap() - before).toBeLessThan(10_000_000);
 });
 
 describe("what is no key of ours", () => {
