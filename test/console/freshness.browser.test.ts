@@ -113,6 +113,16 @@ test("nothing is asked for in a hidden tab, and all at once when it is seen agai
   expect(asked()).toBeGreaterThan(before + 1);
 });
 
+test("a list is asked for with the bookmark of the one before, so that a copy of D1 may answer it", async () => {
+  const { page, pass } = await watchSessions();
+  const sent = new Set<string | undefined>();
+  page.on("request", (request) => {
+    if (new URL(request.url()).pathname === LIST) sent.add(request.headers()["x-d1-bookmark"]);
+  });
+  await pass(3);
+  expect([...sent]).toEqual([expect.stringMatching(/^[0-9a-f]{8}-/)]);
+});
+
 describe("while the service", () => {
   test("cannot be reached, the page says so, how old the list is, and shows it on", async () => {
     const known = await newSession();
