@@ -6,7 +6,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { projectSession } from "../../src/session/projection";
+import { SessionProjection } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
 import { endedToRemove } from "../../src/session/session-key";
 import { queueEndedRelays } from "../../src/sweep/sweep-sessions";
@@ -112,7 +112,8 @@ describe("a relay session that has ended", () => {
     await recorded(tenant, 2);
     advance(10 * MINUTES);
     await runSweep();
-    await projectSession(openDatabase(env), late, { announced: 1, now: Date.now() });
+    const projection = new SessionProjection(openDatabase(env), { isNew: false });
+    await projection.write(late, { announced: 1, now: Date.now() });
     expect((await list(tenant.key)).body).toMatchObject({ sessions: [], total_count: 0 });
     advance(15 * MINUTES);
     await runSweep();
