@@ -28,7 +28,7 @@ export function buildWorker(folder) {
   const built = mkdtempSync(join(tmpdir(), "drawbridge-bench-"));
   const wrangler = join("node_modules", "wrangler", "bin", "wrangler.js");
   const args = [wrangler, "deploy", "--dry-run", "--outdir", built];
-  execFileSync(process.execPath, args, { cwd: folder, stdio: "pipe" });
+  execFileSync(process.execPath, args, { cwd: folder, stdio: "pipe", encoding: "utf8" });
   cpSync(IN_WORKER, built, { recursive: true });
   const { rawConfig } = experimental_readRawConfig({ config: join(folder, "wrangler.toml") });
   const remove = () => rmSync(built, { recursive: true, force: true });
