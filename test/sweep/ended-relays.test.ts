@@ -14,16 +14,11 @@ import type { SweepServices } from "../../src/sweep/tasks";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
-import {
-  breakObjects,
-  journalUnreachable,
-  runSweep,
-  stubOf,
-  withJournals,
-} from "../support/faults";
+import { breakObjects, journalUnreachable, stubOf, withJournals } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { rowsOf, written } from "../support/rows";
 import { authorize, create, list, read, remove } from "../support/sessions";
+import { runSweep } from "../support/sweep";
 import { countRows, insertSessionRows } from "../support/sweepable-rows";
 
 const MINUTES = 60;
