@@ -107,7 +107,7 @@ function flagsOf(config) {
  * Worker of Miniflare in front, which would be measured too.
  * @param entrypoints further ones that get a socket
  */
-export async function startRuntime(options, entrypoints = []) {
+async function startRuntime(options, entrypoints = []) {
   const before = await childProcesses();
   const mf = new Miniflare(
     convertV4MiniflareOptions({
