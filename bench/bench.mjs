@@ -72,7 +72,7 @@ if (!values.quick && values.part === undefined) {
   console.log("bench/RESULTS.md is written.");
 }
 if (failed > 0 && checks.some(({ name, problem }) => problem && name.startsWith("counts"))) {
-  console.log("If a count is meant to be another one: npm run bench -- --part counts --accept");
+  console.log("If this change of the counts is meant: npm run bench -- --part counts --accept");
 }
 console.log(`${checks.length - failed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -1,4 +1,4 @@
-/** What a run has to show: counts as they were accepted, no call that grows without a mark, nothing lost. */
+/** What a run has to show: counts as they were accepted, no call that reads more with more rows, nothing lost. */
 
 /** What is counted, in the order in which it is shown. */
 export const COUNTED = [
@@ -24,7 +24,7 @@ export const LOSSES = {
   stillListed: "sessions that are still listed",
 };
 
-/** What a call may read more in a full table: the steps to a page's beginning and end. */
+/** How many rows more a call may read in a full table, to find a page's beginning and end. */
 const SLACK = 10;
 
 /** Compares counts, by call, with those that were accepted. A check for each call: what is wrong, or null. */
@@ -41,16 +41,13 @@ export function checkCounts(found, accepted) {
 
 /**
  * A check for each call that was measured with few rows and with many: what is wrong, or null.
- * @param rows `read`: rows read, at each size. `grows`: it is known to grow. `floor`: it is bounded by so many rows,
- *   and may read fewer of a small table
+ * @param rows `read`: rows read, at each size. `floor`: it is bounded by so many rows, and may read fewer of a small
+ *   table
  */
 export function checkGrowth(rows) {
-  return rows.map(({ name, read, grows, floor = 0 }) => {
+  return rows.map(({ name, read, floor = 0 }) => {
     const isGrowing = read.at(-1) > Math.max(read[0], floor) + SLACK;
-    let problem = null;
-    if (isGrowing && !grows) problem = `reads ${read.join(", then ")} rows: more with more rows`;
-    if (!isGrowing && grows)
-      problem = "does not grow any more: take its mark from growth-subjects.mjs";
+    const problem = isGrowing ? `reads ${read.join(", then ")} rows: more with more rows` : null;
     return { name: `growth: ${name}`, problem };
   });
 }

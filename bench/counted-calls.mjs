@@ -7,7 +7,7 @@ import { FRAMES, REMOVED_TOGETHER } from "./costs.mjs";
 import { PAIR } from "./fixtures.mjs";
 import { until } from "./http-client.mjs";
 
-/** So long after its end a session is removed, however the minutes fall (`src/session/session-key.ts`). */
+/** So long after its end a session is in every case among those that are removed (`src/session/session-key.ts`). */
 const LATER_MS = 2_400_000;
 
 /**

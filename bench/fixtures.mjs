@@ -71,23 +71,29 @@ export class Fixtures {
       .run();
   }
 
-  /** Gives a server of reference Workers the same rows. */
-  async copyTo(reference) {
+  /** Gives another server the same rows. An older Drawbridge has no place for some columns: they are left out. */
+  async copyTo(server) {
     const [from, to] = [
       await this.server.mf.getD1Database("DB"),
-      await reference.mf.getD1Database("DB"),
+      await server.mf.getD1Database("DB"),
     ];
     for (const table of SHARED) {
+      const here = await columnsOf(from, table);
+      const columns = (await columnsOf(to, table)).filter((name) => here.includes(name));
+      const marks = columns.map(() => "?");
+      const insertion = to.prepare(
+        `insert or replace into ${table} (${columns}) values (${marks})`,
+      );
       const { results } = await from.prepare(`select * from ${table}`).all();
-      for (const row of results) {
-        const marks = Object.keys(row).map(() => "?");
-        await to
-          .prepare(`insert or replace into ${table} (${Object.keys(row)}) values (${marks})`)
-          .bind(...Object.values(row))
-          .run();
-      }
+      for (const row of results) await insertion.bind(...columns.map((name) => row[name])).run();
     }
   }
+}
+
+/** The names of a table's columns. */
+export async function columnsOf(db, table) {
+  const { results } = await db.prepare(`select name from pragma_table_info('${table}')`).all();
+  return results.map(({ name }) => name);
 }
 
 /** What a session of two users is made of. */

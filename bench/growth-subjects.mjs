@@ -1,7 +1,7 @@
 /**
  * What grows in a deployment, and the calls that must not become dearer with it. `make` makes one of a kind through
- * the API. `grow` copies its rows, `added` more than there are. `reads` are the calls: `grows: true` marks those that
- * read more rows with each row that there is; a run fails when a mark is not true any more.
+ * the API. `grow` copies its rows, `added` more than there are. `reads` are the calls. What needs preparing before a
+ * call, without being counted, is in `prepare`, or in `make`, which then gives the call. `floor`: see `checkGrowth`.
  */
 
 /** An id of the same moment as the one that is copied, so that retention finds it no older. */

@@ -4,7 +4,7 @@
  */
 import { COUNTED } from "./checks.mjs";
 import { quietCounts } from "./counts.mjs";
-import { Fixtures } from "./fixtures.mjs";
+import { columnsOf, Fixtures } from "./fixtures.mjs";
 import { SUBJECTS } from "./growth-subjects.mjs";
 import { send } from "./http-client.mjs";
 import { rootHeaders, serve } from "./server.mjs";
@@ -19,15 +19,14 @@ const CHUNK = 50_000;
 /**
  * Counts the rows that are read at each size.
  * @param sizes the numbers of rows, from few to many
- * @returns a row for each subject and call: `read`, in the order of the sizes, and whether it is known to grow
+ * @returns a row for each subject and call: `read`, in the order of the sizes, and its `floor` (see `checkGrowth`)
  */
 export async function measureGrowth(built, sizes) {
   const rows = [];
   for (const [name, subject] of Object.entries(SUBJECTS)) {
     const found = await readsOf(built, subject, sizes);
-    for (const [call, { grows = false, ...read }] of Object.entries(found)) {
-      rows.push({ name: `${name}: ${call}`, grows, ...read });
-    }
+    for (const [call, facts] of Object.entries(found))
+      rows.push({ name: `${name}: ${call}`, ...facts });
   }
   return rows;
 }
@@ -38,8 +37,8 @@ async function readsOf(built, subject, sizes) {
   try {
     const at = await placeOf(server);
     const found = {};
-    const note = (name, facts, rows) => {
-      found[name] ??= { ...facts, read: [] };
+    const note = (name, floor, rows) => {
+      found[name] ??= { floor, read: [] };
       found[name].read.push(rows);
     };
     await subject.make?.(at);
@@ -47,12 +46,11 @@ async function readsOf(built, subject, sizes) {
       at.range = { from: (sizes[i - 1] ?? 0) + 1, to: size };
       await subject.grow(at, size - at.range.from + 1, at.range);
       for (const [name, read] of Object.entries(subject.reads(at, size))) {
-        const { grows, floor } = read;
         // The first one may find caches that are empty.
         await (await toCall(read))();
-        note(name, { grows, floor }, await rowsRead(server, await toCall(read)));
+        note(name, read.floor, await rowsRead(server, await toCall(read)));
       }
-      note(CRON_JOB, {}, await rowsRead(server, () => server.runCron()));
+      note(CRON_JOB, undefined, await rowsRead(server, () => server.runCron()));
     }
     return found;
   } finally {
@@ -97,8 +95,7 @@ async function placeOf(server) {
     asRoot: (path) => send({ url: `${server.url}${path}`, headers: rootHeaders }),
     /** Copies the first row for which `where` holds. `own`: what the copies have of their own, by their number `i`. */
     async copy(table, where, own) {
-      const { results } = await db.prepare(`select name from pragma_table_info('${table}')`).all();
-      const columns = results.map(({ name }) => name);
+      const columns = await columnsOf(db, table);
       const values = columns.map((name) => own[name] ?? `one.${name}`);
       for (let { from } = at.range; from <= at.range.to; from += CHUNK) {
         const to = Math.min(at.range.to, from + CHUNK - 1);

@@ -28,7 +28,7 @@ export function buildWorker(folder) {
   const built = mkdtempSync(join(tmpdir(), "drawbridge-bench-"));
   const wrangler = join("node_modules", "wrangler", "bin", "wrangler.js");
   const args = [wrangler, "deploy", "--dry-run", "--outdir", built];
-  execFileSync(process.execPath, args, { cwd: folder, stdio: "pipe" });
+  execFileSync(process.execPath, args, { cwd: folder, stdio: "pipe", encoding: "utf8" });
   cpSync(IN_WORKER, built, { recursive: true });
   const { rawConfig } = experimental_readRawConfig({ config: join(folder, "wrangler.toml") });
   const remove = () => rmSync(built, { recursive: true, force: true });
@@ -107,7 +107,7 @@ function flagsOf(config) {
  * Worker of Miniflare in front, which would be measured too.
  * @param entrypoints further ones that get a socket
  */
-export async function startRuntime(options, entrypoints = []) {
+async function startRuntime(options, entrypoints = []) {
   const before = await childProcesses();
   const mf = new Miniflare(
     convertV4MiniflareOptions({

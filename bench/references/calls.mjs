@@ -11,6 +11,7 @@ export async function read(request, env) {
   return session === null ? refuse(404, "not-found") : Response.json(session);
 }
 
+/** The same, behind the check of a key, and with all fields that are shown. */
 export async function readChecked(request, env, ctx) {
   const caller = await admit(request, env, ctx, "relays:read");
   if (caller instanceof Response) return caller;
@@ -21,6 +22,7 @@ export async function readChecked(request, env, ctx) {
     : answer(request, toWire(session, request, env));
 }
 
+/** Makes a session of these users. */
 export async function create(request, env, ctx) {
   const caller = await admit(request, env, ctx, "relays:write");
   if (caller instanceof Response) return caller;
@@ -49,6 +51,7 @@ export async function create(request, env, ctx) {
   return answer(request, toWire(session, request, env));
 }
 
+/** Adds a user to a session. */
 export async function authorize(request, env, ctx) {
   const caller = await admit(request, env, ctx, "relays:write");
   if (caller instanceof Response) return caller;

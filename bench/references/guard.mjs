@@ -103,6 +103,7 @@ export function answer(request, body) {
   });
 }
 
+/** An answer that refuses. */
 export function refuse(status, code) {
   return Response.json({ code }, { status });
 }

@@ -17,11 +17,13 @@ function sessionPage(env, organisationId, limit) {
   ]);
 }
 
+/** The rows of a page, as D1 answers them. */
 export async function listSessions(request, env) {
   const [rows, counts] = await sessionPage(env, organisationIn(request), 30);
   return Response.json({ rows: rows.results, total: counts.results[0].live });
 }
 
+/** Behind the check of a key, and with all fields that are shown. */
 export async function listSessionsChecked(request, env, ctx) {
   const caller = await admit(request, env, ctx, "relays:read");
   if (caller instanceof Response) return caller;
@@ -54,11 +56,13 @@ function pendingPage(env, organisationId, limit) {
     .all();
 }
 
+/** The rows of a page, as D1 answers them. */
 export async function listPending(request, env) {
   const { results } = await pendingPage(env, organisationIn(request), 30);
   return Response.json(results);
 }
 
+/** Behind the check of a key, and with all fields that are shown. */
 export async function listPendingChecked(request, env, ctx) {
   const caller = await admit(request, env, ctx, "devices:list");
   if (caller instanceof Response) return caller;

@@ -2,11 +2,13 @@
 import { getServerByName, Server } from "partyserver";
 import { route } from "./relay.mjs";
 
+/** Connects a websocket: `/party/<room>/<id>`. */
 export async function connectParty(request, env) {
   const room = new URL(request.url).pathname.split("/")[2];
   return (await getServerByName(env.PartyRelay, room)).fetch(request);
 }
 
+/** The object of one session. */
 export class PartyRelay extends Server {
   static options = { hibernate: true };
 

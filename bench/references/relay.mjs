@@ -6,11 +6,13 @@ import { DurableObject } from "cloudflare:workers";
 
 const DATA = 2;
 
+/** Connects a websocket: `/relay/<room>/<id>`. */
 export function connect(request, env) {
   const { pathname } = new URL(request.url);
   return env.ReferenceRelay.getByName(pathname.split("/")[2]).fetch(request);
 }
 
+/** The object of one session. */
 export class ReferenceRelay extends DurableObject {
   #host = null;
   #clients = new Map();

@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 
 const IDLE_MS = 300_000;
 
+/** One value and an alarm, as Drawbridge's own. It writes its row of D1 itself. */
 export class ReferenceSession extends DurableObject {
   #session = this.ctx.storage.kv.get("session") ?? null;
 
@@ -75,6 +76,7 @@ export class ReferenceSession extends DurableObject {
   }
 }
 
+/** A row for each event. */
 export class ReferenceJournal extends DurableObject {
   #sql = this.ctx.storage.sql;
 

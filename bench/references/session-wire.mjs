@@ -9,6 +9,7 @@ function token(env, id, label) {
   return (digest.readUIntBE(0, 6) % 0x7fff_ffff) + 1;
 }
 
+/** A session with its users. */
 export function toWire(session, request, env) {
   return {
     ...facts(session, request, env),
@@ -16,6 +17,7 @@ export function toWire(session, request, env) {
   };
 }
 
+/** A session with the user who was added last. */
 export function toWireWithUser(session, request, env) {
   return {
     ...facts(session, request, env),

@@ -5,6 +5,7 @@ const FIELDS = new Set(["token", "permission", "ip", "dns_name", "organisation_i
 const PERMISSION = /^[a-z][a-z0-9-]*:(?:[a-z][a-z0-9-]*|\*)$|^\*$/;
 const ADDRESS = /^[0-9a-fA-F.:]+$/;
 
+/** With the same conditions and the same answer as Drawbridge's own. */
 export async function verify(request, env, ctx) {
   const caller = await admit(request, env, ctx, "keys:read");
   if (caller instanceof Response) return caller;

@@ -1,14 +1,15 @@
-/** The test of a webhook by hand. Bare: one signed POST, to the address in the body. */
+/** The test of a webhook by hand. */
 import { createHmac, hkdfSync } from "node:crypto";
 import { admit, answer, refuse } from "./guard.mjs";
 
-/** Bare: what is sent is made once, so that signing and posting it is all there is. */
+/** Bare: one signed POST of an empty event, to the address in the body. */
 export async function sendTest(request, env) {
   const { url } = await request.json();
   const response = await postSigned(env, url, crypto.randomUUID(), "endpoint/bare", body({}));
   return Response.json({ status: response.status });
 }
 
+/** With the checks of the key, the rows of the endpoint and its organisation, and the record of the attempt. */
 export async function sendTestChecked(request, env, ctx) {
   const caller = await admit(request, env, ctx, "webhooks:write");
   if (caller instanceof Response) return caller;
@@ -60,7 +61,7 @@ async function postSigned(env, address, id, owner, text) {
     redirect: "manual",
     signal: AbortSignal.timeout(15_000),
   });
-  // As many bytes as are kept of an answer.
+  // Read, as Drawbridge does, which keeps the beginning of it.
   await response.text();
   return response;
 }

@@ -1,6 +1,6 @@
 /**
  * Statements whose SQL never changes, without Drizzle, which would build the same text anew for each of them.
- * For the store files, where a statement runs often enough.
+ * For store files, where a statement runs so often that building its text shows in what a call costs.
  */
 import type { Database } from "./open";
 

@@ -15,7 +15,7 @@ import type { Database } from "./open";
 /** How old an answer of a copy may be. The primary is asked when nothing younger is known of it. */
 export const NEAR_MS = 5_000;
 /** How long a query may take there. Most copies are 30 to 75 ms behind (Cloudflare, April 2025). */
-export const NEAR_WAIT_MS = 500;
+const NEAR_WAIT_MS = 500;
 /** For how long no copy is asked after one has failed or was late: it may be far behind. */
 export const NEAR_PAUSE_MS = 60_000;
 
@@ -93,7 +93,7 @@ function isYoung(at: number, now: number): boolean {
 
 type Queries = Pick<D1Database, "prepare" | "batch">;
 
-/** The queries of a session are all that Drizzle uses of D1. */
+/** `prepare` and `batch` of a session are all that Drizzle (0.45) uses of D1. */
 function toDatabase(queries: Queries): Database {
   return drizzle(queries as D1Database);
 }

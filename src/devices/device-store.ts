@@ -179,7 +179,7 @@ export async function deleteDevices(
  * milliseconds), those first that were removed first.
  */
 export function selectRemovedDevices(db: Database, before: number, limit: number) {
-  // As the index has it.
+  // Written as in the index `devices_removed`, so that SQLite uses it.
   const removedAt = sql`state ->> 'removedAt'`;
   return db
     .select(deviceColumns)

@@ -3,7 +3,7 @@
  * of it becomes an answer with the headers that all answers have, and perhaps a line in the log. Called by
  * `app.ts`.
  *
- * It stands around each handler, and not before it as middleware of Hono: with one handler for a path, Hono
+ * It stands around each handler, and not before it as middleware of Hono: with one handler for a path, Hono (4.13)
  * calls that one directly, and composes no chain of promises for the request.
  */
 import { openDatabase } from "../db/open";

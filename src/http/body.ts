@@ -201,7 +201,7 @@ function toPath(path: readonly PropertyKey[]): string {
 }
 
 /**
- * The body; null: it is larger. A length is not believed where it is too small: what it promised is counted.
+ * The body; null: it is larger. What comes is counted even if a length was declared, which may be wrong.
  * @param declared the Content-Length; undefined: the caller does not know it yet
  */
 async function readAtMost(
@@ -211,7 +211,7 @@ async function readAtMost(
 ): Promise<Uint8Array | null> {
   if (declared !== undefined && Number(declared) > most) return null;
   if (declared !== undefined && Number(declared) <= most) {
-    // In one piece, which costs one call of the platform and no copy. The platform ends a body at its length.
+    // In one piece: one call of the platform, and no copy. Over HTTP, a body ends at the length that was declared.
     const bytes = new Uint8Array(await request.arrayBuffer());
     return bytes.length > most ? null : bytes;
   }

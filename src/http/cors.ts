@@ -55,7 +55,7 @@ export function answerHeaders(c: Call, isOpen: boolean): Readonly<Record<string,
   return { ...forAll, "Access-Control-Allow-Origin": origin, Vary: "Origin" };
 }
 
-/** Whether a request is the question of a browser, whether a page may send what it wants to. */
+/** Whether this is a preflight: a browser asks whether a page may send a request. */
 export function isPreflight(c: Call): boolean {
   return (
     c.req.method === "OPTIONS" &&

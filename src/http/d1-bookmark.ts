@@ -7,7 +7,7 @@ import { readNear } from "../db/near";
 import type { AnyReply } from "./operation";
 import type { Call } from "./request-context";
 
-export const BOOKMARK_HEADER = "X-D1-Bookmark";
+const BOOKMARK_HEADER = "X-D1-Bookmark";
 
 /** Stands for a bookmark that only the primary has: of callers who have none yet, or have changed something. */
 const LATEST = "latest";
@@ -24,7 +24,7 @@ export async function answerFromNearby(
   if (header === undefined) return answer();
   const sent = header || LATEST;
   const now = Date.now();
-  // No bookmark is greater: they begin with a digit of hexadecimal.
+  // `latest` sorts behind every bookmark, since those begin with a hexadecimal digit: so the primary answers it.
   const { value, bookmark } = await readNear(c.get("db"), { now, atLeast: sent }, (db) => {
     c.set("db", db);
     return answer();

@@ -1,6 +1,6 @@
 /**
- * Which requests have a line in the log, and what it says. A line for each request cost more than most requests
- * do, in CPU and in dollars. Called by `answer.ts`.
+ * Which requests have a line in the log, and what it says. A line costs twice as many dollars as a request, and was
+ * 28 % of the CPU of an empty one (decision 31). Called by `answer.ts`.
  */
 import { readConfig } from "../platform/config";
 import { log } from "../platform/log";

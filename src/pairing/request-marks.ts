@@ -11,14 +11,14 @@ export interface RequestMarks {
   digest: string;
 }
 
-/** Requests of which an isolate remembers it. */
+/** Requests whose marks an isolate remembers. */
 const REMEMBERED = 10_000;
 
 const known = new Map<string, RequestMarks>();
 
 /**
- * The marks of a request. What a request asks for never changes under its id. A list of pending requests is
- * asked for every few seconds: remembering saves a hash and a division of large numbers for each row.
+ * The marks of a request. They can be remembered by its id, because what a request asks for never changes. A list
+ * of pending requests is read every few seconds: remembering saves two computations for each row.
  */
 export function marksOf(request: PairingRequest): RequestMarks {
   const name = `${request.applicationId}/${request.id}`;

@@ -210,7 +210,7 @@ export function endedRequestRemoval(
     limit: number;
   },
 ) {
-  // The first condition is that of the index.
+  // `status <> 'pending'` is said beside the statuses, because the index is only of such rows.
   return db.delete(pairingRequests).where(sql`(status, application_id, id) in (
     select status, application_id, id from ${pairingRequests} indexed by pairing_requests_by_age
     where status <> 'pending' and ${inArray(sql`status`, [...query.statuses])} and id < ${query.before}

@@ -95,14 +95,8 @@ const days = (fallback: number) =>
       .default(fallback),
   );
 
-const FLAGS: Readonly<Record<string, boolean>> = {
-  1: true,
-  true: true,
-  on: true,
-  0: false,
-  false: false,
-  off: false,
-};
+const ON = ["1", "true", "on"];
+const OFF = ["0", "false", "off"];
 
 /** A var that is on or off, in any case. Other words are refused: a "no" that is read as yes is dangerous. */
 const flag = (fallback: boolean) =>
@@ -111,8 +105,11 @@ const flag = (fallback: boolean) =>
     z
       .string()
       .toLowerCase()
-      .refine((word) => Object.hasOwn(FLAGS, word), "must be 1, true or on, or 0, false or off")
-      .transform((word) => FLAGS[word] === true)
+      .refine(
+        (word) => ON.includes(word) || OFF.includes(word),
+        "must be 1, true or on, or 0, false or off",
+      )
+      .transform((word) => ON.includes(word))
       .default(fallback),
   );
 

@@ -66,12 +66,14 @@ export async function listPermissions(
       : remoteConnectionId !== null
         ? { side: "remote", connectionId: remoteConnectionId }
         : { side: "all" };
-  const found = () => ({
+  /** What is read beside the page, or alone for its count. */
+  const countStatements = () => ({
     counts: permissionCountQuery(db, organisationId, side, query),
     known: registeredQuery(db, organisationId, connectionId ?? ""),
   });
   let isRegistered = true;
-  const note = ({ counts, known }: { counts: { total: number }[]; known: unknown[] }) => {
+  /** How many there are in all; notes whether the connection is registered. */
+  const totalOf = ({ counts, known }: { counts: { total: number }[]; known: unknown[] }) => {
     isRegistered = connectionId === null || known.length > 0;
     return counts[0]?.total ?? 0;
   };
@@ -80,7 +82,8 @@ export async function listPermissions(
     { ...query, list: JSON.stringify([organisationId, ...filters]) },
     {
       // How many follow on `after` is not known.
-      count: query.after === null ? async () => note(await runBatch(db, found())) : null,
+      count:
+        query.after === null ? async () => totalOf(await runBatch(db, countStatements())) : null,
       keyOf: ({ connectionId, remoteConnectionId, direction }: PermissionFacts) => ({
         connectionId,
         remoteConnectionId,
@@ -89,9 +92,9 @@ export async function listPermissions(
       async read(reading) {
         const { rows, ...rest } = await runBatch(db, {
           rows: pageQuery(db, organisationId, query, reading),
-          ...found(),
+          ...countStatements(),
         });
-        return { rows: reading.fromEnd ? rows.reverse() : rows, total: note(rest) };
+        return { rows: reading.fromEnd ? rows.reverse() : rows, total: totalOf(rest) };
       },
     },
   );

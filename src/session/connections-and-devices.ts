@@ -96,22 +96,23 @@ export function deviceStatements(d1: FixedSql, presence: Presence): D1PreparedSt
   return presenceStatements(d1, DEVICES, presence);
 }
 
+// In all of it ?1 is the organisation, ?2 the session, ?3 the ids as JSON, ?4 the kind, ?5 `ended`, ?6 when the
+// session was created, ?7 its version.
 const HAS_THIS_VERSION = `exists (select 1 from sessions where kind = ?4 and ended = ?5
   and organisation_id = ?1 and created_at = ?6 and id = ?2 and version = ?7)`;
 
-/** The fixed SQL for one of the tables: its name, its columns, and what a new row has in them. */
-function presenceSql(table: string, columns: string, values: string) {
-  const id = columns.split(", ")[0];
+/** The fixed SQL for one of the tables: its column of ids, and its last column with what a new row has there. */
+function presenceSql(table: string, id: string, [last, value]: [string, string]) {
   return {
     removal: `delete from ${table} where organisation_id = ?1 and session_id = ?2
       and ${id} not in (select value from json_each(?3)) and ${HAS_THIS_VERSION}`,
-    insertion: `insert into ${table} (organisation_id, session_id, ${columns})
-      select ?1, ?2, ${values} from json_each(?3) where ${HAS_THIS_VERSION} on conflict do nothing`,
+    insertion: `insert into ${table} (organisation_id, session_id, ${id}, ${last})
+      select ?1, ?2, value, ${value} from json_each(?3) where ${HAS_THIS_VERSION} on conflict do nothing`,
   };
 }
 
-const CONNECTIONS = presenceSql("session_connections", "connection_id, cut", "value, 0");
-const DEVICES = presenceSql("session_devices", "device_id, created_at", "value, ?6");
+const CONNECTIONS = presenceSql("session_connections", "connection_id", ["cut", "0"]);
+const DEVICES = presenceSql("session_devices", "device_id", ["created_at", "?6"]);
 
 function presenceStatements(
   d1: FixedSql,

@@ -78,6 +78,7 @@ export async function listLiveSessionsWithDevice(
   const found = await findSessionRowsWithDevice(db, organisationId, deviceId);
   const places = found.slice(offset, offset + limit);
   if (places.length === 0) return { sessions: [], total: found.length };
+  // `cross join`: SQLite goes through the places in their order, and finds each row by its key.
   const rows = await db.all<{ state: string }>(sql`select s.state
     from json_each(${JSON.stringify(places)}) place cross join ${sessions} s
       on s.kind = ${kind} and s.ended = 0 and s.organisation_id = ${organisationId}

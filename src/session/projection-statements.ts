@@ -17,6 +17,8 @@ export interface RowState {
   usedAt: number | null;
 }
 
+// ?1 to ?4 are the key of the row, in every statement. What follows them is in the order in which the methods of
+// `ProjectionStatements` bind it.
 const KEY = "organisation_id = ?1 and kind = ?2 and created_at = ?3 and id = ?4";
 const LIVE = `${KEY} and ended = 0`;
 const LIVE_ROW = `exists (select 1 from sessions where ${LIVE})`;

@@ -109,7 +109,7 @@ export class SessionProjection {
 }
 
 /**
- * Writes this state to D1, unless D1 has a later one, whatever D1 has.
+ * The statements that write this state, whatever D1 has; they change nothing if D1 has a later one.
  *
  * The counts are changed in the transaction in which a row appears or a live one ends: they cannot drift.
  *
@@ -120,15 +120,6 @@ export class SessionProjection {
  *     live row      ended        -1       0
  *     ended row     either       0        0   (repeated, or late)
  */
-export async function projectSession(
-  db: Database,
-  session: Session,
-  input: ProjectionInput,
-): Promise<void> {
-  const d1 = fixedSql(db);
-  await d1.batch(allStatements(d1, session, rowOf(session, input), input));
-}
-
 function allStatements(
   d1: FixedSql,
   session: Session,

@@ -1,5 +1,4 @@
 /** By what a session's row in D1 is found: its primary key, which also says whether the session has ended. */
-import { inArray, type SQL, sql } from "drizzle-orm";
 import { sessions } from "../db/schema/sessions";
 import { isFinal, type Session, type SessionKind } from "./session";
 
@@ -63,10 +62,3 @@ export const keyColumns = {
   createdAt: sessions.createdAt,
   id: sessions.id,
 };
-
-/** The condition for a session's row whose `ended` is one of these. There is never more than one such row. */
-export function hasKey(key: SessionKey, ...ended: Ended[]): SQL {
-  return sql`(${sessions.organisationId} = ${key.organisationId} and ${sessions.kind} = ${key.kind}
-    and ${inArray(sessions.ended, ended)} and ${sessions.createdAt} = ${key.createdAt}
-    and ${sessions.id} = ${key.id})`;
-}

@@ -7,7 +7,7 @@ import { STEPS_PER_MESSAGE } from "./page-sizes";
 import { type BackgroundContext, sweepServices } from "./sweep";
 import type { SweepMessage } from "./tasks";
 
-/** How often a message is tried. After that it is dropped: a later run, within an hour, finds its work again. */
+/** How often a message is tried. After that it is dropped: the run of the next minute finds its work again. */
 const MAX_TRIES = 3;
 const RETRY_SECONDS = 30;
 

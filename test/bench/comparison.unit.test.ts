@@ -1,5 +1,5 @@
 /** The bench measures in turns, and its ratios are those of the same rounds. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { compare } from "../../bench/comparison.mjs";
 
 /** A process that is measured in time only, and notes when it is its turn. */
@@ -11,6 +11,10 @@ function runner(name: string, turns: string[]) {
     },
   };
 }
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 describe("compare", () => {
   test("lets all warm up, and then gives turns in one order and back, each with the numbers that follow", async () => {
@@ -33,13 +37,19 @@ describe("compare", () => {
     expect(turns.slice(0, 4)).toEqual(["made 0+2", "a 0+2", "made 2+2", "a 2+2"]);
   });
 
-  test("says of each what part of the limit it reaches: the limit itself reaches 1", async () => {
-    const turns: string[] = [];
-    const { of } = await compare(
-      { a: runner("a", turns), limit: runner("limit", turns) },
-      { rounds: 3, count: 1 },
-    );
+  test("says what each costs, and what part of a limit it reaches: half of it, if it takes twice as long", async () => {
+    let now = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const taking = (ms: number) => ({
+      pid: null,
+      run: async (_: number, count: number) => {
+        now += ms * count;
+      },
+    });
+    const runners = { a: taking(6), limit: taking(3) };
+    const { costs, of } = await compare(runners, { rounds: 3, count: 4 });
+    expect([costs.a?.wall, costs.limit?.wall]).toEqual([6, 3]);
+    expect([of("a", "limit").wall, of("limit", "a").wall]).toEqual([0.5, 2]);
     expect(of("limit", "limit").wall).toBe(1);
-    expect(of("a", "limit").wall * of("limit", "a").wall).toBeGreaterThan(0);
   });
 });

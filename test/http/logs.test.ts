@@ -1,4 +1,7 @@
-/** The log has one JSON line for each request, and never a token, a secret or a part of a body. */
+/**
+ * The log has one JSON line for each request where LOG_REQUESTS is `all`, as in the tests, and never a token, a secret
+ * or a part of a body. `request-log.test.ts` has which requests have a line otherwise.
+ */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { newToken } from "../../src/keys/key-token";

@@ -6,10 +6,11 @@ import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { eventually } from "../support/eventually";
-import { journalUnreachable, runSweep, withJournals } from "../support/faults";
+import { journalUnreachable, withJournals } from "../support/faults";
 import { recordedIn, settledIn } from "../support/journals";
 import { at, create, register, set } from "../support/permissions";
 import { settled } from "../support/rows";
+import { runSweep } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -5,7 +5,7 @@ import { call, newOrganisation } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { whileD1Refuses } from "../support/d1-refuses";
 import { eventually } from "../support/eventually";
-import { PROJECTION, runSweep } from "../support/faults";
+import { PROJECTION } from "../support/faults";
 import { allowBoth, newConnectedRelay, passes, register } from "../support/permissions";
 import {
   connect,
@@ -16,6 +16,7 @@ import {
   tryConnect,
   withId,
 } from "../support/socket";
+import { runSweep } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();

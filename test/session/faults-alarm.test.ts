@@ -10,13 +10,13 @@ import {
   journalUnreachable,
   loseAlarm,
   ring,
-  runSweep,
   stubOf,
   withJournals,
 } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { authorize, create, list, read, remove, revoke } from "../support/sessions";
 import { connect, newRelay, upgrade } from "../support/socket";
+import { runSweep } from "../support/sweep";
 
 beforeEach(stopClockAhead);
 afterEach(() => {

@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { evolve } from "../../src/session/evolve";
 import { listLiveSessions } from "../../src/session/live-sessions";
-import { projectSession, SessionProjection } from "../../src/session/projection";
+import { type ProjectionInput, SessionProjection } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
 import { endedOf } from "../../src/session/session-key";
 import { forgetSessions } from "../../src/session/session-retention";
@@ -75,6 +75,10 @@ async function live(organisationId: number) {
   return page;
 }
 
+/** As the object of a session writes that remembers nothing of D1. */
+const project = (session: Session, input: ProjectionInput) =>
+  new SessionProjection(db, { isNew: false }).write(session, input);
+
 /** As the object of a session asks that has just woken. */
 const findAnnounced = (session: Session) =>
   new SessionProjection(db, { isNew: false }).findAnnounced(session);
@@ -98,7 +102,7 @@ describe("writes of a session's state to D1, in any order and any number of time
           if (!state) continue;
           // What is announced is part of the log: never more than the log has.
           const announced = Math.min(write.announced, state.version);
-          await projectSession(db, state, { announced: announced, now: BORN_AT });
+          await project(state, { announced, now: BORN_AT });
           const shown = latest.get(state.id);
           const isNewer =
             !shown ||
@@ -262,8 +266,8 @@ describe("a write to D1 that comes late", () => {
     const { id: organisationId } = await newOrganisation();
     const [born, , , ended] = lifeOf(organisationId, "late");
     if (!born || !ended) throw new Error("a life has four states");
-    await projectSession(db, ended, { announced: 4, now: BORN_AT });
-    await projectSession(db, born, { announced: 1, now: BORN_AT });
+    await project(ended, { announced: 4, now: BORN_AT });
+    await project(born, { announced: 1, now: BORN_AT });
     expect(await live(organisationId)).toEqual({ sessions: [], total: 0 });
   });
 
@@ -271,9 +275,9 @@ describe("a write to D1 that comes late", () => {
     const { id: organisationId } = await newOrganisation();
     const [born, joined] = lifeOf(organisationId, "late");
     if (!born || !joined) throw new Error("a life has four states");
-    await projectSession(db, joined, { announced: 2, now: BORN_AT });
-    await projectSession(db, born, { announced: 1, now: BORN_AT });
-    await projectSession(db, joined, { announced: 1, now: BORN_AT });
+    await project(joined, { announced: 2, now: BORN_AT });
+    await project(born, { announced: 1, now: BORN_AT });
+    await project(joined, { announced: 1, now: BORN_AT });
     expect(await rowsOf(organisationId)).toMatchObject([{ version: 2, announced: 2 }]);
     expect((await live(organisationId)).sessions).toEqual([joined]);
   });

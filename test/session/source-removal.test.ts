@@ -7,14 +7,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Answer, call } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
-import {
-  alarmIn,
-  journalUnreachable,
-  ring,
-  runSweep,
-  stubOf,
-  withJournals,
-} from "../support/faults";
+import { alarmIn, journalUnreachable, ring, stubOf, withJournals } from "../support/faults";
 import { rowsOf, written } from "../support/rows";
 import {
   type Broker,
@@ -27,6 +20,7 @@ import {
   remove,
   use,
 } from "../support/source-sessions";
+import { runSweep } from "../support/sweep";
 
 const MINUTES = 60;
 

@@ -7,12 +7,13 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
-import { runSweep, stubOf } from "../support/faults";
+import { stubOf } from "../support/faults";
 import { warmJournal } from "../support/journals";
 import { deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
 import { type Rows, rowsOf, settled } from "../support/rows";
 import { authorize, create, list, remove } from "../support/sessions";
 import { connect, createRelay, fromClient } from "../support/socket";
+import { runSweep } from "../support/sweep";
 import { countRows } from "../support/sweepable-rows";
 
 beforeEach(stopClockAhead);

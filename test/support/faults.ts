@@ -1,7 +1,7 @@
 /**
  * Faults of what a session's object relies on, made in the real thing: an object that dies between
- * two steps of a command, a journal that cannot be reached, an alarm that is early, late or lost, a run of the
- * sweep at any moment. Everything is undone when `work` is over.
+ * two steps of a command, a journal that cannot be reached, an alarm that is early, late or lost. Everything is
+ * undone when `work` is over.
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -11,7 +11,6 @@ import { JournalClient, type RecordResult } from "../../src/events/journal-clien
 import { SessionObject } from "../../src/session-object/object";
 import { eventually } from "./eventually";
 import { asSessionEvent } from "./session-event";
-import { sweepThrough } from "./sweep";
 
 export type SessionStub = DurableObjectStub<SessionObject>;
 
@@ -34,11 +33,6 @@ export async function ring(id: string, times = 1): Promise<void> {
 
 export async function loseAlarm(id: string): Promise<void> {
   await runInDurableObject(stubOf(id), (_, { storage }) => storage.deleteAlarm());
-}
-
-/** One run of the sweep. */
-export function runSweep(): Promise<void> {
-  return sweepThrough();
 }
 
 type Query = (this: unknown, ...args: unknown[]) => Promise<unknown>;

@@ -6,7 +6,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
-import { projectSession } from "../../src/session/projection";
+import { SessionProjection } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
 import { endedToRemove } from "../../src/session/session-key";
 import { queueEndedRelays } from "../../src/sweep/sweep-sessions";
@@ -14,16 +14,11 @@ import type { SweepServices } from "../../src/sweep/tasks";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
-import {
-  breakObjects,
-  journalUnreachable,
-  runSweep,
-  stubOf,
-  withJournals,
-} from "../support/faults";
+import { breakObjects, journalUnreachable, stubOf, withJournals } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { rowsOf, written } from "../support/rows";
 import { authorize, create, list, read, remove } from "../support/sessions";
+import { runSweep } from "../support/sweep";
 import { countRows, insertSessionRows } from "../support/sweepable-rows";
 
 const MINUTES = 60;
@@ -112,7 +107,8 @@ describe("a relay session that has ended", () => {
     await recorded(tenant, 2);
     advance(10 * MINUTES);
     await runSweep();
-    await projectSession(openDatabase(env), late, { announced: 1, now: Date.now() });
+    const projection = new SessionProjection(openDatabase(env), { isNew: false });
+    await projection.write(late, { announced: 1, now: Date.now() });
     expect((await list(tenant.key)).body).toMatchObject({ sessions: [], total_count: 0 });
     advance(15 * MINUTES);
     await runSweep();

@@ -4,9 +4,9 @@ import { afterEach, expect, test, vi } from "vitest";
 import { call, newOrganisation } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
-import { runSweep } from "../support/faults";
 import { eventually, newMailbox } from "../support/pipeline";
 import { newLinkedNode } from "../support/relay-node";
+import { runSweep } from "../support/sweep";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -7,10 +7,10 @@ import { afterEach, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
-import { runSweep } from "../support/faults";
 import { deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
 import { settled } from "../support/rows";
 import { authorize, create, list, remove } from "../support/sessions";
+import { runSweep } from "../support/sweep";
 
 const LIVES = 20;
 

@@ -9,11 +9,12 @@ import { readConfig } from "../../src/platform/config";
 import { newOrganisation, type Tenant } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
-import { breakObjects, runSweep, stubOf } from "../support/faults";
+import { breakObjects, stubOf } from "../support/faults";
 import { holding, journalsOf } from "../support/journals";
 import { deadLetters, eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { type Broker, list, newActive, newBroker, read, remove } from "../support/source-sessions";
+import { runSweep } from "../support/sweep";
 import {
   countRows,
   insertDeadLetters,

@@ -14,13 +14,13 @@ import {
   isProjection,
   journalUnreachable,
   loseAlarm,
-  runSweep,
   stubOf,
   withJournals,
 } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
 import { rowsOf } from "../support/rows";
 import { authorize, create, idsOf, list, read } from "../support/sessions";
+import { runSweep } from "../support/sweep";
 import { countRows, insertSessionRows } from "../support/sweepable-rows";
 
 beforeEach(stopClockAhead);

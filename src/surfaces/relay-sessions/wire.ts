@@ -230,7 +230,7 @@ const statusWords = {
   expired: "Ended",
 } as const satisfies Record<Session["status"], string>;
 
-/** What its users are shown from. `tokens` are made once for all of them: they share digests. */
+/** The session whose users are shown. `tokens` are made once for all of them, because they share digests. */
 interface ShownSession {
   session: Session;
   traffic: SessionView["traffic"] | null;

@@ -202,14 +202,8 @@ export const pairingByDevices: OperationGroup = {
       },
       async handle(c, { params: { application, id } }) {
         const now = Date.now();
-        if (
-          !isPollToken(
-            c.get("config").secret,
-            application,
-            id,
-            readCredential(c, now, "poll token"),
-          )
-        ) {
+        const sent = readCredential(c, now, "poll token");
+        if (!isPollToken(c.get("config").secret, application, id, sent)) {
           return refuseAndCount(c, now, wrongPollToken);
         }
         countCall(c, "polls", now, id);

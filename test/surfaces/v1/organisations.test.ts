@@ -5,9 +5,9 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { type Answer, call, newOrganisation } from "../../support/client";
-import { runSweep } from "../../support/faults";
 import { insertKey } from "../../support/keys";
 import { anyAddress, create, join, list, read, SESSIONS } from "../../support/sessions";
+import { runSweep } from "../../support/sweep";
 
 const PATH = "/v1/organisations";
 const root = { key: env.DRAWBRIDGE_ROOT_TOKEN };
