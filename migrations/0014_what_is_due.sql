@@ -41,4 +41,4 @@ CREATE INDEX `setup_codes_expiry` ON `setup_codes` (`expires_at`);--> statement-
 CREATE INDEX `dead_letters_by_age` ON `dead_letters` (`at`);--> statement-breakpoint
 CREATE INDEX `organisations_deleted` ON `organisations` (`deleted_at`) WHERE deleted_at is not null;--> statement-breakpoint
 CREATE INDEX `webhook_recoveries_by_age` ON `webhook_recoveries` (`created_at`);--> statement-breakpoint
-UPDATE `session_devices` SET `created_at` = coalesce((SELECT s.`created_at` FROM `sessions` s WHERE s.`kind` = 'relay' AND s.`ended` = 0 AND s.`organisation_id` = `session_devices`.`organisation_id` AND s.`id` = `session_devices`.`session_id`), 0);
+UPDATE `session_devices` SET `created_at` = s.`created_at` FROM `sessions` s WHERE s.`kind` = 'relay' AND s.`ended` = 0 AND s.`organisation_id` = `session_devices`.`organisation_id` AND s.`id` = `session_devices`.`session_id`;

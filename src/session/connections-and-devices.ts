@@ -2,10 +2,10 @@
  * Which live sessions have users with which connections and devices, as D1 has it. Code that deletes a
  * connection or revokes a device finds here the sessions to tell.
  */
-import { and, asc, desc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, sql } from "drizzle-orm";
 import type { FixedSql } from "../db/fixed-sql";
 import type { Database } from "../db/open";
-import { sessionConnections as held, sessionDevices } from "../db/schema/sessions";
+import { sessionConnections as held, sessionDevices, sessions } from "../db/schema/sessions";
 import type { Session } from "./session";
 import { endedOf, type SessionKey } from "./session-key";
 
@@ -61,21 +61,26 @@ export async function findSessionsWithDevice(
 
 /**
  * By what the rows of the live sessions are found in which this device is a user, newest first: the order of
- * their list.
+ * their list. A Worker of before migration 0014, which runs during an upgrade or after a rollback, writes no
+ * `created_at`: then it is looked up among the live sessions of the organisation.
  */
 export async function findSessionRowsWithDevice(
   db: Database,
   organisationId: number,
   deviceId: string,
 ): Promise<{ createdAt: number; id: string }[]> {
-  const { createdAt, sessionId: id } = sessionDevices;
-  return db
+  const { sessionId: id } = sessionDevices;
+  const createdAt = sql<number>`coalesce(nullif(${sessionDevices.createdAt}, 0), (
+    select s.created_at from ${sessions} s where s.kind = 'relay' and s.ended = 0
+      and s.organisation_id = ${organisationId} and s.id = ${id}))`;
+  const rows = await db
     .select({ createdAt, id })
     .from(sessionDevices)
     .where(
       and(eq(sessionDevices.organisationId, organisationId), eq(sessionDevices.deviceId, deviceId)),
-    )
-    .orderBy(desc(createdAt), desc(id));
+    );
+  // Sorted here: D1 counts a sort as a row that it has read (2026-11).
+  return rows.sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1));
 }
 
 /** What D1 is to have about a session. */

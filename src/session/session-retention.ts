@@ -128,11 +128,10 @@ async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<
   if (!first) return;
   const { organisationId, kind } = first;
   const places = JSON.stringify(group.map(({ createdAt, id }) => ({ createdAt, id })));
-  const listed = (
-    ended: SQL,
-  ) => sql`(${sessions.kind}, ${sessions.ended}, ${sessions.organisationId},
-    ${sessions.createdAt}, ${sessions.id}) in (
-      select ${kind}, e.value, ${organisationId}, k.value ->> 'createdAt', k.value ->> 'id'
+  const listed = (ended: SQL) => sql`${sessions.kind} = ${kind}
+    and ${sessions.organisationId} = ${organisationId}
+    and (${sessions.ended}, ${sessions.createdAt}, ${sessions.id}) in (
+      select e.value, k.value ->> 'createdAt', k.value ->> 'id'
       from json_each(${places}) k, json_each(${ended}) e)`;
   const any = sql`${JSON.stringify([0, ...ENDED[kind]])}`;
   const live = sql`(select count(*) from ${sessions} where ${listed(sql`'[0]'`)})`;

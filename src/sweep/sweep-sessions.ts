@@ -57,7 +57,8 @@ export async function wakeSessions(
 
 /**
  * Finds a page of the relay sessions of each `ended` that are no longer needed, and makes the tasks that remove
- * them. A range of which there is more gets a task of its own.
+ * them. A range of which there is more gets a task of its own, unless it has one: that goes on as long as the
+ * next run has not begun.
  */
 export async function queueEndedRelays(
   { db, now }: SweepServices,
@@ -68,15 +69,15 @@ export async function queueEndedRelays(
   const ended = task.ended.filter((one) => due.includes(one));
   const page = { after: task.after, limit: SESSIONS_PER_STEP };
   const pages = await findEndedRelays(db, ended, page);
-  const more = ended.flatMap((one, i): Task[] => {
-    const found = pages[i] ?? [];
-    const last = found.length === SESSIONS_PER_STEP ? found.at(-1) : undefined;
-    return [
-      ...inMessages(found).map((sessions) => ({ job: "remove-ended-relays" as const, sessions })),
-      ...(last ? [{ ...task, ended: [one], after: last }] : []),
-    ];
+  const more = pages.flatMap(inMessages).map((some): Task => {
+    return { job: "remove-ended-relays", sessions: some };
   });
-  return { rest: null, more };
+  const longer = ended.flatMap((one, i): Task[] => {
+    const last = pages[i]?.at(SESSIONS_PER_STEP - 1);
+    return last ? [{ ...task, ended: [one], after: last }] : [];
+  });
+  const [rest = null] = ended.length === 1 ? longer : [];
+  return { rest, more: rest ? more : [...more, ...longer] };
 }
 
 /**

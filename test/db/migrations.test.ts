@@ -74,3 +74,22 @@ test("sessions and pairing requests are found as before, also those that an olde
     { id: "late", apart: 0 },
   ]);
 });
+
+test("the sessions of devices get their time with a row read for each, however many an organisation has", async () => {
+  const numbers =
+    "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000) select";
+  await dropAll();
+  await applyD1Migrations(env.DB, env.TEST_MIGRATIONS);
+  await env.DB.batch(
+    [
+      `insert into sessions (organisation_id, kind, ended, created_at, id, version, announced, state)
+        ${numbers} 1, 'relay', 0, i, 's' || i, 1, 1, '{}' from n`,
+      `insert into session_devices ${numbers} 1, 's' || i, 'd', 0 from n`,
+    ].map((sql) => env.DB.prepare(sql)),
+  );
+  const { queries } = env.TEST_MIGRATIONS.find(({ name }) => name.startsWith("0014")) ?? {};
+  const { meta } = await env.DB.prepare(queries?.at(-1) ?? "").run();
+  expect(meta.changes).toBe(1_000);
+  // The session, the row that is found by it, and the one behind that.
+  expect(meta.rows_read).toBeLessThanOrEqual(4 * 1_000);
+});

@@ -13,8 +13,12 @@ interface Copies {
   own: Record<string, string>;
 }
 
-/** An id in the order of time, older than the one that is copied. */
-const OLDER_ID = "'01900000-0000-7000-8000-' || printf('%012x', i)";
+/**
+ * An id in the order of time, an hour and `i` milliseconds older than now: older than the one that is copied,
+ * and young enough for retention.
+ */
+const HOUR_AGO = "printf('%012x', (unixepoch() - 3600) * 1000 - i)";
+const OLDER_ID = `substr(${HOUR_AGO}, 1, 8) || '-' || substr(${HOUR_AGO}, 9) || '-7000-8000-000000000000'`;
 /** One with another end. Its fourth digit from the end is not that of the original, which so stays apart. */
 const SIMILAR_ID = `substr(id, 1, length(id) - 4)
   || case when substr(id, -4, 1) = 'f' then 'e' else 'f' end || printf('%03x', i)`;

@@ -8,9 +8,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/db/open";
 import { SessionProjection } from "../../src/session/projection";
 import type { Session } from "../../src/session/session";
-import { endedToRemove } from "../../src/session/session-key";
+import { endedOf, endedToRemove } from "../../src/session/session-key";
+import { runTask } from "../../src/sweep/chain";
 import { queueEndedRelays } from "../../src/sweep/sweep-sessions";
-import type { SweepServices } from "../../src/sweep/tasks";
+import type { SweepMessage, SweepServices, Task } from "../../src/sweep/tasks";
 import { newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
@@ -177,6 +178,29 @@ describe("a relay session that has ended", () => {
     await insertSessionRows(tenant.id, 110, { endedAt: Date.now() - 21 * MINUTES * 1_000 });
     await runSweep();
     expect(await rowsLeft(tenant)).toBe(0);
+  });
+
+  test("leaves the rest of very many to the next run, which begins them again", async () => {
+    await runSweep();
+    const { id } = await newOrganisation();
+    const endedAt = Date.now() - 21 * 60_000;
+    await insertSessionRows(id, 2_001, { endedAt });
+    const sent: Task[] = [];
+    const sweeps = {
+      sendBatch: async (some: { body: SweepMessage }[]) =>
+        void sent.push(...some.map(({ body }) => body.task)),
+    };
+    const services = { db: openDatabase(env), now: Date.now(), sweeps } as unknown as SweepServices;
+    const ended = [endedOf({ kind: "relay", status: "expired", endedAt } as Session)];
+    const task = { job: "ended-relays" as const, ended, after: null };
+    await runTask(services, task, { steps: 2, until: Date.now() - 1 });
+    expect(sent.map(({ job }) => job)).toEqual(Array(20).fill("remove-ended-relays"));
+    await runTask(services, task, { steps: 2, until: Date.now() + 60_000 });
+    expect(sent.slice(20).map(({ job }) => job)).toEqual([
+      ...Array(20).fill("remove-ended-relays"),
+      "ended-relays",
+    ]);
+    await env.DB.prepare("delete from sessions where organisation_id = ?").bind(id).run();
   });
 
   test("is not read before its time, however long it lived", async () => {

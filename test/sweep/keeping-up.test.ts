@@ -248,6 +248,12 @@ describe("a message of the sweep", () => {
     expect(await countRows("join_codes", tenant.id)).toBe(3_000);
   });
 
+  test("with a task of another version of the Worker is let go: a run finds the work itself", async () => {
+    const task = { job: "retention", remainder: 0, cutoff: 0, after: 0 };
+    const handled = await consume("drawbridge-sweep", [{ v: 1, task, until: Date.now() + 60_000 }]);
+    expect(handled).toEqual({ acknowledged: [0], retried: [] });
+  });
+
   test.each([null, {}, { v: 2, task: { job: "join-codes" }, until: 0 }, { v: 1, until: 0 }])(
     "that cannot be read (%j) is kept among the dead letters",
     async (body) => {

@@ -1,4 +1,5 @@
 /** The list of the live relay sessions of one device: those that end for it when it is removed. */
+import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { newOrganisation } from "../../support/client";
 import { moveClock, stopClock } from "../../support/clock";
@@ -69,6 +70,20 @@ describe("the list of relay sessions with a device_id", () => {
     expect(idsOf(await listOf(key, DEVICE))).toEqual([id]);
     await remove(key, id);
     expect((await listOf(key, DEVICE)).body).toMatchObject({ sessions: [], total_count: 0 });
+  });
+
+  test("has those too that a Worker of before migration 0014 has written", async () => {
+    const { key } = await newOrganisation();
+    const ids: string[] = [];
+    stopClock();
+    for (let i = 0; i < 3; i++) {
+      moveClock(1_000);
+      ids.unshift(await withDevices(key, DEVICE));
+    }
+    await env.DB.prepare("update session_devices set created_at = 0 where session_id = ?")
+      .bind(ids[1])
+      .run();
+    expect(idsOf(await listOf(key, DEVICE))).toEqual(ids);
   });
 
   test("never has the sessions of another organisation", async () => {
