@@ -27,8 +27,9 @@ export function keepBookmark(client: Client): Client {
     // A bookmark says nothing of another deployment. Only one is remembered: `latest` is always right.
     if (options.baseUrl !== known.baseUrl) forget(options.baseUrl);
     knownAt.set(options, known);
-    // Whoever calls may have set it.
-    if (!request.headers.has(HEADER)) request.headers.set(HEADER, known.bookmark);
+    // Whoever calls may have set it. All lists need a credential; for other calls, a browser would have to ask first.
+    const { headers } = request;
+    if (headers.has("Authorization") && !headers.has(HEADER)) headers.set(HEADER, known.bookmark);
     return request;
   });
   client.interceptors.response.use((response, request, options) => {

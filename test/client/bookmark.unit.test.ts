@@ -18,11 +18,16 @@ interface Sent {
 }
 
 let sent: Sent[];
-let client: ReturnType<typeof createClient>;
+let client = newClient();
+
+function newClient(auth: string | undefined = "a-key") {
+  const baseUrl = "https://one.example.com";
+  return createClient(createConfig({ baseUrl, auth, fetch: hold }));
+}
 
 beforeEach(() => {
   sent = [];
-  client = createClient(createConfig({ baseUrl: "https://one.example.com", fetch: hold }));
+  client = newClient();
 });
 
 /** Sends a call, and holds its answer back. */
@@ -88,8 +93,14 @@ describe("the client", () => {
     await other.answer("99");
     expect(other.bookmark).toBe("latest");
     expect(await listed("03")).toBe("latest");
-    client = createClient(createConfig({ baseUrl: "https://one.example.com", fetch: hold }));
+    client = newClient();
     expect(await listed()).toBe("latest");
+  });
+
+  test("sends none without a credential, so that a page may call without asking first", async () => {
+    client = newClient("");
+    expect(await listed("03")).toBeNull();
+    expect(await listed()).toBeNull();
   });
 
   test("sends what the caller has set", async () => {
