@@ -8,11 +8,9 @@
  */
 import { openDatabase } from "../db/open";
 import { ChangedMeanwhile } from "../db/retry";
-import { openOutbox } from "../devices/event-outbox";
 import { ConfigError, readConfig } from "../platform/config";
 import { describeError, isDatabaseError, log } from "../platform/log";
 import { UnavailableError } from "../platform/unavailable";
-import { SessionClient } from "../session/session-client";
 import { answerHeaders } from "./cors";
 import { changeHeaders } from "./d1-bookmark";
 import type { Handler } from "./mount";
@@ -38,8 +36,7 @@ export interface Place {
 export function answer(c: Call, place: Place, handle: Handler): Promise<Response> {
   // When a caller hangs up, the platform stops all work that was not given to waitUntil. A request that
   // has begun is finished even then, so that what it did is stored and its events are recorded.
-  // It begins after that call.
-  const work = Promise.resolve().then(() => answerNow(c, place, handle));
+  const work = answerNow(c, place, handle);
   c.executionCtx.waitUntil(work);
   return work;
 }
@@ -52,6 +49,7 @@ async function answerNow(c: Call, place: Place, handle: Handler): Promise<Respon
   c.set("surface", place.surface);
   c.set("caller", null);
   c.set("bodyBytes", null);
+  c.set("bodyText", null);
   let response: Response;
   try {
     const reply = await handle(c);
@@ -68,14 +66,13 @@ async function answerNow(c: Call, place: Place, handle: Handler): Promise<Respon
   return response;
 }
 
-/** Gives a request the settings, and the clients of D1 and of the sessions. */
+/**
+ * Gives a request the settings and D1.
+ * @throws ConfigError
+ */
 export function openServices(c: Call): void {
-  const { env, executionCtx } = c;
-  c.set("config", readConfig(env));
-  const db = openDatabase(env);
-  c.set("db", db);
-  c.set("events", openOutbox(env, executionCtx, db));
-  c.set("sessions", new SessionClient(env, executionCtx));
+  c.set("config", readConfig(c.env));
+  c.set("db", openDatabase(c.env));
 }
 
 /** The headers that an answer has beside its handler's own. */

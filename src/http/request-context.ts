@@ -5,10 +5,8 @@
 import type { Context } from "hono";
 import type * as z from "zod";
 import type { Database } from "../db/open";
-import type { EventOutbox } from "../events/event-outbox";
 import type { OperatorSession } from "../operators/session-token";
 import type { Config } from "../platform/config";
-import type { SessionClient } from "../session/session-client";
 
 /** Who sends a request. The guard makes it. */
 export interface Caller {
@@ -38,15 +36,13 @@ export interface AppEnv {
     requestId: string;
     config: Config;
     db: Database;
-    sessions: SessionClient;
-    /** Has the events of changes in D1 recorded. */
-    events: EventOutbox;
     /** The surface that the path belongs to: it words the errors, and the log names it. */
     surface: Surface;
     /** Set by the guard, and null before. The log reads it. */
     caller: Caller | null;
-    /** The body; null until something reads it. */
+    /** The body, as bytes and as text; null until something reads it so. */
     bodyBytes: Promise<Uint8Array> | null;
+    bodyText: Promise<string> | null;
   };
 }
 

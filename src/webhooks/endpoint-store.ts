@@ -1,7 +1,9 @@
 /** Webhook endpoints in D1: reads, and what is written without a new version of the endpoint. */
-import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/open";
+import { organisations } from "../db/schema/organisations";
 import { webhookEndpoints } from "../db/schema/webhooks";
+import type { SecretVersions } from "../outbound/signing-secrets";
 import type { WebhookEndpoint } from "./endpoint";
 import type { ListeningEndpoint } from "./fan-out";
 
@@ -20,6 +22,45 @@ export async function findEndpoint(
 ): Promise<WebhookEndpoint | null> {
   const rows = await db.select().from(webhookEndpoints).where(isEndpoint(organisationId, id));
   return rows[0] ?? null;
+}
+
+/** An endpoint of an organisation, with the organisation's own secrets (null: it was deleted), in one read. */
+export async function findEndpointToTest(
+  db: Database,
+  organisationId: number,
+  id: string,
+): Promise<{ endpoint: WebhookEndpoint; organisationSecrets: SecretVersions | null } | null> {
+  const known = endpointsToTest.get(db) ?? prepareEndpointToTest(db);
+  endpointsToTest.set(db, known);
+  const row = await known.get({ organisationId, id });
+  if (!row) return null;
+  const { version, previous, endpoint } = row;
+  const organisationSecrets = version === null || previous === null ? null : { version, previous };
+  return { endpoint, organisationSecrets };
+}
+
+/** Prepared once: building the SQL would take as long as running it. */
+const endpointsToTest = new WeakMap<Database, ReturnType<typeof prepareEndpointToTest>>();
+
+function prepareEndpointToTest(db: Database) {
+  return db
+    .select({
+      endpoint: webhookEndpoints,
+      version: organisations.webhookSecretVersion,
+      previous: organisations.previousWebhookSecrets,
+    })
+    .from(webhookEndpoints)
+    .leftJoin(
+      organisations,
+      and(eq(organisations.id, webhookEndpoints.organisationId), isNull(organisations.deletedAt)),
+    )
+    .where(
+      and(
+        eq(webhookEndpoints.organisationId, sql.placeholder("organisationId")),
+        eq(webhookEndpoints.id, sql.placeholder("id")),
+      ),
+    )
+    .prepare();
 }
 
 /** A page of an organisation's endpoints, newest first, and one endpoint more if the list goes on. */

@@ -8,10 +8,8 @@ import { deliveryName, findDeliveriesToSend } from "./deliveries-to-send";
 import { MAX_ATTEMPTS, newDelivery } from "./delivery";
 import { makeAttempt, type WebhookSender } from "./delivery-attempt";
 import { queueDeliveryMessage } from "./delivery-messages";
-import type { WebhookEndpoint } from "./endpoint";
 import { testEvent } from "./endpoint-changes";
-import { setEndpointValid } from "./endpoint-store";
-import { findWebhookSecrets } from "./organisation-secret";
+import { findEndpointToTest, setEndpointValid } from "./endpoint-store";
 
 /** Why a delivery is not sent again. */
 export type ResendRefusal =
@@ -20,17 +18,21 @@ export type ResendRefusal =
   | "endpoint-disabled"
   | "too-many-attempts";
 
-/** Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. */
+/**
+ * Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. Null: there is no
+ * such endpoint.
+ */
 export async function sendTest(
   sender: WebhookSender & { db: Database; journals: JournalClient },
-  endpoint: WebhookEndpoint,
+  { organisationId, id }: { organisationId: number; id: string },
   now: number,
-): Promise<Attempt> {
+): Promise<Attempt | null> {
   const { db, journals } = sender;
+  const found = await findEndpointToTest(db, organisationId, id);
+  if (!found) return null;
+  const { endpoint, organisationSecrets } = found;
   const event = testEvent(endpoint, now);
-  const { organisationId, id, format, url } = endpoint;
-  const delivery = newDelivery(event, format, url, id);
-  const organisationSecrets = await findWebhookSecrets(db, organisationId);
+  const delivery = newDelivery(event, endpoint.format, endpoint.url, id);
   const result = await makeAttempt(
     sender,
     { ...delivery, event, endpoint, organisationSecrets },
@@ -47,7 +49,7 @@ export async function sendTest(
   const made = { status, attempts: [attempt], scheduledAttempts: 1, nextAttemptAt: null } as const;
   const attempted = { ...delivery, ...made, attempts: [attempt] };
   await journals.call(key, (journal) => journal.recordAttempted(event, attempted));
-  await setEndpointValid(db, endpoint, succeeded);
+  if (endpoint.valid !== succeeded) await setEndpointValid(db, endpoint, succeeded);
   return attempt;
 }
 

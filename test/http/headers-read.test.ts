@@ -18,10 +18,16 @@ async function headersRead(
 ): Promise<string[]> {
   const headers = new Headers({ Origin: "https://game.example.com" });
   if (key !== undefined) headers.set("Authorization", `token ${key}`);
+  const sent = body ? JSON.stringify(body) : null;
+  if (sent !== null) {
+    headers.set("Content-Type", "application/json");
+    // As every client does that knows the length before it sends.
+    headers.set("Content-Length", String(sent.length));
+  }
   const request = new Request(ORIGIN + path, {
     method: body ? "POST" : "GET",
     headers,
-    body: body ? JSON.stringify(body) : null,
+    body: sent,
   });
   const read = vi.spyOn(request.headers, "get");
   const answer = await app.fetch(request, { ...env, ...vars }, createExecutionContext());
@@ -39,7 +45,7 @@ test("an operation with an API key and a body reads each header once, and no ori
   const { token } = await newKey(tenant);
   const verify = { key: tenant.key, body: { token } };
   const always = ["x-request-id", "authorization", "x-organisation-id", "idempotency-key"];
-  const ofBody = ["content-encoding", "content-length"];
+  const ofBody = ["content-type", "content-length", "content-encoding"];
   const ofChange = "x-d1-bookmark";
   expect(await headersRead("/v1/keys:verify", verify)).toEqual([...always, ...ofBody, ofChange]);
   const listed = { ...verify, vars: { CORS_ORIGINS: "https://game.example.com" } };

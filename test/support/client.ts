@@ -6,7 +6,7 @@ export const ORIGIN = "http://localhost:8787";
 
 /**
  * One call; a body that is neither text nor bytes is sent as JSON. Bytes are sent without a
- * Content-Type.
+ * Content-Type, and text as text.
  */
 export async function call(
   method: string,
@@ -17,13 +17,13 @@ export async function call(
   if (options.key !== undefined) headers.set("Authorization", `token ${options.key}`);
   if (options.ip !== undefined) headers.set("CF-Connecting-IP", options.ip);
   const { body } = options;
+  const isText = body === undefined || typeof body === "string" || isBytes(body);
+  if (!isText && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
   const response = await exports.default.fetch(
     new Request(`${ORIGIN}${path}`, {
       method,
       headers,
-      ...(body === undefined
-        ? {}
-        : { body: typeof body === "string" || isBytes(body) ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
     }),
   );
   const text = await response.text();

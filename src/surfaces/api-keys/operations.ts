@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { type Call, Refused } from "../../http/request-context";
+import { changeStoreOf } from "../../http/services";
 import { readIntegerId } from "../../http/whole-numbers";
 import { findKeyView, listKeys } from "../../keys/key-store";
 import { changeKey, createKey, deleteKey } from "../../keys/manage-keys";
@@ -86,7 +87,7 @@ export const apiKeys: OperationGroup = {
       },
       async handle(c, { body, caller }) {
         const now = Date.now();
-        const result = await createKey(c.var, caller, body, now);
+        const result = await createKey(changeStoreOf(c), caller, body, now);
         if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         if (result.token === null) throw new Error("a new key has no token");
         const shown = toNewApiKey(result.key, result.token, c.get("config").secret, now);
@@ -120,7 +121,7 @@ export const apiKeys: OperationGroup = {
       async handle(c, { params, body: change, caller }) {
         const now = Date.now();
         const id = readIntegerId(params.id);
-        const result = await changeKey(c.var, caller, { id, change }, now);
+        const result = await changeKey(changeStoreOf(c), caller, { id, change }, now);
         if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         const shown =
           result.token === null
@@ -142,7 +143,12 @@ export const apiKeys: OperationGroup = {
       refusals: { 404: [keyNotFound.code] },
       example: { params: { id: "999999" } },
       async handle(c, { params, caller }) {
-        const result = await deleteKey(c.var, caller, readIntegerId(params.id), Date.now());
+        const result = await deleteKey(
+          changeStoreOf(c),
+          caller,
+          readIntegerId(params.id),
+          Date.now(),
+        );
         if (!result.ok) throw new Refused(toKeyRefusal(result.refusal));
         return { status: 200 };
       },

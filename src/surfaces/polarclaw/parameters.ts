@@ -2,7 +2,7 @@
  * Reads the parameters of an RPC call: from the query, from a form body, and two of them from headers
  * too. Called by `rpc.ts`.
  */
-import { readBodyText } from "../../http/body";
+import { readBodyBytes, readBodyText } from "../../http/body";
 import { type Call, Refused } from "../../http/request-context";
 import { rpcRefusal } from "./errors";
 
@@ -17,6 +17,8 @@ export const VERSION = "2017-08-01";
  * @throws Refused InvalidParameter when one parameter has two values
  */
 export async function readParameters(c: Call): Promise<RpcParameters> {
+  // The signature covers the bytes, so they are read first.
+  await readBodyBytes(c);
   const sent = [...new URL(c.req.url).searchParams, ...new URLSearchParams(await readBodyText(c))];
   const merged = new Map<string, string>();
   for (const [name, value] of sent) {

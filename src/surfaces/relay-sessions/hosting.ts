@@ -13,6 +13,7 @@ import {
 } from "../../http/operation";
 import { countCall, requireBelowLimit } from "../../http/rate-limits";
 import { type Call, type Caller, clientIp, Refused } from "../../http/request-context";
+import { sessionsOf } from "../../http/services";
 import { wholeNumber } from "../../http/whole-numbers";
 import { HOST_SESSIONS } from "../../keys/permissions";
 import { createRelaySession } from "../../session/relay-sessions";
@@ -127,7 +128,9 @@ async function host(
   caller: Caller,
   { transport: _, ...facts }: z.output<typeof hostBody>,
 ): Promise<Shown<typeof hostedSession>> {
-  const { db, sessions, config } = c.var;
+  const db = c.get("db");
+  const sessions = sessionsOf(c);
+  const config = c.get("config");
   const at = linkSettings(c);
   const users = [{ ip: clientIp(c), connectionId: null, deviceId: null }];
   const result = await createRelaySession(

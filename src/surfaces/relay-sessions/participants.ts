@@ -4,6 +4,7 @@ import { REPLAYED_HEADER, readIdempotencyKey } from "../../http/idempotency";
 import { checkedByHandler, type OperationGroup, open, operation } from "../../http/operation";
 import { requireBelowLimit } from "../../http/rate-limits";
 import { clientIp, Refused } from "../../http/request-context";
+import { sessionsOf } from "../../http/services";
 import { requireUpgrade } from "../../http/websocket-upgrade";
 import { UnavailableError } from "../../platform/unavailable";
 import { findByJoinCode } from "../../session/join-codes";
@@ -63,7 +64,9 @@ export const relayParticipants: OperationGroup = {
         requireBelowLimit(c, "wrongJoinCodes", now);
         const idempotencyKey = readIdempotencyKey(c, SHORTEST_JOIN_KEY);
         const code = await readBody();
-        const { db, sessions, config } = c.var;
+        const db = c.get("db");
+        const sessions = sessionsOf(c);
+        const config = c.get("config");
         const found = await findByJoinCode(db, config.secret, code, now);
         if (!found) return refuseAndCount(c, now, sessionNotFound, "wrongJoinCodes");
         // Many guesses at the same moment all pass the check above before one of them is counted. They are
@@ -118,7 +121,7 @@ function connect(id: string, side: "server" | "client", summary: string) {
     async handle(c, { params }) {
       requireUpgrade(c);
       try {
-        const answer = await c.get("sessions").connect(requireSessionId(params.id), c.req.raw);
+        const answer = await sessionsOf(c).connect(requireSessionId(params.id), c.req.raw);
         if (answer.status === 101) return answer;
         throw new Refused(toRelayRefusal(await answer.json<AdmissionRefusal>(), 410));
       } catch (error) {

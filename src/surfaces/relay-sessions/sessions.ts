@@ -4,6 +4,7 @@ import { placeOf } from "../../http/caller-place";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
+import { sessionsOf } from "../../http/services";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { nodesForSession } from "../../relay-nodes/nodes-for-session";
 import {
@@ -71,7 +72,9 @@ export const relaySessions: OperationGroup = {
       async handle(c, { body, caller }) {
         const at = linkSettings(c);
         if (body.webhookUrl !== null) requireSendable(c, "webhook_url", body.webhookUrl);
-        const { db, sessions, config } = c.var;
+        const db = c.get("db");
+        const sessions = sessionsOf(c);
+        const config = c.get("config");
         const now = Date.now();
         const { transport, ...facts } = body;
         const { region } = body;
@@ -103,7 +106,8 @@ export const relaySessions: OperationGroup = {
       refusals: { 400: ["page-too-deep"] },
       example: { query: { page: "1", limit: "20" } },
       async handle(c, { query, caller }) {
-        const { db, sessions } = c.var;
+        const db = c.get("db");
+        const sessions = sessionsOf(c);
         const { limit, device_id: deviceId } = query;
         const wanted = {
           organisationId: caller.organisationId,
@@ -137,7 +141,7 @@ export const relaySessions: OperationGroup = {
       refusals: { 404: ["session-not-found"] },
       async handle(c, { params, query, caller: { organisationId } }) {
         const id = requireSessionId(params.id);
-        const { sessions } = c.var;
+        const sessions = sessionsOf(c);
         const result = await (query.touch
           ? sessions.read(organisationId, id)
           : sessions.peek(organisationId, id));
@@ -161,7 +165,7 @@ export const relaySessions: OperationGroup = {
       refusals: { 404: ["session-not-found"] },
       async handle(c, { params, caller }) {
         const id = requireSessionId(params.id);
-        const result = await c.get("sessions").expire(caller.organisationId, id, "organisation");
+        const result = await sessionsOf(c).expire(caller.organisationId, id, "organisation");
         requireSession(result, 404);
         return { status: 204 };
       },
@@ -183,7 +187,7 @@ export const relaySessions: OperationGroup = {
       example: { body: { session_id: SESSION_ID, user_ip: "198.51.100.3" } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
-        const result = await c.get("sessions").authorizeUser(caller.organisationId, id, body.user);
+        const result = await sessionsOf(c).authorizeUser(caller.organisationId, id, body.user);
         const { session, traffic } = requireSession(result, 409);
         return { status: 200, body: toSessionWithUser(session, traffic, linkSettings(c)) };
       },
@@ -202,7 +206,7 @@ export const relaySessions: OperationGroup = {
       example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
-        const result = await c.get("sessions").revokeUser(caller.organisationId, id, body.token);
+        const result = await sessionsOf(c).revokeUser(caller.organisationId, id, body.token);
         return {
           status: 200,
           body: toSessionAfterRevocation(requireSession(result, 409), linkSettings(c)),
@@ -226,7 +230,7 @@ export const relaySessions: OperationGroup = {
       example: { body: { session_id: SESSION_ID, authorization_token: 1983822941 } },
       async handle(c, { body, caller }) {
         const id = requireSessionId(body.sessionId);
-        const result = await c.get("sessions").assignHost(caller.organisationId, id, body.token);
+        const result = await sessionsOf(c).assignHost(caller.organisationId, id, body.token);
         const { session, traffic } = requireSession(result, 409);
         return { status: 200, body: toRelaySession(session, traffic, linkSettings(c)) };
       },
@@ -274,7 +278,9 @@ async function changeCode(
   organisationId: number,
   change: "rotate" | "close",
 ): Promise<Session> {
-  const { db, sessions, config } = c.var;
+  const db = c.get("db");
+  const sessions = sessionsOf(c);
+  const config = c.get("config");
   const services = { db, sessions, secret: config.secret };
   const of = { organisationId, sessionId: requireSessionId(id) };
   return requireSession(await changeJoinCode(services, of, change), 404).session;

@@ -4,13 +4,14 @@
  */
 import type { DeviceServices } from "../../devices/device-services";
 import type { Call } from "../../http/request-context";
+import { eventsOf, sessionsOf } from "../../http/services";
 
 /** The database, secret, sessions and outbox of this request. */
 export function deviceServices(c: Call): DeviceServices {
   return {
     db: c.get("db"),
     secret: c.get("config").secret,
-    sessions: c.get("sessions"),
-    events: c.get("events"),
+    sessions: sessionsOf(c),
+    events: eventsOf(c),
   };
 }

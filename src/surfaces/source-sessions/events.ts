@@ -3,6 +3,7 @@ import * as z from "zod";
 import { findEvent, listEvents } from "../../events/journal-lists";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { Refused } from "../../http/request-context";
+import { journalsOf } from "../../http/services";
 import { EVENT_ID, eventIdForm } from "../shared/id-forms";
 import { notFound } from "./errors";
 import { ricloudEvent, toRicloudEvent } from "./event-wire";
@@ -45,7 +46,7 @@ export const ricloudEvents: OperationGroup = {
       async handle(c, { query: { filter, dateRange, page }, caller }) {
         const { type: subject, action, state } = filter;
         const created = dateRange("date_created");
-        const { rows, next } = await listEvents(c.get("events").journals, caller.organisationId, {
+        const { rows, next } = await listEvents(journalsOf(c), caller.organisationId, {
           subject: subject ?? null,
           action: action ?? null,
           state: state ?? null,
@@ -77,7 +78,7 @@ export const ricloudEvents: OperationGroup = {
       example: { params: { id: "01936a1e-7c1c-4c1e-8a51-0d9d9f6f2a10" } },
       async handle(c, { params: { id }, caller }) {
         const event = EVENT_ID.test(id)
-          ? await findEvent(c.get("events").journals, caller.organisationId, id)
+          ? await findEvent(journalsOf(c), caller.organisationId, id)
           : null;
         if (!event) throw new Refused(notFound);
         return { status: 200, body: toRicloudEvent(event, event.delivery) };

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { readBodyText } from "../../http/body";
 import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { type Call, type Caller, Refused } from "../../http/request-context";
+import { sessionsOf } from "../../http/services";
 import type { Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
 import { answerWaitMs, type Credentials } from "../../sources/connector";
@@ -146,7 +147,7 @@ export const sourceSessions: OperationGroup = {
       answers: { 200: sourceSession },
       refusals: { 404: [notFound.code] },
       async handle(c, { params, caller }) {
-        const result = await c.get("sessions").read(caller.organisationId, requireId(params.id));
+        const result = await sessionsOf(c).read(caller.organisationId, requireId(params.id));
         return { status: 200, body: await showSession(c, result) };
       },
     }),
@@ -162,9 +163,9 @@ export const sourceSessions: OperationGroup = {
       refusals: { 404: [notFound.code] },
       async handle(c, { params, caller: { organisationId } }) {
         const id = requireId(params.id);
-        const result = await c.get("sessions").expire(organisationId, id, "organisation");
+        const result = await sessionsOf(c).expire(organisationId, id, "organisation");
         const hasEnded = !result.ok && result.refusal.code === "ended";
-        const now = hasEnded ? await c.get("sessions").read(organisationId, id) : result;
+        const now = hasEnded ? await sessionsOf(c).read(organisationId, id) : result;
         return { status: 200, body: await showSession(c, now) };
       },
     }),
@@ -184,7 +185,9 @@ async function createSession(
   { organisationId, keyId }: Caller,
   { identity, payload, awaitMs }: CreateInput,
 ): Promise<Session> {
-  const { db, sessions, config } = c.var;
+  const db = c.get("db");
+  const sessions = sessionsOf(c);
+  const config = c.get("config");
   const found = await findOrMakeSource(db, identity, { mustHaveConnector: true, now: Date.now() });
   if (!found.ok) throw new Refused(missing[found.missing](identity.type));
   const { source, connector } = found;
@@ -222,8 +225,7 @@ async function showSession(c: Call, result: SessionResult): Promise<Shown<typeof
 async function outcomeOf(c: Call, session: Session, awaitMs: number): Promise<Session> {
   if (awaitMs === 0) return session;
   const { organisationId, id } = session;
-  const result = await c
-    .get("sessions")
+  const result = await sessionsOf(c)
     .outcome(organisationId, id, awaitMs)
     .catch(() => null);
   return result?.ok ? result.session : session;
@@ -246,7 +248,7 @@ async function positionOf(
   id: string | null,
 ): Promise<Position | null> {
   if (id === null) return null;
-  const result = await c.get("sessions").read(organisationId, id);
+  const result = await sessionsOf(c).read(organisationId, id);
   if (!result.ok) {
     const message = `${name} is no session of yours, or one that was removed. Begin at the first page.`;
     throw new Refused({ ...notFound, message });

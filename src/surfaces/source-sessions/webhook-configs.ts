@@ -3,6 +3,7 @@ import * as z from "zod";
 import { key, type OperationGroup, operation, type Shown } from "../../http/operation";
 import { type Call, type Caller, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
+import { changeStoreOf } from "../../http/services";
 import { hasPermission } from "../../keys/permissions";
 import type { WebhookEndpoint } from "../../webhooks/endpoint";
 import {
@@ -83,7 +84,7 @@ export const webhookConfigs: OperationGroup = {
         requireSendable(c, "url", body.url);
         const { origin } = new URL(c.req.url);
         const input = { organisationId, url: body.url, format, origin, enabled: true };
-        const endpoint = await createEndpoint(c.var, input, Date.now());
+        const endpoint = await createEndpoint(changeStoreOf(c), input, Date.now());
         if (!endpoint) throw new Refused(tooManyEndpoints);
         return { status: 201, body: toConfig(c, caller, endpoint) };
       },
@@ -143,7 +144,12 @@ export const webhookConfigs: OperationGroup = {
           ...(state === "deactivated" ? { enabled: false } : {}),
           ...(state === "new" ? { enabled: true, valid: null } : {}),
         };
-        const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
+        const endpoint = await updateEndpoint(
+          changeStoreOf(c),
+          { organisationId, id },
+          change,
+          Date.now(),
+        );
         if (!endpoint) throw new Refused(notFound);
         return { status: 200, body: toConfig(c, caller, endpoint) };
       },
@@ -161,7 +167,7 @@ export const webhookConfigs: OperationGroup = {
       async handle(c, { params, caller }) {
         const { organisationId } = caller;
         const { id } = await requireEndpoint(c, caller, params.id);
-        const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
+        const deleted = await deleteEndpoint(changeStoreOf(c), { organisationId, id }, Date.now());
         if (!deleted) throw new Refused(notFound);
         return { status: 200, body: toConfig(c, caller, deleted) };
       },
@@ -188,7 +194,7 @@ async function sendTest(
   { params, caller }: { params: { readonly id: string }; caller: Caller },
 ) {
   const endpoint = await requireEndpoint(c, caller, params.id);
-  await queueTest(c.var, endpoint, Date.now());
+  await queueTest(changeStoreOf(c), endpoint, Date.now());
   return { status: 200 as const, body: toConfig(c, caller, endpoint) };
 }
 

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
+import { changeStoreOf } from "../../http/services";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { type Connector, connectorSecrets, MOCK_TYPE } from "../../sources/connector";
 import {
@@ -59,7 +60,12 @@ export const connectors: OperationGroup = {
       async handle(c, { params, body: terms, caller: { organisationId } }) {
         const type = requireType(params.type);
         requireSendable(c, "url", terms.url);
-        const put = await putConnector(c.var, { organisationId, type }, terms, Date.now());
+        const put = await putConnector(
+          changeStoreOf(c),
+          { organisationId, type },
+          terms,
+          Date.now(),
+        );
         const secret = newestSecret(c, organisationId, put);
         return { status: 200, body: { ...toConnector(put), secret } };
       },
@@ -93,7 +99,7 @@ export const connectors: OperationGroup = {
       refusals: { 400: ["invalid-parameter"], 404: ["connector-not-found"] },
       async handle(c, { params, caller: { organisationId } }) {
         const address = { organisationId, type: requireType(params.type) };
-        const deleted = await deleteConnector(c.var, address, Date.now());
+        const deleted = await deleteConnector(changeStoreOf(c), address, Date.now());
         if (!deleted) throw new Refused(unknownConnector);
         return { status: 204 };
       },
@@ -116,7 +122,7 @@ export const connectors: OperationGroup = {
       example: { ...byType.example, body: { grace_seconds: 3_600 } },
       async handle(c, { params, body: { graceMs }, caller: { organisationId } }) {
         const address = { organisationId, type: requireType(params.type) };
-        const rotated = await rotateConnectorSecret(c.var, address, graceMs, Date.now());
+        const rotated = await rotateConnectorSecret(changeStoreOf(c), address, graceMs, Date.now());
         if (!rotated) throw new Refused(unknownConnector);
         return { status: 200, body: { secret: newestSecret(c, organisationId, rotated) } };
       },

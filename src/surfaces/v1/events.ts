@@ -4,6 +4,7 @@ import { findEvent, listEvents } from "../../events/journal-lists";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf } from "../../http/paging";
 import { Refused } from "../../http/request-context";
+import { journalsOf } from "../../http/services";
 import { EVENT_ID, eventIdForm } from "../shared/id-forms";
 import { listedEvent, toListedEvent } from "./event-wire";
 import { eventTypeQuery, timeQuery } from "./webhook-wire";
@@ -44,7 +45,7 @@ export const events: OperationGroup = {
           action: null,
           state: null,
         };
-        const { rows, next } = await listEvents(c.get("events").journals, organisationId, filter);
+        const { rows, next } = await listEvents(journalsOf(c), organisationId, filter);
         return { status: 200, body: { data: rows.map(toListedEvent), next_cursor: next } };
       },
     }),
@@ -60,7 +61,7 @@ export const events: OperationGroup = {
       refusals: { 404: ["event-not-found"] },
       example: { params: { id: "01a21576-9b07-799e-bdd0-52ed60dbc868" } },
       async handle(c, { params, caller: { organisationId } }) {
-        const event = await findEvent(c.get("events").journals, organisationId, params.id);
+        const event = await findEvent(journalsOf(c), organisationId, params.id);
         if (!event) throw new Refused(unknownEvent);
         return { status: 200, body: toListedEvent(event) };
       },

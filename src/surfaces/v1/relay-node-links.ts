@@ -6,6 +6,7 @@ import { malformedCredential } from "../../http/guard-refusals";
 import { checkedByHandler, type OperationGroup, operation } from "../../http/operation";
 import { countCall } from "../../http/rate-limits";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { sessionsOf } from "../../http/services";
 import { requireUpgrade } from "../../http/websocket-upgrade";
 import { tokenDigest } from "../../keys/key-token";
 import { UnavailableError } from "../../platform/unavailable";
@@ -83,7 +84,7 @@ export const relayNodeLinks: OperationGroup = {
         if (!node) return refuseAndCount(c, now, unknownToken);
         countCall(c, "relayNodeTrunks", now, digest);
         if (!RELAY_SESSION_ID.test(id)) throw new Refused(sessionNotHere);
-        const answer = await c.get("sessions").openTrunk(id, node.id);
+        const answer = await sessionsOf(c).openTrunk(id, node.id);
         if (answer.status !== 101) throw new Refused(sessionNotHere);
         return answer;
       },

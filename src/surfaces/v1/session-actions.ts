@@ -16,6 +16,7 @@ import {
 } from "../../http/operation";
 import { type Call, Refused } from "../../http/request-context";
 import { requireRoot, requireSigner } from "../../http/root-and-signer";
+import { sessionsOf } from "../../http/services";
 import { RELAY_SESSION_ID } from "../../session/relay-session-id";
 import { type ExpiryReason, endReasonOf, type Session } from "../../session/session";
 import type { SessionResult } from "../../session/session-calls";
@@ -82,7 +83,7 @@ export const sessionActions: OperationGroup = {
       example,
       async handle(c, { params, caller }) {
         if (!SOURCE_SESSION_ID.test(params.id)) throw new Refused(notFound);
-        const result = await c.get("sessions").use(caller.organisationId, params.id);
+        const result = await sessionsOf(c).use(caller.organisationId, params.id);
         if (result.ok) {
           const { session, usedAt } = result;
           return { status: 200, body: { ...toState(session), last_used_at: toRfc3339(usedAt) } };
@@ -149,9 +150,7 @@ async function asAdmin(c: Call, id: string): Promise<Response> {
 async function asConnector(c: Call, sessionId: string) {
   const body = await readBodyText(c);
   const { session, connector } = await requireSigner(c, body, async () => {
-    const session = SOURCE_SESSION_ID.test(sessionId)
-      ? await c.get("sessions").find(sessionId)
-      : null;
+    const session = SOURCE_SESSION_ID.test(sessionId) ? await sessionsOf(c).find(sessionId) : null;
     if (!session?.source) return null;
     const { organisationId, source } = session;
     const connector = await findConnector(c.get("db"), organisationId, source.type);
@@ -185,9 +184,9 @@ async function expire(
   id: string,
   reason: ExpiryReason,
 ): Promise<Shown<typeof sessionState>> {
-  const result: SessionResult = await c.get("sessions").expire(organisationId, id, reason);
+  const result: SessionResult = await sessionsOf(c).expire(organisationId, id, reason);
   if (result.ok) return toState(result.session);
-  const ended = result.refusal.code === "ended" ? await c.get("sessions").find(id) : null;
+  const ended = result.refusal.code === "ended" ? await sessionsOf(c).find(id) : null;
   if (!ended) throw new Refused(notFound);
   return toState(ended);
 }

@@ -7,6 +7,7 @@ import { findDelivery, listDeliveries } from "../../events/journal-lists";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageOf } from "../../http/paging";
 import { type HttpRefusal, Refused } from "../../http/request-context";
+import { journalsOf } from "../../http/services";
 import { findRecovery, startRecovery } from "../../webhooks/recovery";
 import { type ResendRefusal, requestResend } from "../../webhooks/test-and-resend";
 import { byEndpointId, requireEndpoint } from "./webhook-endpoints";
@@ -51,11 +52,7 @@ export const webhookDeliveries: OperationGroup = {
       answers: { 200: pageOf(webhookDelivery) },
       example: { query: { status: "failed", event_type: "session.*" } },
       async handle(c, { query, caller: { organisationId } }) {
-        const { rows, next } = await listDeliveries(
-          c.get("events").journals,
-          organisationId,
-          query,
-        );
+        const { rows, next } = await listDeliveries(journalsOf(c), organisationId, query);
         return { status: 200, body: { data: rows.map(toDelivery), next_cursor: next } };
       },
     }),
@@ -69,7 +66,7 @@ export const webhookDeliveries: OperationGroup = {
       answers: { 200: webhookDelivery },
       refusals: { 404: ["delivery-not-found"] },
       async handle(c, { params: { id }, caller: { organisationId } }) {
-        const delivery = await findDelivery(c.get("events").journals, organisationId, id);
+        const delivery = await findDelivery(journalsOf(c), organisationId, id);
         if (!delivery) throw new Refused(refusals["not-found"]);
         return { status: 200, body: toDelivery(delivery) };
       },
@@ -93,8 +90,8 @@ export const webhookDeliveries: OperationGroup = {
       },
       async handle(c, { params: { id }, caller: { organisationId } }) {
         const wanted = { organisationId, id };
-        const { db, events } = c.var;
-        const services = { db, journals: events.journals, deliveries: c.env.DELIVERIES };
+        const db = c.get("db");
+        const services = { db, journals: journalsOf(c), deliveries: c.env.DELIVERIES };
         const result = await requestResend(services, wanted, Date.now());
         if (!result.ok) throw new Refused(refusals[result.refusal]);
         return { status: 202, body: toDelivery(result.delivery) };

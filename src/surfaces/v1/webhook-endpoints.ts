@@ -4,6 +4,7 @@ import { key, type OperationGroup, operation } from "../../http/operation";
 import { pageOf, toKeysetPage } from "../../http/paging";
 import { type Call, Refused } from "../../http/request-context";
 import { requireSendable } from "../../http/sendable-address";
+import { changeStoreOf, journalsOf } from "../../http/services";
 import { ADDRESS_REFUSALS } from "../../outbound/address";
 import { endpointOwner, type SecretVersions, signingSecrets } from "../../outbound/signing-secrets";
 import { secretVersions, type WebhookEndpoint } from "../../webhooks/endpoint";
@@ -65,7 +66,11 @@ export const webhookEndpoints: OperationGroup = {
         requireSendable(c, "url", body.url);
         const { origin } = new URL(c.req.url);
         const now = Date.now();
-        const endpoint = await createEndpoint(c.var, { ...body, organisationId, origin }, now);
+        const endpoint = await createEndpoint(
+          changeStoreOf(c),
+          { ...body, organisationId, origin },
+          now,
+        );
         if (!endpoint) throw new Refused(tooManyEndpoints);
         const secret = newestSecret(c, endpointOwner(endpoint.id), secretVersions(endpoint));
         return { status: 201, body: { ...toEndpoint(endpoint), secret } };
@@ -120,7 +125,12 @@ export const webhookEndpoints: OperationGroup = {
       example: { ...byEndpointId.example, body: { enabled: true } },
       async handle(c, { params: { id }, body: change, caller: { organisationId } }) {
         if (change.url !== undefined) requireSendable(c, "url", change.url);
-        const endpoint = await updateEndpoint(c.var, { organisationId, id }, change, Date.now());
+        const endpoint = await updateEndpoint(
+          changeStoreOf(c),
+          { organisationId, id },
+          change,
+          Date.now(),
+        );
         if (!endpoint) throw new Refused(unknownEndpoint);
         return { status: 200, body: toEndpoint(endpoint) };
       },
@@ -136,7 +146,7 @@ export const webhookEndpoints: OperationGroup = {
       answers: { 204: null },
       refusals: { 404: ["webhook-endpoint-not-found"] },
       async handle(c, { params: { id }, caller: { organisationId } }) {
-        const deleted = await deleteEndpoint(c.var, { organisationId, id }, Date.now());
+        const deleted = await deleteEndpoint(changeStoreOf(c), { organisationId, id }, Date.now());
         if (!deleted) throw new Refused(unknownEndpoint);
         return { status: 204 };
       },
@@ -153,11 +163,12 @@ export const webhookEndpoints: OperationGroup = {
       answers: { 200: webhookAttempt },
       answerTexts: { 200: "What the receiver answered, or why nothing came." },
       refusals: { 404: ["webhook-endpoint-not-found"] },
-      async handle(c, { params, caller: { organisationId } }) {
-        const endpoint = await requireEndpoint(c, organisationId, params.id);
-        const { db, config, events } = c.var;
-        const services = { db, config, journals: events.journals, render: webhookBodies(config) };
-        return { status: 200, body: toAttempt(await sendTest(services, endpoint, Date.now())) };
+      async handle(c, { params: { id }, caller: { organisationId } }) {
+        const [db, config] = [c.get("db"), c.get("config")];
+        const services = { db, config, journals: journalsOf(c), render: webhookBodies(config) };
+        const attempt = await sendTest(services, { organisationId, id }, Date.now());
+        if (!attempt) throw new Refused(unknownEndpoint);
+        return { status: 200, body: toAttempt(attempt) };
       },
     }),
   ],

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { key, type OperationGroup, operation } from "../../http/operation";
 import { Refused } from "../../http/request-context";
+import { changeStoreOf } from "../../http/services";
 import { endpointOwner, organisationOwner } from "../../outbound/signing-secrets";
 import { secretVersions } from "../../webhooks/endpoint";
 import { rotateEndpointSecret } from "../../webhooks/endpoint-changes";
@@ -60,7 +61,12 @@ export const webhookSecrets: OperationGroup = {
       example: { ...byEndpointId.example, body: { grace_seconds: 3_600 } },
       async handle(c, { params: { id }, body: { graceMs }, caller: { organisationId } }) {
         const now = Date.now();
-        const endpoint = await rotateEndpointSecret(c.var, { organisationId, id }, graceMs, now);
+        const endpoint = await rotateEndpointSecret(
+          changeStoreOf(c),
+          { organisationId, id },
+          graceMs,
+          now,
+        );
         if (!endpoint) throw new Refused(unknownEndpoint);
         const secret = newestSecret(c, endpointOwner(id), secretVersions(endpoint));
         return { status: 200, body: { secret } };
