@@ -25,6 +25,8 @@ interface Node<T> {
 /** The last part of a template: a parameter, and perhaps a verb behind it. */
 const PARAMETER = /^\{(\w+)\}(?::([a-z-]+))?$/;
 const NO_PARAMS: Params = {};
+/** There is no route. */
+const NOTHING: Result<never> = [[]];
 
 /**
  * A Hono router for path templates. A parameter takes one part of the path, which is not empty. Where a verb
@@ -49,16 +51,24 @@ export class TemplateRouter<T> implements Router<T> {
   match(method: string, path: string): Result<T> {
     const fixed = this.#fixed.get(path)?.handlers.get(method);
     if (fixed !== undefined) return [[[fixed, NO_PARAMS]]];
-    for (const { leaf, values } of this.#find(path)) {
-      const handler = leaf.handlers.get(method);
-      if (handler !== undefined) return [[[handler, toParams(leaf.names, values)]]];
-    }
-    return [[]];
+    let result: Result<T> = NOTHING;
+    this.#visit(path, ({ handlers, names }, values) => {
+      const handler = handlers.get(method);
+      if (handler === undefined) return false;
+      result = [[[handler, toParams(names, values)]]];
+      return true;
+    });
+    return result;
   }
 
   /** All handlers at a path, whatever their method. */
   at(path: string): T[] {
-    return this.#find(path).flatMap(({ leaf }) => [...leaf.handlers.values()]);
+    const found: T[] = [];
+    this.#visit(path, ({ handlers }) => {
+      found.push(...handlers.values());
+      return false;
+    });
+    return found;
   }
 
   #leafAt(template: string): Leaf<T> {
@@ -75,42 +85,35 @@ export class TemplateRouter<T> implements Router<T> {
     return node.leaf;
   }
 
-  #find(path: string): Found<T>[] {
-    const found: Found<T>[] = [];
-    collect(this.#root, { parts: partsOf(path), found }, 0, []);
-    return found;
+  #visit(path: string, visit: Visit<T>): void {
+    visitBelow(this.#root, { parts: partsOf(path), values: [], visit }, 0);
   }
 }
 
-interface Found<T> {
-  leaf: Leaf<T>;
-  values: readonly string[];
-}
+/** Looks at a leaf that fits a path, with the values of its parameters. True: no further one is looked for. */
+type Visit<T> = (leaf: Leaf<T>, values: readonly string[]) => boolean;
 
-/** Adds every leaf below a node that the parts from `at` on lead to. */
-function collect<T>(
+/** Visits every leaf below a node that the parts from `at` on lead to, until one visit says true. */
+function visitBelow<T>(
   node: Node<T>,
-  search: { parts: readonly string[]; found: Found<T>[] },
+  search: { parts: readonly string[]; values: string[]; visit: Visit<T> },
   at: number,
-  values: readonly string[],
-): void {
-  const { parts, found } = search;
+): boolean {
+  const { parts, values, visit } = search;
   const part = parts[at];
-  if (part === undefined) {
-    if (node.leaf) found.push({ leaf: node.leaf, values });
-    return;
-  }
+  if (part === undefined) return node.leaf !== null && visit(node.leaf, values);
   const literal = node.literals.get(part);
-  if (literal) collect(literal, search, at + 1, values);
-  if (part === "") return;
+  if (literal && visitBelow(literal, search, at + 1)) return true;
+  if (part === "") return false;
   const colon = part.indexOf(":");
   const takesVerb = at === parts.length - 1 && node.verbs.size > 0 && colon !== -1;
-  if (takesVerb) {
-    const leaf = node.verbs.get(part.slice(colon + 1));
-    if (leaf && colon > 0) found.push({ leaf, values: [...values, part.slice(0, colon)] });
-  } else if (node.parameter) {
-    collect(node.parameter, search, at + 1, [...values, part]);
-  }
+  const leaf = takesVerb && colon > 0 ? node.verbs.get(part.slice(colon + 1)) : undefined;
+  const next = takesVerb ? null : node.parameter;
+  if (!leaf && !next) return false;
+  values.push(takesVerb ? part.slice(0, colon) : part);
+  const isDone = leaf ? visit(leaf, values) : next !== null && visitBelow(next, search, at + 1);
+  values.pop();
+  return isDone;
 }
 
 function partsOf(path: string): string[] {
@@ -119,7 +122,7 @@ function partsOf(path: string): string[] {
 
 function toParams(names: readonly string[], values: readonly string[]): Params {
   const params: Params = {};
-  for (const [i, name] of names.entries()) params[name] = values[i] ?? "";
+  for (let i = 0; i < names.length; i++) params[names[i] ?? ""] = values[i] ?? "";
   return params;
 }
 
