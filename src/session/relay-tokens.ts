@@ -35,19 +35,29 @@ const LARGEST_TOKEN = 0x7fff_ffff;
 const TOKEN_BYTES = 6;
 /** A digest has 32 bytes. So the first one is enough for the session's token and those of four users. */
 const TOKENS_PER_DIGEST = 5;
-/** Digests that are remembered of one session. It has at most 64 users at a time (`MAX_SESSION_USERS`). */
-const MAX_DIGESTS = 64;
+/** Digests that an isolate remembers, with their names: about 2 MB. */
+const MAX_DIGESTS = 10_000;
+
+/**
+ * The digests that were made last, with the deployment's secret of which they are: by session id and part. A
+ * session is shown when it is made, when its users are, and as often as somebody asks how it is doing.
+ */
+let remembered: { secret: string; digests: Map<string, Buffer> } = {
+  secret: "",
+  digests: new Map(),
+};
 
 /** The tokens of a session. They are below 2³¹, because some typed clients hold them in a signed integer of 32 bits. */
 export function sessionTokens(secret: string, sessionId: string): SessionTokens {
-  // Nothing is derived before it is asked for, and each digest once: what a user shows is compared with the
-  // tokens of all users.
-  const digests = new Map<string, Buffer>();
+  // Nothing is derived before it is asked for.
   const digestFor = (part: string): Buffer => {
-    const known = digests.get(part);
+    if (remembered.secret !== secret) remembered = { secret, digests: new Map() };
+    const { digests } = remembered;
+    const name = `${sessionId}/${part}`;
+    const known = digests.get(name);
     if (known) return known;
-    const digest = digestOf(secret, "relay-tokens", `${sessionId}/${part}`);
-    digests.set(part, digest);
+    const digest = digestOf(secret, "relay-tokens", name);
+    digests.set(name, digest);
     dropOldest(digests, MAX_DIGESTS);
     return digest;
   };

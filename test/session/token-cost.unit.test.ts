@@ -18,7 +18,7 @@ const cost = () => ({
 
 beforeEach(() => {
   // The deployment's key is remembered from here on.
-  void sessionTokens(SECRET, "000000000000-S").session;
+  void sessionTokens(SECRET, "ffffffffffff-S").session;
   vi.clearAllMocks();
 });
 
@@ -35,8 +35,8 @@ describe("the tokens of a relay session cost", () => {
     [5, 2],
     [64, 13],
   ])("with %i users %i digests, however often they are asked for", (users, hmacs) => {
-    const tokens = sessionTokens(SECRET, "000000000001-S");
     for (let times = 0; times < 3; times++) {
+      const tokens = sessionTokens(SECRET, `${String(users).padStart(12, "1")}-S`);
       void tokens.session;
       for (let n = 0; n < users; n++) tokens.user({ n, draw: 0 });
     }
@@ -52,5 +52,24 @@ describe("the tokens of a relay session cost", () => {
     const page = toRelaySessionPage({ listed, total: 30 }, { page: 1, limit: 30 }, at);
     expect(page.sessions).toHaveLength(30);
     expect(cost()).toEqual({ hmacs: 30, hkdfs: 0 });
+    expect(toRelaySessionPage({ listed, total: 30 }, { page: 1, limit: 30 }, at)).toEqual(page);
+    expect(cost()).toEqual({ hmacs: 30, hkdfs: 0 });
+  });
+
+  test("a digest again with another secret of the deployment, and again with the first", () => {
+    const tokenWith = (secret: string) => sessionTokens(secret, "aaaaaaaaaaaa-S").session;
+    const first = tokenWith(SECRET);
+    expect(tokenWith("another-secret-of-this-test-0123456789")).not.toBe(first);
+    expect(tokenWith(SECRET)).toBe(first);
+    expect(cost()).toEqual({ hmacs: 3, hkdfs: 2 });
+  });
+
+  test("a digest again for a session that 10,000 others have pushed out", () => {
+    const tokenOf = (i: number) =>
+      sessionTokens(SECRET, `9${String(i).padStart(11, "0")}-S`).session;
+    const first = tokenOf(0);
+    for (let i = 1; i <= 10_000; i++) tokenOf(i);
+    expect(tokenOf(0)).toBe(first);
+    expect(cost()).toEqual({ hmacs: 10_002, hkdfs: 0 });
   });
 });

@@ -84,7 +84,19 @@ export interface LinkSettings {
 
 /** The settings for the links of what this request shows. */
 export function linkSettings(c: Call): LinkSettings {
-  return { origin: new URL(c.req.url).origin, secret: c.get("config").secret };
+  return { origin: originOf(c.req.url), secret: c.get("config").secret };
+}
+
+/**
+ * The origin under which this isolate was called last, and how its URLs began: nearly all calls come under one,
+ * and parsing its URL would be a good part of what a small answer costs.
+ */
+let lastOrigin = { start: "", origin: "" };
+
+function originOf(url: string): string {
+  const start = url.slice(0, url.indexOf("/", "https://".length));
+  if (start !== lastOrigin.start) lastOrigin = { start, origin: new URL(url).origin };
+  return lastOrigin.origin;
 }
 
 /** The answer of a join: all that the player's game needs to connect. */
@@ -107,11 +119,10 @@ export function toJoinAnswer(
 
 /** The relay is the session's Durable Object, which clients reach through the host of the API; or a node. */
 export function toRelay({ id, node, linkBy }: Session, origin: string): Shown<typeof relay> | null {
-  const { hostname, port, protocol } = new URL(origin);
-  const secure = protocol === "https:";
+  const { hostname, ip, port, protocol } = hostAt(origin);
   const toPort = (side: "server" | "client"): Shown<typeof websocket> => ({
-    port: Number(port || (secure ? 443 : 80)),
-    protocol: secure ? "WSS" : "WS",
+    port,
+    protocol,
     link: linkTo(id, side, origin),
   });
   const websockets = { server: toPort("server"), client: toPort("client") };
@@ -120,7 +131,32 @@ export function toRelay({ id, node, linkBy }: Session, origin: string): Shown<ty
     return { ip: node.ip ?? addressOf(node.host), host: node.host, ports, websocket: websockets };
   }
   if (linkBy !== undefined) return null;
-  return { ip: addressOf(hostname), host: hostname, ports: websockets };
+  return { ip, host: hostname, ports: websockets };
+}
+
+/** What is shown of an origin beside each session. The last one is remembered, as for `originOf`. */
+interface Host {
+  origin: string;
+  hostname: string;
+  ip: string | null;
+  port: number;
+  protocol: "WS" | "WSS";
+}
+
+let lastHost: Host | null = null;
+
+function hostAt(origin: string): Host {
+  if (lastHost?.origin === origin) return lastHost;
+  const { hostname, port, protocol } = new URL(origin);
+  const secure = protocol === "https:";
+  lastHost = {
+    origin,
+    hostname,
+    ip: addressOf(hostname),
+    port: Number(port || (secure ? 443 : 80)),
+    protocol: secure ? "WSS" : "WS",
+  };
+  return lastHost;
 }
 
 function toUdp({ host }: RelayNodeAddress, port: number): Shown<typeof datagrams> {
