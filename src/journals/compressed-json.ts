@@ -25,9 +25,13 @@ const dictionary1 = Buffer.from(
   ].join(""),
 );
 
+/** Fewer bytes are not compressed: that would save some tens of them, and take longer than all else. */
+const LEAST_COMPRESSED = 128;
+
 /** A value as it is stored. */
 export function pack(value: unknown): ArrayBuffer {
   const plain = Buffer.from(JSON.stringify(value));
+  if (plain.length < LEAST_COMPRESSED) return prefixed(PLAIN, plain);
   const small = deflateRawSync(plain, { dictionary: dictionary1, level: 9 });
   return small.length < plain.length ? prefixed(DICTIONARY_1, small) : prefixed(PLAIN, plain);
 }

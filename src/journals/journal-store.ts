@@ -103,13 +103,14 @@ export class JournalStore {
     this.#hasTables = true;
   }
 
-  /** Records an event that is not recorded yet. */
-  add(event: DomainEvent, deliveries: readonly StoredDelivery[]): void {
+  /** Records an event. False: it was recorded before, and nothing is changed. */
+  add(event: DomainEvent, deliveries: readonly StoredDelivery[]): boolean {
     const at = timeOfEventId(event.id) === event.at ? null : event.at;
     for (let part = 0; part === 0 || part * DELIVERIES_IN_A_ROW < deliveries.length; part++) {
       const some = deliveries.slice(part * DELIVERIES_IN_A_ROW, (part + 1) * DELIVERIES_IN_A_ROW);
-      this.#sql.exec(
-        `insert into events (${COLUMNS}, undelivered) values (?, ?, ?, ?, ?, ?, ?)`,
+      // The first row says whether there is such an event: that saves reading it before.
+      const { rowsWritten } = this.#sql.exec(
+        `insert into events (${COLUMNS}, undelivered) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
         keyOf(event.id),
         part,
         event.type,
@@ -118,7 +119,9 @@ export class JournalStore {
         some.length === 0 ? null : this.#pack(some, event.at),
         some.some(isUndelivered) ? 1 : null,
       );
+      if (rowsWritten === 0) return false;
     }
+    return true;
   }
 
   /** A recorded event, or null. */
@@ -266,7 +269,11 @@ function sessionReceiver({ data }: Row): Receiver {
 }
 
 function keyOf(eventId: string): ArrayBuffer {
-  return Uint8Array.from(Buffer.from(hexOf(eventId), "hex")).buffer;
+  const hex = hexOf(eventId);
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  return bytes.buffer;
 }
 
 function idOf({ id }: Pick<Row, "id">): string {

@@ -73,11 +73,9 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     if (this.#isOver()) return this.#discard(events);
     const pending = this.#write(() =>
       events.flatMap((event) => {
-        const recorded = this.#store.find(event.id)?.deliveries;
-        if (recorded) return recorded.filter(isUnattempted);
         const deliveries = deliveriesOf(event, endpoints).map(unattempted);
-        this.#add(event, deliveries);
-        return deliveries;
+        if (this.#add(event, deliveries)) return deliveries;
+        return this.#store.find(event.id)?.deliveries.filter(isUnattempted) ?? [];
       }),
     );
     // The rows come first: the consumer drops a message whose delivery is not recorded. If the queue fails now,
@@ -89,10 +87,7 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     if (this.#isOver()) return this.#discard([event]);
     await this.#register();
     if (this.#isOver()) return this.#discard([event]);
-    this.#write(() => {
-      if (this.#store.find(event.id)) return;
-      this.#add(event, [delivery]);
-    });
+    this.#write(() => this.#add(event, [delivery]));
   }
 
   async endpointsChanged(): Promise<void> {
@@ -182,16 +177,20 @@ export class JournalObject extends DurableObject<Env> implements JournalCalls {
     });
   }
 
-  /** @throws when the journal is full */
-  #add(event: DomainEvent, deliveries: readonly StoredDelivery[]): void {
+  /**
+   * Records an event. False: it was recorded before.
+   * @throws when the journal is full
+   */
+  #add(event: DomainEvent, deliveries: readonly StoredDelivery[]): boolean {
     const { bytes } = this.#store;
     if (bytes > FULL_BYTES) {
+      if (this.#store.find(event.id)) return false;
       log("journal full", { ...this.#key, bytes, limit_bytes: FULL_BYTES });
       throw new Error(`the journal ${journalName(this.#key)} is full: it has ${bytes} bytes`);
     }
     if (bytes > WARN_BYTES) this.#warn(bytes);
     this.#store.createTables();
-    this.#store.add(event, deliveries);
+    return this.#store.add(event, deliveries);
   }
 
   #warn(bytes: number): void {

@@ -97,7 +97,7 @@ export class SessionCommands {
   }
 
   #store(journal: SessionJournal): void {
-    this.#storage.transactionSync(() => this.#storage.kv.put("session", journal));
+    this.#storage.kv.put("session", journal);
   }
 }
 

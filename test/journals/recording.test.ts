@@ -144,8 +144,9 @@ test("a call that fails at its last event has stored nothing, and makes all of i
     this: JournalStore,
     ...args
   ) {
-    add.apply(this, args);
+    const isNew = add.apply(this, args);
     if (++calls === 2) throw new Error("the disk is full");
+    return isNew;
   });
   const ofEvents = async () =>
     (await eventRows(tenant)).filter(({ type }) => type === "connection.created");
