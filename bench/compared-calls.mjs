@@ -87,6 +87,7 @@ export async function comparedCalls(fixtures, { references, others }, receiverUr
       limits: [
         { name: "bare", aim: 0.8, ...same("empty") },
         { name: "bare Hono", ...same("hono") },
+        { name: "by hand, with the same answer", ...same("empty-answered") },
       ],
     },
     {
@@ -125,7 +126,10 @@ export async function comparedCalls(fixtures, { references, others }, receiverUr
     {
       name: "create with 2 users",
       drawbridge: same("v1/relays/sessions", "POST", PAIR),
-      limits: [{ name: "the same primitives by hand", aim: 0.95, ...same("create", "POST", PAIR) }],
+      limits: [
+        { name: "the same primitives by hand", aim: 0.95, ...same("create", "POST", PAIR) },
+        { name: "by hand, with the same checks", ...same("create-guarded", "POST", PAIR) },
+      ],
     },
     {
       name: "authorize a user",

@@ -9,6 +9,8 @@ import { withLimits } from "../in-worker/limits.mjs";
 const CACHE_MS = 10_000;
 const COLLECT_MS = 5_000;
 const QUIET_MS = 55_000;
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+const MOST_BYTES = 65_536;
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const KEY_OF_TOKEN = `select k.*, t.valid_until from key_tokens t
   join api_keys k on k.id = t.key_id where t.digest = ?`;
@@ -92,15 +94,42 @@ export function noteUse(db, ctx, keyId, organisationId, now) {
   );
 }
 
-/** An answer with the headers that every answer of Drawbridge has. */
-export function answer(request, body) {
-  return new Response(JSON.stringify(body), {
+/** The body of a POST as JSON, or the answer that refuses it: its encoding, size, characters, and names of fields. */
+export async function readJson(request) {
+  const { headers } = request;
+  // Drawbridge gives a repeated request its first answer again.
+  if (headers.get("Idempotency-Key") !== null) return refuse(400, "not-kept-here");
+  if (headers.get("Content-Encoding") !== null) return refuse(415, "compressed");
+  const length = Number(headers.get("Content-Length") ?? Number.NaN);
+  if (!(length <= MOST_BYTES)) return refuse(413, "too-large");
+  const text = await request.text();
+  if (text.includes("\ufffd") && Buffer.byteLength(text) !== length)
+    return refuse(400, "not-utf-8");
+  if (text.includes("__proto__")) return refuse(400, "invalid");
+  return JSON.parse(text);
+}
+
+/**
+ * An answer with the headers that every answer of Drawbridge has, and for one in a hundred a line in the log.
+ * @param more further headers of its own
+ */
+export function answer(request, body, more) {
+  const startedAt = Date.now();
+  const sent = request.headers.get("X-Request-Id");
+  const id = sent !== null && REQUEST_ID.test(sent) ? sent : crypto.randomUUID();
+  const response = new Response(JSON.stringify(body), {
     headers: {
       "Content-Type": "application/json",
-      "X-Request-Id": request.headers.get("X-Request-Id") ?? crypto.randomUUID(),
+      "X-Request-Id": id,
       "Cache-Control": "no-store",
+      ...more,
     },
   });
+  if (Math.random() * 100 < 1)
+    console.log(
+      JSON.stringify({ message: "request", request_id: id, duration_ms: Date.now() - startedAt }),
+    );
+  return response;
 }
 
 /** An answer that refuses. */

@@ -1,7 +1,24 @@
 /** A session and a journal by hand: the same writes, of the same rows, in the same objects. */
+
 import { DurableObject } from "cloudflare:workers";
+import { deflateRawSync } from "node:zlib";
 
 const IDLE_MS = 300_000;
+/** How long a caller waits for what follows, and how long that waits for a journal or D1. */
+const [CALLER_MS, CALL_MS] = [2_000, 10_000];
+
+const IS = "organisation_id = ?1 and kind = 'relay' and created_at = ?2 and id = ?3";
+/** Whether there is no row: neither a live one nor one that has ended, in the slot of these minutes. */
+const IS_NEW = [0, 1, 2, 3]
+  .map((ended) => `not exists (select 1 from sessions where ${IS} and ended = ${ended})`)
+  .join(" and ");
+const COUNT_ONCE = `insert into session_counts select ?1, 'relay', 1, 0 where ${IS_NEW}
+  on conflict do update set live = live + 1`;
+const INSERT_ONCE = `insert into sessions
+  (organisation_id, kind, created_at, id, ended, version, announced, sweep_at, state)
+  select ?1, 'relay', ?2, ?3, 0, 1, 1, ?4, ?5 where ${IS_NEW}
+  on conflict (kind, ended, organisation_id, created_at, id) do update
+  set version = excluded.version, state = excluded.state where excluded.version > sessions.version`;
 
 /** One value and an alarm, as Drawbridge's own. It writes its row of D1 itself. */
 export class ReferenceSession extends DurableObject {
@@ -41,6 +58,32 @@ export class ReferenceSession extends DurableObject {
       ),
     ]);
     return session;
+  }
+
+  /** As `create`, but nothing is done twice or waited for without an end. */
+  async createGuarded(session) {
+    if (this.#session) return null;
+    const at = session.createdAt;
+    const event = { id: crypto.randomUUID(), type: "session.active", at, session };
+    this.ctx.storage.kv.put("session", { ...session, owed: [event] });
+    this.ctx.storage.setAlarm(at + IDLE_MS);
+    this.#session = session;
+    const announced = this.#announce(event);
+    this.ctx.waitUntil(announced);
+    await within(CALLER_MS, announced).catch(() => {});
+    return session;
+  }
+
+  async #announce(event) {
+    const { createdAt, organisationId, id, expiresAt } = this.#session;
+    await within(CALL_MS, this.#journal().recordOnce([event]));
+    const [count, insert] = [COUNT_ONCE, INSERT_ONCE].map((sql) => this.env.DB.prepare(sql));
+    const state = JSON.stringify(this.#session);
+    const written = this.env.DB.batch([
+      count.bind(organisationId, createdAt, id),
+      insert.bind(organisationId, createdAt, id, expiresAt, state),
+    ]);
+    await within(CALL_MS, written);
   }
 
   async authorize(organisationId, user, now) {
@@ -97,5 +140,38 @@ export class ReferenceJournal extends DurableObject {
         JSON.stringify(data),
       );
     }
+  }
+
+  /** All of them or none, each once, and compressed. */
+  recordOnce(events) {
+    this.ctx.storage.transactionSync(() => {
+      for (const { id, type, at, ...data } of events) {
+        const plain = Buffer.from(JSON.stringify(data));
+        this.#sql.exec(
+          "insert into events values (?, ?, ?, ?) on conflict do nothing",
+          id,
+          type,
+          at,
+          deflateRawSync(plain, { dictionary: DICTIONARY, level: 9 }),
+        );
+      }
+    });
+  }
+}
+
+/** What events are made of. */
+const DICTIONARY = Buffer.from(
+  '{"session":{"id":"-S","kind":"relay","organisationId":1,"keyId":1,"status":"active","version":1,"createdAt":17,"expiresAt":17,"idleSeconds":300,"maxUsers":64,"webhookUrl":null,"metadata":null,"region":null,"nextUser":2,"users":[{"n":0,"draw":0,"ip":"192.","connectionId":null,"deviceId":null},{"n":1,"draw":0,"ip":"192.","connectionId":null,"deviceId":null}]}}',
+);
+
+async function within(milliseconds, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

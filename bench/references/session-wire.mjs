@@ -1,33 +1,48 @@
-/** What is shown of a session, by hand. Its tokens are derived: one HMAC each, with a key that is remembered. */
+/** What is shown of a session, by hand. Its tokens are derived, with a key that is remembered. */
 import { createHmac, hkdfSync } from "node:crypto";
 
 let key;
 
-function token(env, id, label) {
+/** The tokens of a session and of its first four users are parts of one digest. */
+function tokensOf(env, id) {
   key ??= Buffer.from(hkdfSync("sha256", env.SECRET, "reference", "relay-tokens", 32));
-  const digest = createHmac("sha256", key).update(`${id}/${label}`).digest();
-  return (digest.readUIntBE(0, 6) % 0x7fff_ffff) + 1;
+  const digests = [];
+  return (place) => {
+    const [at, part] = [Math.floor(place / 5), place % 5];
+    digests[at] ??= createHmac("sha256", key).update(`${id}/${at}`).digest();
+    return (digests[at].readUIntBE(part * 6, 6) % 0x7fff_ffff) + 1;
+  };
 }
 
 /** A session with its users. */
 export function toWire(session, request, env) {
+  const tokenAt = tokensOf(env, session.id);
   return {
-    ...facts(session, request, env),
-    session_users: session.users.map((user) => toUser(session, user, env)),
+    ...facts(session, request, tokenAt),
+    session_users: session.users.map((user) => toUser(user, tokenAt)),
   };
 }
 
 /** A session with the user who was added last. */
 export function toWireWithUser(session, request, env) {
+  const tokenAt = tokensOf(env, session.id);
   return {
-    ...facts(session, request, env),
-    session_user: toUser(session, session.users.at(-1), env),
+    ...facts(session, request, tokenAt),
+    session_user: toUser(session.users.at(-1), tokenAt),
   };
 }
 
-function facts(session, request, env) {
-  const origin = request.url.slice(0, request.url.indexOf("/", 8));
-  const { host, hostname, port } = new URL(origin);
+/** The host that was called last, parsed once. */
+let last = { origin: "", parsed: null };
+
+function hostOf({ url }) {
+  const origin = url.slice(0, url.indexOf("/", 8));
+  if (last.origin !== origin) last = { origin, parsed: new URL(origin) };
+  return last.parsed;
+}
+
+function facts(session, request, tokenAt) {
+  const { host, hostname, port } = hostOf(request);
   const link = (side) => ({
     port: Number(port),
     protocol: "WS",
@@ -35,7 +50,7 @@ function facts(session, request, env) {
   });
   return {
     session_id: session.id,
-    authorization_token: token(env, session.id, "session"),
+    authorization_token: tokenAt(0),
     status: "READY",
     ready: true,
     linked: true,
@@ -55,12 +70,12 @@ function facts(session, request, env) {
   };
 }
 
-function toUser(session, user, env) {
+function toUser(user, tokenAt) {
   return {
     ip_address: user.ip,
     latitude: null,
     longitude: null,
-    authorization_token: token(env, session.id, `user/${user.n}/${user.draw}`),
+    authorization_token: tokenAt(user.n + 1),
     connection_id: user.connectionId,
     device_id: user.deviceId,
     is_host: user.n === 0,

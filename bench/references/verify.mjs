@@ -1,5 +1,5 @@
 /** `POST /v1/keys:verify` by hand: the caller's key, the body, the other key, the conditions. */
-import { admit, answer, findKey, holds, noteUse, problemOf, refuse } from "./guard.mjs";
+import { admit, answer, findKey, holds, noteUse, problemOf, readJson, refuse } from "./guard.mjs";
 
 const FIELDS = new Set(["token", "permission", "ip", "dns_name", "organisation_id"]);
 const PERMISSION = /^[a-z][a-z0-9-]*:(?:[a-z][a-z0-9-]*|\*)$|^\*$/;
@@ -9,7 +9,8 @@ const ADDRESS = /^[0-9a-fA-F.:]+$/;
 export async function verify(request, env, ctx) {
   const caller = await admit(request, env, ctx, "keys:read");
   if (caller instanceof Response) return caller;
-  const body = await request.json();
+  const body = await readJson(request);
+  if (body instanceof Response) return body;
   if (!isRight(body)) return refuse(400, "invalid");
   const { token, permission = null, ip = null, dns_name = null, organisation_id = null } = body;
   const now = Date.now();
