@@ -56,8 +56,8 @@ const REPLACEMENT = "\ufffd";
 
 /**
  * Whether a text with U+FFFD has as many bytes as were sent: then these characters were sent. U+FFFD has three
- * bytes, and stands for one or two wrong ones. Only a character of four bytes that lacks its last one is not
- * noticed: it is read as U+FFFD.
+ * bytes, and stands for one or two wrong ones. Not noticed are a character of four bytes that lacks its last one,
+ * and, behind a byte order mark, wrong bytes whose differences come to its length: they are read as U+FFFD.
  */
 function isExact(text: string, length: number): boolean {
   const bytes = Buffer.byteLength(text);
