@@ -36,7 +36,8 @@ export interface Place {
 export function answer(c: Call, place: Place, handle: Handler): Promise<Response> {
   // When a caller hangs up, the platform stops all work that was not given to waitUntil. A request that
   // has begun is finished even then, so that what it did is stored and its events are recorded.
-  const work = answerNow(c, place, handle);
+  // It begins after that call.
+  const work = Promise.resolve().then(() => answerNow(c, place, handle));
   c.executionCtx.waitUntil(work);
   return work;
 }
