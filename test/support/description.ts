@@ -2,7 +2,7 @@
  * Compares calls with the description of the API (`openapi.json`): each answer has a declared status, media
  * type and body without a field too many, and each request that was accepted has a declared form.
  */
-import { type Schema, Validator } from "@cfworker/json-schema";
+import { dereference, type Schema, validate } from "@cfworker/json-schema";
 import document from "../../openapi.json";
 
 /** A call, as it went over the wire. */
@@ -132,7 +132,33 @@ function requestProblem(operation: OperationObject, exchange: Exchange): string 
   return violation(accepted.schema, parse(requestBody), "open", "accepts as a body");
 }
 
-const validators = { open: new Map<Schema, Validator>(), closed: new Map<Schema, Validator>() };
+/** The schemas that a check follows, by their addresses: read once, not for each schema that refers to them. */
+interface Schemas {
+  lookup: Record<string, Schema | boolean>;
+  roots: Map<Schema, Schema>;
+}
+
+const prepared: { open?: Schemas; closed?: Schemas } = {};
+
+/** The schema, ready to be checked with the lookup. */
+function prepare(
+  schema: Schema,
+  objects: "open" | "closed",
+): { root: Schema; lookup: Schemas["lookup"] } {
+  const close = <T>(value: T) => (objects === "closed" ? closed(value) : value);
+  prepared[objects] ??= {
+    lookup: dereference({ components: close({ schemas }) } as Schema),
+    roots: new Map(),
+  };
+  const { lookup, roots } = prepared[objects];
+  let root = roots.get(schema);
+  if (!root) {
+    root = close({ ...(schema as object) } as Schema);
+    dereference(root, lookup, undefined, `/roots/${roots.size}`);
+    roots.set(schema, root);
+  }
+  return { root, lookup };
+}
 
 /**
  * @param objects `closed`: a field that the schema does not name is a violation
@@ -143,19 +169,9 @@ function violation(
   objects: "open" | "closed",
   verb: string,
 ): string | null {
-  let validator = validators[objects].get(schema);
-  if (!validator) {
-    const components = objects === "closed" ? closed(schemas) : schemas;
-    const root = objects === "closed" ? closed(schema) : schema;
-    validator = new Validator(
-      { ...(root as object), components: { schemas: components } } as Schema,
-      "2020-12",
-      false,
-    );
-    validators[objects].set(schema, validator);
-  }
   if (value === undefined) return `${verb} what is not JSON`;
-  const { valid, errors } = validator.validate(value);
+  const { root, lookup } = prepare(schema, objects);
+  const { valid, errors } = validate(value, root, "2020-12", lookup, false);
   if (valid) return null;
   const deepest = errors.map(({ instanceLocation, error }) => `${instanceLocation} ${error}`);
   return `${verb} what its schema does not allow: ${deepest.join("; ").slice(0, 1_500)}`;
