@@ -18,6 +18,17 @@ const FROM_NODE = "test/**/*.node.test.ts";
 /** Tests that see the pages in Chromium: `npm run test:browser`. `npm test` leaves them out. */
 const BROWSER = "test/**/*.browser.test.ts";
 
+/**
+ * The packages and JSON go to workerd without their source maps: each test file starts a workerd of its own,
+ * and everything that it imports is sent to it again. Nobody reads a stack trace of theirs.
+ */
+const smallModules = {
+  name: "small-modules",
+  enforce: "post" as const,
+  transform: (code: string, id: string) =>
+    /\/node_modules\/|\.json$/.test(id) ? { code, map: { mappings: "" as const } } : null,
+};
+
 export default defineConfig({
   test: {
     // By default one core is left idle: of two, half.
@@ -28,7 +39,10 @@ export default defineConfig({
       // As below: five seconds, which is the default, are too short beside a process that takes a core.
       { test: { name: "unit", include: [UNIT], testTimeout: 120_000 } },
       {
+        // openapi.json as one string, without an export for each of its members.
+        json: { stringify: true, namedExports: false },
         plugins: [
+          smallModules,
           cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             main: "./test/support/checked-worker.ts",
