@@ -78,6 +78,7 @@ export default defineConfig({
                 ALLOW_INSECURE_WEBHOOKS: "1",
                 // A test that fails shows what was asked.
                 LOG_REQUESTS: "all",
+                TEST_LOGS: process.env.TEST_LOGS ?? "failed",
                 // The whole schedule in seconds instead of days; the pure rules have tests of their own.
                 WEBHOOK_RETRY_SECONDS: "1,1,1",
                 TEST_MIGRATIONS: await readD1Migrations("./migrations"),
@@ -92,6 +93,7 @@ export default defineConfig({
           globalSetup: ["./test/support/receiver-server.ts"],
           setupFiles: [
             "./test/support/flush-logs.ts",
+            "./test/support/keep-logs.ts",
             "./test/support/migrate.ts",
             "./test/support/check-description.ts",
           ],

@@ -22,6 +22,6 @@ const { code } = await runNode(
     ...given,
   ],
   // Without a .dev.vars Wrangler warns that secrets are missing: the tests have their own.
-  { env: verbose ? {} : { WRANGLER_LOG: "error" } },
+  { env: verbose ? { TEST_LOGS: "all" } : { WRANGLER_LOG: "error" } },
 );
 process.exit(code);

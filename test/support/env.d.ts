@@ -3,6 +3,8 @@ declare namespace Cloudflare {
   interface Env {
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
     TEST_RECEIVER_URL: string;
+    /** `all`: what is logged is shown for tests that pass, too. */
+    TEST_LOGS: string;
   }
   interface GlobalProps {
     mainModule: typeof import("../../src/worker");
