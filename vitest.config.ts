@@ -6,7 +6,11 @@ import { buildPages } from "./scripts/build-pages.mjs";
 // Each commit in a test's D1 or object waits for the disk, and costs its kernel CPU: memory is a disk that
 // does not. Linux has it; elsewhere, or where it is small as in a container, the usual folder serves.
 const MEMORY = "/dev/shm";
-if (existsSync(MEMORY) && statfsSync(MEMORY).bavail * statfsSync(MEMORY).bsize > 2 ** 30) {
+if (
+  !process.env.TMPDIR &&
+  existsSync(MEMORY) &&
+  statfsSync(MEMORY).bavail * statfsSync(MEMORY).bsize > 2 ** 30
+) {
   process.env.TMPDIR = MEMORY;
 }
 
