@@ -12,7 +12,7 @@ import { buildWorker } from "./server.mjs";
 import { measureSpeed } from "./speed.mjs";
 
 const WHOLE = {
-  speed: { rounds: 15, count: 200 },
+  speed: { rounds: 15, count: 200, warmUp: 2_000 },
   countTimes: 9,
   sizes: [1_000, 100_000, 1_000_000],
   load: { sessions: 200, seconds: 20, broadcasts: true },

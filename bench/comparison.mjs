@@ -17,10 +17,12 @@ const MOST_IDLE_CHECKS = 50;
  * Compares.
  * @param runners by name: the process (`pid`); `run(first, count)`, which does the work so many times, where `first`
  *   says how often it was done before; and `prepare(first, count)`, if something has to be made for that
+ * @param plan how many `rounds`, and how often the work is done in a turn (`count`). Before that, it is done `warmUp`
+ *   times: until then the runtime still compiles it
  * @returns by name: the medians of CPU and time for each piece of work, in milliseconds. `of(name, limit)` is the
  *   part of the limit that this one reaches: 1, if it costs as much; 0.5, if it costs twice as much
  */
-export async function compare(runners, { rounds, count }) {
+export async function compare(runners, { rounds, count, warmUp = count }) {
   const names = Object.keys(runners);
   const done = Object.fromEntries(names.map((name) => [name, 0]));
   const costs = Object.fromEntries(names.map((name) => [name, []]));
@@ -29,7 +31,7 @@ export async function compare(runners, { rounds, count }) {
     done[name] += count;
     return cost;
   };
-  for (const name of names) await turn(name);
+  for (const name of names) while (done[name] < warmUp) await turn(name);
   for (let round = 0; round < rounds; round++) {
     const sums = Object.fromEntries(names.map((name) => [name, { cpu: 0, wall: 0 }]));
     for (const name of [...names, ...names.toReversed()]) {

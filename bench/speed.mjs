@@ -22,7 +22,7 @@ const ECHOES_OF_A_REQUEST = 20;
 
 /**
  * Measures.
- * @param plan how many `rounds`, how many requests in a turn (`count`), and whether the figures mean nothing
+ * @param plan how many `rounds`, how many requests in a turn (`count`), how many before (`warmUp`), and whether the figures mean nothing
  *   (`isTrial`): then they are not printed
  * @param other another version of Drawbridge, which is measured as well; null: none
  * @returns a row for each call and limit: the part of the limit that is reached, by CPU and by time, its aim, and
@@ -78,8 +78,12 @@ async function compareEchoes(bytes, places, headers, plan) {
   };
   if (before) runners.before = await openEchoes(before, RELAYS.drawbridge, bytes, headers);
   try {
-    const { rounds, count } = plan;
-    const compared = await compare(runners, { rounds, count: count * ECHOES_OF_A_REQUEST });
+    const { rounds, count, warmUp = count } = plan;
+    const compared = await compare(runners, {
+      rounds,
+      count: count * ECHOES_OF_A_REQUEST,
+      warmUp: warmUp * ECHOES_OF_A_REQUEST,
+    });
     return toRows(`relayed echo, ${bytes} B`, compared, limits, plan);
   } finally {
     for (const runner of Object.values(runners)) runner.close();
