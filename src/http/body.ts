@@ -43,6 +43,10 @@ async function readText(c: Call): Promise<string> {
   // buffer and TextDecoder.
   const text = await c.req.raw.text();
   if (text.includes(REPLACEMENT) && !isExact(text, length)) throw new Refused(notUtf8);
+  // A Worker that calls this one can declare less than it sends. A character has three bytes at most for each unit
+  // of its length, so that only long texts are counted.
+  if (3 * text.length > MAX_BODY_BYTES && Buffer.byteLength(text) > MAX_BODY_BYTES)
+    throw new Refused(tooLarge);
   return text;
 }
 

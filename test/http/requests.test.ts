@@ -54,21 +54,29 @@ describe("a body of 64 KB", () => {
     expect((await list(key)).body.total_count).toBe(1);
   });
 
-  test("is not exceeded where the length that is declared is too small", async () => {
-    const { key } = await newOrganisation();
-    const app = createApp();
-    const ask = async (body: string, length: string) => {
-      const headers = { Authorization: `token ${key}`, "Content-Length": length };
-      const request = new Request(ORIGIN + SESSIONS, { method: "POST", headers, body });
-      expect(request.headers.get("Content-Length")).toBe(length);
-      return (await app.fetch(request, env, createExecutionContext())).status;
-    };
-    expect(await ask(bodyOf(LARGEST + 1), "2")).toBe(413);
-    expect(await ask(bodyOf(LARGEST + 1), "")).toBe(413);
-    expect(await ask(bodyOf(LARGEST), "2")).toBe(200);
-    expect(await ask("{}", String(LARGEST + 1))).toBe(413);
-    expect(await ask("{}", "two")).toBe(200);
-  });
+  test.each(["text/plain", "application/json"])(
+    "is not exceeded where the length that is declared is too small, as %s",
+    async (type) => {
+      const { key } = await newOrganisation();
+      const app = createApp();
+      const ask = async (body: string, length: string) => {
+        const headers = {
+          Authorization: `token ${key}`,
+          "Content-Length": length,
+          "Content-Type": type,
+        };
+        const request = new Request(ORIGIN + SESSIONS, { method: "POST", headers, body });
+        expect(request.headers.get("Content-Length")).toBe(length);
+        return (await app.fetch(request, env, createExecutionContext())).status;
+      };
+      expect(await ask(bodyOf(LARGEST + 1), "2")).toBe(413);
+      expect(await ask(bodyOf(LARGEST + 1, "😀"), "2")).toBe(413);
+      expect(await ask(bodyOf(LARGEST + 1), "")).toBe(413);
+      expect(await ask(bodyOf(LARGEST), "2")).toBe(200);
+      expect(await ask("{}", String(LARGEST + 1))).toBe(413);
+      expect(await ask("{}", "two")).toBe(200);
+    },
+  );
 
   test("is also the longest on our own surface, which refuses more in its own format", async () => {
     const refused = await send("/v1/organisations", env.DRAWBRIDGE_ROOT_TOKEN, bodyOf(LARGEST + 1));
