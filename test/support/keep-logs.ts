@@ -3,11 +3,12 @@
  * fails. On its way there each line is a message to Node, which cost a tenth of the CPU of all tests.
  */
 import { env } from "cloudflare:workers";
-import { afterAll, beforeEach, onTestFailed, onTestFinished } from "vitest";
+import { afterAll, beforeEach, onTestFailed, onTestFinished, type RunnerTestSuite } from "vitest";
 
 const write = console.log;
 let lines: unknown[][] = [];
-let anyTestRan = false;
+/** The file, once a test of it has begun. */
+let begun: RunnerTestSuite | null = null;
 
 /** Those since the test before: what prepared this one is among them. */
 function show() {
@@ -18,17 +19,23 @@ function show() {
 if (env.TEST_LOGS !== "all") {
   console.log = (...line) => void lines.push(line);
 
-  beforeEach(() => {
-    anyTestRan = true;
+  beforeEach(({ task: { file } }) => {
+    begun = file;
     onTestFailed(show);
     // They run before those of a failure.
     onTestFinished(({ task }) => {
-      if (task.result?.state !== "fail") lines = [];
+      if (task.result?.state !== "fail" && !hasFailedSuite(file)) lines = [];
     });
   });
 
-  // The preparation of all tests has failed.
+  // Where what several tests share has failed, before or after them, no test shows its lines.
   afterAll(() => {
-    if (!anyTestRan) show();
+    if (begun === null || hasFailedSuite(begun)) show();
   });
+}
+
+function hasFailedSuite({ result, tasks }: RunnerTestSuite): boolean {
+  return (
+    result?.state === "fail" || tasks.some((task) => task.type === "suite" && hasFailedSuite(task))
+  );
 }
