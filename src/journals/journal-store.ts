@@ -103,7 +103,10 @@ export class JournalStore {
     this.#hasTables = true;
   }
 
-  /** Records an event. False: it was recorded before, and nothing is changed. */
+  /**
+   * Records an event. False: it was recorded before, and stays as it was. (An address that it would be owed to now
+   * may get its number already.)
+   */
   add(event: DomainEvent, deliveries: readonly StoredDelivery[]): boolean {
     const at = timeOfEventId(event.id) === event.at ? null : event.at;
     for (let part = 0; part === 0 || part * DELIVERIES_IN_A_ROW < deliveries.length; part++) {

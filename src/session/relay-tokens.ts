@@ -35,7 +35,7 @@ const LARGEST_TOKEN = 0x7fff_ffff;
 const TOKEN_BYTES = 6;
 /** A digest has 32 bytes. So the first one is enough for the session's token and those of four users. */
 const TOKENS_PER_DIGEST = 5;
-/** Digests that an isolate remembers, with their names: about 2 MB. */
+/** Digests that an isolate remembers, with their names: about 3 MB. */
 const MAX_DIGESTS = 10_000;
 
 /**
