@@ -45,6 +45,10 @@ describe("a signed call is accepted with", () => {
   test.each([
     ["ACS3, in the query", () => signAcs3(pair, inQuery())],
     ["ACS3, in the body", () => signAcs3(pair, inForm())],
+    [
+      "ACS3, in a body that is said to be JSON",
+      () => signAcs3(pair, { ...inForm(), headers: { "content-type": "application/json" } }),
+    ],
     ["ACS3, GET", () => signAcs3(pair, { ...inQuery(), method: "GET" })],
     ["HMAC-SHA1, in the query", () => signV1(pair, inQuery())],
     ["HMAC-SHA1, in the body", () => signV1(pair, inForm())],
