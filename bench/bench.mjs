@@ -12,14 +12,14 @@ import { buildWorker } from "./server.mjs";
 import { measureSpeed } from "./speed.mjs";
 
 const WHOLE = {
-  speed: { rounds: 15, count: 200, warmUp: 2_000 },
+  speed: { starts: 3, rounds: 5, count: 200, warmUp: 2_000 },
   countTimes: 9,
   sizes: [1_000, 100_000, 1_000_000],
   load: { sessions: 200, seconds: 20, broadcasts: true },
 };
 /** To see that all of it works, and what the figures say that no machine changes. */
 const QUICK = {
-  speed: { rounds: 1, count: 8, isTrial: true },
+  speed: { starts: 1, rounds: 1, count: 8, isTrial: true },
   countTimes: 5,
   sizes: [100, 1_000],
   load: { sessions: 10, seconds: 2 },

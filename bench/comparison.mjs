@@ -14,15 +14,14 @@ const IDLE_CHECK_MS = 10;
 const MOST_IDLE_CHECKS = 50;
 
 /**
- * Compares.
+ * Measures some runners in turns.
  * @param runners by name: the process (`pid`); `run(first, count)`, which does the work so many times, where `first`
  *   says how often it was done before; and `prepare(first, count)`, if something has to be made for that
  * @param plan how many `rounds`, and how often the work is done in a turn (`count`). Before that, it is done `warmUp`
  *   times: until then the runtime still compiles it
- * @returns by name: the medians of CPU and time for each piece of work, in milliseconds. `of(name, limit)` is the
- *   part of the limit that this one reaches: 1, if it costs as much; 0.5, if it costs twice as much
+ * @returns by name, for each round: CPU and time for each piece of work, in milliseconds
  */
-export async function compare(runners, { rounds, count, warmUp = count }) {
+export async function measureRounds(runners, { rounds, count, warmUp = count }) {
   const names = Object.keys(runners);
   const done = Object.fromEntries(names.map((name) => [name, 0]));
   const costs = Object.fromEntries(names.map((name) => [name, []]));
@@ -41,19 +40,32 @@ export async function compare(runners, { rounds, count, warmUp = count }) {
     }
     for (const name of names) costs[name].push(sums[name]);
   }
+  return costs;
+}
+
+/**
+ * Compares what was measured.
+ * @param rounds by name, from `measureRounds`: of one start of the processes, or of several one after another
+ * @returns by name: the medians. `of(name, limit)` is the part of the limit that this one reaches: 1, if it costs as
+ *   much; 0.5, if it costs twice as much. It compares only what was measured in the same round
+ */
+export function compare(rounds) {
   const median = (name, what) =>
     percentile(
-      costs[name].map((cost) => cost[what]),
+      rounds[name].map((cost) => cost[what]),
       0.5,
     );
   const of = (name, limit, what) =>
     percentile(
-      costs[name].map((cost, round) => costs[limit][round][what] / cost[what]),
+      rounds[name].map((cost, round) => rounds[limit][round][what] / cost[what]),
       0.5,
     );
   return {
     costs: Object.fromEntries(
-      names.map((name) => [name, { cpu: median(name, "cpu"), wall: median(name, "wall") }]),
+      Object.keys(rounds).map((name) => [
+        name,
+        { cpu: median(name, "cpu"), wall: median(name, "wall") },
+      ]),
     ),
     of: (name, limit) => ({ cpu: of(name, limit, "cpu"), wall: of(name, limit, "wall") }),
   };

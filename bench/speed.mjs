@@ -1,7 +1,7 @@
 /** The part `speed`: what calls and echoes cost beside reference Workers, in turns (see `comparison.mjs`). */
 
 import { comparedCalls } from "./compared-calls.mjs";
-import { compare, sender } from "./comparison.mjs";
+import { compare, measureRounds, sender } from "./comparison.mjs";
 import { openEchoes, RELAYS } from "./echoes.mjs";
 import { print } from "./figures.mjs";
 import { Fixtures } from "./fixtures.mjs";
@@ -21,14 +21,30 @@ const ECHO_BYTES = [64, 1_024];
 const ECHOES_OF_A_REQUEST = 20;
 
 /**
- * Measures.
- * @param plan how many `rounds`, how many requests in a turn (`count`), how many before (`warmUp`), and whether the figures mean nothing
- *   (`isTrial`): then they are not printed
+ * Measures. All processes are started several times, because the runtime compiles the same code better in one
+ * start than in another.
+ * @param plan how many `starts`, and of each: how many `rounds`, how many requests in a turn (`count`), and how many
+ *   before (`warmUp`). With `isTrial` the figures mean nothing: then they are not printed
  * @param other another version of Drawbridge, which is measured as well; null: none
  * @returns a row for each call and limit: the part of the limit that is reached, by CPU and by time, its aim, and
  *   the control: the same of the first limit, beside itself in another process
  */
 export async function measureSpeed(built, plan, other) {
+  const measured = new Map();
+  for (let start = 0; start < plan.starts; start++) {
+    for (const { name, limits, rounds } of await measureStart(built, plan, other)) {
+      const known = measured.get(name)?.rounds ?? {};
+      const all = Object.keys(rounds).map((one) => [one, [...(known[one] ?? []), ...rounds[one]]]);
+      measured.set(name, { limits, rounds: Object.fromEntries(all) });
+    }
+  }
+  return [...measured].flatMap(([name, { limits, rounds }]) =>
+    toRows(name, compare(rounds), limits, plan),
+  );
+}
+
+/** Of each call and echo: its limits, and the rounds (see `measureRounds`). */
+async function measureStart(built, plan, other) {
   const receiver = await Receiver.open();
   const servers = [];
   try {
@@ -43,28 +59,29 @@ export async function measureSpeed(built, plan, other) {
     const fixtures = await Fixtures.make(drawbridge);
     const places = { drawbridge, reference, control, before };
     const at = { references: [reference, control], others: before ? [before] : [] };
-    const calls = await comparedCalls(fixtures, at, receiver.url("test"));
-    const rows = [];
-    for (const call of calls) rows.push(...(await compareCall(call, places, plan)));
-    for (const bytes of ECHO_BYTES) {
-      rows.push(...(await compareEchoes(bytes, places, fixtures.headers, plan)));
+    const measured = [];
+    for (const call of await comparedCalls(fixtures, at, receiver.url("test"))) {
+      measured.push(await measureCall(call, places, plan));
     }
-    return rows;
+    for (const bytes of ECHO_BYTES) {
+      measured.push(await measureEchoes(bytes, places, fixtures.headers, plan));
+    }
+    return measured;
   } finally {
     receiver.close();
     for (const server of servers) await server.stop();
   }
 }
 
-async function compareCall({ name, drawbridge, limits }, places, plan) {
+async function measureCall({ name, drawbridge, limits }, places, plan) {
   const runners = { Drawbridge: sender(places.drawbridge, drawbridge) };
   for (const limit of limits) runners[limit.name] = sender(places.reference, limit);
   runners.control = sender(places.control, limits[0]);
   if (places.before) runners.before = sender(places.before, drawbridge);
-  return toRows(name, await compare(runners, plan), limits, plan);
+  return { name, limits, rounds: await measureRounds(runners, plan) };
 }
 
-async function compareEchoes(bytes, places, headers, plan) {
+async function measureEchoes(bytes, places, headers, { rounds, count, warmUp = count }) {
   const { drawbridge, reference, control, before } = places;
   const limits = [
     { name: "a relay by hand", aim: 0.98 },
@@ -78,13 +95,13 @@ async function compareEchoes(bytes, places, headers, plan) {
   };
   if (before) runners.before = await openEchoes(before, RELAYS.drawbridge, bytes, headers);
   try {
-    const { rounds, count, warmUp = count } = plan;
-    const compared = await compare(runners, {
+    const plan = {
       rounds,
       count: count * ECHOES_OF_A_REQUEST,
       warmUp: warmUp * ECHOES_OF_A_REQUEST,
-    });
-    return toRows(`relayed echo, ${bytes} B`, compared, limits, plan);
+    };
+    const name = `relayed echo, ${bytes} B`;
+    return { name, limits, rounds: await measureRounds(runners, plan) };
   } finally {
     for (const runner of Object.values(runners)) runner.close();
   }
