@@ -122,6 +122,8 @@ export default defineConfig({
           name: "browser",
           env: secrets,
           include: [BROWSER],
+          // As long as a page waits for what must appear: one second, which is the default, is too short.
+          expect: { poll: { timeout: 60_000 } },
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

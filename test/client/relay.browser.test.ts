@@ -59,7 +59,7 @@ function connectIn(tab: Tab, call: string, options: object): Promise<void> {
 /** The first event of this type in the page, as soon as it is there. */
 async function eventIn(tab: Tab, type: string): Promise<Record<string, unknown>> {
   const find = `events.find((event) => event.type === ${JSON.stringify(type)})`;
-  await tab.page.waitForFunction(find, undefined, { timeout: 60_000 });
+  await tab.page.waitForFunction(find);
   return tab.page.evaluate(`(({ isTrusted, ...event }) => event)(${find})`);
 }
 

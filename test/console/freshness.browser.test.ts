@@ -154,11 +154,20 @@ describe("while the service", () => {
   });
 
   test("does not answer at all, the page says how old the list is, and gives up waiting", async () => {
-    const { page } = await watchSessions();
+    const { page, pass } = await watchSessions();
+    await pass(0);
+    let held = 0;
     await page.route(
       (url) => url.pathname === LIST,
-      () => {},
+      () => {
+        held += 1;
+      },
     );
+    // Whatever was asked before is answered: from here on nothing makes the list younger.
+    await eventually(async () => {
+      await page.clock.runFor(250);
+      expect(held).toBeGreaterThan(0);
+    });
     await page.clock.runFor(8_000);
     await freshness(page)
       .getByText(/^Last updated \d+ s ago\. /)

@@ -295,7 +295,7 @@ describe("a person in haste", () => {
     })()`);
     // The calls of all these pages are answered first.
     await tab.page.getByRole("table").waitFor({ timeout: 90_000 });
-    await expect.poll(() => tab.page.evaluate("running.size"), { timeout: 30_000 }).toBeLessThan(5);
+    await expect.poll(() => tab.page.evaluate("running.size")).toBeLessThan(5);
   });
 });
 

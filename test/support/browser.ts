@@ -1,5 +1,6 @@
 /** Chromium, for tests that see the pages as a person does. It reaches the Worker and nothing else. */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { LIMIT_MS } from "./eventually";
 import { type ServerOptions, startServer, type TestServer } from "./server";
 
 /**
@@ -90,7 +91,7 @@ export function launchChromium(
 export function watch(page: Page): Tab {
   const errors: string[] = [];
   const requests: string[] = [];
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(LIMIT_MS);
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) errors.push(message.text());
   });
