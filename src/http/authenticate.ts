@@ -141,6 +141,7 @@ async function admit(
     permissions: key.permissions,
     expiresAt: earliest(key.expiresAt, tokenEndsAt),
     inGrace: tokenEndsAt !== null,
+    tokenVersion: key.tokenVersion,
     ipAllowlist: key.ipAllowlist,
     session,
   };

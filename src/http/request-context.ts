@@ -24,6 +24,8 @@ export interface Caller {
   expiresAt: number | null;
   /** Whether they sent an old token that is in its grace, or signed in with one. */
   inGrace: boolean;
+  /** The version of their key's newest token. */
+  tokenVersion: number;
   /** The CIDRs from which their key may be used; empty: from anywhere. */
   ipAllowlist: readonly string[];
   /** The operator's session; null: the key itself calls. An operator has the permissions of that key. */

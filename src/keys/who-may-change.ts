@@ -43,6 +43,8 @@ export interface Granter {
   expiresAt: number | null;
   /** Whether it came with an old token that is in its grace, or signed in with one. */
   inGrace: boolean;
+  /** The version of the key's newest token when they came: another one may have taken its place since. */
+  tokenVersion: number;
   /** The addresses from which the granter's key may be used: CIDRs. Empty: from anywhere. */
   ipAllowlist: readonly string[];
 }
@@ -171,8 +173,10 @@ function checkGrant(
 
 /** The first thing that the key has and the granter does not. Null: there is none. */
 function findExcess(granter: Granter, key: KeyRecord): KeyExcess | null {
-  // Also where the key itself ends before the grace: its newest token is not the granter's.
-  if (granter.inGrace && granter.keyId === key.id) return { limit: "expiresAt" };
+  // Also where the key itself ends before the grace: its newest token is not the granter's. So if an operator
+  // refreshes a key while a thief has it refresh itself, the thief never ends up with a token that works.
+  const cameWithOlder = granter.inGrace || granter.tokenVersion !== key.tokenVersion;
+  if (granter.keyId === key.id && cameWithOlder) return { limit: "expiresAt" };
   const permission = key.permissions.find((name) => !hasPermission(granter.permissions, name));
   if (permission !== undefined) return { permission };
   const [limit] = limitsBeyond(granter, key);

@@ -6,6 +6,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { forgetKey } from "../../src/keys/key-cache";
 import { call, newOrganisation, type Tenant } from "../support/client";
+import { overtaken } from "../support/d1";
 import { joinOrganisations, keyBody, newKey, patchKey, signIn } from "../support/keys";
 
 const MANAGER = ["keys:read", "keys:write", "relays:read", "accessFtp"];
@@ -283,6 +284,58 @@ describe("a replaced token in its grace", () => {
   test("can still block its key", async () => {
     const { tenant, key } = await replaced();
     expect((await patchKey(tenant, key.id, { blocked: true }, key.token)).status).toBe(200);
+  });
+});
+
+describe("a stolen key, while an operator refreshes it", () => {
+  const WRITE = /update "api_keys" set "name"/;
+  const GRACES: [string, Record<string, unknown>][] = [
+    ["without a grace", { refreshApiToken: true }],
+    ["with a grace", { refreshApiToken: true, refreshGraceSeconds: 3_600 }],
+  ];
+
+  /** What the operator does, and what the thief does at the same moment. */
+  async function stolen(refresh: Record<string, unknown>) {
+    const tenant = await newOrganisation();
+    const key = await newKey(tenant, { permissions: ["*"] });
+    return {
+      session: await signIn(key.token),
+      token: key.token,
+      operator: () => patchKey(tenant, key.id, refresh),
+      thief: (credential: string, change: Record<string, unknown> = { refreshApiToken: true }) =>
+        patchKey(tenant, key.id, change, credential),
+      works: async (token: string) =>
+        (await call("GET", "/api-keys", { key: token })).status === 200,
+    };
+  }
+
+  test.each(GRACES)("%s, gives the thief no new token", async (_, refresh) => {
+    const { token, operator, thief, works } = await stolen(refresh);
+    const [late, first] = await overtaken(WRITE, () => thief(token), operator);
+    expect(late.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    expect(late.text).not.toContain("drb_");
+    expect(await works(first.body.token.value)).toBe(true);
+  });
+
+  test.each(["token", "session"] as const)(
+    "lets nobody else sign in as it with its %s",
+    async (credential) => {
+      const { operator, thief, ...credentials } = await stolen({
+        refreshApiToken: true,
+        refreshGraceSeconds: 3_600,
+      });
+      const emails = () => thief(credentials[credential], { emails: ["me@example.com"] });
+      const [late] = await overtaken(WRITE, emails, operator);
+      expect(late.body).toMatchObject({ status: 403, code: "key-holds-more" });
+    },
+  );
+
+  test("without a grace, leaves the thief nothing that works, if the thief was first", async () => {
+    const { token, operator, thief, works } = await stolen({ refreshApiToken: true });
+    const [late, first] = await overtaken(WRITE, operator, () => thief(token));
+    expect([late.status, first.status]).toEqual([200, 200]);
+    expect(await works(first.body.token.value)).toBe(false);
+    expect(await works(late.body.token.value)).toBe(true);
   });
 });
 

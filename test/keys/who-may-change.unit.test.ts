@@ -55,6 +55,7 @@ function granterWith(more: Partial<Granter> = {}): Granter {
     permissions: ["keys:write", "relays:read", OPERATOR_SIGN_IN],
     expiresAt: null,
     inGrace: false,
+    tokenVersion: 1,
     ipAllowlist: [],
     ...more,
   };
@@ -327,6 +328,7 @@ describe("a sequence of calls, in any order,", () => {
               permissions: holder.permissions,
               expiresAt: holder.expiresAt,
               inGrace: false,
+              tokenVersion: holder.tokenVersion,
               ipAllowlist: holder.ipAllowlist,
             };
             if ("create" in made) {
