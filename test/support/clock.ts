@@ -5,6 +5,7 @@
 import { vi } from "vitest";
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /** Stops the clock at this moment (Unix milliseconds). */
 export function stopClock(now = Date.now()): void {
@@ -14,6 +15,15 @@ export function stopClock(now = Date.now()): void {
 /** Stops the clock an hour ahead of the platform's: an alarm that is set for soon does not ring. */
 export function stopClockAhead(): void {
   stopClock(Date.now() + HOUR_MS);
+}
+
+/**
+ * Stops the clock at the next noon in UTC that is an hour ahead of the platform's, for a test in which hours
+ * pass and a new day would count: at midnight each organisation gets a new journal.
+ */
+export function stopClockAtNoon(): void {
+  const days = Math.ceil((Date.now() + HOUR_MS) / DAY_MS - 0.5);
+  stopClock((days + 0.5) * DAY_MS);
 }
 
 /** Moves a clock that was stopped. */
