@@ -6,6 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyWebhook } from "../outbound/standard-webhooks";
 import type { Config } from "../platform/config";
 import { readCredential } from "./authenticate";
+import { describeClockDifference } from "./clock-difference";
 import { refuseAndCount } from "./failed-attempts";
 import type { Call } from "./request-context";
 
@@ -57,22 +58,24 @@ export async function requireSigner<T>(
   const signatureHeader = c.req.header("webhook-signature") ?? "";
   const isFormed = id !== "" && /^[0-9]{1,15}$/.test(timestamp) && signatureHeader !== "";
   const found = isFormed ? await findSigner() : null;
-  const isSigned =
-    found !== null &&
+  const signedAt = Number(timestamp);
+  const isSignedAsOf = (nowSeconds: number, secrets: readonly string[]) =>
     verifyWebhook({
-      secrets: found.secrets,
+      secrets,
       id,
-      timestampSeconds: Number(timestamp),
+      timestampSeconds: signedAt,
       body,
       signatureHeader,
-      nowSeconds: Math.floor(now / 1_000),
+      nowSeconds,
       toleranceSeconds: SIGNATURE_TOLERANCE_SECONDS,
     });
-  if (isSigned) return found.signer;
+  if (found && isSignedAsOf(Math.floor(now / 1_000), found.secrets)) return found.signer;
+  const isStale = found !== null && isSignedAsOf(signedAt, found.secrets);
   return refuseAndCount(c, now, {
     status: 401,
     code: "wrong-signature",
-    message:
-      "This call takes the root token, or the signature of the session's connector: a Standard Webhook (webhook-id, webhook-timestamp, webhook-signature) signed with its secret within the last five minutes.",
+    message: isStale
+      ? `The signature is right, but webhook-timestamp is ${describeClockDifference(signedAt * 1_000, now)}: at most ${SIGNATURE_TOLERANCE_SECONDS} are allowed. Set the clock, and sign again.`
+      : "This call takes the root token, or the signature of the session's connector: a Standard Webhook (webhook-id, webhook-timestamp, webhook-signature) signed with its secret within the last five minutes.",
   });
 }

@@ -98,7 +98,11 @@ describe("a message that a connector has signed", () => {
     expect((await send(mine)).status).toBe(200);
     expect((await send(other)).body.code).toBe("message-used");
     moveClock(3_000);
-    expect((await send(mine)).body.code).toBe("wrong-signature");
+    const stale = (await send(mine)).body;
+    expect(stale.code).toBe("wrong-signature");
+    expect(stale.detail).toMatch(
+      /webhook-timestamp is 302 seconds behind the server's, which is 20/,
+    );
     expect(await stateOf(broker, other)).toBe("active");
   });
 

@@ -5,13 +5,13 @@
 
 import { requireKey, requireUsableKey } from "../../http/authenticate";
 import { readBodyBytes } from "../../http/body";
+import { describeClockDifference } from "../../http/clock-difference";
 import { refuseAndCount } from "../../http/failed-attempts";
 import { type Call, type Caller, Refused } from "../../http/request-context";
 import { parseAccessKeyId, validAccessSecrets } from "../../keys/access-key";
 import { findKeyById } from "../../keys/key-cache";
 import type { Permission } from "../../keys/permissions";
 import { useNonce } from "../../once/nonces";
-import { describeClockDifference } from "../shared/wire-time";
 import { hostOf, type OwnRpcCode, rpcRefusal } from "./errors";
 import { type RpcParameters, requireParameter } from "./parameters";
 import {

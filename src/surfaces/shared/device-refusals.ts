@@ -4,12 +4,13 @@
  */
 
 import type { DeviceChangeRefusal } from "../../devices/manage-devices";
+import { describeClockDifference } from "../../http/clock-difference";
 import type { HttpRefusal } from "../../http/request-context";
 import type { DecisionRefusal } from "../../pairing/approve-and-reject";
 import type { ProofRefusal } from "../../pairing/device-proof";
 import { MAX_NEW_REQUESTS, MAX_PENDING_REQUESTS } from "../../pairing/pairing-request";
 import type { PairingRefusal } from "../../pairing/request-pairing";
-import { describeClockDifference, toRfc3339 } from "./wire-time";
+import { toRfc3339 } from "./wire-time";
 
 /** Every refusal about devices and pairing. */
 export type DeviceRefusal = PairingRefusal | DecisionRefusal | DeviceChangeRefusal | ProofRefusal;

@@ -26,10 +26,3 @@ export function toRfc3339Seconds<T extends number | null>(time: T): WireTime<T> 
   const text = toRfc3339(time);
   return (text === null ? null : `${text.slice(0, 19)}Z`) as WireTime<T>;
 }
-
-/** How far a time that a caller sent is from the server's, in words: for people whose clock is wrong. */
-export function describeClockDifference(sent: number, now: number): string {
-  const seconds = Math.round(Math.abs(sent - now) / 1_000);
-  const side = sent > now ? "ahead of" : "behind";
-  return `${seconds} seconds ${side} the server's, which is ${toRfc3339(now)}`;
-}
