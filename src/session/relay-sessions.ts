@@ -1,5 +1,6 @@
 /** Makes relay sessions, lets players join them, and changes their join codes. The operations of relay sessions call it. */
 import type { Database } from "../db/open";
+import { describeError, log } from "../platform/log";
 import { removeJoinCode, reserveJoinCode } from "./join-codes";
 import { endedRefusal, type SessionRefusal } from "./machine";
 import { newRelaySessionId } from "./relay-session-id";
@@ -142,6 +143,11 @@ export async function changeJoinCode(
   const draw = change === "close" ? null : await reserveJoinCode(db, secret, session, first);
   const result = await sessions.setJoinCode(organisationId, sessionId, draw);
   const unused = result.ok ? before : draw;
-  if (unused !== null) await removeJoinCode(db, secret, { id: sessionId, draw: unused });
+  if (unused !== null) {
+    // The session is changed: without an answer, the caller would not know its code.
+    await removeJoinCode(db, secret, { id: sessionId, draw: unused }).catch((error) =>
+      log("join code not removed", { session: sessionId, error: describeError(error) }),
+    );
+  }
   return result;
 }

@@ -3,6 +3,7 @@ import type { Database } from "../db/open";
 import type { Attempt, DeliveryKey, StoredDelivery } from "../events/delivery-record";
 import { newEventId } from "../events/event";
 import type { JournalClient } from "../events/journal-client";
+import { describeError, log } from "../platform/log";
 import { UnavailableError } from "../platform/unavailable";
 import { deliveryName, findDeliveriesToSend } from "./deliveries-to-send";
 import { MAX_ATTEMPTS, newDelivery } from "./delivery";
@@ -19,8 +20,10 @@ export type ResendRefusal =
   | "too-many-attempts";
 
 /**
- * Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. Null: there is no
- * such endpoint.
+ * Posts a test event to an endpoint, even to one that is disabled, and records it as a delivery. What cannot be
+ * recorded is logged: the caller still hears what was answered, since asking again would post again. Null: there
+ * is no such endpoint.
+ * @throws before anything is posted, what D1 threw
  */
 export async function sendTest(
   sender: WebhookSender & { db: Database; journals: JournalClient },
@@ -45,11 +48,15 @@ export async function sendTest(
     : result.sent
       ? ("failed" as const)
       : ("discarded" as const);
-  const key = await journals.journalOf(organisationId, event.id);
   const made = { status, attempts: [attempt], scheduledAttempts: 1, nextAttemptAt: null } as const;
   const attempted = { ...delivery, ...made, attempts: [attempt] };
-  await journals.call(key, (journal) => journal.recordAttempted(event, attempted));
-  if (endpoint.valid !== succeeded) await setEndpointValid(db, endpoint, succeeded);
+  try {
+    const key = await journals.journalOf(organisationId, event.id);
+    await journals.call(key, (journal) => journal.recordAttempted(event, attempted));
+    if (endpoint.valid !== succeeded) await setEndpointValid(db, endpoint, succeeded);
+  } catch (error) {
+    log("webhook test not recorded", { organisationId, endpoint: id, error: describeError(error) });
+  }
   return attempt;
 }
 

@@ -104,6 +104,19 @@ describe("a batch of deliveries, when the journal of one cannot be reached,", ()
   });
 });
 
+test("the test of an endpoint is answered although it cannot be recorded, and posts once", async () => {
+  const tenant = await newOrganisation();
+  const mailbox = newMailbox();
+  const endpoint = await newEndpoint(tenant, mailbox);
+  const lines = listen();
+  vi.spyOn(JournalObject.prototype, "recordAttempted").mockRejectedValue(new Error("gone"));
+  const path = `/v1/webhooks/endpoints/${endpoint.id}:test`;
+  const { status, body } = await call("POST", path, { key: tenant.key });
+  expect([status, body.status_code]).toEqual([200, 204]);
+  expect(await mailbox.requests()).toHaveLength(1);
+  expect(lines.join("\n")).toContain("webhook test not recorded");
+});
+
 test("a message that ran out of retries ends no schedule whose next message is another one", async () => {
   const owed = await newOwed();
   // It waited for the first attempt, which could not be recorded for long, and is made now.

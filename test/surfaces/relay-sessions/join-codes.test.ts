@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { LIMITS } from "../../../src/http/rate-limits";
 import { call, newOrganisation, type Tenant } from "../../support/client";
+import { d1Lost, withD1 } from "../../support/d1";
 import { stubOf } from "../../support/faults";
 import { eventRows, eventually } from "../../support/pipeline";
 import { type Rows, rowsOf, settled } from "../../support/rows";
@@ -87,6 +88,17 @@ describe("join-code:rotate", () => {
       expect([each, (await join(each)).status]).toEqual([each, each === shown ? 200 : 404]);
     }
   });
+});
+
+test("a change is answered, although D1 does not take the old code out: it works no more", async () => {
+  const { key, id, code } = await newJoinable();
+  const lost = (sql: string) => (/delete from "join_codes"/.test(sql) ? d1Lost() : undefined);
+  const rotated = await withD1(lost, () => rotateJoinCode(key, id));
+  expect(rotated.status).toBe(200);
+  const { join_code } = rotated.body;
+  expect([(await join(code)).status, (await join(join_code)).status]).toEqual([404, 200]);
+  expect((await withD1(lost, () => closeJoinCode(key, id))).status).toBe(204);
+  expect((await join(join_code)).status).toBe(404);
 });
 
 describe("DELETE of the join code", () => {
