@@ -106,14 +106,21 @@ export class NodeLink {
    * @returns null when it has; else when it is done at the latest, Unix milliseconds
    */
   async whenTold(): Promise<number | null> {
+    let waits = true;
     const newest = async () => {
-      for (;;) {
-        const telling = this.#telling;
-        const effectiveBy = await telling;
-        if (telling === this.#telling) return effectiveBy;
-      }
+      let telling: Promise<number | null>;
+      let effectiveBy: number | null;
+      do {
+        telling = this.#telling;
+        effectiveBy = await telling;
+      } while (waits && telling !== this.#telling);
+      return effectiveBy;
     };
-    return withTimeout(TOLD_WAIT_MS, newest()).catch(() => this.#carriedUntil);
+    return withTimeout(TOLD_WAIT_MS, newest())
+      .catch(() => this.#carriedUntil)
+      .finally(() => {
+        waits = false;
+      });
   }
 
   /** Takes a session off a node that has taken it in vain. */
