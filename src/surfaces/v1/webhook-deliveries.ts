@@ -105,7 +105,7 @@ export const webhookDeliveries: OperationGroup = {
       caller: key("webhooks:write"),
       summary: "Send everything again that did not arrive at a webhook endpoint",
       description:
-        "It sends again every delivery that has failed, of events that happened between `since` and `until`: 14 days at most.",
+        "It sends again every delivery that has failed or was discarded, and at once what still waits for its next attempt, of events that happened between `since` and `until`: 14 days at most.",
       body: startRecoveryBody,
       answers: { 202: webhookRecovery },
       answerTexts: {
