@@ -13,6 +13,10 @@ describe("the platform's own logs", () => {
     expect(observability?.logs?.invocation_logs).toBe(false);
   });
 
+  test("have no trace of each request", () => {
+    expect(observability?.traces?.enabled).toBe(false);
+  });
+
   test("show no query string of a URL, which holds the tokens of a websocket", () => {
     expect(observability?.redact_query_string).toBe(true);
   });
