@@ -6,8 +6,17 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { freeText, humanText, signedText } from "../../src/http/human-text";
 import { call, newOrganisation } from "../support/client";
-import { newApplication, newDevice, newNonce, signedBody } from "../support/devices";
+import {
+  decide,
+  newApplication,
+  newDevice,
+  newNonce,
+  pair,
+  request,
+  signedBody,
+} from "../support/devices";
 import { keyBody, newKey, patchKey } from "../support/keys";
+import { create as createPermission, at as permissionAt, register } from "../support/permissions";
 import { create } from "../support/sessions";
 import { newBroker } from "../support/source-sessions";
 
@@ -116,6 +125,28 @@ describe("a text with nothing visible is refused with 400 in every field that pe
       const body = await signedBody(await newDevice(), {}, await newNonce(at));
       const client = { ...body.client, display_name };
       return call("POST", `${at.path}/pairing/requests`, { body: { ...body, client } });
+    },
+    "the label of a device": async (label) => {
+      const at = await newApplication();
+      const device = await newDevice();
+      await pair(at, device);
+      const path = `${at.path}/devices/${device.id}`;
+      return call("PATCH", path, { key: at.key, body: { label } });
+    },
+    "the reason of a rejection": async (reason) => {
+      const at = await newApplication();
+      const { id } = await request(at, await newDevice());
+      return decide(at, id, "reject", { reason });
+    },
+    "the memo of a relay permission": async (memo) => {
+      const { key } = await newOrganisation();
+      await register(key, "a", "b");
+      await createPermission(key, "a", "b", "send");
+      return call("PUT", permissionAt("a", "b", "send"), { key, body: { memo } });
+    },
+    "the name of a relay node": async (name) => {
+      const { key } = await newOrganisation();
+      return call("POST", "/v1/relay-nodes", { key, body: { name } });
     },
     "the client id of a device": async (id) => {
       const at = await newApplication();

@@ -13,6 +13,7 @@ import { journalStub, journals } from "../support/journals";
 import { newKey } from "../support/keys";
 import { create as createPermission, register } from "../support/permissions";
 import { eventRows, eventually, newMailbox, owe } from "../support/pipeline";
+import { makeNode, NODES } from "../support/relay-node";
 import { create as createSession, newBroker } from "../support/source-sessions";
 
 type Row = Record<string, unknown>;
@@ -107,6 +108,31 @@ const LISTS: Record<string, () => Promise<List>> = {
     const path = `${at.path}/devices`;
     const remove = (id: string) => call("DELETE", `${path}/${id}`, { key: at.key });
     return { ...ours, idsOf: idsIn("device_id"), path, key: at.key, remove };
+  },
+  "/v1/relay-nodes": async () => {
+    const { key } = await newOrganisation();
+    await threeTimes(() => makeNode(key));
+    const remove = (id: string) => call("DELETE", `${NODES}/${id}`, { key });
+    return { ...ours, path: NODES, key, remove };
+  },
+  "/v1/organisations": async () => {
+    await threeTimes(() => newOrganisation());
+    const path = "/v1/organisations";
+    const key = env.DRAWBRIDGE_ROOT_TOKEN;
+    const remove = (id: string) => call("DELETE", `${path}/${id}`, { key });
+    return { ...ours, path, key, remove };
+  },
+  "/users": async () => {
+    const { key } = await newOrganisation();
+    await threeTimes((i) => call("POST", "/users", { key, body: { identifier: `user ${i}` } }));
+    return { ...theirs, path: "/users", key, remove: removeRow("users") };
+  },
+  "/sources": async () => {
+    const { key, userId: user } = await newBroker();
+    await threeTimes((i) =>
+      call("POST", "/sources", { key, body: { user, type: "mocks.mock", identifier: `s${i}` } }),
+    );
+    return { ...theirs, path: "/sources", key, remove: removeRow("sources") };
   },
   "/v1/webhooks/endpoints": async () => {
     const tenant = await newOrganisation();
