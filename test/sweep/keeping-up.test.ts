@@ -44,6 +44,7 @@ afterEach(() => {
 });
 
 const count = (table: string) => env.DB.prepare(`select count(*) n from ${table}`).first("n");
+const liveSessions = () => env.DB.prepare("select total(live) n from session_counts").first("n");
 const old = () => Date.now() - retentionMs - 1_000;
 
 /** Objects that hold nothing: thousands of real ones would take minutes here. */
@@ -158,6 +159,20 @@ describe("one run of the sweep over sessions", () => {
     await insertSessionRows(tenant.id, 2_150, { sweepAt: Date.now() });
     await queriesOfRun({ SESSIONS: emptyObjects });
     expect(await countRows("sessions", tenant.id)).toBe(0);
+  });
+
+  test.each([
+    ["that ended", () => ({ endedAt: Date.now() - 21 * 60_000 })],
+    ["that are live, and whose objects hold nothing", () => ({ sweepAt: Date.now() })],
+  ])("removes those %s in as few queries when each is of another organisation", async (_, when) => {
+    const first = await newOrganisation();
+    await queriesOfRun({ SESSIONS: emptyObjects });
+    const others = { rows: await count("sessions"), live: await liveSessions() };
+    await insertSessionRows(first.id, 2_150, { ...when(), organisations: 2_150 });
+    const queries = await queriesOfRun({ SESSIONS: emptyObjects });
+    expect({ rows: await count("sessions"), live: await liveSessions() }).toEqual(others);
+    expect(sum(queries)).toBeLessThanOrEqual(60);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 });
 
