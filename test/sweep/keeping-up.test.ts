@@ -11,6 +11,7 @@ import { sweep } from "../../src/sweep/sweep";
 import { newOrganisation } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { newApplication } from "../support/devices";
+import { manyKeys } from "../support/keys";
 import { consume, eventually } from "../support/pipeline";
 import { d1CallsOf } from "../support/rows";
 import { type Bindings, sweepThrough } from "../support/sweep";
@@ -106,6 +107,22 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
     await insertIdempotencyKeys(tenant.id, 10 * A_MINUTE, Date.now() - DAY_MS - 1);
     const queries = await queriesOfRun();
     expect(await count("idempotency_keys")).toBe(0);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(100);
+  });
+
+  test("and its keys, when it was deleted: a query for each 2,000", async () => {
+    const tenant = await newOrganisation();
+    await manyKeys(tenant, A_MINUTE);
+    const idle = sum(await queriesOfRun());
+    await env.DB.prepare("update organisations set deleted_at = ? where id = ?")
+      .bind(Date.now(), tenant.id)
+      .run();
+    const queries = await queriesOfRun();
+    expect(await countRows("organisation_keys", tenant.id)).toBe(0);
+    const withoutKeys = sum(await queriesOfRun());
+    await env.DB.prepare("delete from organisations where id = ?").bind(tenant.id).run();
+    expect(sum(queries) - withoutKeys).toBe(9);
+    expect(withoutKeys - idle).toBeLessThanOrEqual(40);
     expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 
