@@ -66,10 +66,19 @@ export function findKeyById(
 
 /** Makes this isolate read a key again. Every change of a key calls it. */
 export function forgetKey(keyId: number): void {
+  forgetKeys(({ id }) => id === keyId);
+}
+
+/** Makes this isolate read all keys of an organisation again: it was deleted. */
+export function forgetKeysOf(organisationId: number): void {
+  forgetKeys(({ organisationIds }) => organisationIds.includes(organisationId));
+}
+
+function forgetKeys(isMeant: (key: CallerKey) => boolean): void {
   forgettings += 1;
   forgetPrimary();
-  byId.delete(keyId);
-  for (const [token, { key }] of byToken) if (key.id === keyId) byToken.delete(token);
+  for (const [id, { key }] of byId) if (isMeant(key)) byId.delete(id);
+  for (const [token, { key }] of byToken) if (isMeant(key)) byToken.delete(token);
 }
 
 function cachedKey<N>(cache: Cache<N>, name: N, now: number): CallerKey | null {

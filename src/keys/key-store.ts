@@ -2,7 +2,13 @@
 import { and, asc, eq, getTableColumns, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
-import { apiKeys, keyTokens, organisationKeys, signedOutTokens } from "../db/schema/organisations";
+import {
+  apiKeys,
+  keyTokens,
+  organisationKeys,
+  organisations,
+  signedOutTokens,
+} from "../db/schema/organisations";
 import type { CallerKey, KeyRecord } from "./key";
 import { isWellFormedToken, tokenDigest } from "./key-token";
 
@@ -29,12 +35,22 @@ export interface KeyQuery {
   limit: number;
 }
 
+/**
+ * The key's organisations without those that were deleted: keys stop with their organisation, however long it
+ * takes to remove them. It costs one row, and more only while the sweep has not done with a deleted organisation.
+ */
+const liveOrganisationIds = sql<number[]>`case
+  when exists (select 1 from ${organisations} where deleted_at is not null)
+  then (select json_group_array(value) from json_each(${apiKeys.organisationIds}) where not exists (
+    select 1 from ${organisations} where id = value and deleted_at is not null))
+  else ${apiKeys.organisationIds} end`.mapWith(apiKeys.organisationIds);
+
 const heldColumns = {
   id: apiKeys.id,
   name: apiKeys.name,
   dnsName: apiKeys.dnsName,
   emails: apiKeys.emails,
-  organisationIds: apiKeys.organisationIds,
+  organisationIds: liveOrganisationIds,
   permissions: apiKeys.permissions,
   ipAllowlist: apiKeys.ipAllowlist,
   blocked: apiKeys.blocked,

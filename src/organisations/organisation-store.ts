@@ -4,11 +4,17 @@ import { runBatch } from "../db/batch";
 import type { Database } from "../db/open";
 import { applications } from "../db/schema/devices";
 import { journals, owedEvents } from "../db/schema/events";
-import { organisations } from "../db/schema/organisations";
+import { organisationKeys, organisations } from "../db/schema/organisations";
 import { sessionCounts } from "../db/schema/sessions";
+import { forgetKeysOf } from "../keys/key-cache";
 import { keyInsertStatements } from "../keys/key-writes";
 import { ALL_PERMISSIONS } from "../keys/permissions";
+import { removeOrganisationKeys } from "../keys/retention";
+import { describeError, log } from "../platform/log";
 import { hasSessions } from "../session/session-retention";
+
+/** Of how many keys the removal does not delay the answer much. Few organisations have more. */
+const KEYS_REMOVED_AT_ONCE = 1_000;
 
 /** A tenant. Times are Unix milliseconds. */
 export interface Organisation {
@@ -85,18 +91,29 @@ export async function findOrganisations(
   return found.toSorted((one, other) => ids.indexOf(one.id) - ids.indexOf(other.id));
 }
 
-/** Hides an organisation. False: there is none. The sweep ends its sessions and removes its data. */
-export async function markOrganisationDeleted(
-  db: Database,
-  id: number,
-  now: number,
-): Promise<boolean> {
+/**
+ * Deletes an organisation. False: there is none. It is hidden, and its keys stop to work: in this isolate at once,
+ * in others when they read the key again. The first of its keys are removed now. The sweep ends its sessions, and
+ * removes all else, with the keys that are left.
+ */
+export async function deleteOrganisation(db: Database, id: number, now: number): Promise<boolean> {
   const rows = await db
     .update(organisations)
     .set({ deletedAt: now })
     .where(and(eq(organisations.id, id), isNull(organisations.deletedAt)))
     .returning({ id: organisations.id });
-  return rows.length > 0;
+  if (rows.length === 0) return false;
+  forgetKeysOf(id);
+  try {
+    await removeOrganisationKeys(db, id, KEYS_REMOVED_AT_ONCE);
+  } catch (error) {
+    // It is deleted all the same, and the answer says so.
+    log("keys of a deleted organisation not removed", {
+      organisation: id,
+      error: describeError(error),
+    });
+  }
+  return true;
 }
 
 /** An organisation that was deleted, and when (Unix milliseconds). */
@@ -121,9 +138,13 @@ export async function listDeletedOrganisations(
     where deleted_at is not null and ${behind} order by deleted_at, id limit ${limit}`);
 }
 
-/** Removes the rows of a deleted organisation itself, unless some of its data is left. */
+/**
+ * Removes the rows of a deleted organisation itself, unless some of its data is left. Its keys would work again
+ * without the row, which says that it was deleted.
+ */
 export async function removeEmptyOrganisation(db: Database, id: number): Promise<void> {
   const isEmpty = sql`not ${hasSessions(id)}
+    and not exists (select 1 from ${organisationKeys} where organisation_id = ${id})
     and not exists (select 1 from ${owedEvents} where organisation_id = ${id})
     and not exists (select 1 from ${journals} where organisation_id = ${id})
     and not exists (select 1 from ${applications} where organisation_id = ${id})`;

@@ -132,20 +132,19 @@ function presenceStatements(
 }
 
 /** The statement that takes these sessions away from all connections. */
-export function connectionRemoval(db: Database, organisationId: number, ids: readonly string[]) {
-  return db.delete(held).where(areSessions(held, organisationId, ids));
+export function connectionRemoval(db: Database, names: readonly SessionName[]) {
+  return db.delete(held).where(areSessions(held, names));
 }
 
 /** The statement that takes these sessions away from all devices. */
-export function deviceRemoval(db: Database, organisationId: number, ids: readonly string[]) {
-  return db.delete(sessionDevices).where(areSessions(sessionDevices, organisationId, ids));
+export function deviceRemoval(db: Database, names: readonly SessionName[]) {
+  return db.delete(sessionDevices).where(areSessions(sessionDevices, names));
 }
 
-function areSessions(table: PresenceTable, organisationId: number, ids: readonly string[]) {
-  return and(
-    eq(table.organisationId, organisationId),
-    sql`${table.sessionId} in (select value from json_each(${JSON.stringify(ids)}))`,
-  );
+function areSessions(table: PresenceTable, names: readonly SessionName[]) {
+  const listed = JSON.stringify(names.map(({ organisationId, id }) => [organisationId, id]));
+  return sql`(${table.organisationId}, ${table.sessionId}) in (
+    select value ->> 0, value ->> 1 from json_each(${listed}))`;
 }
 
 /** The condition for the rows of one session. */

@@ -115,45 +115,43 @@ export function hasSessions(organisationId: number): SQL {
 }
 
 /**
- * Removes the rows of sessions whose objects are gone, and takes live ones out of the count: one batch
- * for each kind that an organisation has among them.
+ * Removes the rows of sessions whose objects are gone, and takes live ones out of the count: one call of D1,
+ * however many organisations they belong to.
  */
 export async function forgetSessions(db: Database, keys: readonly SessionKey[]): Promise<void> {
-  const groups = Map.groupBy(keys, ({ organisationId, kind }) => `${organisationId}/${kind}`);
-  for (const group of groups.values()) await forgetGroup(db, group);
+  if (keys.length === 0) return;
+  const kinds = [...Map.groupBy(keys, ({ kind }) => kind)];
+  await runBatch(db, {
+    rows: kinds.flatMap(([kind, some]) => removalsOf(db, kind, some)),
+    connections: connectionRemoval(db, keys),
+    devices: deviceRemoval(db, keys),
+  });
 }
 
-async function forgetGroup(db: Database, group: readonly SessionKey[]): Promise<void> {
-  const [first] = group;
-  if (!first) return;
-  const { organisationId, kind } = first;
-  const places = JSON.stringify(group.map(({ createdAt, id }) => ({ createdAt, id })));
-  const listed = (ended: SQL) => sql`${sessions.kind} = ${kind}
-    and ${sessions.organisationId} = ${organisationId}
-    and (${sessions.ended}, ${sessions.createdAt}, ${sessions.id}) in (
-      select e.value, k.value ->> 'createdAt', k.value ->> 'id'
-      from json_each(${places}) k, json_each(${ended}) e)`;
-  const any = sql`${JSON.stringify([0, ...ENDED[kind]])}`;
-  const live = sql`(select count(*) from ${sessions} where ${listed(sql`'[0]'`)})`;
-  const all = sql`(select count(*) from ${sessions} where ${listed(any)})`;
-  const counted = kind === "source";
-  const ids = group.map(({ id }) => id);
-  await runBatch(db, {
-    counts: db
-      .update(sessionCounts)
-      .set({
-        live: sql`${sessionCounts.live} - ${live}`,
-        ...(counted ? { total: sql`${sessionCounts.total} - ${all}` } : {}),
-      })
-      .where(
-        and(
-          eq(sessionCounts.organisationId, organisationId),
-          eq(sessionCounts.kind, kind),
-          sql`${counted ? all : live} > 0`,
-        ),
-      ),
-    rows: db.delete(sessions).where(listed(any)),
-    connections: connectionRemoval(db, organisationId, ids),
-    devices: deviceRemoval(db, organisationId, ids),
-  });
+/** The statements that take sessions of a kind out of the counts of their organisations, and then remove their rows. */
+function removalsOf(db: Database, kind: SessionKind, keys: readonly SessionKey[]) {
+  const listed = JSON.stringify(
+    keys.map(({ organisationId, createdAt, id }) => [organisationId, createdAt, id]),
+  );
+  // All of the primary key is given, so that each row is found by it.
+  const rowsThatEndedAs = (ended: readonly Ended[]) => sql`${sessions.kind} = ${kind}
+    and ${inArray(sessions.ended, [...ended])}
+    and (${sessions.organisationId}, ${sessions.createdAt}, ${sessions.id}) in (
+      select value ->> 0, value ->> 1, value ->> 2 from json_each(${listed}))`;
+  const all = [0, ...ENDED[kind]];
+  const hasTotal = kind === "source";
+  const counts = db
+    .update(sessionCounts)
+    .set({
+      live: sql`${sessionCounts.live} - gone.live`,
+      ...(hasTotal ? { total: sql`${sessionCounts.total} - gone.total` } : {}),
+    })
+    .from(
+      sql`(select organisation_id, sum(ended = 0) as live, count(*) as total from ${sessions}
+        where ${rowsThatEndedAs(hasTotal ? all : [0])} group by organisation_id) as gone`,
+    )
+    .where(
+      sql`${sessionCounts.organisationId} = gone.organisation_id and ${sessionCounts.kind} = ${kind}`,
+    );
+  return [counts, db.delete(sessions).where(rowsThatEndedAs(all))];
 }

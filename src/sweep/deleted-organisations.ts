@@ -4,13 +4,20 @@ import {
   listDeletedOrganisations,
   removeEmptyOrganisation,
 } from "../organisations/organisation-store";
+import { describeError, log } from "../platform/log";
 import { removeNodesOfOrganisation } from "../relay-nodes/remove-nodes";
 import { removeConnectionsAndPermissions } from "../relay-permissions/retention";
 import { removeSources } from "../sources/source-store";
 import { removeEndpoints } from "../webhooks/endpoint-store";
 import { removeRecoveriesOf } from "../webhooks/recovery";
 import { ORGANISATIONS_PER_STEP, ROWS_PER_DELETION } from "./page-sizes";
-import type { StepResult, SweepServices, Task } from "./tasks";
+import {
+  ORGANISATION_PARTS,
+  type OrganisationPart,
+  type StepResult,
+  type SweepServices,
+  type Task,
+} from "./tasks";
 
 /** How long after the deletion of an organisation something of it may still be written. */
 const LATE_ARRIVALS_MS = 3_600_000;
@@ -33,24 +40,47 @@ export async function queueDeletedOrganisations(
   return { rest: isFull ? { ...task, after: last } : null, more };
 }
 
+/** Removes a part: a page of the rows of each table, or all where an organisation has few. Returns how many rows. */
+type Removal = (services: SweepServices, organisationId: number) => Promise<number>;
+
+const REMOVALS: Readonly<Record<OrganisationPart, Removal>> = {
+  keys: ({ db }, id) => removeOrganisationKeys(db, id, ROWS_PER_DELETION),
+  permissions: ({ db }, id) => removeConnectionsAndPermissions(db, id, ROWS_PER_DELETION),
+  sources: ({ db }, id) => removeSources(db, id, ROWS_PER_DELETION),
+  recoveries: ({ db }, id) => removeRecoveriesOf(db, id, ROWS_PER_DELETION),
+  endpoints: ({ db }, id) => removeEndpoints(db, id).then(() => 0),
+  nodes: ({ db, nodes }, id) => removeNodesOfOrganisation(db, nodes, id).then(() => 0),
+};
+
 /**
- * Removes a page of a deleted organisation's keys, permissions, sources, recoveries, endpoints and relay nodes.
- * True: none is left.
+ * Removes a page of each part of a deleted organisation, and goes on with those of which there is more. A part
+ * that fails does not hold up the others: the next run tries it again.
+ *
  * An hour after the deletion it also removes the organisation itself. Until then, work that had begun
  * before (a message on a queue, a call with a key that an isolate still has in its cache) can write rows,
  * which later runs remove.
  */
 export async function removeDeletedOrganisation(
-  { db, now, nodes }: SweepServices,
-  { organisationId, deletedAt }: { organisationId: number; deletedAt: number },
-): Promise<boolean> {
-  await removeOrganisationKeys(db, organisationId);
-  const permissions = await removeConnectionsAndPermissions(db, organisationId, ROWS_PER_DELETION);
-  const sources = await removeSources(db, organisationId, ROWS_PER_DELETION);
-  const recoveries = await removeRecoveriesOf(db, organisationId, ROWS_PER_DELETION);
-  await removeEndpoints(db, organisationId);
-  await removeNodesOfOrganisation(db, nodes, organisationId);
-  if ([permissions, sources, recoveries].includes(ROWS_PER_DELETION)) return false;
-  if (deletedAt < now - LATE_ARRIVALS_MS) await removeEmptyOrganisation(db, organisationId);
-  return true;
+  services: SweepServices,
+  task: Extract<Task, { job: "deleted-organisation" }>,
+): Promise<StepResult> {
+  const { organisationId, deletedAt, parts = ORGANISATION_PARTS } = task;
+  const left: OrganisationPart[] = [];
+  let done = 0;
+  for (const part of parts) {
+    try {
+      const removed = await REMOVALS[part](services, organisationId);
+      if (removed < ROWS_PER_DELETION) done += 1;
+      else left.push(part);
+    } catch (error) {
+      const work = `${task.job}: ${part}`;
+      log("sweep failed", { work, organisation: organisationId, error: describeError(error) });
+    }
+  }
+  if (left.length > 0) return { rest: { ...task, parts: left }, more: [] };
+  const isOver = deletedAt < services.now - LATE_ARRIVALS_MS;
+  if (isOver && done === ORGANISATION_PARTS.length) {
+    await removeEmptyOrganisation(services.db, organisationId);
+  }
+  return { rest: null, more: [] };
 }

@@ -103,7 +103,7 @@ export async function doTaskStep(services: SweepServices, task: Task): Promise<S
     case "deleted-organisations":
       return queueDeletedOrganisations(services, task);
     case "deleted-organisation":
-      return (await removeDeletedOrganisation(services, task)) ? DONE : again;
+      return removeDeletedOrganisation(services, task);
     default:
       // A message that an older or newer Worker has left on the queue. A run of this one finds the work itself.
       task satisfies never;

@@ -26,6 +26,19 @@ export const DELETION_JOBS = [
   "old-pairing",
 ] as const;
 
+/** What the task `deleted-organisation` removes, beside what has tasks of its own. The keys go first. */
+export const ORGANISATION_PARTS = [
+  "keys",
+  "permissions",
+  "sources",
+  "recoveries",
+  "endpoints",
+  "nodes",
+] as const;
+
+/** A part of what a deleted organisation has. */
+export type OrganisationPart = (typeof ORGANISATION_PARTS)[number];
+
 /**
  * A task, and where to go on with it. `after` is the last row of the page before; null: from the beginning.
  * `deletedAt` is in Unix milliseconds.
@@ -67,7 +80,13 @@ export type Task =
   | { job: "pairing-of-organisation"; organisationId: number; after: ApplicationPosition | null }
   /** Finds deleted organisations, and makes the tasks that remove all of each. */
   | { job: "deleted-organisations"; after: DeletedOrganisation | null }
-  | { job: "deleted-organisation"; organisationId: number; deletedAt: number };
+  /** `parts`: those that are left. Without them: all. */
+  | {
+      job: "deleted-organisation";
+      organisationId: number;
+      deletedAt: number;
+      parts?: readonly OrganisationPart[];
+    };
 
 /** A message on the sweep's queue. */
 export interface SweepMessage {

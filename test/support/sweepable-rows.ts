@@ -79,23 +79,34 @@ export async function insertRecoveries(organisationId: number, count: number, at
     .run();
 }
 
-/** Rows of sessions whose objects hold nothing: ended then, or live and due to be swept then. */
+/**
+ * Rows of sessions whose objects hold nothing: ended then, or live and due to be swept then. They are spread over
+ * so many `organisations`, of which this is the first.
+ */
 export async function insertSessionRows(
   organisationId: number,
   count: number,
-  { endedAt, sweepAt }: { endedAt: number; sweepAt?: never } | { endedAt?: never; sweepAt: number },
+  {
+    endedAt,
+    sweepAt,
+    organisations = 1,
+  }: { organisations?: number } & (
+    | { endedAt: number; sweepAt?: never }
+    | { endedAt?: never; sweepAt: number }
+  ),
 ) {
   const state = endedAt === undefined ? { status: "active" } : { status: "expired", endedAt };
   const ended = endedOf({ kind: "relay", ...state } as Session);
-  const counted = `insert into session_counts (organisation_id, kind, live) values (?1, 'relay', ?2)
-    on conflict do update set live = live + ?2`;
+  const counted = `insert into session_counts (organisation_id, kind, live)
+    ${NUMBERS} select ?2 + i % ?3, 'relay', iif(?4 = 0, count(*), 0) from n where true group by i % ?3
+    on conflict do update set live = live + excluded.live`;
   await env.DB.batch([
     env.DB.prepare(
       `insert into sessions (organisation_id, kind, ended, created_at, id, ended_at, version, announced,
          sweep_at, state) ${NUMBERS}
-       select ?2, 'relay', ?3, i, printf('%04x%08x-S', ?2, i), ?4, 1, 1, ?5, '{}' from n`,
-    ).bind(count, organisationId, ended, endedAt ?? null, sweepAt ?? null),
-    env.DB.prepare(counted).bind(organisationId, ended ? 0 : count),
+       select ?2 + i % ?6, 'relay', ?3, i, printf('%04x%08x-S', ?2, i), ?4, 1, 1, ?5, '{}' from n`,
+    ).bind(count, organisationId, ended, endedAt ?? null, sweepAt ?? null, organisations),
+    env.DB.prepare(counted).bind(count, organisationId, organisations, ended),
   ]);
 }
 

@@ -7,9 +7,11 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { call, newOrganisation, type Tenant } from "../support/client";
 import { advance, stopClockAhead } from "../support/clock";
+import { whileD1Refuses } from "../support/d1-refuses";
+import { newEndpoint } from "../support/endpoints";
 import { breakObjects, stubOf } from "../support/faults";
 import { holding, journalsOf } from "../support/journals";
-import { eventRows, eventually } from "../support/pipeline";
+import { eventRows, eventually, newMailbox } from "../support/pipeline";
 import { create, list, read, remove } from "../support/sessions";
 import { connect, createRelay } from "../support/socket";
 import { runSweep } from "../support/sweep";
@@ -136,6 +138,24 @@ describe("a deleted organisation", () => {
     await runSweep();
     expect(await left(fine.tenant)).toEqual({});
     expect(await keysOf(fine.relay.id)).toEqual([]);
+  });
+
+  test("loses all else in the same run while one part of it cannot be removed", async () => {
+    const tenant = await newOrganisation();
+    const { key } = tenant;
+    await call("POST", "/connections/definition", { key, body: { connectionId: "A" } });
+    await call("POST", "/users", { key, body: { identifier: "jo" } });
+    await newEndpoint(tenant, newMailbox());
+    const parts = ["organisation_keys", "connections", "users", "webhook_endpoints"];
+    const rows = () => Promise.all(parts.map((table) => countRows(table, tenant.id)));
+    expect(await rows()).toEqual([1, 1, 1, 1]);
+    await whileD1Refuses(/delete from "organisation_keys"/, async () => {
+      await deleteOrganisation(tenant);
+      await runSweep();
+    });
+    expect(await rows()).toEqual([1, 0, 0, 0]);
+    await runSweep();
+    expect(await rows()).toEqual([0, 0, 0, 0]);
   });
 
   test("leaves no count of its sessions, and no row of its own", async () => {

@@ -11,6 +11,7 @@ import { sweep } from "../../src/sweep/sweep";
 import { newOrganisation } from "../support/client";
 import { stopClockAhead } from "../support/clock";
 import { newApplication } from "../support/devices";
+import { manyKeys } from "../support/keys";
 import { consume, eventually } from "../support/pipeline";
 import { d1CallsOf } from "../support/rows";
 import { type Bindings, sweepThrough } from "../support/sweep";
@@ -44,6 +45,7 @@ afterEach(() => {
 });
 
 const count = (table: string) => env.DB.prepare(`select count(*) n from ${table}`).first("n");
+const liveSessions = () => env.DB.prepare("select total(live) n from session_counts").first("n");
 const old = () => Date.now() - retentionMs - 1_000;
 
 /** Objects that hold nothing: thousands of real ones would take minutes here. */
@@ -108,6 +110,22 @@ describe("one run of the sweep removes what one key makes in a minute,", () => {
     expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 
+  test("and its keys, when it was deleted: a query for each 2,000", async () => {
+    const tenant = await newOrganisation();
+    await manyKeys(tenant, A_MINUTE);
+    const idle = sum(await queriesOfRun());
+    await env.DB.prepare("update organisations set deleted_at = ? where id = ?")
+      .bind(Date.now(), tenant.id)
+      .run();
+    const queries = await queriesOfRun();
+    expect(await countRows("organisation_keys", tenant.id)).toBe(0);
+    const withoutKeys = sum(await queriesOfRun());
+    await env.DB.prepare("delete from organisations where id = ?").bind(tenant.id).run();
+    expect(sum(queries) - withoutKeys).toBe(9);
+    expect(withoutKeys - idle).toBeLessThanOrEqual(40);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(100);
+  });
+
   test("and its journal, however much is in it: a query to find it, and one to forget it", async () => {
     const tenant = await newOrganisation();
     const idle = sum(await queriesOfRun());
@@ -158,6 +176,20 @@ describe("one run of the sweep over sessions", () => {
     await insertSessionRows(tenant.id, 2_150, { sweepAt: Date.now() });
     await queriesOfRun({ SESSIONS: emptyObjects });
     expect(await countRows("sessions", tenant.id)).toBe(0);
+  });
+
+  test.each([
+    ["that ended", () => ({ endedAt: Date.now() - 21 * 60_000 })],
+    ["that are live, and whose objects hold nothing", () => ({ sweepAt: Date.now() })],
+  ])("removes those %s in as few queries when each is of another organisation", async (_, when) => {
+    const first = await newOrganisation();
+    await queriesOfRun({ SESSIONS: emptyObjects });
+    const others = { rows: await count("sessions"), live: await liveSessions() };
+    await insertSessionRows(first.id, 2_150, { ...when(), organisations: 2_150 });
+    const queries = await queriesOfRun({ SESSIONS: emptyObjects });
+    expect({ rows: await count("sessions"), live: await liveSessions() }).toEqual(others);
+    expect(sum(queries)).toBeLessThanOrEqual(60);
+    expect(Math.max(...queries)).toBeLessThanOrEqual(100);
   });
 });
 

@@ -18,7 +18,7 @@ import {
   withJournals,
 } from "../support/faults";
 import { eventRows, eventually } from "../support/pipeline";
-import { rowsOf } from "../support/rows";
+import { d1CallsOf, rowsOf } from "../support/rows";
 import { authorize, create, idsOf, list, read } from "../support/sessions";
 import { runSweep } from "../support/sweep";
 import { countRows, insertSessionRows } from "../support/sweepable-rows";
@@ -173,6 +173,35 @@ describe("a run of the sweep", () => {
     await runSweep();
     expect(await countRows("sessions", tenant.id)).toBe(0);
     expect((await list(tenant.key)).body.total_count).toBe(0);
+  });
+
+  test("does so at once for both kinds of sessions, of several organisations", async () => {
+    const tenants = [await newOrganisation(), await newOrganisation()];
+    const due = Date.now();
+    for (const { id } of tenants) {
+      await insertSessionRows(id, 2, { sweepAt: due });
+      await env.DB.batch([
+        env.DB.prepare(
+          `insert into sessions (organisation_id, kind, ended, created_at, id, version, announced, sweep_at,
+             source_id, state) values (?1, 'source', 0, 1, 'ses_left_over_' || ?1, 1, 1, ?2, 1, '{}')`,
+        ).bind(id, due),
+        // One more that has ended, and stays.
+        env.DB.prepare("insert into session_counts values (?, 'source', 1, 2)").bind(id),
+      ]);
+    }
+    const calls = await d1CallsOf(runSweep);
+    expect(calls.filter((sql) => sql.includes('delete from \\"sessions\\"'))).toHaveLength(1);
+    const counts = await env.DB.prepare(
+      "select kind, live, total from session_counts where organisation_id in (?, ?) order by kind",
+    )
+      .bind(...tenants.map(({ id }) => id))
+      .all();
+    const [relay, source] = [
+      { kind: "relay", live: 0, total: 0 },
+      { kind: "source", live: 0, total: 1 },
+    ];
+    expect(counts.results).toEqual([relay, relay, source, source]);
+    for (const { id } of tenants) expect(await countRows("sessions", id)).toBe(0);
   });
 
   test("goes through more than one page", async () => {

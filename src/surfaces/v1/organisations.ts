@@ -11,11 +11,10 @@ import { readIntegerId } from "../../http/whole-numbers";
 import { deriveAccessKey } from "../../keys/access-key";
 import { newToken } from "../../keys/key-token";
 import { ALL_PERMISSIONS } from "../../keys/permissions";
-import { removeOrganisationKeys } from "../../keys/retention";
 import {
   createOrganisation,
+  deleteOrganisation,
   listOrganisations,
-  markOrganisationDeleted,
   type Organisation,
   organisationSlug,
 } from "../../organisations/organisation-store";
@@ -173,9 +172,8 @@ export const organisations: OperationGroup = {
       example: { params: { id: "999999" } },
       async handle(c, { params }) {
         const id = readIntegerId(params.id);
-        const deleted = await markOrganisationDeleted(c.get("db"), id, Date.now());
+        const deleted = await deleteOrganisation(c.get("db"), id, Date.now());
         if (!deleted) throw new Refused(unknownOrganisation);
-        await removeOrganisationKeys(c.get("db"), id);
         return { status: 204 };
       },
     }),
