@@ -3,7 +3,7 @@
  * the node's owner has changed them, and when it does not know the token of a link. So a token that was
  * replaced while its link was on the way is refused here, and a node can link again while D1 is down.
  */
-import type { NodeToken } from "./node-store";
+import type { NodeToken } from "../session/relay-node";
 
 const KEY = "tokens";
 
@@ -11,6 +11,8 @@ interface TokensContext {
   kv: SyncKvStorage;
   /** Reads the node's tokens in D1: the digests of those that work. */
   read(): Promise<readonly NodeToken[]>;
+  /** Called when other ones are stored, in the same turn. */
+  changed(): void;
 }
 
 export class NodeTokens {
@@ -26,9 +28,12 @@ export class NodeTokens {
 
   /** A token that works, if it is known here. Null: it does not work, or is not known yet. */
   find(digest: string, now: number): NodeToken | null {
-    const isIt = (token: NodeToken) => token.digest === digest;
-    const found = this.#known.find(isIt);
-    return found && (found.validUntil === null || now < found.validUntil) ? found : null;
+    return this.working(now).find((token) => token.digest === digest) ?? null;
+  }
+
+  /** All tokens that are known here and work. */
+  working(now: number): readonly NodeToken[] {
+    return this.#known.filter(({ validUntil }) => validUntil === null || now < validUntil);
   }
 
   /**
@@ -62,5 +67,6 @@ export class NodeTokens {
     this.#known = known;
     if (known.length === 0) this.#object.kv.delete(KEY);
     else this.#object.kv.put(KEY, known);
+    this.#object.changed();
   }
 }

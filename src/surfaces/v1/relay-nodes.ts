@@ -148,7 +148,7 @@ export const relayNodes: OperationGroup = {
       path: `${PATH}/{id}:rotate-token`,
       caller: writes,
       summary: "Give a relay node a new token",
-      description: `The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.`,
+      description: `The older token works on for the grace. After that a link or a trunk that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.`,
       body: rotateTokenBody,
       bodyIsOptional: true,
       answers: { 200: relayNodeWithToken },
