@@ -73,9 +73,10 @@ export class RelayNodeObject
     this.#carried = carried;
     this.#trunks = trunks;
     const { storage } = ctx;
-    this.#clock = new NodeClock({ storage, links, questions, state, carried, trunks });
     const read = () => findTokens(openDatabase(env), ctx.id.name ?? state.id, Date.now());
-    this.#tokens = new NodeTokens({ kv, read, changed: () => this.#useTokens() });
+    const tokens = new NodeTokens({ kv, read, changed: () => this.#useTokens() });
+    this.#tokens = tokens;
+    this.#clock = new NodeClock({ storage, links, questions, state, carried, trunks, tokens });
   }
 
   place(...asked: Parameters<RelayNodeCalls["place"]>): ReturnType<RelayNodeCalls["place"]> {
@@ -117,6 +118,12 @@ export class RelayNodeObject
     sendToNode(link, { type: "drain", draining: drained });
     this.#state.showLinked();
     await this.#state.reported;
+  }
+
+  async tokensWillChange(): Promise<void> {
+    const now = Date.now();
+    this.#tokens.willChange(now);
+    this.#clock.setAlarm(now);
   }
 
   async tokensChanged(): Promise<void> {
@@ -205,7 +212,7 @@ export class RelayNodeObject
       this.#clock.loseIfDue(now);
       this.#carried.dropStale(now);
       if (this.#state.isLost) await this.#clock.failSessions();
-      if (this.#trunks.isOwed) await this.#clock.tellTrunks();
+      await this.#clock.lookAfterTokens(now);
       if (this.#state.record?.owed) await this.#state.report();
     } catch (error) {
       log("relay node's alarm failed", { error: describeError(error) });

@@ -5,6 +5,7 @@ import { LIMITS } from "../../src/http/rate-limits";
 import { tokenDigest } from "../../src/keys/key-token";
 import { SHARED } from "../../src/relay-nodes/node";
 import type { LinkRequest } from "../../src/relay-nodes/node-calls";
+import { RelayNodeObject } from "../../src/relay-nodes/object";
 import { SessionClient } from "../../src/session/session-client";
 import { SessionObject } from "../../src/session-object/object";
 import { call, newOrganisation } from "../support/client";
@@ -225,6 +226,94 @@ describe("a trunk whose token was replaced", () => {
         (_, ctx) => ctx.getWebSockets().filter((ws) => ws.readyState === WebSocket.OPEN).length,
       );
     await eventually(async () => expect(await open()).toBe(1));
+  });
+});
+
+describe("a rotation of which the node's object does not hear at once", () => {
+  /** A linked node, and a clock that only the test moves. */
+  async function linked() {
+    stopClockAhead();
+    const { key } = await newOrganisation();
+    const node = await newLinkedNode(key);
+    const headers = { "Idempotency-Key": crypto.randomUUID() };
+    const rotate = () => call("POST", `${NODES}/${node.id}:rotate-token`, { key, headers });
+    const ring = () => runDurableObjectAlarm(nodeStub(node.id));
+    /** Lets time pass; the node is heard meanwhile. */
+    const wait = async (seconds: number) => {
+      for (let left = seconds; left > 0; left -= 10) {
+        advance(Math.min(left, 10));
+        await nodeStub(node.id).load();
+      }
+    };
+    const tokens = () =>
+      runInDurableObject(nodeStub(node.id), (_, { storage }) =>
+        [...(storage.kv.get<{ digest: string }[]>("tokens") ?? [])].map(({ digest }) => digest),
+      );
+    return { key, node, rotate, ring, wait, tokens };
+  }
+
+  /** Makes these calls of nodes' objects fail, until the mocks are restored. */
+  const cutOff = (...calls: ("tokensWillChange" | "tokensChanged")[]) => {
+    for (const name of calls) {
+      vi.spyOn(RelayNodeObject.prototype, name).mockImplementation(async () => {
+        throw new Error("this object is broken");
+      });
+    }
+  };
+
+  test("shows the new token all the same, and the object ends the older one a minute later", async () => {
+    const { node, rotate, ring, wait } = await linked();
+    cutOff("tokensChanged");
+    const { status, body } = await rotate();
+    expect(status).toBe(200);
+    expect((await rotate()).body).toEqual(body);
+    vi.restoreAllMocks();
+    await evictDurableObject(nodeStub(node.id));
+    await wait(60);
+    await ring();
+    expect(await node.closed).toMatchObject({ code: 4401 });
+    await link({ id: node.id, token: body.token });
+  });
+
+  test("since it cannot read D1, shows the new token too, and the object reads again until it can", async () => {
+    const { node, rotate, ring, wait, tokens } = await linked();
+    const readsTokens = /^select "digest", "valid_until" from "relay_node_tokens"/m;
+    const { status, body } = await whileD1Refuses(readsTokens, rotate);
+    expect(status).toBe(200);
+    await wait(60);
+    await whileD1Refuses(readsTokens, ring);
+    expect(await tokens()).toEqual([tokenDigest(node.token)]);
+    await wait(10);
+    await ring();
+    expect(await tokens()).toEqual([tokenDigest(body.token)]);
+    expect(await node.closed).toMatchObject({ code: 4401 });
+  });
+
+  test("since it cannot be reached at all, changes nothing", async () => {
+    const { node, rotate, tokens } = await linked();
+    cutOff("tokensWillChange");
+    expect((await rotate()).status).toBe(503);
+    expect((await askForLink(node.token)).status).toBe(101);
+    vi.restoreAllMocks();
+    const { status, body } = await rotate();
+    expect([status, await tokens()]).toEqual([200, [tokenDigest(body.token)]]);
+  });
+
+  test("is not missed where another one was announced before it", async () => {
+    const { node, rotate, ring, wait, tokens } = await linked();
+    await nodeStub(node.id).tokensWillChange();
+    await wait(50);
+    await nodeStub(node.id).tokensWillChange();
+    await wait(10);
+    await ring();
+    expect(await tokens()).toEqual([tokenDigest(node.token)]);
+    // What was announced ten seconds ago is made now.
+    vi.spyOn(RelayNodeObject.prototype, "tokensWillChange").mockResolvedValue(undefined);
+    cutOff("tokensChanged");
+    const { body } = await rotate();
+    await wait(50);
+    await ring();
+    expect(await tokens()).toEqual([tokenDigest(body.token)]);
   });
 });
 
