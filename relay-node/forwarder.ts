@@ -64,12 +64,12 @@ export class Forwarder extends Carrier {
     const sessionToken = readNumber(bytes, 4);
     const user = this.table.find(userToken, sessionToken);
     if (user === null || roleOf(user.n) !== role) {
-      this.table.countWrongToken(userToken, sessionToken, now);
+      this.table.countWrongToken(userToken, sessionToken, from.address, now);
       this.#refuse(role, type, from, now);
       return;
     }
     // Only while somebody guesses is this more than a look at a field.
-    if (user.session.wrongTokens !== null && this.#mayBeGuessed(user, from.address, now)) {
+    if (user.session.wrongTokens !== null && mayBeGuessed(user, from, now)) {
       this.#refuse(role, type, from, now);
       return;
     }
@@ -125,15 +125,6 @@ export class Forwarder extends Carrier {
     if (!this.knowsAllSessions || now > this.passUntil) return;
     if (!this.#invalidPongs.mayAnswer(type === PING ? "ping" : "data", from.address, now)) return;
     this.#sendTo(role, pongOf(RELAY_STATE.invalid), 0, from);
-  }
-
-  /**
-   * Whether these tokens may have been guessed: there were sixty different wrong user tokens with the
-   * session's token within a minute, and nobody of the session was heard from this address.
-   */
-  #mayBeGuessed({ session }: NodeUser, address: string, now: number): boolean {
-    if (session.hasHeardFrom(address)) return false;
-    return (session.wrongTokens?.secondsLeft(now) ?? 0) > 0;
   }
 
   #pongOf(user: NodeUser, now: number): Buffer {
@@ -210,4 +201,16 @@ export class Forwarder extends Carrier {
     this.counts.bytesOut += bytes.length - start;
     return true;
   }
+}
+
+/**
+ * Whether the tokens of a user may have been guessed. Where the user was heard last they were not: senders
+ * can be forged, and so nobody can lock a user out by wrong tokens in that user's name.
+ */
+function mayBeGuessed(
+  user: NodeUser,
+  from: { address: string; port: number },
+  now: number,
+): boolean {
+  return !user.isAt(from) && (user.session.wrongTokens?.refuses(from.address, now) ?? false);
 }

@@ -40,9 +40,8 @@ export class HeardUsers {
 
   /** A valid datagram of this user came from there. */
   hear(user: NodeUser, from: { address: string; port: number }, now: number): void {
-    if (user.port !== from.port || user.address !== from.address || user.heardBy !== this.#me) {
-      user.address = from.address;
-      user.port = from.port;
+    if (!user.isAt(from) || user.heardBy !== this.#me) {
+      user.moveTo(from);
       user.heardBy = this.#me;
     } else if (user.connected) {
       if (now > user.heardAt) user.heardAt = now;
@@ -59,15 +58,15 @@ export class HeardUsers {
    * this process has heard itself is answered with that, so that all come to know the same.
    * @returns whether it is news here
    */
-  learn(user: NodeUser, { at, by, connected, address, port }: UserChange): boolean {
+  learn(user: NodeUser, change: UserChange): boolean {
+    const { at, by, connected } = change;
     if (at < user.heardAt || (at === user.heardAt && by < user.heardBy)) {
       if (user.heardBy === this.#me && user.connected) this.#ports.userChanged?.(user);
       return false;
     }
     user.heardAt = at;
     user.heardBy = by;
-    user.address = address;
-    user.port = port;
+    user.moveTo(change);
     const { session } = user;
     session.heardAt = Math.max(session.heardAt, at);
     if (user.n === FIRST_HOST) session.hostWasHeard = true;

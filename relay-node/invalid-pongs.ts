@@ -3,7 +3,7 @@
  * this is the one thing that a node sends to somebody who has shown nothing: two bytes, for nine at least.
  * Pure.
  */
-import { addressBucket } from "../src/platform/ip-address";
+import { senderBucket } from "./sender-bucket";
 
 const WINDOW_MS = 1_000;
 /** Answers of a node to pings in any second, for each address. */
@@ -50,8 +50,7 @@ export class InvalidPongs {
    * @param now milliseconds of a clock that never jumps
    */
   mayAnswer(type: "ping" | "data", address: string, now: number): boolean {
-    // Most addresses are IPv4, which is its own bucket: parsing each would be what a flood costs us.
-    const bucket = address.includes(":") ? addressBucket(address) : address;
+    const bucket = senderBucket(address);
     const answered = this.#answered.get(bucket) ?? this.#newEntry(now);
     if (answered === null) return false;
     const before = type === "ping" ? (answered.pings[answered.next] ?? 0) : answered.dataAt;

@@ -1,9 +1,10 @@
 /** The sessions that a relay node carries, with their users. Found by the pair of tokens in each datagram. */
 import type { Budget } from "../src/relay/budget";
-import { WrongTokenBudget } from "../src/relay/wrong-token-lock";
 import type { AssignedSession } from "../src/relay-nodes/link-protocol";
 import { FIRST_HOST } from "../src/session/session";
 import type { Permissions } from "./permissions";
+import { senderBucket } from "./sender-bucket";
+import { WrongTokens } from "./wrong-tokens";
 
 /** The `heardBy` of a user who was never heard. */
 export const NOBODY = -1;
@@ -30,6 +31,8 @@ export class NodeUser implements Budget {
   /** Where the newest valid datagram came from. Empty: nowhere yet. */
   address = "";
   port = 0;
+  /** What limits count the address as. */
+  bucket = "";
   heardAt = 0;
   /** The number of the process, among those of the node, that heard it last. */
   heardBy = NOBODY;
@@ -49,6 +52,18 @@ export class NodeUser implements Budget {
     this.n = n;
     this.token = token;
     this.gated = gated;
+  }
+
+  /** Whether the newest valid datagram came from exactly there. */
+  isAt({ address, port }: { address: string; port: number }): boolean {
+    return this.port === port && this.address === address;
+  }
+
+  /** The newest valid datagram came from there. */
+  moveTo({ address, port }: { address: string; port: number }): void {
+    if (this.address !== address) this.bucket = senderBucket(address);
+    this.address = address;
+    this.port = port;
   }
 }
 
@@ -81,7 +96,7 @@ export class NodeSession {
   /** When the permissions were last asked for. */
   permissionsAskedAt = Number.NEGATIVE_INFINITY;
   /** The wrong user tokens that came with its token; null: none did. */
-  wrongTokens: WrongTokenBudget | null = null;
+  wrongTokens: WrongTokens | null = null;
   /** Somebody of it is on a websocket. */
   wantsTrunk = false;
   /** The trunk, while it is open. */
@@ -99,9 +114,9 @@ export class NodeSession {
     this.heardAt = now;
   }
 
-  /** Whether a user was last heard from this address. */
-  hasHeardFrom(address: string): boolean {
-    return this.users.some((user) => user.address === address);
+  /** Whether a user was last heard from this address, which is a bucket. */
+  hasHeardFrom(bucket: string): boolean {
+    return this.users.some((user) => user.bucket === bucket);
   }
 
   /** The user with this ordinal. */
@@ -147,12 +162,12 @@ export class SessionTable {
     return this.#sessions.get(id);
   }
 
-  /** Counts a wrong user token, if it came with the token of a session. */
-  countWrongToken(userToken: number, sessionToken: number, now: number): void {
+  /** Counts a wrong user token from this address, if it came with the token of a session. */
+  countWrongToken(userToken: number, sessionToken: number, address: string, now: number): void {
     const session = this.#bySessionToken.get(sessionToken);
     if (!session) return;
-    session.wrongTokens ??= new WrongTokenBudget(this.#share);
-    session.wrongTokens.fail(String(userToken), now);
+    session.wrongTokens ??= new WrongTokens(session, this.#share);
+    session.wrongTokens.count(userToken, address, now);
   }
 
   /** The user with this pair of tokens. Anybody else's datagram, also one with the tokens of two sessions, is nobody's. */

@@ -21,9 +21,9 @@ import type { NodeState } from "./node-state";
 const PLACE_MS = 1_500;
 /** How long a reader waits for a node's figures. */
 const FIGURES_MS = 500;
-/** How many sessions are told in one go that their node is lost, and how many of these at once. */
-const SESSIONS_PER_RUN = 500;
-const SESSIONS_AT_ONCE = 50;
+/** How many sessions of a node are told something in one go, and how many of these at once. */
+export const SESSIONS_PER_RUN = 500;
+export const SESSIONS_AT_ONCE = 50;
 /** How long an assignment outlives its session (`carriedUntil`): the session's object takes it off before. */
 const STALE_MS = 60_000;
 
@@ -49,6 +49,13 @@ export class CarriedSessions implements RelayNodeCalls {
 
   get count(): number {
     return this.#assignments.count;
+  }
+
+  /** The ids of all, those first that have somebody on a websocket. */
+  get ids(): string[] {
+    const ids = (have: boolean) =>
+      this.#assignments.all().flatMap(({ id, hasSockets }) => (hasSockets === have ? [id] : []));
+    return [...ids(true), ...ids(false)];
   }
 
   async place(

@@ -72,7 +72,7 @@ export const PERMISSIONS_REFRESH_MS = 20_000;
 export const LINK_CLOSE = {
   /** What was sent is not of this protocol. */
   malformed: 4400,
-  /** The token does not work any more. Do not come back with it. */
+  /** The token does not work any more. Do not come back with it; on a trunk: it is refused with 401 then. */
   tokenRevoked: 4401,
   /** Another process has linked with the same token. Do not come back: it would be replaced in turn. */
   replaced: 4409,

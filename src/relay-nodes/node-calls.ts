@@ -28,7 +28,12 @@ export interface NodeAdministration {
   load(): Promise<NodeLoad | null>;
   /** Lets it take no new sessions, or lets it take them again. */
   drain(drained: boolean): Promise<void>;
-  /** D1 has other tokens for it: links that came with an older one are closed when that ends. */
+  /**
+   * D1 may get other tokens for it within a minute. Its object reads them then, whether or not
+   * `tokensChanged` comes.
+   */
+  tokensWillChange(): Promise<void>;
+  /** D1 has other tokens for it: links and trunks that came with an older one are closed when that ends. */
   tokensChanged(): Promise<void>;
   /** The node was deleted: what runs on it fails, and its object forgets everything. */
   remove(): Promise<void>;
@@ -50,6 +55,10 @@ export class RelayNodeClient {
 
   drain(id: string, drained: boolean): Promise<void> {
     return this.#call(id, (node) => node.drain(drained));
+  }
+
+  tokensWillChange(id: string): Promise<void> {
+    return this.#call(id, (node) => node.tokensWillChange());
   }
 
   tokensChanged(id: string): Promise<void> {

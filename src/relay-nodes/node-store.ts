@@ -5,6 +5,7 @@ import type { Database } from "../db/open";
 import { relayNodes, relayNodeTokens } from "../db/schema/relay-nodes";
 import type { DomainEvent } from "../events/event";
 import type { EventOutbox } from "../events/event-outbox";
+import type { NodeToken } from "../session/relay-node";
 import { type NodeSettings, type RelayNode, SHARED } from "./node";
 
 /** Which node: its owner's organisation, or `SHARED`, and its id. */
@@ -72,14 +73,14 @@ export async function findUsableNodes(db: Database, organisationId: number): Pro
     .where(inArray(relayNodes.organisationId, [organisationId, SHARED]));
 }
 
-/** The node of a token that works now; null: no node has it. */
+/** The node of a token that works now, and until when it works, Unix milliseconds (null: it has no end); null: no node has it. */
 export async function findNodeByToken(
   db: Database,
   digest: string,
   now: number,
-): Promise<RelayNode | null> {
+): Promise<{ node: RelayNode; validUntil: number | null } | null> {
   const rows = await db
-    .select({ node: relayNodes })
+    .select({ node: relayNodes, validUntil: relayNodeTokens.validUntil })
     .from(relayNodeTokens)
     .innerJoin(
       relayNodes,
@@ -94,11 +95,8 @@ export async function findNodeByToken(
         or(isNull(relayNodeTokens.validUntil), gt(relayNodeTokens.validUntil, now)),
       ),
     );
-  return rows[0]?.node ?? null;
+  return rows[0] ?? null;
 }
-
-/** The digest of a token of a node, and until when it works, Unix milliseconds; null: it has no end. */
-export type NodeToken = Pick<typeof relayNodeTokens.$inferSelect, "digest" | "validUntil">;
 
 /** The tokens of a node that work now. None: there is no such node. */
 export async function findTokens(

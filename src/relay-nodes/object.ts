@@ -28,6 +28,7 @@ import { NodeLinks } from "./node-links";
 import { NodeState } from "./node-state";
 import { findTokens } from "./node-store";
 import { NodeTokens } from "./node-tokens";
+import { TrunkTokens } from "./trunk-tokens";
 import { protocolRefusal, toWelcome } from "./welcome";
 
 /** How long a reader waits for a node's load. */
@@ -43,6 +44,7 @@ export class RelayNodeObject
   readonly #state: NodeState;
   readonly #tokens: NodeTokens;
   readonly #carried: CarriedSessions;
+  readonly #trunks: TrunkTokens;
   readonly #clock: NodeClock;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -65,11 +67,16 @@ export class RelayNodeObject
     this.#links = links;
     this.#state = state;
     this.#questions = questions;
-    this.#carried = new CarriedSessions({ kv, links, questions, state, secret, session });
+    const carried = new CarriedSessions({ kv, links, questions, state, secret, session });
+    const working = () => this.#tokens.working(Date.now());
+    const trunks = new TrunkTokens({ kv, state, carried, session, working });
+    this.#carried = carried;
+    this.#trunks = trunks;
     const { storage } = ctx;
-    this.#clock = new NodeClock({ storage, links, questions, state, carried: this.#carried });
     const read = () => findTokens(openDatabase(env), ctx.id.name ?? state.id, Date.now());
-    this.#tokens = new NodeTokens({ kv, read });
+    const tokens = new NodeTokens({ kv, read, changed: () => this.#useTokens() });
+    this.#tokens = tokens;
+    this.#clock = new NodeClock({ storage, links, questions, state, carried, trunks, tokens });
   }
 
   place(...asked: Parameters<RelayNodeCalls["place"]>): ReturnType<RelayNodeCalls["place"]> {
@@ -113,20 +120,21 @@ export class RelayNodeObject
     await this.#state.reported;
   }
 
+  async tokensWillChange(): Promise<void> {
+    const now = Date.now();
+    this.#tokens.willChange(now);
+    this.#clock.setAlarm(now);
+  }
+
   async tokensChanged(): Promise<void> {
     await this.#tokens.refresh();
-    const now = Date.now();
-    this.#links.setTokenEnds((digest) => {
-      const token = this.#tokens.find(digest, now);
-      return token ? token.validUntil : now;
-    });
-    this.#links.closeWithEndedToken(now);
-    this.#clock.noticeLostLink(now);
-    this.#clock.setAlarm(now);
+    await this.#clock.tellTrunks();
+    this.#clock.setAlarm(Date.now());
   }
 
   async remove(): Promise<void> {
     this.#tokens.forget();
+    this.#trunks.forget();
     this.#links.closeAll();
     this.#questions.giveUp();
     if (!this.#state.record) return this.#state.forget();
@@ -204,6 +212,7 @@ export class RelayNodeObject
       this.#clock.loseIfDue(now);
       this.#carried.dropStale(now);
       if (this.#state.isLost) await this.#clock.failSessions();
+      await this.#clock.lookAfterTokens(now);
       if (this.#state.record?.owed) await this.#state.report();
     } catch (error) {
       log("relay node's alarm failed", { error: describeError(error) });
@@ -211,6 +220,19 @@ export class RelayNodeObject
       // The platform gives up after six throws: the next alarm never depends on this one's success.
       this.#clock.setAlarm(now);
     }
+  }
+
+  /** Other tokens work now: closes links and trunks that came with another one, or says until when they may stay. */
+  #useTokens(): void {
+    const now = Date.now();
+    this.#links.setTokenEnds((digest) => {
+      const token = this.#tokens.find(digest, now);
+      return token ? token.validUntil : now;
+    });
+    this.#links.closeWithEndedToken(now);
+    this.#trunks.changed();
+    this.#clock.noticeLostLink(now);
+    this.#clock.setAlarm(now);
   }
 
   #greet(ws: WebSocket, link: LinkAttachment, hello: Hello, now: number): void {

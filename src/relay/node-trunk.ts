@@ -2,6 +2,7 @@
  * The session's end of a trunk: the websocket over which frames go to and from the users who are heard on
  * the session's relay node. The hub uses it. `trunk.ts` has what travels on it.
  */
+import type { NodeToken } from "../session/relay-node";
 import { closeSocket } from "./participant";
 import { type TrunkMessage, trunkFrame } from "./trunk";
 
@@ -11,11 +12,14 @@ interface TrunkAttachment {
   trunk: readonly number[];
   /** When it was opened: of two, the later one counts. */
   since: number;
+  /** The token with which it was opened. */
+  token: NodeToken;
 }
 
 export class NodeTrunk {
   #ws: WebSocket | null = null;
   #since = 0;
+  #token: NodeToken | null = null;
   #users: ReadonlySet<number> = new Set();
 
   /** @param sockets all hibernatable sockets of the object: after an eviction they are still open */
@@ -25,6 +29,7 @@ export class NodeTrunk {
       if (!attached || ws.readyState !== WebSocket.OPEN || attached.since < this.#since) continue;
       this.#ws = ws;
       this.#since = attached.since;
+      this.#token = attached.token;
       this.#users = new Set(attached.trunk);
     }
   }
@@ -34,15 +39,21 @@ export class NodeTrunk {
     return this.#users;
   }
 
+  /** The token with which it was opened; null: it is not open. */
+  get token(): NodeToken | null {
+    return this.#token;
+  }
+
   /** Whether this is the open trunk. */
   isOpenOn(ws: WebSocket): boolean {
     return this.#ws === ws;
   }
 
   /** Takes the websocket of a new trunk; an older one is closed. `now`: Unix milliseconds. */
-  open(ws: WebSocket, now: number): void {
+  open(ws: WebSocket, token: NodeToken, now: number): void {
     const older = this.#ws;
     this.#ws = ws;
+    this.#token = token;
     this.#since = Math.max(now, this.#since + 1);
     this.#remember(new Set());
     if (older) closeSocket(older, 4409, "replaced by a newer trunk");
@@ -52,7 +63,15 @@ export class NodeTrunk {
   end(close?: { code: number; reason: string }): void {
     if (close && this.#ws) closeSocket(this.#ws, close.code, close.reason);
     this.#ws = null;
+    this.#token = null;
     this.#users = new Set();
+  }
+
+  /** The token with which it was opened works until then, Unix milliseconds; null: it has no end. */
+  setTokenEnd(validUntil: number | null): void {
+    if (this.#token === null || this.#token.validUntil === validUntil) return;
+    this.#token = { ...this.#token, validUntil };
+    this.#remember(this.#users);
   }
 
   /** These users are heard on the node now. */
@@ -85,7 +104,12 @@ export class NodeTrunk {
 
   #remember(users: ReadonlySet<number>): void {
     this.#users = users;
-    const attached: TrunkAttachment = { trunk: [...users], since: this.#since };
+    if (this.#token === null) return;
+    const attached: TrunkAttachment = {
+      trunk: [...users],
+      since: this.#since,
+      token: this.#token,
+    };
     this.#ws?.serializeAttachment(attached);
   }
 }

@@ -2,9 +2,11 @@
  * The users of a relay who play over its relay node: they come and go by what the trunk says, and their frames
  * come over it. The session's object hands it what happens on the trunk's websocket.
  */
+import type { NodeToken } from "../session/relay-node";
 import type { FrameRouter } from "./frame-router";
 import { isTrunk, type NodeTrunk } from "./node-trunk";
 import type { PeerNotices } from "./peer-notices";
+import { CLOSE } from "./protocol";
 import { parseTrunkMessage } from "./trunk";
 
 interface NodeUsersParts {
@@ -29,10 +31,10 @@ export class NodeUsers {
   }
 
   /** Takes the websocket of the trunk to the session's relay node. */
-  openTrunk(ws: WebSocket, now: number): void {
+  openTrunk(ws: WebSocket, token: NodeToken, now: number): void {
     const { trunk, presence } = this.#relay;
     for (const n of trunk.users) this.leave(n);
-    trunk.open(ws, now);
+    trunk.open(ws, token, now);
     presence.sayHere();
   }
 
@@ -58,11 +60,22 @@ export class NodeUsers {
 
   /** The trunk has closed. */
   leaveTrunk(ws: WebSocket): void {
-    const { trunk, presence } = this.#relay;
-    if (!trunk.isOpenOn(ws)) return;
-    const users = [...trunk.users];
-    trunk.end();
-    for (const n of users) presence.left(n);
+    if (this.#relay.trunk.isOpenOn(ws)) this.#end();
+  }
+
+  /** These tokens of the node work now, and no others. `now`: Unix milliseconds. */
+  tokensChanged(tokens: readonly NodeToken[], now: number): void {
+    const { trunk } = this.#relay;
+    const token = tokens.find(({ digest }) => digest === trunk.token?.digest);
+    trunk.setTokenEnd(token ? token.validUntil : now);
+    this.closeIfTokenEnded(now);
+  }
+
+  /** Closes the trunk if the token with which it was opened works no more. `now`: Unix milliseconds. */
+  closeIfTokenEnded(now: number): void {
+    const until = this.#relay.trunk.token?.validUntil ?? null;
+    if (until === null || now < until) return;
+    this.#end({ code: CLOSE.wrongCredential, reason: "the relay node's token was replaced" });
   }
 
   /** A user, if they are heard on the node, is not any more, or does not count as heard there. */
@@ -71,6 +84,14 @@ export class NodeUsers {
     if (!trunk.users.has(n)) return;
     trunk.forget(n);
     presence.left(n);
+  }
+
+  /** Nobody is heard over the trunk any more. `close`: it is closed, too, with this code and reason. */
+  #end(close?: { code: number; reason: string }): void {
+    const { trunk, presence } = this.#relay;
+    const users = [...trunk.users];
+    trunk.end(close);
+    for (const n of users) presence.left(n);
   }
 
   #set(users: ReadonlySet<number>): void {

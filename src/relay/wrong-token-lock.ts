@@ -3,7 +3,8 @@
  * address (`WrongTokenLock`), and of all addresses together (`WrongTokenBudget`). Pure.
  *
  * `WrongTokens` in `session-object/wrong-tokens.ts` owns one of each. It decides which token counts where,
- * and refuses requests.
+ * and refuses requests. On a relay node, `WrongTokens` in `relay-node/wrong-tokens.ts` does so for each
+ * session, with the clock of the node.
  *
  * The counts are in memory: with a write for each wrong token, a guesser would decide what we pay. An
  * object hibernates after ten silent seconds, and would forget them. So from the fourth wrong token on,
@@ -14,6 +15,8 @@
 
 /** Distinct wrong tokens in `KEPT_MS` that lock their address. */
 const MAX_PER_ADDRESS = 10;
+/** The smallest part of them: with one, somebody who has one old token would lock an address. */
+const LEAST_PER_ADDRESS = 2;
 /** Distinct wrong user tokens in `KEPT_MS` from all addresses together. */
 const MAX_PER_SESSION = 60;
 /** How many distinct wrong tokens, of an address or of a session, hibernation may forget. */
@@ -66,6 +69,17 @@ interface AddressEntry {
  */
 export class WrongTokenLock {
   readonly #entries = new Map<string, AddressEntry>();
+  readonly #most: number;
+
+  /** `share`: the part of the bound that is this counter's, if several count for one session. */
+  constructor(share = 1) {
+    this.#most = Math.max(LEAST_PER_ADDRESS, Math.floor(MAX_PER_ADDRESS * share));
+  }
+
+  /** How many addresses are remembered. */
+  get size(): number {
+    return this.#entries.size;
+  }
 
   /** For how many seconds this address is still locked; 0 when it is not. */
   secondsLeft(address: string, now: number): number {
@@ -80,8 +94,15 @@ export class WrongTokenLock {
     const entry = this.#entries.get(address) ?? this.#remember(address, now);
     if (entry === null) return 0;
     const count = entry.tokens.add(token, now);
-    if (count >= MAX_PER_ADDRESS) entry.lockedUntil = now + KEPT_MS;
+    if (count >= this.#most) entry.lockedUntil = now + KEPT_MS;
     return count;
+  }
+
+  /** Forgets the addresses that are not to be kept, locked ones too. */
+  forgetUnless(isKept: (address: string) => boolean): void {
+    for (const address of this.#entries.keys()) {
+      if (!isKept(address)) this.#entries.delete(address);
+    }
   }
 
   /**

@@ -2,7 +2,7 @@
  * Runs the calls on a session: finds it for the organisation that calls, does first what is due by now, has
  * a command decided, and answers when the change is announced.
  */
-import type { SessionCommand } from "../session/machine";
+import { endedRefusal, type SessionCommand } from "../session/machine";
 import { isFinal } from "../session/session";
 import type { SessionResult } from "../session/session-calls";
 import type { Announcer } from "./announcer";
@@ -11,11 +11,13 @@ import type { SessionCommands } from "./commands";
 import { type LoadedSession, viewOf } from "./loaded-session";
 import type { NodeLink } from "./node-link";
 import type { SessionSockets } from "./sockets";
+import type { UsageStore } from "./usage-store";
 
 /** The object on which is called, with the parts of it that this needs. */
 interface CallContext {
   commands: SessionCommands;
   clock: SessionClock;
+  usage: UsageStore;
   nodes: NodeLink;
   announcer: Announcer;
   sockets: Pick<SessionSockets, "closeSilent" | "afterClosing">;
@@ -59,6 +61,23 @@ export class CommandCalls {
     const { session } = loaded;
     if (!session.node || isFinal(session)) return viewOf(loaded, session);
     return viewOf(loaded, session, { figures: await this.#object.nodes.figures(loaded) });
+  }
+
+  /** As `SessionCalls.use`. */
+  async use(organisationId: number): Promise<SessionResult> {
+    const { clock, usage } = this.#object;
+    const loaded = await this.currentFor(organisationId);
+    if (!loaded) return NOT_FOUND;
+    const { session } = loaded;
+    if (isFinal(session)) return { ok: false, refusal: endedRefusal(session) };
+    if (session.status !== "active") {
+      return { ok: false, refusal: { code: "not-active", status: session.status } };
+    }
+    const now = Date.now();
+    loaded.usedAt = now;
+    usage.saveUsedAt(now);
+    clock.restartIdleTime(loaded, now);
+    return viewOf(loaded, session);
   }
 
   /**

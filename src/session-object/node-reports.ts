@@ -1,5 +1,5 @@
 /** What the object of a relay node calls of a session that the node carries. The session's object hands it on. */
-import { type NodePermissions, RELAY_NODE_LOST } from "../session/relay-node";
+import { type NodePermissions, type NodeToken, RELAY_NODE_LOST } from "../session/relay-node";
 import { isFinal } from "../session/session";
 import type { Announcer } from "./announcer";
 import type { SessionCommands } from "./commands";
@@ -44,6 +44,10 @@ export class NodeReportCalls {
     const loaded = this.#onNode(nodeId);
     if (!loaded || isFinal(loaded.session)) return null;
     return (await loaded.permissions.refresh()) ? loaded.permissions.snapshot(Date.now()) : null;
+  }
+
+  nodeTokensChanged(nodeId: string, tokens: readonly NodeToken[]): void {
+    this.#onNode(nodeId)?.hub.node.tokensChanged(tokens, Date.now());
   }
 
   /** The session, if this relay node carries it. */

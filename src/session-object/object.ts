@@ -10,8 +10,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Config, readConfig } from "../platform/config";
 import type { DeviceRevocation } from "../session/device-revocation";
-import { endedRefusal } from "../session/machine";
-import type { NodePermissions } from "../session/relay-node";
+import type { NodePermissions, NodeToken } from "../session/relay-node";
 import { drawUserTokens, sessionTokens } from "../session/relay-tokens";
 import { type ExpiryReason, isFinal } from "../session/session";
 import type {
@@ -159,18 +158,7 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
   }
 
   async use(organisationId: number): Promise<SessionResult> {
-    const loaded = await this.#calls.currentFor(organisationId);
-    if (!loaded) return NOT_FOUND;
-    const { session } = loaded;
-    if (isFinal(session)) return { ok: false, refusal: endedRefusal(session) };
-    if (session.status !== "active") {
-      return { ok: false, refusal: { code: "not-active", status: session.status } };
-    }
-    const now = Date.now();
-    loaded.usedAt = now;
-    this.#usage.saveUsedAt(now);
-    this.#clock.restartIdleTime(loaded, now);
-    return viewOf(loaded, session);
+    return this.#calls.use(organisationId);
   }
 
   async authorizeUser(organisationId: number, user: UserRequest): Promise<SessionResult> {
@@ -217,6 +205,10 @@ export class SessionObject extends DurableObject<Env> implements SessionCalls {
 
   async permissionsForNode(nodeId: string): Promise<NodePermissions | null> {
     return this.#reports.permissionsForNode(nodeId);
+  }
+
+  async nodeTokensChanged(nodeId: string, tokens: readonly NodeToken[]): Promise<void> {
+    return this.#reports.nodeTokensChanged(nodeId, tokens);
   }
 
   async reconcile(): Promise<boolean> {

@@ -5,6 +5,7 @@
  */
 import { closeSocket, readAttachment } from "../relay/participant";
 import { TEXT_PING, TEXT_PONG } from "../relay/protocol";
+import type { TrunkOpening } from "../session/relay-node";
 import { isFinal } from "../session/session";
 import { readTrunkRequest } from "../session/session-calls";
 import type { Admission } from "./admission";
@@ -46,9 +47,10 @@ export class SessionSockets {
 
   /** Answers an upgrade of a participant or of a relay node's trunk: `SessionCalls.fetch`. */
   async upgrade(request: Request, loaded: LoadedSession | null): Promise<Response> {
-    const nodeId = readTrunkRequest(request);
-    if (nodeId !== null) return this.#openTrunk(loaded, nodeId);
+    const opening = readTrunkRequest(request);
+    if (opening !== null) return this.#openTrunk(loaded, opening);
     if (!loaded) return Response.json(NOT_FOUND);
+    loaded.hub.node.closeIfTokenEnded(Date.now());
     const answer = await this.#object.admission.admit(request, loaded, Date.now());
     this.#object.presence.socketsChanged(loaded, Date.now());
     this.tellNode(loaded);
@@ -78,6 +80,7 @@ export class SessionSockets {
       return announcer.announce();
     }
     const before = loaded.hub.size;
+    loaded.hub.node.closeIfTokenEnded(now);
     loaded.hub.receive(ws, message, now);
     loaded.hub.closeSilent(now);
     if (loaded.hub.size < before) this.afterClosing(loaded, now);
@@ -151,19 +154,21 @@ export class SessionSockets {
   #receiveFromNode(loaded: LoadedSession, ws: WebSocket, message: ArrayBuffer | string): void {
     const { hub, session } = loaded;
     const before = hub.size;
+    const now = Date.now();
     const isUser = (n: number) => session.users.some((user) => user.n === n);
-    hub.node.receive(ws, message, isUser, Date.now());
-    if (hub.size < before) this.afterClosing(loaded, Date.now());
+    hub.node.closeIfTokenEnded(now);
+    hub.node.receive(ws, message, isUser, now);
+    if (hub.size < before) this.afterClosing(loaded, now);
   }
 
   /** Takes a trunk of the relay node that carries the session. */
-  #openTrunk(loaded: LoadedSession | null, nodeId: string): Response {
+  #openTrunk(loaded: LoadedSession | null, { nodeId, token }: TrunkOpening): Response {
     if (loaded?.session.node?.id !== nodeId || isFinal(loaded.session)) {
       return Response.json(NOT_FOUND);
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.#object.ctx.acceptWebSocket(server);
-    loaded.hub.node.openTrunk(server, Date.now());
+    loaded.hub.node.openTrunk(server, token, Date.now());
     return new Response(null, { status: 101, webSocket: client });
   }
 }

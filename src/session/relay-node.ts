@@ -30,6 +30,20 @@ export function carriedUntil({ expiresAt }: { expiresAt: number }): number {
   return expiresAt + 120_000;
 }
 
+/** A token of a node that works. */
+export interface NodeToken {
+  readonly digest: string;
+  /** Until when it works, Unix milliseconds; null: it has no end. */
+  readonly validUntil: number | null;
+}
+
+/** What opens the trunk of a session. */
+export interface TrunkOpening {
+  readonly nodeId: string;
+  /** The token that it has shown. */
+  readonly token: NodeToken;
+}
+
 /** A session as it is placed on a node: the whole of what the node needs. */
 export interface Assignment {
   readonly id: string;
@@ -108,4 +122,6 @@ export interface NodeReports {
   silentOnNode(nodeId: string): Promise<boolean>;
   /** The relay permissions as they are now. Null: they cannot be read, or the session is not on this node. */
   permissionsForNode(nodeId: string): Promise<NodePermissions | null>;
+  /** These tokens of the node work now, and no others: a trunk that was opened with another one is closed. */
+  nodeTokensChanged(nodeId: string, tokens: readonly NodeToken[]): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /** The calls of a session's object, with what they take and give. `SessionClient` makes them. */
 import type { DeviceRevocation } from "./device-revocation";
 import type { SessionRefusal } from "./machine";
-import type { NodeReports } from "./relay-node";
+import type { NodeReports, TrunkOpening } from "./relay-node";
 import type { ExpiryReason, NewRelayUser, Session, SessionFacts } from "./session";
 
 /** The calls of a session's object. Arguments and answers are plain values: RPC clones them. */
@@ -155,11 +155,13 @@ const TRUNK_URL = "https://session/trunk";
 const NODE_HEADER = "Drawbridge-Node";
 
 /** The request with which the Worker hands a relay node's trunk to a session's object. */
-export function trunkRequest(nodeId: string): Request {
-  return new Request(TRUNK_URL, { headers: { Upgrade: "websocket", [NODE_HEADER]: nodeId } });
+export function trunkRequest(opening: TrunkOpening): Request {
+  const headers = { Upgrade: "websocket", [NODE_HEADER]: JSON.stringify(opening) };
+  return new Request(TRUNK_URL, { headers });
 }
 
-/** The relay node whose trunk this is; null: it is the request of a user, whose path is another. */
-export function readTrunkRequest(request: Request): string | null {
-  return request.url === TRUNK_URL ? request.headers.get(NODE_HEADER) : null;
+/** Which relay node opens a trunk, with which token; null: it is the request of a user, whose path is another. */
+export function readTrunkRequest(request: Request): TrunkOpening | null {
+  if (request.url !== TRUNK_URL) return null;
+  return JSON.parse(request.headers.get(NODE_HEADER) ?? "null");
 }

@@ -7,6 +7,7 @@ import { UnavailableError } from "../platform/unavailable";
 import type { DeviceRevocation } from "./device-revocation";
 import { findEndedSource } from "./ended-sources";
 import { endedRefusal } from "./machine";
+import type { TrunkOpening } from "./relay-node";
 import { RELAY_SESSION_ID } from "./relay-session-id";
 import type { ExpiryReason, Session } from "./session";
 import {
@@ -127,8 +128,8 @@ export class SessionClient {
   }
 
   /** Hands a relay node's trunk to the session, which takes it if the node carries the session. */
-  openTrunk(id: string, nodeId: string): Promise<Response> {
-    return this.#callNotRepeatable(id, null, (stub) => stub.fetch(trunkRequest(nodeId)));
+  openTrunk(id: string, opening: TrunkOpening): Promise<Response> {
+    return this.#callNotRepeatable(id, null, (stub) => stub.fetch(trunkRequest(opening)));
   }
 
   /** What an object without a session is to answer, if D1 has a source session of its id that has ended. */

@@ -288,6 +288,121 @@ describe("somebody who guesses user tokens with the right session token", () => 
     const sent = node.receive("client", ping(ANNA, SESSION + 1), 5_000, 3, GUESSER);
     expect(sent[0]?.bytes).toEqual(pong(2));
   });
+
+  describe("and plays from the same address", () => {
+    const ANNAS = 5_000;
+    const pingFrom = (token: number, port: number, now: number, address = GUESSER) =>
+      node.receive("client", ping(token, SESSION), port, now, address)[0]?.bytes;
+    const wrongTokens = (count: number, now: number, address = GUESSER) => {
+      for (let i = 0; i < count; i++) guess(1_000 + i, now, address);
+    };
+
+    beforeEach(() => {
+      node.receive("server", ping(HOST, SESSION), HOST_PORT, 1);
+      pingFrom(ANNA, ANNAS, 1);
+    });
+
+    test("does not learn which one is right after ten different wrong ones, and moves nobody", () => {
+      node.receive("client", ping(BEN, SESSION), BEN_PORT, 1);
+      wrongTokens(10, 2);
+      expect(pingFrom(BEN, ANNAS, 2_000)).toEqual(pong(3));
+      expect(pingFrom(BEN, ANNAS + 1, 2_000)).toEqual(pong(3));
+      expect(fromHost(2, "hello", 2_000)[0]?.port).toBe(BEN_PORT);
+      // It goes on for as long as more wrong ones come.
+      wrongTokens(10, 60_002);
+      expect(pingFrom(BEN, ANNAS, 62_000)).toEqual(pong(3));
+      expect(pingFrom(BEN, ANNAS, 120_002)).toEqual(pong(2));
+    });
+
+    test("may send nine", () => {
+      wrongTokens(9, 2);
+      expect(pingFrom(BEN, ANNAS + 1, 2_000)).toEqual(pong(2));
+    });
+
+    test("goes on playing, but not from another port before the minute is over", () => {
+      wrongTokens(10, 2);
+      expect(pingFrom(ANNA, ANNAS, 2_000)).toEqual(pong(2));
+      expect(pingFrom(ANNA, ANNAS + 1, 2_000)).toEqual(pong(3));
+      expect(fromHost(1, "hello", 2_000)[0]?.port).toBe(ANNAS);
+      expect(pingFrom(ANNA, ANNAS + 1, 60_002)).toEqual(pong(2));
+    });
+
+    test("gets no new tries by moving while the session's sixty are used up", () => {
+      wrongTokens(100, 2);
+      expect(pingFrom(ANNA, ANNAS, 2_000, "198.51.100.2")).toEqual(pong(3));
+      expect(pingFrom(BEN, ANNAS, 2_000, "198.51.100.2")).toEqual(pong(3));
+    });
+
+    test.each([9, 10])(
+      "gets no new tries by having been heard from a thousand addresses, with %i wrong ones from each",
+      (each) => {
+        node.forwarder.assign(assignment("s1", SESSION, [HOST, ANNA, BEN, 103]), 1);
+        for (let i = 0; i < 1_000; i++) {
+          const address = `203.0.${i >> 8}.${i & 255}`;
+          pingFrom(ANNA, ANNAS, 2, address);
+          wrongTokens(each, 2, address);
+        }
+        const places = [
+          [ANNA, "198.51.100.2"],
+          [BEN, "198.51.100.3"],
+        ] as const;
+        for (const [token, address] of places) pingFrom(token, ANNAS, 3, address);
+        for (let i = 0; i < 10; i++) {
+          for (const [token, address] of places) guess(token * 1_000 + i, 3, address);
+        }
+        for (const [, address] of places) pingFrom(103, ANNAS, 4, address);
+        expect(userOf(3)?.connected).toBe(false);
+      },
+    );
+
+    test("makes the node remember nothing for addresses from which nobody was heard", () => {
+      for (let i = 0; i < 20; i++) guess(1_000 + i, 2, "198.51.100.2");
+      // Somebody who sent as many from an address of a user would be locked.
+      expect(pingFrom(BEN, BEN_PORT, 2_000, "198.51.100.2")).toEqual(pong(2));
+    });
+  });
+
+  test("and forges a player's address stops nobody who is where the node heard them last", () => {
+    connect(1);
+    node.receive("client", ping(BEN, SESSION), BEN_PORT, 1);
+    for (let i = 0; i < 100; i++) guess(1_000 + i, 2, "192.0.2.1");
+    expect(node.receive("client", clientData(BEN, SESSION, "x"), BEN_PORT, 3)).toHaveLength(1);
+    expect(node.receive("client", ping(BEN, SESSION), BEN_PORT, 3)[0]?.bytes).toEqual(pong(2));
+    expect(fromAnna("x", 3)).toHaveLength(1);
+    expect(fromHost(2, "x", 3)[0]?.port).toBe(BEN_PORT);
+  });
+
+  test("over IPv6 is counted with the whole /64, and players of a known /64 come in", () => {
+    const home = (host: number) => `2001:db8:1:1::${host}`;
+    node.receive("client", ping(ANNA, SESSION), ANNA_PORT, 1, home(1));
+    for (let i = 0; i < 100; i++) guess(1_000 + i, 2, "2001:db8:2:2::1");
+    const pingOfBen = (address: string, now: number) =>
+      node.receive("client", ping(BEN, SESSION), BEN_PORT, now, address)[0]?.bytes;
+    expect(pingOfBen("2001:db8:3:3::1", 3)).toEqual(pong(3));
+    expect(pingOfBen(home(2), 3)).toEqual(pong(2));
+    for (let i = 0; i < 10; i++) guess(2_000 + i, 4, home(3 + i));
+    expect(pingOfBen(home(3), 2_000)).toEqual(pong(3));
+    expect(pingOfBen(home(2), 2_000)).toEqual(pong(2));
+  });
+});
+
+test("worker processes share the ten wrong tokens of an address, but one never locks it", () => {
+  for (const [of, least] of [
+    [1, 10],
+    [2, 5],
+    [8, 2],
+  ] as const) {
+    node = testForwarder(LIMITS, { me: 0, of });
+    node.forwarder.assign(assignment("s1", SESSION, [HOST, ANNA, BEN]), 0);
+    connect(1);
+    const pingOfBen = (port: number) =>
+      node.receive("client", ping(BEN, SESSION), port, 2)[0]?.bytes;
+    for (let i = 1; i < least; i++) node.receive("client", ping(999 + i, SESSION), 7_000, 2);
+    expect(pingOfBen(BEN_PORT)).toEqual(pong(2));
+    node.receive("client", ping(2_000, SESSION), 7_000, 2);
+    node.receive("client", ping(BEN, SESSION), BEN_PORT + 1, 2);
+    expect(userOf(2)?.port).toBe(BEN_PORT);
+  }
 });
 
 describe("limits", () => {

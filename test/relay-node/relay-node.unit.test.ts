@@ -504,6 +504,20 @@ describe("a session with users on both sides", () => {
     await eventually(async () => expect(await drawbridge.trunk("s1")).not.toBe(first));
   });
 
+  test("dials a trunk again that was closed since its token had ended, and stops when it is refused with 401", async () => {
+    const node = await startNode();
+    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
+    const anna = await peerOf(node.ports.client);
+    await anna.until(ping(ANNA, SESSION), pong(2));
+    const first = await drawbridge.trunk("s1");
+    first.close(LINK_CLOSE.tokenRevoked);
+    await eventually(async () => expect(await drawbridge.trunk("s1")).not.toBe(first));
+    drawbridge.refuseTrunksWith = 401;
+    (await drawbridge.trunk("s1")).close(LINK_CLOSE.tokenRevoked);
+    await eventually(() => expect(logged.join()).toContain('"status":401'));
+    expect(node.forwarder.table.get("s1")?.wantsTrunk).toBe(false);
+  });
+
   test.each([404, 410])(
     "dials no trunk again that was refused with %i, until Drawbridge asks for one again",
     async (status) => {

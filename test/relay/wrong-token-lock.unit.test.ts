@@ -53,6 +53,19 @@ describe("an address", () => {
     expect(lock.secondsLeft(GUESSER, now)).toBe(60);
   });
 
+  test("of a lock that has a part of the bound is locked by that part, but never by one token", () => {
+    for (const [share, most] of [
+      [1 / 3, 3],
+      [1 / 8, 2],
+    ] as const) {
+      const lock = new WrongTokenLock(share);
+      for (let i = 1; i < most; i++) lock.fail(GUESSER, `token ${i}`, START);
+      expect(lock.secondsLeft(GUESSER, START)).toBe(0);
+      lock.fail(GUESSER, "the last one", START);
+      expect(lock.secondsLeft(GUESSER, START)).toBe(60);
+    }
+  });
+
   test("whose ten wrong tokens took more than a minute is not locked", () => {
     expect(lockWith(10, 7_000).secondsLeft(GUESSER, START + 63_000)).toBe(0);
   });

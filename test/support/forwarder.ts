@@ -1,5 +1,6 @@
 /** A forwarder without sockets, for tests: it hands over what it would send, and its clock is the test's. */
 
+import type { ProcessOfNode } from "../../relay-node/carrier";
 import type { Role } from "../../relay-node/datagram";
 import { Forwarder } from "../../relay-node/forwarder";
 import type { AssignedSession } from "../../src/relay-nodes/link-protocol";
@@ -49,19 +50,23 @@ export interface TestForwarder {
 }
 
 /** A forwarder that Drawbridge has welcomed, and told all sessions. */
-export function testForwarder(limits = LIMITS): TestForwarder {
+export function testForwarder(limits = LIMITS, process?: ProcessOfNode): TestForwarder {
   let sent: Sent[] = [];
   const silent: string[] = [];
   const asked: string[] = [];
-  const forwarder = new Forwarder({
-    send: (role, bytes, start, to) => {
-      if (test.takes) sent.push({ role, bytes: Buffer.from(bytes.subarray(start)), port: to.port });
-      return test.takes;
+  const forwarder = new Forwarder(
+    {
+      send: (role, bytes, start, to) => {
+        const { port } = to;
+        if (test.takes) sent.push({ role, bytes: Buffer.from(bytes.subarray(start)), port });
+        return test.takes;
+      },
+      presenceChanged: () => {},
+      silent: ({ id }) => silent.push(id),
+      askPermissions: ({ id }) => asked.push(id),
     },
-    presenceChanged: () => {},
-    silent: ({ id }) => silent.push(id),
-    askPermissions: ({ id }) => asked.push(id),
-  });
+    process,
+  );
   forwarder.limits.set(limits);
   forwarder.newLink(Number.POSITIVE_INFINITY);
   forwarder.knowsAllSessions = true;

@@ -11,7 +11,7 @@ import { requireUpgrade } from "../../http/websocket-upgrade";
 import { tokenDigest } from "../../keys/key-token";
 import { UnavailableError } from "../../platform/unavailable";
 import { withTimeout } from "../../platform/wait";
-import { LINK_PATH, NODE_ID_HEADER } from "../../relay-nodes/link-protocol";
+import { LINK_CLOSE, LINK_PATH, NODE_ID_HEADER } from "../../relay-nodes/link-protocol";
 import { NODE_ID, type NodeSettings, type RelayNode } from "../../relay-nodes/node";
 import { type LinkRefusal, type LinkRequest, RelayNodeClient } from "../../relay-nodes/node-calls";
 import { findNodeByToken } from "../../relay-nodes/node-store";
@@ -80,13 +80,21 @@ export const relayNodeLinks: OperationGroup = {
         requireUpgrade(c);
         const now = Date.now();
         const digest = readNodeToken(c, now);
-        const node = await findNodeByToken(c.get("db"), digest, now);
-        if (!node) return refuseAndCount(c, now, unknownToken);
+        const found = await findNodeByToken(c.get("db"), digest, now);
+        if (!found) return refuseAndCount(c, now, unknownToken);
         countCall(c, "relayNodeTrunks", now, digest);
         if (!RELAY_SESSION_ID.test(id)) throw new Refused(sessionNotHere);
-        const answer = await sessionsOf(c).openTrunk(id, node.id);
+        const { validUntil } = found;
+        const token = { digest, validUntil };
+        const answer = await sessionsOf(c).openTrunk(id, { nodeId: found.node.id, token });
         if (answer.status !== 101) throw new Refused(sessionNotHere);
-        return answer;
+        // If the token was replaced meanwhile, the session may have been told so before it had this trunk.
+        const again = await findNodeByToken(c.get("db"), digest, Date.now()).catch(() => undefined);
+        if (again?.validUntil === validUntil) return answer;
+        answer.webSocket?.accept();
+        answer.webSocket?.close(LINK_CLOSE.tokenRevoked, "the token was replaced, or not read");
+        if (again === null) return refuseAndCount(c, now, unknownToken);
+        throw new UnavailableError("a node's token has another end now, or was not read", 1);
       },
     }),
   ],
@@ -112,9 +120,9 @@ async function findLinkedNode(
 ): Promise<Pick<LinkRequest, "settings"> & { id: string }> {
   const said = c.req.header(NODE_ID_HEADER) ?? "";
   try {
-    const node = await withTimeout(READ_TIMEOUT_MS, findNodeByToken(c.get("db"), digest, now));
-    const known = node ?? refuseAndCount(c, now, unknownToken);
-    return { id: known.id, settings: toSettings(known) };
+    const found = await withTimeout(READ_TIMEOUT_MS, findNodeByToken(c.get("db"), digest, now));
+    const { node } = found ?? refuseAndCount(c, now, unknownToken);
+    return { id: node.id, settings: toSettings(node) };
   } catch (error) {
     if (error instanceof Refused || !NODE_ID.test(said)) throw error;
     return { id: said, settings: null };

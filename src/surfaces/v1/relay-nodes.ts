@@ -6,6 +6,7 @@ import * as z from "zod";
 import { type OperationGroup, operation, rootOrKey } from "../../http/operation";
 import { pageCursor, pageLimit, pageOf, toKeysetPage } from "../../http/paging";
 import { type Call, type HttpRefusal, Refused } from "../../http/request-context";
+import { describeError, log } from "../../platform/log";
 import { withTimeout } from "../../platform/wait";
 import { NODE_ID, nodeId, type RelayNode } from "../../relay-nodes/node";
 import { RelayNodeClient } from "../../relay-nodes/node-calls";
@@ -33,6 +34,8 @@ import {
 const PATH = "/v1/relay-nodes";
 /** How long a reader waits for a node's object, which waits 500 ms for its node itself. */
 const LOAD_WAIT_MS = 1_000;
+/** How long an answer waits until links and trunks that came with a replaced token are closed. */
+const TOKENS_WAIT_MS = 5_000;
 
 /** Of an operation on one node: the parameter of its path, and an example. */
 const byId = {
@@ -148,7 +151,7 @@ export const relayNodes: OperationGroup = {
       path: `${PATH}/{id}:rotate-token`,
       caller: writes,
       summary: "Give a relay node a new token",
-      description: `The older token works on for the grace. After that a link that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.`,
+      description: `The older token works on for the grace. After that a link or a trunk that came with it is closed; what the node carries goes on if it links with the new token within 30 seconds. Without grace, all older tokens end at once.`,
       body: rotateTokenBody,
       bodyIsOptional: true,
       answers: { 200: relayNodeWithToken },
@@ -160,10 +163,16 @@ export const relayNodes: OperationGroup = {
         const node = await requireNode(c, key);
         const { token, digest } = newNodeToken();
         const change = { digest, graceMs: body.graceMs };
+        const nodes = new RelayNodeClient(c.env);
+        await nodes.tokensWillChange(id);
         const rotated = await rotateNodeToken(c.get("db"), key, change, Date.now());
         if (rotated === "unknown") throw new Refused(unknownNode);
         if (rotated === "too-many-graces") throw new Refused(tooManyGraces);
-        await new RelayNodeClient(c.env).tokensChanged(id);
+        // The token is made, and shown this once. If the older ones are not ended now, the node's object ends
+        // them within a minute: it was told before.
+        await withTimeout(TOKENS_WAIT_MS, nodes.tokensChanged(id)).catch((error) =>
+          log("relay node's older tokens not ended yet", { node: id, error: describeError(error) }),
+        );
         return { status: 200, body: { ...toRelayNode(node), token } };
       },
     }),
