@@ -87,6 +87,15 @@ export class WrongTokenLock {
   }
 
   /**
+   * Whether a wrong token of this address would be counted. Not if a thousand other addresses are locked now:
+   * then the caller has to stop the address by something else.
+   */
+  canCount(address: string, now: number): boolean {
+    if (this.#entries.size < MAX_ADDRESSES || this.#entries.has(address)) return true;
+    return this.#leastDangerous(now) !== null;
+  }
+
+  /**
    * Counts a wrong token of an address. `token` is a short text that stands for it.
    * @returns how many the address has sent in the last minute
    */
@@ -105,11 +114,7 @@ export class WrongTokenLock {
     }
   }
 
-  /**
-   * Makes room for an address. Null: a thousand addresses are locked now, and a further one is not
-   * counted. Locking so many takes ten thousand wrong tokens a minute. Long before, `WrongTokenBudget`
-   * stops those that come with the right session token; without that token, there are 62 bits to guess.
-   */
+  /** Makes room for an address. Null: a thousand addresses are locked now, and this one is not counted. */
   #remember(address: string, now: number): AddressEntry | null {
     if (this.#entries.size >= MAX_ADDRESSES) {
       const forgotten = this.#leastDangerous(now);

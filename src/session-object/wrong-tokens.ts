@@ -10,7 +10,8 @@
  *   token, nobody learns anything about a user token. If it counted, anyone who knows the session's id
  *   could use up the session's budget, and so keep new players out.
  * - When the session's budget is used up, its users may still come from where they were connected before,
- *   and a user with a device token from anywhere: that token is too long to be guessed.
+ *   and a user with a device token from anywhere: that token is too long to be guessed. Each of these
+ *   addresses needs a count of its own for that: while a thousand others are locked, it may have none.
  */
 import {
   KEPT_MS,
@@ -45,9 +46,9 @@ export class WrongTokens {
     const ofAddress = this.#lock.secondsLeft(origin.address, now);
     if (ofAddress > 0) return { code: "locked", by: "address", retryAfterSeconds: ofAddress };
     const ofSession = deviceToken !== null ? 0 : this.#budget.secondsLeft(now);
-    if (ofSession === 0 || session.users.some(({ n }) => hub.hasConnectedFrom(n, origin.address))) {
-      return null;
-    }
+    if (ofSession === 0) return null;
+    const isKnown = session.users.some(({ n }) => hub.hasConnectedFrom(n, origin.address));
+    if (isKnown && this.#lock.canCount(origin.address, now)) return null;
     return { code: "locked", by: "session", retryAfterSeconds: ofSession };
   }
 
