@@ -99,14 +99,17 @@ export async function readKeyById(db: Database, id: number): Promise<CallerKey |
   return row ? { ...row, tokenValidUntil: null, signedOut: JSON.parse(row.signedOut) } : null;
 }
 
-/** A key of an organisation with all its fields, or null. */
+/**
+ * A key of an organisation with all its fields, or null. Without the organisations that were deleted: a key that
+ * was shared with one can be changed as soon as its own organisation is the only one left.
+ */
 export async function findKeyRecord(
   db: Database,
   organisationId: number,
   id: number,
 ): Promise<KeyRecord | null> {
   const rows = await db
-    .select(recordColumns)
+    .select({ ...recordColumns, organisationIds: liveOrganisationIds })
     .from(organisationKeys)
     .innerJoin(apiKeys, eq(apiKeys.id, organisationKeys.keyId))
     .where(

@@ -173,8 +173,8 @@ function checkGrant(
 
 /** The first thing that the key has and the granter does not. Null: there is none. */
 function findExcess(granter: Granter, key: KeyRecord): KeyExcess | null {
-  // Also where the key itself ends before the grace: its newest token is not the granter's. So if an operator
-  // refreshes a key while a thief has it refresh itself, the thief never ends up with a token that works.
+  // Also where the key itself ends before the grace: its newest token is not the granter's. So once an operator
+  // has refreshed a stolen key, a thief's change that was decided before is refused.
   const cameWithOlder = granter.inGrace || granter.tokenVersion !== key.tokenVersion;
   if (granter.keyId === key.id && cameWithOlder) return { limit: "expiresAt" };
   const permission = key.permissions.find((name) => !hasPermission(granter.permissions, name));

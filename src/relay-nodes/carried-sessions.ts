@@ -51,6 +51,10 @@ export class CarriedSessions implements RelayNodeCalls {
     return this.#assignments.count;
   }
 
+  has(id: string): boolean {
+    return this.#assignments.has(id);
+  }
+
   /** The ids of all, those first that have somebody on a websocket. */
   get ids(): string[] {
     const ids = (have: boolean) =>

@@ -9,6 +9,8 @@ import { type CarriedSessions, SESSIONS_AT_ONCE, SESSIONS_PER_RUN } from "./carr
 import type { NodeState } from "./node-state";
 
 const KEY = "trunks-untold";
+/** So many ids are stored. If more sessions are left, an eviction has all told again. */
+const MOST_STORED = 1_000;
 
 interface TrunkTokensContext {
   kv: SyncKvStorage;
@@ -22,26 +24,25 @@ interface TrunkTokensContext {
 
 export class TrunkTokens {
   readonly #object: TrunkTokensContext;
-  /** The sessions that are not told yet. Stored is only that there are some: after an eviction all are told. */
-  #untold: Set<string> | null = null;
-  #owed: boolean;
+  /** The sessions that are not told yet; null: all. */
+  #untold: Set<string> | null;
   /** The run that is under way. One after the other. */
   #telling: Promise<boolean> = Promise.resolve(false);
 
   constructor(object: TrunkTokensContext) {
     this.#object = object;
-    this.#owed = object.kv.get(KEY) === true;
+    const stored = object.kv.get<readonly string[] | "all">(KEY) ?? [];
+    this.#untold = stored === "all" ? null : new Set(stored);
   }
 
   /** Whether a session has to be told. */
   get isOwed(): boolean {
-    return this.#owed;
+    return this.#untold === null || this.#untold.size > 0;
   }
 
   /** Other tokens work now: all sessions have to be told. */
   changed(): void {
-    this.#untold = new Set(this.#object.carried.ids);
-    this.#store(this.#untold.size > 0);
+    this.#store(new Set(this.#object.carried.ids));
   }
 
   /**
@@ -55,32 +56,29 @@ export class TrunkTokens {
 
   /** Forgets all: the node was deleted. */
   forget(): void {
-    this.#untold = null;
-    this.#store(false);
+    this.#store(new Set());
   }
 
   async #tellNow(): Promise<boolean> {
-    if (!this.#owed) return false;
+    if (!this.isOwed) return false;
     const { carried, session, state, working } = this.#object;
-    this.#untold ??= new Set(carried.ids);
-    const ids = [...this.#untold].slice(0, SESSIONS_PER_RUN);
+    // A session that is not on the node any more has no trunk.
+    const untold = [...(this.#untold ?? carried.ids)].filter((id) => carried.has(id));
+    const ids = untold.slice(0, SESSIONS_PER_RUN);
     // Taken out first: if the tokens change meanwhile, all are to be told again.
-    for (const id of ids) this.#untold.delete(id);
+    this.#untold = new Set(untold.slice(SESSIONS_PER_RUN));
     const told = await sideBySide(ids, SESSIONS_AT_ONCE, (id) =>
       session(id).nodeTokensChanged(state.id, working()),
     );
     // One that cannot be told keeps none of the others waiting.
-    for (const [i, { status }] of told.entries()) {
-      if (status === "rejected") this.#untold?.add(ids[i] ?? "");
-    }
-    this.#store((this.#untold?.size ?? 0) > 0);
-    return told.some(({ status }) => status === "fulfilled");
+    const failed = ids.filter((_, i) => told[i]?.status === "rejected");
+    this.#store(new Set([...this.#untold, ...failed]));
+    return failed.length < ids.length;
   }
 
-  #store(owed: boolean): void {
-    if (owed === this.#owed) return;
-    this.#owed = owed;
-    if (owed) this.#object.kv.put(KEY, true);
-    else this.#object.kv.delete(KEY);
+  #store(untold: Set<string>): void {
+    this.#untold = untold;
+    if (untold.size === 0) this.#object.kv.delete(KEY);
+    else this.#object.kv.put(KEY, untold.size > MOST_STORED ? "all" : [...untold]);
   }
 }

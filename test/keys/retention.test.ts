@@ -95,6 +95,20 @@ describe("the keys of a deleted organisation", () => {
     }
   });
 
+  test("that also act in another organisation can be blocked there", async () => {
+    const { other, shared } = await deletedWithItsKeys();
+    const blocked = await call("PATCH", `/api-keys/${shared.id}`, {
+      key: other.key,
+      body: { blocked: true },
+    });
+    expect([blocked.status, blocked.body.blocked]).toEqual([200, true]);
+    const refused = await call("GET", "/api-keys", { key: shared.token });
+    expect(refused.body).toMatchObject({ status: 401, code: "blocked-key" });
+    await runSweep();
+    const row = await env.DB.prepare("select organisation_ids as ids from api_keys where id = ?");
+    expect(await row.bind(shared.id).first()).toEqual({ ids: `[${other.id}]` });
+  });
+
   test("stay stopped when D1 refuses to remove them for longer than an hour", async () => {
     const { tenant } = await deletedWithItsKeys();
     advance(7_200);

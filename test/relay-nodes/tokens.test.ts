@@ -207,6 +207,33 @@ describe("a trunk whose token was replaced", () => {
     expect(await trunk.closed).toMatchObject(ENDED);
   });
 
+  test("whose session cannot be told keeps no other session awake, and is told no more once it has left the node", async () => {
+    stopClockAhead();
+    const { key, node, relay, rotate } = await withTrunk();
+    const others = [await createRelay(key, two), await createRelay(key, two)];
+    const told: string[] = [];
+    vi.spyOn(SessionObject.prototype, "nodeTokensChanged").mockImplementation(async function (
+      this: SessionObject,
+    ) {
+      const id = (this as unknown as { ctx: DurableObjectState }).ctx.id.name ?? "";
+      told.push(id);
+      if (id === relay.id) throw new Error("this object is broken");
+    });
+    await rotate();
+    expect(told.toSorted()).toEqual([relay.id, ...others.map(({ id }) => id)].toSorted());
+    const ring = async () => {
+      told.length = 0;
+      await evictDurableObject(nodeStub(node.id));
+      advance(10);
+      await runDurableObjectAlarm(nodeStub(node.id));
+      return [...told];
+    };
+    expect(await ring()).toEqual([relay.id]);
+    await nodeStub(node.id).release(relay.id, "moved");
+    expect(await ring()).toEqual([]);
+    expect(await ring()).toEqual([]);
+  });
+
   test("while it was being opened is refused, and closed", async () => {
     const { node, relay, host, trunk, rotate } = await withTrunk();
     const { openTrunk: openThere } = SessionClient.prototype;
