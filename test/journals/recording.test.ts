@@ -10,6 +10,7 @@ import type { EventType } from "../../src/events/event-types";
 import { JournalStore } from "../../src/journals/journal-store";
 import { JournalObject } from "../../src/journals/object";
 import { newOrganisation, type Tenant } from "../support/client";
+import { stopClock } from "../support/clock";
 import { d1Lost, withD1 } from "../support/d1";
 import { newEndpoint, patchEndpoint } from "../support/endpoints";
 import { journalStub, journals, journalsOf } from "../support/journals";
@@ -26,6 +27,7 @@ import { d1CallsOf, settled } from "../support/rows";
 import { create } from "../support/sessions";
 
 afterEach(() => {
+  vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
@@ -222,6 +224,8 @@ describe("a journal that dies between its commit and the queue of deliveries", (
   });
 
   test("of which the queue has taken 100 messages sends only the others when it is told again", async () => {
+    // Each fifth of a second, one more of them would go to the first queue.
+    stopClock();
     const [tenant, mailbox] = [await newOrganisation(), newMailbox()];
     const event = await newEvent(tenant, "session.active", mailbox.url);
     const events = Array.from({ length: 150 }, () => ({ ...event, id: newEventId(event.at) }));

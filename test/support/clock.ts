@@ -12,16 +12,12 @@ export function stopClock(now = Date.now()): void {
   vi.useFakeTimers({ toFake: ["Date"], now });
 }
 
-/** Stops the clock an hour ahead of the platform's: an alarm that is set for soon does not ring. */
-export function stopClockAhead(): void {
-  stopClock(Date.now() + HOUR_MS);
-}
-
 /**
- * Stops the clock at the next noon in UTC that is an hour ahead of the platform's, for a test in which hours
- * pass and a new day would count: at midnight each organisation gets a new journal.
+ * Stops the clock at the next noon in UTC that is an hour ahead of the platform's or more. So an alarm that is set
+ * for soon does not ring; and no midnight comes while a test lets minutes pass, at which each organisation gets
+ * another journal.
  */
-export function stopClockAtNoon(): void {
+export function stopClockAhead(): void {
   const days = Math.ceil((Date.now() + HOUR_MS) / DAY_MS - 0.5);
   stopClock((days + 0.5) * DAY_MS);
 }

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
 import { newOrganisation, type Tenant } from "../support/client";
-import { advance, stopClockAtNoon } from "../support/clock";
+import { advance, stopClockAhead } from "../support/clock";
 import { newEndpoint } from "../support/endpoints";
 import { deliveryRows, eventRows, eventually, newMailbox } from "../support/pipeline";
 import { settled } from "../support/rows";
@@ -60,7 +60,7 @@ async function anHour(): Promise<void> {
 }
 
 test("an hour after 20 lives of relay sessions with webhooks, every table of D1 is as it was before", async () => {
-  stopClockAtNoon();
+  stopClockAhead();
   const tenant = await newOrganisation();
   const mailbox = newMailbox();
   await newEndpoint(tenant, mailbox, { event_types: ["session.*"] });
