@@ -2,6 +2,7 @@ import { existsSync, statfsSync } from "node:fs";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { buildPages } from "./scripts/build-pages.mjs";
+import { LIMIT_MS } from "./test/support/eventually";
 
 // Each commit in a test's D1 or object waits for the disk, and costs its kernel CPU: memory is a disk that
 // does not. Linux has it; elsewhere, or where it is small as in a container, the usual folder serves.
@@ -123,7 +124,7 @@ export default defineConfig({
           env: secrets,
           include: [BROWSER],
           // As long as a page waits for what must appear: one second, which is the default, is too short.
-          expect: { poll: { timeout: 60_000 } },
+          expect: { poll: { timeout: LIMIT_MS } },
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

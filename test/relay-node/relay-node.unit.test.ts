@@ -409,6 +409,15 @@ describe("a node that drains", () => {
 describe("a session with users on both sides", () => {
   const mixed = { ...session, trunk: true };
 
+  /** Anna is heard on a node that carries the session, of which somebody is on a websocket. */
+  async function annaIsHeard(): Promise<{ node: RelayNode; anna: UdpPeer }> {
+    const node = await startNode();
+    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
+    const anna = await peerOf(node.ports.client);
+    await anna.until(ping(ANNA, SESSION), pong(2));
+    return { node, anna };
+  }
+
   test("has a trunk while somebody is heard here and somebody is on a websocket", async () => {
     const node = await startNode();
     await drawbridge.ask({ type: "assign", ref: "", session });
@@ -437,10 +446,7 @@ describe("a session with users on both sides", () => {
   });
 
   test("carries frames over it in both directions, and both sides say who is there", async () => {
-    const node = await startNode();
-    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
-    const anna = await peerOf(node.ports.client);
-    await anna.until(ping(ANNA, SESSION), pong(2));
+    const { anna } = await annaIsHeard();
     const trunk = await drawbridge.trunk("s1");
     const texts: string[] = [];
     const frames: Buffer[] = [];
@@ -495,20 +501,14 @@ describe("a session with users on both sides", () => {
   });
 
   test("gets a new trunk when one breaks", async () => {
-    const node = await startNode();
-    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
-    const anna = await peerOf(node.ports.client);
-    await anna.until(ping(ANNA, SESSION), pong(2));
+    await annaIsHeard();
     const first = await drawbridge.trunk("s1");
     first.terminate();
     await eventually(async () => expect(await drawbridge.trunk("s1")).not.toBe(first));
   });
 
   test("dials a trunk again that was closed since its token had ended, and stops when it is refused with 401", async () => {
-    const node = await startNode();
-    await drawbridge.ask({ type: "assign", ref: "", session: mixed });
-    const anna = await peerOf(node.ports.client);
-    await anna.until(ping(ANNA, SESSION), pong(2));
+    const { node } = await annaIsHeard();
     const first = await drawbridge.trunk("s1");
     first.close(LINK_CLOSE.tokenRevoked);
     await eventually(async () => expect(await drawbridge.trunk("s1")).not.toBe(first));
@@ -522,11 +522,8 @@ describe("a session with users on both sides", () => {
     "dials no trunk again that was refused with %i, until Drawbridge asks for one again",
     async (status) => {
       drawbridge.refuseTrunksWith = status;
-      const node = await startNode();
       // The first session is refused for good; the second, after it, for now.
-      await drawbridge.ask({ type: "assign", ref: "", session: mixed });
-      const anna = await peerOf(node.ports.client);
-      await anna.until(ping(ANNA, SESSION), pong(2));
+      const { node } = await annaIsHeard();
       await eventually(() => expect(logged.join()).toContain(`"status":${status}`));
       expect(drawbridge.trunksDialled).toBe(1);
       drawbridge.refuseTrunksWith = 503;

@@ -119,14 +119,16 @@ describe("a link that D1 had let in", () => {
 });
 
 describe("a trunk whose token was replaced", () => {
-  /** A session whose host is in a browser, and whose two clients are heard on the node. */
+  const oneIsHere = JSON.stringify({ type: "here", users: [1] });
+
+  /** A session whose host is in a browser, and of whose two clients the first is heard on the node. */
   async function withTrunk() {
     const { key } = await newOrganisation();
     const node = await newLinkedNode(key);
     const relay = await createRelay(key, { users: [...two.users, { ip: "192.0.2.3" }] });
     const host = await connect(relay, 0);
     const trunk = await openTrunk(node.token, relay.id);
-    trunk.sendText(JSON.stringify({ type: "here", users: [1] }));
+    trunk.sendText(oneIsHere);
     await host.control("peer_joined");
     const rotate = (grace_seconds = 0) =>
       call("POST", `${NODES}/${node.id}:rotate-token`, { key, body: { grace_seconds } });
@@ -134,7 +136,6 @@ describe("a trunk whose token was replaced", () => {
   }
 
   const ENDED = { code: 4401 };
-  const oneIsHere = JSON.stringify({ type: "here", users: [1] });
 
   test("without a grace is closed, and its users are gone for the others", async () => {
     const { node, relay, host, trunk, rotate } = await withTrunk();
